@@ -1,0 +1,116 @@
+"""What can go wrong, each with the exit code a scheduler sees, and the redaction of what is said about it."""
+
+import re
+from typing import ClassVar
+
+__all__ = [
+    "AlreadyRunning",
+    "DataError",
+    "Incomplete",
+    "Interrupted",
+    "KernelDied",
+    "NotEnoughData",
+    "NotebookError",
+    "PageError",
+    "SmsroiError",
+    "StorageError",
+    "TimeLimit",
+    "UsageError",
+    "redact",
+]
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_PHONE = re.compile(r"\+\d[\d\s().-]{6,18}\d")
+_LONG_DIGITS = re.compile(r"(?<![\w.])\d{9,}(?![\w.])")
+
+
+def redact(text: str) -> str:
+    """The text with e-mail addresses, telephone numbers and runs of nine or more digits blotted out.
+
+    Engine errors and tracebacks quote values; every line that reaches a log, a manifest or a page passes here.
+
+    >>> redact("bad value '13812345678' for ann@example.com at row 12")
+    "bad value '[number]' for [e-mail] at row 12"
+    """
+    text = _EMAIL.sub("[e-mail]", text)
+    text = _PHONE.sub("[number]", text)
+    return _LONG_DIGITS.sub("[number]", text)
+
+
+class SmsroiError(Exception):
+    """A failure that is the reader's to mend: its text is one line saying what, where and what to do."""
+
+    exit_code: ClassVar[int] = 20
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(" ".join(message.split())))
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: in JupyterLab the one line stands in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UsageError(SmsroiError):
+    """A parameter, a name or a command that cannot be meant."""
+
+    exit_code = 2
+
+
+class DataError(SmsroiError):
+    """The source cannot be read as the contract says, or changed while it was read."""
+
+    exit_code = 10
+
+
+class NotEnoughData(SmsroiError):
+    """The data are sound and too few for the question: the notebook is skipped, with this reason on the index."""
+
+    exit_code = 0
+
+
+class NotebookError(SmsroiError):
+    """A cell raised."""
+
+    exit_code = 20
+
+
+class TimeLimit(SmsroiError):
+    """A cell or the whole run took longer than it may."""
+
+    exit_code = 21
+
+
+class KernelDied(SmsroiError):
+    """The process that executes a notebook ended by itself, as it does when memory runs out."""
+
+    exit_code = 22
+
+
+class Incomplete(SmsroiError):
+    """A notebook ended without an error and without running to its end."""
+
+    exit_code = 23
+
+
+class PageError(SmsroiError):
+    """A page that must not be published: it loads something from outside, carries a script, or is too large."""
+
+    exit_code = 24
+
+
+class AlreadyRunning(SmsroiError):
+    """Another run of the same report holds the lock."""
+
+    exit_code = 30
+
+
+class StorageError(SmsroiError):
+    """The disk is full, read-only or otherwise refuses."""
+
+    exit_code = 40
+
+
+class Interrupted(SmsroiError):
+    """The run was told to stop."""
+
+    exit_code = 50
