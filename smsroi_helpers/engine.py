@@ -1,0 +1,66 @@
+"""What is particular to an engine: opening it, local time, and a hash the engines agree on."""
+
+import os
+from pathlib import Path
+
+import ibis
+import ibis.expr.datatypes as idt
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+__all__ = ["connect", "hash_group", "local_time", "utc_of_clock", "utc_of_instant"]
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def _instant_of(zone: str, clock: idt.timestamp) -> idt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
+    """DuckDB: what a clock in that zone shows → the instant."""
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def _clock_of(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestamp:  # type: ignore[valid-type]
+    """DuckDB: an instant → what a clock in that zone shows."""
+
+
+@ibis.udf.scalar.builtin(name="md5")
+def _md5(text: str) -> str:  # type: ignore[empty-body]
+    """The digest in lower-case hexadecimal; the engines agree on it."""
+
+
+def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:
+    """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone."""
+    return _clock_of(zone, _instant_of("UTC", instant))
+
+
+def utc_of_instant(instant: ir.TimestampValue) -> ir.TimestampValue:
+    """An instant that carries its offset, as stored: in UTC, without a zone."""
+    return _clock_of("UTC", instant)
+
+
+def utc_of_clock(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+    """The instant, in UTC, at which the clock of a zone shows this."""
+    return clock if zone == "UTC" else _clock_of("UTC", _instant_of(zone, clock))
+
+
+def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> ir.IntegerValue:
+    """A number 0 … groups − 1 that hangs on the customer and the purpose alone, the same on every engine.
+
+    It is `md5(purpose ‖ ':' ‖ customer_id)`, its first two hexadecimal digits, modulo `groups` (a power of two up to
+    256, so that groups are equally likely). Each use has a purpose of its own: with one hash for two uses a whole
+    group of the one would be one arm of the other.
+    """
+    if groups not in (2, 4, 8, 16, 32, 64, 128, 256):
+        raise ValueError(f"groups must be a power of two up to 256, not {groups}")
+    digits = ibis.literal("0123456789abcdef")
+    digest = _md5(ibis.literal(f"{purpose}:") + customer_id)
+    return (digits.find(digest.substr(0, 1)) * 16 + digits.find(digest.substr(1, 1))) % groups
+
+
+def connect(folder: Path) -> Backend:
+    """DuckDB in memory, spilling into `folder`, within the threads and megabytes the runner grants this process."""
+    con = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
+    if threads := os.environ.get("SMSROI_THREADS"):
+        con.raw_sql(f"SET threads = {int(threads)}")
+    if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
+        con.raw_sql(f"SET memory_limit = '{int(float(megabytes))}MB'")
+    con.raw_sql("SET TimeZone = 'UTC'")
+    return con

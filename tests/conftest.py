@@ -1,0 +1,58 @@
+"""Sources that several test files read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smsroi_helpers import examples, locale
+from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers.source import load
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    locale.use_language("en")
+
+
+@pytest.fixture(scope="session")
+def cdnow_sample(tmp_path_factory) -> Path:
+    """The folder of the example source cdnow_sample."""
+    folder = tmp_path_factory.mktemp("examples") / "cdnow_sample"
+    examples.write_example("cdnow_sample", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cdnow_shop(cdnow_sample, tmp_path_factory) -> Callable[[str], Shop]:
+    """Opens cdnow_sample as of a day."""
+    place = tmp_path_factory.mktemp("cdnow_shop")
+    loaded = load(cdnow_sample, place / ".loaded")
+    return lambda as_of="": open_shop(loaded, as_of, place / ".cache")
+
+
+@pytest.fixture
+def make_source(tmp_path) -> Callable[..., Path]:
+    """Writes files into a source folder: `make_source(orders="a,b\\n1,2\\n", source="currency: CNY\\n")`."""
+
+    def make(**files: str | bytes) -> Path:
+        folder = tmp_path / "source"
+        folder.mkdir(exist_ok=True)
+        for name, content in files.items():
+            file = folder / (
+                "source.yml" if name == "source" else name.replace("__", ".") + ("" if "__" in name else ".csv")
+            )
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def open_source(tmp_path) -> Callable[..., Shop]:
+    """Loads a folder and opens it."""
+
+    def opened(folder: Path, as_of: str = "", max_rejected_share: float = 0.01) -> Shop:
+        return open_shop(load(folder, tmp_path / ".loaded", max_rejected_share), as_of, tmp_path / ".cache")
+
+    return opened
