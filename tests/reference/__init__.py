@@ -1,0 +1,1 @@
+"""Published and exactly derivable values, each with where it stands."""

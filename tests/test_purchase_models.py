@@ -1,0 +1,252 @@
+"""Likelihoods, fits and expectations: against published tables, another implementation, and a simulated truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
+from scipy.integrate import quad
+from scipy.optimize import approx_fprime
+from scipy.special import gammaln
+
+from smsroi_helpers import cltv
+from smsroi_helpers import purchase_models as pm
+from tests.reference import cdnow
+
+
+@pytest.fixture(scope="module")
+def shop(cdnow_shop):
+    return cdnow_shop("1997-09-30")
+
+
+@pytest.fixture(scope="module")
+def cells(shop):
+    return cltv.count_cells(shop)
+
+
+@pytest.fixture(scope="module")
+def fits(cells):
+    return {model: pm.fit_purchases(cells, model) for model in ("bg_nbd", "mbg_nbd", "pareto_nbd")}
+
+
+@pytest.fixture(scope="module")
+def value(shop):
+    return pm.fit_value(cltv.count_value_cells(shop))
+
+
+def one(x, t_x, T):
+    return pd.DataFrame({"frequency": [x], "recency_weeks": [t_x], "T_weeks": [T], "customers": [1]})
+
+
+class TestPublishedValues:
+    @pytest.mark.parametrize("model", ["bg_nbd", "pareto_nbd"])
+    def test_estimates_are_those_of_the_paper(self, fits, model):
+        parameters, log_likelihood = cdnow.PUBLISHED[model]
+        assert fits[model].status == "converged"
+        assert fits[model].customers == 2_357
+        for name, printed in parameters.items():
+            assert round(fits[model].parameters[name], 3) == printed
+        assert round(fits[model].log_likelihood, 1) == log_likelihood
+
+    def test_mbg_estimates_are_the_librarys(self, fits):
+        parameters, log_likelihood = cdnow.MBG_NBD
+        for name, printed in parameters.items():
+            assert round(fits["mbg_nbd"].parameters[name], 4) == pytest.approx(printed, abs=1.01e-4)
+        assert round(fits["mbg_nbd"].log_likelihood, 2) == pytest.approx(log_likelihood, abs=0.011)
+
+    @pytest.mark.parametrize("model", list(cdnow.EXPECTED_REPEATS))
+    def test_39_weeks_ahead(self, fits, cells, model):
+        repeats = cells["customers"] @ pm.expected_orders(fits[model], cells, 39)
+        assert repeats == pytest.approx(cdnow.EXPECTED_REPEATS[model], abs=0.06)
+
+    def test_money_per_purchase(self, value):
+        assert value.customers == 946
+        for name, printed in cdnow.GAMMA_GAMMA.items():
+            assert round(value.parameters[name], 2) == printed
+        p, q, v = value.values
+        assert p * v / (q - 1) == pytest.approx(cdnow.GAMMA_GAMMA_MEAN, abs=0.006)
+
+    @pytest.mark.parametrize(("x", "mean", "expected"), cdnow.ORDER_VALUES)
+    def test_conditional_mean_value(self, value, x, mean, expected):
+        # Cells 0.01 wide in the log move the parameters by up to .03 %.
+        told = pm.expected_order_value(value, np.array([x]), np.array([mean]))[0]
+        assert told == pytest.approx(expected, rel=3e-4)
+
+    @pytest.mark.parametrize(("x", "t_x", "T", "weeks", "expected"), cdnow.EXPECTED_ORDERS)
+    def test_expected_orders(self, fits, x, t_x, T, weeks, expected):
+        assert pm.expected_orders(fits["bg_nbd"], one(x, t_x, T), weeks)[0] == pytest.approx(expected, rel=2e-4)
+
+    @pytest.mark.parametrize(("x", "t_x", "T", "expected"), cdnow.ALIVE)
+    def test_alive(self, fits, x, t_x, T, expected):
+        assert pm.probability_alive(fits["bg_nbd"], one(x, t_x, T))[0] == pytest.approx(expected, abs=6e-5)
+
+    def test_population_mean(self):
+        """At the printed parameters, as the value was derived."""
+        printed, log_likelihood = cdnow.PUBLISHED["bg_nbd"]
+        fit = pm.Fit("bg_nbd", printed, np.eye(4), log_likelihood, 2_357, "converged")
+        told = pm.expected_orders_of_new(fit, np.array([38.86]))[0]
+        assert told == pytest.approx(cdnow.E_X_AT_38_86_WEEKS, abs=6e-4)
+
+    def test_clv_of_twelve_months(self, fits, value, cells):
+        """The library's rule: months of 4.345 weeks, each discounted to its end at 1 %."""
+        worth, so_far = 0.0, 0.0
+        for month in range(1, 13):
+            by_then = pm.expected_orders(fits["bg_nbd"], cells, 4.345 * month)
+            worth, so_far = worth + (by_then - so_far) / 1.01**month, by_then
+        p, q, v = value.values
+        per_order = p / (p * cells["frequency"] + q - 1)
+        total = (worth * per_order * (cells["customers"] * v + cells["repeat_spend"])).sum()
+        assert total == pytest.approx(cdnow.CLV_OF_ALL, rel=3e-4)
+        first = (cells["frequency"] == 2) & (cells["recency_days"] == 213) & (cells["T_days"] == 272)
+        customer_1 = worth[first.to_numpy()][0] * pm.expected_order_value(value, np.array([2]), np.array([22.35]))[0]
+        assert customer_1 == pytest.approx(cdnow.CLV_OF_CUSTOMER_1, rel=3e-4)
+
+
+class TestAnotherImplementation:
+    @pytest.fixture(scope="class")
+    def rows(self):
+        rng = np.random.default_rng(5)
+        x = rng.integers(0, 40, 300)
+        T = rng.uniform(5, 120, 300)
+        t_x = np.where(x > 0, T * rng.uniform(0, 1, 300), 0.0)
+        return pd.DataFrame({"frequency": x, "recency_weeks": t_x, "T_weeks": T, "customers": rng.integers(1, 9, 300)})
+
+    @pytest.mark.parametrize(
+        ("model", "fitter", "values"),
+        [
+            ("bg_nbd", BetaGeoFitter, (0.31, 5.2, 0.77, 2.9)),
+            ("mbg_nbd", ModifiedBetaGeoFitter, (0.52, 6.1, 0.89, 1.6)),
+        ],
+    )
+    def test_the_librarys_likelihood(self, rows, model, fitter, values):
+        x, t_x, T, n = (rows[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks", "customers"))
+        theirs = -fitter._negative_log_likelihood(np.log(values), x, t_x, T, n, 0.0) * n.sum()
+        ours = pm.log_likelihood(model, dict(zip(pm.PARAMETER_NAMES[model], values, strict=True)), rows)
+        assert ours == pytest.approx(theirs, rel=1e-10)
+
+    def test_pareto_likelihood_by_adaptive_integration(self, rows):
+        r, alpha, s, beta = 0.55, 10.6, 0.61, 11.7
+        total = 0.0
+        for row in rows.itertuples():
+            x, t_x, T = row.frequency, row.recency_weeks, row.T_weeks
+            scale = (r + x) * np.log(alpha + t_x)
+            gone, _error = quad(
+                lambda t, x=x, scale=scale: np.exp(scale - (r + x) * np.log(alpha + t)) * (beta + t) ** -(s + 1),
+                t_x, T, epsabs=0, epsrel=1e-11, limit=400,
+            )  # fmt: skip
+            here = -(r + x) * np.log(alpha + T) - s * np.log(beta + T)
+            start = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
+            total += row.customers * (start + np.logaddexp(here, np.log(s) + np.log(gone) - scale))
+        ours = pm.log_likelihood("pareto_nbd", {"r": r, "alpha": alpha, "s": s, "beta": beta}, rows)
+        assert ours == pytest.approx(total, abs=1e-4)
+
+    def test_pareto_expectations_are_the_librarys_where_it_has_them(self):
+        rows = pd.DataFrame(
+            {"frequency": [0, 2, 9], "recency_weeks": [0, 30.43, 20.0], "T_weeks": [38.86, 38.86, 27.0]}
+        )
+        fit = pm.Fit("pareto_nbd", {"r": 0.55, "alpha": 10.6, "s": 0.61, "beta": 11.7}, np.eye(4), 0.0, 3, "converged")
+        theirs = ParetoNBDFitter()
+        theirs.params_ = pd.Series(fit.parameters)
+        columns = [rows[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks")]
+        alive = np.asarray(theirs.conditional_probability_alive(*columns))
+        orders = np.asarray(theirs.conditional_expected_number_of_purchases_up_to_time(39, *columns))
+        assert pm.probability_alive(fit, rows) == pytest.approx(alive, rel=1e-6)
+        assert pm.expected_orders(fit, rows, 39) == pytest.approx(orders, rel=1e-6)
+
+    def test_pareto_stays_a_number_for_a_customer_with_400_orders(self, fits):
+        busy = one(400, 38.8, 38.86)
+        orders = pm.expected_orders(fits["pareto_nbd"], busy, 39)[0]
+        # Nearly surely alive, at about (r + x) / (α + T) = 8.1 orders a week, for 39 weeks at most.
+        assert 250 < orders < 400.55 / (10.58 + 38.86) * 39
+        assert 0.9 < pm.probability_alive(fits["pareto_nbd"], busy)[0] <= 1
+
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_slopes_are_the_likelihoods(self, rows, model):
+        values = np.array([0.4, 7.3, 0.6, 2.2])
+        weights = rows["customers"].to_numpy(float)
+
+        def total(log_values):
+            return weights @ pm._terms(model, np.exp(log_values), rows)[0]
+
+        ours = weights @ pm._terms(model, values, rows)[1]
+        assert ours == pytest.approx(approx_fprime(np.log(values), total, 1e-7), rel=2e-4, abs=0.05)
+
+    def test_slopes_of_value_are_the_likelihoods(self):
+        values = np.array([6.1, 3.9, 14.0])
+        x, log_mean = np.array([1.0, 3.0, 12.0]), np.log([11.0, 29.0, 54.0])
+
+        def total(log_values):
+            return pm._value_terms(np.exp(log_values), x, log_mean)[0].sum()
+
+        ours = pm._value_terms(values, x, log_mean)[1].sum(axis=0)
+        assert ours == pytest.approx(approx_fprime(np.log(values), total, 1e-7), rel=1e-4, abs=1e-4)
+
+
+class TestIdentities:
+    def test_cells_give_the_estimate_of_rows(self, cells, fits):
+        rows = cells.loc[cells.index.repeat(cells["customers"])].assign(customers=1)
+        by_rows = pm.fit_purchases(rows, "bg_nbd")
+        assert by_rows.log_likelihood == pytest.approx(fits["bg_nbd"].log_likelihood, abs=1e-6)
+        assert by_rows.values == pytest.approx(fits["bg_nbd"].values, rel=1e-5)
+        assert by_rows.covariance == pytest.approx(fits["bg_nbd"].covariance, rel=1e-3)
+
+    def test_another_unit_of_time_scales_alpha_alone(self, cells, fits):
+        in_days = cells.assign(recency_weeks=cells["recency_days"], T_weeks=cells["T_days"])
+        r, alpha, a, b = pm.fit_purchases(in_days, "bg_nbd").values
+        assert [r, alpha / 7, a, b] == pytest.approx(list(fits["bg_nbd"].values), rel=1e-4)
+
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_random_futures_have_the_closed_forms_mean(self, fits, model):
+        few = pd.DataFrame({"frequency": [0, 1, 6], "recency_weeks": [0, 3.0, 25.0], "T_weeks": [30.0, 33.0, 31.0]})
+        draws = pm.draw_orders(fits[model], few, 39, 40_000, np.random.default_rng(3))
+        error = draws.std(axis=1) / np.sqrt(draws.shape[1])
+        assert np.abs(draws.mean(axis=1) - pm.expected_orders(fits[model], few, 39)) == pytest.approx(
+            0, abs=4 * error.max()
+        )
+
+
+class TestRecovery:
+    def test_a_known_truth_is_found_and_its_interval_is_honest(self):
+        """60 populations of 4,000: the 95 % intervals of the log parameters hold the truth as often as they say."""
+        truth = {"r": 0.7, "alpha": 5.0, "a": 0.9, "b": 3.1}
+        rng = np.random.default_rng(11)
+        held = np.zeros(4)
+        for _world in range(60):
+            lam = rng.gamma(truth["r"], 1 / truth["alpha"], 4000)
+            leaves = rng.beta(truth["a"], truth["b"], 4000)
+            T = rng.integers(20, 60, 4000).astype(float)
+            gaps = rng.exponential(1.0, (4000, 200)) / lam[:, None]
+            times = np.cumsum(gaps, axis=1)
+            stays = rng.geometric(leaves)
+            made = (times < T[:, None]) & (np.arange(1, 201)[None, :] <= stays[:, None])
+            x = made.sum(axis=1)
+            t_x = np.where(x > 0, np.take_along_axis(times, np.maximum(x - 1, 0)[:, None], 1)[:, 0], 0.0)
+            rows = pd.DataFrame({"frequency": x, "recency_weeks": t_x, "T_weeks": T, "customers": 1})
+            fit = pm.fit_purchases(rows, "bg_nbd")
+            table = fit.table().set_index("parameter")
+            held += [(table.loc[name, "low"] <= true <= table.loc[name, "high"]) for name, true in truth.items()]
+        # .95 ± (.01 + 2.5 standard errors of a share of 60)
+        assert (held / 60 >= 0.95 - 0.01 - 2.5 * np.sqrt(0.0475 / 60)).all()
+
+    def test_a_population_that_never_leaves_is_said_to_be_unidentified(self):
+        rng = np.random.default_rng(2)
+        T = np.full(3000, 50.0)
+        x = rng.poisson(rng.gamma(2.0, 0.1, 3000) * T)
+        t_x = np.where(x > 0, T * rng.beta(np.maximum(x, 1), 1), 0.0)
+        fit = pm.fit_purchases(
+            pd.DataFrame({"frequency": x, "recency_weeks": t_x, "T_weeks": T, "customers": 1}), "bg_nbd"
+        )
+        assert fit.status == "not_identified"
+        assert np.isnan(fit.covariance).all()
+        assert np.isfinite(fit.log_likelihood)
+
+
+class TestRefusals:
+    def test_an_unknown_model(self, cells):
+        with pytest.raises(ValueError, match="model must be one of bg_nbd, mbg_nbd, pareto_nbd"):
+            pm.fit_purchases(cells, "nbd")
+
+    def test_nobody(self, cells):
+        with pytest.raises(ValueError, match="no customer"):
+            pm.fit_purchases(cells.head(0), "bg_nbd")
+        with pytest.raises(ValueError, match="nobody bought twice"):
+            pm.fit_value(cells.head(0))

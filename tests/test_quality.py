@@ -1,0 +1,82 @@
+"""What came in, what was put aside, what is covered, and what can run."""
+
+import pytest
+
+from smsroi_helpers import quality
+
+ORDERS = (
+    "order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n2,a,2024-01-02,-1\n3,b,2024-01-20,7\n4,c,2024-01-21,2.5\n"
+    "5,c,2024-02-09,9\n6,d,never,1\n"
+)
+
+
+@pytest.fixture
+def shop(make_source, open_source):
+    folder = make_source(orders=ORDERS, customers="customer_id\na\nc\n")
+    return open_source(folder, as_of="2024-01-31", max_rejected_share=0.5)
+
+
+def test_rows_in_are_rows_used_put_aside_and_later(shop):
+    tables = quality.describe_tables(shop).set_index("table")
+    assert tables.loc["orders"].to_dict() == {
+        "rows_in": 6, "put_aside": 1, "later": 1, "used": 4, "first": "2024-01-01", "last": "2024-01-31",
+    }  # fmt: skip
+    assert (tables["used"] + tables["put_aside"] + tables["later"] == tables["rows_in"]).all()
+
+
+def test_the_exclusions_say_what_and_how_many(shop):
+    rows = quality.list_exclusions(shop)[["table", "rule", "severity", "rows"]].to_numpy().tolist()
+    assert rows == [["orders", "ordered_at: unreadable", "error", 1], ["orders", "later than as_of", "warning", 1]]
+
+
+def test_the_quarantine_names_the_line(shop):
+    assert quality.list_quarantine(shop).execute()[["table", "line", "reason"]].to_numpy().tolist() == [
+        ["orders", 7, "ordered_at: unreadable"]
+    ]
+
+
+def test_what_the_orders_cover(shop):
+    coverage = quality.measure_coverage(shop)
+    assert (coverage.customers, coverage.orders, coverage.refunds, coverage.amount) == (3, 3, 1, 13.5)
+    assert (coverage.first, coverage.last, coverage.days) == ("2024-01-01", "2024-01-21", 31)
+    assert coverage.longest_gap_days == 17
+    assert coverage.customers_unknown == 1
+
+
+def test_a_hole_in_the_orders_must_be_mended_first(make_source, open_source):
+    lines = [f"{i},c{i},2024-0{1 + 2 * (i % 2)}-{1 + i:02},5" for i in range(20)]
+    shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"))
+    coverage = quality.measure_coverage(shop)
+    # Orders on odd days of January up to the 19th, then on even days of March from the 2nd.
+    assert coverage.longest_gap_days == 42
+    decision = quality.decide(coverage, quality.describe_tables(shop), quality.list_notebooks(shop))
+    assert decision.outcome == "broken"
+    assert "42 days in a row without an order" in decision.caveat
+
+
+def test_silence_up_to_the_last_day_is_a_gap_too(make_source, open_source):
+    shop = open_source(make_source(orders=ORDERS), as_of="2024-05-09", max_rejected_share=0.5)
+    assert quality.measure_coverage(shop).longest_gap_days == 90
+
+
+def test_weeks_without_rows_are_zero(shop):
+    weeks = quality.count_by_week(shop)
+    assert weeks["table"].unique().tolist() == ["orders"]
+    assert weeks["rows"].tolist() == [2, 0, 2]
+    assert weeks["week"].dt.dayofweek.eq(0).all()
+
+
+def test_the_notebooks_that_can_run(shop):
+    notebooks = quality.list_notebooks(shop)
+    assert notebooks["notebook"].tolist()[0] == "00_quality"
+    assert notebooks.set_index("notebook").loc["02_cltv", "can_run"]
+
+
+def test_the_answer_counts(shop):
+    decision = quality.decide(
+        quality.measure_coverage(shop), quality.describe_tables(shop), quality.list_notebooks(shop)
+    )
+    assert decision.outcome == "do"
+    assert "3 orders of 3 customers" in decision.text
+    assert "1 rows (12.50%)" in decision.text
+    assert "1 customers with orders are missing" in decision.caveat
