@@ -1,0 +1,168 @@
+"""The reader's language: every phrase on a page goes through `_`, every number through a helper of this module.
+
+English is the source. A catalogue is a gettext file `<language>/LC_MESSAGES/smsroi.po` beside this module, read as it
+is (no compiled copy to forget). Messages are whole sentences or paragraphs; values are filled in afterwards:
+`_("{n} customers").format(n=number(n))`.
+"""
+
+import datetime as dt
+import functools
+import math
+import re
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+
+from smsroi_helpers.errors import UsageError
+
+__all__ = [
+    "_",
+    "available_languages",
+    "day",
+    "interval",
+    "language",
+    "money",
+    "number",
+    "paragraphs",
+    "percent",
+    "rounded_digits",
+    "translate_markdown",
+    "use_language",
+]
+
+_FOLDER = Path(__file__).parent
+_BABEL_NAMES = {"en": "en", "zh": "zh_Hans_CN"}
+_current = "en"
+
+
+def available_languages() -> list[str]:
+    """The languages a page can be written in: English, and each one with a catalogue."""
+    return ["en", *sorted(p.parent.parent.name for p in _FOLDER.glob("*/LC_MESSAGES/smsroi.po"))]
+
+
+def use_language(code: str) -> None:
+    """Write everything from here on in this language (`en`, `zh`).
+
+    Raises:
+        UsageError: there is no catalogue for it.
+    """
+    global _current
+    if code not in available_languages():
+        raise UsageError(f"language {code!r}: there are {', '.join(available_languages())}")
+    _current = code
+
+
+def language() -> str:
+    """The code of the language in use, as it stands in a page's `lang`."""
+    return _current
+
+
+@functools.cache
+def _catalogue(code: str) -> dict[str, str]:
+    if code == "en":
+        return {}
+    with (_FOLDER / code / "LC_MESSAGES" / "smsroi.po").open("rb") as file:
+        catalogue = read_po(file, locale=_BABEL_NAMES.get(code, code))
+    return {m.id: m.string for m in catalogue if m.id and m.string and not m.fuzzy}
+
+
+def _(message: str) -> str:
+    """The message in the language in use; the message itself where the catalogue has none."""
+    return _catalogue(_current).get(message, message)
+
+
+def paragraphs(markdown: str) -> list[str]:
+    """The blocks of a Markdown text, parted by blank lines: what the catalogue holds a message for, one each."""
+    return [block for block in re.split(r"\n\s*\n", markdown.strip("\n")) if block.strip()]
+
+
+def translate_markdown(markdown: str) -> str:
+    """A notebook's Markdown cell in the language in use, paragraph by paragraph."""
+    return "\n\n".join(_(block) for block in paragraphs(markdown))
+
+
+def _locale() -> Locale:
+    return Locale.parse(_BABEL_NAMES.get(_current, _current))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}") if text.startswith("-") else text
+
+
+def number(value: float, digits: int = 0) -> str:
+    """A number with so many decimals, grouped as the language does; a dash where there is none.
+
+    >>> number(1882), number(-0.0421, 3), number(float("nan"))
+    ('1,882', '−0.042', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    pattern = "#,##0" + ("." + "0" * digits if digits > 0 else "")
+    return _minus(format_decimal(round(value, digits) + 0.0, pattern, locale=_locale()))
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share (0–1) as a percentage.
+
+    >>> percent(0.124, 1)
+    '12.4%'
+    """
+    if share is None or not math.isfinite(share):
+        return "–"
+    pattern = "#,##0" + ("." + "0" * digits if digits > 0 else "") + "%"
+    return _minus(format_percent(share, pattern, locale=_locale()))
+
+
+def money(value: float, currency: str, digits: int | None = None) -> str:
+    """An amount of money, by the language's custom; `digits` decimals, or as many as the currency has.
+
+    >>> money(4596039.58, "USD"), money(-12.3, "CNY", 0)
+    ('$4,596,039.58', '−CN¥12')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    digits = get_currency_precision(currency) if digits is None else digits
+    pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
+    shown = format_currency(round(value, digits) + 0.0, currency, pattern, locale=_locale(), currency_digits=False)
+    return _minus(shown)
+
+
+def day(date: dt.date | str) -> str:
+    """A date, written out.
+
+    >>> day("1998-06-30")
+    'Jun 30, 1998'
+    """
+    return format_date(dt.date.fromisoformat(date) if isinstance(date, str) else date, "medium", locale=_locale())
+
+
+def rounded_digits(low: float, high: float) -> int:
+    """How many decimals an interval of this width deserves: two significant figures of the width.
+
+    Negative for widths above a hundred: `round(x, -2)` is to hundreds.
+
+    >>> rounded_digits(9.8, 15.1), rounded_digits(1533.2, 1799.9), rounded_digits(0.0009, 0.0151)
+    (1, -1, 3)
+    """
+    width = abs(high - low)
+    if not math.isfinite(width) or width == 0:
+        return 0
+    return 1 - math.floor(math.log10(width))
+
+
+def interval(value: float, low: float, high: float, currency: str | None = None) -> str:
+    """`value (95 % interval low to high)`, rounded by the interval's own width, in money if a currency is given.
+
+    >>> interval(1653.41, 1540.2, 1766.6)
+    '1,650 (95% interval 1,540 to 1,770)'
+    """
+    digits = rounded_digits(low, high)
+
+    def show(x: float) -> str:
+        shown = round(x, digits) if math.isfinite(x) else x
+        return money(shown, currency, max(digits, 0)) if currency else number(shown, max(digits, 0))
+
+    return _("{value} (95% interval {low} to {high})").format(value=show(value), low=show(low), high=show(high))

@@ -1,0 +1,115 @@
+"""The committed notebooks: their skeleton, and that nothing in them can be wrong out of reach of a test."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+HEADINGS = [
+    "## Data and exclusions",
+    "## Method and assumptions",
+    "## Result",
+    "## Checks",
+    "## Decision",
+    "## What would change this decision",
+    "## What this does not show",
+]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown(notebook):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def test_there_are_notebooks_and_each_has_its_stage():
+    assert len(NOTEBOOKS) >= 2
+    for path in NOTEBOOKS:
+        stage = path.stem[3:]
+        assert (ROOT / "smsroi_helpers" / f"{stage}.py").is_file()
+        assert (ROOT / "tests" / f"test_{stage}.py").is_file()
+
+
+def test_it_is_valid_and_committed_without_outputs(notebook):
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+        assert set(cell.metadata) <= {"tags"}
+
+
+def test_it_opens_with_its_question_and_keeps_the_order_of_headings(notebook):
+    lines = markdown(notebook).splitlines()
+    assert [line for line in lines if re.match(r"# ", line)] == [notebook.cells[0].source.splitlines()[0]]
+    assert notebook.cells[0].source.splitlines()[0].endswith("?")
+    assert [line for line in lines if line.startswith("## ")] == HEADINGS
+
+
+def test_its_parameters_are_literals_one_a_line_each_with_its_meaning(notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for line in tagged[0].source.splitlines():
+        assert re.fullmatch(r"[a-z_]+ = .+?  +# \S.*", line), line
+    names = [statement.targets[0].id for statement in ast.parse(tagged[0].source).body]
+    assert len(names) == len(tagged[0].source.splitlines())
+    for statement in ast.parse(tagged[0].source).body:
+        ast.literal_eval(statement.value)
+    assert names[:5] == ["data", "run_dir", "as_of", "language", "seed"]
+    used = "\n".join(cell.source for cell in notebook.cells if cell is not tagged[0] and cell.cell_type == "code")
+    for name in names:
+        assert re.search(rf"\b{name}\b", used), f"the parameter {name} changes nothing"
+
+
+def test_it_holds_no_logic(notebook):
+    forbidden = (
+        ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.For, ast.While, ast.If, ast.With,
+    )  # fmt: skip
+    for source in code(notebook):
+        assert len(source.splitlines()) <= 20
+        found = [type(node).__name__ for node in ast.walk(ast.parse(source)) if isinstance(node, forbidden)]
+        assert not found, source
+
+
+def test_no_number_is_typed_into_its_prose(notebook):
+    """But years of papers, and the numbers of a list."""
+    prose = re.sub(r"^\d+\. ", "", markdown(notebook), flags=re.M)
+    prose = re.sub(r"\b(?:19|20)\d\d\)", "", prose)
+    assert re.findall(r"\d[\d.,]*", prose.replace("`", "")) == []
+
+
+def test_rows_come_into_memory_in_two_places_only():
+    """`Shop.count` returns cells; reading returns one row per fault. Everything else stays in the engine."""
+    allowed = {("shop.py", "count"), ("source.py", "_load_table")}
+    found = set()
+    for path in sorted((ROOT / "smsroi_helpers").rglob("*.py")):
+        if "runner" in path.parts:
+            continue
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                for node in ast.walk(function):
+                    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+                    if name in ("execute", "to_pandas", "to_pyarrow", "to_polars", "df", "fetchall", "read_parquet"):
+                        if name == "read_parquet" and ast.unparse(node.func.value) not in ("pd", "pandas"):
+                            continue
+                        found.add((path.name, function.name))
+    assert found == allowed
+
+
+def test_notebooks_ask_the_engine_only_through_the_package():
+    for path in NOTEBOOKS:
+        for source in code(nbformat.read(path, as_version=4)):
+            assert not re.search(r"\.(execute|to_pandas|to_pyarrow)\(|read_(csv|parquet)|\bpd\.", source), source
