@@ -1,0 +1,248 @@
+"""The command `smsroi`: thin, and with one line for whatever goes wrong (SMSROI_DEBUG=1 adds a traceback)."""
+
+import contextlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import smsroi_helpers
+from smsroi_helpers import runner
+from smsroi_helpers.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from smsroi_helpers.runner.execute import Outcome
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="smsroi",
+    help="Whom to text, when, how often and with what, and what that is worth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_EXIT_CODES = (
+    "Exit codes: 0 published or unchanged, 2 usage or parameters, 10 data, 20 notebook error, 21 time limit, "
+    "22 kernel died, 23 incomplete, 24 page check, 30 already running, 40 disk, 50 signal. "
+    "Worth a retry: 22, 40, 50."
+)
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn an error into its line on standard error and its exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        failure = runner.as_failure(error)
+        if os.environ.get("SMSROI_DEBUG") == "1":
+            traceback.print_exception(error)
+        print(f"smsroi: {failure}", file=sys.stderr)
+        raise typer.Exit(failure.exit_code) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"smsroi {smsroi_helpers.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
+    ] = False,
+) -> None:
+    # Wherever the locale says otherwise (LC_ALL=C), a path in another script must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+@app.command(epilog=_EXIT_CODES)
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A parameter file, notebooks/parameters/….yaml.")],
+    only: Annotated[str, typer.Option(metavar="A,B", help="Only these notebooks.")] = "",
+    start_from: Annotated[str, typer.Option("--from", metavar="STAGE", help="This notebook and those after it.")] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="Set a parameter; cltv.model=… for one notebook."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many notebooks run side by side.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Run even if nothing has changed.")] = False,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0, help="The whole run may take this long.")
+    ] = None,
+    cell_timeout: Annotated[
+        int | None, typer.Option(metavar="SECONDS", min=1, help="One cell may take this long.")
+    ] = None,
+    no_code: Annotated[bool, typer.Option("--no-code", help="Leave the code out of the pages.")] = False,
+    on_failure: Annotated[
+        str, typer.Option(metavar="CMD", help="Run this, without a shell, when the run fails; it reads JSON.")
+    ] = "",
+    on_success: Annotated[str, typer.Option(metavar="CMD", help="The same, when it succeeds.")] = "",
+) -> None:
+    """Make a report and print the path of its index.html."""
+    with _one_line():
+        options = runner.RunOptions(
+            only=[stage.strip() for stage in only.split(",") if stage.strip()],
+            start_from=start_from,
+            overrides=parameter or [],
+            jobs=jobs,
+            force=force,
+            deadline_minutes=deadline,
+            cell_timeout_seconds=cell_timeout,
+            show_code=not no_code,
+            on_failure=on_failure,
+            on_success=on_success,
+        )
+        with _progress() as progress:
+            published = runner.run_report(file, options, progress)
+        print(f"unchanged: {_shown(published.index)}" if published.unchanged else _shown(published.index))
+
+
+@app.command()
+def example(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="cdnow, cdnow_sample or complete_journey.")],
+) -> None:
+    """Write a source made from an installed package to data/NAME and print its path."""
+    with _one_line():
+        from smsroi_helpers import examples, source
+
+        if name not in examples.EXAMPLES:
+            raise UsageError(f"there is no example {name!r}; there are {', '.join(examples.EXAMPLES)}")
+        to = source.project_root() / "data" / name
+        examples.write_example(name, to)
+        print(_shown(to))
+
+
+@app.command()
+def verify(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, REPORT/RUN, or REPORT (its latest).")],
+) -> None:
+    """Check that a published run is still, byte for byte, what its manifest says (exit code 23 if not)."""
+    with _one_line():
+        from smsroi_helpers import source
+        from smsroi_helpers.runner import publish
+
+        folder = publish.find_run(source.project_root(), run)
+        print(f"{folder.name}: {publish.verify_run(folder)} files are as they were published")
+
+
+@app.command()
+def status(
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="A report's name.")],
+    max_age: Annotated[str, typer.Option(metavar="AGE", help="Like 90m, 26h or 8d.")] = "26h",
+) -> None:
+    """Say how old a report's last good run is; exit code 1 if that is too old, or there is none."""
+    with _one_line():
+        from smsroi_helpers import source
+        from smsroi_helpers.runner import publish
+        from smsroi_helpers.runner.parameters import check_name
+
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", max_age)
+        if match is None:
+            raise UsageError("--max-age takes minutes, hours or days, such as 90m, 26h or 8d")
+        hours_allowed = float(match[1]) * {"m": 1 / 60, "h": 1, "d": 24}[match[2]]
+        run_name, hours = publish.age_of_last_good_run(source.project_root(), check_name(report, "status"))
+        if not run_name:
+            print(f"{report}: no good run yet")
+        elif hours == float("inf"):
+            print(f"{report}: the last good run, {run_name}, is dated in the future; check the clock")
+        else:
+            verdict = f", older than {max_age}" if hours > hours_allowed else ""
+            print(f"{report}: the last good run, {run_name}, is {hours:.1f} h old{verdict}")
+        if hours > hours_allowed:
+            raise typer.Exit(1)
+
+
+def _shown(path: Path) -> str:
+    """The path from here, where it lies below; else in full."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+# --- progress -----------------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Progress for a log: a line when a notebook begins, each minute, and when it ends."""
+
+    def __init__(self) -> None:
+        self._minutes: dict[str, int] = {}
+
+    def started(self, name: str) -> None:
+        self._say(f"{name}: started")
+
+    def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:
+        if int(seconds // 60) > self._minutes.get(name, 0):
+            self._minutes[name] = int(seconds // 60)
+            self._say(f"{name}: cell {cell} of {cells}, {seconds:.0f} s")
+
+    def ended(self, name: str, outcome: "Outcome") -> None:
+        memory = f", {outcome.peak_memory_mb} MB" if outcome.peak_memory_mb else ""
+        self._say(f"{name}: {outcome.status}, {outcome.seconds:.1f} s{memory}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """Progress for a terminal: one bar a notebook."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.display = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def started(self, name: str) -> None:
+        self._tasks[name] = self.display.add_task(name, total=None, state="")
+
+    def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:  # noqa: ARG002 - the bar counts
+        self.display.update(self._tasks[name], completed=max(cell - 1, 0), total=cells or None)
+
+    def ended(self, name: str, outcome: "Outcome") -> None:
+        task = self.display.tasks[self.display.task_ids.index(self._tasks[name])]
+        completed = task.total if outcome.status == "ok" else None
+        self.display.update(self._tasks[name], completed=completed, state=outcome.status)
+        self.display.stop_task(self._tasks[name])
+
+
+@contextlib.contextmanager
+def _progress() -> "Iterator[_Lines | _Bars]":
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    bars = _Bars()
+    with bars.display:
+        yield bars
+
+
+def main() -> None:
+    """The command, as it is installed."""
+    app(prog_name="smsroi")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,522 @@
+"""Notebooks executed side by side, each by a supervised process of its own.
+
+The parent (`execute_notebooks`) starts one child per notebook, hears from it line by line, holds the deadline and
+checks what it left. The child (`main`) runs papermill and a kernel and ends, with all its processes, when its standard
+input does: whatever becomes of the parent, nothing runs on.
+
+papermill's word is not taken for it: killed kernels, time-outs and `sys.exit(0)` leave notebooks that look finished.
+A notebook counts as executed if every non-empty code cell ran without an error and the last left its completion mark.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import psutil
+
+from smsroi_helpers.errors import (
+    DataError,
+    Incomplete,
+    Interrupted,
+    KernelDied,
+    NotebookError,
+    PageError,
+    SmsroiError,
+    StorageError,
+    TimeLimit,
+    redact,
+)
+
+__all__ = [
+    "FINISHED",
+    "Job",
+    "Outcome",
+    "Progress",
+    "execute_notebooks",
+    "gravest",
+    "process_family",
+    "what_is_incomplete",
+]
+
+FINISHED = "application/vnd.smsroi.finished+json"
+"""MIME type of the output `run.finish()` leaves in a notebook's last code cell."""
+
+_GRAVEST_FIRST: tuple[type[SmsroiError], ...] = (
+    Interrupted,
+    StorageError,
+    KernelDied,
+    TimeLimit,
+    DataError,
+    NotebookError,
+    Incomplete,
+    PageError,
+)
+_SECONDS_TO_END = 5.0
+_SECONDS_BETWEEN_LINES = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook to execute; paths are relative to the project's root, so that no machine's path is recorded."""
+
+    name: str
+    stage: str
+    notebook: Path
+    output: Path
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook."""
+
+    status: str
+    """`ok`, `skipped` (too few data for its question), `failed` or `not_run`."""
+    error: SmsroiError | None = None
+    reason: str = ""
+    """Why it was skipped."""
+    seconds: float = 0.0
+    peak_memory_mb: int | None = None
+    """Of the kernel; None where the system does not tell, or the process was stopped from outside."""
+
+
+class Progress(Protocol):
+    """Who is told how it goes."""
+
+    def started(self, name: str) -> None:
+        """A notebook begins."""
+
+    def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:
+        """A notebook begins its code cell number `cell` of `cells`, or is still at it after a minute."""
+
+    def ended(self, name: str, outcome: Outcome) -> None:
+        """A notebook ended."""
+
+
+def gravest(errors: Sequence[SmsroiError]) -> SmsroiError:
+    """The error whose exit code the run ends with, when several notebooks failed."""
+    return min(errors, key=lambda error: _GRAVEST_FIRST.index(type(error)))
+
+
+# --- the parent ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Child:
+    job: Job
+    process: subprocess.Popen[str]
+    private: Path
+    """Short-lived folder of this notebook's sockets and Jupyter settings."""
+    began: float
+    told: float
+    cell: int = 0
+    """Number of the code cell it is at, as Jupyter shows it in brackets; 0 before the first."""
+    cells: int = 0
+    said: dict[str, Any] = field(default_factory=dict)
+    """The child's last word on how it ended; empty while there is none."""
+
+
+def execute_notebooks(
+    jobs: Sequence[Job],
+    *,
+    root: Path,
+    logs: Path,
+    progress: Progress,
+    at_once: int = 2,
+    deadline: float | None = None,
+    cell_timeout: int | None = None,
+) -> dict[str, Outcome]:
+    """Execute the notebooks and say what became of each; one that fails does not stop the others.
+
+    Args:
+        jobs: in the order to start them.
+        root: the project's folder, where kernels start.
+        logs: folder for what the children write to standard error.
+        progress: who is told.
+        at_once: how many run side by side.
+        deadline: `time.monotonic()` at which all must have ended; None: no limit.
+        cell_timeout: seconds one cell may take; None: no limit.
+
+    Returns:
+        Name → outcome, for every job. An Interrupted that a signal handler raises in here ends the children too, and
+        is the error of what did not end by itself.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    outcomes: dict[str, Outcome] = {}
+    waiting, running = list(jobs), dict[str, _Child]()
+    heard: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
+    environment = _environment(root, at_once)
+    stopped: SmsroiError | None = None
+    try:
+        while waiting or running:
+            if deadline is not None and time.monotonic() >= deadline:
+                stopped = TimeLimit("the run was stopped by its deadline")
+                break
+            while waiting and len(running) < at_once:
+                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, heard)
+                progress.started(waiting.pop(0).name)
+            name, event = _next_event(heard, deadline)
+            if event is not None:
+                _note(running[name], event, progress)
+            elif name:
+                outcomes[name] = _judge(running[name], root)
+                progress.ended(name, outcomes[name])
+                del running[name]
+            for child in running.values():
+                if time.monotonic() - child.told >= _SECONDS_BETWEEN_LINES:
+                    _tell(child, progress)
+    except Interrupted as interruption:
+        stopped = interruption
+    finally:
+        _end(list(running.values()))
+    if stopped is not None:
+        for name, child in running.items():
+            error = type(stopped)(f"{_where(child)}: {stopped}")
+            outcomes.setdefault(name, Outcome("failed", error, seconds=time.monotonic() - child.began))
+        for job in waiting:
+            outcomes.setdefault(job.name, Outcome("not_run", type(stopped)(f"{job.name}: not begun when {stopped}")))
+    return outcomes
+
+
+def _next_event(
+    heard: "queue.Queue[tuple[str, dict[str, Any] | None]]", deadline: float | None
+) -> tuple[str, dict[str, Any] | None]:
+    """What a child said, or its name and None when it has ended; an empty name when nobody spoke for a second."""
+    patience = 1.0 if deadline is None else max(0.0, min(1.0, deadline - time.monotonic()))
+    try:
+        return heard.get(timeout=patience)
+    except queue.Empty:
+        return "", None
+
+
+def _environment(root: Path, at_once: int) -> dict[str, str]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // at_once))
+    environment = {
+        **os.environ,
+        "SMSROI_PROJECT": str(root),
+        "SMSROI_THREADS": threads,
+        "SMSROI_MEMORY_MB": str(int(_memory_bytes() * 0.6 / at_once / 2**20)),
+        "OMP_NUM_THREADS": threads,
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    home = Path(__file__).resolve().parents[2]
+    if home not in (Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")):
+        # A checkout: kernels start in the project, which need not be where this package lies.
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), environment.get("PYTHONPATH"))))
+    return environment
+
+
+def _memory_bytes() -> int:
+    """Memory this process may use: the machine's, or less where a container says so."""
+    total = int(psutil.virtual_memory().total)
+    with contextlib.suppress(OSError, ValueError):
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return total
+
+
+def _start(
+    job: Job,
+    root: Path,
+    logs: Path,
+    environment: dict[str, str],
+    cell_timeout: int | None,
+    heard: "queue.Queue[tuple[str, dict[str, Any] | None]]",
+) -> _Child:
+    private = _private_folder()
+    command = [sys.executable, "-c", "from smsroi_helpers.runner.execute import main; main()"]
+    with (logs / f"{job.name}.txt").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            command,
+            cwd=root,
+            env={**environment, **_jupyter_paths(private)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            encoding="utf-8",
+            # The parent hears signals and ends its children in order; a terminal's Ctrl-C must not reach them first.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    task = {
+        "notebook": job.notebook.as_posix(),
+        "output": job.output.as_posix(),
+        "parameters": job.parameters,
+        "cell_timeout": cell_timeout,
+        "private": str(private),
+    }
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None
+    assert stdout is not None
+    with contextlib.suppress(OSError):  # a child that died at once is noticed by its silence
+        stdin.write(json.dumps(task) + "\n")
+        stdin.flush()
+
+    def listen() -> None:
+        with stdout:
+            for line in stdout:
+                with contextlib.suppress(ValueError):
+                    heard.put((job.name, json.loads(line)))
+        process.wait()
+        heard.put((job.name, None))
+
+    threading.Thread(target=listen, daemon=True).start()
+    now = time.monotonic()
+    return _Child(job, process, private, began=now, told=now)
+
+
+def _private_folder() -> Path:
+    """A new folder for sockets, with a path short enough for one (about 100 characters)."""
+    folder = tempfile.gettempdir()
+    if os.name == "posix" and len(folder) > 60:
+        folder = "/tmp"  # noqa: S108 - mkdtemp below makes a private one in it
+    return Path(tempfile.mkdtemp(prefix="smsroi-", dir=folder))
+
+
+def _jupyter_paths(private: Path) -> dict[str, str]:
+    """Settings under which only our own kernel is found and no start-up file of the user's runs."""
+    kernel = private / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    specification = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
+    return {
+        "JUPYTER_PATH": str(private / "jupyter"),
+        "JUPYTER_DATA_DIR": str(private / "data"),
+        "JUPYTER_CONFIG_DIR": str(private / "config"),
+        "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
+        "JUPYTER_NO_CONFIG": "1",
+        "IPYTHONDIR": str(private / "ipython"),
+    }
+
+
+def _note(child: _Child, event: dict[str, Any], progress: Progress) -> None:
+    if event.get("event") == "cell":
+        child.cell, child.cells = event["cell"], event["cells"]
+        _tell(child, progress)
+    else:
+        child.said = event
+
+
+def _tell(child: _Child, progress: Progress) -> None:
+    child.told = time.monotonic()
+    progress.advanced(child.job.name, child.cell, child.cells, child.told - child.began)
+
+
+def _where(child: _Child) -> str:
+    return f"{child.job.name}, cell {child.cell}" if child.cell else child.job.name
+
+
+def _judge(child: _Child, root: Path) -> Outcome:
+    """The outcome of a child that has ended."""
+    _end([child])
+    message = child.said.get("message", "")
+    error: SmsroiError | None = None
+    match child.said.get("ended"):
+        case "well":
+            if problem := what_is_incomplete(root / child.job.output, child.job.stage):
+                error = Incomplete(f"{child.job.name}{problem}")
+        case None:
+            error = KernelDied(f"{_where(child)}: the process executing the notebook was killed")
+        case "kernel died":
+            error = KernelDied(f"{_where(child)}: the kernel died, as it does when memory runs out")
+        case "cell timeout":
+            error = TimeLimit(f"{_where(child)}: took longer than one cell may (--cell-timeout)")
+        case "storage":
+            error = StorageError(f"{_where(child)}: {message}")
+        case "notenoughdata":
+            (root / child.job.output).unlink(missing_ok=True)
+            return Outcome("skipped", reason=message, seconds=time.monotonic() - child.began)
+        case "data":
+            error = DataError(f"{_where(child)}: {message}")
+        case "exit":
+            error = Incomplete(f"{_where(child)}: ended by {message}; the rest never ran")
+        case _:
+            error = NotebookError(f"{_where(child)}: {message}")
+    seconds = time.monotonic() - child.began
+    peak_memory_mb = child.said.get("peak_memory_mb")
+    return Outcome("failed" if error else "ok", error, seconds=seconds, peak_memory_mb=peak_memory_mb)
+
+
+def what_is_incomplete(notebook: Path, stage: str) -> str:
+    """Why an executed notebook cannot be taken for finished, as the end of a sentence about it; empty: it can."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return ": the executed notebook cannot be read back"
+    code = [cell for cell in cells if _runs(cell)]
+    for number, cell in enumerate(code, 1):
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                return f", cell {number}: ended by {output['ename']}; the rest never ran"
+        if not cell.get("execution_count"):
+            return f", cell {number}: it never ran"
+    marks = [output["data"].get(FINISHED) for output in code[-1]["outputs"] if "data" in output] if code else []
+    if {"stage": stage} not in marks:
+        return ": its last code cell did not say that it finished (run.finish())"
+    return ""
+
+
+def _runs(cell: dict[str, Any]) -> bool:
+    return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
+
+
+def _end(children: Sequence[_Child]) -> None:
+    """End the children with all their processes, gently first, and take their private folders away."""
+    processes = [process for child in children for process in process_family(child.process.pid)]
+    for child in children:
+        with contextlib.suppress(OSError):
+            assert child.process.stdin is not None
+            child.process.stdin.close()
+    _, alive = psutil.wait_procs(processes, timeout=_SECONDS_TO_END)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    for child in children:
+        child.process.wait()
+        shutil.rmtree(child.private, ignore_errors=True)
+
+
+def process_family(pid: int) -> list[psutil.Process]:
+    """A process and all it started; empty if it is gone."""
+    try:
+        head = psutil.Process(pid)
+        return [*head.children(recursive=True), head]
+    except psutil.NoSuchProcess:
+        return []
+
+
+# --- the child ----------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Execute the one notebook described by the first line of standard input; end when standard input does."""
+    # What the kernel or an engine writes to standard output goes to the log: that stream carries our messages alone.
+    to_parent = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_die_with_parent, args=(sys.stdin, Path(task["private"])), daemon=True).start()
+
+    def say(**event: Any) -> None:
+        with contextlib.suppress(OSError):
+            to_parent.write(json.dumps(event) + "\n")
+            to_parent.flush()
+
+    ended = _execute(task, say)
+    say(event="end", peak_memory_mb=_peak_memory_of_kernel(), **ended)
+    to_parent.close()
+    # Threads of the kernel's client must not hold up an exit after the last word.
+    os._exit(0)
+
+
+def _die_with_parent(stdin: IO[str], private: Path) -> None:
+    with contextlib.suppress(ValueError, OSError):
+        stdin.read()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    shutil.rmtree(private, ignore_errors=True)
+    os._exit(1)
+
+
+def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+    """Run papermill; returns how it ended, with a message where that needs one."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    numbers = itertools.count(1)
+    cells = 0
+
+    def cell_starts(**_: Any) -> None:
+        say(event="cell", cell=next(numbers), cells=cells)
+
+    config = Config()
+    config.KernelManager.connection_file = str(Path(task["private"]) / "kernel.json")  # it holds the session's key
+    if os.name == "posix":
+        # Over TCP every start warns of unencrypted traffic; sockets need a path nobody else uses.
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = str(Path(task["private"]) / "k")
+    output = Path(task["output"])
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        written = json.loads(Path(task["notebook"]).read_text(encoding="utf-8"))["cells"]
+        cells = sum(map(_runs, written)) + bool(task["parameters"])  # papermill puts in one with the parameters
+        papermill.execute_notebook(
+            _literal_path(task["notebook"]),
+            _literal_path(task["output"]),
+            parameters=task["parameters"],
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            execution_timeout=task["cell_timeout"],
+            config=config,
+            on_cell_execute=cell_starts,
+            # All is written when the last cell has ended; a kernel asked politely sometimes takes seconds to go.
+            shutdown_kernel="immediate",
+        )
+    except papermill.PapermillExecutionError as error:
+        return _meaning(error.ename, error.evalue, error.traceback)
+    except CellTimeoutError:
+        return {"ended": "cell timeout"}
+    except DeadKernelError:
+        return {"ended": "kernel died"}
+    except OSError as error:
+        return {"ended": "storage", "message": error.strerror or type(error).__name__}
+    except RuntimeError as error:
+        if "Kernel died" in str(error) or "Kernel didn't respond" in str(error):
+            return {"ended": "kernel died"}
+        return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
+    except Exception as error:  # whatever it is, the parent must hear of it in one line
+        return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
+    return {"ended": "well"}
+
+
+def _literal_path(path: str) -> str:
+    """The path as papermill, which fills in `{…}`, will read back unchanged."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def _meaning(name: str, value: str, traceback: Sequence[str]) -> dict[str, Any]:
+    """How a cell's exception counts: our own errors about data and disk keep their meaning, an exit is no error."""
+    if name == "SystemExit":
+        return {"ended": "exit", "message": f"sys.exit({value})"}
+    # Our errors show themselves in one line instead of a traceback; other packages have a DataError too.
+    if len(traceback) == 1 and name in ("DataError", "StorageError", "NotEnoughData"):
+        return {"ended": name.removesuffix("Error").lower(), "message": redact(value)}
+    if re.search(r"No space left on device|\[Errno 28\]", value):
+        return {"ended": "storage", "message": _one_line(name, value)}
+    return {"ended": "error", "message": _one_line(name, value)}
+
+
+def _one_line(name: str, message: str) -> str:
+    text = redact(" ".join(f"{name}: {message}".split()))
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _peak_memory_of_kernel() -> int | None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

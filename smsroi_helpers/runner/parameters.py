@@ -1,0 +1,571 @@
+"""What a run is asked to do: notebooks and their parameters, checked by name and type before anything runs.
+
+papermill injects whatever it is given, by guessed types, and pastes a parameter's name as code. So names and types
+are decided here, from each notebook's own `parameters` cell, its stage's PARAMETERS and the contract's common ones.
+"""
+
+import ast
+import datetime as dt
+import difflib
+import importlib
+import io
+import json
+import math
+import re
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import ModuleType
+from typing import Annotated, Any, Literal, Union
+
+import pydantic
+import yaml
+
+from smsroi_helpers.errors import UsageError
+
+__all__ = ["Notebook", "Parameter", "Plan", "check_name", "find_notebooks", "plan_run", "read_notebook", "stage_module"]
+
+_NOTEBOOK_FILE = re.compile(r"(?P<number>\d\d)_(?P<stage>[a-z][a-z0-9_]*)\.ipynb")
+_REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+_SECRET_NAME = re.compile(
+    r"(?i)password|passwd|passphrase|(^|_)pwd($|_)|secret|credential|(^|_)token($|_)|api_?key|(^|_)key($|_)"
+)
+_SECRET_VALUE = re.compile(r"(?i)://[^/\s:@]*:[^/\s@]+@|\b(password|passwd|pwd|secret|token|api_?key|key)=")
+_MAX_FILE_BYTES = 1_000_000
+
+
+def _iso_date_or_empty(text: str) -> str:
+    if text and not (re.fullmatch(r"\d{4}-\d\d-\d\d", text) and _is_date(text)):
+        raise ValueError("must be a day like 1998-06-30, or empty")
+    return text
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _inside(text: str) -> str:
+    if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
+        raise ValueError("must not climb out of its folder with '..'")
+    return text
+
+
+COMMON: dict[str, Any] = {
+    "data": Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_inside)],
+    "run_dir": str,
+    "as_of": Annotated[str, pydantic.AfterValidator(_iso_date_or_empty)],
+    "language": Literal["en", "zh"],
+    "seed": Annotated[int, pydantic.Field(ge=0)],
+    "previous_run": Annotated[str, pydantic.AfterValidator(_inside)],
+    "segment_by": str,
+    "attribution_hours": Annotated[float, pydantic.Field(gt=0)],
+    "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
+    "min_cell_customers": Annotated[int, pydantic.Field(ge=1)],
+}
+"""The parameters many notebooks share (data contract, section 2), each with what it may be."""
+
+RUN_WIDE = ("data", "as_of", "language", "previous_run", "max_rejected_share")
+"""Parameters that must be the same for every notebook, because the runner reads the source once for all of them."""
+
+_RESERVED = ("report", "make")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a `parameters` cell."""
+
+    name: str
+    default: Any
+    meaning: str
+    """The line's trailing comment."""
+    annotation: Any
+    """What pydantic holds a value against."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook of the project."""
+
+    name: str
+    """As its file is called, `02_cltv`."""
+    stage: str
+    file: Path
+    parameters: dict[str, Parameter]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run whose every parameter has been checked."""
+
+    report: str
+    parameter_file: str
+    """From the project's root, or the bare name of a file outside it."""
+    overrides: dict[str, Any]
+    """What the command line changed, converted to its type."""
+    make: dict[str, str]
+    """How to build a source that is not there yet; empty: it must be there."""
+    notebooks: tuple[Notebook, ...]
+    """All of the project, by number."""
+    selected: frozenset[str]
+    """Names of those to run."""
+    values: dict[str, dict[str, Any]]
+    """Notebook → every parameter it declares → the value it gets; `run_dir` is the runner's to fill."""
+    given: frozenset[str]
+    """Run-wide parameters that were set by the file or the command line."""
+
+    def run_wide(self, name: str, default: Any) -> Any:
+        """The value of a parameter that all notebooks share, or `default` where none declares it."""
+        return next((values[name] for values in self.values.values() if name in values), default)
+
+
+# --- notebooks ----------------------------------------------------------------------------------------------
+
+
+def stage_module(stage: str) -> ModuleType | None:
+    """The helper module of a stage (its NEEDS, its PARAMETERS), or None where a notebook does without one."""
+    name = f"smsroi_helpers.{stage}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return None
+        raise
+
+
+def read_notebook(file: Path) -> Notebook:
+    """A notebook with its parameters, read from the cell tagged `parameters` without running anything.
+
+    Raises:
+        UsageError: the file is no notebook, or the cell holds anything but literals.
+    """
+    match = _NOTEBOOK_FILE.fullmatch(file.name)
+    if match is None:
+        raise UsageError(f"notebooks/{file.name}: a notebook is named like 02_cltv.ipynb")
+    try:
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"notebooks/{file.name} cannot be read as a notebook") from None
+    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    if len(tagged) != 1:
+        raise UsageError(f"notebooks/{file.name}: one cell must be tagged 'parameters', {len(tagged)} are")
+    source = "".join(tagged[0]["source"])
+    own = getattr(stage_module(match["stage"]), "PARAMETERS", {})
+    parameters = {}
+    for name, default, meaning, annotation in _literals(source, f"notebooks/{file.name}, parameters cell"):
+        declared = COMMON.get(name, own.get(name, annotation))
+        parameters[name] = Parameter(name, default, meaning, declared)
+    return Notebook(file.stem, match["stage"], file, parameters)
+
+
+def find_notebooks(root: Path) -> tuple[Notebook, ...]:
+    """The project's notebooks, by number.
+
+    Raises:
+        UsageError: there is none, two share a stage, or one cannot be read.
+    """
+    files = sorted(file for file in (root / "notebooks").glob("*.ipynb") if _NOTEBOOK_FILE.fullmatch(file.name))
+    if not files:
+        raise UsageError("no notebook like 02_cltv.ipynb in notebooks/; run the command inside the project")
+    notebooks = tuple(read_notebook(file) for file in files)
+    stages = [notebook.stage for notebook in notebooks]
+    if twice := {stage for stage in stages if stages.count(stage) > 1}:
+        raise UsageError(f"two notebooks share the stage {', '.join(sorted(twice))}; a stage has one notebook")
+    return notebooks
+
+
+def _literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]]:
+    """(name, value, comment, annotation) of each assignment, in order."""
+    try:
+        tree = ast.parse(source)
+        comments = {
+            token.start[0]: token.string.lstrip("# ").strip()
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+    except (SyntaxError, tokenize.TokenError):
+        raise UsageError(f"{where}: it is not valid Python") from None
+    for statement in tree.body:
+        line = f"{where}, line {statement.lineno}"
+        annotated: Any = None
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+        if statement.value is None:
+            raise UsageError(f"{line}: a parameter needs a default")
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        try:
+            value = ast.literal_eval(statement.value)
+            if isinstance(statement, ast.AnnAssign):
+                annotated = _type_of_annotation(statement.annotation)
+        except ValueError:
+            raise UsageError(f"{line}: the value must be a literal; derived values go in the next cell") from None
+        if not _is_plain(value):
+            raise UsageError(f"{line}: a {type(value).__name__} cannot be a parameter; {_PLAIN}")
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+            _refuse_secret(target.id, value, line)
+            yield target.id, value, comments.get(statement.end_lineno or 0, ""), annotated or _type_of_value(value)
+
+
+_PLAIN = "text, numbers, true/false, null, lists and mappings of these can"
+_BUILTINS: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+
+
+def _type_of_value(value: Any) -> Any:
+    return Any if value is None else type(value)
+
+
+def _type_of_annotation(node: ast.expr) -> Any:
+    """The type an annotation names, for the few forms parameters need; None for any other (then the literal's)."""
+    match node:
+        case ast.Name(id=name):
+            return _BUILTINS.get(name)
+        case ast.Constant(value=None):
+            return type(None)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            sides = _type_of_annotation(left), _type_of_annotation(right)
+            return None if None in sides else Union[sides]  # noqa: UP007 - the sides are known only here
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            options = ast.literal_eval(choices)
+            return Literal[options]
+        case ast.Subscript(value=ast.Name(id="list" | "dict" as name)):
+            return _BUILTINS[name]
+    return None
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or type(value) in (str, int, bool)
+
+
+def _refuse_secret(name: str, value: Any, where: str) -> None:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_VALUE.search(value)):
+        raise UsageError(
+            f"{where}: {name} looks like a secret, and parameters are written into notebooks and manifests; "
+            "put it into the environment and name it in source.yml as ${NAME}"
+        )
+    for key, part in inner:
+        _refuse_secret(str(key), part, where)
+
+
+def _checked(value: Any, parameter: Parameter, where: str) -> Any:
+    """The value as its declared type has it; an int is fine for a float, a bool is no number, nothing is guessed."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    if not _is_plain(value):
+        shown = "a number that is not finite" if isinstance(value, float) else f"a {type(value).__name__}"
+        raise UsageError(f"{where}: {parameter.name} is {shown}; only {_PLAIN} be a parameter")
+    _refuse_secret(parameter.name, value, where)
+    try:
+        return _adapter(parameter).validate_python(value)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{where}: {parameter.name} {_complaint(error)}, not {_shown(value)}") from None
+
+
+def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(parameter.annotation, config=pydantic.ConfigDict(strict=True))
+
+
+def _complaint(error: pydantic.ValidationError) -> str:
+    messages = dict.fromkeys(
+        part["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for part in error.errors()
+    )
+    return ", or ".join(messages)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _from_text(text: str, parameter: Parameter, where: str) -> Any:
+    """The value a command line means: the text itself where that is allowed, else the number, flag or JSON it spells.
+
+    So '00123' stays as it is for a text parameter, and is refused for a number.
+    """
+    adapter = _adapter(parameter)
+    try:
+        spelled = [json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))]
+    except ValueError:
+        spelled = []
+    for candidate in (text, *spelled):
+        try:
+            adapter.validate_python(candidate)
+        except pydantic.ValidationError:
+            continue
+        return _checked(candidate, parameter, where)
+    return _checked(spelled[0] if spelled else text, parameter, where)
+
+
+# --- the parameter file -------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps.
+
+    Duplicate keys and aliases are refused, and only plain numbers, true, false, null and dates are anything but text:
+    `21:00` is no 1260, `NO` no False, `017` no 15.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as PyYAML declares it
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(None, None, "an alias (*name) cannot stand here", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(None, None, "a key must be a plain name", key_node.start_mark)
+            if key in seen:
+                problem = f"the key {key!r} stands twice (first on line {seen[key]})"
+                raise yaml.MarkedYAMLError(None, None, problem, key_node.start_mark)
+            seen[key] = line
+        return super().construct_mapping(node, deep=deep)
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("timestamp", r"\d{4}-\d\d-\d\d", "0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One value someone set: where, for which stage (None: for all that declare it)."""
+
+    where: str
+    stage: str | None
+    name: str
+    value: Any
+    is_text: bool
+    """It comes from a command line, as text still to be converted."""
+
+
+def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """The file's content, and the line of each key at its two upper levels."""
+    try:
+        if file.stat().st_size > _MAX_FILE_BYTES:
+            raise UsageError(f"{file.name}: larger than a parameter file can be")
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UsageError(f"the parameter file {file.name} cannot be read: {reason}") from None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{file.name}{line}: {error.problem or 'not valid YAML'}") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UsageError(f"{file.name}: not valid YAML") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{file.name}: a parameter file is a list of `name: value` lines")
+    lines: dict[tuple[str, ...], int] = {}
+    for key, value in node.value if node is not None else ():
+        lines[(key.value,)] = key.start_mark.line + 1
+        if isinstance(value, yaml.MappingNode):
+            lines |= {(key.value, inner.value): inner.start_mark.line + 1 for inner, _ in value.value}
+    return {str(key): value for key, value in content.items()}, lines
+
+
+def check_name(name: str, where: str) -> str:
+    """The report's name, if it can be a folder everywhere.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not _REPORT_NAME.fullmatch(name) or name in _WINDOWS_DEVICES:
+        raise UsageError(
+            f"{where}: {name!r} cannot be a report's name; it has 1 to 64 of a-z, 0-9, _ and -, starts with a letter "
+            "or digit and is no device name (give one with `report:` in the file)"
+        )
+    return name
+
+
+def _example_to_make(value: Any, where: str) -> dict[str, str]:
+    from smsroi_helpers.examples import EXAMPLES  # opens the engine, which few parameter files need
+
+    if not isinstance(value, dict) or set(value) != {"example"}:
+        given = ", ".join(map(str, value)) if isinstance(value, dict) else _shown(value)
+        raise UsageError(f"{where}: make knows one kind, {{example: NAME}}, and not {given}")
+    if value["example"] not in EXAMPLES:
+        raise UsageError(f"{where}: there is no example {_shown(value['example'])}; there are {', '.join(EXAMPLES)}")
+    return {"example": value["example"]}
+
+
+def _entries_of_file(
+    content: dict[str, Any], lines: dict[tuple[str, ...], int], file: str, stages: set[str]
+) -> list[_Entry]:
+    entries = []
+    for key, value in content.items():
+        where = f"{file}, line {lines[(key,)]}"
+        if key in _RESERVED:
+            continue
+        if key not in stages:
+            entries.append(_Entry(where, None, key, value, False))
+        elif isinstance(value, dict):
+            for name, own in value.items():
+                entries.append(_Entry(f"{file}, line {lines[(key, str(name))]}", key, str(name), own, False))
+        elif value is not None:
+            raise UsageError(f"{where}: {key} is a notebook; its own parameters stand below it, indented")
+    return entries
+
+
+def _entries_of_command_line(overrides: Iterable[str], stages: set[str]) -> list[_Entry]:
+    entries = []
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        stage, dot, name = path.rpartition(".")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise UsageError("-p takes name=value or notebook.name=value, such as -p cltv.horizon_weeks=39")
+        if dot and stage not in stages:
+            raise UsageError(f"-p {path}: there is no notebook {stage!r}{_hint(stage, stages)}")
+        entries.append(_Entry(f"-p {path}", stage or None, name, value, True))
+    return entries
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[str, Any]]) -> Any:
+    """Set one value wherever it belongs; returns it converted."""
+    # A secret is refused before anything else, so that no other complaint repeats its value.
+    _refuse_secret(entry.name, entry.value, entry.where)
+    if entry.name == "run_dir":
+        raise UsageError(f"{entry.where}: run_dir is the runner's to choose; a report is named with `report:`")
+    if entry.stage and entry.name in RUN_WIDE:
+        raise UsageError(f"{entry.where}: {entry.name} is one for all notebooks; set it without {entry.stage}")
+    among = [notebook for notebook in notebooks if entry.stage in (None, notebook.stage)]
+    takers = [notebook for notebook in among if entry.name in notebook.parameters]
+    if not takers:
+        who = f"the notebook {entry.stage} has" if entry.stage else "no notebook has"
+        known = {name for notebook in among for name in notebook.parameters}
+        known |= set() if entry.stage or entry.is_text else {*(notebook.stage for notebook in notebooks), *_RESERVED}
+        negation = "no parameter" if entry.stage else "a parameter"
+        raise UsageError(f"{entry.where}: {who} {negation} {entry.name!r}{_hint(entry.name, known)}")
+    value: Any = None
+    for notebook in takers:
+        convert = _from_text if entry.is_text else _checked
+        value = convert(entry.value, notebook.parameters[entry.name], entry.where)
+        values[notebook.name][entry.name] = value
+    return value
+
+
+def _select(notebooks: Sequence[Notebook], only: Sequence[str], start_from: str) -> frozenset[str]:
+    stages = [notebook.stage for notebook in notebooks]
+    for stage in (*only, *([start_from] if start_from else [])):
+        if stage not in stages:
+            raise UsageError(f"there is no notebook {stage!r}{_hint(stage, stages)}; there are {', '.join(stages)}")
+    if only and start_from:
+        raise UsageError("--only and --from say different things; give one of them")
+    first = stages.index(start_from) if start_from else 0
+    return frozenset(n.name for n in notebooks[first:] if not only or n.stage in only)
+
+
+def plan_run(
+    file: Path, *, root: Path, only: Sequence[str] = (), start_from: str = "", overrides: Sequence[str] = ()
+) -> Plan:
+    """Everything a run will be given, or the first thing wrong with it.
+
+    Args:
+        file: the YAML parameter file.
+        root: the project's folder.
+        only: stages to run; empty: all.
+        start_from: the stage to begin at; empty: the first.
+        overrides: `name=value` or `stage.name=value` as typed on a command line.
+
+    Raises:
+        UsageError: a name nobody declares, a wrong type, a secret, a duplicate key: one line that says where.
+    """
+    notebooks = find_notebooks(root)
+    stages = {notebook.stage for notebook in notebooks}
+    content, lines = _read_file(file)
+    report_line = f"{file.name}, line {lines.get(('report',), 1)}"
+    report, where = content.get("report", file.stem), report_line if "report" in content else file.name
+    if not isinstance(report, str):
+        raise UsageError(f"{where}: the report's name must be text, not {_shown(report)}")
+    check_name(report, where)
+    make: dict[str, str] = {}
+    if "make" in content:
+        make = _example_to_make(content["make"], f"{file.name}, line {lines[('make',)]}")
+
+    values = {
+        notebook.name: {
+            name: _checked(parameter.default, parameter, f"notebooks/{notebook.file.name}, parameters cell")
+            for name, parameter in notebook.parameters.items()
+        }
+        for notebook in notebooks
+    }
+    # Within one origin what is said of one notebook outranks what is said of all; the command line outranks both.
+    from_file = _entries_of_file(content, lines, file.name, stages)
+    from_line = _entries_of_command_line(overrides, stages)
+    converted: dict[str, Any] = {}
+    for entries in (from_file, from_line):
+        for entry in sorted(entries, key=lambda entry: entry.stage is not None):
+            value = _apply(entry, notebooks, values)
+            if entry.is_text:
+                converted[f"{entry.stage}.{entry.name}" if entry.stage else entry.name] = value
+    given = frozenset(entry.name for entry in (*from_file, *from_line) if entry.name in RUN_WIDE)
+    _agree_run_wide(values, root, given)
+    return Plan(
+        report=report,
+        parameter_file=_from_root(file, root),
+        overrides=converted,
+        make=make,
+        notebooks=notebooks,
+        selected=_select(notebooks, only, start_from),
+        values=values,
+        given=given,
+    )
+
+
+def _agree_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozenset[str]) -> None:
+    """Give every notebook the run-wide values of the first that declares them; paths in the project are relative."""
+    for name in RUN_WIDE:
+        declaring = [own for own in values.values() if name in own]
+        if not declaring and name == "data":
+            raise UsageError("no notebook has a parameter 'data', so there is nothing to report on")
+        if not declaring:
+            continue
+        value = declaring[0][name]
+        if name == "data":
+            value = _from_root(Path(value), root, outside=value)
+        if name == "previous_run" and value:
+            value = _from_root(Path(value), root, outside=value)
+            if name in given and not (root / value / "manifest.json").is_file():
+                raise UsageError(f"previous_run: {value} is no run's folder (it has no manifest.json); empty: none")
+        for own in declaring:
+            own[name] = value
+
+
+def _from_root(path: Path, root: Path, outside: str = "") -> str:
+    """The path as seen from the project's root, so that no machine's path stands in a manifest."""
+    full = (root / path) if outside else path.resolve()
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else outside or path.name

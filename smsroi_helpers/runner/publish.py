@@ -1,0 +1,420 @@
+"""A report's folder: one run at a time, built out of sight, published whole, and found again.
+
+reports/<report>/.lock             held while a run goes on
+reports/<report>/.staging-<run>/   a run being built (mode 0700)
+reports/<report>/<run>/            a whole run
+reports/<report>/failed-<run>/     what is left of one that was not
+reports/<report>/latest.json       {"run", "fingerprint"} of the newest whole one: what counts
+reports/<report>/latest.html       the same for a reader's bookmark
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import html
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+import smsroi_helpers
+from smsroi_helpers.errors import AlreadyRunning, Incomplete, StorageError, UsageError
+
+__all__ = [
+    "ReportFolder",
+    "age_of_last_good_run",
+    "code_identity",
+    "find_run",
+    "fingerprint",
+    "open_report",
+    "sha256",
+    "utc_now",
+    "verify_run",
+    "versions",
+]
+
+_RUN = r"\d{8}-\d{6}-[0-9a-f]{6}"
+_NOT_PUBLISHED = (".loaded", ".cache", ".logs")
+_CLOCK_TOLERANCE_HOURS = 0.25
+
+_VERSIONED = [
+    "smsroi-helpers",
+    "ibis-framework",
+    "duckdb",
+    "pyarrow",
+    "pandas",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "lifetimes",
+    "tea-tasting",
+    "lifelines",
+    "matplotlib",
+    "seaborn",
+    "papermill",
+    "nbclient",
+    "nbconvert",
+    "ipykernel",
+    "jupyter-client",
+    "pydantic",
+    "nh3",
+    "Babel",
+]
+"""What numbers and pages hang on; the lock file, whose hash stands beside them, pins the rest."""
+
+
+def utc_now() -> str:
+    """The time as manifests write it."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sha256(file: Path) -> str:
+    """The hash of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# --- identity: what a run was made from ---------------------------------------------------------------------
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages numbers and pages hang on, where they are installed."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
+    """The manifest's `code`.
+
+    `revision` is git's (`+edited` where files differ from it; empty outside git), `package` the hash of the package's
+    files and the notebooks, `lock` that of requirements.lock.
+    """
+    package = Path(smsroi_helpers.__file__).parent
+    files = {
+        f"package/{file.relative_to(package).as_posix()}": file
+        for file in package.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    files |= {f"notebooks/{file.name}": file for file in notebooks}
+    together = {name: sha256(file) for name, file in sorted(files.items())}
+    lock = root / "requirements.lock"
+    return {
+        "revision": _git_revision(root),
+        "package": hashlib.sha256(json.dumps(together).encode()).hexdigest(),
+        "lock": sha256(lock) if lock.is_file() else "",
+    }
+
+
+def _git_revision(root: Path) -> str:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603 - fixed words and the project's own folder
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - wherever git is
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return ""
+        return git("rev-parse", "HEAD") + ("+edited" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def fingerprint(**parts: Any) -> str:
+    """One hash over everything a run's result hangs on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+# --- the folder ---------------------------------------------------------------------------------------------
+
+
+class ReportFolder:
+    """The folder of one report, held for one run; `open_report` gives it out."""
+
+    def __init__(self, root: Path, report: str) -> None:
+        self.report = report
+        self.path = root / "reports" / report
+
+    def latest(self) -> dict[str, Any] | None:
+        """`latest.json` with the manifest of the run it names; None where there is no such run."""
+        try:
+            pointer = json.loads((self.path / "latest.json").read_text(encoding="utf-8"))
+            manifest = json.loads((self.path / pointer["run"] / "manifest.json").read_text(encoding="utf-8"))
+            return {"run": str(pointer["run"]), "fingerprint": pointer["fingerprint"], "manifest": manifest}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def whole_runs(self) -> list[dict[str, Any]]:
+        """run, started, as_of and status of every whole run, newest first."""
+        found = []
+        for folder in sorted(self.path.iterdir(), reverse=True):
+            if re.fullmatch(_RUN, folder.name):
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+                    found.append({key: manifest[key] for key in ("run", "started", "as_of", "status")})
+        return found
+
+    def stage(self) -> tuple[str, Path]:
+        """A new run's name (UTC time stamp and a short random part) and the folder to build it in.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        run = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        staging = self.path / f".staging-{run}"
+        with _disk(f"the report {self.report} cannot be built"):
+            staging.mkdir(mode=0o700)
+        return run, staging
+
+    def note(self, staging: Path, manifest: dict[str, Any]) -> None:
+        """Leave the manifest as it stands, so that even a run that is killed has one.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with _disk(f"the report {self.report} cannot be built"):
+            _put(staging / "manifest.json", _manifest_text(manifest))
+
+    def publish(self, staging: Path, manifest: dict[str, Any]) -> Path:
+        """Make a built run visible under its name, whole, and the newest; its folder.
+
+        Raises:
+            StorageError: the disk refuses; the latest run is then the one it was.
+        """
+        run = str(manifest["run"])
+        with _disk(f"the run {run} cannot be published"):
+            _drop_working_files(staging)
+            manifest["outputs"] = {
+                file.relative_to(staging).as_posix(): _settled_hash(file)
+                for file in sorted(staging.rglob("*"))
+                if file.is_file() and file != staging / "manifest.json"
+            }
+            _put(staging / "manifest.json", _manifest_text(manifest))
+            # Readers may open what the report's folder lets them open; only the building is private.
+            staging.chmod(stat.S_IMODE(self.path.stat().st_mode))
+            staging.replace(self.path / run)
+            _settle_folder(self.path)
+        with _disk(f"the run {run} is whole, but could not be made the latest"):
+            self._point_to(run, manifest)
+        return self.path / run
+
+    def fail(self, staging: Path, manifest: dict[str, Any]) -> Path | None:
+        """Set a failed run aside, with its manifest; the folder, or None where the disk refuses even that."""
+        try:
+            _drop_working_files(staging, keep=".logs")
+            _put(staging / "manifest.json", _manifest_text(manifest))
+            kept = self.path / f"failed-{manifest['run']}"
+            staging.replace(kept)
+        except OSError:
+            return None
+        return kept
+
+    def discard(self, staging: Path) -> None:
+        """Take away a run that turned out to be needless."""
+        shutil.rmtree(staging, ignore_errors=True)
+
+    def touch(self) -> None:
+        """Note that the latest run has just been found to be up to date; `status` counts from here."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path / "latest.json")
+
+    def recover(self) -> None:
+        """Put right what a run that was killed left: its staging folder, and a `latest.html` behind `latest.json`.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with _disk(f"the report {self.report} cannot be put in order"):
+            for staging in self.path.glob(".staging-*"):
+                run = staging.name.removeprefix(".staging-")
+                file = staging / "manifest.json"
+                manifest = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"schema": 1, "run": run}
+                reason = "the run was killed before its end"
+                self.fail(staging, manifest | {"status": "failed", "reason": reason, "exit_code": 50})
+            if (latest := self.latest()) is not None:
+                page = _pointer_page(self.report, latest["run"], latest["manifest"].get("language", "en"))
+                file = self.path / "latest.html"
+                if not file.is_file() or file.read_text(encoding="utf-8") != page:
+                    _put(file, page)
+
+    def _point_to(self, run: str, manifest: dict[str, Any]) -> None:
+        """Both pointers, old or new together: what can fail for want of space is done before the first."""
+        pointer, page = self.path / "latest.json", self.path / "latest.html"
+        before = pointer.read_text(encoding="utf-8") if pointer.is_file() else None
+        new = {"run": run, "fingerprint": manifest["fingerprint"]}
+        new_pointer = _write_beside(pointer, json.dumps(new) + "\n")
+        new_page = _write_beside(page, _pointer_page(self.report, run, manifest["language"]))
+        new_pointer.replace(pointer)
+        try:
+            new_page.replace(page)
+        except OSError:
+            # If even this fails, the next run's `recover` brings the page in line with the pointer.
+            with contextlib.suppress(OSError):
+                if before is None:
+                    pointer.unlink()
+                else:
+                    _put(pointer, before)
+            raise
+        _settle_folder(self.path)
+
+
+@contextlib.contextmanager
+def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
+    """The report's folder, locked against a second run and cleared of what a dead one left.
+
+    Raises:
+        AlreadyRunning: another run holds it; said at once.
+        StorageError: the disk refuses.
+    """
+    folder = ReportFolder(root, report)
+    with _disk(f"the folder reports/{report} cannot be written"):
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise AlreadyRunning(f"another run of the report {report} is going on; wait for it or stop it") from None
+    try:
+        folder.recover()
+        yield folder
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _disk(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror or error}") from None
+
+
+def _manifest_text(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+
+
+def _put(file: Path, text: str) -> None:
+    """Write a small file so that it is old or new, never half."""
+    _write_beside(file, text).replace(file)
+    _settle_folder(file.parent)
+
+
+def _write_beside(file: Path, text: str) -> Path:
+    new = file.with_name(f".{file.name}.new")
+    with new.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return new
+
+
+def _settled_hash(file: Path) -> str:
+    """The file's hash, once its bytes are on the disk."""
+    with file.open("rb" if os.name == "posix" else "rb+") as stream:  # Windows settles only what it may write
+        os.fsync(stream.fileno())
+    return sha256(file)
+
+
+def _settle_folder(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _drop_working_files(staging: Path, keep: str = "") -> None:
+    for name in _NOT_PUBLISHED:
+        if name != keep:
+            shutil.rmtree(staging / name, ignore_errors=True)
+
+
+def _pointer_page(report: str, run: str, language: str) -> str:
+    target = html.escape(f"{run}/index.html")
+    return (
+        f'<!doctype html>\n<html lang="{html.escape(language)}">\n<head><meta charset="utf-8">'
+        f'<meta http-equiv="refresh" content="0; url={target}">\n<title>{html.escape(report)}</title></head>\n'
+        f'<body><h1>{html.escape(report)}</h1>\n<p><a href="{target}">{html.escape(run)}</a></p></body>\n</html>\n'
+    )
+
+
+# --- asking of runs -----------------------------------------------------------------------------------------
+
+
+def find_run(root: Path, run: str) -> Path:
+    """A run's folder from its path, from `report/run`, or from `report` alone (its latest).
+
+    Raises:
+        UsageError: there is none.
+    """
+    report, _, name = run.partition("/")
+    candidates = [Path(run), root / "reports" / run]
+    if not name and (latest := ReportFolder(root, report).latest()):
+        candidates.append(root / "reports" / report / latest["run"])
+    for folder in candidates:
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise UsageError(f"{run} is no run: neither a run's folder, nor report/run, nor a report that has a whole run")
+
+
+def verify_run(folder: Path) -> int:
+    """How many files the run left, each found to be what the manifest says.
+
+    Raises:
+        Incomplete: the run was not whole, or files are missing or changed.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        status, outputs = manifest["status"], dict(manifest.get("outputs", {}))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Incomplete(f"run {folder.name}: its manifest cannot be read") from None
+    if status != "ok":
+        raise Incomplete(f"run {folder.name}: it failed ({manifest.get('reason') or 'no reason noted'})")
+    missing = [name for name in outputs if not (folder / name).is_file()]
+    changed = [name for name in outputs if name not in missing and sha256(folder / name) != outputs[name]]
+    if missing or changed or "index.html" not in outputs:
+        parts = [
+            f"{len(names)} {what} ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})"
+            for names, what in ((missing, "missing"), (changed, "changed"))
+            if names
+        ]
+        raise Incomplete(f"run {folder.name} is not as it was published: {'; '.join(parts) or 'it has no index.html'}")
+    return len(outputs)
+
+
+def age_of_last_good_run(root: Path, report: str) -> tuple[str, float]:
+    """The newest whole run of a report, and how many hours ago it ended or was last found to be up to date.
+
+    Raises:
+        UsageError: there is no such report.
+    """
+    folder = ReportFolder(root, report)
+    if not folder.path.is_dir():
+        raise UsageError(f"there is no report {report!r} in reports/")
+    latest = folder.latest()
+    if latest is None:
+        return "", float("inf")
+    finished = dt.datetime.fromisoformat(latest["manifest"]["finished"]).timestamp()
+    confirmed = max(finished, (folder.path / "latest.json").stat().st_mtime)
+    hours = (dt.datetime.now(dt.UTC).timestamp() - confirmed) / 3600
+    # A clock that was set back must not keep an old run young for ever.
+    return latest["run"], hours if hours > -_CLOCK_TOLERANCE_HOURS else float("inf")

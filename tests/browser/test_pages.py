@@ -1,0 +1,179 @@
+"""What a reader's browser makes of the pages: nothing loaded or run, everything seen, sorted, printed."""
+
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+PAGES = ["index", "03_timing", "06_content"]
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 375, "height": 812}
+
+# axe's own tag names of WCAG 2.1 A and AA.
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+
+
+@pytest.fixture
+def open_page(browser: Browser, run_dir: Path) -> Iterator[Any]:
+    """A function that opens a page of the run; what the page did besides being read fails the test at its end."""
+    contexts = []
+    heard: list[str] = []
+
+    def _open(name: str, **options: Any) -> Page:
+        context = browser.new_context(**({"viewport": DESKTOP} | options))
+        contexts.append(context)
+        page = context.new_page()
+        own = (run_dir / f"{name}.html").as_uri()
+        page.on("request", lambda request: None if request.url == own else heard.append(f"request {request.url}"))
+        page.on("dialog", lambda dialog: (heard.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda message: heard.append(f"console {message.text}"))
+        page.on("pageerror", lambda error: heard.append(f"error {error}"))
+        page.goto(own)
+        return page
+
+    yield _open
+    for context in contexts:
+        context.close()
+    # Inlined PNGs are no loads.
+    assert [what for what in heard if not what.startswith("request data:image/png")] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_loads_and_runs_nothing_and_data_stay_text(open_page: Any, name: str) -> None:
+    page = open_page(name)
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    page.mouse.wheel(0, 10_000)
+    text = page.evaluate("document.body.innerText")
+    assert "<script>alert(1)</script>" in text
+    assert page.evaluate("document.scripts.length") == (0 if name == "index" else 1)
+    assert page.evaluate("document.querySelectorAll('body img, iframe, [onload], [onerror]').length") == 0
+    if name == "06_content":
+        assert "{{ 7 * 7 }}" in text
+        assert "$5 off, $10 back" in text
+        assert "[number]" in text
+        assert "13812345678" not in text
+        assert "to nobody" not in page.evaluate(
+            "[...document.querySelectorAll('.output')].map(o => o.innerText).join()"
+        )
+
+
+@pytest.mark.parametrize("name", ["03_timing", "06_content"])
+def test_axis_text_and_glyphs_are_visible(open_page: Any, name: str) -> None:
+    page = open_page(name)
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll('.chart svg')].map(svg => {
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('use')].map(use => {
+                const box = use.getBoundingClientRect();
+                const inside = box.left >= frame.left - 1 && box.right <= frame.right + 1
+                    && box.top >= frame.top - 1 && box.bottom <= frame.bottom + 1;
+                return [box.width + box.height, inside, use.getAttribute('href').startsWith('#')];
+            });
+        })"""
+    )
+    assert boxes
+    assert all(len(figure) > 20 for figure in boxes)
+    for figure in boxes:
+        assert all(inside and own for _size, inside, own in figure)
+        # A space has no ink; every other sign has.
+        assert sum(size > 0.5 for size, _inside, _own in figure) > 0.85 * len(figure)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axis_labels_leave_ink(open_page: Any, scheme: str) -> None:
+    """Pixels left of and below the axes, where only ticks' words stand, differ from the paper."""
+    page = open_page("03_timing", color_scheme=scheme)
+    figure = page.locator(".chart svg").first
+    picture = np.asarray(Image.open(io.BytesIO(figure.screenshot())).convert("L"), dtype=float)
+    paper = np.median(picture)
+    assert paper > 240 if scheme == "light" else paper < 40
+    height, width = picture.shape
+    for strip in (picture[:, 0 : round(width * 0.1)], picture[round(height * 0.9) :, :]):
+        assert np.mean(np.abs(strip - paper) > 60) > 0.005
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_violation_of_wcag_and_no_overflow(open_page: Any, name: str, scheme: str, viewport: dict[str, int]) -> None:
+    page = open_page(name, color_scheme=scheme, viewport=viewport)
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    found = Axe().run(page, options=WCAG).response["violations"]
+    assert [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_page_has_language_title_heading_and_skip_link(open_page: Any) -> None:
+    page = open_page("03_timing")
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.title().startswith("When should a message go out? · ")
+    assert page.locator("h1").count() == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def test_folded_section_opens_from_the_contents(open_page: Any) -> None:
+    page = open_page("03_timing")
+    inside = page.get_by_text("The hour is the recipient")
+    assert not inside.is_visible()
+    page.get_by_role("link", name="Method and assumptions").click()
+    inside.wait_for(state="visible")
+
+
+def test_table_sorts_by_click(open_page: Any) -> None:
+    page = open_page("03_timing")
+    table = page.locator("table.data", has_text="Windows that cannot be told from the best")
+
+    def column(place: int) -> list[str]:
+        return table.locator(f"tbody tr > :nth-child({place})").all_inner_texts()
+
+    button = table.get_by_role("button", name="Gain per week")
+    button.click()
+    assert column(5) == ["902", "1,810", "2,836", "–", "–"]
+    button.click()
+    assert column(5) == ["2,836", "1,810", "902", "–", "–"]
+    assert table.locator("th[aria-sort=descending]").count() == 1
+    table.get_by_role("button", name="Segment").click()
+    assert column(1) == ["all", "basic", "gold", "lost", "value"]
+
+
+def test_page_reads_without_script(open_page: Any) -> None:
+    page = open_page("03_timing", java_script_enabled=False)
+    assert page.get_by_text("At lunch for gold, 19–20 h for everybody else", exact=True).is_visible()
+    assert page.locator("table.data").first.locator("th", has_text="Customers").is_visible()
+    assert page.locator(".chart svg").first.is_visible()
+    page.locator("summary", has_text="Method and assumptions").click()
+    assert page.get_by_text("The hour is the recipient").is_visible()
+
+
+@pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="there is no pdftotext on the PATH: apt install poppler-utils"
+)
+def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any, tmp_path: Path) -> None:
+    page = open_page("03_timing")
+    # A table longer than a page, from the page's own rows.
+    page.evaluate(
+        """() => {
+            const body = document.querySelector('#result table.data tbody');
+            for (let i = 0; i < 80; i++) body.append(body.rows[0].cloneNode(true));
+        }"""
+    )
+    file = tmp_path / "page.pdf"
+    page.pdf(path=file, prefer_css_page_size=True)
+    facts = subprocess.run(["pdfinfo", file], capture_output=True, text=True, check=True).stdout
+    assert "(A4)" in facts
+    text = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+    assert "The hour is the recipient" in text
+    assert len(re.findall(r"Segment +Hours +Customers", text)) >= 2
+    assert "On this page" not in text
