@@ -12,7 +12,7 @@ import pytest
 
 from smsroi_helpers import figures, locale
 from smsroi_helpers.errors import PageError
-from smsroi_helpers.runner import render
+from smsroi_helpers.runner import frame, render
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -211,7 +211,7 @@ def test_notebook_that_should_be_there_is_missed(tmp_path: Path) -> None:
 
 
 def test_missing_template_is_a_page_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_TEMPLATES", tmp_path / "gone")
+    monkeypatch.setattr(frame, "TEMPLATES", tmp_path / "gone")
     with pytest.raises(PageError, match="missing from the package: install it again"):
         _run(tmp_path)
 
@@ -268,7 +268,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_whole_page_passes(whole: str) -> None:
     assert "<script>" in whole
-    render.check_page(whole, Path("a.html"))
+    frame.check_page(whole, Path("a.html"))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_whole_page_passes(whole: str) -> None:
 )
 def test_page_is_refused(whole: str, extra: str, fault: str) -> None:
     with pytest.raises(PageError, match=re.escape(fault)):
-        render.check_page(whole.replace("</main>", extra + "</main>"), Path("a.html"))
+        frame.check_page(whole.replace("</main>", extra + "</main>"), Path("a.html"))
 
 
 @pytest.mark.parametrize(
@@ -312,14 +312,14 @@ def test_page_is_refused(whole: str, extra: str, fault: str) -> None:
 )
 def test_page_without_its_frame_is_refused(whole: str, gone: str, fault: str) -> None:
     with pytest.raises(PageError, match=fault):
-        render.check_page(re.sub(gone, "", whole, count=1), Path("a.html"))
+        frame.check_page(re.sub(gone, "", whole, count=1), Path("a.html"))
 
 
 def test_large_page_warns_and_too_large_fails(whole: str, caplog: pytest.LogCaptureFixture) -> None:
-    render.check_page(whole.replace("</main>", "x " * 1_000_000 + "</main>"), Path("a.html"))
+    frame.check_page(whole.replace("</main>", "x " * 1_000_000 + "</main>"), Path("a.html"))
     assert "a.html has 2.0 MB" in caplog.text
     with pytest.raises(PageError, match=r"a\.html has 5\.\d MB, more than 5"):
-        render.check_page(whole.replace("</main>", "x " * 2_500_000 + "</main>"), Path("a.html"))
+        frame.check_page(whole.replace("</main>", "x " * 2_500_000 + "</main>"), Path("a.html"))
 
 
 # The index
@@ -329,6 +329,11 @@ def test_index_says_whose_data_and_how_fresh(tmp_path: Path) -> None:
     said = _words(_run(tmp_path)["index.html"])
     context = "Tea & Teapots · real records · Jun 30, 2024 to Jun 28, 2025 · 4,012 customers · as of Jun 28, 2025 · "
     assert context.replace("&", "&amp;") + "0.5% of rows put aside" in said
+
+
+def test_period_ends_with_the_last_day_observed(tmp_path: Path) -> None:
+    said = _words(_run(tmp_path, manifest=_manifest(as_of="2025-05-31"))["index.html"])
+    assert "Jun 30, 2024 to May 31, 2025" in said
 
 
 def test_index_leads_with_the_most_valuable_thing_to_do(tmp_path: Path) -> None:
@@ -346,6 +351,11 @@ def test_index_leads_with_the_most_valuable_thing_to_do(tmp_path: Path) -> None:
     order = [said.index(question) for question in ("When?", "How often?", "Format?")]
     assert order == sorted(order)
     assert "Not enough evidence. Keep it running" in said
+
+
+def test_index_says_what_to_mind(tmp_path: Path) -> None:
+    page = _run(tmp_path, decisions=[_decision(caveat="Likely 15% too low.")])["index.html"]
+    assert "Mind: Likely 15% too low." in _words(page)
 
 
 def test_bands_lie_on_one_axis(tmp_path: Path) -> None:

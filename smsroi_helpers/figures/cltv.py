@@ -217,18 +217,19 @@ def fits_table(fits: pd.DataFrame) -> Html:
     """
     models = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
     spans = {"full": _("all days"), "calibration": _("days before the test")}
-    statuses = {"converged": _("found"), "not_identified": _("not identified")}
     shown = pd.DataFrame(
         {
             _("Model"): fits["model"].map(models),
-            _("Fitted to"): fits["fit"].map(spans),
+            _("Fitted to"): [
+                spans[row.fit] if row.status == "converged" else _("{days}: not identified").format(days=spans[row.fit])
+                for row in fits.itertuples()
+            ],
             _("Parameter"): fits["parameter"],
             _("Value"): [number(value, 3) for value in fits["value"]],
             _("Low"): [number(value, 3) for value in fits["low"]],
             _("High"): [number(value, 3) for value in fits["high"]],
             _("Log-likelihood"): [number(value, 1) for value in fits["log_likelihood"]],
             _("Customers"): fits["customers"],
-            _("Status"): fits["status"].map(statuses),
         }
     )
     return table(shown, caption=_("Parameters with 95% intervals (robust, the customer as unit; time in weeks)"))

@@ -1,0 +1,359 @@
+"""The frame around every page: cleaning, style sheet, script and policy; and the check no page goes without."""
+
+import base64
+import functools
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jinja2
+import nh3
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import PageError, redact
+from smsroi_helpers.locale import _
+
+__all__ = [
+    "RUN_NAME",
+    "TEMPLATES",
+    "asset",
+    "check_page",
+    "clean",
+    "day_words",
+    "framed",
+    "moment_words",
+    "read_json",
+    "simulated_words",
+    "stage_words",
+    "template",
+    "write_page",
+]
+
+_log = logging.getLogger(__name__)
+TEMPLATES = Path(__file__).parent / "templates"
+RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LARGE = 2_000_000
+_TOO_LARGE = 5_000_000
+_LANG = {"zh": "zh-CN"}
+
+
+# fmt: off
+_SVG_TAGS = {
+    "svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan", "use", "defs",
+    "clipPath", "image", "pattern", "linearGradient", "stop",
+}
+_MATH_TAGS = {
+    "math", "mi", "mo", "mn", "mtext", "mspace", "mrow", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup",
+    "munder", "mover", "munderover", "mtable", "mtr", "mtd",
+}
+_HTML_TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt", "em",
+    "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "kbd", "li", "ol", "p", "pre", "s",
+    "section", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead",
+    "tr", "u", "ul",
+}
+_DRAWING = {
+    "fill", "fill-opacity", "fill-rule", "clip-rule", "stroke", "stroke-width", "stroke-opacity", "stroke-linecap",
+    "stroke-linejoin", "stroke-dasharray", "stroke-dashoffset", "stroke-miterlimit", "opacity", "clip-path",
+    "transform", "image-rendering", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "width",
+    "height", "viewBox", "points", "text-anchor", "offset", "preserveAspectRatio", "gradientUnits",
+    "gradientTransform", "patternUnits", "patternTransform", "clipPathUnits",
+}
+# fmt: on
+_ATTRIBUTES = {
+    "*": {"id", "class", "role", "aria-label", "aria-hidden", "tabindex", "lang"},
+    "a": {"href", "title"},
+    "abbr": {"title"},
+    "ol": {"start"},
+    "th": {"scope", "colspan", "rowspan", "data-sort"},
+    "td": {"colspan", "rowspan", "data-sort"},
+    **dict.fromkeys(_SVG_TAGS, _DRAWING),
+    "use": _DRAWING | {"href", "xlink:href"},
+    "image": _DRAWING | {"href", "xlink:href"},
+    "math": {"display"},
+}
+
+
+def _keep_attribute(tag: str, name: str, value: str) -> str | None:
+    """The value if a page may carry it: references stay within the page, links go to https or beside it."""
+    if name in ("href", "xlink:href"):
+        if tag == "use":
+            return value if value.startswith("#") else None
+        if tag == "image":
+            return value if value.startswith("data:image/png;base64,") else None
+        # Where a notebook points to another notebook, its page points to the other's page.
+        value = re.sub(r"^(\w+)\.ipynb(?=#|$)", r"\1.html", value)
+        return value if _is_link(value) else None
+    if "url(" in value.lower().replace(" ", "") and not re.fullmatch(r"url\(#[\w-]+\)", value):
+        return None
+    if name == "id" and not re.fullmatch(r"[\w.-]+", value):
+        return None
+    return value
+
+
+def _is_link(value: str) -> bool:
+    """Whether a reader may be led there: a place on the page, a file beside it, or an https address."""
+    return bool(re.fullmatch(r"#[^\s]*|https://[^\s]+|(?:\.\./)?[\w-]+(?:[\w./-]*)(?:#[^\s]*)?", value))
+
+
+def clean(body: str) -> str:
+    """The markup with nothing left but what the allow-list names: no script, no style, no address to load from."""
+    return nh3.clean(
+        body,
+        tags=_HTML_TAGS | _SVG_TAGS | _MATH_TAGS,
+        clean_content_tags={"script", "style", "template", "iframe", "noscript"},
+        attributes=_ATTRIBUTES,
+        attribute_filter=_keep_attribute,
+        url_schemes={"https", "data"},
+        link_rel="noopener noreferrer",
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.globals["_"] = _
+    return environment
+
+
+def template(name: str) -> jinja2.Template:
+    """A page template of the package, escaping what is filled in.
+
+    Raises:
+        PageError: it is missing.
+    """
+    try:
+        return _environment().get_template(name)
+    except jinja2.TemplateNotFound as missing:
+        raise PageError(f"the page's template {name} is missing from the package: install it again") from missing
+
+
+def asset(name: str) -> str:
+    """The text of a style sheet or script of the package.
+
+    Raises:
+        PageError: it is missing.
+    """
+    try:
+        return (TEMPLATES / name).read_text(encoding="utf-8").strip()
+    except FileNotFoundError as missing:
+        raise PageError(f"the page's {name} is missing from the package: install it again") from missing
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def framed(body: str, title: str, language: str) -> str:
+    """A whole page around a body: head, policy, style sheet, and the sorting script where a table wants it."""
+    css = asset("page.css")
+    script = asset("sort.js") if '<table class="data">' in body else ""
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src '{_hash(css)}'",
+            f"script-src '{_hash(script)}'" if script else "script-src 'none'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    return template("frame.html.j2").render(
+        lang=_LANG.get(language, language), title=title, css=css, script=script, policy=policy, body=body
+    )
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write a page that passes its checks; returns its path.
+
+    Raises:
+        PageError: it must not be published.
+    """
+    check_page(page, path)
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+class _Reader(HTMLParser):
+    """What a browser would load, run or miss on a page."""
+
+    _LOADING: ClassVar = {
+        "src",
+        "srcset",
+        "poster",
+        "data",
+        "background",
+        "manifest",
+        "ping",
+        "action",
+        "formaction",
+        "cite",
+    }
+    _FORBIDDEN: ClassVar = {
+        "iframe",
+        "object",
+        "embed",
+        "link",
+        "base",
+        "form",
+        "frame",
+        "frameset",
+        "applet",
+        "portal",
+    }
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.faults: list[str] = []
+        self.count: dict[str, int] = {}
+        self.title = ""
+        self.lang = ""
+        self.policy = ""
+        self._inside = ""
+        self._svg = 0
+        self._text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "svg":
+            self._svg += 1
+        # A title within a drawing is not the page's.
+        if not self._svg:
+            self.count[tag] = self.count.get(tag, 0) + 1
+        if tag in self._FORBIDDEN:
+            self.faults.append(f"a <{tag}> element")
+        if tag == "html":
+            self.lang = values.get("lang", "")
+        if tag == "meta" and "http-equiv" in values:
+            if values["http-equiv"].lower() == "content-security-policy":
+                self.policy = values.get("content", "")
+            else:
+                self.faults.append(f"a <meta http-equiv={values['http-equiv']}>")
+        if tag == "svg" and not (values.get("aria-label") or values.get("aria-hidden") == "true"):
+            self.faults.append("a figure without a description")
+        if tag == "img" and not values.get("alt"):
+            self.faults.append("a picture without a description")
+        if tag in ("script", "style", "title") and not (tag == "title" and self._svg):
+            self._inside, self._text = tag, []
+        for name, value in values.items():
+            self._judge(tag, name, value)
+
+    def _judge(self, tag: str, name: str, value: str) -> None:
+        bare = re.sub(r"[\s\x00-\x1f]", "", value).lower()
+        if name.startswith("on"):
+            self.faults.append(f"an {name}= attribute on <{tag}>")
+        elif name in ("href", "xlink:href", *self._LOADING):
+            inline = tag in ("img", "image") and bare.startswith("data:image/png;base64,")
+            if not (value.startswith("#") or inline or (tag == "a" and name == "href" and _is_link(value))):
+                self.faults.append(f"{name}= of <{tag}> leads outside the page")
+        elif name != "content" and ("javascript:" in bare or re.search(r"url\((?!#)", bare)):
+            self.faults.append(f"{name}= of <{tag}> would load or run something")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "svg":
+            self._svg = max(0, self._svg - 1)
+        if tag != self._inside:
+            return
+        text = "".join(self._text)
+        self._inside = ""
+        if tag == "title":
+            self.title = text
+        elif tag == "script" and text != asset("sort.js"):
+            self.faults.append("a script that is not ours")
+        elif tag == "style" and text != asset("page.css"):
+            self.faults.append("a style sheet that is not ours")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self._text.append(data)
+        elif redact(data) != data:
+            # Said without the value: the message goes to logs.
+            self.faults.append("an e-mail address, a telephone number or a long run of digits")
+
+
+def check_page(page: str, path: Path) -> None:
+    """Pass a page that is whole in itself and carries no script but ours.
+
+    Args:
+        page: the HTML.
+        path: where it goes; named in the message.
+
+    Raises:
+        PageError: something would be loaded from elsewhere, code that is not ours would run, a telephone number or
+            e-mail address shows, a language, title, main heading or picture's description is missing, or the page is
+            over 5 MB.
+    """
+    size = len(page.encode())
+    if size > _TOO_LARGE:
+        raise PageError(
+            f"{path.name} has {size / 1e6:.1f} MB, more than 5: draw dense points with rasterized=True, show fewer rows"
+        )
+    if size > _LARGE:
+        _log.warning("%s has %.1f MB: slow to open; above 5 MB it is refused", path.name, size / 1e6)
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    faults = reader.faults
+    if reader.count.get("h1", 0) != 1:
+        faults.append(f"{reader.count.get('h1', 0)} main headings instead of one")
+    if not reader.title.strip():
+        faults.append("no title")
+    if not reader.lang:
+        faults.append("no language")
+    if not reader.policy:
+        faults.append("no content-security policy")
+    if faults:
+        raise PageError(f"{path.name} must not be published: {'; '.join(faults[:5])}")
+
+
+# What both kinds of page say -----------------------------------------------------------------------------------------
+
+
+def simulated_words(source: Mapping[str, Any]) -> str:
+    """Whether the data are a real company's."""
+    return _("simulated data") if source.get("simulated") else _("real records")
+
+
+def stage_words(stage: str) -> str:
+    """What a stage is called in a sentence."""
+    words = {
+        "quality": _("Data quality"),
+        "segmentation": _("Segmentation"),
+        "cltv": _("Customer lifetime value"),
+        "timing": _("Timing"),
+        "frequency": _("Frequency"),
+        "ab_test": _("A/B test"),
+        "content": _("Content"),
+        "retention": _("Retention"),
+        "effectiveness": _("Effectiveness"),
+        "send_plan": _("Send plan"),
+    }
+    return words.get(stage, stage.replace("_", " ").capitalize())
+
+
+def day_words(date: object) -> str:
+    """A date of the manifest, written out; a dash where there is none."""
+    match = re.match(r"\d{4}-\d\d-\d\d", str(date or ""))
+    return locale.day(match.group()) if match else "–"
+
+
+def moment_words(instant: object) -> str:
+    """A manifest's UTC time as it is read; as it stands where it is none."""
+    match = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", str(instant or ""))
+    return f"{locale.day(match.group(1))}, {match.group(2)}" if match else str(instant or "")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where there is none to read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,365 @@
+"""The page for the reader with one minute: every answer on one money axis, and what to know before acting."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import redact
+from smsroi_helpers.figures import Amount, amount, evidence_words, verdict_words
+from smsroi_helpers.locale import _
+from smsroi_helpers.runner.frame import (
+    RUN_NAME,
+    day_words,
+    framed,
+    moment_words,
+    simulated_words,
+    stage_words,
+    template,
+)
+
+__all__ = ["index_page"]
+
+
+def index_page(
+    run_dir: Path,
+    manifest: Mapping[str, Any],
+    questions: Mapping[str, str],
+    earlier_runs: Sequence[Mapping[str, Any]],
+) -> str:
+    """The index of a run, as a whole page.
+
+    Args:
+        run_dir: the run's folder, with tables/decisions/.
+        manifest: the run's manifest.
+        questions: notebook → the question its page answers, for each that has a page.
+        earlier_runs: earlier whole runs of the report, newest first.
+    """
+    source = manifest["source"]
+    currency = source.get("currency") or ""
+    decisions = _decisions(run_dir)
+    pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
+    rows = [_row(group, currency, pages) for group in _by_question(decisions)]
+    gains = [row for row in rows if row["kind"] == "gain"]
+    forecasts = [row for row in rows if row["kind"] == "forecast"]
+    heading, lead = _lead(gains, forecasts, rows)
+    body = template("index.html.j2").render(
+        context=_context(manifest, decisions),
+        heading=heading,
+        lead=lead,
+        gains=_scales(gains, currency, _("today")),
+        forecasts=_scales(forecasts, currency, "0"),
+        facts=[row for row in rows if row["kind"] not in ("gain", "forecast")],
+        warnings=_warnings(manifest),
+        changes=_changes(run_dir, decisions, currency, earlier_runs),
+        pages=[{"href": f"{name}.html", "title": question} for name, question in questions.items()],
+        earlier=[_earlier(run) for run in earlier_runs if RUN_NAME.fullmatch(str(run["run"]))],
+        footer=_("Run {run}, finished {time} UTC. What it read, was asked and used is in").format(
+            run=manifest["run"], time=moment_words(manifest["finished"])
+        ),
+    )
+    return framed(body, f"{heading} · {redact(source['title'])}", manifest["language"])
+
+
+def _decisions(run_dir: Path) -> list[dict[str, Any]]:
+    """The rows of a run's decisions, in the order of its notebooks; none where it left none."""
+    folder = run_dir / "tables" / "decisions"
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    single = run_dir / "tables" / "decisions.parquet"
+    if single.is_file():
+        files.append(single)
+    rows = []
+    for file in files:
+        for record in pd.read_parquet(file).astype(object).to_dict("records"):
+            rows.append({str(name): None if _missing(value) else value for name, value in record.items()})
+    return rows
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The decisions of each question, the row about everybody first."""
+    groups: dict[tuple[Any, Any, Any], list[dict[str, Any]]] = {}
+    for row in decisions:
+        groups.setdefault((row["stage"], row["question"], row.get("kind")), []).append(row)
+    return [sorted(rows, key=lambda row: row.get("segment") not in (None, "", "all")) for rows in groups.values()]
+
+
+def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]) -> dict[str, Any]:
+    """What the index says of one question."""
+    main = rows[0]
+    outcome = main["outcome"]
+    label, meaning = evidence_words(main)
+    worth = amount(main, currency)
+    return {
+        "kind": main.get("kind"),
+        "question": redact(str(main["question"])),
+        "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
+        # An action that is to be done needs no "do it" before it.
+        "verdict": "" if outcome == "do" else verdict_words(outcome) + ".",
+        "action": redact(str(main["action"] or "")),
+        "text": redact(str(main.get("text") or "")),
+        "caveat": redact(str(main.get("caveat") or "")),
+        "label": label,
+        "meaning": meaning,
+        "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
+        "page": pages.get(main["stage"], ""),
+        "segments": _("By segment on its page.") if len(rows) > 1 else "",
+        "worth": worth,
+        "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
+        "mark": None,
+        "unit": main.get("unit") or "",
+        "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
+    }
+
+
+_RANK = {"do": 0, "dont": 1, "not_enough_evidence": 2, "broken": 3}
+_WIDTH = 400.0
+_MARGIN = 14.0
+
+
+def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[dict[str, Any]]:
+    """The rows by unit, the most valuable first, each group with its common axis and every row's place on it."""
+    groups = []
+    for unit in dict.fromkeys(row["unit"] for row in sorted(rows, key=lambda row: row["unit"] != "money_per_week")):
+        group = sorted(
+            (row for row in rows if row["unit"] == unit),
+            key=lambda row: (
+                _RANK.get(row["outcome"], 4),
+                -(row["numbers"][0] if row["numbers"] else -math.inf),
+            ),
+        )
+        values = [x for row in group if row["numbers"] for x in row["numbers"] if x is not None and math.isfinite(x)]
+        # Without any number there is no axis, and every row says why.
+        ticks: list[dict[str, Any]] = []
+        if values:
+            low, high = min(0.0, *values), max(0.0, *values)
+            pad = 0.04 * ((high - low) or 1.0)
+            low, high = low - pad * (low < 0), high + pad
+            scale = (_WIDTH - 2 * _MARGIN) / (high - low)
+            ticks = [
+                _axis_tick(step, _MARGIN + (step - low) * scale, unit, currency, zero)
+                for step in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+                if low <= step <= high
+            ]
+            for row in group:
+                if row["numbers"]:
+                    row["mark"] = _mark(row, low, scale)
+        caption = {
+            "money_per_week": _("a week, 95% interval"),
+            "count": "",
+            "share": _("share, 95% interval"),
+        }
+        groups.append({"rows": group, "ticks": ticks, "unit": caption.get(unit, _("95% interval"))})
+    return groups
+
+
+def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str) -> dict[str, Any]:
+    digits = 0 if float(step).is_integer() else 2
+    if abs(step) < 1e-9:
+        label = zero
+    elif unit == "share":
+        label = locale.percent(step, 0 if float(step * 100).is_integer() else 1)
+    elif unit.startswith("money") and currency:
+        label = locale.money(step, currency, digits)
+    else:
+        label = locale.number(step, digits)
+    if step > 1e-9 and zero != "0":
+        label = f"+{label}"
+    anchor = "start" if x < 40 else "end" if x > _WIDTH - 40 else "middle"
+    return {
+        "x": f"{x:.1f}",
+        "label_x": f"{x + {'start': -12, 'middle': 0, 'end': 12}[anchor]:.1f}",
+        "anchor": anchor,
+        "label": label,
+        "zero": abs(step) < 1e-9,
+    }
+
+
+def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]:
+    value, low, high = row["numbers"]
+
+    def place(x: float) -> float:
+        return _MARGIN + (x - origin) * scale
+
+    has_interval = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
+    worth: Amount = row["worth"]
+    said = f"{worth.value} {worth.unit}".strip()
+    if worth.interval:
+        said += ", " + _("95% interval {interval}").format(interval=worth.interval)
+    return {
+        "value": f"{place(value):.1f}",
+        "low": f"{place(low):.1f}" if has_interval else "",
+        "width": f"{max((high - low) * scale, 1.0):.1f}" if has_interval else "",
+        "words": f"{row['question']} {said}",
+    }
+
+
+def _lead(
+    gains: Sequence[dict[str, Any]], forecasts: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
+) -> tuple[str, Markup]:
+    """The page's heading, and the answer in a sentence."""
+    todo = sorted(
+        (row for row in gains if row["outcome"] == "do"),
+        key=lambda row: (
+            row["unit"] != "money_per_week",
+            -(row["numbers"][0] if row["numbers"] else -math.inf),
+        ),
+    )
+    if todo:
+        best = todo[0]
+        lead = Markup("<b>{}</b>. ").format(best["action"].rstrip(".。"))
+        lead += _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
+        if len(todo) > 1:
+            more = locale.number(len(todo) - 1)
+            lead += " " + (
+                _("One more change is worth making.")
+                if len(todo) == 2
+                else _("{n} more changes are worth making.").format(n=more)
+            )
+        return _("What to do next"), lead
+    if gains:
+        return _("Nothing to change yet"), Markup.escape(
+            _("No change has been shown to be worth making. Each question below says what would settle it.")
+        )
+    if forecasts:
+        lead = Markup.escape(
+            _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
+        )
+        lead += Markup(" <b>{}</b>. ").format(forecasts[0]["action"].rstrip(".。"))
+        return _("What to expect"), lead + _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
+    if rows:
+        return _("What the records say"), Markup.escape(_("No question about money could be answered in this run."))
+    return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons stand below."))
+
+
+def _worth_sentence(sentence: str, worth: Amount) -> Markup:
+    if not worth.value:
+        return Markup("")
+    said = Markup("<b>{}</b>").format(f"{worth.value.removeprefix('+')} {worth.unit}".strip())
+    if worth.interval:
+        said += " (" + _("95% interval {interval}").format(interval=worth.interval) + ")"
+    return Markup.escape(sentence).format(worth=said)
+
+
+def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whose data, simulated or not, which days, how many customers, how fresh, how much put aside."""
+    source = manifest["source"]
+    tables = source["tables"].values()
+    parts = [redact(source["title"]), simulated_words(source)]
+    first = min((t["first"] for t in tables if t.get("first")), default=None)
+    # Rows later than the last day observed were read and are not used.
+    last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
+    if first and last:
+        parts.append(_("{first} to {last}").format(first=day_words(first), last=day_words(last)))
+    if "customers" in source["tables"]:
+        customers = source["tables"]["customers"]["rows_out"]
+    else:
+        customers = max((row["customers"] for row in decisions if row.get("customers") is not None), default=None)
+    if customers is not None:
+        parts.append(_("{n} customers").format(n=locale.number(customers) if customers >= 10 else "<10"))
+    parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
+    rows_in = sum(t["rows_in"] for t in tables)
+    aside = rows_in - sum(t["rows_out"] for t in tables)
+    if aside:
+        share = aside / rows_in
+        digits = max(0, min(4, -math.floor(math.log10(share * 100))))
+        parts.append(_("{share} of rows put aside").format(share=locale.percent(share, digits)))
+    else:
+        parts.append(_("no row put aside"))
+    return parts
+
+
+def _warnings(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What to know before acting: what is wrong with the records, and which questions were not answered, and why."""
+    found: list[dict[str, str]] = []
+    if manifest["source"].get("simulated"):
+        found.append({"head": _("The data are simulated:"), "text": _("they show how the report works, not a shop.")})
+    data_page = next((f"{name}.html" for name, state in manifest["notebooks"].items() if _is_data_page(state)), "")
+    for finding in manifest["source"]["findings"]:
+        place = ".".join(x for x in (finding["table"], finding.get("column") or "") if x)
+        head = _("{n} rows of {place}:").format(n=locale.number(finding["rows"]), place=place)
+        text = " ".join(redact(str(x)).rstrip(".") + "." for x in (finding["rule"], finding.get("remedy")) if x)
+        found.append({"head": head, "text": text, "page": data_page, "link": _("The data")})
+    heads = {
+        "skipped": _("{stage} was skipped:"),
+        "failed": _("{stage} failed:"),
+        "not_run": _("{stage} did not run:"),
+    }
+    for state in manifest["notebooks"].values():
+        if state["status"] in heads:
+            head = heads[state["status"]].format(stage=stage_words(state["stage"]))
+            reason = redact(str(state.get("reason") or _("no reason was given")))
+            found.append({"head": head, "text": reason.rstrip(".") + "."})
+    return [{"page": "", "link": ""} | item for item in found]
+
+
+def _is_data_page(state: Mapping[str, Any]) -> bool:
+    return state["stage"] == "quality" and state["status"] in ("ok", "unchanged")
+
+
+def _changes(
+    run_dir: Path,
+    decisions: Sequence[dict[str, Any]],
+    currency: str,
+    earlier_runs: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """How the answers differ from those of the run before."""
+    previous = str(earlier_runs[0]["run"]) if earlier_runs else ""
+    if not previous:
+        return {"rows": [], "words": _("There is no earlier run to compare with.")}
+    before = _decisions(run_dir.parent / previous) if RUN_NAME.fullmatch(previous) else []
+    if not before:
+        return {"rows": [], "words": _("The last run left no decisions to compare with.")}
+    then, now = ({_key(row): row for row in rows} for rows in (before, decisions))
+    rows = []
+    for key in dict.fromkeys([*then, *now]):
+        old, new = _said(then.get(key), currency), _said(now.get(key), currency)
+        if old == new:
+            continue
+        # Where only the value moved, the action is not said twice.
+        moved = old[0] == new[0]
+        question = " · ".join(x for x in (key[1], key[2]) if x)
+        rows.append(
+            {
+                "question": redact(question),
+                "then": old[1] if moved else " ".join(x for x in old if x),
+                "now": new[1] if moved else " ".join(x for x in new if x),
+            }
+        )
+    if not rows:
+        return {"rows": [], "words": _("Every answer is the same as in the last run.")}
+    day = day_words(earlier_runs[0].get("as_of"))
+    return {"rows": rows, "words": _("Answers that differ from the last run’s, as of {date}").format(date=day)}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    segment = row.get("segment")
+    return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
+
+
+def _said(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
+    """A decision's action, with its verdict where that is not "do it", and its worth."""
+    if row is None:
+        return _("not answered"), ""
+    worth = amount(row, currency)
+    verdict = "" if row["outcome"] == "do" else verdict_words(row["outcome"]) + "."
+    action = redact(str(row["action"] or "")).rstrip(".")
+    money = (worth.value, worth.unit, f"({worth.interval})" if worth.interval else "")
+    return " ".join(x for x in (verdict, f"{action}." if action else "") if x), " ".join(x for x in money if x)
+
+
+def _earlier(run: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": str(run["run"]),
+        "started": moment_words(run["started"]) + " UTC",
+        "words": _("as of {date}").format(date=day_words(run.get("as_of"))),
+    }

@@ -1,0 +1,322 @@
+"""The page of one executed notebook: answer first, then what shows it; data, method and code folded."""
+
+import dataclasses
+import html
+import io
+import json
+import re
+import tokenize
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters.ansi import strip_ansi
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from traitlets.config import Config
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import PageError, redact
+from smsroi_helpers.figures import table
+from smsroi_helpers.locale import _
+from smsroi_helpers.runner.execute import FINISHED
+from smsroi_helpers.runner.frame import (
+    TEMPLATES,
+    asset,
+    clean,
+    day_words,
+    framed,
+    simulated_words,
+    stage_words,
+    template,
+)
+
+__all__ = ["notebook_page"]
+
+# In the page's order. Headings as they stand in the notebooks → (anchor, folded).
+_SECTIONS = {
+    "Decision": ("decision", False),
+    "Result": ("result", False),
+    "Checks": ("checks", False),
+    "What would change this decision": ("change", False),
+    "What this does not show": ("limits", False),
+    "Data and exclusions": ("data", True),
+    "Method and assumptions": ("method", True),
+}
+
+
+@dataclasses.dataclass(slots=True)
+class _Section:
+    anchor: str
+    title: str
+    folded: bool = False
+    css: str = ""
+    cells: list[NotebookNode] = dataclasses.field(default_factory=list)
+
+
+def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool) -> tuple[str, str]:
+    """The page of an executed notebook, and the question it answers."""
+    notebook = nbformat.read(path, as_version=4)
+    opening, sections = _arrange(notebook, path.stem)
+    question = _first_heading(opening) or stage_words(manifest["notebooks"][path.stem]["stage"])
+    parameters = _parameters_table(notebook, manifest["parameters"].get(path.stem, {}))
+    if parameters:
+        sections[-1].cells.insert(0, parameters)
+    sections = [section for section in sections if any(_has_content(cell, show_code) for cell in section.cells)]
+
+    source = manifest["source"]
+    context = " · ".join(
+        (
+            redact(source["title"]),
+            simulated_words(source),
+            _("as of {date}").format(date=day_words(manifest["as_of"])),
+        )
+    )
+    shown = [section for section in sections if section.title]
+    body = template("notebook.html.j2").render(
+        context=context,
+        opening=_cells_to_html([opening], show_code),
+        sections=shown,
+        body=_cells_to_html(sections, show_code),
+    )
+    return framed(body, f"{question} · {redact(source['title'])}", manifest["language"]), question
+
+
+def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section]]:
+    """The opening (question, answer) and the sections of a page in the page's order, the set-up last."""
+    opening = _Section("opening", "", css="opening")
+    setup = _Section("setup", _("Parameters and set-up"), folded=True)
+    found: list[_Section] = [opening]
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "markdown":
+            for heading, text in _split_at_headings(cell.source):
+                if heading:
+                    found.append(_section(heading, len(found)))
+                found[-1].cells.append(nbformat.v4.new_markdown_cell(locale.translate_markdown(text)))
+        elif cell.cell_type == "code":
+            shown = _code_cell(cell, name, number)
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                shown.source = ""
+            code, shown.source = nbformat.v4.new_code_cell(shown.source), ""
+            found[-1].cells.append(shown)
+            # What opens the page is the question and the answer, not how they were computed; and what finishes a
+            # notebook explains nothing. Elsewhere code stands, folded, below what it shows.
+            last = any(FINISHED in output.get("data", {}) for output in cell.outputs)
+            aside = found[-1] is opening or found[-1].anchor == "decision" or last
+            (setup if aside else found[-1]).cells.append(code)
+
+    order = list(_SECTIONS)
+    ranked: list[tuple[int, _Section]] = []
+    rank = -1
+    for section in found[1:]:
+        # A heading of the analyst's own stays behind the section it followed.
+        rank = next((i for i, heading in enumerate(order) if _SECTIONS[heading][0] == section.anchor), rank)
+        ranked.append((rank, section))
+    ordered = [section for _rank, section in sorted(ranked, key=lambda pair: pair[0])]
+    decision = [section for section in ordered if section.anchor == "decision"]
+    for section in decision:
+        answers = [cell for cell in section.cells if cell.cell_type == "code"]
+        opening.cells += answers + [cell for cell in section.cells if cell.cell_type != "code"]
+    return opening, [section for section in ordered if section not in decision] + [setup]
+
+
+def _section(heading: str, position: int) -> _Section:
+    anchor, folded = _SECTIONS.get(heading, (f"section-{position}", False))
+    return _Section(anchor, _(heading), folded)
+
+
+def _split_at_headings(markdown: str) -> list[tuple[str, str]]:
+    """(second-level heading or "", the text under it), fenced code left alone."""
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    fenced = False
+    for line in markdown.splitlines():
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced and line.startswith("## "):
+            parts.append((line[3:].strip(), []))
+        else:
+            parts[-1][1].append(line)
+    return [(heading, "\n".join(lines)) for heading, lines in parts if heading or any(map(str.strip, lines))]
+
+
+def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
+    """The cell with the outputs a reader may see.
+
+    Markup is shown only where it carries the mark of our own helpers: all else appears as its plain text.
+    """
+    kept = []
+    for output in cell.outputs:
+        if output.output_type in ("display_data", "execute_result"):
+            if FINISHED in output.data:
+                continue
+            data = {}
+            if "text/html" in output.data and output.metadata.get("text/html", {}).get("smsroi"):
+                data["text/html"] = output.data["text/html"]
+            elif any(kind.startswith("image/") for kind in output.data):
+                raise PageError(
+                    f"{name}: cell {number} shows a picture without a description; "
+                    "end the cell with figures.figure(ax, alt=…, caption=…)"
+                )
+            elif "text/plain" in output.data:
+                data["text/plain"] = output.data["text/plain"]
+            if data:
+                kept.append(nbformat.v4.new_output("display_data", data))
+        elif output.output_type == "stream" and output.name == "stdout":
+            kept.append(nbformat.v4.new_output("stream", name="stdout", text=output.text))
+    return nbformat.v4.new_code_cell(cell.source, outputs=kept)
+
+
+def _has_content(cell: NotebookNode, show_code: bool) -> bool:
+    if cell.cell_type == "code":
+        return bool(cell.outputs) or (show_code and bool(cell.source.strip()))
+    return bool(cell.source.strip())
+
+
+def _first_heading(opening: _Section) -> str:
+    for cell in opening.cells:
+        if cell.cell_type == "markdown" and (match := re.search(r"^# (.+)$", cell.source, re.MULTILINE)):
+            return match.group(1).strip()
+    return ""
+
+
+def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> NotebookNode | None:
+    """What this run was asked: each parameter with the value it had and the meaning its comment gives."""
+    declared = next((c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), None)
+    meanings = {}
+    for token in tokenize.generate_tokens(io.StringIO(declared.source if declared else "").readline):
+        if token.type == tokenize.COMMENT and (name := re.match(r"\w+", token.line)):
+            meanings[name.group()] = token.string.lstrip("# ")
+    rows = [
+        (name, _parameter_words(value), _(meanings.get(name, "")))
+        for name, value in effective.items()
+        # Where results went differs from run to run and tells a reader nothing.
+        if name not in ("run_dir", "previous_run")
+    ]
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows, columns=[_("Parameter"), _("Value"), _("Meaning")])
+    shown = table(frame, caption=_("What this run was asked"))
+    output = nbformat.v4.new_output("display_data", {"text/html": shown.markup})
+    return nbformat.v4.new_code_cell("", outputs=[output])
+
+
+def _parameter_words(value: object) -> str:
+    if isinstance(value, str):
+        # A path of this machine says more about its owner than about the data.
+        return re.split(r"[\\/]", value.rstrip("\\/"))[-1] if re.match(r"[\\/~]|[A-Za-z]:[\\/]", value) else value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _cells_to_html(sections: Sequence[_Section], show_code: bool) -> str:
+    cells: list[NotebookNode] = []
+    for section in sections:
+        visible = [cell for cell in section.cells if _has_content(cell, show_code)]
+        for i, cell in enumerate(visible):
+            opens = {
+                "anchor": section.anchor,
+                "title": section.title,
+                "folded": section.folded,
+                "css": section.css,
+            }
+            cell.metadata["part"] = {
+                "opens": opens if i == 0 else None,
+                "closes": i == len(visible) - 1,
+                "folded": section.folded,
+            }
+            # nbformat draws ids at random; numbered, nothing of a page hangs on chance.
+            cell["id"] = f"cell-{len(cells)}"
+            cells.append(cell)
+    asset("smsroi/index.html.j2")
+    config = Config({"TemplateExporter": {"exclude_input": not show_code}})
+    config.NbConvertBase.display_data_priority = ["text/html", "text/plain"]
+    exporter = TemplateExporter(
+        config=config,
+        template_name="smsroi",
+        extra_template_basedirs=[str(TEMPLATES)],
+        file_extension=".html",
+    )
+    exporter.register_filter("page_markdown", _markdown)
+    exporter.register_filter("page_code", _code)
+    exporter.register_filter("page_text", _plain)
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    rendered, _resources = exporter.from_notebook_node(notebook, resources={"words": {"code": _("Code")}})
+    return clean(rendered)
+
+
+class _MarkdownRenderer(IPythonRenderer):  # type: ignore[misc]
+    """nbconvert's Markdown, with formulas as MathML: a page has no script to set them."""
+
+    def inline_math(self, body: str) -> str:
+        return f"<math>{_mathml(body)}</math>"
+
+    def block_math(self, body: str) -> str:
+        return f'<math display="block">{_mathml(body)}</math>'
+
+
+def _markdown(source: str) -> str:
+    renderer = _MarkdownRenderer(escape=False, exclude_anchor_links=True)
+    return str(MarkdownWithMath(renderer=renderer).render(source))
+
+
+_TEX_OPERATORS = {"cdot": "·", "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "mid": "|"}
+
+
+def _mathml(formula: str) -> str:
+    """The TeX of a notebook's short formulas as MathML: letters, Greek, indices, powers, fractions and roots.
+
+    A command it does not know stands there by its name.
+
+    >>> _mathml("t_x")
+    '<msub><mi>t</mi><mi>x</mi></msub>'
+    """
+    tokens = re.findall(r"\\[A-Za-z]+|\\.|[A-Za-z]|\d+(?:\.\d+)?|\S", formula)
+
+    def atom() -> str:
+        sign = tokens.pop(0) if tokens else ""
+        if sign == "{":
+            return row("}")
+        if sign == r"\frac":
+            return f"<mfrac>{atom()}{atom()}</mfrac>"
+        if sign == r"\sqrt":
+            return f"<msqrt>{atom()}</msqrt>"
+        if sign.startswith("\\"):
+            word = sign[1:]
+            case = "CAPITAL" if word[0].isupper() else "SMALL"
+            try:
+                return f"<mi>{unicodedata.lookup(f'GREEK {case} LETTER {word.upper()}')}</mi>"
+            except KeyError:
+                operator = _TEX_OPERATORS.get(word)
+                return f"<mo>{operator}</mo>" if operator else f"<mtext>{html.escape(word)}</mtext>"
+        kind = "mi" if sign.isalpha() else "mn" if sign[:1].isdigit() else "mo"
+        return f"<{kind}>{html.escape(sign)}</{kind}>"
+
+    def row(end: str) -> str:
+        parts = []
+        while tokens and tokens[0] != end:
+            base = atom()
+            marks: dict[str, str] = {}
+            while tokens and tokens[0] in ("_", "^") and tokens[0] not in marks:
+                mark = tokens.pop(0)
+                marks[mark] = atom()
+            if marks:
+                tag = {"_": "msub", "^": "msup"}.get("".join(marks), "msubsup")
+                base = f"<{tag}>{base}{marks.get('_', '')}{marks.get('^', '')}</{tag}>"
+            parts.append(base)
+        del tokens[:1]
+        return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
+
+    return row("")
+
+
+def _code(source: str) -> str:
+    return str(highlight(redact(source), PythonLexer(), HtmlFormatter(nowrap=True)))
+
+
+def _plain(text: str) -> str:
+    return html.escape(redact(strip_ansi(text)))
