@@ -8,7 +8,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-__all__ = ["connect", "hash_group", "local_time", "utc_of_clock", "utc_of_instant"]
+__all__ = ["composed", "connect", "hash_group", "local_time", "utc_of_clock", "utc_of_instant"]
 
 
 @ibis.udf.scalar.builtin(name="timezone")
@@ -24,6 +24,11 @@ def _clock_of(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestam
 @ibis.udf.scalar.builtin(name="md5")
 def _md5(text: str) -> str:  # type: ignore[empty-body]
     """The digest in lower-case hexadecimal; the engines agree on it."""
+
+
+@ibis.udf.scalar.builtin(name="nfc_normalize")
+def composed(text: str) -> str:  # type: ignore[empty-body]
+    """DuckDB: text with letters and their accents as one sign (Unicode NFC)."""
 
 
 def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:

@@ -15,9 +15,10 @@ from smsroi_helpers import contract, figures, locale
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.locale import _
+from smsroi_helpers.reading import load
 from smsroi_helpers.runner.execute import FINISHED
 from smsroi_helpers.shop import Shop, open_shop
-from smsroi_helpers.source import load, project_root, resolve_path
+from smsroi_helpers.source import project_root, resolve_path
 
 __all__ = ["Run", "begin"]
 
@@ -47,7 +48,8 @@ class Run:
         for finding in self.shop.loaded.findings:
             if finding.table == table and finding.severity == "error":
                 left -= finding.rows
-                reason = f"{finding.column}: {finding.rule}"
+                rule = locale.translated(finding.rule)
+                reason = _("{column}: {rule}").format(column=finding.column, rule=rule)
                 rows.append({"reason": reason, "rows_out": finding.rows, "rows_left": left})
         used = getattr(self.shop, table)
         in_time = int(self.shop.count(used.aggregate(rows=used.count()))["rows"].iloc[0])

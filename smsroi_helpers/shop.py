@@ -51,7 +51,7 @@ class Shop:
             if column.kind == "timestamp"
             and column.name in table.columns
             and column.name != of.own_time
-            and of.name != "plans"
+            and (of.name, column.name) not in contract.PLANNED
         }
         if of.own_time in table.columns:
             table = table.filter((table[of.own_time] < end) | table[of.own_time].isnull())

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from smsroi_helpers import examples, locale
+from smsroi_helpers.reading import load
 from smsroi_helpers.shop import Shop, open_shop
-from smsroi_helpers.source import load
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,16 @@
 """The rules rows are held to: each is reached, counted, and leaves every other row alone."""
 
 import re
+import sqlite3
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from smsroi_helpers.contract import OUTPUTS, ROW_RULES, TABLES, Decision
+from smsroi_helpers import source
+from smsroi_helpers.contract import OUTPUTS, RULES, TABLES, Decision, remedy_for
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source import load
+from smsroi_helpers.reading import load
 
 HEAD = "order_id,customer_id,ordered_at,amount,discount\n"
 GOOD = "1,a,2024-01-01,5,0\n2,b,2024-01-02,6,\n3,c,2024-01-03,7,1.5\n"
@@ -34,7 +36,14 @@ def findings(folder, into, share=0.9):
         ("4,d,2024-01-04,1e999,0\n", [("amount", "not finite", 1)], "123"),
         ("4,d,2024-01-04,8,-0.01\n", [("discount", "too small", 1)], "123"),
         ("4,d,2024-01-04,-8,0\n", [], "1234"),
+        ("4,d,2024-01-04,8\n", [("row", "wrong number of fields", 1)], "123"),
+        ("4,d,2024-01-04,8,0,0\n5,e\n", [("row", "wrong number of fields", 2)], "123"),
+        ("4,d,45295.5,8,0\n", [("ordered_at", "spreadsheet date", 1)], "123"),
+        ("1.38E+10,d,2024-01-04,8,0\n", [("order_id", "spreadsheet damage", 1)], "123"),
+        ("4,1.2e+11,2024-01-04,8,0\n", [("customer_id", "spreadsheet damage", 1)], "123"),
+        ("4,d,1/4/2024,8,0\n", [("ordered_at", "unreadable", 1)], "123"),
         ("3,c,2024-01-03,7,1.5\n", [("order_id", "repeated row", 1)], "123"),
+        (" \u200b3,c,2024/1/3,７.0,1.50\n", [("order_id", "repeated row", 1)], "123"),
         ("3,c,2024-01-03,7.01,1.5\n", [("order_id", "conflicting key", 2)], "12"),
     ],
 )
@@ -61,9 +70,12 @@ def test_the_quarantine_says_where_the_rows_stood_and_not_what_they_said(make_so
 
 
 def test_every_rule_says_what_to_do():
-    for rule in ROW_RULES:
-        column = next(column for table in TABLES.values() for column in table.columns if rule.applies(table, column))
-        assert len(rule.remedy(column)) > 10
+    for rule in RULES:
+        held = [
+            (table, column) for table in TABLES.values() for column in table.columns if rule.holds_for(table, column)
+        ]
+        assert held, rule
+        assert all(remedy_for(f"{column.name}: {rule.code}", table) == rule.remedy for table, column in held)
 
 
 def test_the_tables_are_those_of_the_contract_page():
@@ -102,3 +114,140 @@ def test_attributes_of_customers_are_kept(make_source, tmp_path):
 def test_a_whole_table_of_bad_rows_is_refused(make_source, tmp_path):
     with pytest.raises(DataError, match="3 of 3 rows"):
         load(make_source(orders=HEAD + GOOD.replace("2024-", "")), tmp_path / "into")
+
+
+PEOPLE = "order_id,customer_id,ordered_at,amount\n" + "".join(f"{i},c{i},2024-01-02,5\n" for i in range(4))
+TEST = {
+    "orders": PEOPLE,
+    "experiments": "experiment_id,kind,control_arm,started_at,primary_metric\nx,holdout,no,2024-01-01,\n",
+    "arms": "experiment_id,arm,share\nx,no,0.25\nx,yes,0.75\n",
+    "assignments": "experiment_id,customer_id,arm,assigned_at\n"
+    + "".join(f"x,c{i},{'no' if i == 0 else 'yes'},2024-01-01\n" for i in range(4)),
+    "messages": "message_id,customer_id,campaign_id,sent_at,clicked_at,cost\n"
+    + "".join(f"m{i},c{i},k,2024-01-01 10:00:00,2024-01-01 10:00:09,0.05\n" for i in range(4)),
+    "customers": "customer_id,timezone,opted_out_at\nc0,Asia/Shanghai,\nc1,,2024-01-01 09:00:00\nc2,UTC,\nc3,UTC,\n",
+}
+
+
+def test_a_sound_source_with_an_experiment_has_no_error(make_source, tmp_path):
+    loaded = load(make_source(**TEST), tmp_path / "into")
+    assert [finding for finding in loaded.findings if finding.severity == "error"] == []
+    assert {name: table.rows_out for name, table in loaded.tables.items()} == {
+        "orders": 4, "experiments": 1, "arms": 2, "assignments": 4, "messages": 4, "customers": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "expected"),
+    [
+        ("messages", "10:00:00,2024-01-01 10:00:09,0.05\nm3", "10:00:00,2024-01-01 09:59:59,0.05\nm3",
+         ("messages", "clicked_at", "before it was sent", 1)),
+        ("messages", "10:00:09,0.05\nm3", "10:00:09,-0.05\nm3", ("messages", "cost", "too small", 1)),
+        ("experiments", "holdout,no,2024-01-01,", "guess,no,2024-01-01,", ("experiments", "kind", "unknown kind", 1)),
+        ("experiments", "2024-01-01,\n", "2024-01-01,joy\n", ("experiments", "primary_metric", "unknown metric", 1)),
+        ("customers", "c2,UTC", "c2,Mars/Base", ("customers", "timezone", "unknown time zone", 1)),
+        ("assignments", "x,c3,yes", "x,c3,perhaps", ("assignments", "arm", "unknown arm", 1)),
+        ("assignments", "x,c3,yes,2024-01-01\n", "x,c3,yes,2024-01-01\nx,c3,no,2024-01-01\n",
+         ("assignments", "experiment_id + customer_id", "in two arms", 2)),
+    ],
+)  # fmt: skip
+def test_each_rule_between_columns_and_tables(make_source, tmp_path, table, old, new, expected):
+    assert old in TEST[table]
+    files = {**TEST, table: TEST[table].replace(old, new)}
+    loaded = load(make_source(**files), tmp_path / "into", max_rejected_share=1.0)
+    errors = [(f.table, f.column, f.rule, f.rows) for f in loaded.findings if f.severity == "error"]
+    assert errors == [expected]
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "words"),
+    [
+        ("arms", "yes,0.75", "yes,0.8", r"table arms, column share: shares do not sum to 1 \(x: 1\.05\)"),
+        ("experiments", "holdout,no", "holdout,none",
+         r"table experiments, column control_arm: is none of the arms \(x: none\)"),
+        ("customers", TEST["customers"], "customer_id\n+8613812345678\n+8613812345679\nc0\n",
+         "table customers, column customer_id: most values are telephone numbers.*smsroi pseudonymise"),
+        ("orders", PEOPLE, PEOPLE.replace(",c", ",a@b.co").replace("a@b.coustomer", "customer"),
+         "table orders, column customer_id: most values are"),
+    ],
+)  # fmt: skip
+def test_what_refuses_a_table_as_a_whole(make_source, tmp_path, table, old, new, words):
+    files = {**TEST, table: TEST[table].replace(old, new)}
+    with pytest.raises(DataError, match=words):
+        load(make_source(**files), tmp_path / "into", max_rejected_share=1.0)
+
+
+def test_order_and_message_ids_may_look_like_telephone_numbers(make_source, tmp_path):
+    orders = (
+        PEOPLE.replace("\n0,", "\n13812345678,").replace("\n1,", "\n13812345679,").replace("\n2,", "\n13912345679,")
+    )
+    assert load(make_source(orders=orders), tmp_path / "into").tables["orders"].rows_out == 4
+
+
+def test_times_that_a_clock_never_showed_and_those_it_showed_twice(make_source, tmp_path):
+    rows = "4,d,2024-03-10 02:30:00,8,0\n5,e,2024-11-03 01:30:00,9,0\n6,f,2024-11-03T01:30:00-05:00,9,0\n"
+    folder = make_source(orders=HEAD + GOOD + rows, source="timezone: America/New_York\n")
+    loaded = load(folder, tmp_path / "into", max_rejected_share=0.5)
+    assert [(f.column, f.rule, f.severity, f.rows) for f in loaded.findings] == [
+        ("ordered_at", "no such local time", "error", 1),
+        ("ordered_at", "time shown twice", "warning", 1),
+    ]
+
+
+def test_what_a_mapping_leaves_out_is_stated_and_not_counted_against_it(make_source, tmp_path):
+    folder = make_source(
+        export=HEAD + GOOD + "9,,2024-01-04,1,0\n",
+        orders__sql="SELECT * FROM export WHERE customer_id IS NOT NULL",
+        exclusions__sql="SELECT 'no customer' AS reason, count(*) AS rows FROM export WHERE customer_id IS NULL",
+    )
+    loaded = load(folder, tmp_path / "into")
+    assert loaded.tables["orders"].rows_out == 3
+    assert [(f.table, f.rule, f.severity, f.rows, f.share) for f in loaded.findings] == [
+        ("mapping", "no customer", "stated", 1, None)
+    ]
+
+
+def test_mappings_select_from_each_other_in_any_order(make_source, tmp_path):
+    folder = make_source(
+        export=HEAD + GOOD,
+        customers__sql="SELECT DISTINCT customer_id FROM orders",
+        orders__sql="SELECT * FROM export",
+    )
+    assert load(folder, tmp_path / "into").tables["customers"].rows_out == 3
+
+
+def test_mappings_in_a_circle_are_refused(make_source, tmp_path):
+    folder = make_source(customers__sql="SELECT customer_id FROM orders", orders__sql="SELECT * FROM customers")
+    with pytest.raises(DataError, match=r"\.sql: the query fails"):
+        load(folder, tmp_path / "into")
+
+
+def test_a_database_is_a_source(make_source, tmp_path):
+    folder = make_source(
+        source="database: sqlite:///shop.db\n",
+        orders__sql="SELECT id AS order_id, who AS customer_id, at AS ordered_at, paid / 100.0 AS amount FROM sales",
+    )
+    with sqlite3.connect(folder / "shop.db") as database:
+        database.execute("CREATE TABLE sales (id INTEGER, who TEXT, at TEXT, paid INTEGER)")
+        database.executemany(
+            "INSERT INTO sales VALUES (?, ?, ?, ?)", [(7, "a", "2024-01-01", 1250), (8, "b", "2024-02-01", 99)]
+        )
+        database.execute("CREATE TABLE customers (customer_id TEXT, attr_level TEXT)")
+        database.execute("INSERT INTO customers VALUES ('a', 'gold')")
+    loaded = load(folder, tmp_path / "into")
+    rows = duckdb.sql(
+        f"SELECT order_id, customer_id, amount FROM '{loaded.tables['orders'].paths[0]}' ORDER BY 1"
+    ).fetchall()
+    assert rows == [("7", "a", 12.5), ("8", "b", 0.99)]
+    assert loaded.tables["customers"].columns == ("customer_id", "attr_level")
+    assert set(loaded.inputs) == {"source.yml", "orders.sql", "database"}
+
+
+def test_a_password_in_an_address_is_neither_recorded_nor_shown(make_source, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHOP_DB", "postgres://me:geheim@127.0.0.1:1/shop")
+    folder = make_source(source="database: ${SHOP_DB}\n", orders=HEAD + GOOD)
+    with pytest.raises(DataError, match=r"source\.yml, database: cannot be opened") as refusal:
+        load(folder, tmp_path / "into")
+    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in repr(refusal.value.__context__ and source.read_settings(folder))
+    assert "geheim" not in "".join(p.read_text(errors="ignore") for p in (tmp_path / "into").rglob("*") if p.is_file())

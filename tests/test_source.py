@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source import fingerprint_inputs, load, resolve_as_of
+from smsroi_helpers.reading import load
+from smsroi_helpers.source import fingerprint_inputs, resolve_as_of
 
 ORDERS = (
     "order_id,customer_id,ordered_at,amount\n"
@@ -135,15 +136,24 @@ class TestRefusals:
             ({}, "there is no table orders"),
             ({"orders": b""}, r"orders\.csv: the file is empty"),
             ({"orders": "order_id,customer_id,ordered_at,amount\n"}, "table orders: it has no rows"),
-            ({"orders": "order_id;customer_id;ordered_at;amount\na;b;c;d\n"}, "no column order_id, customer_id"),
+            ({"orders": "order_id|customer_id|ordered_at|amount\na|b|c|d\n"}, "no column order_id, customer_id"),
+            ({"orders": "order_id,customer_id,amount,amount\na,b,1,2\n"}, "column amount stands twice"),
+            ({"orders": "order_id,,ordered_at,amount\na,b,2024-01-01,2\n"}, "column 2 has no name"),
+            ({"orders": "\n" + ORDERS}, "the first line is empty"),
             ({"orders": "order_id,customer_id,ordered_at\na,b,2024-01-01\n"}, "table orders: no column amount"),
-            ({"orders": ORDERS.encode() + b"004,\xff\xfe,2024-01-01,1\n"}, r"orders\.csv, line 5: not UTF-8"),
+            (
+                {"orders": ORDERS.encode() + b"004,\xff\xfe,2024-01-01,1\n"},
+                r"orders\.csv, line 5: neither UTF-8 nor GB18030",
+            ),
             ({"orders": ORDERS + "004,a\0b,2024-01-01,1\n"}, r"orders\.csv, line 5: a NUL byte"),
-            ({"orders": ORDERS + '004,"a,2024-01-01,1\n'}, r"orders\.csv: cannot be read as csv"),
+            ({"orders": ORDERS + '004,"a,2024-01-01,1\n' + ORDERS}, r"orders\.csv, line 5: a quote is opened"),
             ({"orders__csv__gz": b"no gzip"}, r"orders\.csv\.gz: not a whole gzip file"),
             ({"orders__parquet": b"PAR1 no parquet"}, r"orders\.parquet: cannot be read as parquet"),
             ({"orders__sql": "SELECT nothing FROM nowhere"}, r"orders\.sql: the query fails"),
             ({"orders__sql": "DROP TABLE x"}, r"orders\.sql: the query fails"),
+            ({"orders": ORDERS, "exclusions__sql": "SELECT 1 AS n"}, r"exclusions\.sql: no column reason, rows"),
+            ({"orders": b"PK\x03\x04rest"}, r"orders\.csv: this is no text file"),
+            ({"orders": ORDERS.encode("utf-16")[:-1]}, r"orders\.csv: cut in the middle of a character"),
             ({"orders": ORDERS, "source": "currency: Yuan\n"}, "source.yml, currency"),
             ({"orders": ORDERS, "source": "margin: 30\n"}, "source.yml, margin"),
             ({"orders": ORDERS, "source": "timezone: Peking\n"}, "no IANA time zone"),

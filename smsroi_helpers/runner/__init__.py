@@ -241,10 +241,10 @@ class _Attempt:
         Raises:
             DataError: it is not as the contract says.
         """
-        from smsroi_helpers import source
+        from smsroi_helpers import reading, source
 
         share = self._plan.run_wide("max_rejected_share", 0.01)
-        loaded = source.load(self._data, staging / ".loaded", max_rejected_share=share)
+        loaded = reading.load(self._data, staging / ".loaded", max_rejected_share=share)
         settings = loaded.settings
         tables = {
             name: {
