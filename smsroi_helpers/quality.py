@@ -8,7 +8,7 @@ import pandas as pd
 
 from smsroi_helpers import contract
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, day, number, percent
+from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.shop import Shop
 from smsroi_helpers.source import project_root
 
@@ -16,9 +16,12 @@ __all__ = [
     "NEEDS",
     "Coverage",
     "count_by_week",
+    "count_overlap",
+    "count_prices",
     "decide",
     "describe_tables",
     "list_exclusions",
+    "list_gains",
     "list_notebooks",
     "list_quarantine",
     "measure_coverage",
@@ -51,11 +54,15 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
 
 
 def list_exclusions(shop: Shop) -> pd.DataFrame:
-    """The table `exclusions`: table, rule, severity, rows, share (of the table's rows, 0–1), remedy."""
+    """The table `exclusions`: what was put aside (`error`), stated by a mapping, or is to be known (`warning`, `note`).
+
+    Returns:
+        table, rule, severity, rows, share (of the table's rows, 0–1; missing where that is not known), remedy.
+    """
     rows = [
         {
             "table": finding.table,
-            "rule": f"{finding.column}: {finding.rule}",
+            "rule": f"{finding.column}: {finding.rule}" if finding.column else finding.rule,
             "severity": finding.severity,
             "rows": finding.rows,
             "share": finding.share,
@@ -76,8 +83,34 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
         for row in tables.itertuples()
         if row.later
     ]
+    used = tables.set_index("table")["used"]
+    for remark in contract.REMARKS:
+        if _can_be_asked(shop, remark) and (count := _count_remark(shop, remark)):
+            rows.append(
+                {
+                    "table": remark.table,
+                    "rule": remark.code,
+                    "severity": "warning",
+                    "rows": count,
+                    "share": None if remark.of_customers else count / int(used[remark.table]),
+                    "remedy": remark.remedy,
+                }
+            )
     columns = {"table": str, "rule": str, "severity": str, "rows": "int64", "share": float, "remedy": str}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _can_be_asked(shop: Shop, remark: contract.Remark) -> bool:
+    """Whether the source holds what a remark asks for, and lacks what it asks to be missing."""
+    return all(shop.has(*need.split(".")) for need in remark.needs if not need.startswith("-")) and not any(
+        shop.has(*need[1:].split(".")) for need in remark.needs if need.startswith("-")
+    )
+
+
+def _count_remark(shop: Shop, remark: contract.Remark) -> int:
+    tables = {name: getattr(shop, name) for name in contract.TABLES if shop.has(name)}
+    concerned = remark.rows(tables, shop.settings)
+    return int(shop.count(concerned.aggregate(rows=concerned.count()))["rows"].iloc[0])
 
 
 def list_quarantine(shop: Shop) -> ibis.expr.types.Table:
@@ -154,6 +187,66 @@ def count_by_week(shop: Shop) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def count_overlap(shop: Shop) -> pd.DataFrame:
+    """How the tables agree on who there is: table, customers; the share (0–1) of them also in orders, in customers."""
+    rows = []
+    for name, table in contract.TABLES.items():
+        if shop.has(name) and "customer_id" in table.by_name:
+            people = getattr(shop, name).select("customer_id").distinct()
+            row: dict[str, object] = {"table": name}
+            shares = {
+                f"in_{other}": people.customer_id.isin(getattr(shop, other).customer_id).mean()
+                for other in ("orders", "customers")
+                if shop.has(other)
+            }
+            counted = shop.count(people.aggregate(customers=people.count(), **shares)).iloc[0]
+            rows.append(row | {"customers": int(counted["customers"])} | {key: float(counted[key]) for key in shares})
+    return pd.DataFrame(rows)
+
+
+def count_prices(shop: Shop) -> pd.DataFrame:
+    """What messages cost, by channel: channel, messages, with_cost (share 0–1 whose cost is known), cost_per_message.
+
+    No rows where the source has no messages. Without a cost in the table, the source's `message_cost` counts.
+    """
+    columns = ["channel", "messages", "with_cost", "cost_per_message"]
+    if not shop.has("messages"):
+        return pd.DataFrame(columns=columns)
+    messages = shop.messages
+    channel = messages.channel if shop.has("messages", "channel") else ibis.literal("sms")
+    cost = messages.cost if shop.has("messages", "cost") else ibis.null("float64")
+    given = ibis.null("float64") if shop.settings.message_cost is None else ibis.literal(shop.settings.message_cost)
+    rows = messages.select(channel=channel.fill_null("sms"), cost=cost.fill_null(given))
+    prices = rows.group_by("channel").aggregate(
+        messages=rows.count(), with_cost=rows.cost.notnull().mean(), cost_per_message=rows.cost.mean()
+    )
+    return shop.count(prices.order_by("channel"))
+
+
+def list_gains(shop: Shop) -> pd.DataFrame:
+    """What the source lacks and what it would add: missing (table or table.column), would_add (a sentence)."""
+    gains = {
+        "messages": _("who was texted when: without it there is no timing, no frequency, no effectiveness"),
+        "experiments": _("what was tried by lot: without it nothing on these pages is caused by a message"),
+        "customers": _("attributes to group by, time zones, and consent"),
+        "customers.timezone": _("the recipient's own hour; the source's clock stands in for it"),
+        "customers.opted_out_at": _("what texting costs in subscribers, and whether somebody is texted after leaving"),
+        "orders.discount": _("what discounts cost: without it no discount can be recommended for profit"),
+        "messages.delivered_at": _("which messages arrived; every one sent counts as delivered"),
+        "messages.clicked_at": _("a response that is quicker and more frequent than an order"),
+        "messages.cost": _("the price of each message"),
+        "creatives": _("the words: which move people"),
+        "feedback": _("satisfaction, to hold against how often people are texted"),
+        "visits": _("each customer's own hours"),
+    }
+    missing = {
+        name: words
+        for name, words in gains.items()
+        if not shop.has(*name.split(".")) and ("." not in name or shop.has(name.split(".")[0]))
+    }
+    return pd.DataFrame({"missing": list(missing), "would_add": list(missing.values())})
+
+
 def list_notebooks(shop: Shop) -> pd.DataFrame:
     """Which of the project's notebooks can run on this source: notebook, can_run, lacks (tables)."""
     rows = []
@@ -172,7 +265,9 @@ def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) ->
     gap = coverage.longest_gap_days
     caveats = []
     if gap > LONGEST_GAP_DAYS:
-        caveats.append(_("There are {days} days in a row without an order: is the export whole?").format(days=gap))
+        caveats.append(
+            _("There are {days} days in a row without an order: is the export whole?").format(days=number(gap))
+        )
     if coverage.customers_unknown:
         caveats.append(
             _("{n} customers with orders are missing from the table of customers.").format(
@@ -200,7 +295,7 @@ def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) ->
             aside=number(aside),
             share=percent(share, 2),
         ),
-        caveat=" ".join(caveats),
+        caveat=joined(*caveats),
         evidence="none",
         customers=coverage.customers,
     )

@@ -26,7 +26,11 @@ def test_rows_in_are_rows_used_put_aside_and_later(shop):
 
 def test_the_exclusions_say_what_and_how_many(shop):
     rows = quality.list_exclusions(shop)[["table", "rule", "severity", "rows"]].to_numpy().tolist()
-    assert rows == [["orders", "ordered_at: unreadable", "error", 1], ["orders", "later than as_of", "warning", 1]]
+    assert rows == [
+        ["orders", "ordered_at: unreadable", "error", 1],
+        ["orders", "later than as_of", "warning", 1],
+        ["orders", "customers who are not in customers", "warning", 1],
+    ]
 
 
 def test_the_quarantine_names_the_line(shop):
@@ -80,3 +84,68 @@ def test_the_answer_counts(shop):
     assert "3 orders of 3 customers" in decision.text
     assert "1 rows (12.50%)" in decision.text
     assert "1 customers with orders are missing" in decision.caveat
+
+
+MESSAGES = (
+    "message_id,customer_id,campaign_id,sent_at,channel,cost\n"
+    "m1,a,k,2024-01-05,sms,0.05\nm2,a,k,2024-01-09,sms,0.07\nm3,z,k,2024-01-09,push,\n"
+)
+
+
+@pytest.fixture
+def wide_shop(make_source, open_source):
+    orders = ORDERS.replace(
+        "6,d,never,1", "6,d,2024-01-20,1\n7,c,2024-01-21,2.5\n8,e,2024-01-03,-4\n9,a,2024-01-30,1.005"
+    )
+    customers = "customer_id,opted_out_at\na,2024-01-06\nb,\nc,\nd,\n"
+    return open_source(make_source(orders=orders, customers=customers, messages=MESSAGES), as_of="2024-01-31")
+
+
+def test_what_a_reader_must_know_is_counted(wide_shop):
+    found = quality.list_exclusions(wide_shop)
+    rows = {(row.table, row.rule): row.rows for row in found.itertuples() if row.severity == "warning"}
+    assert rows == {
+        ("orders", "later than as_of"): 1,
+        ("orders", "customers who are not in customers"): 1,
+        ("messages", "customers who are not in customers"): 1,
+        ("messages", "sent after the opt-out"): 1,
+        ("messages", "delivery unknown"): 3,
+        ("orders", "refunds without an order before"): 1,
+        ("orders", "finer than the currency"): 1,
+        ("orders", "same customer, instant and amount"): 1,
+    }
+
+
+def test_where_delivery_is_told_it_is_not_missed(make_source, open_source):
+    messages = "message_id,customer_id,campaign_id,sent_at,delivered_at\nm1,a,k,2024-01-05,2024-01-05 00:01\n"
+    shop = open_source(make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=messages))
+    assert "delivery unknown" not in set(quality.list_exclusions(shop)["rule"])
+
+
+def test_how_the_tables_agree(wide_shop):
+    overlap = quality.count_overlap(wide_shop).set_index("table")
+    assert overlap["customers"].to_dict() == {"customers": 4, "orders": 5, "messages": 2}
+    assert overlap.loc["orders", "in_customers"] == pytest.approx(4 / 5)
+    assert overlap.loc["messages", "in_orders"] == pytest.approx(1 / 2)
+
+
+def test_what_messages_cost(wide_shop):
+    prices = quality.count_prices(wide_shop)
+    assert prices["channel"].tolist() == ["push", "sms"]
+    assert prices["messages"].tolist() == [1, 2]
+    assert prices["with_cost"].tolist() == [0.0, 1.0]
+    assert prices["cost_per_message"].iloc[1] == pytest.approx(0.06)
+
+
+def test_the_price_of_the_source_stands_in_for_a_missing_one(make_source, open_source):
+    folder = make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=MESSAGES, source="message_cost: 0.03\n")
+    prices = quality.count_prices(open_source(folder))
+    assert prices["cost_per_message"].tolist() == pytest.approx([0.03, 0.06])
+
+
+def test_what_is_not_there_and_what_it_would_add(shop, wide_shop):
+    assert "messages" in set(quality.list_gains(shop)["missing"])
+    assert "messages.cost" not in set(quality.list_gains(shop)["missing"])
+    missing = set(quality.list_gains(wide_shop)["missing"])
+    assert {"messages.delivered_at", "experiments", "customers.timezone"} <= missing
+    assert not {"messages", "messages.cost", "customers"} & missing

@@ -5,14 +5,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from smsroi_helpers.figures.style import PALETTE, Html, figure, table
-from smsroi_helpers.locale import _, day, money, number, percent
+from smsroi_helpers.figures.style import PALETTE, Html, figure, note, table
+from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.quality import Coverage
 
 __all__ = [
     "coverage_table",
     "exclusions_table",
+    "gains_table",
     "notebooks_table",
+    "overlap_table",
+    "prices_table",
     "rows_by_week",
     "rows_by_week_figure",
     "tables_table",
@@ -57,7 +60,7 @@ def rows_by_week_figure(by_week: pd.DataFrame) -> Html:
     ]
     return figure(
         rows_by_week(by_week),
-        alt=" ".join(parts),
+        alt=joined(*parts),
         caption=_(
             "Rows by week (the first and the last week, which may be cut, are not drawn). Look for steps and gaps."
         ),
@@ -112,6 +115,11 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     caption = _("What was put aside or noted, and what to do about it")
     if exclusions.empty:
         exclusions = pd.DataFrame([{"table": _("all tables"), "rule": _("nothing to report"), "rows": 0, "share": 0.0}])
+    kinds = {"error": _("error"), "warning": _("warning"), "note": _("note"), "stated": _("stated")}
+    exclusions = exclusions.assign(rule=exclusions["rule"].map(_rule))
+    if "severity" in exclusions:
+        exclusions["severity"] = exclusions["severity"].map(lambda kind: kinds.get(kind, kind))
+        exclusions["remedy"] = exclusions["remedy"].map(translated)
     names = {
         "table": _("Table"),
         "rule": _("What"),
@@ -125,6 +133,55 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
         caption=caption,
         formats={_("Share of the table"): lambda share: percent(share, 2)},
     )
+
+
+def overlap_table(overlap: pd.DataFrame) -> Html:
+    """How the tables agree on who there is.
+
+    Args:
+        overlap: of `quality.count_overlap`.
+    """
+    names = {"table": _("Table"), "customers": _("Customers")}
+    shares = {"in_orders": _("Also in orders"), "in_customers": _("Also in customers")}
+    formats = {shares[name]: lambda share: percent(share, 1) for name in shares if name in overlap}
+    caption = _("How the tables agree on who there is")
+    return table(overlap.rename(columns=names | shares), caption=caption, formats=formats)
+
+
+def prices_table(prices: pd.DataFrame, currency: str) -> Html:
+    """What a message costs, by channel.
+
+    Args:
+        prices: of `quality.count_prices`.
+        currency: of the amounts.
+    """
+    if prices.empty:
+        return note(_("There is no table of messages, so nothing is known of what they cost."))
+    shown = pd.DataFrame(
+        {
+            _("Channel"): prices["channel"],
+            _("Messages"): prices["messages"],
+            _("With a known cost"): [percent(share, 1) for share in prices["with_cost"]],
+            _("Cost per message"): [money(cost, currency, 4) for cost in prices["cost_per_message"]],
+        }
+    )
+    return table(shown, caption=_("What a message costs: hold it against the invoice"))
+
+
+def gains_table(gains: pd.DataFrame) -> Html:
+    """What the source lacks and what it would add.
+
+    Args:
+        gains: of `quality.list_gains`.
+    """
+    names = {"missing": _("What is not there"), "would_add": _("What it would add")}
+    return table(gains.rename(columns=names), caption=_("What more could be asked if it were there"))
+
+
+def _rule(text: str) -> str:
+    """A finding's `column: rule` in the reader's language; the column keeps its name."""
+    column, _colon, rule = text.rpartition(": ")
+    return _("{column}: {rule}").format(column=column, rule=translated(rule)) if column else translated(rule)
 
 
 def notebooks_table(notebooks: pd.DataFrame) -> Html:
