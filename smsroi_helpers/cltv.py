@@ -19,7 +19,7 @@ from scipy.stats import norm
 from smsroi_helpers import measures
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.locale import _, interval, money, number, percent
+from smsroi_helpers.locale import _, day, interval, money, number, percent
 from smsroi_helpers.purchase_models import (
     Fit,
     Model,
@@ -405,7 +405,7 @@ def holdout_test(
     fit = fit_purchases(cells, model)
     if fit.status != "converged":
         raise NotEnoughData(
-            _("Up to {day} too few customers had come back for a test of the forecast.").format(day=split.isoformat())
+            _("Up to {day} too few customers had come back for a test of the forecast.").format(day=day(split))
         )
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     customers = cells.groupby(groups)["customers"].sum()

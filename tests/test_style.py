@@ -51,7 +51,51 @@ def test_style_keeps_latin_first_and_adds_only_fonts_that_are_there() -> None:
     families = mpl.rcParams["font.family"]
     present = {font.name for font in mpl.font_manager.fontManager.ttflist}
     assert families[0] == "DejaVu Sans"
-    assert set(families[1:]) == present.intersection(style._CJK_FONTS)
+    assert set(families[1:-1]) == present.intersection(style._CJK_FONTS)
+    assert families[-1] == style._BUNDLED_NAME
+
+
+@pytest.fixture
+def only_bundled_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a Chinese font of its own, and a Chinese reader."""
+    monkeypatch.setattr(style, "_CJK_FONTS", ())
+    locale.use_language("zh")
+    figures.use_style()
+
+
+def test_style_has_one_font_for_a_chinese_line(only_bundled_font: None) -> None:
+    assert mpl.rcParams["font.family"] == [style._BUNDLED_NAME, "DejaVu Sans"]
+
+
+def test_bundled_font_draws_every_chinese_word_of_the_catalogue(only_bundled_font: None) -> None:
+    signs = sorted({sign for phrase in locale._catalogue("zh").values() for sign in phrase if sign.isprintable()})
+    assert len(signs) > 500
+    _, ax = plt.subplots()
+    lines = ["".join(signs[i : i + 60]) for i in range(0, len(signs), 60)]
+    ax.text(0, 0, "\n".join(lines))
+    drawn = figures.figure(ax, alt="every sign", caption="every sign").markup
+    # One outline for each sign, none of them shared: an empty box would be the same for all.
+    outlines = dict(re.findall(r'<path id="([^"]+)" d="([^"]+)"', drawn))
+    chinese = [sign for sign in signs if "\u4e00" <= sign <= "\u9fff"]
+    assert len(set(outlines.values())) >= len(chinese)
+
+
+def test_sign_outside_the_bundled_font_is_an_error(only_bundled_font: None) -> None:
+    _, ax = plt.subplots()
+    ax.set_title("龘")  # in no GB2312 font
+    with pytest.raises(PageError, match="empty boxes"):
+        figures.figure(ax, alt="a title", caption="a title")
+
+
+def test_chinese_name_in_an_english_figure_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style, "_CJK_FONTS", ())
+    figures.use_style()
+
+    def outlines(label: str) -> set[str]:
+        return set(re.findall(r'<path id="[^"]+" d="([^"]+)"', _figure(label=label)))
+
+    new = outlines("春季优惠") - outlines("gold")
+    assert sum(" Q " in outline for outline in new) == 4
 
 
 @pytest.mark.parametrize("name", ["accent", "orange", "green", "purple", "gold", "sky", "grey", "soft", "ink"])

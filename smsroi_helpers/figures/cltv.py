@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.cltv import Forecast, Holdout
 from smsroi_helpers.figures.style import PALETTE, Html, figure, table
-from smsroi_helpers.locale import _, day, interval, money, number, percent
+from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, percent
 
 __all__ = [
     "by_frequency",
@@ -147,7 +147,7 @@ def by_frequency_figure(tested: Holdout) -> Html:
     ]
     return figure(
         by_frequency(tested),
-        alt=" ".join(parts),
+        alt=joined(*parts),
         caption=_(
             "Purchases per customer in the {weeks} test weeks, by how often they had come back before. Where the"
             " diamond lies outside the bar, the model misjudges that group."
@@ -165,7 +165,7 @@ def value_by_tenth_figure(tenths: pd.DataFrame) -> Html:
     ]
     return figure(
         value_by_tenth(tenths),
-        alt=_("Share of the expected profit by tenth of the customers: {shares}.").format(shares="; ".join(parts)),
+        alt=_("Share of the expected profit by tenth of the customers: {shares}.").format(shares=listed(parts)),
         caption=_(
             "Who the expected profit will come from, by the model; the groups are of equal size ({n} customers each)."
             " The lines are 95% intervals: by chance, the model being right."

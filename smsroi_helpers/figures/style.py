@@ -16,6 +16,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -67,7 +68,7 @@ only these colours follow the reader's scheme (draw bands as a palette colour wi
 
 _CYCLE = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 
-# Asked for in this order; glyphs a Latin font lacks are taken from the first one present.
+# Asked for in this order; glyphs a Latin font lacks are taken from the first one present, then from the bundled one.
 _CJK_FONTS = (
     "PingFang SC",
     "Hiragino Sans GB",
@@ -78,6 +79,9 @@ _CJK_FONTS = (
     "WenQuanYi Micro Hei",
     "WenQuanYi Zen Hei",
 )
+
+_BUNDLED_FONT = Path(__file__).parent / "fonts" / "wqy-microhei-gb2312.ttf"
+_BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
 
 _HASH_SALT = "smsroi"
 _PERSON_KEYS = {"customer_id", "referred_by"}
@@ -123,7 +127,12 @@ def use_style() -> None:
     undo the fonts.
     """
     present = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in _CJK_FONTS if name in present)]
+    if _BUNDLED_NAME not in present:
+        font_manager.fontManager.addfont(_BUNDLED_FONT)
+    chinese = [*(name for name in _CJK_FONTS if name in present), _BUNDLED_NAME]
+    # In a Chinese line the digits come from the same font; the bundled one has no bold.
+    in_chinese = locale.language() == "zh"
+    families = [*chinese, "DejaVu Sans"] if in_chinese else ["DejaVu Sans", *chinese]
     sns.set_theme(
         style="ticks",
         palette=[PALETTE[name] for name in _CYCLE],
@@ -139,8 +148,8 @@ def use_style() -> None:
             "axes.spines.top": False,
             "axes.titlelocation": "left",
             "axes.titlepad": 12,
-            "axes.titlesize": 12,
-            "axes.titleweight": "bold",
+            "axes.titlesize": 13 if in_chinese else 12,
+            "axes.titleweight": "normal" if in_chinese and chinese == [_BUNDLED_NAME] else "bold",
             "figure.dpi": 100,
             "figure.facecolor": PALETTE["paper"],
             "figure.figsize": (8.2, 4.4),
@@ -194,8 +203,9 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Html:
         svg = _svg(_draw(drawn), alt)
     finally:
         plt.close(drawn)
+    label = _text(_("Figure"))
     markup = (
-        f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{_text(_("Figure"))}">'
+        f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
         f"{svg}</div><figcaption>{_text(caption)}</figcaption></figure>"
     )
     return Html(markup, f"{caption}\n{alt}")
@@ -227,8 +237,8 @@ def _draw(drawn: Figure) -> str:
             drawn.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
         except UserWarning as missing:
             raise PageError(
-                f"a figure would show empty boxes ({missing}): install a font that has the signs, for Chinese one of "
-                f"{', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
+                f"a figure would show empty boxes ({missing}): install a font that has the signs, for rare Chinese one "
+                f"of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
             ) from missing
     return buffer.getvalue()
 
@@ -385,12 +395,14 @@ def table(
             cells.append(f"<{tag}{_class(aligned[i])}{sort}>{_text(content)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
-        rows = [f'<tr><td class="empty" colspan="{max(len(columns), 1)}">{_text(_("There are no rows."))}</td></tr>']
+        words = _text(_("There are no rows."))
+        rows = [f'<tr><td class="empty" colspan="{max(len(columns), 1)}">{words}</td></tr>']
+    label = _text(_("Table"))
     remark = ""
     if hidden:
         remark = f'<p class="remark">{_text(_suppression_words(k, list(hidden.values())))}</p>'
     markup = (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{_text(_("Table"))}">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
         f'<table class="data"><caption>{_text(caption)}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
     )
@@ -403,7 +415,7 @@ def _class(is_number: bool) -> str:
 
 def _heading(name: str) -> str:
     """A column's name as a reader sees it: its message in the catalogue, otherwise its words."""
-    translated = _(name)
+    translated = locale.translated(name)
     words = name.replace("_", " ").strip() if translated == name else translated
     return words[:1].upper() + words[1:]
 
@@ -505,7 +517,8 @@ def _hidden_rows(people: np.ndarray, total: int | None, k: int) -> dict[int, str
 def _suppression_words(k: int, marks: Sequence[str]) -> str:
     words = _("Groups of fewer than {k} people are shown as <{k}, without their other values.").format(k=k)
     if _EMPTY in marks:
-        words += " " + _("A further group is left out so that none can be worked out by subtraction.")
+        more = _("A further group is left out so that none can be worked out by subtraction.")
+        return locale.joined(words, more)
     return words
 
 
@@ -522,6 +535,12 @@ class Amount:
     """What follows it (`a week`); may be empty."""
     interval: str
     """`2,200 to 4,000`; empty where no interval was given."""
+
+    @property
+    def words(self) -> str:
+        """All of it: `+$3,100 a week (2,210 to 4,000)`."""
+        said = f"{self.value} {self.unit}".strip()
+        return _("{amount} ({interval})").format(amount=said, interval=self.interval) if self.interval else said
 
 
 def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) -> Amount:
@@ -645,7 +664,8 @@ def answer(
     evidence = _token(str(main.get("evidence") or "none"))
     parts.append(f'<p class="evidence {evidence}"><b>{_text(label)}</b> {_text(meaning)}</p>')
     if not _is_missing(main.get("caveat")) and main.get("caveat"):
-        parts.append(f'<p class="caveat"><b>{_text(_("Mind:"))}</b> {_text(main["caveat"])}</p>')
+        mind = _text(_("Mind:"))
+        parts.append(f'<p class="caveat"><b>{mind}</b> {_text(main["caveat"])}</p>')
     if others:
         parts.append(_segments(others, currency, min_customers).markup)
     summary = " ".join(x for x in (str(main.get("action") or ""), worth.value, worth.unit) if x)
@@ -671,8 +691,7 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
     shown = []
     for row in rows:
         worth = amount(row, currency, min_customers=k)
-        money = " ".join(x for x in (worth.value, worth.unit, f"({worth.interval})" if worth.interval else "") if x)
-        shown.append((row.get("segment"), row.get("action"), money or _EMPTY, _float(row.get("customers"))))
+        shown.append((row.get("segment"), row.get("action"), worth.words or _EMPTY, _float(row.get("customers"))))
     names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
     return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
 

@@ -2,13 +2,15 @@
 
 English is the source. A catalogue is a gettext file `<language>/LC_MESSAGES/smsroi.po` beside this module, read as it
 is (no compiled copy to forget). Messages are whole sentences or paragraphs; values are filled in afterwards:
-`_("{n} customers").format(n=number(n))`.
+`_("{n} customers").format(n=number(n))`. What is a message without standing in a call of `_` (a notebook's Markdown, a
+parameter's comment, a rule of the contract) is looked up with `translated`.
 """
 
 import datetime as dt
 import functools
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from babel import Locale
@@ -22,19 +24,27 @@ __all__ = [
     "_",
     "available_languages",
     "day",
+    "gap",
+    "heading_parts",
     "interval",
+    "joined",
     "language",
+    "listed",
     "money",
     "number",
+    "page_language",
     "paragraphs",
     "percent",
     "rounded_digits",
+    "sentence",
     "translate_markdown",
+    "translated",
     "use_language",
 ]
 
 _FOLDER = Path(__file__).parent
 _BABEL_NAMES = {"en": "en", "zh": "zh_Hans_CN"}
+_PAGE_NAMES = {"zh": "zh-CN"}
 _current = "en"
 
 
@@ -56,8 +66,17 @@ def use_language(code: str) -> None:
 
 
 def language() -> str:
-    """The code of the language in use, as it stands in a page's `lang`."""
+    """The code of the language in use."""
     return _current
+
+
+def page_language(code: str) -> str:
+    """A language as it stands in a page's `lang`.
+
+    >>> page_language("zh")
+    'zh-CN'
+    """
+    return _PAGE_NAMES.get(code, code)
 
 
 @functools.cache
@@ -71,7 +90,12 @@ def _catalogue(code: str) -> dict[str, str]:
 
 def _(message: str) -> str:
     """The message in the language in use; the message itself where the catalogue has none."""
-    return _catalogue(_current).get(message, message)
+    return translated(message)
+
+
+def translated(text: str) -> str:
+    """As `_`, for a text that is no literal: `messages.collect_messages` finds it elsewhere than in a call."""
+    return _catalogue(_current).get(text, text)
 
 
 def paragraphs(markdown: str) -> list[str]:
@@ -80,8 +104,42 @@ def paragraphs(markdown: str) -> list[str]:
 
 
 def translate_markdown(markdown: str) -> str:
-    """A notebook's Markdown cell in the language in use, paragraph by paragraph."""
-    return "\n\n".join(_(block) for block in paragraphs(markdown))
+    """A notebook's Markdown cell in the language in use, paragraph by paragraph; headings keep their marks."""
+    return "\n\n".join(mark + translated(words) for mark, words in map(heading_parts, paragraphs(markdown)))
+
+
+def heading_parts(block: str) -> tuple[str, str]:
+    """The mark before a heading (`## `; empty where the block is none) and what is translated.
+
+    >>> heading_parts("## Result"), heading_parts("#1 is no heading")
+    (('## ', 'Result'), ('', '#1 is no heading'))
+    """
+    match = re.fullmatch(r"(#{1,6} +)?(.*)", block, re.DOTALL)
+    return (match[1] or "", match[2]) if match else ("", block)
+
+
+def sentence(text: str) -> str:
+    """The text with the language's full stop, where it ends without a mark of its own.
+
+    >>> sentence("Go on"), sentence("Is it whole?")
+    ('Go on.', 'Is it whole?')
+    """
+    return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
+
+
+def joined(*sentences: str) -> str:
+    """Sentences one after the other, parted by `gap`. Empty ones are left out."""
+    return gap().join(one for one in sentences if one)
+
+
+def gap() -> str:
+    """What stands between two sentences: a blank, where the language has one there."""
+    return "" if _current == "zh" else " "
+
+
+def listed(items: Iterable[str]) -> str:
+    """Items of a list in a sentence, which may hold commas themselves."""
+    return _("; ").join(items)
 
 
 def _locale() -> Locale:

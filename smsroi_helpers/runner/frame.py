@@ -39,7 +39,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LARGE = 2_000_000
 _TOO_LARGE = 5_000_000
-_LANG = {"zh": "zh-CN"}
 
 
 # fmt: off
@@ -166,7 +165,7 @@ def framed(body: str, title: str, language: str) -> str:
         )
     )
     return template("frame.html.j2").render(
-        lang=_LANG.get(language, language), title=title, css=css, script=script, policy=policy, body=body
+        lang=locale.page_language(language), title=title, css=css, script=script, policy=policy, body=body
     )
 
 
@@ -347,7 +346,9 @@ def day_words(date: object) -> str:
 def moment_words(instant: object) -> str:
     """A manifest's UTC time as it is read; as it stands where it is none."""
     match = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", str(instant or ""))
-    return f"{locale.day(match.group(1))}, {match.group(2)}" if match else str(instant or "")
+    if not match:
+        return str(instant or "")
+    return _("{day}, {time}").format(day=locale.day(match.group(1)), time=match.group(2))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def index_page(
         gains=_scales(gains, currency, _("today")),
         forecasts=_scales(forecasts, currency, "0"),
         facts=[row for row in rows if row["kind"] not in ("gain", "forecast")],
-        warnings=_warnings(manifest),
+        warnings=_warnings(run_dir, manifest),
         changes=_changes(run_dir, decisions, currency, earlier_runs),
         pages=[{"href": f"{name}.html", "title": question} for name, question in questions.items()],
         earlier=[_earlier(run) for run in earlier_runs if RUN_NAME.fullmatch(str(run["run"]))],
@@ -104,7 +104,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "question": redact(str(main["question"])),
         "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
         # An action that is to be done needs no "do it" before it.
-        "verdict": "" if outcome == "do" else verdict_words(outcome) + ".",
+        "verdict": "" if outcome == "do" else locale.sentence(verdict_words(outcome)),
         "action": redact(str(main["action"] or "")),
         "text": redact(str(main.get("text") or "")),
         "caveat": redact(str(main.get("caveat") or "")),
@@ -194,7 +194,7 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
     worth: Amount = row["worth"]
     said = f"{worth.value} {worth.unit}".strip()
     if worth.interval:
-        said += ", " + _("95% interval {interval}").format(interval=worth.interval)
+        said = _("{amount}, 95% interval {interval}").format(amount=said, interval=worth.interval)
     return {
         "value": f"{place(value):.1f}",
         "low": f"{place(low):.1f}" if has_interval else "",
@@ -216,29 +216,35 @@ def _lead(
     )
     if todo:
         best = todo[0]
-        lead = Markup("<b>{}</b>. ").format(best["action"].rstrip(".。"))
-        lead += _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
-        if len(todo) > 1:
-            more = locale.number(len(todo) - 1)
-            lead += " " + (
-                _("One more change is worth making.")
-                if len(todo) == 2
-                else _("{n} more changes are worth making.").format(n=more)
-            )
-        return _("What to do next"), lead
+        worth = _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
+        more = (
+            ""
+            if len(todo) == 1
+            else _("One more change is worth making.")
+            if len(todo) == 2
+            else _("{n} more changes are worth making.").format(n=locale.number(len(todo) - 1))
+        )
+        return _("What to do next"), _together(_action_sentence(best["action"]), worth, more)
     if gains:
         return _("Nothing to change yet"), Markup.escape(
             _("No change has been shown to be worth making. Each question below says what would settle it.")
         )
     if forecasts:
-        lead = Markup.escape(
-            _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
-        )
-        lead += Markup(" <b>{}</b>. ").format(forecasts[0]["action"].rstrip(".。"))
-        return _("What to expect"), lead + _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
+        limit = _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
+        worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
+        return _("What to expect"), _together(limit, _action_sentence(forecasts[0]["action"]), worth)
     if rows:
         return _("What the records say"), Markup.escape(_("No question about money could be answered in this run."))
     return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons stand below."))
+
+
+def _together(*sentences: str) -> Markup:
+    """Sentences one after the other; those that are no markup yet are escaped."""
+    return Markup.escape(locale.gap()).join(one for one in sentences if one)
+
+
+def _action_sentence(action: str) -> Markup:
+    return Markup.escape(_("{sentence}.")).format(sentence=Markup("<b>{}</b>").format(action.rstrip(".。")))
 
 
 def _worth_sentence(sentence: str, worth: Amount) -> Markup:
@@ -246,7 +252,8 @@ def _worth_sentence(sentence: str, worth: Amount) -> Markup:
         return Markup("")
     said = Markup("<b>{}</b>").format(f"{worth.value.removeprefix('+')} {worth.unit}".strip())
     if worth.interval:
-        said += " (" + _("95% interval {interval}").format(interval=worth.interval) + ")"
+        words = Markup.escape(_("{amount} (95% interval {interval})"))
+        said = words.format(amount=said, interval=worth.interval)
     return Markup.escape(sentence).format(worth=said)
 
 
@@ -278,16 +285,29 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     return parts
 
 
-def _warnings(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+def _findings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a reader must know of the data: of the data page's table where it ran, else what reading met."""
+    exclusions = run_dir / "tables" / "exclusions.parquet"
+    found = pd.read_parquet(exclusions).to_dict("records") if exclusions.is_file() else manifest["source"]["findings"]
+    rows = []
+    for row in found:
+        if row["severity"] in ("error", "warning"):
+            column, _colon, rule = str(row["rule"]).rpartition(": ")
+            place = ".".join(part for part in (str(row["table"]), str(row.get("column") or column)) if part)
+            rows.append({"place": place, "rule": rule, "rows": row["rows"], "remedy": row.get("remedy")})
+    return rows
+
+
+def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     """What to know before acting: what is wrong with the records, and which questions were not answered, and why."""
     found: list[dict[str, str]] = []
     if manifest["source"].get("simulated"):
         found.append({"head": _("The data are simulated:"), "text": _("they show how the report works, not a shop.")})
     data_page = next((f"{name}.html" for name, state in manifest["notebooks"].items() if _is_data_page(state)), "")
-    for finding in manifest["source"]["findings"]:
-        place = ".".join(x for x in (finding["table"], finding.get("column") or "") if x)
-        head = _("{n} rows of {place}:").format(n=locale.number(finding["rows"]), place=place)
-        text = " ".join(redact(str(x)).rstrip(".") + "." for x in (finding["rule"], finding.get("remedy")) if x)
+    for finding in _findings(run_dir, manifest):
+        head = _("{n} rows of {place}:").format(n=locale.number(finding["rows"]), place=finding["place"])
+        said = [redact(locale.translated(str(x))) for x in (finding["rule"], finding["remedy"]) if x]
+        text = locale.joined(*map(locale.sentence, said))
         found.append({"head": head, "text": text, "page": data_page, "link": _("The data")})
     heads = {
         "skipped": _("{stage} was skipped:"),
@@ -298,7 +318,7 @@ def _warnings(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
         if state["status"] in heads:
             head = heads[state["status"]].format(stage=stage_words(state["stage"]))
             reason = redact(str(state.get("reason") or _("no reason was given")))
-            found.append({"head": head, "text": reason.rstrip(".") + "."})
+            found.append({"head": head, "text": locale.sentence(reason)})
     return [{"page": "", "link": ""} | item for item in found]
 
 
@@ -331,8 +351,8 @@ def _changes(
         rows.append(
             {
                 "question": redact(question),
-                "then": old[1] if moved else " ".join(x for x in old if x),
-                "now": new[1] if moved else " ".join(x for x in new if x),
+                "then": old[1] if moved else locale.joined(*old),
+                "now": new[1] if moved else locale.joined(*new),
             }
         )
     if not rows:
@@ -351,10 +371,9 @@ def _said(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
     if row is None:
         return _("not answered"), ""
     worth = amount(row, currency)
-    verdict = "" if row["outcome"] == "do" else verdict_words(row["outcome"]) + "."
-    action = redact(str(row["action"] or "")).rstrip(".")
-    money = (worth.value, worth.unit, f"({worth.interval})" if worth.interval else "")
-    return " ".join(x for x in (verdict, f"{action}." if action else "") if x), " ".join(x for x in money if x)
+    verdict = "" if row["outcome"] == "do" else locale.sentence(verdict_words(row["outcome"]))
+    action = redact(str(row["action"] or ""))
+    return locale.joined(verdict, locale.sentence(action) if action else ""), worth.words
 
 
 def _earlier(run: Mapping[str, Any]) -> dict[str, str]:

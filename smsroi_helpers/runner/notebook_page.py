@@ -129,7 +129,7 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
 
 def _section(heading: str, position: int) -> _Section:
     anchor, folded = _SECTIONS.get(heading, (f"section-{position}", False))
-    return _Section(anchor, _(heading), folded)
+    return _Section(anchor, locale.translated(heading), folded)
 
 
 def _split_at_headings(markdown: str) -> list[tuple[str, str]]:
@@ -191,9 +191,9 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
     meanings = {}
     for token in tokenize.generate_tokens(io.StringIO(declared.source if declared else "").readline):
         if token.type == tokenize.COMMENT and (name := re.match(r"\w+", token.line)):
-            meanings[name.group()] = token.string.lstrip("# ")
+            meanings[name.group()] = token.string.lstrip("# ").strip()
     rows = [
-        (name, _parameter_words(value), _(meanings.get(name, "")))
+        (name, _parameter_words(value), locale.translated(meanings.get(name, "")))
         for name, value in effective.items()
         # Where results went differs from run to run and tells a reader nothing.
         if name not in ("run_dir", "previous_run")

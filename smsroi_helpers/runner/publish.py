@@ -349,9 +349,11 @@ def _drop_working_files(staging: Path, keep: str = "") -> None:
 
 
 def _pointer_page(report: str, run: str, language: str) -> str:
+    from smsroi_helpers.locale import page_language
+
     target = html.escape(f"{run}/index.html")
     return (
-        f'<!doctype html>\n<html lang="{html.escape(language)}">\n<head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{html.escape(page_language(language))}">\n<head><meta charset="utf-8">'
         f'<meta http-equiv="refresh" content="0; url={target}">\n<title>{html.escape(report)}</title></head>\n'
         f'<body><h1>{html.escape(report)}</h1>\n<p><a href="{target}">{html.escape(run)}</a></p></body>\n</html>\n'
     )

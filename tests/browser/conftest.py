@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+from smsroi_helpers import figures, locale
+from smsroi_helpers.figures import style
 from smsroi_helpers.runner import render
 
 pytest.importorskip("playwright", reason="Playwright for Python is not installed")
@@ -319,6 +322,36 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     render.render_run(run, manifest(), earlier_runs=earlier)
     return run
+
+
+@pytest.fixture(scope="session")
+def chinese_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed notebook 02_cltv rendered in Chinese, with a figure drawn as on a machine without Chinese fonts."""
+    folder = tmp_path_factory.mktemp("chinese")
+    notebook = nbformat.read(PROJECT / "notebooks" / "02_cltv.ipynb", as_version=4)
+    locale.use_language("zh")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_CJK_FONTS", ())
+        figures.use_style()
+        _, ax = plt.subplots()
+        ax.plot([1, 2, 3], [4_000, 2_000, 3_000])
+        title = "预测经受住了回测：实际结果落在区间之内"
+        ax.set(title=title, xlabel="自最早一笔购买起的周数", ylabel="累计复购次数")
+        drawn = figures.figure(ax, alt=title, caption="一条曲线。")
+    cell = next(cell for cell in notebook.cells if "tracking_figure" in cell.source)
+    data, metadata = drawn._repr_mimebundle_()
+    cell.outputs = [nbformat.v4.new_output("display_data", data, metadata=metadata)]
+    (folder / "notebooks").mkdir()
+    nbformat.write(notebook, folder / "notebooks" / "02_cltv.ipynb")
+    given = manifest()
+    given |= {"language": "zh", "notebooks": {"02_cltv": {"stage": "cltv", "status": "ok", "reason": ""}}}
+    given["parameters"] = {"02_cltv": {"horizon_weeks": 39, "language": "zh"}}
+    finding = {"table": "orders", "column": "shop", "rule": "not in the contract", "severity": "note", "rows": 356}
+    given["source"]["findings"] = [finding | {"remedy": "the column is not read"}]
+    render.render_run(folder, given)
+    locale.use_language("en")
+    figures.use_style()
+    return folder
 
 
 @pytest.fixture(scope="session")

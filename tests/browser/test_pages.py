@@ -177,3 +177,36 @@ def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any
     assert "The hour is the recipient" in text
     assert len(re.findall(r"Segment +Hours +Customers", text)) >= 2
     assert "On this page" not in text
+
+
+# Chinese
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["index", "02_cltv"])
+def test_chinese_page_is_chinese(browser: Browser, chinese_run: Path, name: str, viewport: dict[str, int]) -> None:
+    page = browser.new_page(viewport=viewport)
+    page.goto((chinese_run / f"{name}.html").as_uri())
+    page.evaluate("document.querySelectorAll('details.section').forEach(d => { d.open = true })")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    # Latin letters are left in names of parameters, models, people and files, and in the source's title: no sentence.
+    page.evaluate("document.querySelectorAll('code, details.code, .meta').forEach(e => e.remove())")
+    text = page.evaluate("document.querySelector('main').innerText")
+    assert re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", text) == []
+    page.close()
+
+
+def test_chinese_figure_has_every_sign(browser: Browser, chinese_run: Path) -> None:
+    """Each sign has its own outline, which leaves ink: an empty box would be one outline for all of them."""
+    page = browser.new_page(viewport=DESKTOP)
+    page.goto((chinese_run / "02_cltv.html").as_uri())
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll('.chart svg use')].map(use => {
+            const box = use.getBoundingClientRect();
+            return [use.getAttribute('href'), box.width, box.height];
+        })"""
+    )
+    large = {outline for outline, width, height in drawn if width > 8 and height > 8}
+    assert len(large) >= len(set(page.locator(".chart svg").first.get_attribute("aria-label")) - set("：，。一"))
+    page.close()
