@@ -18,6 +18,7 @@ from scipy.stats import norm
 
 from smsroi_helpers import measures
 from smsroi_helpers.contract import Decision
+from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.locale import _, day, interval, money, number, percent
 from smsroi_helpers.purchase_models import (
@@ -86,8 +87,8 @@ def count_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     history = measures.purchase_history(shop, until)
     cells = history.group_by(*_KEYS).aggregate(
         customers=history.count(),
-        repeat_spend=history.repeat_spend.sum(),
-        repeat_spend_squared=(history.repeat_spend * history.repeat_spend).sum(),
+        repeat_spend=total(history.repeat_spend),
+        repeat_spend_squared=total(history.repeat_spend * history.repeat_spend, 4),
         later_purchases=history.later_purchases.sum().cast("int64"),
     )
     frame = shop.count(cells.order_by(*_KEYS))
@@ -120,7 +121,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     repeaters = repeaters.mutate(log_mean=(repeaters.repeat_spend / repeaters.frequency).ln())
     repeaters = repeaters.mutate(bin=(repeaters.log_mean * 100).floor().cast("int64"))
     cells = repeaters.group_by("frequency", "bin").aggregate(
-        customers=repeaters.count(), log_mean_value=repeaters.log_mean.mean()
+        customers=repeaters.count(), log_mean_value=repeaters.log_mean.mean().round(12)
     )
     return shop.count(cells.order_by("frequency", "bin"))
 
@@ -452,7 +453,7 @@ def customer_values(shop: Shop, told: Forecast) -> ir.Table:
     Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` bound expected_value
     by the parameters' uncertainty; `cltv_low` and `cltv_high` bound what this customer will really bring.
     """
-    return _value_rows(shop, told).drop("spend_variance", "scale")
+    return _value_rows(shop, told).drop("spend_variance", "scale").order_by("customer_id")
 
 
 def _value_rows(shop: Shop, told: Forecast) -> ir.Table:
@@ -503,8 +504,8 @@ def value_by_tenth(shop: Shop, told: Forecast) -> pd.DataFrame:
     ranked = values.mutate(tenth=ibis.ntile(10).over(order) + 1)
     tenths = ranked.group_by("tenth").aggregate(
         customers=ranked.count(),
-        cltv=ranked.cltv.sum(),
-        variance=(ranked.spend_variance * ranked.scale * ranked.scale).sum() * told.margin**2,
+        cltv=total(ranked.cltv),
+        variance=total(ranked.spend_variance * ranked.scale * ranked.scale) * told.margin**2,
     )
     frame: pd.DataFrame = shop.count(tenths.order_by("tenth"))
     variance = frame.pop("variance")

@@ -13,7 +13,7 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.engine import local_time
+from smsroi_helpers.engine import local_time, total
 from smsroi_helpers.shop import Shop
 
 __all__ = [
@@ -43,7 +43,7 @@ def purchase_days(shop: Shop) -> ir.Table:
     """
     orders = shop.orders.filter(shop.orders.amount >= 0)
     orders = orders.mutate(day=shop.day(orders.ordered_at))
-    return orders.group_by("customer_id", "day").aggregate(value=orders.amount.sum())
+    return orders.group_by("customer_id", "day").aggregate(value=total(orders.amount))
 
 
 def purchase_history(shop: Shop, until: dt.date | None = None) -> ir.Table:
@@ -66,7 +66,7 @@ def purchase_history(shop: Shop, until: dt.date | None = None) -> ir.Table:
         first_day=days.day.min(where=until_then),
         last_day=days.day.max(where=until_then),
         frequency=days.count(where=until_then) - 1,
-        total_spend=days.value.sum(where=until_then),
+        total_spend=total(days.value, where=until_then),
         first_spend=days.value.argmin(days.day),
         later_purchases=days.count(where=~until_then),
     )
@@ -129,19 +129,16 @@ def local_sends(shop: Shop) -> ir.Table:
         message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant; cost (money; the
         source's `message_cost`, else 0, where a message carries none); sent_at, delivered_at (UTC; the same where the
         source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else sending) to
-        the end of the last day observed, so that messages younger than an outcome's window can be left out;
-        local_at, local_date, weekday (0 = Monday) and hour (0–23) of sending: it is what a sender chooses, delivery
-        is not; opened_at, clicked_at, replied_at, opted_out_at (UTC), and whether each happened as opened, clicked,
-        replied, opted_out: null throughout where the source has no such column (unknown).
+        the end of the last day observed, so that messages younger than an outcome's window can be left out; timezone
+        (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of sending: it
+        is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC), and whether
+        each happened as opened, clicked, replied, opted_out: null where the source has no such column (unknown).
     """
     sends = _sends(shop)
-    zone = ibis.literal(shop.settings.timezone)
     if shop.has("customers", "timezone"):
-        zones = shop.customers.select(zone_customer="customer_id", own_zone="timezone")
-        sends = sends.left_join(zones, sends.customer_id == zones.zone_customer)
-        zone = sends.own_zone.fill_null(shop.settings.timezone)
-    sends = sends.mutate(local_at=local_time(sends.sent_at, zone))
-    sends = sends.drop("zone_customer", "own_zone") if "own_zone" in sends.columns else sends
+        sends = _beside(sends, shop.customers.select("customer_id", "timezone"), "customer_id")
+    zone = _optional(sends, "timezone", "string").fill_null(shop.settings.timezone)
+    sends = sends.mutate(local_at=local_time(sends.sent_at, zone), timezone=zone)
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
@@ -170,16 +167,13 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
 
     An order at d counts for a message delivered at d (clocks that show only seconds, or days, cannot tell them apart);
     one at d + `window_hours` does not, so that the windows 0–12 h and 12–24 h part the orders of 0–24 h. Without
-    a column `delivered_at` a sent message counts as delivered; where it is null the message was not. This is
-    correlation: attributed, never lift.
-
-    Refunds are not attributed, and since they do not name their order they lessen no attributed one: the amounts are
-    gross of refunds.
+    a column `delivered_at` a sent message counts as delivered. Refunds are not attributed, and since they name no
+    order, lessen none: the amounts are gross of them. This is correlation: attributed, never lift.
 
     Args:
         shop: the company.
-        window_hours: elapsed hours, above 0. The last touch does not hang on it, so the attributed orders of a
-            shorter window are those of a longer one with `hours_after` below the shorter.
+        window_hours: elapsed hours, above 0. The orders of a shorter window are those of a longer one whose
+            `hours_after` is below the shorter.
         touch: `last` credits an order to the last such message alone, so that credits add up to the orders; of messages
             delivered at one instant that with the greatest message_id is the last. `any` credits it in full to every
             such message: one row per order and message, whose sums count an order several times.
@@ -258,8 +252,8 @@ def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
     credited = attributed_orders(shop, window_hours, "last")
     sums = credited.group_by("message_id").aggregate(
         attributed_orders=credited.count(),
-        attributed_revenue=credited.amount.sum(),
-        attributed_profit=credited.order_profit.sum(),
+        attributed_revenue=total(credited.amount),
+        attributed_profit=total(credited.order_profit),
     )
     rows = _beside(local_sends(shop), sums, "message_id").fill_null(dict.fromkeys(sums.columns[1:], 0))
     return rows.mutate(attributed_profit=rows.attributed_profit - rows.cost)
@@ -345,13 +339,13 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
     after, is_order = theirs.ordered_at >= theirs.assigned_at, theirs.amount >= 0
     sums = theirs.group_by(*_PERSON).aggregate(
         orders=theirs.count(where=after & is_order),
-        revenue=theirs.amount.sum(where=after),
-        refunds=(-theirs.amount).sum(where=after & ~is_order),
-        discount=theirs.discount.sum(where=after),
-        order_profit=theirs.order_profit.sum(where=after),
+        revenue=total(theirs.amount, where=after),
+        refunds=total(-theirs.amount, where=after & ~is_order),
+        discount=total(theirs.discount, where=after),
+        order_profit=total(theirs.order_profit, where=after),
         pre_orders=theirs.count(where=~after & is_order),
-        pre_revenue=theirs.amount.sum(where=~after),
-        pre_order_profit=theirs.order_profit.sum(where=~after),
+        pre_revenue=total(theirs.amount, where=~after),
+        pre_order_profit=total(theirs.order_profit, where=~after),
     )
     rows = _beside(people, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
     rows = rows.mutate(ordered=(rows.orders > 0).cast("int64"), pre_ordered=(rows.pre_orders > 0).cast("int64"))
@@ -378,7 +372,7 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(
         messages=theirs.count(),
-        message_cost=theirs.cost.sum(),
+        message_cost=total(theirs.cost),
         clicked_messages=theirs.count(where=theirs.clicked_at < theirs.outcome_end),
     )
     rows = _beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from smsroi_helpers import contract
 from smsroi_helpers.contract import Decision
+from smsroi_helpers.engine import total
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.shop import Shop
 from smsroi_helpers.source import project_root
@@ -151,7 +152,7 @@ def measure_coverage(shop: Shop) -> Coverage:
             customers=orders.customer_id.nunique(),
             orders=orders.count(where=orders.amount >= 0),
             refunds=orders.count(where=orders.amount < 0),
-            amount=orders.amount.sum(),
+            amount=total(orders.amount),
             first=orders.day.min(),
             last=orders.day.max(),
             unknown=orders.customer_id.nunique(where=~orders.customer_id.isin(known)) if known is not None else 0,

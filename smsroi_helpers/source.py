@@ -277,7 +277,9 @@ def source_folder(data: str | Path) -> Path:
     """
     folder = resolve_path(data)
     if not folder.is_dir():
-        raise DataError(f"there is no data folder {data}; make it (see data/README.md) or name another")
+        raise DataError(
+            f"there is no data folder {data}; see data/README.md, or make one: `smsroi example cdnow` makes data/cdnow"
+        )
     return folder
 
 

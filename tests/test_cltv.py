@@ -1,6 +1,7 @@
 """From orders to each customer's value: counted like another library, adding up, honest when tested."""
 
 import datetime as dt
+import gzip
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ from lifetimes.utils import summary_data_from_transaction_data
 from smsroi_helpers import cltv
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.purchase_models import expected_orders, fit_purchases, fit_value
+from smsroi_helpers.reading import load
+from smsroi_helpers.shop import open_shop
 from tests.reference import cdnow
 
 
@@ -153,6 +156,50 @@ class TestForecast:
         assert tenths["share"].sum() == pytest.approx(1)
         assert tenths["share"].is_monotonic_decreasing
         assert ((tenths["low"] < tenths["share"]) & (tenths["share"] < tenths["high"])).all()
+
+
+def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
+    """Parquet, three parts in any order, CSV in every encoding, gzip, a mapping: one table of values."""
+    orders = shop.con.read_parquet(shop.loaded.tables["orders"].paths[0])
+    moment = orders.ordered_at.strftime("%Y-%m-%d %H:%M:%S") + "Z"
+    columns = orders.select("order_id", "customer_id", ordered_at=moment, amount=orders.amount.cast("string"))
+    frame = columns.order_by("order_id").to_pandas()
+    text = "order_id,customer_id,ordered_at,amount\n" + "\n".join(map(",".join, frame.to_numpy().tolist())) + "\n"
+    german = text.replace("order_id,customer_id,ordered_at,amount", "Nummer,Kunde,Zeit,Größe")
+    mapping = 'SELECT Nummer AS order_id, Kunde AS customer_id, Zeit AS ordered_at, "Größe" AS amount FROM export'
+
+    def parts(folder):
+        (folder / "orders").mkdir()
+        for number, rest in (("b", 2), ("c", 0), ("a", 1)):
+            part = orders.filter(orders.order_id.cast("int64") % 3 == rest).order_by(orders.amount)
+            part.to_parquet(folder / "orders" / f"{number}.parquet")
+
+    def mapped(folder):
+        (folder / "export.csv").write_text(german, encoding="utf-8")
+        (folder / "orders.sql").write_text(mapping, encoding="utf-8")
+
+    forms = {
+        "parquet": lambda folder: orders.to_parquet(folder / "orders.parquet"),
+        "parts": parts,
+        "utf-8": lambda folder: (folder / "orders.csv").write_text(text),
+        "bom": lambda folder: (folder / "orders.csv").write_text(text, encoding="utf-8-sig"),
+        "gb18030": lambda folder: (folder / "orders.csv").write_text(text, encoding="gb18030"),
+        "utf-16": lambda folder: (folder / "orders.csv").write_text(text, encoding="utf-16"),
+        "gzip": lambda folder: (folder / "orders.csv.gz").write_bytes(gzip.compress(text.encode())),
+        "mapping": mapped,
+    }
+    left = {}
+    for form, make in forms.items():
+        folder = tmp_path / form
+        folder.mkdir()
+        (folder / "source.yml").write_text("timezone: America/New_York\n")
+        make(folder)
+        same = open_shop(load(folder, folder / ".loaded"), "1997-09-30", folder / ".cache")
+        cells = cltv.count_cells(same)
+        told = told_of((cells, fit_purchases(cells, "bg_nbd"), fit_value(cltv.count_value_cells(same))))
+        same.write(cltv.customer_values(same, told), folder / "customer_value.parquet")
+        left[form] = (folder / "customer_value.parquet").read_bytes()
+    assert [form for form, table in left.items() if table != left["parquet"]] == []
 
 
 def world_as_csv(seed, customers=1500, days=420):
