@@ -119,11 +119,12 @@ def heading_parts(block: str) -> tuple[str, str]:
 
 
 def sentence(text: str) -> str:
-    """The text with the language's full stop, where it ends without a mark of its own.
+    """The text as a sentence: with a capital, and the language's full stop where it ends without a mark of its own.
 
-    >>> sentence("Go on"), sentence("Is it whole?")
+    >>> sentence("go on"), sentence("Is it whole?")
     ('Go on.', 'Is it whole?')
     """
+    text = text[:1].upper() + text[1:]
     return text if re.search(r"[.!?。！？…]\s*$", text) else _("{sentence}.").format(sentence=text)
 
 
