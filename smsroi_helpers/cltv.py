@@ -237,6 +237,13 @@ def forecast(
     Raises:
         NotEnoughData: the money model is not identified or gives no finite mean.
     """
+    if purchases.status != "converged":
+        raise NotEnoughData(
+            _(
+                "The orders of these {n} customers do not tell how fast customers leave (drop-out is not identified): a"
+                " forecast would be of any size. Another `model` may do."
+            ).format(n=number(purchases.customers))
+        )
     _p, q, v = value.values
     if value.status != "converged" or q <= 1:
         raise NotEnoughData(
@@ -406,7 +413,10 @@ def holdout_test(
     fit = fit_purchases(cells, model)
     if fit.status != "converged":
         raise NotEnoughData(
-            _("Up to {day} too few customers had come back for a test of the forecast.").format(day=day(split))
+            _(
+                "The orders up to {day} do not tell how fast customers leave (drop-out is not identified), so the"
+                " forecast cannot be tested. Another `holdout_weeks` or `model` may do."
+            ).format(day=day(split))
         )
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     customers = cells.groupby(groups)["customers"].sum()

@@ -22,7 +22,7 @@ __all__ = [
 # Bounded and anchored at a word's start, so that a text of two million letters without a blank is still read once.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PHONE = re.compile(r"\+\d[\d\s().-]{6,18}\d")
-_LONG_DIGITS = re.compile(r"(?<![\w.])\d{9,}(?![\w.])")
+_LONG_DIGITS = re.compile(r"(?<![\w.])\d{9,}(?!\.?\d)")
 
 
 def redact(text: str) -> str:

@@ -19,7 +19,7 @@ import pandas as pd
 from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime, minimize
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, roots_jacobi
 from scipy.stats import norm
 
 __all__ = [
@@ -64,6 +64,10 @@ PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
 _FITTERS = {"bg_nbd": BetaGeoFitter, "mbg_nbd": ModifiedBetaGeoFitter, "pareto_nbd": _ParetoNBD}
 _BOUND = 11.5
 """Parameters are sought between exp(−11.5) and exp(11.5), 1e-5 … 1e5: further out a shape changes nothing any more."""
+
+
+_WIDEST = float(np.log(1_000) / norm.ppf(0.975))
+"""A parameter whose 95 % interval reaches from a thousandth to a thousandfold of its estimate is not identified."""
 
 
 @dataclass(frozen=True)
@@ -247,13 +251,14 @@ def _fit(model: str, terms: Callable[[Floats], tuple[Floats, Floats]], weights: 
     hessian = approx_fprime(best.x, lambda at: loss(at)[1], 1e-5) * total
     hessian = (hessian + hessian.T) / 2
     strengths = np.linalg.eigvalsh(hessian)
-    # Flat in some direction: an information of less than one customer's worth in 1,000 would let a parameter be
-    # anything within a factor of e^60; at the edge the likelihood still rises.
-    identified = bool(strengths[0] > 1e-3 and np.all(np.abs(best.x) < _BOUND - 0.01))
+    # At the edge the likelihood still rises; flat in some direction, a parameter could be anything.
     covariance = np.full_like(hessian, np.nan)
+    identified = bool(strengths[0] > 0 and np.all(np.abs(best.x) < _BOUND - 0.01))
     if identified:
         bread = np.linalg.inv(hessian)
         covariance = bread @ (slopes.T * weights @ slopes) @ bread
+        identified = bool(np.sqrt(np.diag(covariance)).max() < _WIDEST)
+        covariance = covariance if identified else np.full_like(hessian, np.nan)
     return Fit(
         model=model,
         parameters=dict(zip(PARAMETER_NAMES[model], np.exp(best.x).tolist(), strict=True)),
@@ -352,16 +357,46 @@ def expected_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, *, valu
     Raises:
         ArithmeticError: the closed form gives no number for some cell.
     """
-    fitter = _with_values(fit, fit.values if values is None else values)
+    values = fit.values if values is None else values
+    fitter = _with_values(fit, values)
     with np.errstate(all="ignore"):
-        orders = fitter.conditional_expected_number_of_purchases_up_to_time(horizon_weeks, *_columns(cells))
+        orders = np.array(fitter.conditional_expected_number_of_purchases_up_to_time(horizon_weeks, *_columns(cells)))
+    if fit.model != "pareto_nbd" and not np.all(known := np.isfinite(orders)):
+        rest = cells[~known]
+        x, _t_x, T = _columns(rest)
+        while_alive = _orders_while_alive(fit.model, values, x, T, np.full(len(rest), float(horizon_weeks)))
+        orders[~known] = while_alive * fitter.conditional_probability_alive(*_columns(rest))
     return _finite(orders, "expected orders", cells)
+
+
+def _orders_while_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: Floats) -> Floats:
+    """Expected purchases in `weeks` of customers who are alive now, where the library's hypergeometric form fails.
+
+    With λ ~ Gamma(r + x, α + T) and p ~ Beta(a, b + x), independent, it is the mean over p of
+    {1 − (1 + p·t / (α + T))^−(r + x)} / p: smooth in p, and by Gauss and Jacobi exact to ten digits. The closed form
+    has 2F1(·, ·; a + b + x − 1; ·), whose third argument is negative for x = 0 where a + b < 1.
+    """
+    r, alpha, a, b = values
+    orders = np.empty(len(x))
+    for frequency in np.unique(x):
+        chances = frequency + (1 if model == "mbg_nbd" else 0)
+        nodes, weights = roots_jacobi(64, b + chances - 1, a - 1)
+        p, share = (1 + nodes) / 2, weights / weights.sum()
+        rows = x == frequency
+        growth = np.outer(weeks[rows] / (alpha + T[rows]), p)
+        orders[rows] = (-np.expm1(-(r + frequency) * np.log1p(growth)) / p) @ share
+    return orders
 
 
 def expected_orders_of_new(fit: Fit, weeks: Floats) -> Floats:
     """The expected repeat purchases of a customer by `weeks` after the first purchase."""
-    fitter = _with_values(fit, fit.values)
-    return np.asarray(fitter.expected_number_of_purchases_up_to_time(np.asarray(weeks, float)), float)
+    weeks = np.asarray(weeks, float)
+    with np.errstate(all="ignore"):
+        orders = np.array(_with_values(fit, fit.values).expected_number_of_purchases_up_to_time(weeks), float)
+    if fit.model == "bg_nbd" and not np.all(known := np.isfinite(orders)):
+        none = np.zeros(int((~known).sum()))
+        orders[~known] = _orders_while_alive(fit.model, fit.values, none, none, weeks[~known])
+    return orders
 
 
 def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Floats:

@@ -12,6 +12,8 @@ from smsroi_helpers import errors
     [
         ("call 13812345678 now", "call [number] now"),
         ("call +86 138 1234 5678 now", "call [number] now"),
+        ("string '13812345678x' is no number", "string '[number]x' is no number"),
+        ("paid 45960395801.12 in all", None),
         ("a.b+c@mail.example.com wrote", "[e-mail] wrote"),
         ("order 12345678 of 2024-05-01, 1,469,307 rows, 4596039.58 paid", None),
         ("run 20261122-031415-30a0ff", None),

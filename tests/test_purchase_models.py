@@ -159,6 +159,35 @@ class TestAnotherImplementation:
         assert 250 < orders < 400.55 / (10.58 + 38.86) * 39
         assert 0.9 < pm.probability_alive(fits["pareto_nbd"], busy)[0] <= 1
 
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd"])
+    def test_orders_by_integration_are_the_closed_forms_where_that_is_a_number(self, model):
+        rows = pd.DataFrame(
+            {"frequency": [0, 1, 7, 25], "recency_weeks": [0, 9, 31, 40.0], "T_weeks": [12, 33, 35, 41.0]}
+        )
+        fit = pm.Fit(model, {"r": 0.6, "alpha": 8.0, "a": 0.7, "b": 2.4}, np.eye(4), 0.0, 4, "converged")
+        x, _t_x, T = (rows[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks"))
+        ours = pm._orders_while_alive(model, fit.values, x, T, np.full(4, 39.0)) * pm.probability_alive(fit, rows)
+        assert ours == pytest.approx(pm.expected_orders(fit, rows, 39), rel=1e-9)
+
+    @pytest.mark.parametrize(("a", "b"), [(0.0053, 0.499), (0.2, 0.3), (0.05, 0.95)])
+    def test_expectations_stay_numbers_where_customers_hardly_ever_leave(self, a, b):
+        """With a + b < 1 the closed form's third argument is negative for those who bought once; seen to give NaN."""
+        fit = pm.Fit("bg_nbd", {"r": 0.6, "alpha": 8.0, "a": a, "b": b}, np.eye(4), 0.0, 1, "converged")
+        scale = 8.0 + 5.0
+
+        def rate(p):
+            return (1 - (1 + p * 26 / scale) ** -0.6) / p * p ** (a - 1) * (1 - p) ** (b - 1)
+
+        # The weight p^(a − 1) has its mass at 0, where the rest is r·t / (α + T): taken out, and added as a Beta mean.
+        at_zero = 0.6 * 26 / scale
+        rest, _error = quad(
+            lambda p: rate(p) - at_zero * p ** (a - 1) * (1 - p) ** (b - 1), 0, 1, epsabs=1e-13, epsrel=1e-10, limit=500
+        )
+        by_hand = at_zero + rest / np.exp(gammaln(a) + gammaln(b) - gammaln(a + b))
+        assert pm.expected_orders(fit, one(0, 0.0, 5.0), 26)[0] == pytest.approx(by_hand, rel=1e-6)
+        newcomer = pm.expected_orders(fit, one(0, 0.0, 0.0), 26)[0]
+        assert pm.expected_orders_of_new(fit, np.array([26.0]))[0] == pytest.approx(newcomer, rel=1e-9)
+
     @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
     def test_slopes_are_the_likelihoods(self, rows, model):
         values = np.array([0.4, 7.3, 0.6, 2.2])

@@ -420,9 +420,9 @@ def test_warnings_tell_findings_and_notebooks_that_did_not_run(tmp_path: Path) -
     manifest["notebooks"]["05_ab_test"] = {"stage": "ab_test", "status": "failed", "reason": "a cell raised"}
     said = _words(_run(tmp_path, manifest=manifest)["index.html"])
     for words in (
-        "356 rows of messages.opted_out_at: &lt;script&gt;alert(1)&lt;/script&gt;. call [number].",
-        "Retention was skipped: no table messages.",
-        "A/B test failed: a cell raised.",
+        "356 rows of messages.opted_out_at: &lt;script&gt;alert(1)&lt;/script&gt;. Call [number].",
+        "Retention was skipped: No table messages.",
+        "A/B test failed: A cell raised.",
         "The data are simulated:",
     ):
         assert words in said

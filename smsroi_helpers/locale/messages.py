@@ -27,7 +27,7 @@ ELSEWHERE = (
     "the column is not read",
     "time shown twice",
     "the clock was set back over it and the offset is unknown; write times with their offset",
-    "left out by the mapping itself",
+    "stated by the mapping itself, in exclusions.sql",
     "later than as_of",
     "left out; a later as_of would take them in",
 )

@@ -114,9 +114,9 @@ def clean(body: str) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(folder: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.globals["_"] = _
     return environment
@@ -129,7 +129,7 @@ def template(name: str) -> jinja2.Template:
         PageError: it is missing.
     """
     try:
-        return _environment().get_template(name)
+        return _environment(TEMPLATES).get_template(name)
     except jinja2.TemplateNotFound as missing:
         raise PageError(f"the page's template {name} is missing from the package: install it again") from missing
 
