@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ import typer
 
 import smsroi_helpers
 from smsroi_helpers import runner
-from smsroi_helpers.errors import UsageError
+from smsroi_helpers.errors import DataError, UsageError, redact
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from smsroi_helpers.runner.execute import Outcome
+    from smsroi_helpers.source import Loaded
 
 __all__ = ["app", "main"]
 
@@ -129,6 +131,50 @@ def example(
 
 
 @app.command()
+def check(
+    data: Annotated[str, typer.Argument(metavar="SOURCE", help="A source's folder, data/….")],
+    max_rejected_share: Annotated[
+        float, typer.Option(metavar="X", min=0, max=1, help="The share of a table's rows that may be put aside.")
+    ] = 0.01,
+) -> None:
+    """Read a source as a run would and print what is wrong with it, and what to do (exit code 10 if it is refused)."""
+    with _one_line(), tempfile.TemporaryDirectory(prefix="smsroi-check-") as place:
+        from smsroi_helpers.reading import load
+
+        try:
+            loaded = load(data, Path(place) / "read", max_rejected_share)
+        except DataError:
+            # Refused for one fault, it may have more: if only the share was too large, show them all.
+            with contextlib.suppress(DataError):
+                refused = load(data, Path(place) / "read_all", 1.0)
+                _show_check(refused, _as_read(refused))
+            raise
+        _show_check(loaded, _as_opened(loaded, Path(place) / "counts"))
+
+
+@app.command()
+def pseudonymise(
+    data: Annotated[str, typer.Argument(metavar="SOURCE", help="A source's folder, data/….")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The new folder.")],
+    key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds the secret key; outside the project. Without it: $SMSROI_KEY."),
+    ] = None,
+) -> None:
+    """Copy a source with pseudonyms (HMAC-SHA-256 under a secret key) for customer_id and referred_by."""
+    with _one_line():
+        from smsroi_helpers import pseudonymise as copying
+
+        copied = copying.pseudonymise(data, out, copying.read_key(key_file, data))
+        for name, rows in copied.rows.items():
+            _say(f"{name}: {rows:,} rows")
+        for note in copied.notes:
+            _say(note)
+        _say(f"key id: {copied.key_id}; keep the key, outside the project: without it nobody can be found again")
+        print(_shown(copied.folder))
+
+
+@app.command()
 def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, REPORT/RUN, or REPORT (its latest).")],
 ) -> None:
@@ -172,6 +218,92 @@ def _shown(path: Path) -> str:
     """The path from here, where it lies below; else in full."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+# --- what a check found ---------------------------------------------------------------------------------------
+
+_Cells = list[str]
+_NUMBERS = ("rows in", "rows kept", "rows", "share")
+
+
+def _as_read(loaded: "Loaded") -> list[_Cells]:
+    """What reading met: kind, table, what, rows, share, what to do."""
+    return [
+        _finding(f.severity, f.table, f"{f.column}: {f.rule}" if f.column else f.rule, f.rows, f.share, f.remedy)
+        for f in loaded.findings
+    ]
+
+
+def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
+    """The same with what only the whole log shows: rows after the last day, strangers, sends after an opt-out."""
+    import pandas as pd
+
+    from smsroi_helpers import quality
+    from smsroi_helpers.shop import open_shop
+
+    shop = open_shop(loaded, "", place)
+    rows = quality.list_exclusions(shop).itertuples()
+    found = [
+        _finding(r.severity, r.table, r.rule, r.rows, None if pd.isna(r.share) else r.share, r.remedy) for r in rows
+    ]
+    shop.con.disconnect()
+    return found
+
+
+def _finding(kind: str, table: str, what: str, rows: int, share: float | None, remedy: str) -> _Cells:
+    from smsroi_helpers.locale import number, percent
+
+    return [kind, table, what, number(rows), "" if share is None else percent(share, 2), remedy]
+
+
+def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
+    from smsroi_helpers.locale import number
+
+    tables = [
+        [
+            table.name,
+            number(table.rows_in),
+            number(table.rows_out),
+            f"{table.first} to {table.last}" if table.first else "",
+        ]
+        for table in loaded.tables.values()
+    ]
+    _show_table(["table", "rows in", "rows kept", "days"], tables)
+    print()
+    if found:
+        _show_table(["kind", "table", "what", "rows", "share", "what to do"], found)
+    else:
+        print("nothing to report")
+
+
+def _show_table(heading: _Cells, rows: list[_Cells]) -> None:
+    """A table on a terminal, else a line a row; what comes from data is plain text, whatever signs it holds."""
+    heading, *rows = ([_plain(cell) for cell in row] for row in (heading, *rows))
+    if sys.stdout.isatty():
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD)
+        for name in heading:
+            table.add_column(name, justify="right" if name in _NUMBERS else "left")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max(len(row[place]) for row in (heading, *rows)) for place in range(len(heading))]
+    for row in (heading, *rows):
+        cells = zip(row, widths, heading, strict=True)
+        print("  ".join(c.rjust(width) if name in _NUMBERS else c.ljust(width) for c, width, name in cells).rstrip())
+
+
+def _plain(text: str) -> str:
+    return redact("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text))
+
+
+def _say(line: str) -> None:
+    print(_plain(line), file=sys.stderr)
 
 
 # --- progress -----------------------------------------------------------------------------------------------

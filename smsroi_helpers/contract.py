@@ -296,9 +296,13 @@ def judge_rows(rows: ir.Table, table: Table, others: Others, *, names_repeat: bo
     ]
     if names_repeat:
         name = " + ".join(table.key)
-        columns = [column.name for column in present]
+        # What cannot be read is null like an empty field, but not the same: there the values as they came are compared.
+        unread = [
+            ibis.ifelse(rows[column.name].isnull(), rows[raw_name(column.name)].cast("string"), ibis.null("string"))
+            for column in present
+        ]
         same_key = rows.count().over(ibis.window(group_by=list(table.key)))
-        same_row = rows.count().over(ibis.window(group_by=columns))
+        same_row = rows.count().over(ibis.window(group_by=[*(rows[column.name] for column in present), *unread]))
         copy_number = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by="line"))
         conflict = "in two arms" if table.name == "assignments" else "conflicting key"
         branches += [

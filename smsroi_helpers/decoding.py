@@ -8,6 +8,7 @@ Every field stays text here: a reader that guesses types makes 123 of `00123` an
 import codecs
 import csv
 import gzip
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import IO, Literal
 
 import pyarrow as pa
+from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
-from pyarrow import parquet
 
 from smsroi_helpers.errors import DataError
 
-__all__ = ["LINE", "CsvTable", "Encoding", "Text", "as_utf8", "csv_to_parquet"]
+__all__ = ["LINE", "CsvTable", "Encoding", "Text", "as_utf8", "csv_to_parquet", "shortened"]
 
 Encoding = Literal["utf-8", "gb18030", "utf-16"]
 
@@ -58,7 +59,7 @@ def as_utf8(file: Path, copy_to: Path) -> Text:
     """
     head = next(_chunks(file), b"")
     if not head:
-        raise DataError(f"{file.name}: the file is empty (0 bytes)")
+        raise DataError(f"{file.name}: the file is empty (0 bytes); export it again")
     if head.startswith(_NO_TEXT):
         raise DataError(f"{file.name}: this is no text file, whatever its name says; export it as CSV")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -182,6 +183,9 @@ def _copied(file: Path, encoding: Encoding, copy_to: Path) -> Text:
 LINE = "line__"
 """The column that says on which row of the file a record stands: the heading is 1, blank rows are not counted."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_LINE_BREAK = re.compile("[\r\n]")
+_LONGEST_HEADING = 100_000
+"""Characters; beyond it the file has no lines, or no heading."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,7 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
 
     def put_aside(row: arrow_csv.InvalidRow) -> str:
         # A row that runs over lines and has the wrong fields is no short row: an open quote swallowed its neighbours.
-        (swallowing if "\n" in row.text.rstrip("\r\n") else ragged).append(row.number)
+        (swallowing if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(row.number)
         return "error" if swallowing else "skip"
 
     try:
@@ -233,8 +237,9 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
             ) as records,
             parquet.ParquetWriter(to, records.schema.append(pa.field(LINE, pa.int64()))) as writer,
         ):
-            number, passed = 2, 0
+            number, passed, over_lines = 2, 0, False
             for batch in records:
+                over_lines = over_lines or any(_holds_line_break(column) for column in batch.columns)
                 numbers: list[int] = []
                 while len(numbers) < batch.num_rows:
                     if passed < len(ragged) and ragged[passed] == number:
@@ -246,18 +251,48 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
     except pa.ArrowInvalid as error:
         if swallowing:
             where = f"{file.name}, line {swallowing[0]}"
-            raise DataError(f"{where}: a quote is opened and not closed on its row; double it or remove it") from None
+            raise DataError(f"{where}: {_OPEN_QUOTE}") from None
+        if "Could not skip initial" in str(error):
+            raise DataError(f"{file.name}: it has no rows below its first line") from None
         raise DataError(f"{file.name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
+    else:
+        if over_lines and (row := _first_open_quote(text.path, delimiter)):
+            raise DataError(f"{file.name}, line {row}: {_OPEN_QUOTE}")
     finally:
         if text.path != file:
             text.path.unlink()
     return CsvTable(to, text.encoding, ragged)
 
 
+_OPEN_QUOTE = "a quote is opened and not closed on its row; double it or remove it"
+
+
+def _holds_line_break(column: pa.Array) -> bool:
+    return any(compute.any(compute.match_substring(column, sign)).as_py() for sign in "\r\n")
+
+
+def _first_open_quote(file: Path, delimiter: str) -> int | None:
+    """The row whose quote ends within a field or not at all: in the last column it swallows rows and leaves no gap."""
+    number, before = 1, csv.field_size_limit(2**31 - 1)
+    try:
+        with _as_lines(file, newline="") as lines:
+            for row in csv.reader(lines, delimiter=delimiter, strict=True):
+                number += bool(row)
+    except csv.Error:
+        return number
+    finally:
+        csv.field_size_limit(before)
+    return None
+
+
 def _heading(text: Text, name: str) -> tuple[list[str], str]:
     """The column names and the delimiter, from the file's first row."""
     with _as_lines(text.path) as lines:
-        first = next(lines, "").rstrip("\r\n")
+        first = lines.readline(_LONGEST_HEADING + 1).rstrip("\r\n")
+    if len(first) > _LONGEST_HEADING:
+        raise DataError(
+            f"{name}: the first line is too long to be one of column names; export the file with its heading"
+        )
     if not first.strip():
         raise DataError(f"{name}: the first line is empty; it must hold the column names")
     counts = {sign: first.count(sign) for sign in _DELIMITERS}
@@ -267,10 +302,18 @@ def _heading(text: Text, name: str) -> tuple[list[str], str]:
     if empty := [place for place, cell in enumerate(names, start=1) if not cell]:
         raise DataError(f"{name}: column {empty[0]} has no name in the first line; name it or take it out")
     if twice := [cell for cell, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{name}: column {twice[0]} stands twice in the first line; rename one of them")
+        raise DataError(f"{name}: column {shortened(twice[0])} stands twice in the first line; rename one of them")
+    if LINE in names:
+        raise DataError(f"{name}: the column name {LINE} is the reader's own; rename the column")
     return names, delimiter
 
 
-def _as_lines(file: Path) -> IO[str]:
+def shortened(text: str, most: int = 60) -> str:
+    """What a message quotes of the data: printable, and no longer than a reader wants it."""
+    text = "".join(sign for sign in text if sign.isprintable())
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _as_lines(file: Path, newline: str | None = None) -> IO[str]:
     opener = gzip.open if file.suffix == ".gz" else open
-    return opener(file, "rt", encoding="utf-8-sig")
+    return opener(file, "rt", encoding="utf-8-sig", newline=newline)

@@ -29,8 +29,7 @@ __all__ = [
 ]
 
 Touch = Literal["last", "any"]
-
-_MICROSECONDS_PER_HOUR = 3_600_000_000
+_EVENTS = ("opened", "clicked", "replied", "opted_out")
 
 
 # --- purchases -------------------------------------------------------------------------------------------------------
@@ -91,8 +90,8 @@ def _valued_orders(shop: Shop) -> ir.Table:
     orders = shop.orders
     let_off = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)
     discount = ibis.ifelse(orders.amount < 0, 0.0, let_off)
-    valued = orders.select("order_id", "customer_id", "ordered_at", "amount", discount=discount)
-    return valued.mutate(order_profit=(valued.amount + valued.discount) * shop.settings.margin - valued.discount)
+    profit = (orders.amount + discount) * shop.settings.margin - discount
+    return orders.select("order_id", "customer_id", "ordered_at", "amount", discount=discount, order_profit=profit)
 
 
 def _purchases(shop: Shop) -> ir.Table:
@@ -111,14 +110,13 @@ def _optional(table: ir.Table, column: str, kind: str) -> ir.Value:
 def _sends(shop: Shop) -> ir.Table:
     """Messages with every column that is asked of them; delivered_at is sent_at where the log tells no deliveries."""
     messages = shop.messages
-    events = ("opened_at", "clicked_at", "replied_at", "opted_out_at")
     return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
         channel=_optional(messages, "channel", "string").fill_null("sms"),
         variant=_optional(messages, "variant", "string"),
         cost=_optional(messages, "cost", "float64").fill_null(shop.settings.message_cost or 0.0),
         delivered_at=messages.delivered_at if "delivered_at" in messages.columns else messages.sent_at,
-        **{event: _optional(messages, event, "timestamp") for event in events},
+        **{f"{event}_at": _optional(messages, f"{event}_at", "timestamp") for event in _EVENTS},
     )
 
 
@@ -142,7 +140,7 @@ def local_sends(shop: Shop) -> ir.Table:
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
-        for name in ("opened", "clicked", "replied", "opted_out")
+        for name in _EVENTS
     }
     return sends.mutate(
         delivered=sends.delivered_at.notnull(),
@@ -156,7 +154,7 @@ def local_sends(shop: Shop) -> ir.Table:
 
 def _hours(start: ir.TimestampValue, end: ir.TimestampValue) -> ir.FloatingValue:
     """Elapsed hours between two instants; in microseconds first, since coarser units count the boundaries crossed."""
-    return end.delta(start, unit="microsecond") / _MICROSECONDS_PER_HOUR
+    return end.delta(start, unit="microsecond") / 3_600_000_000
 
 
 # --- attribution -----------------------------------------------------------------------------------------------------
@@ -222,7 +220,7 @@ def _last_deliveries(orders: ir.Table, sends: ir.Table) -> ir.Table:
         orders.select("order_id", buyer="customer_id", at=ordered_at, delivery=ibis.null("timestamp")),
         sends.select(order_id=ibis.null("string"), buyer="customer_id", at=delivered_at, delivery=delivered_at),
     )
-    is_order = moments.order_id.notnull()
+    is_order = moments.order_id.notnull()  # false comes first: of one instant, the message before the order
     so_far = ibis.window(group_by="buyer", order_by=["at", is_order], rows=(None, 0))
     return moments.mutate(last_delivery=moments.delivery.max().over(so_far)).filter(is_order).drop("delivery")
 
@@ -237,8 +235,8 @@ def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
     """
     pairs = attributed_orders(shop, window_hours, "any")
     claims = pairs.group_by("order_id").aggregate(touches=pairs.count(), campaigns=pairs.campaign_id.nunique())
-    orders = _beside(_purchases(shop), claims, "order_id").fill_null({"touches": 0, "campaigns": 0})
-    return orders.mutate(attributed=orders.touches > 0)
+    orders = _beside(_purchases(shop), claims, "order_id")
+    return orders.fill_null({"touches": 0, "campaigns": 0}).mutate(attributed=ibis._.touches > 0)
 
 
 def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
@@ -260,7 +258,7 @@ def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
 
 
 def _beside(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
-    """Every row, with the columns of `more` (at most one row a key) beside it, null where it has no such key."""
+    """Every row, and beside it the columns of `more` (at most one row a key); null where it has no such key."""
     more = more.rename({f"{key}__more": key for key in keys})
     joined = rows.left_join(more, [rows[key] == more[f"{key}__more"] for key in keys])
     return joined.drop(*(f"{key}__more" for key in keys))
@@ -356,8 +354,7 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
 
 def _log_start(shop: Shop) -> dt.datetime:
     """The midnight, on the source's clock, with which the first day of the log of orders began; in UTC."""
-    first = shop.loaded.tables["orders"].first
-    if first is None:
+    if (first := shop.loaded.tables["orders"].first) is None:
         return shop.end
     midnight = dt.datetime.fromisoformat(first).replace(tzinfo=zoneinfo.ZoneInfo(shop.settings.timezone))
     return midnight.astimezone(dt.UTC).replace(tzinfo=None)
@@ -441,13 +438,13 @@ def arm_moments(
     sums = {
         "n": rows.count(where=rows.y.notnull()),
         "n_unknown": rows.count(where=rows.y.isnull()),
-        "sum_y": rows.y.sum(),
-        "sum_y2": (rows.y * rows.y).sum(),
+        "sum_y": total(rows.y),
+        "sum_y2": total(rows.y * rows.y),
     }
     if covariate is not None:
         x = rows[covariate].cast("float64")
         known = rows.y.notnull() & x.notnull()
+        sums["n_known"] = rows.count(where=known)
         terms = {"sum_y_known": rows.y, "sum_x": x, "sum_x2": x * x, "sum_xy": x * rows.y}
-        sums |= {"n_known": rows.count(where=known)}
-        sums |= {name: term.sum(where=known).fill_null(0.0) for name, term in terms.items()}
+        sums |= {name: total(term, where=known).fill_null(0.0) for name, term in terms.items()}
     return rows.group_by(*by).aggregate(**sums).order_by(*by)

@@ -23,9 +23,9 @@ from ibis.backends.duckdb import Backend
 from pyarrow import parquet
 
 from smsroi_helpers import contract, decoding, engine, source, typed
-from smsroi_helpers.decoding import LINE, csv_to_parquet
+from smsroi_helpers.decoding import LINE, csv_to_parquet, shortened
 from smsroi_helpers.engine import connect, local_time
-from smsroi_helpers.errors import DataError, StorageError
+from smsroi_helpers.errors import DataError, StorageError, redact
 from smsroi_helpers.source import Finding, Loaded, LoadedTable, Settings
 from smsroi_helpers.typed import type_column
 
@@ -133,7 +133,8 @@ class _Reading:
                     tables[name], rejected = self._judge(contract.TABLES[name], raw[name])
                     self._good[name] = self._con.read_parquet(list(tables[name].paths), table_name=f"good_{name}")
                 except duckdb.Error as error:
-                    raise DataError(f"table {name}: cannot be read: {_reason(error)}") from None
+                    reason = _reason(error)
+                    raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []
         self._check_tables()
         aside = self._into / "quarantine.parquet"
@@ -197,7 +198,7 @@ class _Reading:
         try:
             return _Raw(self._con.read_parquet([str(file) for file in files], table_name=alias), ready, ragged)
         except duckdb.Error as error:
-            raise DataError(f"{files[0].name}: cannot be read as parquet: {_reason(error)}") from None
+            raise DataError(f"{files[0].name}: cannot be read as parquet: {_reason(error)}; export it again") from None
 
     def _text_file(self, alias: str) -> Path:
         file = self._into / _TEXT / f"{alias}.parquet"
@@ -217,11 +218,20 @@ class _Reading:
                 except DataError as failure:
                     failures[name] = failure
                     continue
-                done[name] = _Raw(self._con.create_view(name, rows, overwrite=True), [])
+                done[name] = _Raw(self._con.read_parquet(self._written(name, rows, waiting[name]), table_name=name), [])
                 del waiting[name]
             if len(failures) == len(waiting) == len(tried):
                 raise failures[tried[0]]
         return done
+
+    def _written(self, name: str, rows: ir.Table, mapping: Path) -> Path:
+        """The result of a mapping, once, for all that is asked of it."""
+        file = self._text_file(name)
+        try:
+            rows.to_parquet(file)
+        except duckdb.Error as error:
+            raise DataError(f"{mapping.name}: the query fails: {str(error).splitlines()[0]}") from None
+        return file
 
     def _note_exclusions(self, rows: ir.Table) -> None:
         if missing := [column for column in ("reason", "rows") if column not in rows.columns]:
@@ -232,7 +242,15 @@ class _Reading:
         except duckdb.Error as error:
             raise DataError(f"exclusions.sql: {_reason(error)}") from None
         self._findings += [
-            Finding("mapping", "", str(row.reason), "stated", int(row.rows), None, "left out by the mapping itself")
+            Finding(
+                "mapping",
+                "",
+                str(row.reason),
+                "stated",
+                int(row.rows),
+                None,
+                "stated by the mapping itself, in exclusions.sql",
+            )
             for row in frame.itertuples()
         ]
 
@@ -271,7 +289,7 @@ class _Reading:
         held = raw.rows
         missing = [column.name for column in table.columns if column.required and column.name not in held.columns]
         if missing:
-            there = ", ".join(name for name in held.columns if name != LINE)
+            there = shortened(", ".join(name for name in held.columns if name != LINE), 300)
             raise DataError(
                 f"table {table.name}: no column {', '.join(missing)} (there are: {there});"
                 f" rename it in the file, or map it in {table.name}.sql"
@@ -282,7 +300,7 @@ class _Reading:
         ]
         judged = self._rows_with_faults(table, held, present, attributes)
         times = [column.name for column in present if column.kind == "timestamp"]
-        tally = self._tally(table, judged, times)
+        tally = self._tally(judged, times)
         good = tally[tally["fault"].isna()]
         rows_in, rows_out = int(tally["rows"].sum()) + len(raw.ragged), int(good["rows"].sum())
         if rows_in == 0:
@@ -295,7 +313,15 @@ class _Reading:
         self._refuse_personal_ids(table, judged, present)
         unread = set(held.columns) - set(table.by_name) - set(attributes) - {LINE}
         self._findings += [
-            Finding(table.name, name, "not in the contract", "note", rows_in, 1.0, "the column is not read")
+            Finding(
+                table.name,
+                redact(shortened(name)),
+                "not in the contract",
+                "note",
+                rows_in,
+                1.0,
+                "the column is not read",
+            )
             for name in sorted(unread)
         ]
         for name in times:
@@ -335,7 +361,7 @@ class _Reading:
                     if column.kind in ("id", "text") and held[column.name].type().is_string()
                 ),
             ),
-            line=held[LINE] if LINE in held.columns else ibis.row_number() + 1,
+            line=held[LINE] if LINE in held.columns and held[LINE].type().is_integer() else ibis.row_number() + 1,
         )
         names = rows.select(*table.key) if table.key else rows
         names_repeat = bool(table.key) and names.count().execute() > names.distinct().count().execute()
@@ -343,7 +369,7 @@ class _Reading:
         own = judged[table.own_time] if table.own_time in columns else ibis.null("timestamp")
         return judged.mutate(clock=local_time(own, self._settings.timezone))
 
-    def _tally(self, table: contract.Table, judged: ir.Table, times: list[str]) -> pd.DataFrame:
+    def _tally(self, judged: ir.Table, times: list[str]) -> pd.DataFrame:
         """One row per fault: its rows, first and last day, and times that the clock showed twice."""
         folds = {f"fold__{name}": judged[f"fold__{name}"].cast("int64").sum() for name in times}
         by_fault = judged.group_by("fault").aggregate(
@@ -363,11 +389,12 @@ class _Reading:
 
     def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         put_aside = sum(faults.values())
-        if put_aside <= self._most * rows_in and put_aside < rows_in:
+        none_left = put_aside == rows_in and table.name == "orders"
+        if put_aside <= self._most * rows_in and not none_left:
             return
         worst = max(faults, key=lambda fault: faults[fault])
         column, _, rule = worst.partition(": ")
-        limit = "so none is left" if put_aside == rows_in else f"above max_rejected_share {self._most:.1%}"
+        limit = "so none is left" if none_left else f"above max_rejected_share {self._most:.1%}"
         raise DataError(
             f"table {table.name}: {put_aside:,} of {rows_in:,} rows ({put_aside / rows_in:.1%}) cannot be used,"
             f" {limit}; most: column {column}, {rule} in {faults[worst]:,} rows:"
@@ -401,7 +428,9 @@ class _Reading:
             if set(rule.needs) <= set(self._good):
                 groups = rule.broken(self._good).order_by("name").limit(3).execute()
                 if len(groups):
-                    named = "; ".join(f"{row['name']}: {row['found']}" for _place, row in groups.iterrows())
+                    named = "; ".join(
+                        f"{shortened(row['name'])}: {shortened(row['found'])}" for _place, row in groups.iterrows()
+                    )
                     raise DataError(f"table {rule.table}, column {rule.column}: {rule.code} ({named}); {rule.remedy}")
 
 
@@ -416,6 +445,10 @@ def _query(con: BaseBackend, file: Path) -> ir.Table:
     except UnicodeDecodeError:
         raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
     try:
+        if isinstance(con, Backend):
+            kinds = [statement.type for statement in duckdb.extract_statements(query)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise ValueError("it must be one SELECT")
         return con.sql(query)
     except Exception as error:  # DuckDB's, sqlglot's and Ibis' errors have no common ancestor
         raise DataError(f"{file.name}: the query fails: {_reason(error)}") from None
@@ -424,8 +457,8 @@ def _query(con: BaseBackend, file: Path) -> ir.Table:
 def _reason(error: Exception) -> str:
     """What an engine says of a failure, in one line that names a file but not the machine's folders."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    line = re.sub(r'"[^"]*[/\\]([^"/\\]+)"', r"\1", line)
-    return "".join(sign for sign in line if sign.isprintable())[:200]
+    line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
+    return shortened(line, 200)
 
 
 def _lies_ready(held: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:

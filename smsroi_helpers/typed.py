@@ -81,7 +81,8 @@ def _read_id(raw: ir.Value) -> ir.StringValue:
     if raw.type().is_floating():
         # 13085.0: a whole number that some tool has made a float of, because others were missing.
         whole = raw.try_cast("int64")
-        return ibis.ifelse(whole.cast("float64") == raw, whole.cast("string"), raw.cast("string"))
+        text = ibis.ifelse(whole.cast("float64") == raw, whole.cast("string"), raw.cast("string"))
+        return ibis.ifelse(raw.isnan() | raw.isinf(), ibis.null("string"), text)  # a float's NaN is no id "nan"
     return raw.cast("string")
 
 
@@ -98,7 +99,7 @@ def _read_time(raw: ir.Value, zone: str) -> Typed:
     never = ibis.literal(False)
     dtype = raw.type()
     if dtype.is_timestamp() and dtype.timezone is not None:
-        return Typed(utc_of_instant(raw), never, never)
+        return Typed(_instant(utc_of_instant(raw), zone), never, never)
     if not dtype.is_string():
         return _on_clock(raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp"), zone)
     text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
@@ -106,15 +107,30 @@ def _read_time(raw: ir.Value, zone: str) -> Typed:
     with_offset = text.re_search(_OFFSET)
     instant = text.re_replace(r" ?(?:z|UTC)$", "Z").re_replace(r"([+-][0-9]{2})([0-9]{2})$", r"\1:\2")
     instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
+    in_utc = instant.try_cast(idt.Timestamp(timezone="UTC"))
     on_clock = _on_clock(ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp"), zone)
     return Typed(
-        ibis.ifelse(with_offset, utc_of_instant(instant.try_cast(idt.Timestamp(timezone="UTC"))), on_clock.value),
+        ibis.ifelse(with_offset, _instant(utc_of_instant(in_utc), zone), on_clock.value),
         on_clock.in_gap,
         on_clock.in_fold,
     )
 
 
+def _within_years(time: ir.TimestampValue) -> ir.TimestampValue:
+    """A time of the years 1 to 9999, else null: parquet and offsets can go beyond, calendars cannot."""
+    inside = time.between(ibis.timestamp("0001-01-01 00:00:00"), ibis.timestamp("9999-12-31 23:59:59.999999"))
+    return ibis.ifelse(inside, time, ibis.null("timestamp"))
+
+
+def _instant(utc: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+    utc = _within_years(utc)
+    if zone == "UTC":
+        return utc
+    return ibis.ifelse(_within_years(local_time(utc, zone)).notnull(), utc, ibis.null("timestamp"))
+
+
 def _on_clock(clock: ir.TimestampValue, zone: str) -> Typed:
+    clock = _within_years(clock)
     if zone == "UTC":
         return Typed(clock, ibis.literal(False), ibis.literal(False))
     instant = utc_of_clock(clock, zone)

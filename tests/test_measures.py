@@ -10,7 +10,7 @@ import ibis
 import numpy as np
 import pytest
 
-from smsroi_helpers.contract import TABLES
+from smsroi_helpers.contract import PLANNED, TABLES
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.measures import (
     arm_moments,
@@ -101,6 +101,7 @@ class World:
         own = TABLES[table].own_time
         rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < self.end]
         late = {key for row in rows for key, value in row.items() if isinstance(value, dt.datetime)} - {own}
+        late -= {column for of, column in PLANNED if of == table}
         return [
             {key: None if key in late and value and value >= self.end else value for key, value in row.items()}
             for row in rows
@@ -156,7 +157,7 @@ def random_world(seed):
         for i, name in enumerate(customers[:-1])  # the last is in no table of customers
     ]
     experiments, assignments = [], []
-    for i, (ended, until) in enumerate([(20, 26), (22, None), (None, None), (60, None)]):
+    for i, (ended, until) in enumerate([(20, 26), (22, None), (None, None), (60, None), (20, 40)]):
         instants = {key: days and start + dt.timedelta(days=days) for key, days in [("e", ended), ("u", until)]}
         experiments.append(
             {"experiment_id": f"x{i}", "kind": "holdout", "control_arm": "a", "started_at": start}
@@ -267,7 +268,7 @@ def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
             "message_id": message["message_id"], "customer_id": message["customer_id"],
             "campaign_id": message["campaign_id"], "channel": message.get("channel") or "sms", "variant": None,
             "cost": cost(world, message), "sent_at": message["sent_at"], "delivered_at": arrived,
-            "delivered": arrived is not None,
+            "delivered": arrived is not None, "timezone": zone.key,
             "observed_hours": (world.end - (arrived or message["sent_at"])).total_seconds() / 3600,
             "local_at": local, "local_date": local.date(), "weekday": local.weekday(), "hour": local.hour,
         }  # fmt: skip
@@ -468,6 +469,33 @@ def test_outcomes_run_on_after_the_experiment_has_ended(make_source, open_source
     )
     row = arm_outcomes(open_source(folder, as_of="2024-01-15")).execute().iloc[0]
     assert (row["orders"], row["outcome_days"]) == (1, 14)
+
+
+@pytest.mark.parametrize(
+    ("opted_in", "opted_out", "consenting", "left"),
+    [
+        ("", "", 1, 0),
+        ("2024-01-10", "", 1, 0),
+        ("2024-01-11", "", 0, 0),  # asked only later
+        ("", "2024-01-09", 0, 0),
+        ("2024-01-05", "2024-01-09", 0, 0),
+        ("2024-01-09", "2024-01-09", 0, 0),  # at one instant: the refusal stands
+        ("2024-01-09", "2024-01-05", 1, 0),  # won back
+        ("", "2024-01-10", 1, 1),
+        ("", "2024-01-24", 1, 0),  # the end itself
+    ],
+)
+def test_consent_is_that_of_the_assignment(make_source, open_source, opted_in, opted_out, consenting, left):
+    folder = make_source(
+        orders="order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n2,a,2024-03-01,5\n",
+        customers=f"customer_id,opted_in_at,opted_out_at\na,{opted_in},{opted_out}\n",
+        experiments="experiment_id,kind,control_arm,started_at,ended_at\nx,holdout,a,2024-01-02,2024-01-24\n",
+        arms="experiment_id,arm,share\nx,a,0.5\nx,b,0.5\n",
+        assignments="experiment_id,customer_id,arm,assigned_at\nx,a,a,2024-01-10\n",
+    )
+    row = arm_outcomes(open_source(folder)).execute().iloc[0]
+    assert (row["consenting"], row["opted_out"]) == (consenting, left)
+    assert row["subscribed_weeks"] == (2 if consenting and not left else 0)
 
 
 # --- moments ---------------------------------------------------------------------------------------------------------
