@@ -8,7 +8,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-__all__ = ["composed", "connect", "hash_group", "local_time", "total", "utc_of_clock", "utc_of_instant"]
+__all__ = ["composed", "connect", "hash_group", "is_ascii", "local_time", "total", "utc_of_clock", "utc_of_instant"]
 
 
 @ibis.udf.scalar.builtin(name="timezone")
@@ -29,6 +29,16 @@ def _md5(text: str) -> str:  # type: ignore[empty-body]
 @ibis.udf.scalar.builtin(name="nfc_normalize")
 def composed(text: str) -> str:  # type: ignore[empty-body]
     """DuckDB: text with letters and their accents as one sign (Unicode NFC)."""
+
+
+@ibis.udf.scalar.builtin(name="strlen")
+def _bytes_of(text: str) -> int:  # type: ignore[empty-body]
+    """DuckDB: how many bytes the text has in UTF-8."""
+
+
+def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether a text has nothing but plain signs, told without looking at each."""
+    return _bytes_of(text) == text.length()
 
 
 def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:

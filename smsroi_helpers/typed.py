@@ -10,7 +10,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
 from smsroi_helpers.contract import Column
-from smsroi_helpers.engine import composed, local_time, utc_of_clock, utc_of_instant
+from smsroi_helpers.engine import composed, is_ascii, local_time, utc_of_clock, utc_of_instant
 
 __all__ = ["Typed", "plain_text", "type_column"]
 
@@ -46,9 +46,10 @@ class Typed:
 def plain_text(text: ir.StringValue) -> ir.StringValue:
     """Text as it is compared: full-width letters and digits as plain ones, accents composed, signs without width gone.
 
-    Empty text is null.
+    Empty text is null. Plain text, which most is, is spared the work.
     """
-    return composed(text.translate(_FULL_WIDTH + _NO_WIDTH, _PLAIN)).strip().nullif("")
+    rewritten = composed(text.translate(_FULL_WIDTH + _NO_WIDTH, _PLAIN))
+    return ibis.ifelse(is_ascii(text), text, rewritten).strip().nullif("")
 
 
 def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
