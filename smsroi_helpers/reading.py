@@ -406,7 +406,7 @@ class _Reading:
             if name in {column.name for column in present}:
                 ids = judged.select(id=judged[name]).distinct()
                 found = ids.aggregate(
-                    all=ids.id.count(), personal=ids.id.re_search(_PERSONAL_ID).cast("int64").sum()
+                    all=ids.id.count(), personal=ids.id.count(where=ids.id.re_search(_PERSONAL_ID))
                 ).execute()
                 if found["personal"].iloc[0] > found["all"].iloc[0] / 2:
                     raise DataError(

@@ -106,6 +106,16 @@ def _fill_environment(value: Any, where: str) -> Any:
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which no name stands twice: of two values it would keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise yaml.MarkedYAMLError(None, None, f"the name {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def read_settings(folder: Path) -> Settings:
     """What `source.yml` says; the defaults where there is none.
 
@@ -116,10 +126,10 @@ def read_settings(folder: Path) -> Settings:
     if not file.exists():
         return Settings()
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
         if not isinstance(content, dict):
             raise DataError("source.yml: not a list of `name: value` lines")
-        return Settings(**{key: _fill_environment(value, str(key)) for key, value in content.items()})
+        return Settings(**{str(key): _fill_environment(value, str(key)) for key, value in content.items()})
     except UnicodeDecodeError:
         raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
     except yaml.YAMLError as error:
@@ -127,7 +137,9 @@ def read_settings(folder: Path) -> Settings:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"source.yml, {name}: {first['msg']}") from None
+        raise DataError(f"source.yml, {name[:60]}: {first['msg']}") from None
+    except (ValueError, RecursionError):  # PyYAML's, of values such as 2024-13-01
+        raise DataError("source.yml cannot be read as YAML: a value in it is none") from None
 
 
 # --- what was found and what came of it ------------------------------------------------------------------------------
