@@ -380,7 +380,8 @@ def _orders_while_alive(model: str, values: Floats, x: Floats, T: Floats, weeks:
     orders = np.empty(len(x))
     for frequency in np.unique(x):
         chances = frequency + (1 if model == "mbg_nbd" else 0)
-        nodes, weights = roots_jacobi(64, b + chances - 1, a - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a term that is then not used
+            nodes, weights = roots_jacobi(64, b + chances - 1, a - 1)
         p, share = (1 + nodes) / 2, weights / weights.sum()
         rows = x == frequency
         growth = np.outer(weeks[rows] / (alpha + T[rows]), p)
