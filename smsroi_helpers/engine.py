@@ -83,4 +83,5 @@ def connect(folder: Path) -> Backend:
     if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
         con.raw_sql(f"SET memory_limit = '{int(float(megabytes))}MB'")
     con.raw_sql("SET TimeZone = 'UTC'")
+    con.raw_sql("SET autoinstall_known_extensions = false")  # no query makes the engine fetch code from elsewhere
     return con
