@@ -1,0 +1,439 @@
+"""What is true of a simulated company: how its customers buy, what a message does to them, what policies are worth.
+
+`draw_world` draws every effect anew from a seed, within the ranges stated here; `expected` gives the truth of any
+policy in closed form. `simulate` writes the tables of such a company; neither knows anything of the estimators that are
+held to them. Time is in weeks, money in the source's currency.
+
+A message works in three steps. It is delivered, or not. The customer heeds it with probability
+
+    expit(base + hour + weekday + creative − fatigue · messages of the last week) · responsiveness,
+
+each term the segment's own; the hour is the recipient's, moved for early and late risers. Who heeds it clicks with one
+probability, buys something more with another and, independently, brings an order forward that would have come anyway.
+Apart from that, each delivered message makes the customer opt out with a probability of its own.
+"""
+
+import dataclasses
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+__all__ = [
+    "CREATIVES",
+    "DOSES",
+    "HOURS",
+    "HOUR_SHIFTS",
+    "HOUR_SHIFT_SHARES",
+    "MARKETS",
+    "RANGES",
+    "SEGMENTS",
+    "Creative",
+    "Response",
+    "World",
+    "best_policy",
+    "draw_world",
+    "expected",
+    "read_truth",
+    "season",
+]
+
+Floats = NDArray[np.float64]
+
+SEGMENTS = ("loyal", "bargain", "occasional", "quiet")
+MARKETS = ("us", "cn")
+MARKET_SHARES = (0.6, 0.4)
+HOUR_SHIFTS = (-3, 0, 3)
+"""Early risers, most people, late risers: by how many hours their day is moved."""
+HOUR_SHIFT_SHARES = (0.25, 0.5, 0.25)
+DOSES = (0, 1, 2, 4)
+"""Messages per week that the company's frequency experiment tries."""
+HOURS = tuple(range(8, 20))
+"""Local hours that its timing experiment tries."""
+NIGHT = (21, 8)
+"""Messages from the first hour to the second wake people: they opt out more."""
+
+
+@dataclass(frozen=True)
+class Creative:
+    """One text in the two languages of the company's markets."""
+
+    variant: str
+    content_type: str
+    discount: float
+    """Share (0–1) of the list price let off to who buys because of it."""
+    texts: tuple[str, str]
+    """English and Chinese."""
+
+    def billing_segments(self, market: int) -> int:
+        """How many messages the operator bills: 160 signs (153 each of several) in plain letters, else 70 (67)."""
+        text = self.texts[market]
+        single, several = (160, 153) if text.isascii() else (70, 67)
+        return 1 if len(text) <= single else -(-len(text) // several)
+
+
+CREATIVES = (
+    Creative(
+        "new_in", "promotion", 0.0,
+        ("Northwind: the new season is in. See it first: nw.example/new Reply STOP to opt out",
+         "【北风】新季上架，抢先一看：nw.example/new 回T退订"),
+    ),
+    Creative(
+        "sale_10", "promotion", 0.1,
+        ("Northwind: 10% off everything until Sunday. nw.example/10 Reply STOP to opt out",
+         "【北风】全场九折，周日截止：nw.example/10 回T退订"),
+    ),
+    Creative(
+        "sale_20", "promotion", 0.2,
+        ("Northwind: last chance! 20% off ends tonight. nw.example/20 Reply STOP to opt out",
+         "【北风】最后机会！全场八折，今晚结束：nw.example/20 回T退订"),
+    ),
+    Creative(
+        "festival", "festival", 0.0,
+        ("Northwind: happy holidays from all of us. Gifts for everyone you love, wrapped and on their way in a day:"
+         " nw.example/gifts Reply STOP to opt out",
+         "【北风】佳节将至，祝您与家人平安喜乐。精选礼盒免费包装，次日送达，为您爱的每一个人备好心意，"
+         "门店与线上同步发售：nw.example/gifts 回T退订"),
+    ),
+    Creative(
+        "story", "story", 0.0,
+        ("Northwind: Ana has sewn our coats for 30 years. Read her story: nw.example/ana Reply STOP to opt out",
+         "【北风】安娜为我们缝制大衣三十年，读读她的故事：nw.example/ana 回T退订"),
+    ),
+    Creative(
+        "vote", "interactive", 0.0,
+        ("Northwind: which colour next, blue or green? Reply 1 or 2. Reply STOP to opt out",
+         "【北风】下一款要蓝色还是绿色？回复1或2投票，回T退订"),
+    ),
+    Creative(
+        "reminder", "reminder", 0.0,
+        ("Northwind: your points expire this month. Use them: nw.example/points Reply STOP to opt out",
+         "【北风】您的积分本月到期，快来使用：nw.example/points 回T退订"),
+    ),
+    Creative(
+        "service", "service", 0.0,
+        ("Northwind: free repairs for all our coats, for life. Book: nw.example/care Reply STOP to opt out 😊",
+         "【北风】大衣终身免费修补，预约：nw.example/care 回T退订 😊"),
+    ),
+)  # fmt: skip
+
+_BY_SEGMENT: dict[str, tuple[tuple[float, float], ...]] = {
+    "share": ((0.15, 0.25), (0.2, 0.3), (0.25, 0.35), (0.2, 0.3)),
+    # BG/NBD: purchase rate ~ Gamma(r, alpha), drop-out probability after each repeat purchase ~ Beta(a, b)
+    "r": ((1.2, 2.0), (0.9, 1.4), (0.6, 0.9), (0.4, 0.6)),
+    "alpha": ((4.0, 6.0), (6.0, 9.0), (8.0, 12.0), (10.0, 14.0)),
+    "a": ((0.6, 0.9), (0.8, 1.2), (0.6, 0.9), (0.8, 1.2)),
+    "b": ((6.0, 9.0), (3.0, 5.0), (2.0, 3.0), (1.5, 2.5)),
+    # Gamma–Gamma: an order's list value ~ Gamma(p, ν), ν ~ Gamma(q, v), given by its mean p·v / (q − 1)
+    "value_p": ((4.0, 6.0),) * 4,
+    "value_q": ((3.5, 5.0),) * 4,
+    "mean_value": ((45.0, 60.0), (25.0, 35.0), (35.0, 50.0), (30.0, 45.0)),
+    # What a delivered message does
+    "attention": ((0.14, 0.22), (0.18, 0.26), (0.10, 0.16), (0.04, 0.08)),
+    "click_share": ((0.35, 0.55),) * 4,
+    "order_share": ((0.12, 0.20), (0.12, 0.20), (0.08, 0.15), (0.03, 0.06)),
+    "moved_share": ((0.1, 0.3),) * 4,
+    "hour_strength": ((0.25, 0.6),) * 4,
+    "best_hour": ((9.0, 19.0),) * 4,
+    "second_strength": ((0.0, 0.12),) * 4,
+    "fatigue": ((0.15, 0.3), (0.2, 0.4), (0.25, 0.45), (0.25, 0.45)),
+    "opt_out": ((0.0015, 0.004), (0.002, 0.005), (0.003, 0.007), (0.005, 0.010)),
+    "opt_out_fatigue": ((0.15, 0.35),) * 4,
+    "weekly_loss": ((0.001, 0.003),) * 4,
+    "bad_numbers": ((0.01, 0.03), (0.01, 0.04), (0.02, 0.06), (0.04, 0.10)),
+}
+RANGES: dict[str, tuple[tuple[float, float], ...]] = _BY_SEGMENT | {
+    "not_delivered": ((0.01, 0.03),),
+    "refunds": ((0.02, 0.05),),
+    "discount_pull": ((1.5, 3.0),),
+    "season_strength": ((0.1, 0.25),),
+}
+"""Name → the range(s) it is drawn from, uniformly; one range for each segment, or one for all."""
+WEEKDAY_SD, CREATIVE_SD, CREATIVE_SEGMENT_SD = 0.12, 0.2, 0.1
+"""Standard deviations (logit) of the effects of weekdays, of creatives, and of a creative in a segment."""
+REFUNDED = 0.75
+"""What a refund gives back on average: half of the amount or all of it, equally often."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Every parameter of a simulated company; arrays have one entry for each of `SEGMENTS`."""
+
+    seed: int
+    null: bool
+    share: Floats
+    r: Floats
+    alpha: Floats
+    a: Floats
+    b: Floats
+    value_p: Floats
+    value_q: Floats
+    mean_value: Floats
+    attention: Floats
+    """Probability of heeding a first message at an average hour."""
+    click_share: Floats
+    order_share: Floats
+    moved_share: Floats
+    hour_strength: Floats
+    best_hour: Floats
+    second_strength: Floats
+    fatigue: Floats
+    """What each message of the last week takes from the logit of attention."""
+    opt_out: Floats
+    """Probability that a first message makes a customer opt out."""
+    opt_out_fatigue: Floats
+    weekly_loss: Floats
+    """Share of subscribers lost a week for other reasons."""
+    bad_numbers: Floats
+    """Share of customers whom nothing reaches."""
+    not_delivered: float
+    refunds: float
+    """Share of orders that a refund follows."""
+    discount_pull: float
+    season_strength: float
+    weekday: Floats
+    """(segments, 7): effect on the logit of attention; Monday first."""
+    creative: Floats
+    """(segments, creatives): the same."""
+    creative_opt_out: Floats
+    """(creatives,): effect on the logit of opting out."""
+    margin: float = 0.4
+    cost_per_segment: float = 0.015
+    yearly_discount_rate: float = 0.1
+
+    @property
+    def value_v(self) -> Floats:
+        """Gamma–Gamma's third parameter."""
+        return self.mean_value * (self.value_q - 1) / self.value_p
+
+    @property
+    def costs(self) -> Floats:
+        """(creatives, markets): what one message costs."""
+        billed = np.array([[c.billing_segments(m) for m in range(len(MARKETS))] for c in CREATIVES], float)
+        return self.cost_per_segment * billed
+
+    @property
+    def weekly_discount(self) -> float:
+        """What money a week away loses."""
+        return float((1 + self.yearly_discount_rate) ** (7 / 365.25) - 1)
+
+    def attention_logit(self) -> Floats:
+        """(segments, hour shifts, 24 hours, 7 weekdays, creatives): logit of heeding a first message."""
+        hour = np.arange(24.0)
+        turn = 2 * np.pi * (hour - np.array(HOUR_SHIFTS)[None, :, None] - self.best_hour[:, None, None]) / 24
+        curve = self.hour_strength[:, None, None] * np.cos(turn)
+        curve += self.second_strength[:, None, None] * np.cos(2 * turn)
+        base = logit(self.attention)[:, None, None, None, None]
+        week = self.weekday[:, None, None, :, None]
+        return np.asarray(base + curve[..., None, None] + week + self.creative[:, None, None, None, :])
+
+    def opt_out_logit(self) -> Floats:
+        """(segments, 24 hours, creatives): logit of opting out at a first message; −inf where nobody does."""
+        with np.errstate(divide="ignore"):
+            base = logit(self.opt_out)[:, None, None]
+        hour = np.arange(24)
+        at_night = np.where((hour >= NIGHT[0]) | (hour < NIGHT[1]), 0.8, 0.0)[:, None]
+        return np.asarray(base + at_night + self.creative_opt_out)
+
+    def buys_more(self) -> Floats:
+        """(segments, creatives): probability that who heeds the message orders something they would not have."""
+        pull = np.exp(self.discount_pull * np.array([c.discount for c in CREATIVES]))
+        return np.asarray(self.order_share[:, None] * pull)
+
+    def order_profit(self) -> Floats:
+        """(segments, creatives): profit of an order that a message caused, after its discount and expected refunds.
+
+        margin · (amount + discount) − discount, and for the refund − margin · what is paid back.
+        """
+        off = np.array([c.discount for c in CREATIVES])
+        per_unit = self.margin - off - self.margin * self.refunds * REFUNDED * (1 - off)
+        return np.asarray(self.mean_value[:, None] * per_unit)
+
+
+def draw_world(seed: int, null: bool = False) -> World:
+    """A company whose effects are drawn from `RANGES`; the same seed gives the same company.
+
+    Args:
+        seed: of the effects.
+        null: messages cause nothing and cost nothing: clicks come at one rate at all hours, of all texts and doses.
+    """
+    rng = np.random.default_rng([seed, 1])
+    drawn: dict[str, Any] = {}
+    for name, ranges in RANGES.items():
+        low, high = np.array(ranges).T
+        values = rng.uniform(low, high)
+        drawn[name] = values if name in _BY_SEGMENT else float(values[0])
+    drawn["share"] = drawn["share"] / drawn["share"].sum()
+    weekday = rng.normal(0, WEEKDAY_SD, (len(SEGMENTS), 7))
+    creative = rng.normal(0, CREATIVE_SD, len(CREATIVES))
+    creative = creative + rng.normal(0, CREATIVE_SEGMENT_SD, (len(SEGMENTS), len(CREATIVES)))
+    creative_opt_out = rng.normal(0, 0.2, len(CREATIVES))
+    world = World(
+        seed,
+        null,
+        **drawn,
+        weekday=weekday - weekday.mean(axis=1, keepdims=True),
+        creative=creative - creative.mean(axis=1, keepdims=True),
+        creative_opt_out=creative_opt_out,
+    )
+    if not null:
+        return world
+    none = np.zeros(len(SEGMENTS))
+    return dataclasses.replace(
+        world,
+        order_share=none,
+        moved_share=none,
+        hour_strength=none,
+        second_strength=none,
+        fatigue=none,
+        opt_out=none,
+        weekday=np.zeros_like(weekday),
+        creative=np.zeros_like(creative),
+        cost_per_segment=0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Response:
+    """The truth of a policy, for a customer drawn at random from the segment; arrays of the arguments' common shape."""
+
+    click_rate: Floats
+    """Clicks by people per delivered message."""
+    order_rate: Floats
+    """Orders caused per delivered message."""
+    opt_out_rate: Floats
+    """Opt-outs per delivered message."""
+    orders_per_week: Floats
+    """Orders caused per subscribed customer and week."""
+    profit_per_week: Floats
+    """m: profit caused, less the messages' cost, per subscribed customer and week."""
+    opt_out_per_week: Floats
+    """h: share of subscribers the messages make opt out in a week."""
+    long_run_profit: Floats
+    """V = m / (1 − (1 − h)(1 − c) / (1 + δ)): what texting so from now on is worth, c the weekly loss for other
+    reasons, δ the weekly discount."""
+
+
+def expected(
+    world: World,
+    segment: ArrayLike,
+    *,
+    dose: ArrayLike,
+    hour: ArrayLike,
+    weekday: ArrayLike | None = None,
+    creative: ArrayLike | None = None,
+    hour_shift: ArrayLike | None = None,
+) -> Response:
+    """What a steady policy brings: the same dose every week, spread over different days, always at this hour.
+
+    Args:
+        world: the company.
+        segment: numbers in `SEGMENTS`.
+        dose: messages a week, 0–7; a message then meets dose − 1 others of the six days before it (none below 1).
+        hour: the recipient's local hour, 0–23.
+        weekday: 0 (Monday) to 6; None: the mean over the week.
+        creative: numbers in `CREATIVES`; None: the mean over them.
+        hour_shift: numbers in `HOUR_SHIFTS`; None: the mean over the segment's members.
+
+    Returns:
+        Rates, orders and money, each in the shape to which the arguments broadcast.
+    """
+    arguments = np.broadcast_arrays(
+        np.asarray(segment), np.asarray(dose, float), np.asarray(hour),
+        *(np.asarray(0 if given is None else given) for given in (weekday, creative, hour_shift)),
+    )  # fmt: skip
+    s, d, h, w, c, k = (array.ravel() for array in arguments)
+    before = np.maximum(d - 1, 0)[:, None, None, None]
+    # axes: case, hour shift, weekday, creative
+    eta = world.attention_logit()[s, :, h]
+    heeded = expit(eta - world.fatigue[s][:, None, None, None] * before)
+    shares = np.array(HOUR_SHIFT_SHARES)
+    heeded = np.einsum("nkwc,k->nwc", heeded, shares) if hour_shift is None else heeded[np.arange(len(s)), k]
+    heeded = heeded.mean(axis=1) if weekday is None else heeded[np.arange(len(s)), w]
+    left = expit(world.opt_out_logit()[s, h] + (world.opt_out_fatigue[s] * before[:, 0, 0, 0])[:, None])
+    buys, profit = world.buys_more()[s], world.order_profit()[s]
+    cost = np.broadcast_to(world.costs @ np.array(MARKET_SHARES), left.shape)
+
+    def over_creatives(values: Floats) -> Floats:
+        return values.mean(axis=1) if creative is None else values[np.arange(len(s)), c]
+
+    reached = 1 - world.bad_numbers[s]
+    arrives = reached * (1 - world.not_delivered)
+    heeds, orders, leaves = over_creatives(heeded), over_creatives(heeded * buys), over_creatives(left)
+    gains = over_creatives(heeded * buys * profit)
+    weekly = d * (arrives * gains - over_creatives(cost))
+    lost = reached * -np.expm1(d * np.log1p(-(1 - world.not_delivered) * leaves))
+    stays = (1 - lost) * (1 - world.weekly_loss[s]) / (1 + world.weekly_discount)
+    results = (
+        heeds * world.click_share[s], orders, leaves, d * arrives * orders, weekly, lost, weekly / (1 - stays),
+    )  # fmt: skip
+    return Response(*(np.asarray(values).reshape(arguments[0].shape) for values in results))
+
+
+def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
+    """The best of the tested doses and hours, with the best creative, for each segment.
+
+    Args:
+        world: the company.
+        horizon: what is to be largest: `long_run_profit`, or `profit_per_week` for the short run.
+
+    Returns:
+        One row per segment: segment, dose, hour, creative, and every field of `Response`. Ties go to the smaller dose,
+        then to the earlier hour.
+    """
+    grid = pd.MultiIndex.from_product(
+        [range(len(SEGMENTS)), DOSES, HOURS, range(len(CREATIVES))], names=["segment", "dose", "hour", "creative"]
+    ).to_frame(index=False)
+    truth = expected(
+        world, grid["segment"], dose=grid["dose"], hour=grid["hour"], creative=grid["creative"]
+    )  # fmt: skip
+    grid = grid.assign(**{name: getattr(truth, name) for name in (f.name for f in dataclasses.fields(truth))})
+    best = grid.loc[grid.groupby("segment")[horizon].idxmax()].reset_index(drop=True)
+    return best.assign(
+        segment=[SEGMENTS[s] for s in best["segment"]], creative=[CREATIVES[c].variant for c in best["creative"]]
+    )
+
+
+def season(world: World, first_day: dt.date, days: int) -> Floats:
+    """(days,): how much faster than usual people buy on each day, by itself: season, weekend, year's end."""
+    dates = pd.date_range(first_day, periods=days)
+    of_year = dates.dayofyear.to_numpy(float)
+    wave = 1 + world.season_strength * np.cos(2 * np.pi * (of_year - 330) / 365.25)
+    rush = np.where((of_year >= 315) & (of_year <= 358), 1.25, 1.0)
+    return np.asarray(wave * rush * np.where(dates.dayofweek.to_numpy() >= 5, 1.15, 0.94))
+
+
+def write_truth(world: World, practice: pd.DataFrame, file: Path) -> None:
+    """`truth.json`: the parameters, the best policies, and what today's practice is worth."""
+    content = {
+        "schema": 1,
+        "segments": SEGMENTS,
+        "creatives": [c.variant for c in CREATIVES],
+        "world": {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in dataclasses.asdict(world).items()
+        },
+        "best_long_run": best_policy(world).to_dict("records"),
+        "best_short_run": best_policy(world, "profit_per_week").to_dict("records"),
+        "practice": practice.to_dict("records"),
+    }
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_truth(source: Path) -> World:
+    """The world that a simulated source was drawn from.
+
+    Args:
+        source: its folder.
+    """
+    content = json.loads((source / "truth.json").read_text(encoding="utf-8"))["world"]
+    parameters: dict[str, Any] = {
+        name: np.asarray(value, float) if isinstance(value, list) else value for name, value in content.items()
+    }
+    return World(**parameters)
