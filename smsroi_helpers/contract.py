@@ -13,7 +13,9 @@ import ibis.expr.types as ir
 
 __all__ = [
     "ATTRIBUTE_PREFIX",
+    "NAMES_PEOPLE",
     "OUTPUTS",
+    "PERSONAL_ID",
     "PLANNED",
     "REMARKS",
     "RULES",
@@ -26,6 +28,8 @@ __all__ = [
     "Remark",
     "Rule",
     "Table",
+    "fault_name",
+    "fault_parts",
     "gap_name",
     "judge_rows",
     "raw_name",
@@ -36,6 +40,12 @@ Kind = Literal["id", "text", "timestamp", "float", "int"]
 
 ATTRIBUTE_PREFIX = "attr_"
 """Columns of `customers` beginning so are the user's own and are kept as they come."""
+
+NAMES_PEOPLE = ("customer_id", "referred_by")
+"""Columns that say who somebody is, in whichever table: refused where they do it by telephone number or address."""
+
+PERSONAL_ID = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
+"""An id that matches is a telephone number or an address, to DuckDB's and to Arrow's regular expressions alike."""
 
 
 @dataclass(frozen=True)
@@ -275,11 +285,11 @@ _ROW_FAULTS = {
 
 
 def judge_rows(rows: ir.Table, table: Table, others: Others, *, names_repeat: bool) -> ir.Table:
-    """The rows with a column `fault`: null where the row keeps every rule, else `column: rule`, the first one broken.
+    """The rows with a column `fault`: null where the row keeps every rule, else the first one broken, as `fault_name`.
 
     Args:
         rows: the contract's columns with the contract's types, each one's raw value under `raw_name`, whether a time is
-            in a gap of the clock under `gap_name`, and `line`.
+            in a gap of the clock under `gap_name`, and `line`, by which the first of equal rows is told.
         table: whose rules.
         others: the tables read before.
         names_repeat: whether any key stands on more than one row; if not, the costly comparison of rows is spared.
@@ -289,33 +299,45 @@ def judge_rows(rows: ir.Table, table: Table, others: Others, *, names_repeat: bo
     """
     present = [column for column in table.columns if column.name in rows.columns]
     branches = [
-        (rule.broken(rows, column, others), ibis.literal(f"{column.name}: {rule.code}"))
+        (rule.broken(rows, column, others), ibis.literal(fault_name(column.name, rule.code)))
         for rule in RULES
         for column in present
         if rule.holds_for(table, column)
     ]
     if names_repeat:
         name = " + ".join(table.key)
+        own = [rows[attribute] for attribute in rows.columns if attribute.startswith(ATTRIBUTE_PREFIX)]
         # What cannot be read is null like an empty field, but not the same: there the values as they came are compared.
         unread = [
             ibis.ifelse(rows[column.name].isnull(), rows[raw_name(column.name)].cast("string"), ibis.null("string"))
             for column in present
         ]
         same_key = rows.count().over(ibis.window(group_by=list(table.key)))
-        same_row = rows.count().over(ibis.window(group_by=[*(rows[column.name] for column in present), *unread]))
+        same_row = rows.count().over(ibis.window(group_by=[*(rows[column.name] for column in present), *own, *unread]))
         copy_number = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by="line"))
         conflict = "in two arms" if table.name == "assignments" else "conflicting key"
         branches += [
-            (same_key != same_row, ibis.literal(f"{name}: {conflict}")),
-            (copy_number > 0, ibis.literal(f"{name}: repeated row")),
+            (same_key != same_row, ibis.literal(fault_name(name, conflict))),
+            (copy_number > 0, ibis.literal(fault_name(name, "repeated row"))),
         ]
     fault = ibis.cases(*branches, else_=ibis.null(str)) if branches else ibis.null(str)
     return rows.mutate(fault=fault)
 
 
+def fault_name(column: str, code: str) -> str:
+    """How the quarantine names a fault: `column: rule`, or the rule alone where it is none of a column."""
+    return f"{column}: {code}" if column else code
+
+
+def fault_parts(fault: str) -> tuple[str, str]:
+    """The column (empty if none) and the rule of a `fault_name`."""
+    column, _, code = fault.rpartition(": ")  # a rule's code has no colon
+    return column, code
+
+
 def remedy_for(fault: str, table: Table) -> str:
     """What to do about a fault that `judge_rows` named."""
-    name, _, code = fault.partition(": ")
+    name, code = fault_parts(fault)
     if code in _ROW_FAULTS:
         return _ROW_FAULTS[code]
     column = table.by_name[name]
@@ -387,9 +409,11 @@ def _strangers(name: str) -> Callable[[Others, Settings], ir.Table]:
 
 
 def _after_opt_out(tables: Others, settings: Settings) -> ir.Table:
+    """Texts to people who had withdrawn their consent to texts; e-mail and push have consents of their own."""
     people = tables["customers"].select("customer_id", left_at=tables["customers"].opted_out_at)
     sent = tables["messages"].join(people, "customer_id")
-    return sent.filter(sent.sent_at > sent.left_at)
+    texts = sent.channel.fill_null("sms") == "sms" if "channel" in sent.columns else True
+    return sent.filter(texts, sent.sent_at > sent.left_at)
 
 
 def _refunds_first(tables: Others, settings: Settings) -> ir.Table:
@@ -469,15 +493,28 @@ class Decision:
 
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
+    "customer_segments": (
+        "customer_id", "recency_days", "frequency", "monetary", "r_score", "f_score", "m_score", "rfm_group", "cluster",
+        "lifecycle_stage",
+    ),
     "customer_value": (
         "customer_id", "frequency", "recency", "T", "p_alive", "expected_orders", "expected_value", "expected_low",
         "expected_high", "cltv", "cltv_low", "cltv_high",
+    ),
+    "churn_warnings": ("customer_id", "p_alive", "silent_weeks", "frequency", "value_at_risk"),
+    "experiment_results": (
+        "experiment_id", "metric", "arm", "customers", "mean", "difference", "low", "high", "relative", "p_value",
+        "always_valid_low", "always_valid_high", "adjusted_p", "probability_best", "srm_p", "decision",
     ),
     "exclusions": ("table", "rule", "severity", "rows", "share"),
     "quarantine": ("table", "line", "reason", "key"),
     "model_fits": (
         "model", "fit", "parameter", "value", "low", "high", "log_likelihood", "customers", "unit", "status",
     ),
+    "model_scores": ("model", "log_score", "difference", "low", "high", "predicted", "status", "chosen"),
+    "assumptions": ("check", "status", "finding", "effect"),
+    "segment_value": ("group", "customers", "cltv", "low", "high"),
+    "new_customer_value": ("group", "customers", "value", "low", "high", "cac", "net", "net_low", "net_high", "reason"),
     "decisions": (
         "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",
         "text",

@@ -20,9 +20,9 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
-from smsroi_helpers.errors import DataError
+from smsroi_helpers.errors import DataError, shortened
 
-__all__ = ["LINE", "CsvTable", "Encoding", "Text", "as_utf8", "csv_to_parquet", "shortened"]
+__all__ = ["LINE", "CsvTable", "Encoding", "Text", "as_utf8", "csv_to_parquet"]
 
 Encoding = Literal["utf-8", "gb18030", "utf-16"]
 
@@ -306,12 +306,6 @@ def _heading(text: Text, name: str) -> tuple[list[str], str]:
     if LINE in names:
         raise DataError(f"{name}: the column name {LINE} is the reader's own; rename the column")
     return names, delimiter
-
-
-def shortened(text: str, most: int = 60) -> str:
-    """What a message quotes of the data: printable, and no longer than a reader wants it."""
-    text = "".join(sign for sign in text if sign.isprintable())
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _as_lines(file: Path, newline: str | None = None) -> IO[str]:

@@ -1,6 +1,7 @@
 """What is particular to an engine: opening it, local time, and a hash the engines agree on."""
 
 import os
+import sys
 from pathlib import Path
 
 import ibis
@@ -43,6 +44,8 @@ def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
 
 def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:
     """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone."""
+    if isinstance(zone, str) and zone == "UTC":
+        return instant
     return _clock_of(zone, _instant_of("UTC", instant))
 
 
@@ -83,5 +86,7 @@ def connect(folder: Path) -> Backend:
     if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
         con.raw_sql(f"SET memory_limit = '{int(float(megabytes))}MB'")
     con.raw_sql("SET TimeZone = 'UTC'")
+    if "ipykernel" not in sys.modules:  # in a kernel there is no bar, and DuckDB refuses to be told so
+        con.raw_sql("SET enable_progress_bar = false")  # it would write into the runner's own lines
     con.raw_sql("SET autoinstall_known_extensions = false")  # no query makes the engine fetch code from elsewhere
     return con

@@ -16,13 +16,28 @@ __all__ = [
     "StorageError",
     "TimeLimit",
     "UsageError",
+    "reason_of",
     "redact",
+    "shortened",
 ]
 
 # Bounded and anchored at a word's start, so that a text of two million letters without a blank is still read once.
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_PHONE = re.compile(r"\+\d[\d\s().-]{6,18}\d")
-_LONG_DIGITS = re.compile(r"(?<![\w.])\d{9,}(?!\.?\d)")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}[@＠][\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_NUMBERS = re.compile(
+    r"""
+    # A digest (MD5, SHA-1, SHA-256, a pseudonym) is nobody's number, whatever digits stand in it.
+    (?P<digest> (?<![0-9A-Za-z]) (?=[0-9]*[a-f]) [0-9a-f]{32,128} (?![0-9A-Za-z]) )
+    # A Chinese mobile number: also with its country, in groups, after a letter, as a float; but no decimals.
+    | (?<![0-9]) (?<![0-9]\.) (?:(?:\+|00)?86[ \-]?)?
+      [1１][3-9３-９]\d [ \N{NO-BREAK SPACE}.\-]? \d{4} [ \N{NO-BREAK SPACE}.\-]? \d{4} (?!\d) (?!\.\d*[1-9]) (?:\.0+)?
+    | (?<![0-9.]) 1\.[3-9]\d{9}[eE]\+?10 (?!\d)
+    # Any other one that begins with a plus: eight digits or more.
+    | (?<![0-9eE]) \+ (?: [\s().\-]{0,2} \d ){8,15} (?!\d)
+    # Digits in a row, where they are no part of a word or of an amount.
+    | (?<![0-9A-Za-z_.]) \d{9,} (?!\.?\d)
+    """,
+    re.VERBOSE,
+)
 
 
 def redact(text: str) -> str:
@@ -34,8 +49,20 @@ def redact(text: str) -> str:
     "bad value '[number]' for [e-mail] at row 12"
     """
     text = _EMAIL.sub("[e-mail]", text)
-    text = _PHONE.sub("[number]", text)
-    return _LONG_DIGITS.sub("[number]", text)
+    return _NUMBERS.sub(lambda found: found["digest"] or "[number]", text)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """What a message quotes of the data: printable, and no longer than a reader wants it."""
+    text = "".join(sign for sign in text if sign.isprintable())
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def reason_of(error: Exception) -> str:
+    """What an engine says of a failure, in one line that names a file but not the machine's folders."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
+    return shortened(line, 200)
 
 
 class SmsroiError(Exception):

@@ -49,7 +49,7 @@ class Run:
             if finding.table == table and finding.severity == "error":
                 left -= finding.rows
                 rule = locale.translated(finding.rule)
-                reason = _("{column}: {rule}").format(column=finding.column, rule=rule)
+                reason = _("{column}: {rule}").format(column=finding.column, rule=rule) if finding.column else rule
                 rows.append({"reason": reason, "rows_out": finding.rows, "rows_left": left})
         used = getattr(self.shop, table)
         in_time = int(self.shop.count(used.aggregate(rows=used.count()))["rows"].iloc[0])

@@ -1,16 +1,10 @@
 """A copy of a source in which customers have pseudonyms instead of telephone numbers, so that a workbook may read it.
 
-The pseudonym is HMAC-SHA-256 of the id (UTF-8, as reading compares it) under a secret key, its first 32 hexadecimal
-digits. A plain hash would not do: all Chinese mobile numbers are hashed in 1.4 core-hours. 128 bits are enough: among a
-billion customers the chance that any two share a pseudonym is 10¹⁸ / 2¹²⁹, about 1 in 10²¹. Nothing else goes into it,
-so that whoever has the key and the number (the gateway that sends) can work out the same pseudonym in any language.
+What a pseudonym is, and the key, `smsroi_helpers.keys` says.
 
 Pseudonymised data stay personal data.
 """
 
-import hashlib
-import hmac
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -28,66 +22,17 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from smsroi_helpers import contract, source
+from smsroi_helpers.contract import NAMES_PEOPLE, PERSONAL_ID
 from smsroi_helpers.decoding import LINE
 from smsroi_helpers.errors import DataError, StorageError, UsageError
-from smsroi_helpers.reading import _NAMES_PEOPLE, _PERSONAL_ID, _Raw, _Reading
+from smsroi_helpers.keys import key_id, pseudonym
+from smsroi_helpers.opening import RawTable, open_tables
 from smsroi_helpers.typed import type_column
 
-__all__ = ["KEY_VARIABLE", "Copied", "key_id", "pseudonym", "pseudonymise", "read_key"]
+__all__ = ["Copied", "pseudonymise"]
 
-KEY_VARIABLE = "SMSROI_KEY"
-_LEAST_BYTES = 32
 _ROWS_AT_A_TIME = 100_000
-_HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_hex(32))" makes one'
 _ID = contract.TABLES["customers"].by_name["customer_id"]
-
-
-def read_key(key_file: str | Path | None, data: str | Path) -> bytes:
-    """The secret key: of the file if one is named, else of the environment's SMSROI_KEY; without a line's end.
-
-    Args:
-        key_file: a file outside the project and outside the source, or None.
-        data: the source's folder.
-
-    Raises:
-        UsageError: no key, one of less than 32 bytes, or a file that lies beside what it is to protect.
-    """
-    if key_file is None:
-        if not (told := os.environ.get(KEY_VARIABLE)):
-            raise UsageError(
-                f"a secret key is needed, of {_LEAST_BYTES} bytes at least: set {KEY_VARIABLE}, or name a file outside"
-                f" the project with --key-file; {_HOW_TO_MAKE}"
-            )
-        key, place = os.fsencode(told), KEY_VARIABLE
-    else:
-        file, place = Path(key_file).expanduser().resolve(), "the key file"
-        for folder, name in ((source.project_root(), "project"), (source.resolve_path(data), "source")):
-            if file.is_relative_to(folder.resolve()):
-                raise UsageError(
-                    f"the key file lies inside the {name}, beside what it is to protect; keep it elsewhere"
-                )
-        try:
-            key = file.read_bytes()
-        except OSError as error:
-            raise UsageError(f"the key file {file.name} cannot be read: {error.strerror}") from None
-    key = key.rstrip(b"\r\n")
-    if len(key) < _LEAST_BYTES:
-        raise UsageError(f"{place} holds {len(key)} bytes; a key has {_LEAST_BYTES} at least: {_HOW_TO_MAKE}")
-    return key
-
-
-def key_id(key: bytes) -> str:
-    """What tells one key from another without giving it away: 8 hexadecimal digits."""
-    return hashlib.sha256(b"smsroi key id:" + key).hexdigest()[:8]
-
-
-def pseudonym(plain_id: str, key: bytes) -> str:
-    """The pseudonym of an id that has been made plain.
-
-    >>> pseudonym("what do ya want for nothing?", b"Jefe")  # RFC 4231, test case 2
-    '5bdcc146bf60754e6a042426089575c7'
-    """
-    return hmac.digest(key, plain_id.encode(), "sha256").hex()[:32]
 
 
 @dataclass(frozen=True)
@@ -111,7 +56,7 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
     Args:
         data: the source's folder; relative to the project's root.
         out: the new folder; it appears whole or not at all, and only its owner may enter it.
-        key: of `read_key`.
+        key: of `keys.read_key`.
 
     Raises:
         UsageError: `out` is there already, or lies within the source.
@@ -163,12 +108,11 @@ class _Copying:
 
     def copy(self, target: Path) -> Copied:
         """Every table, then what the source says of itself."""
-        reading = _Reading(self.folder, self.into, self.settings, 1.0)
-        tables = reading._open_tables()
+        opened = open_tables(self.folder, self.into, self.settings)
         notes: list[str] = []
         rows: dict[str, int] = {}
         taken = {"source.yml", "exclusions.sql"}
-        for name, raw in tables.items():
+        for name, raw in opened.tables.items():
             kind, files = source.table_files(self.folder, name)
             rows[name] = self._copy_table(name, kind, files, raw)
             taken |= {file.relative_to(self.folder).parts[0] for file in files}
@@ -177,12 +121,11 @@ class _Copying:
                     f"{files[0].name}: {len(raw.ragged):,} rows with the wrong number of fields are left out: nobody"
                     " can tell what stands in which column"
                 )
-        stated = [(finding.rule, finding.rows) for finding in reading._findings if finding.table == "mapping"]
-        reading._con.disconnect()
+        opened.con.disconnect()
         self.con.disconnect()
         self._write_settings()
         if (self.folder / "exclusions.sql").is_file():
-            self._write_exclusions(stated)
+            self._write_exclusions(opened.stated)
         notes += [
             f"table {table}, column {column}: most values look like telephone numbers or e-mail addresses; they are"
             " copied as they are, take the column out"
@@ -193,7 +136,7 @@ class _Copying:
             notes.append(f"not copied, being no tables: {', '.join(left)}")
         return Copied(target, rows, key_id(self.key), notes)
 
-    def _copy_table(self, name: str, kind: str, files: list[Path], raw: _Raw) -> int:
+    def _copy_table(self, name: str, kind: str, files: list[Path], raw: RawTable) -> int:
         if kind == "parquet":
             return sum(self._copy_parquet(name, file) for file in files)
         held = raw.rows.drop(LINE) if LINE in raw.rows.columns else raw.rows
@@ -211,7 +154,7 @@ class _Copying:
         # What else a file says of itself (a data frame's index, say) may name people too.
         schema = pa.schema(
             [
-                pa.field(column.name, pa.string()) if column.name in _NAMES_PEOPLE else column.remove_metadata()
+                pa.field(column.name, pa.string()) if column.name in NAMES_PEOPLE else column.remove_metadata()
                 for column in schema
             ]
         )
@@ -230,7 +173,7 @@ class _Copying:
     def _changed(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
         for name, column in zip(schema.names, batch.columns, strict=True):
-            if name in _NAMES_PEOPLE:
+            if name in NAMES_PEOPLE:
                 columns.append(self._pseudonyms(column))
             else:
                 self._look_at(table, name, column)
@@ -258,12 +201,11 @@ class _Copying:
             return
         text = column.cast(pa.string()).drop_null()
         self.values[table, name] += len(text)
-        self.personal[table, name] += pc.sum(pc.match_substring_regex(text, _PERSONAL_ID)).as_py() or 0
+        self.personal[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_ID)).as_py() or 0
 
     def _write_settings(self) -> None:
         """source.yml without the places where the raw data lie; `${…}` stays unfilled."""
-        file = self.folder / "source.yml"
-        said = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+        said = source.read_source_yml(self.folder)
         kept = {name: value for name, value in said.items() if name not in ("files", "database")}
         text = (
             "# Made by `smsroi pseudonymise`: customer_id and referred_by are pseudonyms (HMAC-SHA-256, 32 digits).\n"
@@ -273,8 +215,8 @@ class _Copying:
             text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
         (self.made / "source.yml").write_text(text, encoding="utf-8")
 
-    def _write_exclusions(self, stated: list[tuple[str, int]]) -> None:
-        quoted = [f"    ('{reason.replace(chr(39), 2 * chr(39))}', {rows})" for reason, rows in stated]
+    def _write_exclusions(self, stated: list[source.Finding]) -> None:
+        quoted = [f"    ('{found.rule.replace(chr(39), 2 * chr(39))}', {found.rows})" for found in stated]
         if quoted:
             lines = ",\n".join(quoted)
             text = f"SELECT * FROM (VALUES\n{lines}\n) AS stated (reason, rows)\n"

@@ -58,12 +58,14 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
     """The table `exclusions`: what was put aside (`error`), stated by a mapping, or is to be known (`warning`, `note`).
 
     Returns:
-        table, rule, severity, rows, share (of the table's rows, 0–1; missing where that is not known), remedy.
+        table, column (empty where it is about none), rule, severity, rows, share (of the table's rows, 0–1; missing
+        where that is not known), remedy.
     """
     rows = [
         {
             "table": finding.table,
-            "rule": f"{finding.column}: {finding.rule}" if finding.column else finding.rule,
+            "column": finding.column,
+            "rule": finding.rule,
             "severity": finding.severity,
             "rows": finding.rows,
             "share": finding.share,
@@ -75,6 +77,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
     rows += [
         {
             "table": row.table,
+            "column": "",
             "rule": "later than as_of",
             "severity": "warning",
             "rows": row.later,
@@ -90,6 +93,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
             rows.append(
                 {
                     "table": remark.table,
+                    "column": "",
                     "rule": remark.code,
                     "severity": "warning",
                     "rows": count,
@@ -97,8 +101,8 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
                     "remedy": remark.remedy,
                 }
             )
-    columns = {"table": str, "rule": str, "severity": str, "rows": "int64", "share": float, "remedy": str}
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    kinds = {"table": str, "column": str, "rule": str, "severity": str, "rows": "int64", "share": float, "remedy": str}
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
 def _can_be_asked(shop: Shop, remark: contract.Remark) -> bool:
@@ -115,13 +119,16 @@ def _count_remark(shop: Shop, remark: contract.Remark) -> int:
 
 
 def list_quarantine(shop: Shop) -> ibis.expr.types.Table:
-    """The table `quarantine`, as an expression: table, line (in its file), reason, key (none without a secret)."""
+    """The table `quarantine`, as an expression: table, line, reason, key.
+
+    `line` is the row of the file (none for what a query yields), `key` a pseudonym of the row's key (none where the
+    source was read without a secret key, or the row has none).
+    """
     file = shop.quarantine_file
     if file is None:
         schema = {"table": "string", "line": "int64", "reason": "string", "key": "string"}
         return ibis.memtable(pd.DataFrame(columns=list(schema)), schema=schema)
-    rows = shop.con.read_parquet(file)
-    return rows.mutate(key=ibis.null("string"))
+    return shop.con.read_parquet(file)
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,14 @@ class Coverage:
     """What the orders cover."""
 
     customers: int
+    buyers: int
+    """Of them, those with an order; the others have refunds alone."""
     orders: int
     refunds: int
+    paid: float
+    """What the orders brought, in the source's currency."""
     amount: float
-    """Paid amounts less refunds, in the source's currency."""
+    """The same, less refunds."""
     first: str
     last: str
     days: int
@@ -150,8 +161,10 @@ def measure_coverage(shop: Shop) -> Coverage:
     totals = shop.count(
         orders.aggregate(
             customers=orders.customer_id.nunique(),
+            buyers=orders.customer_id.nunique(where=orders.amount >= 0),
             orders=orders.count(where=orders.amount >= 0),
             refunds=orders.count(where=orders.amount < 0),
+            paid=total(orders.amount, where=orders.amount >= 0),
             amount=total(orders.amount),
             first=orders.day.min(),
             last=orders.day.max(),
@@ -164,8 +177,10 @@ def measure_coverage(shop: Shop) -> Coverage:
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
     return Coverage(
         customers=int(totals["customers"]),
+        buyers=int(totals["buyers"]),
         orders=int(totals["orders"]),
         refunds=int(totals["refunds"]),
+        paid=0.0 if pd.isna(totals["paid"]) else float(totals["paid"]),
         amount=float(totals["amount"]),
         first=first.isoformat(),
         last=last.isoformat(),

@@ -6,7 +6,6 @@
 import dataclasses
 import hashlib
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,31 +17,29 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
-from ibis.backends import BaseBackend
 from ibis.backends.duckdb import Backend
 from pyarrow import parquet
 
-from smsroi_helpers import contract, decoding, engine, source, typed
-from smsroi_helpers.decoding import LINE, csv_to_parquet, shortened
-from smsroi_helpers.engine import connect, local_time
-from smsroi_helpers.errors import DataError, StorageError, redact
+from smsroi_helpers import contract, database, decoding, engine, keys, opening, source, typed
+from smsroi_helpers.decoding import LINE
+from smsroi_helpers.engine import local_time
+from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
+from smsroi_helpers.opening import TEXT, RawTable, open_tables
 from smsroi_helpers.source import Finding, Loaded, LoadedTable, Settings
-from smsroi_helpers.typed import type_column
+from smsroi_helpers.typed import trimmed, type_column
 
 __all__ = ["load"]
 
-_TEXT = ".text"
-"""Where CSV files and query results stand as parquet while they are read."""
-
-# More than half of an id column's values looking so makes them telephone numbers or addresses.
-_PERSONAL_ID = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
-_NAMES_PEOPLE = ("customer_id", "referred_by")
+_NAME = "name__"
+"""The column of a row's key, joined and in clear, on the way to its pseudonym; it is never written."""
+_ROWS_AT_A_TIME = 100_000
 
 
 def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -> Loaded:
     """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `into`.
 
-    A second call over unchanged files (same sizes and times) reads only `source.json`.
+    A second call over unchanged files (same sizes and times) reads only `source.json`. Where the environment has a
+    secret key (`keys.find_key`), the quarantine names each row by a pseudonym of its key.
 
     Args:
         data: the source's folder; relative to the project's root.
@@ -52,21 +49,23 @@ def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -
     Raises:
         DataError: a table cannot be read, misses a required column, has no rows, breaks a rule as a whole, or loses too
             many rows.
+        UsageError: there is a secret key that cannot be used.
     """
     folder, into = source.source_folder(data), Path(into)
     settings = source.read_settings(folder)
+    key = keys.find_key(folder)
     try:
         into.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(into / ".lock"):
-            state = _state_of(folder, settings, max_rejected_share)
+            state = _state_of(folder, settings, max_rejected_share, keys.key_id(key))
             record = into / "source.json"
             if record.exists() and (known := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
                 return _from_record(known["loaded"])
             record.unlink(missing_ok=True)
             try:
-                loaded = _Reading(folder, into, settings, max_rejected_share).read()
+                loaded = _Reading(folder, into, settings, max_rejected_share, key).read()
             finally:
-                shutil.rmtree(into / _TEXT, ignore_errors=True)
+                shutil.rmtree(into / TEXT, ignore_errors=True)
             text = json.dumps({"state": state, "loaded": _to_record(loaded)}, ensure_ascii=False, indent=1)
             (into / "source.json.new").write_text(text, encoding="utf-8")
             (into / "source.json.new").replace(record)
@@ -75,13 +74,13 @@ def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -
         raise StorageError(f"data {Path(data).name}: {error.strerror or error}") from None
 
 
-def _state_of(folder: Path, settings: Settings, max_rejected_share: float) -> list[Any]:
-    """What a reuse hangs on: the reader's own code, the settings, and each file's size and time."""
-    modules = (contract, decoding, engine, source, typed)
+def _state_of(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
+    """What a reuse hangs on: the reader's own code, the settings, the key, and each file's size and time."""
+    modules = (contract, database, decoding, engine, keys, opening, source, typed)
     code = [source.sha256_of(Path(str(module.__file__))) for module in modules] + [source.sha256_of(Path(__file__))]
     files = source.input_files(folder, settings).items()
     stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
-    return [code, settings.model_dump(), max_rejected_share, stats, source.database_state(settings)]
+    return [code, settings.model_dump(), max_rejected_share, key_id, stats, source.database_state(settings)]
 
 
 def _to_record(loaded: Loaded) -> dict[str, Any]:
@@ -102,45 +101,35 @@ def _from_record(record: dict[str, Any]) -> Loaded:
     )
 
 
-@dataclasses.dataclass
-class _Raw:
-    """A table as it came."""
-
-    rows: ir.Table
-    files: list[Path]
-    """Parquet files that could be used where they lie; none for text and queries."""
-    ragged: list[int] = dataclasses.field(default_factory=list)
-    """Rows of a CSV file with the wrong number of fields; they are not among `rows`."""
-
-
 class _Reading:
     """One reading of one source."""
 
-    def __init__(self, folder: Path, into: Path, settings: Settings, max_rejected_share: float) -> None:
+    def __init__(
+        self, folder: Path, into: Path, settings: Settings, max_rejected_share: float, key: bytes | None
+    ) -> None:
         self._folder, self._into, self._settings, self._most = folder, into, settings, max_rejected_share
-        self._con: Backend = connect(into)
+        self._key = key
         self._findings: list[Finding] = []
         self._good: dict[str, ir.Table] = {}
 
     def read(self) -> Loaded:
         """Everything, table by table; what one table's rules ask of another stands before it in the contract."""
-        raw = self._open_tables()
+        opened = open_tables(self._folder, self._into, self._settings)
+        self._con: Backend = opened.con
+        self._findings += opened.stated
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
         for name in contract.TABLES:
-            if name in raw:
+            if name in opened.tables:
                 try:
-                    tables[name], rejected = self._judge(contract.TABLES[name], raw[name])
+                    tables[name], rejected = self._judge(contract.TABLES[name], opened.tables[name])
                     self._good[name] = self._con.read_parquet(list(tables[name].paths), table_name=f"good_{name}")
                 except duckdb.Error as error:
-                    reason = _reason(error)
+                    reason = reason_of(error)
                     raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []
         self._check_tables()
-        aside = self._into / "quarantine.parquet"
-        aside.unlink(missing_ok=True)
-        if quarantine:
-            ibis.union(*quarantine).order_by("table", "line").to_parquet(aside)
+        self._write_quarantine(quarantine)
         self._con.disconnect()
         inputs = source.fingerprint_inputs(self._folder)
         identity = json.dumps([inputs, self._settings.model_dump()], sort_keys=True)
@@ -152,139 +141,12 @@ class _Reading:
             findings=tuple(self._findings),
             inputs=inputs,
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            key_id=keys.key_id(self._key),
         )
-
-    # --- opening -----------------------------------------------------------------------------------------------------
-
-    def _open_tables(self) -> dict[str, _Raw]:
-        held = {name: source.table_files(self._folder, name) for name in contract.TABLES}
-        database = self._connect_database()
-        in_database = set(database.list_tables()) if database is not None else set()
-        if not held["orders"][0] and "orders" not in in_database:
-            raise DataError(
-                f"data {self._folder.name}: there is no table orders (orders.parquet, .csv, .csv.gz or .sql); "
-                "data/README.md says what a source holds"
-            )
-        raw: dict[str, _Raw] = {}
-        mappings: dict[str, Path] = {}
-        for name, (kind, files) in held.items():
-            if kind == "sql":
-                mappings[name] = files[0]
-            elif kind:
-                raw[name] = self._open_files(name, files)
-            elif database is not None and name in in_database:
-                raw[name] = self._copy_query(name, database.table(name), "database")
-        stated = self._folder / "exclusions.sql"
-        if stated.is_file():
-            mappings["exclusions"] = stated
-        if database is not None:
-            for name, file in mappings.items():
-                raw[name] = self._copy_query(name, _query(database, file), file.name)
-        elif mappings:
-            for alias, file in source.aliased_files(self._folder, self._settings).items():
-                if alias not in raw:
-                    self._open_files(alias, [file])
-            raw |= self._run_mappings(mappings)
-        if "exclusions" in raw:
-            self._note_exclusions(raw.pop("exclusions").rows)
-        return raw
-
-    def _open_files(self, alias: str, files: list[Path]) -> _Raw:
-        ragged: list[int] = []
-        ready = files
-        if files[0].suffix != ".parquet":
-            read = csv_to_parquet(files[0], self._text_file(alias))
-            files, ready, ragged = [read.path], [], read.ragged
-        try:
-            return _Raw(self._con.read_parquet([str(file) for file in files], table_name=alias), ready, ragged)
-        except duckdb.Error as error:
-            raise DataError(f"{files[0].name}: cannot be read as parquet: {_reason(error)}; export it again") from None
-
-    def _text_file(self, alias: str) -> Path:
-        file = self._into / _TEXT / f"{alias}.parquet"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file
-
-    def _run_mappings(self, mappings: dict[str, Path]) -> dict[str, _Raw]:
-        """Run the mappings, those first that others select from."""
-        done: dict[str, _Raw] = {}
-        waiting = dict(mappings)
-        while waiting:
-            failures: dict[str, DataError] = {}
-            tried = list(waiting)
-            for name in tried:
-                try:
-                    rows = _query(self._con, waiting[name])
-                except DataError as failure:
-                    failures[name] = failure
-                    continue
-                done[name] = _Raw(self._con.read_parquet(self._written(name, rows, waiting[name]), table_name=name), [])
-                del waiting[name]
-            if len(failures) == len(waiting) == len(tried):
-                raise failures[tried[0]]
-        return done
-
-    def _written(self, name: str, rows: ir.Table, mapping: Path) -> Path:
-        """The result of a mapping, once, for all that is asked of it."""
-        file = self._text_file(name)
-        try:
-            rows.to_parquet(file)
-        except duckdb.Error as error:
-            raise DataError(f"{mapping.name}: the query fails: {str(error).splitlines()[0]}") from None
-        return file
-
-    def _note_exclusions(self, rows: ir.Table) -> None:
-        if missing := [column for column in ("reason", "rows") if column not in rows.columns]:
-            raise DataError(f"exclusions.sql: no column {', '.join(missing)}; it yields reason and rows")
-        try:
-            stated = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
-            frame = stated.execute()
-        except duckdb.Error as error:
-            raise DataError(f"exclusions.sql: {_reason(error)}") from None
-        self._findings += [
-            Finding(
-                "mapping",
-                "",
-                str(row.reason),
-                "stated",
-                int(row.rows),
-                None,
-                "stated by the mapping itself, in exclusions.sql",
-            )
-            for row in frame.itertuples()
-        ]
-
-    # --- a database --------------------------------------------------------------------------------------------------
-
-    def _connect_database(self) -> BaseBackend | None:
-        url = self._settings.database
-        if not url:
-            return None
-        try:
-            if source.sqlite_file(self._settings, self._folder) is not None:
-                return ibis.sqlite.connect(source.sqlite_file(self._settings, self._folder))
-            return ibis.connect(url)
-        except Exception as error:  # each driver has its own
-            raise DataError(
-                f"source.yml, database: cannot be opened ({type(error).__name__}); check the address and that it is up"
-            ) from None
-
-    def _copy_query(self, alias: str, rows: ir.Table, place: str) -> _Raw:
-        """The result of a query in the database, as parquet, in batches."""
-        file = self._text_file(alias)
-        try:
-            schema = rows.schema().to_pyarrow()
-            with parquet.ParquetWriter(file, schema) as writer:
-                for batch in rows.to_pyarrow_batches(chunk_size=100_000):
-                    writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
-        except Exception as error:  # the driver's or Arrow's
-            kind = type(error).__name__
-            raise DataError(f"{place}, table {alias}: the query fails: {kind}: {_reason(error)}") from None
-        return _Raw(self._con.read_parquet(file, table_name=alias), [])
 
     # --- judging -----------------------------------------------------------------------------------------------------
 
-    def _judge(self, table: contract.Table, raw: _Raw) -> tuple[LoadedTable, ir.Table | None]:
+    def _judge(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and judge one table; its good rows stand in parquet afterwards, its bad ones are returned."""
         held = raw.rows
         missing = [column.name for column in table.columns if column.required and column.name not in held.columns]
@@ -298,7 +160,7 @@ class _Reading:
         attributes = [
             name for name in held.columns if table.name == "customers" and name.startswith(contract.ATTRIBUTE_PREFIX)
         ]
-        judged = self._rows_with_faults(table, held, present, attributes)
+        judged = self._rows_with_faults(table, raw, present, attributes)
         times = [column.name for column in present if column.kind == "timestamp"]
         tally = self._tally(judged, times)
         good = tally[tally["fault"].isna()]
@@ -307,10 +169,10 @@ class _Reading:
             raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
         faults = {str(row.fault): int(row.rows) for row in tally[tally["fault"].notna()].itertuples()}
         if raw.ragged:
-            faults[f"row: {contract.WRONG_FIELDS}"] = len(raw.ragged)
+            faults[contract.WRONG_FIELDS] = len(raw.ragged)
         self._report(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
-        self._refuse_personal_ids(table, judged, present)
+        self._refuse_personal_ids(table, held, present)
         unread = set(held.columns) - set(table.by_name) - set(attributes) - {LINE}
         self._findings += [
             Finding(
@@ -340,31 +202,41 @@ class _Reading:
             paths = [str(target)]
         first, last = (_day(good[name].iloc[0]) if len(good) else None for name in ("first", "last"))
         loaded = LoadedTable(table.name, tuple(paths), tuple(kept), rows_in, rows_out, first, last)
-        return loaded, self._quarantined(table, judged, raw.ragged) if rows_out < rows_in else None
+        if rows_out == rows_in:
+            return loaded, None
+        numbered = (
+            judged
+            if "line" in judged.columns
+            else self._rows_with_faults(table, raw, present, attributes, with_line=True)
+        )
+        return loaded, self._quarantined(table, numbered, raw.ragged)
 
     def _rows_with_faults(
-        self, table: contract.Table, held: ir.Table, present: list[contract.Column], attributes: list[str]
+        self,
+        table: contract.Table,
+        raw: RawTable,
+        present: list[contract.Column],
+        attributes: list[str],
+        *,
+        with_line: bool = False,
     ) -> ir.Table:
+        """The rows typed and judged; with their places in their file where asked, since numbering costs a pass."""
+        held = raw.rows
         columns = {column.name: type_column(held[column.name], column, self._settings.timezone) for column in present}
         times = [column.name for column in present if column.kind == "timestamp"]
+        texts = [c.name for c in present if c.kind in ("id", "text") and held[c.name].type().is_string()]
+        values = {name: column.value for name, column in columns.items()}
+        names_repeat = bool(table.key) and _repeat(held.select(**{name: values[name] for name in table.key}))
         rows = held.select(
-            **{name: column.value for name, column in columns.items()},
+            **values,
             **{name: held[name] for name in attributes},
-            **{contract.raw_name(name): _blank_as_null(held[name]) for name in columns},
+            # Text that is to stay text is as it came but for blanks and signs without width.
+            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(held[n]) for n in columns},
             **{contract.gap_name(name): columns[name].in_gap for name in times},
             **{f"fold__{name}": columns[name].in_fold for name in times},
-            altered=ibis.or_(
-                ibis.literal(False),
-                *(
-                    ~held[column.name].identical_to(columns[column.name].value)
-                    for column in present
-                    if column.kind in ("id", "text") and held[column.name].type().is_string()
-                ),
-            ),
-            line=held[LINE] if LINE in held.columns and held[LINE].type().is_integer() else ibis.row_number() + 1,
+            altered=ibis.or_(ibis.literal(False), *(~held[name].identical_to(values[name]) for name in texts)),
+            **({"line": _line_of(raw)} if with_line or names_repeat else {}),
         )
-        names = rows.select(*table.key) if table.key else rows
-        names_repeat = bool(table.key) and names.count().execute() > names.distinct().count().execute()
         judged = contract.judge_rows(rows, table, self._good, names_repeat=names_repeat)
         own = judged[table.own_time] if table.own_time in columns else ibis.null("timestamp")
         return judged.mutate(clock=local_time(own, self._settings.timezone))
@@ -383,7 +255,7 @@ class _Reading:
 
     def _report(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         for fault, count in sorted(faults.items()):
-            column, _, rule = fault.partition(": ")
+            column, rule = contract.fault_parts(fault)
             remedy = contract.remedy_for(fault, table)
             self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
 
@@ -393,35 +265,73 @@ class _Reading:
         if put_aside <= self._most * rows_in and not none_left:
             return
         worst = max(faults, key=lambda fault: faults[fault])
-        column, _, rule = worst.partition(": ")
+        column, rule = contract.fault_parts(worst)
+        where = f"column {column}, {rule}" if column else rule
         limit = "so none is left" if none_left else f"above max_rejected_share {self._most:.1%}"
         raise DataError(
             f"table {table.name}: {put_aside:,} of {rows_in:,} rows ({put_aside / rows_in:.1%}) cannot be used,"
-            f" {limit}; most: column {column}, {rule} in {faults[worst]:,} rows:"
-            f" {contract.remedy_for(worst, table)}"
+            f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
         )
 
-    def _refuse_personal_ids(self, table: contract.Table, judged: ir.Table, present: list[contract.Column]) -> None:
-        for name in _NAMES_PEOPLE:
-            if name in {column.name for column in present}:
-                ids = judged.select(id=judged[name]).distinct()
-                found = ids.aggregate(
-                    all=ids.id.count(), personal=ids.id.count(where=ids.id.re_search(_PERSONAL_ID))
-                ).execute()
+    def _refuse_personal_ids(self, table: contract.Table, held: ir.Table, present: list[contract.Column]) -> None:
+        for column in present:
+            if column.name in contract.NAMES_PEOPLE:
+                spellings = held.select(raw=held[column.name]).distinct()
+                ids = spellings.select(id=type_column(spellings.raw, column, self._settings.timezone).value).distinct()
+                personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_ID))
+                found = ids.aggregate(all=ids.id.count(), personal=personal).execute()
                 if found["personal"].iloc[0] > found["all"].iloc[0] / 2:
                     raise DataError(
-                        f"table {table.name}, column {name}: most values are telephone numbers or e-mail addresses; "
-                        "replace them with `smsroi pseudonymise`"
+                        f"table {table.name}, column {column.name}: most values are telephone numbers or e-mail "
+                        "addresses; replace them with `smsroi pseudonymise`"
                     )
 
     def _quarantined(self, table: contract.Table, judged: ir.Table, ragged: list[int]) -> ir.Table:
+        """The rows put aside: table, line, reason, and their key in clear under `_NAME`."""
         rejected = judged.filter(judged.fault.notnull())
-        rows = rejected.select(table=ibis.literal(table.name), line=rejected.line.cast("int64"), reason=rejected.fault)
+        named = table.key and set(table.key) <= set(rejected.columns)
+        name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if named else ibis.null("string")
+        whole = ibis.and_(*(rejected[column].notnull() for column in table.key)) if named else ibis.literal(False)
+        rows = rejected.select(
+            table=ibis.literal(table.name),
+            line=rejected.line.cast("int64"),
+            reason=rejected.fault,
+            **{_NAME: ibis.ifelse(whole, name, ibis.null("string"))},
+        )
         if not ragged:
             return rows
-        reasons = [f"row: {contract.WRONG_FIELDS}"] * len(ragged)
-        lines = pa.table({"table": [table.name] * len(ragged), "line": pa.array(ragged, pa.int64()), "reason": reasons})
+        lines = pa.table(
+            {
+                "table": [table.name] * len(ragged),
+                "line": pa.array(ragged, pa.int64()),
+                "reason": [contract.WRONG_FIELDS] * len(ragged),
+                _NAME: pa.nulls(len(ragged), pa.string()),
+            }
+        )
         return rows.union(ibis.memtable(lines))
+
+    def _write_quarantine(self, parts: list[ir.Table]) -> None:
+        """Write quarantine.parquet, in which the key of a row is a pseudonym, or null where there is no secret."""
+        file = self._into / "quarantine.parquet"
+        file.unlink(missing_ok=True)
+        if not parts:
+            return
+        rows = ibis.union(*parts).order_by("table", "line", "reason", _NAME)
+        if self._key is None:
+            rows.mutate(key=ibis.null("string")).drop(_NAME).to_parquet(file)
+            remedy = "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it"
+            count = parquet.read_metadata(file).num_rows
+            self._findings.append(Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy))
+            return
+        schema = pa.schema(
+            [("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())]
+        )
+        with parquet.ParquetWriter(file, schema) as writer:
+            for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
+                names = batch.column(_NAME).to_pylist()
+                pseudonyms = [None if name is None else keys.pseudonym(name, self._key) for name in names]
+                others = [batch.column(name).cast(schema.field(name).type) for name in schema.names[:-1]]
+                writer.write_batch(pa.record_batch([*others, pa.array(pseudonyms, pa.string())], schema=schema))
 
     def _check_tables(self) -> None:
         for rule in contract.TABLE_RULES:
@@ -434,31 +344,16 @@ class _Reading:
                     raise DataError(f"table {rule.table}, column {rule.column}: {rule.code} ({named}); {rule.remedy}")
 
 
-def _query(con: BaseBackend, file: Path) -> ir.Table:
-    """The result of a mapping.
-
-    Raises:
-        DataError: the query fails.
-    """
-    try:
-        query = file.read_text(encoding="utf-8-sig").strip().rstrip(";")
-    except UnicodeDecodeError:
-        raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
-    try:
-        if isinstance(con, Backend):
-            kinds = [statement.type for statement in duckdb.extract_statements(query)]
-            if kinds != [duckdb.StatementType.SELECT]:
-                raise ValueError("it must be one SELECT")
-        return con.sql(query)
-    except Exception as error:  # DuckDB's, sqlglot's and Ibis' errors have no common ancestor
-        raise DataError(f"{file.name}: the query fails: {_reason(error)}") from None
+def _repeat(names: ir.Table) -> bool:
+    """Whether any of them stands more than once."""
+    return bool(names.count().execute() > names.distinct().count().execute())
 
 
-def _reason(error: Exception) -> str:
-    """What an engine says of a failure, in one line that names a file but not the machine's folders."""
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
-    return shortened(line, 200)
+def _line_of(raw: RawTable) -> ir.IntegerValue:
+    """Where each row stands in its file; null for the result of a query, whose rows come in any order."""
+    if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
+        return raw.rows[LINE].cast("int64")
+    return ibis.row_number() + 1 if raw.files else ibis.null("int64")
 
 
 def _lies_ready(held: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
@@ -475,7 +370,7 @@ def _lies_ready(held: ir.Table, columns: list[contract.Column], kept: list[str],
 
 
 def _blank_as_null(value: ir.Value) -> ir.Value:
-    return value.strip().nullif("") if value.type().is_string() else value
+    return trimmed(value) if value.type().is_string() else value
 
 
 def _day(moment: Any) -> str | None:

@@ -91,16 +91,26 @@ class Shop:
         Raises:
             ValueError: more rows than cells can be (5 million): a customer-sized table belongs to `write`.
         """
-        key = hashlib.sha256(f"{ibis.to_sql(cells, dialect='duckdb')}\n{self.loaded.fingerprint}".encode()).hexdigest()
+        file = self._computed(cells)
+        if (rows := parquet.read_metadata(file).num_rows) > MAX_CELLS:
+            raise ValueError(f"{rows:,} rows are no cells; write them with the engine instead")
+        return pd.read_parquet(file)
+
+    def keep(self, rows: ir.Table) -> ir.Table:
+        """The rows of an expression, computed once in a run: for what many counts rest on. They stay in the engine."""
+        file = self._computed(rows)
+        return self.con.read_parquet(file, table_name=f"kept_{file.stem}")
+
+    def _computed(self, rows: ir.Table) -> Path:
+        """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""
+        key = hashlib.sha256(f"{ibis.to_sql(rows, dialect='duckdb')}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
-                cells.to_parquet(file.with_suffix(".new"))
+                rows.to_parquet(file.with_suffix(".new"))
                 file.with_suffix(".new").replace(file)
-        if (rows := parquet.read_metadata(file).num_rows) > MAX_CELLS:
-            raise ValueError(f"{rows:,} rows are no cells; write them with the engine instead")
-        return pd.read_parquet(file)
+        return file
 
     def write(self, rows: ir.Table, file: Path) -> int:
         """Write a customer-sized result as parquet by the engine alone; returns its number of rows.

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import os
 import re
+import urllib.parse
 import uuid
 import zoneinfo
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import yaml
 from babel.numbers import get_currency_precision
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, StorageError
+from smsroi_helpers.errors import DataError, StorageError, redact
 
 __all__ = [
     "Finding",
@@ -31,6 +32,7 @@ __all__ = [
     "input_files",
     "project_root",
     "read_settings",
+    "read_source_yml",
     "resolve_as_of",
     "resolve_path",
     "sha256_of",
@@ -84,6 +86,11 @@ class Settings(pydantic.BaseModel):
         """Decimals of the currency: 2 for USD, 0 for JPY."""
         return get_currency_precision(self.currency)
 
+    @pydantic.field_validator("title")
+    @classmethod
+    def _nobodys_number(cls, title: str) -> str:
+        return redact(title)
+
     @pydantic.field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -97,11 +104,14 @@ def _fill_environment(value: Any, where: str) -> Any:
         return {key: _fill_environment(inner, f"{where}.{key}") for key, inner in value.items()}
     if not isinstance(value, str):
         return value
+    in_address = value.rfind("@") if where == "database" else -1
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise DataError(f"source.yml, {where}: the environment has no {match[1]}; set it before the run")
-        return os.environ[match[1]]
+        filled = os.environ[match[1]]
+        # A user or a password in an address (before its @) may hold signs that would end it there.
+        return urllib.parse.quote(filled, safe="") if match.start() < in_address else filled
 
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
@@ -122,24 +132,35 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         DataError: it cannot be read, or says what it cannot.
     """
-    file = folder / "source.yml"
-    if not file.exists():
-        return Settings()
+    said = read_source_yml(folder)
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
-        if not isinstance(content, dict):
-            raise DataError("source.yml: not a list of `name: value` lines")
-        return Settings(**{str(key): _fill_environment(value, str(key)) for key, value in content.items()})
-    except UnicodeDecodeError:
-        raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
-    except yaml.YAMLError as error:
-        raise DataError(f"source.yml cannot be read as YAML: {error}") from None
+        return Settings(**{name: _fill_environment(value, name) for name, value in said.items()})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise DataError(f"source.yml, {name[:60]}: {first['msg']}") from None
+
+
+def read_source_yml(folder: Path) -> dict[str, Any]:
+    """What stands in `source.yml`, its `${…}` unfilled; nothing where there is no such file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    file = folder / "source.yml"
+    if not file.exists():
+        return {}
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
+    except UnicodeDecodeError:
+        raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise DataError(f"source.yml cannot be read as YAML: {error}") from None
     except (ValueError, RecursionError):  # PyYAML's, of values such as 2024-13-01
         raise DataError("source.yml cannot be read as YAML: a value in it is none") from None
+    if not isinstance(content, dict):
+        raise DataError("source.yml: not a list of `name: value` lines")
+    return {str(name): value for name, value in content.items()}
 
 
 # --- what was found and what came of it ------------------------------------------------------------------------------
@@ -189,6 +210,8 @@ class Loaded:
     """File name → SHA-256."""
     fingerprint: str
     """Of the inputs and of the settings."""
+    key_id: str = ""
+    """Of the secret key under which the quarantine has pseudonyms; empty: there was none."""
 
     @property
     def title(self) -> str:

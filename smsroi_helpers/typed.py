@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.contract import Column
 from smsroi_helpers.engine import composed, is_ascii, local_time, utc_of_clock, utc_of_instant
 
-__all__ = ["Typed", "plain_text", "type_column"]
+__all__ = ["Typed", "plain_text", "trimmed", "type_column"]
 
 # Full-width forms of ASCII (U+FF01 … U+FF5E) and the ideographic space; then signs without width, which are taken out.
 _FULL_WIDTH = "".join(chr(code) for code in range(0xFF01, 0xFF5F)) + "\u3000\u00a0"
@@ -48,8 +48,19 @@ def plain_text(text: ir.StringValue) -> ir.StringValue:
 
     Empty text is null. Plain text, which most is, is spared the work.
     """
-    rewritten = composed(text.translate(_FULL_WIDTH + _NO_WIDTH, _PLAIN))
-    return ibis.ifelse(is_ascii(text), text, rewritten).strip().nullif("")
+    to_rewrite = text.re_search(f"[{_FULL_WIDTH}{_NO_WIDTH}]")
+    rewritten = ibis.ifelse(to_rewrite, text.translate(_FULL_WIDTH + _NO_WIDTH, _PLAIN), text)
+    return ibis.ifelse(is_ascii(text) & _is_bare(text), text, composed(rewritten).strip().nullif(""))
+
+
+def trimmed(text: ir.StringValue) -> ir.StringValue:
+    """Text without blanks around it; null where nothing is left. Text that has none is spared the work."""
+    return ibis.ifelse(_is_bare(text), text, text.strip().nullif(""))
+
+
+def _is_bare(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether a text begins and ends with a sign that is no blank: all blanks come before the exclamation mark."""
+    return (text >= "!") & (text.right(1) >= "!")
 
 
 def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
@@ -73,7 +84,7 @@ def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
         case "id":
             return Typed(_read_id(raw), never, never)
         case _:
-            return Typed(raw.strip().nullif("") if raw.type().is_string() else raw.cast("string"), never, never)
+            return Typed(trimmed(raw) if raw.type().is_string() else raw.cast("string"), never, never)
 
 
 def _read_id(raw: ir.Value) -> ir.StringValue:

@@ -15,6 +15,12 @@ def _english():
     locale.use_language("en")
 
 
+@pytest.fixture(autouse=True)
+def _no_key_of_the_machine(monkeypatch):
+    for name in ("SMSROI_KEY", "SMSROI_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def cdnow_sample(tmp_path_factory) -> Path:
     """The folder of the example source cdnow_sample."""

@@ -1,13 +1,13 @@
 """The rules rows are held to: each is reached, counted, and leaves every other row alone."""
 
+import hashlib
+import hmac
 import re
-import sqlite3
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from smsroi_helpers import source
 from smsroi_helpers.contract import OUTPUTS, RULES, TABLES, Decision, remedy_for
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.reading import load
@@ -36,8 +36,8 @@ def findings(folder, into, share=0.9):
         ("4,d,2024-01-04,1e999,0\n", [("amount", "not finite", 1)], "123"),
         ("4,d,2024-01-04,8,-0.01\n", [("discount", "too small", 1)], "123"),
         ("4,d,2024-01-04,-8,0\n", [], "1234"),
-        ("4,d,2024-01-04,8\n", [("row", "wrong number of fields", 1)], "123"),
-        ("4,d,2024-01-04,8,0,0\n5,e\n", [("row", "wrong number of fields", 2)], "123"),
+        ("4,d,2024-01-04,8\n", [("", "wrong number of fields", 1)], "123"),
+        ("4,d,2024-01-04,8,0,0\n5,e\n", [("", "wrong number of fields", 2)], "123"),
         ("4,d,45295.5,8,0\n", [("ordered_at", "spreadsheet date", 1)], "123"),
         ("1.38E+10,d,2024-01-04,8,0\n", [("order_id", "spreadsheet damage", 1)], "123"),
         ("4,1.2e+11,2024-01-04,8,0\n", [("customer_id", "spreadsheet damage", 1)], "123"),
@@ -62,11 +62,103 @@ def test_nan_in_parquet_is_seen(tmp_path):
     assert findings(folder, tmp_path / "into")[0] == [("amount", "not finite", 1)]
 
 
-def test_the_quarantine_says_where_the_rows_stood_and_not_what_they_said(make_source, tmp_path):
-    folder = make_source(orders=HEAD + GOOD + "4,13812345678,someday,8,0\n5,e,2024-01-05,9,-1\n")
-    load(folder, tmp_path / "into", max_rejected_share=0.9)
-    rows = duckdb.sql(f"FROM '{tmp_path / 'into' / 'quarantine.parquet'}'").fetchall()
-    assert rows == [("orders", 5, "ordered_at: unreadable"), ("orders", 6, "discount: too small")]
+KEY = "correct horse battery staple, and a bit"
+
+
+def quarantine(place):
+    return duckdb.sql(f"SELECT \"table\", line, reason, key FROM '{place / 'quarantine.parquet'}'").fetchall()
+
+
+class TestQuarantine:
+    ROWS = "4,13812345678,someday,8,0\n5,e,2024-01-05,9,-1\n,f,2024-01-05,9,1\n6,g\n"
+
+    def test_it_says_where_the_rows_stood_and_not_what_they_said(self, make_source, tmp_path):
+        load(make_source(orders=HEAD + GOOD + self.ROWS), tmp_path / "into", max_rejected_share=0.9)
+        assert quarantine(tmp_path / "into") == [
+            ("orders", 5, "ordered_at: unreadable", None),
+            ("orders", 6, "discount: too small", None),
+            ("orders", 7, "order_id: missing", None),
+            ("orders", 8, "wrong number of fields", None),
+        ]
+
+    def test_with_a_key_it_names_the_rows_by_pseudonyms_that_the_key_makes(self, make_source, tmp_path, monkeypatch):
+        monkeypatch.setenv("SMSROI_KEY", KEY)
+        arms = "experiment_id,arm,share\nx,a,1\nx,b,2\n"
+        folder = make_source(
+            orders=HEAD + GOOD + self.ROWS, arms=arms, feedback="customer_id,responded_at,score\na,2024-01-01,11\n"
+        )
+        loaded = load(folder, tmp_path / "into", max_rejected_share=1.0)
+
+        def made(name):
+            return hmac.new(KEY.encode(), name.encode(), hashlib.sha256).hexdigest()[:32]
+
+        assert quarantine(tmp_path / "into") == [
+            ("arms", 3, "share: too large", made("x\x1fb")),
+            ("feedback", 2, "score: too large", None),  # its rows have no key
+            ("orders", 5, "ordered_at: unreadable", made("4")),
+            ("orders", 6, "discount: too small", made("5")),
+            ("orders", 7, "order_id: missing", None),
+            ("orders", 8, "wrong number of fields", None),
+        ]
+        assert loaded.key_id == hashlib.sha256(b"smsroi key id:" + KEY.encode()).hexdigest()[:8]
+        assert "rows without a pseudonym" not in {found.rule for found in loaded.findings}
+        for file in (tmp_path / "into").rglob("*"):
+            assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+    def test_a_key_that_comes_or_changes_is_a_reason_to_read_again(self, make_source, tmp_path, monkeypatch):
+        folder, keys = make_source(orders=HEAD + GOOD + self.ROWS), []
+        for key in (None, KEY, KEY[::-1], KEY):
+            monkeypatch.setenv("SMSROI_KEY", key) if key else monkeypatch.delenv("SMSROI_KEY", raising=False)
+            load(folder, tmp_path / "into", max_rejected_share=0.9)
+            keys.append(quarantine(tmp_path / "into")[0][3])
+        assert keys[0] is None
+        assert keys[1] == keys[3] != keys[2]
+
+    def test_without_a_key_the_findings_say_so(self, make_source, tmp_path):
+        loaded = load(make_source(orders=HEAD + GOOD + self.ROWS), tmp_path / "into", max_rejected_share=0.9)
+        (note,) = (found for found in loaded.findings if found.table == "quarantine")
+        assert (note.rule, note.severity, note.rows) == ("rows without a pseudonym", "note", 4)
+        assert "SMSROI_KEY" in note.remedy
+        assert loaded.key_id == ""
+
+    def test_whatever_the_batches_each_row_keeps_its_own(self, tmp_path, make_source, monkeypatch):
+        """More rows than are written at a time."""
+        monkeypatch.setenv("SMSROI_KEY", KEY)
+        rows = "".join(f"o{i},c,2024-01-01,{'x' if i % 2 else 5},\n" for i in range(210_000))
+        load(make_source(orders=HEAD + rows), tmp_path / "into", max_rejected_share=0.9)
+        found = {line: key for _table, line, _reason, key in quarantine(tmp_path / "into")}
+        assert len(found) == 105_000
+        for line in (3, 99_999, 200_001, 210_001):
+            assert found[line] == hmac.new(KEY.encode(), b"o%d" % (line - 2), hashlib.sha256).hexdigest()[:32]
+
+    def test_a_row_of_parquet_is_counted_from_the_first_part_on(self, tmp_path, make_source):
+        folder = make_source()
+        (folder / "orders").mkdir()
+        for part in range(3):
+            duckdb.sql(
+                f"SELECT {part} * 10 + i AS order_id, 'a' AS customer_id, DATE '2024-01-01' AS ordered_at,"
+                f" CASE WHEN {part} = 1 AND i = 3 THEN 'nan'::DOUBLE ELSE i END AS amount"
+                " FROM range(10) t(i) ORDER BY i"
+            ).write_parquet(str(folder / "orders" / f"{part}.parquet"))
+        load(folder, tmp_path / "into", max_rejected_share=0.5)
+        assert quarantine(tmp_path / "into") == [("orders", 14, "amount: not finite", None)]
+
+    def test_a_query_has_no_rows_to_count_unless_it_says_which(self, make_source, tmp_path):
+        export = HEAD + GOOD + "4,d,someday,8,0\n5,d,never,8,0\n"
+        query = "SELECT {} FROM export ORDER BY order_id DESC"
+        for columns, lines in (("* EXCLUDE line__", [None, None]), ("*", [5, 6])):
+            folder = make_source(export=export, orders__sql=query.format(columns))
+            load(folder, tmp_path / "into", max_rejected_share=0.5)
+            assert [row[1] for row in quarantine(tmp_path / "into")] == lines
+
+
+def test_customers_that_differ_in_what_is_the_users_own_are_no_repeated_rows(make_source, tmp_path):
+    people = "customer_id,attr_level\na,gold\na,silver\nb,gold\nb,gold\n"
+    loaded = load(make_source(orders=HEAD + GOOD, customers=people), tmp_path / "into", max_rejected_share=1.0)
+    assert {f.rule: f.rows for f in loaded.findings if f.severity == "error"} == {
+        "conflicting key": 2,
+        "repeated row": 1,
+    }
 
 
 def test_every_rule_says_what_to_do():
@@ -188,7 +280,8 @@ def test_times_that_a_clock_never_showed_and_those_it_showed_twice(make_source, 
     rows = "4,d,2024-03-10 02:30:00,8,0\n5,e,2024-11-03 01:30:00,9,0\n6,f,2024-11-03T01:30:00-05:00,9,0\n"
     folder = make_source(orders=HEAD + GOOD + rows, source="timezone: America/New_York\n")
     loaded = load(folder, tmp_path / "into", max_rejected_share=0.5)
-    assert [(f.column, f.rule, f.severity, f.rows) for f in loaded.findings] == [
+    found = [(f.column, f.rule, f.severity, f.rows) for f in loaded.findings if f.table == "orders"]
+    assert found == [
         ("ordered_at", "no such local time", "error", 1),
         ("ordered_at", "time shown twice", "warning", 1),
     ]
@@ -220,34 +313,3 @@ def test_mappings_in_a_circle_are_refused(make_source, tmp_path):
     folder = make_source(customers__sql="SELECT customer_id FROM orders", orders__sql="SELECT * FROM customers")
     with pytest.raises(DataError, match=r"\.sql: the query fails"):
         load(folder, tmp_path / "into")
-
-
-def test_a_database_is_a_source(make_source, tmp_path):
-    folder = make_source(
-        source="database: sqlite:///shop.db\n",
-        orders__sql="SELECT id AS order_id, who AS customer_id, at AS ordered_at, paid / 100.0 AS amount FROM sales",
-    )
-    with sqlite3.connect(folder / "shop.db") as database:
-        database.execute("CREATE TABLE sales (id INTEGER, who TEXT, at TEXT, paid INTEGER)")
-        database.executemany(
-            "INSERT INTO sales VALUES (?, ?, ?, ?)", [(7, "a", "2024-01-01", 1250), (8, "b", "2024-02-01", 99)]
-        )
-        database.execute("CREATE TABLE customers (customer_id TEXT, attr_level TEXT)")
-        database.execute("INSERT INTO customers VALUES ('a', 'gold')")
-    loaded = load(folder, tmp_path / "into")
-    rows = duckdb.sql(
-        f"SELECT order_id, customer_id, amount FROM '{loaded.tables['orders'].paths[0]}' ORDER BY 1"
-    ).fetchall()
-    assert rows == [("7", "a", 12.5), ("8", "b", 0.99)]
-    assert loaded.tables["customers"].columns == ("customer_id", "attr_level")
-    assert set(loaded.inputs) == {"source.yml", "orders.sql", "database"}
-
-
-def test_a_password_in_an_address_is_neither_recorded_nor_shown(make_source, tmp_path, monkeypatch):
-    monkeypatch.setenv("SHOP_DB", "postgres://me:geheim@127.0.0.1:1/shop")
-    folder = make_source(source="database: ${SHOP_DB}\n", orders=HEAD + GOOD)
-    with pytest.raises(DataError, match=r"source\.yml, database: cannot be opened") as refusal:
-        load(folder, tmp_path / "into")
-    assert "geheim" not in str(refusal.value)
-    assert "geheim" not in repr(refusal.value.__context__ and source.read_settings(folder))
-    assert "geheim" not in "".join(p.read_text(errors="ignore") for p in (tmp_path / "into").rglob("*") if p.is_file())

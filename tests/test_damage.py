@@ -93,10 +93,10 @@ def check_line(line: str, place: Path) -> None:
 def check_totals(loaded: Loaded, source: Source) -> None:
     aside = Path(loaded.place) / "quarantine.parquet"
     put_aside = parquet.read_table(aside).to_pylist() if aside.exists() else []
-    assert all(set(row) == {"table", "line", "reason"} for row in put_aside)
+    assert all(set(row) == {"table", "line", "reason", "key"} for row in put_aside)
     for name, table in loaded.tables.items():
         errors = Counter(
-            {f"{found.column}: {found.rule}": found.rows for found in loaded.findings
+            {contract.fault_name(found.column, found.rule): found.rows for found in loaded.findings
              if found.table == name and found.severity == "error"}
         )  # fmt: skip
         assert table.rows_in == table.rows_out + errors.total()

@@ -449,12 +449,13 @@ def published(project: Project, files: Files, share: float = 1.0) -> Kept:
     findings = manifest["source"]["findings"]
     aside: dict[str, int] = {}
     for name, table in tables.items():
-        errors = {f"{name}.{f['column']}: {f['rule']}": f["rows"] for f in findings
+        errors = {f"{name}.{f['column']}: {f['rule']}".replace(".:", ":"): f["rows"] for f in findings
                   if f["table"] == name and f["severity"] == "error"}  # fmt: skip
         assert table["rows_in"] == table["rows_out"] + sum(errors.values())
         aside |= errors
     assert all(f["remedy"] for f in findings)
-    others = {f"{f['table']}.{f['column']}: {f['rule']}": f["rows"] for f in findings if f["severity"] != "error"}
+    others = {f"{f['table']}.{f['column']}: {f['rule']}": f["rows"] for f in findings
+              if f["severity"] != "error" and f["table"] != "quarantine"}  # fmt: skip
     rows = {name: (table["rows_in"], table["rows_out"]) for name, table in tables.items()}
     return Kept(rows, aside, others, (tables["orders"]["first"], tables["orders"]["last"]), manifest)
 
@@ -494,7 +495,7 @@ def test_every_rule_is_reached_by_a_run_and_says_so_in_its_manifest(project: Pro
         "orders.order_id: missing": 1,
         "orders.order_id: repeated row": 1,
         "orders.order_id: conflicting key": 2,
-        "orders.row: wrong number of fields": 1,
+        "orders: wrong number of fields": 1,
         "customers.timezone: unknown time zone": 1,
         "messages.delivered_at: before it was sent": 1,
         "messages.opened_at: before it was sent": 1,
@@ -673,7 +674,7 @@ def test_a_table_of_bad_rows_keeps_no_raw_value_in_its_quarantine(project: Proje
     project.fill(orders(f"{PHONE},{EMAIL},someday,5,", f"{PHONE}9,{EMAIL},someday,5,"))
     load("data/tiny", tmp_path / "into", 1.0)
     rows = duckdb.sql(f"FROM '{tmp_path / 'into' / 'quarantine.parquet'}'").fetchall()
-    assert rows == [("orders", 11, "ordered_at: unreadable"), ("orders", 12, "ordered_at: unreadable")]
+    assert rows == [("orders", 11, "ordered_at: unreadable", None), ("orders", 12, "ordered_at: unreadable", None)]
 
 
 # --- the notebooks themselves ----------------------------------------------------------------------------------------
@@ -722,3 +723,144 @@ def test_the_notebooks_publish_what_little_or_odd_data_allow(workbook: Project, 
     for page in run.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not any(word in text for word in (PHONE, EMAIL, "<script>alert", "<img src=x", "Traceback"))
+
+
+# --- one shop in every form ------------------------------------------------------------------------------------------
+
+COLUMNS = ("order_id", "customer_id", "ordered_at", "amount", "discount")
+
+
+def some_orders() -> list[tuple[str, ...]]:
+    """Orders of 60 customers over two years, some of them of people with Chinese names; amounts are of whole cents."""
+    made = []
+    for i in range(900):
+        person = i * 37 % 60 if i % 3 else i % 11
+        day = dt.date(2023, 1, 1) + dt.timedelta(days=i * 29 % 720)
+        time = f"{day} {i * 7 % 24:02}:{i * 11 % 60:02}:00"
+        made.append(
+            (f"{i:05}", f"顾客{person}", time, f"{(i * 7919 % 20000 - 900) / 100:.2f}", "" if i % 5 else "1.50")
+        )
+    return made
+
+
+def in_every_form() -> dict[str, Files]:
+    rows = some_orders()
+    text = "".join(",".join(row) + "\n" for row in [COLUMNS, *rows])
+    table = duckdb.from_arrow(pa.table({name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)})).project(
+        "order_id, customer_id,"
+        " timezone('UTC', timezone('Asia/Shanghai', CAST(ordered_at AS TIMESTAMP))) AS ordered_at,"
+        " CAST(amount AS DOUBLE) AS amount, CAST(nullif(discount, '') AS DOUBLE) AS discount"
+    )
+    # A parquet time is on the source's clock too, unless it carries its zone.
+    typed = table.select("* REPLACE (timezone('UTC', ordered_at) AS ordered_at)").to_arrow_table()
+
+    def parquet_of(part: pa.Table) -> bytes:
+        sink = io.BytesIO()
+        parquet.write_table(part, sink)
+        return sink.getvalue()
+
+    parts = [parquet_of(typed.slice(start, 300)) for start in (0, 300, 600)]
+    export = text.replace("order_id,customer_id,ordered_at,amount,discount", "订单,顾客,时间,实付,优惠")
+    mapping = (
+        "SELECT 订单 AS order_id, 顾客 AS customer_id, 时间 AS ordered_at, 实付 AS amount, 优惠 AS discount FROM export"
+    )
+    forms: dict[str, Files] = {
+        "UTF-8": {"orders.csv": text},
+        "BOM": {"orders.csv": "\ufeff" + text},
+        "GB18030": {"orders.csv": text.encode("gb18030")},
+        "UTF-16": {"orders.csv": text.encode("utf-16")},
+        "gzip": {"orders.csv.gz": gzip.compress(text.encode())},
+        "parquet": {"orders.parquet": parquet_of(typed)},
+        "three parts": {f"orders/{name}.parquet": part for name, part in zip("abc", parts, strict=True)},
+        "three parts in another order": {
+            f"orders/{name}.parquet": part for name, part in zip("cab", parts, strict=True)
+        },
+        "a mapping": {"export.csv": export, "orders.sql": mapping},
+        "semicolons, rows in another order": {
+            "orders.csv": "\n".join(";".join(row) for row in [COLUMNS, *sorted(rows, key=lambda row: row[3])]) + "\n"
+        },
+    }
+    settings = "title: One shop\ntimezone: Asia/Shanghai\ncurrency: CNY\n"
+    return {name: {"source.yml": settings, **files} for name, files in forms.items()}
+
+
+def test_the_same_orders_in_every_form_leave_the_same_tables(workbook: Project) -> None:
+    """To the byte. The notebook of values, which takes long, sees the two forms read in the least like ways."""
+    seen: dict[str, dict[str, bytes]] = {}
+    for form, files in in_every_form().items():
+        workbook.fill(files)
+        code, _stdout, stderr = workbook.run("--force", *([] if form in ("UTF-8", "a mapping") else ["--only=quality"]))
+        assert code == 0, (form, stderr)
+        tables = workbook.root / "reports" / "tiny" / workbook.manifest()["run"] / "tables"
+        seen[form] = {str(file.relative_to(tables)): file.read_bytes() for file in tables.rglob("*.parquet")}
+    whole = seen["UTF-8"]
+    assert {"exclusions.parquet", "quarantine.parquet", "decisions/00_quality.parquet"} < set(whole)
+    assert set(seen["a mapping"]) == set(whole)
+    for form, tables_of in seen.items():
+        assert [name for name, content in tables_of.items() if whole[name] != content] == [], form
+
+
+# --- canaries --------------------------------------------------------------------------------------------------------
+
+
+def canary_files() -> Files:
+    """A sound source in which somebody's number and address stand wherever a source can hold text."""
+    canary = f"{PHONE} {EMAIL}"
+    return {
+        "source.yml": f"title: Shop of {canary}\njurisdiction: CN\n",
+        "orders.csv": f"order_id,customer_id,ordered_at,amount,tel{PHONE},{EMAIL}\n"
+        + "".join(f"{PHONE}{i:02},c{i % 9},2024-{1 + i % 6:02}-{1 + i % 28:02},{5 + i},x,y\n" for i in range(90))
+        + f"{EMAIL},{PHONE},2024-06-29,5,x,y\n8,c1,{canary},5,x,y\n9,c1,2024-06-29,{canary},x,y\n",
+        "people.csv": "customer_id,region,attr_who\n"
+        + "".join(f"c{i},{canary},{canary}\n" for i in range(9))
+        + f"{PHONE},{PHONE},{EMAIL}\n",
+        "customers.sql": "SELECT * FROM people",
+        "exclusions.sql": f"SELECT 'left out because of {canary}_{PHONE}' AS reason, 3 AS rows",
+        "messages.csv": "message_id,customer_id,campaign_id,sent_at,channel,variant\n"
+        + "".join(f"{PHONE}{i:02},c{i % 9},{canary},2024-03-{1 + i % 28:02},{canary},{EMAIL}\n" for i in range(40)),
+        "campaigns.csv": f"campaign_id,name,objective\n{canary},{canary},{EMAIL}\n",
+        "creatives.csv": f"campaign_id,variant,text\n{canary},{EMAIL},call {canary}\n",
+    }
+
+
+def assert_nobody_is_named(folder: Path) -> None:
+    """In no file but the tables of customers, which are not read by others; nor in any name."""
+    spellings = (PHONE, EMAIL, f"{PHONE[:3]}-{PHONE[3:7]}", f"{PHONE[:3]} {PHONE[3:7]} ", KEY)
+    for file in folder.rglob("*"):
+        if file.is_file() and "tables" not in file.relative_to(folder).parts:
+            content = file.read_bytes().decode("utf-8", errors="replace")
+            assert [spelling for spelling in spellings if spelling in content + file.name] == [], file
+
+
+KEY = "a key that is thirty-two bytes long, or more"
+
+
+def test_a_canary_appears_in_no_page_log_manifest_notebook_or_error(
+    workbook: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMSROI_KEY", KEY)
+    workbook.fill(canary_files())
+    code, stdout, stderr = workbook.run("-p", "max_rejected_share=0.05", "--force")
+    assert code == 0, stderr
+    manifest = workbook.manifest()
+    assert {f"{f['column']}: {f['rule']}" for f in manifest["source"]["findings"] if f["severity"] == "error"} == {
+        "ordered_at: unreadable",
+        "amount: unreadable",
+    }
+    assert len(manifest["source"]["key_id"]) == 8
+    run = workbook.root / "reports" / "tiny" / manifest["run"]
+    assert {"index.html", "00_quality.html", "manifest.json"} <= {file.name for file in run.iterdir()}
+    assert_nobody_is_named(workbook.root / "reports")
+    aside = duckdb.sql(f"FROM '{run / 'tables' / 'quarantine.parquet'}'").df()
+    assert aside["key"].str.fullmatch("[0-9a-f]{32}").all()
+    for table in ("quarantine", "exclusions"):
+        assert not any(word in str(duckdb.sql(f"FROM '{run / 'tables' / table}.parquet'").fetchall())
+                       for word in (PHONE, EMAIL, KEY))  # fmt: skip
+
+    code, _stdout, refused = workbook.run("--force")  # now the two bad rows are too many
+    assert code == 10
+    checked = CliRunner().invoke(cli.app, ["check", "data/tiny"])
+    assert checked.exit_code == 10
+    for said in (stdout, stderr, refused, checked.stdout, checked.stderr):
+        assert not any(word in said for word in (PHONE, EMAIL, KEY)), said
+    assert_nobody_is_named(workbook.root / "reports")

@@ -1,8 +1,6 @@
 """Pseudonyms instead of telephone numbers: the same person everywhere, and the number nowhere."""
 
 import gzip
-import hashlib
-import hmac
 import re
 from pathlib import Path
 
@@ -15,7 +13,8 @@ from typer.testing import CliRunner
 from smsroi_helpers import cli
 from smsroi_helpers.decoding import LINE, csv_to_parquet
 from smsroi_helpers.errors import DataError, UsageError
-from smsroi_helpers.pseudonymise import key_id, pseudonym, pseudonymise, read_key
+from smsroi_helpers.keys import key_id, pseudonym
+from smsroi_helpers.pseudonymise import pseudonymise
 from smsroi_helpers.reading import load
 
 KEY = b"correct horse battery staple, and a bit"
@@ -59,53 +58,6 @@ def assert_names_nobody(folder: Path) -> None:
 def ids(loaded, table, column="customer_id"):
     paths = list(loaded.tables[table].paths)
     return [row[0] for row in duckdb.sql(f"SELECT {column} FROM read_parquet({paths}) ORDER BY 1").fetchall()]
-
-
-class TestTheKey:
-    def test_it_comes_from_a_file_or_the_environment_without_its_line_end(self, tmp_path, monkeypatch):
-        (tmp_path / "key").write_bytes(KEY + b"\r\n")
-        assert read_key(tmp_path / "key", "data/x") == KEY
-        monkeypatch.setenv("SMSROI_KEY", KEY.decode())
-        assert read_key(None, "data/x") == KEY
-
-    def test_none_at_all(self, monkeypatch):
-        monkeypatch.delenv("SMSROI_KEY", raising=False)
-        with pytest.raises(UsageError, match=r"a secret key is needed.*SMSROI_KEY.*--key-file.*token_hex"):
-            read_key(None, "data/x")
-
-    def test_31_bytes_are_too_few_and_32_are_enough(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("SMSROI_KEY", "k" * 31)
-        with pytest.raises(UsageError, match="SMSROI_KEY holds 31 bytes; a key has 32 at least"):
-            read_key(None, "data/x")
-        (tmp_path / "key").write_bytes(b"k" * 31 + b"\n\n\n")
-        with pytest.raises(UsageError, match="the key file holds 31 bytes"):
-            read_key(tmp_path / "key", "data/x")
-        monkeypatch.setenv("SMSROI_KEY", "密" * 11)
-        assert len(read_key(None, "data/x")) == 33
-
-    @pytest.mark.parametrize("place", ["project", "source"])
-    def test_it_may_not_lie_beside_what_it_protects(self, tmp_path, monkeypatch, place):
-        monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path / "project"))
-        for folder in ("project", "source"):
-            (tmp_path / folder).mkdir()
-        file = tmp_path / place / "key"
-        file.write_bytes(KEY)
-        (tmp_path / "link").symlink_to(file)
-        for name in (file, tmp_path / "link"):
-            with pytest.raises(UsageError, match=f"the key file lies inside the {place}"):
-                read_key(name, tmp_path / "source")
-
-    def test_a_file_that_is_not_there(self, tmp_path):
-        with pytest.raises(UsageError, match="the key file nokey cannot be read"):
-            read_key(tmp_path / "nokey", "data/x")
-
-    def test_its_id_is_of_a_hash_of_its_own(self):
-        assert key_id(KEY) == hashlib.sha256(b"smsroi key id:" + KEY).hexdigest()[:8]
-        assert key_id(KEY) != hashlib.sha256(KEY).hexdigest()[:8]
-
-
-def test_a_pseudonym_is_what_any_other_language_makes_of_it():
-    assert pseudonym("张三", KEY) == hmac.new(KEY, "张三".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class TestACopy:
@@ -215,7 +167,8 @@ class TestParquet:
             " DATE '2024-01-01' AS ordered_at, 5 AS amount FROM range(4) t(i) ORDER BY i"
         ).write_parquet(str(raw / "orders.parquet"))
         loaded = load(raw, tmp_path / "into", max_rejected_share=0.5)
-        assert [(f.column, f.rule, f.rows) for f in loaded.findings] == [("customer_id", "missing", 2)]
+        found = [(f.column, f.rule, f.rows) for f in loaded.findings if f.severity == "error"]
+        assert found == [("customer_id", "missing", 2)]
         out = pseudonymise(raw, tmp_path / "out", KEY).folder
         after = parquet.read_table(out / "orders.parquet")["customer_id"].to_pylist()
         assert after == [pseudonym("0", KEY), None, None, pseudonym("3", KEY)]

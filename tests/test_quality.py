@@ -25,11 +25,12 @@ def test_rows_in_are_rows_used_put_aside_and_later(shop):
 
 
 def test_the_exclusions_say_what_and_how_many(shop):
-    rows = quality.list_exclusions(shop)[["table", "rule", "severity", "rows"]].to_numpy().tolist()
+    rows = quality.list_exclusions(shop)[["table", "column", "rule", "severity", "rows"]].to_numpy().tolist()
     assert rows == [
-        ["orders", "ordered_at: unreadable", "error", 1],
-        ["orders", "later than as_of", "warning", 1],
-        ["orders", "customers who are not in customers", "warning", 1],
+        ["orders", "ordered_at", "unreadable", "error", 1],
+        ["quarantine", "", "rows without a pseudonym", "note", 1],
+        ["orders", "", "later than as_of", "warning", 1],
+        ["orders", "", "customers who are not in customers", "warning", 1],
     ]
 
 
@@ -42,9 +43,19 @@ def test_the_quarantine_names_the_line(shop):
 def test_what_the_orders_cover(shop):
     coverage = quality.measure_coverage(shop)
     assert (coverage.customers, coverage.orders, coverage.refunds, coverage.amount) == (3, 3, 1, 13.5)
+    assert (coverage.buyers, coverage.paid) == (3, 14.5)
     assert (coverage.first, coverage.last, coverage.days) == ("2024-01-01", "2024-01-21", 31)
     assert coverage.longest_gap_days == 17
     assert coverage.customers_unknown == 1
+
+
+def test_who_only_gives_back_is_no_buyer(make_source, open_source):
+    rows = "1,a,2024-01-01,5\n2,b,2024-01-02,-3\n3,a,2024-01-03,-1\n4,c,2024-01-03,0\n"
+    rows = f"order_id,customer_id,ordered_at,amount\n{rows}"
+    coverage = quality.measure_coverage(open_source(make_source(orders=rows)))
+    assert (coverage.customers, coverage.buyers, coverage.paid, coverage.amount) == (3, 2, 5.0, 1.0)
+    only_refunds = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n2,b,2024-01-02,-3\n"))
+    assert quality.measure_coverage(only_refunds).paid == 0.0
 
 
 def test_a_hole_in_the_orders_must_be_mended_first(make_source, open_source):
@@ -149,3 +160,15 @@ def test_what_is_not_there_and_what_it_would_add(shop, wide_shop):
     missing = set(quality.list_gains(wide_shop)["missing"])
     assert {"messages.delivered_at", "experiments", "customers.timezone"} <= missing
     assert not {"messages", "messages.cost", "customers"} & missing
+
+
+def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_source):
+    left = {"customers": "customer_id,opted_out_at\na,2024-01-06\n"}
+
+    def found(channel):
+        messages = f"message_id,customer_id,campaign_id,sent_at,channel\nm1,a,k,2024-01-09,{channel}\n"
+        shop = open_source(make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=messages, **left))
+        rules = quality.list_exclusions(shop)
+        return "sent after the opt-out" in set(rules["rule"])
+
+    assert [found(channel) for channel in ("sms", "", "email", "push")] == [True, True, False, False]

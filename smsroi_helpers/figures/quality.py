@@ -70,9 +70,11 @@ def rows_by_week_figure(by_week: pd.DataFrame) -> Html:
 def coverage_table(coverage: Coverage, currency: str) -> Html:
     """What the orders cover, in one table."""
     rows = {
-        _("Customers with orders"): number(coverage.customers),
+        _("Customers with orders or refunds"): number(coverage.customers),
+        _("Customers with orders"): number(coverage.buyers),
         _("Orders"): number(coverage.orders),
         _("Refunds"): number(coverage.refunds),
+        _("Paid for orders"): money(coverage.paid, currency),
         _("Paid, less refunds"): money(coverage.amount, currency),
         _("First order"): day(coverage.first),
         _("Last order"): day(coverage.last),
@@ -114,9 +116,11 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     """
     caption = _("What was put aside or noted, and what to do about it")
     if exclusions.empty:
-        exclusions = pd.DataFrame([{"table": _("all tables"), "rule": _("nothing to report"), "rows": 0, "share": 0.0}])
+        nothing = {"table": _("all tables"), "column": "", "rule": _("nothing to report"), "rows": 0, "share": 0.0}
+        exclusions = pd.DataFrame([nothing])
     kinds = {"error": _("error"), "warning": _("warning"), "note": _("note"), "stated": _("stated")}
-    exclusions = exclusions.assign(rule=exclusions["rule"].map(_rule))
+    rules = [_rule(*said) for said in zip(exclusions["column"], exclusions["rule"], strict=True)]
+    exclusions = exclusions.assign(rule=rules).drop(columns="column")
     if "severity" in exclusions:
         exclusions["severity"] = exclusions["severity"].map(lambda kind: kinds.get(kind, kind))
         exclusions["remedy"] = exclusions["remedy"].map(translated)
@@ -178,9 +182,8 @@ def gains_table(gains: pd.DataFrame) -> Html:
     return table(gains.rename(columns=names), caption=_("What more could be asked if it were there"))
 
 
-def _rule(text: str) -> str:
-    """A finding's `column: rule` in the reader's language; the column keeps its name."""
-    column, _colon, rule = text.rpartition(": ")
+def _rule(column: str, rule: str) -> str:
+    """What was found in the reader's language; a column keeps its name."""
     return _("{column}: {rule}").format(column=column, rule=translated(rule)) if column else translated(rule)
 
 

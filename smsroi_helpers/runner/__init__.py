@@ -166,19 +166,24 @@ class _Attempt:
         self._code = publish.code_identity(root, [notebook.file for notebook in self._run_notebooks])
         self._versions = publish.versions()
         self._inputs: dict[str, str] = {}
+        self._key_id = ""
 
     def make_source(self) -> None:
         """Build the source the parameter file tells how to make, where it is not there yet."""
-        from smsroi_helpers import examples, source
+        from smsroi_helpers import examples, keys, simulate, source
 
         folder = self._root / self._data
-        if self._plan.make and not folder.exists():
+        if (make := self._plan.make) and not folder.exists():
             try:
-                examples.write_example(self._plan.make["example"], folder)
+                if "simulate" in make:
+                    simulate.write_company(folder, **make["simulate"])
+                else:
+                    examples.write_example(make["example"], folder)
             except SmsroiError:
                 if not folder.exists():  # else the run of another report was quicker
                     raise
         self._inputs = source.fingerprint_inputs(self._data)
+        self._key_id = keys.key_id(keys.find_key(self._data))
 
     def unchanged_before_loading(self) -> Path | None:
         """The index of the latest run if a new one would come out the same; None also where only reading tells."""
@@ -261,6 +266,7 @@ class _Attempt:
             "currency": settings.currency,
             "timezone": settings.timezone,
             "fingerprint": loaded.fingerprint,
+            "key_id": loaded.key_id,
             "tables": tables,
             "findings": [dataclasses.asdict(finding) for finding in loaded.findings],
         }
@@ -359,7 +365,7 @@ class _Attempt:
                 # The run before is always another one; that alone is no reason to run again.
                 values.pop("previous_run", None)
         return publish.fingerprint(
-            inputs=self._inputs,
+            inputs=self._inputs | {"key id": self._key_id},
             parameters=parameters,
             package=self._code["package"],
             lock=self._code["lock"],

@@ -292,9 +292,8 @@ def _findings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]
     rows = []
     for row in found:
         if row["severity"] in ("error", "warning"):
-            column, _colon, rule = str(row["rule"]).rpartition(": ")
-            place = ".".join(part for part in (str(row["table"]), str(row.get("column") or column)) if part)
-            rows.append({"place": place, "rule": rule, "rows": row["rows"], "remedy": row.get("remedy")})
+            place = ".".join(part for part in (str(row["table"]), str(row["column"])) if part)
+            rows.append({"place": place, "rule": row["rule"], "rows": row["rows"], "remedy": row.get("remedy")})
     return rows
 
 

@@ -108,8 +108,8 @@ class Plan:
     """From the project's root, or the bare name of a file outside it."""
     overrides: dict[str, Any]
     """What the command line changed, converted to its type."""
-    make: dict[str, str]
-    """How to build a source that is not there yet; empty: it must be there."""
+    make: dict[str, Any]
+    """How to build a source that is not there yet, `example` or `simulate`; empty: it must be there."""
     notebooks: tuple[Notebook, ...]
     """All of the project, by number."""
     selected: frozenset[str]
@@ -407,15 +407,37 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
-def _example_to_make(value: Any, where: str) -> dict[str, str]:
+class _Company(pydantic.BaseModel):
+    """What `make: {simulate: …}` takes."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    customers: int = pydantic.Field(ge=100, le=10_000_000)
+    weeks: int = pydantic.Field(ge=26, le=520)
+    seed: int = pydantic.Field(ge=0)
+    null: bool = False
+
+
+def _source_to_make(value: Any, where: str) -> dict[str, Any]:
     from smsroi_helpers.examples import EXAMPLES  # opens the engine, which few parameter files need
 
-    if not isinstance(value, dict) or set(value) != {"example"}:
-        given = ", ".join(map(str, value)) if isinstance(value, dict) else _shown(value)
-        raise UsageError(f"{where}: make knows one kind, {{example: NAME}}, and not {given}")
-    if value["example"] not in EXAMPLES:
-        raise UsageError(f"{where}: there is no example {_shown(value['example'])}; there are {', '.join(EXAMPLES)}")
-    return {"example": value["example"]}
+    kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
+    if kind == "example":
+        if value["example"] not in EXAMPLES:
+            named = _shown(value["example"])
+            raise UsageError(f"{where}: there is no example {named}; there are {', '.join(EXAMPLES)}")
+        return {"example": value["example"]}
+    if kind == "simulate" and isinstance(value["simulate"], dict):
+        try:
+            return {"simulate": _Company(**{str(k): v for k, v in value["simulate"].items()}).model_dump()}
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part)[:60] for part in first["loc"])
+            raise UsageError(f"{where}: simulate.{name}: {first['msg']}") from None
+    given = ", ".join(map(str, value)) if isinstance(value, dict) else _shown(value)
+    raise UsageError(
+        f"{where}: make takes {{example: NAME}} or {{simulate: {{customers: …, weeks: …, seed: …}}}}, and not {given}"
+    )
 
 
 def _entries_of_file(
@@ -512,9 +534,9 @@ def plan_run(
     if not isinstance(report, str):
         raise UsageError(f"{where}: the report's name must be text, not {_shown(report)}")
     check_name(report, where)
-    make: dict[str, str] = {}
+    make: dict[str, Any] = {}
     if "make" in content:
-        make = _example_to_make(content["make"], f"{file.name}, line {lines[('make',)]}")
+        make = _source_to_make(content["make"], f"{file.name}, line {lines[('make',)]}")
 
     values = {
         notebook.name: {

@@ -1,0 +1,162 @@
+"""How long `smsroi check` takes over large sources, and how much memory, beside what a user would write instead.
+
+    .venv/bin/python benchmarks/load.py                  both, about two minutes
+    .venv/bin/python benchmarks/load.py gb18030          a million orders as GB18030 CSV; target: 15 s and 1 GB
+    .venv/bin/python benchmarks/load.py messages         ten million messages as parquet; target: 20 s
+    .venv/bin/python benchmarks/load.py --rows 0.1       a tenth of the rows
+
+The data are made up by arithmetic alone, so they are the same everywhere. Each measurement is a process of its own:
+seconds by the clock, seconds of the processor (others may use the machine too), and the peak of its resident memory.
+The yardstick is pandas, asked what every row must answer (required values there, no key twice, ranges, times in order),
+without time zones, full-width digits, quarantine, opt-outs or any count of the log as a whole.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import psutil
+
+BY_HAND_GB18030 = """
+import sys, pandas as pd
+rows = pd.read_csv(sys.argv[1] + "/orders.csv", encoding="gb18030", dtype={"order_id": str, "customer_id": str})
+rows["ordered_at"] = pd.to_datetime(rows["ordered_at"], errors="coerce")
+rows["amount"] = pd.to_numeric(rows["amount"], errors="coerce")
+required = ["order_id", "customer_id", "ordered_at", "amount"]
+print(len(rows), int(rows[required].isna().any(axis=1).sum()), int(rows["order_id"].duplicated().sum()),
+      int((rows["discount"] < 0).sum()), int(rows.duplicated(["customer_id", "ordered_at", "amount"]).sum()))
+"""
+
+BY_HAND_MESSAGES = """
+import sys, pandas as pd
+rows = pd.read_parquet(sys.argv[1] + "/messages.parquet")
+people = pd.read_parquet(sys.argv[1] + "/customers.parquet")
+orders = pd.read_parquet(sys.argv[1] + "/orders.parquet")
+required = ["message_id", "customer_id", "campaign_id", "sent_at"]
+print(len(rows), int(rows[required].isna().any(axis=1).sum()), int(rows["message_id"].duplicated().sum()),
+      int((rows["cost"] < 0).sum()), int((rows["delivered_at"] < rows["sent_at"]).sum()),
+      int((rows["clicked_at"] < rows["sent_at"]).sum()), int((~rows["customer_id"].isin(people["customer_id"])).sum()))
+required = ["order_id", "customer_id", "ordered_at", "amount"]
+print(len(orders), int(orders[required].isna().any(axis=1).sum()), int(orders["order_id"].duplicated().sum()))
+print(len(people), int(people["customer_id"].isna().sum()), int(people["customer_id"].duplicated().sum()))
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process, measured from outside."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of all its threads: what it costs however busy the machine is."""
+    peak_mb: float
+    said: str
+
+
+def measure(command: list[str]) -> Measured:
+    """Run a command to its end; it must end well.
+
+    Raises:
+        SystemExit: it does not.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")  # noqa: S603
+    watched, peak, worked = psutil.Process(process.pid), 0, 0.0
+    while process.poll() is None:
+        try:
+            peak = max(peak, watched.memory_info().rss)
+            worked = max(worked, sum(watched.cpu_times()[:2]))
+        except psutil.Error:
+            break
+        time.sleep(0.01)
+    said = process.communicate()[0]
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
+    return Measured(seconds, worked, peak / 2**20, said)
+
+
+def write_gb18030(folder: Path, rows: int) -> str:
+    """A million orders of a fifth as many customers, as a spreadsheet exports them; returns what it wrote."""
+    with (folder / "orders.csv").open("w", encoding="gb18030", newline="") as file:
+        file.write("order_id,customer_id,ordered_at,amount,discount,门店,备注\n")
+        for i in range(rows):
+            customer = i * 7919 % max(rows // 5, 1)
+            day, hour, minute = 1 + i * 31 % 28, i * 17 % 24, i * 13 % 60
+            discount = f"{i % 50}.5" if i % 4 == 0 else ""
+            file.write(
+                f"{i:09},会员{customer:07},2024-{1 + i * 11 % 12:02}-{day:02} {hour:02}:{minute:02}:00,"
+                f"{1 + i % 997}.{i % 100:02},{discount},杭州{i % 40}店,老顾客 第{i % 1000}单\n"
+            )
+    (folder / "source.yml").write_text("timezone: Asia/Shanghai\ncurrency: CNY\n", encoding="utf-8")
+    return f"{rows:,} orders, {(folder / 'orders.csv').stat().st_size / 2**20:.0f} MB of GB18030"
+
+
+def write_messages(folder: Path, rows: int) -> str:
+    """Ten million messages to a twentieth as many customers, and their orders; returns what it wrote."""
+    people, orders = max(rows // 20, 1), max(rows // 10, 1)
+    tables = {
+        "customers": f"""SELECT 'p' || i AS customer_id,
+            TIMESTAMP '2023-01-01' + INTERVAL (i % 500000) SECOND AS joined_at,
+            CASE WHEN i % 3 = 0 THEN 'Asia/Shanghai' END AS timezone, 'region ' || i % 30 AS region,
+            CASE WHEN i % 25 = 0 THEN TIMESTAMP '2024-11-01' END AS opted_out_at FROM range({people}) t(i)""",
+        "orders": f"""SELECT 'o' || i AS order_id, 'p' || (i * 7919 % {people}) AS customer_id,
+            TIMESTAMP '2024-01-01' + INTERVAL (i * 104729 % 31536000) SECOND AS ordered_at,
+            (100 + i % 99700) / 100 AS amount FROM range({orders}) t(i)""",
+        "messages": f"""SELECT 'm' || i AS message_id, 'p' || (i * 6007 % {people}) AS customer_id,
+            'k' || i // {max(rows // 100, 1)} AS campaign_id,
+            TIMESTAMP '2024-01-01' + INTERVAL (i * 86028121 % 31536000) SECOND AS sent_at,
+            CASE WHEN i % 10 = 0 THEN 'wechat' ELSE 'sms' END AS channel, 'AB'[1 + i % 2] AS variant, 0.045 AS cost,
+            CASE WHEN i % 50 <> 0 THEN sent_at + INTERVAL 5 SECOND END AS delivered_at,
+            CASE WHEN i % 17 = 0 THEN sent_at + INTERVAL 90 MINUTE END AS clicked_at,
+            NULL::TIMESTAMP AS opted_out_at FROM range({rows}) t(i)""",
+    }
+    for name, query in tables.items():
+        duckdb.sql(query).write_parquet(str(folder / f"{name}.parquet"))
+    size = sum(file.stat().st_size for file in folder.glob("*.parquet")) / 2**20
+    return f"{rows:,} messages, {orders:,} orders, {people:,} customers, {size:.0f} MB of parquet"
+
+
+CASES = {
+    "gb18030": (write_gb18030, 1_000_000, BY_HAND_GB18030, (15.0, 1024.0)),
+    "messages": (write_messages, 10_000_000, BY_HAND_MESSAGES, (20.0, None)),
+}
+
+
+def main() -> None:
+    """Measure what the command line names and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="gb18030, messages; both if none is named")
+    parser.add_argument("--rows", type=float, default=1.0, metavar="SHARE", help="of the rows, for a quick look")
+    options = parser.parse_args()
+    if unknown := set(options.cases) - set(CASES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    memory = psutil.virtual_memory().total / 2**30
+    print(f"{os.cpu_count()} cores, {memory:.0f} GB, Python {sys.version.split()[0]}, duckdb {duckdb.__version__}")
+    for name in options.cases or CASES:
+        write, rows, by_hand, (seconds, megabytes) = CASES[name]
+        with tempfile.TemporaryDirectory(prefix="smsroi-bench-") as place:
+            folder = Path(place)
+            print(f"\n{name}: {write(folder, round(rows * options.rows))}")
+            ours = measure([sys.executable, "-m", "smsroi_helpers.cli", "check", str(folder)])
+            theirs = measure([sys.executable, "-c", by_hand, str(folder)])
+        target = f"target {seconds:.0f} s" + (f" and {megabytes:,.0f} MB" if megabytes else "")
+        met = ours.seconds < seconds and (not megabytes or ours.peak_mb < megabytes)
+        print(ours.said.rstrip())
+        for title, one, words in (
+            ("smsroi check", ours, f"{target}: {'met' if met else 'MISSED'}"),
+            ("pandas by hand", theirs, f"found {' '.join(theirs.said.split())}"),
+        ):
+            print(f"  {title:15}{one.seconds:7.1f} s {one.cpu_seconds:7.1f} CPU s {one.peak_mb:7,.0f} MB   {words}")
+        ratios = (ours.seconds / theirs.seconds, ours.cpu_seconds / theirs.cpu_seconds, ours.peak_mb / theirs.peak_mb)
+        print("  {:15}{:7.2f}   {:7.2f}       {:7.2f}".format("ratio", *ratios))
+
+
+if __name__ == "__main__":
+    main()
