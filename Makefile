@@ -1,11 +1,11 @@
 # `make` alone prints the targets.
 RUN = python3 bootstrap.py
-REPORT = notebooks/parameters/cdnow.yaml
+REPORT = notebooks/parameters/demo.yaml
 
 help:             ## print the targets
 	@sed -n 's/^\([a-z]*\): *## /  make \1\t/p; s/^\([a-z]*\):.*## /  make \1\t/p' Makefile | sort -u
 
-report:           ## run the workbook on real example data and print where the page is
+report:           ## run the workbook on demo data and print where the page is
 	@$(RUN) smsroi run $(REPORT)
 
 test:             ## run every test
@@ -19,9 +19,15 @@ lint:             ## style and types
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
+calibrate:        ## hold every published interval to known truths and write docs/calibration.md (under an hour)
+	@$(RUN) python -m benchmarks.calibrate
+
+bench:            ## time it against what a user would run instead (half an hour, on an idle machine)
+	@for part in load simulate cltv segmentation ab_test; do $(RUN) python -m benchmarks.$$part || exit 1; done
+
 lock:             ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
 	  --quiet --upgrade pyproject.toml --output-file requirements.lock
 
-.PHONY: help report test lab lint lock
+.PHONY: help report test lab lint calibrate bench lock
 .DEFAULT_GOAL := help

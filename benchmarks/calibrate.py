@@ -1,0 +1,504 @@
+"""Hold every published interval to the truth: `make calibrate`.
+
+    python -m benchmarks.calibrate                     every claim, then docs/calibration.md
+    python -m benchmarks.calibrate --only click_rate   these alone; may be given several times
+    python -m benchmarks.calibrate --quick             40 seeds each, nothing written: does it run?
+
+What a claim is, and how to write one, stands in `benchmarks/claims/__init__.py`. Results are kept a seed at a time
+under `benchmarks/.calibration/`, so that an interrupted run goes on where it stopped; changed code starts afresh.
+Exit code 0: every claim holds, and every interval known to be wrong was caught; 1: not so; 2: a command line that
+cannot be meant.
+"""
+
+import argparse
+import ast
+import datetime as dt
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import math
+import multiprocessing
+import os
+import pkgutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from statsmodels.stats.proportion import proportion_confint
+
+from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
+
+__all__ = ["Row", "Score", "Trial", "allowed", "find_claims", "fingerprint", "judge", "main", "page", "run", "try_once"]
+
+ROOT = Path(__file__).resolve().parents[1]
+STORE = ROOT / "benchmarks" / ".calibration"
+PAGE = ROOT / "docs" / "calibration.md"
+LEVEL = 0.95
+QUICK = 40
+_CHUNK = 20
+"""Seeds that a process tries before it hands them back: what an interruption loses at most."""
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SMSROI_THREADS": "1"}
+_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels")
+
+
+# --- one seed --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one part of a claim came to at one seed; means over the cells of its world, NaN where there is none."""
+
+    held: float
+    """Share of intervals that held the truth; of a test, whether it did not reject."""
+    lacking: float
+    """Share of intervals with a limit that is no number."""
+    error: float
+    """Estimate − truth."""
+    width: float
+    """High − low; of a best set, how many candidates were kept."""
+    alarm: float
+    """Share of those without an effect that were said to have one."""
+    power: float
+    """Share of those with an effect that were said to have one."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One seed of a claim: a score for each part, or the error that stopped it."""
+
+    seed: int
+    seconds: float
+    parts: dict[str, Score]
+    error: str = ""
+
+
+def generator(name: str, seed: int) -> np.random.Generator:
+    """The random numbers of one seed of one claim: independent of every other claim's and seed's."""
+    entropy = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(seed,)))
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def score(outcome: Outcome) -> Score:
+    """Measure one outcome against its truth.
+
+    >>> score(Interval(0.4, 0.1, 0.6, truth=0.3)).held
+    1.0
+    >>> score(Interval([0.4, 2.0], [0.1, 1.5], [0.6, math.nan], truth=[0.3, 1.8])).held
+    0.5
+    """
+    if isinstance(outcome, Interval):
+        fields = (outcome.estimate, outcome.low, outcome.high, outcome.truth)
+        estimate, low, high, truth = np.broadcast_arrays(*(np.asarray(field, float) for field in fields))
+        found = np.full(truth.shape, math.nan) if outcome.null is None else (low > outcome.null) | (high < outcome.null)
+        nothing = truth == outcome.null if outcome.null is not None else np.zeros(truth.shape, bool)
+        lacking = np.isnan(low) | np.isnan(high)
+        return Score(
+            held=_mean((low <= truth) & (truth <= high)),
+            lacking=_mean(lacking),
+            error=_mean(estimate - truth),
+            width=_mean((high - low)[~lacking]),
+            alarm=_mean(found[nothing]),
+            power=_mean(found[~nothing]),
+        )
+    if isinstance(outcome, BestSet):
+        chosen, values = np.asarray(outcome.chosen, bool), np.asarray(outcome.values, float)
+        # Of several that are truly best each must be kept so often.
+        return Score(_mean(chosen[values == values.max()]), 0.0, math.nan, float(chosen.sum()), math.nan, math.nan)
+    rejected = float(outcome.rejected)
+    alarm, power = (math.nan, rejected) if outcome.effect else (rejected, math.nan)
+    return Score(1 - rejected, 0.0, math.nan, math.nan, alarm, power)
+
+
+def try_once(claim: Claim, seed: int) -> Trial:
+    """Try a claim at one seed. An exception is a result: a failed replicate."""
+    begun = time.perf_counter()
+    try:
+        outcomes = claim.run(generator(claim.name, seed))
+        outcomes = [outcomes] if isinstance(outcomes, Interval | BestSet | Verdict) else outcomes
+        parts, error = {outcome.part: score(outcome) for outcome in outcomes}, ""
+    except Exception as problem:
+        parts, error = {}, f"{type(problem).__name__}: {problem}"
+    return Trial(seed, time.perf_counter() - begun, parts, error)
+
+
+# --- many seeds ------------------------------------------------------------------------------------------------------
+
+
+def find_claims(package: str = "benchmarks.claims") -> dict[str, list[Claim]]:
+    """The claims of every module of a package (or of one module), by the module's name.
+
+    Raises:
+        ValueError: two claims of one name, or a name that cannot be a file's.
+    """
+    home = importlib.import_module(package)
+    names = [f"{package}.{found.name}" for found in pkgutil.iter_modules(getattr(home, "__path__", []))] or [package]
+    claims = {name: list(importlib.import_module(name).CLAIMS) for name in sorted(names)}
+    every = [claim.name for listed in claims.values() for claim in listed]
+    for name in every:
+        if not (name.isidentifier() and name == name.lower()) or every.count(name) > 1:
+            raise ValueError(f"{name!r} must be unique among the claims, of small letters, digits and underscores")
+    return claims
+
+
+def fingerprint(module: str) -> str:
+    """What a claim's results hang on: the code of its module and of all of ours that it imports, and the libraries.
+
+    Comments and docstrings may change: the code is hashed as it parses.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(_imported(module, set())):
+        tree = ast.parse(Path(str(_source(name))).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(body := getattr(node, "body", None), list):
+                node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+        digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
+    for name in _LIBRARIES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _source(module: str) -> str | None:
+    """The file of a module of this project; None for any other."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    origin = spec.origin if spec else None
+    ours = origin is not None and Path(origin).is_relative_to(ROOT) and ".venv" not in Path(origin).parts
+    return origin if ours else None
+
+
+def _imported(module: str, seen: set[str]) -> set[str]:
+    if module in seen or (file := _source(module)) is None:
+        return seen
+    seen.add(module)
+    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] in ("benchmarks", "smsroi_helpers", "tests"):
+                _imported(name, seen)
+    return seen
+
+
+def read_trials(file: Path) -> dict[int, Trial]:
+    """The trials a file holds, by seed; a last line that an interruption cut short is passed over."""
+    trials = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            raw = json.loads(line)
+        except ValueError:
+            continue
+        parts = {part: Score(**fields) for part, fields in raw["parts"].items()}
+        trials[raw["seed"]] = Trial(raw["seed"], raw["seconds"], parts, raw["error"])
+    return trials
+
+
+def keep_trials(file: Path, trials: Iterable[Trial]) -> None:
+    """Append trials to a file, each as a line of its own, whatever was cut short before them."""
+    torn = file.exists() and not file.read_bytes().endswith(b"\n")
+    with file.open("a", encoding="utf-8") as out:
+        out.write("\n" * torn + "".join(json.dumps(asdict(trial)) + "\n" for trial in trials))
+
+
+def _try_many(module: str, name: str, seeds: list[int]) -> list[Trial]:
+    """In a process of its own."""
+    claim = next(claim for claim in importlib.import_module(module).CLAIMS if claim.name == name)
+    return [try_once(claim, seed) for seed in seeds]
+
+
+def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Path) -> dict[str, list[Trial]]:
+    """Try every claim at seeds 0 … n − 1, but for what is on file already, and return all of it by the claims' names.
+
+    Args:
+        claims: by module.
+        seeds: of each claim; None for its own n.
+        jobs: processes at once, of one thread each.
+        store: the folder of results, one file a claim and state of the code.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    prints = {module: fingerprint(module) for module in claims}
+    wanted = {claim.name: seeds or claim.n for listed in claims.values() for claim in listed}
+    files = {claim.name: store / f"{claim.name}-{prints[m]}.jsonl" for m, listed in claims.items() for claim in listed}
+    done = {name: read_trials(file) for name, file in files.items()}
+    left = {name: [seed for seed in range(n) if seed not in done[name]] for name, n in wanted.items()}
+    os.environ.update(_ONE_THREAD)  # inherited by the processes, before they import anything
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        tasks = {
+            pool.submit(_try_many, module, claim.name, left[claim.name][start : start + _CHUNK]): claim.name
+            for module, listed in claims.items()
+            for claim in listed
+            for start in range(0, len(left[claim.name]), _CHUNK)
+        }
+        try:
+            for task in as_completed(tasks):
+                name = tasks[task]
+                trials = task.result()
+                keep_trials(files[name], trials)
+                done[name].update({trial.seed: trial for trial in trials})
+                if len([seed for seed in done[name] if seed < wanted[name]]) == wanted[name]:
+                    print(f"{name}: {wanted[name]:,} seeds", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {
+        name: [trial for seed, trial in sorted(trials.items()) if seed < wanted[name]] for name, trials in done.items()
+    }
+
+
+# --- the judgement ---------------------------------------------------------------------------------------------------
+
+
+def allowed(claim: Claim, n: int) -> tuple[float, float]:
+    """The shares of seeds between which a claim passes: of intervals that held, or of false alarms.
+
+    .95 ± (.01 + 2.5 √(.0475/n)), the rule of calibration; `at_least` has no upper end, `false_alarm` no lower one.
+
+    >>> low, high = allowed(Claim("a", "", "", "two_sided", lambda rng: []), 1_000)
+    >>> f"{low:.4f} {high:.4f}"
+    '0.9228 0.9772'
+    """
+    if claim.rule == "false_alarm":
+        return 0.0, claim.alpha + 0.01 + 2.5 * math.sqrt(claim.alpha * (1 - claim.alpha) / n)
+    margin = 0.01 + 2.5 * math.sqrt(LEVEL * (1 - LEVEL) / n)
+    return LEVEL - margin, 1.0 if claim.rule == "at_least" else LEVEL + margin
+
+
+@dataclass(frozen=True)
+class Row:
+    """One part of a claim, over all its seeds."""
+
+    claim: Claim
+    part: str
+    n: int
+    failed: int
+    """Seeds at which there was an exception, or nothing for this part: counted as misses, or as false alarms."""
+    errors: tuple[str, ...]
+    """What the exceptions said, each once."""
+    share: float
+    """Of intervals that held; of false alarms under that rule."""
+    share_low: float
+    share_high: float
+    lacking: float
+    bias: float
+    bias_error: float
+    """Standard error of the bias."""
+    width: float
+    alarm: float
+    power: float
+    seconds: float
+    """Of computing, over all seeds and parts."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the share lies where the rule has it."""
+        low, high = allowed(self.claim, self.n)
+        return low <= self.share <= high
+
+
+def judge(claim: Claim, trials: Sequence[Trial]) -> list[Row]:
+    """One row for each part of a claim."""
+    n = len(trials)
+    parts = list(dict.fromkeys(part for trial in trials for part in trial.parts)) or [""]
+    errors = tuple(dict.fromkeys(trial.error for trial in trials if trial.error))
+    rows = []
+    for part in parts:
+        scores = [trial.parts[part] for trial in trials if part in trial.parts]
+        failed = n - len(scores)
+        if claim.rule == "false_alarm":
+            shares = np.array([scored.alarm for scored in scores] + [1.0] * failed)
+        else:
+            shares = np.array([scored.held for scored in scores] + [0.0] * failed)
+        error = np.array([scored.error for scored in scores if math.isfinite(scored.error)])
+        low, high = _share_interval(shares)
+        rows.append(
+            Row(
+                claim, part, n, failed, errors, float(shares.mean()), low, high,
+                lacking=_mean(np.array([scored.lacking for scored in scores])),
+                bias=_mean(error),
+                bias_error=float(error.std(ddof=1) / math.sqrt(len(error))) if len(error) > 1 else math.nan,
+                width=_mean(np.array([scored.width for scored in scores if not math.isnan(scored.width)])),
+                alarm=_mean(np.array([scored.alarm for scored in scores if not math.isnan(scored.alarm)])),
+                power=_mean(np.array([scored.power for scored in scores if not math.isnan(scored.power)])),
+                seconds=sum(trial.seconds for trial in trials),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _share_interval(shares: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """95 %: Wilson's of a share of seeds; for means over cells, which are no counts, the normal one."""
+    if np.isin(shares, (0.0, 1.0)).all():
+        low, high = proportion_confint(shares.sum(), len(shares), method="wilson")
+        return float(low), float(high)
+    spread = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
+    return float(shares.mean() - spread), float(shares.mean() + spread)
+
+
+def verdicts(rows: Iterable[Row]) -> Iterator[str]:
+    """What is wrong, a line each: claims that do not hold, and wrong intervals that were not caught."""
+    caught: dict[str, bool] = {}
+    for row in rows:
+        if row.claim.known_wrong and row.n >= row.claim.n:  # with fewer seeds it may pass by chance
+            caught[row.claim.name] = caught.get(row.claim.name, False) or not row.passed
+        if not row.claim.known_wrong and not row.passed:
+            yield f"{_name(row)} does not hold: {row.share:.3f}, allowed {_band(row)}"
+    for name, was_caught in caught.items():
+        if not was_caught:
+            yield f"{name} is known to be wrong, and passed: the harness does not see it"
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+_INTRODUCTION = """\
+# How often the intervals hold the truth
+
+Each row is a claim that a page of the workbook makes: an interval, a set or a test, tried in made-up worlds whose truth
+is known, computed by the code that computes it for the pages. *Held* is the share of worlds (independent seeds) in
+which it held the truth, with its own 95 % interval; it passes if that share lies within *allowed*:
+.95 ± (.01 + 2.5 √(.0475/n)), or not below the lower end where the rule is *at least*. Where a world has many cells they
+count as one, by their mean. A replicate that ended in an error, or without an interval, is a miss.
+
+Rules: *two-sided*, neither too narrow nor too wide; *at least*, not too narrow (sets and simultaneous intervals);
+*shrunken*, averaged over worlds whose effects are drawn anew; *predictive*, against what then happened; *false alarm*,
+the share of worlds without an effect in which one was reported.
+"""
+
+_KNOWN_WRONG = """\
+## Intervals known to be wrong
+
+No page may tell these as they are tried here. They are held to the same rule, and show that it can fail: each must.
+"""
+
+_RULES = {"two_sided": "two-sided", "at_least": "at least", "false_alarm": "false alarm"}
+
+
+def _name(row: Row) -> str:
+    return f"{row.claim.name} ({row.part})" if row.part else row.claim.name
+
+
+def _band(row: Row) -> str:
+    low, high = allowed(row.claim, row.n)
+    if row.claim.rule == "false_alarm":
+        return f"≤ {high:.4f}"
+    return f"≥ {low:.4f}" if high == 1 else f"{low:.4f}–{high:.4f}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+def _cells(row: Row, first: bool) -> str:
+    claim = row.claim
+    what = claim.what + ":" * bool(row.part) if first else "…"
+    what, used = f"{what} {row.part}".strip(), claim.used if first else ""
+    bias = "–" if math.isnan(row.bias) else f"{_number(row.bias)} ({_number(row.bias_error)})"
+    without = f"{row.failed + row.lacking * (row.n - row.failed):.0f}"
+    return (
+        f"| {what} | {used} | {_RULES.get(claim.rule, claim.rule)} | {row.n:,}"
+        f" | {row.share:.3f} ({row.share_low:.3f}–{row.share_high:.3f}) | {_band(row)} | {bias} | {_number(row.width)}"
+        f" | {_number(row.alarm)} | {_number(row.power)} | {without} | {'passes' if row.passed else '**fails**'} |"
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = "| claim | where | rule | n | held | allowed | bias (s.e.) | width | false alarms | power | none | |"
+    lines = [_cells(row, not i or rows[i - 1].claim is not row.claim) for i, row in enumerate(rows)]
+    return "\n".join([head, "|" + " --- |" * 12, *lines])
+
+
+def page(rows: Sequence[Row], command: str, jobs: int, wall_seconds: float) -> str:
+    """The text of docs/calibration.md: claims and known-wrong intervals, with the day, the command and the time."""
+    computing = sum({row.claim.name: row.seconds for row in rows}.values())
+    today = dt.datetime.now(tz=dt.UTC).date()
+    resumed = "" if wall_seconds > computing / jobs / 2 else " (most of it on file from runs before)"
+    problems = list(verdicts(rows))
+    errors = sorted({f"- `{_name(row)}`: {text}" for row in rows for text in row.errors[:3]})
+    said = [
+        _INTRODUCTION,
+        f"{today}, by `{command}`: {computing:,.0f} seconds of computing{resumed}, on {jobs} core{'s' * (jobs > 1)}.\n"
+        "*False alarms* and *power* are the shares of intervals or tests that reported an effect where there was none\n"
+        "and where there was; *width* is the mean, of a set its size; *none*, how many of n gave no interval.\n",
+        "\n".join(f"**{problem}**\n" for problem in problems) or "Every claim holds, and every wrong one was caught.\n",
+        "## Claims\n",
+        _table([row for row in rows if not row.claim.known_wrong]) + "\n",
+        _KNOWN_WRONG,
+        _table([row for row in rows if row.claim.known_wrong]) + "\n",
+    ]
+    if errors:
+        said += ["## Replicates that ended in an error\n", "\n".join(errors) + "\n"]
+    return "\n".join(said)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", metavar="NAME", help="this claim alone; may be given several times")
+    parser.add_argument("--n", type=int, metavar="N", help="seeds of each claim; the page is then not written")
+    parser.add_argument("--quick", action="store_true", help=f"the same as --n {QUICK}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at once")
+    parser.add_argument("--claims", default="benchmarks.claims", metavar="MODULE", help="where the claims are")
+    parser.add_argument("--store", type=Path, default=STORE, metavar="FOLDER", help="where results are kept")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="the page that is written")
+    arguments = parser.parse_args(given)
+    if arguments.jobs < 1 or (arguments.n is not None and arguments.n < 1):
+        parser.error("--jobs and --n must be at least 1")
+    return arguments
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """The command; see the head of this file."""
+    arguments = _arguments(given)
+    claims = find_claims(arguments.claims)
+    known = [claim.name for listed in claims.values() for claim in listed]
+    if unknown := [name for name in arguments.only or [] if name not in known]:
+        print(f"no claim is called {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    asked = {
+        module: [claim for claim in listed if not arguments.only or claim.name in arguments.only]
+        for module, listed in claims.items()
+    }
+    asked = {module: listed for module, listed in asked.items() if listed}
+    seeds = QUICK if arguments.quick else arguments.n
+    begun = time.monotonic()
+    trials = run(asked, seeds, arguments.jobs, arguments.store)
+    rows = [row for listed in asked.values() for claim in listed for row in judge(claim, trials[claim.name])]
+    print(_table(rows))
+    for row in rows:
+        for text in row.errors[:3]:
+            print(f"{_name(row)}: {row.failed} of {row.n} ended in an error: {text}")
+    if not arguments.only and seeds is None:
+        arguments.page.parent.mkdir(parents=True, exist_ok=True)
+        text = page(rows, "make calibrate", arguments.jobs, time.monotonic() - begun)
+        arguments.page.write_text(text, encoding="utf-8")
+        print(f"written: {arguments.page}")
+    problems = list(verdicts(rows))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

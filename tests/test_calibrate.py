@@ -1,0 +1,273 @@
+"""The harness: it passes what is exact, fails what is too narrow, goes on where it stopped, and judges by the rule."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks import calibrate
+from benchmarks.calibrate import Score, Trial, allowed, find_claims, fingerprint, judge, main, score, try_once
+from benchmarks.claims import BestSet, Claim, Interval, Verdict
+
+N = 400
+
+
+def exact(rng):
+    """Of one normal number with known error."""
+    found = rng.normal(3.0, 2.0)
+    return Interval(found, found - 1.96 * 2, found + 1.96 * 2, truth=3.0, null=0.0)
+
+
+def too_narrow(rng):
+    found = rng.normal(3.0, 2.0)
+    return Interval(found, found - 1.5 * 2, found + 1.5 * 2, truth=3.0)  # holds it 87 % of the time
+
+
+def breaks_often(rng):
+    if rng.random() < 0.2:
+        raise ArithmeticError("no number")
+    return exact(rng)
+
+
+CLAIMS = [
+    Claim("exact", "an exact interval", "nowhere", "two_sided", exact, n=N),
+    Claim("too_narrow", "one too narrow", "nowhere", "two_sided", too_narrow, n=N, known_wrong=True),
+]
+
+
+def claim(run=exact, rule="two_sided", **more):
+    return Claim("toy", "a toy", "nowhere", rule, run, **more)
+
+
+def trials_of(run, n=N, rule="two_sided"):
+    toy = claim(run, rule)
+    return toy, [try_once(toy, seed) for seed in range(n)]
+
+
+# --- the rule --------------------------------------------------------------------------------------------------------
+
+
+def test_at_a_thousand_seeds_the_rule_is_95_percent_give_or_take_2_72():
+    low, high = allowed(claim(), 1_000)
+    assert (0.95 - low, high - 0.95) == pytest.approx((0.0272, 0.0272), abs=5e-5)
+    assert allowed(claim(rule="shrunken"), 1_000) == (low, high)
+    assert allowed(claim(rule="predictive"), 1_000) == (low, high)
+    assert allowed(claim(rule="at_least"), 1_000) == (low, 1.0)
+    assert allowed(claim(rule="false_alarm", alpha=0.05), 1_000) == pytest.approx((0, 0.05 + 0.0272), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("held", "rule", "passes"),
+    [
+        (922, "two_sided", False),
+        (923, "two_sided", True),
+        (977, "two_sided", True),
+        (978, "two_sided", False),
+        (1000, "at_least", True),
+        (922, "at_least", False),
+    ],
+)
+def test_the_edges_of_the_rule(held, rule, passes):
+    trials = [Trial(seed, 0.0, {"": Score(float(seed < held), 0, 0, 1, 0, 0)}) for seed in range(1_000)]
+    (row,) = judge(claim(rule=rule), trials)
+    assert row.share == held / 1_000
+    assert row.passed is passes
+
+
+def test_an_exact_interval_passes_and_a_narrow_one_fails():
+    (good,), (bad,) = (judge(*trials_of(run)) for run in (exact, too_narrow))
+    assert good.passed
+    assert not bad.passed
+    # P(|Z| < 1.96), P(|Z| < 1.5), within four standard errors of a share of 400.
+    assert good.share == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / N))
+    assert bad.share == pytest.approx(0.8664, abs=4 * math.sqrt(0.8664 * 0.1336 / N))
+    assert good.share_low < good.share < good.share_high
+    assert abs(good.bias) < 4 * good.bias_error
+    assert good.bias_error == pytest.approx(2 / math.sqrt(N), rel=0.2)
+    assert good.width == pytest.approx(2 * 1.96 * 2)
+    # With truth 3 and error 2 the interval excludes 0 when Z > .46.
+    assert good.power == pytest.approx(0.3228 + 0.0003, abs=4 * math.sqrt(0.22 / N))
+    assert math.isnan(good.alarm)
+
+
+def test_failed_replicates_are_misses_and_are_shown():
+    toy, trials = trials_of(breaks_often)
+    (row,) = judge(toy, trials)
+    assert row.failed == sum(bool(trial.error) for trial in trials)
+    assert 0.1 < row.failed / N < 0.3
+    assert row.share < 0.9
+    assert not row.passed
+    page = calibrate.page([row], "make calibrate", 2, 1.0)
+    assert "`toy`: ArithmeticError: no number" in page
+    assert f"| {row.failed} | **fails** |" in page
+
+
+def test_a_claim_that_never_works_fails_under_every_rule():
+    def broken(rng):
+        raise ValueError("never")
+
+    for rule in ("two_sided", "at_least", "false_alarm"):
+        toy, trials = trials_of(broken, n=30, rule=rule)
+        (row,) = judge(toy, trials)
+        assert (row.failed, row.passed) == (30, False)
+
+
+# --- scores ----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_of_one_world_are_one_by_their_mean():
+    told = score(
+        Interval([1.0, 2.0, 3.0, 4.0], [0, 0, 0, 4.5], [2, 1, math.nan, 5], truth=[1.5, 1.5, 1.5, 4.7], null=0)
+    )
+    assert told.held == 0.5
+    assert told.lacking == 0.25
+    assert told.width == pytest.approx((2 + 1 + 0.5) / 3)
+    assert told.power == 0.25
+
+
+def test_false_alarms_are_told_from_power_by_the_truth():
+    told = score(Interval(0, [1.0, -1.0, 0.5], [2.0, 1.0, 0.7], truth=[0.0, 0.0, 0.6], null=0.0))
+    assert (told.alarm, told.power) == (0.5, 1.0)
+    one_sided = score(Interval(2.0, 1.0, math.inf, truth=5.0))
+    assert (one_sided.held, one_sided.lacking) == (1.0, 0.0)
+
+
+def test_best_sets_and_tests():
+    assert score(BestSet([True, False, True], [3.0, 2.0, 1.0])).held == 1
+    assert score(BestSet([False, True, True], [3.0, 2.0, 1.0])).held == 0
+    assert score(BestSet([True, False, True], [3.0, 3.0, 1.0])).held == 0.5  # each of two best half of the time
+    assert score(BestSet([True, False, True], [3.0, 2.0, 1.0])).width == 2
+    assert score(Verdict(rejected=True)).alarm == 1
+    assert score(Verdict(rejected=True, effect=True)).power == 1
+    (row,) = judge(*trials_of(lambda rng: Verdict(bool(rng.random() < 0.05)), rule="false_alarm"))
+    assert row.passed
+    assert row.share == pytest.approx(0.05, abs=4 * math.sqrt(0.0475 / N))
+
+
+def test_seeds_are_independent_of_each_other_and_of_the_name():
+    draws = {float(calibrate.generator(name, seed).random()) for name in ("a", "b") for seed in range(50)}
+    assert len(draws) == 100
+    assert calibrate.generator("a", 7).random() == calibrate.generator("a", 7).random()
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("calibration")
+
+
+def command(folder, *more):
+    given = [
+        "--claims",
+        "tests.test_calibrate",
+        "--store",
+        str(folder),
+        "--page",
+        str(folder / "page.md"),
+        "--jobs",
+        "2",
+    ]
+    return main([*given, *more])
+
+
+def results(folder):
+    return {file.name.split("-")[0]: file for file in folder.glob("*.jsonl")}
+
+
+def test_processes_try_every_seed_once_and_the_page_says_so(folder, capsys):
+    assert command(folder) == 0
+    page = (folder / "page.md").read_text()
+    assert f"| an exact interval | nowhere | two-sided | {N} | 0.9" in page
+    assert "passes |" in page
+    known_wrong = page[page.index("## Intervals known to be wrong") :]
+    assert "one too narrow" in known_wrong
+    assert "**fails**" in known_wrong
+    assert "Every claim holds, and every wrong one was caught." in page
+    for file in results(folder).values():
+        seeds = [json.loads(line)["seed"] for line in file.read_text().splitlines()]
+        assert sorted(seeds) == list(range(N))
+    assert "exact: 400 seeds" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(folder):
+    """After the run above: the first 300 lines and a torn one are left; exactly what is missing is tried again."""
+    file = results(folder)["exact"]
+    whole = file.read_text().splitlines(keepends=True)
+    kept = whole[:300]
+    file.write_text("".join(kept) + whole[300][:25])
+    assert command(folder, "--only", "exact") == 0
+    lines = file.read_text().splitlines(keepends=True)
+    assert lines[:300] == kept
+    told = calibrate.read_trials(file)
+    assert sorted(told) == list(range(N))
+    # The same seeds have the same worlds, whoever tries them.
+    for line in whole:
+        trial = json.loads(line)
+        assert told[trial["seed"]].parts[""].error == trial["parts"][""]["error"]
+
+
+def test_nothing_is_left_to_do_the_third_time(folder, monkeypatch):
+    monkeypatch.setattr(calibrate, "_try_many", None)  # cannot be called, nor sent to another process
+    assert command(folder) == 0
+
+
+def test_a_wrong_interval_that_passes_is_a_failure_of_the_harness(capsys):
+    good = Claim("exact", "an exact interval", "nowhere", "two_sided", exact, n=N, known_wrong=True)
+    rows = judge(good, [try_once(good, seed) for seed in range(N)])
+    assert list(calibrate.verdicts(rows)) == ["exact is known to be wrong, and passed: the harness does not see it"]
+    bad = Claim("too_narrow", "one too narrow", "nowhere", "two_sided", too_narrow, n=N)
+    rows = judge(bad, [try_once(bad, seed) for seed in range(N)])
+    (said,) = calibrate.verdicts(rows)
+    assert said.startswith("too_narrow does not hold: 0.8")
+
+
+def test_quick_writes_no_page(tmp_path):
+    assert command(tmp_path, "--quick", "--only", "exact") == 0
+    assert not (tmp_path / "page.md").exists()
+    assert len(results(tmp_path)["exact"].read_text().splitlines()) == calibrate.QUICK
+
+
+def test_an_unknown_claim(tmp_path, capsys):
+    assert command(tmp_path, "--only", "none") == 2
+    assert "no claim is called none; there are exact, too_narrow" in capsys.readouterr().err
+
+
+def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
+    before = fingerprint("tests.test_calibrate")
+    assert before == fingerprint("tests.test_calibrate")
+    assert before != fingerprint("benchmarks.claims.rates")
+    # What a claim computes with is part of it.
+    assert {"benchmarks.claims.rates", "smsroi_helpers.intervals"} <= calibrate._imported(
+        "benchmarks.claims.rates", set()
+    )
+    read = calibrate.Path.read_text
+
+    def changed(old, new):
+        monkeypatch.setattr(calibrate.Path, "read_text", lambda *given, **more: read(*given, **more).replace(old, new))
+        return fingerprint("tests.test_calibrate")
+
+    # Put together here, so that this line is not itself what changes.
+    assert changed("with known " + "error", "with an error") == before
+    assert changed("rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != before
+
+
+def test_the_project_s_claims_are_found_and_run():
+    claims = find_claims()
+    assert {"benchmarks.claims.best", "benchmarks.claims.purchases", "benchmarks.claims.rates"} <= set(claims)
+    every = [one for listed in claims.values() for one in listed]
+    assert all(one.n >= 1_000 or one.known_wrong for one in every)
+    assert sum(one.known_wrong for one in every) >= 2
+    for one in every:
+        trial = try_once(one, 10**6)
+        assert not trial.error, f"{one.name}: {trial.error}"
+        assert trial.parts
+        assert all(np.isfinite(told.held) for told in trial.parts.values())
+
+
+def test_two_claims_of_one_name(monkeypatch):
+    monkeypatch.setattr("tests.test_calibrate.CLAIMS", [CLAIMS[0], CLAIMS[0]])
+    with pytest.raises(ValueError, match="'exact' must be unique among the claims"):
+        find_claims("tests.test_calibrate")
