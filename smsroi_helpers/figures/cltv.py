@@ -1,26 +1,35 @@
 """Figures of `02_cltv`."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from smsroi_helpers.cltv import Forecast, Holdout
-from smsroi_helpers.figures.style import PALETTE, Html, figure, table
-from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, percent
+from smsroi_helpers.cltv_holdout import Holdout
+from smsroi_helpers.figures.style import PALETTE, Html, figure
+from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 
 __all__ = [
+    "by_alive",
+    "by_alive_figure",
     "by_frequency",
     "by_frequency_figure",
-    "exclusions_table",
-    "fits_table",
-    "totals_table",
+    "by_week",
+    "by_week_figure",
+    "lift",
+    "lift_figure",
     "tracking",
     "tracking_figure",
     "value_by_tenth",
     "value_by_tenth_figure",
 ]
+
+MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
+FEWEST_SHOWN = 10
+"""A figure leaves out groups of fewer people, as tables do."""
 
 
 def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
@@ -64,6 +73,8 @@ def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
 def _tracking_finding(tested: Holdout) -> str:
     if not tested.missed:
         return _("The forecast held: what happened lies within its interval")
+    if not tested.actual:
+        return _("The forecast was too high: nothing happened")
     if tested.bias < 0:
         return _("The forecast was {share} too low").format(share=percent(abs(tested.bias)))
     return _("The forecast was {share} too high").format(share=percent(tested.bias))
@@ -77,7 +88,7 @@ def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
-    rows = tested.by_frequency
+    rows = _shown(tested.by_frequency)
     places = np.arange(len(rows))
     ax.errorbar(
         places - 0.08, rows["predicted"], yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
@@ -92,6 +103,102 @@ def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(_("purchases per customer in the test"))
     ax.legend(frameon=False, loc="upper left")
     return ax
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["customers"] >= FEWEST_SHOWN]
+
+
+def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Repeat purchases in each week: what happened, and what the model fitted up to the split says.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    weeks = tested.by_week
+    ahead = weeks[weeks["low_in_week"].notna()]
+    ax.fill_between(
+        ahead["week"], ahead["low_in_week"], ahead["high_in_week"], color=PALETTE["accent"], alpha=0.2, linewidth=0
+    )
+    ax.plot(weeks["week"], weeks["in_week"], color=PALETTE["ink"], linewidth=1.4, label=_("happened"))
+    ax.plot(
+        weeks["week"], weeks["expected_in_week"], color=PALETTE["accent"], linewidth=1.8, linestyle="--",
+        label=_("foretold"),
+    )  # fmt: skip
+    if len(ahead):
+        ax.axvline(ahead["week"].iloc[0] - 0.5, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(_("week since the first purchase of all"))
+    ax.set_ylabel(_("repeat purchases in the week"))
+    outside = _weeks_outside(ahead)
+    ax.set_title(_("{n} of {all} test weeks lie outside the band").format(n=outside, all=len(ahead)))
+    ax.legend(frameon=False, loc="best")
+    return ax
+
+
+def _weeks_outside(ahead: pd.DataFrame) -> int:
+    return int(((ahead["in_week"] < ahead["low_in_week"]) | (ahead["in_week"] > ahead["high_in_week"])).sum())
+
+
+def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Shares of the money by tenth of the customers, ordered by the spend foretold: foretold and come.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = tested.by_tenth
+    ax.bar(rows["tenth"] - 0.2, rows["told"], 0.4, color=PALETTE["sky"], label=_("foretold"))
+    ax.bar(rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"))
+    ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
+    ax.annotate(
+        _("as by lot"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
+    )
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_xticks(list(rows["tenth"]))
+    ax.set_xlabel(_("tenth of the customers, by the spend foretold"))
+    ax.set_ylabel(_("share of the money in the test"))
+    ax.set_title(_("The tenth put first brought {share} of the money").format(share=percent(rows["spend"].iloc[0])))
+    ax.legend(frameon=False)
+    return ax
+
+
+def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """The share who bought in the test by P(alive) before it: foretold with interval, happened.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = _shown(tested.by_alive)
+    places = np.arange(len(rows))
+    ax.errorbar(
+        places - 0.08, rows["told"], yerr=[rows["told"] - rows["low"], rows["high"] - rows["told"]], fmt="o",
+        color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
+    )  # fmt: skip
+    ax.plot(places + 0.08, rows["bought"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
+    ax.set_xticks(places, [_range(row) for row in rows.itertuples()])
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(0, 1.05)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_xlabel(_("probability of being a customer still, before the test"))
+    ax.set_ylabel(_("bought in the test"))
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    if len(rows) == 1:
+        told, bought = percent(rows["told"].iloc[0]), percent(rows["bought"].iloc[0])
+        ax.set_title(_("Nobody is in doubt: {told} were to buy, {bought} did").format(told=told, bought=bought))
+    else:
+        ax.set_title(_("{n} of {all} groups bought as often as foretold").format(n=inside, all=len(rows)))
+    ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
+def _range(row: Any) -> str:
+    return _("{low} to {high}").format(low=percent(row.lowest), high=percent(row.highest))
 
 
 def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -143,7 +250,7 @@ def by_frequency_figure(tested: Holdout) -> Html:
         _("After {x} repeat purchases: foretold {told}, happened {actual}.").format(
             x=row.frequency, told=interval(row.predicted, row.low, row.high), actual=number(row.actual, 2)
         )
-        for row in tested.by_frequency.itertuples()
+        for row in _shown(tested.by_frequency).itertuples()
     ]
     return figure(
         by_frequency(tested),
@@ -168,68 +275,74 @@ def value_by_tenth_figure(tenths: pd.DataFrame) -> Html:
         alt=_("Share of the expected profit by tenth of the customers: {shares}.").format(shares=listed(parts)),
         caption=_(
             "Who the expected profit will come from, by the model; the groups are of equal size ({n} customers each)."
-            " The lines are 95% intervals: by chance, the model being right."
+            " The lines are 95% intervals: parameters and chance, the model being right."
         ).format(n=number(tenths["customers"].iloc[0])),
     )
 
 
-def exclusions_table(exclusions: pd.DataFrame) -> Html:
-    """What was put aside of the orders, and why.
-
-    Args:
-        exclusions: of `Run.exclusions`.
-    """
-    return table(exclusions, caption=_("Orders put aside, and why"))
-
-
-def totals_table(told: Forecast, currency: str) -> Html:
-    """What all customers together are expected to do, with intervals."""
-    names = {
-        "orders": _("Purchases"),
-        "spend": _("Spend"),
-        "cltv": _("Profit before message cost, discounted (margin {margin})").format(margin=percent(told.margin)),
-    }
-
-    def show(measure: str, value: float) -> str:
-        return number(value) if measure == "orders" else money(value, currency, 0)
-
-    rows = [
-        {
-            _("What"): names[row.measure],
-            _("Expected"): show(row.measure, row.value),
-            _("Low"): show(row.measure, row.low),
-            _("High"): show(row.measure, row.high),
-        }
-        for row in told.totals.itertuples()
-    ]
-    caption = _(
-        "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters and"
-        " chance; not the model’s being wrong)"
-    ).format(n=number(told.purchases.customers), weeks=number(told.horizon_weeks))
-    return table(pd.DataFrame(rows), caption=caption)
-
-
-def fits_table(fits: pd.DataFrame) -> Html:
-    """Every parameter of the fits with its interval.
-
-    Args:
-        fits: of `cltv.fits_table`.
-    """
-    models = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
-    spans = {"full": _("all days"), "calibration": _("days before the test")}
-    shown = pd.DataFrame(
-        {
-            _("Model"): fits["model"].map(models),
-            _("Fitted to"): [
-                spans[row.fit] if row.status == "converged" else _("{days}: not identified").format(days=spans[row.fit])
-                for row in fits.itertuples()
-            ],
-            _("Parameter"): fits["parameter"],
-            _("Value"): [number(value, 3) for value in fits["value"]],
-            _("Low"): [number(value, 3) for value in fits["low"]],
-            _("High"): [number(value, 3) for value in fits["high"]],
-            _("Log-likelihood"): [number(value, 1) for value in fits["log_likelihood"]],
-            _("Customers"): fits["customers"],
-        }
+def by_week_figure(tested: Holdout) -> Html:
+    """`by_week` with alt text and caption."""
+    ahead = tested.by_week[tested.by_week["low_in_week"].notna()]
+    return figure(
+        by_week(tested),
+        alt=_(
+            "Repeat purchases week by week. In the {all} test weeks {actual} happened where {told} were foretold; {n}"
+            " weeks lie outside their 95% band."
+        ).format(
+            all=len(ahead),
+            actual=number(ahead["in_week"].sum()),
+            told=number(ahead["expected_in_week"].sum()),
+            n=_weeks_outside(ahead),
+        ),
+        caption=_(
+            "The same week by week: a total can be right while high and low weeks cancel. One week in twenty lies"
+            " outside the band by chance; seasons, sales and holidays, of which the model knows nothing, put out more."
+        ),
     )
-    return table(shown, caption=_("Parameters with 95% intervals (robust, the customer as unit; time in weeks)"))
+
+
+def lift_figure(tested: Holdout) -> Html:
+    """`lift` with alt text and caption."""
+    parts = [
+        _("{tenth}: foretold {told}, came {came}").format(
+            tenth=row.tenth, told=percent(row.told, 1), came=percent(row.spend, 1)
+        )
+        for row in tested.by_tenth.itertuples()
+    ]
+    return figure(
+        lift(tested),
+        alt=_("Share of the money in the test by tenth of the customers: {shares}.").format(shares=listed(parts)),
+        caption=_(
+            "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
+            " weeks, and what each group did spend. The ranking is {gini} as good as hindsight (normalised Gini"
+            " coefficient: as by lot is none)."
+        ).format(gini=percent(tested.gini)),
+    )
+
+
+def by_alive_figure(tested: Holdout) -> Html:
+    """`by_alive` with alt text and caption."""
+    parts = [
+        _("Of the {n} with {range}: foretold {told}, bought {bought}.").format(
+            n=number(row.customers),
+            range=_range(row),
+            told=_share(row.told, row.low, row.high),
+            bought=percent(row.bought, 1),
+        )
+        for row in _shown(tested.by_alive).itertuples()
+    ]
+    return figure(
+        by_alive(tested),
+        alt=joined(*parts),
+        caption=_(
+            "Customers by their probability of being one still, under {model}, which doubts those who bought once too;"
+            " and how many of them bought at least once in the {weeks} test weeks. Where the diamond lies above the"
+            " bar, warnings of leaving come too early."
+        ).format(model=MODELS[tested.alive_model], weeks=number(tested.weeks)),
+    )
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return _("{value} (95% interval {low} to {high})").format(
+        value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
+    )

@@ -1,0 +1,216 @@
+"""How long the values of a million customers take, and how long the fit does beside lifetimes and pymc-marketing.
+
+    .venv/bin/python -m benchmarks.cltv                          whole and against lifetimes, a million customers
+    .venv/bin/python -m benchmarks.cltv --customers 100000       fewer
+    .venv/bin/python -m benchmarks.cltv --pymc /tmp/pm/bin/python    also against pymc-marketing's MAP: the interpreter
+                                                                 of an environment that has it (it is not in the lock)
+
+Customers buy as BG/NBD says (r .6, α 5 weeks, a .9, b 2.6), have been customers for 26 to 78 weeks, evenly spread, and
+spend as Gamma–Gamma says (p 6, q 4, v 48): all drawn with seed 1. Orders come at instants; whoever counts them by days
+gets the cells of the page. Each measurement is a process of its own: seconds by the clock, seconds of the processor
+(others may use the machine too) and the peak of its resident memory, linear algebra on one thread. Ratios are those of
+one run on one machine.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.histories import draw_purchases
+
+TRUTH = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}
+MONEY = {"p": 6.0, "q": 4.0, "v": 48.0}
+AS_OF = pd.Timestamp("2025-12-31")
+PYMC_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+LONGEST = 900
+"""Seconds after which a rival is given up."""
+
+MEASURE = """
+import json, resource, sys, time
+steps, clock, processor = {}, time.perf_counter(), time.process_time()
+def step(name):
+    global clock, processor
+    now, busy = time.perf_counter(), time.process_time()
+    steps[name] = [now - clock, busy - processor]
+    clock, processor = now, busy
+def told(**more):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"steps": steps, "peak_mb": peak, **more}))
+"""
+
+WHOLE = """
+from pathlib import Path
+import numpy as np
+from smsroi_helpers import cltv, cltv_forecast
+from smsroi_helpers.purchase_models import fit_purchases, fit_value
+from smsroi_helpers.reading import load
+from smsroi_helpers.shop import open_shop
+source, place = Path(sys.argv[1]), Path(sys.argv[2])
+step("start")
+shop = open_shop(load(source, place / ".loaded"), "2025-12-31", place / ".cache")
+step("read")
+cells, value_cells = cltv.count_cells(shop), cltv.count_value_cells(shop)
+step("count")
+purchases = fit_purchases(cells, "bg_nbd")
+step("fit")
+value = fit_value(value_cells)
+step("fit of money")
+ahead = {"horizon_weeks": 52, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
+forecast = cltv_forecast.forecast(cells, purchases, value, **ahead)
+step("score")
+rows = shop.write(cltv.customer_values(shop, forecast), place / "customer_value.parquet")
+step("write")
+told(cells=len(cells), customers=rows, log_likelihood=purchases.log_likelihood)
+"""
+
+OURS = """
+import pandas as pd
+from smsroi_helpers.purchase_models import fit_purchases
+rows = pd.read_parquet(sys.argv[1])
+step("start")
+cells = rows.groupby(["frequency", "recency_weeks", "T_weeks"], as_index=False).agg(customers=("frequency", "size"))
+step("count")
+fit = fit_purchases(cells, "bg_nbd")
+step("fit")
+told(log_likelihood=fit.log_likelihood, parameters=fit.parameters, cells=len(cells))
+"""
+
+LIFETIMES = """
+import warnings
+import numpy as np, pandas as pd
+from lifetimes import BetaGeoFitter
+warnings.simplefilter("ignore")
+rows = pd.read_parquet(sys.argv[1])
+step("start")
+fit = BetaGeoFitter().fit(rows["frequency"], rows["recency_weeks"], rows["T_weeks"])
+step("fit")
+told(parameters={name: float(value) for name, value in fit.params_.items()})
+"""
+
+PYMC = """
+import logging, warnings
+warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL)
+import pandas as pd
+from pymc_marketing.clv import BetaGeoModel
+rows = pd.read_csv(sys.argv[1]).rename(columns={"recency_weeks": "recency", "T_weeks": "T"})
+rows = rows.assign(customer_id=range(len(rows))).astype({"frequency": float})
+step("start")
+model = BetaGeoModel(data=rows[["customer_id", "frequency", "recency", "T"]])
+model.fit(method="map", progressbar=False)
+step("fit")
+found = model.fit_result if hasattr(model, "fit_result") else model.idata.posterior
+found = found if hasattr(found, "data_vars") else found.to_dataset()
+told(parameters={name: float(found[name].mean()) for name in ("r", "alpha", "a", "b")})
+"""
+
+
+def write_company(folder: Path, customers: int) -> Path:
+    """A source with the table orders, and beside it `rows.parquet`: frequency, recency_weeks, T_weeks per customer."""
+    rng = np.random.default_rng(1)
+    rates = np.maximum(rng.gamma(TRUTH["r"], 1 / TRUTH["alpha"], customers), 1e-12)
+    leaves = np.clip(rng.beta(TRUTH["a"], TRUTH["b"], customers), 1e-12, 1.0)
+    T_days = rng.integers(182, 546, customers)
+    first = rng.random(customers)
+    who, when = draw_purchases(rates, leaves, (T_days + 1 - first) / 7, rng)
+    who = np.concatenate([np.arange(customers), who])
+    day = np.concatenate([first, first[who[customers:]] + 7 * when])
+    level = rng.gamma(MONEY["q"], 1 / MONEY["v"], customers)
+    orders = pd.DataFrame(
+        {
+            "order_id": np.arange(len(who)).astype(str),
+            "customer_id": np.char.add("c", who.astype(str)),
+            "ordered_at": AS_OF - pd.to_timedelta(T_days[who], "D") + pd.to_timedelta((day * 86_400).astype(int), "s"),
+            "amount": np.round(rng.gamma(MONEY["p"], 1 / level[who]), 2),
+        }
+    )
+    folder.mkdir()
+    orders.to_parquet(folder / "orders.parquet", index=False)
+    days = pd.DataFrame({"who": who, "day": np.floor(day).astype(int)}).drop_duplicates()
+    each = days.groupby("who")["day"].agg(["size", "max"])
+    rows = pd.DataFrame({"frequency": each["size"] - 1, "recency_weeks": each["max"] / 7, "T_weeks": T_days / 7})
+    rows.to_parquet(folder.parent / "rows.parquet", index=False)
+    return folder
+
+
+def measure(script: str, *arguments: Path, interpreter: str = sys.executable) -> dict[str, Any]:
+    """What a script says of itself, run in a process of its own; an `error` if it does not end well, or in time."""
+    line = [interpreter, "-c", MEASURE + script, *map(str, arguments)]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the runner does
+    try:
+        done = subprocess.run(  # noqa: S603
+            line, capture_output=True, text=True, timeout=LONGEST, check=False, env=alone
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"given up after {LONGEST} s"}
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or ["it died"])[-1]}
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _log_likelihood(parameters: dict[str, float], rows: Path) -> float:
+    """By our likelihood, which the tests hold to the library's."""
+    from smsroi_helpers.purchase_models import log_likelihood
+
+    return log_likelihood("bg_nbd", parameters, pd.read_parquet(rows).assign(customers=1))
+
+
+def compare(name: str, rival: dict[str, Any], ours: dict[str, Any], rows: Path) -> str:
+    """One line: seconds of the rival's fit and of ours, their ratio, and how far the log-likelihoods are apart."""
+    if "error" in rival:
+        return f"{name}: {rival['error']}"
+    (theirs, theirs_busy), (mine, mine_busy) = rival["steps"]["fit"], ours["steps"]["fit"]
+    apart = ours["log_likelihood"] - _log_likelihood(rival["parameters"], rows)
+    return (
+        f"{name}: fit {theirs:8.1f} s ({theirs_busy:.1f} s of processor), ours {mine:.2f} s ({mine_busy:.2f}):"
+        f" {theirs / mine:6.1f} × ({theirs_busy / mine_busy:.1f} × by processor); log-likelihood ours − theirs"
+        f" {apart:+.4f}"
+    )
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    parser.add_argument("--pymc", default="", help="an interpreter that has pymc-marketing")
+    parser.add_argument("--only", choices=("whole", "lifetimes", "pymc"), default="")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        source, rows = write_company(place / "source", chosen.customers), place / "rows.parquet"
+        if chosen.only in ("", "whole"):
+            whole = measure(WHOLE, source, place / "run")
+            if "error" in whole:
+                print(f"whole: {whole['error']}")
+            else:
+                print(
+                    f"whole: {whole['customers']:,} customers in {whole['cells']:,} cells, {whole['peak_mb']:,.0f} MB"
+                )
+                for step, (seconds, busy) in whole["steps"].items():
+                    print(f"    {step:14} {seconds:6.1f} s ({busy:.1f} s of processor)")
+                counted = [whole["steps"][step] for step in ("count", "fit", "fit of money", "score", "write")]
+                seconds, busy = (sum(column) for column in zip(*counted, strict=True))
+                print(f"    count + fit + score + write: {seconds:.1f} s ({busy:.1f} s of processor)", flush=True)
+        if chosen.only in ("", "lifetimes"):
+            ours, theirs = measure(OURS, rows), measure(LIFETIMES, rows)
+            print(compare(f"lifetimes on {chosen.customers:,} rows", theirs, ours, rows), flush=True)
+        if not chosen.pymc:
+            print("pymc-marketing: not installed (say --pymc INTERPRETER)")
+        elif chosen.only in ("", "pymc"):
+            for size in (size for size in PYMC_SIZES if size <= chosen.customers):
+                few = place / f"rows-{size}.parquet"
+                pd.read_parquet(rows).head(size).to_parquet(few, index=False)
+                pd.read_parquet(few).to_csv(few.with_suffix(".csv"), index=False)
+                theirs = measure(PYMC, few.with_suffix(".csv"), interpreter=chosen.pymc)
+                print(compare(f"pymc-marketing's MAP on {size:,} rows", theirs, measure(OURS, few), few), flush=True)
+
+
+if __name__ == "__main__":
+    main()
