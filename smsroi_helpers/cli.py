@@ -131,6 +131,24 @@ def example(
 
 
 @app.command()
+def simulate(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The new source's folder, data/….")],
+    customers: Annotated[int, typer.Option(min=100, metavar="N", help="How many people.")] = 5000,
+    weeks: Annotated[int, typer.Option(min=26, metavar="W", help="How long the log is.")] = 52,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Of every draw; the same seed, the same bytes.")] = 1,
+    null: Annotated[bool, typer.Option("--null", help="Messages cause nothing and cost nothing.")] = False,
+) -> None:
+    """Write a company whose truth is known (truth.json) as a source, and print its path."""
+    with _one_line():
+        from smsroi_helpers import source
+        from smsroi_helpers.simulate import write_company
+
+        to = source.project_root() / out
+        write_company(to, customers=customers, weeks=weeks, seed=seed, null=null)
+        print(_shown(to))
+
+
+@app.command()
 def check(
     data: Annotated[str, typer.Argument(metavar="SOURCE", help="A source's folder, data/….")],
     max_rejected_share: Annotated[
@@ -158,14 +176,18 @@ def pseudonymise(
     out: Annotated[str, typer.Argument(metavar="OUT", help="The new folder.")],
     key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Holds the secret key; outside the project. Without it: $SMSROI_KEY."),
+        typer.Option(
+            metavar="FILE",
+            help="Holds the secret key; outside the project. Without it: $SMSROI_KEY, or $SMSROI_KEY_FILE.",
+        ),
     ] = None,
 ) -> None:
     """Copy a source with pseudonyms (HMAC-SHA-256 under a secret key) for customer_id and referred_by."""
     with _one_line():
+        from smsroi_helpers import keys
         from smsroi_helpers import pseudonymise as copying
 
-        copied = copying.pseudonymise(data, out, copying.read_key(key_file, data))
+        copied = copying.pseudonymise(data, out, keys.read_key(key_file, data))
         for name, rows in copied.rows.items():
             _say(f"{name}: {rows:,} rows")
         for note in copied.notes:
@@ -214,6 +236,46 @@ def status(
             raise typer.Exit(1)
 
 
+@app.command("plan-test")
+def plan_test(
+    customers: Annotated[int, typer.Option(metavar="N", help="On the list, all arms together.")],
+    base_rate: Annotated[float, typer.Option(metavar="X", help="Share who order in the test's time anyway (0-1).")],
+    profit_per_order: Annotated[float, typer.Option(metavar="MONEY", help="What an order brings on average.")],
+    order_spread: Annotated[
+        float, typer.Option(metavar="X", help="Standard deviation of an order's profit / its mean.")
+    ] = 1.0,
+    cost: Annotated[float, typer.Option(metavar="MONEY", help="Of the treatment, per treated customer.")] = 0.0,
+    arms: Annotated[int, typer.Option(metavar="K", help="Treatments compared with the one control.")] = 1,
+    control_share: Annotated[float, typer.Option(metavar="X", help="Of all customers (0-1).")] = 0.5,
+    gain: Annotated[
+        float | None, typer.Option(metavar="MONEY", help="Profit per customer, after that cost, to be shown.")
+    ] = None,
+    power: Annotated[float, typer.Option(metavar="X", help="How often it should show (0-1).")] = 0.8,
+) -> None:
+    """Say what a test on a list of this size can show, and how large it must be to show a gain."""
+    with _one_line():
+        from smsroi_helpers.planner import plan_test as plan
+
+        found = plan(
+            customers=customers, base_rate=base_rate, profit_per_order=profit_per_order, order_spread=order_spread,
+            cost_per_customer=cost, arms=arms, control_share=control_share, power=power,
+            gain=float("nan") if gain is None else gain,
+        )  # fmt: skip
+        print(f"{found.per_arm:,} customers in each of {found.arms} treated arms, {found.control:,} in the control")
+        print(
+            f"shows in {power:.0%} of such tests: {found.base_rate:.2%} ordering becomes"
+            f" {found.base_rate + found.smallest_rate:.2%}, or {found.smallest_profit:,.4g} more profit per customer"
+        )
+        if cost:
+            print(f"pays for itself from {found.base_rate + found.breakeven_rate:.2%} on")
+        if gain is not None:
+            print(f"a gain of {gain:,.4g} per customer shows in {found.power_at_gain:.0%} of such tests")
+            print(
+                f"to show it in {power:.0%}: {found.customers_for_gain:,.0f} customers in all, or these for at least"
+                f" {max(found.times_for_gain, 1):.1f} times as long"
+            )
+
+
 def _shown(path: Path) -> str:
     """The path from here, where it lies below; else in full."""
     here = Path.cwd()
@@ -228,10 +290,7 @@ _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 def _as_read(loaded: "Loaded") -> list[_Cells]:
     """What reading met: kind, table, what, rows, share, what to do."""
-    return [
-        _finding(f.severity, f.table, f"{f.column}: {f.rule}" if f.column else f.rule, f.rows, f.share, f.remedy)
-        for f in loaded.findings
-    ]
+    return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.remedy) for f in loaded.findings]
 
 
 def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
@@ -242,17 +301,19 @@ def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
     from smsroi_helpers.shop import open_shop
 
     shop = open_shop(loaded, "", place)
-    rows = quality.list_exclusions(shop).itertuples()
     found = [
-        _finding(r.severity, r.table, r.rule, r.rows, None if pd.isna(r.share) else r.share, r.remedy) for r in rows
+        _finding(r.severity, r.table, r.column, r.rule, r.rows, None if pd.isna(r.share) else r.share, r.remedy)
+        for r in quality.list_exclusions(shop).itertuples()
     ]
     shop.con.disconnect()
     return found
 
 
-def _finding(kind: str, table: str, what: str, rows: int, share: float | None, remedy: str) -> _Cells:
+def _finding(kind: str, table: str, column: str, rule: str, rows: int, share: float | None, remedy: str) -> _Cells:
+    from smsroi_helpers.contract import fault_name
     from smsroi_helpers.locale import number, percent
 
+    what = fault_name(column, rule)
     return [kind, table, what, number(rows), "" if share is None else percent(share, 2), remedy]
 
 

@@ -7,7 +7,7 @@ The expressions keep to what DuckDB and Spark read alike (of `last` over a windo
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import ibis
@@ -19,10 +19,13 @@ from smsroi_helpers.shop import Shop
 __all__ = [
     "Touch",
     "arm_moments",
+    "arm_moments_together",
     "arm_outcomes",
     "attributed_orders",
     "local_sends",
     "message_outcomes",
+    "outcome_windows",
+    "profit_events",
     "purchase_days",
     "purchase_history",
     "touches_per_order",
@@ -45,29 +48,34 @@ def purchase_days(shop: Shop) -> ir.Table:
     return orders.group_by("customer_id", "day").aggregate(value=total(orders.amount))
 
 
-def purchase_history(shop: Shop, until: dt.date | None = None) -> ir.Table:
+def purchase_history(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
     """One row per customer with a purchase: what BG/NBD and Gamma–Gamma need to know of them.
 
     Args:
         shop: the company.
         until: the last day that counts (inclusive); None for the last day observed. Customers whose first purchase is
             later are left out.
+        recent_weeks: how many weeks up to `until` recent_purchases counts.
 
     Returns:
         customer_id; first_day; frequency = days with a purchase − 1; recency_days = last − first; T_days = until −
-        first (whole days); repeat_spend = money spent on days after the first; later_purchases = days with a purchase
-        after `until` (none where it is the last day observed).
+        first (whole days); first_spend = money spent on the first day; repeat_spend = on days after it;
+        recent_purchases = days with a repeat purchase in the last `recent_weeks`; later_purchases and later_spend =
+        days with a purchase, and money spent, after `until` (none where it is the last day observed).
     """
     last = until or shop.as_of
     days = purchase_days(shop)
     until_then = days.day <= ibis.literal(last)
+    recent = ibis.literal(last - dt.timedelta(weeks=recent_weeks))
     history = days.group_by("customer_id").aggregate(
         first_day=days.day.min(where=until_then),
         last_day=days.day.max(where=until_then),
         frequency=days.count(where=until_then) - 1,
         total_spend=total(days.value, where=until_then),
         first_spend=days.value.argmin(days.day),
+        recent_days=days.count(where=until_then & (days.day > recent)),
         later_purchases=days.count(where=~until_then),
+        later_spend=total(days.value, where=~until_then).fill_null(0.0),
     )
     history = history.filter(history.first_day.notnull())
     return history.select(
@@ -76,8 +84,11 @@ def purchase_history(shop: Shop, until: dt.date | None = None) -> ir.Table:
         "frequency",
         recency_days=history.last_day.delta(history.first_day, unit="day").cast("int64"),
         T_days=ibis.literal(last).delta(history.first_day, unit="day").cast("int64"),
+        first_spend=history.first_spend,
         repeat_spend=ibis.ifelse(history.frequency > 0, history.total_spend - history.first_spend, 0.0),
+        recent_purchases=history.recent_days - (history.first_day > recent).cast("int64"),
         later_purchases=history.later_purchases,
+        later_spend=history.later_spend,
     )
 
 
@@ -264,6 +275,23 @@ def _beside(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
     return joined.drop(*(f"{key}__more" for key in keys))
 
 
+def profit_events(shop: Shop) -> ir.Table:
+    """What made or cost money, and when: one row per order or refund, and per message that is not free.
+
+    Returns:
+        customer_id, at (UTC), profit: margin × (amount + discount) − discount of an order, −cost of a message.
+
+    Raises:
+        DataError: the source has no messages.
+    """
+    orders, sends = _valued_orders(shop), _sends(shop)
+    sends = sends.filter(sends.cost > 0)
+    return ibis.union(
+        orders.select("customer_id", at=orders.ordered_at.cast("timestamp"), profit=orders.order_profit),
+        sends.select("customer_id", at=sends.sent_at.cast("timestamp"), profit=-sends.cost),
+    )
+
+
 # --- experiments -----------------------------------------------------------------------------------------------------
 
 
@@ -286,8 +314,11 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
         Orders: ordered (0 or 1), orders (refunds not counted), revenue (money, less the refunds made within the
         window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
 
-        Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages (of
-        them, clicked before its end; null without `clicked_at`), profit = order_profit − message_cost.
+        Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
+        replied_messages (of them, clicked or replied to before its end; null without `clicked_at`, `replied_at`),
+        profit = order_profit − message_cost.
+
+        Visits, null where the source has none: visited (0 or 1, within the window).
 
         Consent, null where the source tells no opt-outs: opted_out (0 or 1: an opt-out within the window, from
         `customers` or `messages`), opted_out_at (the first such), consenting (0 or 1, at the assignment: no opt-out
@@ -300,17 +331,23 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
     Raises:
         DataError: the source has no experiments or no assignments.
     """
-    people = _outcome_windows(shop, experiment_id)
+    people = outcome_windows(shop, experiment_id)
     rows = _with_orders(shop, people)
     rows = _with_messages(shop, people, rows)
+    rows = _with_visits(shop, people, rows)
     return _with_consent(shop, people, rows).drop("pre_start")
 
 
 _PERSON = ("experiment_id", "customer_id")
 
 
-def _outcome_windows(shop: Shop, experiment_id: str | None) -> ir.Table:
-    """Assigned customers with the ends of their windows: pre_start, assigned_at, outcome_end."""
+def outcome_windows(shop: Shop, experiment_id: str | None = None) -> ir.Table:
+    """Assigned customers with the windows of their outcomes, as `arm_outcomes` has them.
+
+    Returns:
+        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days, and pre_start: as long
+        before the assignment.
+    """
     experiments, assignments = shop.experiments, shop.assignments
     if experiment_id is not None:
         experiments = experiments.filter(experiments.experiment_id == experiment_id)
@@ -362,20 +399,33 @@ def _log_start(shop: Shop) -> dt.datetime:
 
 def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     if not shop.has("messages"):
-        kinds = {"messages": "int64", "message_cost": "float64", "clicked_messages": "int64", "profit": "float64"}
+        kinds = dict.fromkeys(("messages", "clicked_messages", "replied_messages"), "int64")
+        kinds |= {"message_cost": "float64", "profit": "float64"}
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    sends = _sends(shop).select("sent_at", "clicked_at", "cost", addressee="customer_id")
+    sends = _sends(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(
         messages=theirs.count(),
         message_cost=total(theirs.cost),
         clicked_messages=theirs.count(where=theirs.clicked_at < theirs.outcome_end),
+        replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
     )
     rows = _beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
-    if not shop.has("messages", "clicked_at"):
-        rows = rows.mutate(clicked_messages=ibis.null("int64"))
+    for event in ("clicked", "replied"):
+        if not shop.has("messages", f"{event}_at"):
+            rows = rows.mutate(**{f"{event}_messages": ibis.null("int64")})
     return rows.mutate(profit=rows.order_profit - rows.message_cost)
+
+
+def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
+    if not shop.has("visits"):
+        return rows.mutate(visited=ibis.null("int64"))
+    visits = shop.visits.select("visited_at", visitor="customer_id")
+    theirs = people.join(visits, people.customer_id == visits.visitor)
+    theirs = theirs.filter(theirs.visited_at >= theirs.assigned_at, theirs.visited_at < theirs.outcome_end)
+    came = theirs.select(*_PERSON).distinct().mutate(visited=ibis.literal(1, "int64"))
+    return _beside(rows, came, *_PERSON).fill_null({"visited": 0})
 
 
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
@@ -434,17 +484,46 @@ def arm_moments(
         the columns of `by`; n, n_unknown, sum_y, sum_y2; with a covariate also n_known, sum_y_known, sum_x, sum_x2,
         sum_xy. In the order of `by`.
     """
-    rows = outcomes.mutate(y=outcomes[outcome].cast("float64"))
+    sums = _moment_sums(outcomes, outcome, covariate)
+    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
+
+
+def arm_moments_together(
+    outcomes: ir.Table,
+    pairs: Mapping[str, tuple[str, str | None]],
+    by: Sequence[str] = ("experiment_id", "arm"),
+) -> ir.Table:
+    """`arm_moments` of several outcomes in one pass over the customers.
+
+    Args:
+        outcomes: what `arm_outcomes` returned, perhaps with further columns to group by.
+        pairs: name → outcome and covariate (None for none).
+        by: what names a row.
+
+    Returns:
+        the columns of `by`; of each name the columns of `arm_moments` as `<name>__n`, `<name>__sum_y` …; in the order
+        of `by`.
+    """
     sums = {
-        "n": rows.count(where=rows.y.notnull()),
-        "n_unknown": rows.count(where=rows.y.isnull()),
-        "sum_y": total(rows.y),
-        "sum_y2": total(rows.y * rows.y),
+        f"{name}__{moment}": value
+        for name, (outcome, covariate) in pairs.items()
+        for moment, value in _moment_sums(outcomes, outcome, covariate).items()
+    }
+    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
+
+
+def _moment_sums(rows: ir.Table, outcome: str, covariate: str | None) -> dict[str, ir.Scalar]:
+    y = rows[outcome].cast("float64")
+    sums = {
+        "n": rows.count(where=y.notnull()),
+        "n_unknown": rows.count(where=y.isnull()),
+        "sum_y": total(y),
+        "sum_y2": total(y * y),
     }
     if covariate is not None:
         x = rows[covariate].cast("float64")
-        known = rows.y.notnull() & x.notnull()
+        known = y.notnull() & x.notnull()
         sums["n_known"] = rows.count(where=known)
-        terms = {"sum_y_known": rows.y, "sum_x": x, "sum_x2": x * x, "sum_xy": x * rows.y}
+        terms = {"sum_y_known": y, "sum_x": x, "sum_x2": x * x, "sum_xy": x * y}
         sums |= {name: total(term, where=known).fill_null(0.0) for name, term in terms.items()}
-    return rows.group_by(*by).aggregate(**sums).order_by(*by)
+    return sums

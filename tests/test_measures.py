@@ -14,10 +14,13 @@ from smsroi_helpers.contract import PLANNED, TABLES
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.measures import (
     arm_moments,
+    arm_moments_together,
     arm_outcomes,
     attributed_orders,
     local_sends,
     message_outcomes,
+    outcome_windows,
+    profit_events,
     purchase_history,
     touches_per_order,
 )
@@ -148,7 +151,11 @@ def random_world(seed):
             {"message_id": f"m{rng.integers(10**6)}-{i}", "customer_id": customers[rng.integers(12)], "sent_at": at}
             | {"campaign_id": f"k{i % 3}", "channel": [None, "email"][i % 2], "variant": None}
             | {"cost": [None, 0.03, 0.11][rng.integers(3)], "delivered_at": later if maybe(0.8) else None}
-            | {"clicked_at": after(at, 0.4), "replied_at": None, "opted_out_at": after(at, 0.03)}
+            | {
+                "clicked_at": after(at, 0.4),
+                "replied_at": later if i % 5 == 0 else None,
+                "opted_out_at": after(at, 0.03),
+            }
         )
     zones = [None, "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
     people = [
@@ -189,6 +196,9 @@ def random_world(seed):
         ]
     if seed % 7 == 6:
         del world.tables["customers"]
+    if seed % 2:
+        visits = [start + dt.timedelta(hours=60 * i) for i in range(12)]
+        world.tables["visits"] = [{"customer_id": customers[i % 7], "visited_at": at} for i, at in enumerate(visits)]
     return world
 
 
@@ -360,6 +370,9 @@ def outcome_by_hand(world, experiment, assignment):
     row |= {"messages": len(sent), "message_cost": sum(cost(world, message) for message in sent)}
     clicked = sum(message.get("clicked_at") is not None and message["clicked_at"] < end for message in sent)
     row["clicked_messages"] = clicked if world.has("messages", "clicked_at") else None
+    row["replied_messages"] = sum(message["replied_at"] is not None and message["replied_at"] < end for message in sent)
+    came = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == who]
+    row["visited"] = int(any(start <= at < end for at in came)) if "visits" in world.tables else None
     row["profit"] = row["order_profit"] - row["message_cost"]
     person = next((person for person in world.seen("customers") if person["customer_id"] == who), {})
     outs = sorted(at for each in [*own, person] if (at := each.get("opted_out_at")))
@@ -391,8 +404,22 @@ def test_outcomes_per_arm_are_those_counted_by_hand(open_world, seed):
     assert counted == expected
     assert any(row["pre_orders"] is None for row in counted.values())
     assert any(row["pre_orders"] for row in counted.values())
+    assert {row["visited"] for row in counted.values()} == ({0, 1} if seed % 2 else {None})
     one = rows_of(arm_outcomes(shop, "x1"), "experiment_id", "customer_id")
     assert one == {key: row for key, row in counted.items() if key[0] == "x1"}
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_events_of_profit_add_up_to_each_customers_profit(open_world, seed):
+    _, shop = open_world(seed)
+    people, events = outcome_windows(shop), profit_events(shop).rename(who="customer_id")
+    theirs = people.join(events, people.customer_id == events.who)
+    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
+    sums = theirs.group_by("experiment_id", "customer_id").aggregate(profit=theirs.profit.sum()).execute()
+    outcomes = arm_outcomes(shop).execute().set_index(["experiment_id", "customer_id"])["profit"]
+    added_up = sums.set_index(["experiment_id", "customer_id"])["profit"].reindex(outcomes.index, fill_value=0.0)
+    assert len(sums) > 20
+    assert added_up.to_numpy() == pytest.approx(outcomes.to_numpy(), abs=2e-6)
 
 
 # --- the edges, one by one -------------------------------------------------------------------------------------------
@@ -533,6 +560,11 @@ def test_moments_stratify_and_count_unknown_outcomes(open_world):
     assert len(by_day) > len(plain)
     assert summed["n"].tolist() == plain["n"].tolist()
     assert summed["sum_y2"].to_numpy() == pytest.approx(plain["sum_y2"].to_numpy())
+    pairs = {"spend": ("revenue", None), "profit": ("profit", "pre_revenue")}
+    together = arm_moments_together(outcomes, pairs).execute()
+    for name, (outcome, covariate) in pairs.items():
+        alone = arm_moments(outcomes, outcome, covariate).execute().iloc[:, 2:]
+        assert together[[f"{name}__{column}" for column in alone]].to_numpy() == pytest.approx(alone.to_numpy())
     unknown = arm_moments(outcomes, "opted_out").execute()
     assert (unknown["n"] == 0).all()
     assert unknown["n_unknown"].tolist() == plain["n"].tolist()

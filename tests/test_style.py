@@ -391,3 +391,19 @@ def test_nothing_warns() -> None:
         figures.table(
             pd.DataFrame({"a": ["x"], "b": [1.5], "c": [True], "d": [pd.Timestamp("2025-06-30")]}), caption="c"
         )
+
+
+def test_answers_to_other_questions_are_no_segments():
+    """Several experiments on one page: each its own question, the broken one without a value."""
+    common = {"evidence": "randomised", "customers": 500, "kind": "gain", "unit": "money", "outcome": "do"}
+    main = common | {"question": "Did a pay?", "action": "a: switch", "value": 9.0, "low": 5.0, "high": 13.0}
+    segment = main | {"segment": "new", "action": "a: new ones", "value": 2.0, "low": 1.0, "high": 3.0}
+    broken = {"outcome": "broken", "action": "b: no", "value": 7.0, "low": 6.0, "high": 8.0}
+    rows = [main, common | {"question": "Did b pay?"} | broken, segment]
+    shown = figures.answer(rows, currency="USD").markup
+    by_segment, others = shown.split("The other answers")
+    assert "a: new ones" in by_segment
+    assert "Did b pay?" in others
+    assert "Broken: no result. b: no" in others
+    assert "a: new ones" not in others
+    assert "$7" not in shown

@@ -630,7 +630,8 @@ def answer(
 ) -> Html:
     """The answer box: what to do, what it is worth, how sure that is, on what evidence, and the main caveat.
 
-    The row without a segment (or of segment `all`) is the answer; the others follow as a table by segment.
+    The row without a segment (or of segment `all`) is the answer; others of its question follow as a table by segment,
+    those of other questions as a table of answers.
 
     Args:
         decisions: rows of the decisions table; `caveat` is an optional column, `text` the sentence that explains.
@@ -666,8 +667,12 @@ def answer(
     if not _is_missing(main.get("caveat")) and main.get("caveat"):
         mind = _text(_("Mind:"))
         parts.append(f'<p class="caveat"><b>{mind}</b> {_text(main["caveat"])}</p>')
-    if others:
-        parts.append(_segments(others, currency, min_customers).markup)
+    same = [row for row in others if row.get("question") == main.get("question")]
+    if same:
+        parts.append(_segments(same, currency, min_customers).markup)
+    if len(same) < len(others):
+        rest = [row for row in others if row not in same]
+        parts.append(_other_answers(rest, currency, min_customers).markup)
     summary = " ".join(x for x in (str(main.get("action") or ""), worth.value, worth.unit) if x)
     return Html(f'<div class="answer">{"".join(parts)}</div>', summary)
 
@@ -694,6 +699,19 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
         shown.append((row.get("segment"), row.get("action"), worth.words or _EMPTY, _float(row.get("customers"))))
     names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
     return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
+
+
+def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
+    """What else the notebook was asked, an answer a row."""
+    shown = []
+    for row in rows:
+        worth = amount(row, currency, min_customers=k)
+        verdict, outcome = verdict_words(str(row.get("outcome"))), row.get("outcome")
+        action = str(row.get("action") or "")
+        said = action if outcome == "do" else locale.joined(locale.sentence(verdict), action)
+        shown.append((row.get("question"), said, worth.words or _EMPTY, _float(row.get("customers"))))
+    names = [_("Question"), _("Answer"), _("Worth (95% interval)"), _("Customers")]
+    return table(pd.DataFrame(shown, columns=names), caption=_("The other answers"), suppress=_("Customers"), k=k)
 
 
 def note(text: str) -> Html:

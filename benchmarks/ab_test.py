@@ -1,0 +1,144 @@
+"""How long ten million customers in one experiment take, and how much memory: `python -m benchmarks.ab_test`.
+
+Timed is all that stands between a source that has been read and checked and its effects: outcomes per customer from
+orders, messages and opt-outs, moments by arm, the split's test, every metric with its intervals. Target: 20 s on two
+cores and 2 GB. The yardstick is the same profit, revenue, orders and opt-outs by pandas, from the same files, with
+Welch by SciPy. Each is a process of its own; seconds are those of one run on one machine.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+OURS = """
+import json, os, resource, sys, time
+from pathlib import Path
+from smsroi_helpers import ab_test, experiments, trust
+from smsroi_helpers.reading import load
+from smsroi_helpers.shop import open_shop
+place = Path(sys.argv[2])
+shop = open_shop(load(sys.argv[1], place / ".loaded"), "", place / ".cache")
+shop.con.raw_sql("SET threads = 2")
+shop.con.raw_sql("SET memory_limit = '1500MB'")
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+start, before = time.perf_counter(), cpu()
+found = experiments.list_experiments(shop)[0]
+split = trust.check_split(found)
+effects = ab_test.measure_effects(found, experiments.count_outcomes(shop))
+seconds, worked = time.perf_counter() - start, cpu() - before
+row = effects[(effects["metric"] == "profit") & (effects["arm"] == "b")].iloc[0]
+told = [float(row[f"unadjusted_{name}"]) for name in ("difference", "low", "high")]
+print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, told]))
+"""
+
+PANDAS = """
+import json, resource, sys, time
+import pandas as pd
+from scipy import stats
+folder = sys.argv[1]
+start, before_cpu = time.perf_counter(), time.process_time()
+people = pd.read_parquet(folder + "/assignments.parquet", columns=["customer_id", "arm", "assigned_at"])
+orders = pd.read_parquet(folder + "/orders.parquet", columns=["customer_id", "ordered_at", "amount"])
+sends = pd.read_parquet(folder + "/messages.parquet", columns=["customer_id", "sent_at", "cost"])
+outs = pd.read_parquet(folder + "/customers.parquet", columns=["customer_id", "opted_out_at"])
+at = people.set_index("customer_id")["assigned_at"]
+orders["after"] = orders["ordered_at"] >= orders["customer_id"].map(at)
+after = orders[orders["after"]].groupby("customer_id")["amount"].agg(spend="sum", orders="size")
+before = orders[~orders["after"]].groupby("customer_id")["amount"].sum()
+cost = sends[sends["sent_at"] >= sends["customer_id"].map(at)].groupby("customer_id")["cost"].sum()
+people = people.set_index("customer_id").join(after).join(before.rename("before")).join(cost)
+people = people.join(outs.set_index("customer_id"))
+people[["spend", "orders", "before", "cost"]] = people[["spend", "orders", "before", "cost"]].fillna(0.0)
+people["profit"] = 0.3 * people["spend"] - people["cost"]
+people["out"] = people["opted_out_at"] >= people["assigned_at"]
+for name in ("profit", "spend", "orders", "out"):
+    a, b = (people.loc[people["arm"] == arm, name].astype(float) for arm in "ab")
+    test = stats.ttest_ind(b, a, equal_var=False)
+    if name == "profit":
+        told = [b.mean() - a.mean(), *test.confidence_interval()]
+seconds, worked = time.perf_counter() - start, time.process_time() - before_cpu
+print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, told]))
+"""
+
+
+def write_source(folder: Path, customers: int) -> None:
+    """One experiment with two arms: half the customers order in eight weeks, all are sent a message, some opt out."""
+    con = duckdb.connect()
+    con.execute("SET threads = 2; SET memory_limit = '1500MB'")
+    (folder / "source.yml").write_text("margin: 0.3\n")
+    start, end = "TIMESTAMP '2025-03-03'", "TIMESTAMP '2025-03-31'"
+
+    def write(table: str, query: str) -> None:
+        con.execute(f"COPY ({query}) TO '{folder / f'{table}.parquet'}' (FORMAT parquet)")
+
+    write(
+        "experiments",
+        f"SELECT 'x' AS experiment_id, 'content' AS kind, 'a' AS control_arm, {start} AS started_at, {end} AS ended_at",
+    )
+    write("arms", "SELECT 'x' AS experiment_id, unnest(['a', 'b']) AS arm, 0.5 AS share")
+    write(
+        "assignments",
+        f"SELECT 'x' AS experiment_id, 'c' || i AS customer_id, CASE WHEN hash(i) % 2 = 0 THEN 'a' ELSE 'b' END AS arm,"
+        f" {start} AS assigned_at FROM range({customers}) t(i)",
+    )
+    write(
+        "customers",
+        f"SELECT 'c' || i AS customer_id, CASE WHEN hash(i + 7) % 50 = 0 THEN {start} + to_hours((i * 13) % 600"
+        f" + 600) END AS opted_out_at FROM range({customers}) t(i)",
+    )
+    write(
+        "orders",
+        f"SELECT 'o' || i AS order_id, 'c' || (hash(i + 3) % {customers}) AS customer_id, {start}"
+        f" + to_minutes((i * 7919) % 80000 - 40000) AS ordered_at,"
+        f" round(5 + (hash(i + 5) % 9000) / 100.0, 2)::DOUBLE AS amount FROM range({customers // 2}) t(i)",
+    )
+    write(
+        "messages",
+        f"SELECT 'm' || i AS message_id, 'c' || i AS customer_id, 'k' AS campaign_id,"
+        f" {start} + to_minutes(i % 9000 + 1) AS sent_at, 0.02::DOUBLE AS cost FROM range({customers}) t(i)",
+    )
+
+
+def run(program: str, *arguments: str) -> tuple[float, float, float, list[float]]:
+    """Seconds by the clock and of processors, megabytes, the difference in profit with its interval; by the program."""
+    told = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
+    )
+    seconds, worked, megabytes, found = json.loads(told.stdout.strip().splitlines()[-1])
+    return seconds, worked, megabytes, found
+
+
+def main() -> None:
+    """Print what each takes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=10_000_000)
+    parser.add_argument("--no-pandas", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "source"
+        folder.mkdir()
+        write_source(folder, chosen.customers)
+        seconds, worked, megabytes, found = run(OURS, str(folder), place)
+        print(
+            f"{chosen.customers:,} customers: {seconds:.1f} s ({worked:.1f} s of processors), {megabytes:,.0f} MB"
+            " at most (reading included)"
+        )
+        if not chosen.no_pandas:
+            theirs, their_work, their_megabytes, told = run(PANDAS, str(folder))
+            print(
+                f"pandas: {theirs:.1f} s ({their_work:.1f} s of processors), {their_megabytes:,.0f} MB;"
+                f" {theirs / seconds:.1f} times as long"
+            )
+            apart = max(abs(ours / other - 1) for ours, other in zip(found, told, strict=True))
+            print(f"the difference in profit and its interval agree to {apart:.0e}")
+
+
+if __name__ == "__main__":
+    main()

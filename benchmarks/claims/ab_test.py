@@ -1,0 +1,309 @@
+"""What the A/B page claims: intervals of differences, looking every day, the split, several arms and segments.
+
+Customers buy at rates of their own (gamma), amounts are log-normal; half of what distinguishes them shows in the time
+before. 1,200 a test, 30 days: as small as lists that are tested on.
+"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from benchmarks.claims import Claim, Interval, Verdict
+from smsroi_helpers.effects import compare, estimate_means, estimate_ratios, heterogeneity, relative_lift
+from smsroi_helpers.intervals import GROUPS, difference_of_means
+from smsroi_helpers.sequential import always_valid_reach, information, sequential_split
+from smsroi_helpers.uplift import DEPTHS, jackknifed, qini
+
+Floats = NDArray[np.float64]
+CUSTOMERS, DAYS = 1_200, 30
+RATE = 0.03
+"""Orders a day of the average customer."""
+AMOUNT = (3.0, 0.7)
+MEAN_AMOUNT = float(np.exp(AMOUNT[0] + AMOUNT[1] ** 2 / 2))
+START = pd.Timestamp("2025-03-03").date()
+
+
+def _habits(rng: np.random.Generator, customers: int) -> Floats:
+    """What each customer's rate is multiplied by: mean 1, some ten times as busy as others."""
+    return rng.gamma(1.2, 1 / 1.2, customers)
+
+
+def _spend(rng: np.random.Generator, orders: NDArray[np.int64]) -> Floats:
+    """Money of so many orders, as if all of one order's amount: skewed as spend is."""
+    return orders * rng.lognormal(*AMOUNT, orders.shape)
+
+
+def _moments(arm: NDArray[np.int64], y: Floats, x: Floats | None = None, stratum: Floats | None = None) -> pd.DataFrame:
+    """What `measures.arm_moments` counts; x is NaN where it is not known."""
+    columns = {"arm": arm, "n": 1.0, "sum_y": y, "sum_y2": y * y}
+    if x is not None:
+        known = ~np.isnan(x)
+        value = np.where(known, x, 0.0)
+        columns |= {"n_known": known * 1.0, "sum_y_known": y * known, "sum_x": value}
+        columns |= {"sum_x2": value * value, "sum_xy": value * y}
+    keys = ["arm"]
+    if stratum is not None:
+        columns["stratum"], keys = stratum, ["arm", "stratum"]
+    return pd.DataFrame(columns).groupby(keys, as_index=False).sum()
+
+
+def _drawn(rng: np.random.Generator, effect: float, arms: int = 2) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Arm, spend after, spend before (not known of a fifth); treated arms (1 …) buy `effect` more."""
+    habits = _habits(rng, CUSTOMERS)
+    arm = rng.integers(0, arms, CUSTOMERS)
+    after = _spend(rng, rng.poisson(habits * RATE * DAYS * np.where(arm > 0, 1 + effect, 1.0)))
+    before = _spend(rng, rng.poisson(habits * RATE * DAYS))
+    return arm, after, np.where(rng.random(CUSTOMERS) < 0.2, np.nan, before)
+
+
+EFFECTS = {"no effect": 0.0, "a fifth more": 0.2}
+
+
+def welch(rng: np.random.Generator) -> list[Interval]:
+    """The difference without adjustment."""
+    found = []
+    for part, effect in EFFECTS.items():
+        arm, y, _before = _drawn(rng, effect)
+        told = compare(estimate_means(_moments(arm, y), (0, 1)), 0)  # type: ignore[arg-type]
+        truth = effect * RATE * DAYS * MEAN_AMOUNT
+        found.append(Interval(told.estimate[1], told.low[1], told.high[1], truth, part, null=0.0))
+    return found
+
+
+def adjusted(rng: np.random.Generator) -> list[Interval]:
+    """The difference adjusted by the time before, and by an indicator where that is not known."""
+    found = []
+    for part, effect in EFFECTS.items():
+        arm, y, x = _drawn(rng, effect)
+        told = compare(estimate_means(_moments(arm, y, x), (0, 1)), 0)  # type: ignore[arg-type]
+        truth = effect * RATE * DAYS * MEAN_AMOUNT
+        found.append(Interval(told.estimate[1], told.low[1], told.high[1], truth, part, null=0.0))
+    return found
+
+
+def relative(rng: np.random.Generator) -> list[Interval]:
+    """The relative lift, adjusted, by Fieller."""
+    found = []
+    for part, effect in EFFECTS.items():
+        arm, y, x = _drawn(rng, effect)
+        lift, low, high = relative_lift(estimate_means(_moments(arm, y, x), (0, 1)), 0)  # type: ignore[arg-type]
+        found.append(Interval(lift[1], low[1], high[1], effect, part, null=0.0))
+    return found
+
+
+def ratio(rng: np.random.Generator) -> list[Interval]:
+    """Clicks per message, which busy customers give more of."""
+    found = []
+    for part, effect in EFFECTS.items():
+        habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
+        messages = 1 + rng.poisson(4, CUSTOMERS)
+        chance = np.minimum(0.08 * habits * np.where(arm > 0, 1 + effect, 1.0), 1.0)
+        clicks = rng.binomial(messages, chance).astype(float)
+        told = compare(estimate_ratios(_moments(arm, clicks, messages.astype(float)), (0, 1)), 0)  # type: ignore[arg-type]
+        truth = 0.08 * effect  # the cap at 1 binds in fewer than one customer of 100,000
+        found.append(Interval(told.estimate[1], told.low[1], told.high[1], truth, part, null=0.0))
+    return found
+
+
+def stratified(rng: np.random.Generator) -> Interval:
+    """A split that goes from one in ten to nine in ten while everybody comes to buy more, adjusted by day."""
+    day = rng.integers(0, 4, CUSTOMERS)
+    arm = (rng.random(CUSTOMERS) < np.array([0.1, 0.3, 0.6, 0.9])[day]).astype(int)
+    y = _spend(rng, rng.poisson(_habits(rng, CUSTOMERS) * RATE * DAYS * (1 + 0.3 * day)))
+    told = compare(estimate_means(_moments(arm, y, stratum=day.astype(float)), (0, 1)), 0)  # type: ignore[arg-type]
+    return Interval(told.estimate[1], told.low[1], told.high[1], 0.0, null=0.0)
+
+
+# --- looking every day -----------------------------------------------------------------------------------------------
+
+
+def _daily(rng: np.random.Generator, arriving: bool) -> tuple[Floats, Floats, pd.DataFrame]:
+    """A test of nothing, seen every day: the difference, its standard error (day by day), and who came when."""
+    habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
+    came = rng.integers(0, 20, CUSTOMERS) if arriving else np.zeros(CUSTOMERS, int)
+    day = np.arange(DAYS)
+    orders = rng.poisson(habits[:, None] * RATE * (day >= came[:, None]))
+    so_far = np.cumsum(_spend(rng, orders), axis=1)
+    here = day >= came[:, None]
+    sums = []
+    for which in (1, 0):
+        own = arm == which
+        sums.append((here[own].sum(axis=0), so_far[own].sum(axis=0), (so_far[own] ** 2).sum(axis=0)))
+    told = difference_of_means(sums[0], sums[1])
+    dates, n = np.unique(came, return_counts=True)
+    assigned = pd.DataFrame({"day": [START + pd.Timedelta(days=int(d)) for d in dates], "n": n})
+    return told.estimate, told.standard_error, assigned
+
+
+def _clock(assigned: pd.DataFrame) -> Floats:
+    seen = []
+    for day in range(DAYS):
+        last = START + pd.Timedelta(days=day)
+        seen.append(information(assigned[assigned["day"] <= last], last, DAYS / 7))
+    return np.array(seen)
+
+
+def daily_looks(rng: np.random.Generator, rule: str) -> list[Verdict]:
+    """Whether a test of nothing is called significant at any of thirty daily looks."""
+    found = []
+    for part, arriving in (("everybody on one day", False), ("sixty new customers a day", True)):
+        difference, error, assigned = _daily(rng, arriving)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.abs(difference / error)
+        fixed = z > 1.96
+        valid = z > always_valid_reach(1.0, _clock(assigned))
+        alarm = {
+            "naive": fixed.any(),
+            "always_valid": valid.any(),
+            "as_decided": valid[:-1].any() or fixed[-1],
+        }[rule]
+        found.append(Verdict(bool(alarm), effect=False, part=part))
+    return found
+
+
+def daily_split(rng: np.random.Generator, rule: str) -> list[Verdict]:
+    """Whether a sound split is called broken at any of thirty daily looks."""
+    found = []
+    for part, shares in (("half and half", (0.5, 0.5)), ("nine to one", (0.9, 0.1)), ("three arms", (0.5, 0.3, 0.2))):
+        counts = rng.multinomial(400, shares, DAYS)
+        if rule == "sequential":
+            alarm = sequential_split(counts, shares)[-1] < 0.01
+        else:
+            so_far = counts.cumsum(axis=0)
+            expected = so_far.sum(axis=1, keepdims=True) * np.array(shares)
+            p = chi2.sf(((so_far - expected) ** 2 / expected).sum(axis=1), len(shares) - 1)
+            alarm = (p < 0.01).any()
+        found.append(Verdict(bool(alarm), effect=False, part=part))
+    return found
+
+
+# --- several arms, several segments ----------------------------------------------------------------------------------
+
+
+def several_arms(rng: np.random.Generator) -> Verdict:
+    """Whether any of five arms that all do nothing lies clear of the control at 1 − .05/5."""
+    arm, y, x = _drawn(rng, 0.0, arms=6)
+    told = compare(estimate_means(_moments(arm, y, x), tuple(range(6))), 0, level=1 - 0.05 / 5)  # type: ignore[arg-type]
+    return Verdict(bool(((told.low > 0) | (told.high < 0))[1:].any()), effect=False)
+
+
+def segments_alike(rng: np.random.Generator) -> Verdict:
+    """Whether segments whose effects are one and the same are said to differ (Cochran's Q at .05)."""
+    habits = _habits(rng, 4 * CUSTOMERS)
+    segment = np.digitize(habits, [0.4, 0.9, 1.6])
+    arm = rng.integers(0, 2, len(habits))
+    y = _spend(rng, rng.poisson(habits * RATE * DAYS)) + 3.0 * arm
+    found = []
+    for which in range(4):
+        own = segment == which
+        found.append(compare(estimate_means(_moments(arm[own], y[own]), (0, 1)), 0))  # type: ignore[arg-type]
+    effects = np.array([told.estimate[1] for told in found])
+    errors = np.array([told.standard_error[1] for told in found])
+    return Verdict(bool(heterogeneity(effects, errors)[2] < 0.05), effect=False)
+
+
+def ranking(rng: np.random.Generator) -> Interval:
+    """What choosing whom to treat by past spend gains over chance, where the effect is the same for everybody."""
+    habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
+    before = _spend(rng, rng.poisson(habits * RATE * DAYS))
+    y = _spend(rng, rng.poisson(habits * RATE * DAYS)) + 2.0 * arm
+    place = (np.lexsort((rng.random(CUSTOMERS), -before)).argsort() + 0.5) / CUSTOMERS
+    whole, left = qini(place, arm, y, rng.integers(0, GROUPS, CUSTOMERS))
+    over = [(curve - curve[..., -1:] * DEPTHS).mean(axis=-1) for curve in (whole, left)]
+    gain, low, high = jackknifed([(np.array([over[0]]), over[1][:, None])])
+    return Interval(gain, low, high, 0.0, null=0.0)
+
+
+PAGE = "A/B tests"
+CLAIMS = [
+    Claim("ab_welch", "spend per customer, 2 × 600 customers, by Welch", PAGE, "two_sided", welch, n=4_000),
+    Claim(
+        "ab_adjusted",
+        "the same adjusted by the 30 days before (CUPED), which are not known of a fifth of the customers",
+        PAGE,
+        "two_sided",
+        adjusted,
+        n=4_000,
+    ),
+    Claim("ab_relative", "the relative lift of the same, by Fieller", PAGE, "two_sided", relative, n=4_000),
+    Claim("ab_ratio", "clicks per message of 2 × 600 customers by the delta method", PAGE, "two_sided", ratio, n=4_000),
+    Claim(
+        "ab_stratified",
+        "a split that changes from 1:9 to 9:1 over four days on which ever more is bought, adjusted by day",
+        PAGE,
+        "two_sided",
+        stratified,
+        n=4_000,
+    ),
+    Claim(
+        "ab_always_valid",
+        "the always-valid interval at thirty daily looks at tests in which nothing differs",
+        PAGE,
+        "false_alarm",
+        partial(daily_looks, rule="always_valid"),
+        n=4_000,
+    ),
+    Claim(
+        "ab_as_decided",
+        "the same by the page's whole rule: always-valid while the test runs, fixed on its last planned day",
+        PAGE,
+        "false_alarm",
+        partial(daily_looks, rule="as_decided"),
+        n=4_000,
+    ),
+    Claim(
+        "ab_naive_looks",
+        "the usual 95 % interval at thirty daily looks",
+        "nowhere",
+        "false_alarm",
+        partial(daily_looks, rule="naive"),
+        n=4_000,
+        known_wrong=True,
+    ),
+    Claim(
+        "ab_sequential_split",
+        "the sequential multinomial test at .01, thirty daily looks at sound splits",
+        PAGE,
+        "false_alarm",
+        partial(daily_split, rule="sequential"),
+        n=4_000,
+        alpha=0.01,
+    ),
+    Claim(
+        "ab_naive_split",
+        "χ² at .01 at each of thirty daily looks at sound splits",
+        "nowhere",
+        "false_alarm",
+        partial(daily_split, rule="naive"),
+        n=4_000,
+        alpha=0.01,
+        known_wrong=True,
+    ),
+    Claim(
+        "ab_several_arms",
+        "any of five arms that do nothing is clear of the control at 1 − .05/5",
+        PAGE,
+        "false_alarm",
+        several_arms,
+        n=4_000,
+    ),
+    Claim(
+        "ab_segments_alike",
+        "Cochran's Q at .05 for four segments whose effects are the same",
+        PAGE,
+        "false_alarm",
+        segments_alike,
+        n=4_000,
+    ),
+    Claim(
+        "ab_ranking",
+        "the gain of choosing whom to treat by past spend (Qini) where the effect is the same for everybody",
+        PAGE,
+        "two_sided",
+        ranking,
+        n=4_000,
+    ),
+]

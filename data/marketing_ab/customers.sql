@@ -1,0 +1,2 @@
+SELECT "user id" AS customer_id, line__
+FROM rows

@@ -1,0 +1,330 @@
+"""What randomised arms differ by, from moments alone: with a covariate, as a ratio, in relative terms, by stratum.
+
+Moments are those of `measures.arm_moments`: one row per arm and stratum, however many the customers. Every estimate of
+an arm is a mean with the variance of that mean, and all that follows (differences, relative lift, the chance of being
+best) needs no more.
+
+References:
+    Welch (1947), Biometrika 34: the difference of means with unequal variances.
+    Deng, Xu, Kohavi & Walker (2013), Improving the sensitivity of online controlled experiments by utilizing
+        pre-experiment data, WSDM: CUPED.
+    Deng, Knoblich & Lu (2018), Applying the delta method in metric analytics, KDD: ratio metrics.
+    Fieller (1954), Some problems in interval estimation, JRSS B 16: the ratio of two means.
+    Miratrix, Sekhon & Yu (2013), Adjusting treatment effect estimates by post-stratification, JRSS B 75.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import chi2, norm, t
+
+__all__ = [
+    "Arms",
+    "Differences",
+    "compare",
+    "estimate_means",
+    "estimate_ratios",
+    "expected_loss",
+    "heterogeneity",
+    "merge_strata",
+    "probability_best",
+    "relative_lift",
+]
+
+Floats = NDArray[np.float64]
+_DUST = 1e-12
+"""A variance below this share of the squares it is left from is rounding, and stands for none."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """One metric in every arm of an experiment; arrays of one entry per arm."""
+
+    names: tuple[str, ...]
+    customers: Floats
+    mean: Floats
+    """As the metric came, per customer (or Σ ÷ Σ)."""
+    adjusted: Floats
+    """The same had every arm the covariate's overall mean and the strata's overall shares; `mean` without either."""
+    variance: Floats
+    """Of `adjusted`. NaN with fewer than two customers; 0 where the outcome never varies."""
+    spread: Floats
+    """Σ over strata of (variance)² / (customers − 1), for Welch and Satterthwaite's degrees of freedom."""
+
+    def place(self, arm: str) -> int:
+        """Where an arm stands in the arrays."""
+        return self.names.index(arm)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Each arm − the control; the control's own entry is NaN."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    standard_error: Floats
+    df: Floats
+    p_value: Floats
+    """Two-sided, for no difference; fixed in advance, so not for looking every day."""
+
+
+# --- one arm ---------------------------------------------------------------------------------------------------------
+
+
+def _centred(sums: Floats, first: Floats, second: Floats, n: Floats) -> Floats:
+    """Σ(a − ā)(b − b̄) ÷ (n − 1) from Σab, Σa, Σb; dust is 0; NaN below two customers."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rest = sums - first * second / n
+        rest = np.where(np.abs(rest) <= _DUST * np.abs(sums), 0.0, rest)
+        return np.where(n > 1, rest / (n - 1), np.nan)
+
+
+def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool = True) -> Arms:
+    """The mean outcome per customer of each arm, adjusted by a covariate and by strata where there are any.
+
+    With y the outcome, x the covariate and z = 1 where x is not known (and x then 0), the adjusted outcome is
+    y − θ₁(x − x̄) − θ₂(z − z̄), θ being what makes the variance of all arm means together smallest (Deng et al. 2013,
+    with two covariates). Arm means are averaged over strata with the strata's shares of all customers (Miratrix et
+    al. 2013), so that a split that changed on the way does not pass for an effect.
+
+    Args:
+        moments: arm, perhaps stratum; n, sum_y, sum_y2; and for a covariate n_known, sum_y_known, sum_x, sum_x2,
+            sum_xy.
+        arms: the arms, in the order in which they are wanted; one without a row has no customers.
+        adjust: use covariate and strata.
+
+    >>> rows = pd.DataFrame({"arm": ["a", "b"], "n": [3, 3], "sum_y": [9.0, 6.0], "sum_y2": [29.0, 14.0]})
+    >>> found = estimate_means(rows, ["a", "b"])
+    >>> found.mean.tolist(), found.variance.round(4).tolist()
+    ([3.0, 2.0], [0.3333, 0.3333])
+    """
+    plain = moments.groupby("arm")[["n", "sum_y"]].sum().reindex(list(arms)).fillna(0.0)
+    customers = plain["n"].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = plain["sum_y"].to_numpy(float) / customers
+    names = [column for column in moments.columns if column.startswith(("sum_", "n_"))] + ["n"]
+    stratum = "stratum" if adjust and "stratum" in moments.columns else None
+    grid = moments.groupby(["arm", *([stratum] if stratum else [])])[names].sum()
+    if stratum is None:
+        grid = grid.reindex(list(arms)).fillna(0.0)
+        cells = {name: grid[name].to_numpy(float)[:, None] for name in names}
+    else:
+        every = pd.MultiIndex.from_product([list(arms), sorted(moments[stratum].unique())])
+        wide = grid.reindex(every).fillna(0.0)
+        cells = {name: wide[name].to_numpy(float).reshape(len(arms), -1) for name in names}
+    n, y = cells["n"], cells["sum_y"]
+    weight = n.sum(axis=0) / n.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y_mean = y / n
+        share = weight**2 / n
+    s_yy = _centred(cells["sum_y2"], y, y, n)
+    if adjust and "sum_x" in cells:
+        unknown = n - cells["n_known"]
+        u = (cells["sum_x"], unknown)
+        s_yu = [
+            _centred(cells["sum_xy"], y, u[0], n),
+            _centred(y - cells["sum_y_known"], y, unknown, n),
+        ]
+        s_uu = [
+            [_centred(cells["sum_x2"], u[0], u[0], n), _centred(np.zeros_like(n), u[0], unknown, n)],
+            [_centred(np.zeros_like(n), u[0], unknown, n), _centred(unknown, unknown, unknown, n)],
+        ]
+        a = np.array([[np.nansum(share * s_uu[i][j]) for j in range(2)] for i in range(2)])
+        b = np.array([np.nansum(share * s_yu[i]) for i in range(2)])
+        theta = _solve(a, b)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for k in range(2):
+                y_mean = y_mean - theta[k] * (u[k] / n - u[k].sum(axis=0) / n.sum(axis=0))
+        # rest of the variance once θ is taken out; never below 0 but for rounding
+        s_yy = s_yy - 2 * sum(theta[i] * s_yu[i] for i in range(2))
+        s_yy = s_yy + sum(theta[i] * theta[j] * s_uu[i][j] for i in range(2) for j in range(2))
+        s_yy = np.maximum(s_yy, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = share * s_yy
+        variance = parts.sum(axis=1)
+        spread = (parts**2 / (n - 1)).sum(axis=1)
+    return Arms(tuple(arms), customers, mean, (weight * y_mean).sum(axis=1), variance, spread)
+
+
+def _solve(a: Floats, b: Floats) -> Floats:
+    """θ with a θ = b; a covariate that never varies gets 0."""
+    scale = np.sqrt(np.diag(a))
+    used = scale > 0
+    theta = np.zeros(len(b))
+    if used.any():
+        unit = a[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+        theta[used] = np.linalg.lstsq(unit, b[used] / scale[used], rcond=1e-10)[0] / scale[used]
+    return theta
+
+
+def estimate_ratios(moments: pd.DataFrame, arms: Sequence[str]) -> Arms:
+    """Σy ÷ Σx of each arm, such as clicks ÷ messages, the customer being the unit (Deng, Knoblich & Lu 2018).
+
+    The variance is that of the mean of (y − R x) / x̄.
+
+    Args:
+        moments: arm; n, sum_y, sum_y2, sum_x, sum_x2, sum_xy; y and x of every customer of the arm.
+        arms: the arms, in the order in which they are wanted.
+
+    Returns:
+        NaN where an arm has no x at all: a share of nothing.
+    """
+    names = ["n", "sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy"]
+    rows = moments.groupby("arm")[names].sum().reindex(list(arms)).fillna(0.0)
+    n, y, yy, x, xx, xy = (rows[name].to_numpy(float) for name in names)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = y / x
+        squares = yy - 2 * ratio * xy + ratio**2 * xx
+        variance = np.where(n > 1, squares / (n - 1), np.nan) * n / x**2
+        variance = np.where(squares > _DUST * yy, variance, np.where(n > 1, 0.0, np.nan))
+        variance = np.where(x > 0, variance, np.nan)
+        return Arms(tuple(arms), n, ratio, ratio, variance, variance**2 / (n - 1))
+
+
+def merge_strata(counts: pd.DataFrame, fewest: int = 20) -> pd.Series:
+    """Days of assignment joined with the days after them until every arm has enough customers in each stratum.
+
+    Args:
+        counts: day × arm, customers; days in order.
+        fewest: customers an arm must have in a stratum.
+
+    Returns:
+        the number of each day's stratum; what is left over at the end belongs to the last whole one.
+
+    >>> merge_strata(pd.DataFrame({"a": [30, 5, 30, 1], "b": [30, 30, 15, 1]})).tolist()
+    [0, 1, 1, 1]
+    """
+    stratum, held, strata = 0, np.zeros(counts.shape[1]), []
+    for row in counts.to_numpy(float):
+        held = held + row
+        strata.append(stratum)
+        if (held >= fewest).all():
+            stratum, held = stratum + 1, np.zeros(counts.shape[1])
+    whole = max(stratum - 1, 0)
+    return pd.Series(np.minimum(strata, whole), index=counts.index)
+
+
+# --- arms against the control ----------------------------------------------------------------------------------------
+
+
+def compare(arms: Arms, control: str, level: float = 0.95) -> Differences:
+    """Each arm − the control, by Welch.
+
+    Args:
+        arms: of `estimate_means` or `estimate_ratios`.
+        control: the control arm.
+        level: of the intervals.
+
+    Returns:
+        NaN limits where the data say nothing of the error: an arm with fewer than two customers, or no variance at all.
+
+    >>> rows = pd.DataFrame({"arm": ["a", "b"], "n": [3, 3], "sum_y": [9.0, 6.0], "sum_y2": [29.0, 14.0]})
+    >>> found = compare(estimate_means(rows, ["a", "b"]), "a")
+    >>> found.estimate[1], found.standard_error[1].round(4), found.df[1].round(3)
+    (np.float64(-1.0), np.float64(0.8165), np.float64(4.0))
+    """
+    at = arms.place(control)
+    variance = arms.variance + arms.variance[at]
+    variance = np.where(variance > 0, variance, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / (arms.spread + arms.spread[at])
+    estimate, error = arms.adjusted - arms.adjusted[at], np.sqrt(variance)
+    own = np.arange(len(arms.names)) == at
+    estimate, error, df = (np.where(own, np.nan, values) for values in (estimate, error, df))
+    reach = t.ppf((1 + level) / 2, df) * error
+    with np.errstate(invalid="ignore"):
+        p_value = 2 * t.sf(np.abs(estimate) / error, df)
+    return Differences(estimate, estimate - reach, estimate + reach, error, df, p_value)
+
+
+def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """Arm ÷ control − 1, with Fieller's interval: of two arms, either may be the control.
+
+    The limits are the r at which adjusted₁ − (1 + r)·adjusted₀ is just significant. Where the control's mean is not
+    clearly above 0 there is no such interval, and a lift relative to it means nothing: NaN throughout.
+
+    Returns:
+        lift, low, high; one entry per arm, NaN for the control.
+    """
+    at = arms.place(control)
+    m0, v0 = arms.adjusted[at], arms.variance[at]
+    variance = arms.variance + v0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / (arms.spread + arms.spread[at])
+        reach = t.ppf((1 + level) / 2, df)
+        a, b, c = m0**2 - reach**2 * v0, m0 * arms.adjusted, arms.adjusted**2 - reach**2 * arms.variance
+        root = np.sqrt(np.maximum(b**2 - a * c, 0.0))
+        meant = (a > 0) & (m0 > 0) & (np.arange(len(arms.names)) != at)
+        lift, low, high = arms.adjusted / m0 - 1, (b - root) / a - 1, (b + root) / a - 1
+    return tuple(np.where(meant, values, np.nan) for values in (lift, low, high))  # type: ignore[return-value]
+
+
+# --- several arms ----------------------------------------------------------------------------------------------------
+
+
+def _grid(mean: Floats, error: Floats) -> tuple[Floats, float]:
+    """Points over all that is likely, and their distance: for smooth densities the trapezium's sum is exact enough."""
+    at = np.linspace((mean - 9 * error).min(), (mean + 9 * error).max(), 8001)
+    return at, float(at[1] - at[0])
+
+
+def probability_best(mean: Floats, error: Floats) -> Floats:
+    """The chance that each arm is the best one, every arm's true mean being normal around its estimate (flat prior).
+
+    ∫ φ_a Π_{b≠a} Φ_b, integrated numerically. A posterior of a model: it makes no promise of coverage.
+
+    Args:
+        mean: of each arm; the more the better.
+        error: standard error of each; an arm without one makes the answer NaN.
+
+    >>> probability_best(np.array([0.0, 0.0]), np.array([1.0, 1.0])).round(6).tolist()
+    [0.5, 0.5]
+    """
+    if not (np.isfinite(mean).all() and np.isfinite(error).all() and (error > 0).all()):
+        return np.full(len(mean), np.nan)
+    at, step = _grid(mean, error)
+    z = (at - mean[:, None]) / error[:, None]
+    below = ndtr(z)
+    density = norm.pdf(z) / error[:, None]
+    others = np.array([np.delete(below, i, axis=0).prod(axis=0) for i in range(len(mean))])
+    return (density * others).sum(axis=1) * step
+
+
+def expected_loss(mean: Floats, error: Floats) -> Floats:
+    """What settling on each arm costs on average against the truly best one, in the metric's unit (same posterior).
+
+    E max_b θ_b − θ̂_a, since the arms' posteriors are independent.
+
+    >>> expected_loss(np.array([0.0, 0.0]), np.array([1.0, 1.0])).round(4).tolist()  # 1/√π
+    [0.5642, 0.5642]
+    """
+    if not (np.isfinite(mean).all() and np.isfinite(error).all() and (error > 0).all()):
+        return np.full(len(mean), np.nan)
+    at, step = _grid(mean, error)
+    none_above = ndtr((at - mean[:, None]) / error[:, None]).prod(axis=0)
+    expected_maximum = at[-1] - np.trapezoid(none_above, dx=step)
+    return np.maximum(expected_maximum - mean, 0.0)
+
+
+def heterogeneity(effects: Floats, errors: Floats) -> tuple[float, int, float]:
+    """Whether effects by segment differ more than by chance: Cochran's Q, its degrees of freedom, its p-value.
+
+    Args:
+        effects: one of each segment; those without an error are left out.
+        errors: their standard errors.
+
+    Returns:
+        Q = Σ (effect − weighted mean)² / error², χ² with segments − 1 degrees of freedom (Cochran 1954, Biometrics 10);
+        NaN with fewer than two segments.
+    """
+    used = np.isfinite(effects) & np.isfinite(errors) & (errors > 0)
+    if used.sum() < 2:
+        return float("nan"), 0, float("nan")
+    effect, weight = effects[used], errors[used] ** -2.0
+    q = float(weight @ (effect - weight @ effect / weight.sum()) ** 2)
+    return q, int(used.sum()) - 1, float(chi2.sf(q, used.sum() - 1))
