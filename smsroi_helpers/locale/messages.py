@@ -28,6 +28,8 @@ ELSEWHERE = (
     "time shown twice",
     "the clock was set back over it and the offset is unknown; write times with their offset",
     "stated by the mapping itself, in exclusions.sql",
+    "rows without a pseudonym",
+    "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it",
     "later than as_of",
     "left out; a later as_of would take them in",
 )

@@ -1,0 +1,167 @@
+"""How long `01_segmentation` takes on a large log, and how much memory, beside the same in pandas.
+
+    .venv/bin/python benchmarks/segmentation.py               1 M customers, 5 M orders, 10 M messages; a few minutes
+    .venv/bin/python benchmarks/segmentation.py --rows 0.1    a tenth of the rows
+
+Target: 60 s and 2 GB on two cores, for everything the notebook counts and decides, reading and drawing left out. The
+data are made by arithmetic alone, so they are the same everywhere. Each measurement is a process of its own, with two
+threads. The yardstick is pandas, asked for the scores and named groups on three days, the clusters' features, and what
+groups, stages and attributes explain of the next period with their jackknife; without the test of clusterings,
+portraits, experiments, intervals of shares and the writing of tables.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.load import measure
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from smsroi_helpers import five_principles, migration, rfm, segment_portraits, segment_quality, segmentation, segments
+from smsroi_helpers import clusters
+from smsroi_helpers.reading import load
+from smsroi_helpers.shop import open_shop
+
+place = Path(sys.argv[2])
+shop = open_shop(load(sys.argv[1], place / ".loaded", 0.01), "", place / ".cache")
+began = time.perf_counter()
+days = segments.period_of(shop)
+found = segmentation.find_grouping(shop, seed=1)
+scores = rfm.score_table(shop)
+outcomes = segment_quality.collect_outcomes(shop, found, days)
+came = segment_quality.what_came(shop, outcomes, "rfm_group")
+explained = segment_quality.explained(shop, outcomes)
+rules = rfm.rule_table(shop, found.cuts)
+profiles = clusters.profile(found.sample, found.clusters)
+chosen = segments.segments(shop, "rfm_group", cuts=found.cuts, clusters=found.clusters)
+portraits = segment_portraits.draw_portraits(shop, chosen)
+themes = segment_portraits.find_themes(shop, chosen)
+moved = migration.count_moves(shop, found, "rfm_group", days)
+steps = migration.count_funnel(shop, found.cuts)
+five = five_principles.principles(shop, found, "rfm_group", explained, outcomes)
+recency = segment_quality.response_by_recency(shop, outcomes)
+moved_cuts = rfm.move_cuts(shop, found.cuts)
+returns = rfm.count_returns(shop, found.cuts, days)
+factors = segments.factor_loadings(shop, found.sample)
+answer = segmentation.decide(found, "rfm_group", came, explained, five, recency, scores, days)
+rows = shop.write(segmentation.customer_segments(shop, found), place / "customer_segments.parquet")
+print(f"{time.perf_counter() - began:.1f} s for {rows:,} customers; {answer[0].action}")
+"""
+
+BY_HAND = """
+import sys, time
+import numpy as np, pandas as pd
+
+began = time.perf_counter()
+orders = pd.read_parquet(sys.argv[1] + "/orders.parquet", columns=["customer_id", "ordered_at", "amount"])
+people = pd.read_parquet(sys.argv[1] + "/customers.parquet")
+columns = ["customer_id", "sent_at", "delivered_at", "clicked_at"]
+messages = pd.read_parquet(sys.argv[1] + "/messages.parquet", columns=columns)
+orders["day"] = orders["ordered_at"].dt.floor("D")
+end, day = orders["day"].max(), pd.Timedelta(days=1)
+
+def rfm(at):
+    by_customer = orders[orders["day"] <= at].groupby("customer_id")
+    rows = by_customer.agg(first=("day", "min"), last=("day", "max"), frequency=("amount", "size"),
+                           monetary=("amount", "sum"), days=("day", "nunique"))
+    rows["recency"] = (at + day - rows["last"]).dt.days
+    for name, values in (("r", -rows["recency"]), ("f", rows["frequency"]), ("m", rows["monetary"])):
+        rows[name] = ((values.rank(method="min") - 1) * 5 // len(rows)).astype(int) + 1
+    often = (rows["f"] >= 4) & (rows["frequency"] >= 2)
+    rules = [rows["recency"] > 200, rows["recency"] > 90, often & (rows["m"] >= 5), often]
+    rows["group"] = np.select(rules, ["lost", "dormant", "gold", "value"], "growth")
+    return rows
+
+def features(at):
+    rows = rfm(at)
+    sent = messages[messages["sent_at"].dt.floor("D") <= at]
+    sent = sent.assign(hit=(sent["clicked_at"] - sent["delivered_at"]).dt.total_seconds() >= 5)
+    clicks = sent.groupby("customer_id").agg(n=("delivered_at", "count"), hit=("hit", "sum"))
+    rows = rows.join(clicks).fillna({"n": 0, "hit": 0})
+    rate = (rows["days"] - 0.5) / ((at + day - rows["first"]).dt.days + 40)
+    return rows.assign(orders=np.log(rows["days"]), rate=np.log(rate), value=np.log(rows["monetary"] / rows["days"]),
+                       click=np.log((rows["hit"] + 1) / (rows["n"] + 20)))
+
+split = end - 91 * day
+now, then, before = features(end), features(split), rfm(split - 91 * day)
+later = orders[orders["day"] > split].groupby("customer_id")
+later = later.agg(spend=("amount", "sum"), orders_later=("amount", "size"))
+described = people.set_index("customer_id")[["attr_level", "acquisition_channel"]]
+rows = then.join(later).fillna({"spend": 0, "orders_later": 0}).join(described)
+rows["scores"] = rows["r"] * 100 + rows["f"] * 10 + rows["m"]
+rows["fold"] = pd.util.hash_array(rows.index.to_numpy().astype(object), categorize=False) % 64
+for column in ("group", "scores", "attr_level", "acquisition_channel"):
+    for outcome in ("spend", "orders_later"):
+        cells = rows.groupby([column, "fold"])[outcome].agg(["size", "sum"])
+        others = cells.groupby(level=0).transform("sum") - cells
+        told = rows.join((others["sum"] / others["size"]).rename("told"), on=[column, "fold"])
+        rest, whole = told[outcome] - told["told"], told[outcome] - told[outcome].mean()
+        share = 1 - (rest**2).sum() / (whole**2).sum()
+moves = pd.crosstab(then["group"].reindex(now.index), now["group"])
+kept = ["customer_id", "recency", "frequency", "monetary", "r", "f", "m", "group"]
+now.reset_index()[kept].to_parquet(sys.argv[2] + "/by_hand.parquet")
+print(f"{time.perf_counter() - began:.1f} s for {len(now):,} customers")
+"""
+
+
+def write_log(folder: Path, share: float) -> str:
+    """A log of a year whose customers differ in how often they buy and click; returns what it wrote."""
+    customers, orders, messages = (int(share * n) for n in (1_000_000, 5_000_000, 10_000_000))
+    con = duckdb.connect()
+    con.execute("SET threads = 2")
+
+    def chance(what: str, salt: int) -> str:
+        return f"(hash({what} + {salt}) % 1000003 / 1000003.0)"
+
+    start = "TIMESTAMP '2025-01-01'"
+    con.execute(f"""
+        COPY (SELECT 'c' || lpad(i::VARCHAR, 8, '0') AS customer_id,
+                     {start} + to_days(({chance("i", 1)} * 200)::INTEGER) AS joined_at,
+                     {start} AS opted_in_at, NULL::TIMESTAMP AS opted_out_at,
+                     ['shop', 'search', 'social'][1 + (i % 7 % 3)] AS acquisition_channel,
+                     ['none', 'silver', 'gold'][1 + ({chance("i", 2)} * 3)::INTEGER % 3] AS attr_level,
+                     ['north', 'south', 'east', 'west'][1 + i % 4] AS region
+              FROM range({customers}) AS t(i)) TO '{folder}/customers.parquet'""")
+    # Squares make some customers buy far more often than others.
+    con.execute(f"""
+        COPY (SELECT 'o' || j AS order_id,
+                     'c' || lpad(floor({customers} * pow({chance("j", 3)}, 2))::BIGINT::VARCHAR, 8, '0')
+                       AS customer_id,
+                     {start} + to_seconds(({chance("j", 4)} * 365 * 86400)::BIGINT) AS ordered_at,
+                     round(5 + 80 * pow({chance("j", 5)}, 3), 2) AS amount
+              FROM range({orders}) AS t(j)) TO '{folder}/orders.parquet'""")
+    con.execute(f"""
+        COPY (SELECT 'm' || k AS message_id,
+                     'c' || lpad(floor({customers} * {chance("k", 6)})::BIGINT::VARCHAR, 8, '0') AS customer_id,
+                     'week' || (k % 52) AS campaign_id, ['a', 'b', 'c'][1 + k % 3] AS variant, 0.02 AS cost, sent_at,
+                     sent_at + INTERVAL 3 SECOND AS delivered_at,
+                     CASE WHEN {chance("k", 7)} < 0.04 THEN sent_at + INTERVAL 20 MINUTE END AS clicked_at
+              FROM (SELECT k, {start} + to_seconds(({chance("k", 8)} * 365 * 86400)::BIGINT) AS sent_at
+                    FROM range({messages}) AS t(k))) TO '{folder}/messages.parquet'""")
+    return f"{customers:,} customers, {orders:,} orders, {messages:,} messages"
+
+
+def main() -> None:
+    """Print what each took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=float, default=1.0, help="share of the full size")
+    chosen = parser.parse_args()
+    threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "log"
+        folder.mkdir()
+        print(write_log(folder, chosen.rows), flush=True)
+        for name, script in (("workbook", STAGE), ("pandas", BY_HAND)):
+            out = Path(place) / name
+            out.mkdir()
+            found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(folder), str(out)])
+            print(f"{name:>9}: {found.said.strip().splitlines()[-1]}; {found.peak_mb:,.0f} MB at most", flush=True)
+
+
+if __name__ == "__main__":
+    main()

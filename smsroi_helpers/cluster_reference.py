@@ -1,0 +1,274 @@
+"""Is a clustering more than the shape of one population: k-means held against a reference without groups.
+
+Skewed, correlated features alone give k-means something to cut: its parts are well apart and come out again and again
+though there is nobody to part. So silhouette and stability count only against what the same procedure finds in one
+population with the same margins and correlations: a Gaussian copula, drawn many times over, with the number of clusters
+chosen anew in each draw. The test is exact in its rank, so that one population passes for several at most one time in
+twenty, as far as the copula describes it.
+
+References:
+    Rousseeuw (1987), Silhouettes, Journal of Computational and Applied Mathematics 20.
+    Hennig (2007), Cluster-wise assessment of cluster stability, Computational Statistics & Data Analysis 52(1).
+    Hubert & Arabie (1985), Comparing partitions, Journal of Classification 2: the adjusted Rand index.
+    Cario & Nelson (1997), Modeling and generating random vectors with arbitrary marginal distributions: the copula's
+        correlations are matched to those of the data.
+    Besag & Clifford (1989), Generalized Monte Carlo significance tests, Biometrika 76(4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from smsroi_helpers.clusters import Features, Floats, Sample, code, find_dimensions
+
+__all__ = ["FEWEST", "Trial", "try_clusterings"]
+
+KS = (2, 3, 4, 5)
+"""Numbers of clusters tried."""
+DRAWS = 39
+"""Reference populations: a rank among 1 + 39 is a level of exactly one in twenty at two."""
+TRIED = 4_000
+"""Customers of the sample that the test looks at."""
+RESAMPLED = 200
+"""Customers of a resample: few, since large ones find even chance partitions again."""
+RESAMPLES = 16
+SEEN = 1_000
+"""Customers of whom silhouettes and agreements are taken: of more, they take long and change little."""
+LEVEL = 0.05
+FEWEST = 300
+"""With fewer customers no clustering is looked for."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How clusterings of the data did beside those of one population without groups."""
+
+    table: pd.DataFrame
+    """One row per number of clusters: k, smallest (share of the smallest cluster), silhouette, stability (mean
+    adjusted Rand of resamples), silhouette_limit, stability_limit (the reference's 95th percentiles), admissible."""
+    k: int
+    """The number of clusters that did best beside the reference."""
+    p_value: float
+    """How often one population does at least as well, its number of clusters chosen as freely; 1 where none is
+    admissible or too few customers were there to look."""
+    stands: bool
+    """Whether there are groups: silhouette and stability both beyond their limits, and p_value at most .05."""
+    customers: int
+    """Looked at."""
+    draws: int
+
+
+def try_clusterings(
+    sample: Sample,
+    rng: np.random.Generator,
+    *,
+    smallest_share: float = 0.05,
+    draws: int = DRAWS,
+    tried: int = TRIED,
+) -> Trial:
+    """Hold k-means with 2 to 5 clusters against one population with the same margins and correlations.
+
+    Of the numbers of clusters without one below `smallest_share` that is best whose silhouette and stability, in
+    standard deviations from the reference's means at that number, add up to most; its lesser one is the test's
+    statistic, in the data and in each reference draw alike.
+
+    Args:
+        sample: of `take_sample`.
+        rng: of all draws.
+        smallest_share: share (0–1) of customers that the smallest cluster must hold to be of use.
+        draws: reference populations.
+        tried: customers looked at, at most.
+    """
+    rows = sample.rows
+    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
+        columns = [
+            "k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible",
+        ]  # fmt: skip
+        return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, len(rows), 0)
+    if len(rows) > tried:
+        rows = rows.iloc[np.sort(rng.choice(len(rows), tried, replace=False))].reset_index(drop=True)
+    ks = [k for k in KS if k * 20 <= len(rows)]
+    with threadpool_limits(1):
+        coded = code(rows, sample.features)
+        numbers = len(sample.features.numbers)
+        kept = find_dimensions(coded, numbers).axes.shape[1]
+        measured = [_measure(coded, numbers, kept, ks, rng)]
+        population = _OnePopulation(rows, sample.features, rng)
+        for _ in range(draws):
+            measured.append(_measure(population.draw(len(rows), rng), numbers, kept, ks, rng))
+    silhouette, stability, smallest = np.stack(measured).transpose(2, 0, 1)  # each draws + 1 × ks
+    useful = smallest >= smallest_share
+    best, statistic = _best(silhouette, stability, useful)
+    p_value = float((statistic[0] <= statistic).mean()) if useful[0].any() else 1.0
+    limits = [np.quantile(values[1:], 1 - LEVEL, axis=0) for values in (silhouette, stability)]
+    at = best[0]
+    beyond = silhouette[0, at] > limits[0][at] and stability[0, at] > limits[1][at]
+    table = pd.DataFrame(
+        {
+            "k": ks,
+            "smallest": smallest[0],
+            "silhouette": silhouette[0],
+            "stability": stability[0],
+            "silhouette_limit": limits[0],
+            "stability_limit": limits[1],
+            "admissible": useful[0],
+        }
+    )
+    stands = bool(p_value <= LEVEL and beyond and useful[0, at])
+    return Trial(table, ks[at], p_value, stands, len(rows), draws)
+
+
+def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
+    """The column chosen in each row, and its statistic: data and draws are standardised together, all alike."""
+
+    def standard(values: Floats) -> Floats:
+        spread = values.std(axis=0)
+        return np.asarray((values - values.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0))
+
+    first, second = standard(silhouette), standard(stability)
+    chosen = np.where(useful, first + second, -np.inf).argmax(axis=1)
+    at = (np.arange(len(chosen)), chosen)
+    statistic = np.where(useful[at], np.minimum(first[at], second[at]), -np.inf)
+    return chosen, statistic
+
+
+def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.random.Generator) -> Floats:
+    """Silhouette, stability and the smallest cluster's share at each number of clusters: ks × 3."""
+    scores = find_dimensions(coded, numbers, kept).scores(coded)
+    seen = rng.choice(len(scores), min(SEEN, len(scores)), replace=False)
+    measured = []
+    for k in ks:
+        fit = KMeans(k, n_init=3, random_state=int(rng.integers(2**31))).fit(scores)
+        labels = fit.labels_
+        if len(np.unique(labels)) < k or len(np.unique(labels[seen])) < 2:
+            measured.append((-1.0, 0.0, 0.0))
+            continue
+        silhouette = silhouette_score(scores[seen], labels[seen])
+        drawn = rng.integers(0, len(scores), (RESAMPLES, min(RESAMPLED, len(scores) // 2)))
+        refits = _group_many(scores[drawn], k, rng)
+        again = np.stack([_nearest(scores[seen], refit) for refit in refits])
+        agreements = _adjusted_rand(labels[seen], again, k)
+        smallest = np.bincount(labels, minlength=k).min() / len(labels)
+        measured.append((float(silhouette), float(np.mean(agreements)), float(smallest)))
+    return np.array(measured)
+
+
+def _group_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int = 30) -> Floats:
+    """The centroids of k-means of many small samples at once: samples × k × dimensions.
+
+    Lloyd's rounds from a start by k-means++ (Arthur & Vassilvitskii 2007, SODA). Our own, since a call of
+    scikit-learn's takes five milliseconds whatever its size, and a test asks for thousands.
+    """
+    many, size, _dimensions = resamples.shape
+    each = np.arange(many)
+    centroids = resamples[each, rng.integers(0, size, many)][:, None]
+    for _ in range(1, k):
+        far = ((resamples[:, :, None] - centroids[:, None]) ** 2).sum(axis=3).min(axis=2)
+        reached = far.cumsum(axis=1)
+        chosen = (reached < rng.random((many, 1)) * reached[:, -1:]).sum(axis=1)
+        centroids = np.concatenate([centroids, resamples[each, np.minimum(chosen, size - 1)][:, None]], axis=1)
+    for _ in range(rounds):
+        near = np.einsum("smd,skd->smk", resamples, centroids) - (centroids**2).sum(axis=2)[:, None] / 2
+        member = (near.argmax(axis=2)[:, :, None] == np.arange(k)).astype(float)
+        sizes = member.sum(axis=1)[:, :, None]
+        means = np.einsum("smk,smd->skd", member, resamples) / np.maximum(sizes, 1)
+        moved = np.where(sizes > 0, means, centroids)  # a centroid that nobody is nearest to stays
+        if np.array_equal(moved, centroids):
+            break
+        centroids = moved
+    return centroids
+
+
+def _adjusted_rand(labels: NDArray[np.int64], others: NDArray[np.int64], k: int) -> Floats:
+    """The adjusted Rand index of one partition into k with each of many: Hubert & Arabie (1985), equation 5.
+
+    Our own for the same reason as `_group_many`; the tests hold it to scikit-learn's.
+    """
+    many, size = others.shape
+    place = (np.arange(many)[:, None] * k + labels) * k + others
+    table = np.bincount(place.ravel(), minlength=many * k * k).reshape(many, k, k).astype(float)
+
+    def pairs(counts: Floats) -> Floats:
+        return np.asarray(counts * (counts - 1) / 2)
+
+    both = pairs(table).sum(axis=(1, 2))
+    rows, columns = pairs(table.sum(axis=2)).sum(axis=1), pairs(table.sum(axis=1)).sum(axis=1)
+    expected = rows * columns / pairs(np.array(float(size)))
+    most = (rows + columns) / 2
+    return np.where(most > expected, (both - expected) / np.where(most > expected, most - expected, 1.0), 1.0)
+
+
+def _nearest(scores: Floats, centroids: Floats) -> NDArray[np.int64]:
+    """The number of the nearest centroid of each row."""
+    return np.asarray((scores @ centroids.T - (centroids**2).sum(axis=1) / 2).argmax(axis=1))
+
+
+class _OnePopulation:
+    """A Gaussian copula with the margins and the correlations of the data; categories in the order of their meaning."""
+
+    def __init__(self, rows: pd.DataFrame, features: Features, rng: np.random.Generator) -> None:
+        self._features = features
+        coded = code(rows, features)
+        first = find_dimensions(coded, len(features.numbers), 1).scores(coded)[:, 0]
+        columns = [rows[name].to_numpy(float) for name in features.numbers]
+        self._levels = []
+        for name, levels in features.categories.items():
+            values = rows[name].to_numpy()
+            means = [first[values == level].mean() if (values == level).any() else 0.0 for level in levels]
+            order = np.argsort(means, kind="stable")
+            self._levels.append(order)
+            place = {levels[level]: rank for rank, level in enumerate(order)}
+            columns.append(np.array([place[value] for value in values], float))
+        data = np.column_stack(columns)
+        self._sorted = np.sort(data, axis=0)
+        self._root = _root(self._match(_normal_correlation(data), rng))
+
+    def _match(self, target: Floats, rng: np.random.Generator, rounds: int = 8, size: int = 10_000) -> Floats:
+        """The correlations of the normals behind, such that what is drawn correlates as the data do."""
+        latent = target.copy()
+        for _ in range(rounds):
+            drawn = self._from_normals(rng.standard_normal((size, len(target))) @ _root(latent).T)
+            latent = np.clip(latent + target - _normal_correlation(drawn), -0.995, 0.995)
+            np.fill_diagonal(latent, 1.0)
+        return latent
+
+    def _from_normals(self, normals: Floats) -> Floats:
+        places = np.clip((ndtr(normals) * len(self._sorted)).astype(int), 0, len(self._sorted) - 1)
+        return np.take_along_axis(self._sorted, places, axis=0)
+
+    def draw(self, size: int, rng: np.random.Generator) -> Floats:
+        """So many customers of one population, as columns of `clusters.code`."""
+        drawn = self._from_normals(rng.standard_normal((size, len(self._root))) @ self._root.T)
+        numbers = len(self._features.numbers)
+        parts = [drawn[:, :numbers]]
+        for column, order in enumerate(self._levels, start=numbers):
+            level = order[drawn[:, column].astype(int)]
+            parts.append((level[:, None] == np.arange(len(order))).astype(float))
+        return np.hstack(parts)
+
+
+def _root(correlation: Floats) -> Floats:
+    """A matrix whose rows have length 1 and whose product with its transpose is, as nearly as can be, this."""
+    strength, axes = np.linalg.eigh(correlation)
+    root = axes * np.sqrt(np.maximum(strength, 1e-6))
+    return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
+
+
+def _normal_correlation(data: Floats) -> Floats:
+    """Correlations of normal scores; ties have their mean rank."""
+    ranks = rankdata(data, axis=0)
+    normals = ndtri((ranks - 0.5) / len(data))
+    normals = normals - normals.mean(axis=0)
+    length = np.sqrt((normals**2).sum(axis=0))
+    normals = normals / np.where(length > 0, length, 1.0)
+    found = normals.T @ normals
+    np.fill_diagonal(found, 1.0)
+    return np.asarray(found)
