@@ -258,7 +258,9 @@ def test_the_project_s_claims_are_found_and_run():
     claims = find_claims()
     assert {"benchmarks.claims.best", "benchmarks.claims.purchases", "benchmarks.claims.rates"} <= set(claims)
     every = [one for listed in claims.values() for one in listed]
-    assert all(one.n >= 1_000 or one.known_wrong for one in every)
+    for module, listed in claims.items():
+        least = 200 if module.endswith(".segmentation") else 1_000  # a whole stage is tried there, not one function
+        assert all(one.n >= least or one.known_wrong for one in listed), module
     assert sum(one.known_wrong for one in every) >= 2
     for one in every:
         trial = try_once(one, 10**6)
