@@ -24,10 +24,10 @@ from scipy.special import digamma, gammaln, polygamma
 __all__ = [
     "HISTORY",
     "PARAMETER_NAMES",
+    "Derivatives",
     "Floats",
     "Likelihood",
     "Model",
-    "Sums",
     "Terms",
     "columns_of",
     "log_likelihood",
@@ -255,7 +255,7 @@ def log_likelihood_of_value(parameters: dict[str, float], cells: pd.DataFrame) -
 
 
 @dataclass(frozen=True)
-class Sums:
+class Derivatives:
     """Of all customers, at some parameters; derivatives are by the parameters' logarithms."""
 
     log_likelihood: float
@@ -300,7 +300,7 @@ class Likelihood:
             slopes += part.slopes @ weights
         return -rows / self.customers, -slopes / self.customers
 
-    def sums(self, log_values: Floats) -> Sums:
+    def derivatives(self, log_values: Floats) -> Derivatives:
         """The log-likelihood of all customers and its derivatives."""
         size = len(log_values)
         rows, slopes, squares, curvature = 0.0, np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
@@ -309,4 +309,4 @@ class Likelihood:
             slopes += part.slopes @ weights
             squares += (part.slopes * weights) @ part.slopes.T
             curvature += part.curvature(weights)
-        return Sums(rows, slopes, squares, curvature)
+        return Derivatives(rows, slopes, squares, curvature)

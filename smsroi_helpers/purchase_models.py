@@ -18,10 +18,10 @@ from smsroi_helpers.intervals import sandwich
 from smsroi_helpers.purchase_likelihoods import (
     HISTORY,
     PARAMETER_NAMES,
+    Derivatives,
     Floats,
     Likelihood,
     Model,
-    Sums,
     columns_of,
     purchase_terms,
     rate_terms,
@@ -131,23 +131,26 @@ class Fit:
         return np.asarray(self.values * np.exp(np.clip(steps, -_BOUND, _BOUND)), float)
 
 
+# --- fitting ---------------------------------------------------------------------------------------------------------
+
 Loss = Callable[[Floats], tuple[float, Floats]]
 _ENOUGH_TO_START = 10_000
+"""Cells from which parameters come out within some per cent: from there on Newton's steps need three passes of all."""
 
 
 def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
     """The parameters of the greatest likelihood, sought from every start; of very many cells by some of them first."""
     some = likelihood.of_some(_ENOUGH_TO_START)
     tries = [_minimise(some.loss, np.log(start), 1e-5) for start in starts]
-    best, sums = _polish(likelihood, min(tries, key=lambda found: some.loss(found)[0]))
-    hessian = -sums.curvature
+    best, there = _polish(likelihood, min(tries, key=lambda found: some.loss(found)[0]))
+    hessian = -there.curvature
     strengths, directions = np.linalg.eigh(hessian)
     # At the edge the likelihood still rises; flat in some direction, a parameter could be anything.
     flat = directions[:, strengths < _WIDEST**-2]
     loose = (np.abs(best) > _BOUND - 0.01) | (np.square(flat) > 0.1).any(axis=1)
     covariance = np.full_like(hessian, np.nan)
     if not loose.any():
-        covariance = sandwich(sums.squares, hessian)
+        covariance = sandwich(there.squares, hessian)
         loose = ~(np.sqrt(np.diag(covariance)) < _WIDEST)
     identified = not loose.any()
     names = PARAMETER_NAMES[model]
@@ -155,7 +158,7 @@ def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
         model=model,
         parameters=dict(zip(names, np.exp(best).tolist(), strict=True)),
         covariance=covariance if identified else np.full_like(hessian, np.nan),
-        log_likelihood=sums.log_likelihood,
+        log_likelihood=there.log_likelihood,
         customers=round(likelihood.customers),
         status="converged" if identified else "not_identified",
         unidentified=tuple(name for name, is_loose in zip(names, loose, strict=True) if is_loose),
@@ -189,25 +192,25 @@ def _minimise(loss: Loss, start: Floats, slope: float = 1e-8) -> Floats:
     return np.asarray(found.x if np.isfinite(found.fun) else start, float)
 
 
-def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Sums]:
-    """Log parameters of the greatest likelihood, from near there, and the sums there.
+def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
+    """Log parameters of the greatest likelihood, from near there, and the derivatives there.
 
-    By Newton's steps, of which each errs by about the square of the one before; where they do not soon become small,
-    by `_minimise`.
+    By Newton's steps, of which each errs by about the square of the one before (the derivatives are those before the
+    last, of less than a millionth); where they do not soon become small, by `_minimise`.
     """
     at = near
     for _step in range(8):
-        sums = likelihood.sums(at)
-        if np.linalg.eigvalsh(sums.curvature)[-1] > -1e-6 * likelihood.customers:
+        there = likelihood.derivatives(at)
+        if np.linalg.eigvalsh(there.curvature)[-1] > -1e-6 * likelihood.customers:
             break
-        step = -np.linalg.solve(sums.curvature, sums.slopes)
+        step = -np.linalg.solve(there.curvature, there.slopes)
         at = at + step
         if np.abs(step).max() < 1e-6:
-            return at, sums
+            return at, there
         if not np.all(np.abs(at - near) < 0.5):
             break
     best = _minimise(likelihood.loss, near)
-    return best, likelihood.sums(best)
+    return best, likelihood.derivatives(best)
 
 
 def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:

@@ -52,10 +52,10 @@ class TestAnotherImplementation:
         def theirs(log_values):
             return -fitter._negative_log_likelihood(log_values, *columns, 0.0) * columns[-1].sum()
 
-        sums = pl.Likelihood(pl.purchase_terms(model), columns).sums(at)
-        assert sums.log_likelihood == pytest.approx(theirs(at), rel=1e-10)
-        assert sums.slopes == pytest.approx(autograd.grad(theirs)(at), rel=1e-8, abs=1e-8)
-        assert sums.curvature == pytest.approx(autograd.hessian(theirs)(at), rel=1e-8, abs=1e-8)
+        there = pl.Likelihood(pl.purchase_terms(model), columns).derivatives(at)
+        assert there.log_likelihood == pytest.approx(theirs(at), rel=1e-10)
+        assert there.slopes == pytest.approx(autograd.grad(theirs)(at), rel=1e-8, abs=1e-8)
+        assert there.curvature == pytest.approx(autograd.hessian(theirs)(at), rel=1e-8, abs=1e-8)
 
     def test_pareto_likelihood_by_adaptive_integration(self, rows):
         r, alpha, s, beta = 0.55, 10.6, 0.61, 11.7
@@ -108,19 +108,19 @@ class TestDerivatives:
             return autograd.numpy.sum(weights * rows)
 
         at = np.log([0.7, 9.0])
-        sums = pl.Likelihood(pl.rate_terms, [x, T, weights]).sums(at)
-        assert sums.log_likelihood == pytest.approx(total(at), rel=1e-12)
-        assert sums.slopes == pytest.approx(autograd.grad(total)(at), rel=1e-9)
-        assert sums.curvature == pytest.approx(autograd.hessian(total)(at), rel=1e-4)
+        there = pl.Likelihood(pl.rate_terms, [x, T, weights]).derivatives(at)
+        assert there.log_likelihood == pytest.approx(total(at), rel=1e-12)
+        assert there.slopes == pytest.approx(autograd.grad(total)(at), rel=1e-9)
+        assert there.curvature == pytest.approx(autograd.hessian(total)(at), rel=1e-4)
 
 
 class TestSums:
     @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
     def test_parts_add_up_to_the_whole(self, columns, model, monkeypatch):
         likelihood, at = pl.Likelihood(pl.purchase_terms(model), columns), np.log([0.4, 7.3, 0.6, 2.2])
-        whole = likelihood.sums(at)
+        whole = likelihood.derivatives(at)
         monkeypatch.setattr(pl, "_AT_ONCE", 77)
-        parts = likelihood.sums(at)
+        parts = likelihood.derivatives(at)
         for name in ("log_likelihood", "slopes", "squares", "curvature"):
             assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-7), name
         loss, slopes = likelihood.loss(at)
@@ -133,8 +133,8 @@ class TestSums:
         *history, weights = columns
         by_customer = [np.repeat(column, weights.astype(int)) for column in history]
         scores = pl.purchase_terms("bg_nbd")(values, *by_customer).slopes
-        sums = pl.Likelihood(pl.purchase_terms("bg_nbd"), columns).sums(np.log(values))
-        assert sums.squares == pytest.approx(scores @ scores.T)
+        there = pl.Likelihood(pl.purchase_terms("bg_nbd"), columns).derivatives(np.log(values))
+        assert there.squares == pytest.approx(scores @ scores.T)
 
     def test_some_are_spread_evenly(self, columns):
         some = pl.Likelihood(pl.rate_terms, columns).of_some(100)
@@ -144,7 +144,7 @@ class TestSums:
     def test_histories_beyond_reason_stay_numbers(self):
         """A customer of 400 orders and long silence: the odds of having left overflow, the sums do not."""
         columns = [np.array([400.0]), np.array([3.0]), np.array([2_000.0]), np.array([1.0])]
-        sums = pl.Likelihood(pl.purchase_terms("bg_nbd"), columns).sums(np.log([0.2, 0.5, 1e-5, 4.0]))
-        assert np.isfinite(sums.log_likelihood)
-        for array in (sums.slopes, sums.squares, sums.curvature):
+        there = pl.Likelihood(pl.purchase_terms("bg_nbd"), columns).derivatives(np.log([0.2, 0.5, 1e-5, 4.0]))
+        assert np.isfinite(there.log_likelihood)
+        for array in (there.slopes, there.squares, there.curvature):
             assert np.isfinite(array).all()
