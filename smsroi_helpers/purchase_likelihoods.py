@@ -12,14 +12,14 @@ References:
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln, zeta
 
 __all__ = [
     "HISTORY",
@@ -86,31 +86,17 @@ def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T:
     the form of their note on computing it; Batislam et al. 2007, eq. 4.
     """
     r, alpha, a, b = values
-    k = 1 if model == "mbg_nbd" else 0
-
-    def of_count(n: Floats) -> Floats:
-        past = b + np.maximum(n + k, 1) - 1
-        leaving = np.where(n + k > 0, np.log(a) - np.log(past), -np.inf)
-        return np.stack(
-            [
-                gammaln(r + n) - gammaln(r) + r * np.log(alpha)
-                + gammaln(a + b) + gammaln(b + n + k) - gammaln(b) - gammaln(a + b + n + k),
-                leaving,
-                r * (digamma(r + n) - digamma(r) + np.log(alpha)),
-                a * (digamma(a + b) - digamma(a + b + n + k)),
-                b * (digamma(a + b) + digamma(b + n + k) - digamma(b) - digamma(a + b + n + k)),
-                b / past,
-            ]
-        )  # fmt: skip
-
-    start, leaving, by_r, by_a, by_b, b_of_past = _looked_up(of_count, x)
+    count = x.astype(np.intp)
+    most = 1 << int(count.max()).bit_length()  # a power of two, so that the parts of a pass share what is worked out
+    known = _beta_geometric_counts(model, *values.tolist(), most)
+    start, leaving, by_r, by_a, by_b, b_of_past = np.take(known, count, axis=1)
     shape, per_T, per_t = r + x, 1 / (alpha + T), 1 / (alpha + t_x)
     log_T, silent = np.log(alpha + T), (T - t_x) * per_t
     between, later = np.log1p(silent), silent * per_T  # log (α+T)/(α+t_x), 1/(α+t_x) − 1/(α+T)
     # To have left at t_x against being there still: the log odds and, without overflow, the chance.
     odds = leaving + shape * between
     less = np.exp(-np.abs(odds))
-    gone = np.where(odds > 0, 1.0, less) / (1 + less)
+    gone = np.exp(np.minimum(odds, 0)) / (1 + less)
     per_end = per_T + gone * later
     rows = start - shape * log_T + np.maximum(odds, 0) + np.log1p(less)
     slopes = np.stack(
@@ -118,24 +104,61 @@ def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T:
     )
 
     def curvature(weights: Floats) -> Floats:
+        have_left = weights * gone
         odds_by = np.stack([r * between, -alpha * shape * later, np.ones_like(x), -b_of_past])
-        bent = (odds_by * (weights * gone * (1 - gone))) @ odds_by.T
-        bent[0, 0] += weights @ slopes[0]
-        bent[0, 1] += weights @ (r - r * alpha * per_end)
-        bent[1, 1] -= weights @ (alpha * shape * (per_end - alpha * (per_T**2 + gone * later * (per_t + per_T))))
-        bent[2, 2] += weights @ by_a
-        bent[3, 3] += weights @ (by_b - gone * b_of_past * (1 - b_of_past))
+        bent = (odds_by * (have_left * (1 - gone))) @ odds_by.T
+        bent[0, 1] += r * (weights.sum() - alpha * (weights @ per_end))
+        bent[1, 1] += alpha**2 * (weights @ (shape * per_T**2) + have_left @ (shape * later * (per_t + per_T)))
+        bent[1, 1] -= r * weights.sum()
+        bent[2, 2] -= have_left.sum()
+        bent[3, 3] += have_left @ b_of_past**2
         # What hangs on x alone bends as the gamma functions do.
-        customers = np.bincount(x.astype(np.intp), weights)
-        n = np.arange(len(customers)) + 0.0
-        both = polygamma(1, a + b) - polygamma(1, a + b + n + k)
-        bent[0, 0] += r**2 * (customers @ (polygamma(1, r + n) - polygamma(1, r)))
-        bent[2, 2] += a**2 * (customers @ both)
-        bent[2, 3] += a * b * (customers @ both)
-        bent[3, 3] += b**2 * (customers @ (both + polygamma(1, b + n + k) - polygamma(1, b)))
+        customers = np.bincount(count, weights, most)
+        bends_r, bends_b, bends_both = _beta_geometric_bends(model, *values.tolist(), most) @ customers
+        bent[0, 0] += r**2 * bends_r
+        bent[2, 2] += a**2 * bends_both
+        bent[2, 3] += a * b * bends_both
+        bent[3, 3] += b**2 * (bends_both + bends_b)
+        # By a parameter's logarithm twice: its square by itself twice, and its slope once more.
+        bent += np.diag(slopes @ weights)
         return np.asarray(np.triu(bent) + np.triu(bent, 1).T, float)
 
     return Terms(rows, slopes, curvature)
+
+
+@lru_cache(maxsize=16)
+def _beta_geometric_counts(model: str, r: float, alpha: float, a: float, b: float, most: int) -> Floats:
+    """What hangs on x alone, for x = 0 … most − 1: quantities × counts.
+
+    Of the likelihood; of the log odds of having left; of the slopes by log r, log a and log b; and how the log odds
+    fall with log b.
+    """
+    n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
+    past = b + np.maximum(n + k, 1) - 1
+    return np.stack(
+        [
+            gammaln(r + n) - gammaln(r) + r * np.log(alpha)
+            + gammaln(a + b) + gammaln(b + n + k) - gammaln(b) - gammaln(a + b + n + k),
+            np.where(n + k > 0, np.log(a) - np.log(past), -np.inf),
+            r * (digamma(r + n) - digamma(r) + np.log(alpha)),
+            a * (digamma(a + b) - digamma(a + b + n + k)),
+            b * (digamma(a + b) + digamma(b + n + k) - digamma(b) - digamma(a + b + n + k)),
+            b / past,
+        ]
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _beta_geometric_bends(model: str, r: float, _alpha: float, a: float, b: float, most: int) -> Floats:
+    """How the gamma functions of x bend, for x = 0 … most − 1: those of r, of b, and of a + b; trigamma is ζ(2, ·)."""
+    n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
+    return np.stack(
+        [
+            zeta(2, r + n) - zeta(2, r),
+            zeta(2, b + n + k) - zeta(2, b),
+            zeta(2, a + b) - zeta(2, a + b + n + k),
+        ]
+    )
 
 
 def _looked_up(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
@@ -284,7 +307,7 @@ class Likelihood:
     def of_some(self, most: int) -> "Likelihood":
         """That of no more than about so many cells, taken at even steps."""
         step = max(1, len(self.columns[-1]) // most)
-        return replace(self, columns=[column[::step] for column in self.columns])
+        return replace(self, columns=[column[::step].copy() for column in self.columns])
 
     def _parts(self, log_values: Floats) -> Iterator[tuple[Terms, Floats]]:
         values = np.exp(log_values)
