@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import csr_array
+from scipy.special import expit, logit
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv import count_cells, count_value_cells
@@ -386,6 +387,8 @@ def _against_rivals(trial: Trial) -> pd.DataFrame:
 def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float]]:
     """Shares by tenth of the customers, and the normalised Gini coefficient, with intervals by the jackknife.
 
+    Those of the shares are of their logit: the last tenths' are small, and skewed.
+
     Args:
         counted: per ranking, place and group the customers, told and spend, as `_count_ranked` has them.
 
@@ -394,33 +397,41 @@ def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
     """
     keys, sums = by_group(counted, ["ranking", "place"], ["customers", "told", "spend"])
     by_told = (keys["ranking"] == "told").to_numpy()
-    tenths, first = np.unique((keys.loc[by_told, "place"].to_numpy() - 1) // 10 + 1, return_index=True)
 
     def compute(flat: Floats) -> Floats:
-        customers, _told, spend = flat.reshape(3, len(keys), *flat.shape[2:])
-        came = np.add.reduceat(spend[by_told], first, axis=0) / spend[by_told].sum(axis=0)
-        best = _area(customers[~by_told], spend[~by_told])
+        customers, _told, spend = flat.reshape(3, len(keys), -1)
+        people, money, best_people, best_money = (
+            _running_share(amounts[here]) for here in (by_told, ~by_told) for amounts in (customers, spend)
+        )
+        best = np.trapezoid(best_money, best_people, axis=0) - 0.5
         with np.errstate(divide="ignore", invalid="ignore"):
-            gini = _area(customers[by_told], spend[by_told]) / np.where(best > 0, best, np.nan)
-        return np.asarray(np.concatenate([came, gini[None]]), float)
+            gini = (np.trapezoid(money, people, axis=0) - 0.5) / np.where(best > 0, best, np.nan)
+        return np.vstack([_by_tenth(people, money), gini]).reshape(11, *flat.shape[2:])
 
-    told = sums[1, by_told].sum(axis=-1)
-    shares = pd.DataFrame({"tenth": tenths, "told": np.add.reduceat(told, first) / max(told.sum(), 1e-12)})
-    if not sums[2].any():
+    customers, told, spend = sums.sum(axis=-1, keepdims=True)
+    shares = pd.DataFrame({"tenth": np.arange(1, 11)})
+    shares["told"] = _by_tenth(_running_share(customers[by_told]), _running_share(told[by_told]))[:, 0]
+    if not spend.any():
         return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
     found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
-    low, high = np.clip(found.low, 0, 1), np.clip(found.high, 0, 1)
-    shares = shares.assign(spend=found.estimate[:-1], low=low[:-1], high=high[:-1])
+    came = found.estimate[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
+        half = (found.high[:-1] - came) / (came * (1 - came))
+    shares = shares.assign(spend=came, low=expit(logit(came) - half), high=expit(logit(came) + half))
     return shares, (float(found.estimate[-1]), float(found.low[-1]), min(float(found.high[-1]), 1.0))
 
 
-def _area(customers: Floats, spend: Floats) -> Floats:
-    """Between the curve of the money against the customers, places in order along the first axis, and the diagonal."""
-    people, money = (
-        np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0) / amounts.sum(axis=0)
-        for amounts in (customers, spend)
-    )
-    return np.asarray(np.trapezoid(money, people, axis=0) - 0.5, float)
+def _running_share(amounts: Floats) -> Floats:
+    """Of the whole, up to each place (first axis), from none on; one column for each group that is left out."""
+    running = np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0)
+    return np.asarray(running / np.maximum(running[-1], 1e-12), float)
+
+
+def _by_tenth(people: Floats, money: Floats) -> Floats:
+    """Shares of the money by tenth of the people; exact tenths, of those who are left too."""
+    marks = np.linspace(0, 1, 11)
+    columns = [np.interp(marks, before, share) for before, share in zip(people.T, money.T, strict=True)]
+    return np.diff(np.column_stack(columns), axis=0)
 
 
 def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
