@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from smsroi_helpers import uplift
 from smsroi_helpers.reading import load
@@ -19,7 +20,12 @@ def world(seed, n=4_000, moved=0.0, harmed=0.0):
     habits = rng.gamma(1.2, 1 / 1.2, n)
     rows["orders"] = rng.poisson(3 * habits)
     rows["since_order"] = np.where(rows["orders"] > 0, rng.uniform(0, 200, n), np.nan)
-    rows["months"], rows["spend"] = 6.0, 20.0 * rows["orders"]
+    rows["months"], rows["spend"] = 6.0, rows["orders"] * rng.lognormal(3, 0.4, n)
+    some = rows["orders"] > 0
+    rows["T_days"] = np.where(some, 240.0, np.nan)
+    rows["recency_days"] = np.where(rows["orders"] > 1, 240.0 - rows["since_order"], 0.0 * rows["T_days"])
+    rows["frequency"] = (rows["orders"] - 1).where(some)
+    rows["repeat_spend"] = rows["spend"] * rows["frequency"] / rows["orders"].where(some)
     rows["attr_kind"] = rng.choice(list("abc"), n)
     effect = moved * (rows["since_order"] < 60) - harmed * (rows["attr_kind"] == "c")
     rows["profit"] = rng.poisson(habits) * rng.lognormal(2, 0.5, n) + effect * rows["treated"]
@@ -74,10 +80,11 @@ class TestRanking:
     def test_those_who_are_moved_are_found(self):
         ranking = uplift.rank_customers(world(4, n=8_000, moved=8.0), "x", "a", np.random.default_rng(1))
         assert told(ranking, "uplift")["better"]
-        assert told(ranking, "recent")["better"]  # the truth is by recency
-        assert not told(ranking, "leaving")["better"]
-        # Half of the effect's Qini at the least, of what the true ranking has.
-        assert told(ranking, "uplift")["qini"] > 0.5 * told(ranking, "recent")["qini"]
+        assert told(ranking, "rfm")["better"]  # the recent are moved, and a third of the score is recency
+        assert not told(ranking, "churn")["better"]  # chooses them last
+        assert told(ranking, "churn")["behind_low"] > 0
+        ours, churn = told(ranking, "uplift"), told(ranking, "churn")
+        assert churn["behind"] == pytest.approx(ours["qini"] - churn["qini"], abs=0.05)  # of halves, and of the whole
 
     def test_sleeping_dogs_are_named(self):
         ranking = uplift.rank_customers(world(5, n=8_000, harmed=10.0), "x", "a", np.random.default_rng(1))
@@ -100,15 +107,32 @@ class TestRanking:
         rows["profit"] = rows["profit"] + 5.0 * rows["treated"]
         ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1))
         assert not told(ranking, "uplift")["better"]
-        assert ranking.curve.query("rule == 'spend' and depth == 1")["low"].iloc[0] > 3
+        assert ranking.curve.query("rule == 'value' and depth == 1")["low"].iloc[0] > 3
 
     def test_too_few_customers_are_no_ranking(self):
-        assert uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1)) is None
+        assert uplift.rank_customers(world(7, n=350), "x", "a", np.random.default_rng(1)) is None
+        some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))  # to judge by, not to learn
+        assert some.lacking == {"uplift": "few_customers"}
+        assert set(some.rules["rule"]) == {"rfm", "value", "churn"}
+        assert np.isnan(some.last_tenth).all()
 
     def test_a_rule_by_which_all_are_alike_is_left_out(self):
-        rows = world(8, n=2_000).assign(spend=0.0)
-        ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1), rules=("spend", "recent"))
-        assert ranking.rules["rule"].tolist() == ["recent"]
+        rows = world(8, n=2_000).assign(spend=20.0, orders=1, frequency=0.0, recency_days=0.0, T_days=240.0)
+        ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1))
+        assert ranking.rules["rule"].tolist() == ["uplift"]
+        assert ranking.lacking == {"rfm": "alike", "churn": "few_repeaters", "value": "few_repeaters"}
+
+    def test_several_rules_in_several_tests_are_allowed_for(self):
+        rankings = [
+            uplift.rank_customers(world(seed, n=1_000, moved=8.0), name, "a", np.random.default_rng(1))
+            for seed, name in ((20, "x"), (21, "y"))
+        ]
+        together = uplift.adjust_rules(rankings)
+        p = np.concatenate([ranking.rules["p_value"] for ranking in together])
+        adjusted = np.concatenate([ranking.rules["adjusted_p"] for ranking in together])
+        theirs = multipletests(p, method="holm")[1]
+        assert adjusted == pytest.approx(theirs)
+        assert len(p) == 2 * len(uplift.RULES)
 
 
 def test_what_is_known_of_a_customer_is_of_the_time_before(tmp_path):

@@ -13,13 +13,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from smsroi_helpers.ab_test import Evaluated
 from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.figures.ab_test_tables import compact_words, difference_words
+from smsroi_helpers.figures.ab_test_whom import rule_words
 from smsroi_helpers.figures.style import PALETTE, Html, figure, note
-from smsroi_helpers.locale import _, interval, joined, money, number, sentence
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
 from smsroi_helpers.trust import metric_words
 from smsroi_helpers.uplift import Ranking
 
 __all__ = ["effects", "effects_figure", "ledger", "ledger_figure", "targeting_figure", "weeks_figure"]
 
+_RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
 _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
 
 
@@ -127,7 +129,9 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         currency: the source's.
     """
     if not rankings:
-        return note(_("No sound test has an arm that stands out and enough customers to learn from whom it moves."))
+        return note(
+            _("No sound test has an arm that stands out and enough customers in both arms to see whom it moves.")
+        )
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
@@ -141,8 +145,8 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         caption=joined(
             _(
                 "Profit per customer of the whole list if only the first share of it is treated, the likeliest to gain"
-                " first, each judged by the half of the customers that did not teach the ranking. Line and band: by"
-                " predicted effect, with 95% interval. Dashed: as many at random."
+                " first, each judged by the half of the customers that did not teach the ranking. Thick, with 95% band:"
+                " by predicted effect. Dashed: as many at random. Thin: the other ways, their bands about as wide."
             ),
             *(_sleeping_words(ranking, currency) for ranking in rankings),
         ),
@@ -152,9 +156,17 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
 def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
     own = ranking.curve[ranking.curve["rule"] == "uplift"]
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
-    ax.fill_between(100 * own["depth"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
-    ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"])
-    ax.plot((0, 100), (0, own["gain"].iloc[-1]), color=PALETTE["orange"], linestyle="--")
+    if len(own):
+        ax.fill_between(100 * own["depth"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    for rule, colour in _RULE_COLOURS.items():
+        other = ranking.curve[ranking.curve["rule"] == rule]
+        if len(other):
+            ax.plot(100 * other["depth"], other["gain"], color=PALETTE[colour], linewidth=1.0, label=rule_words(rule))
+    if len(own):
+        ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"], label=rule_words("uplift"))
+    end = ranking.curve.groupby("rule", sort=False)["gain"].last().iloc[0]
+    ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("as many at random"))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
     _money_ticks(ax.yaxis, currency)
     ax.set_xlabel(_("share treated, percent"))
     ax.set_ylabel(_("gain per customer"))
@@ -162,9 +174,10 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
 
 
 def _targeting_title(ranking: Ranking) -> str:
-    better = bool(ranking.rules.set_index("rule").loc["uplift", "better"])
-    words = _("{test}: choosing whom to treat beats chance") if better else _("{test}: no choice of whom beats chance")
-    return words.format(test=ranking.experiment)
+    better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
+    if not better:
+        return _("{test}: no way of choosing whom to treat beats chance").format(test=ranking.experiment)
+    return _("{test}: better than chance, choosing by {rules}").format(test=ranking.experiment, rules=listed(better))
 
 
 def _sleeping_words(ranking: Ranking, currency: str) -> str:
