@@ -435,7 +435,7 @@ def make_test(make_source, *, arms, shares=None, orders=None, messages=None, kin
 
 @pytest.fixture(scope="module")
 def evaluate(tmp_path_factory):
-    """Evaluates the one experiment of `make_test`; what was made and counted once serves every test that asks for it."""
+    """Evaluates the one experiment of `make_test`; what was once counted serves every test that asks for it."""
     opened = {}
 
     def run(**settings):
