@@ -144,10 +144,15 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         alt=joined(*told),
         caption=joined(
             _(
-                "Profit per customer of the whole list if only the first share of it is treated, the likeliest to gain"
-                " first, each judged by the half of the customers that did not teach the ranking. Thick, with 95% band:"
-                " by predicted effect. Dashed: as many at random. Thin: the other ways, their bands about as wide."
+                "Profit per customer of the whole list if only the first share of it is treated, in the order of each way"
+                " of choosing. Dashed: as many at random."
             ),
+            _(
+                "Thick, with 95% band: by predicted effect, each customer judged by the half that did not teach the"
+                " ranking; the others' bands are about as wide."
+            )
+            if any("uplift" in set(ranking.rules["rule"]) for ranking in rankings)
+            else "",
             *(_sleeping_words(ranking, currency) for ranking in rankings),
         ),
     )

@@ -235,7 +235,7 @@ def _effect_rows(each: Evaluated, rows: pd.DataFrame, currency: str, *, looks: b
             _("Difference"): difference_words(metric, row, currency),
             **more,
             _("Relative lift"): lift_words(*lift),
-            _("Adjusted p"): p_words(row["adjusted_p"]),
+            _("p"): p_words(row["adjusted_p"]),
         })  # fmt: skip
     return shown
 
