@@ -144,8 +144,8 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         alt=joined(*told),
         caption=joined(
             _(
-                "Profit per customer of the whole list if only the first share of it is treated, in the order of each way"
-                " of choosing. Dashed: as many at random."
+                "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
+                " way of choosing. Dashed: as many at random."
             ),
             _(
                 "Thick, with 95% band: by predicted effect, each customer judged by the half that did not teach the"
