@@ -389,15 +389,16 @@ def keep_ledger(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     Returns:
         experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
         (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; forgone,
-        forgone_low, forgone_high = control × difference. Sound holdouts with messages only.
+        forgone_low, forgone_high = control × difference; p_value, adjusted_p (Holm over the holdout's months). Sound
+        holdouts with messages only.
     """
     holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.trust.broken]
     columns = [
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
-        "earned_high", "forgone", "forgone_low", "forgone_high",
+        "earned_high", "forgone", "forgone_low", "forgone_high", "p_value",
     ]  # fmt: skip
     if not holdouts or not shop.has("messages"):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[*columns, "adjusted_p"])
     counted = counting.count_months(shop)
     rows = []
     for each in holdouts:
@@ -411,8 +412,10 @@ def keep_ledger(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
             found = difference_of_means([[x] for x in treated], [[x] for x in (n[0], *sums[0])])  # type: ignore[arg-type]
             told = np.array([found.estimate[0], found.low[0], found.high[0]])
             values = [each.experiment.name, first.date(), treated[0], n[0], *told, *(treated[0] * told), *(n[0] * told)]
-            rows.append(dict(zip(columns, values, strict=True)))
-    return pd.DataFrame(rows, columns=columns)
+            rows.append(dict(zip(columns, [*values, found.p_value[0]], strict=True)))
+    frame = pd.DataFrame(rows, columns=columns)
+    of_each = frame.groupby("experiment_id")["p_value"]
+    return frame.assign(adjusted_p=of_each.transform(lambda p: adjust(p.to_numpy(float), "holm")))
 
 
 def total_ledger(evaluated: Sequence[Evaluated]) -> pd.DataFrame:

@@ -154,6 +154,12 @@ def weeks_words(weeks: float) -> str:
     return number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
 
 
+def time_words(weeks: float) -> str:
+    """For how long customers were counted, on average."""
+    told = weeks_words(weeks)
+    return _("one week") if told == number(1) else _("{weeks} weeks on average").format(weeks=told)
+
+
 def _difference_words(verdict: Verdict, currency: str) -> str:
     if METRICS[verdict.metric].kind == "money":
         return interval(verdict.difference, verdict.low, verdict.high, currency)
@@ -164,22 +170,18 @@ def _text(experiment: Experiment, verdict: Verdict, currency: str) -> str:
     if verdict.outcome == "broken":
         return _("No difference is shown, since it would not be the doing of the change.")
     parts = []
-    facts = {"arm": verdict.arm, "control": experiment.control, "weeks": weeks_words(experiment.weeks)}
+    facts = {"arm": verdict.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
     if np.isfinite([verdict.difference, verdict.low, verdict.high]).all():
         facts["difference"] = _difference_words(verdict, currency)
         if verdict.metric == "profit":
             parts.append(
                 _(
-                    "Profit per customer over {weeks} weeks on average, {arm} against {control}: {difference}, message"
-                    " and discount costs taken off."
+                    "Profit per customer over {time}, {arm} against {control}: {difference}, message and"
+                    " discount costs taken off."
                 ).format(**facts)
             )
         elif verdict.metric == "revenue":
-            parts.append(
-                _("Revenue per customer over {weeks} weeks on average, {arm} against {control}: {difference}.").format(
-                    **facts
-                )
-            )
+            parts.append(_("Revenue per customer over {time}, {arm} against {control}: {difference}.").format(**facts))
         else:
             parts.append(_("{arm} against {control}: {difference}.").format(**facts))
         if len(experiment.treated) > 1:
@@ -233,8 +235,8 @@ def _what_would_do(experiment: Experiment, verdict: Verdict, currency: str) -> s
     weeks = experiment.weeks * verdict.needed / n
     if METRICS[verdict.metric].kind != "money":
         return _(
-            "To show a difference of {points} percentage points (a tenth of the control’s share) as often, about {n}"
-            " customers in all would do."
+            "To show a difference of {points} percentage points (a tenth of the control’s share) four times out of"
+            " five, about {n} customers in all would do."
         ).format(points=number(100 * verdict.wanted, 2), n=_roughly(verdict.needed))
     facts = {"gain": money(verdict.wanted, currency), "n": _roughly(verdict.needed)}
     if weeks > _LONGEST_WAIT_DAYS / 7:

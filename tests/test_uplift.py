@@ -95,9 +95,9 @@ class TestRanking:
     def test_where_nobody_is_moved_nothing_beats_chance(self):
         found = [
             uplift.rank_customers(world(seed, n=2_000), "x", "a", np.random.default_rng(seed)).rules.set_index("rule")
-            for seed in range(10, 22)
+            for seed in range(10, 18)
         ]
-        # Each rule is above chance by luck in at most 2.5 of 100 worlds: three of twelve would be 2 in 1,000.
+        # Each rule is above chance by luck in at most 2.5 of 100 worlds: three of eight would be 1 in 1,000.
         for rule in uplift.RULES:
             assert sum(bool(rules.loc[rule, "better"]) for rules in found) <= 2
         assert all(rules.loc["uplift", "low"] < rules.loc["uplift", "qini"] for rules in found)
@@ -136,7 +136,7 @@ class TestRanking:
 
 
 def test_what_is_known_of_a_customer_is_of_the_time_before(tmp_path):
-    write_company(tmp_path / "source", customers=2_000, weeks=30, seed=3)
+    write_company(tmp_path / "source", customers=1_000, weeks=26, seed=3)
     shop = open_shop(load(tmp_path / "source", tmp_path / ".loaded"), "", tmp_path / ".cache")
     rows = uplift.read_customers(shop, "always-on", ("held_out", "texted"))
     assigned = shop.assignments.execute().query("experiment_id == 'always-on'")

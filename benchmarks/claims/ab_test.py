@@ -328,6 +328,12 @@ def learned(rng: np.random.Generator) -> list[Interval]:
             for own in (fold == 0, fold == 1)
         ])  # fmt: skip
         found.append(Interval(*uplift._one(parts), float(truth), part, null=0.0))
+        last = [effect[own & (place > 0.9)].mean() for own in (fold == 0, fold == 1)]
+        tail = [
+            (10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89]))
+            for whole, left in (qini(place[own], arm[own], y[own], group[own]) for own in (fold == 0, fold == 1))
+        ]
+        found.append(Interval(*uplift._one(tail), float(np.mean(last)), f"the last tenth, {part}"))
     return found
 
 

@@ -21,6 +21,7 @@ from smsroi_helpers.uplift import Ranking
 
 __all__ = ["effects", "effects_figure", "ledger", "ledger_figure", "targeting_figure", "weeks_figure"]
 
+ALPHA = 0.05
 _RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
 _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
 
@@ -266,7 +267,7 @@ def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     places = np.arange(len(months))
     reach = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
-    clear = (months["earned_low"] > 0) | (months["earned_high"] < 0)
+    clear = months["adjusted_p"] < ALPHA
     colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
     ax.bar(places, months["earned"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
@@ -276,7 +277,7 @@ def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(_("earned in the month"))
     ax.set_title(
         _("In {n} of {all} months the programme is shown to have earned").format(
-            n=number(int((months["earned_low"] > 0).sum())), all=number(len(months))
+            n=number(int((clear & (months["earned"] > 0)).sum())), all=number(len(months))
         )
     )
     return ax
@@ -300,6 +301,6 @@ def ledger_figure(months: pd.DataFrame, currency: str) -> Html:
         caption=_(
             "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
             " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"
-            " clear of zero. The first and last month may be cut."
+            " clear of zero even so many being compared (Holm). The first and last month may be cut."
         ),
     )

@@ -235,7 +235,7 @@ def _effect_rows(each: Evaluated, rows: pd.DataFrame, currency: str, *, looks: b
             _("Difference"): difference_words(metric, row, currency),
             **more,
             _("Relative lift"): lift_words(*lift),
-            _("p"): p_words(row["adjusted_p"]),
+            _("p-value"): p_words(row["adjusted_p"]),
         })  # fmt: skip
     return shown
 
@@ -273,10 +273,15 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         shown += _effect_rows(each, rows[kept | own], currency, looks=looks)
     if not shown:
         return note(_("No test can be believed, so no difference is shown."))
-    caption = _(
-        "Arms against their control, with 95% intervals (at any look: for tests that run and are read every day),"
-        " adjusted for what the same customers did before; p is Holm’s, over all arms and segments. Opting out is shown"
-        " where it moved, and so, of tests with many arms, are metrics that do not decide"
+    adjusted = any((each.effects["method"] == "adjusted").any() for each in evaluated if not each.trust.broken)
+    caption = joined(
+        _("Arms against their control, with 95% intervals."),
+        _("At any look: for tests that run and are read every day.") if looks else "",
+        _("Adjusted for what the same customers did before.") if adjusted else "",
+        _(
+            "p is Holm’s, over all arms and segments. Opting out is shown where it moved, and so, of tests with many"
+            " arms, are metrics that do not decide"
+        ),
     )
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 

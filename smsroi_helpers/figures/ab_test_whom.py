@@ -45,7 +45,9 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
             })  # fmt: skip
             if row["high"] < 0 and row["adjusted_p"] < 0.05:
                 asleep.append(
-                    _("{segment} in {test}").format(segment=_segment_words(row["segment"]), test=each.experiment.name)
+                    _("“{segment}” in the test {test}").format(
+                        segment=_segment_words(row["segment"]), test=each.experiment.name
+                    )
                 )
     if not rows:
         return note(_("No sound test has an arm that stands out, so nothing is told by segment."))

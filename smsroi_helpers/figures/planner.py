@@ -61,4 +61,5 @@ def _planner_caption(found: List, plan: pd.DataFrame, currency: str) -> str:
                 weeks=number(cheap["weeks"]),
             )
         )  # fmt: skip
+    parts.append(_("A control smaller than the arms, or daily reading, takes several times the customers"))
     return joined(*(sentence(part) for part in parts))
