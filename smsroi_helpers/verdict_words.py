@@ -10,7 +10,7 @@ from smsroi_helpers.experiments import METRICS, Experiment
 from smsroi_helpers.intervals import FEW_EVENTS
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
 from smsroi_helpers.trust import Trust
-from smsroi_helpers.verdicts import FEWEST_BUYERS_UNEQUAL, MOST, Verdict
+from smsroi_helpers.verdicts import ALPHA, FEWEST_BUYERS_UNEQUAL, MOST, Verdict
 
 __all__ = ["decision_of", "points", "weeks_words"]
 
@@ -197,7 +197,23 @@ def _text(experiment: Experiment, verdict: Verdict, currency: str) -> str:
         parts.append(words.format(n=people, arm=verdict.arm))
     if verdict.outcome == "keep_running":
         parts.append(_why_open(experiment, verdict, currency))
+    if verdict.outcome == "keep_control":
+        parts.append(_sold_at_a_loss(verdict))
     return joined(*parts)
+
+
+def _sold_at_a_loss(verdict: Verdict) -> str:
+    """Where an arm is shown to sell more, and to lose by it."""
+    rows = verdict.effects
+    rows = rows[(rows["metric"] == "order_rate") & (rows["segment"] == "all") & (rows["arm"] == verdict.arm)]
+    if verdict.metric != "profit" or not verdict.high < 0 or not len(rows):
+        return ""
+    row = rows.iloc[0]
+    if not (row["low"] > 0 and row["adjusted_p"] < ALPHA):
+        return ""
+    return _("More customers ordered, by {points}, and what they brought did not pay for it.").format(
+        points=points(row["difference"], row["low"], row["high"])
+    )
 
 
 def _why_open(experiment: Experiment, verdict: Verdict, currency: str) -> str:

@@ -24,7 +24,7 @@ from smsroi_helpers.planner import WANTED_SHARE, wanted_gain
 from smsroi_helpers.sequential import always_valid_reach
 from smsroi_helpers.trust import Trust
 
-__all__ = ["FEWEST_BUYERS_UNEQUAL", "MOST", "Guard", "Outcome", "Verdict", "adjust_p", "judge"]
+__all__ = ["ALPHA", "FEWEST_BUYERS_UNEQUAL", "MOST", "Guard", "Outcome", "Verdict", "adjust_p", "judge"]
 
 Outcome = Literal["ship", "keep_control", "keep_running", "broken"]
 Guard = Literal["held", "open", "breached", "unknown", "not_asked"]

@@ -122,6 +122,8 @@ class TestStarbucks:
         assert (decision.value, decision.low, decision.high) == pytest.approx((-2349.28, -2977.77, -1720.78), abs=0.01)
         assert (decision.outcome, decision.unit, decision.kind) == ("dont", "money", "gain")
         assert decision.evidence == "randomised"
+        assert "over one week" in decision.text
+        assert "More customers ordered, by 0.95 (95% interval 0.80 to 1.09) percentage points, and" in decision.text
         treated, control = found.experiment.customers[::-1]
         assert (treated, control) == (42_364, 42_170)
         # 10 dollars for each of 721 against 319 buyers, 0.15 for each promotion

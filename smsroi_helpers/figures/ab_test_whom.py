@@ -41,7 +41,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
                 _("Difference"): difference_words(each.verdict.metric, row, currency),
                 _("Relative lift"): lift_words(*(float(row[f"relative{end}"]) for end in ("", "_low", "_high"))),
                 _("Adjusted p"): p_words(row["adjusted_p"]),
-                _("Segments differ (p)"): p_words(p), _("… in proportion (p)"): p_words(p_relative),
+                _("Differ (p)"): p_words(p), _("… in percent (p)"): p_words(p_relative),
             })  # fmt: skip
             if row["high"] < 0 and row["adjusted_p"] < 0.05:
                 asleep.append(
