@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from smsroi_helpers import uplift
+from smsroi_helpers import measures, uplift
 from smsroi_helpers.reading import load
 from smsroi_helpers.shop import open_shop
 from smsroi_helpers.simulate import write_company
@@ -147,6 +147,16 @@ def test_what_is_known_of_a_customer_is_of_the_time_before(tmp_path):
     assert rows["spend"].sum() == pytest.approx(before["amount"].sum())
     days = (before["assigned_at"] - before["ordered_at"]).dt.total_seconds() / 86_400
     assert rows["since_order"].sum() == pytest.approx(days.groupby(before["customer_id"]).min().sum(), rel=1e-6)
+    # What scores are made of ends the day before: a purchase on the day of assignment is not in it.
+    days = measures.purchase_days(shop).execute()
+    clock = assigned["assigned_at"].dt.tz_localize("UTC").dt.tz_convert(shop.settings.timezone)
+    days = days.merge(assigned.assign(assigned_day=clock.dt.tz_localize(None).dt.normalize()), on="customer_id")
+    days["ago"] = (days["assigned_day"] - pd.to_datetime(days["day"])).dt.days
+    own = days[days["ago"] > 0].groupby("customer_id")["ago"].agg(["count", "min", "max"])
+    assert (days["ago"] == 0).any()
+    assert rows["frequency"].sum() == (own["count"] - 1).sum()
+    assert rows["T_days"].sum() == own["max"].sum()
+    assert rows["recency_days"].sum() == (own["max"] - own["min"]).sum()
     assert rows["treated"].sum() == (assigned["arm"] == "texted").sum()
     assert "customer_id" not in rows.columns
     assert len(uplift.read_customers(shop, "always-on", ("held_out", "texted"), most=300)) == 300

@@ -327,7 +327,7 @@ def learned(rng: np.random.Generator) -> list[Interval]:
             np.mean([effect[own & (place < d)].sum() / own.sum() - d * effect[own].mean() for d in DEPTHS])
             for own in (fold == 0, fold == 1)
         ])  # fmt: skip
-        found.append(Interval(*uplift._one(parts), float(truth), part, null=0.0))
+        found.append(Interval(*uplift._one(parts), round(float(truth), 9), part, null=0.0))
         last = [effect[own & (place > 0.9)].mean() for own in (fold == 0, fold == 1)]
         tail = [
             (10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89]))
