@@ -176,6 +176,7 @@ def test_five_conversions_are_compared_exactly_and_never_shipped(open_public):
     ("name", "segment_by", "shown"),
     [
         ("hillstrom", "attr_channel", ("mens-womens-none: switch to mens", "$0.23 (0.15 to 0.32)", "$0.13 (0.05 to")),
+        ("starbucks_promo", "recency", ("promotion: stay with none", "−$0.055 (−0.070 to −0.041)")),
         (
             "marketing_ab",
             "recency",
