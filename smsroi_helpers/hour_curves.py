@@ -216,10 +216,12 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
     alpha = np.zeros(rows.strata)
     dispersion = np.ones((len(segments), 2))
     for last in (False, True):
+        likely = None
         for _step in range(8):
             alpha, p = _profile(rows, theta, alpha)
             centred, information, score = _informed(rows, p)
-            found = _pool(information, score, theta, dispersion)
+            found = _pool(information, score, theta, dispersion, likely)
+            likely = found.likely
             moved = float(np.abs(found.mean - theta).max())
             theta = found.mean
             if moved < 1e-4:
@@ -339,6 +341,8 @@ class _Pooled:
     spread: float
     wiggle: float
     weekday_spread: float
+    likely: NDArray[np.int64]
+    """The nodes with any weight to speak of."""
 
 
 def _nodes(segments: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -355,7 +359,9 @@ def _nodes(segments: int) -> tuple[Floats, Floats, Floats, Floats]:
     return (*(axis.ravel() for axis in grid), prior.ravel())  # type: ignore[return-value]
 
 
-def _pool(information: Floats, score: Floats, theta: Floats, dispersion: Floats) -> _Pooled:
+def _pool(
+    information: Floats, score: Floats, theta: Floats, dispersion: Floats, among: NDArray[np.int64] | None = None
+) -> _Pooled:
     """The segments' coefficients given tempered information and score at theta, over the grid of spreads.
 
     Segment s: θ_s = c + d_s, with independent normal c and d_s whose variances hang on the node. d_s is integrated out
@@ -366,7 +372,9 @@ def _pool(information: Floats, score: Floats, theta: Floats, dispersion: Floats)
     h = information * temper[:, :, None] * temper[:, None, :]
     # The tempered quadratic log-likelihood about theta: g'θ − θ'hθ/2.
     g = score * temper**2 + np.einsum("sij,sj->si", h, theta)
-    spread, wiggle, weekday, log_prior = _nodes(segments)
+    spread, wiggle, weekday, log_prior = (
+        axis if among is None else axis[among] for axis in _nodes(segments)
+    )
     n = len(spread)
     own = np.empty((n, _COLUMNS))  # precisions of d_s
     own[:, :2], own[:, 2:HOUR_COLUMNS], own[:, HOUR_COLUMNS:] = (
@@ -378,8 +386,8 @@ def _pool(information: Floats, score: Floats, theta: Floats, dispersion: Floats)
     shared[:, 2:HOUR_COLUMNS] = 1 / wiggle[:, None] ** 2
     eye = np.eye(_COLUMNS)
     inner = np.linalg.inv(h[None] + own[:, None, :, None] * eye)  # (n, s, k, k): covariance of d_s given c
-    kept = np.einsum("sij,nsjk->nsik", h, inner)
-    outer = h[None] - np.einsum("nsij,sjk->nsik", kept, h)  # information on c once d_s is integrated out
+    kept = h[None] @ inner
+    outer = h[None] - kept @ h[None]  # information on c once d_s is integrated out
     pull = g[None] - np.einsum("nsij,sj->nsi", kept, g)
     precision = outer.sum(axis=1) + shared[:, :, None] * eye
     covariance = np.linalg.inv(precision)
@@ -398,10 +406,11 @@ def _pool(information: Floats, score: Floats, theta: Floats, dispersion: Floats)
     # θ_s = c + inner (g − h c): what of c remains is own·inner.
     remains = own[:, None, None, :] * inner  # inner (h + own) = 1, so 1 − inner h = inner own
     mean = np.einsum("nsij,nj->nsi", remains, common) + np.einsum("nsij,sj->nsi", inner, g)
-    spreads = inner + np.einsum("nsij,njk,nslk->nsil", remains, covariance, remains)
+    spreads = inner + remains @ covariance[:, None] @ remains.swapaxes(-1, -2)
     overall = np.einsum("n,nsi->si", weight, mean)
     off = mean - overall
-    total = np.einsum("n,nsij->sij", weight, spreads) + np.einsum("n,nsi,nsj->sij", weight, off, off)
+    total = np.tensordot(weight, spreads, axes=1) + np.einsum("nsi,nsj->sij", off * weight[:, None, None], off)
+    likely = np.flatnonzero(weight > 1e-4 * weight.max()) if among is None else among
     return _Pooled(
-        overall, total, weight @ common, float(weight @ spread), float(weight @ wiggle), float(weight @ weekday)
+        overall, total, weight @ common, float(weight @ spread), float(weight @ wiggle), float(weight @ weekday), likely
     )

@@ -46,6 +46,7 @@ __all__ = [
     "Response",
     "Timing",
     "answer_all",
+    "gap_to_records",
     "hours_allowed",
     "look_at_hours",
     "rate_by_hour",
@@ -476,3 +477,41 @@ def compare_with_today(
     seen = float(((gain - smallest)[usable] / error[usable]).max())
     p_value = float((1 + (noise.max(axis=0) >= seen).sum()) / (1 + draws))
     return gain, gain - c * error, gain + c * error, p_value
+
+
+# --- the gap ---------------------------------------------------------------------------------------------------------
+
+
+def gap_to_records(randomised: Response, observational: Response, segment: str = ALL) -> pd.DataFrame:
+    """What the records say of changing the hour, less what the lot says: for hours that both tell of.
+
+    Both are the change in the share that responds if texts go from the hour the records know best to another one.
+
+    Returns:
+        hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
+        gap, low, high (95 %, of the two as independent: an experiment's customers are in the records only outside of
+        it). No row where fewer than two hours are common.
+    """
+    columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high"]
+    cells = observational.cells if segment == ALL else observational.cells[observational.cells["segment"] == segment]
+    sent = cells.groupby(["hour", "until"])["messages"].sum()
+    common = observational.windows.merge(randomised.windows, on=["hour", "until"])
+    if len(common) < 2:
+        return pd.DataFrame(columns=columns)
+    order = sent.reindex(pd.MultiIndex.from_frame(common)).fillna(0.0).to_numpy(float)
+    base = int(order.argmax())
+    told, spreads = [], []
+    for response in (observational, randomised):
+        centre, joint = response.curves(segment).logits(segment, _columns(common))
+        rate = expit(centre)
+        slope = rate * (1 - rate)
+        spread = joint * slope[:, None] * slope
+        told.append(rate - rate[base])
+        spreads.append(np.diag(spread) + spread[base, base] - 2 * spread[base])
+    reach = _t() * np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
+    apart = told[0] - told[1]
+    found = common.assign(
+        reference=int(common["hour"].iloc[base]), records=told[0], lot=told[1], gap=apart, low=apart - reach,
+        high=apart + reach,
+    )  # fmt: skip
+    return found[np.arange(len(found)) != base].reset_index(drop=True)[columns]
