@@ -418,18 +418,18 @@ def difference_of_means(
 # --- models on weighted cells ----------------------------------------------------------------------------------------
 
 
-def sandwich(weights: ArrayLike, scores: ArrayLike, hessian: ArrayLike) -> Floats:
+def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
     """The robust covariance of parameters fitted to weighted cells, the customer being the unit.
 
-    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2), the customers of a cell having one score s each.
+    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2), the n customers of a cell having one score s each: the derivatives of
+    one customer's log-likelihood.
 
     Args:
-        weights: n, customers of each cell.
-        scores: cells × parameters, derivatives of one customer's log-likelihood.
+        squares: Σ n s sᵀ over the cells, parameters × parameters.
         hessian: parameters × parameters, second derivatives of the negative log-likelihood of all customers.
     """
-    scores, bread = np.asarray(scores, float), np.linalg.inv(np.asarray(hessian, float))
-    return bread @ (scores.T * np.asarray(weights, float) @ scores) @ bread
+    bread = np.linalg.inv(np.asarray(hessian, float))
+    return bread @ np.asarray(squares, float) @ bread
 
 
 def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -336,7 +336,8 @@ class TestCells:
         scores = design * (cells["y"].to_numpy() - mean)[:, None]
         weights = cells["customers"].to_numpy()
         hessian = (design * (weights * mean)[:, None]).T @ design
-        assert sandwich(weights, scores, hessian) == pytest.approx(fit.cov_params(), rel=1e-6)
+        squares = (scores * weights[:, None]).T @ scores
+        assert sandwich(squares, hessian) == pytest.approx(fit.cov_params(), rel=1e-6)
 
     def test_resampled_cells_are_the_bootstrap_of_customers(self):
         counts = np.array([7, 0, 30, 63])
