@@ -7,11 +7,27 @@ time zone, whose clock changes with daylight saving: hours are local hours, so n
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
+import pandas as pd
 from babel.core import get_global
 from numpy.typing import NDArray
 
-__all__ = ["AS_OF", "RULES", "Rule", "allowed", "parse_rule", "rule_of", "rules_of_zone", "territory_of"]
+from smsroi_helpers.errors import UsageError
+from smsroi_helpers.shop import Shop
+
+__all__ = [
+    "AS_OF",
+    "RULES",
+    "Rule",
+    "allowed",
+    "count_places",
+    "hours_allowed",
+    "parse_rule",
+    "rule_of",
+    "rules_of_zone",
+    "territory_of",
+]
 
 AS_OF = "2026-06"
 """When the table was last compared with its sources."""
@@ -138,7 +154,7 @@ def parse_rule(text: str) -> tuple[int, int] | None:
     """Hours such as `9-18`, from the first until before the last; None for an empty text.
 
     Raises:
-        ValueError: no such hours.
+        UsageError: no such hours.
 
     >>> parse_rule("9-18"), parse_rule("")
     ((9, 18), None)
@@ -147,7 +163,7 @@ def parse_rule(text: str) -> tuple[int, int] | None:
         return None
     first, _, end = text.partition("-")
     if not (first.strip().isdigit() and end.strip().isdigit() and 0 <= int(first) < int(end) <= 24):
-        raise ValueError(f"{text!r} names no hours; write them as 9-18: from the first until before the last")
+        raise UsageError(f"own_hours {text!r} names no hours; write them as 9-18: from the first until before the last")
     return int(first), int(end)
 
 
@@ -168,3 +184,41 @@ def allowed(rules: Iterable[str], own: tuple[int, int] | None = None, table: Map
     if own is not None:
         week &= _rule("own", "", own).week()
     return week
+
+
+# --- a company's customers -------------------------------------------------------------------------------------------
+
+
+def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
+    """(24,): local hours allowed on all weekdays for everybody: by every rule that at least 1 % of customers are under.
+
+    Args:
+        shop: the company.
+        own: the sender's own hours (`9-18`); empty for none.
+    """
+    where = count_places(shop)
+    share = where.groupby("rules")["customers"].sum() / max(where["customers"].sum(), 1)
+    names = {rule for rules in share[share >= 0.01].index for rule in rules.split()}
+    return np.asarray(allowed(names, parse_rule(own)).all(axis=0))
+
+
+def count_places(shop: Shop) -> pd.DataFrame:
+    """timezone, region, rules (names of `allowed_hours.RULES`, parted by blanks), customers."""
+    jurisdiction = shop.settings.jurisdiction
+    if not shop.has("customers"):
+        rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))
+        return pd.DataFrame({"timezone": [""], "region": [""], "rules": [rules], "customers": [1]})
+    people = shop.customers
+    blank = ibis.literal("")
+    people = people.select(
+        timezone=people.timezone.fill_null("") if "timezone" in people.columns else blank,
+        region=people.region.fill_null("") if "region" in people.columns else blank,
+    )
+    found = shop.count(
+        people.group_by("timezone", "region").aggregate(customers=people.count()).order_by("timezone", "region")
+    )
+    told = [
+        " ".join(rule_of(row.timezone or shop.settings.timezone, row.region, jurisdiction))
+        for row in found.itertuples()
+    ]
+    return found.assign(rules=told)

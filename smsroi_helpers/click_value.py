@@ -1,9 +1,9 @@
 """What a click is worth, by randomisation: the profit that more messages bring, for each click they bring.
 
-Arms that differ in messages differ in clicks and in profit. The ratio of the two differences (Wald 1940; an instrumental
-variable, Angrist & Imbens 1994) is the profit, before message costs, that goes with one more click by a person. It is a
-price for the clicks of another hour under one assumption: that what changes the clicks changes the profit through people
-taking notice of the message, in the same proportion.
+Arms that differ in messages differ in clicks and in profit. The ratio of the two differences (Wald 1940; an
+instrumental variable, Angrist & Imbens 1994) is the profit, before message costs, that goes with one more click by a
+person. It is a price for the clicks of another hour under one assumption: that what changes the clicks changes the
+profit through people taking notice of the message, in the same proportion.
 
 The interval is Fieller's (1954): the values β at which Σ z (profit − β·clicks) is not significantly different from 0.
 """
@@ -60,8 +60,8 @@ def value_of_click(
         level: of the interval.
 
     Returns:
-        estimate, low, high, and the number of standard errors by which clicks follow the dose. NaN limits where clicks do
-        not clearly follow it.
+        estimate, low, high, and the number of standard errors by which clicks follow the dose. NaN limits where clicks
+        do not clearly follow it.
     """
     n, y, c, yy, cc, yc = (
         moments[name].to_numpy(float) for name in ("n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc")

@@ -24,14 +24,24 @@ from sklearn.preprocessing import SplineTransformer
 
 from smsroi_helpers.intervals import GROUPS
 
-__all__ = ["HOUR_COLUMNS", "Curves", "Scores", "design", "fit_curves", "group_scores", "hour_basis", "weekday_basis"]
+__all__ = [
+    "HOUR_COLUMNS",
+    "WEEKDAY_COLUMNS",
+    "Curves",
+    "Scores",
+    "design",
+    "fit_curves",
+    "group_scores",
+    "hour_basis",
+    "weekday_basis",
+]
 
 Floats = NDArray[np.float64]
 WIGGLES = 6
 """Columns of the spline that are kept: departures from a wave of up to four turns a day; the rest hardly counts."""
 HOUR_COLUMNS = 2 + WIGGLES
-_WEEKDAY_COLUMNS = 6
-_COLUMNS = HOUR_COLUMNS + _WEEKDAY_COLUMNS
+WEEKDAY_COLUMNS = 6
+_COLUMNS = HOUR_COLUMNS + WEEKDAY_COLUMNS
 _KNOT_HOURS = 2
 _FEWEST_CLICKS = 100
 """With fewer events a segment's own dispersion is noise, and all segments' is taken."""
@@ -191,7 +201,7 @@ def group_scores(cells: pd.DataFrame, events: str, trials: str, segments: Sequen
         columns = x[own["at"].to_numpy(int)]
         size = len(segments) * GROUPS
         sums = [np.bincount(place, rest * columns[:, j], size) for j in range(x.shape[1])]
-        return np.stack(sums, axis=-1).reshape(len(segments), GROUPS, x.shape[1])
+        return np.stack(sums, axis=-1).astype(float).reshape(len(segments), GROUPS, x.shape[1])
 
     return scores
 
@@ -300,7 +310,7 @@ def _informed(rows: _Rows, p: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _disperse(information: Floats, spread: Floats, events: Floats) -> Floats:
-    """By how much the groups' scores vary more than messages on their own would: mean over directions, (segments, 2)."""
+    """(segments, 2): how much more the groups' scores vary than single messages' would, mean over directions."""
     found = np.ones((len(information), 2))
     blocks = (slice(0, HOUR_COLUMNS), slice(HOUR_COLUMNS, _COLUMNS))
     for b, block in enumerate(blocks):
@@ -356,7 +366,7 @@ def _nodes(segments: int) -> tuple[Floats, Floats, Floats, Floats]:
         logs.append(np.log(width) - 0.5 * (points / scale) ** 2)
     grid = np.meshgrid(spreads, _WIGGLE_SIZES, weekdays, indexing="ij")
     prior = logs[0][:, None, None] + logs[1][None, :, None] + logs[2][None, None, :]
-    return (*(axis.ravel() for axis in grid), prior.ravel())  # type: ignore[return-value]
+    return grid[0].ravel(), grid[1].ravel(), grid[2].ravel(), prior.ravel()
 
 
 def _pool(
@@ -368,13 +378,11 @@ def _pool(
     in closed form, then c; the nodes are weighted with the marginal likelihood.
     """
     segments = len(information)
-    temper = np.repeat(1 / np.sqrt(dispersion), [HOUR_COLUMNS, _WEEKDAY_COLUMNS], axis=1)
+    temper = np.repeat(1 / np.sqrt(dispersion), [HOUR_COLUMNS, WEEKDAY_COLUMNS], axis=1)
     h = information * temper[:, :, None] * temper[:, None, :]
     # The tempered quadratic log-likelihood about theta: g'θ − θ'hθ/2.
     g = score * temper**2 + np.einsum("sij,sj->si", h, theta)
-    spread, wiggle, weekday, log_prior = (
-        axis if among is None else axis[among] for axis in _nodes(segments)
-    )
+    spread, wiggle, weekday, log_prior = (axis if among is None else axis[among] for axis in _nodes(segments))
     n = len(spread)
     own = np.empty((n, _COLUMNS))  # precisions of d_s
     own[:, :2], own[:, 2:HOUR_COLUMNS], own[:, HOUR_COLUMNS:] = (

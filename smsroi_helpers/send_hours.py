@@ -18,6 +18,7 @@ from smsroi_helpers.clicks import Cleaning, judge_clicks
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, list_experiments
+from smsroi_helpers.hour_curves import Scores
 from smsroi_helpers.locale import _
 from smsroi_helpers.segments import segments
 from smsroi_helpers.shop import Shop
@@ -168,7 +169,9 @@ def find_tests(shop: Shop) -> list[TimingTest]:
         if len(hours[["hour_start", "hour_end"]].drop_duplicates()) < 2:
             continue
         windows = pd.DataFrame({
-            "arm": hours.index.astype(str), "hour": hours["hour_start"].astype(int), "until": hours["hour_end"].astype(int),
+            "arm": hours.index.astype(str),
+            "hour": hours["hour_start"].astype(int),
+            "until": hours["hour_end"].astype(int),
         }).sort_values(["hour", "until"], ignore_index=True)  # fmt: skip
         split = check_split(experiment)
         first = pd.Timestamp(experiment.assigned["day"].min()).date()
@@ -316,7 +319,7 @@ def count_log_people(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> p
     return shop.count(cells.order_by("segment"))
 
 
-def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tuple[str, ...]):  # type: ignore[no-untyped-def]
+def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tuple[str, ...]) -> Scores:
     """As `hour_curves.group_scores`, summed in the engine: the cells by campaign and group are too many to bring."""
 
     def scores(rows: pd.DataFrame, x: np.ndarray) -> np.ndarray:

@@ -1,55 +1,46 @@
 """When should a message go out: what a timing experiment shows, what the logs suggest, what another hour is worth.
 
-The engine counts (`send_hours`), curves are fitted to the cells (`hour_curves`), hours that cannot be told from the best
-are found by multiple comparisons with the best, and today's schedule is held against them. What a click is worth comes
-from other experiments (`click_value`), when a person is about from `personal_hours`, what is allowed from
-`allowed_hours`.
+The engine counts (`send_hours`), curves are fitted to the cells (`hour_curves`, `hour_responses`), hours that cannot be
+told from the best are found by multiple comparisons with the best, and today's schedule is held against them. What a
+click is worth comes from other experiments (`click_value`), when a person is about from `personal_hours`, what is
+allowed from `allowed_hours`.
 """
 
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import expit
-from scipy.stats import t
 
-from smsroi_helpers.allowed_hours import allowed, parse_rule, rule_of
+from smsroi_helpers.allowed_hours import allowed, hours_allowed, rule_of
 from smsroi_helpers.click_value import ClickValue, find_click_value
 from smsroi_helpers.clicks import Cleaning
-from smsroi_helpers.hour_curves import Curves, design, fit_curves, group_scores
-from smsroi_helpers.intervals import GROUPS, adjust, best_set
-from smsroi_helpers.segments import segment_order
-from smsroi_helpers.send_hours import (
-    Sends,
-    TimingTest,
-    collect_sends,
-    count_log,
-    count_log_people,
-    count_practice,
-    count_test,
-    count_test_people,
-    count_volume,
-    find_tests,
-    log_scores,
+from smsroi_helpers.hour_curves import design
+from smsroi_helpers.hour_responses import (
+    ALL,
+    DF,
+    Response,
+    columns_of,
+    learn_from_records,
+    learn_from_test,
+    rate_by_hour,
+    t_quantile,
 )
+from smsroi_helpers.intervals import adjust, best_set
+from smsroi_helpers.send_hours import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.shop import Shop
 
 __all__ = [
     "NEEDS",
     "PARAMETERS",
     "Answer",
-    "Response",
     "Timing",
     "answer_all",
-    "gap_to_records",
-    "hours_allowed",
     "look_at_hours",
-    "rate_by_hour",
     "response_rows",
 ]
 
@@ -64,39 +55,7 @@ PARAMETERS: dict[str, Any] = {
     "smallest_click_gain": Annotated[float, Field(ge=0, lt=1)],
     "own_hours": str,
 }
-ALL = "all"
-DF = GROUPS - 1
 ALPHA = 0.05
-FEWEST_EVENTS = 20
-"""Fewer than this in all say nothing of hours."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """One way of learning how the response runs over the week: curves by segment, and of everybody."""
-
-    evidence: Literal["randomised", "observational"]
-    cells: pd.DataFrame
-    by_segment: Curves
-    everybody: Curves
-    windows: pd.DataFrame
-    """hour, until: what was tried, in order."""
-    people: pd.DataFrame = field(repr=False)
-    """segment, customers."""
-
-    def customers(self, segment: str) -> int:
-        """How many people a segment's curve rests on."""
-        rows = self.people if segment == ALL else self.people[self.people["segment"] == segment]
-        return int(rows["customers"].sum())
-
-    def curves(self, segment: str) -> Curves:
-        """The curves that hold a segment, or everybody."""
-        return self.everybody if segment == ALL else self.by_segment
-
-    @property
-    def segments(self) -> tuple[str, ...]:
-        """Everybody first."""
-        return (ALL, *self.by_segment.segments)
 
 
 @dataclass(frozen=True)
@@ -128,88 +87,6 @@ class Timing:
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def _everybody(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells.assign(segment=ALL)
-
-
-def _fit(cells: pd.DataFrame) -> tuple[Curves, Curves]:
-    names = list(dict.fromkeys(cells["segment"]))
-    by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
-    together = _everybody(cells)
-    return by_segment, fit_curves(together, group_scores(together, "clicks", "messages", [ALL]))
-
-
-def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
-    names = segment_order(segment_by, list(cells["segment"].unique()))
-    at = {name: i for i, name in enumerate(names)}
-    return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
-
-
-def _test_response(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> Response | None:
-    cells = _ordered(count_test(shop, sends, test, segment_by), segment_by)
-    if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
-        return None
-    by_segment, everybody = _fit(cells)
-    windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
-    return Response("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
-
-
-def _log_response(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> Response | None:
-    cells, kept = count_log(shop, sends, segment_by, weeks)
-    cells = _ordered(cells, segment_by)
-    if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
-        return None
-    names = tuple(dict.fromkeys(cells["segment"]))
-    by_segment = fit_curves(cells, log_scores(shop, kept, "clicks", "messages", names))
-    # Everybody: campaigns stay strata of their own within each segment, so that recency does not pass for the hour.
-    together = cells.assign(stratum=cells["segment"] + "\x1f" + cells["stratum"].astype(str), segment=ALL)
-    kept_together = kept.mutate(stratum=kept.segment + "\x1f" + kept.stratum, segment=_literal(ALL))
-    everybody = fit_curves(together, log_scores(shop, kept_together, "clicks", "messages", (ALL,)))
-    used = cells.groupby(["hour", "until"], as_index=False)["messages"].sum()
-    windows = used[used["messages"] >= 0.002 * used["messages"].sum()][["hour", "until"]].reset_index(drop=True)
-    people = count_log_people(shop, sends, segment_by, weeks)
-    return Response("observational", cells, by_segment, everybody, windows, people)
-
-
-def _literal(text: str) -> Any:
-    return ibis.literal(text)
-
-
-def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
-    """(24,): local hours allowed on all weekdays for everybody: by every rule that at least 1 % of customers are under.
-
-    Args:
-        shop: the company.
-        own: the sender's own hours (`9-18`); empty for none.
-    """
-    where = count_places(shop)
-    share = where.groupby("rules")["customers"].sum() / max(where["customers"].sum(), 1)
-    names = {rule for rules in share[share >= 0.01].index for rule in rules.split()}
-    return np.asarray(allowed(names, parse_rule(own)).all(axis=0))
-
-
-def count_places(shop: Shop) -> pd.DataFrame:
-    """timezone, region, rules (names of `allowed_hours.RULES`, parted by blanks), customers."""
-    jurisdiction = shop.settings.jurisdiction
-    if not shop.has("customers"):
-        rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))
-        return pd.DataFrame({"timezone": [""], "region": [""], "rules": [rules], "customers": [1]})
-    people = shop.customers
-    blank = _literal("")
-    people = people.select(
-        timezone=people.timezone.fill_null("") if "timezone" in people.columns else blank,
-        region=people.region.fill_null("") if "region" in people.columns else blank,
-    )
-    found = shop.count(
-        people.group_by("timezone", "region").aggregate(customers=people.count()).order_by("timezone", "region")
-    )
-    rules = [
-        " ".join(rule_of(row.timezone or shop.settings.timezone, row.region, jurisdiction))
-        for row in found.itertuples()
-    ]
-    return found.assign(rules=rules)
-
-
 def look_at_hours(
     shop: Shop,
     *,
@@ -238,8 +115,8 @@ def look_at_hours(
     return Timing(
         sends,
         tests,
-        _test_response(shop, sends, sound, segment_by) if sound else None,
-        _log_response(shop, sends, segment_by, log_weeks),
+        learn_from_test(shop, sends, sound, segment_by) if sound else None,
+        learn_from_records(shop, sends, segment_by, log_weeks),
         count_practice(shop, sends, segment_by, log_weeks),
         count_volume(shop, segment_by),
         find_click_value(shop, sends),
@@ -249,25 +126,6 @@ def look_at_hours(
 
 
 # --- rates -----------------------------------------------------------------------------------------------------------
-
-
-def _columns(windows: pd.DataFrame) -> Floats:
-    """The columns of windows on an average weekday."""
-    x = design(windows.assign(weekday=0))
-    x[:, -6:] = 0.0
-    return x
-
-
-def rate_by_hour(response: Response, segment: str, windows: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The smooth curve: hour, until, rate, low, high (95 %, each hour by itself), on an average weekday."""
-    windows = response.windows if windows is None else windows
-    centre, joint = response.curves(segment).logits(segment, _columns(windows))
-    reach = _t() * np.sqrt(np.diag(joint))
-    return windows.assign(rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach))
-
-
-def _t() -> float:
-    return float(t.ppf(0.975, DF))
 
 
 def response_rows(timing: Timing) -> pd.DataFrame:
@@ -281,7 +139,7 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
             centre, joint = response.curves(segment).logits(segment, design(rows))
-            reach = _t() * np.sqrt(np.diag(joint))
+            reach = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach),
                 evidence=response.evidence,
@@ -420,7 +278,7 @@ def _answer(
     curves = response.curves(segment)
     if not any(may):
         return None
-    centre, joint = curves.logits(segment, _columns(tried))
+    centre, joint = curves.logits(segment, columns_of(tried))
     rate = expit(centre)
     slope = rate * (1 - rate)
     spread = joint * slope[:, None] * slope
@@ -428,7 +286,7 @@ def _answer(
     today, outside, forbidden = _of_today(timing, segment, tried)
     gain, low, high, p_value = compare_with_today(rate, spread, today, np.array(may), smallest, rng)
     shown = shown.assign(gain=gain, gain_low=low, gain_high=high)[may].reset_index(drop=True)
-    own, covariance = curves.contrast(segment, _columns(shown))
+    own, covariance = curves.contrast(segment, columns_of(shown))
     chosen = best_set(own, covariance, rng, df=DF).chosen
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     at = curves.place(segment)
@@ -477,41 +335,3 @@ def compare_with_today(
     seen = float(((gain - smallest)[usable] / error[usable]).max())
     p_value = float((1 + (noise.max(axis=0) >= seen).sum()) / (1 + draws))
     return gain, gain - c * error, gain + c * error, p_value
-
-
-# --- the gap ---------------------------------------------------------------------------------------------------------
-
-
-def gap_to_records(randomised: Response, observational: Response, segment: str = ALL) -> pd.DataFrame:
-    """What the records say of changing the hour, less what the lot says: for hours that both tell of.
-
-    Both are the change in the share that responds if texts go from the hour the records know best to another one.
-
-    Returns:
-        hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
-        gap, low, high (95 %, of the two as independent: an experiment's customers are in the records only outside of
-        it). No row where fewer than two hours are common.
-    """
-    columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high"]
-    cells = observational.cells if segment == ALL else observational.cells[observational.cells["segment"] == segment]
-    sent = cells.groupby(["hour", "until"])["messages"].sum()
-    common = observational.windows.merge(randomised.windows, on=["hour", "until"])
-    if len(common) < 2:
-        return pd.DataFrame(columns=columns)
-    order = sent.reindex(pd.MultiIndex.from_frame(common)).fillna(0.0).to_numpy(float)
-    base = int(order.argmax())
-    told, spreads = [], []
-    for response in (observational, randomised):
-        centre, joint = response.curves(segment).logits(segment, _columns(common))
-        rate = expit(centre)
-        slope = rate * (1 - rate)
-        spread = joint * slope[:, None] * slope
-        told.append(rate - rate[base])
-        spreads.append(np.diag(spread) + spread[base, base] - 2 * spread[base])
-    reach = _t() * np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
-    apart = told[0] - told[1]
-    found = common.assign(
-        reference=int(common["hour"].iloc[base]), records=told[0], lot=told[1], gap=apart, low=apart - reach,
-        high=apart + reach,
-    )  # fmt: skip
-    return found[np.arange(len(found)) != base].reset_index(drop=True)[columns]

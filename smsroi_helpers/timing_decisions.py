@@ -6,8 +6,9 @@ import numpy as np
 
 from smsroi_helpers.click_value import ClickValue
 from smsroi_helpers.contract import Decision
+from smsroi_helpers.hour_responses import ALL
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
-from smsroi_helpers.timing import ALL, ALPHA, Answer, Timing
+from smsroi_helpers.timing import ALPHA, Answer, Timing
 
 __all__ = ["clicks_words", "decide", "hours_words", "in_money", "value_words", "window_words"]
 
@@ -57,7 +58,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
     return {
         "": _("A click is priced by what customers put by lot into {test} brought."),
         "no_test": _(
-            "No test with arms that differ in messages says what a click brings, so the answer is in clicks, not in money."
+            "No test whose arms differ in messages says what a click brings, so the answer is in clicks, not in money."
         ),
         "weak": _("The tests there are do not say clearly what a click brings, so the answer is in clicks."),
         "no_clicks": _("Without recorded clicks nothing says what one brings."),
@@ -109,6 +110,8 @@ def _decision(timing: Timing, answer: Answer) -> Decision:
         verdict, action = "dont", _("Leave the hours as they are: take the cheapest allowed one")
     elif answer.evidence == "observational":
         verdict, action = "not_enough_evidence", _("Try hours on customers drawn by lot before changing any")
+    elif outcome == "move":
+        verdict, action = "not_enough_evidence", _("Learn first what a click brings: let the test of messages run on")
     else:
         verdict, action = "not_enough_evidence", _("Keep today’s hours and let the test of hours run on")
     return Decision(
@@ -116,7 +119,7 @@ def _decision(timing: Timing, answer: Answer) -> Decision:
         question=_question(),
         outcome=verdict,  # type: ignore[arg-type]
         action=action,
-        text=_text(timing, answer, window, outcome, priced),
+        text=_text(timing, answer, window, outcome, outcome == "move" and not sure),
         evidence=answer.evidence,
         customers=answer.customers,
         **({"value": value[0], "low": value[1], "high": value[2]} if known else {}),
@@ -127,7 +130,7 @@ def _decision(timing: Timing, answer: Answer) -> Decision:
     )
 
 
-def _text(timing: Timing, answer: Answer, window: str, outcome: str, priced: bool) -> str:
+def _text(timing: Timing, answer: Answer, window: str, outcome: str, unpaid: bool) -> str:
     everything = bool(answer.chosen.all())
     if everything:
         first = _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
@@ -159,6 +162,8 @@ def _text(timing: Timing, answer: Answer, window: str, outcome: str, priced: boo
     else:
         second = _("In the records texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours.")
     second = second.format(window=window, gain=told)
+    if unpaid and answer.evidence == "randomised":
+        return joined(first, second, _("More clicks are certain; that they bring money is not."))
     return joined(first, second, _settle(answer) if outcome == "open" else "")
 
 
@@ -183,7 +188,8 @@ def _caveat(timing: Timing, answer: Answer, priced: bool) -> str:
     if np.isfinite(answer.outside) and answer.outside >= 0.01:
         parts.append(
             _(
-                "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the others."
+                "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the"
+                " others."
             ).format(share=percent(answer.outside))
         )
     if np.isfinite(answer.forbidden) and answer.forbidden >= 0.001:

@@ -16,6 +16,7 @@ from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 from smsroi_helpers import timing
 from smsroi_helpers.click_value import ClickValue, value_of_click
 from smsroi_helpers.hour_curves import fit_curves, group_scores
+from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour
 from smsroi_helpers.intervals import GROUPS
 from smsroi_helpers.timing_decisions import in_money
 from smsroi_helpers.world import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
@@ -32,7 +33,9 @@ def _world(rng: np.random.Generator, null: bool = False) -> tuple[World, Floats]
 
 def _truth(world: World, mixing: Floats) -> Floats:
     """(segments and everybody, hours): clicks per message, averaged over the members."""
-    of_kind = np.array([expected(world, kind, dose=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))])
+    of_kind = np.array(
+        [expected(world, kind, dose=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))]
+    )
     joint = world.share[:, None] * mixing
     return np.vstack([(joint / joint.sum(axis=0)).T @ of_kind, world.share @ of_kind])
 
@@ -66,7 +69,7 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> timing.Timing:
     """What the notebook would have read of it."""
     segments = sorted(cells["segment"].unique())
     everybody = cells.assign(segment="all")
-    response = timing.Response(
+    response = Response(
         "randomised",
         cells,
         fit_curves(cells, group_scores(cells, "clicks", "messages", segments)),
@@ -103,12 +106,14 @@ def hours(rng: np.random.Generator) -> list[Outcome]:
     at = [h - 8 for h in TODAY]
     today = np.array(list(TODAY.values()))
     rates: list[tuple[Floats, ...]] = []
-    forgone, money, found = [], [], []
+    forgone: list[tuple[float, ...]] = []
+    money: list[tuple[float, ...]] = []
+    found: list[Outcome] = []
     for place, segment in enumerate([*(f"s{i}" for i in range(OBSERVED)), "all"]):
         if segment not in answers:
             continue
         answer, true = answers[segment], truth[place]
-        rows = timing.rate_by_hour(response, segment)
+        rows = rate_by_hour(response, segment)
         if segment != "all":
             rates.append((rows["rate"].to_numpy(), rows["low"].to_numpy(), rows["high"].to_numpy(), true))
         else:
@@ -118,8 +123,8 @@ def hours(rng: np.random.Generator) -> list[Outcome]:
         forgone.append((*answer.regret(), loss))
         money.append((*in_money(answer.regret(), click), loss * price))
     for part, rows_of in (("segments' rates", rates), ("forgone clicks", forgone), ("forgone money", money)):
-        columns = [np.concatenate([np.atleast_1d(row[i]) for row in rows_of]) for i in range(4)]
-        found.append(Interval(*columns, part=part))
+        value, low, high, true = (np.concatenate([np.atleast_1d(row[i]) for row in rows_of]) for i in range(4))
+        found.append(Interval(value, low, high, true, part))
     return found
 
 
@@ -135,7 +140,7 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
 
 
 def click_value(rng: np.random.Generator, customers: int) -> Interval:
-    """Profit per further click: arms with 0, 1, 2 and 4 messages a week; people's likes, spend and clicks hang together."""
+    """Profit per further click between arms of 0, 1, 2 and 4 messages a week; likes, spend and clicks hang together."""
     dose = np.array([0, 1, 2, 4])
     arm = rng.integers(0, 4, customers)
     likes, habit = rng.gamma(3, 1 / 3, customers), rng.gamma(0.8, 1.0, customers)
@@ -165,8 +170,6 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
     late = rng.binomial(1, share_late)
     parts = {}
     for name, where, lot in (("lot", arm, True), ("records", late, False)):
-        who = rng.integers(0, customers, 0) if lot else None
-        del who
         n = rng.poisson(15 / 7, (customers, 7))
         k = rng.binomial(n, (base * likes * np.where(where == 1, evening, 1.0))[:, None])
         group = rng.integers(0, GROUPS, customers)
@@ -180,10 +183,11 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
         windows = pd.DataFrame({"hour": [9, 18], "until": [10, 19]})
         people = pd.DataFrame({"segment": ["all"], "customers": [customers]})
         evidence = "randomised" if lot else "observational"
-        parts[name] = timing.Response(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
-    row = timing.gap_to_records(parts["lot"], parts["records"]).iloc[0]
+        parts[name] = Response(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
+    row = gap_to_records(parts["lot"], parts["records"]).iloc[0]
     chance_late = {0.6: 0.3, 1.4: 0.8} if misled else {0.6: 0.5, 1.4: 0.5}
-    mean = [np.average([0.6, 1.4], weights=[w(chance_late[0.6]), w(chance_late[1.4])]) for w in (lambda p: 1 - p, lambda p: p)]
+    late_shares = np.array([chance_late[0.6], chance_late[1.4]])
+    mean = [np.average([0.6, 1.4], weights=shares) for shares in (1 - late_shares, late_shares)]
     sign = 1.0 if row["reference"] == 9 else -1.0
     truth = sign * base * ((evening * mean[1] - mean[0]) - (evening - 1))
     return Interval(row["gap"], row["low"], row["high"], truth, null=0.0)
@@ -221,7 +225,7 @@ CLAIMS = [
         partial(click_value, customers=1_500),
         n=2_000,
     ),
-    Claim("timing_gap", "what records say of two hours less what the lot says, records as good as drawn by lot", "timing",
+    Claim("timing_gap", "what records say of two hours less what the lot says, records as if by lot", "timing",
           "two_sided", partial(gap, misled=False)),
     Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
           partial(gap, misled=True)),

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.hour_responses import ALL, Response, rate_by_hour
 from smsroi_helpers.locale import _, joined, percent
-from smsroi_helpers.timing import ALL, Answer, Response, Timing, rate_by_hour
+from smsroi_helpers.timing import Answer, Timing
 from smsroi_helpers.timing_decisions import hours_words, window_words
 
 __all__ = ["curve_figure", "logs_figure", "segments_figure"]
@@ -23,7 +24,7 @@ def _middle(rows: pd.DataFrame) -> np.ndarray:
 
 def _shade(ax: Axes, timing: Timing) -> None:
     """Hours that are not allowed, in grey."""
-    for hour in np.flatnonzero(~timing.allowed):
+    for hour in np.flatnonzero(~timing.allowed).tolist():
         ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6, linewidth=0, zorder=0)
 
 
@@ -97,8 +98,8 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         alt=told,
         caption=joined(
             source,
-            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told from"
-              " the best. Grey: not allowed."),
+            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
+              " from the best. Grey: not allowed."),
         ),
     )  # fmt: skip
 
@@ -138,8 +139,8 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     return figure(
         drawn,
         alt=joined(*told),
-        caption=_("The same by segment. Segments lean on what all have in common, the more the less they say themselves;"
-                  " the bands carry the error of that."),
+        caption=_("The same by segment. Segments lean on what all have in common, the more the less they say"
+                  " themselves; the bands carry the error of that."),
     )  # fmt: skip
 
 

@@ -29,8 +29,8 @@ def exclusions_table(timing: Timing) -> Html:
 def cleaning_table(timing: Timing) -> Html:
     """Clicks of machines, and the share clicked with and without them."""
     if timing.sends.outcome != "click":
-        return note(_("This source records no clicks: orders within {hours} hours after a text stand in for them.").format(
-            hours=timing.sends.window_hours))  # fmt: skip
+        told = _("This source records no clicks: orders within {hours} hours after a text stand in for them.")
+        return note(told.format(hours=timing.sends.window_hours))
     words = {
         "none": _("By people"),
         "fast": _("Within seconds of delivery"),
@@ -42,8 +42,8 @@ def cleaning_table(timing: Timing) -> Html:
     everything = messages.sum()
     frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): clicks})
     caption = _(
-        "Whose clicks they are. With all of them {all} of the texts were clicked; without the machines’, and without the"
-        " texts that a machine clicked first, {people}"
+        "Whose clicks they are. With all of them {all} of the texts were clicked; without the machines’, and without"
+        " the texts that a machine clicked first, {people}"
     ).format(all=percent(clicks.sum() / everything, 2), people=percent(clicks[0] / messages[0], 2))
     return table(frame, caption=caption, digits=0)
 
@@ -51,8 +51,12 @@ def cleaning_table(timing: Timing) -> Html:
 def tests_table(timing: Timing) -> Html:
     """The experiments that try hours, and whether they can be believed."""
     if not timing.tests:
-        return note(_("No experiment tries hours here: all that follows is read from the records, where who is sent when"
-                      " is no chance."))  # fmt: skip
+        return note(
+            _(
+                "No experiment tries hours here: all that follows is read from the records, where who is sent when is"
+                " no chance."
+            )
+        )
     rows = [
         {
             _("Test"): test.experiment.name,
@@ -118,7 +122,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
             _("Customers"): answer.customers,
             _("Texts a week"): answer.messages_per_week,
             _("Clicks forgone per 1,000 texts"): clicks_words(*regret),
-            _("Forgone a week"): interval(*money, currency) if priced else _("no price"),
+            _("Forgone a week"): interval(money[0], money[1], money[2], currency) if priced else _("no price"),
         })  # fmt: skip
     caption = _(
         "What today’s hours forgo against the best one: the limits hold for all hours at once, and never below 0"
@@ -132,8 +136,11 @@ def value_note(timing: Timing, currency: str) -> Html:
     if not click.known:
         return note(value_words(click, timing.sends.outcome))
     return note(
-        _("A click by a person goes with {value} of profit before message costs, by {test} ({n} customers put by lot into"
-          " arms that differ in messages). It prices another hour if that works only through people taking notice.").format(
+        _(
+            "A click by a person goes with {value} of profit before message costs, by {test} ({n} customers put by lot"
+            " into arms that differ in messages). It prices another hour if that works only through people taking"
+            " notice."
+        ).format(
             value=interval(click.estimate, click.low, click.high, currency), test=click.experiment,
             n=number(click.customers),
         )
