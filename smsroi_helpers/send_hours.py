@@ -261,8 +261,17 @@ def count_delivery(shop: Shop, test: TimingTest) -> pd.DataFrame:
 
 
 def log_start(shop: Shop, weeks: int) -> dt.date:
-    """The first day of the log that is read."""
-    return shop.as_of - dt.timedelta(days=7 * weeks - 1)
+    """The first day of the log that is read.
+
+    Where people become known in the course of the log, at least a third of it lies before: who is in which segment is
+    told by it.
+    """
+    start = shop.as_of - dt.timedelta(days=7 * weeks - 1)
+    if shop.has("customers") and not shop.has("customers", "joined_at"):
+        return start
+    days = [table.first for name in ("orders", "messages") if (table := shop.loaded.tables.get(name)) and table.first]
+    first = dt.date.fromisoformat(min(days))
+    return max(start, first + (shop.as_of - first) // 3)
 
 
 def _log_rows(shop: Shop, sends: Sends, weeks: int) -> ir.Table:
