@@ -53,7 +53,8 @@ class Sends:
 
     rows: ir.Table
     """customer_id, campaign_id, sent_at, weekday, hour, local_date, timezone, plan_id, group; happened (the outcome),
-    happened_raw (with machines' clicks), known (false where a machine clicked first), machine, opted_out."""
+    happened_raw (with machines' clicks), clicked_at, known (false where a machine clicked first), machine, opted_out.
+    """
     outcome: Outcome
     """Clicks; orders within the window where the source records no clicks."""
     window_hours: int
@@ -100,6 +101,7 @@ def collect_sends(shop: Shop, window_hours: int = 72, cleaning: Cleaning | None 
             happened=raw & known,
             known=known,
             opted_out=opted_out.fill_null(False),
+            clicked_at=used.clicked_at,
         )
     )  # fmt: skip
     every = shop.count(
