@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import t
+from scipy.stats import f, t
 
 from smsroi_helpers.hour_curves import WEEKDAY_COLUMNS, Curves, design, fit_curves, group_scores
-from smsroi_helpers.intervals import GROUPS
+from smsroi_helpers.intervals import GROUPS, adjust
 from smsroi_helpers.segments import segment_order
 from smsroi_helpers.send_hours import (
     Sends,
@@ -31,6 +31,7 @@ __all__ = [
     "Response",
     "columns_of",
     "gap_to_records",
+    "hours_differ",
     "learn_from_records",
     "learn_from_test",
     "rate_by_hour",
@@ -157,6 +158,34 @@ def t_quantile() -> float:
     return float(t.ppf(0.975, DF))
 
 
+def hours_differ(response: Response) -> float:
+    """The p-value for no difference between the hours that were tried, within strata.
+
+    Rao's score test of the hours, divided by how much more customers vary than single messages do (Rao & Scott 1981,
+    first order), with as many degrees of freedom for that as groups leave. With one message to each in one stratum it
+    is Pearson's χ².
+    """
+    keys = ["segment", "stratum", "hour", "until"]
+    rows = response.cells.groupby(keys, as_index=False)[["clicks", "messages"]].sum()
+    inside = rows.groupby(["segment", "stratum"])[["clicks", "messages"]].transform("sum")
+    used = (inside["clicks"] > 0) & (inside["clicks"] < inside["messages"]) & (rows["messages"] > 0)
+    rows, inside = rows[used], inside[used]
+    stratum = rows.groupby(["segment", "stratum"]).ngroup().to_numpy(int)
+    hour = rows.groupby(["hour", "until"]).ngroup().to_numpy(int)
+    hours = int(hour.max()) + 1
+    p = (inside["clicks"] / inside["messages"]).to_numpy(float)
+    m = rows["messages"].to_numpy(float)
+    score = np.bincount(hour, rows["clicks"].to_numpy(float) - m * p, hours)
+    weight = np.zeros((int(stratum.max()) + 1, hours))
+    np.add.at(weight, (stratum, hour), m * p * (1 - p))
+    information = np.diag(weight.sum(axis=0)) - weight.T @ (weight / weight.sum(axis=1, keepdims=True))
+    strength, direction = np.linalg.eigh(information)
+    kept = strength > 1e-9 * strength.max()
+    statistic = float(((direction[:, kept].T @ score) ** 2 / strength[kept]).sum())
+    spread = max(float(response.everybody.dispersion[0, 0]), 1.0)
+    return float(f.sf(statistic / spread / kept.sum(), kept.sum(), DF))
+
+
 # --- the gap ---------------------------------------------------------------------------------------------------------
 
 
@@ -168,9 +197,9 @@ def gap_to_records(randomised: Response, observational: Response, segment: str =
     Returns:
         hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
         gap, low, high (95 %, of the two as independent: an experiment's customers are in the records only outside of
-        it). No row where fewer than two hours are common.
+        it), adjusted_p (Holm's, for no gap). No row where fewer than two hours are common.
     """
-    columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high"]
+    columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high", "adjusted_p"]
     cells = observational.cells if segment == ALL else observational.cells[observational.cells["segment"] == segment]
     sent = cells.groupby(["hour", "until"])["messages"].sum()
     common = observational.windows.merge(randomised.windows, on=["hour", "until"])
@@ -186,10 +215,14 @@ def gap_to_records(randomised: Response, observational: Response, segment: str =
         spread = joint * slope[:, None] * slope
         told.append(rate - rate[base])
         spreads.append(np.diag(spread) + spread[base, base] - 2 * spread[base])
-    reach = t_quantile() * np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
+    error = np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
+    reach = t_quantile() * error
     apart = told[0] - told[1]
+    others = np.arange(len(common)) != base
+    p_values = np.ones(len(common))
+    p_values[others] = adjust(2 * t.sf(np.abs(apart[others]) / np.maximum(error[others], 1e-12), DF), "holm")
     found = common.assign(
         reference=int(common["hour"].iloc[base]), records=told[0], lot=told[1], gap=apart, low=apart - reach,
-        high=apart + reach,
+        high=apart + reach, adjusted_p=p_values,
     )  # fmt: skip
-    return found[np.arange(len(found)) != base].reset_index(drop=True)[columns]
+    return found[others].reset_index(drop=True)[columns]

@@ -65,7 +65,7 @@ class PersonalHours:
 
 
 def _events(shop: Shop, sends: Sends) -> ir.Table:
-    """customer_id, at (the recipient's clock) of visits, orders and people's clicks, on days without a text."""
+    """customer_id, day and hour (the recipient's), at: each day's first visit, order or click, on days without text."""
     parts = [shop.orders.filter(shop.orders.amount >= 0).select("customer_id", at=ibis._.ordered_at.cast("timestamp"))]
     if shop.has("visits"):
         parts.append(shop.visits.select("customer_id", at=ibis._.visited_at.cast("timestamp")))
@@ -82,7 +82,10 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
         zone = rows.zone.fill_null(shop.settings.timezone)
     rows = rows.select("customer_id", "at", local=local_time(rows["at"], zone))
     texted = sends.rows.select(told="customer_id", on="local_date").distinct()
-    rows = rows.mutate(day=rows.local.date())
+    # A visit that ends in an order is one event: of a day the first counts.
+    rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(
+        at=rows["at"].min(), hour=rows.local.min().hour().cast("int64")
+    )
     return rows.anti_join(texted, [rows.customer_id == texted.told, rows.day == texted["on"]])
 
 
@@ -126,7 +129,7 @@ def look_at_persons(shop: Shop, sends: Sends, segment_by: str) -> PersonalHours:
     split = shop.end - dt.timedelta(weeks=_LATER_WEEKS)
     groups = segments(shop, segment_by, shop.as_of - dt.timedelta(weeks=_LATER_WEEKS)).rename(member="customer_id")
     events = _events(shop, sends)
-    events = events.mutate(hour=events.local.hour().cast("int64"), later=events["at"] >= ibis.literal(split))
+    events = events.mutate(later=events["at"] >= ibis.literal(split))
     events = shop.keep(events.group_by("customer_id", "hour", "later").aggregate(n=events.count()))
     rows = events.group_by("customer_id", "hour").aggregate(n=events.n.sum())
     with_segment = events.join(groups, events.customer_id == groups.member).drop("member")
@@ -145,7 +148,8 @@ def look_at_persons(shop: Shop, sends: Sends, segment_by: str) -> PersonalHours:
     before = early.select(person="customer_id", at_hour="hour", hits="n")
     later = later.left_join(before, [later.customer_id == before.person, later.hour == before.at_hour])
     later = later.drop("person", "at_hour")
-    later = later.join(of_person.rename(person="customer_id"), [later.customer_id == ibis._.person])
+    sizes_of = of_person.rename(person="customer_id")
+    later = later.join(sizes_of, later.customer_id == sizes_of.person)
     table = ibis.memtable(days.rename(columns={"segment": "of", "hour": "day_hour"}))
     later = later.join(table, [later.segment == table["of"], later.hour == table.day_hour])
     chance = (later.hits.fill_null(0) + kappa * later.share) / (later.own + kappa)

@@ -28,8 +28,6 @@ __all__ = [
     "Sends",
     "TimingTest",
     "collect_sends",
-    "count_days",
-    "count_delivery",
     "count_log",
     "count_log_people",
     "count_practice",
@@ -247,18 +245,6 @@ def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataF
     return shop.count(people.group_by("segment").aggregate(customers=people.count()).order_by("segment"))
 
 
-def count_delivery(shop: Shop, test: TimingTest) -> pd.DataFrame:
-    """hour, until, group; sent and delivered: whether the hour changes what arrives."""
-    rows = measures.local_sends(shop)
-    rows = rows.filter(rows.channel == "sms")
-    rows = rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE))
-    stand_in = Sends(rows, "click", 0, pd.DataFrame(), pd.DataFrame())
-    rows = _test_rows(shop, stand_in, test)
-    keys = ["hour", "until", "group"]
-    cells = rows.group_by(keys).aggregate(sent=rows.count(), delivered=rows.count(where=rows.delivered))
-    return shop.count(cells.order_by(keys))
-
-
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
@@ -381,16 +367,3 @@ def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
     cells = both.group_by("segment").aggregate(customers=both.count(), n=both.n.sum().fill_null(0))
     found = shop.count(cells.order_by("segment"))
     return found.assign(messages_per_week=found["n"] / weeks).drop(columns="n")
-
-
-# --- days ------------------------------------------------------------------------------------------------------------
-
-
-def count_days(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
-    """Day (the recipient's), timezone, group; messages, clicks: for holidays, shifted workdays and season."""
-    rows = sends.rows.filter(sends.rows.local_date > ibis.literal(shop.as_of - dt.timedelta(weeks=weeks)))
-    keys = ["day", "timezone", "group"]
-    cells = rows.group_by("group", "timezone", day="local_date").aggregate(
-        messages=rows.count(where=rows.known), clicks=rows.count(where=rows.happened)
-    )
-    return shop.count(cells.order_by(keys))

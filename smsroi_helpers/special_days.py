@@ -68,7 +68,8 @@ def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
         for land in sorted(set(where["territory"]))
         for day, kind in kind_of_days(land, first, shop.as_of + dt.timedelta(days=1)).items()
     ]
-    rows = rows.join(ibis.memtable(where), rows.timezone == ibis.memtable(where).zone) if zones else rows
+    lands = ibis.memtable(where, schema={"zone": "string", "territory": "string"})
+    rows = rows.join(lands, rows.timezone == lands.zone)
     days = ibis.memtable(
         pd.DataFrame(named or [{"land": "none", "day": first, "kind": ""}]),
         schema={"land": "string", "day": "date", "kind": "string"},

@@ -25,6 +25,7 @@ from smsroi_helpers.hour_responses import (
     DF,
     Response,
     columns_of,
+    hours_differ,
     learn_from_records,
     learn_from_test,
     rate_by_hour,
@@ -174,6 +175,8 @@ class Answer:
     p_value: float
     """For no window being better than today's schedule by more than the smallest gain."""
     adjusted_p: float = float("nan")
+    differ_p: float = float("nan")
+    """For everybody's hours not differing at all."""
     smallest: float = 0.0
     """Clicks per message below which a gain is not worth a change."""
     click: ClickValue | None = field(default=None, repr=False)
@@ -239,12 +242,11 @@ def answer_all(
         answer = _answer(timing, response, segment, rng, smallest)
         if answer is not None:
             found.append(answer)
-    adjusted = adjust([each.p_value for each in found], "holm")
-    return [_replaced(each, adjusted_p=float(p), click=timing.click) for each, p in zip(found, adjusted, strict=True)]
-
-
-def _replaced(answer: Answer, **changes: Any) -> Answer:
-    return dataclasses.replace(answer, **changes)
+    adjusted, differ = adjust([each.p_value for each in found], "holm"), hours_differ(response)
+    return [
+        dataclasses.replace(each, adjusted_p=float(p), differ_p=differ, click=timing.click)
+        for each, p in zip(found, adjusted, strict=True)
+    ]
 
 
 def _of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floats, float, float]:

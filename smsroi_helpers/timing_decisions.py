@@ -131,8 +131,12 @@ def _decision(timing: Timing, answer: Answer) -> Decision:
 
 
 def _text(timing: Timing, answer: Answer, window: str, outcome: str, unpaid: bool) -> str:
-    everything = bool(answer.chosen.all())
-    if everything:
+    if outcome != "move" and answer.differ_p >= ALPHA:
+        tried = timing.main.windows if timing.main else answer.windows
+        first = _(
+            "No best hour is supported: that the {n} hours tried differ at all is not shown (p = {p})."
+        ).format(n=number(len(tried)), p=number(answer.differ_p, 2))  # fmt: skip
+    elif answer.chosen.all():
         first = _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
             n=number(len(answer.windows))
         )

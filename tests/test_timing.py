@@ -1,7 +1,6 @@
 """When to text: local hours on both sides of a change of clocks, machines' clicks, curves, sets, money, refusals."""
 
 import dataclasses
-import datetime as dt
 import zoneinfo
 from pathlib import Path
 from typing import ClassVar
@@ -582,14 +581,3 @@ def test_an_experiment_whose_split_is_broken_says_nothing(make_source, open_sour
     assert [test.sound for test in found.tests] == [False]
     assert found.randomised is None
     assert found.test is None
-
-
-def test_days_are_counted_where_the_recipient_is(make_source, open_source):
-    folder = make_source(
-        orders=ORDERS,
-        customers="customer_id,timezone\na,Asia/Shanghai\n",
-        messages=HEAD + "\nm,a,x,2026-10-01 20:00:00\n",
-    )
-    shop = open_source(folder)
-    days = send_hours.count_days(shop, send_hours.collect_sends(shop))
-    assert pd.Timestamp(days["day"].iloc[0]).date() == dt.date(2026, 10, 2)

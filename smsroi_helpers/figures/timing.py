@@ -8,12 +8,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.hour_outcomes import HourOutcome
 from smsroi_helpers.hour_responses import ALL, Response, rate_by_hour
-from smsroi_helpers.locale import _, joined, percent
+from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.special_days import SpecialDays
 from smsroi_helpers.timing import Answer, Timing
 from smsroi_helpers.timing_decisions import hours_words, window_words
 
-__all__ = ["curve_figure", "logs_figure", "segments_figure"]
+__all__ = [
+    "crowding_figure",
+    "curve_figure",
+    "logs_figure",
+    "outcomes_figure",
+    "season_figure",
+    "segments_figure",
+]
 
 _MOST_PANELS = 8
 
@@ -167,3 +176,130 @@ def logs_figure(timing: Timing) -> Html:
         caption=_("Blue: the experiment. Orange: texts the company sent of itself, compared within a campaign and a"
                   " segment. Bands are 95% intervals at each hour."),
     )  # fmt: skip
+
+
+def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
+    """Orders, profit and opt-outs of the customers in each hour's arm.
+
+    Args:
+        outcomes: of `hour_outcomes.compare_arms`; empty without an experiment.
+        currency: the source's.
+    """
+    if not outcomes:
+        return note(
+            _(
+                "Without an experiment of hours nothing is said of orders, profit and opt-outs by hour: who is sent"
+                " when is no chance."
+            )
+        )
+    names = {
+        "orders": (_("orders"), _("orders per customer"), 1.0),
+        "profit": (_("profit"), _("profit per customer ({currency})").format(currency=currency), 1.0),
+        "opt_out": (_("opt-outs"), _("opted out, percent"), 100.0),
+    }
+    drawn, axes = plt.subplots(1, len(outcomes), figsize=(8.6, 3.1), squeeze=False, gridspec_kw={"wspace": 0.35})
+    told = []
+    for outcome, ax in zip(outcomes, axes.ravel(), strict=True):
+        noun, label, scale = names[outcome.kind]
+        rows = outcome.rows[outcome.rows["n"] >= 10]
+        mean, low, high = (scale * rows[name].to_numpy(float) for name in ("mean", "low", "high"))
+        ax.errorbar(_middle(rows), mean, yerr=np.stack([mean - low, high - mean]), fmt="o", markersize=3.5,
+                    color=PALETTE["accent"], elinewidth=1)  # fmt: skip
+        _frame_hours(ax)
+        ticks = ax.get_xticks()
+        ax.set_xticks(ticks[::2], [f"{int(hour)}:00" for hour in ticks[::2]])
+        ax.set_ylabel(label)
+        differ = outcome.adjusted_p < 0.05
+        ax.set_title(
+            _("{noun}: hours differ").format(noun=noun)
+            if differ
+            else _("{noun}: no difference shown").format(noun=noun)
+        )
+        if np.isfinite(outcome.adjusted_p):
+            words = (
+                _("{noun}: hours differ (p = {p}).")
+                if differ
+                else _("{noun}: no difference between hours is shown (p = {p}).")
+            )
+            told.append(words.format(noun=noun, p=number(outcome.adjusted_p, 3)))
+        else:
+            told.append(_("{noun}: too few to compare the hours.").format(noun=noun))
+    axes[0, len(outcomes) // 2].set_xlabel(_("hour of sending, the recipient’s time"))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=joined(
+            _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
+              " itself; p by Holm over the three."),
+            *told,
+        ),
+    )  # fmt: skip
+
+
+def season_figure(days: SpecialDays, timing: Timing) -> Html:
+    """The response month by month.
+
+    Args:
+        days: of `special_days.look_at_days`.
+        timing: of `timing.look_at_hours`.
+    """
+    rows = days.months
+    if len(rows) < 3:
+        return note(_("The records are too short to show a season."))
+    ax = plt.subplots(figsize=(8.2, 2.9))[1]
+    at = np.arange(len(rows))
+    rate, low, high = (100 * rows[name].to_numpy(float) for name in ("rate", "low", "high"))
+    ax.errorbar(at, rate, yerr=np.stack([rate - low, high - rate]), fmt="o-", markersize=3.5, color=PALETTE["accent"])
+    step = -(-len(rows) // 12)
+    ax.set_xticks(at[::step], rows["month"].tolist()[::step])
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(_rate_label(timing))
+    top, bottom = rows.iloc[int(rate.argmax())], rows.iloc[int(rate.argmin())]
+    ax.set_title(_("The response month by month"))
+    told = _("Highest in {top} ({most}), lowest in {bottom} ({least}).").format(
+        top=top["month"], most=percent(top["rate"], 1), bottom=bottom["month"], least=percent(bottom["rate"], 1)
+    )
+    return figure(
+        ax,
+        alt=told,
+        caption=joined(
+            _("All texts, whoever sent them for whatever reason: months differ in what was sent to whom, too. 95%"
+              " intervals."),
+            told,
+        ),
+    )  # fmt: skip
+
+
+def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer]) -> Html:
+    """When competitors write, with the hours that may be the best.
+
+    Args:
+        competitors: of `crowding.count_competitors`.
+        answers: of `timing.answer_all`.
+    """
+    if competitors is None:
+        return note(_("This source has no table competitor_messages, so nothing is known of competitors’ hours."))
+    ax = plt.subplots(figsize=(8.2, 2.7))[1]
+    ax.bar(competitors["hour"] + 0.5, 100 * competitors["share"], width=0.9, color=PALETTE["grey"])
+    n = number(int(competitors["messages"].sum()))
+    told = _("{n} texts of competitors were seen.").format(n=n)
+    if answers and not answers[0].chosen.all():
+        windows = answers[0].windows[answers[0].chosen]
+        for row in windows.itertuples():
+            ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+        hours = sorted({hour for row in windows.itertuples() for hour in range(row.hour, row.until)})
+        share = float(competitors.set_index("hour")["share"].reindex(hours).sum())
+        told = _(
+            "Of {n} texts of competitors {share} came at the hours that may be the best; spread evenly over the day it"
+            " would be {even}."
+        ).format(n=n, share=percent(share), even=percent(len(hours) / 24))
+    ax.set_xlim(0, 24)
+    _frame_hours(ax)
+    ax.set_xlabel(_("hour, the recipient’s time"))
+    ax.set_ylabel(_("of competitors’ texts, percent"))
+    ax.set_title(_("When competitors write"))
+    return figure(
+        ax,
+        alt=told,
+        caption=joined(told, _("Whether a crowded hour works less well is not known from this.")),
+    )

@@ -5,12 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.allowed_hours import AS_OF, RULES, allowed
 from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.hour_responses import gap_to_records
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
+from smsroi_helpers.personal_hours import PersonalHours
+from smsroi_helpers.special_days import SpecialDays
 from smsroi_helpers.timing import Answer, Timing
 from smsroi_helpers.timing_decisions import clicks_words, hours_words, in_money, value_words, window_words
 
-__all__ = ["cleaning_table", "exclusions_table", "gains_table", "tests_table", "value_note", "windows_table"]
+__all__ = [
+    "allowed_table",
+    "cleaning_table",
+    "days_table",
+    "exclusions_table",
+    "gains_table",
+    "gap_table",
+    "personal_table",
+    "tests_table",
+    "value_note",
+    "windows_table",
+]
 
 
 def exclusions_table(timing: Timing) -> Html:
@@ -145,3 +160,131 @@ def value_note(timing: Timing, currency: str) -> Html:
             n=number(click.customers),
         )
     )  # fmt: skip
+
+
+def allowed_table(places: pd.DataFrame) -> Html:
+    """Which rules the customers are under, and the hours they allow.
+
+    Args:
+        places: of `allowed_hours.count_places`.
+    """
+    sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
+    rows = []
+    for rules, customers in sums.items():
+        names = str(rules).split()
+        week = allowed(names)
+        spans = [_span(day_hours) for day_hours in (week[0], week[5], week[6])]
+        source = (
+            RULES[names[0]].source if len(names) == 1 else _("What all of {n} rules allow").format(n=number(len(names)))
+        )
+        rows.append({
+            _("Rules"): ", ".join(names) if len(names) <= 3 else _("{first} and {n} more").format(
+                first=names[0], n=number(len(names) - 1)),
+            _("Customers"): int(customers),
+            _("Monday to Friday"): spans[0],
+            _("Saturday"): spans[1],
+            _("Sunday"): spans[2],
+            _("Source"): source,
+        })  # fmt: skip
+    caption = _(
+        "When a text may be sent, on the recipient’s clock (compared with its sources in {month}; not legal advice)."
+        " Of whom only the time zone is known, or not even that, the hours that all rules allow which may apply"
+    ).format(month=AS_OF)
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
+def _span(hours: np.ndarray) -> str:
+    found = np.flatnonzero(hours)
+    return window_words(int(found[0]), int(found[-1]) + 1) if len(found) else _("never")
+
+
+def gap_table(timing: Timing) -> Html:
+    """How far the records mislead, hour by hour: see `hour_responses.gap_to_records`.
+
+    Args:
+        timing: of `timing.look_at_hours`.
+    """
+    if timing.randomised is None or timing.observational is None:
+        return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
+    rows = gap_to_records(timing.randomised, timing.observational)
+    if not len(rows):
+        return note(_("The test and the records have no two hours in common."))
+    reference = window_words(int(rows["reference"].iloc[0]), int(rows["reference"].iloc[0]) + 1)
+    frame = pd.DataFrame({
+        _("Instead of {hour}").format(hour=reference): [window_words(r.hour, r.until) for r in rows.itertuples()],
+        _("Records"): [number(1000 * x, 1) for x in rows["records"]],
+        _("Lot"): [number(1000 * x, 1) for x in rows["lot"]],
+        _("Gap"): [clicks_words(r.gap, r.low, r.high) for r in rows.itertuples()],
+    })  # fmt: skip
+    wrong = rows[rows["adjusted_p"] < 0.05]
+    told = (
+        _("At {n} of {all} hours the gap is more than chance (Holm): there the records mislead.").format(
+            n=number(len(wrong)), all=number(len(rows))
+        )
+        if len(wrong)
+        else _("No gap is more than chance (Holm): that the records mislead is not shown, nor that they do not.")
+    )
+    caption = _("Responses per 1,000 texts that another hour brings, as the records and as the lot have it. {told}")
+    return table(frame, caption=caption.format(told=told))
+
+
+def days_table(days: SpecialDays) -> Html:
+    """Holidays and shifted workdays against ordinary days.
+
+    Args:
+        days: of `special_days.look_at_days`.
+    """
+    if not len(days.ratios):
+        return note(_("No text went out on a public holiday that could be set beside ordinary days of the same month."))
+    names = {"holiday": _("public holidays"), "shifted": _("weekend days worked in exchange for a holiday")}
+    rows = []
+    for row in days.ratios.itertuples():
+        known = np.isfinite(row.ratio)
+        verdict = _("too few to tell") if not known else (
+            _("higher") if row.low > 1 else _("lower") if row.high < 1 else _("no difference shown"))  # fmt: skip
+        shown = _("{value} (95% interval {low} to {high})").format(
+            value=number(row.ratio, 2), low=number(row.low, 2), high=number(row.high, 2)
+        )
+        rows.append({
+            _("Days"): names[row.kind],
+            _("Messages"): int(row.messages),
+            _("Responses"): int(row.clicks),
+            _("Times the response of ordinary days"): shown if known else "",
+            _("Reading"): verdict,
+        })  # fmt: skip
+    caption = _(
+        "Special days beside ordinary ones of the same country, month and weekday; they are few, and what else happened"
+        " on them is in the number"
+    )
+    return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def personal_table(personal: PersonalHours) -> Html:
+    """Whether own hours tell more of a customer's later hours than the segment's day.
+
+    Args:
+        personal: of `personal_hours.look_at_persons`.
+    """
+    rows = personal.held_out
+    if not len(rows):
+        return note(_("Too little is known of when customers are about: everybody has the segment’s hour."))
+    frame = pd.DataFrame({
+        _("Own events before"): [_("{n} or more").format(n=number(n)) for n in rows["own"]],
+        _("Later events"): rows["events"].astype(int),
+        _("Likelier by"): [
+            _("{value} (95% interval {low} to {high})").format(
+                value=percent(np.expm1(row.gain), 1), low=percent(np.expm1(row.low), 1),
+                high=percent(np.expm1(row.high), 1))
+            if np.isfinite(row.low) else _("unknown")
+            for row in rows.itertuples()
+        ],
+    })  # fmt: skip
+    told = (
+        _("Own hours are used from {n} events on.").format(n=number(personal.fewest))
+        if personal.fewest is not None
+        else _("Own hours are used for nobody.")
+    )
+    caption = _(
+        "How much likelier own hours make a later visit, order or click at its hour than the segment’s day does. {told}"
+    ).format(told=told)
+    return table(frame, caption=caption, digits=0)
