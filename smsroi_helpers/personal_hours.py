@@ -24,7 +24,7 @@ from smsroi_helpers.allowed_hours import allowed, count_places, parse_rule
 from smsroi_helpers.engine import hash_group, local_time, total
 from smsroi_helpers.hour_responses import ALL
 from smsroi_helpers.intervals import by_group, jackknife_ratio
-from smsroi_helpers.segments import segments
+from smsroi_helpers.segments import period_of, segments
 from smsroi_helpers.send_hours import Sends
 from smsroi_helpers.shop import Shop
 from smsroi_helpers.timing import Answer
@@ -35,7 +35,6 @@ Floats = NDArray[np.float64]
 HELD_OUT = "timing-personal-jackknife"
 BUCKETS = (1, 3, 6, 11, 21)
 """Own events from which a row of the comparison begins."""
-_LATER_WEEKS = 13
 _MOST_WEEKS = 65
 
 
@@ -119,15 +118,16 @@ def _day_of(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def look_at_persons(shop: Shop, sends: Sends, segment_by: str) -> PersonalHours:
-    """Fit customers' own hours on earlier events, and try them on the later ones (the last 13 weeks).
+    """Fit customers' own hours on earlier events, and try them on later ones (a quarter, or a third of a short log).
 
     Args:
         shop: the company.
         sends: of `send_hours.collect_sends`.
         segment_by: which grouping; here as of the day before the later events.
     """
-    split = shop.end - dt.timedelta(weeks=_LATER_WEEKS)
-    groups = segments(shop, segment_by, shop.as_of - dt.timedelta(weeks=_LATER_WEEKS)).rename(member="customer_id")
+    later_days = dt.timedelta(days=period_of(shop))
+    split = shop.end - later_days
+    groups = segments(shop, segment_by, shop.as_of - later_days).rename(member="customer_id")
     events = _events(shop, sends)
     events = events.mutate(later=events["at"] >= ibis.literal(split))
     events = shop.keep(events.group_by("customer_id", "hour", "later").aggregate(n=events.count()))

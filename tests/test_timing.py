@@ -1,6 +1,7 @@
 """When to text: local hours on both sides of a change of clocks, machines' clicks, curves, sets, money, refusals."""
 
 import dataclasses
+import datetime as dt
 import zoneinfo
 from pathlib import Path
 from typing import ClassVar
@@ -9,11 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 from scipy.special import expit
+from statsmodels.stats.oneway import anova_oneway
 
-from smsroi_helpers import allowed_hours, click_value, clicks, hour_curves, send_hours, timing, timing_decisions
+from smsroi_helpers import (
+    allowed_hours,
+    click_value,
+    clicks,
+    crowding,
+    figures,
+    hour_curves,
+    hour_outcomes,
+    personal_hours,
+    send_hours,
+    special_days,
+    timing,
+    timing_decisions,
+)
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.hour_responses import Response, columns_of, gap_to_records, rate_by_hour
+from smsroi_helpers.hour_responses import Response, columns_of, gap_to_records, hours_differ, rate_by_hour
 from smsroi_helpers.intervals import GROUPS
 from smsroi_helpers.reading import load
 from smsroi_helpers.shop import open_shop
@@ -581,3 +597,188 @@ def test_an_experiment_whose_split_is_broken_says_nothing(make_source, open_sour
     assert [test.sound for test in found.tests] == [False]
     assert found.randomised is None
     assert found.test is None
+
+
+# --- what else the hour does -----------------------------------------------------------------------------------------
+
+
+def test_arms_are_compared_as_scipy_does():
+    rng = np.random.default_rng(11)
+    arms = [rng.gamma(1.0, 20.0, n) for n in (40, 55, 70)]
+    left = [3, 9, 21]
+    table = pd.DataFrame({"hour": [9, 12, 18], "until": [10, 13, 19]})
+    for kind, values in (("orders", arms), ("profit", arms)):
+        for name, power in (("n", 0), ("sum_y", 1), ("sum_y2", 2)):
+            table[f"{kind}__{name}"] = [(arm**power).sum() for arm in values]
+    table["opt_out__n"], table["opt_out__sum_y"], table["opt_out__sum_y2"] = [40, 55, 70], left, left
+    found = {outcome.kind: outcome for outcome in hour_outcomes.compare_arms(table)}
+    told = found["profit"].rows.iloc[1]
+    reach = stats.t.ppf(0.975, 54) * arms[1].std(ddof=1) / np.sqrt(55)
+    assert (told["low"], told["high"]) == pytest.approx((arms[1].mean() - reach, arms[1].mean() + reach))
+    assert found["profit"].p_value == pytest.approx(anova_oneway(arms, use_var="unequal").pvalue)
+    pairs = np.array([left, [37, 46, 49]])
+    assert found["opt_out"].p_value == pytest.approx(stats.chi2_contingency(pairs).pvalue)
+    assert found["opt_out"].adjusted_p >= found["opt_out"].p_value
+
+
+def test_nobody_opted_out_compares_nothing_and_does_not_crash():
+    table = pd.DataFrame({"hour": [9, 12], "until": [10, 13], "opt_out__n": [50, 50], "opt_out__sum_y": 0,
+                          "opt_out__sum_y2": 0})  # fmt: skip
+    for kind in ("orders", "profit"):
+        for name, value in (("n", 50), ("sum_y", 0), ("sum_y2", 0)):
+            table[f"{kind}__{name}"] = value
+    found = hour_outcomes.compare_arms(table)
+    assert all(np.isnan(outcome.p_value) for outcome in found)
+    assert found[2].rows["high"].tolist() == pytest.approx([1 - 0.025 ** (1 / 50)] * 2)  # Clopper–Pearson without any
+    assert "too few" in figures.timing.outcomes_figure(found, "USD").text
+
+
+def test_one_message_each_in_one_stratum_is_pearsons_test():
+    rng = np.random.default_rng(12)
+    hour = rng.integers(0, 24, 6_000)
+    clicked = rng.random(6_000) < 0.05
+    cells = pd.DataFrame({"segment": "s", "stratum": 0, "weekday": 0, "hour": hour, "until": hour + 1, "messages": 1,
+                          "group": rng.integers(0, GROUPS, 6_000), "clicks": clicked.astype(int)})  # fmt: skip
+    keys = ["segment", "stratum", "weekday", "hour", "until", "group"]
+    seen = looked(cells.groupby(keys, as_index=False).sum(), hours=range(24)).main
+    pearson = stats.chi2_contingency(pd.crosstab(hour, clicked).to_numpy()).statistic
+    spread = max(seen.everybody.dispersion[0, 0], 1.0)
+    assert hours_differ(seen) == pytest.approx(stats.f.sf(pearson / spread / 23, 23, GROUPS - 1), rel=1e-6)
+
+
+class TestSpecialDays:
+    def test_china_moves_working_days(self):
+        days = special_days.kind_of_days("CN", dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+        moved = {day for day, kind in days.items() if kind == "shifted"}
+        assert moved
+        assert all(day.weekday() >= 5 for day in moved)
+        assert days[dt.date(2026, 10, 1)] == "holiday"
+        assert special_days.kind_of_days("", dt.date(2026, 1, 1), dt.date(2026, 12, 31)) == {}
+
+    def test_one_stratum_gives_the_plain_ratio_and_months_do_not_pass_for_holidays(self):
+        def rows(month, kind, messages, clicks):
+            return pd.DataFrame({"territory": "US", "kind": kind, "month": month, "weekday": 3,
+                                 "group": np.arange(GROUPS), "messages": messages, "clicks": clicks})  # fmt: skip
+
+        one = pd.concat([rows("2026-07", "", 100, 10), rows("2026-07", "holiday", 10, 2)])
+        assert special_days.compare_days(one)["ratio"].tolist() == pytest.approx([2.0])
+        # December is twice as good on all its days, and has more holidays: the ratio stays 1.
+        two = pd.concat([
+            rows("2026-07", "", 100, 10), rows("2026-07", "holiday", 10, 1),
+            rows("2026-12", "", 50, 10), rows("2026-12", "holiday", 40, 8),
+        ])  # fmt: skip
+        assert special_days.compare_days(two)["ratio"].tolist() == pytest.approx([1.0])
+
+    def test_few_responses_have_no_ratio(self):
+        rows = pd.DataFrame({"territory": "US", "kind": ["", "holiday"], "month": "2026-07", "weekday": 3,
+                             "group": [0, 1], "messages": [1_000, 100], "clicks": [100, 19]})  # fmt: skip
+        assert special_days.compare_days(rows)["ratio"].isna().all()
+
+
+def test_concentration_is_recovered():
+    """Customers' days drawn from a Dirichlet with κ = 12 around the segment's day."""
+    rng = np.random.default_rng(13)
+    day = np.full(24, 1 / 24)
+    people = rng.dirichlet(12 * day, 4_000)
+    counts = np.array([rng.multinomial(n, p) for n, p in zip(rng.integers(1, 25, 4_000), people, strict=True)])
+    sizes = pd.Series(counts.sum(axis=1)).value_counts().rename_axis("n").reset_index(name="count")
+    long = pd.DataFrame(counts).melt(var_name="hour", value_name="n")
+    hits = long[long["n"] > 0].groupby(["hour", "n"]).size().reset_index(name="count").assign(segment="s")
+    days = pd.DataFrame({"segment": "s", "hour": range(24), "share": day})
+    # Some 40,000 pairs of events tell of κ; its relative error is about 3 %.
+    assert personal_hours.fit_concentration(days, sizes, hits) == pytest.approx(12.0, rel=0.12)
+
+
+def people_with_habits(n=300):
+    """Visits by early and late people, on days without a text; texts at nine and at six."""
+    visits, messages, customers = ["customer_id,visited_at"], [HEAD + ",clicked_at"], ["customer_id,timezone,region"]
+    rng = np.random.default_rng(14)
+    for i in range(n):
+        place = ("America/New_York,Rhode Island", "America/Los_Angeles,California", ",")[i % 3]
+        customers.append(f"c{i},{place}")
+        for day in range(180):
+            if rng.random() < 0.2:
+                hour = int(rng.integers(9, 11) if i % 2 else rng.integers(17, 19))
+                at = pd.Timestamp("2026-05-15") + pd.Timedelta(days=day, hours=hour, minutes=int(rng.integers(60)))
+                shift = pd.Timedelta(hours=4 if i % 3 == 0 else 7 if i % 3 == 1 else 0)
+                visits.append(f"c{i},{at + shift}")
+        sent = f"2026-11-{1 + i % 10:02} {(13, 22)[i % 2]}:00:00"
+        clicked = f"2026-11-{1 + i % 10:02} 23:{i % 60:02}:11" if i % 5 == 0 else ""
+        messages.append(f"m{i},c{i},x,{sent},{clicked}")
+    return {name: "\n".join(rows) + "\n" for name, rows in
+            (("visits", visits), ("messages", messages), ("customers", customers))}  # fmt: skip
+
+
+def test_own_hours_are_used_where_they_foretell_and_never_outside_the_law(make_source, open_source, tmp_path):
+    shop = open_source(make_source(orders=orders_of(300), **people_with_habits()))
+    seen = timing.look_at_hours(shop)
+    personal = personal_hours.look_at_persons(shop, seen.sends, "rfm_group")
+    assert personal.fewest is not None
+    assert personal.concentration < 30
+    windows = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": 0.05, "perhaps_best": True,
+                            "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01})  # fmt: skip
+    answer = timing.Answer("all", "randomised", windows, np.full(24, 1 / 24), 0.0, 0.0, 300, 60.0, 300.0, 0.5)
+    rows = personal_hours.customer_send_hours(shop, [answer], personal, "rfm_group")
+    shop.write(rows, tmp_path / "hours.parquet")
+    told = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
+    assert len(told) == told["customer_id"].nunique() == 300
+    assert set(told["basis"]) <= {"personal", "segment"}
+    number = told["customer_id"].str[1:].astype(int)
+    own = told["basis"] == "personal"
+    assert own.mean() > 0.9
+    # California allows both habits; Rhode Island's weekends and unknown zones do not.
+    west = own & (number % 3 == 1)
+    early = told["hour"] <= 12
+    assert (early[west] == (number[west] % 2 == 1)).mean() > 0.95
+    for row in told.itertuples():
+        rules = allowed_hours.rule_of(row.timezone or "UTC", row.region)
+        assert allowed_hours.allowed(rules)[:, row.hour].all(), row
+
+
+def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):
+    shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
+    seen = timing.look_at_hours(shop)
+    personal = personal_hours.look_at_persons(shop, seen.sends, "rfm_group")
+    rows = personal_hours.customer_send_hours(shop, [], personal, "rfm_group")
+    assert rows.count().execute() == 0
+
+
+def test_competitors_hours_are_local_where_a_region_is_told(make_source, open_source):
+    shop = open_source(
+        make_source(
+            orders=ORDERS,
+            customers="customer_id,timezone,region\na,Asia/Shanghai,East\nb,America/New_York,West\n",
+            competitor_messages="competitor,sent_at,region\nx,2026-10-01 02:00:00,East\nx,2026-10-01 02:00:00,\n",
+        )
+    )
+    found = crowding.count_competitors(shop).set_index("hour")["messages"]
+    assert found[found > 0].to_dict() == {2: 1, 10: 1}
+
+
+# --- a public sample -------------------------------------------------------------------------------------------------
+
+
+def test_of_the_public_advertisements_no_best_hour_is_supported(tmp_path, monkeypatch):
+    file = PUBLIC / "marketing_ab" / "marketing_AB_2pct_sample.csv.gz"
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not there (set aside as ../shared/data/marketing_ab/{file.name})")
+    monkeypatch.setenv("MARKETING_AB_CSV", str(file))
+    shop = opened(ROOT / "data" / "marketing_ab", tmp_path, "2019-07-31")
+    found, answers, decided = decisions_of(shop, window_hours=336)
+    cells = found.observational.cells
+    raw = pd.read_csv(file)
+    raw = raw[raw["test group"] == "ad"]
+    plain = raw.groupby("most ads hour")["converted"].agg(["size", "sum"])
+    told = cells.groupby("hour")[["messages", "clicks"]].sum()
+    assert told.to_numpy().tolist() == plain.to_numpy().tolist()
+    by_day = raw.groupby("most ads day").size()
+    names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    assert cells.groupby("weekday")["messages"].sum().tolist() == by_day[names].tolist()
+    # Pearson's p is .24 over all 24 hours of both arms; of the advertised, customers' own spread can only raise it.
+    both = pd.crosstab(pd.read_csv(file)["most ads hour"], pd.read_csv(file)["converted"])
+    assert stats.chi2_contingency(both).pvalue == pytest.approx(0.24, abs=0.005)
+    counts = np.stack([plain["sum"], plain["size"] - plain["sum"]])
+    assert answers[0].differ_p >= stats.chi2_contingency(counts).pvalue
+    assert "No best hour is supported" in decided[0].text
+    assert all(decision.outcome == "not_enough_evidence" for decision in decided)
+    assert not found.click.known

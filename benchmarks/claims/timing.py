@@ -16,8 +16,10 @@ from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 from smsroi_helpers import timing
 from smsroi_helpers.click_value import ClickValue, value_of_click
 from smsroi_helpers.hour_curves import fit_curves, group_scores
+from smsroi_helpers.hour_outcomes import compare_arms
 from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour
 from smsroi_helpers.intervals import GROUPS
+from smsroi_helpers.special_days import compare_days
 from smsroi_helpers.timing_decisions import in_money
 from smsroi_helpers.world import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
 
@@ -136,6 +138,7 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
     return [
         Verdict(moved, part="another hour, anybody's"),
         Verdict(bool(not answers[0].chosen.all()), part="an hour left out, everybody's set"),
+        Verdict(answers[0].differ_p < 0.05, part="hours said to differ"),
     ]
 
 
@@ -193,6 +196,64 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
     return Interval(row["gap"], row["low"], row["high"], truth, null=0.0)
 
 
+def special_days_ratio(rng: np.random.Generator) -> Interval:
+    """Response on holidays ÷ on ordinary days of the month: customers who like texts differ, and get unlike numbers."""
+    customers, months, true = 2_000, 6, 1.2
+    likes = rng.gamma(2, 1 / 2, customers)
+    season = np.exp(rng.normal(0, 0.2, months))
+    rows = []
+    group = rng.integers(0, GROUPS, customers)
+    for kind, per, times in (("", 3.0, 1.0), ("holiday", 0.4, true)):
+        m = rng.poisson(per * rng.uniform(0.3, 1.7, months)[:, None], (months, customers))
+        k = rng.binomial(m, np.minimum(0.05 * times * season[:, None] * likes, 1))
+        place = np.arange(months)[:, None] * GROUPS + group
+        for name, counts in (("messages", m), ("clicks", k)):
+            sums = np.bincount(place.ravel(), counts.ravel(), months * GROUPS)
+            rows.append(pd.DataFrame({"kind": kind, "month": np.repeat(range(months), GROUPS), "name": name, "n": sums,
+                                      "group": np.tile(np.arange(GROUPS), months)}))  # fmt: skip
+    wide = pd.concat(rows).pivot_table(index=["kind", "month", "group"], columns="name", values="n").reset_index()
+    row = compare_days(wide.assign(territory="US", weekday=0)).iloc[0]
+    return Interval(row["ratio"], row["low"], row["high"], true, null=1.0)
+
+
+def arms(rng: np.random.Generator) -> list[Outcome]:
+    """Orders and profit per customer in the arms of a test of 12 hours, 300 customers each; whether hours differ."""
+    rows = []
+    for hour in range(8, 20):
+        orders = rng.poisson(rng.gamma(0.8, 1.5, 300))
+        worth = 18 / rng.gamma(4, 1 / 3, 300)
+        profit = np.where(orders > 0, rng.gamma(np.maximum(5 * orders, 1)) * worth / 5, 0.0)
+        left = rng.random(300) < 0.1
+        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        for kind, values in (("orders", orders), ("profit", profit), ("opt_out", left)):
+            y = values.astype(float)
+            told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
+        rows.append(told)
+    outcomes = compare_arms(pd.DataFrame(rows))
+    # E(orders) = .8 · 1.5; E(1/gamma(4) of scale 1/3) = 1, so that an order is worth 18.
+    truth = {"orders": 1.2, "profit": 21.6, "opt_out": 0.1}
+    found: list[Outcome] = [
+        Interval(each.rows["mean"], each.rows["low"], each.rows["high"], truth[each.kind], part=each.kind)
+        for each in outcomes
+        if each.kind != "opt_out"
+    ]
+    return found
+
+
+def arms_differ(rng: np.random.Generator) -> Verdict:
+    """Whether any of orders, profit and opt-outs is said to differ between hours that do not."""
+    rows = []
+    for hour in range(8, 20):
+        orders = rng.poisson(rng.gamma(0.8, 1.5, 300)).astype(float)
+        profit = orders * 18 / rng.gamma(4, 1 / 3, 300)
+        left = (rng.random(300) < 0.1).astype(float)
+        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        for kind, y in (("orders", orders), ("profit", profit), ("opt_out", left)):
+            told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
+        rows.append(told)
+    return Verdict(any(each.adjusted_p < 0.05 for each in compare_arms(pd.DataFrame(rows))))
+
+
 CLAIMS = [
     Claim(
         "timing_hours",
@@ -229,4 +290,10 @@ CLAIMS = [
           "two_sided", partial(gap, misled=False)),
     Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
           partial(gap, misled=True)),
+    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 customers, 6 months, by"
+          " Mantel and Haenszel with the jackknife", "timing", "two_sided", special_days_ratio, n=2_000),
+    Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",
+          arms, n=2_000),
+    Claim("timing_arms_differ", "orders, profit or opt-outs said to differ between 12 hours (Holm over the three)",
+          "timing", "false_alarm", arms_differ, n=2_000),
 ]  # fmt: skip
