@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from smsroi_helpers.allowed_hours import territory_of
-from smsroi_helpers.intervals import GROUPS, rates
+from smsroi_helpers.intervals import FEW_EVENTS, GROUPS, rates
 from smsroi_helpers.send_hours import Sends
 from smsroi_helpers.shop import Shop
 
@@ -25,13 +25,16 @@ Floats = NDArray[np.float64]
 KINDS = ("holiday", "shifted")
 """A public holiday; a Saturday or Sunday that is worked in exchange for one."""
 
+_FEWEST_STRATA = 5
+"""Fewer special days say nothing of how special days differ among themselves."""
+
 
 @dataclass(frozen=True)
 class SpecialDays:
     """What is known of days that are not like others."""
 
     ratios: pd.DataFrame
-    """kind, days, messages, clicks, ratio, low, high: see `compare_days`."""
+    """kind, strata, messages, clicks, ratio, low, high: see `compare_days`."""
     months: pd.DataFrame
     """month (ISO, `2026-02`), events, trials, rate, low, high."""
 
@@ -90,12 +93,13 @@ def compare_days(cells: pd.DataFrame) -> pd.DataFrame:
     """Response on special days ÷ on ordinary ones of the same country, month and weekday (Mantel & Haenszel 1959).
 
     RR = Σ a·n₀/N ÷ Σ b·n₁/N over strata with both, a and b being the responses on special and on ordinary days, n₁ and
-    n₀ the messages, N their sum. Its interval is the jackknife's by groups of customers, on the log scale.
-    A weekend day that is worked is compared with ordinary weekend days.
+    n₀ the messages, N their sum. A weekend day that is worked is compared with ordinary weekend days. Its variance, on
+    the log scale, is the jackknife's over groups of customers + the jackknife's over strata: what else happened on the
+    few special days is an error too, and the larger one.
 
     Returns:
-        kind, messages, clicks (on special days with ordinary ones beside them), ratio, low, high; NaN with fewer than
-        20 responses on either side. No row for a kind without such days.
+        kind, strata, messages, clicks (on special days with ordinary ones beside them), ratio, low, high; NaN with
+        fewer than 5 strata, or 20 responses on either side. No row for a kind without such days.
     """
     found = []
     keys = ["territory", "month", "weekday"]
@@ -107,23 +111,28 @@ def compare_days(cells: pd.DataFrame) -> pd.DataFrame:
         if not len(own):
             continue
         stratum = own.groupby(keys, sort=True).ngroup().to_numpy(int)
+        strata = int(stratum.max()) + 1
         place = (stratum * 2 + own["special"].to_numpy(int)) * GROUPS + own["group"].to_numpy(int)
-        size = (int(stratum.max()) + 1) * 2 * GROUPS
         m, k = (
-            np.bincount(place, own[name].to_numpy(float), size).reshape(-1, 2, GROUPS)
+            np.bincount(place, own[name].to_numpy(float), strata * 2 * GROUPS).reshape(-1, 2, GROUPS)
             for name in ("messages", "clicks")
         )
-        told = {"kind": kind, "messages": m[:, 1].sum(), "clicks": k[:, 1].sum()}
         ratio = low = high = float("nan")
-        if min(k[:, 1].sum(), k[:, 0].sum()) >= 20:
-            whole = _log_ratio(m.sum(axis=-1), k.sum(axis=-1))
-            without = np.array([
-                _log_ratio(m.sum(axis=-1) - m[..., g], k.sum(axis=-1) - k[..., g]) for g in range(GROUPS)
-            ])  # fmt: skip
-            reach = t.ppf(0.975, GROUPS - 1) * np.sqrt((GROUPS - 1) / GROUPS * ((without - whole) ** 2).sum())
+        if strata >= _FEWEST_STRATA and min(k[:, 1].sum(), k[:, 0].sum()) >= FEW_EVENTS:
+            m_all, k_all = m.sum(axis=-1), k.sum(axis=-1)
+            whole = _log_ratio(m_all, k_all)
+            of_groups = [_log_ratio(m_all - m[..., g], k_all - k[..., g]) for g in range(GROUPS)]
+            of_strata = [_log_ratio(np.delete(m_all, s, axis=0), np.delete(k_all, s, axis=0)) for s in range(strata)]
+            variance = sum(
+                (len(told) - 1) / len(told) * ((np.array(told) - whole) ** 2).sum() for told in (of_groups, of_strata)
+            )
+            reach = t.ppf(0.975, strata - 1) * np.sqrt(variance)
             ratio, low, high = (float(np.exp(x)) for x in (whole, whole - reach, whole + reach))
-        found.append({**told, "ratio": ratio, "low": low, "high": high})
-    return pd.DataFrame(found, columns=["kind", "messages", "clicks", "ratio", "low", "high"])
+        found.append({
+            "kind": kind, "strata": strata, "messages": m[:, 1].sum(), "clicks": k[:, 1].sum(), "ratio": ratio,
+            "low": low, "high": high,
+        })  # fmt: skip
+    return pd.DataFrame(found, columns=["kind", "strata", "messages", "clicks", "ratio", "low", "high"])
 
 
 def _log_ratio(m: Floats, k: Floats) -> float:

@@ -113,7 +113,14 @@ def _decision(timing: Timing, answer: Answer) -> Decision:
     elif outcome == "move":
         verdict, action = "not_enough_evidence", _("Learn first what a click brings: let the test of messages run on")
     else:
-        verdict, action = "not_enough_evidence", _("Keep today’s hours and let the test of hours run on")
+        verdict, action = (
+            "not_enough_evidence",
+            (
+                _("Keep today’s hours and let the test of hours run on")
+                if _factor(answer) <= _BEARABLE
+                else _("Keep today’s hours: a test would have to be far larger to tell them from the best")
+            ),
+        )
     return Decision(
         stage="timing",
         question=_question(),
@@ -171,14 +178,26 @@ def _text(timing: Timing, answer: Answer, window: str, outcome: str, unpaid: boo
     return joined(first, second, _settle(answer) if outcome == "open" else "")
 
 
-def _settle(answer: Answer) -> str:
-    """How much more would show the difference, if it is as it looks."""
+_BEARABLE = 50
+"""Nobody makes a test so many times as large."""
+
+
+def _factor(answer: Answer) -> float:
+    """How many times as many texts would put the gain's lower limit above what is worth having, if it stays so."""
     gain, low, _high = answer.gain()
     reach, away = gain - low, gain - answer.smallest
-    if away <= 0 or answer.evidence != "randomised":
+    if not away > 0:
+        return float("inf")
+    # Holm over the segments asks for a little more than the interval alone.
+    return max((reach / away) ** 2, 1.0) if answer.adjusted_p < ALPHA else max((reach / away) ** 2, 1.2) * 1.3
+
+
+def _settle(answer: Answer) -> str:
+    """How much more would show the difference, if it is as it looks."""
+    factor = _factor(answer)
+    if answer.evidence != "randomised":
         return ""
-    factor = max((reach / away) ** 2, 1.0) if answer.adjusted_p < ALPHA else max((reach / away) ** 2, 1.2) * 1.3
-    if factor > 50:
+    if factor > _BEARABLE:
         return _("If it stays as it looks, no test of a bearable size would show it.")
     return _("If it stays as it looks, about {factor} times as many texts in the test would settle it.").format(
         factor=number(factor, 1)

@@ -660,19 +660,28 @@ class TestSpecialDays:
             return pd.DataFrame({"territory": "US", "kind": kind, "month": month, "weekday": 3,
                                  "group": np.arange(GROUPS), "messages": messages, "clicks": clicks})  # fmt: skip
 
-        one = pd.concat([rows("2026-07", "", 100, 10), rows("2026-07", "holiday", 10, 2)])
+        one = pd.concat(
+            rows(f"2026-0{month}", kind, m, k)
+            for month in range(1, 6)
+            for kind, m, k in (("", 100, 10), ("holiday", 10, 2))
+        )
         assert special_days.compare_days(one)["ratio"].tolist() == pytest.approx([2.0])
         # December is twice as good on all its days, and has more holidays: the ratio stays 1.
         two = pd.concat([
-            rows("2026-07", "", 100, 10), rows("2026-07", "holiday", 10, 1),
+            *(rows(f"2026-0{month}", "", 100, 10) for month in range(1, 6)),
+            *(rows(f"2026-0{month}", "holiday", 10, 1) for month in range(1, 6)),
             rows("2026-12", "", 50, 10), rows("2026-12", "holiday", 40, 8),
         ])  # fmt: skip
         assert special_days.compare_days(two)["ratio"].tolist() == pytest.approx([1.0])
 
-    def test_few_responses_have_no_ratio(self):
-        rows = pd.DataFrame({"territory": "US", "kind": ["", "holiday"], "month": "2026-07", "weekday": 3,
-                             "group": [0, 1], "messages": [1_000, 100], "clicks": [100, 19]})  # fmt: skip
-        assert special_days.compare_days(rows)["ratio"].isna().all()
+    def test_few_responses_or_few_days_have_no_ratio(self):
+        for months, responses in ((6, 3), (4, 30)):  # 18 responses on six days; 120 on four
+            rows = pd.concat(
+                pd.DataFrame({"territory": "US", "kind": ["", "holiday"], "month": f"2026-0{month}", "weekday": 3,
+                              "group": [0, 1], "messages": [1_000, 100], "clicks": [100, responses]})
+                for month in range(1, months + 1)
+            )  # fmt: skip
+            assert special_days.compare_days(rows)["ratio"].isna().all()
 
 
 def test_concentration_is_recovered():

@@ -197,15 +197,16 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
 
 
 def special_days_ratio(rng: np.random.Generator) -> Interval:
-    """Response on holidays ÷ on ordinary days of the month: customers who like texts differ, and get unlike numbers."""
-    customers, months, true = 2_000, 6, 1.2
+    """Response on holidays ÷ on ordinary days of the month: customers differ, and each day has a luck of its own."""
+    customers, months, true = 2_000, 8, 1.2
     likes = rng.gamma(2, 1 / 2, customers)
     season = np.exp(rng.normal(0, 0.2, months))
     rows = []
     group = rng.integers(0, GROUPS, customers)
     for kind, per, times in (("", 3.0, 1.0), ("holiday", 0.4, true)):
         m = rng.poisson(per * rng.uniform(0.3, 1.7, months)[:, None], (months, customers))
-        k = rng.binomial(m, np.minimum(0.05 * times * season[:, None] * likes, 1))
+        luck = np.exp(rng.normal(-0.02, 0.2, months)) if kind else np.ones(months)
+        k = rng.binomial(m, np.minimum(0.05 * times * (season * luck)[:, None] * likes, 1))
         place = np.arange(months)[:, None] * GROUPS + group
         for name, counts in (("messages", m), ("clicks", k)):
             sums = np.bincount(place.ravel(), counts.ravel(), months * GROUPS)
@@ -290,8 +291,8 @@ CLAIMS = [
           "two_sided", partial(gap, misled=False)),
     Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
           partial(gap, misled=True)),
-    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 customers, 6 months, by"
-          " Mantel and Haenszel with the jackknife", "timing", "two_sided", special_days_ratio, n=2_000),
+    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 customers, 8 days with luck of"
+          " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),
     Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",
           arms, n=2_000),
     Claim("timing_arms_differ", "orders, profit or opt-outs said to differ between 12 hours (Holm over the three)",

@@ -193,9 +193,9 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
             )
         )
     names = {
-        "orders": (_("orders"), _("orders per customer"), 1.0),
-        "profit": (_("profit"), _("profit per customer ({currency})").format(currency=currency), 1.0),
-        "opt_out": (_("opt-outs"), _("opted out, percent"), 100.0),
+        "orders": (_("Orders"), _("orders per customer"), 1.0),
+        "profit": (_("Profit"), _("profit per customer ({currency})").format(currency=currency), 1.0),
+        "opt_out": (_("Opt-outs"), _("opted out, percent"), 100.0),
     }
     drawn, axes = plt.subplots(1, len(outcomes), figsize=(8.6, 3.1), squeeze=False, gridspec_kw={"wspace": 0.35})
     told = []
@@ -210,11 +210,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         ax.set_xticks(ticks[::2], [f"{int(hour)}:00" for hour in ticks[::2]])
         ax.set_ylabel(label)
         differ = outcome.adjusted_p < 0.05
-        ax.set_title(
-            _("{noun}: hours differ").format(noun=noun)
-            if differ
-            else _("{noun}: no difference shown").format(noun=noun)
-        )
+        ax.set_title(noun)
         if np.isfinite(outcome.adjusted_p):
             words = (
                 _("{noun}: hours differ (p = {p}).")
@@ -250,7 +246,7 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
     at = np.arange(len(rows))
     rate, low, high = (100 * rows[name].to_numpy(float) for name in ("rate", "low", "high"))
     ax.errorbar(at, rate, yerr=np.stack([rate - low, high - rate]), fmt="o-", markersize=3.5, color=PALETTE["accent"])
-    step = -(-len(rows) // 12)
+    step = -(-len(rows) // 7)
     ax.set_xticks(at[::step], rows["month"].tolist()[::step])
     ax.set_ylim(bottom=0)
     ax.set_ylabel(_rate_label(timing))
