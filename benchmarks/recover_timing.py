@@ -118,7 +118,8 @@ def main(given: list[str] | None = None) -> int:
         every += rows
         outcomes.append(decided)
         told = (f"{row['segment']} {row['size']}{'+' if row['holds'] else '-'} {row['outcome']};" for row in rows)
-        print(seed, *told, *sorted(set(decided)), flush=True)
+        missed, apart = (sum(float(str(row[name])) for row in rows) for name in ("missed", "apart"))
+        print(seed, *told, *sorted(set(decided)), f"forgone {missed:.4f} of {apart:.4f}", flush=True)
     n = len(outcomes)
     acted = sum("do" in decided or "gain" in decided for decided in outcomes)
     print(

@@ -291,7 +291,7 @@ CLAIMS = [
           "two_sided", partial(gap, misled=False)),
     Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
           partial(gap, misled=True)),
-    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 customers, 8 days with luck of"
+    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 people, 8 days with luck of"
           " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),
     Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",
           arms, n=2_000),
