@@ -58,6 +58,8 @@ PARAMETERS: dict[str, Any] = {
     "own_hours": str,
 }
 ALPHA = 0.05
+_FEWEST_SHOWN = 10
+"""A segment of fewer customers is in no table that leaves the run."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ def response_rows(timing: Timing) -> pd.DataFrame:
         if response is None:
             continue
         for segment in response.segments:
+            if response.customers(segment) < _FEWEST_SHOWN:
+                continue
             cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
