@@ -268,8 +268,14 @@ def personal_table(personal: PersonalHours) -> Html:
     rows = personal.held_out
     if not len(rows):
         return note(_("Too little is known of when customers are about: everybody has the segment’s hour."))
+    first = [int(n) for n in rows["own"]]
+    told_from = [
+        _("{low} to {high}").format(low=number(n), high=number(after - 1)) if after > n + 1 else number(n)
+        for n, after in zip(first[:-1], first[1:], strict=True)
+    ]
+    told_from.append(_("{n} or more").format(n=number(first[-1])))
     frame = pd.DataFrame({
-        _("Own events before"): [_("{n} or more").format(n=number(n)) for n in rows["own"]],
+        _("Own events before"): told_from,
         _("Later events"): rows["events"].astype(int),
         _("Likelier by"): [
             _("{value} (95% interval {low} to {high})").format(
