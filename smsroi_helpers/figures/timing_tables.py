@@ -1,6 +1,7 @@
 """Tables of `03_timing`."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -271,7 +272,7 @@ def personal_table(personal: PersonalHours) -> Html:
     first = [int(n) for n in rows["own"]]
     told_from = [
         _("{low} to {high}").format(low=number(n), high=number(after - 1)) if after > n + 1 else number(n)
-        for n, after in zip(first[:-1], first[1:], strict=True)
+        for n, after in pairwise(first)
     ]
     told_from.append(_("{n} or more").format(n=number(first[-1])))
     frame = pd.DataFrame({
