@@ -515,6 +515,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "assumptions": ("check", "status", "finding", "effect"),
     "segment_value": ("group", "customers", "cltv", "low", "high"),
     "new_customer_value": ("group", "customers", "value", "low", "high", "cac", "net", "net_low", "net_high", "reason"),
+    "timing_response": ("segment", "weekday", "hour", "messages", "rate", "low", "high", "evidence"),
+    "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
         "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",
         "text",

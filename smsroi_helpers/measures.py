@@ -126,6 +126,7 @@ def _sends(shop: Shop) -> ir.Table:
         ["message_id", "customer_id", "campaign_id", "sent_at"],
         channel=_optional(messages, "channel", "string").fill_null("sms"),
         variant=_optional(messages, "variant", "string"),
+        plan_id=_optional(messages, "plan_id", "string"),
         cost=_optional(messages, "cost", "float64").fill_null(shop.settings.message_cost or 0.0),
         delivered_at=messages.delivered_at if "delivered_at" in messages.columns else messages.sent_at,
         **{f"{event}_at": _optional(messages, f"{event}_at", "timestamp") for event in _EVENTS},
@@ -136,13 +137,14 @@ def local_sends(shop: Shop) -> ir.Table:
     """One row per message sent, delivered or not, with the time at which its recipient's clock showed it sent.
 
     Returns:
-        message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant; cost (money; the
-        source's `message_cost`, else 0, where a message carries none); sent_at, delivered_at (UTC; the same where the
-        source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else sending) to
-        the end of the last day observed, so that messages younger than an outcome's window can be left out; timezone
-        (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of sending: it
-        is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC), and whether
-        each happened as opened, clicked, replied, opted_out: null where the source has no such column (unknown).
+        message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
+        (money; the source's `message_cost`, else 0, where a message carries none); sent_at, delivered_at (UTC; the same
+        where the source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else
+        sending) to the end of the last day observed, so that messages younger than an outcome's window can be left out;
+        timezone (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of
+        sending: it is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC),
+        and whether each happened as opened, clicked, replied, opted_out: null where the source has no such column
+        (unknown).
     """
     sends = _sends(shop)
     if shop.has("customers", "timezone"):

@@ -1,0 +1,300 @@
+"""When to text: curves by hour, windows that may be the best, what today's hours forgo, what a click is worth.
+
+Worlds are those of the simulated company, told as cells: four kinds of customers whose day runs differently, early and
+late risers among them, seen through segments that mix them. A segment's truth is the average over its members. The
+curves that are fitted know none of that.
+"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
+from smsroi_helpers import timing
+from smsroi_helpers.click_value import ClickValue, value_of_click
+from smsroi_helpers.hour_curves import fit_curves, group_scores
+from smsroi_helpers.hour_outcomes import compare_arms
+from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour
+from smsroi_helpers.intervals import GROUPS
+from smsroi_helpers.special_days import compare_days
+from smsroi_helpers.timing_decisions import in_money
+from smsroi_helpers.world import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
+
+Floats = NDArray[np.float64]
+CUSTOMERS, MESSAGES, OBSERVED = 4_000, 18, 4
+TODAY = {9: 0.35, 10: 0.15, 18: 0.2, 19: 0.3}
+
+
+def _world(rng: np.random.Generator, null: bool = False) -> tuple[World, Floats]:
+    """A company's effects, and P(observed segment | kind of customer)."""
+    return draw_world(int(rng.integers(2**31)), null), rng.dirichlet(np.full(OBSERVED, 0.5), len(SEGMENTS))
+
+
+def _truth(world: World, mixing: Floats) -> Floats:
+    """(segments and everybody, hours): clicks per message, averaged over the members."""
+    of_kind = np.array(
+        [expected(world, kind, dose=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))]
+    )
+    joint = world.share[:, None] * mixing
+    return np.vstack([(joint / joint.sum(axis=0)).T @ of_kind, world.share @ of_kind])
+
+
+def _cells(rng: np.random.Generator, world: World, mixing: Floats, hour: Floats | None = None) -> pd.DataFrame:
+    """Cells of an experiment: each customer at one of the hours tried, on all days."""
+    kind = rng.choice(len(SEGMENTS), CUSTOMERS, p=world.share)
+    observed = (rng.random(CUSTOMERS)[:, None] > mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)
+    shift = rng.choice(3, CUSTOMERS, p=HOUR_SHIFT_SHARES)
+    arm = rng.integers(0, len(HOURS), CUSTOMERS) if hour is None else hour
+    likes = 0.5 + rng.beta(2, 2, CUSTOMERS)
+    heeded = expit(world.attention_logit() - world.fatigue[:, None, None, None, None]).mean(axis=-1)
+    chance = heeded[kind, shift, np.array(HOURS)[arm]] * (likes * world.click_share[kind])[:, None]
+    messages = rng.poisson(MESSAGES * rng.gamma(4, 1 / 4, CUSTOMERS)[:, None] / 7, chance.shape)
+    clicks = rng.binomial(messages, np.minimum(chance, 1.0))
+    group = rng.integers(0, GROUPS, CUSTOMERS)
+    place = (((observed * 7)[:, None] + np.arange(7)) * len(HOURS) + arm[:, None]) * GROUPS + group[:, None]
+    size = OBSERVED * 7 * len(HOURS) * GROUPS
+    m, k = (np.bincount(place.ravel(), counts.ravel(), size) for counts in (messages, clicks))
+    used = np.flatnonzero(m)
+    rest, cell_group = np.divmod(used, GROUPS)
+    rest, cell_hour = np.divmod(rest, len(HOURS))
+    names = np.array([f"s{i}" for i in range(OBSERVED)])
+    return pd.DataFrame({
+        "segment": names[rest // 7], "stratum": 0, "weekday": rest % 7, "hour": 8 + cell_hour, "until": 9 + cell_hour,
+        "group": cell_group, "messages": m[used], "clicks": k[used],
+    })  # fmt: skip
+
+
+def _seen(cells: pd.DataFrame, click: ClickValue) -> timing.Timing:
+    """What the notebook would have read of it."""
+    segments = sorted(cells["segment"].unique())
+    everybody = cells.assign(segment="all")
+    response = Response(
+        "randomised",
+        cells,
+        fit_curves(cells, group_scores(cells, "clicks", "messages", segments)),
+        fit_curves(everybody, group_scores(everybody, "clicks", "messages", ["all"])),
+        pd.DataFrame({"hour": HOURS, "until": np.array(HOURS) + 1}),
+        pd.DataFrame({"segment": segments, "customers": 1_000}),
+    )
+    practice = pd.DataFrame(
+        [
+            {"segment": s, "timezone": "America/New_York", "region": "New York", "weekday": 0, "hour": h, "messages": n}
+            for s in segments
+            for h, n in TODAY.items()
+        ]
+    )
+    volume = pd.DataFrame({"segment": segments, "customers": 1_000, "messages_per_week": 1.0})
+    allowed = np.ones(24, bool)
+    return timing.Timing(None, [], response, None, practice, volume, click, allowed)  # type: ignore[arg-type]
+
+
+_NO_PRICE = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
+
+
+def hours(rng: np.random.Generator) -> list[Outcome]:
+    """Rates at all hours, the windows that may be the best, and what today's hours forgo, of all segments."""
+    world, mixing = _world(rng)
+    truth = _truth(world, mixing)
+    price = 4.0
+    drawn = rng.normal(price, 0.8)
+    click = ClickValue("x", drawn, drawn - 1.96 * 0.8, drawn + 1.96 * 0.8, 5_000, 10.0)
+    seen = _seen(_cells(rng, world, mixing), click)
+    response = seen.main
+    assert response is not None
+    answers = {answer.segment: answer for answer in timing.answer_all(seen, rng)}
+    at = [h - 8 for h in TODAY]
+    today = np.array(list(TODAY.values()))
+    rates: list[tuple[Floats, ...]] = []
+    forgone: list[tuple[float, ...]] = []
+    money: list[tuple[float, ...]] = []
+    found: list[Outcome] = []
+    for place, segment in enumerate([*(f"s{i}" for i in range(OBSERVED)), "all"]):
+        if segment not in answers:
+            continue
+        answer, true = answers[segment], truth[place]
+        rows = rate_by_hour(response, segment)
+        if segment != "all":
+            rates.append((rows["rate"].to_numpy(), rows["low"].to_numpy(), rows["high"].to_numpy(), true))
+        else:
+            found.append(Interval(rows["rate"], rows["low"], rows["high"], true, "everybody's rates"))
+        found.append(BestSet(answer.chosen, true, "windows, everybody" if segment == "all" else f"windows, {segment}"))
+        loss = float(true.max() - today @ true[at])
+        forgone.append((*answer.regret(), loss))
+        money.append((*in_money(answer.regret(), click), loss * price))
+    for part, rows_of in (("segments' rates", rates), ("forgone clicks", forgone), ("forgone money", money)):
+        value, low, high, true = (np.concatenate([np.atleast_1d(row[i]) for row in rows_of]) for i in range(4))
+        found.append(Interval(value, low, high, true, part))
+    return found
+
+
+def null_hours(rng: np.random.Generator) -> list[Verdict]:
+    """Whether a company whose hours do not differ is told to send at another one, or an hour is left out of the set."""
+    world, mixing = _world(rng, null=True)
+    answers = timing.answer_all(_seen(_cells(rng, world, mixing), _NO_PRICE), rng)
+    moved = any(answer.outcome == "move" for answer in answers)
+    return [
+        Verdict(moved, part="another hour, anybody's"),
+        Verdict(bool(not answers[0].chosen.all()), part="an hour left out, everybody's set"),
+        Verdict(answers[0].differ_p < 0.05, part="hours said to differ"),
+    ]
+
+
+def click_value(rng: np.random.Generator, customers: int) -> Interval:
+    """Profit per further click between arms of 0, 1, 2 and 4 messages a week; likes, spend and clicks hang together."""
+    dose = np.array([0, 1, 2, 4])
+    arm = rng.integers(0, 4, customers)
+    likes, habit = rng.gamma(3, 1 / 3, customers), rng.gamma(0.8, 1.0, customers)
+    share, worth = 0.35, 14.0
+    heeded = rng.poisson(12 * dose[arm] * 0.08 * likes)
+    clicks = rng.binomial(heeded, 0.45)
+    orders = rng.poisson(habit) + rng.binomial(heeded, share)
+    profit = worth * orders * rng.lognormal(-0.125, 0.5, customers)
+    rows = []
+    for which in range(4):
+        y, c = profit[arm == which], clicks[arm == which].astype(float)
+        rows.append((len(y), y.sum(), c.sum(), (y * y).sum(), (c * c).sum(), (y * c).sum()))
+    moments = pd.DataFrame(rows, columns=["n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc"])
+    value, low, high, _ = value_of_click(moments, list(dose))
+    return Interval(value, low, high, share * worth / 0.45, null=0.0)
+
+
+def gap(rng: np.random.Generator, misled: bool) -> Interval:
+    """What the records say of an evening against a morning, less what the lot says.
+
+    In the records who likes messages may get theirs in the evening more often: the gap is then what that makes.
+    """
+    base, evening, customers = 0.06, 1.3, 3_000
+    likes = np.where(rng.random(customers) < 0.5, 0.6, 1.4)
+    arm = rng.integers(0, 2, customers)
+    share_late = np.where(likes > 1, 0.8, 0.3) if misled else np.full(customers, 0.5)
+    late = rng.binomial(1, share_late)
+    parts = {}
+    for name, where, lot in (("lot", arm, True), ("records", late, False)):
+        n = rng.poisson(15 / 7, (customers, 7))
+        k = rng.binomial(n, (base * likes * np.where(where == 1, evening, 1.0))[:, None])
+        group = rng.integers(0, GROUPS, customers)
+        place = (np.arange(7) * 2 + where[:, None]) * GROUPS + group[:, None]
+        m, c = (np.bincount(place.ravel(), x.ravel(), 14 * GROUPS) for x in (n, k))
+        rest, of = np.divmod(np.arange(14 * GROUPS), GROUPS)
+        hour = np.where(rest % 2 == 1, 18, 9)
+        cells = pd.DataFrame({"segment": "all", "stratum": 0, "weekday": rest // 2, "hour": hour, "until": hour + 1,
+                              "group": of, "messages": m, "clicks": c})  # fmt: skip
+        curves = fit_curves(cells, group_scores(cells, "clicks", "messages", ["all"]))
+        windows = pd.DataFrame({"hour": [9, 18], "until": [10, 19]})
+        people = pd.DataFrame({"segment": ["all"], "customers": [customers]})
+        evidence = "randomised" if lot else "observational"
+        parts[name] = Response(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
+    row = gap_to_records(parts["lot"], parts["records"]).iloc[0]
+    chance_late = {0.6: 0.3, 1.4: 0.8} if misled else {0.6: 0.5, 1.4: 0.5}
+    late_shares = np.array([chance_late[0.6], chance_late[1.4]])
+    mean = [np.average([0.6, 1.4], weights=shares) for shares in (1 - late_shares, late_shares)]
+    sign = 1.0 if row["reference"] == 9 else -1.0
+    truth = sign * base * ((evening * mean[1] - mean[0]) - (evening - 1))
+    return Interval(row["gap"], row["low"], row["high"], truth, null=0.0)
+
+
+def special_days_ratio(rng: np.random.Generator) -> Interval:
+    """Response on holidays ÷ on ordinary days of the month: customers differ, and each day has a luck of its own."""
+    customers, months, true = 2_000, 8, 1.2
+    likes = rng.gamma(2, 1 / 2, customers)
+    season = np.exp(rng.normal(0, 0.2, months))
+    rows = []
+    group = rng.integers(0, GROUPS, customers)
+    for kind, per, times in (("", 3.0, 1.0), ("holiday", 0.4, true)):
+        m = rng.poisson(per * rng.uniform(0.3, 1.7, months)[:, None], (months, customers))
+        luck = np.exp(rng.normal(-0.02, 0.2, months)) if kind else np.ones(months)
+        k = rng.binomial(m, np.minimum(0.05 * times * (season * luck)[:, None] * likes, 1))
+        place = np.arange(months)[:, None] * GROUPS + group
+        for name, counts in (("messages", m), ("clicks", k)):
+            sums = np.bincount(place.ravel(), counts.ravel(), months * GROUPS)
+            rows.append(pd.DataFrame({"kind": kind, "month": np.repeat(range(months), GROUPS), "name": name, "n": sums,
+                                      "group": np.tile(np.arange(GROUPS), months)}))  # fmt: skip
+    wide = pd.concat(rows).pivot_table(index=["kind", "month", "group"], columns="name", values="n").reset_index()
+    row = compare_days(wide.assign(territory="US", weekday=0)).iloc[0]
+    return Interval(row["ratio"], row["low"], row["high"], true, null=1.0)
+
+
+def arms(rng: np.random.Generator) -> list[Outcome]:
+    """Orders and profit per customer in the arms of a test of 12 hours, 300 customers each; whether hours differ."""
+    rows = []
+    for hour in range(8, 20):
+        orders = rng.poisson(rng.gamma(0.8, 1.5, 300))
+        worth = 18 / rng.gamma(4, 1 / 3, 300)
+        profit = np.where(orders > 0, rng.gamma(np.maximum(5 * orders, 1)) * worth / 5, 0.0)
+        left = rng.random(300) < 0.1
+        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        for kind, values in (("orders", orders), ("profit", profit), ("opt_out", left)):
+            y = values.astype(float)
+            told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
+        rows.append(told)
+    outcomes = compare_arms(pd.DataFrame(rows))
+    # E(orders) = .8 · 1.5; E(1/gamma(4) of scale 1/3) = 1, so that an order is worth 18.
+    truth = {"orders": 1.2, "profit": 21.6, "opt_out": 0.1}
+    found: list[Outcome] = [
+        Interval(each.rows["mean"], each.rows["low"], each.rows["high"], truth[each.kind], part=each.kind)
+        for each in outcomes
+        if each.kind != "opt_out"
+    ]
+    return found
+
+
+def arms_differ(rng: np.random.Generator) -> Verdict:
+    """Whether any of orders, profit and opt-outs is said to differ between hours that do not."""
+    rows = []
+    for hour in range(8, 20):
+        orders = rng.poisson(rng.gamma(0.8, 1.5, 300)).astype(float)
+        profit = orders * 18 / rng.gamma(4, 1 / 3, 300)
+        left = (rng.random(300) < 0.1).astype(float)
+        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        for kind, y in (("orders", orders), ("profit", profit), ("opt_out", left)):
+            told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
+        rows.append(told)
+    return Verdict(any(each.adjusted_p < 0.05 for each in compare_arms(pd.DataFrame(rows))))
+
+
+CLAIMS = [
+    Claim(
+        "timing_hours",
+        "click rates by hour from smooth pooled curves, windows that may be the best, what today's hours forgo (all"
+        " windows at once), in an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn anew",
+        "timing",
+        "at_least",
+        hours,
+    ),
+    Claim(
+        "timing_null",
+        "another hour recommended to anybody, in a company whose hours do not differ (Holm over five answers)",
+        "timing",
+        "false_alarm",
+        null_hours,
+    ),
+    Claim(
+        "timing_click_value",
+        "profit per further click between arms of 0, 1, 2 and 4 messages a week, 8,000 customers, by Fieller",
+        "timing",
+        "two_sided",
+        partial(click_value, customers=8_000),
+        n=2_000,
+    ),
+    Claim(
+        "timing_click_value_small",
+        "the same with 1,500 customers",
+        "timing",
+        "two_sided",
+        partial(click_value, customers=1_500),
+        n=2_000,
+    ),
+    Claim("timing_gap", "what records say of two hours less what the lot says, records as if by lot", "timing",
+          "two_sided", partial(gap, misled=False)),
+    Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
+          partial(gap, misled=True)),
+    Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 people, 8 days with luck of"
+          " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),
+    Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",
+          arms, n=2_000),
+    Claim("timing_arms_differ", "orders, profit or opt-outs said to differ between 12 hours (Holm over the three)",
+          "timing", "false_alarm", arms_differ, n=2_000),
+]  # fmt: skip

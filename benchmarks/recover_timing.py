@@ -1,0 +1,146 @@
+"""Does `03_timing` find the best hours of companies whose truth is known, and none where there is none?
+
+    .venv/bin/python -m benchmarks.recover_timing                      20 companies of 20,000 customers; 10 minutes
+    .venv/bin/python -m benchmarks.recover_timing --null               20 whose messages do nothing at any hour
+    .venv/bin/python -m benchmarks.recover_timing --seeds 1-3 --customers 5000
+
+Each company is simulated, read and judged as the notebook does (the records' curves left out, which decide nothing
+where there is a test). A segment's truth is the click rate of each hour tried,
+averaged over the members the experiment texted, whose kind and habits the simulator wrote down; what today's schedule
+makes of it follows from its own mixture of hours. Seeds 101–120 were not looked at while the method was built.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from smsroi_helpers import allowed_hours, click_value, hour_responses, send_hours, timing, timing_decisions
+from smsroi_helpers.reading import load
+from smsroi_helpers.segments import segments
+from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers.simulate import write_company
+from smsroi_helpers.world import HOURS, SEGMENTS, expected, read_truth
+
+TEST = "which-hour"
+
+
+def true_rates(shop: Shop, source: Path, day_before: object) -> dict[str, np.ndarray]:
+    """Of each segment, and of all: the click rate at each of `HOURS`, averaged over who can be reached."""
+    world = read_truth(source)
+    told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
+    told = told[~told["bad_number"]].rename(columns={"segment": "kind"})[["customer_id", "kind", "hour_shift"]]
+    assigned = pd.concat(pd.read_parquet(file) for file in sorted((source / "assignments").glob("*.parquet")))
+    assigned = assigned[assigned["experiment_id"] == TEST][["customer_id"]]
+    members = segments(shop, "rfm_group", day_before).to_pandas()  # type: ignore[arg-type]
+    rows = assigned.merge(members, on="customer_id").merge(told, on="customer_id")
+    found = {}
+    for name, own in [("all", rows), *rows.groupby("segment")]:
+        rate = np.zeros(len(HOURS))
+        for (kind, shift), n in own.groupby(["kind", "hour_shift"]).size().items():
+            at = np.full(len(HOURS), SEGMENTS.index(kind))
+            rate += n * expected(world, at, dose=2, hour=np.array(HOURS), hour_shift=int(shift)).click_rate
+        found[str(name)] = rate / len(own)
+    return found
+
+
+def look(shop: Shop) -> timing.Timing:
+    """As `timing.look_at_hours` with the notebook’s parameters, without the records’ curves."""
+    sends = send_hours.collect_sends(shop)
+    tests = send_hours.find_tests(shop)
+    sound = [test for test in tests if test.sound]
+    return timing.Timing(
+        sends,
+        tests,
+        hour_responses.learn_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
+        None,
+        send_hours.count_practice(shop, sends, "rfm_group", 26),
+        send_hours.count_volume(shop, "rfm_group"),
+        click_value.find_click_value(shop, sends),
+        allowed_hours.hours_allowed(shop),
+        shop.settings.jurisdiction,
+    )
+
+
+def try_company(seed: int, customers: int, null: bool, place: Path) -> tuple[list[dict[str, object]], list[str]]:
+    """One row per segment of what was found and what is true; and the outcomes of the page's decisions."""
+    source = place / "source"
+    write_company(source, customers=customers, weeks=52, seed=seed, null=null)
+    shop = open_shop(load(source, place / ".loaded"), "", place / ".cache")
+    began = time.perf_counter()
+    seen = look(shop)
+    answers = timing.answer_all(seen, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
+    seconds = time.perf_counter() - began
+    decided = timing_decisions.decide(seen, answers)
+    gains = ["gain" for d in decided if d.evidence == "randomised" and np.isfinite(d.low) and d.low > 0]
+    test = seen.test
+    if test is None:
+        return [], [d.outcome for d in decided] + gains
+    truth = true_rates(shop, source, test.day_before)
+    rows: list[dict[str, object]] = []
+    for answer in answers:
+        true = truth[answer.segment]
+        at = answer.windows["hour"].to_numpy(int) - HOURS[0]
+        today = answer.today @ true
+        best = true[at].max()
+        picked = true[at][answer.best]
+        rows.append({
+            "seed": seed, "segment": answer.segment, "customers": answer.customers, "outcome": answer.outcome,
+            "size": int(answer.chosen.sum()), "holds": bool(answer.chosen[true[at].argmax()]),
+            "apart": best - today, "missed": best - picked, "spread": float(np.log(best / true[at].min())),
+            "true_regret": best - today, "low": answer.regret()[1], "high": answer.regret()[2], "seconds": seconds,
+        })  # fmt: skip
+    return rows, [d.outcome for d in decided] + gains
+
+
+def upper(hits: int, n: int, level: float = 0.99) -> float:
+    """The exact one-sided upper limit of a share."""
+    return float(beta.ppf(level, hits + 1, n - hits)) if hits < n else 1.0
+
+
+def main(given: list[str] | None = None) -> int:
+    """The command; see the head of this file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recover_timing")
+    parser.add_argument("--seeds", default="101-120", help="first-last")
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--null", action="store_true", help="companies whose messages do nothing")
+    asked = parser.parse_args(given)
+    first, last = (int(x) for x in asked.seeds.split("-"))
+    every, outcomes = [], []
+    for seed in range(first, last + 1):
+        with tempfile.TemporaryDirectory() as place:
+            rows, decided = try_company(seed, asked.customers, asked.null, Path(place))
+        every += rows
+        outcomes.append(decided)
+        told = (f"{row['segment']} {row['size']}{'+' if row['holds'] else '-'} {row['outcome']};" for row in rows)
+        missed, apart = (sum(float(str(row[name])) for row in rows) for name in ("missed", "apart"))
+        print(seed, *told, *sorted(set(decided)), f"forgone {missed:.4f} of {apart:.4f}", flush=True)
+    n = len(outcomes)
+    acted = sum("do" in decided or "gain" in decided for decided in outcomes)
+    print(
+        f"companies told to send at another hour, or of a gain: {acted} of {n}; upper 99% limit {upper(acted, n):.2f}"
+    )
+    if asked.null or not every:
+        return 0
+    frame = pd.DataFrame(every)
+    for name, own in (("segments", frame[frame["segment"] != "all"]), ("everybody", frame[frame["segment"] == "all"])):
+        worth = own["apart"].sum()
+        known = own["outcome"] != "open"
+        print(
+            f"{name}: {len(own)}; windows {own['size'].mean():.2f} on average; hold the best {own['holds'].mean():.3f};"
+            f" forgone {own['missed'].sum() / worth:.3f} of what parts the best from today's (mean of ratios"
+            f" {(own['missed'] / own['apart'].clip(lower=1e-12)).clip(upper=5).mean():.3f}); not enough evidence"
+            f" {1 - known.mean():.3f}; regret within its limits"
+            f" {((own['low'] <= own['true_regret'].clip(lower=0)) & (own['true_regret'] <= own['high'])).mean():.3f};"
+            f" {own['seconds'].mean():.1f} s a company"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
