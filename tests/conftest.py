@@ -4,10 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smsroi_helpers import examples, locale
 from smsroi_helpers.reading import load
 from smsroi_helpers.shop import Shop, open_shop
+
+# How long an example takes hangs on what else the machine does.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 @pytest.fixture(autouse=True)
