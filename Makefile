@@ -23,7 +23,7 @@ calibrate:        ## hold every published interval to known truths and write doc
 	@$(RUN) python -m benchmarks.calibrate
 
 bench:            ## time it against what a user would run instead (half an hour, on an idle machine)
-	@for part in load simulate cltv segmentation ab_test; do $(RUN) python -m benchmarks.$$part || exit 1; done
+	@for part in load simulate cltv segmentation timing frequency ab_test; do $(RUN) python -m benchmarks.$$part || exit 1; done
 
 lock:             ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
