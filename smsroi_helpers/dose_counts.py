@@ -128,10 +128,10 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         profit=ibis.coalesce(rows.profit, rows.order_profit),
         message_cost=rows.message_cost.fill_null(0.0),
     )
-    by = ("arm", "segment", "stage", "group", "consenting")
+    keys = ("arm", "segment", "stage", "group", "consenting")
     pairs = {"gross": ("gross", "pre_order_profit"), "profit": ("profit", "pre_order_profit")}
-    moments = measures.arm_moments_together(rows, pairs, by)
-    counts = rows.group_by(*by).aggregate(
+    moments = measures.arm_moments_together(rows, pairs, keys)
+    counts = rows.group_by(*keys).aggregate(
         n=rows.count(),
         messages=rows.texts.sum(),
         messaged_customers=rows.count(where=rows.texts > 0),
@@ -144,7 +144,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         revenue=total(rows.revenue),
         message_cost=total(rows.message_cost),
     )
-    return shop.count(counts.order_by(*by)).merge(shop.count(moments), on=list(by), how="left")
+    return shop.count(counts.order_by(*keys)).merge(shop.count(moments), on=list(keys), how="left")
 
 
 def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
@@ -246,8 +246,8 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str
     rows = segments(shop, segment_by, last, cuts=cuts)
     stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(who="customer_id", stage="segment")
     rows = rows.left_join(stages, rows.customer_id == stages.who).drop("who")
-    subscribed = subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
-    rows = rows.semi_join(subscribed, rows.customer_id == subscribed.who)
+    kept = subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
+    rows = rows.semi_join(kept, rows.customer_id == kept.who)
     texts = texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
     sums = texts.group_by("addressee").aggregate(texts=texts.count())
@@ -270,7 +270,8 @@ def count_weeks_of_practice(
 
     Returns:
         landmark (date), customer (a number that says which rows are of one person), group (0–63), segment, stage;
-        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of [t, t + 1 week)
+        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of [t, t + 1
+        week)
         cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN for who never
         bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks), subscribed_days (NaN
         where not told). And the share (0–1) of customers that the sample is.

@@ -110,7 +110,8 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
         two doses; raw (difference of mean profit over the four weeks, before message cost of the step), raw_low,
         raw_high; kept (customer-weeks with overlap), trimmed; effect, low, high, e_value, e_value_low (of the limit
         nearer to 0; 1 where the interval holds 0); reason where there is no estimate. Money per customer-week of the
-        dose. And the overlap: dose, rows that got it, and share_<d>: of those rows, the share whose chance of dose d was
+        dose. And the overlap: dose, rows that got it, and share_<d>: of those rows, the share whose chance of dose d
+        was
         at least `LEAST_CHANCE`.
     """
     if not len(weeks):

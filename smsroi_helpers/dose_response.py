@@ -7,11 +7,13 @@ With d texts per subscribed customer and week, of the customers who consented wh
     V(d) = m(d) / (1 − (1 − h(d)) (1 − c) / (1 + δ)) = m(d) / (1 − (1 − H(d)) / (1 + δ))
     W(d) = V(d) · (1 − (1 − c) / (1 + δ)) = m(d) − h(d) · V(d) · (1 − c) / (1 + δ)
 
-h is what the texts make opt out, c what is lost anyway, δ the weekly discount. V is what a subscriber texted so from now
+h is what the texts make opt out, c what is lost anyway, δ the weekly discount. V is what a subscriber texted so from
+now
 on is worth; W, in money per subscriber and week, is a week's profit less the worth of the subscribers lost in it, and
 orders doses of a segment as V does. An opted-out customer still buys: what is lost is the profit of texting them.
 
-Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the clicks
+Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the
+clicks
 of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the arms,
 which is tested (`Fit.proportional_p`). φ and κ of the segments are drawn towards each other as far as they differ by
 chance (`intervals.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton & Kaldor 1987). Where the
@@ -251,7 +253,9 @@ def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> _Arms:
         if 0 < rest.reindex(doses).fillna(0).min() < FEWEST_IN_ARM or (len(rest) and len(rest) < len(doses)):
             moments = moments.drop(columns="stratum")
     found = estimate_means(moments.drop(columns="segment"), list(doses))
-    return _Arms(*whole, relative, found.adjusted, found.variance, float(whole[0].sum() - len(doses)))
+    n, weeks, messages, cost, clicks, opt_outs = whole
+    degrees = float(n.sum() - len(doses))
+    return _Arms(n, weeks, messages, cost, clicks, opt_outs, relative, found.adjusted, found.variance, degrees)
 
 
 def fit_response(

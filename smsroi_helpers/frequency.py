@@ -41,6 +41,7 @@ __all__ = [
     "response_table",
     "saturation",
     "study_doses",
+    "told_of",
     "trace_pull_forward",
 ]
 
@@ -234,7 +235,8 @@ def practice_shares(
 # --- the policy ------------------------------------------------------------------------------------------------------
 
 
-def _told(values: Floats) -> tuple[float, float, float]:
+def told_of(values: Floats) -> tuple[float, float, float]:
+    """Mean and 95 % limits of draws."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
@@ -276,10 +278,14 @@ def choose_doses(
         by: `segment` or `stage`.
 
     Returns:
-        One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week (advised),
-        best (highest estimate), short_run (best by m), doses_not_worse (text), today (texts per subscribed customer-week;
-        NaN where not known); profit, profit_low, profit_high (m at the dose advised); net (W) and value (V) with limits;
-        value_today; gain, gain_low, gain_high (money a week over all subscribed, opt-outs priced; NaN where today's dose
+        One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
+        (advised),
+        best (highest estimate), short_run (best by m), doses_not_worse (text), today (texts per subscribed
+        customer-week;
+        NaN where not known); profit, profit_low, profit_high (m at the dose advised); net (W) and value (V) with
+        limits;
+        value_today; gain, gain_low, gain_high (money a week over all subscribed, opt-outs priced; NaN where today's
+        dose
         is not known); factor (how many times as many customer-weeks would settle it); outcome: `change`, `stay`,
         `not_enough`; reason of the last: `no_effect`, `interval`, `practice`,
         `one_dose`. Empty without a fit.
@@ -309,7 +315,7 @@ def choose_doses(
             "gain_high": float("nan"), "factor": float("nan"), "per_subscriber": float("nan"),
         }  # fmt: skip
         for key, values in told.items():
-            row[key], row[f"{key}_low"], row[f"{key}_high"] = _told(values)
+            row[key], row[f"{key}_low"], row[f"{key}_high"] = told_of(values)
         if name in shares and sum(fit.doses > 0) > 1:
             own = shares[name]
             m, hazard = fit.of_practice(name, own)
@@ -318,7 +324,7 @@ def choose_doses(
             row["today"] = float((own.mean(axis=1) * fit.grid).sum())
             row["value_today"] = float(now.mean())
             row["per_subscriber"] = float(step.mean())
-            row["gain"], row["gain_low"], row["gain_high"] = _told(step * row["subscribed"])
+            row["gain"], row["gain_low"], row["gain_high"] = told_of(step * row["subscribed"])
         if sum(fit.doses > 0) == 1:
             rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
         else:
@@ -394,7 +400,7 @@ def saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
         costs = [(people[side == k] @ lost[side == k]) for k in range(3)]
         whole = costs[0] + costs[2]
         drawn.append(whole)
-        cost, low, high = _told(whole)
+        cost, low, high = told_of(whole)
         rows.append([
             row.segment, people.sum(), *(people[side == k].sum() for k in range(3)), costs[0].mean(), costs[2].mean(),
             cost, low, high,
@@ -403,7 +409,7 @@ def saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     frame = pd.DataFrame(rows, columns=columns)
     total = frame.drop(columns=["segment", "cost_low", "cost_high"]).sum()
-    cost, low, high = _told(np.sum(drawn, axis=0))
+    cost, low, high = told_of(np.sum(drawn, axis=0))
     first = pd.DataFrame([{"segment": ALL, **total, "cost": cost, "cost_low": low, "cost_high": high}])
     return pd.concat([first, frame], ignore_index=True)[columns]
 
@@ -471,7 +477,7 @@ def response_table(study: Study) -> pd.DataFrame:
     for i, name in enumerate(fit.names):
         for k, dose in enumerate(fit.doses):
             g = fit.at(dose)
-            m, h, v = _told(profit[i, g]), _told(caused[i, g]), _told(value[i, g])
+            m, h, v = told_of(profit[i, g]), told_of(caused[i, g]), told_of(value[i, g])
             rows.append([
                 name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,
             ])  # fmt: skip

@@ -151,8 +151,10 @@ def long_and_short(study: Study, row: pd.Series, currency: str) -> str:
     long, short = fit.at(row["messages_per_week"]), fit.at(row["short_run"])
     m, h, v = fit.profit()[i].mean(axis=-1), fit.caused()[i].mean(axis=-1), fit.value()[i].mean(axis=-1)
     return _(
-        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make {h_short} of"
-        " the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any more:"
+        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make"
+        " {h_short} of"
+        " the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
+        " more:"
         " a subscriber is worth {v_short} at {short}, {v_long} at {long}."
     ).format(
         short=dose_words(row["short_run"]), long=dose_words(row["messages_per_week"]),
@@ -175,7 +177,8 @@ def opt_out_sentence(study: Study) -> str:
     weeks = float(treated["weeks"].sum())
     limit = 1 - 0.025 ** (1 / max(weeks, 1.0))
     return _(
-        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the value in"
+        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the"
+        " value in"
         " the long run is finite only by what is lost anyway and by the discount rate."
     ).format(weeks=number(weeks), limit=percent(limit, 2))
 
@@ -184,7 +187,8 @@ def _caveat(study: Study, row: pd.Series) -> str:
     assert study.fit is not None
     said = [
         _(
-            "Long-run value is worked out, not seen: it takes response and opting out to stay as in the test’s weeks, and"
+            "Long-run value is worked out, not seen: it takes response and opting out to stay as in the test’s weeks,"
+            " and"
             " today’s doses to work as they would have in the test."
         )
     ]
@@ -229,7 +233,8 @@ def _needed_sentence(study: Study, smallest_gain: float, currency: str) -> str:
     if not np.isfinite(n):
         return ""
     return _(
-        "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs about"
+        "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs"
+        " about"
         " {n} customers an arm."
     ).format(
         least=money(least, currency), arms=number(_TRIAL_ARMS), weeks=number(_TRIAL_WEEKS), n=number(_round(n))

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.dose_response import ALL
 from smsroi_helpers.figures.style import PALETTE, Html, figure, note
-from smsroi_helpers.frequency import Study
+from smsroi_helpers.frequency import Study, told_of
 from smsroi_helpers.frequency_words import dose_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
 from smsroi_helpers.segmentation import segment_name
@@ -83,16 +83,18 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         told.append(
             _("{dose}: this week {m}, in the long run {v}.").format(
                 dose=dose_words(dose),
-                m=interval(m.mean(), *np.quantile(m, [0.025, 0.975]), currency),
-                v=interval(v.mean(), *np.quantile(v, [0.025, 0.975]), currency),
+                m=interval(*told_of(m), currency),
+                v=interval(*told_of(v), currency),
             )
         )
     return figure(
         response(study, policy, currency),
         alt=joined(*told),
         caption=_(
-            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who opt out."
-            " Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is today’s mean"
+            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who"
+            " opt out."
+            " Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
+            " today’s mean"
             " dose ({today}), circles mark the best dose tried; at 0 texts pay for themselves and no more."
         ).format(today=today_words(row["today"])),
     )
@@ -134,7 +136,8 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*told),
         caption=_(
-            "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95% intervals,"
+            "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
+            " intervals,"
             " the dashed line is today’s mean dose, the circle the dose advised."
         ),
     )
@@ -172,8 +175,10 @@ def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*told),
         caption=_(
-            "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95% intervals,"
-            " the dashed line is where the texts of the test stopped. What comes down after it had only been brought forward."
+            "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95%"
+            " intervals,"
+            " the dashed line is where the texts of the test stopped. What comes down after it had only been brought"
+            " forward."
         ),
     )
 
@@ -195,7 +200,7 @@ def logs_figure(study: Study, currency: str) -> Html:
         if study.fit is not None:
             m = study.fit.profit()[0]
             a, b = (int(np.flatnonzero(np.isclose(study.fit.grid, x))[0]) for x in (row._1, row.to))
-            series.append((_("by lot"), "accent", ((m[b] - m[a]).mean(), *np.quantile(m[b] - m[a], [0.025, 0.975]))))
+            series.append((_("by lot"), "accent", told_of(m[b] - m[a])))
         for k, (name, colour, (value, low, high)) in enumerate(series):
             if not np.isfinite([value, low, high]).all():
                 continue

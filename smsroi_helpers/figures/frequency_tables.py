@@ -9,7 +9,7 @@ from smsroi_helpers.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.dose_watch import RECENT_WEEKS
 from smsroi_helpers.figures.ab_test_tables import compact_words
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.frequency import TIE_SHARE, Study
+from smsroi_helpers.frequency import TIE_SHARE, Study, told_of
 from smsroi_helpers.frequency_words import dose_words, opt_out_sentence, today_words
 from smsroi_helpers.intervals import difference_of_means
 from smsroi_helpers.locale import _, day, joined, money, number, percent
@@ -43,7 +43,9 @@ def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
     return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
 
 
-def _money_words(value: float, low: float, high: float, currency: str) -> str:
+def _money_words(*numbers: float, currency: str) -> str:
+    """An amount (value, low, high) as a table has room for it; alone where it has no interval."""
+    value, low, high = numbers
     if not np.isfinite([value, low, high]).all() or low == high:
         return "–" if not np.isfinite(value) else money(value, currency, 0 if value == 0 else 2)
     return compact_words(value, low, high, currency)
@@ -131,12 +133,13 @@ def arms_table(study: Study, currency: str) -> Html:
     })  # fmt: skip
     if zero:
         frame[_("Profit a week against none")] = [
-            _money_words(*row, currency) for row in rows[["profit", "low", "high"]].to_numpy(float)
+            _money_words(*row, currency=currency) for row in rows[["profit", "low", "high"]].to_numpy(float)
         ]
     else:
         frame[_("Profit against the smallest dose")] = _contrasts(study, currency)
     caption = _(
-        "The arms as they are, by lot, with 95% intervals: per subscribed customer and week, orders over the whole test."
+        "The arms as they are, by lot, with 95% intervals: per subscribed customer and week, orders over the whole"
+        " test."
         " Opt-outs include those that would have come anyway"
     )
     return table(frame, caption=caption, suppress=_("Customers"))
@@ -151,7 +154,7 @@ def _contrasts(study: Study, currency: str) -> list[str]:
     told = ["–"]
     for place in range(1, len(sums)):
         found = difference_of_means(tuple(sums.iloc[place : place + 1].to_numpy(float).T), first)
-        told.append(_money_words(found.estimate[0], found.low[0], found.high[0], currency))
+        told.append(_money_words(found.estimate[0], found.low[0], found.high[0], currency=currency))
     return told
 
 
@@ -168,7 +171,7 @@ def response_table(study: Study, currency: str) -> Html:
             if dose == 0:
                 continue
             g = fit.at(dose)
-            told = [(x[i, g].mean(), *np.quantile(x[i, g], [0.025, 0.975])) for x in (profit, caused, value)]
+            told = [told_of(x[i, g]) for x in (profit, caused, value)]
             arm = (
                 plain.loc[(name, dose), ["profit", "low", "high"]].to_numpy(float)
                 if name in plain.index
@@ -176,14 +179,15 @@ def response_table(study: Study, currency: str) -> Html:
             )
             rows.append({
                 _("Segment"): segment_name(name), _("Dose"): dose_words(dose), _("Customers"): fit.customers[i, k],
-                _("Profit a week, arm alone"): _money_words(*arm, currency),
-                _("Profit a week, pooled"): _money_words(*told[0], currency),
+                _("Profit a week, arm alone"): _money_words(*arm, currency=currency),
+                _("Profit a week, pooled"): _money_words(*told[0], currency=currency),
                 _("Opt-outs caused a week"): _share_words(*told[1]),
-                _("Worth of a subscriber"): _money_words(*told[2], currency),
+                _("Worth of a subscriber"): _money_words(*told[2], currency=currency),
             })  # fmt: skip
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
-        " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are drawn"
+        " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are"
+        " drawn"
         " together as far as segments differ by chance"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
@@ -205,7 +209,7 @@ def policy_table(
             _("Best this week"): dose_words(row.short_run),
             _("Best in the long run"): dose_words(row.messages_per_week),
             _("Cannot be told from the best"): ", ".join(number(x, 0 if x.is_integer() else 1) for x in row.not_worse),
-            _("Gain a week"): _money_words(row.gain, row.gain_low, row.gain_high, currency)
+            _("Gain a week"): _money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if row.reason != "no_effect" else "–",
             _("Verdict"): words[row.outcome],
         }
@@ -213,7 +217,8 @@ def policy_table(
     ]  # fmt: skip
     caption = (
         _(
-            "The dose of each segment: best this week and in the long run, against today’s, and what changing would bring"
+            "The dose of each segment: best this week and in the long run, against today’s, and what changing would"
+            " bring"
         )
         if by == "segment"
         else _("The same by lifecycle stage")
@@ -226,10 +231,14 @@ def rule_note(study: Study) -> Html:
     return note(
         joined(
             _(
-                "The rule: of the doses tried the one with the highest long-run profit is taken; a smaller one in its stead"
-                " only if it cannot be told from the best (multiple comparisons with the best, 95%) and its estimate falls"
-                " short of it by no more than {share}, or than the smallest gain worth having. The first alone would let a"
-                " noisy test choose whatever is small. A change is advised where the whole interval of its gain lies above"
+                "The rule: of the doses tried the one with the highest long-run profit is taken; a smaller one in its"
+                " stead"
+                " only if it cannot be told from the best (multiple comparisons with the best, 95%) and its estimate"
+                " falls"
+                " short of it by no more than {share}, or than the smallest gain worth having. The first alone would"
+                " let a"
+                " noisy test choose whatever is small. A change is advised where the whole interval of its gain lies"
+                " above"
                 " the smallest gain worth having."
             ).format(share=percent(TIE_SHARE)),
             opt_out_sentence(study),
@@ -249,7 +258,8 @@ def shape_note(study: Study) -> Html:
         if p < PROPORTIONAL_ALPHA:
             return note(
                 _(
-                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm stands as"
+                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm"
+                    " stands as"
                     " it is."
                 ).format(p=p_words(p))
             )
@@ -257,7 +267,8 @@ def shape_note(study: Study) -> Html:
     return note(
         _(
             "Clicks may tell the shape: that profit before message cost is proportional to them over the arms of each"
-            " segment is not contradicted (p {p}). That is no proof; where it were wrong, the pooled numbers would stand"
+            " segment is not contradicted (p {p}). That is no proof; where it were wrong, the pooled numbers would"
+            " stand"
             " apart from the arms’ own."
         ).format(p=p_words(p))
     )
@@ -277,12 +288,13 @@ def clicks_table(study: Study, currency: str) -> Html:
                 row.estimate + 1.96 * row.standard_error,
                 currency,
             ),
-            _("Worth of a click, pooled"): _money_words(row.pooled, row.low, row.high, currency),
+            _("Worth of a click, pooled"): _money_words(row.pooled, row.low, row.high, currency=currency),
         }
         for row in study.fit.click_value.itertuples()
     ]
     caption = _(
-        "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and drawn"
+        "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and"
+        " drawn"
         " together"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
@@ -300,22 +312,25 @@ def steps_table(study: Study, currency: str) -> Html:
             m = study.fit.profit()[0]
             a, b = (int(np.flatnonzero(np.isclose(study.fit.grid, x))[0]) for x in (row._1, row.to))
             drawn = m[b] - m[a]
-            test = _money_words(drawn.mean(), *np.quantile(drawn, [0.025, 0.975]), currency)
+            test = _money_words(*told_of(drawn), currency=currency)
         reason = {"few": _("too few"), "overlap": _("too little overlap")}.get(row.reason, "")
         rows.append({
             _("Step"): _("{a} to {b} texts a week").format(a=number(row._1), b=number(row.to)),
             _("Customers"): row.customers,
-            _("Raw"): _money_words(row.raw, row.raw_low, row.raw_high, currency) if np.isfinite(row.raw) else reason,
-            _("Adjusted"): _money_words(row.effect, row.low, row.high, currency) if np.isfinite(row.effect) else reason,
+            _("Raw"): _money_words(row.raw, row.raw_low, row.raw_high, currency=currency) if np.isfinite(row.raw) else reason,
+            _("Adjusted"): _money_words(row.effect, row.low, row.high, currency=currency) if np.isfinite(row.effect) else reason,
             _("Left out"): percent(row.trimmed / max(row.kept + row.trimmed, 1)) if row.kept else "–",
             _("E-value (of the limit)"): _("{e} ({limit})").format(e=number(row.e_value, 2), limit=number(row.e_value_low, 2))
             if np.isfinite(row.e_value) else "–",
             _("By lot"): test,
         })  # fmt: skip
     caption = _(
-        "What one text more in a week goes with in profit over four weeks, 95% intervals. Raw and adjusted are observational:"
-        " read off the log, raw or adjusted for all that was known before; customer-weeks unlike any that got the other dose"
-        " are left out. By lot is what the test shows of a week at such doses. E-value: how strongly something unseen would"
+        "What one text more in a week goes with in profit over four weeks, 95% intervals. Raw and adjusted are"
+        " observational:"
+        " read off the log, raw or adjusted for all that was known before; customer-weeks unlike any that got the"
+        " other dose"
+        " are left out. By lot is what the test shows of a week at such doses. E-value: how strongly something unseen"
+        " would"
         " have to go with both dose and profit, as a risk ratio, to make all of it"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
@@ -333,7 +348,8 @@ def overlap_table(study: Study) -> Html:
     for name, words in names.items():
         frame[words] = [percent(x) for x in overlap[name]]
     caption = _(
-        "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5% or more of another"
+        "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5% or more of"
+        " another"
         " dose, by what was known before. The last row stands for as many texts or more"
     )
     return table(frame, caption=caption, suppress=_("Customer-weeks"))
@@ -350,14 +366,15 @@ def saturation_table(found: pd.DataFrame, currency: str) -> Html:
             _("Too few"): percent(row.under / row.customers),
             _("About right"): percent(row.right / row.customers),
             _("Too many"): percent(row.over / row.customers),
-            _("Cost a week"): _money_words(row.cost, row.cost_low, row.cost_high, currency),
+            _("Cost a week"): _money_words(row.cost, row.cost_low, row.cost_high, currency=currency),
             _("Of it by too few"): money(row.under_cost, currency, 0),
             _("By too many"): money(row.over_cost, currency, 0),
         }
         for row in found.itertuples()
     ]
     caption = _(
-        "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their segment"
+        "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their"
+        " segment"
         " (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced in"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
@@ -377,8 +394,10 @@ def warning_table(found: tuple[pd.DataFrame, str]) -> Html:
         for row in frame.itertuples()
     ]
     caption = _(
-        "Early warning over the last {weeks} weeks against as many before, counted. Fading: of those who were likely still"
-        " customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the last column"
+        "Early warning over the last {weeks} weeks against as many before, counted. Fading: of those who were likely"
+        " still"
+        " customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the last"
+        " column"
         " says how many woke"
     ).format(weeks=number(RECENT_WEEKS))
     if why:
@@ -388,7 +407,7 @@ def warning_table(found: tuple[pd.DataFrame, str]) -> Html:
 
 def winback_table(study: Study, currency: str) -> Html:
     """What the dormant and lost answer to each dose."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for fit in (study.fit, study.stages):
         if fit is None:
             continue
@@ -403,10 +422,9 @@ def winback_table(study: Study, currency: str) -> Html:
                     limits = np.quantile(drawn, [0.025, 0.975])
                     rows.append({
                         _("Group"): segment_name(name), _("Dose"): dose_words(dose), _("Customers"): fit.customers[i, k],
-                        _("Profit a week"): _money_words(drawn.mean(), *limits, currency),
+                        _("Profit a week"): _money_words(drawn.mean(), *limits, currency=currency),
                         _("Pays"): _("yes") if limits[0] > 0 else _("no") if limits[1] < 0 else _("not shown"),
                     })  # fmt: skip
-            rows = [row for row in rows]
     if not rows:
         return note(_("The test had too few dormant or lost customers to say whether texts win them back."))
     caption = _("Winning back: what texts bring from customers who had gone quiet when the test began, by lot")
