@@ -157,7 +157,7 @@ def measure(script: str, *arguments: Path, interpreter: str = sys.executable) ->
 
 def _log_likelihood(parameters: dict[str, float], rows: Path) -> float:
     """By our likelihood, which the tests hold to the library's."""
-    from smsroi_helpers.purchase_models import log_likelihood
+    from smsroi_helpers.purchase_likelihoods import log_likelihood
 
     return log_likelihood("bg_nbd", parameters, pd.read_parquet(rows).assign(customers=1))
 

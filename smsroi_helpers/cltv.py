@@ -21,7 +21,8 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.purchase_models import Fit, Model
+from smsroi_helpers.purchase_likelihoods import Model
+from smsroi_helpers.purchase_models import Fit
 from smsroi_helpers.shop import Shop
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from smsroi_helpers.cltv import FEWEST_REPEATERS
 from smsroi_helpers.cltv_forecast import discounted_orders, value_factor
 from smsroi_helpers.engine import total
 from smsroi_helpers.locale import _, number, percent
-from smsroi_helpers.purchase_models import Fit, Floats, fit_purchases, fit_value
+from smsroi_helpers.purchase_likelihoods import Floats
+from smsroi_helpers.purchase_models import Fit, fit_purchases, fit_value
 from smsroi_helpers.shop import Shop
 
 __all__ = ["CHECKS", "Status", "check_assumptions", "check_name", "list_failing"]

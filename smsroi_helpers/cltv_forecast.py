@@ -14,7 +14,8 @@ from scipy.stats import norm
 
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.locale import _, number
-from smsroi_helpers.purchase_models import Fit, Floats
+from smsroi_helpers.purchase_likelihoods import Floats
+from smsroi_helpers.purchase_models import Fit
 from smsroi_helpers.purchase_predictions import (
     draw_orders_while_customer,
     orders_while_customer,

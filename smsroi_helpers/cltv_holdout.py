@@ -18,7 +18,8 @@ from smsroi_helpers import measures
 from smsroi_helpers.cltv import count_cells, count_value_cells
 from smsroi_helpers.cltv_forecast import KEYS, Z
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.purchase_models import Fit, Floats, Model, fit_purchases, fit_rates, fit_value
+from smsroi_helpers.purchase_likelihoods import Floats, Model
+from smsroi_helpers.purchase_models import Fit, fit_purchases, fit_rates, fit_value
 from smsroi_helpers.purchase_predictions import (
     expected_orders,
     expected_orders_of_new,

@@ -23,7 +23,8 @@ from smsroi_helpers.cltv_forecast import (
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.locale import _, number
-from smsroi_helpers.purchase_models import Fit, Floats, Model, fit_purchases, fit_value
+from smsroi_helpers.purchase_likelihoods import Floats, Model
+from smsroi_helpers.purchase_models import Fit, fit_purchases, fit_value
 from smsroi_helpers.purchase_predictions import expected_orders_of_new, probability_alive, staying
 from smsroi_helpers.segments import RULED, segments
 from smsroi_helpers.shop import Shop

@@ -196,7 +196,8 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
 
     From 10 events on, the jackknife by group on the logit scale. Below, Clopper and Pearson's exact interval at the
     effective number of trials p (1 − p)/v · (z/t)² that the jackknife's variance v tells (Korn & Graubard 1998).
-    With no event at all, or nothing but events, v tells nothing: the exact interval for `units` independent chances.
+    With no event at all, nothing but events, or the very same share in every group, v is 0 and tells nothing: the exact
+    interval for `units` independent chances.
 
     Args:
         events: … × groups, 0 ≤ events ≤ trials.
@@ -223,14 +224,15 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     rate, error = found.estimate, found.standard_error
     count, tried = events.sum(axis=-1), trials.sum(axis=-1)
     reach = _t_quantile(level, found.groups - 1)
-    certain = (count == 0) | (count == tried)
+    # The last is 0 but for rounding: an event more or less in one group is far above it.
+    even = (count == 0) | (count == tried) | (error <= 1e-12 * rate)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = rate * (1 - rate)
         centre, half = logit(rate), reach * error / spread
         effective = np.minimum(spread / error**2 * (norm.ppf((1 + level) / 2) / reach) ** 2, tried)
-    effective = np.where(certain, np.asarray(units, float), effective)
+    effective = np.where(even, np.asarray(units, float), effective)
     exact_low, exact_high = _clopper_pearson(rate * effective, effective, level)
-    few = certain | (np.minimum(count, tried - count) < _FEWEST_FOR_LOGIT)
+    few = even | (np.minimum(count, tried - count) < _FEWEST_FOR_LOGIT)
     low = np.where(few, exact_low, expit(centre - half)) + 0 * rate  # NaN without a trial
     high = np.where(few, exact_high, expit(centre + half)) + 0 * rate
     return Jackknife(rate, low, high, error, found.groups, found.deviations)
@@ -419,18 +421,18 @@ def difference_of_means(
 # --- models on weighted cells ----------------------------------------------------------------------------------------
 
 
-def sandwich(weights: ArrayLike, scores: ArrayLike, hessian: ArrayLike) -> Floats:
+def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
     """The robust covariance of parameters fitted to weighted cells, the customer being the unit.
 
-    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2), the customers of a cell having one score s each.
+    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2), the n customers of a cell having one score s each: the derivatives of
+    one customer's log-likelihood.
 
     Args:
-        weights: n, customers of each cell.
-        scores: cells × parameters, derivatives of one customer's log-likelihood.
+        squares: Σ n s sᵀ over the cells, parameters × parameters.
         hessian: parameters × parameters, second derivatives of the negative log-likelihood of all customers.
     """
-    scores, bread = np.asarray(scores, float), np.linalg.inv(np.asarray(hessian, float))
-    return bread @ (scores.T * np.asarray(weights, float) @ scores) @ bread
+    bread = np.linalg.inv(np.asarray(hessian, float))
+    return bread @ np.asarray(squares, float) @ bread
 
 
 def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,13 +1,7 @@
 """Models of when customers buy and how much, fitted to weighted cells: BG/NBD, MBG/NBD, Pareto/NBD and Gamma–Gamma.
 
-Time is in weeks. A cell stands for `customers` people with the same frequency x (repeat purchases), recency t_x (first
-to last purchase) and age T (first purchase to now); cells by the day give the estimate of one row per customer.
-
-References:
-    Fader, Hardie & Lee (2005), "Counting your customers" the easy way, Marketing Science 24(2): BG/NBD.
-    Batislam, Denizel & Filiztekin (2007), Int. J. of Research in Marketing 24(3): MBG/NBD.
-    Schmittlein, Morrison & Colombo (1987), Management Science 33(1): Pareto/NBD.
-    Fader & Hardie (2013), The Gamma-Gamma model of monetary value, note 25 of brucehardie.com.
+Their likelihoods, and the papers, are in `purchase_likelihoods`. Time is in weeks. A cell stands for `customers` people
+with the same history; cells by the day give the estimate of one row per customer.
 """
 
 from collections.abc import Callable
@@ -17,36 +11,25 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import approx_fprime, minimize
-from scipy.special import digamma, gammaln
 from scipy.stats import norm, qmc
 
 from smsroi_helpers.intervals import sandwich
+from smsroi_helpers.purchase_likelihoods import (
+    HISTORY,
+    PARAMETER_NAMES,
+    Derivatives,
+    Floats,
+    Likelihood,
+    Model,
+    columns_of,
+    purchase_terms,
+    rate_terms,
+    value_terms,
+)
 
-__all__ = [
-    "PARAMETER_NAMES",
-    "Fit",
-    "Floats",
-    "Model",
-    "fit_purchases",
-    "fit_rates",
-    "fit_value",
-    "log_likelihood",
-    "log_likelihood_of_value",
-    "pareto_log_likelihood",
-]
+__all__ = ["Fit", "fit_purchases", "fit_rates", "fit_value"]
 
-Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
-Floats = NDArray[np.float64]
-
-PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
-    "bg_nbd": ("r", "alpha", "a", "b"),
-    "mbg_nbd": ("r", "alpha", "a", "b"),
-    "pareto_nbd": ("r", "alpha", "s", "beta"),
-    "nbd": ("r", "alpha"),
-    "gamma_gamma": ("p", "q", "v"),
-}
 _DROP_OUT = {"a", "b", "s", "beta"}
 _BOUND = 11.5
 """Parameters are sought between exp(−11.5) and exp(11.5), 1e-5 … 1e5: further out a shape changes nothing any more."""
@@ -148,209 +131,26 @@ class Fit:
         return np.asarray(self.values * np.exp(np.clip(steps, -_BOUND, _BOUND)), float)
 
 
-# --- likelihoods -----------------------------------------------------------------------------------------------------
-# Of each row and, as parameters × rows, its derivatives: slopes by the logarithms, as the parameters are all above 0.
-
-
-def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T: Floats) -> tuple[Floats, Floats]:
-    """Log-likelihood of each row and its derivatives by (log r, log α, log a, log b), for BG/NBD and MBG/NBD.
-
-    The two differ in one place: MBG/NBD gives every buyer one more chance to leave, right after the first purchase
-    (k = 1), and so lets those who bought once be gone; BG/NBD (k = 0) does not. Fader, Hardie & Lee 2005, eq. 6 in
-    the form of their note on computing it; Batislam et al. 2007, eq. 4.
-    """
-    r, alpha, a, b = values
-    k = 1 if model == "mbg_nbd" else 0
-
-    def of_count(n: Floats) -> Floats:
-        past = b + np.maximum(n + k, 1) - 1
-        leaving = np.where(n + k > 0, np.log(a) - np.log(past), -np.inf)
-        return np.stack(
-            [
-                gammaln(r + n) - gammaln(r) + r * np.log(alpha)
-                + gammaln(a + b) + gammaln(b + n + k) - gammaln(b) - gammaln(a + b + n + k),
-                leaving,
-                digamma(r + n) - digamma(r) + np.log(alpha),
-                digamma(a + b) - digamma(a + b + n + k),
-                digamma(a + b) + digamma(b + n + k) - digamma(b) - digamma(a + b + n + k),
-                1 / past,
-            ],
-            axis=1,
-        )  # fmt: skip
-
-    start, leaving, by_r, by_a, by_b, by_past = _looked_up(of_count, x)
-    log_here, log_then = np.log(alpha + T), np.log(alpha + t_x)
-    here, left = -(r + x) * log_here, leaving - (r + x) * log_then
-    log_sum = np.logaddexp(here, left)
-    gone = np.exp(left - log_sum)
-    alive = 1 - gone
-    slopes = np.stack(
-        [
-            by_r - alive * log_here - gone * log_then,
-            r / alpha - (r + x) * (alive / (alpha + T) + gone / (alpha + t_x)),
-            by_a + gone / a,
-            by_b - gone * by_past,
-        ]
-    )
-    return start + log_sum, slopes * values[:, None]
-
-
-def _looked_up(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
-    """What `compute` says of each row's count x, worked out once a count: columns × rows."""
-    return np.asarray(compute(np.arange(x.max() + 1.0)).T[:, x.astype(np.intp)], float)
-
-
-_LEGENDRE_NODES, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(32)
-_NODES = ((_LEGENDRE_NODES + 1) / 2) ** 2
-_NODE_WEIGHTS = _LEGENDRE_WEIGHTS / 2 * (_LEGENDRE_NODES + 1)
-
-
-def _pareto_terms(values: Floats, x: Floats, t_x: Floats, T: Floats) -> tuple[Floats, Floats]:
-    """Log-likelihood of each row and its derivatives by (log r, log α, log s, log β), for Pareto/NBD.
-
-    L = Γ(r+x)/Γ(r) α^r β^s { (α+T)^−(r+x) (β+T)^−s + s ∫ (α+τ)^−(r+x) (β+τ)^−(s+1) dτ }, the integral over the times
-    τ from t_x to T at which a customer may have left. In the variable w = ((α+t_x)/(α+τ))^(r+x) it is smooth but near
-    w = 0; Gauss–Legendre's 32 nodes in √w suffice, where the hypergeometric form overflows for very active customers.
-    """
-    r, alpha, s, beta = values
-    shape = r + x
-    span = -np.expm1(-shape * np.log((alpha + T) / (alpha + t_x)))
-    w = 1 - span[:, None] * (1 - _NODES)
-    alpha_tau = (alpha + t_x)[:, None] * np.exp(-np.log(w) / shape[:, None])
-    beta_tau = np.maximum(alpha_tau - alpha, t_x[:, None]) + beta
-    pieces = alpha_tau * (beta_tau / (beta + t_x)[:, None]) ** -(s + 1) * _NODE_WEIGHTS
-    integral = pieces.sum(axis=1)
-    pieces /= integral[:, None]
-    with np.errstate(divide="ignore"):
-        gone = np.log(s) - shape * np.log(alpha + t_x) - (s + 1) * np.log(beta + t_x) + np.log(span / shape * integral)
-    here = -shape * np.log(alpha + T) - s * np.log(beta + T)
-    log_sum = np.logaddexp(here, gone)
-    was_gone = np.exp(gone - log_sum)
-    was_here = 1 - was_gone
-    slopes = np.stack(
-        [
-            digamma(shape) - digamma(r) + np.log(alpha)
-            - was_here * np.log(alpha + T) - was_gone * (pieces * np.log(alpha_tau)).sum(axis=1),
-            r / alpha - shape * (was_here / (alpha + T) + was_gone * (pieces / alpha_tau).sum(axis=1)),
-            np.log(beta) - was_here * np.log(beta + T)
-            + was_gone * (1 / s - (pieces * np.log(beta_tau)).sum(axis=1)),
-            s / beta - was_here * s / (beta + T) - was_gone * (s + 1) * (pieces / beta_tau).sum(axis=1),
-        ]
-    )  # fmt: skip
-    start = gammaln(shape) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
-    return start + log_sum, slopes * values[:, None]
-
-
-def _rate_terms(values: Floats, x: Floats, T: Floats) -> tuple[Floats, Floats]:
-    """Log-likelihood of each row and its derivatives by (log r, log α), for gamma–Poisson buyers who never leave."""
-    r, alpha = values
-    rows = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + T)
-    slopes = np.stack(
-        [digamma(r + x) - digamma(r) + np.log(alpha) - np.log(alpha + T), r / alpha - (r + x) / (alpha + T)]
-    )
-    return rows, slopes * values[:, None]
-
-
-def _value_terms(values: Floats, x: Floats, log_mean: Floats) -> tuple[Floats, Floats]:
-    """Gamma–Gamma log-likelihood of each row and its derivatives by (log p, log q, log v): note 25, eq. 1a."""
-    p, q, v = values
-
-    def of_count(n: Floats) -> Floats:
-        n = np.maximum(n, 1)  # nobody here has none
-        return np.stack(
-            [
-                gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(v) + p * n * np.log(n),
-                digamma(p * n + q) - digamma(p * n) + np.log(n),
-                digamma(p * n + q) - digamma(q) + np.log(v),
-            ],
-            axis=1,
-        )
-
-    start, by_p, by_q = _looked_up(of_count, x)
-    total = v + x * np.exp(log_mean)
-    log_total = np.log(total)
-    rows = start + (p * x - 1) * log_mean - (p * x + q) * log_total
-    slopes = np.stack([x * (by_p + log_mean - log_total), by_q - log_total, q / v - (p * x + q) / total])
-    return rows, slopes * values[:, None]
-
-
-def _purchase_terms(model: str) -> Callable[..., tuple[Floats, Floats]]:
-    """The terms of a purchase model, of (values, x, t_x, T)."""
-    return _pareto_terms if model == "pareto_nbd" else partial(_beta_geometric_terms, model)
-
-
-def _columns(cells: pd.DataFrame, *names: str) -> list[Floats]:
-    return [cells[name].to_numpy(float) for name in names]
-
-
-_HISTORY = ("frequency", "recency_weeks", "T_weeks")
-
-
-def pareto_log_likelihood(values: Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:
-    """The Pareto/NBD log-likelihood of each row, at r, α, s, β."""
-    return _pareto_terms(values, *np.broadcast_arrays(x, t_x, T))[0]
-
-
-def log_likelihood(model: Model, parameters: dict[str, float], cells: pd.DataFrame) -> float:
-    """The log-likelihood of a purchase model: the sum over all customers of all cells.
-
-    Args:
-        model: which.
-        parameters: by the names of `PARAMETER_NAMES[model]`, all above 0; time in weeks.
-        cells: frequency, recency_weeks, T_weeks, customers.
-    """
-    values = np.array([parameters[name] for name in PARAMETER_NAMES[model]])
-    rows = _purchase_terms(model)(values, *_columns(cells, *_HISTORY))[0]
-    return float(cells["customers"].to_numpy(float) @ rows)
-
-
-def log_likelihood_of_value(parameters: dict[str, float], cells: pd.DataFrame) -> float:
-    """The Gamma–Gamma log-likelihood over cells of frequency ≥ 1, log_mean_value and customers."""
-    values = np.array([parameters[name] for name in PARAMETER_NAMES["gamma_gamma"]])
-    x, log_mean = cells["frequency"].to_numpy(float), cells["log_mean_value"].to_numpy(float)
-    return float(cells["customers"].to_numpy(float) @ _value_terms(values, x, log_mean)[0])
-
-
 # --- fitting ---------------------------------------------------------------------------------------------------------
 
 Loss = Callable[[Floats], tuple[float, Floats]]
 _ENOUGH_TO_START = 10_000
+"""Cells from which parameters come out within some per cent: from there on Newton's steps need three passes of all."""
 
 
-def _fit(model: str, terms: Callable[..., tuple[Floats, Floats]], cells: list[Floats], starts: list[Floats]) -> Fit:
-    """Maximise Σ weight · log-likelihood over log parameters, from every start, and keep the best.
-
-    Args:
-        model: which.
-        terms: the log-likelihood of each cell and its slopes, from the parameters and the cells' columns.
-        cells: the columns, the last one the weights. Of very many the starts are tried on some, taken at even steps.
-        starts: parameters.
-    """
-
-    def loss_of(step: int) -> Loss:
-        *columns, weights = (column[::step] for column in cells)
-        total = weights.sum()
-
-        def loss(log_values: Floats) -> tuple[float, Floats]:
-            rows, slopes = terms(np.exp(log_values), *columns)
-            return -float(weights @ rows) / total, -(slopes @ weights) / total
-
-        return loss
-
-    *columns, weights = cells
-    total, loss = weights.sum(), loss_of(1)
-    some = loss_of(max(1, len(weights) // _ENOUGH_TO_START))
-    best = min((_minimise(some, np.log(start)) for start in starts), key=lambda found: some(found)[0])
-    best = _polish(loss, best, _hessian(some, best))
-    rows, slopes = terms(np.exp(best), *columns)
-    hessian = _hessian(loss, best) * total
+def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
+    """The parameters of the greatest likelihood, sought from every start; of very many cells by some of them first."""
+    some = likelihood.of_some(_ENOUGH_TO_START)
+    tries = [_minimise(some.loss, np.log(start), 1e-5) for start in starts]
+    best, there = _polish(likelihood, min(tries, key=lambda found: some.loss(found)[0]))
+    hessian = -there.curvature
     strengths, directions = np.linalg.eigh(hessian)
     # At the edge the likelihood still rises; flat in some direction, a parameter could be anything.
     flat = directions[:, strengths < _WIDEST**-2]
     loose = (np.abs(best) > _BOUND - 0.01) | (np.square(flat) > 0.1).any(axis=1)
     covariance = np.full_like(hessian, np.nan)
     if not loose.any():
-        covariance = sandwich(weights, slopes.T, hessian)
+        covariance = sandwich(there.squares, hessian)
         loose = ~(np.sqrt(np.diag(covariance)) < _WIDEST)
     identified = not loose.any()
     names = PARAMETER_NAMES[model]
@@ -358,55 +158,59 @@ def _fit(model: str, terms: Callable[..., tuple[Floats, Floats]], cells: list[Fl
         model=model,
         parameters=dict(zip(names, np.exp(best).tolist(), strict=True)),
         covariance=covariance if identified else np.full_like(hessian, np.nan),
-        log_likelihood=float(weights @ rows),
-        customers=round(total),
+        log_likelihood=there.log_likelihood,
+        customers=round(likelihood.customers),
         status="converged" if identified else "not_identified",
         unidentified=tuple(name for name, is_loose in zip(names, loose, strict=True) if is_loose),
     )
     if identified:
         return fit
-    middle = np.log(starts[0])
+    middle, scale = np.log(starts[0]), likelihood.customers
 
     def penalised(log_values: Floats) -> tuple[float, Floats]:
-        value, slopes = loss(log_values)
+        value, slopes = likelihood.loss(log_values)
         off = (log_values - middle) / _WIDEST
-        return value + float(off @ off) / (2 * total), slopes + off / (_WIDEST * total)
+        return value + float(off @ off) / (2 * scale), slopes + off / (_WIDEST * scale)
 
     tries = [_minimise(penalised, start) for start in (best, middle)]
     mode = min(tries, key=lambda found: penalised(found)[0])
-    make_cloud = partial(_plausible_cloud, penalised, total, mode)
+    make_cloud = partial(_plausible_cloud, penalised, scale, mode)
     return replace(fit, most_plausible=np.exp(mode), make_cloud=make_cloud)
-
-
-def _minimise(loss: Loss, start: Floats) -> Floats:
-    """Log parameters where the loss is least within the box, coming from `start`."""
-    found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(-_BOUND, _BOUND)] * len(start),
-        options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-8},
-    )  # fmt: skip
-    return np.asarray(found.x if np.isfinite(found.fun) else start, float)
-
-
-def _polish(loss: Loss, near: Floats, hessian: Floats) -> Floats:
-    """Log parameters where the loss is least, from near there, by Newton's steps with a Hessian that is about right.
-
-    Where that does not lead to slopes of nought within a few steps, by `_minimise`.
-    """
-    at = near
-    if np.linalg.eigvalsh(hessian)[0] > 1e-6:
-        for _step in range(8):
-            slopes = loss(at)[1]
-            if np.abs(slopes).max() < 1e-9:
-                return at
-            at = at - np.linalg.solve(hessian, slopes)
-            if not np.all(np.abs(at - near) < 0.5):
-                break
-    return _minimise(loss, near)
 
 
 def _hessian(loss: Loss, at: Floats) -> Floats:
     curved = approx_fprime(at, lambda there: loss(there)[1], 1e-5)
     return np.asarray((curved + curved.T) / 2, float)
+
+
+def _minimise(loss: Loss, start: Floats, slope: float = 1e-8) -> Floats:
+    """Log parameters where the loss is least within the box, coming from `start`, down to such a slope."""
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(-_BOUND, _BOUND)] * len(start),
+        options={"maxiter": 2000, "ftol": 1e-14, "gtol": slope},
+    )  # fmt: skip
+    return np.asarray(found.x if np.isfinite(found.fun) else start, float)
+
+
+def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
+    """Log parameters of the greatest likelihood, from near there, and the derivatives there.
+
+    By Newton's steps, of which each errs by about the square of the one before (the derivatives are those before the
+    last, of less than a millionth); where they do not soon become small, by `_minimise`.
+    """
+    at = near
+    for _step in range(8):
+        there = likelihood.derivatives(at)
+        if np.linalg.eigvalsh(there.curvature)[-1] > -1e-6 * likelihood.customers:
+            break
+        step = -np.linalg.solve(there.curvature, there.slopes)
+        at = at + step
+        if np.abs(step).max() < 1e-6:
+            return at, there
+        if not np.all(np.abs(at - near) < 0.5):
+            break
+    best = _minimise(likelihood.loss, near)
+    return best, likelihood.derivatives(best)
 
 
 def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
@@ -456,13 +260,13 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
         for r, share, third, fourth in shapes
     ]
-    return _fit(model, _purchase_terms(model), _columns(cells, *_HISTORY, "customers"), starts)
+    return _fit(model, Likelihood(purchase_terms(model), columns_of(cells, *HISTORY, "customers")), starts)
 
 
 def fit_rates(cells: pd.DataFrame) -> Fit:
     """The fit of a naive rival, `nbd`: customers differ in their rate of buying and never leave (gamma–Poisson)."""
     starts = [np.array([1.0, _mean_age(cells)]), np.array([0.1, _mean_age(cells) / 20])]
-    return _fit("nbd", _rate_terms, _columns(cells, "frequency", "T_weeks", "customers"), starts)
+    return _fit("nbd", Likelihood(rate_terms, columns_of(cells, "frequency", "T_weeks", "customers")), starts)
 
 
 def _mean_age(cells: pd.DataFrame) -> float:
@@ -486,11 +290,11 @@ def fit_value(cells: pd.DataFrame) -> Fit:
     """
     if cells.empty:
         raise ValueError("nobody bought twice: there is no repeat value to model")
-    _x, log_mean, weights = columns = _columns(cells, "frequency", "log_mean_value", "customers")
+    _x, log_mean, weights = columns = columns_of(cells, "frequency", "log_mean_value", "customers")
     typical = float(np.exp(np.average(log_mean, weights=weights)))
     if np.ptp(log_mean) < 1e-9:
         sharp = float(np.exp(_BOUND))
         same = {"p": sharp, "q": sharp, "v": typical * (sharp - 1) / sharp}
         return Fit("gamma_gamma", same, np.zeros((3, 3)), 0.0, round(weights.sum()), "converged")
     starts = [np.array(start) for start in ((5.0, 4.0, typical / 2), (1.0, 2.0, typical), (20.0, 10.0, typical / 2))]
-    return _fit("gamma_gamma", _value_terms, columns, starts)
+    return _fit("gamma_gamma", Likelihood(value_terms, columns), starts)

@@ -14,7 +14,8 @@ from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 from scipy.special import betaln, gammaln, roots_jacobi
 from scipy.stats import nbinom
 
-from smsroi_helpers.purchase_models import PARAMETER_NAMES, Fit, Floats, pareto_log_likelihood
+from smsroi_helpers.purchase_likelihoods import PARAMETER_NAMES, Floats, pareto_log_likelihood
+from smsroi_helpers.purchase_models import Fit
 
 __all__ = [
     "draw_orders",

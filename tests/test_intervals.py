@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -155,6 +155,13 @@ class TestRates:
         assert found.low < exact.low * 1.05
         assert found.high == pytest.approx(exact.high, rel=0.05)
 
+    @pytest.mark.parametrize(("trials", "events"), [(4, 2), (30, 10)])
+    def test_the_same_share_in_every_group_is_exact_for_the_customers(self, trials, events):
+        """The jackknife's variance is nought by chance: 12 customers say what 12 chances say."""
+        found = jackknife_rate(np.full(8, events), np.full(8, trials), 12)
+        exact = stats.binomtest(round(12 * events / trials), 12).proportion_ci(method="exact")
+        assert [found.low, found.high] == pytest.approx([exact.low, exact.high], rel=1e-9)
+
     def test_few_events_of_one_customer_are_one(self):
         """Nine clicks in one group say as little as one: up to 5.6 times what was seen, the exact limit of one."""
         together = jackknife_rate(np.r_[9.0, np.zeros(63)], np.full(64, 100.0), 6_400)
@@ -168,6 +175,8 @@ class TestRates:
         shares=arrays(float, 8, elements=st.floats(0, 1)),
         units=st.integers(1, 50),
     )
+    @example(trials=np.full(8, 4.0), shares=np.full(8, 0.5), units=1)
+    @example(trials=np.full(8, 30.0), shares=np.full(8, 0.35), units=50)  # a third, so that 0 comes rounded
     def test_never_without_width_never_outside(self, trials, shares, units):
         events = np.floor(trials * shares)
         found = jackknife_rate(events, trials, units)
@@ -336,7 +345,8 @@ class TestCells:
         scores = design * (cells["y"].to_numpy() - mean)[:, None]
         weights = cells["customers"].to_numpy()
         hessian = (design * (weights * mean)[:, None]).T @ design
-        assert sandwich(weights, scores, hessian) == pytest.approx(fit.cov_params(), rel=1e-6)
+        squares = (scores * weights[:, None]).T @ scores
+        assert sandwich(squares, hessian) == pytest.approx(fit.cov_params(), rel=1e-6)
 
     def test_resampled_cells_are_the_bootstrap_of_customers(self):
         counts = np.array([7, 0, 30, 63])

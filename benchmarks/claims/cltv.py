@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Interval
 from smsroi_helpers.cltv_forecast import KEYS, Forecast, Z, add_up, forecast
 from smsroi_helpers.histories import draw_purchases
-from smsroi_helpers.purchase_models import Model, fit_purchases, fit_value
+from smsroi_helpers.purchase_likelihoods import Model
+from smsroi_helpers.purchase_models import fit_purchases, fit_value
 
 Floats = NDArray[np.float64]
 USUAL = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}

@@ -1,0 +1,335 @@
+"""How likely purchase histories and amounts are: BG/NBD, MBG/NBD, Pareto/NBD, NBD and Gamma–Gamma, on weighted cells.
+
+Time is in weeks. A cell stands for `customers` people with the same frequency x (repeat purchases), recency t_x (first
+to last purchase) and age T (first purchase to now); cells by the day have the likelihood of one row per customer.
+
+References:
+    Fader, Hardie & Lee (2005), "Counting your customers" the easy way, Marketing Science 24(2): BG/NBD.
+    Batislam, Denizel & Filiztekin (2007), Int. J. of Research in Marketing 24(3): MBG/NBD.
+    Schmittlein, Morrison & Colombo (1987), Management Science 33(1): Pareto/NBD.
+    Fader & Hardie (2013), The Gamma-Gamma model of monetary value, note 25 of brucehardie.com.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import approx_fprime
+from scipy.special import digamma, gammaln, zeta
+
+__all__ = [
+    "HISTORY",
+    "PARAMETER_NAMES",
+    "Derivatives",
+    "Floats",
+    "Likelihood",
+    "Model",
+    "Terms",
+    "columns_of",
+    "log_likelihood",
+    "log_likelihood_of_value",
+    "pareto_log_likelihood",
+    "purchase_terms",
+    "rate_terms",
+    "value_terms",
+]
+
+Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
+Floats = NDArray[np.float64]
+
+PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
+    "bg_nbd": ("r", "alpha", "a", "b"),
+    "mbg_nbd": ("r", "alpha", "a", "b"),
+    "pareto_nbd": ("r", "alpha", "s", "beta"),
+    "nbd": ("r", "alpha"),
+    "gamma_gamma": ("p", "q", "v"),
+}
+HISTORY = ("frequency", "recency_weeks", "T_weeks")
+_AT_ONCE = 16_384
+"""Cells worked on together: few enough that what lies between cells and sums stays in the processor's cache."""
+
+
+# --- of each cell ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Of each row, at some parameters; derivatives are by the parameters' logarithms, as they are all above 0."""
+
+    rows: Floats
+    """Log-likelihood of one customer."""
+    slopes: Floats
+    """Its derivatives, parameters × rows."""
+    curvature: Callable[[Floats], Floats]
+    """From weights of the rows to the weighted sum of its second derivatives, parameters × parameters."""
+
+
+def _by_differences(terms: Callable[..., Terms], values: Floats, *columns: Floats) -> Callable[[Floats], Floats]:
+    """The curvature from slopes a little apart, for models whose second derivatives are not written out."""
+
+    def curvature(weights: Floats) -> Floats:
+        bent = approx_fprime(np.log(values), lambda at: terms(np.exp(at), *columns).slopes @ weights, 1e-5)
+        return np.asarray((bent + bent.T) / 2, float)
+
+    return curvature
+
+
+def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T: Floats) -> Terms:
+    """By (log r, log α, log a, log b), for BG/NBD and MBG/NBD.
+
+    The two differ in one place: MBG/NBD gives every buyer one more chance to leave, right after the first purchase
+    (k = 1), and so lets those who bought once be gone; BG/NBD (k = 0) does not. Fader, Hardie & Lee 2005, eq. 6 in
+    the form of their note on computing it; Batislam et al. 2007, eq. 4.
+    """
+    r, alpha, a, b = values
+    count = x.astype(np.intp)
+    most = 1 << int(count.max()).bit_length()  # a power of two, so that the parts of a pass share what is worked out
+    known = _beta_geometric_counts(model, *values.tolist(), most)
+    start, leaving, by_r, by_a, by_b, b_of_past = np.take(known, count, axis=1)
+    shape, per_T, per_t = r + x, 1 / (alpha + T), 1 / (alpha + t_x)
+    log_T, silent = np.log(alpha + T), (T - t_x) * per_t
+    between, later = np.log1p(silent), silent * per_T  # log (α+T)/(α+t_x), 1/(α+t_x) − 1/(α+T)
+    # To have left at t_x against being there still: the log odds and, without overflow, the chance.
+    odds = leaving + shape * between
+    less = np.exp(-np.abs(odds))
+    gone = np.exp(np.minimum(odds, 0)) / (1 + less)
+    per_end = per_T + gone * later
+    rows = start - shape * log_T + np.maximum(odds, 0) + np.log1p(less)
+    slopes = np.stack(
+        [by_r - r * (log_T - gone * between), r - alpha * shape * per_end, by_a + gone, by_b - gone * b_of_past]
+    )
+
+    def curvature(weights: Floats) -> Floats:
+        have_left = weights * gone
+        odds_by = np.stack([r * between, -alpha * shape * later, np.ones_like(x), -b_of_past])
+        bent = (odds_by * (have_left * (1 - gone))) @ odds_by.T
+        bent[0, 1] += r * (weights.sum() - alpha * (weights @ per_end))
+        bent[1, 1] += alpha**2 * (weights @ (shape * per_T**2) + have_left @ (shape * later * (per_t + per_T)))
+        bent[1, 1] -= r * weights.sum()
+        bent[2, 2] -= have_left.sum()
+        bent[3, 3] += have_left @ b_of_past**2
+        # What hangs on x alone bends as the gamma functions do.
+        customers = np.bincount(count, weights, most)
+        bends_r, bends_b, bends_both = _beta_geometric_bends(model, *values.tolist(), most) @ customers
+        bent[0, 0] += r**2 * bends_r
+        bent[2, 2] += a**2 * bends_both
+        bent[2, 3] += a * b * bends_both
+        bent[3, 3] += b**2 * (bends_both + bends_b)
+        # By a parameter's logarithm twice: its square by itself twice, and its slope once more.
+        bent += np.diag(slopes @ weights)
+        return np.asarray(np.triu(bent) + np.triu(bent, 1).T, float)
+
+    return Terms(rows, slopes, curvature)
+
+
+@lru_cache(maxsize=16)
+def _beta_geometric_counts(model: str, r: float, alpha: float, a: float, b: float, most: int) -> Floats:
+    """What hangs on x alone, for x = 0 … most − 1: quantities × counts.
+
+    Of the likelihood; of the log odds of having left; of the slopes by log r, log a and log b; and how the log odds
+    fall with log b.
+    """
+    n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
+    past = b + np.maximum(n + k, 1) - 1
+    return np.stack(
+        [
+            gammaln(r + n) - gammaln(r) + r * np.log(alpha)
+            + gammaln(a + b) + gammaln(b + n + k) - gammaln(b) - gammaln(a + b + n + k),
+            np.where(n + k > 0, np.log(a) - np.log(past), -np.inf),
+            r * (digamma(r + n) - digamma(r) + np.log(alpha)),
+            a * (digamma(a + b) - digamma(a + b + n + k)),
+            b * (digamma(a + b) + digamma(b + n + k) - digamma(b) - digamma(a + b + n + k)),
+            b / past,
+        ]
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _beta_geometric_bends(model: str, r: float, _alpha: float, a: float, b: float, most: int) -> Floats:
+    """How the gamma functions of x bend, for x = 0 … most − 1: those of r, of b, and of a + b; trigamma is ζ(2, ·)."""
+    n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
+    return np.stack(
+        [
+            zeta(2, r + n) - zeta(2, r),
+            zeta(2, b + n + k) - zeta(2, b),
+            zeta(2, a + b) - zeta(2, a + b + n + k),
+        ]
+    )
+
+
+def _looked_up(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
+    """What `compute` says of each row's count x, worked out once a count: columns × rows."""
+    return np.take(compute(np.arange(x.max() + 1.0)), x.astype(np.intp), axis=1)
+
+
+_LEGENDRE_NODES, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(32)
+_NODES = ((_LEGENDRE_NODES + 1) / 2) ** 2
+_NODE_WEIGHTS = _LEGENDRE_WEIGHTS / 2 * (_LEGENDRE_NODES + 1)
+
+
+def _pareto_terms(values: Floats, x: Floats, t_x: Floats, T: Floats) -> Terms:
+    """By (log r, log α, log s, log β), for Pareto/NBD.
+
+    L = Γ(r+x)/Γ(r) α^r β^s { (α+T)^−(r+x) (β+T)^−s + s ∫ (α+τ)^−(r+x) (β+τ)^−(s+1) dτ }, the integral over the times
+    τ from t_x to T at which a customer may have left. In the variable w = ((α+t_x)/(α+τ))^(r+x) it is smooth but near
+    w = 0; Gauss–Legendre's 32 nodes in √w suffice, where the hypergeometric form overflows for very active customers.
+    """
+    r, alpha, s, beta = values
+    shape = r + x
+    span = -np.expm1(-shape * np.log((alpha + T) / (alpha + t_x)))
+    w = 1 - span[:, None] * (1 - _NODES)
+    alpha_tau = (alpha + t_x)[:, None] * np.exp(-np.log(w) / shape[:, None])
+    beta_tau = np.maximum(alpha_tau - alpha, t_x[:, None]) + beta
+    pieces = alpha_tau * (beta_tau / (beta + t_x)[:, None]) ** -(s + 1) * _NODE_WEIGHTS
+    integral = pieces.sum(axis=1)
+    pieces /= integral[:, None]
+    with np.errstate(divide="ignore"):
+        gone = np.log(s) - shape * np.log(alpha + t_x) - (s + 1) * np.log(beta + t_x) + np.log(span / shape * integral)
+    here = -shape * np.log(alpha + T) - s * np.log(beta + T)
+    log_sum = np.logaddexp(here, gone)
+    was_gone = np.exp(gone - log_sum)
+    was_here = 1 - was_gone
+    slopes = np.stack(
+        [
+            digamma(shape) - digamma(r) + np.log(alpha)
+            - was_here * np.log(alpha + T) - was_gone * (pieces * np.log(alpha_tau)).sum(axis=1),
+            r / alpha - shape * (was_here / (alpha + T) + was_gone * (pieces / alpha_tau).sum(axis=1)),
+            np.log(beta) - was_here * np.log(beta + T)
+            + was_gone * (1 / s - (pieces * np.log(beta_tau)).sum(axis=1)),
+            s / beta - was_here * s / (beta + T) - was_gone * (s + 1) * (pieces / beta_tau).sum(axis=1),
+        ]
+    )  # fmt: skip
+    start = gammaln(shape) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
+    return Terms(start + log_sum, slopes * values[:, None], _by_differences(_pareto_terms, values, x, t_x, T))
+
+
+def rate_terms(values: Floats, x: Floats, T: Floats) -> Terms:
+    """By (log r, log α), for gamma–Poisson buyers who never leave."""
+    r, alpha = values
+    rows = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + T)
+    slopes = np.stack(
+        [digamma(r + x) - digamma(r) + np.log(alpha) - np.log(alpha + T), r / alpha - (r + x) / (alpha + T)]
+    )
+    return Terms(rows, slopes * values[:, None], _by_differences(rate_terms, values, x, T))
+
+
+def value_terms(values: Floats, x: Floats, log_mean: Floats) -> Terms:
+    """By (log p, log q, log v), for Gamma–Gamma: note 25, eq. 1a."""
+    p, q, v = values
+
+    def of_count(n: Floats) -> Floats:
+        n = np.maximum(n, 1)  # nobody here has none
+        return np.stack(
+            [
+                gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(v) + p * n * np.log(n),
+                digamma(p * n + q) - digamma(p * n) + np.log(n),
+                digamma(p * n + q) - digamma(q) + np.log(v),
+            ]
+        )
+
+    start, by_p, by_q = _looked_up(of_count, x)
+    total = v + x * np.exp(log_mean)
+    log_total = np.log(total)
+    rows = start + (p * x - 1) * log_mean - (p * x + q) * log_total
+    slopes = np.stack([x * (by_p + log_mean - log_total), by_q - log_total, q / v - (p * x + q) / total])
+    return Terms(rows, slopes * values[:, None], _by_differences(value_terms, values, x, log_mean))
+
+
+def purchase_terms(model: str) -> Callable[..., Terms]:
+    """The terms of a purchase model, of (values, x, t_x, T)."""
+    return _pareto_terms if model == "pareto_nbd" else partial(_beta_geometric_terms, model)
+
+
+def columns_of(cells: pd.DataFrame, *names: str) -> list[Floats]:
+    """Columns of the cells as numbers."""
+    return [cells[name].to_numpy(float) for name in names]
+
+
+def pareto_log_likelihood(values: Floats, x: Floats, t_x: Floats, T: Floats) -> Floats:
+    """The Pareto/NBD log-likelihood of each row, at r, α, s, β."""
+    return _pareto_terms(values, *np.broadcast_arrays(x, t_x, T)).rows
+
+
+def log_likelihood(model: Model, parameters: dict[str, float], cells: pd.DataFrame) -> float:
+    """The log-likelihood of a purchase model: the sum over all customers of all cells.
+
+    Args:
+        model: which.
+        parameters: by the names of `PARAMETER_NAMES[model]`, all above 0; time in weeks.
+        cells: frequency, recency_weeks, T_weeks, customers.
+    """
+    values = np.array([parameters[name] for name in PARAMETER_NAMES[model]])
+    rows = purchase_terms(model)(values, *columns_of(cells, *HISTORY)).rows
+    return float(cells["customers"].to_numpy(float) @ rows)
+
+
+def log_likelihood_of_value(parameters: dict[str, float], cells: pd.DataFrame) -> float:
+    """The Gamma–Gamma log-likelihood over cells of frequency ≥ 1, log_mean_value and customers."""
+    values = np.array([parameters[name] for name in PARAMETER_NAMES["gamma_gamma"]])
+    x, log_mean = cells["frequency"].to_numpy(float), cells["log_mean_value"].to_numpy(float)
+    return float(cells["customers"].to_numpy(float) @ value_terms(values, x, log_mean).rows)
+
+
+# --- of all ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Of all customers, at some parameters; derivatives are by the parameters' logarithms."""
+
+    log_likelihood: float
+    slopes: Floats
+    """Its derivatives."""
+    squares: Floats
+    """Σ n s sᵀ, s the slopes of one of the n customers of a cell."""
+    curvature: Floats
+    """Its second derivatives."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """The likelihood of weighted cells, as a function of the parameters' logarithms."""
+
+    terms: Callable[..., Terms]
+    """Of each cell, from the parameters and the cells' columns."""
+    columns: list[Floats]
+    """The cells' columns, the last one the weights."""
+
+    @cached_property
+    def customers(self) -> float:
+        """The sum of the weights."""
+        return float(self.columns[-1].sum())
+
+    def of_some(self, most: int) -> "Likelihood":
+        """That of no more than about so many cells, taken at even steps."""
+        step = max(1, len(self.columns[-1]) // most)
+        return replace(self, columns=[column[::step].copy() for column in self.columns])
+
+    def _parts(self, log_values: Floats) -> Iterator[tuple[Terms, Floats]]:
+        values = np.exp(log_values)
+        for first in range(0, len(self.columns[-1]), _AT_ONCE):
+            *columns, weights = (column[first : first + _AT_ONCE] for column in self.columns)
+            yield self.terms(values, *columns), weights
+
+    def loss(self, log_values: Floats) -> tuple[float, Floats]:
+        """The negative log-likelihood of a customer on average, and its derivatives."""
+        rows, slopes = 0.0, np.zeros(len(log_values))
+        for part, weights in self._parts(log_values):
+            rows += float(weights @ part.rows)
+            slopes += part.slopes @ weights
+        return -rows / self.customers, -slopes / self.customers
+
+    def derivatives(self, log_values: Floats) -> Derivatives:
+        """The log-likelihood of all customers and its derivatives."""
+        size = len(log_values)
+        rows, slopes, squares, curvature = 0.0, np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
+        for part, weights in self._parts(log_values):
+            rows += float(weights @ part.rows)
+            slopes += part.slopes @ weights
+            squares += (part.slopes * weights) @ part.slopes.T
+            curvature += part.curvature(weights)
+        return Derivatives(rows, slopes, squares, curvature)
