@@ -1,9 +1,9 @@
 """Whether the dose advised is worth what the best is, in simulated companies: `python -m benchmarks.recover_frequency`.
 
-For each seed a company is made, its doses studied as by `04_frequency`, and every segment's advised dose held against the
-truth of its members when assigned: worth V of each tested dose, at the test's hours, averaged over them. Regret is
-V(best) − V(chosen), over V(best) − V(today's mixture of doses); segments without enough evidence are counted apart. With
-`--null` messages cause nothing: told is how often more messages are advised or a gain is claimed.
+For each seed a company is made, its doses studied as by `04_frequency`, and every segment's advised dose held against
+the truth of its members when assigned: worth V of each tested dose, at the test's hours, averaged over them. Regret is
+V(best) − V(chosen), over V(best) − V(today's mixture of doses); segments without enough evidence are counted apart.
+With `--null` messages cause nothing: told is how often more messages are advised or a gain is claimed.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def main() -> None:
     every = pd.concat(parts, ignore_index=True)
     runs = every.groupby("seed")["claims"].any()
     if asked.null:
-        low, high = proportion_confint(int(runs.sum()), len(runs), alpha=0.02, method="beta")
+        _low, high = proportion_confint(int(runs.sum()), len(runs), alpha=0.02, method="beta")
         print(f"null: {runs.sum()} of {len(runs)} claim a gain or advise a change (upper 99% limit {high:.3f})")
         return
     broken = int((every["outcome"] == "broken").sum())
@@ -122,7 +122,8 @@ def main() -> None:
     print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
     print(f"regret: {regret.mean():.2f} of {apart.mean():.2f} = {regret.mean() / apart.mean():.1%}")
     print(f"long run differs from short run: {(answered['best'] != answered['best_short']).mean():.1%} in truth")
-    print(f"intervals at the dose advised held the truth: m {own['profit_held'].mean():.1%}, V {own['value_held'].mean():.1%}")
+    held = own[["profit_held", "value_held"]].mean()
+    print(f"intervals at the dose advised held the truth: m {held.iloc[0]:.1%}, V {held.iloc[1]:.1%}")
 
 
 if __name__ == "__main__":

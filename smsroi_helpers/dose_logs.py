@@ -106,16 +106,15 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
         seed: of the folds.
 
     Returns:
-        One row per step (from, to: texts a week; the last stands for as many or more): rows and customers, all of the
+        One row per step (fewer, more: texts a week; the last stands for as many or more): rows and customers, all of the
         two doses; raw (difference of mean profit over the four weeks, before message cost of the step), raw_low,
         raw_high; kept (customer-weeks with overlap), trimmed; effect, low, high, e_value, e_value_low (of the limit
         nearer to 0; 1 where the interval holds 0); reason where there is no estimate. Money per customer-week of the
         dose. And the overlap: dose, rows that got it, and share_<d>: of those rows, the share whose chance of dose d
-        was
-        at least `LEAST_CHANCE`.
+        was at least `LEAST_CHANCE`.
     """
     if not len(weeks):
-        return pd.DataFrame(columns=["from", "to", "rows", "reason"]), pd.DataFrame(columns=["dose", "rows"])
+        return pd.DataFrame(columns=["fewer", "more", "rows", "reason"]), pd.DataFrame(columns=["dose", "rows"])
     dose, person = _dose(weeks), weeks["customer"].to_numpy(int)
     profit = weeks["profit"].to_numpy(float)
     chance, expected = _cross_fit(weeks, seed)
@@ -123,9 +122,9 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
     for d in range(1, MOST_TEXTS + 1):
         either = (dose == d) | (dose == d - 1)
         row: dict[str, object] = {
-            "from": d - 1, "to": d, "rows": int(either.sum()), "customers": len(np.unique(person[either])),
-            "raw": np.nan, "raw_low": np.nan, "raw_high": np.nan, "kept": 0, "trimmed": 0, "effect": np.nan, "low": np.nan,
-            "high": np.nan, "e_value": np.nan, "e_value_low": np.nan, "reason": "",
+            "fewer": d - 1, "more": d, "rows": int(either.sum()), "customers": len(np.unique(person[either])),
+            "raw": np.nan, "raw_low": np.nan, "raw_high": np.nan, "kept": 0, "trimmed": 0, "effect": np.nan,
+            "low": np.nan, "high": np.nan, "e_value": np.nan, "e_value_low": np.nan, "reason": "",
         }  # fmt: skip
         found.append(row)
         sizes = [(dose == level).sum() for level in (d - 1, d)]

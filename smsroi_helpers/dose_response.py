@@ -8,16 +8,14 @@ With d texts per subscribed customer and week, of the customers who consented wh
     W(d) = V(d) · (1 − (1 − c) / (1 + δ)) = m(d) − h(d) · V(d) · (1 − c) / (1 + δ)
 
 h is what the texts make opt out, c what is lost anyway, δ the weekly discount. V is what a subscriber texted so from
-now
-on is worth; W, in money per subscriber and week, is a week's profit less the worth of the subscribers lost in it, and
-orders doses of a segment as V does. An opted-out customer still buys: what is lost is the profit of texting them.
+now on is worth; W, in money per subscriber and week, is a week's profit less the worth of the subscribers lost in it,
+and orders doses of a segment as V does. An opted-out customer still buys: what is lost is the profit of texting them.
 
 Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the
-clicks
-of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the arms,
-which is tested (`Fit.proportional_p`). φ and κ of the segments are drawn towards each other as far as they differ by
-chance (`intervals.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton & Kaldor 1987). Where the
-test fails, or nothing tells clicks, the arms stand as they are.
+clicks of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the
+arms, which is tested (`Fit.proportional_p`). φ and κ of the segments are drawn towards each other as far as they differ
+by chance (`intervals.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton & Kaldor 1987). Where
+the test fails, or nothing tells clicks, the arms stand as they are.
 
 References:
     Angrist & Imbens (1995), JASA 90(430): arms as instruments for a treatment of varying intensity.
@@ -246,7 +244,7 @@ def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> _Arms:
     names = {c: c.removeprefix("gross__") for c in rows.columns if c.startswith("gross__")}
     moments = rows[["dose", "segment", *names]].rename(columns=names | {"dose": "arm"}).drop(columns="n_unknown")
     if strata:
-        small = moments.groupby(["segment", "arm"])["n"].sum().unstack(fill_value=0).reindex(columns=doses).min(axis=1)
+        small = _sizes(moments, "arm", doses).min(axis=1)
         kept = set(small.index[small >= FEWEST_IN_ARM])
         moments = moments.assign(stratum=moments["segment"].where(moments["segment"].isin(kept), "~"))
         rest = moments[moments["stratum"] == "~"].groupby("arm")["n"].sum()
@@ -256,6 +254,12 @@ def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> _Arms:
     n, weeks, messages, cost, clicks, opt_outs = whole
     degrees = float(n.sum() - len(doses))
     return _Arms(n, weeks, messages, cost, clicks, opt_outs, relative, found.adjusted, found.variance, degrees)
+
+
+def _sizes(rows: pd.DataFrame, dose: str, doses: Floats) -> pd.DataFrame:
+    """Customers by segment × dose."""
+    wide = rows.pivot_table(index="segment", columns=dose, values="n", aggfunc="sum", fill_value=0)
+    return wide.reindex(columns=doses, fill_value=0)
 
 
 def fit_response(
@@ -280,14 +284,14 @@ def fit_response(
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
     rows = rows.assign(segment=rows[by].astype(str))
     tested = np.array(sorted(set(doses.values())), float)
-    sizes = rows.groupby(["segment", "dose"])["n"].sum().unstack(fill_value=0).reindex(columns=tested, fill_value=0)
+    sizes = _sizes(rows, "dose", tested)
     enough = [str(name) for name in sizes.index[sizes.min(axis=1) >= FEWEST_IN_ARM]]
     small = tuple(str(name) for name in sizes.index if name not in enough)
     names = (ALL, *enough)
     arms = [_arms_of(rows, tested, strata=True)]
     arms += [_arms_of(rows[rows["segment"] == name], tested, strata=False) for name in enough]
     grid = np.unique(np.concatenate([_GRID, tested]))
-    value, p, effect, effect_p = _click_values(names, arms)
+    value, p, effect, effect_p = _click_values(arms)
     told = all(np.all(each.clicks[tested > 0] > 0) for each in arms) and (tested > 0).sum() > 1
     method: Method = "curve" if told and not p < PROPORTIONAL_ALPHA else "arms"
     if method == "curve":
@@ -329,7 +333,7 @@ def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
     return slope, spread**-0.5, float(weight @ rest**2)
 
 
-def _click_values(names: Sequence[str], arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
+def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
     """κ of every group with its error; p of proportionality; sign and p of κ of all."""
     found = []
     for each in arms:
@@ -388,7 +392,7 @@ def _draw_curve(
 
 
 def _draw_arms(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Profit before message cost of each arm as it is; per text linear between tested doses, and as at the ends beyond."""
+    """Profit before message cost of each arm as it is; per text linear between tested doses, beyond as at the ends."""
     used = doses > 0
     gross = np.empty((len(arms), len(grid), draws))
     for i, each in enumerate(arms):
@@ -429,7 +433,7 @@ def _draw_hazards(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.ra
 
 
 def _draw_ratios(seen: Floats, expected: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Segments' opt-outs ÷ what all customers' rates would give: gamma with mean 1, its shape ν integrated on a grid."""
+    """Segments' opt-outs ÷ what all customers' rates would give: gamma with mean 1, its shape ν summed over a grid."""
     shape = np.exp(np.linspace(np.log(0.5), np.log(500), 80))[:, None]
     density = (
         gammaln(seen + shape) - gammaln(shape) + shape * np.log(shape / (shape + expected))

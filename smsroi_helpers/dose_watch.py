@@ -40,8 +40,8 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     Returns:
         segment, subscribers; alive (of them, P(alive) ≥ .5 eight weeks ago), fading (of these, below it now); clickers
         (tapped at least once in the eight weeks before the last eight, and got two texts or more in both), gone_quiet
-        (of these, no tap in the last eight), silent (no tap before, texts as above), woken (of these, tapped since); `all` is the
-        first row. What is not known is NaN. And why P(alive) is not known, a code: `` or `few_buyers`.
+        (of these, no tap in the last eight), silent (no tap before, texts as above), woken (of these, tapped since);
+        `all` is the first row. What is not known is NaN. And why P(alive) is not known: `few_buyers`, or nothing.
     """
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
@@ -69,7 +69,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
 
 
 def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, str]:
-    """The rows with alive_then and alive_now, P(alive) by MBG/NBD fitted on the whole log; null for who never bought."""
+    """The rows with alive_then and alive_now, P(alive) by MBG/NBD fitted to the whole log; null for who never did."""
     unknown = ibis.null("float64")
     try:
         cells = count_cells(shop)

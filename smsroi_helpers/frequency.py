@@ -245,8 +245,8 @@ def choose_dose(net: Floats, smallest_gain: float, rng: np.random.Generator) -> 
     """The dose to take, and those that cannot be told from the best.
 
     The best is that with the highest estimate. A smaller one is taken in its stead if it cannot be told from the best
-    (multiple comparisons with the best, 95 %) *and* its estimate falls short of it by no more than `TIE_SHARE` of it, or
-    than the smallest gain worth having: not being told apart alone would let a noisy test choose whatever is small.
+    (multiple comparisons with the best, 95 %) *and* its estimate falls short of it by no more than `TIE_SHARE` of it,
+    or than the smallest gain worth having: not being told apart alone would let a noisy test choose whatever is small.
 
     Args:
         net: doses × draws of W, in ascending doses.
@@ -279,16 +279,12 @@ def choose_doses(
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
-        (advised),
-        best (highest estimate), short_run (best by m), doses_not_worse (text), today (texts per subscribed
-        customer-week;
-        NaN where not known); profit, profit_low, profit_high (m at the dose advised); net (W) and value (V) with
-        limits;
-        value_today; gain, gain_low, gain_high (money a week over all subscribed, opt-outs priced; NaN where today's
-        dose
-        is not known); factor (how many times as many customer-weeks would settle it); outcome: `change`, `stay`,
-        `not_enough`; reason of the last: `no_effect`, `interval`, `practice`,
-        `one_dose`. Empty without a fit.
+        (advised), best (highest estimate), short_run (best by m), not_worse (doses that cannot be told from the best),
+        today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high (m at the dose
+        advised); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high (money a week over all
+        subscribed, opt-outs priced; NaN where today's dose is not known); per_subscriber (the same of one); factor
+        (how many times as many customer-weeks would settle it); outcome: `change`, `stay`, `not_enough`; reason of the
+        last: `no_effect`, `interval`, `practice`, `one_dose`. Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
     if fit is None:
@@ -460,10 +456,11 @@ def _treated_weeks(study: Study) -> float:
 
 
 def response_table(study: Study) -> pd.DataFrame:
-    """The table `frequency_response`: every tested dose of every segment, or what the log goes with where no test ran."""
+    """The table `frequency_response`: every tested dose of every segment; of a test without a zero arm, its arms."""
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
-        "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high", "basis",
+        "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
+        "basis",
     ]  # fmt: skip
     if study.fit is None:
         rows = []
@@ -484,7 +481,7 @@ def response_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def policy_table(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
+def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     """The table `frequency_policy`: the dose advised for each segment, and whether it is to be taken."""
     columns = [
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",

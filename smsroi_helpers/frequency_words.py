@@ -68,7 +68,6 @@ def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: flo
 
 
 def _decision(study: Study, row: pd.Series, policy: pd.DataFrame, currency: str, smallest_gain: float) -> Decision:
-    assert study.fit is not None and study.experiment is not None
     outcome: Literal["do", "dont", "not_enough_evidence"] = {
         "change": "do", "stay": "dont", "not_enough": "not_enough_evidence",
     }[row["outcome"]]  # type: ignore[assignment]  # fmt: skip
@@ -79,7 +78,7 @@ def _decision(study: Study, row: pd.Series, policy: pd.DataFrame, currency: str,
     return Decision(
         stage="frequency", question=_question(), outcome=outcome, action=_action(row, policy),
         text=_text(study, row, currency, smallest_gain),
-        caveat=_caveat(study, row) if row["segment"] == ALL else "",
+        caveat=_caveat(study) if row["segment"] == ALL else "",
         evidence="randomised", customers=int(row["customers"]), kind="gain", segment=str(row["segment"]), **numbers,
     )  # fmt: skip
 
@@ -151,11 +150,9 @@ def long_and_short(study: Study, row: pd.Series, currency: str) -> str:
     long, short = fit.at(row["messages_per_week"]), fit.at(row["short_run"])
     m, h, v = fit.profit()[i].mean(axis=-1), fit.caused()[i].mean(axis=-1), fit.value()[i].mean(axis=-1)
     return _(
-        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make"
-        " {h_short} of"
-        " the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
-        " more:"
-        " a subscriber is worth {v_short} at {short}, {v_long} at {long}."
+        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make {h_short}"
+        " of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
+        " more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
     ).format(
         short=dose_words(row["short_run"]), long=dose_words(row["messages_per_week"]),
         m_short=money(m[short], currency), m_long=money(m[long], currency),
@@ -177,19 +174,17 @@ def opt_out_sentence(study: Study) -> str:
     weeks = float(treated["weeks"].sum())
     limit = 1 - 0.025 ** (1 / max(weeks, 1.0))
     return _(
-        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the"
-        " value in"
-        " the long run is finite only by what is lost anyway and by the discount rate."
+        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the value"
+        " in the long run is finite only by what is lost anyway and by the discount rate."
     ).format(weeks=number(weeks), limit=percent(limit, 2))
 
 
-def _caveat(study: Study, row: pd.Series) -> str:
+def _caveat(study: Study) -> str:
     assert study.fit is not None
     said = [
         _(
             "Long-run value is worked out, not seen: it takes response and opting out to stay as in the test’s weeks,"
-            " and"
-            " today’s doses to work as they would have in the test."
+            " and today’s doses to work as they would have in the test."
         )
     ]
     if study.fit.method == "arms":
@@ -234,8 +229,7 @@ def _needed_sentence(study: Study, smallest_gain: float, currency: str) -> str:
         return ""
     return _(
         "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs"
-        " about"
-        " {n} customers an arm."
+        " about {n} customers an arm."
     ).format(
         least=money(least, currency), arms=number(_TRIAL_ARMS), weeks=number(_TRIAL_WEEKS), n=number(_round(n))
     )  # fmt: skip

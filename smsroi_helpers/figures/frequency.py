@@ -91,11 +91,9 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         response(study, policy, currency),
         alt=joined(*told),
         caption=_(
-            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who"
-            " opt out."
-            " Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
-            " today’s mean"
-            " dose ({today}), circles mark the best dose tried; at 0 texts pay for themselves and no more."
+            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who opt"
+            " out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
+            " today’s mean dose ({today}), circles mark the best dose tried; at 0 texts pay for themselves and no more."
         ).format(today=today_words(row["today"])),
     )
 
@@ -137,8 +135,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         alt=joined(*told),
         caption=_(
             "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
-            " intervals,"
-            " the dashed line is today’s mean dose, the circle the dose advised."
+            " intervals, the dashed line is today’s mean dose, the circle the dose advised."
         ),
     )
 
@@ -176,9 +173,8 @@ def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
         alt=joined(*told),
         caption=_(
             "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95%"
-            " intervals,"
-            " the dashed line is where the texts of the test stopped. What comes down after it had only been brought"
-            " forward."
+            " intervals, the dashed line is where the texts of the test stopped. What comes down after it had only been"
+            " brought forward."
         ),
     )
 
@@ -192,14 +188,14 @@ def logs_figure(study: Study, currency: str) -> Html:
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     told = []
     for place, row in enumerate(steps.itertuples()):
-        step = _("{a} to {b}").format(a=number(row._1), b=number(row.to))
+        step = _("{a} to {b}").format(a=number(row.fewer), b=number(row.more))
         series = [
             (_("log, raw"), "orange", (row.raw, row.raw_low, row.raw_high)),
             (_("log, adjusted"), "gold", (row.effect, row.low, row.high)),
         ]
         if study.fit is not None:
             m = study.fit.profit()[0]
-            a, b = (int(np.flatnonzero(np.isclose(study.fit.grid, x))[0]) for x in (row._1, row.to))
+            a, b = study.fit.at(row.fewer), study.fit.at(row.more)
             series.append((_("by lot"), "accent", told_of(m[b] - m[a])))
         for k, (name, colour, (value, low, high)) in enumerate(series):
             if not np.isfinite([value, low, high]).all():
@@ -212,7 +208,9 @@ def logs_figure(study: Study, currency: str) -> Html:
             told.append(
                 _("{step}, {name}: {value}.").format(step=step, name=name, value=interval(value, low, high, currency))
             )
-    labels = [_("{a} to {b}").format(a=number(a), b=number(b)) for a, b in zip(steps["from"], steps["to"], strict=True)]
+    labels = [
+        _("{a} to {b}").format(a=number(a), b=number(b)) for a, b in zip(steps["fewer"], steps["more"], strict=True)
+    ]
     ax.set_xticks(range(len(steps)), labels)
     ax.set_xlabel(_("from so many texts a week to so many"))
     ax.set_ylabel(_("profit that goes with it"))
@@ -237,7 +235,7 @@ def _logs_title(study: Study) -> str:
     m = study.fit.profit()[0]
     apart = []
     for row in steps.itertuples():
-        a, b = (int(np.flatnonzero(np.isclose(study.fit.grid, x))[0]) for x in (row._1, row.to))
+        a, b = study.fit.at(row.fewer), study.fit.at(row.more)
         if np.isfinite(row.raw_low):
             apart.append((row.raw, float((m[b] - m[a]).mean()), row.raw_low, float(np.quantile(m[b] - m[a], 0.975))))
     clear = [(raw, shown) for raw, shown, low, high in apart if low > high and shown > 0]

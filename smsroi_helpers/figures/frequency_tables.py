@@ -139,8 +139,7 @@ def arms_table(study: Study, currency: str) -> Html:
         frame[_("Profit against the smallest dose")] = _contrasts(study, currency)
     caption = _(
         "The arms as they are, by lot, with 95% intervals: per subscribed customer and week, orders over the whole"
-        " test."
-        " Opt-outs include those that would have come anyway"
+        " test. Opt-outs include those that would have come anyway"
     )
     return table(frame, caption=caption, suppress=_("Customers"))
 
@@ -187,15 +186,12 @@ def response_table(study: Study, currency: str) -> Html:
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
         " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are"
-        " drawn"
-        " together as far as segments differ by chance"
+        " drawn together as far as segments differ by chance"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-def policy_table(
-    study: Study, policy: pd.DataFrame, currency: str, by: Literal["segment", "stage"] = "segment"
-) -> Html:
+def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "stage"] = "segment") -> Html:
     """The dose advised for each group against today's."""
     if not len(policy):
         return note(_("No dose can be advised."))
@@ -232,14 +228,10 @@ def rule_note(study: Study) -> Html:
         joined(
             _(
                 "The rule: of the doses tried the one with the highest long-run profit is taken; a smaller one in its"
-                " stead"
-                " only if it cannot be told from the best (multiple comparisons with the best, 95%) and its estimate"
-                " falls"
-                " short of it by no more than {share}, or than the smallest gain worth having. The first alone would"
-                " let a"
-                " noisy test choose whatever is small. A change is advised where the whole interval of its gain lies"
-                " above"
-                " the smallest gain worth having."
+                " stead only if it cannot be told from the best (multiple comparisons with the best, 95%) and its"
+                " estimate falls short of it by no more than {share}, or than the smallest gain worth having. The first"
+                " alone would let a noisy test choose whatever is small. A change is advised where the whole interval"
+                " of its gain lies above the smallest gain worth having."
             ).format(share=percent(TIE_SHARE)),
             opt_out_sentence(study),
         )
@@ -258,9 +250,8 @@ def shape_note(study: Study) -> Html:
         if p < PROPORTIONAL_ALPHA:
             return note(
                 _(
-                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm"
-                    " stands as"
-                    " it is."
+                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm stands"
+                    " as it is."
                 ).format(p=p_words(p))
             )
         return note(_("Nothing tells clicks in every arm, or only one dose was tried: each arm stands as it is."))
@@ -268,8 +259,7 @@ def shape_note(study: Study) -> Html:
         _(
             "Clicks may tell the shape: that profit before message cost is proportional to them over the arms of each"
             " segment is not contradicted (p {p}). That is no proof; where it were wrong, the pooled numbers would"
-            " stand"
-            " apart from the arms’ own."
+            " stand apart from the arms’ own."
         ).format(p=p_words(p))
     )
 
@@ -286,7 +276,7 @@ def clicks_table(study: Study, currency: str) -> Html:
                 row.estimate,
                 row.estimate - 1.96 * row.standard_error,
                 row.estimate + 1.96 * row.standard_error,
-                currency,
+                currency=currency,
             ),
             _("Worth of a click, pooled"): _money_words(row.pooled, row.low, row.high, currency=currency),
         }
@@ -294,8 +284,7 @@ def clicks_table(study: Study, currency: str) -> Html:
     ]
     caption = _(
         "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and"
-        " drawn"
-        " together"
+        " drawn together"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -310,28 +299,26 @@ def steps_table(study: Study, currency: str) -> Html:
         test = "–"
         if study.fit is not None:
             m = study.fit.profit()[0]
-            a, b = (int(np.flatnonzero(np.isclose(study.fit.grid, x))[0]) for x in (row._1, row.to))
-            drawn = m[b] - m[a]
+            drawn = m[study.fit.at(row.more)] - m[study.fit.at(row.fewer)]
             test = _money_words(*told_of(drawn), currency=currency)
         reason = {"few": _("too few"), "overlap": _("too little overlap")}.get(row.reason, "")
+        raw = _money_words(row.raw, row.raw_low, row.raw_high, currency=currency)
+        adjusted = _money_words(row.effect, row.low, row.high, currency=currency)
+        limits = _("{e} ({limit})").format(e=number(row.e_value, 2), limit=number(row.e_value_low, 2))
         rows.append({
-            _("Step"): _("{a} to {b} texts a week").format(a=number(row._1), b=number(row.to)),
+            _("Step"): _("{a} to {b} texts a week").format(a=number(row.fewer), b=number(row.more)),
             _("Customers"): row.customers,
-            _("Raw"): _money_words(row.raw, row.raw_low, row.raw_high, currency=currency) if np.isfinite(row.raw) else reason,
-            _("Adjusted"): _money_words(row.effect, row.low, row.high, currency=currency) if np.isfinite(row.effect) else reason,
+            _("Raw"): raw if np.isfinite(row.raw) else reason,
+            _("Adjusted"): adjusted if np.isfinite(row.effect) else reason,
             _("Left out"): percent(row.trimmed / max(row.kept + row.trimmed, 1)) if row.kept else "–",
-            _("E-value (of the limit)"): _("{e} ({limit})").format(e=number(row.e_value, 2), limit=number(row.e_value_low, 2))
-            if np.isfinite(row.e_value) else "–",
+            _("E-value (of the limit)"): limits if np.isfinite(row.e_value) else "–",
             _("By lot"): test,
         })  # fmt: skip
     caption = _(
         "What one text more in a week goes with in profit over four weeks, 95% intervals. Raw and adjusted are"
-        " observational:"
-        " read off the log, raw or adjusted for all that was known before; customer-weeks unlike any that got the"
-        " other dose"
-        " are left out. By lot is what the test shows of a week at such doses. E-value: how strongly something unseen"
-        " would"
-        " have to go with both dose and profit, as a risk ratio, to make all of it"
+        " observational: read off the log, raw or adjusted for all that was known before; customer-weeks unlike any"
+        " that got the other dose are left out. By lot is what the test shows of a week at such doses. E-value: how"
+        " strongly something unseen would have to go with both dose and profit, as a risk ratio, to make all of it"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -349,8 +336,7 @@ def overlap_table(study: Study) -> Html:
         frame[words] = [percent(x) for x in overlap[name]]
     caption = _(
         "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5% or more of"
-        " another"
-        " dose, by what was known before. The last row stands for as many texts or more"
+        " another dose, by what was known before. The last row stands for as many texts or more"
     )
     return table(frame, caption=caption, suppress=_("Customer-weeks"))
 
@@ -374,8 +360,8 @@ def saturation_table(found: pd.DataFrame, currency: str) -> Html:
     ]
     caption = _(
         "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their"
-        " segment"
-        " (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced in"
+        " segment (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced"
+        " in"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -395,10 +381,8 @@ def warning_table(found: tuple[pd.DataFrame, str]) -> Html:
     ]
     caption = _(
         "Early warning over the last {weeks} weeks against as many before, counted. Fading: of those who were likely"
-        " still"
-        " customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the last"
-        " column"
-        " says how many woke"
+        " still customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the"
+        " last column says how many woke"
     ).format(weeks=number(RECENT_WEEKS))
     if why:
         caption = joined(caption + ".", _("Too few buyers came back for a purchase model."))
@@ -421,7 +405,8 @@ def winback_table(study: Study, currency: str) -> Html:
                     drawn = m[fit.at(dose)]
                     limits = np.quantile(drawn, [0.025, 0.975])
                     rows.append({
-                        _("Group"): segment_name(name), _("Dose"): dose_words(dose), _("Customers"): fit.customers[i, k],
+                        _("Group"): segment_name(name), _("Dose"): dose_words(dose),
+                        _("Customers"): fit.customers[i, k],
                         _("Profit a week"): _money_words(drawn.mean(), *limits, currency=currency),
                         _("Pays"): _("yes") if limits[0] > 0 else _("no") if limits[1] < 0 else _("not shown"),
                     })  # fmt: skip
