@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import norm
 
 from smsroi_helpers import experiments as counting
 from smsroi_helpers import trust as trusting
@@ -26,6 +25,7 @@ from smsroi_helpers.effects import (
     estimate_ratios,
     expected_loss,
     heterogeneity,
+    log_ratio,
     merge_strata,
     probability_best,
     relative_lift,
@@ -35,8 +35,9 @@ from smsroi_helpers.intervals import FEW_EVENTS, adjust, difference_of_means, di
 from smsroi_helpers.sequential import always_valid_p, always_valid_reach
 from smsroi_helpers.shop import Shop
 from smsroi_helpers.trust import Trust
-from smsroi_helpers.uplift import Ranking, rank_customers, read_customers
-from smsroi_helpers.verdicts import Verdict, decision_of, judge
+from smsroi_helpers.uplift import Ranking, adjust_rules, rank_customers, read_customers
+from smsroi_helpers.verdict_words import decision_of
+from smsroi_helpers.verdicts import Verdict, judge
 
 __all__ = [
     "NEEDS",
@@ -51,6 +52,7 @@ __all__ = [
     "measure_effects",
     "rank_responders",
     "results_table",
+    "total_ledger",
     "trace_weeks",
 ]
 
@@ -99,9 +101,10 @@ def measure_effects(
     Returns:
         One row per metric and arm, the control first: metric, segment, arm, customers, events (customers with the
         event; of money, customers who ordered; clicks or replies), mean; of arms other than the control difference,
-        low, high, standard_error, df, p_value, relative, relative_low, relative_high, always_valid_low,
-        always_valid_high, always_valid_p, unadjusted_difference, unadjusted_low, unadjusted_high; probability_best,
-        expected_loss (arms together); method; reason (why there is no interval). NaN stands for what is not known.
+        low, high, standard_error, df, p_value, relative, relative_low, relative_high, log_ratio, log_ratio_error (of
+        `effects.log_ratio`), always_valid_low, always_valid_high, always_valid_p, unadjusted_difference,
+        unadjusted_low, unadjusted_high; probability_best, expected_loss (arms together); method; reason (why there is
+        no interval). NaN stands for what is not known.
     """
     days = sorted(counted["assigned_day"].unique()) if "assigned_day" in counted.columns else []
     strata = _strata(experiment) if days else None
@@ -115,7 +118,20 @@ def measure_effects(
             moments = moments.assign(stratum=moments["assigned_day"].map(strata)).drop(columns="assigned_day")
         parts.append(_effects_of(experiment, metric, moments, buyers))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["metric", "arm"])
+    if segment != "all" and len(frame):
+        frame = _without_few_buyers(frame, experiment.control)
     return frame.assign(segment=segment)
+
+
+def _without_few_buyers(frame: pd.DataFrame, control: str) -> pd.DataFrame:
+    """Money of segments in which hardly anybody bought: an arm of whom nobody did has no spread, and looks sure."""
+    frame = frame.copy()
+    of_control = frame["metric"].map(frame[frame["arm"] == control].set_index("metric")["events"])
+    few = (np.fmin(frame["events"], of_control) < FEW_EVENTS) & (frame["arm"] != control)
+    few &= frame["metric"].isin([name for name, metric in METRICS.items() if metric.kind == "money"])
+    frame.loc[few & frame["low"].notna(), "reason"] = "few_events"
+    frame.loc[few, _INFERRED] = np.nan
+    return frame
 
 
 def _strata(experiment: Experiment) -> pd.Series | None:
@@ -143,6 +159,7 @@ def _effects_of(experiment: Experiment, metric: Metric, moments: pd.DataFrame, b
     events = buyers if metric.kind == "money" else sums
     found, raw = compare(arms, experiment.control), compare(plain, experiment.control)
     lift, lift_low, lift_high = relative_lift(arms, experiment.control)
+    log_lift, log_lift_error = log_ratio(arms, experiment.control)
     error = np.sqrt(arms.variance)
     sign = 1.0 if metric.more_is_better else -1.0
     r = experiment.information
@@ -154,6 +171,7 @@ def _effects_of(experiment: Experiment, metric: Metric, moments: pd.DataFrame, b
         "difference": found.estimate, "low": found.low, "high": found.high, "standard_error": found.standard_error,
         "df": found.df, "p_value": found.p_value,
         "relative": lift, "relative_low": lift_low, "relative_high": lift_high,
+        "log_ratio": log_lift, "log_ratio_error": log_lift_error,
         "always_valid_low": found.estimate - reach, "always_valid_high": found.estimate + reach,
         "always_valid_p": np.where(np.isfinite(r), always_valid_p(z, r), np.nan),
         "unadjusted_difference": raw.estimate, "unadjusted_low": raw.low, "unadjusted_high": raw.high,
@@ -176,8 +194,8 @@ def _effects_of(experiment: Experiment, metric: Metric, moments: pd.DataFrame, b
 
 _INFERRED = [
     "difference", "low", "high", "standard_error", "df", "p_value", "relative", "relative_low", "relative_high",
-    "always_valid_low", "always_valid_high", "always_valid_p", "unadjusted_difference", "unadjusted_low",
-    "unadjusted_high", "probability_best", "expected_loss",
+    "log_ratio", "log_ratio_error", "always_valid_low", "always_valid_high", "always_valid_p", "unadjusted_difference",
+    "unadjusted_low", "unadjusted_high", "probability_best", "expected_loss",
 ]  # fmt: skip
 
 
@@ -269,8 +287,11 @@ def map_overlaps(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
 def differ_by_segment(evaluated: Evaluated, metric: str | None = None) -> pd.DataFrame:
     """Whether an arm's effect differs between segments (as of the assignment): one row per arm.
 
+    In money and in proportion: an arm that makes everybody buy a tenth more brings more money where more is bought.
+
     Returns:
-        arm, segments, q, df, p_value (Cochran's Q), adjusted_p (Holm over the arms).
+        arm, segments, q, df, p_value (Cochran's Q of the differences), adjusted_p (Holm over the arms), p_relative and
+        adjusted_p_relative (the same of the logarithms of arm ÷ control; NaN where fewer than two segments have one).
     """
     metric = metric or evaluated.verdict.metric
     rows = evaluated.effects
@@ -280,9 +301,13 @@ def differ_by_segment(evaluated: Evaluated, metric: str | None = None) -> pd.Dat
         own = rows[rows["arm"] == arm] if len(rows) else rows
         if len(own):
             q, df, p = heterogeneity(own["difference"].to_numpy(float), own["standard_error"].to_numpy(float))
-            found.append({"arm": arm, "segments": df + 1, "q": q, "df": df, "p_value": p})
-    frame = pd.DataFrame(found, columns=["arm", "segments", "q", "df", "p_value"])
-    return frame.assign(adjusted_p=adjust(frame["p_value"].to_numpy(float), "holm"))
+            logs = heterogeneity(own["log_ratio"].to_numpy(float), own["log_ratio_error"].to_numpy(float))
+            found.append({"arm": arm, "segments": df + 1, "q": q, "df": df, "p_value": p, "p_relative": logs[2]})
+    frame = pd.DataFrame(found, columns=["arm", "segments", "q", "df", "p_value", "p_relative"])
+    return frame.assign(
+        adjusted_p=adjust(frame["p_value"].to_numpy(float), "holm"),
+        adjusted_p_relative=adjust(frame["p_relative"].to_numpy(float), "holm"),
+    )
 
 
 def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
@@ -364,15 +389,16 @@ def keep_ledger(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     Returns:
         experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
         (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; forgone,
-        forgone_low, forgone_high = control × difference. Sound holdouts with messages only.
+        forgone_low, forgone_high = control × difference; p_value, adjusted_p (Holm over the holdout's months). Sound
+        holdouts with messages only.
     """
     holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.trust.broken]
     columns = [
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
-        "earned_high", "forgone", "forgone_low", "forgone_high",
+        "earned_high", "forgone", "forgone_low", "forgone_high", "p_value",
     ]  # fmt: skip
     if not holdouts or not shop.has("messages"):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=[*columns, "adjusted_p"])
     counted = counting.count_months(shop)
     rows = []
     for each in holdouts:
@@ -386,7 +412,31 @@ def keep_ledger(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
             found = difference_of_means([[x] for x in treated], [[x] for x in (n[0], *sums[0])])  # type: ignore[arg-type]
             told = np.array([found.estimate[0], found.low[0], found.high[0]])
             values = [each.experiment.name, first.date(), treated[0], n[0], *told, *(treated[0] * told), *(n[0] * told)]
-            rows.append(dict(zip(columns, values, strict=True)))
+            rows.append(dict(zip(columns, [*values, found.p_value[0]], strict=True)))
+    frame = pd.DataFrame(rows, columns=columns)
+    of_each = frame.groupby("experiment_id")["p_value"]
+    return frame.assign(adjusted_p=of_each.transform(lambda p: adjust(p.to_numpy(float), "holm")))
+
+
+def total_ledger(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+    """What each standing holdout shows of the whole time: its months together, their customers being the same people.
+
+    Returns:
+        experiment_id, weeks, earned, earned_low, earned_high, forgone, forgone_low, forgone_high, as `keep_ledger` has
+        them; the interval is always-valid while the holdout runs.
+    """
+    rows = []
+    for each in evaluated:
+        if each.experiment.kind != "holdout" or each.verdict.metric != "profit" or not each.verdict.arm:
+            continue
+        told = [each.verdict.difference, each.verdict.low, each.verdict.high]
+        treated, control = each.experiment.customers[1:].sum(), each.experiment.customers[0]
+        rows.append([
+            each.experiment.name, each.experiment.weeks, *(treated * x for x in told), *(control * x for x in told),
+        ])  # fmt: skip
+    columns = [
+        "experiment_id", "weeks", "earned", "earned_low", "earned_high", "forgone", "forgone_low", "forgone_high",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -412,7 +462,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
         rows = read_customers(shop, each.experiment.name, (each.experiment.control, arm))
         if (ranking := rank_customers(rows, each.experiment.name, arm, rng)) is not None:
             found.append(ranking)
-    return found
+    return adjust_rules(found)
 
 
 # --- tables and decisions --------------------------------------------------------------------------------------------
@@ -479,12 +529,3 @@ def decide(evaluated: Sequence[Evaluated], currency: str) -> list[Decision]:
 
     ordered = sorted(evaluated, key=place)
     return [decision_of(each.experiment, each.trust, each.verdict, currency) for each in ordered]
-
-
-def smallest_seen(standard_error: float, arms: int = 1, power: float = 0.8) -> float:
-    """The smallest true difference that a test with this standard error shows so often: (z₁₋α/₂ₖ + z_power) · error.
-
-    >>> round(smallest_seen(1.0), 3)
-    2.802
-    """
-    return float((norm.ppf(1 - 0.025 / arms) + norm.ppf(power)) * standard_error)

@@ -57,6 +57,8 @@ FEWEST_REPEATERS = 30
 """Fewer customers who came back than this leave four parameters to chance: their intervals span orders of magnitude."""
 FEWEST_WEEKS = 8
 """A shorter log cannot be split into a past to learn from and a future to be tested on."""
+_ALIKE = 0.2
+"""A top tenth that brings less than twice its share is no group to treat otherwise."""
 
 
 # --- count -----------------------------------------------------------------------------------------------------------
@@ -253,12 +255,17 @@ def decide(
         # the coming weeks the error of the tested ones.
         low, high = min(low, low / (1 + tested.bias)), max(high, high / (1 + tested.bias))
     top = tenths.iloc[0]
-    action = _("Look after the {n} customers of the top tenth first: they hold {share} of what is to come").format(
-        n=number(top["customers"]), share=percent(top["share"])
-    )
-    if tested.missed:
+    facts = {"n": number(top["customers"]), "share": percent(top["share"])}
+    if top["high"] < _ALIKE:
+        action = _("Treat customers alike: none stand out, the {n} of the top tenth hold {share} of what is to come")
+    else:
+        action = _("Look after the {n} customers of the top tenth first: they hold {share} of what is to come")
+    action = action.format(**facts)
+    if tested.missed and tested.gini_low > 0:
         first = _("Trust the ranking of customers, not the amount: the forecast failed its test.")
         action = joined(first, action)
+    elif tested.missed:
+        action = _("Trust neither the amount nor the ranking of customers: the forecast failed its test")
     return Decision(
         stage="cltv",
         question=_("What will each customer be worth, and how sure are we?"),

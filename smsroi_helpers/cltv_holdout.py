@@ -13,11 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import csr_array
+from scipy.special import expit, logit
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv import count_cells, count_value_cells
 from smsroi_helpers.cltv_forecast import KEYS, Z
 from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.intervals import GROUPS, by_group, jackknife
 from smsroi_helpers.purchase_likelihoods import Floats, Model
 from smsroi_helpers.purchase_models import Fit, fit_purchases, fit_rates, fit_value
 from smsroi_helpers.purchase_predictions import (
@@ -29,7 +31,7 @@ from smsroi_helpers.purchase_predictions import (
 )
 from smsroi_helpers.shop import Shop
 
-__all__ = ["Holdout", "Trial", "count_outcomes", "holdout_test", "try_models"]
+__all__ = ["Holdout", "Trial", "count_outcomes", "holdout_test", "rank", "try_models"]
 
 MOST_TESTED = 1_000_000
 """Customers beyond this many add nothing to a test: of more, a sample by hash is scored one by one."""
@@ -75,20 +77,26 @@ def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
 
 
 def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: float) -> pd.DataFrame:
-    """Customers in a hundred equal groups by the spend foretold, and by the spend that came: ranking, group, spend."""
+    """Customers in a hundred places of equal size by the spend foretold, and by the spend that came.
+
+    Returns:
+        one row per ranking (`told`, `later_spend`), place (1 = most) and group (of customers, by hash, for the error):
+        customers, told, spend.
+    """
     p, q, v = (float(x) for x in value.predicting)
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
     rows = measures.purchase_history(shop, split).join(scores, list(KEYS))
     told = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
-    rows = rows.select("customer_id", "later_spend", told=told.round(9))
+    hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
+    rows = rows.select("customer_id", "later_spend", told=told.round(9), group=hashed)
     ranked = []
     for name in ("told", "later_spend"):
         order = ibis.window(order_by=[rows[name].desc(), rows.customer_id])
-        placed = rows.mutate(group=ibis.ntile(100).over(order) + 1)
-        sums = placed.group_by("group").aggregate(
+        placed = rows.mutate(place=ibis.ntile(100).over(order) + 1)
+        sums = placed.group_by("place", "group").aggregate(
             customers=placed.count(), told=total(placed.told), spend=total(placed.later_spend)
         )
-        ranked.append(shop.count(sums.order_by("group")).assign(ranking=name))
+        ranked.append(shop.count(sums.order_by("place", "group")).assign(ranking=name))
     return pd.concat(ranked, ignore_index=True)
 
 
@@ -218,9 +226,12 @@ class Holdout:
     """rival (the model, `repeat` the last period, `nbd`), predicted, bias, error (root of the mean squared error per
     customer), and worse: by how much its mean squared error exceeds the model's, as a share, with low and high."""
     by_tenth: pd.DataFrame
-    """tenth of the customers by spend foretold (1 = most); told and spend, shares of the spend foretold and come."""
+    """tenth of the customers by spend foretold (1 = most); told and spend, shares of the spend foretold and come; low
+    and high of the latter (95 %, other customers of the kind having been there)."""
     gini: float
     """How well the spend foretold ranks customers: 1 as well as the spend that came, 0 as by lot."""
+    gini_low: float
+    gini_high: float
     alive_model: Model
     by_alive: pd.DataFrame
     """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean), told
@@ -255,7 +266,9 @@ def holdout_test(shop: Shop, trial: Trial) -> Holdout:
     by_frequency.insert(0, "customers", customers)
     told = _sum_up(told_by_cell, cells).iloc[0]
     value_cells = count_value_cells(shop, trial.split)
-    by_tenth, gini = _ranked(_count_ranked(shop, trial.split, cells, fit, fit_value(value_cells), weeks))
+    by_tenth, (gini, gini_low, gini_high) = rank(
+        _count_ranked(shop, trial.split, cells, fit, fit_value(value_cells), weeks)
+    )
     return Holdout(
         model=trial.chosen,
         split=trial.split,
@@ -269,6 +282,8 @@ def holdout_test(shop: Shop, trial: Trial) -> Holdout:
         rivals=_against_rivals(trial),
         by_tenth=by_tenth,
         gini=gini,
+        gini_low=gini_low,
+        gini_high=gini_high,
         alive_model=trial.dated,
         by_alive=_by_alive(trial.fits[trial.dated], trial.outcomes, weeks),
     )
@@ -369,19 +384,54 @@ def _against_rivals(trial: Trial) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _ranked(counted: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """Shares by tenth of the customers, and the normalised Gini coefficient, from a hundred groups each way."""
+def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float]]:
+    """Shares by tenth of the customers, and the normalised Gini coefficient, with intervals by the jackknife.
 
-    def area(groups: pd.DataFrame) -> float:
-        people = groups["customers"].cumsum() / groups["customers"].sum()
-        money = groups["spend"].cumsum() / max(groups["spend"].sum(), 1e-12)
-        return float(np.trapezoid([0, *money], [0, *people])) - 0.5
+    Those of the shares are of their logit: the last tenths' are small, and skewed.
 
-    by_told, by_actual = (counted[counted["ranking"] == name] for name in ("told", "later_spend"))
-    best = area(by_actual)
-    tenths = by_told.groupby((by_told["group"] - 1) // 10 + 1)[["customers", "told", "spend"]].sum()
-    shares = tenths[["told", "spend"]] / np.maximum(tenths[["told", "spend"]].sum(), 1e-12)
-    return shares.rename_axis("tenth").reset_index(), area(by_told) / best if best > 0 else float("nan")
+    Args:
+        counted: per ranking, place and group the customers, told and spend, as `_count_ranked` has them.
+
+    Returns:
+        `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
+    """
+    keys, sums = by_group(counted, ["ranking", "place"], ["customers", "told", "spend"])
+    by_told = (keys["ranking"] == "told").to_numpy()
+
+    def compute(flat: Floats) -> Floats:
+        customers, _told, spend = flat.reshape(3, len(keys), -1)
+        people, money, best_people, best_money = (
+            _running_share(amounts[here]) for here in (by_told, ~by_told) for amounts in (customers, spend)
+        )
+        best = np.trapezoid(best_money, best_people, axis=0) - 0.5
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gini = (np.trapezoid(money, people, axis=0) - 0.5) / np.where(best > 0, best, np.nan)
+        return np.vstack([_by_tenth(people, money), gini]).reshape(11, *flat.shape[2:])
+
+    customers, told, spend = sums.sum(axis=-1, keepdims=True)
+    shares = pd.DataFrame({"tenth": np.arange(1, 11)})
+    shares["told"] = _by_tenth(_running_share(customers[by_told]), _running_share(told[by_told]))[:, 0]
+    if not spend.any():
+        return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
+    found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
+    came = found.estimate[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
+        half = (found.high[:-1] - came) / (came * (1 - came))
+    shares = shares.assign(spend=came, low=expit(logit(came) - half), high=expit(logit(came) + half))
+    return shares, (float(found.estimate[-1]), float(found.low[-1]), min(float(found.high[-1]), 1.0))
+
+
+def _running_share(amounts: Floats) -> Floats:
+    """Of the whole, up to each place (first axis), from none on; one column for each group that is left out."""
+    running = np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0)
+    return np.asarray(running / np.maximum(running[-1], 1e-12), float)
+
+
+def _by_tenth(people: Floats, money: Floats) -> Floats:
+    """Shares of the money by tenth of the people; exact tenths, of those who are left too."""
+    marks = np.linspace(0, 1, 11)
+    columns = [np.interp(marks, before, share) for before, share in zip(people.T, money.T, strict=True)]
+    return np.diff(np.column_stack(columns), axis=0)
 
 
 def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:

@@ -112,8 +112,8 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
         members: of `count_segments`; None for all customers alone.
 
     Returns:
-        group, customers, retained (share of today's customers who still are at the end), point, point_low, point_high,
-        order, order_low, order_high (money over the horizon; 95 %, by the parameters).
+        group, customers, retained (share of today's customers who still are at the end), point and order (money over
+        the horizon), each with low and high (95 %, by the parameters).
     """
     everybody = told.cells.assign(group="all")
     members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
@@ -146,10 +146,11 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
         axis=-1,
     )
     reach = Z * np.sqrt(np.square(off).sum(axis=-1))
-    table = pd.DataFrame({"group": groups, "customers": by_group(n), "retained": centre[0]})
-    for row, name in ((1, "point"), (2, "order")):
+    table = pd.DataFrame({"group": groups, "customers": by_group(n)})
+    for row, (name, most) in enumerate((("retained", 1.0), ("point", np.inf), ("order", np.inf))):
         table[name] = centre[row]
-        table[f"{name}_low"], table[f"{name}_high"] = np.maximum(centre[row] - reach[row], 0), centre[row] + reach[row]
+        table[f"{name}_low"] = np.maximum(centre[row] - reach[row], 0)
+        table[f"{name}_high"] = np.minimum(centre[row] + reach[row], most)
     return table
 
 

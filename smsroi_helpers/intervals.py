@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtr
-from scipy.stats import beta, fisher_exact, norm, t
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import beta, false_discovery_control, fisher_exact, norm, t
 
 __all__ = [
     "FEW_EVENTS",
@@ -561,9 +560,13 @@ def adjust(p_values: ArrayLike, method: Literal["holm", "benjamini_hochberg"]) -
     p_values = np.asarray(p_values, float)
     adjusted = np.full(p_values.shape, np.nan)
     tested = ~np.isnan(p_values)
-    if tested.any():
-        name = {"holm": "holm", "benjamini_hochberg": "fdr_bh"}[method]
-        adjusted[tested] = multipletests(p_values[tested], method=name)[1]
+    if method == "benjamini_hochberg" and tested.any():
+        adjusted[tested] = false_discovery_control(p_values[tested])
+    elif tested.any():  # statsmodels' multipletests says the same, and collects garbage each time: a third of a second
+        p = p_values[tested]
+        order = np.argsort(p)
+        stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+        adjusted[np.flatnonzero(tested)[order]] = np.minimum(stepped, 1.0)
     return adjusted
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "attributed_orders",
     "local_sends",
     "message_outcomes",
+    "order_events",
     "outcome_windows",
     "profit_events",
     "purchase_days",
@@ -292,6 +293,21 @@ def profit_events(shop: Shop) -> ir.Table:
     return ibis.union(
         orders.select("customer_id", at=orders.ordered_at.cast("timestamp"), profit=orders.order_profit),
         sends.select("customer_id", at=sends.sent_at.cast("timestamp"), profit=-sends.cost),
+    )
+
+
+def order_events(shop: Shop) -> ir.Table:
+    """What orders and refunds brought, and when, before the cost of messages.
+
+    Returns:
+        customer_id, at (UTC), profit = margin × (amount + discount) − discount, purchase (1; of a refund 0).
+    """
+    orders = _valued_orders(shop)
+    return orders.select(
+        "customer_id",
+        at=orders.ordered_at.cast("timestamp"),
+        profit=orders.order_profit,
+        purchase=(orders.amount >= 0).cast("int64"),
     )
 
 

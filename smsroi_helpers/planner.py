@@ -4,20 +4,38 @@ Two arms are compared, treated and control, by the two-sided test at .05 (each a
 with one control), as `effects.compare` does it. For orders that is the difference of two shares; for profit, of two
 means whose spread comes from the order rate and from how much orders differ.
 
+`read_list` asks a source for what planning needs (who can be texted, how often and for how much they order), and
+`plan_list` says what tests of so many arms and weeks would show there.
+
 Reference: Cohen (1988), Statistical power analysis for the behavioral sciences, chapter 2; statsmodels' NormalIndPower.
 """
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 from statsmodels.stats.power import NormalIndPower
 
+from smsroi_helpers import measures
+from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.rfm import known_people
+from smsroi_helpers.shop import Shop
 
-__all__ = ["Plan", "plan_test", "power_of", "smallest_effect"]
+__all__ = ["List", "Plan", "plan_list", "plan_test", "power_of", "read_list", "smallest_effect", "wanted_gain"]
 
 ALPHA = 0.05
+POWER = 0.8
+WEEKS = (2, 4, 8, 12)
+"""How long tests are planned for: each is measured on as long a time just past."""
+WANTED_SHARE = 0.1
+"""Where no smallest gain is given, plans are for a tenth of what a customer brings: a large effect for one message."""
+_RECENT_WEEKS = 12
 
 
 @dataclass(frozen=True)
@@ -133,3 +151,156 @@ def plan_test(
         customers_for_gain=float(np.ceil(needed)) if np.isfinite(needed) else needed,
         times_for_gain=needed / customers,
     )
+
+
+# --- the list at hand ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class List:
+    """Who can be texted today, and how they have bought lately."""
+
+    customers: int
+    """Known, and not opted out."""
+    message_cost: float
+    """Of one message, on average over the last twelve weeks; NaN where none was sent (money)."""
+    windows: pd.DataFrame
+    """One row for each of some numbers of weeks just past, of those customers who were known when they began: weeks,
+    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), spread (its standard
+    deviation), adjusted_spread (what is left once the equally long time before is taken out), profit_per_order."""
+
+
+def read_list(shop: Shop, weeks: Sequence[int] = WEEKS) -> List:
+    """Count the list: its size, its orders, and how much its customers differ in what they bring.
+
+    Args:
+        shop: the company.
+        weeks: how long the times just past are that are counted; those that the log of orders does not hold, with as
+            long a time before, are left out.
+    """
+    people = _reachable(shop)
+    size = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
+    first = shop.loaded.tables["orders"].first
+    log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
+    found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
+    columns = ["weeks", "customers", "base_rate", "profit", "spread", "adjusted_spread", "profit_per_order"]
+    windows = pd.DataFrame([row for row in found if row], columns=columns)
+    return List(size, _message_cost(shop), windows)
+
+
+def _reachable(shop: Shop) -> ir.Table:
+    """customer_id of everybody known who has not opted out, and has opted in where the source tells that."""
+    people = known_people(shop)
+    if shop.has("customers", "opted_in_at"):
+        asked = shop.customers.filter(shop.customers.opted_in_at.notnull())
+        people = people.filter(people.customer_id.isin(asked.customer_id))
+    if shop.has("customers", "opted_out_at"):
+        left = shop.customers.filter(shop.customers.opted_out_at.notnull())
+        if shop.has("customers", "opted_in_at"):
+            left = left.filter((left.opted_out_at < left.opted_in_at).fill_null(False).negate())
+        people = people.filter(people.customer_id.notin(left.customer_id))
+    if shop.has("messages", "opted_out_at"):
+        gone = shop.messages.filter(shop.messages.opted_out_at.notnull())
+        people = people.filter(people.customer_id.notin(gone.customer_id))
+    return people
+
+
+def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
+    """A row of `List.windows`; empty where nobody ordered, or all brought the same."""
+    begun = known_people(shop, shop.as_of - dt.timedelta(weeks=weeks))
+    here = people.filter(people.customer_id.isin(begun.customer_id)).select(who="customer_id")
+    start, earlier = (ibis.literal(shop.end - dt.timedelta(weeks=k * weeks)) for k in (1, 2))
+    events = measures.order_events(shop)
+    events = events.filter(events["at"] >= earlier)
+    after = events["at"] >= start
+    sums = events.group_by("customer_id").aggregate(
+        y=total(events.profit, where=after), x=total(events.profit, where=~after),
+        orders=events.purchase.sum(where=after),
+    )  # fmt: skip
+    rows = here.left_join(sums, here.who == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
+    told = shop.count(rows.aggregate(
+        n=rows.count(), buyers=rows.count(where=rows.orders > 0), orders=rows.orders.sum().cast("float64"),
+        y=total(rows.y), yy=total(rows.y * rows.y), x=total(rows.x), xx=total(rows.x * rows.x),
+        xy=total(rows.x * rows.y),
+    )).iloc[0].astype(float)  # fmt: skip
+    n = told["n"]
+    if n < 2 or not told["buyers"]:
+        return {}
+    y_y, x_x, x_y = (told[a + b] - told[a] * told[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
+    if not y_y > 0:
+        return {}
+    left = y_y - x_y**2 / x_x if x_x > 0 else y_y
+    return {
+        "weeks": weeks, "customers": n, "base_rate": told["buyers"] / n, "profit": told["y"] / n,
+        "spread": float(np.sqrt(y_y / (n - 1))), "adjusted_spread": float(np.sqrt(max(left, 0.0) / (n - 1))),
+        "profit_per_order": told["y"] / told["orders"],
+    }  # fmt: skip
+
+
+def _message_cost(shop: Shop) -> float:
+    if not shop.has("messages"):
+        return float("nan")
+    sends = measures.local_sends(shop).select("sent_at", "cost")
+    recent = sends.filter(sends.sent_at >= ibis.literal(shop.end - dt.timedelta(weeks=_RECENT_WEEKS)))
+    told = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
+    return float(told["cost"] / told["n"]) if told["n"] else float("nan")
+
+
+def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
+    """The gain per customer and week that a test should be able to show (money): the smallest one worth having.
+
+    Where none is given, a tenth of what a customer brings; NaN where that is nothing.
+
+    >>> wanted_gain(profit=12.0, weeks=4, smallest_gain=0.0), wanted_gain(12.0, 4, smallest_gain=0.05)
+    (0.30000000000000004, 0.05)
+    """
+    if smallest_gain > 0:
+        return smallest_gain
+    return WANTED_SHARE * profit / weeks if profit > 0 and weeks > 0 else float("nan")
+
+
+def plan_list(found: List, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0) -> pd.DataFrame:
+    """What tests on the whole list would show, four times out of five, by how many arms and weeks they have.
+
+    Arms and control are of one size. Profit is compared as the workbook does it, each customer's own past taken out.
+
+    Args:
+        found: of `read_list`.
+        arms: how many arms beside the control.
+        smallest_gain: profit per customer and week worth having (money); 0: a tenth of what a customer brings, by the
+            longest window.
+
+    Returns:
+        weeks, arms, per_arm (customers); smallest_gain (the smallest true difference in profit per customer and week
+        that would show), smallest_share (of what a customer brings), smallest_money (a week, if the whole list had
+        it), smallest_rate (the smallest true difference in the share who order in these weeks, 0–1), breakeven_rate
+        (the rise of that share which pays for one more message a week; NaN where messages have no cost); wanted_gain,
+        power (with which the wanted gain would show), customers_needed (in all, for four times out of five).
+    """
+    rows = []
+    longest = found.windows.iloc[-1] if len(found.windows) else None
+    wanted = float("nan") if longest is None else wanted_gain(longest["profit"], longest["weeks"], smallest_gain)
+    for window in found.windows.itertuples():
+        for k in arms:
+            each = found.customers // (k + 1)
+            if each < 2:
+                continue
+            smallest = smallest_effect(window.adjusted_spread, each, each, POWER, k) / window.weeks
+            base_spread = float(np.sqrt(window.base_rate * (1 - window.base_rate)))
+            rows.append({
+                "weeks": window.weeks, "arms": k, "per_arm": each, "smallest_gain": smallest,
+                "smallest_share": smallest * window.weeks / window.profit if window.profit > 0 else np.nan,
+                "smallest_money": smallest * found.customers,
+                "smallest_rate": smallest_effect(base_spread, each, each, POWER, k) if base_spread > 0 else np.nan,
+                "breakeven_rate": found.message_cost * window.weeks / window.profit_per_order
+                if window.profit_per_order > 0 else np.nan,
+                "wanted_gain": wanted,
+                "power": power_of(wanted * window.weeks, window.adjusted_spread, each, each, k)
+                if np.isfinite(wanted) and window.adjusted_spread > 0 else np.nan,
+                "customers_needed": np.ceil(found.customers * (smallest / wanted) ** 2),
+            })  # fmt: skip
+    columns = [
+        "weeks", "arms", "per_arm", "smallest_gain", "smallest_share", "smallest_money", "smallest_rate",
+        "breakeven_rate", "wanted_gain", "power", "customers_needed",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

@@ -10,6 +10,7 @@ import filelock
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from ibis.expr.operations import InMemoryTable
 from pyarrow import parquet
 
 from smsroi_helpers import contract
@@ -103,13 +104,20 @@ class Shop:
 
     def _computed(self, rows: ir.Table) -> Path:
         """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""
-        key = hashlib.sha256(f"{ibis.to_sql(rows, dialect='duckdb')}\n{self.loaded.fingerprint}".encode()).hexdigest()
+        sql = str(ibis.to_sql(rows, dialect="duckdb"))
+        key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
-                rows.to_parquet(file.with_suffix(".new"))
-                file.with_suffix(".new").replace(file)
+                new = file.with_suffix(".new")
+                if rows.op().find(InMemoryTable):
+                    rows.to_parquet(new)
+                else:  # the same, but for Ibis writing the SQL out anew, which takes longer than most counts
+                    self.con.raw_sql("COPY ({sql}) TO '{file}' (FORMAT parquet)".format(
+                        sql=sql, file=str(new).replace("'", "''"),
+                    ))  # fmt: skip
+                new.replace(file)
         return file
 
     def write(self, rows: ir.Table, file: Path) -> int:

@@ -4,12 +4,14 @@ A T-learner (two forests, one of the treated and one of the control; Künzel et 
 customer's profit with and without the treatment from what was known at the assignment, always fitted on the other half
 of the customers. The ranking is judged by what the experiment then shows of it: the profit gained by treating the first
 share of customers alone, against treating as many at random (Radcliffe 2007, Using control groups to target on
-predicted lift: the Qini curve). “No better than random” is a normal outcome.
+predicted lift: the Qini curve). Beside it, on the same customers, stand the rankings that lists are usually chosen by
+(`prior_scores`): they need no experiment to be made, only to be judged. “No better than random” is a normal outcome.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -18,25 +20,39 @@ from scipy.stats import t
 from sklearn.ensemble import RandomForestRegressor
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import hash_group
-from smsroi_helpers.intervals import GROUPS
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.intervals import GROUPS, adjust
+from smsroi_helpers.prior_scores import HISTORY, Lacking, score_customers
 from smsroi_helpers.shop import Shop
 
-__all__ = ["DEPTHS", "RULES", "Ranking", "jackknifed", "qini", "rank_customers", "read_customers"]
+__all__ = [
+    "DEPTHS",
+    "RULES",
+    "Ranking",
+    "adjust_rules",
+    "jackknifed",
+    "qini",
+    "rank_customers",
+    "read_customers",
+]
 
 Floats = NDArray[np.float64]
 MOST = 20_000
 """Customers taken, by a hash: forests need rows."""
-FEWEST = 400
-"""Fewer in an arm cannot teach and test a ranking."""
+FEWEST = 200
+"""Fewer in an arm cannot judge a ranking."""
+FEWEST_TO_LEARN = 400
+"""Fewer in an arm cannot teach and test one."""
 FOLDS = 2
 """Halves: with more, forests would share most of their customers, and their errors with what they are judged by."""
 DEPTHS = np.arange(1, 101) / 100
 """Shares of the list that are treated."""
 LEVELS = 8
 """Values of an attribute that are told apart, the commonest; the rest are one."""
-RULES = ("uplift", "recent", "spend", "leaving")
-"""Rankings compared; first come the largest predicted effect, latest order, largest spend, longest silence."""
+RULES = ("uplift", "rfm", "value", "churn")
+"""Rankings compared; first come the largest predicted effect, the best RFM score, the largest value to come, the
+greatest risk of having left."""
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,13 @@ class Ranking:
     curve: pd.DataFrame
     """rule, depth (share treated, 0–1), gain, low, high: profit per customer of the list, against treating none."""
     rules: pd.DataFrame
-    """rule, qini, low, high (profit per customer: the mean gain over treating as many at random), better."""
+    """rule; qini, low, high (profit per customer: the mean gain over treating as many at random), p_value, adjusted_p,
+    better (than random, by adjusted_p); behind, behind_low, behind_high: how much less than by predicted effect."""
     last_tenth: tuple[float, float, float]
-    """The effect among the tenth ranked last by uplift, with its interval: below 0, sleeping dogs are woken."""
+    """The effect among the tenth ranked last by uplift, with its interval: below 0, sleeping dogs are woken; NaN where
+    nothing was predicted."""
+    lacking: dict[str, Lacking] = field(default_factory=dict)
+    """Rankings that could not be made, and why."""
 
 
 # --- the rows --------------------------------------------------------------------------------------------------------
@@ -69,11 +89,13 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
 
     Returns:
         treated (0 or 1), profit, group (0 … 63), fold (0 or 1); since_order (days, NaN for never), orders, spend and
-        months (in the log) before the assignment, and every attr_… and region of the table customers.
+        months (in the log) before the assignment; frequency, recency_days, T_days and repeat_spend of the days before
+        the day of assignment, as `prior_scores` reads them; and every attr_… and region of the table customers.
     """
     rows = measures.arm_outcomes(shop, experiment)
     rows = rows.filter(rows.outcome_days > 0, rows.arm.isin(list(arms)))
-    rows = rows.select("customer_id", "arm", "assigned_at", "profit")
+    rows = _sampled(rows.select("customer_id", "arm", "assigned_at", "assigned_day", "profit"), most)
+    rows = _with_history(shop, rows)
     orders = shop.orders.filter(shop.orders.amount >= 0).select(buyer="customer_id", at="ordered_at", paid="amount")
     before = rows.join(orders, rows.customer_id == orders.buyer)
     before = before.filter(before["at"] < before.assigned_at)
@@ -96,8 +118,26 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
         orders=rows.orders.fill_null(0),
         spend=rows.spend.fill_null(0.0),
     )
-    columns = ["treated", "profit", "group", "fold", "since_order", "months", "orders", "spend", *attributes]
-    return shop.count(_sampled(rows, most).select(*columns))
+    columns = ["treated", "profit", "group", "fold", "since_order", "months", "orders", "spend", *HISTORY, *attributes]
+    return shop.count(rows.order_by("draw", "customer_id").select(*columns))
+
+
+def _with_history(shop: Shop, rows: ir.Table) -> ir.Table:
+    """The rows with each customer's days of purchase before the day of assignment, told as `HISTORY`."""
+    days = measures.purchase_days(shop).rename(buyer="customer_id")
+    before = rows.join(days, rows.customer_id == days.buyer)
+    before = before.filter(before.day < before.assigned_day)
+    past = before.group_by(who="customer_id").aggregate(
+        first_day=before.day.min(), last_day=before.day.max(), days=before.count(), spent=total(before.value),
+        first_spend=before.value.argmin(before.day),
+    )  # fmt: skip
+    rows = rows.left_join(past, rows.customer_id == past.who).drop("who")
+    return rows.mutate(
+        frequency=rows.days - 1,
+        recency_days=rows.last_day.delta(rows.first_day, unit="day").cast("int64"),
+        T_days=rows.assigned_day.delta(rows.first_day, unit="day").cast("int64"),
+        repeat_spend=ibis.ifelse(rows.days > 1, rows.spent - rows.first_spend, 0.0 * rows.spent),
+    ).drop("first_day", "last_day", "days", "spent", "first_spend")
 
 
 def _days(start: ir.TimestampValue, end: ir.TimestampValue) -> ir.FloatingValue:
@@ -210,49 +250,82 @@ def _one(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float]:
     return float(value[0]), float(low[0]), float(high[0])
 
 
-def rank_customers(
-    rows: pd.DataFrame, experiment: str, arm: str, rng: np.random.Generator, rules: Sequence[str] = RULES
-) -> Ranking | None:
-    """Rank an experiment's customers by several rules, and let the experiment say what each ranking is worth.
+def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random.Generator) -> Ranking | None:
+    """Rank an experiment's customers by each of `RULES`, and let the experiment say what each ranking is worth.
 
     Args:
         rows: of `read_customers`.
         experiment: its name.
         arm: the treated arm's name.
         rng: of the forests and of ties.
-        rules: which of `RULES`; one by which all customers are alike is left out.
 
     Returns:
-        None where an arm has too few customers to learn from and to test on.
+        None where an arm has too few customers to judge a ranking by, or all customers are alike in every way.
     """
     treated = rows["treated"].to_numpy(np.int64)
     if min(treated.sum(), (1 - treated).sum()) < FEWEST:
         return None
     y, group, fold = (rows[name].to_numpy() for name in ("profit", "group", "fold"))
-    since = rows["since_order"].to_numpy(float)
-    usual = rows["months"].to_numpy(float) * 30.4 / np.maximum(rows["orders"].to_numpy(float), 1)
-    scores = {
-        "recent": np.where(np.isnan(since), -np.inf, -since),
-        "spend": rows["spend"].to_numpy(float),
-        # Silent for long, measured by one's own gaps between orders.
-        "leaving": np.where(np.isnan(since), -np.inf, since / np.maximum(np.nan_to_num(usual), 1.0)),
-    }
-    if "uplift" in rules:
-        scores["uplift"] = _predicted_effects(rows, int(rng.integers(2**31 - FOLDS)))
+    scores, lacking = score_customers(rows)
+    seed = int(rng.integers(2**31 - FOLDS))
+    if min(treated.sum(), (1 - treated).sum()) >= FEWEST_TO_LEARN:
+        scores["uplift"] = _predicted_effects(rows, seed)
+    else:
+        lacking["uplift"] = "few_customers"
     curves, found = [], []
-    last_tenth = (float("nan"), float("nan"), float("nan"))
-    for rule in rules:
+    last_tenth = (float("nan"),) * 3
+    ours: list[tuple[Floats, Floats]] = []
+    for rule in RULES:
+        if rule not in scores:
+            continue
         if np.ptp(np.nan_to_num(scores[rule], neginf=-1e9)) == 0:
-            continue  # all alike in it: no ranking
+            lacking[rule] = "alike"  # no ranking
+            continue
         place = _rank_within(scores[rule], fold, rng)
-        halves = [fold == half for half in range(FOLDS)] if rule == "uplift" else [fold >= 0]
-        parts = [qini(place[own], treated[own], y[own].astype(float), group[own]) for own in halves]
+        halves = [qini(place[own], treated[own], y[own].astype(float), group[own]) for own in (fold == 0, fold == 1)]
+        parts = halves if rule == "uplift" else [qini(place, treated, y.astype(float), group)]
         value, low, high = jackknifed(parts)
         curves.append(pd.DataFrame({"rule": rule, "depth": DEPTHS, "gain": value, "low": low, "high": high}))
-        # Against random: the straight line to the gain of treating everybody.
-        over = [tuple((x - x[..., -1:] * DEPTHS).mean(axis=-1) for x in part) for part in parts]
+        over, of_halves = [_over_random(part) for part in parts], [_over_random(part) for part in halves]
         told, least, most = _one(over)
-        found.append({"rule": rule, "qini": told, "low": least, "high": most, "better": least > 0})
+        behind = (float("nan"),) * 3
         if rule == "uplift":
-            last_tenth = _one([tuple(10 * (x[..., -1] - x[..., 89]) for x in part) for part in parts])  # type: ignore[misc]
-    return Ranking(experiment, arm, len(rows), pd.concat(curves), pd.DataFrame(found), last_tenth)
+            last_tenth = _one(
+                [(10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89])) for whole, left in parts]
+            )
+            ours = of_halves
+        elif ours:
+            gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in zip(ours, of_halves, strict=True)]
+            behind = _one(gaps)
+        found.append({
+            "rule": rule, "qini": told, "low": least, "high": most, "p_value": _p_above(told, least, most),
+            "behind": behind[0], "behind_low": behind[1], "behind_high": behind[2],
+        })  # fmt: skip
+    if not found:
+        return None
+    ranking = Ranking(experiment, arm, len(rows), pd.concat(curves), pd.DataFrame(found), last_tenth, lacking)
+    return adjust_rules([ranking])[0]
+
+
+def _over_random(part: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """The mean gain over the straight line to the gain of treating everybody, whole and without each group."""
+    whole, left = ((curve - curve[..., -1:] * DEPTHS).mean(axis=-1) for curve in part)
+    return whole, left
+
+
+def _p_above(value: float, low: float, high: float) -> float:
+    """The two-sided p-value that belongs to an interval of `jackknifed`."""
+    error = (high - low) / 2 / t.ppf(0.975, GROUPS - 1)
+    return float(2 * t.sf(abs(value) / error, GROUPS - 1)) if error > 0 else float("nan")
+
+
+def adjust_rules(rankings: Sequence[Ranking]) -> list[Ranking]:
+    """The rankings with adjusted_p (Holm, over all ways of choosing in all of them) and better."""
+    p = [ranking.rules["p_value"].to_numpy(float) for ranking in rankings]
+    adjusted = np.split(adjust(np.concatenate(p), "holm"), np.cumsum([len(own) for own in p])[:-1]) if p else []
+    return [
+        replace(ranking, rules=ranking.rules.assign(
+            adjusted_p=own, better=(own < ALPHA) & (ranking.rules["qini"].to_numpy(float) > 0)
+        ))
+        for ranking, own in zip(rankings, adjusted, strict=True)
+    ]  # fmt: skip

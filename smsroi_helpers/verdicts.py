@@ -1,4 +1,4 @@
-"""The decision of an experiment, in money and in words: ship, keep the control, keep running, or broken.
+"""The decision of an experiment, in money: ship, keep the control, keep running, or broken.
 
 The rule: with the interval of an arm's profit against the control's (always-valid while the experiment runs, fixed once
 it has ended; each arm at 1 − α/k, k being how many arms are compared with the control),
@@ -10,7 +10,6 @@ it has ended; each arm at 1 − α/k, k being how many arms are compared with th
 - *keep running* otherwise.
 """
 
-import datetime as dt
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,14 +18,13 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm, t
 
-from smsroi_helpers.contract import Decision
 from smsroi_helpers.experiments import METRICS, Experiment
 from smsroi_helpers.intervals import FEW_EVENTS, adjust, difference_of_rates
-from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
+from smsroi_helpers.planner import WANTED_SHARE, wanted_gain
 from smsroi_helpers.sequential import always_valid_reach
 from smsroi_helpers.trust import Trust
 
-__all__ = ["Guard", "Outcome", "Verdict", "decision_of", "judge", "points"]
+__all__ = ["ALPHA", "FEWEST_BUYERS_UNEQUAL", "MOST", "Guard", "Outcome", "Verdict", "adjust_p", "judge"]
 
 Outcome = Literal["ship", "keep_control", "keep_running", "broken"]
 Guard = Literal["held", "open", "breached", "unknown", "not_asked"]
@@ -35,9 +33,7 @@ UNEQUAL = 5.0
 """Where one arm has so many times the other's customers, the mean of money needs more buyers to be near normal."""
 FEWEST_BUYERS_UNEQUAL = 100
 """As many in the smaller arm (benchmarks/claims/rates.py: with 48 of 800 against 8,000 the interval is wrong)."""
-_LONGEST_WAIT_DAYS = 365
-"""Nobody waits longer for an answer: beyond, only more customers would give one."""
-_MOST = 50.0
+MOST = 50.0
 """A test that would need to be so many times as large is not told to go on."""
 
 
@@ -63,6 +59,10 @@ class Verdict:
     """How many times as much observation would settle it, the difference staying as it is; NaN where nothing is."""
     smallest_seen: float
     """The smallest difference per customer that the test, as far as it has come, shows four times out of five."""
+    wanted: float = float("nan")
+    """The difference that it should be able to show: a gain per customer and week (money), or a rise of a share."""
+    needed: float = float("nan")
+    """Customers in all, of all arms, with whom it would show that four times out of five."""
     why_open: tuple[str, ...] = ()
     """Codes: few_events, few_buyers, guard, first_week, interval, no_numbers."""
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -155,11 +155,12 @@ def judge(
     errors = rows.loc[[a for a in experiment.treated if a in rows.index], "standard_error"]
     if outcome == "keep_running" and arm:  # of several arms the best-looking one would promise too much
         factor = _factor(experiment, rows.loc[arm], abs(limits[arm][2] - threshold), arms)
-    seen = float((norm.ppf(1 - ALPHA / 2 / arms) + norm.ppf(0.8)) * errors.min()) if errors.notna().any() else np.nan
+    seen = _smallest_seen(experiment, float(errors.min()), arms)
+    wanted, needed = _needed(experiment, rows, metric, seen, smallest_gain)
     open_for = tuple(dict.fromkeys(why[a] for a in experiment.treated if by_arm[a] == "keep_running"))
     return Verdict(
-        outcome, metric, by_arm, arm, difference, low, high, value, guards, factor, seen, open_for, effects,
-        priced=metric == "profit",
+        outcome, metric, by_arm, arm, difference, low, high, value, guards, factor, seen, wanted, needed, open_for,
+        effects, priced=metric == "profit",
     )  # fmt: skip
 
 
@@ -257,211 +258,31 @@ def _factor(experiment: Experiment, row: pd.Series, gap: float, arms: int) -> fl
         factor = float(np.exp(log_factor))
         return float(always_valid_reach(error / np.sqrt(factor), r * factor, level)) - gap
 
-    if over(np.log(_MOST)) > 0:
+    if over(np.log(MOST)) > 0:
         return float("inf")
-    return float(np.exp(brentq(over, 0.0, np.log(_MOST)))) if over(0.0) > 0 else 1.0
+    return float(np.exp(brentq(over, 0.0, np.log(MOST)))) if over(0.0) > 0 else 1.0
 
 
-# --- in words --------------------------------------------------------------------------------------------------------
+def _smallest_seen(experiment: Experiment, error: float, arms: int) -> float:
+    """The difference whose interval, as it decides today, excludes 0 four times out of five; NaN for none."""
+    if experiment.state == "running":
+        return float(always_valid_reach(error, experiment.information, 1 - ALPHA / arms) + norm.ppf(0.8) * error)
+    return float((norm.ppf(1 - ALPHA / 2 / arms) + norm.ppf(0.8)) * error)
 
 
-def points(value: float, low: float, high: float) -> str:
-    """A difference of shares with its interval, in percentage points."""
-    return _("{numbers} percentage points").format(numbers=interval(100 * value, 100 * low, 100 * high))
-
-
-def decision_of(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str) -> Decision:
-    """The row of the table `decisions`: action, money, evidence and what to mind."""
-    outcome: Literal["do", "dont", "not_enough_evidence", "broken"] = {
-        "ship": "do", "keep_control": "dont", "keep_running": "not_enough_evidence", "broken": "broken",
-    }[verdict.outcome]  # type: ignore[assignment]  # fmt: skip
-    customers = int(experiment.customers.sum())
-    known = np.isfinite([verdict.difference, verdict.low, verdict.high]).all()
-    numbers: dict[str, object] = {"kind": "gain"} if verdict.priced or verdict.outcome == "broken" else {}
-    if known and METRICS[verdict.metric].kind == "money":
-        people = float(verdict.value / verdict.difference) if verdict.difference else 0.0
-        weeks = experiment.weeks if experiment.kind == "holdout" else 1.0
-        told = [people * x / weeks for x in (verdict.difference, verdict.low, verdict.high)]
-        unit = "money_per_week" if experiment.kind == "holdout" else "money"
-        numbers = {"value": told[0], "low": told[1], "high": told[2], "unit": unit, "kind": "gain"}
-    elif known:
-        numbers = {"value": verdict.difference, "low": verdict.low, "high": verdict.high, "unit": "share"}
-    return Decision(
-        stage="ab_test",
-        question=_question(experiment),
-        outcome=outcome,
-        action=_action(experiment, trust, verdict),
-        text=_text(experiment, verdict, currency),
-        caveat=_caveat(experiment, trust, verdict),
-        evidence="none" if verdict.outcome == "broken" else "randomised",
-        customers=customers,
-        **numbers,  # type: ignore[arg-type]
-    )
-
-
-def _question(experiment: Experiment) -> str:
-    if experiment.kind == "holdout":
-        return _("Does texting pay? ({test})").format(test=experiment.name)
-    return _("Did the change pay? ({test})").format(test=experiment.name)
-
-
-def _action(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
-    facts = {"test": experiment.name, "arm": verdict.arm, "control": experiment.control}
-    if verdict.outcome == "broken":
-        return _("{test}: do not use it, {problem}").format(test=experiment.name, problem=trust.problems[0])
-    if verdict.outcome == "ship":
-        if experiment.kind == "holdout":
-            return _("{test}: go on, {arm} brings more than {control}").format(**facts)
-        return _("{test}: switch to {arm}").format(**facts)
-    if verdict.outcome == "keep_control":
-        if experiment.kind == "holdout":
-            return _("{test}: stop it, {arm} brings less than {control}").format(**facts)
-        return _("{test}: stay with {control}").format(**facts)
-    return _still_open(experiment, verdict)
-
-
-def _still_open(experiment: Experiment, verdict: Verdict) -> str:
-    """What to do with a test that does not say yet, and for how long."""
-    n = experiment.customers.sum()
-    elapsed = max((experiment.last - experiment.started).days + 1, 1)
-    more = (verdict.factor - 1) * n if np.isfinite(verdict.factor) else np.nan
-    if experiment.state == "ended":
-        if np.isfinite(more) and verdict.factor <= _MOST:
-            return _("{test}: undecided, run it again with about {n} more customers").format(
-                test=experiment.name, n=_roughly(more)
-            )
-        return _("{test}: undecided, it was too small to tell").format(test=experiment.name)
-    if experiment.until is not None:
-        return _("{test}: keep it running until {day}, as planned").format(
-            test=experiment.name, day=day(experiment.until)
-        )
-    if np.isfinite(more) and more > 0:
-        wait = int(np.ceil((verdict.factor - 1) * elapsed))
-        if wait > _LONGEST_WAIT_DAYS:
-            return _("{test}: undecided, and about {n} more customers are needed to settle it").format(
-                test=experiment.name, n=_roughly(more)
-            )
-        until = experiment.last + dt.timedelta(days=wait)
-        return _("{test}: keep it running until about {day}, or add about {n} customers").format(
-            test=experiment.name, day=day(until), n=_roughly(more)
-        )
-    return _("{test}: keep it running").format(test=experiment.name)
-
-
-def _roughly(n: float) -> str:
-    """A number of customers to two figures, rounded up."""
-    if n <= 0:
-        return number(0)
-    unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
-    return number(float(np.ceil(n / unit) * unit))
-
-
-def weeks_words(weeks: float) -> str:
-    """Weeks with a decimal where they are no whole ones.
-
-    >>> weeks_words(2.0001), weeks_words(16.95)
-    ('2', '16.9')
-    """
-    return number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
-
-
-def _difference_words(verdict: Verdict, currency: str) -> str:
-    if METRICS[verdict.metric].kind == "money":
-        return interval(verdict.difference, verdict.low, verdict.high, currency)
-    return points(verdict.difference, verdict.low, verdict.high)
-
-
-def _text(experiment: Experiment, verdict: Verdict, currency: str) -> str:
-    if verdict.outcome == "broken":
-        return _("No difference is shown, since it would not be the doing of the change.")
-    parts = []
-    facts = {"arm": verdict.arm, "control": experiment.control, "weeks": weeks_words(experiment.weeks)}
-    if np.isfinite([verdict.difference, verdict.low, verdict.high]).all():
-        facts["difference"] = _difference_words(verdict, currency)
-        if verdict.metric == "profit":
-            parts.append(
-                _(
-                    "Profit per customer over {weeks} weeks on average, {arm} against {control}: {difference}, message"
-                    " and discount costs taken off."
-                ).format(**facts)
-            )
-        elif verdict.metric == "revenue":
-            parts.append(
-                _("Revenue per customer over {weeks} weeks on average, {arm} against {control}: {difference}.").format(
-                    **facts
-                )
-            )
-        else:
-            parts.append(_("{arm} against {control}: {difference}.").format(**facts))
-        if len(experiment.treated) > 1:
-            parts.append(
-                _("The interval allows for {k} arms having been compared.").format(k=number(len(experiment.treated)))
-            )
-    if np.isfinite(verdict.value) and METRICS[verdict.metric].kind == "money" and parts:
-        people = number(verdict.value / verdict.difference) if verdict.difference else "–"
-        words = _("The amount is a week’s, of all {n} customers of {arm} together.")
-        words = (
-            words if experiment.kind == "holdout" else _("The amount is that of all {n} customers of {arm} together.")
-        )
-        parts.append(words.format(n=people, arm=verdict.arm))
-    if verdict.outcome == "keep_running":
-        parts.append(_why_open(experiment, verdict, currency))
-    return joined(*parts)
-
-
-def _why_open(experiment: Experiment, verdict: Verdict, currency: str) -> str:
-    words = {
-        "few_events": _("Fewer than {n} customers of an arm did it: too few to act on, whatever the interval says."),
-        "few_buyers": _("The smaller arm has fewer than {buyers} buyers: too few beside an arm so much larger."),
-        "guard": _("The gain is shown; that opting out did not rise with it is not, yet."),
-        "first_week": _("The test has run for less than a week."),
-        "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
-        "interval": _("The interval holds both a gain worth having and none."),
-    }
-    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
-    told = [words[code].format(**facts) for code in verdict.why_open]
-    if np.isfinite(verdict.smallest_seen) and METRICS[verdict.metric].kind == "money":
-        seen = money(verdict.smallest_seen / max(experiment.weeks, 1e-9), currency)
-        told.append(
-            _("A true difference of {seen} per customer and week would show four times out of five.").format(seen=seen)
-        )
-    elif np.isfinite(verdict.smallest_seen):
-        told.append(
-            _("A true difference of {seen} percentage points would show four times out of five.").format(
-                seen=number(100 * verdict.smallest_seen, 2)
-            )
-        )
-    return joined(*told)
-
-
-def _leaving(verdict: Verdict) -> str:
-    """How many more opted out, where the control was not texted and no margin can be asked for."""
-    rows = verdict.effects
-    rows = rows[(rows["metric"] == "opt_out_rate") & (rows["segment"] == "all") & (rows["arm"] == verdict.arm)]
-    if verdict.guards.get(verdict.arm) != "not_asked" or not len(rows) or not rows["low"].iloc[0] > 0:
-        return ""
-    row = rows.iloc[0]
-    return _(
-        "Opting out rose by {points}: who has left cannot be texted again, which this profit does not count."
-    ).format(points=points(row["difference"], row["low"], row["high"]))
-
-
-def _caveat(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
-    if verdict.outcome == "broken":
-        more = trust.problems[1:]
-        return sentence(_("Also: {problems}").format(problems=listed(more))) if more else ""
-    parts = [sentence(remark) for remark in trust.remarks]
-    if not verdict.priced and verdict.metric == "revenue":
-        parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
-    elif not verdict.priced:
-        parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
-    if (told := _leaving(verdict)) and verdict.outcome == "ship":
-        parts.append(told)
-    breached = [arm for arm, guard in verdict.guards.items() if guard == "breached"]
-    if breached:
-        parts.append(_("Opting out rose by more than the margin in {arms}.").format(arms=listed(breached)))
-    if verdict.outcome == "ship" and verdict.guards.get(verdict.arm) == "unknown":
-        parts.append(_("Opt-outs are not recorded, so whether more people left is not known."))
-    if experiment.state == "running" and np.isfinite(verdict.low):
-        parts.append(_("The interval may be read every day: it is wider for that."))
-    return joined(*parts)
+def _needed(
+    experiment: Experiment, rows: pd.DataFrame, metric: str, seen: float, smallest_gain: float
+) -> tuple[float, float]:
+    """What the test should be able to show, and with how many customers it would (see `Verdict`)."""
+    mean = float(rows["mean"].get(experiment.control, np.nan))
+    customers = float(experiment.customers.sum())
+    if METRICS[metric].kind == "money":
+        wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
+        return wanted, customers * (seen / (wanted * experiment.weeks)) ** 2
+    if not 0 < mean < 1:
+        return float("nan"), float("nan")
+    shares = experiment.customers / customers
+    treated = min(share for share in shares[1:]) if len(shares) > 1 and shares[1:].min() > 0 else np.nan
+    spread = np.sqrt(mean * (1 - mean) * (1 / treated + 1 / shares[0])) if shares[0] > 0 else np.nan
+    z = norm.ppf(1 - ALPHA / 2 / len(experiment.treated)) + norm.ppf(0.8)
+    return WANTED_SHARE * mean, float((z * spread / (WANTED_SHARE * mean)) ** 2)

@@ -230,10 +230,25 @@ class TestDecision:
             f"{decision.action} {decision.text}".lower().split()
         )
 
+    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, told, tested):
+        poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
+        decision = cltv.decide(told, poor, cltv.value_by_tenth(shop, told), "USD")
+        assert decision.action.startswith("Trust neither the amount nor the ranking")
+        assert "not told from one by lot" in figures.cltv.lift_figure(poor).text
+        assert "multiplied by 1.14" in figures.cltv_tables.test_note(poor).text  # 1,882 came of 1,653 foretold
+
+    def test_where_nobody_stands_out_it_is_said(self, shop, told, tested):
+        tenths = cltv.value_by_tenth(shop, told)
+        alike = tenths.assign(share=0.1, low=0.09, high=0.11)
+        passed = replace(tested, actual=1653)
+        assert cltv.decide(told, passed, alike, "USD").action.startswith("Treat customers alike")
+        assert cltv.decide(told, passed, tenths, "USD").action.startswith("Look after the")
+
     def test_nothing_happened_at_all(self, shop, told, tested):
         decision = cltv.decide(told, replace(tested, actual=0), cltv.value_by_tenth(shop, told), "USD")
         assert "and none happened" in decision.caveat
         assert "–" not in decision.caveat
+        assert "nothing of what was foretold" in figures.cltv_tables.test_note(replace(tested, actual=0)).text
 
     def test_what_fails_and_what_cannot_be_told_is_said(self, shop, told, tested):
         loose = replace(told.purchases, status="not_identified", unidentified=("a", "b"))
@@ -289,6 +304,7 @@ def publish(shop, horizon_weeks=12):
     tenths, gains = cltv.value_by_tenth(shop, told), cltv_worth.gains(told)
     risk = cltv_worth.at_risk(doubted, 0.5)
     pages = [
+        figures.cltv_tables.test_note(tested),
         figures.cltv_tables.totals_table(told, "USD"),
         figures.cltv_tables.models_table(trial),
         figures.cltv_tables.assumptions_table(checks),

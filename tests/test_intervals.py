@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.integrate import trapezoid
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import test_proportions_2indep as score_test
 
 from smsroi_helpers import intervals
@@ -438,6 +439,13 @@ class TestAdjust:
         p = [0.3, 0.01, np.nan, 0.03, 0.02]
         assert adjust(p, "holm") == pytest.approx([0.3, 0.04, np.nan, 0.06, 0.06], nan_ok=True)
         assert adjust(p, "benjamini_hochberg") == pytest.approx([0.3, 0.04, np.nan, 0.04, 0.04], nan_ok=True)
+
+    @pytest.mark.parametrize(("method", "theirs"), [("holm", "holm"), ("benjamini_hochberg", "fdr_bh")])
+    def test_it_is_that_of_statsmodels(self, method, theirs):
+        rng = np.random.default_rng(1)
+        for n in (1, 2, 40):
+            p = np.round(rng.beta(0.4, 2, n), 2)  # with ties, zeros, and some that go above 1
+            assert adjust(p, method) == pytest.approx(multipletests(p, method=theirs)[1], rel=1e-12)
 
     def test_nothing_tested(self):
         assert np.isnan(adjust([np.nan, np.nan], "holm")).all()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import ibis
 import pytest
 
 from smsroi_helpers import shop as shop_module
@@ -39,6 +40,13 @@ def test_the_same_question_is_asked_of_the_engine_once(make_source, open_source)
     shop.con.disconnect()
     assert shop.count(cells).equals(first)
     assert first["orders"].tolist() == [2, 1]
+
+
+def test_a_count_may_rest_on_rows_of_ones_own(make_source, open_source):
+    """Rows that no view holds yet, which the SQL alone does not bring to the engine."""
+    shop = open_source(make_source(orders=ORDERS))
+    named = ibis.memtable({"who": ["a", "z"]})
+    assert shop.count(named.aggregate(n=named.count()))["n"].item() == 2
 
 
 def test_another_as_of_is_another_question(make_source, open_source):

@@ -13,13 +13,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from smsroi_helpers.ab_test import Evaluated
 from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.figures.ab_test_tables import compact_words, difference_words
+from smsroi_helpers.figures.ab_test_whom import rule_words
 from smsroi_helpers.figures.style import PALETTE, Html, figure, note
-from smsroi_helpers.locale import _, interval, joined, money, number, sentence
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
 from smsroi_helpers.trust import metric_words
 from smsroi_helpers.uplift import Ranking
 
 __all__ = ["effects", "effects_figure", "ledger", "ledger_figure", "targeting_figure", "weeks_figure"]
 
+ALPHA = 0.05
+_RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
 _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
 
 
@@ -127,7 +130,9 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         currency: the source's.
     """
     if not rankings:
-        return note(_("No sound test has an arm that stands out and enough customers to learn from whom it moves."))
+        return note(
+            _("No sound test has an arm that stands out and enough customers in both arms to see whom it moves.")
+        )
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
@@ -140,10 +145,15 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         alt=joined(*told),
         caption=joined(
             _(
-                "Profit per customer of the whole list if only the first share of it is treated, the likeliest to gain"
-                " first, each judged by the half of the customers that did not teach the ranking. Line and band: by"
-                " predicted effect, with 95% interval. Dashed: as many at random."
+                "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
+                " way of choosing. Dashed: as many at random."
             ),
+            _(
+                "Thick, with 95% band: by predicted effect, each customer judged by the half that did not teach the"
+                " ranking; the others' bands are about as wide."
+            )
+            if any("uplift" in set(ranking.rules["rule"]) for ranking in rankings)
+            else "",
             *(_sleeping_words(ranking, currency) for ranking in rankings),
         ),
     )
@@ -152,9 +162,17 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
 def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
     own = ranking.curve[ranking.curve["rule"] == "uplift"]
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
-    ax.fill_between(100 * own["depth"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
-    ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"])
-    ax.plot((0, 100), (0, own["gain"].iloc[-1]), color=PALETTE["orange"], linestyle="--")
+    if len(own):
+        ax.fill_between(100 * own["depth"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    for rule, colour in _RULE_COLOURS.items():
+        other = ranking.curve[ranking.curve["rule"] == rule]
+        if len(other):
+            ax.plot(100 * other["depth"], other["gain"], color=PALETTE[colour], linewidth=1.0, label=rule_words(rule))
+    if len(own):
+        ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"], label=rule_words("uplift"))
+    end = ranking.curve.groupby("rule", sort=False)["gain"].last().iloc[0]
+    ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("as many at random"))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
     _money_ticks(ax.yaxis, currency)
     ax.set_xlabel(_("share treated, percent"))
     ax.set_ylabel(_("gain per customer"))
@@ -162,9 +180,10 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
 
 
 def _targeting_title(ranking: Ranking) -> str:
-    better = bool(ranking.rules.set_index("rule").loc["uplift", "better"])
-    words = _("{test}: choosing whom to treat beats chance") if better else _("{test}: no choice of whom beats chance")
-    return words.format(test=ranking.experiment)
+    better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
+    if not better:
+        return _("{test}: no way of choosing whom to treat beats chance").format(test=ranking.experiment)
+    return _("{test}: better than chance, choosing by {rules}").format(test=ranking.experiment, rules=listed(better))
 
 
 def _sleeping_words(ranking: Ranking, currency: str) -> str:
@@ -248,7 +267,7 @@ def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     places = np.arange(len(months))
     reach = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
-    clear = (months["earned_low"] > 0) | (months["earned_high"] < 0)
+    clear = months["adjusted_p"] < ALPHA
     colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
     ax.bar(places, months["earned"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
@@ -258,7 +277,7 @@ def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(_("earned in the month"))
     ax.set_title(
         _("In {n} of {all} months the programme is shown to have earned").format(
-            n=number(int((months["earned_low"] > 0).sum())), all=number(len(months))
+            n=number(int((clear & (months["earned"] > 0)).sum())), all=number(len(months))
         )
     )
     return ax
@@ -282,6 +301,6 @@ def ledger_figure(months: pd.DataFrame, currency: str) -> Html:
         caption=_(
             "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
             " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"
-            " clear of zero. The first and last month may be cut."
+            " clear of zero even so many being compared (Holm). The first and last month may be cut."
         ),
     )

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test import Evaluated, differ_by_segment
+from smsroi_helpers.ab_test import Evaluated
 from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.locale import _, day, listed, money, number, percent, rounded_digits
+from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, rounded_digits, sentence
 from smsroi_helpers.sequential import false_alarms
 from smsroi_helpers.trust import locate_split, metric_words, p_words
-from smsroi_helpers.uplift import Ranking
 
 __all__ = [
     "best_table",
@@ -22,14 +21,17 @@ __all__ = [
     "exclusions_table",
     "experiments_table",
     "ledger_table",
+    "lift_words",
     "others_table",
     "overlaps_table",
     "peeking_note",
     "results_table",
-    "segments_table",
-    "targeting_table",
     "trust_table",
 ]
+
+
+MANY_ARMS = 4
+"""Of tests with more arms, rows that say nothing are left out of tables, and counted."""
 
 
 def _kind_words(kind: str) -> str:
@@ -232,13 +234,14 @@ def _effect_rows(each: Evaluated, rows: pd.DataFrame, currency: str, *, looks: b
             ),
             _("Difference"): difference_words(metric, row, currency),
             **more,
-            _("Relative lift"): _lift(*lift),
-            _("p"): p_words(row["adjusted_p"]),
+            _("Relative lift"): lift_words(*lift),
+            _("p-value"): p_words(row["adjusted_p"]),
         })  # fmt: skip
     return shown
 
 
-def _lift(value: float, low: float, high: float) -> str:
+def lift_words(value: float, low: float, high: float) -> str:
+    """A relative lift with its interval, in percent; a dash where there is none."""
     if not np.isfinite([value, low, high]).all():
         return "–"
     return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
@@ -263,14 +266,22 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         rows = _overall_rows(each)
         if not len(rows):
             continue
-        leaving = (rows["metric"] == "opt_out_rate") & (rows["adjusted_p"] < 0.05)
-        shown += _effect_rows(each, rows[_deciding(each, rows) | leaving], currency, looks=looks)
+        moved = rows["adjusted_p"] < 0.05
+        kept = (rows["metric"] == each.verdict.metric) | (moved & (rows["metric"] == "opt_out_rate"))
+        # The test's own metric, where it is not what decides: of many arms only what moved.
+        own = (rows["metric"] == each.experiment.primary) & (moved | (len(each.experiment.treated) <= MANY_ARMS))
+        shown += _effect_rows(each, rows[kept | own], currency, looks=looks)
     if not shown:
         return note(_("No test can be believed, so no difference is shown."))
-    caption = _(
-        "Arms against their control, with 95% intervals (at any look: for tests that run and are read every day),"
-        " adjusted for what the same customers did before; p is Holm’s, over all arms and segments. Opting out is shown"
-        " where it moved"
+    adjusted = any((each.effects["method"] == "adjusted").any() for each in evaluated if not each.trust.broken)
+    caption = joined(
+        _("Arms against their control, with 95% intervals."),
+        _("At any look: for tests that run and are read every day.") if looks else "",
+        _("Adjusted for what the same customers did before.") if adjusted else "",
+        _(
+            "p is Holm’s, over all arms and segments. Opting out is shown where it moved, and so, of tests with many"
+            " arms, are metrics that do not decide"
+        ),
     )
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 
@@ -335,82 +346,6 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """The effect by the segment customers were in when assigned, with the test of whether segments differ.
-
-    Args:
-        evaluated: of `ab_test.evaluate`.
-        currency: the source's.
-    """
-    rows = []
-    for each in evaluated:
-        if each.trust.broken:
-            continue
-        arm = each.verdict.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
-        if not arm or each.verdict.metric not in ("profit", "order_rate"):
-            continue
-        own = each.effects
-        own = own[(own["metric"] == each.verdict.metric) & (own["segment"] != "all") & (own["arm"] == arm)]
-        p = differ_by_segment(each).set_index("arm")["adjusted_p"].get(arm, float("nan"))
-        for _index, row in own.iterrows():
-            rows.append({
-                _("Test"): each.experiment.name, _("Arm"): arm, _("Segment"): _segment_words(row["segment"]),
-                _("Customers"): row["customers"],
-                _("Difference"): difference_words(each.verdict.metric, row, currency),
-                _("Adjusted p"): p_words(row["adjusted_p"]), _("Segments differ (p)"): p_words(p),
-            })  # fmt: skip
-    if not rows:
-        return note(_("No sound test has an arm that stands out, so nothing is told by segment."))
-    caption = _(
-        "Who responds: the same difference by what customers were when they were assigned. Only where the last column"
-        " is small do segments differ by more than chance"
-    )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
-
-
-def _segment_words(segment: str) -> str:
-    return {
-        "0-30": _("ordered in the last 30 days"),
-        "30-90": _("ordered 30 to 90 days before"),
-        "90+": _("ordered more than 90 days before"),
-        "never": _("no order before"),
-        "": _("not known"),
-    }.get(segment, segment)
-
-
-def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
-    """Ways of choosing whom to treat, on the same customers.
-
-    Args:
-        rankings: of `ab_test.rank_responders`.
-        currency: the source's.
-    """
-    names = {
-        "uplift": _("predicted effect"),
-        "recent": _("latest order first"),
-        "spend": _("largest spend first"),
-        "leaving": _("longest silence first"),
-    }
-    rows = [
-        {
-            _("Test"): ranking.experiment,
-            _("Chosen by"): names[row.rule],
-            _("Customers"): ranking.customers,
-            _("Gain over random"): compact_words(row.qini, row.low, row.high, currency),
-            _("Better than random"): _("yes") if row.better else _("not shown"),
-        }
-        for ranking in rankings
-        for row in ranking.rules.itertuples()
-    ]
-    if not rows:
-        return note(_("So no ways of choosing are compared."))
-    caption = _(
-        "Ways of choosing whom to treat: the gain over treating as many at random, per customer of the list, on average"
-        " over all shares treated, with 95% intervals. Not better than random is a common answer"
-    )
-    return table(pd.DataFrame(rows), caption=caption)
-
-
 _CAPPED = ("capped_difference", "capped_low", "capped_high")
 
 
@@ -421,32 +356,46 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
         capped: of `ab_test.cap_profit`.
         currency: the source's.
     """
+    clear = [np.sign(capped[f"{x}low"]) * (np.sign(capped[f"{x}low"]) == np.sign(capped[f"{x}high"]))
+             for x in ("", "capped_")]  # fmt: skip
+    many = capped.groupby("experiment_id")["arm"].transform("size") > MANY_ARMS
+    alike = many & (clear[0] == clear[1])
     rows = [
         {
             _("Test"): row["experiment_id"],
             _("Arm"): row["arm"],
             _("Cap"): money(row["cap"], currency),
             _("As it is"): difference_words("profit", row, currency),
-            _("With the cap"): difference_words(
-                "profit", row, currency, ("capped_difference", "capped_low", "capped_high")
-            ),
+            _("With the cap"): difference_words("profit", row, currency, _CAPPED),
         }
-        for _index, row in capped.iterrows()
+        for _index, row in capped[~alike].iterrows()
     ]
+    if not rows and len(capped):
+        return note(
+            _("A cap on the largest profits changes nothing: no arm is clear of its control only with or without it.")
+        )
     if not rows:
         return note(_("Without profit there is nothing to cap."))
     caption = _(
         "The difference in profit per customer, and the same with nobody’s profit above a cap that is one for all arms:"
         " what only 1 in 100 buyers of the test exceed. Where they disagree, a few customers make the difference"
     )
+    if alike.any():
+        caption = joined(
+            sentence(caption),
+            _("Of tests with many arms, {n} arms that are as clear, or as open, with the cap are not listed").format(
+                n=number(int(alike.sum()))
+            ),
+        )
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def ledger_table(months: pd.DataFrame, currency: str) -> Html:
-    """The months in numbers, with what holding out cost.
+def ledger_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> Html:
+    """The months in numbers, with what holding out cost, and all of them together.
 
     Args:
         months: of `ab_test.keep_ledger`.
+        totals: of `ab_test.total_ledger`.
         currency: the source's.
     """
     rows = [
@@ -463,6 +412,15 @@ def ledger_table(months: pd.DataFrame, currency: str) -> Html:
     if not rows:
         return note(_("So the ledger has no entry: hold a tenth of the customers out of every campaign, and it will."))
     caption = _("The ledger of the standing holdout: what the programme earned each month, and what knowing that cost")
+    for row in totals.itertuples():
+        caption = joined(
+            sentence(caption),
+            _("All of {test} together, adjusted by the time before: {earned} earned, {forgone} forgone").format(
+                test=row.experiment_id,
+                earned=compact_words(row.earned, row.earned_low, row.earned_high, currency),
+                forgone=compact_words(row.forgone, row.forgone_low, row.forgone_high, currency),
+            ),
+        )
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 

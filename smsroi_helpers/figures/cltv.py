@@ -152,7 +152,11 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     rows = tested.by_tenth
     ax.bar(rows["tenth"] - 0.2, rows["told"], 0.4, color=PALETTE["sky"], label=_("foretold"))
-    ax.bar(rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"))
+    reach = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
+    ax.bar(
+        rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=reach,
+        error_kw={"ecolor": PALETTE["ink"], "elinewidth": 1.2, "capsize": 2},
+    )  # fmt: skip
     ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
     ax.annotate(
         _("as by lot"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
@@ -312,12 +316,34 @@ def lift_figure(tested: Holdout) -> Html:
     return figure(
         lift(tested),
         alt=_("Share of the money in the test by tenth of the customers: {shares}.").format(shares=listed(parts)),
-        caption=_(
-            "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
-            " weeks, and what each group did spend. The ranking is {gini} as good as hindsight (normalised Gini"
-            " coefficient: as by lot is none)."
-        ).format(gini=percent(tested.gini)),
+        caption=joined(
+            _(
+                "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
+                " weeks, and what each group did spend; the lines are 95% intervals."
+            ),
+            _ranking(tested),
+        ),
     )
+
+
+def _ranking(tested: Holdout) -> str:
+    facts = {
+        "gini": percent(tested.gini),
+        "low": percent(tested.gini_low),
+        "high": percent(tested.gini_high),
+        "n": number(tested.by_frequency["customers"].sum()),
+    }
+    if not np.isfinite(tested.gini_low):
+        return _("Too little was bought in the test to say how good the ranking is.")
+    if tested.gini_low <= 0:
+        return _(
+            "The ranking is not told from one by lot: {gini} as good as hindsight (normalised Gini coefficient, 95%"
+            " interval {low} to {high}; {n} customers)."
+        ).format(**facts)
+    return _(
+        "The ranking is {gini} as good as hindsight (normalised Gini coefficient, 95% interval {low} to {high}; as by"
+        " lot is none; {n} customers)."
+    ).format(**facts)
 
 
 def by_alive_figure(tested: Holdout) -> Html:

@@ -26,6 +26,7 @@ __all__ = [
     "new_customers_table",
     "rivals_table",
     "segments_table",
+    "test_note",
     "textbook_note",
     "totals_table",
 ]
@@ -65,6 +66,24 @@ def totals_table(told: Forecast, currency: str) -> Html:
         " chance; not the model’s being wrong)"
     ).format(n=number(told.purchases.customers), weeks=number(told.horizon_weeks))
     return table(pd.DataFrame(rows), caption=caption)
+
+
+def test_note(tested: Holdout) -> Html:
+    """What the test means for the amounts that follow, in words.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+    """
+    if not tested.missed:
+        return note(_("The forecast passed its test: what happened lay within its interval."))
+    if not tested.actual:
+        return note(_("No amount below can be relied on: nothing of what was foretold for the test weeks happened."))
+    return note(
+        _(
+            "The forecast failed its test, and the amounts below and their intervals do not allow for that. Should it"
+            " be as far off in the coming weeks, each of them would have to be multiplied by {factor}."
+        ).format(factor=number(1 / (1 + tested.bias), 2))
+    )
 
 
 def fits_table(fits: pd.DataFrame) -> Html:
@@ -190,6 +209,12 @@ def rivals_table(tested: Holdout) -> Html:
         " root of the mean square of purchases foretold less purchases made. Where an interval (95%) lies above none,"
         " the model beats that rival"
     ).format(weeks=number(tested.weeks), actual=number(tested.actual))
+    nearest = tested.rivals.loc[tested.rivals["bias"].abs().idxmin()]
+    if tested.actual and nearest["rival"] != tested.model:
+        nearer = _("On the total another came nearest: {name}, off by {bias}")
+        caption = joined(
+            caption + ".", nearer.format(name=names[nearest["rival"]], bias=_signed(float(nearest["bias"]), 1))
+        )
     return table(shown, caption=caption)
 
 
@@ -272,7 +297,12 @@ def gains_table(gains: pd.DataFrame, told: Forecast, currency: str) -> Html:
         {
             _("Segment"): gains["group"].map(segment_name),
             _("Customers"): gains["customers"].astype(int),
-            _("Of today’s, still customers at the end"): [percent(value, 1) for value in gains["retained"]],
+            _("Of those who are customers now, still so at the end"): [
+                _("{value} ({low} to {high})").format(
+                    value=percent(row.retained, 1), low=percent(row.retained_low, 1), high=percent(row.retained_high, 1)
+                )
+                for row in gains.itertuples()
+            ],
             _("One more point of retention"): [
                 show(row.point, row.point_low, row.point_high)
                 if row.retained <= 0.99
@@ -285,8 +315,11 @@ def gains_table(gains: pd.DataFrame, told: Forecast, currency: str) -> Html:
     caption = _(
         "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
         " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
-        " would bring it about"
+        " would bring it about. Points do not add up: of all, the one who stays is mostly one of those who leave most"
     ).format(weeks=number(told.horizon_weeks))
+    if told.purchases.model != "pareto_nbd":
+        rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
+        caption = joined(caption + ".", rare.format(model=MODELS[told.purchases.model]))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 
@@ -390,7 +423,7 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
     """
     facts = {
         "arpu": money(book["arpu"], currency),
-        "months": number(book["months"], 1),
+        "months": number(book["months"], 2),
         "cac": money(book["cac"], currency),
         "textbook": money(book["textbook"], currency),
         "model": money(book["model"], currency),
@@ -398,7 +431,8 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
     if book["cac"] > 0:
         formula = _(
             "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {arpu} ×"
-            " {months} − {cac} = {textbook} a customer over the same weeks; the model says {model}, less the same cost."
+            " {months} − {cac} = {textbook} a customer over the same weeks; the model says {model}, that cost taken off"
+            " as well."
         ).format(**facts)
     else:
         formula = _(
@@ -406,8 +440,8 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
             " {months} = {textbook} a customer over the same weeks (what winning one cost is not known); the model says"
             " {model}."
         ).format(**facts)
-    why = _("The formula takes everybody for a customer to the end.")
-    printed = _("(A source of this formula works its own example, 100 × 24 − 50, as 2,450; it is {example}.)").format(
+    why = _("Both are revenue, before margin and discount. The formula takes everybody for a customer to the end.")
+    printed = _("(One text that teaches it prints 2,450 for its own example, 100 × 24 − 50; it is {example}.)").format(
         example=number(example)
     )
     return note(joined(formula, why, printed))
