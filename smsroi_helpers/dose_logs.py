@@ -106,7 +106,7 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
         seed: of the folds.
 
     Returns:
-        One row per step (fewer, more: texts a week; the last stands for as many or more): rows and customers, all of the
+        One row per step (fewer, more: texts a week; the last stands for as many or more): rows and customers of the
         two doses; raw (difference of mean profit over the four weeks, before message cost of the step), raw_low,
         raw_high; kept (customer-weeks with overlap), trimmed; effect, low, high, e_value, e_value_low (of the limit
         nearer to 0; 1 where the interval holds 0); reason where there is no estimate. Money per customer-week of the
