@@ -270,11 +270,10 @@ def count_weeks_of_practice(
 
     Returns:
         landmark (date), customer (a number that says which rows are of one person), group (0–63), segment, stage;
-        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of [t, t + 1
-        week)
-        cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN for who never
-        bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks), subscribed_days (NaN
-        where not told). And the share (0–1) of customers that the sample is.
+        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of
+        [t, t + 1 week) cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN
+        for who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
+        subscribed_days (NaN where not told). And the share (0–1) of customers that the sample is.
     """
     if not practice.landmarks or not channel:
         return pd.DataFrame(), 0.0

@@ -104,12 +104,8 @@ def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) ->
         clicks=clicks.estimate, clicks_low=clicks.low, clicks_high=clicks.high,
         hazard=leaving.estimate, hazard_low=leaving.low, hazard_high=leaving.high,
     )  # fmt: skip
-    zero = (
-        frame[frame["messages_per_week"] == 0]
-        .groupby("segment")
-        .apply(lambda rows: rows.index[0], include_groups=False)
-    )
-    at = frame["segment"].map(zero)
+    none = frame.index[frame["messages_per_week"] == 0]
+    at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
     columns = ("profit", "low", "high", "value", "value_low", "value_high")
     frame[list(columns)] = np.nan
     treated = frame.index[at.notna() & (frame["messages_per_week"] > 0)]
@@ -123,7 +119,6 @@ def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) ->
         )
         for name, values in zip(columns, (m.estimate, m.low, m.high, v.estimate, v.low, v.high), strict=True):
             frame.loc[treated, name] = values
-    none = frame.index[at.notna() & (frame["messages_per_week"] == 0)]
     frame.loc[none, ["profit", "value"]] = 0.0
     return frame
 

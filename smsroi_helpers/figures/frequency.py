@@ -42,6 +42,11 @@ def _dose_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
     ax.set_xlabel(_("texts per subscriber and week"))
 
 
+def _best_words(row: pd.Series, column: str) -> str:
+    """The best dose; of none it is said where texts are not shown to bring anything."""
+    return _("not shown") if row["reason"] == "no_effect" else dose_words(row[column])
+
+
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     """This week's profit and the long run's, by dose, of all customers.
 
@@ -63,12 +68,13 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
         _dose_axis(ax, fit.doses, float(row["today"]))
-        ax.plot(dose, values[0, fit.at(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
+        if row["reason"] != "no_effect":
+            ax.plot(dose, values[0, fit.at(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
         _money_ticks(ax.yaxis, currency)
     left.set_ylabel(_("profit per subscriber and week"))
     right.set_ylabel(_("worth of a subscriber"))
-    left.set_title(_("This week: {dose}").format(dose=dose_words(row["short_run"])))
-    right.set_title(_("In the long run: {dose}").format(dose=dose_words(row["messages_per_week"])))
+    left.set_title(_("This week: {dose}").format(dose=_best_words(row, "short_run")))
+    right.set_title(_("In the long run: {dose}").format(dose=_best_words(row, "messages_per_week")))
     return drawn
 
 
@@ -116,15 +122,16 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         i = fit.place(name)
         _band(ax, fit.grid[shown], fit.value()[i][shown], PALETTE["green"])
         _dose_axis(ax, fit.doses, float(row["today"]))
-        ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
+        if row["reason"] != "no_effect":
+            ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
         _money_ticks(ax.yaxis, currency)
         ax.set_xlabel("")
         ax.set_title(
-            _("{segment}: {dose}").format(segment=segment_name(name), dose=dose_words(row["messages_per_week"]))
+            _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
         )
         told.append(
             _("{segment}: best {dose}, worth {value}; today {today}.").format(
-                segment=segment_name(name), dose=dose_words(row["messages_per_week"]), today=today_words(row["today"]),
+                segment=segment_name(name), dose=_best_words(row, "messages_per_week"), today=today_words(row["today"]),
                 value=interval(row["value"], row["value_low"], row["value_high"], currency),
             )
         )  # fmt: skip
@@ -194,7 +201,7 @@ def logs_figure(study: Study, currency: str) -> Html:
             (_("log, adjusted"), "gold", (row.effect, row.low, row.high)),
         ]
         if study.fit is not None:
-            m = study.fit.profit()[0]
+            m = study.fit.gross[0]
             a, b = study.fit.at(row.fewer), study.fit.at(row.more)
             series.append((_("by lot"), "accent", told_of(m[b] - m[a])))
         for k, (name, colour, (value, low, high)) in enumerate(series):
@@ -221,8 +228,9 @@ def logs_figure(study: Study, currency: str) -> Html:
         drawn,
         alt=joined(*told),
         caption=_(
-            "One text more in a week, and the profit that goes with it per customer: in the log over four weeks"
-            " (observational: who gets more texts is not the same kind of customer), and by lot. 95% intervals."
+            "One text more in a week, and the profit before message cost that goes with it per customer: in the log"
+            " over four weeks (observational: who gets more texts is not the same kind of customer), and by lot. 95%"
+            " intervals."
         ),
     )
 
@@ -232,14 +240,11 @@ def _logs_title(study: Study) -> str:
     steps = study.logs.steps
     if study.fit is None:
         return _("What the log alone says (observational)")
-    m = study.fit.profit()[0]
-    apart = []
+    m = study.fit.gross[0]
+    clear = False
     for row in steps.itertuples():
         a, b = study.fit.at(row.fewer), study.fit.at(row.more)
-        if np.isfinite(row.raw_low):
-            apart.append((row.raw, float((m[b] - m[a]).mean()), row.raw_low, float(np.quantile(m[b] - m[a], 0.975))))
-    clear = [(raw, shown) for raw, shown, low, high in apart if low > high and shown > 0]
+        clear |= bool(np.isfinite(row.raw_low) and row.raw_low > np.quantile(m[b] - m[a], 0.975))
     if clear:
-        times = max(raw / shown for raw, shown in clear)
-        return _("Read raw, the log overstates a text up to {times} times").format(times=number(times, 0))
+        return _("Read raw, the log makes a text look better than the test does")
     return _("The log and the test do not clearly disagree")

@@ -9,8 +9,8 @@ from smsroi_helpers.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.dose_watch import RECENT_WEEKS
 from smsroi_helpers.figures.ab_test_tables import compact_words
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.frequency import TIE_SHARE, Study, told_of
-from smsroi_helpers.frequency_words import dose_words, opt_out_sentence, today_words
+from smsroi_helpers.frequency import GATE, TIE_SHARE, Study, told_of
+from smsroi_helpers.frequency_words import dose_words, opt_out_sentence
 from smsroi_helpers.intervals import difference_of_means
 from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.segmentation import segment_name
@@ -35,6 +35,11 @@ __all__ = [
 ]
 
 _WON_BACK = ("dormant", "lost", "lapsing", "lapsed")
+
+
+def _dose_number(dose: float) -> str:
+    """Texts a week, as a column has room for it."""
+    return number(dose, 0 if float(dose).is_integer() else 1)
 
 
 def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
@@ -199,12 +204,12 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
     rows = [
         {
             _("Segment"): segment_name(row.segment),
-            _("Customers in the test"): row.customers,
+            _("In the test"): row.customers,
             _("Subscribers"): row.subscribed,
-            _("Today"): today_words(row.today),
-            _("Best this week"): dose_words(row.short_run),
-            _("Best in the long run"): dose_words(row.messages_per_week),
-            _("Cannot be told from the best"): ", ".join(number(x, 0 if x.is_integer() else 1) for x in row.not_worse),
+            _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
+            _("Best this week"): "–" if row.reason == "no_effect" else _dose_number(row.short_run),
+            _("Best in the long run"): "–" if row.reason == "no_effect" else _dose_number(row.messages_per_week),
+            _("As good, perhaps"): ", ".join(_dose_number(x) for x in row.not_worse),
             _("Gain a week"): _money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if row.reason != "no_effect" else "–",
             _("Verdict"): words[row.outcome],
@@ -219,7 +224,7 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
         if by == "segment"
         else _("The same by lifecycle stage")
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers in the test"), digits=0)
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("In the test"), digits=0)
 
 
 def rule_note(study: Study) -> Html:
@@ -298,7 +303,7 @@ def steps_table(study: Study, currency: str) -> Html:
     for row in steps.itertuples():
         test = "–"
         if study.fit is not None:
-            m = study.fit.profit()[0]
+            m = study.fit.gross[0]
             drawn = m[study.fit.at(row.more)] - m[study.fit.at(row.fewer)]
             test = _money_words(*told_of(drawn), currency=currency)
         reason = {"few": _("too few"), "overlap": _("too little overlap")}.get(row.reason, "")
@@ -315,10 +320,11 @@ def steps_table(study: Study, currency: str) -> Html:
             _("By lot"): test,
         })  # fmt: skip
     caption = _(
-        "What one text more in a week goes with in profit over four weeks, 95% intervals. Raw and adjusted are"
-        " observational: read off the log, raw or adjusted for all that was known before; customer-weeks unlike any"
-        " that got the other dose are left out. By lot is what the test shows of a week at such doses. E-value: how"
-        " strongly something unseen would have to go with both dose and profit, as a risk ratio, to make all of it"
+        "What one text more in a week goes with in profit before message cost over four weeks, 95% intervals."
+        " Raw and adjusted are observational: read off the log, raw or adjusted for all that was known before;"
+        " customer-weeks unlike any that got the other dose are left out. By lot is what the"
+        " test shows of a week at such doses. E-value: how strongly something unseen would have to go with both dose"
+        " and profit, as a risk ratio, to make all of it"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -398,17 +404,20 @@ def winback_table(study: Study, currency: str) -> Html:
         for name in fit.names:
             if name not in _WON_BACK or any(row[_("Group")] == segment_name(name) for row in rows):
                 continue
+            # As for every verdict here: of a group nothing is claimed before texts are shown to do anything at all.
+            shown = fit.effect_p < GATE
             i = fit.place(name)
             m = fit.profit()[i]
             for k, dose in enumerate(fit.doses):
                 if dose > 0:
                     drawn = m[fit.at(dose)]
                     limits = np.quantile(drawn, [0.025, 0.975])
+                    pays = _("yes") if shown and limits[0] > 0 else _("no") if limits[1] < 0 else _("not shown")
                     rows.append({
                         _("Group"): segment_name(name), _("Dose"): dose_words(dose),
                         _("Customers"): fit.customers[i, k],
                         _("Profit a week"): _money_words(drawn.mean(), *limits, currency=currency),
-                        _("Pays"): _("yes") if limits[0] > 0 else _("no") if limits[1] < 0 else _("not shown"),
+                        _("Pays"): pays,
                     })  # fmt: skip
     if not rows:
         return note(_("The test had too few dormant or lost customers to say whether texts win them back."))
