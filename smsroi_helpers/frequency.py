@@ -29,6 +29,7 @@ from smsroi_helpers.shop import Shop
 from smsroi_helpers.trust import Trust
 
 __all__ = [
+    "AS_TODAY",
     "GATE",
     "NEEDS",
     "PARAMETERS",

@@ -9,7 +9,7 @@ from smsroi_helpers.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.dose_watch import RECENT_WEEKS
 from smsroi_helpers.figures.ab_test_tables import compact_words
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.frequency import GATE, TIE_SHARE, Study, told_of
+from smsroi_helpers.frequency import AS_TODAY, GATE, TIE_SHARE, Study, told_of
 from smsroi_helpers.frequency_words import dose_words, opt_out_sentence
 from smsroi_helpers.intervals import difference_of_means
 from smsroi_helpers.locale import _, day, joined, money, number, percent
@@ -35,6 +35,11 @@ __all__ = [
 ]
 
 _WON_BACK = ("dormant", "lost", "lapsing", "lapsed")
+
+
+def _as_today(outcome: str, step: float) -> bool:
+    """Whether the advice is to go on as today: then nothing is gained by a change, as the decision says."""
+    return outcome == "stay" and abs(step) < AS_TODAY
 
 
 def _dose_number(dose: float) -> str:
@@ -211,7 +216,7 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
             _("Best in the long run"): "–" if row.reason == "no_effect" else _dose_number(row.messages_per_week),
             _("As good, perhaps"): ", ".join(_dose_number(x) for x in row.not_worse),
             _("Gain a week"): _money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
-            if row.reason != "no_effect" else "–",
+            if row.reason != "no_effect" and not _as_today(row.outcome, row.messages_per_week - row.today) else "–",
             _("Verdict"): words[row.outcome],
         }
         for row in policy.itertuples()
