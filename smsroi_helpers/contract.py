@@ -506,6 +506,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "experiment_id", "metric", "arm", "customers", "mean", "difference", "low", "high", "relative", "p_value",
         "always_valid_low", "always_valid_high", "adjusted_p", "probability_best", "srm_p", "decision",
     ),
+    "frequency_response": (
+        "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
+    ),
+    "frequency_policy": ("segment", "messages_per_week", "profit_per_week", "low", "high", "evidence"),
     "exclusions": ("table", "rule", "severity", "rows", "share"),
     "quarantine": ("table", "line", "reason", "key"),
     "model_fits": (

@@ -39,6 +39,7 @@ __all__ = [
     "by_group",
     "difference_of_means",
     "difference_of_rates",
+    "draw_shrunken",
     "jackknife",
     "jackknife_rate",
     "jackknife_ratio",
@@ -688,3 +689,30 @@ def _mixture_quantile(share: float, weight: Floats, means: Floats, spreads: Floa
     reach = 40.0
     left, right = (means - reach * spreads).min(axis=0), (means + reach * spreads).max(axis=0)
     return _solve(lambda at: weight @ ndtr((at - means) / np.maximum(spreads, 1e-300)) < share, left, right)
+
+
+def draw_shrunken(
+    estimates: ArrayLike, errors: ArrayLike, rng: np.random.Generator, *, draws: int, df: float = np.inf
+) -> Floats:
+    """Draws × estimates from the posterior whose means and limits `shrink` tells: for what is worked out from several.
+
+    Args:
+        estimates: y, at least three.
+        errors: their standard errors, independent of each other.
+        rng: of the draws.
+        draws: how many.
+        df: degrees of freedom of the errors; see `shrink`.
+
+    >>> told = draw_shrunken([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], np.random.default_rng(1), draws=40_000)
+    >>> bool(np.abs(told.mean(axis=0) - shrink([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).estimate).max() < 0.03)
+    True
+    """
+    y = np.asarray(estimates, float)
+    variance = (np.asarray(errors, float) * _t_quantile(0.95, df) / norm.ppf(0.975)) ** 2
+    tau, weight = _weigh_spreads(y, np.ones((len(y), 1)), variance)
+    spread = tau[rng.choice(len(tau), draws, p=weight / weight.sum())][:, None] ** 2
+    precision = 1 / (variance + spread)
+    total = precision.sum(axis=1, keepdims=True)
+    common = (precision * y).sum(axis=1, keepdims=True) / total + rng.standard_normal((draws, 1)) / np.sqrt(total)
+    kept = spread * precision
+    return kept * y + (1 - kept) * common + np.sqrt(kept * variance) * rng.standard_normal((draws, len(y)))

@@ -18,6 +18,7 @@ from smsroi_helpers.shop import Shop
 
 __all__ = [
     "Touch",
+    "Window",
     "arm_moments",
     "arm_moments_together",
     "arm_outcomes",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 Touch = Literal["last", "any"]
+Window = Literal["outcome", "treatment"]
+"""Until when an experiment's outcomes count: its `outcome_until`, or no longer than it treats (`ended_at`)."""
 _EVENTS = ("opened", "clicked", "replied", "opted_out")
 
 
@@ -313,7 +316,7 @@ def order_events(shop: Shop) -> ir.Table:
 # --- experiments -----------------------------------------------------------------------------------------------------
 
 
-def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
+def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
     """One row per assigned customer and experiment, whatever became of them (intention to treat).
 
     Outcomes are counted from `assigned_at` (which counts) until `outcome_until`, else `ended_at`, else the end of the
@@ -324,6 +327,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
     Args:
         shop: the company.
         experiment_id: this experiment alone; None for all.
+        window: `treatment` counts until `ended_at` instead: for rates per week of treatment.
 
     Returns:
         experiment_id, arm, customer_id, assigned_at, assigned_day (on the source's clock), outcome_end (UTC),
@@ -349,7 +353,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
     Raises:
         DataError: the source has no experiments or no assignments.
     """
-    people = outcome_windows(shop, experiment_id)
+    people = outcome_windows(shop, experiment_id, window)
     rows = _with_orders(shop, people)
     rows = _with_messages(shop, people, rows)
     rows = _with_visits(shop, people, rows)
@@ -359,7 +363,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None) -> ir.Table:
 _PERSON = ("experiment_id", "customer_id")
 
 
-def outcome_windows(shop: Shop, experiment_id: str | None = None) -> ir.Table:
+def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
     """Assigned customers with the windows of their outcomes, as `arm_outcomes` has them.
 
     Returns:
@@ -370,9 +374,9 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None) -> ir.Table:
     if experiment_id is not None:
         experiments = experiments.filter(experiments.experiment_id == experiment_id)
     end = ibis.literal(shop.end)
-    stated = ibis.coalesce(
-        _optional(experiments, "outcome_until", "timestamp"), _optional(experiments, "ended_at", "timestamp"), end
-    )
+    ended = _optional(experiments, "ended_at", "timestamp")
+    until = _optional(experiments, "outcome_until", "timestamp") if window == "outcome" else ended
+    stated = ibis.coalesce(until, ended, end)
     ends = experiments.select(of_experiment="experiment_id", stated_end=ibis.least(stated, end))
     people = assignments.join(ends, assignments.experiment_id == ends.of_experiment)
     people = people.mutate(outcome_end=ibis.greatest(people.stated_end, people.assigned_at))

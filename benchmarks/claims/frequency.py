@@ -1,0 +1,267 @@
+"""How many messages: what doses bring and cost by arm and by curve, what is advised, and what the log alone says.
+
+Worlds are drawn anew at each seed: four kinds of customers, seen through segments that mix them, each put by lot to
+0, 1, 2 or 4 texts a week for eleven weeks. A text is clicked, the less so the more came that week; clicks go with
+orders; a text makes some opt out, and some leave anyway, at any moment. Truths are those of an arm's subscribed weeks,
+as the definitions of m and H have them. The curve that is fitted knows none of that.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.claims import Claim, Interval, Outcome, Verdict
+from smsroi_helpers import frequency
+from smsroi_helpers.dose_counts import LANDMARK_WEEKS, Practice
+from smsroi_helpers.dose_logs import COVARIATES, estimate_steps
+from smsroi_helpers.dose_response import ALL, fit_response, plain_response
+from smsroi_helpers.frequency_words import decide
+from smsroi_helpers.intervals import GROUPS
+
+Floats = NDArray[np.float64]
+CUSTOMERS, WEEKS, KINDS, OBSERVED = 6_000, 11.0, 4, 4
+DOSES = np.array([0.0, 1.0, 2.0, 4.0])
+ARMS = {f"{d:.0f}_a_week": d for d in DOSES}
+DISCOUNT, COST = 0.0018, 0.02
+SUBSCRIBERS = 2_000.0
+"""Of each segment, to whom a gain is told."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is true of each kind of customer."""
+
+    share: Floats
+    mixing: Floats
+    """Kinds × observed segments: P(segment | kind)."""
+    click: Floats
+    """Clicks of a first text."""
+    fatigue: Floats
+    """By how much the log of it falls with each further text of the week."""
+    worth: Floats
+    """Profit before message cost that goes with a click."""
+    opt_out: Floats
+    """Rate per text."""
+    loss: Floats
+    """Rate per week without texts."""
+
+    def gross(self, dose: Floats) -> Floats:
+        """Kinds × doses: profit before message cost per subscribed week."""
+        d = np.asarray(dose, float)
+        return np.asarray(
+            (self.click * self.worth)[:, None] * d * np.exp(-self.fatigue[:, None] * np.maximum(d - 1, 0))
+        )
+
+    def hazard(self, dose: Floats) -> Floats:
+        """Kinds × doses: rate of leaving per subscribed week."""
+        return np.asarray(self.loss[:, None] + self.opt_out[:, None] * np.asarray(dose, float))
+
+    def members(self) -> Floats:
+        """Segments (everybody first) × kinds: who they are made of."""
+        joint = self.share * self.mixing.T
+        return np.vstack([self.share, joint / joint.sum(axis=1, keepdims=True)])
+
+    def truth(self, dose: Floats) -> tuple[Floats, Floats]:
+        """Profit m and hazard H (segments × doses), per subscribed week of the test."""
+        hazard = self.hazard(dose)
+        weeks = -np.expm1(-hazard * WEEKS) / hazard
+        people = self.members()
+        subscribed = people @ weeks
+        return (people @ (self.gross(dose) * weeks)) / subscribed - COST * dose, (
+            people @ (hazard * weeks)
+        ) / subscribed
+
+
+def _value(profit: Floats, hazard: Floats) -> Floats:
+    """V of m and H."""
+    return np.asarray(profit / (1 - (1 - hazard) / (1 + DISCOUNT)))
+
+
+def _draw(rng: np.random.Generator, null: bool = False) -> World:
+    worth = rng.uniform(3.0, 7.0) * rng.lognormal(0, 0.2, KINDS)
+    return World(
+        share=rng.dirichlet(np.full(KINDS, 8.0)),
+        mixing=rng.dirichlet(np.full(OBSERVED, 0.5), KINDS),
+        click=rng.uniform(0.03, 0.10, KINDS),
+        fatigue=np.zeros(KINDS) if null else rng.uniform(0.1, 0.3, KINDS),
+        worth=np.zeros(KINDS) if null else worth,
+        opt_out=rng.uniform(0.002, 0.008, KINDS),
+        loss=rng.uniform(0.001, 0.003, KINDS),
+    )
+
+
+def _cells(rng: np.random.Generator, world: World) -> pd.DataFrame:
+    """Cells as `dose_counts.count_arms` gives them."""
+    n = CUSTOMERS
+    kind = rng.choice(KINDS, n, p=world.share)
+    segment = (rng.random(n)[:, None] > world.mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)
+    arm, group = rng.integers(0, len(DOSES), n), rng.integers(0, GROUPS, n)
+    dose = DOSES[arm]
+    leaves = rng.exponential(1.0, n) / (world.loss[kind] + world.opt_out[kind] * dose)
+    weeks = np.minimum(leaves, WEEKS)
+    texts = rng.poisson(dose * weeks)
+    rate = world.click[kind] * np.exp(-world.fatigue[kind] * np.maximum(dose - 1, 0))
+    clicks = rng.binomial(texts, rate)
+    # What a customer buys anyway: few orders, of skewed worth, alike before and after.
+    pace = rng.gamma(0.8, 1.0, n) * 0.12 * WEEKS
+    own, before = (rng.poisson(pace) * rng.lognormal(2.3, 0.5, n) for _ in range(2))
+    caused = rng.poisson(clicks * world.worth[kind] / 12.0) * 12.0
+    gross, cost = own + caused, COST * texts
+    frame = pd.DataFrame({
+        "arm": np.array(list(ARMS))[arm], "segment": np.char.add("s", segment.astype(str)), "group": group,
+        "n": 1, "messages": texts, "messaged_customers": texts > 0, "raw_clicks": clicks, "clicks": clicks,
+        "opt_outs": leaves < WEEKS, "weeks": weeks, "consent_known": 1, "orders": own > 0, "revenue": gross,
+        "message_cost": cost,
+    })  # fmt: skip
+    for name, y in (("gross", gross), ("profit", gross - cost)):
+        frame = frame.assign(**{
+            f"{name}__n": 1, f"{name}__n_unknown": 0, f"{name}__n_known": 1, f"{name}__sum_y": y,
+            f"{name}__sum_y_known": y, f"{name}__sum_y2": y**2, f"{name}__sum_x": before,
+            f"{name}__sum_x2": before**2, f"{name}__sum_xy": before * y,
+        })  # fmt: skip
+    cells = frame.groupby(["arm", "segment", "group"], as_index=False).sum()
+    return cells.assign(stage=cells["segment"], consenting=1)
+
+
+def _told(rows: pd.DataFrame, names: Sequence[str], truth: Floats, part: str) -> Interval:
+    """Estimate, low and high in the columns named."""
+    estimate, low, high = rows[list(names)].to_numpy(float).T
+    return Interval(estimate, low, high, truth, part=part)
+
+
+def arms(rng: np.random.Generator) -> Sequence[Outcome]:
+    """Of each dose of everybody: m, H and V without any model."""
+    world = _draw(rng)
+    rows = plain_response(_cells(rng, world), ARMS, DISCOUNT)
+    rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)]
+    m, hazard = (truth[0] for truth in world.truth(rows["messages_per_week"].to_numpy(float)))
+    told = (
+        ("m", ["profit", "low", "high"], m),
+        ("H", ["hazard", "hazard_low", "hazard_high"], hazard),
+        ("V", ["value", "value_low", "value_high"], _value(m, hazard)),
+    )
+    return [_told(rows, names, truth, f"{part}, by arm") for part, names, truth in told]
+
+
+def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency.Study:
+    """What the notebook would have read: the cells, and a practice of one to three texts a week."""
+    names = sorted(cells["segment"].unique())
+    weeks = pd.DataFrame({
+        "segment": np.repeat(names, 1_000), "group": rng.integers(0, GROUPS, 1_000 * len(names)),
+        "texts": rng.choice([0, 1, 2, 3], 1_000 * len(names), p=PRACTICE), "customer": np.arange(1_000 * len(names)),
+        "profit": 1.0,
+    })  # fmt: skip
+    audience = pd.DataFrame([
+        {"segment": name, "stage": name, "outside": 1, "texts": LANDMARK_WEEKS * d, "customers": SUBSCRIBERS * share}
+        for name in names for d, share in enumerate(PRACTICE)
+    ])  # fmt: skip
+    none, practice = pd.DataFrame(), Practice(dt.date(2026, 1, 1), False, ())
+    logs = frequency.Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    fit = fit_response(cells, ARMS, DISCOUNT, rng, draws=1_000)
+    plain = plain_response(cells, ARMS, DISCOUNT)
+    test: Any = SimpleNamespace(name="doses")
+    sound: Any = SimpleNamespace(broken=False)
+    return frequency.Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
+
+
+PRACTICE = np.array([0.15, 0.25, 0.35, 0.25])
+"""Share of customer-weeks with 0, 1, 2, 3 texts."""
+
+
+def curve(rng: np.random.Generator) -> Sequence[Outcome]:
+    """Of each dose of each segment m, H and V by the shared curve; the gain of what is advised; what today costs."""
+    world = _draw(rng)
+    study = _study(_cells(rng, world), rng)
+    fit = study.fit
+    assert fit is not None
+    place = [0, *(1 + int(name[1:]) for name in fit.names[1:])]
+    grid = fit.grid
+    m, hazard = (truth[place] for truth in world.truth(grid))
+    value = _value(m, hazard)
+    used = [fit.at(dose) for dose in DOSES[1:]]
+    told: list[Outcome] = []
+    for part, drawn, truth in (("m", fit.profit(), m), ("H", fit.hazard, hazard), ("V", fit.value(), value)):
+        own = drawn[:, used]
+        low, high = np.quantile(own, [0.025, 0.975], axis=-1)
+        whole = slice(0, 1)
+        told += [
+            Interval(
+                own.mean(axis=-1)[whole], low[whole], high[whole], truth[whole][:, used], part=f"{part}, everybody"
+            ),
+            Interval(own.mean(axis=-1)[1:], low[1:], high[1:], truth[1:][:, used], part=f"{part}, segments"),
+        ]
+    policy = frequency.choose_doses(study, rng)
+    at = [fit.at(dose) for dose in policy["messages_per_week"]]
+    row = [fit.place(name) for name in policy["segment"]]
+    mixed = np.zeros(len(grid))
+    mixed[: len(PRACTICE)] = PRACTICE
+    now = _value(m[row] @ mixed, hazard[row] @ mixed)
+    natural = world.truth(np.array([0.0]))[1][place][row][:, 0]
+    factor = 1 - (1 - natural) / (1 + DISCOUNT)
+    gain = (value[row, at] - now) * factor * policy["subscribed"].to_numpy(float)
+    told.append(_told(policy, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
+    cost = frequency.saturation(study, policy)
+    weekly = value * (1 - (1 - world.truth(np.array([0.0]))[1][place]) / (1 + DISCOUNT))
+    lost = [
+        SUBSCRIBERS * float(PRACTICE @ (weekly[fit.place(s), fit.at(d)] - weekly[fit.place(s), : len(PRACTICE)]))
+        for s, d in zip(policy["segment"][1:], policy["messages_per_week"][1:], strict=True)
+    ]
+    own = cost[cost["segment"] == ALL]
+    if len(own):
+        told.append(_told(own, ["cost", "cost_low", "cost_high"], np.array([sum(lost)]), "cost of today"))
+    return told
+
+
+def null(rng: np.random.Generator) -> Outcome:
+    """Whether more texts are advised, or any gain claimed, where texts are clicked and bring nothing."""
+    study = _study(_cells(rng, _draw(rng, null=True)), rng)
+    policy = frequency.choose_doses(study, rng)
+    more = policy["messages_per_week"] > policy["today"]
+    claims = [each.outcome == "do" and each.low > 0 for each in decide(study, policy, "USD")]
+    return Verdict(bool(((policy["outcome"] == "change") & more).any() or any(claims)))
+
+
+def log(rng: np.random.Generator, hidden: float = 0.0) -> Sequence[Outcome]:
+    """A text more a week in a log whose sender follows what the log tells (`hidden`: and what it does not).
+
+    Args:
+        rng: of the world.
+        hidden: how strongly something untold goes with both texts and profit.
+    """
+    people, landmarks = 1_500, 4
+    n = people * landmarks
+    recency, taste = rng.exponential(30.0, n), np.repeat(rng.gamma(2.0, 0.5, people), landmarks)
+    untold = rng.standard_normal(n)
+    lean = 0.8 - recency / 40 + hidden * untold
+    texts = np.minimum(rng.poisson(np.exp(np.clip(lean, -2.0, 0.9))), 3)
+    effect = rng.uniform(0.2, 1.0)
+    mean = 4 * np.exp(-recency / 40) * taste + 2 * hidden * untold + effect * texts
+    profit = mean + 4 * (rng.exponential(1.0, n) - 1)
+    told = {name: rng.integers(0, 10, n).astype(float) for name in COVARIATES} | {"recency_days": recency}
+    weeks = pd.DataFrame(told).assign(
+        landmark=np.tile(np.arange(landmarks), people), customer=np.repeat(np.arange(people), landmarks), texts=texts,
+        profit=profit,
+    )  # fmt: skip
+    steps, _overlap = estimate_steps(weeks, seed=1)
+    return [Interval(row.effect, row.low, row.high, effect, part=f"{row.fewer} to {row.more}")
+            for row in steps.itertuples() if np.isfinite(row.effect)]  # fmt: skip
+
+
+_WORLDS = "6,000 customers of four kinds, seen as four segments that mix them, by lot to 0, 1, 2 or 4 texts a week"
+CLAIMS = [
+    Claim("dose_arms", f"what a dose brings and costs; {_WORLDS}", "frequency", "two_sided", arms, n=2_000),
+    Claim("dose_curve", "the same by a concave curve that segments share the shape of", "frequency", "shrunken", curve),
+    Claim("dose_null", "more texts advised, or a gain claimed, where texts bring nothing", "frequency", "false_alarm",
+          null),
+    Claim("dose_log", "profit that goes with a text more a week, by AIPW, where the log tells all the sender knew",
+          "frequency, observational", "two_sided", log),
+    Claim("dose_log_hidden", "the same where the sender knew more than the log tells", "nowhere as an effect",
+          "two_sided", partial(log, hidden=0.5), n=200, known_wrong=True),
+]  # fmt: skip

@@ -1,0 +1,129 @@
+"""How long `04_frequency` takes on a large log, and how much memory, beside the same tables in pandas.
+
+    .venv/bin/python -m benchmarks.frequency                      200,000 simulated customers, 9.6 M messages
+    .venv/bin/python -m benchmarks.frequency --customers 20000    fewer
+
+Target: 30 s and 2 GB on two cores for everything the notebook counts and decides, reading and drawing left out, and
+fewer than 200,000 rows brought into Python. Each measurement is a process of its own, with two threads. The yardstick
+is pandas, asked for the test's arms by segment (customers, subscribed weeks, opt-outs, clicks of people, profit) and
+for the customer-weeks of today's practice with what was known of each before; without pooling, intervals, long-run
+value, the weighting of the log, early warning, or P(alive).
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.load import measure
+from smsroi_helpers.simulate import write_company
+
+STAGE = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from smsroi_helpers import dose_watch, frequency, frequency_words
+from smsroi_helpers.reading import load
+from smsroi_helpers.shop import Shop, open_shop
+
+place = Path(sys.argv[2])
+shop = open_shop(load(sys.argv[1], place / ".loaded", 0.01), "", place / ".cache")
+brought, count = [], Shop.count
+def counting(self, cells):
+    found = count(self, cells)
+    brought.append(len(found))
+    return found
+Shop.count = counting
+began = time.perf_counter()
+rng = np.random.default_rng(1)
+study = frequency.study_doses(shop, rng)
+policy = frequency.choose_doses(study, rng)
+stages = frequency.choose_doses(study, rng, by="stage")
+lost = frequency.saturation(study, policy)
+weeks = frequency.trace_pull_forward(shop, study)
+fading = dose_watch.warn_early(shop, study)
+scores = dose_watch.score_by_dose(shop, study)
+decided = frequency_words.decide(study, policy, "USD")
+took = time.perf_counter() - began
+print(f"{took:.1f} s; {sum(brought):,} rows into Python; {decided[0].action}")
+"""
+
+BY_HAND = """
+import sys, time
+import numpy as np, pandas as pd
+
+began = time.perf_counter()
+read = lambda name, columns=None: pd.read_parquet(f"{sys.argv[1]}/{name}", columns=columns)
+people = read("customers", ["customer_id", "opted_in_at", "opted_out_at"])
+orders = read("orders", ["customer_id", "ordered_at", "amount", "discount"])
+rows = read("messages", ["customer_id", "channel", "sent_at", "delivered_at", "clicked_at", "cost"])
+rows = rows[rows["channel"] == "sms"]
+rows["click"] = (rows["clicked_at"] - rows["delivered_at"]).dt.total_seconds() >= 5
+orders["profit"] = 0.4 * (orders["amount"] + orders["discount"]) - orders["discount"]
+orders.loc[orders["amount"] < 0, "profit"] = 0.4 * orders["amount"]
+tests, arms, assigned = (read(f"{name}.parquet") if name != "assignments" else read(name)
+                         for name in ("experiments", "arms", "assignments"))
+head = tests[tests["kind"] == "frequency"].iloc[0]
+own = assigned[assigned["experiment_id"] == head["experiment_id"]].merge(people, on="customer_id")
+first = own["assigned_at"].min()
+bought = orders[(orders["amount"] >= 0) & (orders["ordered_at"] < first)].groupby("customer_id")["ordered_at"]
+known = bought.agg(["max", "size"]).reset_index()
+own = own.merge(known, on="customer_id", how="left")
+days = (first - own["max"]).dt.days
+own["segment"] = np.select([own["max"].isna(), days < 30, days < 90], ["prospect", "recent", "middle"], "dormant")
+gone = own["opted_out_at"].fillna(head["ended_at"]).clip(upper=head["ended_at"])
+own["weeks"] = (gone - own["assigned_at"]).dt.total_seconds() / 604800
+own["left"] = own["opted_out_at"].between(own["assigned_at"], head["ended_at"])
+for name, table, at in (("gross", orders.rename(columns={"profit": "gross"}), "ordered_at"),
+                        ("cost", rows, "sent_at"), ("click", rows, "sent_at")):
+    inside = table.merge(own[["customer_id", "assigned_at"]], on="customer_id")
+    inside = inside[(inside[at] >= inside["assigned_at"]) & (inside[at] < head["ended_at"])]
+    own = own.merge(inside.groupby("customer_id")[name].sum().reset_index(), on="customer_id", how="left")
+own[["gross", "cost", "click"]] = own[["gross", "cost", "click"]].fillna(0)
+own["profit"] = own["gross"] - own["cost"]
+told = {name: "sum" for name in ("weeks", "left", "click", "cost")} | {"profit": ["size", "mean", "var"]}
+table = own.groupby(["segment", "arm"]).agg(told)
+end, parts = rows["sent_at"].max().normalize(), []
+busy = set(assigned.loc[assigned["experiment_id"] == head["experiment_id"], "customer_id"])
+week = pd.Timedelta(weeks=1)
+for landmark in (end - 4 * k * week for k in range(1, 7)):
+    asked = people[(people["opted_in_at"] < landmark) & ~(people["opted_out_at"] < landmark)]
+    asked = asked[~asked["customer_id"].isin(busy)][["customer_id"]]
+    back = rows[(rows["sent_at"] < landmark) & (rows["sent_at"] >= landmark - 8 * week)]
+    dosed = rows[(rows["sent_at"] >= landmark) & (rows["sent_at"] < landmark + week)]
+    after = orders[(orders["ordered_at"] >= landmark) & (orders["ordered_at"] < landmark + 4 * week)]
+    before = orders[orders["ordered_at"] < landmark].groupby("customer_id")
+    asked = asked.join(before["ordered_at"].agg(["max", "size"]), on="customer_id")
+    asked = asked.join(before["amount"].sum(), on="customer_id")
+    asked = asked.join(back.groupby("customer_id").agg(before=("click", "size"), clicks=("click", "sum")),
+                       on="customer_id")
+    asked = asked.join(dosed.groupby("customer_id").size().rename("texts"), on="customer_id")
+    parts.append(asked.join(after.groupby("customer_id")["profit"].sum(), on="customer_id"))
+practice = pd.concat(parts)
+print(f"{time.perf_counter() - began:.1f} s; {len(table)} arms and segments, {len(practice):,} customer-weeks")
+"""
+
+
+def main() -> None:
+    """Print what each took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=int, default=200_000, metavar="N")
+    chosen = parser.parse_args()
+    threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
+    seconds = []
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place) / "company"
+        write_company(source, customers=chosen.customers, weeks=52, seed=1)
+        for name, script in (("workbook", STAGE), ("pandas", BY_HAND)):
+            out = Path(place) / name
+            out.mkdir()
+            found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(source), str(out)])
+            said = found.said.strip().splitlines()[-1]
+            seconds.append(float(said.split(" s")[0]))
+            worked = f"{found.cpu_seconds:.0f} s of the processor in all"
+            print(f"{name:>9}: {said}; {found.peak_mb:,.0f} MB at most; {worked}", flush=True)
+    print(f"the workbook takes {seconds[0] / seconds[1]:.2f} times as long as the tables in pandas")
+
+
+if __name__ == "__main__":
+    main()

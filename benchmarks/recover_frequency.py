@@ -1,0 +1,130 @@
+"""Whether the dose advised is worth what the best is, in simulated companies: `python -m benchmarks.recover_frequency`.
+
+For each seed a company is made, its doses studied as by `04_frequency`, and every segment's advised dose held against
+the truth of its members when assigned: worth V of each tested dose, at the test's hours, averaged over them. Regret is
+V(best) − V(chosen), over V(best) − V(today's mixture of doses); segments without enough evidence are counted apart.
+With `--null` messages cause nothing: told is how often more messages are advised or a gain is claimed.
+"""
+
+import argparse
+import datetime as dt
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from smsroi_helpers import frequency, measures
+from smsroi_helpers.dose_response import ALL
+from smsroi_helpers.frequency import Study
+from smsroi_helpers.frequency_words import decide
+from smsroi_helpers.reading import load
+from smsroi_helpers.rfm import find_cuts
+from smsroi_helpers.segments import segments
+from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers.simulate import write_company
+from smsroi_helpers.world import HOURS, SEGMENTS, World, expected
+
+
+def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
+    """Segment (as of the assignment; `all` too) × the world's own segments: shares of the test's customers."""
+    assert study.experiment is not None
+    before = study.experiment.started - dt.timedelta(days=1)
+    people = measures.outcome_windows(shop, study.experiment.name).select("customer_id")
+    named = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(who="customer_id")
+    truth = shop.con.read_parquet(str(source / "truth" / "customers" / "*.parquet"))
+    truth = truth.select(person="customer_id", world=truth.segment)
+    rows = people.join(named, people.customer_id == named.who)
+    rows = rows.join(truth, rows.customer_id == truth.person)
+    counts = shop.count(rows.group_by("segment", "world").aggregate(n=rows.count()).order_by("segment", "world"))
+    wide = counts.pivot_table(index="segment", columns="world", values="n", fill_value=0.0)
+    wide = wide.reindex(columns=list(SEGMENTS), fill_value=0.0)
+    wide.loc[ALL] = wide.sum(axis=0)
+    return wide.div(wide.sum(axis=1), axis=0)
+
+
+def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: Path) -> pd.DataFrame:
+    """One row per segment: what was advised, and what doses are truly worth."""
+    fit = study.fit
+    assert fit is not None
+    shares = members(shop, study, source)
+    truth = expected(
+        world, np.arange(len(SEGMENTS))[:, None, None], dose=fit.grid[None, :, None], hour=np.array(HOURS)[None, None]
+    )
+    m, h = truth.profit_per_week.mean(axis=2), truth.opt_out_per_week.mean(axis=2)
+    v = truth.long_run_profit.mean(axis=2)
+    today = frequency.practice_shares(study.logs, fit, np.random.default_rng(1), 2)
+    rows = []
+    for row in policy.itertuples():
+        own, tested = shares.loc[row.segment].to_numpy(), [fit.at(dose) for dose in fit.doses]
+        value = (own @ v)[tested]
+        chosen = fit.at(row.messages_per_week)
+        mixed = np.nan
+        if row.segment in today:
+            p = today[row.segment].mean(axis=1)
+            stays = (1 - h @ p) * (1 - world.weekly_loss) / (1 + world.weekly_discount)
+            mixed = float(own @ ((m @ p) / (1 - stays)))
+        rows.append({
+            "segment": row.segment, "outcome": row.outcome, "today": row.today, "chosen": row.messages_per_week,
+            "best": float(fit.doses[int(np.argmax(value))]),
+            "best_short": float(fit.doses[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
+            "v_best": value.max(), "v_chosen": float((own @ v)[chosen]), "v_today": mixed,
+            "profit_held": row.profit_low <= float((own @ m)[chosen]) <= row.profit_high,
+            "value_held": row.value_low <= float((own @ v)[chosen]) <= row.value_high,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
+    """One company, made, studied and judged."""
+    place = Path(tempfile.mkdtemp(prefix="recover-"))
+    try:
+        world = write_company(place / "source", customers=customers, weeks=52, seed=seed, null=null)
+        shop = open_shop(load(str(place / "source"), place / ".loaded"), "", place / ".cache")
+        rng = np.random.default_rng([seed, 4])
+        study = frequency.study_doses(shop, rng)
+        if study.fit is None:
+            return pd.DataFrame([{"seed": seed, "segment": ALL, "outcome": "broken", "claims": False}])
+        policy = frequency.choose_doses(study, rng)
+        found = judge(shop, study, policy, world, place / "source")
+        answers = decide(study, policy, "USD")
+        claims = any(a.outcome == "do" or (np.isfinite(a.low) and a.low > 0) for a in answers)
+        return found.assign(seed=seed, claims=claims, method=study.fit.method)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def main() -> None:
+    """Print what was advised, and what it costs against the truth."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, default=101)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--null", action="store_true")
+    asked = parser.parse_args()
+    parts = []
+    for seed in range(asked.first, asked.first + asked.seeds):
+        parts.append(try_seed(seed, asked.customers, asked.null))
+        print(parts[-1].to_string(index=False), flush=True)
+    every = pd.concat(parts, ignore_index=True)
+    runs = every.groupby("seed")["claims"].any()
+    if asked.null:
+        _low, high = proportion_confint(int(runs.sum()), len(runs), alpha=0.02, method="beta")
+        print(f"null: {runs.sum()} of {len(runs)} claim a gain or advise a change (upper 99% limit {high:.3f})")
+        return
+    broken = int((every["outcome"] == "broken").sum())
+    own = every[(every["segment"] != ALL) & (every["outcome"] != "broken")]
+    answered = own[own["outcome"] != "not_enough"]
+    regret, apart = answered["v_best"] - answered["v_chosen"], answered["v_best"] - answered["v_today"]
+    print(f"{len(runs)} companies ({broken} with a test taken for broken), {len(own)} segments")
+    print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
+    print(f"regret: {regret.mean():.2f} of {apart.mean():.2f} = {regret.mean() / apart.mean():.1%}")
+    print(f"long run differs from short run: {(answered['best'] != answered['best_short']).mean():.1%} in truth")
+    held = own[["profit_held", "value_held"]].mean()
+    print(f"intervals at the dose advised held the truth: m {held.iloc[0]:.1%}, V {held.iloc[1]:.1%}")
+
+
+if __name__ == "__main__":
+    main()
