@@ -196,8 +196,10 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Trust | None, str]:
     if not dosed:
         return None, None, _("None of the source’s experiments tried doses by lot.")
     found = max(dosed, key=lambda each: each.customers.sum())
-    counted = tests.count_outcomes(shop)
-    exposure = tests.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    counted = tests.count_outcomes(shop, found.name)
+    exposure = (
+        tests.count_exposure(shop, found.name) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    )
     overlaps = trusting.check_overlaps(tests.count_overlaps(shop), every)
     believed = trusting.check(found, counted, exposure, overlaps)
     why = ""
