@@ -357,7 +357,8 @@ def whole_page(shop, study):
         tables.saturation_table(frequency.saturation(study, policy), "USD"),
         charts.pull_forward_figure(frequency.trace_pull_forward(shop, study), "USD"), tables.shape_note(study),
         tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"), tables.steps_table(study, "USD"),
-        tables.overlap_table(study), tables.warning_table(warn_early(shop, study)), tables.winback_table(study, "USD"),
+        tables.overlap_table(study), tables.warning_table(study, warn_early(shop, study)),
+        tables.winback_table(study, "USD"),
         tables.satisfaction_table(score_by_dose(shop, study)),
     ]  # fmt: skip
     frequency.response_table(study), frequency.policy_table(policy)
