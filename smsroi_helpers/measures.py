@@ -153,7 +153,7 @@ def local_sends(shop: Shop) -> ir.Table:
     if shop.has("customers", "timezone"):
         sends = _beside(sends, shop.customers.select("customer_id", "timezone"), "customer_id")
     zone = _optional(sends, "timezone", "string").fill_null(shop.settings.timezone)
-    sends = sends.mutate(local_at=local_time(sends.sent_at, zone), timezone=zone)
+    sends = sends.mutate(local_at=local_time(sends.sent_at, zone, shop.common_zones), timezone=zone)
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
