@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import ibis
@@ -42,11 +43,21 @@ def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
     return _bytes_of(text) == text.length()
 
 
-def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str) -> ir.TimestampValue:
-    """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone."""
+def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
+    """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone.
+
+    Args:
+        instant: of each row.
+        zone: one for all rows, or of each.
+        common: names of zones that many rows have. Of a zone named in the query DuckDB makes its calendar once, else
+            for each row, which takes five times as long; the result is the same.
+    """
     if isinstance(zone, str) and zone == "UTC":
         return instant
-    return _clock_of(zone, _instant_of("UTC", instant))
+    read = _clock_of(zone, _instant_of("UTC", instant))
+    if isinstance(zone, str) or not common:
+        return read
+    return ibis.cases(*((zone == name, _clock_of(name, _instant_of("UTC", instant))) for name in common), else_=read)
 
 
 def utc_of_instant(instant: ir.TimestampValue) -> ir.TimestampValue:

@@ -159,7 +159,7 @@ def local_sends(shop: Shop) -> ir.Table:
         (unknown).
     """
     sends = with_zone(shop, every_send(shop))
-    sends = sends.mutate(local_at=local_time(sends.sent_at, sends.timezone))
+    sends = sends.mutate(local_at=local_time(sends.sent_at, sends.timezone, shop.common_zones))
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")

@@ -79,8 +79,8 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
         homes = shop.customers.select(home="customer_id", zone="timezone")
         rows = rows.left_join(homes, rows.customer_id == homes.home)
         zone = rows.zone.fill_null(shop.settings.timezone)
-    rows = rows.select("customer_id", "at", local=local_time(rows["at"], zone))
-    texted = sends.rows.select(told="customer_id", on="local_date").distinct()
+    rows = rows.select("customer_id", "at", local=local_time(rows["at"], zone, shop.common_zones))
+    texted = sends.rows.select(told="customer_id", on="local_date")
     # A visit that ends in an order is one event: of a day the first counts.
     rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(
         at=rows["at"].min(), hour=rows.local.min().hour().cast("int64")

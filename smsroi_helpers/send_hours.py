@@ -262,29 +262,35 @@ def log_start(shop: Shop, weeks: int) -> dt.date:
     return max(start, first + (shop.as_of - first) // 3)
 
 
-def _log_rows(shop: Shop, sends: Sends, weeks: int) -> ir.Table:
-    """Messages as the company sends them of itself: of no plan, and to nobody in a test of hours or of frequency."""
-    start = ibis.literal(log_start(shop, weeks))
-    rows = sends.rows.filter(shop.day(sends.rows.sent_at) >= start, sends.rows.plan_id.isnull())
+def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
+    """Messages as the company sends them of itself, with their recipients' segment; kept in the engine.
+
+    They are of no plan, and to nobody in a test of hours or of frequency.
+    """
+    first = log_start(shop, weeks)
+    rows = sends.rows.filter(sends.rows.sent_at >= ibis.literal(shop.start_of(first)), sends.rows.plan_id.isnull())
     people = _under(shop, ("timing", "frequency"))
-    if people is None:
-        return rows
-    people = people.select("subject", "since", "end")
-    # A customer is in few tests: their times are laid side by side, so that no message is doubled.
-    spans = people.group_by("subject").aggregate(first=people.since.min(), last=people.end.max())
-    rows = rows.left_join(spans, rows.customer_id == spans.subject)
-    free = rows.subject.isnull() | (rows.sent_at < rows["first"]) | (rows.sent_at >= rows["last"])
-    return rows.filter(free).drop("subject", "first", "last")
+    if people is not None:
+        people = people.select("subject", "since", "end")
+        # A customer is in few tests: their times are laid side by side, so that no message is doubled.
+        spans = people.group_by("subject").aggregate(first=people.since.min(), last=people.end.max())
+        rows = rows.left_join(spans, rows.customer_id == spans.subject)
+        rows = rows.filter(rows.subject.isnull() | (rows.sent_at < rows["first"]) | (rows.sent_at >= rows["last"]))
+    groups = _segmented(shop, segment_by, first - dt.timedelta(days=1))
+    rows = rows.join(groups, rows.customer_id == groups.member)
+    return shop.keep(
+        rows.select(
+            "segment", "customer_id", "campaign_id", "timezone", "weekday", "hour", "group", "known", "happened",
+            "happened_raw", "opted_out", month=rows.local_date.cast("string").substr(0, 7),
+        )
+    )  # fmt: skip
 
 
 def _log_cells(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
     """Cells of the log with the group of customers, kept in the engine."""
-    groups = _segmented(shop, segment_by, log_start(shop, weeks) - dt.timedelta(days=1))
-    rows = _log_rows(shop, sends, weeks)
-    rows = rows.join(groups, rows.customer_id == groups.member)
-    month = rows.local_date.cast("string").substr(0, 7)
+    rows = _log_rows(shop, sends, segment_by, weeks)
     cells = rows.group_by(
-        "segment", "weekday", "hour", "group", "campaign_id", month=month, until=rows.hour + 1
+        "segment", "weekday", "hour", "group", "campaign_id", "month", until=rows.hour + 1
     ).aggregate(**_sums(rows))  # fmt: skip
     return shop.keep(cells)
 
@@ -309,9 +315,7 @@ def count_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> tuple[pd
 
 def count_log_people(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
     """segment, customers: who was sent anything in the log."""
-    groups = _segmented(shop, segment_by, log_start(shop, weeks) - dt.timedelta(days=1))
-    rows = _log_rows(shop, sends, weeks)
-    rows = rows.join(groups, rows.customer_id == groups.member)
+    rows = _log_rows(shop, sends, segment_by, weeks)
     cells = rows.group_by("segment").aggregate(customers=rows.customer_id.nunique())
     return shop.count(cells.order_by("segment"))
 
@@ -339,9 +343,7 @@ def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tup
 
 def count_practice(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
     """When the company sends of itself: segment (as in `count_log`), timezone, region, weekday, hour; messages."""
-    groups = _segmented(shop, segment_by, log_start(shop, weeks) - dt.timedelta(days=1))
-    rows = _log_rows(shop, sends, weeks)
-    rows = rows.join(groups, rows.customer_id == groups.member)
+    rows = _log_rows(shop, sends, segment_by, weeks)
     if shop.has("customers", "region"):
         where = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
         rows = rows.left_join(where, rows.customer_id == where.native)
@@ -357,8 +359,8 @@ def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
     """
     rows = shop.messages
     channel = rows.channel.fill_null("sms") if "channel" in rows.columns else ibis.literal("sms")
-    start = ibis.literal(shop.as_of - dt.timedelta(days=7 * weeks - 1))
-    rows = rows.filter(channel == "sms", shop.day(rows.sent_at) >= start)
+    start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))
+    rows = rows.filter(channel == "sms", rows.sent_at >= ibis.literal(start))
     if "delivered_at" in rows.columns:
         rows = rows.filter(rows.delivered_at.notnull())
     sent = rows.group_by(addressee="customer_id").aggregate(n=rows.count())

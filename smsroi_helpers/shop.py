@@ -1,6 +1,7 @@
 """A company's tables as a stage sees them, and the two ways to ask them: `count` for cells, `write` for customers."""
 
 import datetime as dt
+import functools
 import hashlib
 import zoneinfo
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["MAX_CELLS", "Shop", "open_shop"]
 
 MAX_CELLS = 5_000_000
 """More rows than this are customers, not cells: `Shop.count` refuses to bring them into memory."""
+_COMMON_ZONES = 12
+"""So many zones are named in a query; each is asked of every row."""
 
 
 class Shop:
@@ -34,9 +37,7 @@ class Shop:
     def __init__(self, loaded: Loaded, as_of: dt.date, cache: Path) -> None:
         self.loaded, self.as_of, self._cache = loaded, as_of, cache
         self.settings = loaded.settings
-        zone = zoneinfo.ZoneInfo(loaded.settings.timezone)
-        midnight = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time(), tzinfo=zone)
-        self.end = midnight.astimezone(dt.UTC).replace(tzinfo=None)
+        self.end = self.start_of(as_of + dt.timedelta(days=1))
         """The first instant no longer observed, in UTC."""
         self.con = connect(cache)
         self._tables = {
@@ -75,9 +76,24 @@ class Shop:
         file = Path(self.loaded.place) / "quarantine.parquet"
         return file if file.exists() else None
 
+    def start_of(self, day: dt.date) -> dt.datetime:
+        """The instant (UTC) at which a day begins on the source's clock: quicker to compare with than `day`."""
+        midnight = dt.datetime.combine(day, dt.time(), tzinfo=zoneinfo.ZoneInfo(self.settings.timezone))
+        return midnight.astimezone(dt.UTC).replace(tzinfo=None)
+
     def day(self, instant: ir.TimestampValue) -> ir.DateValue:
         """The date of an instant on the source's clock."""
         return local_time(instant, self.settings.timezone).date()
+
+    @functools.cached_property
+    def common_zones(self) -> tuple[str, ...]:
+        """The time zones that most customers live in, for `engine.local_time`; none where the source tells none."""
+        if not self.has("customers", "timezone"):
+            return ()
+        people = self.customers.filter(self.customers.timezone.notnull())
+        sizes = people.group_by("timezone").aggregate(n=people.count())
+        found = self.count(sizes.order_by(ibis.desc("n"), "timezone").limit(_COMMON_ZONES))
+        return tuple(found["timezone"])
 
     def days_until_as_of(self, date: ir.DateValue) -> ir.IntegerValue:
         """Whole days from a date to the last day observed."""
