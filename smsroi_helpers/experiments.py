@@ -334,7 +334,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
     # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
     asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = local_time(asked, theirs.timezone).hour()
+    hour = local_time(asked, theirs.timezone, shop.common_zones).hour()
     at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
