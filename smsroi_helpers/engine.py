@@ -43,9 +43,7 @@ def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
     return _bytes_of(text) == text.length()
 
 
-def local_time(
-    instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()
-) -> ir.TimestampValue:
+def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
     """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone.
 
     Args:
