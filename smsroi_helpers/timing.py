@@ -239,7 +239,7 @@ def answer_all(
         return []
     priced = timing.click.known and timing.click.estimate > 0
     smallest = smallest_gain / timing.click.estimate if priced else smallest_click_gain
-    found = []
+    found: list[Answer] = []
     for segment in response.segments:
         curves = response.curves(segment)
         at = curves.place(segment)
@@ -250,10 +250,9 @@ def answer_all(
             found.append(answer)
     if not found:
         return []
-    first, differ = found[0].p_value, hours_differ(response)
-    adjusted = (
-        [first, *np.maximum(adjust([each.p_value for each in found[1:]], "holm"), first)] if found[1:] else [first]
-    )
+    adjusted = np.array([each.p_value for each in found])
+    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
+    differ = hours_differ(response)
     return [
         dataclasses.replace(each, adjusted_p=float(p), differ_p=differ, click=timing.click)
         for each, p in zip(found, adjusted, strict=True)
