@@ -55,7 +55,7 @@ def kind_of_days(territory: str, first: dt.date, last: dt.date) -> dict[dt.date,
 
 
 def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
-    """territory, kind (empty for ordinary days), month, weekday, group; messages, clicks, days.
+    """territory, kind (empty for ordinary days), month, weekday, group; messages, clicks.
 
     Args:
         shop: the company.
@@ -84,7 +84,6 @@ def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
     ).aggregate(
         messages=rows.count(where=rows.known),
         clicks=rows.count(where=rows.happened),
-        days=rows.local_date.nunique(),
     )
     return shop.count(cells.order_by(keys))
 

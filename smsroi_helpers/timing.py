@@ -165,7 +165,7 @@ class Answer:
     evidence: Literal["randomised", "observational"]
     windows: pd.DataFrame
     """hour, until (tried and allowed), rate, low, high; perhaps_best; gain, gain_low, gain_high (clicks per message
-    against today's schedule, all windows at once)."""
+    against today's schedule, at once for all windows that may be the best)."""
     today: Floats
     """Share of today's sends in each window, of those in any."""
     outside: float
@@ -179,6 +179,7 @@ class Answer:
     p_value: float
     """For no window being better than today's schedule by more than the smallest gain."""
     adjusted_p: float = float("nan")
+    """Everybody is asked first; then segments, by Holm's rule, and none where everybody's hours show nothing."""
     differ_p: float = float("nan")
     """For everybody's hours not differing at all."""
     smallest: float = 0.0
@@ -188,7 +189,7 @@ class Answer:
     @property
     def best(self) -> int:
         """The row of the likeliest best window."""
-        return int(self.windows["rate"].to_numpy().argmax())
+        return int(np.where(self.chosen, self.windows["rate"].to_numpy(float), -np.inf).argmax())
 
     @property
     def chosen(self) -> NDArray[np.bool_]:
@@ -202,7 +203,7 @@ class Answer:
 
     def regret(self) -> tuple[float, float, float]:
         """What the truly best window would bring more than today's schedule: never below 0."""
-        w = self.windows
+        w = self.windows[self.chosen]
         return (
             float(max(w["gain"].max(), 0.0)),
             float(max(w["gain_low"].max(), 0.0)),
@@ -230,23 +231,28 @@ def answer_all(
         smallest_click_gain: clicks per message, where it has none.
 
     Returns:
-        Everybody first, then each segment with any event. P-values are Holm's over all of them.
+        Everybody first, then each segment with any event. P-values are those of a fixed sequence (Westfall & Krishen
+        2001): everybody's as it is, then Holm's over the segments, none below everybody's.
     """
     response = timing.main
     if response is None:
         return []
     priced = timing.click.known and timing.click.estimate > 0
     smallest = smallest_gain / timing.click.estimate if priced else smallest_click_gain
-    found = []
+    found: list[Answer] = []
     for segment in response.segments:
         curves = response.curves(segment)
         at = curves.place(segment)
         if curves.events[at] < 1 or not np.isfinite(curves.level[at]):
             continue
-        answer = _answer(timing, response, segment, rng, smallest)
+        answer = _answer(timing, response, segment, rng, smallest, found[0] if found else None)
         if answer is not None:
             found.append(answer)
-    adjusted, differ = adjust([each.p_value for each in found], "holm"), hours_differ(response)
+    if not found:
+        return []
+    adjusted = np.array([each.p_value for each in found])
+    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
+    differ = hours_differ(response)
     return [
         dataclasses.replace(each, adjusted_p=float(p), differ_p=differ, click=timing.click)
         for each, p in zip(found, adjusted, strict=True)
@@ -278,13 +284,16 @@ def _share_forbidden(rows: pd.DataFrame, jurisdiction: str) -> float:
 
 
 def _answer(
-    timing: Timing, response: Response, segment: str, rng: np.random.Generator, smallest: float
-) -> Answer | None:
+    timing: Timing, response: Response, segment: str, rng: np.random.Generator, smallest: float,
+    everybody: Answer | None,
+) -> Answer | None:  # fmt: skip
     tried = response.windows
-    may = [bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()]
+    may = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
     curves = response.curves(segment)
-    if not any(may):
+    if not may.any():
         return None
+    own, covariance = curves.contrast(segment, columns_of(tried[may]))
+    chosen = perhaps_best(own, covariance, rng, differ=everybody is not None and not everybody.chosen.all())
     centre, joint = curves.logits(segment, columns_of(tried))
     rate = expit(centre)
     slope = rate * (1 - rate)
@@ -292,10 +301,12 @@ def _answer(
     shown = rate_by_hour(response, segment)
     today = np.zeros(len(tried))
     today[may], outside, forbidden = _of_today(timing, segment, tried[may])
-    gain, low, high, p_value = compare_with_today(rate, spread, today, np.array(may), smallest, rng)
+    among = may.copy()
+    among[may] = chosen
+    gain, low, high, p_value = compare_with_today(rate, spread, today, among, smallest, rng)
+    if everybody is None:  # the first of the sequence: whichever window is picked
+        p_value = compare_with_today(rate, spread, today, may, smallest, rng)[-1]
     shown = shown.assign(gain=gain, gain_low=low, gain_high=high)[may].reset_index(drop=True)
-    own, covariance = curves.contrast(segment, columns_of(shown))
-    chosen = perhaps_best(own, covariance, rng)
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     at = curves.place(segment)
     return Answer(
@@ -306,12 +317,14 @@ def _answer(
 
 
 def perhaps_best(
-    value: Floats, covariance: Floats, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000
-) -> NDArray[np.bool_]:
+    value: Floats, covariance: Floats, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000, *,
+    differ: bool = False,
+) -> NDArray[np.bool_]:  # fmt: skip
     """The windows among which the best is.
 
     All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `intervals.best_set`): then hours do
     differ, and the set is the smallest that holds the best with this probability, given the curves' joint distribution.
+    That hours differ is asked of everybody first: a segment's curve rests on what all have in common.
     That distribution has the error of the pooling in it, as a bootstrap's has not; how often the set holds the best is
     tried in `benchmarks/claims/timing.py`.
 
@@ -321,13 +334,13 @@ def perhaps_best(
         rng: of the simulation.
         level: the probability.
         draws: how many.
+        differ: whether hours are known to differ already, of everybody.
 
     >>> perhaps_best(np.array([1.0, 0.9, 0.0]), np.eye(3) * 0.01, np.random.default_rng(1)).tolist()
     [True, True, False]
     """
-    everything = best_set(value, covariance, rng, df=DF, level=level, draws=draws).chosen
-    if everything.all():
-        return everything
+    if not differ and best_set(value, covariance, rng, df=DF, level=level, draws=draws).chosen.all():
+        return np.ones(len(value), bool)
     strength, direction = np.linalg.eigh(covariance)
     noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((len(value), draws))
     drawn = value[:, None] + noise / np.sqrt(rng.chisquare(DF, draws) / DF)
@@ -339,19 +352,19 @@ def perhaps_best(
 
 
 def compare_with_today(
-    rate: Floats, spread: Floats, today: Floats, may: NDArray[np.bool_], smallest: float, rng: np.random.Generator,
+    rate: Floats, spread: Floats, today: Floats, among: NDArray[np.bool_], smallest: float, rng: np.random.Generator,
     draws: int = 10_000,
 ) -> tuple[Floats, Floats, Floats, float]:  # fmt: skip
-    """How much more each window brings than today's mixture of windows, with limits that hold for all of them at once.
+    """How much more each window brings than today's mixture of windows, with limits that hold for several at once.
 
-    G_h = r_h − Σ q_j r_j; its limits are G_h ± c·s.e., c being the quantile of the largest |t| over the windows that
-    may be chosen, simulated from their joint covariance.
+    G_h = r_h − Σ q_j r_j; its limits are G_h ± c·s.e., c being the quantile of the largest |t| over the windows among
+    which one is picked, simulated from their joint covariance. Where all may be the best these are all of them.
 
     Args:
         rate: of each window.
         spread: their joint covariance.
         today: q, today's shares; NaN where nothing is known of today.
-        may: which windows may be chosen.
+        among: the windows among which one is picked.
         smallest: the gain worth having.
         rng: of the simulation.
         draws: how many.
@@ -366,13 +379,17 @@ def compare_with_today(
     gain = against @ rate
     joint = against @ spread @ against.T
     error = np.sqrt(np.maximum(np.diag(joint), 0.0))
-    usable = may & (error > 1e-12)
-    if not usable.any():
-        return gain, np.where(may, gain, np.nan), np.where(may, gain, np.nan), 1.0
+    varies = error > 1e-12
+    if not varies.any():
+        return gain, gain, gain, 1.0
+    picked = among & varies
+    usable = picked if picked.any() else varies  # the only window picked may be all of today's
     strength, direction = np.linalg.eigh(joint[np.ix_(usable, usable)])
     noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((int(usable.sum()), draws))
     noise = noise / np.sqrt(rng.chisquare(DF, draws) / DF) / error[usable, None]
     c = float(np.quantile(np.abs(noise).max(axis=0), 0.95, method="higher"))
+    if not picked.any():
+        return gain, gain - c * error, gain + c * error, 1.0
     seen = float(((gain - smallest)[usable] / error[usable]).max())
     p_value = float((1 + (noise.max(axis=0) >= seen).sum()) / (1 + draws))
     return gain, gain - c * error, gain + c * error, p_value
