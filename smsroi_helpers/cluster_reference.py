@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import euclidean_distances, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers.clusters import Features, Floats, Sample, code, find_dimensions
@@ -144,6 +144,7 @@ def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.
     """Silhouette, stability and the smallest cluster's share at each number of clusters: ks × 3."""
     scores = find_dimensions(coded, numbers, kept).scores(coded)
     seen = rng.choice(len(scores), min(SEEN, len(scores)), replace=False)
+    distances = euclidean_distances(scores[seen])
     measured = []
     for k in ks:
         fit = KMeans(k, n_init=3, random_state=int(rng.integers(2**31))).fit(scores)
@@ -151,7 +152,7 @@ def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.
         if len(np.unique(labels)) < k or len(np.unique(labels[seen])) < 2:
             measured.append((-1.0, 0.0, 0.0))
             continue
-        silhouette = silhouette_score(scores[seen], labels[seen])
+        silhouette = silhouette_score(distances, labels[seen], metric="precomputed")
         drawn = rng.integers(0, len(scores), (RESAMPLES, min(RESAMPLED, len(scores) // 2)))
         refits = _group_many(scores[drawn], k, rng)
         again = np.stack([_nearest(scores[seen], refit) for refit in refits])
@@ -176,10 +177,10 @@ def _group_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int
         chosen = (reached < rng.random((many, 1)) * reached[:, -1:]).sum(axis=1)
         centroids = np.concatenate([centroids, resamples[each, np.minimum(chosen, size - 1)][:, None]], axis=1)
     for _ in range(rounds):
-        near = np.einsum("smd,skd->smk", resamples, centroids) - (centroids**2).sum(axis=2)[:, None] / 2
+        near = resamples @ centroids.transpose(0, 2, 1) - (centroids**2).sum(axis=2)[:, None] / 2
         member = (near.argmax(axis=2)[:, :, None] == np.arange(k)).astype(float)
         sizes = member.sum(axis=1)[:, :, None]
-        means = np.einsum("smk,smd->skd", member, resamples) / np.maximum(sizes, 1)
+        means = member.transpose(0, 2, 1) @ resamples / np.maximum(sizes, 1)
         moved = np.where(sizes > 0, means, centroids)  # a centroid that nobody is nearest to stays
         if np.array_equal(moved, centroids):
             break

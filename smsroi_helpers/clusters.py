@@ -6,7 +6,8 @@ engine: the nearest centroid is the largest of a few linear scores. A clustering
 its stability are beyond what one population without groups shows (`cluster_reference`).
 
 Recency is no feature: it says where a customer is just now, which the named groups and stages tell; clusters are about
-what kind of customer it is.
+what kind of customer it is. Nor is the number of purchases, beside their rate: whole numbers over the tenure put those
+who bought once, twice … on lines of their own, a shape that any single population has and no copula.
 
 References:
     Pagès (2004), Analyse factorielle de données mixtes, Revue de statistique appliquée 52(4).
@@ -73,7 +74,7 @@ class Features:
     """Which features there are, and what turns counts into them; fixed when the sample is taken."""
 
     numbers: tuple[str, ...]
-    """Columns of logarithms: orders, rate, order_value and, where messages are clicked, click_rate."""
+    """Columns of logarithms: rate, order_value and, where messages are clicked, click_rate."""
     categories: dict[str, tuple[str, ...]]
     """Column of `customers` → its values, `unknown` for none; others count as unknown, or as the first."""
     gap_days: int
@@ -201,7 +202,7 @@ def take_sample(
     for name in names:
         values = shop.customers[name].cast("string").fill_null(UNKNOWN).name("value").as_table().distinct()
         levels[name] = tuple(shop.count(values.order_by("value"))["value"])
-    numbers, rate = ["orders", "rate", "order_value"], float("nan")
+    numbers, rate = ["rate", "order_value"], float("nan")
     if _has_clicks(shop):
         sent = _messages_by_customer(shop, last)
         sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
@@ -392,15 +393,13 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
         said: list[str] = []
         seen: set[str] = set()
         for row in marked.itertuples():
-            # The number of purchases and their rate say much the same.
-            topic = "rate" if row.feature == "orders" else row.feature
-            if topic in seen or (row.value and row.distance < 0):
+            if row.feature in seen or (row.value and row.distance < 0):
                 continue
-            seen.add(topic)
+            seen.add(row.feature)
             if row.value:
                 said.append(_("{column} {value}").format(column=_plain(row.feature), value=row.value))
             else:
-                said.append(words[topic][1 if row.distance > 0 else 2])
+                said.append(words[row.feature][1 if row.distance > 0 else 2])
             if len(said) == most:
                 break
         names[str(cluster)] = _(", ").join(said) if said else _("the middle")

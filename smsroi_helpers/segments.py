@@ -281,7 +281,7 @@ def factor_loadings(shop: Shop, sample: Sample) -> pd.DataFrame:
 def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
     features = sample.features
     # The rate is the number of purchases over the tenure: beside those two it would say nothing new.
-    kept = tuple(name for name in features.numbers if name != "rate")
+    kept = ("orders", *(name for name in features.numbers if name != "rate"))
     rows = feature_rows(shop, Features(kept, {}, features.gap_days, features.click_rate))
     state = rfm(shop).select(
         who="customer_id",

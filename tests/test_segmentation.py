@@ -394,7 +394,7 @@ class TestClusters:
 
     def test_clusters_are_named_by_what_marks_them(self):
         profiles = pd.DataFrame(
-            [("A", "rate", "", 1.4), ("A", "orders", "", 1.2), ("A", "attr_level", "gold", 0.9),
+            [("A", "rate", "", 1.4), ("A", "attr_level", "gold", 0.9),
              ("B", "rate", "", -0.6),
              ("B", "attr_level", "gold", -0.5), ("C", "rate", "", 0.1)],
             columns=["cluster", "feature", "value", "distance"],

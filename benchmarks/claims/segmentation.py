@@ -10,7 +10,7 @@ from smsroi_helpers.clusters import Features, Sample
 
 Floats = NDArray[np.float64]
 CUSTOMERS = 1_500
-NUMBERS = ("orders", "rate", "order_value", "click_rate")
+NUMBERS = ("rate", "order_value", "click_rate")
 
 
 def _sample(numbers: Floats, levels: dict[str, NDArray[np.str_]]) -> Sample:
@@ -20,19 +20,17 @@ def _sample(numbers: Floats, levels: dict[str, NDArray[np.str_]]) -> Sample:
 
 
 def correlated_and_skewed(rng: np.random.Generator) -> Verdict:
-    """Four features and two attributes of one population, correlations and skewness drawn anew."""
-    loading = rng.uniform(0.2, 0.9, (6, 2)) * rng.choice([1, 1, -1], (6, 2))
-    scale = np.sqrt((loading**2).sum(axis=1) + rng.uniform(0.1, 0.8, 6))
+    """Three features and two attributes of one population, correlations and skewness drawn anew."""
+    loading = rng.uniform(0.2, 0.9, (5, 2)) * rng.choice([1, 1, -1], (5, 2))
+    scale = np.sqrt((loading**2).sum(axis=1) + rng.uniform(0.1, 0.8, 5))
     z = rng.standard_normal((CUSTOMERS, 2)) @ loading.T
     z = (z + rng.standard_normal(z.shape) * np.sqrt(scale**2 - (loading**2).sum(axis=1))) / scale
-    skew = rng.uniform(0.2, 1.0, 4)
-    orders = np.log(1 + np.floor(np.exp(skew[0] * 1.5 * z[:, 0])))  # whole numbers: many have the least
-    numbers = np.column_stack(
-        [orders, np.exp(skew[1] * z[:, 1]), z[:, 2] ** 3, np.log1p(np.exp(3 * skew[3] * z[:, 3]))]
-    )
+    skew = rng.uniform(0.2, 1.0, 2)
+    rate = np.log(1 + np.floor(np.exp(skew[0] * 1.5 * z[:, 0])))  # whole numbers: many have the least
+    numbers = np.column_stack([rate, np.exp(skew[1] * z[:, 1]), z[:, 2] ** 3])
     levels = {
-        "level": np.digitize(z[:, 4], np.sort(rng.normal(0, 0.7, 2))).astype(str),
-        "age": np.digitize(z[:, 5], np.sort(rng.normal(0, 0.7, 3))).astype(str),
+        "level": np.digitize(z[:, 3], np.sort(rng.normal(0, 0.7, 2))).astype(str),
+        "age": np.digitize(z[:, 4], np.sort(rng.normal(0, 0.7, 3))).astype(str),
     }
     return Verdict(try_clusterings(_sample(numbers, levels), rng).stands)
 
@@ -58,7 +56,6 @@ def one_shop(rng: np.random.Generator) -> Verdict:
     clicked = rng.binomial(sent, rng.beta(2.0, 38.0, CUSTOMERS))
     numbers = np.column_stack(
         [
-            np.log(repeats + 1),
             np.log((repeats + 0.5) / (7 * weeks + 40)),
             np.log(value),
             np.log((clicked + 1) / (sent + 20)),
