@@ -745,7 +745,7 @@ class TestPortraits:
         assert row["low"] < 0.5 / 0.35 < row["high"]
         assert row["low"] > 1.2
         assert told.loc[("dormant", "blue"), "high"] < 1
-        words = figures.segmentation_tables.portraits_text(
+        words = figures.segment_portraits.portraits_text(
             told.reset_index(), pd.DataFrame({"segment": [], "customers": []})
         ).markup
         assert "colour blue" in words
