@@ -63,6 +63,8 @@ LEAST_STRENGTH = 1.2
 """A dimension must carry at least a fifth more than a single standardised feature would alone."""
 ATTRIBUTE_COLUMNS = ("acquisition_channel",)
 """Columns of the contract that describe a customer, beside the user's own."""
+PURCHASES = "purchases"
+"""Beside the features: the purchase days that rate and order_value were counted from."""
 UNKNOWN = "unknown"
 
 
@@ -131,7 +133,7 @@ def _has_clicks(shop: Shop) -> bool:
 
 
 def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> ir.Table:
-    """One row per customer with a purchase: customer_id, the numbers and the categories of `features`."""
+    """One row per customer with a purchase: customer_id, purchases, the numbers and the categories of `features`."""
     last = at or shop.as_of
     rows = rfm(shop, last)
     logs = {
@@ -140,7 +142,8 @@ def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> i
         # Who has only been given things spends as one hundredth of a unit: a logarithm needs something.
         "order_value": ibis.greatest(rows.monetary / rows.purchase_days, 0.01).ln(),
     }
-    table = rows.select("customer_id", **{name: logs[name] for name in features.numbers if name in logs})
+    kept = {name: logs[name] for name in features.numbers if name in logs}
+    table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
     if "click_rate" in features.numbers:
         sent = _messages_by_customer(shop, last)
         table = table.left_join(sent, table.customer_id == sent.who).drop("who")
@@ -173,7 +176,7 @@ class Sample:
     """A hashed sample of customers with a purchase, one row each, in the order of their ids."""
 
     rows: pd.DataFrame
-    """The numbers and categories of `features`."""
+    """The numbers and categories of `features`, and `purchases`, the days each has bought on."""
     features: Features
     share: float
     """Of all customers with a purchase."""
@@ -219,7 +222,7 @@ def take_sample(
     varied = tuple(name for name in numbers if rows[name].std(ddof=0) > 1e-9)
     kept = {name: values for name, values in levels.items() if len(rows) and (rows[name] != rows[name].iloc[0]).any()}
     features = Features(varied, kept, features.gap_days, rate)
-    return Sample(rows[[*varied, *kept]], features, len(rows) / max(count, 1))
+    return Sample(rows[[*varied, *kept, PURCHASES]], features, len(rows) / max(count, 1))
 
 
 # --- dimensions ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pandas as pd
 from smsroi_helpers import contract
 from smsroi_helpers.cluster_reference import Trial, try_clusterings
 from smsroi_helpers.clusters import (
+    PURCHASES,
     SAMPLE,
     UNKNOWN,
     Clusters,
@@ -304,4 +305,4 @@ def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
     ).drop("paid", "let_off", "back")
     slices = min(256, max(1, round(sample.share * 256)))
     rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
-    return shop.count(rows.order_by("customer_id")).drop(columns="customer_id")
+    return shop.count(rows.order_by("customer_id")).drop(columns=["customer_id", PURCHASES])
