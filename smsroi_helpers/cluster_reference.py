@@ -254,9 +254,11 @@ class _OnePopulation:
         scores = _normal_scores(data)
         along, places = scores[:, 0], np.argsort(data[:, 0], kind="stable")
         curve = np.column_stack([np.ones(len(data)), along, along**2, np.log(purchases), 1 / purchases])
+        axes, strength, _others = np.linalg.svd(curve, full_matrices=False)
+        curve = axes[:, strength > 1e-8 * strength[0]] * np.sqrt(len(data))  # where all bought as often, fewer
         middle, spread = [], []
         for score in scores.T[1 : len(self._features.numbers)]:
-            of_middle = curve @ np.linalg.lstsq(curve, score, rcond=None)[0]
+            of_middle = curve @ (curve.T @ score) / len(data)
             apart = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
             of_spread = sm.GLM(apart, curve, family=sm.families.Gamma(sm.families.links.Log())).fit(maxiter=25)
             middle.append(of_middle[places])
