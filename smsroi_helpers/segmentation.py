@@ -112,12 +112,21 @@ def trial_sentence(grouping: Grouping) -> str:
     if not trial.draws:
         return _("No clustering stands: customers differ in fewer than two features, and that is no ground for one.")
     if trial.stands:
+        return _("{k} clusters stand: of {draws} populations without groups, none looks as well parted.").format(
+            k=number(trial.k), draws=number(trial.draws)
+        )
+    if not trial.table["admissible"].any():
+        return _("No clustering stands: into however many parts, one of them holds too few customers to be of use.")
+    as_good = round(trial.p_value * (1 + trial.draws)) - 1
+    if not as_good:
         return _(
-            "{k} clusters stand: one population without groups looks as well parted in at most {share} of draws."
-        ).format(k=number(trial.k), share=percent(trial.p_value, 1))
+            "No clustering stands: in how well apart or how stable it is, the best is no better than one population"
+            " without groups may look."
+        )
     return _(
-        "No clustering stands: one population without groups looks as well parted in {share} of draws, so none is used."
-    ).format(share=percent(trial.p_value))
+        "No clustering stands, and none is used: of {draws} populations without groups, {n} look as well parted as"
+        " these customers, where none should."
+    ).format(draws=number(trial.draws), n=number(as_good))
 
 
 def once_sentence(scores: pd.DataFrame) -> str:

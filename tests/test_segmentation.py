@@ -514,6 +514,9 @@ def test_a_company_of_one_kind_of_customer_has_no_clusters(tmp_path, monkeypatch
     assert "No clustering stands" in segmentation.trial_sentence(found)
     table = segmentation.customer_segments(shop, found)
     assert table.cluster.isnull().all().execute()
+    answer, *rows = decide_all(shop, found=found)
+    assert "No clustering stands" in answer.text
+    assert {row.segment for row in rows} <= set(rfm.BUYER_GROUPS)
 
 
 def test_factors_of_two_hidden_traits_are_found():
@@ -887,6 +890,15 @@ class TestDecision:
         lines = [f"{i},c{i % 400},2024-{1 + i % 12:02}-{1 + i * 7 % 28:02},10" for i in range(1600)]
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))
         assert decide_all(shop)[0].outcome == "do"
+
+    def test_cdnow_is_grouped_whole(self, cdnow_shop):
+        """2,357 customers (Fader, Hardie & Lee 2005), orders alone: no messages, no attributes, no customers' table."""
+        shop = cdnow_shop("")
+        found = segmentation.find_grouping(shop)
+        answer, *rows = decide_all(shop, found=found)
+        assert rfm.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
+        assert [row.segment for row in rows] == list(rfm.BUYER_GROUPS)
+        assert all(row.low < row.value < row.high for row in rows)
 
     def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
         shop = open_source(make_source(orders=HEAD + "1,a,2024-01-05,-10\n"))

@@ -103,8 +103,8 @@ def trial_figure(grouping: Grouping) -> Html:
     ]  # fmt: skip
     caption = _(
         "{sentence} Bars reach to the 95th percentile of {draws} populations without groups that have the same margins"
-        " and correlations; a clustering must stand above both bars, its number chosen as freely in each draw. Tried on"
-        " {n} customers."
+        " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
+        " the number of clusters is chosen as freely. Tried on {n} customers."
     ).format(sentence=trial_sentence(grouping), draws=number(said.draws), n=number(said.customers))
     return figure(axes[0].figure, alt=joined(_trial_title(grouping) + ".", *parts), caption=caption)
 
