@@ -56,6 +56,7 @@ __all__ = [
     "find_clusters",
     "find_grouping",
     "label_customers",
+    "no_clusters_words",
     "period_of",
     "segment_order",
     "segments",
@@ -221,9 +222,7 @@ def segments(
     if segment_by == "cluster" and clusters is None:
         clusters = find_clusters(shop, cuts, seed=seed)[1]
         if clusters is None:
-            raise NotEnoughData(
-                _("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
-            )
+            raise NotEnoughData(no_clusters_words())
     people = known_people(shop, at).rename(person="customer_id")
     if segment_by == "cluster":
         assert clusters is not None
@@ -241,6 +240,11 @@ def segments(
     joined = people.left_join(bought, people.person == bought.customer_id)
     never = STAGES[0] if segment_by == "lifecycle_stage" else PROSPECT
     return joined.select(customer_id="person", segment=joined.segment.fill_null(never))
+
+
+def no_clusters_words() -> str:
+    """What who asks for clusters is told where none stand."""
+    return _("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
 
 
 def _by_column(shop: Shop, column: str, at: dt.date | None) -> ir.Table:

@@ -831,6 +831,10 @@ class TestAsking:
     def test_clusters_that_do_not_stand_group_nobody(self, small_shop):
         with pytest.raises(NotEnoughData, match="No clustering stands"):
             segments.segments(small_shop, "cluster")
+        found = segments.find_grouping(small_shop)
+        later = segment_quality.collect_outcomes(small_shop, found, 91)
+        with pytest.raises(NotEnoughData, match="No clustering stands"):
+            segment_quality.what_came(small_shop, later, "cluster")
 
     def test_a_response_that_is_no_yes_or_no_is_refused(self, company):
         shop, found, _source = company
