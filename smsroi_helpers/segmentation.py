@@ -15,7 +15,7 @@ from pydantic import Field
 from smsroi_helpers.cluster_reference import FEWEST
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.five_principles import Principle
-from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.segments import Grouping, customer_segments, find_clusters, find_grouping, segments
 
 __all__ = [
@@ -215,7 +215,10 @@ def decide(
     customers = int(scores.loc[scores["measure"] == "frequency", "customers"].sum())
     question = _("Which customers behave alike, and is the grouping any good?")
     known = came[came["low"].notna() & came["per_customer"].notna()]
-    caveat = joined(_rival_sentence(comparison, segment_by), _worse_sentence(by_recency), once_sentence(scores))
+    caveat = joined(
+        _principles_sentence(five), _rival_sentence(comparison, segment_by), _worse_sentence(by_recency),
+        once_sentence(scores),
+    )  # fmt: skip
     if relevant.verdict == "fail" or known.empty:
         return [
             Decision(
@@ -291,6 +294,26 @@ def interval_share(value: float, low: float, high: float) -> str:
     return _("{value} (95% interval {low} to {high})").format(
         value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
     )
+
+
+def _principles_sentence(five: list[Principle]) -> str:
+    """In which of the five principles but the first, which decides, the grouping falls short; empty for none."""
+    verdicts = {one.name: one for one in five}
+    points = []
+    if verdicts["identifiable"].verdict == "fail":
+        points.append(_("attributes do not tell who is in which group"))
+    if verdicts["reachable"].verdict == "fail":
+        points.append(_("few can be reached by a message"))
+    if verdicts["measurable"].verdict == "fail":
+        worst = verdicts["measurable"].detail.sort_values("lift").iloc[-1]
+        points.append(
+            _("in “{segment}” a test would see no change of the order rate smaller than {share}").format(
+                segment=segment_name(str(worst["segment"])), share=percent(worst["lift"])
+            )
+        )
+    if verdicts["actionable"].verdict != "pass":
+        points.append(_("no experiment shows that the groups answer a message differently"))
+    return _("It falls short in this: {points}.").format(points=listed(points)) if points else ""
 
 
 def _rival_sentence(comparison: pd.DataFrame, segment_by: str) -> str:

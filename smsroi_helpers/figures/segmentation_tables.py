@@ -149,6 +149,10 @@ def returns_table(returns: pd.DataFrame) -> Html:
         returns: of `rfm.return_shares`.
     """
     days = int(returns["within_days"].iloc[0])
+    # The rows are no parts of a whole: one that is left out cannot be worked out from the others.
+    returns = returns[returns["waiting"] >= FEWEST_SHOWN]
+    if returns.empty:
+        return note(_("Too few silences were long enough to tell how many customers come back after one."))
     shown = pd.DataFrame(
         {
             _("Silent for (days)"): [number(value) for value in returns["after_days"]],
@@ -162,7 +166,6 @@ def returns_table(returns: pd.DataFrame) -> Html:
     return table(
         shown,
         caption=_("After how many silences of so many days customers came back: what a cut-off means in these data"),
-        suppress=_("Times this was seen"),
     )
 
 
