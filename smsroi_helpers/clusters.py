@@ -40,6 +40,7 @@ __all__ = [
     "Sample",
     "attribute_columns",
     "cluster_of",
+    "column_name",
     "find_dimensions",
     "fit_clusters",
     "loadings",
@@ -400,7 +401,7 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
                 continue
             seen.add(row.feature)
             if row.value:
-                said.append(_("{column} {value}").format(column=_plain(row.feature), value=row.value))
+                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
             else:
                 said.append(words[row.feature][1 if row.distance > 0 else 2])
             if len(said) == most:
@@ -409,9 +410,10 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
     return names
 
 
-def _plain(column: str) -> str:
-    """A column's name as a reader sees it."""
-    return column.removeprefix("attr_").replace("_", " ")
+def column_name(column: str) -> str:
+    """What a column of `customers` is called in a sentence."""
+    known = {"acquisition_channel": _("acquisition channel"), "region": _("region")}
+    return known.get(column, column.removeprefix("attr_").replace("_", " "))
 
 
 # --- factors ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from smsroi_helpers.cluster_reference import FEWEST
+from smsroi_helpers.clusters import column_name
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.five_principles import Principle
 from smsroi_helpers.locale import _, joined, listed, number, percent
@@ -53,9 +54,7 @@ def names_of(segment_by: str) -> str:
         "rfm_scores": _("RFM scores"),
         "cluster": _("cluster"),
         "lifecycle_stage": _("lifecycle stage"),
-        "acquisition_channel": _("acquisition channel"),
-        "region": _("region"),
-    }.get(segment_by, segment_by.removeprefix("attr_").replace("_", " "))
+    }.get(segment_by) or column_name(segment_by)
 
 
 def segment_name(name: str) -> str:

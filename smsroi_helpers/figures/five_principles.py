@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from smsroi_helpers.clusters import column_name
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, range_words
 from smsroi_helpers.figures.style import Html, note, table
 from smsroi_helpers.five_principles import MEASURABLE, REACHABLE, Principle
@@ -63,7 +64,7 @@ def _five_words(one: Principle) -> str:
         return _(
             "From {columns}, {accuracy} of customers are named right; naming the largest segment gets {largest}."
         ).format(
-            columns=str(row["columns"]).replace("attr_", "").replace("_", " "),
+            columns=_(", ").join(column_name(name) for name in str(row["columns"]).split(", ")),
             accuracy=percent(row["accuracy"], 1), largest=percent(row["largest"], 1),
         )  # fmt: skip
     if one.name == "reachable":

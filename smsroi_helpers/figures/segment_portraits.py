@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from smsroi_helpers.clusters import column_name
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, range_words
 from smsroi_helpers.figures.style import Html, note, table
 from smsroi_helpers.locale import _, joined, listed, number, percent
@@ -18,7 +19,7 @@ def _thing(row: Any) -> str:
         return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
     if row.kind == "creative":
         return _("clicks on “{creative}”").format(creative=row.value)
-    return _("{column} {value}").format(column=str(row.column).removeprefix("attr_").replace("_", " "), value=row.value)
+    return _("{column} {value}").format(column=column_name(str(row.column)), value=row.value)
 
 
 def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:

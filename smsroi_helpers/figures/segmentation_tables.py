@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.clusters import Clusters, feature_words, name_clusters
+from smsroi_helpers.clusters import Clusters, column_name, feature_words, name_clusters
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, in_order, range_words
 from smsroi_helpers.figures.style import Html, note, table
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
@@ -201,9 +201,8 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
 
 def _mark(row: Any, words: dict[str, tuple[str, str, str]], currency: str) -> str:
     if row.value:
-        column = row.feature.removeprefix("attr_").replace("_", " ")
         return _("{column} {value}: {share} ({overall})").format(
-            column=column, value=row.value, share=percent(row.mean), overall=percent(row.overall)
+            column=column_name(row.feature), value=row.value, share=percent(row.mean), overall=percent(row.overall)
         )
 
     def show(value: float) -> str:
