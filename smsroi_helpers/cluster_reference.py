@@ -34,7 +34,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import euclidean_distances, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from smsroi_helpers.clusters import PURCHASES, Features, Floats, Sample, code, find_dimensions
+from smsroi_helpers.clusters import LEAST_STRENGTH, PURCHASES, Features, Floats, Sample, code, find_dimensions
 
 __all__ = ["FEWEST", "Trial", "try_clusterings"]
 
@@ -73,6 +73,9 @@ class Trial:
     customers: int
     """Looked at."""
     draws: int
+    """0 where there was nothing to look for."""
+    strength: float = float("nan")
+    """Variance of the strongest dimension, of which a feature alone has 1."""
 
 
 def try_clusterings(
@@ -87,7 +90,7 @@ def try_clusterings(
 
     Of the numbers of clusters without one below `smallest_share` that is best whose silhouette and stability, in
     standard deviations from the reference's means at that number, add up to most; its lesser one is the test's
-    statistic, in the data and in each reference draw alike.
+    statistic, in the data and in each reference draw alike. Where features share no dimension, none is looked for.
 
     Args:
         sample: of `take_sample`.
@@ -97,18 +100,19 @@ def try_clusterings(
         tried: customers looked at, at most.
     """
     rows = sample.rows
-    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
-        columns = [
-            "k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible",
-        ]  # fmt: skip
-        return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, len(rows), 0)
     if len(rows) > tried:
         rows = rows.iloc[np.sort(rng.choice(len(rows), tried, replace=False))].reset_index(drop=True)
+    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
+        return _nothing_tried(len(rows))
     ks = [k for k in KS if k * 20 <= len(rows)]
     with threadpool_limits(1):
         coded = code(rows, sample.features)
         numbers = len(sample.features.numbers)
-        kept = find_dimensions(coded, numbers).axes.shape[1]
+        dimensions = find_dimensions(coded, numbers)
+        kept, strength = dimensions.axes.shape[1], float(dimensions.strength[0])
+        if strength < LEAST_STRENGTH and kept < (dimensions.strength > 1e-9).sum():
+            # What is kept would be chance directions among features that have nothing to do with one another.
+            return _nothing_tried(len(rows), strength)
         measured = [_measure(coded, numbers, kept, ks, rng)]
         population = _OnePopulation(rows, sample.features, rng)
         for _ in range(draws):
@@ -132,7 +136,12 @@ def try_clusterings(
         }
     )
     stands = bool(p_value < 2 / (1 + draws) and beyond and useful[0, at])
-    return Trial(table, ks[at], p_value, stands, len(rows), draws)
+    return Trial(table, ks[at], p_value, stands, len(rows), draws, strength)
+
+
+def _nothing_tried(customers: int, strength: float = float("nan")) -> Trial:
+    columns = ["k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible"]
+    return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, customers, 0, strength)
 
 
 def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from smsroi_helpers.cluster_reference import FEWEST
-from smsroi_helpers.clusters import column_name
+from smsroi_helpers.clusters import LEAST_STRENGTH, column_name
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.five_principles import Principle
 from smsroi_helpers.locale import _, joined, listed, number, percent
@@ -108,6 +108,11 @@ def trial_sentence(grouping: Grouping) -> str:
         return _("No clustering stands: fewer than {least} customers are too few to look for one.").format(
             least=number(FEWEST)
         )
+    if not trial.draws and np.isfinite(trial.strength):
+        return _(
+            "No clustering stands: what is known of customers hangs together too little to group them by; its strongest"
+            " dimension carries {strength} times what one feature carries alone, and {least} is the least."
+        ).format(strength=number(trial.strength, 2), least=number(LEAST_STRENGTH, 1))
     if not trial.draws:
         return _("No clustering stands: customers differ in fewer than two features, and that is no ground for one.")
     if trial.stands:

@@ -468,6 +468,15 @@ class TestOnePopulation:
         theirs = [adjusted_rand_score(labels, other) for other in others]
         assert cluster_reference._adjusted_rand(labels, others, 4) == pytest.approx(theirs)
 
+    def test_features_that_have_nothing_to_do_with_one_another_are_not_grouped(self):
+        """Three of their own accord: whatever directions chance prefers are no dimensions."""
+        numbers = np.random.default_rng(7).standard_normal((2000, 3))
+        trial = cluster_reference.try_clusterings(sample_of(numbers), np.random.default_rng(1))
+        assert (trial.stands, trial.draws) == (False, 0)
+        assert 1 < trial.strength < clusters.LEAST_STRENGTH
+        said = segmentation.trial_sentence(segments.Grouping(rfm.Cuts(1, 2), trial, None, None))
+        assert "hangs together too little" in said
+
     def test_too_few_customers_get_a_sentence(self):
         trial = cluster_reference.try_clusterings(sample_of(np.ones((50, 3))), np.random.default_rng(1))
         assert not trial.stands

@@ -698,9 +698,9 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
     shown = []
     for row in rows:
         worth = amount(row, currency, min_customers=k)
-        shown.append(
-            (segment_name(str(row["segment"])), row.get("action"), worth.words or _EMPTY, _float(row.get("customers")))
-        )
+        segment = row.get("segment")
+        name = _EMPTY if _is_missing(segment) else segment_name(str(segment))
+        shown.append((name, row.get("action"), worth.words or _EMPTY, _float(row.get("customers"))))
     names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
     return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
 
