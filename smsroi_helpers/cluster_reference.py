@@ -64,7 +64,8 @@ class Trial:
     """One row per number of clusters: k, smallest (share of the smallest cluster), silhouette, stability (mean
     adjusted Rand of resamples), silhouette_limit, stability_limit (the reference's 95th percentiles), admissible."""
     k: int
-    """The number of clusters that did best beside the reference."""
+    """The number of clusters that did best beside the reference; where they stand, the most stable of those numbers
+    that are beyond both limits."""
     p_value: float
     """How often one population does at least as well, its number of clusters chosen as freely; 1 where none is
     admissible or too few customers were there to look."""
@@ -90,7 +91,8 @@ def try_clusterings(
 
     Of the numbers of clusters without one below `smallest_share` that is best whose silhouette and stability, in
     standard deviations from the reference's means at that number, add up to most; its lesser one is the test's
-    statistic, in the data and in each reference draw alike. Where features share no dimension, none is looked for.
+    statistic, in the data and in each reference draw alike. Where clusters stand, theirs is the most stable number
+    beyond both limits. Where features share no dimension, none is looked for.
 
     Args:
         sample: of `take_sample`.
@@ -122,8 +124,13 @@ def try_clusterings(
     best, statistic = _best(silhouette, stability, useful)
     p_value = float((statistic[0] <= statistic).mean()) if useful[0].any() else 1.0
     limits = [np.quantile(values[1:], LIMIT, axis=0) for values in (silhouette, stability)]
-    at = best[0]
-    beyond = silhouette[0, at] > limits[0][at] and stability[0, at] > limits[1][at]
+    at = int(best[0])
+    beyond = useful[0] & (silhouette[0] > limits[0]) & (stability[0] > limits[1])
+    stands = bool(p_value < 2 / (1 + draws) and beyond[at])
+    if stands:
+        # Deviations from a mean among forty are six at most, so those far out look alike; the use of clusters is to be
+        # found again.
+        at = int(np.where(beyond, stability[0], -np.inf).argmax())
     table = pd.DataFrame(
         {
             "k": ks,
@@ -135,7 +142,6 @@ def try_clusterings(
             "admissible": useful[0],
         }
     )
-    stands = bool(p_value < 2 / (1 + draws) and beyond and useful[0, at])
     return Trial(table, ks[at], p_value, stands, len(rows), draws, strength)
 
 

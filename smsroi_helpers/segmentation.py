@@ -128,8 +128,8 @@ def trial_sentence(grouping: Grouping) -> str:
             " without groups may look."
         )
     return _(
-        "No clustering stands, and none is used: of {draws} populations without groups, {n} look as well parted as"
-        " these customers, where none should."
+        "No clustering stands, and none is used. As well parted as these customers look {n} of {draws} populations"
+        " without groups, and none should."
     ).format(draws=number(trial.draws), n=number(as_good))
 
 
