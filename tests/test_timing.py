@@ -382,6 +382,47 @@ def test_today_at_the_best_hour_forgoes_nothing():
     assert hard > 0.4  # it brings just that: the test is as likely as not to be above
 
 
+def test_limits_hold_for_the_windows_among_which_one_is_picked():
+    """With one picked beforehand c is Student's t, with twelve alike and independent that of twelve (Šidák)."""
+    rate, spread, today = np.full(12, 0.05), np.eye(12) * 1e-6, np.zeros(12)
+    reach = {}
+    for n in (1, 12):
+        rng = np.random.default_rng(2)
+        _, low, high, _ = timing.compare_with_today(rate, spread, today, np.arange(12) < n, 0.0, rng, draws=40_000)
+        reach[n] = (high[0] - low[0]) / 2 / 1e-3
+    # Four standard errors of a quantile of 40,000 draws: 4 √(.05 · .95 / 40,000) / density (.06 and .10).
+    assert reach[1] == pytest.approx(stats.t.ppf(0.975, 63), abs=0.08)
+    assert reach[12] == pytest.approx(stats.t.ppf((1 + 0.95 ** (1 / 12)) / 2, 63), abs=0.08)
+
+
+def test_a_segment_is_asked_after_everybody():
+    """Two halves whose days oppose each other leave nothing for everybody: no half is told to move."""
+
+    def opposed(hour, name):
+        return wave(hour, best=8 if name == "b" else 20, strength=0.8)
+
+    def together(hour, name):
+        return wave(hour, best=17, strength=0.8)
+
+    found = {}
+    for how in (opposed, together):
+        cells = cells_of(np.random.default_rng(8), how, 3_000, ("a", "b"), hours=range(8, 20))
+        seen = looked(cells, today={8: 0.5, 19: 0.5})
+        found[how] = {each.segment: each for each in timing.answer_all(seen, np.random.default_rng(1))}
+    assert found[opposed]["all"].outcome != "move"
+    assert all(each.adjusted_p >= found[opposed]["all"].p_value for each in found[opposed].values())
+    assert {each.outcome for each in found[together].values()} == {"move"}
+
+
+def test_that_hours_differ_is_not_asked_of_a_segment_once_everybody_shows_it():
+    value, covariance = np.array([0.30, 0.28, -0.02, -0.05]), np.eye(4) * 0.02
+    alone, after = (
+        timing.perhaps_best(value, covariance, np.random.default_rng(1), differ=known) for known in (False, True)
+    )
+    assert alone.all()
+    assert after.tolist() == [True, True, False, False]
+
+
 def test_hours_that_are_not_allowed_are_never_recommended(clear):
     seen = looked(clear)
     early = np.isin(np.arange(24), np.arange(8, 12))
