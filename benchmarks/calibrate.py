@@ -1,11 +1,13 @@
 """Hold every published interval to the truth: `make calibrate`.
 
-    python -m benchmarks.calibrate                     every claim, then docs/calibration.md
+    python -m benchmarks.calibrate                     every claim whose code has changed since it was last tried
     python -m benchmarks.calibrate --only click_rate   these alone; may be given several times
     python -m benchmarks.calibrate --quick             40 seeds each, nothing written: does it run?
 
 What a claim is, and how to write one, stands in `benchmarks/claims/__init__.py`. Results are kept a seed at a time
 under `benchmarks/.calibration/`, so that an interrupted run goes on where it stopped; changed code starts afresh.
+docs/calibration.json records what each claim came to, when, and of which state of the code; docs/calibration.md is that
+record to read, and says which rows are of code that has changed since.
 Exit code 0: every claim holds, and every interval known to be wrong was caught; 1: not so; 2: a command line that
 cannot be meant.
 """
@@ -24,9 +26,9 @@ import os
 import pkgutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,26 @@ from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 
-__all__ = ["Row", "Score", "Trial", "allowed", "find_claims", "fingerprint", "judge", "main", "page", "run", "try_once"]
+__all__ = [
+    "Row",
+    "Score",
+    "Trial",
+    "allowed",
+    "find_claims",
+    "fingerprint",
+    "judge",
+    "main",
+    "page",
+    "read_record",
+    "run",
+    "try_once",
+    "write_record",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "benchmarks" / ".calibration"
 PAGE = ROOT / "docs" / "calibration.md"
+"""The page; the record it is made from lies beside it, as .json."""
 LEVEL = 0.95
 QUICK = 40
 _CHUNK = 20
@@ -308,6 +325,12 @@ class Row:
     power: float
     seconds: float
     """Of computing, over all seeds and parts."""
+    day: str = ""
+    """ISO, on which it was tried."""
+    code: str = ""
+    """The `fingerprint` of what it was tried with."""
+    changed: bool = False
+    """Whether the code has changed since."""
 
     @property
     def passed(self) -> bool:
@@ -368,6 +391,34 @@ def verdicts(rows: Iterable[Row]) -> Iterator[str]:
             yield f"{name} is known to be wrong, and passed: the harness does not see it"
 
 
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def read_record(file: Path, claims: Mapping[str, Sequence[Claim]]) -> list[Row]:
+    """The rows on record of the claims there are, in their order, each with whether its code has changed since."""
+    record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    rows = []
+    for module, listed in claims.items():
+        now = fingerprint(module)
+        for claim in listed:
+            for raw in record.get(claim.name, []):
+                told: dict[str, Any] = {key: math.nan if value is None else value for key, value in raw.items()}
+                told |= {"errors": tuple(raw["errors"]), "changed": raw["code"] != now}
+                rows.append(Row(claim=claim, **told))
+    return rows
+
+
+def write_record(file: Path, rows: Iterable[Row]) -> None:
+    """The rows by their claims' names; NaN is written as null."""
+    record: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        raw = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("claim", "changed")}
+        kept = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in raw.items()}
+        record.setdefault(row.claim.name, []).append(kept)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 # --- the page --------------------------------------------------------------------------------------------------------
 
 _INTRODUCTION = """\
@@ -417,29 +468,30 @@ def _cells(row: Row, first: bool) -> str:
     return (
         f"| {what} | {used} | {_RULES.get(claim.rule, claim.rule)} | {row.n:,}"
         f" | {row.share:.3f} ({row.share_low:.3f}–{row.share_high:.3f}) | {_band(row)} | {bias} | {_number(row.width)}"
-        f" | {_number(row.alarm)} | {_number(row.power)} | {without} | {'passes' if row.passed else '**fails**'} |"
+        f" | {_number(row.alarm)} | {_number(row.power)} | {without} | {'passes' if row.passed else '**fails**'}"
+        f" | {row.day}{'*' * row.changed} |"
     )
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "| claim | where | rule | n | held | allowed | bias (s.e.) | width | false alarms | power | none | |"
+    head = "| claim | where | rule | n | held | allowed | bias (s.e.) | width | false alarms | power | none | | tried |"
     lines = [_cells(row, not i or rows[i - 1].claim is not row.claim) for i, row in enumerate(rows)]
-    return "\n".join([head, "|" + " --- |" * 12, *lines])
+    return "\n".join([head, "|" + " --- |" * 13, *lines])
 
 
-def page(rows: Sequence[Row], command: str, jobs: int, wall_seconds: float) -> str:
-    """The text of docs/calibration.md: claims and known-wrong intervals, with the day, the command and the time."""
+def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
+    """The text of docs/calibration.md: claims and known-wrong intervals, and the claims that were never tried."""
     computing = sum({row.claim.name: row.seconds for row in rows}.values())
-    today = dt.datetime.now(tz=dt.UTC).date()
-    resumed = "" if wall_seconds > computing / jobs / 2 else " (most of it on file from runs before)"
     problems = list(verdicts(rows))
     errors = sorted({f"- `{_name(row)}`: {text}" for row in rows for text in row.errors[:3]})
     said = [
         _INTRODUCTION,
-        f"{today}, by `{command}`: {computing:,.0f} seconds of computing{resumed}, on {jobs} core{'s' * (jobs > 1)}.\n"
+        f"By `make calibrate`: {computing:,.0f} seconds of computing in all. The last column is the day a claim was\n"
+        "tried on; with a * some code that it imports has changed since, and `make calibrate` tries it again.\n"
         "*False alarms* and *power* are the shares of intervals or tests that reported an effect where there was none\n"
         "and where there was; *width* is the mean, of a set its size; *none*, how many of n gave no interval.\n",
         "\n".join(f"**{problem}**\n" for problem in problems) or "Every claim holds, and every wrong one was caught.\n",
+        f"Not tried yet: {', '.join(missing)}.\n" if missing else "",
         "## Claims\n",
         _table([row for row in rows if not row.claim.known_wrong]) + "\n",
         _KNOWN_WRONG,
@@ -447,7 +499,7 @@ def page(rows: Sequence[Row], command: str, jobs: int, wall_seconds: float) -> s
     ]
     if errors:
         said += ["## Replicates that ended in an error\n", "\n".join(errors) + "\n"]
-    return "\n".join(said)
+    return "\n".join(part for part in said if part)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -476,23 +528,34 @@ def main(given: Sequence[str] | None = None) -> int:
     if unknown := [name for name in arguments.only or [] if name not in known]:
         print(f"no claim is called {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    asked = {
-        module: [claim for claim in listed if not arguments.only or claim.name in arguments.only]
-        for module, listed in claims.items()
-    }
-    asked = {module: listed for module, listed in asked.items() if listed}
     seeds = QUICK if arguments.quick else arguments.n
-    begun = time.monotonic()
+    file = arguments.page.with_suffix(".json")
+    on_record = read_record(file, claims)
+    fresh = set()
+    if seeds is None and not arguments.only:
+        fresh = {row.claim.name for row in on_record if not row.changed and row.n >= row.claim.n}
+    wanted = set(arguments.only or known) - fresh
+    asked = {module: [claim for claim in listed if claim.name in wanted] for module, listed in claims.items()}
+    asked = {module: listed for module, listed in asked.items() if listed}
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     trials = run(asked, seeds, arguments.jobs, arguments.store)
-    rows = [row for listed in asked.values() for claim in listed for row in judge(claim, trials[claim.name])]
+    rows = [
+        replace(row, day=today, code=fingerprint(module))
+        for module, listed in asked.items()
+        for claim in listed
+        for row in judge(claim, trials[claim.name])
+    ]
     print(_table(rows))
     for row in rows:
         for text in row.errors[:3]:
             print(f"{_name(row)}: {row.failed} of {row.n} ended in an error: {text}")
-    if not arguments.only and seeds is None:
-        arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        text = page(rows, "make calibrate", arguments.jobs, time.monotonic() - begun)
-        arguments.page.write_text(text, encoding="utf-8")
+    if seeds is None:
+        tried = {row.claim.name for row in rows}
+        every = [*rows, *(row for row in on_record if row.claim.name not in tried)]
+        rows = sorted(every, key=lambda row: known.index(row.claim.name))
+        write_record(file, rows)
+        there = {row.claim.name for row in rows}
+        arguments.page.write_text(page(rows, [name for name in known if name not in there]), encoding="utf-8")
         print(f"written: {arguments.page}")
     problems = list(verdicts(rows))
     for problem in problems:

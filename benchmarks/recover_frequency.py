@@ -45,6 +45,11 @@ def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
     return wide.div(wide.sum(axis=1), axis=0)
 
 
+def _holds(low: float, truth: float, high: float) -> bool:
+    """To a millionth: without texts both are nothing but for rounding."""
+    return low - 1e-6 <= truth <= high + 1e-6
+
+
 def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: Path) -> pd.DataFrame:
     """One row per segment: what was advised, and what doses are truly worth."""
     fit = study.fit
@@ -71,8 +76,8 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
             "best": float(fit.doses[int(np.argmax(value))]),
             "best_short": float(fit.doses[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
             "v_best": value.max(), "v_chosen": float((own @ v)[chosen]), "v_today": mixed,
-            "profit_held": row.profit_low <= float((own @ m)[chosen]) <= row.profit_high,
-            "value_held": row.value_low <= float((own @ v)[chosen]) <= row.value_high,
+            "profit_held": _holds(row.profit_low, float((own @ m)[chosen]), row.profit_high),
+            "value_held": _holds(row.value_low, float((own @ v)[chosen]), row.value_high),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -7,7 +7,7 @@ writes each customer's value by joining the cells' scores back. What follows for
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import ibis
@@ -64,12 +64,15 @@ _ALIKE = 0.2
 # --- count -----------------------------------------------------------------------------------------------------------
 
 
-def count_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
+def count_cells(
+    shop: Shop, until: dt.date | None = None, keep: Callable[[ir.Table], ir.BooleanValue] | None = None
+) -> pd.DataFrame:
     """How many customers share a purchase history, by the day.
 
     Args:
         shop: the company.
         until: the last day that counts as past; None for the last day observed.
+        keep: of which customers, told by the rows of `purchase_history`; None for all.
 
     Returns:
         One row per (frequency, recency_days, T_days): recency_weeks, T_weeks; customers; repeat_spend and
@@ -79,6 +82,7 @@ def count_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
         NotEnoughData: fewer than 30 customers came back, or the log is shorter than 8 weeks.
     """
     history = measures.purchase_history(shop, until)
+    history = history if keep is None else history.filter(keep)
     cells = history.group_by(*KEYS).aggregate(
         customers=history.count(),
         repeat_spend=total(history.repeat_spend),

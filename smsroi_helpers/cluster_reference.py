@@ -3,8 +3,13 @@
 Skewed, correlated features alone give k-means something to cut: its parts are well apart and come out again and again
 though there is nobody to part. So silhouette and stability count only against what the same procedure finds in one
 population with the same margins and correlations: a Gaussian copula, drawn many times over, with the number of clusters
-chosen anew in each draw. The test is exact in its rank, so that one population passes for several at most one time in
-twenty, as far as the copula describes it.
+chosen anew in each draw. The data must do better than every draw, so that one population passes for several one time in
+forty, as far as the reference describes it.
+
+Two shapes that any single population of buyers has are in the reference, or k-means would part them. Who has bought
+once has a mean of one purchase, which scatters more than the mean of ten; and whether frequent buyers spend more need
+not be a straight line. So what is known of a customer beside the rate of purchase has its middle and its spread along
+curves of how often and how long the customer has bought.
 
 References:
     Rousseeuw (1987), Silhouettes, Journal of Computational and Applied Mathematics 20.
@@ -12,6 +17,7 @@ References:
     Hubert & Arabie (1985), Comparing partitions, Journal of Classification 2: the adjusted Rand index.
     Cario & Nelson (1997), Modeling and generating random vectors with arbitrary marginal distributions: the copula's
         correlations are matched to those of the data.
+    Harvey (1976), Estimating regression models with multiplicative heteroscedasticity, Econometrica 44(3).
     Besag & Clifford (1989), Generalized Monte Carlo significance tests, Biometrika 76(4).
 """
 
@@ -20,21 +26,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import euclidean_distances, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from smsroi_helpers.clusters import Features, Floats, Sample, code, find_dimensions
+from smsroi_helpers.clusters import LEAST_STRENGTH, PURCHASES, Features, Floats, Sample, code, find_dimensions
 
 __all__ = ["FEWEST", "Trial", "try_clusterings"]
 
 KS = (2, 3, 4, 5)
 """Numbers of clusters tried."""
 DRAWS = 39
-"""Reference populations: a rank among 1 + 39 is a level of exactly one in twenty at two."""
+"""Reference populations: better than all of 39 comes by chance once in forty. Once in twenty would be too often: the
+reference is never quite the population, and a claim of at most one in twenty needs room for that."""
 TRIED = 4_000
 """Customers of the sample that the test looks at."""
 RESAMPLED = 200
@@ -42,7 +50,8 @@ RESAMPLED = 200
 RESAMPLES = 16
 SEEN = 1_000
 """Customers of whom silhouettes and agreements are taken: of more, they take long and change little."""
-LEVEL = 0.05
+LIMIT = 0.95
+"""The percentile of the reference that silhouette and stability must exceed, each for itself."""
 FEWEST = 300
 """With fewer customers no clustering is looked for."""
 
@@ -55,15 +64,19 @@ class Trial:
     """One row per number of clusters: k, smallest (share of the smallest cluster), silhouette, stability (mean
     adjusted Rand of resamples), silhouette_limit, stability_limit (the reference's 95th percentiles), admissible."""
     k: int
-    """The number of clusters that did best beside the reference."""
+    """The number of clusters that did best beside the reference; where they stand, the most stable of those numbers
+    that are beyond both limits."""
     p_value: float
     """How often one population does at least as well, its number of clusters chosen as freely; 1 where none is
     admissible or too few customers were there to look."""
     stands: bool
-    """Whether there are groups: silhouette and stability both beyond their limits, and p_value at most .05."""
+    """Whether there are groups: silhouette and stability both beyond their limits, and no draw as good."""
     customers: int
     """Looked at."""
     draws: int
+    """0 where there was nothing to look for."""
+    strength: float = float("nan")
+    """Variance of the strongest dimension, of which a feature alone has 1."""
 
 
 def try_clusterings(
@@ -78,7 +91,8 @@ def try_clusterings(
 
     Of the numbers of clusters without one below `smallest_share` that is best whose silhouette and stability, in
     standard deviations from the reference's means at that number, add up to most; its lesser one is the test's
-    statistic, in the data and in each reference draw alike.
+    statistic, in the data and in each reference draw alike. Where clusters stand, theirs is the most stable number
+    beyond both limits. Where features share no dimension, none is looked for.
 
     Args:
         sample: of `take_sample`.
@@ -88,18 +102,19 @@ def try_clusterings(
         tried: customers looked at, at most.
     """
     rows = sample.rows
-    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
-        columns = [
-            "k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible",
-        ]  # fmt: skip
-        return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, len(rows), 0)
     if len(rows) > tried:
         rows = rows.iloc[np.sort(rng.choice(len(rows), tried, replace=False))].reset_index(drop=True)
+    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
+        return _nothing_tried(len(rows))
     ks = [k for k in KS if k * 20 <= len(rows)]
     with threadpool_limits(1):
         coded = code(rows, sample.features)
         numbers = len(sample.features.numbers)
-        kept = find_dimensions(coded, numbers).axes.shape[1]
+        dimensions = find_dimensions(coded, numbers)
+        kept, strength = dimensions.axes.shape[1], float(dimensions.strength[0])
+        if strength < LEAST_STRENGTH and kept < (dimensions.strength > 1e-9).sum():
+            # What is kept would be chance directions among features that have nothing to do with one another.
+            return _nothing_tried(len(rows), strength)
         measured = [_measure(coded, numbers, kept, ks, rng)]
         population = _OnePopulation(rows, sample.features, rng)
         for _ in range(draws):
@@ -108,9 +123,14 @@ def try_clusterings(
     useful = smallest >= smallest_share
     best, statistic = _best(silhouette, stability, useful)
     p_value = float((statistic[0] <= statistic).mean()) if useful[0].any() else 1.0
-    limits = [np.quantile(values[1:], 1 - LEVEL, axis=0) for values in (silhouette, stability)]
-    at = best[0]
-    beyond = silhouette[0, at] > limits[0][at] and stability[0, at] > limits[1][at]
+    limits = [np.quantile(values[1:], LIMIT, axis=0) for values in (silhouette, stability)]
+    at = int(best[0])
+    beyond = useful[0] & (silhouette[0] > limits[0]) & (stability[0] > limits[1])
+    stands = bool(p_value < 2 / (1 + draws) and beyond[at])
+    if stands:
+        # Deviations from a mean among forty are six at most, so those far out look alike; the use of clusters is to be
+        # found again.
+        at = int(np.where(beyond, stability[0], -np.inf).argmax())
     table = pd.DataFrame(
         {
             "k": ks,
@@ -122,8 +142,12 @@ def try_clusterings(
             "admissible": useful[0],
         }
     )
-    stands = bool(p_value <= LEVEL and beyond and useful[0, at])
-    return Trial(table, ks[at], p_value, stands, len(rows), draws)
+    return Trial(table, ks[at], p_value, stands, len(rows), draws, strength)
+
+
+def _nothing_tried(customers: int, strength: float = float("nan")) -> Trial:
+    columns = ["k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible"]
+    return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, customers, 0, strength)
 
 
 def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
@@ -144,6 +168,7 @@ def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.
     """Silhouette, stability and the smallest cluster's share at each number of clusters: ks × 3."""
     scores = find_dimensions(coded, numbers, kept).scores(coded)
     seen = rng.choice(len(scores), min(SEEN, len(scores)), replace=False)
+    distances = euclidean_distances(scores[seen])
     measured = []
     for k in ks:
         fit = KMeans(k, n_init=3, random_state=int(rng.integers(2**31))).fit(scores)
@@ -151,7 +176,7 @@ def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.
         if len(np.unique(labels)) < k or len(np.unique(labels[seen])) < 2:
             measured.append((-1.0, 0.0, 0.0))
             continue
-        silhouette = silhouette_score(scores[seen], labels[seen])
+        silhouette = silhouette_score(distances, labels[seen], metric="precomputed")
         drawn = rng.integers(0, len(scores), (RESAMPLES, min(RESAMPLED, len(scores) // 2)))
         refits = _group_many(scores[drawn], k, rng)
         again = np.stack([_nearest(scores[seen], refit) for refit in refits])
@@ -176,10 +201,10 @@ def _group_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int
         chosen = (reached < rng.random((many, 1)) * reached[:, -1:]).sum(axis=1)
         centroids = np.concatenate([centroids, resamples[each, np.minimum(chosen, size - 1)][:, None]], axis=1)
     for _ in range(rounds):
-        near = np.einsum("smd,skd->smk", resamples, centroids) - (centroids**2).sum(axis=2)[:, None] / 2
+        near = resamples @ centroids.transpose(0, 2, 1) - (centroids**2).sum(axis=2)[:, None] / 2
         member = (near.argmax(axis=2)[:, :, None] == np.arange(k)).astype(float)
         sizes = member.sum(axis=1)[:, :, None]
-        means = np.einsum("smk,smd->skd", member, resamples) / np.maximum(sizes, 1)
+        means = member.transpose(0, 2, 1) @ resamples / np.maximum(sizes, 1)
         moved = np.where(sizes > 0, means, centroids)  # a centroid that nobody is nearest to stays
         if np.array_equal(moved, centroids):
             break
@@ -212,7 +237,11 @@ def _nearest(scores: Floats, centroids: Floats) -> NDArray[np.int64]:
 
 
 class _OnePopulation:
-    """A Gaussian copula with the margins and the correlations of the data; categories in the order of their meaning."""
+    """A Gaussian copula with the margins and the correlations of the data; categories in the order of their meaning.
+
+    The first number (the rate of purchase) and the purchases it was counted from are a customer's as they stand. The
+    other numbers follow along `_curves` of both.
+    """
 
     def __init__(self, rows: pd.DataFrame, features: Features, rng: np.random.Generator) -> None:
         self._features = features
@@ -229,19 +258,57 @@ class _OnePopulation:
             columns.append(np.array([place[value] for value in values], float))
         data = np.column_stack(columns)
         self._sorted = np.sort(data, axis=0)
+        purchases = rows[PURCHASES].to_numpy(float) if PURCHASES in rows else np.ones(len(rows))
+        self._middle, self._spread = self._curves(data, purchases)
+        self._scale: list[Floats] = []
         self._root = _root(self._match(_normal_correlation(data), rng))
+        self._fix_scale(rng.standard_normal((20_000, len(self._root))) @ self._root.T)
+
+    def _curves(self, data: Floats, purchases: Floats) -> tuple[Floats, Floats]:
+        """Middle and spread of the normal score of each number but the first, for customers in order of the first."""
+        scores = _normal_scores(data)
+        along, places = scores[:, 0], np.argsort(data[:, 0], kind="stable")
+        curve = np.column_stack([np.ones(len(data)), along, along**2, np.log(purchases), 1 / purchases])
+        axes, strength, _others = np.linalg.svd(curve, full_matrices=False)
+        curve = axes[:, strength > 1e-8 * strength[0]] * np.sqrt(len(data))  # where all bought as often, fewer
+        middle, spread = [], []
+        for score in scores.T[1 : len(self._features.numbers)]:
+            of_middle = curve @ (curve.T @ score) / len(data)
+            apart = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
+            of_spread = sm.GLM(apart, curve, family=sm.families.Gamma(sm.families.links.Log())).fit(maxiter=25)
+            middle.append(of_middle[places])
+            spread.append(np.sqrt(of_spread.fittedvalues)[places])
+        return np.array(middle), np.array(spread)
 
     def _match(self, target: Floats, rng: np.random.Generator, rounds: int = 8, size: int = 10_000) -> Floats:
         """The correlations of the normals behind, such that what is drawn correlates as the data do."""
         latent = target.copy()
         for _ in range(rounds):
-            drawn = self._from_normals(rng.standard_normal((size, len(target))) @ _root(latent).T)
+            normals = rng.standard_normal((size, len(target))) @ _root(latent).T
+            self._fix_scale(normals)
+            drawn = self._from_normals(normals)
             latent = np.clip(latent + target - _normal_correlation(drawn), -0.995, 0.995)
             np.fill_diagonal(latent, 1.0)
         return latent
 
+    def _along_curves(self, normals: Floats) -> Floats:
+        """The numbers but the first, before they get their margins: numbers × drawn."""
+        others = normals.T[1 : len(self._features.numbers)]
+        customer = self._place(ndtr(normals[:, 0]))
+        return self._middle[:, customer] + self._spread[:, customer] * others if len(others) else others
+
+    def _fix_scale(self, normals: Floats) -> None:
+        """What counts as the middle, the upper tenth … of those numbers, so that they have the data's margins."""
+        self._scale = list(np.sort(self._along_curves(normals)))
+
+    def _place(self, share: Floats) -> NDArray[np.int64]:
+        """Which of the data's customers, in order, stands at a share (0–1) of them."""
+        return np.clip((share * len(self._sorted)).astype(np.int64), 0, len(self._sorted) - 1)
+
     def _from_normals(self, normals: Floats) -> Floats:
-        places = np.clip((ndtr(normals) * len(self._sorted)).astype(int), 0, len(self._sorted) - 1)
+        places = self._place(ndtr(normals))
+        for column, (values, scale) in enumerate(zip(self._along_curves(normals), self._scale, strict=True), start=1):
+            places[:, column] = self._place((np.searchsorted(scale, values) + 0.5) / (len(scale) + 1))
         return np.take_along_axis(self._sorted, places, axis=0)
 
     def draw(self, size: int, rng: np.random.Generator) -> Floats:
@@ -262,10 +329,14 @@ def _root(correlation: Floats) -> Floats:
     return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
 
 
+def _normal_scores(data: Floats) -> Floats:
+    """Each column's ranks as quantiles of a normal; ties have their mean rank."""
+    return np.asarray(ndtri((rankdata(data, axis=0) - 0.5) / len(data)))
+
+
 def _normal_correlation(data: Floats) -> Floats:
-    """Correlations of normal scores; ties have their mean rank."""
-    ranks = rankdata(data, axis=0)
-    normals = ndtri((ranks - 0.5) / len(data))
+    """Correlations of normal scores."""
+    normals = _normal_scores(data)
     normals = normals - normals.mean(axis=0)
     length = np.sqrt((normals**2).sum(axis=0))
     normals = normals / np.where(length > 0, length, 1.0)

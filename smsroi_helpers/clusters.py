@@ -6,7 +6,8 @@ engine: the nearest centroid is the largest of a few linear scores. A clustering
 its stability are beyond what one population without groups shows (`cluster_reference`).
 
 Recency is no feature: it says where a customer is just now, which the named groups and stages tell; clusters are about
-what kind of customer it is.
+what kind of customer it is. Nor is the number of purchases, beside their rate: whole numbers over the tenure put those
+who bought once, twice … on lines of their own, a shape that any single population has and no copula.
 
 References:
     Pagès (2004), Analyse factorielle de données mixtes, Revue de statistique appliquée 52(4).
@@ -39,6 +40,7 @@ __all__ = [
     "Sample",
     "attribute_columns",
     "cluster_of",
+    "column_name",
     "find_dimensions",
     "fit_clusters",
     "loadings",
@@ -62,6 +64,8 @@ LEAST_STRENGTH = 1.2
 """A dimension must carry at least a fifth more than a single standardised feature would alone."""
 ATTRIBUTE_COLUMNS = ("acquisition_channel",)
 """Columns of the contract that describe a customer, beside the user's own."""
+PURCHASES = "purchases"
+"""Beside the features: the purchase days that rate and order_value were counted from."""
 UNKNOWN = "unknown"
 
 
@@ -73,7 +77,7 @@ class Features:
     """Which features there are, and what turns counts into them; fixed when the sample is taken."""
 
     numbers: tuple[str, ...]
-    """Columns of logarithms: orders, rate, order_value and, where messages are clicked, click_rate."""
+    """Columns of logarithms: rate, order_value and, where messages are clicked, click_rate."""
     categories: dict[str, tuple[str, ...]]
     """Column of `customers` → its values, `unknown` for none; others count as unknown, or as the first."""
     gap_days: int
@@ -130,7 +134,7 @@ def _has_clicks(shop: Shop) -> bool:
 
 
 def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> ir.Table:
-    """One row per customer with a purchase: customer_id, the numbers and the categories of `features`."""
+    """One row per customer with a purchase: customer_id, purchases, the numbers and the categories of `features`."""
     last = at or shop.as_of
     rows = rfm(shop, last)
     logs = {
@@ -139,7 +143,8 @@ def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> i
         # Who has only been given things spends as one hundredth of a unit: a logarithm needs something.
         "order_value": ibis.greatest(rows.monetary / rows.purchase_days, 0.01).ln(),
     }
-    table = rows.select("customer_id", **{name: logs[name] for name in features.numbers if name in logs})
+    kept = {name: logs[name] for name in features.numbers if name in logs}
+    table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
     if "click_rate" in features.numbers:
         sent = _messages_by_customer(shop, last)
         table = table.left_join(sent, table.customer_id == sent.who).drop("who")
@@ -172,7 +177,7 @@ class Sample:
     """A hashed sample of customers with a purchase, one row each, in the order of their ids."""
 
     rows: pd.DataFrame
-    """The numbers and categories of `features`."""
+    """The numbers and categories of `features`, and `purchases`, the days each has bought on."""
     features: Features
     share: float
     """Of all customers with a purchase."""
@@ -201,7 +206,7 @@ def take_sample(
     for name in names:
         values = shop.customers[name].cast("string").fill_null(UNKNOWN).name("value").as_table().distinct()
         levels[name] = tuple(shop.count(values.order_by("value"))["value"])
-    numbers, rate = ["orders", "rate", "order_value"], float("nan")
+    numbers, rate = ["rate", "order_value"], float("nan")
     if _has_clicks(shop):
         sent = _messages_by_customer(shop, last)
         sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
@@ -218,7 +223,7 @@ def take_sample(
     varied = tuple(name for name in numbers if rows[name].std(ddof=0) > 1e-9)
     kept = {name: values for name, values in levels.items() if len(rows) and (rows[name] != rows[name].iloc[0]).any()}
     features = Features(varied, kept, features.gap_days, rate)
-    return Sample(rows[[*varied, *kept]], features, len(rows) / max(count, 1))
+    return Sample(rows[[*varied, *kept, PURCHASES]], features, len(rows) / max(count, 1))
 
 
 # --- dimensions ------------------------------------------------------------------------------------------------------
@@ -392,24 +397,23 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
         said: list[str] = []
         seen: set[str] = set()
         for row in marked.itertuples():
-            # The number of purchases and their rate say much the same.
-            topic = "rate" if row.feature == "orders" else row.feature
-            if topic in seen or (row.value and row.distance < 0):
+            if row.feature in seen or (row.value and row.distance < 0):
                 continue
-            seen.add(topic)
+            seen.add(row.feature)
             if row.value:
-                said.append(_("{column} {value}").format(column=_plain(row.feature), value=row.value))
+                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
             else:
-                said.append(words[topic][1 if row.distance > 0 else 2])
+                said.append(words[row.feature][1 if row.distance > 0 else 2])
             if len(said) == most:
                 break
         names[str(cluster)] = _(", ").join(said) if said else _("the middle")
     return names
 
 
-def _plain(column: str) -> str:
-    """A column's name as a reader sees it."""
-    return column.removeprefix("attr_").replace("_", " ")
+def column_name(column: str) -> str:
+    """What a column of `customers` is called in a sentence."""
+    known = {"acquisition_channel": _("acquisition channel"), "region": _("region")}
+    return known.get(column, column.removeprefix("attr_").replace("_", " "))
 
 
 # --- factors ---------------------------------------------------------------------------------------------------------

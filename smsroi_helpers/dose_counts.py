@@ -60,7 +60,7 @@ def choose_channel(shop: Shop, asked: str = "") -> str:
     """
     if asked or not shop.has("messages"):
         return asked
-    sends = measures.local_sends(shop)
+    sends = measures.every_send(shop)
     found = shop.count(sends.group_by("channel").aggregate(n=sends.count()).order_by(ibis.desc("n"), "channel"))
     if not len(found):
         return ""
@@ -69,7 +69,7 @@ def choose_channel(shop: Shop, asked: str = "") -> str:
 
 def texts_of(shop: Shop, channel: str) -> ir.Table:
     """addressee, sent_at, since (delivery, else sending), clicked_at of the messages of a channel."""
-    sends = measures.local_sends(shop)
+    sends = measures.every_send(shop)
     sends = sends.filter(sends.channel == channel)
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     return sends.select(addressee="customer_id", sent_at=sends.sent_at, clicked_at=sends.clicked_at, since=since)
@@ -128,6 +128,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         profit=ibis.coalesce(rows.profit, rows.order_profit),
         message_cost=rows.message_cost.fill_null(0.0),
     )
+    rows = shop.keep(rows)
     keys = ("arm", "segment", "stage", "group", "consenting")
     pairs = {"gross": ("gross", "pre_order_profit"), "profit": ("profit", "pre_order_profit")}
     moments = measures.arm_moments_together(rows, pairs, keys)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smsroi_helpers import measures, sequential
-from smsroi_helpers.engine import total
+from smsroi_helpers.engine import local_time, total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.locale import _
 from smsroi_helpers.shop import Shop
@@ -206,16 +206,16 @@ def _pairs() -> dict[str, tuple[str, str | None]]:
     return {metric.name: (metric.outcome, metric.covariate) for metric in METRICS.values()}
 
 
-def _in_time(shop: Shop) -> ir.Table:
+def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
     """Outcomes of everybody for whom any could count."""
-    rows = measures.arm_outcomes(shop)
+    rows = measures.arm_outcomes(shop, experiment)
     return rows.filter(rows.outcome_days > 0)
 
 
-def count_outcomes(shop: Shop) -> pd.DataFrame:
-    """Moments of every metric by experiment, arm and day of assignment, in one pass: see `moments_of`."""
+def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+    """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`."""
     by = ("experiment_id", "arm", "assigned_day")
-    return shop.count(measures.arm_moments_together(_in_time(shop), _pairs(), by))
+    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), _pairs(), by))
 
 
 def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -309,20 +309,20 @@ def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
 # --- who was treated how ---------------------------------------------------------------------------------------------
 
 
-def count_exposure(shop: Shop) -> pd.DataFrame:
-    """What each arm was sent while its experiment ran.
+def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+    """What each arm was sent while its experiment (all, or this one) ran.
 
     Returns:
         experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
         arm's text, or at the arm's hours; null where the arm names neither).
     """
-    people = measures.outcome_windows(shop)
+    people = measures.with_zone(shop, measures.outcome_windows(shop, experiment))
     heads = shop.experiments
     ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
     heads = heads.select(of="experiment_id", treated_until=ended)
     people = people.join(heads, people.experiment_id == heads.of)
     people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
-    sends = measures.local_sends(shop).select("sent_at", "channel", "variant", "hour", addressee="customer_id")
+    sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
     plan = shop.arms
@@ -332,7 +332,10 @@ def count_exposure(shop: Shop) -> pd.DataFrame:
     }
     plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
-    at_hour = (theirs.hour >= theirs.planned_hour_start) & (theirs.hour < theirs.planned_hour_end)
+    # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
+    asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
+    hour = local_time(asked, theirs.timezone, shop.common_zones).hour()
+    at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
         messaged=theirs.customer_id.nunique(),

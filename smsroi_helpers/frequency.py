@@ -6,6 +6,7 @@ hardly short of it, the tie going to fewer texts, against what is done today.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "Logs",
     "Study",
     "choose_doses",
+    "in_order",
     "policy_table",
     "read_logs",
     "response_table",
@@ -111,6 +113,12 @@ class Study:
     def sound(self) -> bool:
         """Whether an experiment's arms may be shown."""
         return self.experiment is not None and self.trust is not None and not self.trust.broken
+
+
+def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[str]:
+    """Of groups, `all` first and the others as a reader wants them."""
+    rest = [name for name in names if name != ALL]
+    return [ALL, *segment_order(study.segment_by if by == "segment" else "lifecycle_stage", rest)]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -196,8 +204,10 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Trust | None, str]:
     if not dosed:
         return None, None, _("None of the source’s experiments tried doses by lot.")
     found = max(dosed, key=lambda each: each.customers.sum())
-    counted = tests.count_outcomes(shop)
-    exposure = tests.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    counted = tests.count_outcomes(shop, found.name)
+    exposure = (
+        tests.count_exposure(shop, found.name) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    )
     overlaps = trusting.check_overlaps(tests.count_overlaps(shop), every)
     believed = trusting.check(found, counted, exposure, overlaps)
     why = ""
@@ -327,8 +337,7 @@ def choose_doses(
         else:
             rows.append(row | _outcome(row, shown, smallest_gain))
     frame = pd.DataFrame(rows)
-    order = [ALL, *segment_order(study.segment_by if by == "segment" else "lifecycle_stage", list(fit.names[1:]))]
-    return frame.set_index("segment").loc[order].reset_index()
+    return frame.set_index("segment").loc[in_order(study, fit.names, by)].reset_index()
 
 
 def _weekly_of(fit: Fit, i: int, value: Floats) -> Floats:
@@ -343,10 +352,11 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
     if not np.isfinite(row["gain"]):
         return {"outcome": "not_enough", "reason": "practice"}
     threshold = smallest_gain * row["subscribed"]
-    if abs(row["messages_per_week"] - row["today"]) < AS_TODAY or row["gain_high"] < max(threshold, 0.0):
-        return {"outcome": "stay", "reason": ""}
+    # The same number on average may still be worth a change: some get three in a week now and others none.
     if row["gain_low"] > threshold:
         return {"outcome": "change", "reason": ""}
+    if abs(row["messages_per_week"] - row["today"]) < AS_TODAY or row["gain_high"] < max(threshold, 0.0):
+        return {"outcome": "stay", "reason": ""}
     gap = abs(row["gain"] - threshold)
     half = (row["gain_high"] - row["gain_low"]) / 2
     return {"outcome": "not_enough", "reason": "interval", "factor": float((half / gap) ** 2) if gap > 0 else np.inf}
@@ -366,17 +376,8 @@ def saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
         under_cost, over_cost, cost (money a week against the dose advised, opt-outs priced), cost_low, cost_high.
     """
     columns = [
-        "segment",
-        "customers",
-        "under",
-        "right",
-        "over",
-        "under_cost",
-        "over_cost",
-        "cost",
-        "cost_low",
-        "cost_high",
-    ]
+        "segment", "customers", "under", "right", "over", "under_cost", "over_cost", "cost", "cost_low", "cost_high",
+    ]  # fmt: skip
     fit = study.fit
     if fit is None or not len(policy) or not len(study.logs.audience):
         return pd.DataFrame(columns=columns)

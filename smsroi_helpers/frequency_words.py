@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.dose_response import ALL
-from smsroi_helpers.frequency import Study
+from smsroi_helpers.frequency import AS_TODAY, GATE, Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.trust import p_words
 
@@ -72,7 +72,7 @@ def _decision(study: Study, row: pd.Series, policy: pd.DataFrame, currency: str,
         "change": "do", "stay": "dont", "not_enough": "not_enough_evidence",
     }[row["outcome"]]  # type: ignore[assignment]  # fmt: skip
     numbers: dict[str, Any] = {}
-    same = abs(row["messages_per_week"] - row["today"]) < 0.25
+    same = abs(row["messages_per_week"] - row["today"]) < AS_TODAY
     if np.isfinite(row["gain"]) and row["reason"] != "no_effect" and not (row["outcome"] == "stay" and same):
         numbers = {"value": row["gain"], "low": row["gain_low"], "high": row["gain_high"], "unit": "money_per_week"}
     return Decision(
@@ -97,6 +97,8 @@ def _action(row: pd.Series, policy: pd.DataFrame) -> str:
     apart = row["segment"] == ALL and len(others) and (others != row["messages_per_week"]).any()
     if row["messages_per_week"] == 0:
         words = _("Stop texting (today about {today})")
+    elif abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
+        words = _("Text everyone {dose}, evenly: {today} is only today’s average")
     elif apart:
         words = _("Text {dose} instead of about {today}, or better by segment as below")
     else:
@@ -110,7 +112,7 @@ def _text(study: Study, row: pd.Series, currency: str, smallest_gain: float) -> 
     if row["reason"] == "no_effect":
         return joined(
             _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
-                p=p_words(fit.effect_p), gate=number(0.02, 2)
+                p=p_words(fit.effect_p), gate=number(GATE, 2)
             ),
             _needed_sentence(study, smallest_gain, currency) if row["segment"] == ALL else "",
         )
@@ -133,11 +135,14 @@ def _text(study: Study, row: pd.Series, currency: str, smallest_gain: float) -> 
             more = _("It would take about {n} customers in such a test to settle it, or {factor} times as many weeks.")
             return joined(gain, more.format(n=number(_round(row["customers"] * factor)), factor=number(factor, 1)))
         return joined(gain, _("No test of bearable size would settle it: nothing much hangs on it."))
-    if row["outcome"] == "stay" and abs(row["messages_per_week"] - row["today"]) < 0.25:
+    if row["outcome"] == "stay" and abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
         return _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
             dose=dose_words(row["messages_per_week"])
         )
-    return joined(gain, long_and_short(study, row, currency))
+    even = ""
+    if row["outcome"] == "change" and abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
+        even = _("On average as many are sent today, but unevenly: several in one week to some, none to others.")
+    return joined(gain, even, long_and_short(study, row, currency))
 
 
 def long_and_short(study: Study, row: pd.Series, currency: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "arm_moments_together",
     "arm_outcomes",
     "attributed_orders",
+    "every_send",
     "local_sends",
     "message_outcomes",
     "order_events",
@@ -31,6 +32,7 @@ __all__ = [
     "purchase_days",
     "purchase_history",
     "touches_per_order",
+    "with_zone",
 ]
 
 Touch = Literal["last", "any"]
@@ -122,7 +124,7 @@ def _optional(table: ir.Table, column: str, kind: str) -> ir.Value:
     return table[column] if column in table.columns else ibis.null(kind)
 
 
-def _sends(shop: Shop) -> ir.Table:
+def every_send(shop: Shop) -> ir.Table:
     """Messages with every column that is asked of them; delivered_at is sent_at where the log tells no deliveries."""
     messages = shop.messages
     return messages.select(
@@ -134,6 +136,13 @@ def _sends(shop: Shop) -> ir.Table:
         delivered_at=messages.delivered_at if "delivered_at" in messages.columns else messages.sent_at,
         **{f"{event}_at": _optional(messages, f"{event}_at", "timestamp") for event in _EVENTS},
     )
+
+
+def with_zone(shop: Shop, rows: ir.Table) -> ir.Table:
+    """The rows, which have a customer_id, with `timezone`: the customer's own, or else the source's."""
+    if shop.has("customers", "timezone"):
+        rows = _beside(rows, shop.customers.select("customer_id", "timezone"), "customer_id")
+    return rows.mutate(timezone=_optional(rows, "timezone", "string").fill_null(shop.settings.timezone))
 
 
 def local_sends(shop: Shop) -> ir.Table:
@@ -149,11 +158,8 @@ def local_sends(shop: Shop) -> ir.Table:
         and whether each happened as opened, clicked, replied, opted_out: null where the source has no such column
         (unknown).
     """
-    sends = _sends(shop)
-    if shop.has("customers", "timezone"):
-        sends = _beside(sends, shop.customers.select("customer_id", "timezone"), "customer_id")
-    zone = _optional(sends, "timezone", "string").fill_null(shop.settings.timezone)
-    sends = sends.mutate(local_at=local_time(sends.sent_at, zone, shop.common_zones), timezone=zone)
+    sends = with_zone(shop, every_send(shop))
+    sends = sends.mutate(local_at=local_time(sends.sent_at, sends.timezone, shop.common_zones))
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
@@ -206,7 +212,7 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
         raise ValueError(f"window_hours must be above 0, not {window_hours}")
     if touch not in ("last", "any"):
         raise ValueError(f"touch must be 'last' or 'any', not {touch!r}")
-    sends = _sends(shop).filter(ibis._.delivered_at.notnull())
+    sends = every_send(shop).filter(ibis._.delivered_at.notnull())
     touches = sends.select("message_id", "campaign_id", "channel", "variant", "delivered_at", addressee="customer_id")
     orders = _purchases(shop)
     window = ibis.interval(hours=window_hours)
@@ -290,7 +296,7 @@ def profit_events(shop: Shop) -> ir.Table:
     Raises:
         DataError: the source has no messages.
     """
-    orders, sends = _valued_orders(shop), _sends(shop)
+    orders, sends = _valued_orders(shop), every_send(shop)
     sends = sends.filter(sends.cost > 0)
     return ibis.union(
         orders.select("customer_id", at=orders.ordered_at.cast("timestamp"), profit=orders.order_profit),
@@ -424,7 +430,7 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         kinds = dict.fromkeys(("messages", "clicked_messages", "replied_messages"), "int64")
         kinds |= {"message_cost": "float64", "profit": "float64"}
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    sends = _sends(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
+    sends = every_send(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(

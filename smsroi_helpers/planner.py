@@ -240,7 +240,7 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
 def _message_cost(shop: Shop) -> float:
     if not shop.has("messages"):
         return float("nan")
-    sends = measures.local_sends(shop).select("sent_at", "cost")
+    sends = measures.every_send(shop).select("sent_at", "cost")
     recent = sends.filter(sends.sent_at >= ibis.literal(shop.end - dt.timedelta(weeks=_RECENT_WEEKS)))
     told = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
     return float(told["cost"] / told["n"]) if told["n"] else float("nan")

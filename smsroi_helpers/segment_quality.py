@@ -14,10 +14,10 @@ import pandas as pd
 
 from smsroi_helpers.clusters import PREVIEW_SECONDS, UNKNOWN, attribute_columns, fit_clusters, take_sample
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.errors import UsageError
+from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.intervals import GROUPS, by_group, jackknife, jackknife_rate, jackknife_ratio
 from smsroi_helpers.rfm import JACKKNIFE
-from smsroi_helpers.segments import Grouping, label_customers, segment_order
+from smsroi_helpers.segments import Grouping, label_customers, no_clusters_words, segment_order
 from smsroi_helpers.shop import Shop
 
 __all__ = ["OUTCOMES", "Outcomes", "collect_outcomes", "explained", "response_by_recency", "what_came"]
@@ -196,13 +196,16 @@ def what_came(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.DataFrame:
         bought_low, bought_high (share who bought); per_customer, per_customer_low, per_customer_high (money).
 
     Raises:
+        NotEnoughData: it is by cluster, and no clustering stands.
         UsageError: the segmentation is none of those compared.
     """
     rows = outcomes.later
+    if segment_by == "cluster" and segment_by not in rows.columns:
+        raise NotEnoughData(no_clusters_words())
     if segment_by not in rows.columns:
         raise UsageError(
-            f"segment_by: {segment_by!r} is none of the segmentations compared here: an attr_ column of few values, or"
-            " cluster where no clustering stands"
+            f"segment_by: {segment_by!r} is none of the segmentations compared here: rfm_group, cluster,"
+            " lifecycle_stage, acquisition_channel, or an attr_ column of few values"
         )
     cells = rows.group_by("group", segment=segment_by).aggregate(
         customers=rows.count(),

@@ -13,9 +13,10 @@ import pandas as pd
 from pydantic import Field
 
 from smsroi_helpers.cluster_reference import FEWEST
+from smsroi_helpers.clusters import LEAST_STRENGTH, column_name
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.five_principles import Principle
-from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.segments import Grouping, customer_segments, find_clusters, find_grouping, segments
 
 __all__ = [
@@ -53,9 +54,7 @@ def names_of(segment_by: str) -> str:
         "rfm_scores": _("RFM scores"),
         "cluster": _("cluster"),
         "lifecycle_stage": _("lifecycle stage"),
-        "acquisition_channel": _("acquisition channel"),
-        "region": _("region"),
-    }.get(segment_by, segment_by.removeprefix("attr_").replace("_", " "))
+    }.get(segment_by) or column_name(segment_by)
 
 
 def segment_name(name: str) -> str:
@@ -109,15 +108,29 @@ def trial_sentence(grouping: Grouping) -> str:
         return _("No clustering stands: fewer than {least} customers are too few to look for one.").format(
             least=number(FEWEST)
         )
+    if not trial.draws and np.isfinite(trial.strength):
+        return _(
+            "No clustering stands: what is known of customers hangs together too little to group them by; its strongest"
+            " dimension carries {strength} times what one feature carries alone, and {least} is the least."
+        ).format(strength=number(trial.strength, 2), least=number(LEAST_STRENGTH, 1))
     if not trial.draws:
         return _("No clustering stands: customers differ in fewer than two features, and that is no ground for one.")
     if trial.stands:
+        return _("{k} clusters stand: of {draws} populations without groups, none looks as well parted.").format(
+            k=number(trial.k), draws=number(trial.draws)
+        )
+    if not trial.table["admissible"].any():
+        return _("No clustering stands: into however many parts, one of them holds too few customers to be of use.")
+    as_good = round(trial.p_value * (1 + trial.draws)) - 1
+    if not as_good:
         return _(
-            "{k} clusters stand: one population without groups looks as well parted in at most {share} of draws."
-        ).format(k=number(trial.k), share=percent(trial.p_value, 1))
+            "No clustering stands: in how well apart or how stable it is, the best is no better than one population"
+            " without groups may look."
+        )
     return _(
-        "No clustering stands: one population without groups looks as well parted in {share} of draws, so none is used."
-    ).format(share=percent(trial.p_value))
+        "No clustering stands, and none is used. As well parted as these customers look {n} of {draws} populations"
+        " without groups, and none should."
+    ).format(draws=number(trial.draws), n=number(as_good))
 
 
 def once_sentence(scores: pd.DataFrame) -> str:
@@ -206,7 +219,10 @@ def decide(
     customers = int(scores.loc[scores["measure"] == "frequency", "customers"].sum())
     question = _("Which customers behave alike, and is the grouping any good?")
     known = came[came["low"].notna() & came["per_customer"].notna()]
-    caveat = joined(_rival_sentence(comparison, segment_by), _worse_sentence(by_recency), once_sentence(scores))
+    caveat = joined(
+        _principles_sentence(five), _rival_sentence(comparison, segment_by), _worse_sentence(by_recency),
+        once_sentence(scores),
+    )  # fmt: skip
     if relevant.verdict == "fail" or known.empty:
         return [
             Decision(
@@ -282,6 +298,26 @@ def interval_share(value: float, low: float, high: float) -> str:
     return _("{value} (95% interval {low} to {high})").format(
         value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
     )
+
+
+def _principles_sentence(five: list[Principle]) -> str:
+    """In which of the five principles but the first, which decides, the grouping falls short; empty for none."""
+    verdicts = {one.name: one for one in five}
+    points = []
+    if verdicts["identifiable"].verdict == "fail":
+        points.append(_("attributes do not tell who is in which group"))
+    if verdicts["reachable"].verdict == "fail":
+        points.append(_("few can be reached by a message"))
+    if verdicts["measurable"].verdict == "fail":
+        worst = verdicts["measurable"].detail.sort_values("lift").iloc[-1]
+        points.append(
+            _("in “{segment}” a test would see no change of the order rate smaller than {share}").format(
+                segment=segment_name(str(worst["segment"])), share=percent(worst["lift"])
+            )
+        )
+    if verdicts["actionable"].verdict != "pass":
+        points.append(_("no experiment shows that the groups answer a message differently"))
+    return _("It falls short in this: {points}.").format(points=listed(points)) if points else ""
 
 
 def _rival_sentence(comparison: pd.DataFrame, segment_by: str) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from smsroi_helpers import contract
 from smsroi_helpers.cluster_reference import Trial, try_clusterings
 from smsroi_helpers.clusters import (
+    PURCHASES,
     SAMPLE,
     UNKNOWN,
     Clusters,
@@ -55,6 +56,7 @@ __all__ = [
     "find_clusters",
     "find_grouping",
     "label_customers",
+    "no_clusters_words",
     "period_of",
     "segment_order",
     "segments",
@@ -220,9 +222,7 @@ def segments(
     if segment_by == "cluster" and clusters is None:
         clusters = find_clusters(shop, cuts, seed=seed)[1]
         if clusters is None:
-            raise NotEnoughData(
-                _("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
-            )
+            raise NotEnoughData(no_clusters_words())
     people = known_people(shop, at).rename(person="customer_id")
     if segment_by == "cluster":
         assert clusters is not None
@@ -240,6 +240,11 @@ def segments(
     joined = people.left_join(bought, people.person == bought.customer_id)
     never = STAGES[0] if segment_by == "lifecycle_stage" else PROSPECT
     return joined.select(customer_id="person", segment=joined.segment.fill_null(never))
+
+
+def no_clusters_words() -> str:
+    """What who asks for clusters is told where none stand."""
+    return _("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
 
 
 def _by_column(shop: Shop, column: str, at: dt.date | None) -> ir.Table:
@@ -281,7 +286,7 @@ def factor_loadings(shop: Shop, sample: Sample) -> pd.DataFrame:
 def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
     features = sample.features
     # The rate is the number of purchases over the tenure: beside those two it would say nothing new.
-    kept = tuple(name for name in features.numbers if name != "rate")
+    kept = ("orders", *(name for name in features.numbers if name != "rate"))
     rows = feature_rows(shop, Features(kept, {}, features.gap_days, features.click_rate))
     state = rfm(shop).select(
         who="customer_id",
@@ -304,4 +309,4 @@ def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
     ).drop("paid", "let_off", "back")
     slices = min(256, max(1, round(sample.share * 256)))
     rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
-    return shop.count(rows.order_by("customer_id")).drop(columns="customer_id")
+    return shop.count(rows.order_by("customer_id")).drop(columns=["customer_id", PURCHASES])

@@ -1,5 +1,6 @@
 """The harness: it passes what is exact, fails what is too narrow, goes on where it stopped, and judges by the rule."""
 
+import datetime as dt
 import json
 import math
 
@@ -98,9 +99,9 @@ def test_failed_replicates_are_misses_and_are_shown():
     assert 0.1 < row.failed / N < 0.3
     assert row.share < 0.9
     assert not row.passed
-    page = calibrate.page([row], "make calibrate", 2, 1.0)
+    page = calibrate.page([row])
     assert "`toy`: ArithmeticError: no number" in page
-    assert f"| {row.failed} | **fails** |" in page
+    assert f"| {row.failed} | **fails** | " in page
 
 
 def test_a_claim_that_never_works_fails_under_every_rule():
@@ -160,16 +161,8 @@ def folder(tmp_path_factory):
 
 
 def command(folder, *more):
-    given = [
-        "--claims",
-        "tests.test_calibrate",
-        "--store",
-        str(folder),
-        "--page",
-        str(folder / "page.md"),
-        "--jobs",
-        "2",
-    ]
+    where = ["--store", str(folder), "--page", str(folder / "page.md")]
+    given = ["--claims", "tests.test_calibrate", *where, "--jobs", "2"]
     return main([*given, *more])
 
 
@@ -181,7 +174,7 @@ def test_processes_try_every_seed_once_and_the_page_says_so(folder, capsys):
     assert command(folder) == 0
     page = (folder / "page.md").read_text()
     assert f"| an exact interval | nowhere | two-sided | {N} | 0.9" in page
-    assert "passes |" in page
+    assert f"| passes | {dt.datetime.now(tz=dt.UTC).date()} |" in page
     known_wrong = page[page.index("## Intervals known to be wrong") :]
     assert "one too narrow" in known_wrong
     assert "**fails**" in known_wrong
@@ -212,6 +205,27 @@ def test_an_interrupted_run_goes_on_where_it_stopped(folder):
 def test_nothing_is_left_to_do_the_third_time(folder, monkeypatch):
     monkeypatch.setattr(calibrate, "_try_many", None)  # cannot be called, nor sent to another process
     assert command(folder) == 0
+
+
+def test_the_page_says_which_rows_are_of_other_code(folder, monkeypatch):
+    """A claim whose code has changed is marked, and tried again; one that was never tried is named."""
+    record = folder / "page.json"
+    before = json.loads(record.read_text())
+    told = calibrate.read_record(record, find_claims("tests.test_calibrate"))
+    assert [row.claim.name for row in told] == list(before)
+    assert not any(row.changed for row in told)
+    first = before.pop("exact")
+    record.write_text(json.dumps({"too_narrow": [before["too_narrow"][0] | {"code": "another"}]}))
+    (row,) = calibrate.read_record(record, find_claims("tests.test_calibrate"))
+    assert row.changed
+    page = calibrate.page([row], ["exact"])
+    assert f"| {row.day}* |" in page
+    assert "Not tried yet: exact." in page
+    assert command(folder) == 0
+    again = json.loads(record.read_text())
+    for name, rows in {"exact": first, "too_narrow": before["too_narrow"]}.items():
+        assert [row["share"] for row in again[name]] == [row["share"] for row in rows]
+        assert again[name][0]["code"] == rows[0]["code"]
 
 
 def test_a_wrong_interval_that_passes_is_a_failure_of_the_harness(capsys):

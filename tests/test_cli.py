@@ -84,7 +84,11 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
     line, env = command(
         root, "run", "notebooks/parameters/tiny.yaml", "-p", "model=waits", "--only", "alpha", "--force"
     )
-    process = subprocess.Popen(line, cwd=root, env=env, stderr=subprocess.PIPE, encoding="utf-8")
+    process = subprocess.Popen(
+        line, cwd=root, env=env, stderr=subprocess.PIPE, encoding="utf-8",
+        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     end = time.monotonic() + 60
     while not (root / "waiting").exists():
         assert time.monotonic() < end

@@ -11,12 +11,16 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import figures, frequency
+from smsroi_helpers.cltv import count_cells
 from smsroi_helpers.dose_counts import choose_channel, count_arms, find_practice
 from smsroi_helpers.dose_logs import COVARIATES, estimate_steps
 from smsroi_helpers.dose_response import ALL, fit_response, plain_response
-from smsroi_helpers.dose_watch import score_by_dose, warn_early
+from smsroi_helpers.dose_watch import alive_expression, score_by_dose, warn_early
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency_words import decide, opt_out_sentence
+from smsroi_helpers.measures import purchase_history
+from smsroi_helpers.purchase_models import fit_purchases
+from smsroi_helpers.purchase_predictions import probability_alive
 from smsroi_helpers.reading import load
 from smsroi_helpers.rfm import find_cuts
 from smsroi_helpers.shop import open_shop
@@ -353,7 +357,8 @@ def whole_page(shop, study):
         tables.saturation_table(frequency.saturation(study, policy), "USD"),
         charts.pull_forward_figure(frequency.trace_pull_forward(shop, study), "USD"), tables.shape_note(study),
         tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"), tables.steps_table(study, "USD"),
-        tables.overlap_table(study), tables.warning_table(warn_early(shop, study)), tables.winback_table(study, "USD"),
+        tables.overlap_table(study), tables.warning_table(study, warn_early(shop, study)),
+        tables.winback_table(study, "USD"),
         tables.satisfaction_table(score_by_dose(shop, study)),
     ]  # fmt: skip
     frequency.response_table(study), frequency.policy_table(policy)
@@ -550,3 +555,16 @@ def test_texts_that_bring_nothing_move_no_decision():
     assert policy["reason"].eq("no_effect").all()
     answers = decide(dataclasses.replace(study), policy, "USD")
     assert all(each.outcome == "not_enough_evidence" and np.isnan(each.value) for each in answers)
+
+
+def test_the_engine_tells_who_is_alive_as_the_model_does(cdnow_shop):
+    shop = cdnow_shop("1997-09-30")
+    cells = count_cells(shop)
+    fit = fit_purchases(cells, "mbg_nbd")
+    history = purchase_history(shop)
+    rows = history.select("frequency", "recency_days", "T_days", alive=alive_expression(fit, history)).execute()
+    beside = rows.merge(
+        cells.assign(expected=probability_alive(fit, cells)), on=["frequency", "recency_days", "T_days"]
+    )
+    assert len(beside) == len(rows) == 2_357
+    np.testing.assert_allclose(beside["alive"], beside["expected"], rtol=1e-9)

@@ -277,7 +277,8 @@ def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
         expected[(message["message_id"],)] = {
             "message_id": message["message_id"], "customer_id": message["customer_id"],
             "campaign_id": message["campaign_id"], "channel": message.get("channel") or "sms", "variant": None,
-            "cost": cost(world, message), "sent_at": message["sent_at"], "delivered_at": arrived,
+            "plan_id": message.get("plan_id"), "cost": cost(world, message),
+            "sent_at": message["sent_at"], "delivered_at": arrived,
             "delivered": arrived is not None, "timezone": zone.key,
             "observed_hours": (world.end - (arrived or message["sent_at"])).total_seconds() / 3600,
             "local_at": local, "local_date": local.date(), "weekday": local.weekday(), "hour": local.hour,

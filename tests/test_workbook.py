@@ -1,6 +1,5 @@
 """The whole workbook on real customers, through the command line, as the README says to run it."""
 
-import importlib
 import json
 import re
 import shutil
@@ -97,11 +96,9 @@ def smoke(tmp_path_factory):
 
 
 @pytest.mark.parametrize("notebook", [path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))])
-def test_each_notebook_runs_alone_under_plain_papermill(notebook, cdnow_sample, smoke, tmp_path):
-    needs = importlib.import_module(f"smsroi_helpers.{notebook[3:].removesuffix('.ipynb')}").NEEDS
-    source = cdnow_sample if set(needs) <= {"orders"} else smoke
+def test_each_notebook_runs_alone_under_plain_papermill(notebook, smoke, tmp_path):
     line = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / notebook), str(tmp_path / "out.ipynb")]
-    settings = ["-p", "data", str(source), "-p", "run_dir", str(tmp_path / "run"), "--no-progress-bar"]
+    settings = ["-p", "data", str(smoke), "-p", "run_dir", str(tmp_path / "run"), "--no-progress-bar"]
     done = subprocess.run([*line, *settings], capture_output=True, encoding="utf-8", timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     executed = json.loads((tmp_path / "out.ipynb").read_text())

@@ -27,7 +27,7 @@ What a function may return: one of the following, or a list of them, each with i
 An exception is a failed replicate: it counts as a miss, and the page says how many there were.
 
 Draw *everything* from the generator that is given, keep nothing between calls, and let one call cost little: a claim is
-asked 1,000 times or more, and all of them together must stay far below an hour on two cores.
+asked 1,000 times or more, and all of them together take hours: whatever can be cheap should be.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ import numpy.typing as npt
 __all__ = ["BestSet", "Claim", "Interval", "Outcome", "Rule", "Verdict"]
 
 Rule = Literal["two_sided", "at_least", "shrunken", "predictive", "false_alarm"]
-"""How a claim is judged; the margin is methods.md's, .01 + 2.5 standard errors at n seeds.
+"""How a claim is judged; the margin is .01 + 2.5 standard errors at n seeds.
 
 - `two_sided`: coverage is .95, no less and no more, within the margin.
 - `at_least`: coverage is not below .95 (always-valid intervals, adjusted ones, best sets).

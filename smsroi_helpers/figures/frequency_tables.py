@@ -9,7 +9,7 @@ from smsroi_helpers.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.dose_watch import RECENT_WEEKS
 from smsroi_helpers.figures.ab_test_tables import compact_words
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.frequency import AS_TODAY, GATE, TIE_SHARE, Study, told_of
+from smsroi_helpers.frequency import AS_TODAY, GATE, TIE_SHARE, Study, in_order, told_of
 from smsroi_helpers.frequency_words import dose_words, opt_out_sentence
 from smsroi_helpers.intervals import difference_of_means
 from smsroi_helpers.locale import _, day, joined, money, number, percent
@@ -175,7 +175,8 @@ def response_table(study: Study, currency: str) -> Html:
     plain = study.plain.set_index(["segment", "messages_per_week"])
     profit, caused, value = fit.profit(), fit.caused(), fit.value()
     rows = []
-    for i, name in enumerate(fit.names):
+    for name in in_order(study, fit.names):
+        i = fit.place(name)
         for k, dose in enumerate(fit.doses):
             if dose == 0:
                 continue
@@ -278,6 +279,8 @@ def clicks_table(study: Study, currency: str) -> Html:
     """What a click is worth, by segment, alone and pooled."""
     if study.fit is None or not len(study.fit.click_value):
         return note(_("What a click is worth is not worked out."))
+    order = in_order(study, study.fit.names)
+    click_value = study.fit.click_value.set_index("segment").loc[order].reset_index()
     rows = [
         {
             _("Segment"): segment_name(row.segment),
@@ -290,7 +293,7 @@ def clicks_table(study: Study, currency: str) -> Html:
             ),
             _("Worth of a click, pooled"): _money_words(row.pooled, row.low, row.high, currency=currency),
         }
-        for row in study.fit.click_value.itertuples()
+        for row in click_value.itertuples()
     ]
     caption = _(
         "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and"
@@ -372,14 +375,16 @@ def saturation_table(found: pd.DataFrame, currency: str) -> Html:
     caption = _(
         "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their"
         " segment (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced"
-        " in"
+        " in. The gain above is another sum: it is of all subscribers, and counts too what is lost where four texts in"
+        " four weeks come three in one and none in the next"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-def warning_table(found: tuple[pd.DataFrame, str]) -> Html:
+def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
     """Who is fading."""
     frame, why = found
+    frame = frame.set_index("segment").loc[in_order(study, list(frame["segment"]))].reset_index()
     rows = [
         {
             _("Segment"): segment_name(row.segment),

@@ -76,8 +76,8 @@ def trial(grouping: Grouping, axes: Any = None) -> Any:
         ax.set_xticks(list(rows["k"]))
         ax.set_xlabel(_("number of clusters"))
         ax.set_ylabel(name)
-        ax.set_ylim(0, 1.3 * float(rows[[column, f"{column}_limit"]].max().max()))
-    axes[0].legend(frameon=False, loc="upper right", ncols=2, fontsize=8.5)
+        ax.set_ylim(0, 1.45 * float(rows[[column, f"{column}_limit"]].max().max()))
+    axes[0].legend(frameon=False, loc="upper right", fontsize=8.5)
     axes[0].set_title(_trial_title(grouping))
     return axes
 
@@ -103,8 +103,8 @@ def trial_figure(grouping: Grouping) -> Html:
     ]  # fmt: skip
     caption = _(
         "{sentence} Bars reach to the 95th percentile of {draws} populations without groups that have the same margins"
-        " and correlations; a clustering must stand above both bars, its number chosen as freely in each draw. Tried on"
-        " {n} customers."
+        " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
+        " the number of clusters is chosen as freely. Tried on {n} customers."
     ).format(sentence=trial_sentence(grouping), draws=number(said.draws), n=number(said.customers))
     return figure(axes[0].figure, alt=joined(_trial_title(grouping) + ".", *parts), caption=caption)
 
@@ -219,8 +219,8 @@ def _comparison_title(explained: pd.DataFrame) -> str:
         return _("{segmentation} foretells spend best, but not beyond doubt").format(
             segmentation=sentence_case(names_of(str(best["segmentation"])))
         )
-    return _("{segmentation} foretells spend best").format(
-        segmentation=sentence_case(names_of(str(best["segmentation"])))
+    return _("Of the groupings, {segmentation} foretells spend best").format(
+        segmentation=names_of(str(best["segmentation"]))
     )
 
 
@@ -426,7 +426,8 @@ def _funnel_title(steps: pd.DataFrame) -> str:
     if known.empty:
         return _("The steps after acquisition are not known")
     worst = known.loc[known["share"].idxmin()]
-    return _("Most are lost at {step}: {share} take it").format(
+    short = _("Short of referral, most are lost at {step}: {share} take it")
+    return (_("Most are lost at {step}: {share} take it") if "referral" in set(known["step"]) else short).format(
         step=_step_name(str(worst["step"])), share=percent(worst["share"])
     )
 

@@ -1,36 +1,30 @@
-"""Tables and notes of `01_segmentation`."""
+"""Tables and notes of `01_segmentation`; of portraits and principles, in `segment_portraits`, `five_principles`."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.clusters import Clusters, feature_words, name_clusters
+from smsroi_helpers.clusters import Clusters, column_name, feature_words, name_clusters
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, in_order, range_words
 from smsroi_helpers.figures.style import Html, note, table
-from smsroi_helpers.five_principles import MEASURABLE, REACHABLE, Principle
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
 from smsroi_helpers.rfm import BUYER_GROUPS
 from smsroi_helpers.segmentation import cuts_sentence, names_of, once_sentence, segment_name, sentence_case
 from smsroi_helpers.segments import Grouping
 
 __all__ = [
-    "actionable_table",
     "clusters_table",
     "comparison_table",
     "cuts_note",
     "exclusions_table",
     "factors_table",
-    "five_table",
     "moved_cuts_table",
     "moves_table",
-    "portraits_table",
-    "portraits_text",
     "returns_table",
     "rules_table",
     "scores_table",
     "segments_table",
-    "themes_table",
 ]
 
 
@@ -155,6 +149,10 @@ def returns_table(returns: pd.DataFrame) -> Html:
         returns: of `rfm.return_shares`.
     """
     days = int(returns["within_days"].iloc[0])
+    # The rows are no parts of a whole: one that is left out cannot be worked out from the others.
+    returns = returns[returns["waiting"] >= FEWEST_SHOWN]
+    if returns.empty:
+        return note(_("Too few silences were long enough to tell how many customers come back after one."))
     shown = pd.DataFrame(
         {
             _("Silent for (days)"): [number(value) for value in returns["after_days"]],
@@ -168,7 +166,6 @@ def returns_table(returns: pd.DataFrame) -> Html:
     return table(
         shown,
         caption=_("After how many silences of so many days customers came back: what a cut-off means in these data"),
-        suppress=_("Times this was seen"),
     )
 
 
@@ -204,9 +201,8 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
 
 def _mark(row: Any, words: dict[str, tuple[str, str, str]], currency: str) -> str:
     if row.value:
-        column = row.feature.removeprefix("attr_").replace("_", " ")
         return _("{column} {value}: {share} ({overall})").format(
-            column=column, value=row.value, share=percent(row.mean), overall=percent(row.overall)
+            column=column_name(row.feature), value=row.value, share=percent(row.mean), overall=percent(row.overall)
         )
 
     def show(value: float) -> str:
@@ -317,269 +313,6 @@ def comparison_table(explained: pd.DataFrame) -> Html:
     )
     caption = _("Share explained of what customers did in the next period, in figures (95% intervals)")
     return table(shown, caption=caption)
-
-
-def five_table(five: list[Principle], segment_by: str) -> Html:
-    """The five principles of a good segmentation, each as a number, judged.
-
-    Args:
-        five: of `five_principles.principles`.
-        segment_by: the segmentation.
-    """
-    verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails"), "unknown": _("not known")}
-    names = {
-        "relevant": (_("Relevant"), _("share of next-period spend explained")),
-        "identifiable": (
-            _("Identifiable"),
-            _("points by which attributes name the segment better than its size"),
-        ),
-        "reachable": (_("Reachable"), _("share of customers who consent and whom a message reached")),
-        "measurable": (_("Measurable"), _("smallest relative change of the order rate seen in the worst segment")),
-        "actionable": (_("Actionable"), _("smallest adjusted p-value that segments answer a treatment alike")),
-    }
-    rows = []
-    for one in five:
-        is_p = one.name == "actionable"
-        rows.append(
-            {
-                _("Principle"): names[one.name][0],
-                _("Verdict"): verdicts[one.verdict],
-                _("Measured by"): names[one.name][1],
-                _("Value"): number(one.value, 3) if is_p else percent(one.value, 1),
-                _("95% interval"): range_words(one.low, one.high),
-                _("In words"): _five_words(one),
-            }
-        )
-    caption = _("The five principles of a good segmentation, for {segmentation}").format(
-        segmentation=names_of(segment_by)
-    )
-    return table(pd.DataFrame(rows), caption=caption)
-
-
-def _five_words(one: Principle) -> str:
-    if one.name == "relevant":
-        return {
-            "pass": _("It foretells spend."),
-            "warn": _("It foretells little of spend, or too little is known."),
-            "fail": _("It does not foretell spend."),
-            "unknown": _("It was not compared out of time."),
-        }[one.verdict]
-    if one.name == "identifiable":
-        if one.verdict == "unknown":
-            return _("The source has no attributes to tell segments by.")
-        row = one.detail.iloc[0]
-        return _(
-            "From {columns}, {accuracy} of customers are named right; naming the largest segment gets {largest}."
-        ).format(
-            columns=str(row["columns"]).replace("attr_", "").replace("_", " "),
-            accuracy=percent(row["accuracy"], 1), largest=percent(row["largest"], 1),
-        )  # fmt: skip
-    if one.name == "reachable":
-        if one.verdict == "unknown":
-            return _("The source has no messages.")
-        parts = one.detail[(one.detail["segment"] != "all") & (one.detail["customers"] >= FEWEST_SHOWN)]
-        if parts.empty:
-            return _("No segment has as many as {n} customers.").format(n=FEWEST_SHOWN)
-        worst, best = parts.loc[parts["share"].idxmin()], parts.loc[parts["share"].idxmax()]
-        return _("From {low} ({worst}) to {high} ({best}); {good} is good, below {bad} is too little.").format(
-            low=percent(worst["share"]), worst=segment_name(str(worst["segment"])), high=percent(best["share"]),
-            best=segment_name(str(best["segment"])), good=percent(REACHABLE[0]), bad=percent(REACHABLE[1]),
-        )  # fmt: skip
-    if one.name == "measurable":
-        if one.verdict == "unknown":
-            return _("It was not compared out of time.")
-        worst = one.detail.loc[one.detail["lift"].idxmax()]
-        best = one.detail.loc[one.detail["lift"].idxmin()]
-        return _("Worst in {worst}; in {best}, {value}. Tests seldom find more than {good}.").format(
-            worst=segment_name(str(worst["segment"])), best=segment_name(str(best["segment"])),
-            value=percent(best["lift"], 1), good=percent(MEASURABLE[0]),
-        )  # fmt: skip
-    if one.detail.empty:
-        return _("The source has no experiment, so nothing here says whether segments answer differently.")
-    if one.verdict == "unknown":
-        return _("No experiment could be tested by segment.")
-    if one.verdict == "pass":
-        return _("At least one treatment works differently from segment to segment.")
-    return _("No experiment shows that segments answer differently; that is no proof that they answer alike.")
-
-
-def actionable_table(five: list[Principle], currency: str) -> Html:
-    """Each experiment by segment: whether its effect differs, and the effect in each segment.
-
-    Args:
-        five: of `five_principles.principles`.
-        currency: the source's.
-    """
-    detail = five[-1].detail
-    if detail.empty:
-        return note(_("The source has no experiment: whether segments answer a treatment differently is not known."))
-    metrics = {
-        "profit": _("profit"), "revenue": _("revenue"), "order_rate": _("share who ordered"),
-        "opt_out_rate": _("share who opted out"), "click_rate": _("clicked messages"),
-    }  # fmt: skip
-    statuses = {
-        "tested": "", "broken": _("broken: the arms have not the sizes planned"), "no outcome": _("no outcome"),
-        "too few": _("too few customers or outcomes in a segment"),
-    }  # fmt: skip
-    rows = []
-    for row in detail.itertuples():
-        is_money = row.metric in ("profit", "revenue")
-
-        def show(value: float, is_money: bool = is_money) -> str:
-            return money(value, currency) if is_money else number(value, 3)
-
-        effects = listed(
-            _("{segment} {value} ({low} to {high})").format(
-                segment=segment_name(str(e.segment)), value=show(e.difference), low=show(e.low), high=show(e.high)
-            )
-            for e in row.effects.itertuples()
-            if e.customers >= FEWEST_SHOWN
-        )
-        rows.append(
-            {
-                _("Experiment"): row.experiment_id,
-                _("Customers"): int(row.customers),
-                _("Per customer"): metrics.get(row.metric, row.metric),
-                _("Answers alike (adjusted p-value)"): number(row.adjusted_p, 3)
-                if row.status == "tested"
-                else statuses[row.status],
-                _("Treated less control, by segment (95% interval)"): effects or "–",
-            }
-        )
-    caption = _(
-        "Treatment by segment, segments as of the day before the first assignment. All treated arms together against"
-        " the control; the p-value, by Holm, is of all arms and segments. With many segments some difference is chance"
-    )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
-
-
-def _thing(row: Any) -> str:
-    """What is over-represented, in words."""
-    if row.kind == "hour":
-        return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
-    if row.kind == "creative":
-        return _("clicks on “{creative}”").format(creative=row.value)
-    return _("{column} {value}").format(column=str(row.column).removeprefix("attr_").replace("_", " "), value=row.value)
-
-
-def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
-    """One paragraph for each segment, written from what is beyond chance there.
-
-    Args:
-        portraits: of `segment_portraits.draw_portraits`.
-        came: of `segment_quality.what_came`.
-    """
-    rows = []
-    brought = came.set_index("segment")
-    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
-    for name in order:
-        parts = []
-        if name in brought.index and brought.loc[name, "customers"] >= FEWEST_SHOWN:
-            row = brought.loc[name]
-            parts.append(
-                _("{share} of customers, {spend} of the spend that followed ({interval}).").format(
-                    share=percent(row["share"]), spend=percent(row["spend_share"]),
-                    interval=range_words(row["low"], row["high"], 0),
-                )
-            )  # fmt: skip
-        mine = portraits[(portraits["segment"] == name) & (portraits["people"] >= FEWEST_SHOWN)]
-        more = mine[mine["low"] > 1].sort_values("times", ascending=False).head(4)
-        less = mine[mine["high"] < 1].sort_values("times").head(2)
-        if len(more):
-            parts.append(
-                _("More than elsewhere: {things}.").format(
-                    things=listed(
-                        _("{thing} ({times} times, {low} to {high})").format(
-                            thing=_thing(row), times=number(row.times, 2), low=number(row.low, 2),
-                            high=number(row.high, 2),
-                        )
-                        for row in more.itertuples()
-                    )
-                )
-            )  # fmt: skip
-        if len(less):
-            parts.append(
-                _("Less: {things}.").format(
-                    things=listed(
-                        _("{thing} ({times} times)").format(thing=_thing(row), times=number(row.times, 2))
-                        for row in less.itertuples()
-                    )
-                )
-            )
-        if not len(more) and not len(less):
-            parts.append(_("Nothing known of them is more or less common than among all, beyond chance."))
-        rows.append({_("Segment"): segment_name(name), _("Portrait"): joined(*parts)})
-    caption = _(
-        "Who they are: what is more common in a segment than among all, shrunk for the many comparisons, with 95%"
-        " intervals. It describes, and says nothing of why"
-    )
-    return table(pd.DataFrame(rows), caption=caption)
-
-
-def portraits_table(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
-    """Everything that is beyond chance in a segment, in figures.
-
-    Args:
-        portraits: of `segment_portraits.draw_portraits`.
-        came: of `segment_quality.what_came`.
-    """
-    beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
-    if beyond.empty:
-        return note(_("Nothing known of customers is more or less common in any segment, beyond chance."))
-    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
-    place = {name: i for i, name in enumerate(order)}
-    beyond = beyond.assign(place=beyond["segment"].map(place)).sort_values(
-        ["place", "times"], ascending=[True, False], kind="stable"
-    )
-    shown = pd.DataFrame(
-        {
-            _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],
-            _("What"): [_thing(row) for row in beyond.itertuples()],
-            _("Counted"): beyond["people"].astype(int),
-            _("There"): [percent(value, 1) for value in beyond["share"]],
-            _("Among all"): [percent(value, 1) for value in beyond["overall"]],
-            _("Times (95% interval)"): [
-                _("{value} ({low} to {high})").format(
-                    value=number(row.times, 2), low=number(row.low, 2), high=number(row.high, 2)
-                )
-                for row in beyond.itertuples()
-            ],
-        }
-    )
-    caption = _(
-        "Everything that differs beyond chance. Of creatives: clicks per delivered message, and how much the segment"
-        " prefers it beyond its clicking anyway"
-    )
-    return table(shown, caption=caption, suppress=_("Counted"))
-
-
-def themes_table(themes: pd.DataFrame) -> Html:
-    """The terms a segment writes more often than others.
-
-    Args:
-        themes: of `segment_portraits.find_themes`.
-    """
-    beyond = themes[(themes["low"] > 1) | (themes["high"] < 1)] if len(themes) else themes
-    if themes.empty:
-        return note(_("There is no feedback in words, or too little of it to compare segments by."))
-    if beyond.empty:
-        return note(_("What segments write in their feedback does not differ beyond chance."))
-    shown = pd.DataFrame(
-        {
-            _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],
-            _("Term"): beyond["term"],
-            _("People"): beyond["people"].astype(int),
-            _("Of those who wrote"): [percent(value, 1) for value in beyond["share"]],
-            _("Among all"): [percent(value, 1) for value in beyond["overall"]],
-            _("Times (95% interval)"): [
-                _("{value} ({low} to {high})").format(
-                    value=number(row.times, 2), low=number(row.low, 2), high=number(row.high, 2)
-                )
-                for row in beyond.itertuples()
-            ],
-        }
-    )
-    return table(shown, caption=_("Terms in feedback that a segment uses more or less than all"), suppress=_("People"))
 
 
 def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:

@@ -693,10 +693,14 @@ def _worth_markup(worth: Amount) -> str:
 
 
 def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
+    from smsroi_helpers.segmentation import segment_name  # a stage, which a table of anything else need not load
+
     shown = []
     for row in rows:
         worth = amount(row, currency, min_customers=k)
-        shown.append((row.get("segment"), row.get("action"), worth.words or _EMPTY, _float(row.get("customers"))))
+        segment = row.get("segment")
+        name = _EMPTY if _is_missing(segment) else segment_name(str(segment))
+        shown.append((name, row.get("action"), worth.words or _EMPTY, _float(row.get("customers"))))
     names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
     return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
 
