@@ -132,8 +132,8 @@ def main(given: list[str] | None = None) -> int:
         worth = own["apart"].sum()
         known = own["outcome"] != "open"
         print(
-            f"{name}: {len(own)}; windows {own['size'].mean():.2f} on average, {own[known]['size'].mean():.2f} where there"
-            f" is evidence enough; hold the best {own['holds'].mean():.3f};"
+            f"{name}: {len(own)}; windows {own['size'].mean():.2f} on average,"
+            f" {own[known]['size'].mean():.2f} where there is evidence enough; hold the best {own['holds'].mean():.3f};"
             f" forgone {own['missed'].sum() / worth:.3f} of what parts the best from today's (mean of ratios"
             f" {(own['missed'] / own['apart'].clip(lower=1e-12)).clip(upper=5).mean():.3f}); not enough evidence"
             f" {1 - known.mean():.3f}; regret within its limits"
