@@ -293,7 +293,10 @@ def _answer(
     if not may.any():
         return None
     own, covariance = curves.contrast(segment, columns_of(tried[may]))
-    chosen = perhaps_best(own, covariance, rng, differ=everybody is not None and not everybody.chosen.all())
+    if everybody is not None and everybody.chosen.all():  # of nobody is it shown that hours differ
+        chosen = np.ones(len(own), bool)
+    else:
+        chosen = perhaps_best(own, covariance, rng, differ=everybody is not None)
     centre, joint = curves.logits(segment, columns_of(tried))
     rate = expit(centre)
     slope = rate * (1 - rate)

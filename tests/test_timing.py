@@ -410,6 +410,7 @@ def test_a_segment_is_asked_after_everybody():
         seen = looked(cells, today={8: 0.5, 19: 0.5})
         found[how] = {each.segment: each for each in timing.answer_all(seen, np.random.default_rng(1))}
     assert found[opposed]["all"].outcome != "move"
+    assert all(each.chosen.all() for each in found[opposed].values())
     assert all(each.adjusted_p >= found[opposed]["all"].p_value for each in found[opposed].values())
     assert {each.outcome for each in found[together].values()} == {"move"}
 
