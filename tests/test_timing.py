@@ -395,30 +395,33 @@ def test_limits_hold_for_the_windows_among_which_one_is_picked():
     assert reach[12] == pytest.approx(stats.t.ppf((1 + 0.95 ** (1 / 12)) / 2, 63), abs=0.08)
 
 
-def test_a_segment_is_asked_after_everybody():
-    """Two halves whose days oppose each other leave nothing for everybody: no half is told to move."""
-
-    def opposed(hour, name):
-        return wave(hour, best=8 if name == "b" else 20, strength=0.8)
-
-    def together(hour, name):
-        return wave(hour, best=17, strength=0.8)
+def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
+    """Two halves whose days oppose each other leave nothing for everybody: each needs evidence of its own."""
 
     found = {}
-    for how in (opposed, together):
-        cells = cells_of(np.random.default_rng(8), how, 3_000, ("a", "b"), hours=range(8, 20))
-        seen = looked(cells, today={8: 0.5, 19: 0.5})
-        found[how] = {each.segment: each for each in timing.answer_all(seen, np.random.default_rng(1))}
-    assert found[opposed]["all"].outcome != "move"
-    assert all(each.chosen.all() for each in found[opposed].values())
-    assert all(each.adjusted_p >= found[opposed]["all"].p_value for each in found[opposed].values())
-    assert {each.outcome for each in found[together].values()} == {"move"}
+    for strength in (0.02, 0.8):
+
+        def opposed(hour, name, strength=strength):
+            return wave(hour, best=8 if name == "b" else 20, strength=strength)
+
+        cells = cells_of(np.random.default_rng(8), opposed, 3_000, ("a", "b"), hours=range(8, 20))
+        answers = timing.answer_all(looked(cells, today={8: 0.5, 19: 0.5}), np.random.default_rng(1))
+        found[strength] = {each.segment: each for each in answers}
+        everybody, *halves = answers
+        assert everybody.outcome != "move"
+        alone = 2 * min(each.alone_p for each in halves) / 0.2
+        after = max(everybody.p_value, 2 * min(each.p_value for each in halves)) / 0.8
+        assert min(each.adjusted_p for each in halves) == pytest.approx(min(alone, after, 1.0))
+    assert {found[0.02][name].outcome for name in "ab"} == {"open"}
+    assert {found[0.8][name].outcome for name in "ab"} == {"move"}
+    assert found[0.8]["a"].windows["hour"][found[0.8]["a"].best] > 16
+    assert found[0.8]["b"].windows["hour"][found[0.8]["b"].best] < 11
 
 
 def test_that_hours_differ_is_not_asked_of_a_segment_once_everybody_shows_it():
     value, covariance = np.array([0.30, 0.28, -0.02, -0.05]), np.eye(4) * 0.02
     alone, after = (
-        timing.perhaps_best(value, covariance, np.random.default_rng(1), differ=known) for known in (False, True)
+        timing.perhaps_best(value, covariance, np.random.default_rng(1), alpha=asked) for asked in (0.05, 1.0)
     )
     assert alone.all()
     assert after.tolist() == [True, True, False, False]
