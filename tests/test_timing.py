@@ -789,6 +789,29 @@ def test_own_hours_are_used_where_they_foretell_and_never_outside_the_law(make_s
         assert allowed_hours.allowed(rules)[:, row.hour].all(), row
 
 
+def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, tmp_path):
+    """One customer in each zone of the countries with rules, and elsewhere; hours at night would be the best."""
+    zones = [
+        zone for zone in sorted(zoneinfo.available_timezones()) if allowed_hours.territory_of(zone) in ("US", "CN")
+    ]
+    zones += ["Europe/Paris", "Pacific/Auckland", ""]
+    assert len(zones) > 30
+    rows = "".join(f"c{i},{zone},2026-01-01\n" for i, zone in enumerate(zones))
+    orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(len(zones)))
+    shop = open_source(make_source(orders=orders, customers="customer_id,timezone,joined_at\n" + rows))
+    windows = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24),
+                            "perhaps_best": True, "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01})  # fmt: skip
+    answer = timing.Answer("all", "randomised", windows, np.full(24, 1 / 24), 0.0, 0.0, 300, 60.0, 300.0, 0.5)
+    nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in ("own", "events", "gain", "low", "high")})
+    days = pd.DataFrame({"segment": [], "hour": [], "share": []})
+    personal = personal_hours.PersonalHours(shop.orders, days, float("nan"), nothing)
+    shop.write(personal_hours.customer_send_hours(shop, [answer], personal, "rfm_group"), tmp_path / "hours.parquet")
+    told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
+    for i, zone in enumerate(zones):
+        rules = allowed_hours.rule_of(zone or "UTC", "")
+        assert allowed_hours.allowed(rules)[:, told[f"c{i}"]].all(), zone
+
+
 def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):
     shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
     seen = timing.look_at_hours(shop)
