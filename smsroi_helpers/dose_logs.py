@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 __all__ = ["COVARIATES", "FEWEST_ROWS", "MOST_TEXTS", "e_value", "estimate_steps"]
 
@@ -85,7 +86,7 @@ def _cross_fit(weeks: pd.DataFrame, seed: int) -> tuple[Floats, Floats]:
     for learn, tell in folds.split(x, groups=weeks["customer"]):
         known = np.unique(dose[learn])
         if len(known) > 1:
-            model: Any = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
+            model: Any = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, solver="newton-cholesky"))
             chance[np.ix_(tell, known)] = model.fit(x[learn], dose[learn]).predict_proba(x[tell])
         else:
             chance[tell, known[0]] = 1.0
@@ -117,7 +118,8 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
         return pd.DataFrame(columns=["fewer", "more", "rows", "reason"]), pd.DataFrame(columns=["dose", "rows"])
     dose, person = _dose(weeks), weeks["customer"].to_numpy(int)
     profit = weeks["profit"].to_numpy(float)
-    chance, expected = _cross_fit(weeks, seed)
+    with threadpool_limits(1):  # of matrices as small as these threads wait for each other most of the time
+        chance, expected = _cross_fit(weeks, seed)
     found = []
     for d in range(1, MOST_TEXTS + 1):
         either = (dose == d) | (dose == d - 1)
