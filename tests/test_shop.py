@@ -33,6 +33,20 @@ def test_the_last_day_ends_at_midnight_on_the_clock_of_the_source(make_source, o
     assert shop.orders.count().execute() == 1
 
 
+def test_a_day_begins_when_the_clock_of_the_source_says_so(make_source, open_source):
+    shop = open_source(make_source(orders=ORDERS, source="timezone: America/New_York\n"))
+    for day in (dt.date(2026, 3, 8), dt.date(2026, 3, 9), dt.date(2026, 11, 1), dt.date(2026, 11, 2)):
+        start = shop.start_of(day)
+        moments = ibis.memtable({"at": [start - dt.timedelta(microseconds=1), start]})
+        days = moments.select(day=shop.day(moments["at"].cast("timestamp"))).to_pyarrow()["day"].to_pylist()
+        assert days == [day - dt.timedelta(days=1), day]
+
+
+def test_zones_are_told_the_commonest_first(make_source, open_source):
+    customers = "customer_id,timezone\na,Asia/Tokyo\nb,Europe/Paris\nc,Europe/Paris\nd,\n"
+    assert open_source(make_source(orders=ORDERS, customers=customers)).common_zones == ("Europe/Paris", "Asia/Tokyo")
+
+
 def test_the_same_question_is_asked_of_the_engine_once(make_source, open_source):
     shop = open_source(make_source(orders=ORDERS))
     cells = shop.orders.group_by("customer_id").aggregate(orders=shop.orders.count()).order_by("customer_id")

@@ -382,6 +382,51 @@ def test_today_at_the_best_hour_forgoes_nothing():
     assert hard > 0.4  # it brings just that: the test is as likely as not to be above
 
 
+def test_limits_hold_for_the_windows_among_which_one_is_picked():
+    """With one picked beforehand c is Student's t, with twelve alike and independent that of twelve (Šidák)."""
+    rate, spread, today = np.full(12, 0.05), np.eye(12) * 1e-6, np.zeros(12)
+    reach = {}
+    for n in (1, 12):
+        rng = np.random.default_rng(2)
+        _, low, high, _ = timing.compare_with_today(rate, spread, today, np.arange(12) < n, 0.0, rng, draws=40_000)
+        reach[n] = (high[0] - low[0]) / 2 / 1e-3
+    # Four standard errors of a quantile of 40,000 draws: 4 √(.05 · .95 / 40,000) / density (.06 and .10).
+    assert reach[1] == pytest.approx(stats.t.ppf(0.975, 63), abs=0.08)
+    assert reach[12] == pytest.approx(stats.t.ppf((1 + 0.95 ** (1 / 12)) / 2, 63), abs=0.08)
+
+
+def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
+    """Two halves whose days oppose each other leave nothing for everybody: each needs evidence of its own."""
+
+    found = {}
+    for strength in (0.02, 0.8):
+
+        def opposed(hour, name, strength=strength):
+            return wave(hour, best=8 if name == "b" else 20, strength=strength)
+
+        cells = cells_of(np.random.default_rng(8), opposed, 3_000, ("a", "b"), hours=range(8, 20))
+        answers = timing.answer_all(looked(cells, today={8: 0.5, 19: 0.5}), np.random.default_rng(1))
+        found[strength] = {each.segment: each for each in answers}
+        everybody, *halves = answers
+        assert everybody.outcome != "move"
+        alone = 2 * min(each.alone_p for each in halves) / 0.2
+        after = max(everybody.p_value, 2 * min(each.p_value for each in halves)) / 0.8
+        assert min(each.adjusted_p for each in halves) == pytest.approx(min(alone, after, 1.0))
+    assert {found[0.02][name].outcome for name in "ab"} == {"open"}
+    assert {found[0.8][name].outcome for name in "ab"} == {"move"}
+    assert found[0.8]["a"].windows["hour"][found[0.8]["a"].best] > 16
+    assert found[0.8]["b"].windows["hour"][found[0.8]["b"].best] < 11
+
+
+def test_that_hours_differ_is_not_asked_of_a_segment_once_everybody_shows_it():
+    value, covariance = np.array([0.30, 0.28, -0.02, -0.05]), np.eye(4) * 0.02
+    alone, after = (
+        timing.perhaps_best(value, covariance, np.random.default_rng(1), alpha=asked) for asked in (0.05, 1.0)
+    )
+    assert alone.all()
+    assert after.tolist() == [True, True, False, False]
+
+
 def test_hours_that_are_not_allowed_are_never_recommended(clear):
     seen = looked(clear)
     early = np.isin(np.arange(24), np.arange(8, 12))
@@ -742,6 +787,29 @@ def test_own_hours_are_used_where_they_foretell_and_never_outside_the_law(make_s
     for row in told.itertuples():
         rules = allowed_hours.rule_of(row.timezone or "UTC", row.region)
         assert allowed_hours.allowed(rules)[:, row.hour].all(), row
+
+
+def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, tmp_path):
+    """One customer in each zone of the countries with rules, and elsewhere; hours at night would be the best."""
+    zones = [
+        zone for zone in sorted(zoneinfo.available_timezones()) if allowed_hours.territory_of(zone) in ("US", "CN")
+    ]
+    zones += ["Europe/Paris", "Pacific/Auckland", ""]
+    assert len(zones) > 30
+    rows = "".join(f"c{i},{zone},2026-01-01\n" for i, zone in enumerate(zones))
+    orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(len(zones)))
+    shop = open_source(make_source(orders=orders, customers="customer_id,timezone,joined_at\n" + rows))
+    windows = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24),
+                            "perhaps_best": True, "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01})  # fmt: skip
+    answer = timing.Answer("all", "randomised", windows, np.full(24, 1 / 24), 0.0, 0.0, 300, 60.0, 300.0, 0.5)
+    nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in ("own", "events", "gain", "low", "high")})
+    days = pd.DataFrame({"segment": [], "hour": [], "share": []})
+    personal = personal_hours.PersonalHours(shop.orders, days, float("nan"), nothing)
+    shop.write(personal_hours.customer_send_hours(shop, [answer], personal, "rfm_group"), tmp_path / "hours.parquet")
+    told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
+    for i, zone in enumerate(zones):
+        rules = allowed_hours.rule_of(zone or "UTC", "")
+        assert allowed_hours.allowed(rules)[:, told[f"c{i}"]].all(), zone
 
 
 def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):

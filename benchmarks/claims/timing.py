@@ -266,7 +266,8 @@ CLAIMS = [
     ),
     Claim(
         "timing_null",
-        "another hour recommended to anybody, in a company whose hours do not differ (Holm over five answers)",
+        "another hour recommended to anybody, in a company whose hours do not differ (everybody first, Holm over"
+        " segments)",
         "timing",
         "false_alarm",
         null_hours,

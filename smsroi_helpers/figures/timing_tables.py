@@ -141,7 +141,8 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
             _("Forgone a week"): interval(money[0], money[1], money[2], currency) if priced else _("no price"),
         })  # fmt: skip
     caption = _(
-        "What today’s hours forgo against the best one: limits hold for all hours at once, in clicks never below 0"
+        "What today’s hours forgo against the best one: limits hold at once for all hours that may be the best, in"
+        " clicks never below 0"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
