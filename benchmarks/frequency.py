@@ -11,11 +11,10 @@ value, the weighting of the log, early warning, or P(alive).
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.load import measure
+from benchmarks.load import beside_pandas
 from smsroi_helpers.simulate import write_company
 
 STAGE = """
@@ -109,20 +108,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=200_000, metavar="N")
     chosen = parser.parse_args()
-    threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
-    seconds = []
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "company"
         write_company(source, customers=chosen.customers, weeks=52, seed=1)
-        for name, script in (("workbook", STAGE), ("pandas", BY_HAND)):
-            out = Path(place) / name
-            out.mkdir()
-            found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(source), str(out)])
-            said = found.said.strip().splitlines()[-1]
-            seconds.append(float(said.split(" s")[0]))
-            worked = f"{found.cpu_seconds:.0f} s of the processor in all"
-            print(f"{name:>9}: {said}; {found.peak_mb:,.0f} MB at most; {worked}", flush=True)
-    print(f"the workbook takes {seconds[0] / seconds[1]:.2f} times as long as the tables in pandas")
+        beside_pandas(STAGE, BY_HAND, source, Path(place))
 
 
 if __name__ == "__main__":

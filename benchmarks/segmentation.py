@@ -11,13 +11,12 @@ portraits, experiments, intervals of shares and the writing of tables.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.load import measure
+from benchmarks.load import beside_pandas
 
 STAGE = """
 import sys, time
@@ -151,16 +150,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=float, default=1.0, help="share of the full size")
     chosen = parser.parse_args()
-    threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "log"
         folder.mkdir()
         print(write_log(folder, chosen.rows), flush=True)
-        for name, script in (("workbook", STAGE), ("pandas", BY_HAND)):
-            out = Path(place) / name
-            out.mkdir()
-            found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(folder), str(out)])
-            print(f"{name:>9}: {found.said.strip().splitlines()[-1]}; {found.peak_mb:,.0f} MB at most", flush=True)
+        beside_pandas(STAGE, BY_HAND, folder, Path(place))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ unlike doses brought, and for each customer's hours; without curves, sets, inter
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.load import measure
+from benchmarks.load import beside_pandas
 
 STAGE = """
 import sys, time
@@ -165,21 +164,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=float, default=1.0, help="share of the full size")
     chosen = parser.parse_args()
-    threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
-    seconds = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "log"
         folder.mkdir()
         print(write_log(folder, chosen.rows), flush=True)
-        for name, script in (("workbook", STAGE), ("pandas", BY_HAND)):
-            out = Path(place) / name
-            out.mkdir()
-            found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(folder), str(out)])
-            said = found.said.strip().splitlines()[-1]
-            seconds.append(float(said.split(" s")[0]))
-            worked = f"{found.cpu_seconds:.0f} s of the processor in all"
-            print(f"{name:>9}: {said}; {found.peak_mb:,.0f} MB at most; {worked}", flush=True)
-    print(f"the workbook takes {seconds[0] / seconds[1]:.2f} times as long as the tables in pandas")
+        beside_pandas(STAGE, BY_HAND, folder, Path(place))
 
 
 if __name__ == "__main__":
