@@ -235,6 +235,8 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
 
 def rule_note(study: Study) -> Html:
     """The rule by which a dose is chosen, and how the tie is broken."""
+    if study.fit is None:
+        return note(_("Without such a test no rule chooses a dose."))
     return note(
         joined(
             _(

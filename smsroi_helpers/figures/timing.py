@@ -11,6 +11,7 @@ from smsroi_helpers.figures.style import PALETTE, Html, figure, note
 from smsroi_helpers.hour_outcomes import HourOutcome
 from smsroi_helpers.hour_responses import ALL, Response, rate_by_hour
 from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.segmentation import segment_name
 from smsroi_helpers.special_days import SpecialDays
 from smsroi_helpers.timing import Answer, Timing
 from smsroi_helpers.timing_decisions import hours_words, window_words
@@ -126,7 +127,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         return note(_("No segment has enough responses for a curve of its own."))
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
-    drawn, axes = plt.subplots(lines, columns, figsize=(8.2, 2.5 * lines + 0.3), squeeze=False, sharex=True,
+    drawn, axes = plt.subplots(lines, columns, figsize=(8.2, 2.5 * lines + 0.3), squeeze=False,
                                gridspec_kw={"hspace": 0.55, "wspace": 0.2})  # fmt: skip
     told = []
     for answer, ax in zip(shown, axes.ravel(), strict=False):
@@ -138,9 +139,11 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
         _shade(ax, timing)
         _frame_hours(ax)
+        ax.set_xlabel("")
+        ax.set_xticks(ax.get_xticks()[::2])
         words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
-        ax.set_title(_("{segment}: {hours}").format(segment=answer.segment, hours=words))
-        told.append(_("{segment}: {hours}.").format(segment=answer.segment, hours=words))
+        ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
+        told.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
     for ax in axes.ravel()[len(shown) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:

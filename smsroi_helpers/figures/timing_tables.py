@@ -11,6 +11,7 @@ from smsroi_helpers.figures.style import Html, note, table
 from smsroi_helpers.hour_responses import gap_to_records
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
 from smsroi_helpers.personal_hours import PersonalHours
+from smsroi_helpers.segmentation import segment_name
 from smsroi_helpers.special_days import SpecialDays
 from smsroi_helpers.timing import Answer, Timing
 from smsroi_helpers.timing_decisions import clicks_words, hours_words, in_money, value_words, window_words
@@ -104,7 +105,7 @@ def windows_table(answers: Sequence[Answer]) -> Html:
     for answer in answers:
         best = answer.windows.iloc[answer.best]
         rows.append({
-            _("Segment"): answer.segment,
+            _("Segment"): segment_name(answer.segment),
             _("Customers"): answer.customers,
             _("Responses"): answer.clicks,
             _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
@@ -134,7 +135,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
         regret = answer.regret()
         money = [x * answer.messages_per_week for x in in_money(regret, timing.click)] if priced else [np.nan] * 3
         rows.append({
-            _("Segment"): answer.segment,
+            _("Segment"): segment_name(answer.segment),
             _("Customers"): answer.customers,
             _("Texts a week"): answer.messages_per_week,
             _("Clicks forgone per 1,000 texts"): clicks_words(*regret),
