@@ -54,9 +54,9 @@ def _dots(ax: Axes, response: Response, segment: str, colour: str) -> None:
     ax.plot(_middle(sums), 100 * sums["clicks"] / sums["messages"], "o", color=PALETTE[colour], markersize=3.5)
 
 
-def _frame_hours(ax: Axes) -> None:
+def _frame_hours(ax: Axes, step: int = 2) -> None:
     low, high = ax.get_xlim()
-    ticks = [hour for hour in range(0, 25, 2) if low - 0.5 <= hour <= high + 0.5]
+    ticks = [hour for hour in range(0, 25, step) if low - 0.5 <= hour <= high + 0.5]
     ax.set_xticks(ticks, [f"{hour}:00" for hour in ticks])
     ax.set_ylim(bottom=0)
 
@@ -138,9 +138,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
                 ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
         ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
         _shade(ax, timing)
-        _frame_hours(ax)
-        ax.set_xlabel("")
-        ax.set_xticks(ax.get_xticks()[::2])
+        _frame_hours(ax, step=4)
         words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
         ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
         told.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
