@@ -19,7 +19,7 @@ lint:             ## style and types
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-calibrate:        ## hold every published interval to known truths and write docs/calibration.md (under an hour)
+calibrate:        ## hold published intervals to known truths, where code has changed, and write docs/calibration.md (hours, if all has)
 	@$(RUN) python -m benchmarks.calibrate
 
 bench:            ## time it against what a user would run instead (half an hour, on an idle machine)
