@@ -34,7 +34,6 @@ __all__ = [
     "everybody",
     "find_practice",
     "is_tap",
-    "midnight",
     "subscribed",
     "texts_of",
 ]
@@ -228,12 +227,6 @@ def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Tabl
     return rows.filter(runs & apart).select("customer_id").distinct()
 
 
-def midnight(shop: Shop, day: dt.date) -> dt.datetime:
-    """The instant, in UTC, at which a day began on the source's clock."""
-    span = dt.timedelta(days=(shop.as_of - day).days + 1)
-    return shop.end - span
-
-
 def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
     """Everybody subscribed as the practice ends, by segment and by how many texts the last four weeks brought.
 
@@ -241,7 +234,7 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str
         segment, stage (of the last day of the practice), outside (1 where no experiment set their dose in those weeks),
         texts (of four weeks, 0–28), customers.
     """
-    end = midnight(shop, practice.end)
+    end = shop.start_of(practice.end)
     start = end - dt.timedelta(weeks=LANDMARK_WEEKS)
     last = practice.end - dt.timedelta(days=1)
     rows = segments(shop, segment_by, last, cuts=cuts)
@@ -278,21 +271,21 @@ def count_weeks_of_practice(
     """
     if not practice.landmarks or not channel:
         return pd.DataFrame(), 0.0
-    size = shop.count(subscribed(shop, ibis.literal(midnight(shop, practice.end)), everybody(shop)).count().as_table())
+    size = shop.count(subscribed(shop, ibis.literal(shop.start_of(practice.end)), everybody(shop)).count().as_table())
     people = int(size.iloc[0, 0])
     wanted = MOST_SAMPLE_ROWS / max(people * len(practice.landmarks), 1)
     slices = min(_SLICES, max(1, math.floor(wanted * _SLICES)))
     sample = everybody(shop)
     sample = shop.keep(sample.filter(hash_group(sample.customer_id, SAMPLE, _SLICES) < slices))
     texts = texts_of(shop, channel)
-    first = midnight(shop, practice.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
+    first = shop.start_of(practice.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
     texts = texts.filter(
-        texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(midnight(shop, practice.end))
+        texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(shop.start_of(practice.end))
     )
     texts = shop.keep(texts.semi_join(sample, texts.addressee == sample.customer_id))
     events = measures.profit_events(shop)
     events = events.filter(
-        events["at"] >= ibis.literal(first), events["at"] < ibis.literal(midnight(shop, practice.end))
+        events["at"] >= ibis.literal(first), events["at"] < ibis.literal(shop.start_of(practice.end))
     )
     events = shop.keep(events.semi_join(sample, "customer_id"))
     parts = [_landmark(shop, day, sample, texts, events, segment_by, cuts) for day in practice.landmarks]
@@ -315,7 +308,7 @@ def _landmark(
     shop: Shop, day: dt.date, sample: ir.Table, texts: ir.Table, events: ir.Table, segment_by: str, cuts: Cuts
 ) -> ir.Table:
     """The rows of one landmark."""
-    start = midnight(shop, day)
+    start = shop.start_of(day)
 
     def weeks(n: float) -> ir.TimestampValue:
         return ibis.literal(start + dt.timedelta(weeks=n))

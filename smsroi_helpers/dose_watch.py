@@ -46,7 +46,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     """
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
-    end = ibis.literal(counting.midnight(shop, last + dt.timedelta(days=1)))
+    end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
     people = counting.subscribed(shop, end, counting.everybody(shop))
     label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(who="customer_id")
     rows = people.join(label, people.customer_id == label.who).drop("who")
@@ -107,7 +107,7 @@ def _with_taps(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
     if not channel or not shop.has("messages", "clicked_at"):
         return rows.mutate(**dict.fromkeys(names, ibis.literal(0)))
     after = shop.as_of + dt.timedelta(days=1)
-    edges = [ibis.literal(counting.midnight(shop, after - dt.timedelta(weeks=RECENT_WEEKS * k))) for k in (2, 1)]
+    edges = [ibis.literal(shop.start_of(after - dt.timedelta(weeks=RECENT_WEEKS * k))) for k in (2, 1)]
     texts = counting.texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= edges[0])
     now, tap = texts.sent_at >= edges[1], counting.is_tap(texts)
