@@ -204,8 +204,10 @@ def take_sample(
     names = attribute_columns(shop) if attributes is None else tuple(attributes)
     levels = {}
     for name in names:
-        values = shop.customers[name].cast("string").fill_null(UNKNOWN).name("value").as_table().distinct()
-        levels[name] = tuple(shop.count(values.order_by("value"))["value"])
+        values = shop.customers.select(value=shop.customers[name].cast("string").fill_null(UNKNOWN))
+        levels[name] = tuple(
+            shop.count(values.group_by("value").aggregate(n=values.count()).order_by("value"))["value"]
+        )
     numbers, rate = ["rate", "order_value"], float("nan")
     if _has_clicks(shop):
         sent = _messages_by_customer(shop, last)

@@ -1,0 +1,71 @@
+"""A shop counted by Spark: the same tables and expressions on the second engine that Ibis speaks for."""
+
+import hashlib
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.pyspark import Backend
+from pyarrow import parquet
+from pyspark.sql import SparkSession
+
+from smsroi_helpers import contract
+from smsroi_helpers.shop import Shop
+
+
+def connect_spark(folder: Path) -> Backend:
+    """Spark on this machine alone, on the clock of UTC as DuckDB is.
+
+    `engine.local_time` asks for DuckDB's `timezone(zone, instant)`; Spark's word for it is `from_utc_timestamp`.
+    """
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.autoBroadcastJoinThreshold", "-1")
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.timestampType", "TIMESTAMP_NTZ")
+        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    con = ibis.pyspark.connect(session)
+    con.raw_sql(
+        "CREATE OR REPLACE TEMPORARY FUNCTION timezone(zone STRING, instant TIMESTAMP_NTZ) RETURNS TIMESTAMP_NTZ"
+        " RETURN CAST(from_utc_timestamp(CAST(instant AS TIMESTAMP), zone) AS TIMESTAMP_NTZ)"
+    )
+    return con
+
+
+class SparkShop(Shop):
+    """As `Shop`, but every expression is computed by Spark."""
+
+    def __init__(self, like: Shop, cache: Path) -> None:
+        self.loaded, self.as_of, self.settings, self.end = like.loaded, like.as_of, like.settings, like.end
+        self._cache, self.spark = cache, connect_spark(cache)
+        self._tables = {
+            name: self._cut(self._read(name, *map(str, table.paths)), contract.TABLES[name])
+            for name, table in like.loaded.tables.items()
+        }
+
+    def _read(self, name: str, *paths: str) -> ir.Table:
+        self.spark._session.read.parquet(*paths).repartition(3).createOrReplaceTempView(name)
+        return self.spark.table(name)
+
+    def keep(self, rows: ir.Table) -> ir.Table:
+        file = self._computed(rows)
+        return self._read(f"kept_{file.stem}", str(file))
+
+    def _computed(self, rows: ir.Table) -> Path:
+        sql = str(self.spark.compile(rows))
+        file = self._cache / f"{hashlib.sha256(sql.encode()).hexdigest()}.parquet"
+        self._cache.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            parquet.write_table(self.spark.to_pyarrow(rows), file)
+        return file
