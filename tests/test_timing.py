@@ -616,6 +616,23 @@ def test_without_an_experiment_the_records_are_called_records(make_source, open_
     assert all(decision.outcome == "not_enough_evidence" for decision in decided)
 
 
+def test_a_segment_that_never_answers_or_never_got_a_text_is_given_no_hour(make_source, open_source):
+    """Of every fourth customer no text was clicked, of others none was sent: everybody else's answer stays."""
+    people = "customer_id,attr_kind\n" + "".join(f"c{i},{'deaf' if i % 4 == 1 else 'lively'}\n" for i in range(200))
+    people += "".join(f"d{i},unsent\n" for i in range(20))
+    shop = open_source(
+        make_source(source=PACIFIC, orders=orders_of(), messages=messages_at([9, 12, 15]), customers=people)
+    )
+    found, answers, decided = decisions_of(shop, segment_by="attr_kind")
+    assert [answer.segment for answer in answers] == ["all", "lively"]
+    assert [decision.segment for decision in decided] == ["all", "lively"]
+    told = timing.response_rows(found)
+    assert "unsent" not in set(told["segment"])
+    deaf = told[told["segment"] == "deaf"]
+    assert len(deaf)
+    assert deaf["rate"].isna().all()
+
+
 def test_nothing_delivered_is_no_data(make_source, open_source):
     text = HEAD + ",delivered_at\nm,a,x,2026-10-01 10:00:00,\n"
     with pytest.raises(NotEnoughData, match="No text was delivered"):

@@ -82,6 +82,8 @@ def test_too_few_customers_are_an_answer_and_no_failure(project):
     states = json.loads((run / "manifest.json").read_text())["notebooks"]
     assert states["00_quality"]["status"] == "ok"
     assert states["02_cltv"]["status"] == "skipped"
+    assert states["03_timing"]["status"] == "skipped"
+    assert "messages" in states["03_timing"]["reason"]
     assert states["02_cltv"]["reason"].startswith("Only 0 customers have bought on a second day")
     assert "Only 0 customers have bought on a second day" in words(run / "index.html")
     assert not (run / "02_cltv.html").exists()
