@@ -17,6 +17,7 @@ def connect_spark(folder: Path) -> Backend:
     """Spark on this machine alone, on the clock of UTC as DuckDB is.
 
     `engine.local_time` asks for DuckDB's `timezone(zone, instant)`; Spark's word for it is `from_utc_timestamp`.
+    Queries are interpreted: Java takes longer to compile them than a test's small tables take to read.
     """
     session = (
         SparkSession.builder.master("local[2]")
