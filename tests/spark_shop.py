@@ -36,7 +36,7 @@ def connect_spark(folder: Path) -> Backend:
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
-    con = ibis.pyspark.connect(session)
+    con = ibis.pyspark.connect(session.newSession())  # with names of tables of its own
     con.raw_sql(
         "CREATE OR REPLACE TEMPORARY FUNCTION timezone(zone STRING, instant TIMESTAMP_NTZ) RETURNS TIMESTAMP_NTZ"
         " RETURN CAST(from_utc_timestamp(CAST(instant AS TIMESTAMP), zone) AS TIMESTAMP_NTZ)"

@@ -30,7 +30,7 @@ def label(shop: Shop, k: int = 3) -> tuple[segments.Grouping, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):
-    """A shop whose customers have attributes, clicks, refunds and several clocks, and Spark's view of it."""
+    """A shop whose customers have attributes, clicks and refunds, and Spark's view of it."""
     place = tmp_path_factory.mktemp("spark")
     write_company(place / "source", customers=600, weeks=30, seed=3)
     shop = open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
