@@ -66,6 +66,8 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
         own, tested = shares.loc[row.segment].to_numpy(), [fit.at(dose) for dose in fit.doses]
         value = (own @ v)[tested]
         chosen = fit.at(row.messages_per_week)
+        mean_m, mean_h = float((own @ m)[chosen]), float((own @ h)[chosen])
+        of_means = mean_m / (1 - (1 - mean_h) * (1 - world.weekly_loss) / (1 + world.weekly_discount))
         mixed = np.nan
         if row.segment in today:
             p = today[row.segment].mean(axis=1)
@@ -76,8 +78,10 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
             "best": float(fit.doses[int(np.argmax(value))]),
             "best_short": float(fit.doses[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
             "v_best": value.max(), "v_chosen": float((own @ v)[chosen]), "v_today": mixed,
-            "profit_held": _holds(row.profit_low, float((own @ m)[chosen]), row.profit_high),
+            "v_of_means": of_means,
+            "profit_held": _holds(row.profit_low, mean_m, row.profit_high),
             "value_held": _holds(row.value_low, float((own @ v)[chosen]), row.value_high),
+            "of_means_held": _holds(row.value_low, of_means, row.value_high),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -127,8 +131,13 @@ def main() -> None:
     print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
     print(f"regret: {regret.mean():.2f} of {apart.mean():.2f} = {regret.mean() / apart.mean():.1%}")
     print(f"long run differs from short run: {(answered['best'] != answered['best_short']).mean():.1%} in truth")
-    held = own[["profit_held", "value_held"]].mean()
-    print(f"intervals at the dose advised held the truth: m {held.iloc[0]:.1%}, V {held.iloc[1]:.1%}")
+    sent = own[own["chosen"] > 0]
+    held = sent[["profit_held", "value_held", "of_means_held"]].mean()
+    print(
+        f"intervals at the dose advised, of {len(sent)} segments where it is not 0, held the truth: m {held.iloc[0]:.1%},"
+        f" V averaged over members {held.iloc[1]:.1%}, V of their mean m and h {held.iloc[2]:.1%};"
+        f" the two differ by {(sent['v_of_means'] / sent['v_chosen'] - 1).mean():+.1%}"
+    )
 
 
 if __name__ == "__main__":

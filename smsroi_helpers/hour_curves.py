@@ -5,7 +5,9 @@ Of each segment the logit of the response is the stratum's own level (a campaign
 held by the harmonic acceleration penalty ∫ (f″′ + ω²f′)² (Ramsay & Silverman 2005, section 5.4), which leaves every
 wave alone. Segments share a common curve; how far they may part from it, how far curves from a wave, and weekdays from
 the common weekdays is learned from all segments together and integrated over (partial pooling; Gelman et al. 2013,
-section 5.4), so that the error of the pooling is in the intervals.
+section 5.4), so that the error of the pooling is in the intervals. Departures from a wave are believed to be small
+unless the data say otherwise (a half-Cauchy prior; Gelman 2006, Bayesian Analysis 1:515). A second peak is found; one
+of less than some three hours is smeared over its neighbours.
 
 Levels are profiled out: hours are compared within a stratum, never between. The customer is the unit: the likelihood of
 the cells is tempered by the factor by which the scores of 64 groups of customers vary more than single messages would
@@ -50,8 +52,10 @@ _FLAT = 2.0
 _SPREADS = np.array([0.005, 0.04, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4, 0.55, 0.8])
 _WIGGLE_SIZES = np.array([0.004, 0.02, 0.04, 0.07, 0.11, 0.17, 0.26, 0.4])
 _WEEKDAY_SPREADS = np.array([0.005, 0.05, 0.1, 0.16, 0.25, 0.4])
-_SPREAD_PRIOR, _WIGGLE_PRIOR, _WEEKDAY_PRIOR = 0.5, 0.15, 0.3
-"""Scales (logit) of half-normal priors on how far segments part, curves depart from a wave, weekdays differ."""
+_SPREAD_PRIOR, _WEEKDAY_PRIOR = 0.5, 0.3
+"""Scales (logit) of half-normal priors on how far segments part, and weekdays differ."""
+_WIGGLE_PRIOR = 0.05
+"""Scale (logit) of the half-Cauchy prior on how far curves depart from a wave: mostly little, sometimes a lot."""
 
 Scores = Callable[[pd.DataFrame, Floats], Floats]
 """From the fitted rows (segment, stratum, weekday, hour, until, p) and their columns x (centred, and a 1 at the end) to
@@ -225,12 +229,14 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
     theta = np.zeros((len(segments), _COLUMNS))
     alpha = np.zeros(rows.strata)
     dispersion = np.ones((len(segments), 2))
+    common_wave = 0.0
     for last in (False, True):
         likely = None
         for _step in range(8):
             alpha, p = _profile(rows, theta, alpha)
             centred, information, score = _informed(rows, p)
-            found = _pool(information, score, theta, dispersion, likely)
+            found = _pool(information, score, theta, dispersion, common_wave, likely)
+            common_wave = float(np.sqrt((found.common[:2] ** 2).mean()))
             likely = found.likely
             moved = float(np.abs(found.mean - theta).max())
             theta = found.mean
@@ -359,23 +365,33 @@ def _nodes(segments: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Grid of (spread, wiggle, weekday spread) and log prior × cell width; one segment has nobody to part from."""
     spreads = _SPREADS if segments > 1 else _SPREADS[:1]
     weekdays = _WEEKDAY_SPREADS if segments > 1 else _WEEKDAY_SPREADS[:1]
-    axes = [(spreads, _SPREAD_PRIOR), (_WIGGLE_SIZES, _WIGGLE_PRIOR), (weekdays, _WEEKDAY_PRIOR)]
-    logs = []
-    for points, scale in axes:
-        width = np.gradient(points) if len(points) > 1 else np.ones(1)
-        logs.append(np.log(width) - 0.5 * (points / scale) ** 2)
+    logs = [
+        np.log(np.gradient(points) if len(points) > 1 else np.ones(1)) + density
+        for points, density in (
+            (spreads, -0.5 * (spreads / _SPREAD_PRIOR) ** 2),
+            (_WIGGLE_SIZES, -np.log1p((_WIGGLE_SIZES / _WIGGLE_PRIOR) ** 2)),
+            (weekdays, -0.5 * (weekdays / _WEEKDAY_PRIOR) ** 2),
+        )
+    ]
     grid = np.meshgrid(spreads, _WIGGLE_SIZES, weekdays, indexing="ij")
     prior = logs[0][:, None, None] + logs[1][None, :, None] + logs[2][None, None, :]
     return grid[0].ravel(), grid[1].ravel(), grid[2].ravel(), prior.ravel()
 
 
 def _pool(
-    information: Floats, score: Floats, theta: Floats, dispersion: Floats, among: NDArray[np.int64] | None = None
+    information: Floats,
+    score: Floats,
+    theta: Floats,
+    dispersion: Floats,
+    common_wave: float,
+    among: NDArray[np.int64] | None = None,
 ) -> _Pooled:
     """The segments' coefficients given tempered information and score at theta, over the grid of spreads.
 
-    Segment s: θ_s = c + d_s, with independent normal c and d_s whose variances hang on the node. d_s is integrated out
-    in closed form, then c; the nodes are weighted with the marginal likelihood.
+    Segment s: θ_s = c + d_s, with independent normal c and d_s whose variances hang on the node. d_s departs from a
+    wave by the share of its own size by which c does of `common_wave` (root mean square of c's wave): how segments
+    differ is no less smooth than what they have in common. d_s is integrated out in closed form, then c; the nodes are
+    weighted with the marginal likelihood.
     """
     segments = len(information)
     temper = np.repeat(1 / np.sqrt(dispersion), [HOUR_COLUMNS, WEEKDAY_COLUMNS], axis=1)
@@ -385,9 +401,10 @@ def _pool(
     spread, wiggle, weekday, log_prior = (axis if among is None else axis[among] for axis in _nodes(segments))
     n = len(spread)
     own = np.empty((n, _COLUMNS))  # precisions of d_s
+    share = np.minimum(spread / max(common_wave, 1e-9), 1.0) if segments > 1 else _WIGGLE_SIZES[0] / wiggle
     own[:, :2], own[:, 2:HOUR_COLUMNS], own[:, HOUR_COLUMNS:] = (
         1 / spread[:, None] ** 2,
-        1 / (wiggle if segments > 1 else np.full(n, 0.004))[:, None] ** 2,
+        1 / (share * wiggle)[:, None] ** 2,
         1 / weekday[:, None] ** 2,
     )
     shared = np.full((n, _COLUMNS), 1 / _FLAT**2)

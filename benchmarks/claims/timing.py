@@ -5,6 +5,7 @@ late risers among them, seen through segments that mix them. A segment's truth i
 curves that are fitted know none of that.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -94,9 +95,14 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> timing.Timing:
 _NO_PRICE = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
 
 
-def hours(rng: np.random.Generator) -> list[Outcome]:
-    """Rates at all hours, the windows that may be the best, and what today's hours forgo, of all segments."""
+def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = None) -> list[Outcome]:
+    """Rates at all hours, the windows that may be the best, and what today's hours forgo, of all segments.
+
+    `second_peak`: from what to what (logit) a second wave of half a day is drawn, where other than in `draw_world`.
+    """
     world, mixing = _world(rng)
+    if second_peak is not None:
+        world = replace(world, second_strength=rng.uniform(*second_peak, len(SEGMENTS)))
     truth = _truth(world, mixing)
     price = 4.0
     drawn = rng.normal(price, 0.8)
@@ -263,6 +269,13 @@ CLAIMS = [
         "timing",
         "at_least",
         hours,
+    ),
+    Claim(
+        "timing_hours_two_peaks",
+        "the same where days have two peaks, as high as (logit) .1–.4 beside .25–.6",
+        "timing",
+        "at_least",
+        partial(hours, second_peak=(0.1, 0.4)),
     ),
     Claim(
         "timing_null",
