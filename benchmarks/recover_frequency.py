@@ -67,7 +67,8 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
         value = (own @ v)[tested]
         chosen = fit.at(row.messages_per_week)
         mean_m, mean_h = float((own @ m)[chosen]), float((own @ h)[chosen])
-        of_means = mean_m / (1 - (1 - mean_h) * (1 - world.weekly_loss) / (1 + world.weekly_discount))
+        stays = (1 - mean_h) * (1 - float(own @ world.weekly_loss)) / (1 + world.weekly_discount)
+        of_means = mean_m / (1 - stays)
         mixed = np.nan
         if row.segment in today:
             p = today[row.segment].mean(axis=1)
@@ -134,8 +135,9 @@ def main() -> None:
     sent = own[own["chosen"] > 0]
     held = sent[["profit_held", "value_held", "of_means_held"]].mean()
     print(
-        f"intervals at the dose advised, of {len(sent)} segments where it is not 0, held the truth: m {held.iloc[0]:.1%},"
-        f" V averaged over members {held.iloc[1]:.1%}, V of their mean m and h {held.iloc[2]:.1%};"
+        f"intervals at the dose advised, of {len(sent)} segments where it is not 0, held the truth:"
+        f" m {held.iloc[0]:.1%}, V averaged over members {held.iloc[1]:.1%},"
+        f" V of their mean m, h and loss {held.iloc[2]:.1%};"
         f" the two differ by {(sent['v_of_means'] / sent['v_chosen'] - 1).mean():+.1%}"
     )
 
