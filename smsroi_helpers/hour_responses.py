@@ -7,6 +7,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import f, t
 
@@ -35,6 +36,7 @@ __all__ = [
     "learn_from_records",
     "learn_from_test",
     "rate_by_hour",
+    "runs_smoothly",
     "t_quantile",
 ]
 
@@ -184,6 +186,39 @@ def hours_differ(response: Response) -> float:
     statistic = float(((direction[:, kept].T @ score) ** 2 / strength[kept]).sum())
     spread = max(float(response.everybody.dispersion[0, 0]), 1.0)
     return float(f.sf(statistic / spread / kept.sum(), kept.sum(), DF))
+
+
+def runs_smoothly(response: Response) -> float:
+    """The p-value for everybody's counts by hour departing from the smooth curve by chance alone.
+
+    What is left over at the hours, z = (clicks − expected) ÷ information, has covariance V − XCX′ if the curve is as is
+    believed (V: of the counts, with the customers' dispersion; C: of the curve given the counts), so that it is held
+    against all that could be seen by a sum of squares (Box 1980, J. R. Statist. Soc. A 143:383). Made for one stratum,
+    as an experiment has; a small value tells of a peak that is narrower than the curve can be. NaN without a response,
+    or with nothing else.
+    """
+    keys = ["hour", "until"]
+    rows = response.cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
+    rows = rows[rows["messages"] > 0]
+    eta = design(rows) @ response.everybody.mean[0]
+    k, m = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)
+    if not 0 < k.sum() < m.sum():
+        return float("nan")
+    p = expit(eta + brentq(lambda level: k.sum() - m @ expit(eta + level), -30, 30))
+    hours = rows[keys].drop_duplicates().sort_values(keys)
+    hour = rows.groupby(keys).ngroup().to_numpy(int)
+    information = np.bincount(hour, m * p * (1 - p))
+    left = np.bincount(hour, k - m * p) / information
+    x = columns_of(hours)
+    spread = np.diag(max(float(response.everybody.dispersion[0, 0]), 1.0) / information)
+    spread = spread - x @ response.everybody.covariance[0] @ x.T
+    # What the hours have in common is the level's, not the curve's.
+    contrast = np.linalg.qr(np.eye(len(hours))[:, :-1] - 1 / len(hours))[0].T
+    left, spread = contrast @ left, contrast @ spread @ contrast.T
+    strength, direction = np.linalg.eigh(spread)
+    kept = strength > 1e-6 * strength.max()
+    statistic = float(((direction[:, kept].T @ left) ** 2 / strength[kept]).sum())
+    return float(f.sf(statistic / kept.sum(), kept.sum(), DF))
 
 
 # --- the gap ---------------------------------------------------------------------------------------------------------

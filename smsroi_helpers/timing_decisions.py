@@ -6,7 +6,7 @@ import numpy as np
 
 from smsroi_helpers.click_value import ClickValue
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.hour_responses import ALL
+from smsroi_helpers.hour_responses import ALL, runs_smoothly
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.timing import ALPHA, Answer, Timing
 
@@ -204,6 +204,10 @@ def _settle(answer: Answer) -> str:
     )
 
 
+_ROUGH = 0.01
+"""Below this p-value the smooth curve is not taken to tell of every hour."""
+
+
 def _caveat(timing: Timing, answer: Answer, priced: bool) -> str:
     parts = []
     if not priced:
@@ -219,6 +223,13 @@ def _caveat(timing: Timing, answer: Answer, priced: bool) -> str:
         parts.append(
             _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
                 share=percent(answer.forbidden, 1)
+            )
+        )
+    if timing.randomised is not None and runs_smoothly(timing.randomised) < _ROUGH:
+        parts.append(
+            _(
+                "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"
+                " hours may be hidden in it. Look at the dots."
             )
         )
     if answer.evidence == "observational":

@@ -29,7 +29,14 @@ from smsroi_helpers import (
     timing_decisions,
 )
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.hour_responses import Response, columns_of, gap_to_records, hours_differ, rate_by_hour
+from smsroi_helpers.hour_responses import (
+    Response,
+    columns_of,
+    gap_to_records,
+    hours_differ,
+    rate_by_hour,
+    runs_smoothly,
+)
 from smsroi_helpers.intervals import GROUPS
 from smsroi_helpers.reading import load
 from smsroi_helpers.shop import open_shop
@@ -445,6 +452,23 @@ def test_a_schedule_at_untried_hours_has_no_gain(clear):
     assert decision.outcome == "not_enough_evidence"
     assert "no hour that was tried" in decision.text
     assert np.isnan(decision.value)
+
+
+def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
+    def lunch(hour, name):
+        return expit(-2.5 + 0.4 * np.cos(2 * np.pi * (hour - 16.5) / 24) + 0.8 * (hour == 12))
+
+    for how, rough in ((lunch, True), (lambda hour, name: wave(hour), False)):
+        seen = looked(cells_of(np.random.default_rng(4), how, 8_000, hours=range(8, 20)))
+        assert (runs_smoothly(seen.randomised) < 0.01) is rough
+        decision = timing_decisions.decide(seen, timing.answer_all(seen, np.random.default_rng(1)))[0]
+        assert ("depart from the smooth curve" in decision.caveat) is rough
+
+
+def test_without_a_response_nothing_can_depart_from_the_curve():
+    seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), 800, hours=range(8, 20)))
+    none = dataclasses.replace(seen.randomised, cells=seen.randomised.cells.assign(clicks=0))
+    assert np.isnan(runs_smoothly(none))
 
 
 def test_the_gap_is_that_of_the_two_curves(clear):

@@ -18,7 +18,7 @@ from smsroi_helpers import timing
 from smsroi_helpers.click_value import ClickValue, value_of_click
 from smsroi_helpers.hour_curves import fit_curves, group_scores
 from smsroi_helpers.hour_outcomes import compare_arms
-from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour
+from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour, runs_smoothly
 from smsroi_helpers.intervals import GROUPS
 from smsroi_helpers.special_days import compare_days
 from smsroi_helpers.timing_decisions import in_money
@@ -34,6 +34,12 @@ def _world(rng: np.random.Generator, null: bool = False) -> tuple[World, Floats]
     return draw_world(int(rng.integers(2**31)), null), rng.dirichlet(np.full(OBSERVED, 0.5), len(SEGMENTS))
 
 
+def _heeded(world: World, lift: Floats | None) -> Floats:
+    """(kinds, shifts, hours, weekdays): chance of heeding the second text of a week, creatives taken together."""
+    eta = world.attention_logit() - world.fatigue[:, None, None, None, None]
+    return np.asarray(expit(eta if lift is None else eta + lift[:, None, None]).mean(axis=-1))
+
+
 def _truth(world: World, mixing: Floats) -> Floats:
     """(segments and everybody, hours): clicks per message, averaged over the members."""
     of_kind = np.array(
@@ -43,15 +49,14 @@ def _truth(world: World, mixing: Floats) -> Floats:
     return np.vstack([(joint / joint.sum(axis=0)).T @ of_kind, world.share @ of_kind])
 
 
-def _cells(rng: np.random.Generator, world: World, mixing: Floats, hour: Floats | None = None) -> pd.DataFrame:
-    """Cells of an experiment: each customer at one of the hours tried, on all days."""
+def _cells(rng: np.random.Generator, world: World, mixing: Floats, lift: Floats | None = None) -> pd.DataFrame:
+    """Cells of an experiment: each customer at one of the hours tried, on all days; `lift` is added to each hour."""
     kind = rng.choice(len(SEGMENTS), CUSTOMERS, p=world.share)
     observed = (rng.random(CUSTOMERS)[:, None] > mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)
     shift = rng.choice(3, CUSTOMERS, p=HOUR_SHIFT_SHARES)
-    arm = rng.integers(0, len(HOURS), CUSTOMERS) if hour is None else hour
+    arm = rng.integers(0, len(HOURS), CUSTOMERS)
     likes = 0.5 + rng.beta(2, 2, CUSTOMERS)
-    heeded = expit(world.attention_logit() - world.fatigue[:, None, None, None, None]).mean(axis=-1)
-    chance = heeded[kind, shift, np.array(HOURS)[arm]] * (likes * world.click_share[kind])[:, None]
+    chance = _heeded(world, lift)[kind, shift, np.array(HOURS)[arm]] * (likes * world.click_share[kind])[:, None]
     messages = rng.poisson(MESSAGES * rng.gamma(4, 1 / 4, CUSTOMERS)[:, None] / 7, chance.shape)
     clicks = rng.binomial(messages, np.minimum(chance, 1.0))
     group = rng.integers(0, GROUPS, CUSTOMERS)
@@ -146,6 +151,34 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
         Verdict(bool(not answers[0].chosen.all()), part="an hour left out, everybody's set"),
         Verdict(answers[0].differ_p < 0.05, part="hours said to differ"),
     ]
+
+
+def _lunch(rng: np.random.Generator, peak: tuple[float, float]) -> Floats:
+    """What a peak about 12:30, of two hours' width, adds to the logit of each hour; its height is drawn."""
+    return np.asarray(np.exp(-0.5 * (np.arange(24.0) - 12.5) ** 2) * rng.uniform(*peak))
+
+
+def narrow_peak(rng: np.random.Generator) -> Interval:
+    """Everybody's rates at all hours where lunch makes a peak narrower than the curve can be."""
+    world, mixing = _world(rng)
+    lift = _lunch(rng, (0.2, 0.7))
+    response = _seen(_cells(rng, world, mixing, lift), _NO_PRICE).main
+    assert response is not None
+    rows = rate_by_hour(response, "all")
+    kinds = np.einsum("kshw,s->kh", _heeded(world, lift)[:, :, HOURS], HOUR_SHIFT_SHARES) / 7
+    truth = (world.share * world.click_share) @ kinds
+    return Interval(rows["rate"], rows["low"], rows["high"], truth)
+
+
+def rough(rng: np.random.Generator) -> list[Verdict]:
+    """Whether counts are said to depart from the curve, without a narrow peak and with one."""
+    found = []
+    for peak in ((0.0, 0.0), (0.2, 0.7)):
+        world, mixing = _world(rng)
+        seen = _seen(_cells(rng, world, mixing, _lunch(rng, peak)), _NO_PRICE)
+        assert seen.randomised is not None
+        found.append(Verdict(runs_smoothly(seen.randomised) < 0.01, effect=peak[1] > 0))
+    return found
 
 
 def click_value(rng: np.random.Generator, customers: int) -> Interval:
@@ -276,6 +309,21 @@ CLAIMS = [
         "timing",
         "at_least",
         partial(hours, second_peak=(0.1, 0.4)),
+    ),
+    Claim(
+        "timing_narrow_peak",
+        "everybody's rates by hour where a peak is two hours wide: the curve smooths it away",
+        "nowhere without a warning, where the counts show it",
+        "two_sided",
+        narrow_peak,
+        known_wrong=True,
+    ),
+    Claim(
+        "timing_rough",
+        "counts said to depart from the smooth curve (a warning, at .01); power: for a peak two hours wide, .2–.7 high",
+        "timing",
+        "false_alarm",
+        rough,
     ),
     Claim(
         "timing_null",

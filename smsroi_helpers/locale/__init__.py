@@ -166,13 +166,13 @@ def number(value: float, digits: int = 0) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """A share (0–1) as a percentage.
 
-    >>> percent(0.124, 1)
-    '12.4%'
+    >>> percent(0.124, 1), percent(-0.0004)
+    ('12.4%', '0%')
     """
     if share is None or not math.isfinite(share):
         return "–"
     pattern = "#,##0" + ("." + "0" * digits if digits > 0 else "") + "%"
-    return _minus(format_percent(share, pattern, locale=_locale()))
+    return _minus(format_percent(round(share, digits + 2) + 0.0, pattern, locale=_locale()))
 
 
 def money(value: float, currency: str, digits: int | None = None) -> str:
