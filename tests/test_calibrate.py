@@ -257,6 +257,8 @@ def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
     assert {"benchmarks.claims.rates", "smsroi_helpers.intervals"} <= calibrate._imported(
         "benchmarks.claims.rates", set()
     )
+    # What only makes words is not.
+    assert not any("locale" in name for name in calibrate._imported("benchmarks.claims.ab_test", set()))
     read = calibrate.Path.read_text
 
     def changed(old, new):
