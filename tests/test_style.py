@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from smsroi_helpers import figures, locale
 from smsroi_helpers.errors import PageError
-from smsroi_helpers.figures import style
+from smsroi_helpers.figures import style, tables
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -301,7 +301,7 @@ def test_threshold_is_the_parameter() -> None:
 def test_no_small_group_can_be_worked_out(people: list[int], with_total: bool, k: int) -> None:
     """Identity: total − shown groups is never one group, nor fewer than k people."""
     counts = [*people, sum(people)] if with_total else people
-    hidden = style._hidden_rows(np.array(counts), len(people) if with_total else None, k)
+    hidden = tables._hidden_rows(np.array(counts), len(people) if with_total else None, k)
     assert all(i in hidden for i, n in enumerate(counts) if n < k)
     parts = [i for i in range(len(people)) if i in hidden]
     total_shown = not with_total or len(people) not in hidden

@@ -6,19 +6,10 @@ A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(�
 import importlib
 from types import ModuleType
 
-from smsroi_helpers.figures.style import (
-    PALETTE,
-    Amount,
-    Html,
-    amount,
-    answer,
-    evidence_words,
-    figure,
-    note,
-    table,
-    use_style,
-    verdict_words,
-)
+from smsroi_helpers.figures.answers import Amount, amount, answer, evidence_words, verdict_words
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure, use_style
+from smsroi_helpers.figures.tables import table
 
 __all__ = [
     "PALETTE",

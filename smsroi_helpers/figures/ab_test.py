@@ -14,7 +14,8 @@ from smsroi_helpers.ab_test import Evaluated
 from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.figures.ab_test_tables import compact_words, difference_words
 from smsroi_helpers.figures.ab_test_whom import rule_words
-from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
 from smsroi_helpers.trust import metric_words
 from smsroi_helpers.uplift import Ranking

@@ -7,7 +7,8 @@ import pandas as pd
 
 from smsroi_helpers.ab_test import Evaluated
 from smsroi_helpers.experiments import METRICS
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, rounded_digits, sentence
 from smsroi_helpers.sequential import false_alarms
 from smsroi_helpers.trust import locate_split, metric_words, p_words

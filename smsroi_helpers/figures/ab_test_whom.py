@@ -7,7 +7,8 @@ import pandas as pd
 
 from smsroi_helpers.ab_test import Evaluated, differ_by_segment
 from smsroi_helpers.figures.ab_test_tables import compact_words, difference_words, lift_words
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, joined, listed, sentence
 from smsroi_helpers.trust import p_words
 from smsroi_helpers.uplift import RULES, Ranking

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.cltv_holdout import Holdout
-from smsroi_helpers.figures.style import PALETTE, Html, figure
+from smsroi_helpers.figures.markup import Html
+from smsroi_helpers.figures.style import PALETTE, figure
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 
 __all__ = [

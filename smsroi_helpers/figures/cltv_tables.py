@@ -10,7 +10,8 @@ from smsroi_helpers.cltv_assumptions import check_name
 from smsroi_helpers.cltv_forecast import Forecast
 from smsroi_helpers.cltv_holdout import Holdout, Trial
 from smsroi_helpers.figures.cltv import MODELS
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
 from smsroi_helpers.purchase_models import Fit
 from smsroi_helpers.segmentation import names_of, segment_name

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from smsroi_helpers.clusters import column_name
+from smsroi_helpers.figures.markup import Html, note
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, range_words
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.five_principles import MEASURABLE, REACHABLE, Principle
 from smsroi_helpers.locale import _, listed, money, number, percent
 from smsroi_helpers.segmentation import names_of, segment_name

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.dose_response import ALL
-from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure
 from smsroi_helpers.frequency import Study, told_of
 from smsroi_helpers.frequency_words import dose_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number

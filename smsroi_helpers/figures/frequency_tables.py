@@ -8,7 +8,8 @@ import pandas as pd
 from smsroi_helpers.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.dose_watch import RECENT_WEEKS
 from smsroi_helpers.figures.ab_test_tables import compact_words
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.frequency import AS_TODAY, GATE, TIE_SHARE, Study, in_order, told_of
 from smsroi_helpers.frequency_words import dose_words, opt_out_sentence
 from smsroi_helpers.intervals import difference_of_means

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, joined, money, number, percent, sentence
 from smsroi_helpers.planner import List
 

@@ -5,7 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from smsroi_helpers.figures.style import PALETTE, Html, figure, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.quality import Coverage
 

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.segmentation import names_of, recency_sentence, segment_name, sentence_case, trial_sentence
 from smsroi_helpers.segments import RULED, Grouping

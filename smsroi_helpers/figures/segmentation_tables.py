@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.clusters import Clusters, column_name, feature_words, name_clusters
+from smsroi_helpers.figures.markup import Html, note
 from smsroi_helpers.figures.segmentation import FEWEST_SHOWN, in_order, range_words
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
 from smsroi_helpers.rfm import BUYER_GROUPS
 from smsroi_helpers.segmentation import cuts_sentence, names_of, once_sentence, segment_name, sentence_case

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from smsroi_helpers.figures.style import PALETTE, Html, figure, note
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.style import PALETTE, figure
 from smsroi_helpers.hour_outcomes import HourOutcome
 from smsroi_helpers.hour_responses import ALL, Response, rate_by_hour
 from smsroi_helpers.locale import _, joined, number, percent

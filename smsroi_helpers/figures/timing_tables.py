@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.allowed_hours import AS_OF, RULES, allowed
-from smsroi_helpers.figures.style import Html, note, table
+from smsroi_helpers.figures.markup import Html, note
+from smsroi_helpers.figures.tables import table
 from smsroi_helpers.hour_responses import gap_to_records
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
 from smsroi_helpers.personal_hours import PersonalHours
