@@ -17,7 +17,7 @@ from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.intervals import GROUPS, by_group, jackknife, jackknife_rate, jackknife_ratio
 from smsroi_helpers.rfm import JACKKNIFE
-from smsroi_helpers.segments import Grouping, label_customers, no_clusters_words, segment_order
+from smsroi_helpers.segments import RULED, Grouping, label_customers, no_clusters_words, segment_order, segments
 from smsroi_helpers.shop import Shop
 
 __all__ = ["OUTCOMES", "Outcomes", "collect_outcomes", "explained", "response_by_recency", "what_came"]
@@ -49,7 +49,9 @@ class Outcomes:
         return self.answered if outcome == "response" else self.later
 
 
-def collect_outcomes(shop: Shop, grouping: Grouping, period_days: int, response: str = "", seed: int = 1) -> Outcomes:
+def collect_outcomes(
+    shop: Shop, grouping: Grouping, period_days: int, response: str = "", seed: int = 1, segment_by: str = "rfm_group"
+) -> Outcomes:
     """What customers did in the last `period_days`, beside every segmentation as of the day before.
 
     Args:
@@ -59,18 +61,21 @@ def collect_outcomes(shop: Shop, grouping: Grouping, period_days: int, response:
         response: a yes/no column of `customers`, recorded after the last day observed, that says who answered; empty:
             who clicked a message after the split, of those a message reached.
         seed: of the clusters, which are fitted anew to what was known at the split, in the number that stood.
+        segment_by: a column of `customers` that is a segmentation too, where it is none of those already.
 
     Raises:
-        UsageError: `response` is no yes/no column of `customers`.
+        UsageError: `response` is no yes/no column of `customers`, or `segment_by` names no groups.
     """
     split = shop.as_of - dt.timedelta(days=period_days)
-    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", seed, response)
-    answered = _label_and_follow(shop, grouping, shop.as_of, response, seed, response) if response else later
+    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", seed, response, segment_by)
+    answered = (
+        _label_and_follow(shop, grouping, shop.as_of, response, seed, response, segment_by) if response else later
+    )
     return Outcomes(later, answered, period_days)
 
 
 def _label_and_follow(
-    shop: Shop, grouping: Grouping, split: dt.date, response: str, seed: int, leave_out: str
+    shop: Shop, grouping: Grouping, split: dt.date, response: str, seed: int, leave_out: str, segment_by: str
 ) -> ir.Table:
     """Rows of `Outcomes`; response is that of a column, of `clicks`, or null for none."""
     clusters = grouping.clusters
@@ -93,6 +98,9 @@ def _label_and_follow(
             who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
         )
         rows = rows.left_join(told, rows.customer_id == told.who).drop("who").fill_null(dict.fromkeys(names, UNKNOWN))
+    if segment_by not in (*RULED, *names):
+        chosen = segments(shop, segment_by, split).select(who="customer_id", **{segment_by: ibis._.segment})
+        rows = rows.left_join(chosen, rows.customer_id == chosen.who).drop("who")
     orders = shop.orders.filter(shop.orders.amount >= 0)
     later = orders.filter(shop.day(orders.ordered_at) > ibis.literal(split))
     sums = later.group_by(who="customer_id").aggregate(orders=later.count(), spend=total(later.amount))
@@ -197,16 +205,10 @@ def what_came(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.DataFrame:
 
     Raises:
         NotEnoughData: it is by cluster, and no clustering stands.
-        UsageError: the segmentation is none of those compared.
     """
     rows = outcomes.later
     if segment_by == "cluster" and segment_by not in rows.columns:
         raise NotEnoughData(no_clusters_words())
-    if segment_by not in rows.columns:
-        raise UsageError(
-            f"segment_by: {segment_by!r} is none of the segmentations compared here: rfm_group, cluster,"
-            " lifecycle_stage, acquisition_channel, or an attr_ column of few values"
-        )
     cells = rows.group_by("group", segment=segment_by).aggregate(
         customers=rows.count(),
         spend=total(rows.spend),

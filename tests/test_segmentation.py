@@ -599,8 +599,19 @@ class TestExplained:
         assert came["spend_share"].sum() == pytest.approx(1)
         assert came["share"].sum() == pytest.approx(1)
         assert ((came["low"] < came["spend_share"]) & (came["spend_share"] < came["high"])).all()
-        with pytest.raises(UsageError, match="none of the segmentations"):
-            segment_quality.what_came(shop, outcomes, "attr_none")
+
+    def test_a_column_that_describes_nobody_is_compared_where_it_is_asked_for(self, company, outcomes):
+        shop, found, _source = company
+        assert "region" not in outcomes.later.columns
+        by_region = segment_quality.collect_outcomes(shop, found, 91, segment_by="region")
+        came = segment_quality.what_came(shop, by_region, "region")
+        assert came["spend_share"].sum() == pytest.approx(1)
+        assert came["customers"].sum() == segment_quality.what_came(shop, outcomes, "rfm_group")["customers"].sum()
+        told = segment_quality.explained(shop, by_region).set_index(["segmentation", "outcome"])
+        # Where somebody lives is drawn without regard to anything else.
+        assert told.loc[("region", "spend"), "low"] < 0.01 < told.loc[("rfm_group", "spend"), "low"]
+        with pytest.raises(UsageError, match="names no groups"):
+            segment_quality.collect_outcomes(shop, found, 91, segment_by="attr_none")
 
 
 class TestRecency:
