@@ -76,7 +76,7 @@ def _options(
 @app.command(epilog=_EXIT_CODES)
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A parameter file, notebooks/parameters/….yaml.")],
-    only: Annotated[str, typer.Option(metavar="A,B", help="Only these notebooks.")] = "",
+    only: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Only these notebooks.")] = None,
     start_from: Annotated[str, typer.Option("--from", metavar="STAGE", help="This notebook and those after it.")] = "",
     parameter: Annotated[
         list[str] | None,
@@ -99,7 +99,7 @@ def run(
     """Make a report and print the path of its index.html."""
     with _one_line():
         options = runner.RunOptions(
-            only=[stage.strip() for stage in only.split(",") if stage.strip()],
+            only=[stage.strip() for stage in ",".join(only or []).split(",") if stage.strip()],
             start_from=start_from,
             overrides=parameter or [],
             jobs=jobs,

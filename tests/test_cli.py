@@ -112,6 +112,7 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
         (("-p", "db_password=hunter2"), "-p db_password: db_password looks like a secret"),
         (("-p", "data=../other"), "-p data: data must not climb out of its folder with '..', not '../other'"),
         (("--only", "alpha,gamma"), "there is no notebook 'gamma'"),
+        (("--only", "gamma", "--only", "alpha"), "there is no notebook 'gamma'"),
         (("--only", "alpha", "--from", "beta"), "--only and --from say different things"),
         (("--on-failure", "'"), "--on-failure: No closing quotation"),
     ],

@@ -418,11 +418,13 @@ def test_warnings_tell_findings_and_notebooks_that_did_not_run(tmp_path: Path) -
     manifest["source"]["simulated"] = True
     manifest["notebooks"]["07_retention"] = {"stage": "retention", "status": "skipped", "reason": "no table messages"}
     manifest["notebooks"]["05_ab_test"] = {"stage": "ab_test", "status": "failed", "reason": "a cell raised"}
+    manifest["notebooks"]["04_frequency"] = {"stage": "frequency", "status": "not_run", "reason": ""}
     said = _words(_run(tmp_path, manifest=manifest)["index.html"])
     for words in (
         "356 rows of messages.opted_out_at: &lt;script&gt;alert(1)&lt;/script&gt;. Call [number].",
         "Retention was skipped: No table messages.",
         "A/B test failed: A cell raised.",
+        "Not asked for in this run: Frequency.",
         "The data are simulated:",
     ):
         assert words in said

@@ -308,16 +308,16 @@ def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]
         said = [redact(locale.translated(str(x))) for x in (finding["rule"], finding["remedy"]) if x]
         text = locale.joined(*map(locale.sentence, said))
         found.append({"head": head, "text": text, "page": data_page, "link": _("The data")})
-    heads = {
-        "skipped": _("{stage} was skipped:"),
-        "failed": _("{stage} failed:"),
-        "not_run": _("{stage} did not run:"),
-    }
+    heads = {"skipped": _("{stage} was skipped:"), "failed": _("{stage} failed:")}
     for state in manifest["notebooks"].values():
         if state["status"] in heads:
             head = heads[state["status"]].format(stage=stage_words(state["stage"]))
             reason = redact(str(state.get("reason") or _("no reason was given")))
             found.append({"head": head, "text": locale.sentence(reason)})
+    # Of a run that is published these are the ones that --only or --from left out.
+    left = [stage_words(state["stage"]) for state in manifest["notebooks"].values() if state["status"] == "not_run"]
+    if left:
+        found.append({"head": _("Not asked for in this run:"), "text": locale.sentence(locale.listed(left))})
     return [{"page": "", "link": ""} | item for item in found]
 
 
