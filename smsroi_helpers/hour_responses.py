@@ -195,7 +195,7 @@ def runs_smoothly(response: Response) -> float:
     believed (V: of the counts, with the customers' dispersion; C: of the curve given the counts), so that it is held
     against all that could be seen by a sum of squares (Box 1980, J. R. Statist. Soc. A 143:383). Made for one stratum,
     as an experiment has; a small value tells of a peak that is narrower than the curve can be. NaN without a response,
-    or with nothing else.
+    with nothing else, and where so few hours were tried that the curve goes through all of them.
     """
     keys = ["hour", "until"]
     rows = response.cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
@@ -210,13 +210,15 @@ def runs_smoothly(response: Response) -> float:
     information = np.bincount(hour, m * p * (1 - p))
     left = np.bincount(hour, k - m * p) / information
     x = columns_of(hours)
-    spread = np.diag(max(float(response.everybody.dispersion[0, 0]), 1.0) / information)
-    spread = spread - x @ response.everybody.covariance[0] @ x.T
+    alone = response.everybody.dispersion[0, 0] / information
+    spread = np.diag(alone) - x @ response.everybody.covariance[0] @ x.T
     # What the hours have in common is the level's, not the curve's.
     contrast = np.linalg.qr(np.eye(len(hours))[:, :-1] - 1 / len(hours))[0].T
     left, spread = contrast @ left, contrast @ spread @ contrast.T
     strength, direction = np.linalg.eigh(spread)
-    kept = strength > 1e-6 * strength.max()
+    kept = strength > 0.01 * alone.mean()  # the curve follows the others wherever they lead: nothing is left over
+    if not kept.any():
+        return float("nan")
     statistic = float(((direction[:, kept].T @ left) ** 2 / strength[kept]).sum())
     return float(f.sf(statistic / kept.sum(), kept.sum(), DF))
 

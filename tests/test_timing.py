@@ -471,6 +471,11 @@ def test_without_a_response_nothing_can_depart_from_the_curve():
     assert np.isnan(runs_smoothly(none))
 
 
+def test_through_two_hours_every_curve_goes():
+    seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), hours=(9, 15)), hours=(9, 15))
+    assert np.isnan(runs_smoothly(seen.randomised))
+
+
 def test_the_gap_is_that_of_the_two_curves(clear):
     seen = looked(clear).main
     later = cells_of(np.random.default_rng(7), lambda hour, name: wave(hour, best=9), 8_000, hours=range(8, 20))
