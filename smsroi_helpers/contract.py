@@ -481,8 +481,9 @@ class Decision:
     high: float = float("nan")
     """95 % interval of `value`; NaN where the decision has no number."""
     unit: Literal["money_per_week", "money", "share", "count", ""] = ""
-    kind: Literal["gain", "forecast", "fact"] = "fact"
-    """`gain`: money against today's practice; `forecast`: what is expected to come; `fact`: neither."""
+    kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
+    """`gain`: money against today's practice; `worth`: against no texts at all; `forecast`: what is expected to come;
+    `fact`: none of these."""
     segment: str = "all"
     caveat: str = ""
     """What the reader must know before acting."""

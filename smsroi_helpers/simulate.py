@@ -529,7 +529,8 @@ def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool
                 practice = _write_chunk(company, half_made, part, first, min(CHUNK, customers - first))
                 counted = {name: counted.get(name, 0.0) + values for name, values in practice.items()}
             _write_once(company, half_made)
-            write_truth(company.world, _practice_frame(company, counted), half_made / "truth.json")
+            made = {"customers": customers, "weeks": weeks, "seed": seed, "null": null}
+            write_truth(company.world, _practice_frame(company, counted), made, half_made / "truth.json")
             (half_made / "source.yml").write_text(_source_yml(company, customers), encoding="utf-8")
             half_made.chmod(0o755)
             half_made.rename(to)

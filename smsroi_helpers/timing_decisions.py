@@ -174,7 +174,7 @@ def _text(timing: Timing, answer: Answer, window: str, outcome: str, unpaid: boo
         second = _("In the records texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours.")
     second = second.format(window=window, gain=told)
     if unpaid and answer.evidence == "randomised":
-        return joined(first, second, _("More clicks are certain; that they bring money is not."))
+        return joined(first, second, _("More clicks are shown; that they bring money is not."))
     return joined(first, second, _settle(answer) if outcome == "open" else "")
 
 

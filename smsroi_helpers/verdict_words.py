@@ -30,21 +30,23 @@ def decision_of(experiment: Experiment, trust: Trust, verdict: Verdict, currency
     }[verdict.outcome]  # type: ignore[assignment]  # fmt: skip
     customers = int(experiment.customers.sum())
     known = np.isfinite([verdict.difference, verdict.low, verdict.high]).all()
-    numbers: dict[str, object] = {"kind": "gain"} if verdict.priced or verdict.outcome == "broken" else {}
+    against_none = _against_no_texts(experiment, trust)
+    kind = "worth" if against_none else "gain"
+    numbers: dict[str, object] = {"kind": kind} if verdict.priced or verdict.outcome == "broken" else {}
     if known and METRICS[verdict.metric].kind == "money":
         people = float(verdict.value / verdict.difference) if verdict.difference else 0.0
-        weeks = experiment.weeks if experiment.kind == "holdout" else 1.0
+        weeks = experiment.weeks if against_none else 1.0
         told = [people * x / weeks for x in (verdict.difference, verdict.low, verdict.high)]
-        unit = "money_per_week" if experiment.kind == "holdout" else "money"
-        numbers = {"value": told[0], "low": told[1], "high": told[2], "unit": unit, "kind": "gain"}
+        unit = "money_per_week" if against_none else "money"
+        numbers = {"value": told[0], "low": told[1], "high": told[2], "unit": unit, "kind": kind}
     elif known:
         numbers = {"value": verdict.difference, "low": verdict.low, "high": verdict.high, "unit": "share"}
     return Decision(
         stage="ab_test",
-        question=_question(experiment),
+        question=_question(experiment, trust),
         outcome=outcome,
         action=_action(experiment, trust, verdict, currency),
-        text=_text(experiment, verdict, currency),
+        text=joined(_text(experiment, trust, verdict, currency), _elsewhere(experiment, trust, verdict)),
         caveat=_caveat(experiment, trust, verdict),
         evidence="none" if verdict.outcome == "broken" else "randomised",
         customers=customers,
@@ -52,8 +54,28 @@ def decision_of(experiment: Experiment, trust: Trust, verdict: Verdict, currency
     )
 
 
-def _question(experiment: Experiment) -> str:
-    if experiment.kind == "holdout":
+def _against_no_texts(experiment: Experiment, trust: Trust) -> bool:
+    """Whether the difference tells what texting brings at all, rather than what a change of it would."""
+    return experiment.kind == "holdout" or (experiment.kind == "frequency" and not trust.control_treated_too)
+
+
+def _elsewhere(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
+    """Which other question a test answers too, where the answers could be taken for one another."""
+    if verdict.outcome == "broken":
+        return ""
+    if experiment.kind == "frequency" and _against_no_texts(experiment, trust):
+        return _(
+            "How many texts are best in the long run, when whoever opts out is lost, is answered under “{question}”."
+        ).format(question=_("How often should we text?"))
+    if experiment.kind == "timing":
+        return _("Hours are told apart more finely under “{question}”.").format(
+            question=_("When should a text go out?")
+        )
+    return ""
+
+
+def _question(experiment: Experiment, trust: Trust) -> str:
+    if _against_no_texts(experiment, trust):
         return _("Does texting pay? ({test})").format(test=experiment.name)
     return _("Did the change pay? ({test})").format(test=experiment.name)
 
@@ -63,12 +85,12 @@ def _action(experiment: Experiment, trust: Trust, verdict: Verdict, currency: st
     if verdict.outcome == "broken":
         return _("{test}: do not use it, {problem}").format(test=experiment.name, problem=trust.problems[0])
     if verdict.outcome == "ship":
-        if experiment.kind == "holdout":
-            return _("{test}: go on, {arm} brings more than {control}").format(**facts)
+        if _against_no_texts(experiment, trust):
+            return _("{test}: go on texting, {arm} brings more than {control}").format(**facts)
         return _("{test}: switch to {arm}").format(**facts)
     if verdict.outcome == "keep_control":
-        if experiment.kind == "holdout":
-            return _("{test}: stop it, {arm} brings less than {control}").format(**facts)
+        if _against_no_texts(experiment, trust):
+            return _("{test}: do not go on texting so, {arm} brings too little beyond {control}").format(**facts)
         return _("{test}: stay with {control}").format(**facts)
     return _still_open(experiment, verdict, currency)
 
@@ -166,7 +188,7 @@ def _difference_words(verdict: Verdict, currency: str) -> str:
     return points(verdict.difference, verdict.low, verdict.high)
 
 
-def _text(experiment: Experiment, verdict: Verdict, currency: str) -> str:
+def _text(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str) -> str:
     if verdict.outcome == "broken":
         return _("No difference is shown, since it would not be the doing of the change.")
     parts = []
@@ -191,9 +213,8 @@ def _text(experiment: Experiment, verdict: Verdict, currency: str) -> str:
     if np.isfinite(verdict.value) and METRICS[verdict.metric].kind == "money" and parts:
         people = number(verdict.value / verdict.difference) if verdict.difference else "–"
         words = _("The amount is a week’s, of all {n} customers of {arm} together.")
-        words = (
-            words if experiment.kind == "holdout" else _("The amount is that of all {n} customers of {arm} together.")
-        )
+        if not _against_no_texts(experiment, trust):
+            words = _("The amount is that of all {n} customers of {arm} together.")
         parts.append(words.format(n=people, arm=verdict.arm))
     if verdict.outcome == "keep_running":
         parts.append(_why_open(experiment, verdict, currency))

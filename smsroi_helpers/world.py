@@ -16,6 +16,7 @@ Apart from that, each delivered message makes the customer opt out with a probab
 import dataclasses
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -409,10 +410,11 @@ def season(world: World, first_day: dt.date, days: int) -> Floats:
     return np.asarray(wave * rush * np.where(dates.dayofweek.to_numpy() >= 5, 1.15, 0.94))
 
 
-def write_truth(world: World, practice: pd.DataFrame, file: Path) -> None:
-    """`truth.json`: the parameters, the best policies, and what today's practice is worth."""
+def write_truth(world: World, practice: pd.DataFrame, made: Mapping[str, Any], file: Path) -> None:
+    """`truth.json`: the parameters, the best policies, what today's practice is worth, and what was asked for."""
     content = {
         "schema": 1,
+        "made": dict(made),
         "segments": SEGMENTS,
         "creatives": [c.variant for c in CREATIVES],
         "world": {

@@ -492,6 +492,11 @@ ONE_FAULT_EACH = {
     "many": {"arms": dict.fromkeys("abc", 800), "orders": {"a": 0.1, "b": 0.12, "c": 0.1}, "primary": "order_rate",
              "messages": dict.fromkeys("abc", 1.0)},
     "open": {"arms": {"a": 400, "b": 400}, "orders": {"a": 0.2, "b": 0.23}, "messages": SENT},
+    "doses": {**CLEAR, "kind": "frequency", "messages": {"a": 0.0, "b": 1.0}, "opt_outs": {"a": 0.03, "b": 0.3}},
+    "doses-lost": {**CLEAR, "kind": "frequency", "orders": {"a": 0.25, "b": 0.1}, "messages": {"a": 0.0, "b": 1.0}},
+    "doses-above-one": {**CLEAR, "kind": "frequency"},
+    "standing": {**CLEAR, "kind": "holdout", "messages": {"a": 0.0, "b": 1.0}},
+    "hours": {**CLEAR, "kind": "timing"},
 }  # fmt: skip
 
 
@@ -620,6 +625,31 @@ class TestDecision:
         assert (decision.low, decision.high) == pytest.approx(
             (2_000 * low, 2_000 * high)
         )  # one arm: no more to allow for
+
+    @pytest.mark.parametrize(
+        ("test", "kind", "outcome", "action"),
+        [
+            ("doses", "worth", "do", "doses: go on texting, b brings more than a"),
+            ("doses-lost", "worth", "dont", "doses-lost: do not go on texting so, b brings too little beyond a"),
+            ("standing", "worth", "do", "standing: go on texting, b brings more than a"),
+            ("doses-above-one", "gain", "do", "doses-above-one: switch to b"),
+            ("clear", "gain", "do", "clear: switch to b"),
+        ],
+    )
+    def test_against_no_texts_is_what_texting_brings_and_no_change(self, evaluate, test, kind, outcome, action):
+        """Who left is lost to the dose, which the arm's profit does not say: it is no reason to switch to it."""
+        found = evaluate(test)
+        decision = ab_test.decide([found], "USD")[0]
+        assert (decision.kind, decision.outcome, decision.action) == (kind, outcome, action)
+        weeks = found.experiment.weeks if kind == "worth" else 1
+        assert decision.value == pytest.approx(2_000 * effect(found, "profit", "b")[0] / weeks)
+        assert decision.unit == ("money_per_week" if kind == "worth" else "money")
+
+    def test_what_another_page_answers_better_is_said(self, evaluate):
+        said = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}
+        assert "“How often should we text?”" in said["doses"]
+        assert "“When should a text go out?”" in said["hours"]
+        assert "“" not in said["clear"]
 
     def test_a_gain_below_the_one_worth_having_is_not(self, evaluate):
         """Four weeks: the threshold is four times the weekly one."""

@@ -527,6 +527,29 @@ def test_a_missing_source_is_made_as_the_file_says(tmp_path: Path, monkeypatch: 
     assert reached[0] == reached[1]
 
 
+def test_a_company_made_otherwise_is_not_taken_for_the_one_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMSROI_PROJECT", str(tmp_path.resolve()))
+    file = make_project(tmp_path.resolve(), {"00_alpha": ["1"]})
+
+    def stop(self: Any, staging: Path, manifest: dict[str, Any]) -> None:
+        raise PageError("far enough")
+
+    monkeypatch.setattr(runner._Attempt, "load", stop)
+
+    def ask(customers: int, seed: int) -> None:
+        make = f"{{simulate: {{customers: {customers}, weeks: 26, seed: {seed}}}}}"
+        file.write_text(f"data: data/made\nmake: {make}\n", encoding="utf-8")
+        run_report(file, RunOptions(), Quiet())
+
+    for _ in range(2):
+        with pytest.raises(PageError):
+            ask(120, 1)
+    with pytest.raises(UsageError, match=r"data/made was made otherwise than the file asks \(make: customers, seed\)"):
+        ask(130, 2)
+
+
 # --- hooks -----------------------------------------------------------------------------------------------------------
 
 

@@ -390,6 +390,13 @@ def test_broken_experiment_shows_no_value(tmp_path: Path) -> None:
         ),
         ([_decision(kind="forecast", unit="money", evidence="none")], "What to expect"),
         ([_decision(outcome="dont")], "Nothing to change yet"),
+        ([_decision(kind="worth", outcome="not_enough_evidence")], "Nothing to change yet"),
+        ([_decision(kind="worth")], "Texting pays"),
+        ([_decision(kind="worth", outcome="dont", value=-9.0, low=-12.0, high=-6.0)], "Texting does not pay"),
+        (
+            [_decision(), _decision(kind="worth", outcome="dont", value=-9.0, low=-12.0, high=-6.0)],
+            "Texting does not pay",
+        ),
     ],
 )
 def test_index_without_gains_says_so_in_a_sentence(
@@ -409,6 +416,27 @@ def test_forecast_is_kept_apart_from_gain(tmp_path: Path) -> None:
     assert page.count('<ol class="rows"') == 2
     assert page.index("When?") < page.index("<h2>What to expect</h2>") < page.index("Worth?")
     assert "not what a message adds" in page
+
+
+def test_what_texting_brings_is_no_change_of_todays_practice(tmp_path: Path) -> None:
+    rows = [_decision(), _decision(question="Pays?", kind="worth", value=9000.0, low=8000.0, high=10_000.0)]
+    page = _run(tmp_path, decisions=rows)["index.html"]
+    said = _words(page)
+    assert page.index("When?") < page.index("<h2>What texting brings</h2>") < page.index("Pays?")
+    assert "At lunch . Against today’s practice that is worth $3,100 a week" in said
+    assert "more change" not in said
+    assert "+$9,000 a week 8,000 to 10,000" in said
+    assert "no texts" in said
+
+
+def test_texting_that_pays_leads_where_nothing_is_to_change(tmp_path: Path) -> None:
+    rows = [
+        _decision(outcome="dont"),
+        _decision(question="Pays?", action="Go on", kind="worth", value=9000.0, high=1e4),
+    ]
+    said = _words(_run(tmp_path, decisions=rows)["index.html"])
+    assert "Texting pays Go on . Against no texts at all that is worth $9,000 a week" in said
+    assert "No change has been shown to be worth making." in said
 
 
 def test_warnings_tell_findings_and_notebooks_that_did_not_run(tmp_path: Path) -> None:

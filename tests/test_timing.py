@@ -333,6 +333,14 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert "Send at" in decision.action
 
 
+@pytest.mark.parametrize(("chosen", "said"), [((5, 6, 11), True), ((0, 5), True), ((10, 11), False), ((11,), False)])
+def test_an_end_apart_from_the_best_is_explained(clear, chosen, said):
+    seen = looked(clear)
+    answers = timing.answer_all(seen, np.random.default_rng(1))
+    answers[0].windows["perhaps_best"] = np.isin(np.arange(12), chosen)
+    assert ("neighbours on both sides" in figures.timing.curve_figure(seen, answers).markup) is said
+
+
 def test_without_a_price_the_gain_is_in_clicks_and_the_page_says_why(clear):
     seen = looked(clear)
     decision = timing_decisions.decide(seen, timing.answer_all(seen, np.random.default_rng(1)))[0]

@@ -149,7 +149,7 @@ def test_the_season_has_weekends_and_a_rush_before_the_year_s_end(world):
 
 
 def test_truth_can_be_read_back(tmp_path, world):
-    worlds.write_truth(world, pd.DataFrame({"segment": SEGMENTS}), tmp_path / "truth.json")
+    worlds.write_truth(world, pd.DataFrame({"segment": SEGMENTS}), {"customers": 9}, tmp_path / "truth.json")
     again = worlds.read_truth(tmp_path)
     for field in dataclasses.fields(world):
         np.testing.assert_array_equal(getattr(world, field.name), getattr(again, field.name))

@@ -66,7 +66,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
             return locale.money(round(x, digits), currency, max(digits, 0))
         return locale.number(round(x, digits), max(digits, 0))
 
-    sign = "+" if row.get("kind") == "gain" and round(value * scale, digits) > 0 else ""
+    sign = "+" if row.get("kind") in ("gain", "worth") and round(value * scale, digits) > 0 else ""
     return Amount(
         sign + show(value),
         _("a week") if unit == "money_per_week" else "",
@@ -146,7 +146,7 @@ def answer(
     outcome = str(main.get("outcome") or "")
     parts = [
         f'<p class="verdict {_token(outcome)}">{as_text(verdict_words(outcome))}</p>'
-        if main.get("kind") == "gain" or outcome != "do"
+        if main.get("kind") in ("gain", "worth") or outcome != "do"
         else "",
         f'<p class="action">{as_text(main.get("action") or "")}</p>',
         _worth_markup(worth),

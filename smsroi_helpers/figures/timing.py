@@ -111,8 +111,19 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
               " from the best. Grey: not allowed."),
+            _why_a_gap(answer),
         ),
     )  # fmt: skip
+
+
+def _why_a_gap(answer: Answer) -> str:
+    """Why the first or the last window tried may be the best where its neighbour is not."""
+    chosen = answer.chosen
+    if chosen.sum() < 2 or not ((chosen[0] and not chosen[1]) or (chosen[-1] and not chosen[-2])):
+        return ""
+    return _(
+        "The first and the last hour tried are known less well than those between, which have neighbours on both sides."
+    )
 
 
 def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:

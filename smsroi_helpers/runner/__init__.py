@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -169,7 +169,11 @@ class _Attempt:
         self._key_id = ""
 
     def make_source(self) -> None:
-        """Build the source the parameter file tells how to make, where it is not there yet."""
+        """Build the source the parameter file tells how to make, where it is not there yet.
+
+        Raises:
+            UsageError: it is there, made otherwise than the file asks for now.
+        """
         from smsroi_helpers import examples, keys, simulate, source
 
         folder = self._root / self._data
@@ -182,8 +186,21 @@ class _Attempt:
             except SmsroiError:
                 if not folder.exists():  # else the run of another report was quicker
                     raise
+        if "simulate" in make:
+            self._hold_to_what_is_asked(folder / "truth.json", make["simulate"])
         self._inputs = source.fingerprint_inputs(self._data)
         self._key_id = keys.key_id(keys.find_key(self._data))
+
+    def _hold_to_what_is_asked(self, truth: Path, asked: Mapping[str, Any]) -> None:
+        """Refuse a simulated company that differs from the one the file describes; any other source is left alone."""
+        if not truth.is_file():
+            return
+        made = json.loads(truth.read_text(encoding="utf-8")).get("made", {})
+        if other := [name for name in asked if made.get(name) != asked[name]]:
+            raise UsageError(
+                f"{self._data} was made otherwise than the file asks (make: {', '.join(other)}); take the folder away"
+                " to have it made anew, or name another one under data"
+            )
 
     def unchanged_before_loading(self) -> Path | None:
         """The index of the latest run if a new one would come out the same; None also where only reading tells."""

@@ -46,16 +46,16 @@ def index_page(
     decisions = _decisions(run_dir)
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
     rows = [_row(group, currency, pages) for group in _by_question(decisions)]
-    gains = [row for row in rows if row["kind"] == "gain"]
-    forecasts = [row for row in rows if row["kind"] == "forecast"]
-    heading, lead = _lead(gains, forecasts, rows)
+    of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
+    heading, lead = _lead(rows, of_kind)
     body = template("index.html.j2").render(
         context=_context(manifest, decisions),
         heading=heading,
         lead=lead,
-        gains=_scales(gains, currency, _("today")),
-        forecasts=_scales(forecasts, currency, "0"),
-        facts=[row for row in rows if row["kind"] not in ("gain", "forecast")],
+        gains=_scales(of_kind["gain"], currency, _("today")),
+        worths=_scales(of_kind["worth"], currency, _("no texts")),
+        forecasts=_scales(of_kind["forecast"], currency, "0"),
+        facts=[row for row in rows if row["kind"] not in of_kind],
         warnings=_warnings(run_dir, manifest),
         changes=_changes(run_dir, decisions, currency, earlier_runs),
         pages=[{"href": f"{name}.html", "title": question} for name, question in questions.items()],
@@ -203,17 +203,23 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
     }
 
 
-def _lead(
-    gains: Sequence[dict[str, Any]], forecasts: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
-) -> tuple[str, Markup]:
-    """The page's heading, and the answer in a sentence."""
-    todo = sorted(
-        (row for row in gains if row["outcome"] == "do"),
-        key=lambda row: (
-            row["unit"] != "money_per_week",
-            -(row["numbers"][0] if row["numbers"] else -math.inf),
-        ),
+def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[str, Markup]:
+    """The page's heading, and the answer in a sentence: texts that do not pay, a change, or that there is none."""
+    gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
+    todo, pays, fails = (
+        sorted(
+            (row for row in listed if row["outcome"] == outcome),
+            key=lambda row: (
+                row["unit"] != "money_per_week",
+                -(row["numbers"][0] if row["numbers"] else -math.inf),
+            ),
+        )
+        for listed, outcome in ((gains, "do"), (worths, "do"), (worths, "dont"))
     )
+    against_none = _("Against no texts at all that is worth {worth}.")
+    if fails and not pays:
+        worth = _worth_sentence(against_none, fails[0]["worth"])
+        return _("Texting does not pay"), _together(_action_sentence(fails[0]["action"]), worth)
     if todo:
         best = todo[0]
         worth = _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
@@ -225,10 +231,12 @@ def _lead(
             else _("{n} more changes are worth making.").format(n=locale.number(len(todo) - 1))
         )
         return _("What to do next"), _together(_action_sentence(best["action"]), worth, more)
-    if gains:
-        return _("Nothing to change yet"), Markup.escape(
-            _("No change has been shown to be worth making. Each question below says what would settle it.")
-        )
+    if gains or worths:
+        nothing = _("No change has been shown to be worth making. Each question below says what would settle it.")
+        if not pays:
+            return _("Nothing to change yet"), Markup.escape(nothing)
+        worth = _worth_sentence(against_none, pays[0]["worth"])
+        return _("Texting pays"), _together(_action_sentence(pays[0]["action"]), worth, nothing if gains else "")
     if forecasts:
         limit = _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
         worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
