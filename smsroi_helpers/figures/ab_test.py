@@ -90,7 +90,9 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
 def _effects_title(each: Evaluated) -> str:
     name, verdict = each.experiment.name, each.verdict
     if verdict.outcome == "ship":
-        return _("{test}: {arm} is worth it").format(test=name, arm=verdict.arm)
+        return _("{test}: {arm} brings more than {control}").format(
+            test=name, arm=verdict.arm, control=each.experiment.control
+        )
     if verdict.outcome == "keep_control":
         return _("{test}: stay with {control}").format(test=name, control=each.experiment.control)
     return _("{test}: still open").format(test=name)
