@@ -36,6 +36,7 @@ __all__ = [
     "count_volume",
     "find_tests",
     "log_scores",
+    "rows_of_test",
 ]
 
 JACKKNIFE = "timing-jackknife"
@@ -197,8 +198,13 @@ def _under(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
     )  # fmt: skip
 
 
-def _test_rows(shop: Shop, sends: Sends, test: TimingTest) -> ir.Table:
-    """Messages to the experiment's customers while it ran, at the hours of their arm whatever was kept to."""
+def rows_of_test(shop: Shop, sends: Sends, test: TimingTest) -> ir.Table:
+    """Messages to the experiment's customers while it ran, at the hours of their arm whatever was kept to.
+
+    Returns:
+        the columns of `Sends.rows`; `hour` and `until` are the arm's, `sent_hour` when it went out, `since` when the
+        customer was assigned.
+    """
     people = _under(shop, ("timing",))
     assert people is not None
     people = people.filter(people.experiment_id == test.experiment.name)
@@ -228,7 +234,7 @@ def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> p
         those, stratum (0), messages and clicks (machines' left out), all_messages and all_clicks (with them), opt_outs,
         as_planned (messages sent within the arm's hours).
     """
-    rows = _test_rows(shop, sends, test)
+    rows = rows_of_test(shop, sends, test)
     groups = _segmented(shop, segment_by, test.day_before)
     rows = rows.join(groups, rows.customer_id == groups.member)
     kept_to = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)

@@ -783,64 +783,142 @@ class TestSpecialDays:
             assert special_days.compare_days(rows)["ratio"].isna().all()
 
 
-def test_concentration_is_recovered():
-    """Customers' days drawn from a Dirichlet with κ = 12 around the segment's day."""
+def test_how_days_differ_is_recovered():
+    """Customers' own means scatter with variance 4 around 11 and 15, their events with variance 9 around them."""
     rng = np.random.default_rng(13)
-    day = np.full(24, 1 / 24)
-    people = rng.dirichlet(12 * day, 4_000)
-    counts = np.array([rng.multinomial(n, p) for n, p in zip(rng.integers(1, 25, 4_000), people, strict=True)])
-    sizes = pd.Series(counts.sum(axis=1)).value_counts().rename_axis("n").reset_index(name="count")
-    long = pd.DataFrame(counts).melt(var_name="hour", value_name="n")
-    hits = long[long["n"] > 0].groupby(["hour", "n"]).size().reset_index(name="count").assign(segment="s")
-    days = pd.DataFrame({"segment": "s", "hour": range(24), "share": day})
-    # Some 40,000 pairs of events tell of κ; its relative error is about 3 %.
-    assert personal_hours.fit_concentration(days, sizes, hits) == pytest.approx(12.0, rel=0.12)
+    rows = []
+    for segment, mean in (("early", 11.0), ("late", 15.0)):
+        n = rng.integers(1, 20, 3_000)
+        events = [rng.normal(own, 3.0, k) for own, k in zip(rng.normal(mean, 2.0, 3_000), n, strict=True)]
+        s, ss = (np.array([(x**power).sum() for x in events]) for power in (1, 2))
+        told = (3_000, n.sum(), s.sum(), ss.sum(), (s**2 / n).sum(), (n**2).sum())
+        rows.append(dict(zip(("customers", "n", "s", "ss", "s2n", "n2"), told, strict=True), segment=segment))
+    fit = personal_hours.fit_days(pd.DataFrame(rows))
+    # Standard errors at these numbers: .06 of a mean, .05 of 9, .09 of 4.
+    assert fit.means["early"] == pytest.approx(11.0, abs=0.25)
+    assert fit.means["late"] == pytest.approx(15.0, abs=0.25)
+    assert fit.within == pytest.approx(9.0, abs=0.25)
+    assert fit.between == pytest.approx(4.0, abs=0.4)
+    assert fit.weight == pytest.approx(9 / 4, rel=0.15)
 
 
-def people_with_habits(n=300):
-    """Visits by early and late people, on days without a text; texts at nine and at six."""
-    visits, messages, customers = ["customer_id,visited_at"], [HEAD + ",clicked_at"], ["customer_id,timezone,region"]
+def test_days_that_do_not_differ_are_the_segments():
+    """Events of whom they may: the variance between customers is not above 0, and nobody's day is shifted."""
+    sums = {"segment": ["a"], "customers": [2], "n": [4], "s": [48.0], "ss": [584.0], "s2n": [576.0], "n2": [8]}
+    fit = personal_hours.fit_days(pd.DataFrame(sums))  # twice 10 and 14
+    assert (fit.between, fit.weight) == (0.0, np.inf)
+    one = personal_hours.fit_days(pd.DataFrame({name: value[:1] for name, value in sums.items()} | {"customers": [4]}))
+    assert np.isnan(one.within)
+    assert one.weight == np.inf
+
+
+def test_the_slope_is_that_of_least_squares():
+    """One hour of one segment: the regression of clicks on x, by the mean click rate."""
+    rng = np.random.default_rng(15)
+    x = rng.normal(0, 0.2, 4_000)
+    y = rng.random(4_000) < 0.1 * (1 + 1.5 * x)
+    rows = pd.DataFrame({"segment": "a", "hour": 9, "until": 10, "group": rng.integers(0, 64, 4_000), "messages": 1,
+                         "x": x, "xx": x**2, "clicks": y.astype(float), "xy": x * y})  # fmt: skip
+    found = personal_hours.slope_by_lot(rows)
+    fit = sm.OLS(rows["clicks"], sm.add_constant(x)).fit(cov_type="HC1")
+    assert found.estimate == pytest.approx(fit.params["x1"] / y.mean())
+    # The jackknife over 64 groups of what is nearly independent: its error is known to a tenth.
+    assert (found.high - found.estimate) / 2 == pytest.approx(fit.bse["x1"] / y.mean(), rel=0.35)
+    assert np.isnan(personal_hours.slope_by_lot(rows.assign(x=0.0, xx=0.0, xy=0.0)).estimate)
+
+
+def test_x_says_nothing_of_who_may_be_sent_at_any_hour_alike():
+    """Over the hours that might be drawn x adds up to nothing, whoever it is; nor is there any where no day is off."""
+    share = np.array([0.5, 0.3, 0.2])
+    x = personal_hours.contrasts(np.array([0.04, 0.1, 0.07]), np.array([9.5, 12.0, 18.5]), share)
+    assert x @ share == pytest.approx(np.zeros(len(personal_hours.BINS)))
+    assert x[personal_hours.MOST] == pytest.approx(np.zeros(3))
+    assert x[-1, 1] < 0 < x[0, 0]  # who is late is better sent late, who is early early
+
+
+WINDOWS = (9, 11, 13, 15, 17, 19)
+
+
+def people_with_habits(heeded=True, tested=True, n=900):
+    """Visits of early and late people on days without a text, and a test of six hours.
+
+    Args:
+        heeded: whether their answers to texts are as early and late as their visits.
+        tested: whether the hours are an experiment's.
+    """
     rng = np.random.default_rng(14)
+    visits, messages, customers = ["customer_id,visited_at"], [HEAD + ",clicked_at"], ["customer_id,timezone,region"]
+    assignments = ["experiment_id,customer_id,arm,assigned_at"]
+    zones = {"America/New_York,Rhode Island": 5, "America/Los_Angeles,California": 8, ",": 0}
     for i in range(n):
-        place = ("America/New_York,Rhode Island", "America/Los_Angeles,California", ",")[i % 3]
+        place, behind = list(zones.items())[i % 3]
         customers.append(f"c{i},{place}")
-        for day in range(180):
-            if rng.random() < 0.2:
-                hour = int(rng.integers(9, 11) if i % 2 else rng.integers(17, 19))
-                at = pd.Timestamp("2026-05-15") + pd.Timedelta(days=day, hours=hour, minutes=int(rng.integers(60)))
-                shift = pd.Timedelta(hours=4 if i % 3 == 0 else 7 if i % 3 == 1 else 0)
-                visits.append(f"c{i},{at + shift}")
-        sent = f"2026-11-{1 + i % 10:02} {(13, 22)[i % 2]}:00:00"
-        clicked = f"2026-11-{1 + i % 10:02} 23:{i % 60:02}:11" if i % 5 == 0 else ""
-        messages.append(f"m{i},c{i},x,{sent},{clicked}")
-    return {name: "\n".join(rows) + "\n" for name, rows in
-            (("visits", visits), ("messages", messages), ("customers", customers))}  # fmt: skip
+        shift = (-2.5, 2.5)[i % 2]
+        for day in (
+            *(pd.Timestamp(2026, 1, 2 * k) for k in range(1, 13)),
+            *(pd.Timestamp(2026, 2, k) for k in (9, 19)),
+        ):
+            at = day + pd.Timedelta(hours=float(rng.normal(13 + shift, 1.5)) + behind)
+            visits.append(f"c{i},{at:%Y-%m-%d %H:%M:%S}")
+        hour = WINDOWS[int(rng.integers(len(WINDOWS)))]
+        assignments.append(f"hours,c{i},h{hour},2026-02-01 00:00:00")
+        off = hour - 14 - (shift if heeded else 0.0)
+        for day in range(1, 13):
+            at = pd.Timestamp(2026, 2, 2 * day) + pd.Timedelta(hours=hour + behind, minutes=int(rng.integers(60)))
+            clicked = rng.random() < 0.05 + 0.3 * np.exp(-((off / 4) ** 2))
+            messages.append(f"m{i}-{day},c{i},x,{at},{at + pd.Timedelta(minutes=4) if clicked else ''}")
+    arms = ["experiment_id,arm,share,hour_start,hour_end"]
+    arms += [f"hours,h{hour},{1 / len(WINDOWS)},{hour},{hour + 1}" for hour in WINDOWS]
+    heads = ["experiment_id,kind,control_arm,started_at", "hours,timing,h9,2026-02-01 00:00:00"]
+    tables = {"visits": visits, "messages": messages, "customers": customers}
+    if tested:
+        tables |= {"experiments": heads, "arms": arms, "assignments": assignments}
+    return {name: "\n".join(rows) + "\n" for name, rows in tables.items()}
 
 
-def test_own_hours_are_used_where_they_foretell_and_never_outside_the_law(make_source, open_source, tmp_path):
-    shop = open_source(make_source(orders=orders_of(300), **people_with_habits()))
+def orders_before(n=900):
+    rows = (f"o{i},c{i},2025-12-{1 + i % 28:02} 17:00:00,5" for i in range(n))
+    return "\n".join(("order_id,customer_id,ordered_at,amount", *rows)) + "\n"
+
+
+def persons_of(make_source, open_source, **given):
+    shop = open_source(make_source(orders=orders_before(), **people_with_habits(**given)))
     seen = timing.look_at_hours(shop)
-    personal = personal_hours.look_at_persons(shop, seen.sends, "rfm_group")
-    assert personal.fewest is not None
-    assert personal.concentration < 30
-    windows = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": 0.05, "perhaps_best": True,
-                            "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01})  # fmt: skip
-    answer = timing.Answer("all", "randomised", windows, np.full(24, 1 / 24), 0.0, 0.0, 300, 60.0, 300.0, 0.5)
-    rows = personal_hours.customer_send_hours(shop, [answer], personal, "rfm_group")
-    shop.write(rows, tmp_path / "hours.parquet")
+    return shop, personal_hours.look_at_persons(shop, seen, "rfm_group")
+
+
+def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(make_source, open_source, tmp_path):
+    shop, personal = persons_of(make_source, open_source)
+    assert personal.together.low > 0
+    assert personal.by_lot.low > 1  # each customer's curve is steeper than the mixture that the segment's is
+    assert personal.used
+    shop.write(personal_hours.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
-    assert len(told) == told["customer_id"].nunique() == 300
-    assert set(told["basis"]) <= {"personal", "segment"}
+    assert len(told) == told["customer_id"].nunique() == 900
     number = told["customer_id"].str[1:].astype(int)
-    own = told["basis"] == "personal"
-    assert own.mean() > 0.9
-    # California allows both habits; Rhode Island's weekends and unknown zones do not.
-    west = own & (number % 3 == 1)
-    early = told["hour"] <= 12
-    assert (early[west] == (number[west] % 2 == 1)).mean() > 0.95
+    assert (told["basis"] == "personal").mean() > 0.9
+    late = told.groupby(number % 2)["hour"].mean()
+    assert late[1] - late[0] > 2
     for row in told.itertuples():
         rules = allowed_hours.rule_of(row.timezone or "UTC", row.region)
         assert allowed_hours.allowed(rules)[:, row.hour].all(), row
+    page = figures.timing_tables.personal_table(personal).markup
+    assert "So own hours are used" in page
+    assert 0.5 < personal_hours.share_moved(personal) <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"heeded": False}, "are not shown to be answered more"), ({"tested": False}, "no test of hours shows")],
+)
+def test_being_about_at_an_hour_is_no_proof_that_texts_are_read_then(make_source, open_source, tmp_path, given, said):
+    shop, personal = persons_of(make_source, open_source, **given)
+    assert personal.together.low > 0
+    assert not personal.by_lot.low > 0
+    assert not personal.used
+    shop.write(personal_hours.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
+    assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
+    assert said in figures.timing_tables.personal_table(personal).markup
 
 
 def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, tmp_path):
@@ -853,13 +931,10 @@ def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, t
     rows = "".join(f"c{i},{zone},2026-01-01\n" for i, zone in enumerate(zones))
     orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(len(zones)))
     shop = open_source(make_source(orders=orders, customers="customer_id,timezone,joined_at\n" + rows))
-    windows = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24),
-                            "perhaps_best": True, "gain": 0.0, "gain_low": -0.01, "gain_high": 0.01})  # fmt: skip
-    answer = timing.Answer("all", "randomised", windows, np.full(24, 1 / 24), 0.0, 0.0, 300, 60.0, 300.0, 0.5)
-    nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in ("own", "events", "gain", "low", "high")})
-    days = pd.DataFrame({"segment": [], "hour": [], "share": []})
-    personal = personal_hours.PersonalHours(shop.orders, days, float("nan"), nothing)
-    shop.write(personal_hours.customer_send_hours(shop, [answer], personal, "rfm_group"), tmp_path / "hours.parquet")
+    curve = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24)})
+    nothing, unknown = pd.DataFrame(), personal_hours.Span()
+    personal = personal_hours.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, {"all": curve})
+    shop.write(personal_hours.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
     for i, zone in enumerate(zones):
         rules = allowed_hours.rule_of(zone or "UTC", "")
@@ -869,8 +944,8 @@ def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, t
 def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):
     shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
     seen = timing.look_at_hours(shop)
-    personal = personal_hours.look_at_persons(shop, seen.sends, "rfm_group")
-    rows = personal_hours.customer_send_hours(shop, [], personal, "rfm_group")
+    personal = personal_hours.look_at_persons(shop, seen, "rfm_group")
+    rows = personal_hours.customer_send_hours(shop, personal, "rfm_group")
     assert rows.count().execute() == 0
 
 

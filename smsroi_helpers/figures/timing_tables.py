@@ -11,7 +11,7 @@ from smsroi_helpers.figures.markup import Html, note
 from smsroi_helpers.figures.tables import table
 from smsroi_helpers.hour_responses import gap_to_records
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
-from smsroi_helpers.personal_hours import PersonalHours
+from smsroi_helpers.personal_hours import PersonalHours, share_moved
 from smsroi_helpers.segmentation import segment_name
 from smsroi_helpers.special_days import SpecialDays
 from smsroi_helpers.timing import Answer, Timing
@@ -264,7 +264,7 @@ def days_table(days: SpecialDays) -> Html:
 
 
 def personal_table(personal: PersonalHours) -> Html:
-    """Whether own hours tell more of a customer's later hours than the segment's day.
+    """Whether own days tell more of a customer's later hours than the segment's, and whether texts then are read more.
 
     Args:
         personal: of `personal_hours.look_at_persons`.
@@ -289,12 +289,30 @@ def personal_table(personal: PersonalHours) -> Html:
             for row in rows.itertuples()
         ],
     })  # fmt: skip
-    told = (
-        _("Own hours are used from {n} events on.").format(n=number(personal.fewest))
-        if personal.fewest is not None
-        else _("Own hours are used for nobody.")
-    )
     caption = _(
-        "How much likelier own hours make a later visit, order or click at its hour than the segment’s day does. {told}"
-    ).format(told=told)
+        "How much likelier a customer’s own day makes a later visit, order or click at its hour than the segment’s day"
+        " does. {told}"
+    ).format(told=_own_hours_words(personal))
     return table(frame, caption=caption, digits=0)
+
+
+def _own_hours_words(personal: PersonalHours) -> str:
+    """Whether own hours are used, and what the test of hours says of them."""
+    lot = personal.by_lot
+    if not np.isfinite(lot.low):
+        return _("Own hours are used for nobody: no test of hours shows that texts at them are answered more.")
+    part = _("{value} (95% interval {low} to {high})").format(
+        value=number(lot.estimate, 1), low=number(lot.low, 1), high=number(lot.high, 1)
+    )
+    if personal.used:
+        return _(
+            "By lot, texts at hours that suit a customer’s own day are answered more: {part} times what was to be"
+            " expected, where 0 would be not at all. So own hours are used, and give {share} of those with such events"
+            " another hour than their segment’s."
+        ).format(part=part, share=percent(share_moved(personal)))
+    if lot.low > 0:
+        return _("Own hours are used for nobody: they do not foretell what customers do later.")
+    return _(
+        "Own hours are used for nobody: by lot, texts at hours that suit a customer’s own day are not shown to be"
+        " answered more ({part} times what was to be expected, where 0 would be not at all)."
+    ).format(part=part)
