@@ -2,9 +2,10 @@
 
 Customers' days run three hours early, as others', or three hours late, and their own events tell so vaguely. In one
 world they answer texts as early or late, in the other everybody of a segment answers at the same hours. The curves from
-which x is made are fitted to the test itself, as on the page; the truth of a slope is that of the chances to click on
-the very x.
+which x is made are fitted to the test itself, as on the page.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from smsroi_helpers import personal_hours
 from smsroi_helpers.hour_curves import fit_curves, group_scores
 from smsroi_helpers.hour_responses import Response, rate_by_hour
 from smsroi_helpers.intervals import GROUPS
-from smsroi_helpers.personal_hours import MOST, STEP, Span
+from smsroi_helpers.personal_hours import MOST, STEP, DayFit, Span
 
 Floats = NDArray[np.float64]
 CUSTOMERS, SEGMENTS, MESSAGES = 4_000, 3, 18
@@ -24,20 +25,44 @@ HOURS = np.arange(8, 20)
 NAMES = np.array([f"s{i}" for i in range(SEGMENTS)])
 
 
-def _bins(rng: np.random.Generator, segment: NDArray[np.int64], late: Floats) -> NDArray[np.int64]:
-    """Each customer's δ in quarters of an hour, from own events around two in the afternoon; 0 where there are none."""
-    n = rng.poisson(rng.gamma(1.5, 4.0, CUSTOMERS))
-    who = np.repeat(np.arange(CUSTOMERS), n)
+@dataclass(frozen=True)
+class _People:
+    """Customers of one world: their segment, the hour drawn, their chance to click, and their own events."""
+
+    segment: NDArray[np.int64]
+    arm: NDArray[np.int64]
+    chance: Floats
+    n: NDArray[np.int64]
+    s: Floats
+    ss: Floats
+
+    def fit(self) -> DayFit:
+        own = np.flatnonzero(self.n)
+        frame = pd.DataFrame({
+            "segment": NAMES[self.segment[own]], "customers": 1, "n": self.n[own], "s": self.s[own],
+            "ss": self.ss[own], "s2n": self.s[own] ** 2 / self.n[own], "n2": self.n[own] ** 2,
+        })  # fmt: skip
+        return personal_hours.fit_days(frame.groupby("segment", as_index=False).sum())
+
+    def x(self, fit: DayFit, tables: Floats) -> Floats:
+        """By each customer's δ in quarters of an hour, 0 where there are no events."""
+        delta = (self.s - self.n * fit.means[NAMES].to_numpy()[self.segment]) / (self.n + fit.weight)
+        bins = np.rint(delta / STEP).astype(int).clip(-MOST, MOST)
+        return np.asarray(tables[self.segment, bins + MOST, self.arm])
+
+
+def _people(rng: np.random.Generator, best: Floats, strength: Floats, heeded: bool, size: int) -> _People:
+    """Own events are around two in the afternoon, more or less, and many have few or none."""
+    segment = rng.choice(SEGMENTS, size, p=[0.5, 0.3, 0.2])
+    late = rng.choice([-3.0, 0.0, 3.0], size, p=[0.25, 0.5, 0.25])
+    arm = rng.integers(0, len(HOURS), size)
+    turn = 2 * np.pi * (HOURS[arm] + 0.5 - best[segment] - (late if heeded else 0.0)) / 24
+    chance = expit(-2.6 + strength[segment] * np.cos(turn)) * (0.5 + rng.beta(2, 2, size))
+    n = rng.poisson(rng.gamma(1.5, 4.0, size))
+    who = np.repeat(np.arange(size), n)
     place = np.floor(rng.normal(10 + late[who], 5.0)) % 24
-    s, ss = (np.bincount(who, place**power, CUSTOMERS) for power in (1, 2))
-    own = np.flatnonzero(n)
-    frame = pd.DataFrame({
-        "segment": NAMES[segment[own]], "customers": 1, "n": n[own], "s": s[own], "ss": ss[own],
-        "s2n": s[own] ** 2 / n[own], "n2": n[own] ** 2,
-    })  # fmt: skip
-    fit = personal_hours.fit_days(frame.groupby("segment", as_index=False).sum())
-    delta = (s - n * fit.means[NAMES].to_numpy()[segment]) / (n + fit.weight)
-    return np.rint(delta / STEP).astype(int).clip(-MOST, MOST)
+    s, ss = (np.bincount(who, place**power, size).astype(float) for power in (1, 2))
+    return _People(segment, arm, chance, n, s, ss)
 
 
 def _curves(cells: pd.DataFrame) -> Floats:
@@ -54,38 +79,40 @@ def _curves(cells: pd.DataFrame) -> Floats:
     return np.array([rate_by_hour(response, name)["rate"].to_numpy() for name in NAMES])
 
 
+def _cells(people: _People, x: Floats, group: NDArray[np.int64], messages: Floats, clicks: Floats) -> pd.DataFrame:
+    """What the engine counts of the test for `slope_by_lot`."""
+    rows = pd.DataFrame({
+        "segment": NAMES[people.segment], "hour": HOURS[people.arm], "until": HOURS[people.arm] + 1, "group": group,
+        "messages": messages, "x": messages * x, "xx": messages * x**2, "clicks": clicks, "xy": clicks * x,
+    })  # fmt: skip
+    return rows.groupby(["segment", "hour", "until", "group"], as_index=False).sum()
+
+
 def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Span, float]:
-    """β as the page has it, and as it is."""
-    segment = rng.choice(SEGMENTS, CUSTOMERS, p=[0.5, 0.3, 0.2])
-    late = rng.choice([-3.0, 0.0, 3.0], CUSTOMERS, p=[0.25, 0.5, 0.25])
+    """β as the page has it, and as it is among a hundred times as many such customers, on the same curves."""
     best, strength = rng.uniform(9, 19, SEGMENTS), rng.uniform(0.25, 0.6, SEGMENTS)
-    arm = rng.integers(0, len(HOURS), CUSTOMERS)
-    turn = 2 * np.pi * (HOURS[arm] + 0.5 - best[segment] - (late if heeded else 0.0)) / 24
-    chance = expit(-2.6 + strength[segment] * np.cos(turn)) * (0.5 + rng.beta(2, 2, CUSTOMERS))
+    people = _people(rng, best, strength, heeded, CUSTOMERS)
     messages = rng.poisson(MESSAGES * rng.gamma(4, 1 / 4, CUSTOMERS)[:, None] / 7, (CUSTOMERS, 7))
-    clicks = rng.binomial(messages, chance[:, None])
+    clicks = rng.binomial(messages, people.chance[:, None])
     group = rng.integers(0, GROUPS, CUSTOMERS)
     rows = pd.DataFrame({
-        "segment": np.repeat(NAMES[segment], 7), "stratum": 0, "weekday": np.tile(np.arange(7), CUSTOMERS),
-        "hour": np.repeat(HOURS[arm], 7), "until": np.repeat(HOURS[arm] + 1, 7), "group": np.repeat(group, 7),
-        "messages": messages.ravel(), "clicks": clicks.ravel(),
+        "segment": np.repeat(NAMES[people.segment], 7), "stratum": 0, "weekday": np.tile(np.arange(7), CUSTOMERS),
+        "hour": np.repeat(HOURS[people.arm], 7), "until": np.repeat(HOURS[people.arm] + 1, 7),
+        "group": np.repeat(group, 7), "messages": messages.ravel(), "clicks": clicks.ravel(),
     })  # fmt: skip
     keys = ["segment", "stratum", "weekday", "hour", "until", "group"]
     curves = _curves(rows.groupby(keys, as_index=False).sum().query("messages > 0").reset_index(drop=True))
     middle, share = HOURS.astype(float) + 0.5, np.full(len(HOURS), 1 / len(HOURS))
     tables = np.stack([personal_hours.contrasts(curve, middle, share) for curve in curves])
-    x = tables[segment, _bins(rng, segment, late) + MOST, arm]
-    m, k = messages.sum(axis=1), clicks.sum(axis=1)
-
-    def cells(answered: Floats) -> pd.DataFrame:
-        people = pd.DataFrame({
-            "segment": NAMES[segment], "hour": HOURS[arm], "until": HOURS[arm] + 1, "group": group, "messages": m,
-            "x": m * x, "xx": m * x**2, "clicks": answered, "xy": answered * x,
-        })  # fmt: skip
-        return people.groupby(["segment", "hour", "until", "group"], as_index=False).sum()
-
-    truth = personal_hours.slope_by_lot(cells(m * chance)).estimate if heeded else 0.0
-    return personal_hours.slope_by_lot(cells(k.astype(float))), truth
+    fit = people.fit()
+    m, k = messages.sum(axis=1).astype(float), clicks.sum(axis=1).astype(float)
+    told = personal_hours.slope_by_lot(_cells(people, people.x(fit, tables), group, m, k))
+    if not heeded:
+        return told, 0.0
+    many = _people(rng, best, strength, heeded, 100 * CUSTOMERS)
+    ones = np.ones(len(many.n))
+    cells = _cells(many, many.x(fit, tables), np.arange(len(ones)) % GROUPS, ones, many.chance)
+    return told, personal_hours.slope_by_lot(cells).estimate
 
 
 def slope(rng: np.random.Generator) -> list[Outcome]:
