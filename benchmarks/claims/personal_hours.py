@@ -124,17 +124,14 @@ def slope(rng: np.random.Generator) -> list[Outcome]:
     return found
 
 
-def used(rng: np.random.Generator) -> list[Outcome]:
-    """Whether the test is said to show that own hours are answered more."""
-    return [
-        Verdict(_slope(rng, heeded)[0].low > 0, heeded, part)
-        for part, heeded in (("they do not", False), ("own days matter", True))
-    ]
+def used(rng: np.random.Generator) -> Verdict:
+    """Own hours are said to be answered more, where everybody of a segment answers at the same hours."""
+    return Verdict(_slope(rng, heeded=False)[0].low > 0)
 
 
 CLAIMS = [
     Claim("personal_slope", "how clicks rise where the hour drawn suits a customer's own day, by a test of 4,000",
           "timing", "two_sided", slope),
-    Claim("personal_used", "own hours said to be answered more, by a test of 4,000", "timing", "false_alarm", used,
+    Claim("personal_used", "own hours said to be answered more where they are not", "timing", "false_alarm", used,
           alpha=0.025),
 ]  # fmt: skip
