@@ -18,9 +18,8 @@ import duckdb
 OURS = """
 import json, os, resource, sys, time
 from pathlib import Path
-from smsroi_helpers import ab_test, experiments, trust
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import open_shop
+from smsroi_helpers import ab_test, experiments
+from smsroi_helpers.source import load, open_shop
 place = Path(sys.argv[2])
 shop = open_shop(load(sys.argv[1], place / ".loaded"), "", place / ".cache")
 shop.con.raw_sql("SET threads = 2")
@@ -30,7 +29,7 @@ def cpu():
     return used.ru_utime + used.ru_stime
 start, before = time.perf_counter(), cpu()
 found = experiments.list_experiments(shop)[0]
-split = trust.check_split(found)
+split = experiments.check_split(found)
 effects = ab_test.measure_effects(found, experiments.count_outcomes(shop))
 seconds, worked = time.perf_counter() - start, cpu() - before
 row = effects[(effects["metric"] == "profit") & (effects["arm"] == "b")].iloc[0]

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.histories import draw_purchases
+from smsroi_helpers.simulation.behaviour import draw_purchases
 
 TRUTH = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}
 MONEY = {"p": 6.0, "q": 4.0, "v": 48.0}
@@ -64,7 +64,7 @@ step("fit")
 value = fit_value(value_cells)
 step("fit of money")
 ahead = {"horizon_weeks": 52, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
-forecast = cltv_forecast.forecast(cells, purchases, value, **ahead)
+forecast = cltv_forecast.forecast_value(cells, purchases, value, **ahead)
 step("score")
 rows = shop.write(cltv.customer_values(shop, forecast), place / "customer_value.parquet")
 step("write")
@@ -73,7 +73,7 @@ told(cells=len(cells), customers=rows, log_likelihood=purchases.log_likelihood)
 
 OURS = """
 import pandas as pd
-from smsroi_helpers.purchase_models import fit_purchases
+from smsroi_helpers.cltv import fit_purchases
 rows = pd.read_parquet(sys.argv[1])
 step("start")
 cells = rows.groupby(["frequency", "recency_weeks", "T_weeks"], as_index=False).agg(customers=("frequency", "size"))
@@ -157,7 +157,7 @@ def measure(script: str, *arguments: Path, interpreter: str = sys.executable) ->
 
 def _log_likelihood(parameters: dict[str, float], rows: Path) -> float:
     """By our likelihood, which the tests hold to the library's."""
-    from smsroi_helpers.purchase_likelihoods import log_likelihood
+    from smsroi_helpers.cltv.likelihoods import log_likelihood
 
     return log_likelihood("bg_nbd", parameters, pd.read_parquet(rows).assign(customers=1))
 

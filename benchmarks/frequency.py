@@ -15,15 +15,14 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.load import beside_pandas
-from smsroi_helpers.simulate import write_company
+from smsroi_helpers.simulation.write import write_company
 
 STAGE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from smsroi_helpers import dose_watch, frequency, frequency_words
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers import frequency
+from smsroi_helpers.source import Shop, load, open_shop
 
 place = Path(sys.argv[2])
 shop = open_shop(load(sys.argv[1], place / ".loaded", 0.01), "", place / ".cache")
@@ -35,14 +34,14 @@ def counting(self, cells):
 Shop.count = counting
 began = time.perf_counter()
 rng = np.random.default_rng(1)
-study = frequency.study_doses(shop, rng)
+study = frequency.analyse(shop, rng)
 policy = frequency.choose_doses(study, rng)
 stages = frequency.choose_doses(study, rng, by="stage")
 lost = frequency.saturation(study, policy)
 weeks = frequency.trace_pull_forward(shop, study)
-fading = dose_watch.warn_early(shop, study)
-scores = dose_watch.score_by_dose(shop, study)
-decided = frequency_words.decide(study, policy, "USD")
+fading = frequency.warn_early(shop, study)
+scores = frequency.score_by_dose(shop, study)
+decided = frequency.decide(study, policy, "USD")
 took = time.perf_counter() - began
 print(f"{took:.1f} s; {sum(brought):,} rows into Python; {decided[0].action}")
 """

@@ -16,23 +16,24 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from smsroi_helpers import frequency, measures
-from smsroi_helpers.dose_response import ALL
-from smsroi_helpers.frequency import Study
-from smsroi_helpers.frequency_words import decide
-from smsroi_helpers.reading import load
-from smsroi_helpers.rfm import find_cuts
-from smsroi_helpers.segments import segments
-from smsroi_helpers.shop import Shop, open_shop
-from smsroi_helpers.simulate import write_company
-from smsroi_helpers.world import HOURS, SEGMENTS, World, expected
+from smsroi_helpers.frequency import policy as frequency_policy
+from smsroi_helpers.frequency.decision import decide
+from smsroi_helpers.frequency.dose_response import ALL
+from smsroi_helpers.frequency.policy import Study
+from smsroi_helpers.measures import experiment_outcomes
+from smsroi_helpers.segmentation.membership import segments
+from smsroi_helpers.segmentation.rfm import find_cuts
+from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, World, expected
+from smsroi_helpers.simulation.write import write_company
+from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import Shop, open_shop
 
 
 def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
     """Segment (as of the assignment; `all` too) × the world's own segments: shares of the test's customers."""
     assert study.experiment is not None
     before = study.experiment.started - dt.timedelta(days=1)
-    people = measures.outcome_windows(shop, study.experiment.name).select("customer_id")
+    people = experiment_outcomes.outcome_windows(shop, study.experiment.name).select("customer_id")
     named = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(who="customer_id")
     truth = shop.con.read_parquet(str(source / "truth" / "customers" / "*.parquet"))
     truth = truth.select(person="customer_id", world=truth.segment)
@@ -60,7 +61,7 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
     )
     m, h = truth.profit_per_week.mean(axis=2), truth.opt_out_per_week.mean(axis=2)
     v = truth.long_run_profit.mean(axis=2)
-    today = frequency.practice_shares(study.logs, fit, np.random.default_rng(1), 2)
+    today = frequency_policy.practice_shares(study.logs, fit, np.random.default_rng(1), 2)
     rows = []
     for row in policy.itertuples():
         own, tested = shares.loc[row.segment].to_numpy(), [fit.at(dose) for dose in fit.doses]
@@ -94,10 +95,10 @@ def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
         world = write_company(place / "source", customers=customers, weeks=52, seed=seed, null=null)
         shop = open_shop(load(str(place / "source"), place / ".loaded"), "", place / ".cache")
         rng = np.random.default_rng([seed, 4])
-        study = frequency.study_doses(shop, rng)
+        study = frequency_policy.analyse(shop, rng)
         if study.fit is None:
             return pd.DataFrame([{"seed": seed, "segment": ALL, "outcome": "broken", "claims": False}])
-        policy = frequency.choose_doses(study, rng)
+        policy = frequency_policy.choose_doses(study, rng)
         found = judge(shop, study, policy, world, place / "source")
         answers = decide(study, policy, "USD")
         claims = any(a.outcome == "do" or (np.isfinite(a.low) and a.low > 0) for a in answers)

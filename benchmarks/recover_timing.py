@@ -22,20 +22,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from smsroi_helpers import (
-    allowed_hours,
-    click_value,
-    hour_responses,
-    personal_hours,
-    send_hours,
-    timing,
-    timing_decisions,
-)
-from smsroi_helpers.reading import load
-from smsroi_helpers.segments import segments
-from smsroi_helpers.shop import Shop, open_shop
-from smsroi_helpers.simulate import write_company
-from smsroi_helpers.world import HOURS, SEGMENTS, expected, read_truth
+from smsroi_helpers.measures import quiet_hours
+from smsroi_helpers.segmentation.membership import segments
+from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, expected, read_truth
+from smsroi_helpers.simulation.write import write_company
+from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import Shop, open_shop
+from smsroi_helpers.timing import best_hours, click_value, counts, decision, personal_send_time, response
 
 TEST = "which-hour"
 
@@ -59,34 +52,34 @@ def true_rates(shop: Shop, source: Path, day_before: object) -> dict[str, np.nda
     return found
 
 
-def look(shop: Shop) -> timing.Timing:
-    """As `timing.look_at_hours` with the notebook’s parameters, without the records’ curves."""
-    sends = send_hours.collect_sends(shop)
-    tests = send_hours.find_tests(shop)
+def look(shop: Shop) -> best_hours.Timing:
+    """As `timing.analyse` with the notebook’s parameters, without the records’ curves."""
+    sends = counts.collect_sends(shop)
+    tests = counts.find_tests(shop)
     sound = [test for test in tests if test.sound]
-    return timing.Timing(
+    return best_hours.Timing(
         sends,
         tests,
-        hour_responses.learn_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
+        response.learn_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
         None,
-        send_hours.count_practice(shop, sends, "rfm_group", 26),
-        send_hours.count_volume(shop, "rfm_group"),
+        counts.count_practice(shop, sends, "rfm_group", 26),
+        counts.count_volume(shop, "rfm_group"),
         click_value.find_click_value(shop, sends),
-        allowed_hours.hours_allowed(shop),
+        quiet_hours.hours_allowed(shop),
         shop.settings.jurisdiction,
     )
 
 
-def try_own_hours(shop: Shop, source: Path, seen: timing.Timing, place: Path) -> tuple[bool, float]:
+def try_own_hours(shop: Shop, source: Path, seen: best_hours.Timing, place: Path) -> tuple[bool, float]:
     """Whether own hours are used, and by what share clicks per text would rise if they were."""
-    personal = personal_hours.look_at_persons(shop, seen, "rfm_group")
+    personal = personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")
     world = read_truth(source)
     told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
     told["kind"] = told["segment"].map({name: i for i, name in enumerate(SEGMENTS)})
     rates = []
-    for lot in (personal_hours.Span(), personal_hours.Span(1.0, 1.0, 1.0)):
-        asked = dataclasses.replace(personal, together=personal_hours.Span(1.0, 1.0, 1.0), by_lot=lot)
-        shop.write(personal_hours.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
+    for lot in (personal_send_time.Span(), personal_send_time.Span(1.0, 1.0, 1.0)):
+        asked = dataclasses.replace(personal, together=personal_send_time.Span(1.0, 1.0, 1.0), by_lot=lot)
+        shop.write(personal_send_time.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
         rows = pd.read_parquet(place / "hours.parquet").merge(told[~told["bad_number"]], on="customer_id")
         rates.append(
             expected(world, rows["kind"], dose=2, hour=rows["hour"], hour_shift=rows["hour_shift"]).click_rate.mean()
@@ -103,9 +96,9 @@ def try_company(
     shop = open_shop(load(source, place / ".loaded"), "", place / ".cache")
     began = time.perf_counter()
     seen = look(shop)
-    answers = timing.answer_all(seen, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
+    answers = best_hours.find_best_hours(seen, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
     seconds = time.perf_counter() - began
-    decided = timing_decisions.decide(seen, answers)
+    decided = decision.decide(seen, answers)
     gains = ["gain" for d in decided if d.evidence == "randomised" and np.isfinite(d.low) and d.low > 0]
     test = seen.test
     if test is None:

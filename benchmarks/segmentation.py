@@ -21,32 +21,30 @@ from benchmarks.load import beside_pandas
 STAGE = """
 import sys, time
 from pathlib import Path
-from smsroi_helpers import five_principles, migration, rfm, segment_portraits, segment_quality, segmentation, segments
-from smsroi_helpers import clusters
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import open_shop
+from smsroi_helpers import segmentation
+from smsroi_helpers.source import load, open_shop
 
 place = Path(sys.argv[2])
 shop = open_shop(load(sys.argv[1], place / ".loaded", 0.01), "", place / ".cache")
 began = time.perf_counter()
-days = segments.period_of(shop)
+days = segmentation.period_of(shop)
 found = segmentation.find_grouping(shop, seed=1)
-scores = rfm.score_table(shop)
-outcomes = segment_quality.collect_outcomes(shop, found, days)
-came = segment_quality.what_came(shop, outcomes, "rfm_group")
-explained = segment_quality.explained(shop, outcomes)
-rules = rfm.rule_table(shop, found.cuts)
-profiles = clusters.profile(found.sample, found.clusters)
-chosen = segments.segments(shop, "rfm_group", cuts=found.cuts, clusters=found.clusters)
-portraits = segment_portraits.draw_portraits(shop, chosen)
-themes = segment_portraits.find_themes(shop, chosen)
-moved = migration.count_moves(shop, found, "rfm_group", days)
-steps = migration.count_funnel(shop, found.cuts)
-five = five_principles.principles(shop, found, "rfm_group", explained, outcomes)
-recency = segment_quality.response_by_recency(shop, outcomes)
-moved_cuts = rfm.move_cuts(shop, found.cuts)
-returns = rfm.count_returns(shop, found.cuts, days)
-factors = segments.factor_loadings(shop, found.sample)
+scores = segmentation.score_table(shop)
+outcomes = segmentation.collect_outcomes(shop, found, days)
+came = segmentation.outcomes_by_segment(shop, outcomes, "rfm_group")
+explained = segmentation.explained(shop, outcomes)
+rules = segmentation.rule_table(shop, found.cuts)
+profiles = segmentation.profile(found.sample, found.clusters)
+chosen = segmentation.segments(shop, "rfm_group", cuts=found.cuts, clusters=found.clusters)
+portraits = segmentation.draw_portraits(shop, chosen)
+themes = segmentation.find_themes(shop, chosen)
+moved = segmentation.count_moves(shop, found, "rfm_group", days)
+steps = segmentation.count_funnel(shop, found.cuts)
+five = segmentation.principles(shop, found, "rfm_group", explained, outcomes)
+recency = segmentation.response_by_recency(shop, outcomes)
+moved_cuts = segmentation.move_cuts(shop, found.cuts)
+returns = segmentation.count_returns(shop, found.cuts, days)
+factors = segmentation.factor_loadings(shop, found.sample)
 answer = segmentation.decide(found, "rfm_group", came, explained, five, recency, scores, days)
 rows = shop.write(segmentation.customer_segments(shop, found), place / "customer_segments.parquet")
 print(f"{time.perf_counter() - began:.1f} s for {rows:,} customers; {answer[0].action}")

@@ -22,11 +22,10 @@ STAGE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from smsroi_helpers import (
     allowed_hours, crowding, hour_outcomes, hour_responses, personal_hours, special_days, timing, timing_decisions,
 )
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers import measures, timing
+from smsroi_helpers.source import Shop, load, open_shop
 
 place = Path(sys.argv[2])
 shop = open_shop(load(sys.argv[1], place / ".loaded", 0.01), "", place / ".cache")
@@ -37,15 +36,15 @@ def counting(self, cells):
     return found
 Shop.count = counting
 began = time.perf_counter()
-hours = timing.look_at_hours(shop, segment_by="attr_level")
-answers = timing.answer_all(hours, np.random.default_rng(1), smallest_gain=0.002)
-outcomes = hour_outcomes.compare_arms(hour_outcomes.count_outcomes(shop, hours.test))
-personal = personal_hours.look_at_persons(shop, hours, "attr_level")
-days = special_days.look_at_days(shop, hours.sends)
-gap = hour_responses.gap_to_records(hours.randomised, hours.observational)
-places = allowed_hours.count_places(shop)
-decided = timing_decisions.decide(hours, answers)
-table = personal_hours.customer_send_hours(shop, personal, "attr_level")
+hours = timing.analyse(shop, segment_by="attr_level")
+answers = timing.find_best_hours(hours, np.random.default_rng(1), smallest_gain=0.002)
+outcomes = timing.compare_arms(timing.count_outcomes(shop, hours.test))
+personal = timing.analyse_personal_send_times(shop, hours, "attr_level")
+days = timing.analyse_days(shop, hours.sends)
+gap = timing.gap_to_records(hours.randomised, hours.observational)
+places = measures.count_places(shop)
+decided = timing.decide(hours, answers)
+table = timing.customer_send_hours(shop, personal, "attr_level")
 rows = shop.write(table, place / "customer_send_hour.parquet")
 took = time.perf_counter() - began
 print(f"{took:.1f} s; {sum(brought):,} rows into Python; {rows:,} customers; {decided[0].action}")

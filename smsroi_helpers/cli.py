@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import smsroi_helpers
-from smsroi_helpers import runner
+from smsroi_helpers import quality, runner, source
 from smsroi_helpers.errors import DataError, UsageError, redact
 
 if TYPE_CHECKING:
@@ -121,12 +121,10 @@ def example(
 ) -> None:
     """Write a source made from an installed package to data/NAME and print its path."""
     with _one_line():
-        from smsroi_helpers import examples, source
-
-        if name not in examples.EXAMPLES:
-            raise UsageError(f"there is no example {name!r}; there are {', '.join(examples.EXAMPLES)}")
+        if name not in source.EXAMPLES:
+            raise UsageError(f"there is no example {name!r}; there are {', '.join(source.EXAMPLES)}")
         to = source.project_root() / "data" / name
-        examples.write_example(name, to)
+        source.write_example(name, to)
         print(_shown(to))
 
 
@@ -140,8 +138,7 @@ def simulate(
 ) -> None:
     """Write a company whose truth is known (truth.json) as a source, and print its path."""
     with _one_line():
-        from smsroi_helpers import source
-        from smsroi_helpers.simulate import write_company
+        from smsroi_helpers.simulation import write_company
 
         to = source.project_root() / out
         write_company(to, customers=customers, weeks=weeks, seed=seed, null=null)
@@ -157,7 +154,7 @@ def check(
 ) -> None:
     """Read a source as a run would and print what is wrong with it, and what to do (exit code 10 if it is refused)."""
     with _one_line(), tempfile.TemporaryDirectory(prefix="smsroi-check-") as place:
-        from smsroi_helpers.reading import load
+        from smsroi_helpers.source import load
 
         try:
             loaded = load(data, Path(place) / "read", max_rejected_share)
@@ -184,10 +181,7 @@ def pseudonymise(
 ) -> None:
     """Copy a source with pseudonyms (HMAC-SHA-256 under a secret key) for customer_id and referred_by."""
     with _one_line():
-        from smsroi_helpers import keys
-        from smsroi_helpers import pseudonymise as copying
-
-        copied = copying.pseudonymise(data, out, keys.read_key(key_file, data))
+        copied = source.pseudonymise(data, out, source.read_key(key_file, data))
         for name, rows in copied.rows.items():
             _say(f"{name}: {rows:,} rows")
         for note in copied.notes:
@@ -202,7 +196,6 @@ def verify(
 ) -> None:
     """Check that a published run is still, byte for byte, what its manifest says (exit code 23 if not)."""
     with _one_line():
-        from smsroi_helpers import source
         from smsroi_helpers.runner import publish
 
         folder = publish.find_run(source.project_root(), run)
@@ -216,7 +209,6 @@ def status(
 ) -> None:
     """Say how old a report's last good run is; exit code 1 if that is too old, or there is none."""
     with _one_line():
-        from smsroi_helpers import source
         from smsroi_helpers.runner import publish
         from smsroi_helpers.runner.parameters import check_name
 
@@ -254,7 +246,7 @@ def plan_test(
 ) -> None:
     """Say what a test on a list of this size can show, and how large it must be to show a gain."""
     with _one_line():
-        from smsroi_helpers.planner import plan_test as plan
+        from smsroi_helpers.ab_test import plan_test as plan
 
         found = plan(
             customers=customers, base_rate=base_rate, profit_per_order=profit_per_order, order_spread=order_spread,
@@ -297,8 +289,7 @@ def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
     """The same with what only the whole log shows: rows after the last day, strangers, sends after an opt-out."""
     import pandas as pd
 
-    from smsroi_helpers import quality
-    from smsroi_helpers.shop import open_shop
+    from smsroi_helpers.source import open_shop
 
     shop = open_shop(loaded, "", place)
     found = [

@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from smsroi_helpers import contract, figures, locale
+from smsroi_helpers import contract, locale, pages
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.reading import load
 from smsroi_helpers.runner.execute import FINISHED
-from smsroi_helpers.shop import Shop, open_shop
-from smsroi_helpers.source import project_root, resolve_path
+from smsroi_helpers.source import Shop, load, open_shop, project_root, resolve_path
 
 __all__ = ["Run", "begin"]
 
@@ -82,12 +80,12 @@ class Run:
         self.shop.write(ibis.memtable(rows) if isinstance(rows, pd.DataFrame) else rows, file)
         return file
 
-    def decide(self, *decisions: Decision) -> figures.Html:
+    def decide(self, *decisions: Decision) -> pages.Html:
         """Record what the notebook answers, and show the answer box. The first decision is the answer."""
         self._decisions.extend(decisions)
         rows = pd.DataFrame([dataclasses.asdict(decision) for decision in self._decisions])
         self.save("decisions", rows)
-        return figures.answer(rows, currency=self.shop.settings.currency)
+        return pages.answer(rows, currency=self.shop.settings.currency)
 
     def finish(self) -> None:
         """Leave the mark by which the runner knows that the notebook ran to its end.
@@ -139,7 +137,7 @@ def begin(
     if seed < 0:
         raise UsageError(f"seed {seed}: a whole number, 0 or more")
     locale.use_language(language)
-    figures.use_style()
+    pages.use_style()
     folder = resolve_path(run_dir or "reports/lab")
     # A run works on one source; the lab on many, and each has a place of its own there.
     place = folder if run_dir else folder / resolve_path(data).name

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from smsroi_helpers import examples, locale
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import Shop, open_shop
+from smsroi_helpers import locale
+from smsroi_helpers.source import examples
+from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import Shop, open_shop
 
 # How long an example takes hangs on what else the machine does.
 settings.register_profile("here", deadline=None)

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaln, expit, gammaln
 
-from smsroi_helpers.histories import CLOCK, plan_company
-from smsroi_helpers.simulate import _ATTRIBUTES
-from smsroi_helpers.world import SEGMENTS, World, read_truth
+from smsroi_helpers.simulation.behaviour import CLOCK, plan_company
+from smsroi_helpers.simulation.ground_truth import SEGMENTS, World, read_truth
+from smsroi_helpers.simulation.write import _ATTRIBUTES
 
 
 def likeliest_segments(source: Path) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from ibis.backends.pyspark import Backend
 from pyarrow import parquet
 from pyspark.sql import SparkSession
 
-from smsroi_helpers import contract
-from smsroi_helpers.shop import Shop
+from smsroi_helpers.contract import tables as contract_tables
+from smsroi_helpers.source.shop import Shop
 
 
 def connect_spark(folder: Path) -> Backend:
@@ -51,7 +51,7 @@ class SparkShop(Shop):
         self.loaded, self.as_of, self.settings, self.end = like.loaded, like.as_of, like.settings, like.end
         self._cache, self.spark = cache, connect_spark(cache)
         self._tables = {
-            name: self._cut(self._read(name, *map(str, table.paths)), contract.TABLES[name])
+            name: self._cut(self._read(name, *map(str, table.paths)), contract_tables.TABLES[name])
             for name, table in like.loaded.tables.items()
         }
 

@@ -254,7 +254,7 @@ def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
     assert before == fingerprint("tests.test_calibrate")
     assert before != fingerprint("benchmarks.claims.rates")
     # What a claim computes with is part of it.
-    assert {"benchmarks.claims.rates", "smsroi_helpers.intervals"} <= calibrate._imported(
+    assert {"benchmarks.claims.rates", "smsroi_helpers.statistics.jackknife"} <= calibrate._imported(
         "benchmarks.claims.rates", set()
     )
     # What only makes words is not.

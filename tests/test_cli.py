@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import smsroi_helpers
-from smsroi_helpers import cli, runner
+from smsroi_helpers import cli
 from smsroi_helpers.errors import Incomplete, NotebookError
+from smsroi_helpers.runner import run as runner_run
 from smsroi_helpers.runner.execute import Outcome
 from tests.faults.tiny import command, make_project, report_files, smsroi
 
@@ -139,17 +140,17 @@ def test_a_wrong_command_line_is_usage_too(root: Path, arguments: tuple[str, ...
 def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def note(file: Path, options: runner.RunOptions, progress: object) -> runner.Published:
+    def note(file: Path, options: runner_run.RunOptions, progress: object) -> runner_run.Published:
         given.append((file, options))
-        return runner.Published(Path.cwd() / "reports" / "x" / "index.html", unchanged=False)
+        return runner_run.Published(Path.cwd() / "reports" / "x" / "index.html", unchanged=False)
 
-    monkeypatch.setattr(runner, "run_report", note)
+    monkeypatch.setattr(runner_run, "run_report", note)
     arguments = (
         "run a.yaml --only a,b --from c -p x=1 -p b.y=2 --jobs 3 --force --deadline 1.5 --cell-timeout 9 --no-code"
     )
     code, stdout, _ = invoke(root, *arguments.split(), "--on-failure", "f 1", "--on-success", "s")
     assert (code, stdout) == (0, f"{Path('reports', 'x', 'index.html')}\n")
-    expected = runner.RunOptions(
+    expected = runner_run.RunOptions(
         only=["a", "b"],
         start_from="c",
         overrides=["x=1", "b.y=2"],
@@ -170,7 +171,7 @@ def test_an_error_is_its_line_and_its_code_and_a_traceback_only_on_request(
     def fail(*arguments: object) -> None:
         raise raised
 
-    monkeypatch.setattr(runner, "run_report", fail)
+    monkeypatch.setattr(runner_run, "run_report", fail)
     raised: BaseException = Incomplete("02_cltv: it never ran")
     assert invoke(root, "run", "x") == (23, "", "smsroi: 02_cltv: it never ran\n")
     raised = PermissionError(13, "Permission denied", "/home/someone/reports")

@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, nbinom, norm
 
 from benchmarks.claims import Claim, Interval, Verdict
-from smsroi_helpers import uplift
-from smsroi_helpers.effects import compare, estimate_means, estimate_ratios, heterogeneity, log_ratio, relative_lift
-from smsroi_helpers.intervals import GROUPS, adjust, difference_of_means
-from smsroi_helpers.sequential import always_valid_reach, information, sequential_split
-from smsroi_helpers.uplift import DEPTHS, jackknifed, qini
+from smsroi_helpers.ab_test import uplift
+from smsroi_helpers.ab_test.uplift import DEPTHS, jackknifed, qini
+from smsroi_helpers.statistics.effects import (
+    compare,
+    estimate_means,
+    estimate_ratios,
+    heterogeneity,
+    log_ratio,
+    relative_lift,
+)
+from smsroi_helpers.statistics.jackknife import GROUPS
+from smsroi_helpers.statistics.means import difference_of_means
+from smsroi_helpers.statistics.multiple_comparisons import adjust
+from smsroi_helpers.statistics.sequential import always_valid_reach, information, sequential_split
 
 Floats = NDArray[np.float64]
 CUSTOMERS, DAYS = 1_200, 30

@@ -6,7 +6,9 @@ from scipy.special import expit, logit, roots_hermitenorm
 from scipy.stats import norm, t
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
-from smsroi_helpers.intervals import GROUPS, Jackknife, adjust, best_set, jackknife, jackknife_ratio, shrink
+from smsroi_helpers.statistics.jackknife import GROUPS, Jackknife, jackknife, jackknife_ratio
+from smsroi_helpers.statistics.multiple_comparisons import adjust, best_set
+from smsroi_helpers.statistics.shrinkage import shrink
 
 Floats = NDArray[np.float64]
 HOURS = 13

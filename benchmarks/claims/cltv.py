@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Interval
-from smsroi_helpers.cltv_forecast import KEYS, Forecast, Z, add_up, forecast
-from smsroi_helpers.cltv_holdout import rank
-from smsroi_helpers.histories import draw_purchases
-from smsroi_helpers.intervals import GROUPS
-from smsroi_helpers.purchase_likelihoods import Model
-from smsroi_helpers.purchase_models import Fit, fit_purchases, fit_value
-from smsroi_helpers.purchase_predictions import expected_orders
+from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
+from smsroi_helpers.cltv.forecast import KEYS, Forecast, Z, add_up, forecast_value
+from smsroi_helpers.cltv.holdout import rank
+from smsroi_helpers.cltv.likelihoods import Model
+from smsroi_helpers.cltv.predictions import expected_orders
+from smsroi_helpers.simulation.behaviour import draw_purchases
+from smsroi_helpers.statistics.jackknife import GROUPS
 
 Floats = NDArray[np.float64]
 USUAL = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}
@@ -73,7 +73,7 @@ def _count_value(people: pd.DataFrame) -> pd.DataFrame:
 
 def _tell(rng: np.random.Generator, people: pd.DataFrame, model: Model) -> Forecast:
     cells = _count(people)
-    return forecast(
+    return forecast_value(
         cells, fit_purchases(cells, model), fit_value(_count_value(people)), horizon_weeks=HORIZON_WEEKS,
         yearly_discount_rate=0.0, margin=1.0, rng=rng,
     )  # fmt: skip

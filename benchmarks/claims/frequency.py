@@ -18,12 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
-from smsroi_helpers import frequency
-from smsroi_helpers.dose_counts import LANDMARK_WEEKS, Practice
-from smsroi_helpers.dose_logs import COVARIATES, estimate_steps
-from smsroi_helpers.dose_response import ALL, fit_response, plain_response
-from smsroi_helpers.frequency_words import decide
-from smsroi_helpers.intervals import GROUPS
+from smsroi_helpers.frequency import policy as frequency_policy
+from smsroi_helpers.frequency.counts import LANDMARK_WEEKS, Practice
+from smsroi_helpers.frequency.decision import decide
+from smsroi_helpers.frequency.dose_response import ALL, fit_response, plain_response
+from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
+from smsroi_helpers.statistics.jackknife import GROUPS
 
 Floats = NDArray[np.float64]
 CUSTOMERS, WEEKS, KINDS, OBSERVED = 6_000, 11.0, 4, 4
@@ -150,7 +150,7 @@ def arms(rng: np.random.Generator) -> Sequence[Outcome]:
     return [_told(rows, names, truth, f"{part}, by arm") for part, names, truth in told]
 
 
-def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency.Study:
+def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency_policy.Study:
     """What the notebook would have read: the cells, and a practice of one to three texts a week."""
     names = sorted(cells["segment"].unique())
     weeks = pd.DataFrame({
@@ -163,12 +163,12 @@ def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency.Study:
         for name in names for d, share in enumerate(PRACTICE)
     ])  # fmt: skip
     none, practice = pd.DataFrame(), Practice(dt.date(2026, 1, 1), False, ())
-    logs = frequency.Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    logs = frequency_policy.Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
     fit = fit_response(cells, ARMS, DISCOUNT, rng, draws=1_000)
     plain = plain_response(cells, ARMS, DISCOUNT)
     test: Any = SimpleNamespace(name="doses")
     sound: Any = SimpleNamespace(broken=False)
-    return frequency.Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
+    return frequency_policy.Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
 
 
 PRACTICE = np.array([0.15, 0.25, 0.35, 0.25])
@@ -197,7 +197,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
             ),
             Interval(own.mean(axis=-1)[1:], low[1:], high[1:], truth[1:][:, used], part=f"{part}, segments"),
         ]
-    policy = frequency.choose_doses(study, rng)
+    policy = frequency_policy.choose_doses(study, rng)
     at = [fit.at(dose) for dose in policy["messages_per_week"]]
     row = [fit.place(name) for name in policy["segment"]]
     mixed = np.zeros(len(grid))
@@ -207,7 +207,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     factor = 1 - (1 - natural) / (1 + DISCOUNT)
     gain = (value[row, at] - now) * factor * policy["subscribed"].to_numpy(float)
     told.append(_told(policy, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
-    cost = frequency.saturation(study, policy)
+    cost = frequency_policy.saturation(study, policy)
     weekly = value * (1 - (1 - world.truth(np.array([0.0]))[1][place]) / (1 + DISCOUNT))
     lost = [
         SUBSCRIBERS * float(PRACTICE @ (weekly[fit.place(s), fit.at(d)] - weekly[fit.place(s), : len(PRACTICE)]))
@@ -222,7 +222,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
 def null(rng: np.random.Generator) -> Outcome:
     """Whether more texts are advised, or any gain claimed, where texts are clicked and bring nothing."""
     study = _study(_cells(rng, _draw(rng, null=True)), rng)
-    policy = frequency.choose_doses(study, rng)
+    policy = frequency_policy.choose_doses(study, rng)
     more = policy["messages_per_week"] > policy["today"]
     claims = [each.outcome == "do" and each.low > 0 for each in decide(study, policy, "USD")]
     return Verdict(bool(((policy["outcome"] == "change") & more).any() or any(claims)))

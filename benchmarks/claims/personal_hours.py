@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
-from smsroi_helpers import personal_hours
-from smsroi_helpers.hour_curves import fit_curves, group_scores
-from smsroi_helpers.hour_responses import Response, rate_by_hour
-from smsroi_helpers.intervals import GROUPS
-from smsroi_helpers.personal_hours import MOST, STEP, DayFit, Span
+from smsroi_helpers.statistics.jackknife import GROUPS
+from smsroi_helpers.timing import personal_send_time
+from smsroi_helpers.timing.personal_send_time import MOST, STEP, DayFit, Span
+from smsroi_helpers.timing.response import Response, rate_by_hour
+from smsroi_helpers.timing.response_curve import fit_curves, group_scores
 
 Floats = NDArray[np.float64]
 CUSTOMERS, SEGMENTS, MESSAGES = 4_000, 3, 18
@@ -42,7 +42,7 @@ class _People:
             "segment": NAMES[self.segment[own]], "customers": 1, "n": self.n[own], "s": self.s[own],
             "ss": self.ss[own], "s2n": self.s[own] ** 2 / self.n[own], "n2": self.n[own] ** 2,
         })  # fmt: skip
-        return personal_hours.fit_days(frame.groupby("segment", as_index=False).sum())
+        return personal_send_time.fit_days(frame.groupby("segment", as_index=False).sum())
 
     def x(self, fit: DayFit, tables: Floats) -> Floats:
         """By each customer's δ in quarters of an hour, 0 where there are no events."""
@@ -103,16 +103,16 @@ def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Span, float]:
     keys = ["segment", "stratum", "weekday", "hour", "until", "group"]
     curves = _curves(rows.groupby(keys, as_index=False).sum().query("messages > 0").reset_index(drop=True))
     middle, share = HOURS.astype(float) + 0.5, np.full(len(HOURS), 1 / len(HOURS))
-    tables = np.stack([personal_hours.contrasts(curve, middle, share) for curve in curves])
+    tables = np.stack([personal_send_time.contrasts(curve, middle, share) for curve in curves])
     fit = people.fit()
     m, k = messages.sum(axis=1).astype(float), clicks.sum(axis=1).astype(float)
-    told = personal_hours.slope_by_lot(_cells(people, people.x(fit, tables), group, m, k))
+    told = personal_send_time.slope_by_lot(_cells(people, people.x(fit, tables), group, m, k))
     if not heeded:
         return told, 0.0
     many = _people(rng, best, strength, heeded, 100 * CUSTOMERS)
     ones = np.ones(len(many.n))
     cells = _cells(many, many.x(fit, tables), np.arange(len(ones)) % GROUPS, ones, many.chance)
-    return told, personal_hours.slope_by_lot(cells).estimate
+    return told, personal_send_time.slope_by_lot(cells).estimate
 
 
 def slope(rng: np.random.Generator) -> list[Outcome]:

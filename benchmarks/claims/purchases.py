@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import beta, gamma, norm
 
 from benchmarks.claims import Claim, Interval
-from smsroi_helpers.histories import draw_purchases
-from smsroi_helpers.purchase_models import Fit, fit_purchases
-from smsroi_helpers.purchase_predictions import expected_orders_of_new
+from smsroi_helpers.cltv.fitting import Fit, fit_purchases
+from smsroi_helpers.cltv.predictions import expected_orders_of_new
+from smsroi_helpers.simulation.behaviour import draw_purchases
 
 Floats = NDArray[np.float64]
 TRUTH = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}

@@ -9,15 +9,9 @@ from scipy.stats import nbinom
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.claims import Claim, Interval, Verdict
-from smsroi_helpers.intervals import (
-    GROUPS,
-    difference_of_means,
-    difference_of_rates,
-    jackknife,
-    jackknife_rate,
-    jackknife_ratio,
-    resample_cells,
-)
+from smsroi_helpers.statistics.jackknife import GROUPS, jackknife, jackknife_ratio, resample_cells
+from smsroi_helpers.statistics.means import difference_of_means
+from smsroi_helpers.statistics.proportions import difference_of_rates, jackknife_rate
 
 Floats = NDArray[np.float64]
 SIZES = {"2,000 customers": 2_000, "20,000 customers": 20_000}

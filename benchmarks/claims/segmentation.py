@@ -15,8 +15,8 @@ from scipy.special import ndtr
 from scipy.stats import beta, gamma
 
 from benchmarks.claims import Claim, Verdict
-from smsroi_helpers.cluster_reference import try_clusterings
-from smsroi_helpers.clusters import PURCHASES, Features, Sample
+from smsroi_helpers.segmentation.cluster_test import try_clusterings
+from smsroi_helpers.segmentation.clusters import PURCHASES, Features, Sample
 
 Floats = NDArray[np.float64]
 CUSTOMERS = 1_500

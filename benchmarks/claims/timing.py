@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
-from smsroi_helpers import timing
-from smsroi_helpers.click_value import ClickValue, value_of_click
-from smsroi_helpers.hour_curves import fit_curves, group_scores
-from smsroi_helpers.hour_outcomes import compare_arms
-from smsroi_helpers.hour_responses import Response, gap_to_records, rate_by_hour, runs_smoothly
-from smsroi_helpers.intervals import GROUPS
-from smsroi_helpers.special_days import compare_days
-from smsroi_helpers.timing_decisions import in_money
-from smsroi_helpers.world import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
+from smsroi_helpers.simulation.ground_truth import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
+from smsroi_helpers.statistics.jackknife import GROUPS
+from smsroi_helpers.timing import best_hours
+from smsroi_helpers.timing.click_value import ClickValue, value_of_click
+from smsroi_helpers.timing.decision import in_money
+from smsroi_helpers.timing.holidays import compare_days
+from smsroi_helpers.timing.response import Response, gap_to_records, rate_by_hour, runs_smoothly
+from smsroi_helpers.timing.response_curve import fit_curves, group_scores
+from smsroi_helpers.timing.secondary_outcomes import compare_arms
 
 Floats = NDArray[np.float64]
 CUSTOMERS, MESSAGES, OBSERVED = 4_000, 18, 4
@@ -81,7 +81,7 @@ def _cells(rng: np.random.Generator, world: World, mixing: Floats, lift: Floats 
     })  # fmt: skip
 
 
-def _seen(cells: pd.DataFrame, click: ClickValue) -> timing.Timing:
+def _seen(cells: pd.DataFrame, click: ClickValue) -> best_hours.Timing:
     """What the notebook would have read of it."""
     segments = sorted(cells["segment"].unique())
     everybody = cells.assign(segment="all")
@@ -102,7 +102,7 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> timing.Timing:
     )
     volume = pd.DataFrame({"segment": segments, "customers": 1_000, "messages_per_week": 1.0})
     allowed = np.ones(24, bool)
-    return timing.Timing(None, [], response, None, practice, volume, click, allowed)  # type: ignore[arg-type]
+    return best_hours.Timing(None, [], response, None, practice, volume, click, allowed)  # type: ignore[arg-type]
 
 
 _NO_PRICE = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
@@ -118,7 +118,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
     seen = _seen(_cells(rng, world, mixing), click)
     response = seen.main
     assert response is not None
-    answers = {answer.segment: answer for answer in timing.answer_all(seen, rng)}
+    answers = {answer.segment: answer for answer in best_hours.find_best_hours(seen, rng)}
     at = [h - 8 for h in TODAY]
     today = np.array(list(TODAY.values()))
     rates: list[tuple[Floats, ...]] = []
@@ -147,7 +147,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
 def null_hours(rng: np.random.Generator) -> list[Verdict]:
     """Whether a company whose hours do not differ is told to send at another one, or an hour is left out of the set."""
     world, mixing = _world(rng, null=True)
-    answers = timing.answer_all(_seen(_cells(rng, world, mixing), _NO_PRICE), rng)
+    answers = best_hours.find_best_hours(_seen(_cells(rng, world, mixing), _NO_PRICE), rng)
     moved = any(answer.outcome == "move" for answer in answers)
     return [
         Verdict(moved, part="another hour, anybody's"),

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
-from smsroi_helpers.figures import Amount, amount, evidence_words, verdict_words
 from smsroi_helpers.locale import _
+from smsroi_helpers.pages import Amount, amount, evidence_words, verdict_words
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,

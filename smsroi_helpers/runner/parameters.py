@@ -419,7 +419,7 @@ class _Company(pydantic.BaseModel):
 
 
 def _source_to_make(value: Any, where: str) -> dict[str, Any]:
-    from smsroi_helpers.examples import EXAMPLES  # opens the engine, which few parameter files need
+    from smsroi_helpers.source import EXAMPLES
 
     kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
     if kind == "example":

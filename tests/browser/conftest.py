@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from smsroi_helpers import figures, locale
-from smsroi_helpers.figures import style
+from smsroi_helpers import locale, pages
+from smsroi_helpers.pages import style
 from smsroi_helpers.runner import render
 
 pytest.importorskip("playwright", reason="Playwright for Python is not installed")
@@ -332,12 +332,12 @@ def chinese_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     locale.use_language("zh")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "_CJK_FONTS", ())
-        figures.use_style()
+        pages.use_style()
         _, ax = plt.subplots()
         ax.plot([1, 2, 3], [4_000, 2_000, 3_000])
         title = "预测经受住了回测：实际结果落在区间之内"
         ax.set(title=title, xlabel="自最早一笔购买起的周数", ylabel="累计复购次数")
-        drawn = figures.figure(ax, alt=title, caption="一条曲线。")
+        drawn = pages.figure(ax, alt=title, caption="一条曲线。")
     cell = next(cell for cell in notebook.cells if "tracking_figure" in cell.source)
     data, metadata = drawn._repr_mimebundle_()
     cell.outputs = [nbformat.v4.new_output("display_data", data, metadata=metadata)]
@@ -350,7 +350,7 @@ def chinese_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given["source"]["findings"] = [finding | {"remedy": "the column is not read"}]
     render.render_run(folder, given)
     locale.use_language("en")
-    figures.use_style()
+    pages.use_style()
     return folder
 
 

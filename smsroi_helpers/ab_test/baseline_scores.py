@@ -1,0 +1,110 @@
+"""How customers stood on the eve of an experiment: RFM score, risk of having left, value to come.
+
+These are what a list is chosen by where nobody has predicted effects. Each customer's history ends the day before the
+day of their own assignment, and the models are fitted to these histories alone: nothing that an experiment can have
+changed is in a score. P(alive) is that of MBG/NBD, since BG/NBD holds for sure that whoever bought once is still a
+customer (Batislam, Denizel & Filiztekin 2007); money per purchase is Gamma–Gamma's (Fader & Hardie 2013).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from smsroi_helpers.cltv import (
+    FEWEST_REPEATERS,
+    expected_order_value,
+    expected_orders,
+    fit_purchases,
+    fit_value,
+    probability_alive,
+)
+
+__all__ = [
+    "HISTORY",
+    "HORIZON_WEEKS",
+    "Lacking",
+    "score_customers",
+]
+
+Floats = NDArray[np.float64]
+Lacking = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
+"""Why customers cannot be ranked by a score."""
+HISTORY = ("frequency", "recency_days", "T_days", "repeat_spend")
+"""Columns of a customer's history; null for who had not bought."""
+HORIZON_WEEKS = 52
+"""The value to come is that of a year."""
+_FIFTHS = 5
+
+
+def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, Lacking]]:
+    """Scores by which a list may be chosen, the higher the sooner; who had not bought comes last in each.
+
+    Args:
+        rows: one per customer: frequency (days with a repeat purchase), recency_days (first to last purchase), T_days
+            (first purchase to the assignment), repeat_spend (money, after the first day), spend (money, in all); the
+            first four null for who had not bought.
+
+    Returns:
+        scores by name: `rfm` (the sum of three scores 1–5: how lately, how often, for how much), `churn` (the chance of
+        having left, 0–1), `value` (money expected in the coming year); and for each that cannot be had, why.
+    """
+    bought = rows["T_days"].notna().to_numpy()
+    if not bought.any():
+        return {}, dict.fromkeys(("rfm", "churn", "value"), "no_history")
+    scores: dict[str, Floats] = {"rfm": _rfm(rows, bought)}
+    lacking: dict[str, Lacking] = {}
+    own = rows[bought]
+    cells = pd.DataFrame({
+        "frequency": own["frequency"].to_numpy(float),
+        "recency_weeks": own["recency_days"].to_numpy(float) / 7,
+        "T_weeks": own["T_days"].to_numpy(float) / 7,
+        "repeat_spend": own["repeat_spend"].to_numpy(float),
+    })  # fmt: skip
+    repeated = cells["frequency"].to_numpy() > 0
+    if repeated.sum() < FEWEST_REPEATERS:
+        return scores, {"churn": "few_repeaters", "value": "few_repeaters"}
+    history = ["frequency", "recency_weeks", "T_weeks"]
+    fit = fit_purchases(cells.groupby(history).size().rename("customers").reset_index(), "mbg_nbd")
+    scores["churn"] = _whole(1 - probability_alive(fit, cells), bought)
+    paid = repeated & (cells["repeat_spend"].to_numpy() > 0)
+    if paid.sum() < FEWEST_REPEATERS:
+        return scores, {"value": "no_value"}
+    mean = np.where(repeated, cells["repeat_spend"] / np.maximum(cells["frequency"], 1), 0.0)
+    spends = pd.DataFrame({
+        "frequency": cells["frequency"][paid], "log_mean_value": np.log(mean[paid]), "customers": 1,
+    })  # fmt: skip
+    worth = expected_order_value(fit_value(spends), cells["frequency"].to_numpy(), mean)
+    if np.isfinite(worth).all() and (worth > 0).all():
+        scores["value"] = _whole(worth * expected_orders(fit, cells, HORIZON_WEEKS), bought)
+    else:  # Gamma–Gamma has no mean where q ≤ 1
+        lacking["value"] = "no_value"
+    return scores, lacking
+
+
+def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:
+    """The scores of all customers; −∞ for who had not bought."""
+    every = np.full(len(bought), -np.inf)
+    every[bought] = scores
+    return every
+
+
+def _rfm(rows: pd.DataFrame, bought: NDArray[np.bool_]) -> Floats:
+    """The sum of the three scores, each 1 + the whole fifths of the buyers who lie strictly below, as `rfm.rfm_rows` has it.
+
+    >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "frequency": [1, 0, None],
+    ...                      "spend": [30.0, 40.0, 0.0]})
+    >>> _rfm(rows, np.array([True, True, False])).tolist()  # of two, who lies above the other has three
+    [7.0, 5.0, -inf]
+    """
+    own = rows[bought]
+    silence = own["T_days"].to_numpy(float) - own["recency_days"].to_numpy(float)
+    parts = [_fifths(values) for values in (-silence, own["frequency"].to_numpy(float), own["spend"].to_numpy(float))]
+    return _whole(np.sum(parts, axis=0), bought)
+
+
+def _fifths(values: Sequence[float] | Floats) -> Floats:
+    below = pd.Series(values).rank(method="min").to_numpy() - 1
+    return np.asarray(below * _FIFTHS // len(below) + 1, float)

@@ -1,0 +1,314 @@
+"""Figures of `05_ab_test`; its tables are in `ab_test_tables`."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.tables import difference_words
+from smsroi_helpers.ab_test.uplift import Ranking
+from smsroi_helpers.ab_test.uplift_tables import rule_words
+from smsroi_helpers.experiments import METRICS
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
+from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, metric_words, note
+
+__all__ = [
+    "effects",
+    "effects_figure",
+    "ledger",
+    "ledger_figure",
+    "targeting_figure",
+    "weeks_figure",
+]
+
+ALPHA = 0.05
+_RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
+_DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
+
+
+def _money_ticks(axis: Axis, currency: str) -> None:
+    """Round amounts at the ticks, with as many decimals as their distance asks for."""
+    axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    ticks = axis.get_majorticklocs()
+    step = float(np.diff(ticks).min()) if len(ticks) > 1 else 1.0
+    digits = max(0, -int(np.floor(np.log10(step)))) if step > 0 else 2
+    axis.set_major_formatter(FuncFormatter(lambda value, _position: money(value, currency, digits)))
+
+
+def _deciding_rows(each: Evaluated) -> pd.DataFrame:
+    rows = each.effects
+    rows = rows[(rows["metric"] == each.verdict.metric) & (rows["segment"] == "all")]
+    return rows[rows["arm"] != each.experiment.control]
+
+
+def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
+    """Each arm against its control, in what the test is decided by, one panel a test; broken tests are not drawn.
+
+    Args:
+        evaluated: of `ab_test.analyse`, one of them sound.
+        currency: the source's.
+    """
+    sound = [each for each in evaluated if not each.trust.broken]
+    sizes = [len(each.experiment.treated) + 1.2 for each in sound]
+    drawn, axes = plt.subplots(
+        len(sound), 1, figsize=(8.2, 0.9 + sum(0.34 * size + 0.75 for size in sizes)), squeeze=False,
+        gridspec_kw={"height_ratios": sizes, "hspace": 0.9},
+    )  # fmt: skip
+    for each, ax in zip(sound, axes[:, 0], strict=True):
+        _effects_panel(each, currency, ax)
+    return drawn
+
+
+def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
+    rows = _deciding_rows(each).reset_index(drop=True)
+    metric = each.verdict.metric
+    is_money = METRICS[metric].kind == "money"
+    scale = 1.0 if is_money else 100.0
+    ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
+    for place, row in rows.iterrows():
+        colour = PALETTE[_DECISION_COLOURS[each.verdict.by_arm.get(row["arm"], "keep_running")]]
+        if np.isfinite(row["always_valid_low"]) and each.experiment.state == "running":
+            span = scale * row["always_valid_low"], scale * row["always_valid_high"]
+            ax.plot(span, (place, place), color=colour, linewidth=1.0)
+        if np.isfinite(row["low"]):
+            ax.plot((scale * row["low"], scale * row["high"]), (place, place), color=colour, linewidth=4, alpha=0.55)
+            ax.plot(scale * row["difference"], place, "o", color=colour, markersize=6)
+    ax.set_yticks(range(len(rows)), [str(arm) for arm in rows["arm"]])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="x")
+    ax.grid(axis="y", visible=False)
+    label = (
+        _("{metric} per customer against {control}") if is_money else _("{metric} against {control}, percentage points")
+    )
+    ax.set_xlabel(label.format(metric=metric_words(metric), control=each.experiment.control))
+    if is_money:
+        _money_ticks(ax.xaxis, currency)
+    ax.set_title(_effects_title(each))
+
+
+def _effects_title(each: Evaluated) -> str:
+    name, verdict = each.experiment.name, each.verdict
+    if verdict.outcome == "ship":
+        return _("{test}: {arm} brings more than {control}").format(
+            test=name, arm=verdict.arm, control=each.experiment.control
+        )
+    if verdict.outcome == "keep_control":
+        return _("{test}: stay with {control}").format(test=name, control=each.experiment.control)
+    return _("{test}: still open").format(test=name)
+
+
+def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
+    """`effects` with alt text and caption; a note where no test can be believed."""
+    if all(each.trust.broken for each in evaluated):
+        return note(_("No test can be believed, so nothing is drawn."))
+    told = []
+    for each in evaluated:
+        if each.trust.broken:
+            told.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
+            continue
+        for _index, row in _deciding_rows(each).iterrows():
+            told.append(
+                _("{test}, {arm} against {control}: {difference}.").format(
+                    test=each.experiment.name, arm=row["arm"], control=each.experiment.control,
+                    difference=difference_words(each.verdict.metric, row, currency),
+                )
+            )  # fmt: skip
+    return figure(
+        effects(evaluated, currency),
+        alt=joined(*told),
+        caption=_(
+            "What each arm brought against its control over the whole time counted: by lot, so the doing of the arm."
+            " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
+            " looks. Green is worth it, orange is not, grey is open."
+        ),
+    )
+
+
+def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
+    """What treating only the customers ranked first by predicted effect brings, against as many at random.
+
+    Args:
+        rankings: of `ab_test.rank_responders`.
+        currency: the source's.
+    """
+    if not rankings:
+        return note(
+            _("No sound test has an arm that stands out and enough customers in both arms to see whom it moves.")
+        )
+    drawn, axes = plt.subplots(
+        len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
+    )
+    told = []
+    for ranking, ax in zip(rankings, axes[:, 0], strict=True):
+        _targeting_panel(ranking, currency, ax)
+        told.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=joined(
+            _(
+                "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
+                " way of choosing. Dashed: as many at random."
+            ),
+            _(
+                "Thick, with 95% band: by predicted effect, each customer judged by the half that did not teach the"
+                " ranking; the others' bands are about as wide."
+            )
+            if any("uplift" in set(ranking.rules["rule"]) for ranking in rankings)
+            else "",
+            *(_sleeping_words(ranking, currency) for ranking in rankings),
+        ),
+    )
+
+
+def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
+    own = ranking.curve[ranking.curve["rule"] == "uplift"]
+    ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+    if len(own):
+        ax.fill_between(100 * own["depth"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    for rule, colour in _RULE_COLOURS.items():
+        other = ranking.curve[ranking.curve["rule"] == rule]
+        if len(other):
+            ax.plot(100 * other["depth"], other["gain"], color=PALETTE[colour], linewidth=1.0, label=rule_words(rule))
+    if len(own):
+        ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"], label=rule_words("uplift"))
+    end = ranking.curve.groupby("rule", sort=False)["gain"].last().iloc[0]
+    ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("as many at random"))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
+    _money_ticks(ax.yaxis, currency)
+    ax.set_xlabel(_("share treated, percent"))
+    ax.set_ylabel(_("gain per customer"))
+    ax.set_title(_targeting_title(ranking))
+
+
+def _targeting_title(ranking: Ranking) -> str:
+    better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
+    if not better:
+        return _("{test}: no way of choosing whom to treat beats chance").format(test=ranking.experiment)
+    return _("{test}: better than chance, choosing by {rules}").format(test=ranking.experiment, rules=listed(better))
+
+
+def _sleeping_words(ranking: Ranking, currency: str) -> str:
+    """Whether the treatment harms those ranked last."""
+    value, low, high = ranking.last_tenth
+    if not high < 0:
+        return ""
+    return _("{test}: the tenth ranked last is better left alone ({effect} per customer).").format(
+        test=ranking.experiment, effect=compact_words(value, low, high, currency)
+    )
+
+
+def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: str) -> Html:
+    """How the difference in profit grew since the assignment, of the arm each test is decided by.
+
+    Args:
+        weeks: of `ab_test.trace_weeks`.
+        evaluated: of `ab_test.analyse`.
+        currency: the source's.
+    """
+    traces = []
+    for each in evaluated:
+        own = weeks[(weeks["experiment_id"] == each.experiment.name) & (weeks["arm"] == each.verdict.arm)]
+        if len(own) and np.isfinite(own["low"]).any():
+            traces.append((each, own))
+    if not traces:
+        return note(_("No sound test has an arm that stands out and several weeks behind it: nothing to follow yet."))
+    drawn, axes = plt.subplots(len(traces), 1, figsize=(8.2, 2.7 * len(traces) + 0.4), squeeze=False,
+                               gridspec_kw={"hspace": 0.75})  # fmt: skip
+    told = []
+    for (each, own), ax in zip(traces, axes[:, 0], strict=True):
+        _weeks_panel(each, own, currency, ax)
+        last = own.iloc[-1]
+        told.append(
+            _("{test}, {arm}: after {week} weeks {difference}.").format(
+                test=each.experiment.name, arm=each.verdict.arm, week=number(last["week"]),
+                difference=difference_words("profit", last, currency),
+            )
+        )  # fmt: skip
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=_(
+            "Profit per customer so far, arm less control, by week since the assignment, always of the same customers;"
+            " the band is the 95% interval. A line that comes down again is of orders that were only brought forward."
+        ),
+    )
+
+
+def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) -> None:
+    ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+    ax.fill_between(own["week"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    ax.plot(own["week"], own["difference"], color=PALETTE["accent"], marker="o", markersize=4)
+    _money_ticks(ax.yaxis, currency)
+    ax.set_xticks(own["week"].tolist())
+    ax.set_xlabel(_("weeks since the assignment"))
+    ax.set_ylabel(_("profit per customer"))
+    ax.set_title(_weeks_title(each, own))
+
+
+def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
+    last = own.iloc[-1]
+    facts = {"test": each.experiment.name, "arm": each.verdict.arm, "weeks": number(last["week"])}
+    if last["low"] > 0:
+        return _("{test}: after {weeks} weeks {arm} is still ahead").format(**facts)
+    if last["high"] < 0:
+        return _("{test}: after {weeks} weeks {arm} is behind").format(**facts)
+    if (own["low"] > 0).any():
+        return _("{test}: {arm} was ahead, and after {weeks} weeks that is no longer shown").format(**facts)
+    return _("{test}: after {weeks} weeks nothing is shown either way").format(**facts)
+
+
+def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
+    """What the programme earned in each month, by the standing holdout.
+
+    Args:
+        months: of `ab_test.keep_ledger`, of one holdout.
+        currency: the source's.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    places = np.arange(len(months))
+    reach = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
+    clear = months["adjusted_p"] < ALPHA
+    colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
+    ax.bar(places, months["earned"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
+    ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+    labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
+    ax.set_xticks(places, labels, rotation=45 if len(places) > 8 else 0)
+    _money_ticks(ax.yaxis, currency)
+    ax.set_ylabel(_("earned in the month"))
+    ax.set_title(
+        _("In {n} of {all} months the programme is shown to have earned").format(
+            n=number(int((clear & (months["earned"] > 0)).sum())), all=number(len(months))
+        )
+    )
+    return ax
+
+
+def ledger_figure(months: pd.DataFrame, currency: str) -> Html:
+    """`ledger` with alt text and caption, of the holdout with most months; a note where there is none."""
+    if not len(months):
+        return note(_("There is no standing holdout that can be believed, so nothing says what the programme earned."))
+    own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
+    told = [
+        _("{month}: {earned}.").format(
+            month=f"{pd.Timestamp(row.month):%Y-%m}",
+            earned=interval(row.earned, row.earned_low, row.earned_high, currency),
+        )
+        for row in own.itertuples()
+    ]
+    return figure(
+        ledger(own, currency),
+        alt=joined(*told),
+        caption=_(
+            "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
+            " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"
+            " clear of zero even so many being compared (Holm). The first and last month may be cut."
+        ),
+    )

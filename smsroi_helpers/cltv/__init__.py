@@ -1,0 +1,76 @@
+"""What will each customer be worth, and how sure are we: BG/NBD (or a rival) for orders, Gamma–Gamma for money.
+
+The engine counts day cells, the models are fitted to the cells (`purchase_models`), say what is to come
+(`cltv_forecast`), are tested on later weeks (`cltv_holdout`) and on what they assume (`cltv_assumptions`); the engine
+writes each customer's value by joining the cells' scores back. What follows for segments, channels and retention is in
+`cltv_worth`. Time is in weeks, money in the source's currency.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from smsroi_helpers import lazy_submodules
+from smsroi_helpers.cltv.assumptions import check_assumptions, list_failing
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_value_cells
+from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
+from smsroi_helpers.cltv.decision import decide
+from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
+from smsroi_helpers.cltv.forecast import forecast_value
+from smsroi_helpers.cltv.holdout import holdout_test, try_models
+from smsroi_helpers.cltv.implications import (
+    at_risk,
+    churn_warnings,
+    count_segments,
+    gains,
+    new_customers,
+    segment_totals,
+    textbook,
+    textbook_value,
+)
+from smsroi_helpers.cltv.likelihoods import Model
+from smsroi_helpers.cltv.predictions import expected_order_value, expected_orders, probability_alive
+
+__all__ = [
+    "FEWEST_REPEATERS",
+    "NEEDS",
+    "PARAMETERS",
+    "Fit",
+    "Model",
+    "at_risk",
+    "check_assumptions",
+    "churn_warnings",
+    "count_cells",
+    "count_segments",
+    "count_value_cells",
+    "customer_values",
+    "decide",
+    "expected_order_value",
+    "expected_orders",
+    "fit_purchases",
+    "fit_value",
+    "fits_table",
+    "forecast_value",
+    "gains",
+    "holdout_test",
+    "list_failing",
+    "new_customers",
+    "probability_alive",
+    "segment_totals",
+    "textbook",
+    "textbook_value",
+    "try_models",
+    "value_by_tenth",
+]
+
+NEEDS = ("orders",)
+
+PARAMETERS: dict[str, Any] = {
+    "horizon_weeks": Annotated[int, Field(gt=0, le=520)],
+    "holdout_weeks": Annotated[int, Field(ge=0, le=520)],
+    "model": Literal["auto"] | Model,
+    "yearly_discount_rate": Annotated[float, Field(ge=0, le=1)],
+    "alive_below": Annotated[float, Field(gt=0, lt=1)],
+}
+
+__getattr__ = lazy_submodules(__name__, "figures", "tables")

@@ -1,0 +1,117 @@
+"""Each customer's value and its interval, written by joining the cells' scores back."""
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.cltv.counts import count_groups
+from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.forecast import KEYS, Forecast, Z, add_up
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "customer_values",
+    "fits_table",
+    "value_by_tenth",
+    "value_rows",
+]
+
+
+# --- apply -----------------------------------------------------------------------------------------------------------
+
+
+def customer_values(shop: Shop, told: Forecast) -> ir.Table:
+    """The table `customer_value`, one row per customer, as an expression for the engine to write.
+
+    Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` bound expected_value
+    by the parameters' uncertainty; `cltv_low` and `cltv_high` bound what this customer will really bring.
+    """
+    return value_rows(shop, told).drop("recency_days", "T_days", "scale", "repeat_spend").order_by("customer_id")
+
+
+def value_rows(shop: Shop, told: Forecast) -> ir.Table:
+    """`customer_values` with the keys of each customer's cell and `scale`, v + repeat spend."""
+    p, q, v = (float(value) for value in told.value.predicting)
+    columns = [
+        *KEYS, "p_alive", "expected_orders", "orders_log_error", "discounted_orders", "spend_low", "spend_high",
+    ]  # fmt: skip
+    scores = ibis.memtable(told.cells[columns])
+    history = measures.purchase_history(shop).drop("later_purchases")
+    rows = history.join(scores, list(KEYS))
+    scale = rows.repeat_spend + v
+    per_order = scale * p / (rows.frequency * p + (q - 1))
+    # log value per order = log p + log(v + s) − log(p·x + q − 1), by log p, log q and log v
+    slopes = (1 - rows.frequency * p / (rows.frequency * p + (q - 1)), -q / (rows.frequency * p + (q - 1)), v / scale)
+    covariance = told.value.log_covariance
+    variance = rows.orders_log_error * rows.orders_log_error
+    for i, left in enumerate(slopes):
+        for j, right in enumerate(slopes):
+            variance = variance + left * right * float(covariance[i, j])
+    expected = rows.expected_orders * per_order
+    return rows.select(
+        "customer_id",
+        "frequency",
+        recency=rows.recency_days / 7,
+        T=rows.T_days / 7,
+        p_alive=rows.p_alive,
+        expected_orders=rows.expected_orders,
+        expected_value=expected,
+        expected_low=expected * (variance.sqrt() * -Z).exp(),
+        expected_high=expected * (variance.sqrt() * Z).exp(),
+        cltv=rows.discounted_orders * per_order * told.margin,
+        cltv_low=rows.spend_low * scale * told.margin,
+        cltv_high=rows.spend_high * scale * told.margin,
+        recency_days=rows.recency_days,
+        T_days=rows.T_days,
+        repeat_spend=rows.repeat_spend,
+        scale=scale,
+    )
+
+
+def value_by_tenth(shop: Shop, told: Forecast) -> pd.DataFrame:
+    """Customers in ten groups of equal size, the most valuable first.
+
+    Returns:
+        tenth (1–10), customers, cltv; share of all customers' cltv, with low and high: where the share will lie (95 %:
+        parameters and chance; who is in which tenth is held).
+    """
+    values = value_rows(shop, told).select("customer_id", *KEYS, "cltv", "repeat_spend")
+    order = ibis.window(order_by=[values.cltv.desc(), values.customer_id])
+    ranked = values.mutate(group=ibis.ntile(10).over(order) + 1)
+    return (
+        add_up(told, "cltv", count_groups(shop, ranked))
+        .shares()
+        .rename(columns={"group": "tenth", "value": "cltv"})
+        .astype({"customers": int})
+    )
+
+
+def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
+    """The table `model_fits`: every parameter of every fit with its interval.
+
+    Args:
+        fits: by what they were fitted to: `full` (all days), `calibration` (the days before the test).
+
+    Returns:
+        model, fit, parameter, value, low, high (missing where not identified), predicting (what forecasts are made
+        with), log_likelihood, customers, unit (of money or time), status.
+    """
+    parts = [
+        fit.table().assign(
+            model=fit.model,
+            fit=name,
+            predicting=fit.predicting,
+            log_likelihood=fit.log_likelihood,
+            customers=fit.customers,
+            unit="money" if fit.model == "gamma_gamma" else "weeks",
+            status=fit.status,
+        )
+        for name, of_days in fits.items()
+        for fit in of_days
+    ]
+    columns = [
+        "model", "fit", "parameter", "value", "low", "high", "predicting", "log_likelihood", "customers", "unit",
+        "status",
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)[columns]

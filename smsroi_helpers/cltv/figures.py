@@ -1,0 +1,374 @@
+"""Figures of `02_cltv`."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from smsroi_helpers.cltv.holdout import Holdout
+from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
+from smsroi_helpers.pages import PALETTE, Html, figure
+
+__all__ = [
+    "by_alive",
+    "by_alive_figure",
+    "by_frequency",
+    "by_frequency_figure",
+    "by_week",
+    "by_week_figure",
+    "lift",
+    "lift_figure",
+    "tracking",
+    "tracking_figure",
+    "value_by_tenth",
+    "value_by_tenth_figure",
+]
+
+MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
+FEWEST_SHOWN = 10
+"""A figure leaves out groups of fewer people, as tables do."""
+
+
+def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Cumulative repeat purchases by week: what happened, and what the model fitted up to the split says.
+
+    Args:
+        tested: of `cltv.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    weeks = tested.by_week
+    ahead = weeks[weeks["low"].notna()]
+    ax.fill_between(ahead["week"], ahead["low"], ahead["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    ax.plot(weeks["week"], weeks["expected"], color=PALETTE["accent"], linewidth=1.8, linestyle="--")
+    ax.plot(weeks["week"], weeks["actual"], color=PALETTE["ink"], linewidth=1.8)
+    if len(ahead):
+        ax.axvline(ahead["week"].iloc[0] - 0.5, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
+        ax.annotate(
+            _("tested from here"), (ahead["week"].iloc[0] - 0.5, 0), xytext=(4, 6), textcoords="offset points",
+            color=PALETTE["soft"],
+        )  # fmt: skip
+    last = weeks.iloc[-1]
+    apart = 0.03 * float(weeks[["actual", "expected"]].max().max())
+    lift = apart if last["actual"] >= last["expected"] else -apart
+    for label, value, shift, colour in (
+        (_("happened"), last["actual"], lift, "ink"),
+        (_("foretold"), last["expected"], -lift, "accent"),
+    ):
+        ax.annotate(
+            label, (last["week"], value + shift), xytext=(6, 0), textcoords="offset points", va="center",
+            color=PALETTE[colour],
+        )  # fmt: skip
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: number(value)))
+    ax.set_xlabel(_("week since the first purchase of all"))
+    ax.set_ylabel(_("repeat purchases so far"))
+    ax.set_title(_tracking_finding(tested))
+    return ax
+
+
+def _tracking_finding(tested: Holdout) -> str:
+    if not tested.missed:
+        return _("The forecast held: what happened lies within its interval")
+    if not tested.actual:
+        return _("The forecast was too high: nothing happened")
+    if tested.bias < 0:
+        return _("The forecast was {share} too low").format(share=percent(abs(tested.bias)))
+    return _("The forecast was {share} too high").format(share=percent(tested.bias))
+
+
+def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Purchases per customer in the test weeks by how often they had bought before: foretold with interval, happened.
+
+    Args:
+        tested: of `cltv.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = _shown(tested.by_frequency)
+    places = np.arange(len(rows))
+    ax.errorbar(
+        places - 0.08, rows["predicted"], yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
+        fmt="o", color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
+    )  # fmt: skip
+    ax.plot(places + 0.08, rows["actual"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
+    outside = int(((rows["actual"] < rows["low"]) | (rows["actual"] > rows["high"])).sum())
+    ax.set_title(_("{n} of {all} groups came out as foretold").format(n=len(rows) - outside, all=len(rows)))
+    ax.set_xticks(places, list(rows["frequency"]))
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(_("repeat purchases before the test"))
+    ax.set_ylabel(_("purchases per customer in the test"))
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["customers"] >= FEWEST_SHOWN]
+
+
+def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Repeat purchases in each week: what happened, and what the model fitted up to the split says.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    weeks = tested.by_week
+    ahead = weeks[weeks["low_in_week"].notna()]
+    ax.fill_between(
+        ahead["week"], ahead["low_in_week"], ahead["high_in_week"], color=PALETTE["accent"], alpha=0.2, linewidth=0
+    )
+    ax.plot(weeks["week"], weeks["in_week"], color=PALETTE["ink"], linewidth=1.4, label=_("happened"))
+    ax.plot(
+        weeks["week"], weeks["expected_in_week"], color=PALETTE["accent"], linewidth=1.8, linestyle="--",
+        label=_("foretold"),
+    )  # fmt: skip
+    if len(ahead):
+        ax.axvline(ahead["week"].iloc[0] - 0.5, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(_("week since the first purchase of all"))
+    ax.set_ylabel(_("repeat purchases in the week"))
+    outside = _weeks_outside(ahead)
+    ax.set_title(_("{n} of {all} test weeks lie outside the band").format(n=outside, all=len(ahead)))
+    ax.legend(frameon=False, loc="best")
+    return ax
+
+
+def _weeks_outside(ahead: pd.DataFrame) -> int:
+    return int(((ahead["in_week"] < ahead["low_in_week"]) | (ahead["in_week"] > ahead["high_in_week"])).sum())
+
+
+def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """Shares of the money by tenth of the customers, ordered by the spend foretold: foretold and come.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = tested.by_tenth
+    ax.bar(rows["tenth"] - 0.2, rows["told"], 0.4, color=PALETTE["sky"], label=_("foretold"))
+    reach = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
+    ax.bar(
+        rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=reach,
+        error_kw={"ecolor": PALETTE["ink"], "elinewidth": 1.2, "capsize": 2},
+    )  # fmt: skip
+    ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
+    ax.annotate(
+        _("as by lot"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
+    )
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_xticks(list(rows["tenth"]))
+    ax.set_xlabel(_("tenth of the customers, by the spend foretold"))
+    ax.set_ylabel(_("share of the money in the test"))
+    ax.set_title(_("The tenth put first brought {share} of the money").format(share=percent(rows["spend"].iloc[0])))
+    ax.legend(frameon=False)
+    return ax
+
+
+def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
+    """The share who bought in the test by P(alive) before it: foretold with interval, happened.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = _shown(tested.by_alive)
+    places = np.arange(len(rows))
+    ax.errorbar(
+        places - 0.08, rows["told"], yerr=[rows["told"] - rows["low"], rows["high"] - rows["told"]], fmt="o",
+        color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
+    )  # fmt: skip
+    ax.plot(places + 0.08, rows["bought"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
+    ax.set_xticks(places, [_range(row) for row in rows.itertuples()])
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(0, 1.05)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_xlabel(_("probability of being a customer still, before the test"))
+    ax.set_ylabel(_("bought in the test"))
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    if len(rows) == 1:
+        told, bought = percent(rows["told"].iloc[0]), percent(rows["bought"].iloc[0])
+        ax.set_title(_("Nobody is in doubt: {told} were to buy, {bought} did").format(told=told, bought=bought))
+    else:
+        ax.set_title(_("{n} of {all} groups bought as often as foretold").format(n=inside, all=len(rows)))
+    ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
+def _range(row: Any) -> str:
+    return _("{low} to {high}").format(low=percent(row.lowest), high=percent(row.highest))
+
+
+def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The share of all customers' expected profit that each tenth of them holds, the most valuable first.
+
+    Args:
+        tenths: of `cltv.value_by_tenth`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    colours = [PALETTE["accent"] if tenth == 1 else PALETTE["sky"] for tenth in tenths["tenth"]]
+    reach = [tenths["share"] - tenths["low"], tenths["high"] - tenths["share"]]
+    bars = ax.bar(
+        tenths["tenth"], tenths["share"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3}
+    )
+    ax.bar_label(bars, labels=[percent(share) for share in tenths["share"]], padding=3, color=PALETTE["soft"])
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_title(_("The top tenth holds {share} of the expected profit").format(share=percent(tenths["share"].iloc[0])))
+    ax.set_xticks(list(tenths["tenth"]))
+    ax.set_xlabel(_("tenth of the customers, most valuable first"))
+    ax.set_ylabel(_("share of expected profit"))
+    return ax
+
+
+def tracking_figure(tested: Holdout) -> Html:
+    """`tracking` with alt text and caption."""
+    facts = {
+        "day": day(tested.split),
+        "weeks": number(tested.weeks),
+        "told": interval(tested.predicted, tested.low, tested.high),
+        "actual": number(tested.actual),
+    }
+    return figure(
+        tracking(tested),
+        alt=_(
+            "In the {weeks} weeks after {day} the model, fitted to the time before, foretold {told} repeat purchases;"
+            " {actual} happened."
+        ).format(**facts),
+        caption=_(
+            "Repeat purchases of all customers who first bought by {day}, added up. The model has seen nothing of the"
+            " last {weeks} weeks; the band is its 95% interval for them."
+        ).format(**facts),
+    )
+
+
+def by_frequency_figure(tested: Holdout) -> Html:
+    """`by_frequency` with alt text and caption."""
+    parts = [
+        _("After {x} repeat purchases: foretold {told}, happened {actual}.").format(
+            x=row.frequency, told=interval(row.predicted, row.low, row.high), actual=number(row.actual, 2)
+        )
+        for row in _shown(tested.by_frequency).itertuples()
+    ]
+    return figure(
+        by_frequency(tested),
+        alt=joined(*parts),
+        caption=_(
+            "Purchases per customer in the {weeks} test weeks, by how often they had come back before. Where the"
+            " diamond lies outside the bar, the model misjudges that group."
+        ).format(weeks=number(tested.weeks)),
+    )
+
+
+def value_by_tenth_figure(tenths: pd.DataFrame) -> Html:
+    """`value_by_tenth` with alt text and caption."""
+    parts = [
+        _("{tenth}: {share} ({low} to {high})").format(
+            tenth=row.tenth, share=percent(row.share, 1), low=percent(row.low, 1), high=percent(row.high, 1)
+        )
+        for row in tenths.itertuples()
+    ]
+    return figure(
+        value_by_tenth(tenths),
+        alt=_("Share of the expected profit by tenth of the customers: {shares}.").format(shares=listed(parts)),
+        caption=_(
+            "Who the expected profit will come from, by the model; the groups are of equal size ({n} customers each)."
+            " The lines are 95% intervals: parameters and chance, the model being right."
+        ).format(n=number(tenths["customers"].iloc[0])),
+    )
+
+
+def by_week_figure(tested: Holdout) -> Html:
+    """`by_week` with alt text and caption."""
+    ahead = tested.by_week[tested.by_week["low_in_week"].notna()]
+    return figure(
+        by_week(tested),
+        alt=_(
+            "Repeat purchases week by week. In the {all} test weeks {actual} happened where {told} were foretold; {n}"
+            " weeks lie outside their 95% band."
+        ).format(
+            all=len(ahead),
+            actual=number(ahead["in_week"].sum()),
+            told=number(ahead["expected_in_week"].sum()),
+            n=_weeks_outside(ahead),
+        ),
+        caption=_(
+            "The same week by week: a total can be right while high and low weeks cancel. One week in twenty lies"
+            " outside the band by chance; seasons, sales and holidays, of which the model knows nothing, put out more."
+        ),
+    )
+
+
+def lift_figure(tested: Holdout) -> Html:
+    """`lift` with alt text and caption."""
+    parts = [
+        _("{tenth}: foretold {told}, came {came}").format(
+            tenth=row.tenth, told=percent(row.told, 1), came=percent(row.spend, 1)
+        )
+        for row in tested.by_tenth.itertuples()
+    ]
+    return figure(
+        lift(tested),
+        alt=_("Share of the money in the test by tenth of the customers: {shares}.").format(shares=listed(parts)),
+        caption=joined(
+            _(
+                "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
+                " weeks, and what each group did spend; the lines are 95% intervals."
+            ),
+            _ranking(tested),
+        ),
+    )
+
+
+def _ranking(tested: Holdout) -> str:
+    facts = {
+        "gini": percent(tested.gini),
+        "low": percent(tested.gini_low),
+        "high": percent(tested.gini_high),
+        "n": number(tested.by_frequency["customers"].sum()),
+    }
+    if not np.isfinite(tested.gini_low):
+        return _("Too little was bought in the test to say how good the ranking is.")
+    if tested.gini_low <= 0:
+        return _(
+            "The ranking is not told from one by lot: {gini} as good as hindsight (normalised Gini coefficient, 95%"
+            " interval {low} to {high}; {n} customers)."
+        ).format(**facts)
+    return _(
+        "The ranking is {gini} as good as hindsight (normalised Gini coefficient, 95% interval {low} to {high}; as by"
+        " lot is none; {n} customers)."
+    ).format(**facts)
+
+
+def by_alive_figure(tested: Holdout) -> Html:
+    """`by_alive` with alt text and caption."""
+    parts = [
+        _("Of the {n} with {range}: foretold {told}, bought {bought}.").format(
+            n=number(row.customers),
+            range=_range(row),
+            told=_share(row.told, row.low, row.high),
+            bought=percent(row.bought, 1),
+        )
+        for row in _shown(tested.by_alive).itertuples()
+    ]
+    return figure(
+        by_alive(tested),
+        alt=joined(*parts),
+        caption=_(
+            "Customers by their probability of being one still, under {model}, which doubts those who bought once too;"
+            " and how many of them bought at least once in the {weeks} test weeks. Where the diamond lies above the"
+            " bar, warnings of leaving come too early."
+        ).format(model=MODELS[tested.alive_model], weeks=number(tested.weeks)),
+    )
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return _("{value} (95% interval {low} to {high})").format(
+        value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
+    )

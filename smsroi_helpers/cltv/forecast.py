@@ -1,0 +1,311 @@
+"""What customers will do in the coming weeks and what that is worth: from fits and cells to sums with intervals.
+
+A cell is a kind of customer, with as many people as share it. Everything here is worked out per cell and added up; what
+one customer of it will do is joined back by the engine (`cltv.customer_values`). Time is in weeks, money in the
+source's currency.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.likelihoods import Floats
+from smsroi_helpers.cltv.predictions import (
+    draw_orders_while_customer,
+    orders_while_customer,
+    pairs_of,
+    probability_alive,
+    variance_of_orders,
+)
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.locale import _, number
+
+__all__ = [
+    "KEYS",
+    "WEEKS_A_YEAR",
+    "Forecast",
+    "Sums",
+    "Z",
+    "add_up",
+    "discounted_orders",
+    "forecast_value",
+    "month_ends",
+    "value_factor",
+    "worth_while_customer",
+]
+
+KEYS = ("frequency", "recency_days", "T_days")
+"""What names a cell: repeat purchases, days from the first purchase to the last, days from the first to now."""
+WEEKS_A_YEAR = 365.25 / 7
+PARAMETER_DRAWS = 32
+FUTURES = 32
+"""Random futures per kind of customer and parameter draw: with 1,024 in all the ends of a 95 % interval lie within
+about ±1 % of the distribution."""
+KIND_WIDTH = 0.02
+"""Customers whose α + T differs by less than this on the log scale share their random futures: their rates differ by at
+most 1 % from the shared one."""
+Z = float(norm.ppf(0.975))
+Measure = Literal["orders", "spend", "cltv"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the customers seen so far will do in the coming weeks."""
+
+    cells: pd.DataFrame
+    """The cells with, per customer: p_alive, expected_orders, orders_log_error (standard error of its logarithm),
+    orders_variance (chance alone), discounted_orders; and of money spent per unit of (v + repeat spend): spend_low,
+    spend_high (95 %, parameters and chance), spend_variance (chance alone)."""
+    purchases: Fit
+    value: Fit
+    horizon_weeks: int
+    yearly_discount_rate: float
+    margin: float
+    orders_deviations: Floats
+    """Of expected_orders, as `Fit.deviations` has them: cells × deviations."""
+    worth_deviations: Floats
+    """Of discounted_orders."""
+    totals: pd.DataFrame = field(init=False)
+    """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters and
+    chance)."""
+
+    def __post_init__(self) -> None:
+        rows = [add_up(self, measure).table().assign(measure=measure) for measure in ("orders", "spend", "cltv")]
+        totals = pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
+        object.__setattr__(self, "totals", totals)
+
+    def total(self, measure: Measure) -> tuple[float, float, float]:
+        """Value, low and high of one measure."""
+        row = self.totals.set_index("measure").loc[measure]
+        return float(row["value"]), float(row["low"]), float(row["high"])
+
+
+def value_factor(value: Floats, frequency: Floats) -> Floats:
+    """Expected money per purchase for each unit of (v + repeat spend): p / (p·x + q − 1), note 25, eq. 5.
+
+    The mean of those who bought once is infinite where q ≤ 1; a plausible q down there counts as 1.05.
+    """
+    p, q, _v = value
+    return np.asarray(p / (p * frequency + max(q, 1.05) - 1), float)
+
+
+def discounted_orders(
+    fit: Fit, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, *, values: Floats | None = None
+) -> Floats:
+    """The expected purchases of each cell's customer, each counted at what it is worth today.
+
+    A purchase is discounted to the end of its month (a twelfth of a year; the last one may be shorter). Exactly
+    Σ (E[X(t_k)] − E[X(t_k−1)]) / (1 + yearly rate)^(t_k / year).
+    """
+    return _orders_and_worth(fit, cells, horizon_weeks, yearly_discount_rate, values)[1]
+
+
+def _orders_and_worth(
+    fit: Fit, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
+) -> Floats:
+    """Expected and discounted purchases of each cell's customer: 2 × cells."""
+    values = fit.predicting if values is None else values
+    while_customer = worth_while_customer(fit.model, cells, horizon_weeks, yearly_discount_rate, values)
+    return while_customer * probability_alive(fit, cells, values=values)
+
+
+def worth_while_customer(
+    model: str, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, values: Floats
+) -> Floats:
+    """Expected and discounted purchases of each cell's customer who still is one: 2 × cells."""
+    x, T, place = pairs_of(cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float))
+    so_far, worth = np.zeros(len(x)), np.zeros(len(x))
+    for end in month_ends(horizon_weeks):
+        by_then = orders_while_customer(model, values, x, T, end)
+        worth += (by_then - so_far) / (1 + yearly_discount_rate) ** (end / WEEKS_A_YEAR)
+        so_far = by_then
+    return np.asarray(np.stack([so_far, worth])[:, place], float)
+
+
+def month_ends(horizon_weeks: float) -> list[float]:
+    """The ends, in weeks, of the months (twelfths of a year) up to the horizon, and the horizon itself."""
+    month = WEEKS_A_YEAR / 12
+    return [*np.arange(month, horizon_weeks - 1e-9, month).tolist(), float(horizon_weeks)]
+
+
+def _futures(
+    cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """What one customer of each cell may really spend, by random futures: spend_low, spend_high, spend_variance.
+
+    Given X purchases to come, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend): the
+    history of money only scales it. Each future has parameters of its own, as the data leave them plausible. Futures
+    are those of customers who still are customers; the chance that one is not moves the quantiles of the mixture.
+    """
+    x, T = cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float)
+    alpha, v = purchases.predicting[1], value.predicting[2]
+    kinds_x, kinds_age, kind = pairs_of(x, np.round(np.log(alpha + T) / KIND_WIDTH))
+    kinds_T = np.maximum(np.exp(kinds_age * KIND_WIDTH) - alpha, 0.0)
+    people = np.bincount(kind, cells["customers"])
+    mean_spend = np.bincount(kind, cells["repeat_spend"]) / people
+    orders_by, value_by = (
+        np.repeat(fit.plausible(PARAMETER_DRAWS, rng), FUTURES, axis=0) for fit in (purchases, value)
+    )
+    p, q, v_by = value_by.T
+    alive = probability_alive(purchases, cells)
+    result = np.zeros((3, len(cells)))
+    for start in range(0, len(kinds_x), 2000):
+        part = slice(start, start + 2000)
+        rows = np.flatnonzero((kind >= start) & (kind < start + 2000))
+        orders = draw_orders_while_customer(
+            purchases.model, orders_by, kinds_x[part], kinds_T[part], horizon_weeks, rng
+        )
+        spend = rng.standard_gamma(np.where(orders > 0, p * orders, 1.0)) * (orders > 0)
+        spend /= rng.standard_gamma(p * kinds_x[part, None] + q, orders.shape)
+        spend *= (v_by + mean_spend[part, None]) / (v + mean_spend[part, None])
+        by_parameters = spend.reshape(len(spend), PARAMETER_DRAWS, FUTURES)
+        chance = by_parameters.var(axis=2, ddof=1)
+        squared_mean = (by_parameters.mean(axis=2) ** 2 - chance / FUTURES).mean(axis=1)
+        square = np.square(spend).mean(axis=1)
+        nothing = 1 - alive[rows] * (spend > 0).mean(axis=1)[kind[rows] - start]
+        spend.sort(axis=1)
+        here, still = kind[rows] - start, alive[rows]
+        # Who may well spend nothing has an interval from nothing on, with all the doubt at its upper end.
+        for place, level in ((0, np.where(nothing > 0.025, 0.0, 0.025)), (1, np.where(nothing > 0.025, 0.95, 0.975))):
+            at = np.clip(1 - (1 - level) / np.maximum(still, 1e-12), 0, 1) * (spend.shape[1] - 1)
+            below = np.minimum(at.astype(int), spend.shape[1] - 2)
+            quantile = spend[here, below] * (1 - at + below) + spend[here, below + 1] * (at - below)
+            result[place, rows] = np.where(nothing >= level, 0.0, quantile)
+        result[2, rows] = np.maximum(still * square[here] - still**2 * squared_mean[here], 0.0)
+    return pd.DataFrame(result.T, columns=["spend_low", "spend_high", "spend_variance"], index=cells.index)
+
+
+def forecast_value(
+    cells: pd.DataFrame,
+    purchases: Fit,
+    value: Fit,
+    *,
+    horizon_weeks: int,
+    yearly_discount_rate: float,
+    margin: float,
+    rng: np.random.Generator,
+) -> Forecast:
+    """What every kind of customer, and all of them together, will bring in the coming weeks.
+
+    Where a fit is not identified the forecast is made with what the data and a weak prior leave plausible
+    (`Fit.cloud`), and its intervals carry that.
+
+    Args:
+        cells: of `count_cells`.
+        purchases: fit of a purchase model to them.
+        value: Gamma–Gamma fit.
+        horizon_weeks: how far ahead.
+        yearly_discount_rate: 0–1; what money a year away loses.
+        margin: share (0–1) of an order's amount that is profit.
+        rng: of the random futures behind the predictive intervals.
+
+    Raises:
+        NotEnoughData: the money model gives no finite mean.
+    """
+    if value.predicting[1] <= 1:
+        raise NotEnoughData(
+            _(
+                "A few of the {n} customers who came back spend so much more than the others that the mean of an order"
+                " cannot be told: a forecast of money would be of any size."
+            ).format(n=number(value.customers))
+        )
+
+    def compute(values: Floats) -> Floats:
+        return _orders_and_worth(purchases, cells, horizon_weeks, yearly_discount_rate, values)
+
+    orders, worth = compute(purchases.predicting)
+    deviations = purchases.deviations(compute)
+    scored = cells.assign(
+        p_alive=probability_alive(purchases, cells),
+        expected_orders=orders,
+        orders_log_error=np.sqrt(np.square(deviations[0] / np.maximum(orders, 1e-300)[:, None]).sum(axis=1)),
+        orders_variance=variance_of_orders(purchases, cells, horizon_weeks),
+        discounted_orders=worth,
+    ).join(_futures(cells, purchases, value, horizon_weeks, rng))
+    return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, margin, deviations[0], deviations[1])
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What groups of customers will do together, and how sure that is."""
+
+    groups: list[Any]
+    customers: Floats
+    value: Floats
+    deviations: Floats
+    """Groups × deviations: the parameters are the same for all, so groups err together."""
+    noise: Floats
+    """The variance by chance, each customer's own."""
+
+    @property
+    def error(self) -> Floats:
+        """The standard error of each group's value: parameters and chance."""
+        return np.sqrt(np.square(self.deviations).sum(axis=1) + self.noise)
+
+    def table(self) -> pd.DataFrame:
+        """One row a group: group, customers, value, low, high (95 %)."""
+        low, high = np.maximum(self.value - Z * self.error, 0.0), self.value + Z * self.error
+        return pd.DataFrame(
+            {"group": self.groups, "customers": self.customers, "value": self.value, "low": low, "high": high}
+        )
+
+    def shares(self) -> pd.DataFrame:
+        """One row a group: group, customers, value, share of the whole, low, high (95 %)."""
+        whole = self.value.sum()
+        share = self.value / whole
+        off = (self.deviations - share[:, None] * self.deviations.sum(axis=0)) / whole
+        noise = ((1 - share) ** 2 * self.noise + share**2 * (self.noise.sum() - self.noise)) / whole**2
+        error = np.sqrt(np.square(off).sum(axis=1) + noise)
+        low, high = np.maximum(share - Z * error, 0.0), np.minimum(share + Z * error, 1.0)
+        return self.table().assign(share=share, low=low, high=high)
+
+
+def add_up(told: Forecast, measure: Measure = "cltv", members: pd.DataFrame | None = None) -> Sums:
+    """What groups of customers will do together: orders, spend or (discounted, times margin) cltv.
+
+    Args:
+        told: the forecast of each kind of customer.
+        measure: of what.
+        members: how many of each kind a group has: group, the cells' keys, customers, repeat_spend and
+            repeat_spend_squared; None for all customers as one group.
+    """
+    cells = told.cells
+    members = cells.assign(group="all") if members is None else members
+    kinds = pd.MultiIndex.from_frame(cells[list(KEYS)])
+    at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
+    codes, groups = pd.factorize(members["group"], sort=True)
+    n, spent, squared = (
+        members[name].to_numpy(float) for name in ("customers", "repeat_spend", "repeat_spend_squared")
+    )
+
+    def by_group(amounts: Floats) -> Floats:
+        return np.asarray(np.bincount(codes, amounts, len(groups)), float)
+
+    worth, off = (
+        (cells["discounted_orders"], told.worth_deviations)
+        if measure == "cltv"
+        else (cells["expected_orders"], told.orders_deviations)
+    )
+    orders = worth.to_numpy(float)[at]
+    people = by_group(n)
+    if measure == "orders":
+        noise = by_group(n * cells["orders_variance"].to_numpy(float)[at])
+        deviations = np.stack([by_group(n * column[at]) for column in off.T], axis=1)
+        return Sums(list(groups), people, by_group(n * orders), deviations, noise)
+    share = told.margin if measure == "cltv" else 1.0
+    frequency = members["frequency"].to_numpy(float)
+
+    def money(values: Floats) -> Floats:
+        return share * value_factor(values, frequency) * (n * values[2] + spent)
+
+    v = told.value.predicting[2]
+    each = money(told.value.predicting)
+    by_orders = np.stack([by_group(each * column[at]) for column in off.T], axis=1)
+    by_value = told.value.deviations(lambda values: by_group(orders * money(values)))
+    noise = cells["spend_variance"].to_numpy(float)[at] * (n * v**2 + 2 * v * spent + squared)
+    deviations = np.concatenate([by_orders, by_value], axis=1)
+    return Sums(list(groups), people, by_group(each * orders), deviations, by_group(share**2 * noise))

@@ -1,0 +1,468 @@
+"""The test of the forecast: fitted to the earlier part of the log, what does a model say of the later part?
+
+Every model is tried on the same days, and they are compared by the probability they gave to what each customer did.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.sparse import csr_array
+from scipy.special import expit, logit
+
+from smsroi_helpers import measures
+from smsroi_helpers.cltv.counts import count_cells, count_value_cells
+from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates, fit_value
+from smsroi_helpers.cltv.forecast import KEYS, Z
+from smsroi_helpers.cltv.likelihoods import Floats, Model
+from smsroi_helpers.cltv.predictions import (
+    expected_orders,
+    expected_orders_of_new,
+    log_chance_of_orders,
+    probability_alive,
+    variance_of_orders,
+)
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS, by_group, jackknife
+
+__all__ = [
+    "Holdout",
+    "Trial",
+    "count_outcomes",
+    "holdout_test",
+    "rank",
+    "try_models",
+]
+
+MOST_TESTED = 1_000_000
+"""Customers beyond this many add nothing to a test: of more, a sample by hash is scored one by one."""
+DATED_MODELS: tuple[Model, ...] = ("mbg_nbd", "pareto_nbd")
+"""The models that let those be gone who bought once: whom they call a customer still can be wrong, and is tested."""
+
+
+# --- count -----------------------------------------------------------------------------------------------------------
+
+
+def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd.DataFrame:
+    """How many customers share a history up to `split` and what they did after it.
+
+    Args:
+        shop: the company.
+        split: the last day of the history.
+        weeks: of the recent past that is repeated as a naive forecast.
+        customers: how many there are; of more than a million a sample by hash is counted.
+
+    Returns:
+        one row per frequency, recency_days, T_days, recent_purchases (repeat purchases in the last `weeks` up to
+        `split`) and later_purchases (days with a purchase after it): customers; recency_weeks, T_weeks.
+    """
+    history = measures.purchase_history(shop, split, recent_weeks=weeks)
+    if customers > MOST_TESTED:
+        kept = int(np.ceil(256 * MOST_TESTED / customers))
+        history = history.filter(hash_group(history.customer_id, "holdout", 256) < kept)
+    keys = [*KEYS, "recent_purchases", "later_purchases"]
+    frame = shop.count(history.group_by(*keys).aggregate(customers=history.count()).order_by(*keys))
+    return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
+
+
+def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
+    """Repeat purchases by week since the first purchase of all, of the customers known at `split`: week, purchases."""
+    known = measures.purchase_history(shop, split)
+    days = measures.purchase_days(shop)
+    repeats = days.join(known.select("customer_id", "first_day"), "customer_id")
+    repeats = repeats.filter(repeats.day > repeats.first_day)
+    start = known.aggregate(start=known.first_day.min())
+    repeats = repeats.cross_join(start)
+    repeats = repeats.mutate(week=repeats.day.delta(repeats.start, unit="day").cast("int64") // 7 + 1)
+    return shop.count(repeats.group_by("week").aggregate(purchases=repeats.count()).order_by("week"))
+
+
+def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: float) -> pd.DataFrame:
+    """Customers in a hundred places of equal size by the spend foretold, and by the spend that came.
+
+    Returns:
+        one row per ranking (`told`, `later_spend`), place (1 = most) and group (of customers, by hash, for the error):
+        customers, told, spend.
+    """
+    p, q, v = (float(x) for x in value.predicting)
+    scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
+    rows = measures.purchase_history(shop, split).join(scores, list(KEYS))
+    told = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
+    hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
+    rows = rows.select("customer_id", "later_spend", told=told.round(9), group=hashed)
+    ranked = []
+    for name in ("told", "later_spend"):
+        order = ibis.window(order_by=[rows[name].desc(), rows.customer_id])
+        placed = rows.mutate(place=ibis.ntile(100).over(order) + 1)
+        sums = placed.group_by("place", "group").aggregate(
+            customers=placed.count(), told=total(placed.told), spend=total(placed.later_spend)
+        )
+        ranked.append(shop.count(sums.order_by("place", "group")).assign(ranking=name))
+    return pd.concat(ranked, ignore_index=True)
+
+
+# --- compare ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Every model fitted to the days up to a split, and how it did on the days after it."""
+
+    split: dt.date
+    """The last day the fits have seen."""
+    weeks: int
+    cells: pd.DataFrame
+    """Of `count_cells` up to the split."""
+    outcomes: pd.DataFrame
+    """Of `count_outcomes`."""
+    fits: dict[str, Fit]
+    """By model; `nbd` is the naive rival in which nobody leaves."""
+    scores: pd.DataFrame
+    """One row a model, `nbd` last: model, log_score (mean log probability of a customer's later purchases), difference
+    from BG/NBD with low and high (95 %), predicted purchases, status."""
+    chosen: Model
+
+    @property
+    def fit(self) -> Fit:
+        """The chosen model's."""
+        return self.fits[self.chosen]
+
+    @property
+    def model_fits(self) -> list[Fit]:
+        """The fits of the models that may be chosen."""
+        return [self.fits[name] for name in get_args(Model)]
+
+    def table(self) -> pd.DataFrame:
+        """The table `model_scores`: the scores, and which model was chosen."""
+        return self.scores.assign(chosen=self.scores["model"] == self.chosen)
+
+    @property
+    def dated(self) -> Model:
+        """The better of the models whose P(alive) means something of those who bought once."""
+        return self.chosen if self.chosen in DATED_MODELS else _best(self.scores, DATED_MODELS)
+
+
+def _best(scores: pd.DataFrame, models: tuple[Model, ...]) -> Model:
+    among = scores.set_index("model")["log_score"].loc[list(models)]
+    return str(among.idxmax())  # type: ignore[return-value]
+
+
+def try_models(shop: Shop, *, model: Literal["auto"] | Model, horizon_weeks: int, holdout_weeks: int) -> Trial:
+    """Fit each model to the earlier part of the log and score it on the later part.
+
+    With `auto` the model with the best log score is chosen, unless it is within one standard error of BG/NBD, which
+    then stays: a difference that chance explains is no reason to leave the model most is known of.
+
+    Args:
+        shop: the company.
+        model: which, or `auto`.
+        horizon_weeks: the horizon of the forecast that is being tested.
+        holdout_weeks: how many weeks to keep back; 0: as many as the horizon, at most half of the log.
+
+    Raises:
+        NotEnoughData: too little is left to fit.
+    """
+    all_cells = count_cells(shop)
+    kept_back = int(holdout_weeks or min(horizon_weeks, all_cells["T_days"].max() // 14))
+    split = shop.as_of - dt.timedelta(weeks=kept_back)
+    cells = count_cells(shop, until=split)
+    outcomes = count_outcomes(shop, split, kept_back, int(cells["customers"].sum()))
+    fits = {name: fit_purchases(cells, name) for name in get_args(Model)}
+    fits["nbd"] = fit_rates(cells)
+    scores = _score(fits, cells, outcomes, kept_back)
+    chosen: Any = model
+    if model == "auto":
+        chosen = _best(scores, get_args(Model))
+        best = scores.set_index("model").loc[chosen]
+        if best["difference"] <= (best["high"] - best["difference"]) / Z:
+            chosen = "bg_nbd"
+    return Trial(split, kept_back, cells, outcomes, fits, scores, chosen)
+
+
+def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, weeks: int) -> pd.DataFrame:
+    n = outcomes["customers"].to_numpy(float)
+    happened = outcomes["later_purchases"].to_numpy(float)
+    logs = {name: log_chance_of_orders(fit, outcomes, weeks, happened) for name, fit in fits.items()}
+    rows = []
+    for name, fit in fits.items():
+        apart = logs[name] - logs["bg_nbd"]
+        difference = float(n @ apart / n.sum())
+        error = float(np.sqrt(n @ (apart - difference) ** 2)) / n.sum()
+        rows.append(
+            {
+                "model": name,
+                "log_score": float(n @ logs[name] / n.sum()),
+                "difference": difference,
+                "low": difference - Z * error,
+                "high": difference + Z * error,
+                "predicted": float(cells["customers"] @ expected_orders(fit, cells, weeks)),
+                "status": fit.status,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# --- test ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """What the chosen model, had it been fitted earlier, would have said of the weeks that followed."""
+
+    model: Model
+    split: dt.date
+    """The last day the fit has seen."""
+    weeks: float
+    predicted: float
+    """Purchases in the weeks after `split` of the customers known by then."""
+    low: float
+    high: float
+    actual: int
+    by_frequency: pd.DataFrame
+    """frequency (`0` … `7+`), customers; predicted, low, high and actual purchases per customer."""
+    by_week: pd.DataFrame
+    """week (1 = the first), actual (cumulative repeat purchases), expected, low, high (from `split` on); in_week,
+    expected_in_week, and from `split` on low_in_week and high_in_week."""
+    rivals: pd.DataFrame
+    """rival (the model, `repeat` the last period, `nbd`), predicted, bias, error (root of the mean squared error per
+    customer), and worse: by how much its mean squared error exceeds the model's, as a share, with low and high."""
+    by_tenth: pd.DataFrame
+    """tenth of the customers by spend foretold (1 = most); told and spend, shares of the spend foretold and come; low
+    and high of the latter (95 %, other customers of the kind having been there)."""
+    gini: float
+    """How well the spend foretold ranks customers: 1 as well as the spend that came, 0 as by lot."""
+    gini_low: float
+    gini_high: float
+    alive_model: Model
+    by_alive: pd.DataFrame
+    """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean), told
+    (share expected to buy at least once), low, high (95 %, by chance), bought (share who did)."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether what happened lies outside the 95 % interval: a bias beyond chance."""
+        return not self.low <= self.actual <= self.high
+
+    @property
+    def bias(self) -> float:
+        """(predicted − actual) / actual: +0.1 is ten in a hundred too many; NaN where nothing happened."""
+        return self.predicted / self.actual - 1 if self.actual else float("nan")
+
+
+def holdout_test(shop: Shop, trial: Trial) -> Holdout:
+    """How the chosen model did on the days it has not seen.
+
+    Args:
+        shop: the company.
+        trial: of `try_models`.
+    """
+    fit, cells, weeks = trial.fit, trial.cells, trial.weeks
+    groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
+    later = cells["later_purchases"].to_numpy(float)
+    told_by_cell = _predict(fit, cells, weeks)
+    by_frequency = _sum_up(told_by_cell, cells, groups)
+    by_frequency["actual"] = cells.groupby(groups)["later_purchases"].sum()
+    customers = cells.groupby(groups)["customers"].sum()
+    by_frequency = by_frequency.div(customers, axis=0)
+    by_frequency.insert(0, "customers", customers)
+    told = _sum_up(told_by_cell, cells).iloc[0]
+    value_cells = count_value_cells(shop, trial.split)
+    by_tenth, (gini, gini_low, gini_high) = rank(
+        _count_ranked(shop, trial.split, cells, fit, fit_value(value_cells), weeks)
+    )
+    return Holdout(
+        model=trial.chosen,
+        split=trial.split,
+        weeks=weeks,
+        predicted=float(told["predicted"]),
+        low=float(told["low"]),
+        high=float(told["high"]),
+        actual=int(later.sum()),
+        by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
+        by_week=_track(shop, fit, cells, trial.split, told),
+        rivals=_against_rivals(trial),
+        by_tenth=by_tenth,
+        gini=gini,
+        gini_low=gini_low,
+        gini_high=gini_high,
+        alive_model=trial.dated,
+        by_alive=_by_alive(trial.fits[trial.dated], trial.outcomes, weeks),
+    )
+
+
+Prediction = tuple[Floats, Floats, Floats]
+"""Of each cell's customer: purchases to come, their deviations for want of the parameters, their variance by chance."""
+
+
+def _predict(fit: Fit, cells: pd.DataFrame, weeks: float) -> Prediction:
+    off = fit.deviations(lambda values: expected_orders(fit, cells, weeks, values=values))
+    return expected_orders(fit, cells, weeks), off, variance_of_orders(fit, cells, weeks)
+
+
+def _sum_up(told: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
+    """Purchases to come, summed by group of cells: group (index), predicted, low, high (parameters and chance)."""
+    customers = cells["customers"].to_numpy(float)
+    codes, names = pd.factorize(np.zeros(len(cells)) if groups is None else groups)
+    member = csr_array((customers, (codes, np.arange(len(cells)))))
+    predicted, off, noise = (member @ part for part in told)
+    reach = Z * np.sqrt(np.square(off).sum(axis=1) + noise)
+    return pd.DataFrame(
+        {"predicted": predicted, "low": np.maximum(predicted - reach, 0), "high": predicted + reach}, index=names
+    )
+
+
+def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, split: dt.date, whole: pd.Series) -> pd.DataFrame:
+    """By week since the first purchase of all; `whole` is what is foretold of the test weeks together."""
+    repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
+    seen_days = int(cells["T_days"].max())
+    all_days = seen_days + (shop.as_of - split).days
+    weeks = np.arange(1, (all_days + 1) // 7 + 1)
+    in_week = repeats.reindex(weeks, fill_value=0).to_numpy(float)
+    joined = cells.groupby("T_days")["customers"].sum()
+    started = seen_days - joined.index.to_numpy()
+    # Before the split what was to be expected of newcomers; after it what was of those seen, given what they had done.
+    ends = np.minimum(7 * weeks - 1, seen_days)
+    ages, place = np.unique(np.maximum((ends[:, None] - started[None, :]) / 7, 0), return_inverse=True)
+    past = expected_orders_of_new(fit, ages)[place].reshape(len(weeks), -1) @ joined.to_numpy(float)
+    weeks_ahead = np.maximum(7 * weeks - 1 - seen_days, 0) / 7
+    customers = cells["customers"].to_numpy(float)
+    ahead = weeks_ahead > 0
+    future = np.array([customers @ expected_orders(fit, cells, week) if week else 0.0 for week in weeks_ahead])
+    # The width of the band is worked out at three weeks and drawn smoothly between, from nothing at the split.
+    asked = np.quantile(weeks_ahead[ahead], [0.1, 0.4, 0.7])
+    widths = [_sum_up(_predict(fit, cells, week), cells).eval("high - predicted").iloc[0] for week in asked]
+    band = PchipInterpolator(
+        [0.0, *asked, (shop.as_of - split).days / 7], [0.0, *widths, whole["high"] - whole["predicted"]]
+    )
+    reach = np.where(ahead, band(weeks_ahead), np.nan)
+    expected = np.where(ahead, customers @ cells["frequency"] + future, past)
+    mean = np.diff(past, prepend=0.0) + np.diff(future, prepend=0.0)
+    # A week is short against the gaps between a customer's purchases, so its count scatters as a Poisson's does; the
+    # parameters move it in the proportion in which they move the whole.
+    relative = float(whole["high"] / max(whole["predicted"], 1e-12) - 1) / Z
+    in_week_reach = np.where(ahead, Z * np.sqrt(np.maximum(mean, 0) + (mean * relative) ** 2), np.nan)
+    return pd.DataFrame(
+        {
+            "week": weeks,
+            "actual": in_week.cumsum(),
+            "expected": expected,
+            "low": np.maximum(expected - reach, 0),
+            "high": expected + reach,
+            "in_week": in_week,
+            "expected_in_week": mean,
+            "low_in_week": np.maximum(mean - in_week_reach, 0),
+            "high_in_week": mean + in_week_reach,
+        }
+    )
+
+
+def _against_rivals(trial: Trial) -> pd.DataFrame:
+    outcomes = trial.outcomes
+    n, y = outcomes["customers"].to_numpy(float), outcomes["later_purchases"].to_numpy(float)
+    told = {
+        trial.chosen: expected_orders(trial.fit, outcomes, trial.weeks),
+        "repeat": outcomes["recent_purchases"].to_numpy(float),
+        "nbd": expected_orders(trial.fits["nbd"], outcomes, trial.weeks),
+    }
+    squares = {rival: (y - foretold) ** 2 for rival, foretold in told.items()}
+    ours = max(float(n @ squares[trial.chosen]) / n.sum(), 1e-12)
+    rows = []
+    for rival, foretold in told.items():
+        apart = squares[rival] - squares[trial.chosen]
+        worse = float(n @ apart) / n.sum()
+        error = float(np.sqrt(n @ (apart - worse) ** 2)) / n.sum()
+        rows.append(
+            {
+                "rival": rival,
+                "predicted": float(n @ foretold),
+                "bias": float(n @ foretold) / max(float(n @ y), 1.0) - 1,
+                "error": float(np.sqrt(n @ squares[rival] / n.sum())),
+                "worse": worse / ours,
+                "low": (worse - Z * error) / ours,
+                "high": (worse + Z * error) / ours,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float]]:
+    """Shares by tenth of the customers, and the normalised Gini coefficient, with intervals by the jackknife.
+
+    Those of the shares are of their logit: the last tenths' are small, and skewed.
+
+    Args:
+        counted: per ranking, place and group the customers, told and spend, as `_count_ranked` has them.
+
+    Returns:
+        `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
+    """
+    keys, sums = by_group(counted, ["ranking", "place"], ["customers", "told", "spend"])
+    by_told = (keys["ranking"] == "told").to_numpy()
+
+    def compute(flat: Floats) -> Floats:
+        customers, _told, spend = flat.reshape(3, len(keys), -1)
+        people, money, best_people, best_money = (
+            _running_share(amounts[here]) for here in (by_told, ~by_told) for amounts in (customers, spend)
+        )
+        best = np.trapezoid(best_money, best_people, axis=0) - 0.5
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gini = (np.trapezoid(money, people, axis=0) - 0.5) / np.where(best > 0, best, np.nan)
+        return np.vstack([_by_tenth(people, money), gini]).reshape(11, *flat.shape[2:])
+
+    customers, told, spend = sums.sum(axis=-1, keepdims=True)
+    shares = pd.DataFrame({"tenth": np.arange(1, 11)})
+    shares["told"] = _by_tenth(_running_share(customers[by_told]), _running_share(told[by_told]))[:, 0]
+    if not spend.any():
+        return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
+    found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
+    came = found.estimate[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
+        half = (found.high[:-1] - came) / (came * (1 - came))
+    shares = shares.assign(spend=came, low=expit(logit(came) - half), high=expit(logit(came) + half))
+    return shares, (float(found.estimate[-1]), float(found.low[-1]), min(float(found.high[-1]), 1.0))
+
+
+def _running_share(amounts: Floats) -> Floats:
+    """Of the whole, up to each place (first axis), from none on; one column for each group that is left out."""
+    running = np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0)
+    return np.asarray(running / np.maximum(running[-1], 1e-12), float)
+
+
+def _by_tenth(people: Floats, money: Floats) -> Floats:
+    """Shares of the money by tenth of the people; exact tenths, of those who are left too."""
+    marks = np.linspace(0, 1, 11)
+    columns = [np.interp(marks, before, share) for before, share in zip(people.T, money.T, strict=True)]
+    return np.diff(np.column_stack(columns), axis=0)
+
+
+def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
+    """Those who did buy against those of whom it was to be expected, in up to five groups by P(alive)."""
+    n = outcomes["customers"].to_numpy(float)
+    alive = probability_alive(fit, outcomes)
+    buys = -np.expm1(log_chance_of_orders(fit, outcomes, weeks, np.zeros(len(outcomes))))
+    group = np.minimum((alive * 5).astype(int), 4)
+    rows = []
+    for fifth in np.unique(group):
+        here = group == fifth
+        people = n[here].sum()
+        told = float(n[here] @ buys[here] / people)
+        chance = Z * np.sqrt(float(n[here] @ (buys[here] * (1 - buys[here])))) / people
+        rows.append(
+            {
+                "lowest": fifth / 5,
+                "highest": (fifth + 1) / 5,
+                "customers": int(people),
+                "p_alive": float(n[here] @ alive[here] / people),
+                "told": told,
+                "low": max(told - chance, 0.0),
+                "high": min(told + chance, 1.0),
+                "bought": float(n[here] @ (outcomes["later_purchases"].to_numpy()[here] > 0) / people),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,424 @@
+"""What follows from the forecast: segments, new customers by channel, who is leaving, what keeping them is worth."""
+
+from dataclasses import replace
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups
+from smsroi_helpers.cltv.customer_value import value_rows
+from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
+from smsroi_helpers.cltv.forecast import (
+    KEYS,
+    WEEKS_A_YEAR,
+    Forecast,
+    Z,
+    add_up,
+    month_ends,
+    value_factor,
+    worth_while_customer,
+)
+from smsroi_helpers.cltv.likelihoods import Floats, Model
+from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, staying
+from smsroi_helpers.engine import total
+from smsroi_helpers.errors import UsageError
+from smsroi_helpers.locale import _, number
+from smsroi_helpers.segmentation import RULED, segments
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "at_risk",
+    "churn_warnings",
+    "count_segments",
+    "gains",
+    "new_customers",
+    "segment_totals",
+    "textbook",
+    "textbook_value",
+]
+
+UNKNOWN = "unknown"
+MOST_SEGMENTS = 30
+"""More groups than a reader takes in; beyond, the smallest are one group."""
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def _segment_of(shop: Shop, segment_by: str) -> ir.Table | None:
+    """Known (a customer_id) and group (`unknown` where not said); None where the source has no such column."""
+    if segment_by in RULED:
+        named = segments(shop, segment_by)
+        return named.select(known="customer_id", group=named.segment.cast("string"))
+    if not segment_by or not shop.has("customers", segment_by):
+        return None
+    group = shop.customers[segment_by].cast("string").fill_null(UNKNOWN)
+    group = ibis.ifelse(group == "all", "“all”", group)  # the row of everybody has that name
+    return shop.customers.select(known="customer_id", group=group)
+
+
+def count_segments(shop: Shop, segment_by: str) -> pd.DataFrame | None:
+    """How many customers of each kind a segment has, as `add_up` asks for; None where the source has no such column.
+
+    Args:
+        shop: the company.
+        segment_by: `rfm_group`, `lifecycle_stage`, `cluster`, or a column of `customers`: acquisition_channel, region,
+            an attribute.
+
+    Raises:
+        UsageError: the column names single customers or moments, not groups.
+    """
+    if segment_by in ("customer_id", "referred_by") or segment_by.endswith("_at"):
+        raise UsageError(f"segment_by: {segment_by!r} names no groups; acquisition_channel, region or attr_… do")
+    named = _segment_of(shop, segment_by)
+    if named is None:
+        return None
+    history = measures.purchase_history(shop)
+    placed = history.left_join(named, history.customer_id == named.known)
+    rows = placed.select("customer_id", *KEYS, "repeat_spend", group=placed.group.fill_null(UNKNOWN))
+    members = count_groups(shop, rows)
+    by_size = members.groupby("group")["customers"].sum().sort_values(ascending=False, kind="stable")
+    small = by_size.index[MOST_SEGMENTS - 1 :] if len(by_size) > MOST_SEGMENTS else []
+    return members.assign(group=members["group"].where(~members["group"].isin(small), _("all others")))
+
+
+def segment_totals(told: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
+    """What each segment will bring: group, customers, cltv, low, high, per_customer; the largest first, `all` last.
+
+    Without segments (None) the row `all` stands alone.
+    """
+    parts = [add_up(told).table()]
+    if members is not None:
+        parts.insert(0, add_up(told, "cltv", members).table().sort_values("value", ascending=False, kind="stable"))
+    table = pd.concat(parts, ignore_index=True).rename(columns={"value": "cltv"})
+    return table.assign(per_customer=table["cltv"] / table["customers"])
+
+
+# --- what one more is worth ------------------------------------------------------------------------------------------
+
+
+def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What one more point of retention and one more order a year are worth, to each segment and to all.
+
+    One more point of retention: of a hundred who are customers today, one more still is one at the end of the horizon,
+    because the chance of leaving is lower for all by one factor. One more order a year: everybody, while a customer,
+    orders once more a year than foretold. Both are what-ifs, no effects of anything that is known to bring them about.
+
+    Args:
+        told: the forecast.
+        members: of `count_segments`; None for all customers alone.
+
+    Returns:
+        group, customers, retained (share of today's customers who still are at the end), point and order (money over
+        the horizon), each with low and high (95 %, by the parameters).
+    """
+    everybody = told.cells.assign(group="all")
+    members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
+    kinds = pd.MultiIndex.from_frame(told.cells[list(KEYS)])
+    at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
+    groups = [*[name for name in pd.unique(members["group"]) if name != "all"], "all"]
+    codes = members["group"].map({name: i for i, name in enumerate(groups)}).to_numpy()
+    n, spent, frequency = (members[name].to_numpy(float) for name in ("customers", "repeat_spend", "frequency"))
+
+    def by_group(amounts: Floats) -> Floats:
+        return np.asarray(np.bincount(codes, amounts, len(groups)), float)
+
+    def money(values: Floats) -> Floats:
+        return told.margin * value_factor(values, frequency) * (n * values[2] + spent)
+
+    def compute(orders_by: Floats, value_by: Floats) -> Floats:
+        alive, stay, more_stay, more_worth, years = _what_if(told, orders_by)
+        each = money(value_by)
+        today = by_group(n * alive[at])
+        point = 0.01 * by_group(each * (alive * more_worth)[at]) * today / by_group(n * (alive * more_stay)[at])
+        return np.stack([by_group(n * (alive * stay)[at]) / today, point, by_group(each * (alive * years)[at])])
+
+    orders_by, value_by = told.purchases.predicting, told.value.predicting
+    centre = compute(orders_by, value_by)
+    off = np.concatenate(
+        [
+            told.purchases.deviations(lambda values: compute(values, value_by)),
+            told.value.deviations(lambda values: compute(orders_by, values)),
+        ],
+        axis=-1,
+    )
+    reach = Z * np.sqrt(np.square(off).sum(axis=-1))
+    table = pd.DataFrame({"group": groups, "customers": by_group(n)})
+    for row, (name, most) in enumerate((("retained", 1.0), ("point", np.inf), ("order", np.inf))):
+        table[name] = centre[row]
+        table[f"{name}_low"] = np.maximum(centre[row] - reach[row], 0)
+        table[f"{name}_high"] = np.minimum(centre[row] + reach[row], most)
+    return table
+
+
+def _what_if(told: Forecast, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Of each kind of customer: P(alive); the chance to stay to the end; the slopes of that and of the discounted
+    purchases by the logarithm of the (inverse) chance of leaving; and the discounted years as a customer to come.
+    """
+    fit, cells, ends = told.purchases, told.cells, month_ends(told.horizon_weeks)
+    step = 0.02
+    loyal, fickle = values.copy(), values.copy()
+    loyal[2] *= np.exp(-step)
+    fickle[2] *= np.exp(step)
+
+    def worth(at: Floats) -> Floats:
+        return worth_while_customer(fit.model, cells, told.horizon_weeks, told.yearly_discount_rate, at)[1]
+
+    still = np.column_stack([np.ones(len(cells)), staying(fit, cells, ends, values=values)])
+    loyal_stay, fickle_stay = (staying(fit, cells, ends[-1:], values=at)[:, 0] for at in (loyal, fickle))
+    months = np.diff(ends, prepend=0.0) / WEEKS_A_YEAR
+    discounts = (1 + told.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
+    years = (still[:, 1:] + still[:, :-1]) / 2 @ (months * discounts)
+    alive = probability_alive(fit, cells, values=values)
+    more_stay, more_worth = (loyal_stay - fickle_stay) / (2 * step), (worth(loyal) - worth(fickle)) / (2 * step)
+    return alive, still[:, -1], more_stay, more_worth, years
+
+
+# --- who is leaving --------------------------------------------------------------------------------------------------
+
+
+def _with_risk(told: Forecast) -> Forecast:
+    """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
+    fit = told.purchases
+
+    def lost(values: Floats) -> Floats:
+        worth = worth_while_customer(fit.model, told.cells, told.horizon_weeks, told.yearly_discount_rate, values)[1]
+        return worth * (1 - probability_alive(fit, told.cells, values=values))
+
+    cells = told.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
+    return replace(told, cells=cells, worth_deviations=fit.deviations(lost))
+
+
+def churn_warnings(shop: Shop, told: Forecast, alive_below: float) -> ir.Table:
+    """The table `churn_warnings`: customers who have more likely left than not, as an expression for the engine.
+
+    Args:
+        shop: the company.
+        told: a forecast by MBG/NBD or Pareto/NBD: BG/NBD knows no doubt of those who bought once.
+        alive_below: the P(alive) (0–1) below which a customer is on the list.
+
+    Returns:
+        customer_id, p_alive, silent_weeks (since the last purchase), frequency, value_at_risk: what the customer would
+        bring over the horizon if still one, times the chance to have left; the most at risk first.
+
+    Raises:
+        ValueError: the forecast is by BG/NBD.
+    """
+    if told.purchases.model == "bg_nbd":
+        raise ValueError("P(alive) of BG/NBD is 1 for everybody who bought once: warn by mbg_nbd or pareto_nbd")
+    rows = value_rows(shop, _with_risk(told))
+    rows = rows.filter(rows.p_alive < alive_below)
+    table = rows.select(
+        "customer_id",
+        "p_alive",
+        silent_weeks=(rows.T_days - rows.recency_days) / 7,
+        frequency=rows.frequency,
+        value_at_risk=rows.cltv,
+    )
+    return table.order_by(table.value_at_risk.desc(), table.customer_id)
+
+
+def at_risk(told: Forecast, alive_below: float) -> pd.DataFrame:
+    """How many customers are on the list of `churn_warnings`, and what is at risk with them.
+
+    Returns:
+        group (`once`, `again`: bought once, came back), customers (on the list), gone, gone_low, gone_high (of them,
+        those expected to have left), value, low, high (money at risk; 95 %, by the parameters).
+    """
+    listed = told.cells[told.cells["p_alive"] < alive_below]
+    members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
+    risk = add_up(_with_risk(told), "cltv", members).table()
+    fit = told.purchases
+    n = members["customers"].to_numpy(float)
+    rows = []
+    for group in ("once", "again"):
+        here = (members["group"] == group).to_numpy()
+        if not here.any():
+            rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
+            continue
+
+        def gone(values: Floats, here: Any = here) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, members[here], values=values)))
+
+        alive = probability_alive(fit, members[here])
+        reach = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
+        expected = gone(fit.predicting)
+        people = int(n[here].sum())
+        low, high = max(expected - reach, 0.0), min(expected + reach, people)
+        rows.append({"group": group, "customers": people, "gone": expected, "gone_low": low, "gone_high": high})
+    table = pd.DataFrame(rows).merge(risk.drop(columns="customers"), on="group", how="left")
+    return table.fillna({"value": 0.0, "low": 0.0, "high": 0.0})
+
+
+# --- customers without history ---------------------------------------------------------------------------------------
+
+
+def new_customers(
+    shop: Shop,
+    *,
+    model: Model,
+    horizon_weeks: int,
+    yearly_discount_rate: float,
+    segment_by: str = "acquisition_channel",
+) -> pd.DataFrame:
+    """What a customer of whom nothing is known yet will bring from the first purchase on, per channel, against the CAC.
+
+    Each channel has fits of its own, and so has the row `all`; a channel with fewer than 30 customers who came back has
+    no value, and a reason.
+
+    Args:
+        shop: the company.
+        model: of purchases.
+        horizon_weeks: how far the value reaches from the first purchase.
+        yearly_discount_rate: 0–1.
+        segment_by: a column of `customers` known before the first purchase; without it there is the row `all` alone.
+
+    Returns:
+        group, customers, value, low, high (margin × the first purchase and the discounted later ones; 95 %, of the
+        mean); cac, cac_low, cac_high, cac_known (customers whose cost is known); net, net_low, net_high (value − CAC);
+        reason (why there is no value).
+    """
+    history = measures.purchase_history(shop)
+    named = _segment_of(shop, segment_by)
+    rows = history.mutate(group=ibis.literal("all"))
+    if named is not None:
+        placed = history.left_join(named, history.customer_id == named.known)
+        rows = rows.union(placed.drop("known").mutate(group=placed.group.fill_null(UNKNOWN)).select(rows.columns))
+    if shop.has("customers", "acquisition_cost"):
+        costs = shop.customers.select(known="customer_id", cost="acquisition_cost")
+        rows = rows.left_join(costs, rows.customer_id == costs.known).drop("known")
+    else:
+        rows = rows.mutate(cost=ibis.null("float64"))
+    cells, money, first = _count_channels(shop, rows)
+    options: dict[str, Any] = {"horizon_weeks": horizon_weeks, "yearly_discount_rate": yearly_discount_rate}
+    names = [*sorted(name for name in first["group"] if name != "all"), "all"]
+    table = [
+        _new_customer(
+            row, cells[cells["group"] == name], money[money["group"] == name], model, shop.settings.margin, **options
+        )
+        for name in names
+        for row in first[first["group"] == name].to_dict("records")
+    ]
+    return pd.DataFrame(table)
+
+
+def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """By group: the cells of purchases, those of money, and the moments of first purchases and of costs."""
+    cells = shop.count(rows.group_by("group", *KEYS).aggregate(customers=rows.count()).order_by("group", *KEYS))
+    again = rows.filter(rows.frequency > 0, rows.repeat_spend > 0)
+    again = again.mutate(log_mean=(again.repeat_spend / again.frequency).ln())
+    again = again.mutate(bin=(again.log_mean * 100).floor().cast("int64"))
+    money = again.group_by("group", "frequency", "bin").aggregate(
+        customers=again.count(), log_mean_value=again.log_mean.mean().round(12)
+    )
+    sums = rows.group_by("group").aggregate(
+        customers=rows.count(),
+        repeaters=rows.count(where=rows.frequency > 0),
+        first=total(rows.first_spend),
+        first_squared=total(rows.first_spend * rows.first_spend, 4),
+        cac_known=rows.cost.count(),
+        cost=total(rows.cost).fill_null(0.0),
+        cost_squared=total(rows.cost * rows.cost, 4).fill_null(0.0),
+    )
+    cells = cells.assign(recency_weeks=cells["recency_days"] / 7, T_weeks=cells["T_days"] / 7)
+    return cells, shop.count(money.order_by("group", "frequency", "bin")), shop.count(sums.order_by("group"))
+
+
+def _mean_and_error(count: float, amount: float, squared: float) -> tuple[float, float]:
+    if count < 2:
+        return (amount if count else float("nan")), float("nan")
+    mean = amount / count
+    return mean, float(np.sqrt(max(squared / count - mean**2, 0.0) / (count - 1)))
+
+
+def _new_customer(
+    row: dict[Any, Any],
+    cells: pd.DataFrame,
+    money: pd.DataFrame,
+    model: Model,
+    margin: float,
+    *,
+    horizon_weeks: int,
+    yearly_discount_rate: float,
+) -> dict[str, Any]:
+    cac, cac_error = _mean_and_error(row["cac_known"], row["cost"], row["cost_squared"])
+    found = {"group": row["group"], "customers": int(row["customers"]), "cac_known": int(row["cac_known"])}
+    found |= {"cac": cac, "cac_low": max(cac - Z * cac_error, 0.0), "cac_high": cac + Z * cac_error}
+    reason = ""
+    if row["repeaters"] < FEWEST_REPEATERS or money.empty:
+        reason = _("{n} came back; {least} are needed").format(n=number(row["repeaters"]), least=FEWEST_REPEATERS)
+    else:
+        purchases, value = fit_purchases(cells, model), fit_value(money)
+        if value.predicting[1] <= 1:
+            reason = _("too few orders of too different size")
+    if reason:
+        nothing = dict.fromkeys(("value", "low", "high", "net", "net_low", "net_high"), float("nan"))
+        return {**found, **nothing, "reason": reason}
+    first, first_error = _mean_and_error(row["customers"], row["first"], row["first_squared"])
+
+    def later(orders_by: Floats, value_by: Floats) -> float:
+        worth = discounted_orders_of_new(purchases, horizon_weeks, yearly_discount_rate, orders_by)
+        return float(worth * value_factor(value_by, np.zeros(1))[0] * value_by[2])
+
+    orders_by, value_by = purchases.predicting, value.predicting
+    off = [
+        purchases.deviations(lambda values: later(values, value_by)),
+        value.deviations(lambda values: later(orders_by, values)),
+    ]
+    error = margin * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in off)))
+    worth = margin * (first + later(orders_by, value_by))
+    both = float(np.hypot(error, cac_error))
+    return {
+        **found, "value": worth, "low": max(worth - Z * error, 0.0), "high": worth + Z * error,
+        "net": worth - cac, "net_low": worth - cac - Z * both, "net_high": worth - cac + Z * both, "reason": "",
+    }  # fmt: skip
+
+
+def discounted_orders_of_new(
+    fit: Fit, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
+) -> float:
+    """The repeat purchases to come of a customer at the first one, each counted at what it is worth then."""
+    ends = np.array(month_ends(horizon_weeks))
+    by_then = expected_orders_of_new(fit, ends, values=values)
+    return float(np.diff(by_then, prepend=0.0) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR))
+
+
+# --- the textbook's formula ------------------------------------------------------------------------------------------
+
+
+def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
+    """CLTV = ARPU × lifetime − CAC: revenue per customer and month, times months, less the cost of acquisition.
+
+    >>> textbook_value(100, 24, 50)
+    2350
+    """
+    return arpu * lifetime - cac
+
+
+def textbook(shop: Shop, told: Forecast, cac: float) -> dict[str, float]:
+    """The formula on this log, beside what the model says of a customer seen so far.
+
+    Args:
+        shop: the company.
+        told: the forecast.
+        cac: mean cost of acquisition; NaN where unknown, which counts as none.
+
+    Returns:
+        arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
+        (0 where unknown), textbook, model (expected spend a customer − CAC).
+    """
+    cells = told.cells
+    days = measures.purchase_days(shop)
+    spent = float(shop.count(days.aggregate(spent=total(days.value)))["spent"].iloc[0])
+    month = WEEKS_A_YEAR / 12
+    # The day of the first purchase is a day as a customer too.
+    arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
+    months, cac = told.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
+    spend = told.total("spend")[0] / told.purchases.customers
+    return {
+        "arpu": arpu, "months": months, "cac": cac, "textbook": textbook_value(arpu, months, cac), "model": spend - cac,
+    }  # fmt: skip

@@ -1,0 +1,317 @@
+"""What a fitted purchase model says of customers: who still is one, how much they will buy, and how surely.
+
+Every prediction is that for customers who are still customers now, which hangs on frequency x and age T alone, times
+the chance that they are. The first is worked out once per pair (x, T), of which there are far fewer than cells. Time is
+in weeks; `cells` always have the columns frequency, recency_weeks and T_weeks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
+from scipy.special import betaln, gammaln, roots_jacobi
+from scipy.stats import nbinom
+
+from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.likelihoods import PARAMETER_NAMES, Floats, pareto_log_likelihood
+
+__all__ = [
+    "draw_orders",
+    "draw_orders_while_customer",
+    "expected_order_value",
+    "expected_orders",
+    "expected_orders_of_new",
+    "log_chance_of_orders",
+    "orders_while_customer",
+    "pairs_of",
+    "probability_alive",
+    "staying",
+    "variance_of_orders",
+]
+
+
+class _ParetoNBD(ParetoNBDFitter):  # type: ignore[misc]
+    """The library's Pareto/NBD on our likelihood, which stays a number for very active customers."""
+
+    @staticmethod
+    def _conditional_log_likelihood(params: Any, freq: Floats, rec: Floats, T: Floats) -> Floats:
+        return pareto_log_likelihood(np.asarray(params, float), freq, rec, T)
+
+    def conditional_probability_alive(self, frequency: Floats, recency: Floats, T: Floats) -> Floats:
+        r, alpha, s, beta = values = np.asarray(self._unload_params("r", "alpha", "s", "beta"), float)
+        x = np.asarray(frequency, float)
+        here = gammaln(r + x) - gammaln(r) + r * np.log(alpha / (alpha + T)) + s * np.log(beta / (beta + T))
+        here -= x * np.log(alpha + T)
+        return np.minimum(np.exp(here - pareto_log_likelihood(values, x, recency, T)), 1.0)
+
+
+_FITTERS = {"bg_nbd": BetaGeoFitter, "mbg_nbd": ModifiedBetaGeoFitter, "pareto_nbd": _ParetoNBD}
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+
+def _with_values(model: str, values: Floats) -> Any:
+    """The library's fitter carrying these parameters: its expectations are used, its optimiser is not."""
+    fitter = _FITTERS[model]()
+    fitter.params_ = pd.Series(dict(zip(PARAMETER_NAMES[model], values, strict=True)))
+    return fitter
+
+
+def _columns(cells: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    return tuple(cells[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks"))
+
+
+def pairs_of(x: Floats, T: Floats) -> tuple[Floats, Floats, Any]:
+    """The different pairs of two columns, and for each row the place of its own among them."""
+    known, place = np.unique(x + 1j * T, return_inverse=True)
+    return known.real, known.imag, place
+
+
+def _finite(values: Any, what: str, cells: pd.DataFrame) -> Floats:
+    values = np.asarray(values, float)
+    if not np.all(np.isfinite(values)):
+        worst = cells.iloc[int(np.argmin(np.isfinite(values)))]
+        raise ArithmeticError(
+            f"{what} cannot be computed for {int((~np.isfinite(values)).sum())} kinds of customers, the first with"
+            f" {worst['frequency']:.0f} repeat purchases in {worst['T_weeks']:.1f} weeks"
+        )
+    return values
+
+
+def probability_alive(fit: Fit, cells: pd.DataFrame, *, values: Floats | None = None) -> Floats:
+    """The probability (0–1) that a cell's customers still buy here at all. BG/NBD gives 1 to all who bought once.
+
+    Args:
+        fit: of a purchase model.
+        cells: whose customers.
+        values: other parameters than those the fit predicts with, for the error of a prediction.
+    """
+    if fit.model == "nbd":
+        return np.ones(len(cells))
+    fitter = _with_values(fit.model, fit.predicting if values is None else values)
+    with np.errstate(all="ignore"):
+        chance = fitter.conditional_probability_alive(*_columns(cells))
+    return _finite(chance, "P(alive)", cells)
+
+
+def _over_chances(
+    model: str, values: Floats, x: Floats, compute: Callable[[Floats, Floats, Any], Floats], columns: int = 0
+) -> Floats:
+    """The mean of a quantity over the chance p to leave after a purchase, for customers (rows) who are still there.
+
+    p ~ Beta(a, b + x), b + x + 1 under MBG/NBD; `compute(p, frequency, rows)` is smooth in p, and by Gauss and Jacobi
+    exact to ten digits. It also serves where the closed forms are no numbers: 2F1(·, ·; a + b + x − 1; ·) has a
+    negative third argument for x = 0 where a + b < 1.
+    """
+    _r, _alpha, a, b = values
+    means = np.empty((len(x), columns) if columns else len(x))
+    for frequency in np.unique(x):
+        rows = x == frequency
+        chances = frequency + (1 if model == "mbg_nbd" else 0)
+        with np.errstate(all="ignore"):  # of a term that is then not used
+            nodes, weights = roots_jacobi(64, b + chances - 1, a - 1)
+            p, share = (1 + nodes) / 2, weights / weights.sum()
+        if not np.all(np.isfinite(share)):  # a chance so surely known (b beyond some 300) is its mean
+            p, share = np.array([a / (a + b + chances)]), np.ones(1)
+        means[rows] = compute(p, frequency, rows) @ share
+    return means
+
+
+def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, weeks: float) -> Floats:
+    """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row."""
+    if model == "nbd":
+        return np.asarray((values[0] + x) / (values[1] + T) * weeks, float)
+    fitter = _with_values(model, values)
+    with np.errstate(all="ignore"):
+        orders = np.array(fitter.conditional_expected_number_of_purchases_up_to_time(weeks, x, T, T), float)
+        orders /= fitter.conditional_probability_alive(x, T, T)
+    unknown = ~np.isfinite(orders)
+    if model != "pareto_nbd" and unknown.any():
+        orders[unknown] = _orders_by_integration(model, values, x[unknown], T[unknown], weeks)
+    return orders
+
+
+def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float) -> Floats:
+    """`orders_while_customer` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
+    r, alpha, _a, _b = values
+
+    def orders(p: Floats, frequency: Floats, rows: Any) -> Floats:
+        growth = np.outer(weeks / (alpha + T[rows]), p)
+        return np.asarray(-np.expm1(-(r + frequency) * np.log1p(growth)) / p, float)
+
+    return _over_chances(model, values, x, orders)
+
+
+def expected_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, *, values: Floats | None = None) -> Floats:
+    """The expected purchases of one customer of each cell in the coming `horizon_weeks`.
+
+    Args:
+        fit: of a purchase model.
+        cells: frequency, recency_weeks, T_weeks.
+        horizon_weeks: above 0.
+        values: other parameters than those the fit predicts with, for the error of a prediction.
+
+    Raises:
+        ArithmeticError: the closed form gives no number for some cell.
+    """
+    values = fit.predicting if values is None else values
+    x, _t_x, T = _columns(cells)
+    kinds_x, kinds_T, place = pairs_of(x, T)
+    orders = orders_while_customer(fit.model, values, kinds_x, kinds_T, horizon_weeks)[place]
+    return _finite(orders * probability_alive(fit, cells, values=values), "expected orders", cells)
+
+
+def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = None) -> Floats:
+    """The expected repeat purchases of a customer by `weeks` after the first purchase."""
+    values = fit.predicting if values is None else values
+    weeks = np.asarray(weeks, float)
+    if fit.model == "nbd":
+        return np.asarray(values[0] / values[1] * weeks, float)
+    with np.errstate(all="ignore"):
+        orders = np.array(_with_values(fit.model, values).expected_number_of_purchases_up_to_time(weeks), float)
+    if fit.model == "bg_nbd":
+        for at in np.flatnonzero(~np.isfinite(orders)):
+            orders.flat[at] = _orders_by_integration("bg_nbd", values, np.zeros(1), np.zeros(1), weeks.flat[at])[0]
+    return orders
+
+
+def staying(fit: Fit, cells: pd.DataFrame, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
+    """The chance (0–1) that a customer of each cell who still is one now will be one after `weeks`: cells × weeks.
+
+    Under BG/NBD and MBG/NBD a customer with rate λ and chance p leaves at the rate λ·p: the mean over λ and p of
+    exp(−λ·p·t) is that over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β + T + t))^s.
+    """
+    values = fit.predicting if values is None else values
+    x, _t_x, T = _columns(cells)
+    ends = np.asarray(weeks, float)
+    r, alpha, third, fourth = values
+    if fit.model == "pareto_nbd":
+        return np.asarray((1 + ends / (fourth + T)[:, None]) ** -third, float)
+    kinds_x, kinds_T, place = pairs_of(x, T)
+
+    def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
+        growth = (ends / (alpha + kinds_T[rows])[:, None])[:, :, None] * p
+        return np.asarray(np.exp(-(r + frequency) * np.log1p(growth)), float)
+
+    return _over_chances(fit.model, values, kinds_x, still, len(ends))[place]
+
+
+def variance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float) -> Floats:
+    """How much the purchases of one customer of each cell scatter about their expectation, the parameters being known.
+
+    From E[X²] of a customer who still is one. Given λ and p, with z = λ·p·t, it is (1 − e^−z) / p +
+    2 (1 − p) / p² · {1 − (1 + z) e^−z}; λ ~ Gamma(r + x, α + T) is integrated in closed form, p by Gauss and Jacobi.
+    Under Pareto/NBD it is λ·E[m] + λ²·E[m²], m the part of the horizon before the customer leaves.
+    """
+    values = fit.predicting
+    x, _t_x, T = _columns(cells)
+    kinds_x, kinds_T, place = pairs_of(x, T)
+    shape, scale = values[0] + kinds_x, values[1] + kinds_T
+    if fit.model == "nbd":
+        squares = shape / scale * horizon_weeks + shape * (shape + 1) * (horizon_weeks / scale) ** 2
+    elif fit.model == "pareto_nbd":
+        _r, _alpha, s, beta = values
+        longest = np.log1p(horizon_weeks / (beta + kinds_T))[:, None]
+        part = (beta + kinds_T)[:, None] * np.expm1(longest * _NODES)
+        density = np.exp(-(s - 1) * longest * _NODES) * longest * _WEIGHTS * (beta + kinds_T)[:, None]
+        squares = shape / scale * density.sum(axis=1)
+        squares += shape * (shape + 1) / scale**2 * (2 * part * density).sum(axis=1)
+    else:
+
+        def second_moment(p: Floats, frequency: Floats, rows: Any) -> Floats:
+            power = values[0] + frequency
+            z = np.outer(horizon_weeks / scale[rows], p)
+            first = -np.expm1(-power * np.log1p(z)) / p
+            rest = -np.expm1(-power * np.log1p(z)) - power * z * (1 + z) ** -(power + 1)
+            rest = np.where(power * z < 1e-4, power * (power + 1) / 2 * z**2, rest)
+            return np.asarray(first + 2 * (1 - p) / p**2 * rest, float)
+
+        squares = _over_chances(fit.model, values, kinds_x, second_moment)
+    alive = probability_alive(fit, cells)
+    means = orders_while_customer(fit.model, values, kinds_x, kinds_T, horizon_weeks)
+    return _finite(alive * squares[place] - (alive * means[place]) ** 2, "the variance of orders", cells)
+
+
+def log_chance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, orders: Floats) -> Floats:
+    """The logarithm of the probability that a customer of each cell buys exactly `orders` times in `horizon_weeks`.
+
+    A customer who still is one buys at a rate λ ~ Gamma(r + x, α + T), so but for leaving as a negative binomial says.
+    Under BG/NBD and MBG/NBD p is independent of it: either all purchases were survived, or the last was not, and
+    however many would have come after it. Under Pareto/NBD the negative binomial's time ends when the customer leaves.
+    """
+    values = fit.predicting
+    x, _t_x, T = _columns(cells)
+    y = np.asarray(orders, float)
+    shape, scale = values[0] + x, values[1] + T
+    log_all = nbinom.logpmf(y, shape, scale / (scale + horizon_weeks))
+    if fit.model == "nbd":
+        return np.asarray(log_all, float)
+    _r, _alpha, third, fourth = values
+    if fit.model == "pareto_nbd":
+        left = -np.expm1(-third * np.log1p(horizon_weeks / (fourth + T)))[:, None]
+        until = (fourth + T)[:, None] * np.expm1(-np.log1p(-left * _NODES) / third)
+        cut_short = nbinom.pmf(y[:, None], shape[:, None], scale[:, None] / (scale[:, None] + until))
+        chance = (1 - left[:, 0]) * np.exp(log_all) + left[:, 0] * (cut_short @ _WEIGHTS)
+    else:
+        survived = fourth + x + (1 if fit.model == "mbg_nbd" else 0)
+        base = betaln(third, survived)
+        chance = np.exp(betaln(third, survived + y) - base + log_all)
+        more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
+        with np.errstate(all="ignore"):  # of the term for y = 0, which is not used
+            chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
+    alive = probability_alive(fit, cells)
+    return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
+
+
+def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Floats:
+    """The expected money per purchase of customers with so many repeat purchases at this mean (note 25, eq. 5).
+
+    >>> published = Fit("gamma_gamma", {"p": 6.25, "q": 3.74, "v": 15.44}, np.eye(3), 0.0, 946, "converged")
+    >>> expected_order_value(published, np.array([0.0, 2.0]), np.array([0.0, 22.35])).round(2)
+    array([35.22, 24.66])
+    """
+    p, q, v = fit.predicting
+    return np.asarray(p * (v + frequency * mean_value) / (p * frequency + q - 1), float)
+
+
+def draw_orders_while_customer(
+    model: str, parameters: Floats, x: Floats, T: Floats, horizon_weeks: float, rng: np.random.Generator
+) -> Floats:
+    """Random futures of customers who still are customers now: purchases in the coming `horizon_weeks`.
+
+    The rate is Gamma(r + x, α + T) and, independent of it, the chance to leave after a purchase Beta(a, b + x)
+    (b + x + 1 under MBG/NBD), or the rate of leaving Gamma(s, β + T) under Pareto/NBD.
+
+    Args:
+        model: which.
+        parameters: of each future, futures × parameters.
+        x: repeat purchases of each customer.
+        T: weeks since each one's first purchase.
+        horizon_weeks: how far ahead.
+        rng: of the draws.
+
+    Returns:
+        purchases, customers × futures.
+    """
+    shape = (len(x), len(parameters))
+    first, scale, third, fourth = parameters.T
+    x, T = x[:, None], T[:, None]
+    rate = rng.standard_gamma(first + x, shape) / (scale + T)
+    if model == "pareto_nbd":
+        stays = rng.standard_exponential(shape) / np.maximum(rng.standard_gamma(third, shape), 1e-300) * (fourth + T)
+        return rng.poisson(rate * np.minimum(horizon_weeks, stays)).astype(float)
+    leaving = np.clip(rng.beta(third, fourth + x + (1 if model == "mbg_nbd" else 0), shape), 1e-12, 1.0)
+    return np.minimum(rng.poisson(rate * horizon_weeks), rng.geometric(leaving)).astype(float)
+
+
+def draw_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, draws: int, rng: np.random.Generator) -> Floats:
+    """Random futures of all customers, those who have left among them: purchases, cells × draws.
+
+    Parameters are held at those the fit predicts with.
+    """
+    x, _t_x, T = _columns(cells)
+    parameters = np.tile(fit.predicting, (draws, 1))
+    orders = draw_orders_while_customer(fit.model, parameters, x, T, horizon_weeks, rng)
+    return np.where(rng.random(orders.shape) < probability_alive(fit, cells)[:, None], orders, 0.0)

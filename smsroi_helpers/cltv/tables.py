@@ -1,0 +1,446 @@
+"""Tables and notes of `02_cltv`."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.cltv.assumptions import check_name
+from smsroi_helpers.cltv.decision import describe_drop_out
+from smsroi_helpers.cltv.figures import MODELS
+from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.forecast import Forecast
+from smsroi_helpers.cltv.holdout import Holdout, Trial
+from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
+from smsroi_helpers.pages import Html, names_of, note, segment_name, table
+
+__all__ = [
+    "assumptions_table",
+    "churn_table",
+    "drop_out_note",
+    "exclusions_table",
+    "fits_table",
+    "gains_table",
+    "models_table",
+    "new_customers_table",
+    "rivals_table",
+    "segments_table",
+    "test_note",
+    "textbook_note",
+    "totals_table",
+]
+
+
+def exclusions_table(exclusions: pd.DataFrame) -> Html:
+    """What was put aside of the orders, and why.
+
+    Args:
+        exclusions: of `Run.exclusions`.
+    """
+    return table(exclusions, caption=_("Orders put aside, and why"))
+
+
+def totals_table(told: Forecast, currency: str) -> Html:
+    """What all customers together are expected to do, with intervals."""
+    names = {
+        "orders": _("Purchases"),
+        "spend": _("Spend"),
+        "cltv": _("Profit before message cost, discounted (margin {margin})").format(margin=percent(told.margin)),
+    }
+
+    def show(measure: str, value: float) -> str:
+        return number(value) if measure == "orders" else money(value, currency, 0)
+
+    rows = [
+        {
+            _("What"): names[row.measure],
+            _("Expected"): show(row.measure, row.value),
+            _("Low"): show(row.measure, row.low),
+            _("High"): show(row.measure, row.high),
+        }
+        for row in told.totals.itertuples()
+    ]
+    caption = _(
+        "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters and"
+        " chance; not the model’s being wrong)"
+    ).format(n=number(told.purchases.customers), weeks=number(told.horizon_weeks))
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def test_note(tested: Holdout) -> Html:
+    """What the test means for the amounts that follow, in words.
+
+    Args:
+        tested: of `cltv_holdout.holdout_test`.
+    """
+    if not tested.missed:
+        return note(_("The forecast passed its test: what happened lay within its interval."))
+    if not tested.actual:
+        return note(_("No amount below can be relied on: nothing of what was foretold for the test weeks happened."))
+    return note(
+        _(
+            "The forecast failed its test, and the amounts below and their intervals do not allow for that. Should it"
+            " be as far off in the coming weeks, each of them would have to be multiplied by {factor}."
+        ).format(factor=number(1 / (1 + tested.bias), 2))
+    )
+
+
+def fits_table(fits: pd.DataFrame) -> Html:
+    """Every fit with its parameters and their intervals.
+
+    Args:
+        fits: of `cltv.fits_table`.
+    """
+    spans = {"full": _("all days"), "calibration": _("days before the test")}
+    rows = []
+    for (model, fit), parameters in fits.groupby(["model", "fit"], sort=False):
+        first = parameters.iloc[0]
+        rows.append(
+            {
+                _("Model"): MODELS[str(model)],
+                _("Fitted to"): spans[str(fit)],
+                _("Parameters (95% interval)"): _parameters(parameters),
+                _("Log-likelihood"): number(first["log_likelihood"], 2),
+                _("Customers"): first["customers"],
+            }
+        )
+    caption = _(
+        "Parameters with 95% intervals (robust, the customer as unit; time in weeks). Where a model is not identified,"
+        " its parameters could be of any size together: forecasts are made with the values used, which a weak prior"
+        " makes plausible, and carry all the others in their intervals"
+    )
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def _parameters(rows: pd.DataFrame) -> str:
+    if (rows["status"] == "converged").all():
+        return listed(
+            _("{name} {value} ({low} to {high})").format(
+                name=row.parameter,
+                value=_of_any_size(row.value),
+                low=_of_any_size(row.low),
+                high=_of_any_size(row.high),
+            )
+            for row in rows.itertuples()
+        )
+    found, used = (
+        listed(f"{name} {_of_any_size(value)}" for name, value in zip(rows["parameter"], rows[column], strict=True))
+        for column in ("value", "predicting")
+    )
+    return _("not identified: {found}. Used: {used}").format(found=found, used=used)
+
+
+def _of_any_size(value: float) -> str:
+    """Three decimals, or four significant figures where those would be noughts, or the value runs to thousands."""
+    if value == 0 or not np.isfinite(value) or 0.01 <= abs(value) < 1000:
+        return number(value, 3)
+    return number(value) if abs(value) >= 1000 else number(value, 3 - int(np.floor(np.log10(abs(value)))))
+
+
+def drop_out_note(fit: Fit) -> Html:
+    """Whether the orders tell what the model asks of them, in words."""
+    return note(describe_drop_out(fit) or _("All parameters are identified: the orders tell what the model asks."))
+
+
+def models_table(trial: Trial) -> Html:
+    """The models beside one another, by how probable they made what each customer did in the test weeks."""
+    names = {**MODELS, "nbd": _("nobody leaves")}
+    scores = trial.scores
+    shown = pd.DataFrame(
+        {
+            _("Model"): [
+                _("{model} (chosen)").format(model=names[row.model]) if row.model == trial.chosen else names[row.model]
+                for row in scores.itertuples()
+            ],
+            _("Log score per customer"): [number(row.log_score, 4) for row in scores.itertuples()],
+            _("Better than BG/NBD by"): [
+                "–"
+                if row.model == "bg_nbd"
+                else _("{value} ({low} to {high})").format(
+                    value=number(row.difference, 4), low=number(row.low, 4), high=number(row.high, 4)
+                )
+                for row in scores.itertuples()
+            ],
+            _("Purchases foretold"): [number(row.predicted) for row in scores.itertuples()],
+            _("Drop-out"): [
+                _("none")
+                if row.model == "nbd"
+                else _("identified")
+                if row.status == "converged"
+                else _("not identified")
+                for row in scores.itertuples()
+            ],
+        }
+    )
+    caption = _(
+        "Models fitted to the days up to {day} and scored on the {weeks} weeks after: the mean log probability of what"
+        " each customer did, with 95% interval; higher is better. A model must beat BG/NBD by more than one standard"
+        " error to take its place; {actual} purchases happened"
+    ).format(day=day(trial.split), weeks=number(trial.weeks), actual=number(trial.cells["later_purchases"].sum()))
+    return table(shown, caption=caption)
+
+
+def rivals_table(tested: Holdout) -> Html:
+    """The test of the forecast beside what needs no model, or none of leaving."""
+    names = {
+        tested.model: MODELS[tested.model],
+        "repeat": _("as in the {weeks} weeks before").format(weeks=number(tested.weeks)),
+        "nbd": _("nobody leaves (gamma–Poisson)"),
+    }
+    shown = pd.DataFrame(
+        {
+            _("Forecast by"): [names[row.rival] for row in tested.rivals.itertuples()],
+            _("Purchases foretold"): [number(row.predicted) for row in tested.rivals.itertuples()],
+            _("Off by"): [_signed(row.bias, 1) if tested.actual else "–" for row in tested.rivals.itertuples()],
+            _("Error per customer"): [number(row.error, 2) for row in tested.rivals.itertuples()],
+            _("Squared error against the model’s"): [
+                "–"
+                if row.rival == tested.model
+                else _("{value} ({low} to {high})").format(
+                    value=_signed(row.worse, 1), low=_signed(row.low, 1), high=_signed(row.high, 1)
+                )
+                for row in tested.rivals.itertuples()
+            ],
+        }
+    )
+    caption = _(
+        "The forecast of the last {weeks} weeks beside two naive ones; {actual} repeat purchases happened. Error: the"
+        " root of the mean square of purchases foretold less purchases made. Where an interval (95%) lies above none,"
+        " the model beats that rival"
+    ).format(weeks=number(tested.weeks), actual=number(tested.actual))
+    nearest = tested.rivals.loc[tested.rivals["bias"].abs().idxmin()]
+    if tested.actual and nearest["rival"] != tested.model:
+        nearer = _("On the total another came nearest: {name}, off by {bias}")
+        caption = joined(
+            caption + ".", nearer.format(name=names[nearest["rival"]], bias=_signed(float(nearest["bias"]), 1))
+        )
+    return table(shown, caption=caption)
+
+
+def _signed(share: float, digits: int = 0) -> str:
+    return ("+" if round(share, digits + 2) > 0 else "") + percent(share, digits)
+
+
+def assumptions_table(checks: pd.DataFrame) -> Html:
+    """What the forecast assumes, whether the log bears it out, and what its failing would do to the total.
+
+    Args:
+        checks: of `cltv_assumptions.check_assumptions`.
+    """
+    verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails")}
+    shown = pd.DataFrame(
+        {
+            _("Assumption"): checks["check"].map(check_name),
+            _("Verdict"): checks["status"].map(verdicts),
+            _("Found"): checks["finding"],
+            _("Effect on the total"): [
+                _("not known") if np.isnan(effect) else _signed(effect, 1) for effect in checks["effect"]
+            ],
+        }
+    )
+    return table(
+        shown,
+        caption=_(
+            "What the forecast assumes, and by how much the total would change where it does not hold: a warning from"
+            " 2% on, a failure from 10% on"
+        ),
+    )
+
+
+def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Html:
+    """What each segment will bring, or that the source does not say who is in which.
+
+    Args:
+        segments: of `cltv_worth.segment_totals`; the row `all` alone where the source has no such column.
+        segment_by: the column.
+        currency: the source's.
+    """
+    if len(segments) == 1:
+        return note(
+            _("The table customers has no column {column}, so nothing is told by segment.").format(column=segment_by)
+        )
+    shown = pd.DataFrame(
+        {
+            _("Segment"): segments["group"].map(segment_name),
+            _("Customers"): segments["customers"].astype(int),
+            _("Profit to come"): [money(value, currency, 0) for value in segments["cltv"]],
+            _("95% interval"): [
+                _("{low} to {high}").format(low=money(row.low, currency, 0), high=money(row.high, currency, 0))
+                for row in segments.itertuples()
+            ],
+            _("Per customer"): [money(value, currency) for value in segments["per_customer"]],
+        }
+    )
+    caption = _(
+        "Expected profit before message cost, discounted, by {column}; intervals: parameters and chance. Groups err"
+        " together, since they share the parameters"
+    ).format(column=names_of(segment_by))
+    return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def gains_table(gains: pd.DataFrame, told: Forecast, currency: str) -> Html:
+    """What one more point of retention and one more order a year are worth.
+
+    Args:
+        gains: of `cltv_worth.gains`.
+        told: the forecast.
+        currency: the source's.
+    """
+
+    def show(value: float, low: float, high: float) -> str:
+        return _("{value} ({low} to {high})").format(
+            value=money(value, currency, 0), low=money(low, currency, 0), high=money(high, currency, 0)
+        )
+
+    shown = pd.DataFrame(
+        {
+            _("Segment"): gains["group"].map(segment_name),
+            _("Customers"): gains["customers"].astype(int),
+            _("Of those who are customers now, still so at the end"): [
+                _("{value} ({low} to {high})").format(
+                    value=percent(row.retained, 1), low=percent(row.retained_low, 1), high=percent(row.retained_high, 1)
+                )
+                for row in gains.itertuples()
+            ],
+            _("One more point of retention"): [
+                show(row.point, row.point_low, row.point_high)
+                if row.retained <= 0.99
+                else _("no room: nearly all stay")
+                for row in gains.itertuples()
+            ],
+            _("One more order a year"): [show(row.order, row.order_low, row.order_high) for row in gains.itertuples()],
+        }
+    )
+    caption = _(
+        "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
+        " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
+        " would bring it about. Points do not add up: of all, the one who stays is mostly one of those who leave most"
+    ).format(weeks=number(told.horizon_weeks))
+    if told.purchases.model != "pareto_nbd":
+        rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
+        caption = joined(caption + ".", rare.format(model=MODELS[told.purchases.model]))
+    return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def churn_table(risk: pd.DataFrame, told: Forecast, alive_below: float, currency: str) -> Html:
+    """Who has more likely left than not, in numbers: the customers themselves are in the table `churn_warnings`.
+
+    Args:
+        risk: of `cltv_worth.at_risk`.
+        told: the forecast it rests on.
+        alive_below: the P(alive) below which a customer is listed.
+        currency: the source's.
+    """
+    risk = risk[risk["customers"] > 0]
+    if risk.empty:
+        return note(
+            _("Nobody’s probability of being a customer still, under {model}, is below {limit}.").format(
+                model=MODELS[told.purchases.model], limit=percent(alive_below)
+            )
+        )
+    names = {"once": _("bought once"), "again": _("came back before")}
+    shown = pd.DataFrame(
+        {
+            _("Customers who"): risk["group"].map(names),
+            _("On the list"): risk["customers"].astype(int),
+            _("Of them have left"): [
+                _("{value} ({low} to {high})").format(
+                    value=number(row.gone), low=number(row.gone_low), high=number(row.gone_high)
+                )
+                for row in risk.itertuples()
+            ],
+            _("Profit at risk"): [
+                _("{value} ({low} to {high})").format(
+                    value=money(row.value, currency, 0),
+                    low=money(row.low, currency, 0),
+                    high=money(row.high, currency, 0),
+                )
+                for row in risk.itertuples()
+            ],
+        }
+    )  # fmt: skip
+    caption = _(
+        "Customers whose probability of being one still, under {model}, is below {limit}: the table churn_warnings"
+        " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
+        " customers, times the probability that they are not (95% intervals)"
+    ).format(model=MODELS[told.purchases.model], limit=percent(alive_below), weeks=number(told.horizon_weeks))
+    return table(shown, caption=caption, suppress=_("On the list"))
+
+
+def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
+    """What a customer without history will bring, by channel, against what it costs to win one.
+
+    Args:
+        new: of `cltv_worth.new_customers`.
+        weeks: how far the value reaches.
+        currency: the source's.
+    """
+
+    def show(value: float, low: float, high: float) -> str:
+        if np.isnan(value):
+            return "–"
+        if np.isnan(low):
+            return money(value, currency)
+        return _("{value} ({low} to {high})").format(
+            value=money(value, currency), low=money(low, currency), high=money(high, currency)
+        )
+
+    def verdict(row: Any) -> str:
+        if row.reason:
+            return str(row.reason)
+        if np.isnan(row.net_low):
+            return _("cost of winning one not known")
+        if row.net_low > 0:
+            return _("pays: {net}").format(net=show(row.net, row.net_low, row.net_high))
+        if row.net_high < 0:
+            return _("does not pay: {net}").format(net=show(row.net, row.net_low, row.net_high))
+        return _("cannot be told: {net}").format(net=show(row.net, row.net_low, row.net_high))
+
+    shown = pd.DataFrame(
+        {
+            _("Won through"): new["group"].map(segment_name),
+            _("Customers"): new["customers"].astype(int),
+            _("Profit from a new one"): [show(row.value, row.low, row.high) for row in new.itertuples()],
+            _("Cost of winning one"): [show(row.cac, row.cac_low, row.cac_high) for row in new.itertuples()],
+            _("Profit less that cost"): [verdict(row) for row in new.itertuples()],
+        }
+    )
+    caption = _(
+        "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
+        " counts), on average, before message cost; 95% intervals"
+    ).format(weeks=number(weeks))
+    return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def textbook_note(book: dict[str, float], example: float, currency: str) -> Html:
+    """The textbook's formula on this log, beside the model.
+
+    Args:
+        book: of `cltv_worth.textbook`.
+        example: what the formula gives in the textbook's own example.
+        currency: the source's.
+    """
+    facts = {
+        "arpu": money(book["arpu"], currency),
+        "months": number(book["months"], 2),
+        "cac": money(book["cac"], currency),
+        "textbook": money(book["textbook"], currency),
+        "model": money(book["model"], currency),
+    }
+    if book["cac"] > 0:
+        formula = _(
+            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {arpu} ×"
+            " {months} − {cac} = {textbook} a customer over the same weeks; the model says {model}, that cost taken off"
+            " as well."
+        ).format(**facts)
+    else:
+        formula = _(
+            "The textbook’s formula, revenue per customer and month × months − cost of winning one, gives {arpu} ×"
+            " {months} = {textbook} a customer over the same weeks (what winning one cost is not known); the model says"
+            " {model}."
+        ).format(**facts)
+    why = _("Both are revenue, before margin and discount. The formula takes everybody for a customer to the end.")
+    printed = _("(One text that teaches it prints 2,450 for its own example, 100 × 24 − 50; it is {example}.)").format(
+        example=number(example)
+    )
+    return note(joined(formula, why, printed))

@@ -1,0 +1,84 @@
+"""The tables a run leaves, and the decisions in them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "OUTPUTS",
+    "SHARED_OUTPUTS",
+    "Decision",
+]
+
+
+# --- what a run leaves -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a notebook answers: one row of the table `decisions`, in the reader's language."""
+
+    stage: str
+    question: str
+    outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
+    action: str
+    """What to do, in one sentence."""
+    text: str
+    """What the action means, in a sentence or two."""
+    evidence: Literal["randomised", "observational", "none"]
+    customers: int
+    """How many people the numbers rest on."""
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    """95 % interval of `value`; NaN where the decision has no number."""
+    unit: Literal["money_per_week", "money", "share", "count", ""] = ""
+    kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
+    """`gain`: money against today's practice; `worth`: against no texts at all; `forecast`: what is expected to come;
+    `fact`: none of these."""
+    segment: str = "all"
+    caveat: str = ""
+    """What the reader must know before acting."""
+
+    def __post_init__(self) -> None:
+        if self.unit and not self.low <= self.value <= self.high:
+            raise ValueError(f"a value travels with its interval: {self.low} ≤ {self.value} ≤ {self.high} is not so")
+
+
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "customer_segments": (
+        "customer_id", "recency_days", "frequency", "monetary", "r_score", "f_score", "m_score", "rfm_group", "cluster",
+        "lifecycle_stage",
+    ),
+    "customer_value": (
+        "customer_id", "frequency", "recency", "T", "p_alive", "expected_orders", "expected_value", "expected_low",
+        "expected_high", "cltv", "cltv_low", "cltv_high",
+    ),
+    "churn_warnings": ("customer_id", "p_alive", "silent_weeks", "frequency", "value_at_risk"),
+    "experiment_results": (
+        "experiment_id", "metric", "arm", "customers", "mean", "difference", "low", "high", "relative", "p_value",
+        "always_valid_low", "always_valid_high", "adjusted_p", "probability_best", "srm_p", "decision",
+    ),
+    "frequency_response": (
+        "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
+    ),
+    "frequency_policy": ("segment", "messages_per_week", "profit_per_week", "low", "high", "evidence"),
+    "exclusions": ("table", "rule", "severity", "rows", "share"),
+    "quarantine": ("table", "line", "reason", "key"),
+    "model_fits": (
+        "model", "fit", "parameter", "value", "low", "high", "log_likelihood", "customers", "unit", "status",
+    ),
+    "model_scores": ("model", "log_score", "difference", "low", "high", "predicted", "status", "chosen"),
+    "assumptions": ("check", "status", "finding", "effect"),
+    "segment_value": ("group", "customers", "cltv", "low", "high"),
+    "new_customer_value": ("group", "customers", "value", "low", "high", "cac", "net", "net_low", "net_high", "reason"),
+    "timing_response": ("segment", "weekday", "hour", "messages", "rate", "low", "high", "evidence"),
+    "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
+    "decisions": (
+        "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",
+        "text",
+    ),
+}  # fmt: skip
+"""The tables a run leaves and the columns each must have; more are welcome."""
+
+SHARED_OUTPUTS = ("decisions",)
+"""Tables that several notebooks fill: a folder of parts, one per stage."""

@@ -1,0 +1,312 @@
+"""The data contract as code: the tables a source may hold, their columns, and the rules their rows are held to.
+
+`data/README.md` says the same in prose; where the two disagree, one of them is a bug.
+"""
+
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.contract.tables import (
+    _PLAIN_KIND,
+    ATTRIBUTE_PREFIX,
+    EXPERIMENT_KINDS,
+    PRIMARY_METRICS,
+    Column,
+    Table,
+    gap_name,
+    raw_name,
+)
+
+__all__ = [
+    "REMARKS",
+    "RULES",
+    "TABLE_RULES",
+    "WRONG_FIELDS",
+    "Remark",
+    "Rule",
+    "fault_name",
+    "fault_parts",
+    "judge_rows",
+    "remedy_for",
+]
+
+Others = Mapping[str, ir.Table]
+"""The tables read before, by name, with their good rows."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that one row can break; the row is then put aside."""
+
+    where: str
+    """`table.column`; or `*.` and what a column must be: a kind, `required`, `least`, `most`."""
+    code: str
+    """The rule in a word or two, as pages and messages name it."""
+    broken: Callable[[ir.Table, Column, Others], ir.BooleanValue]
+    """True where it is broken. The rows hold the typed columns (null where unreadable) and the raw ones beside them."""
+    remedy: str
+    """What to do about it."""
+
+    def holds_for(self, table: Table, column: Column) -> bool:
+        """Whether a column is held to it."""
+        place, _, what = self.where.partition(".")
+        if place != "*":
+            return (place, what) == (table.name, column.name)
+        if what in ("required", "least", "most"):
+            required_or_limit = getattr(column, what)
+            return required_or_limit is not None and required_or_limit is not False  # a limit of 0 is one
+        return column.kind == what
+
+
+def _unreadable(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+    return rows[raw_name(column.name)].notnull() & rows[column.name].isnull()
+
+
+def _before_sending(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+    return rows[column.name] < rows.sent_at
+
+
+def _looks_like(pattern: str) -> Callable[[ir.Table, Column, Others], ir.BooleanValue]:
+    def broken(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+        raw = rows[raw_name(column.name)]
+        return raw.re_search(pattern) if raw.type().is_string() else ibis.literal(False)
+
+    return broken
+
+
+def _unknown_arm(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+    if "arms" not in others:
+        return ibis.literal(True)
+    known = others["arms"].select(known=others["arms"].experiment_id + "\x1f" + others["arms"].arm).known
+    return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
+
+
+_AFTER = "what follows a message cannot come before it: check the clocks of the two columns"
+
+RULES: tuple[Rule, ...] = (
+    Rule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
+         "a spreadsheet has rounded the ids; export again with the column formatted as text"),
+    Rule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
+         "a spreadsheet's day number; export again with the column formatted as a date"),
+    Rule("*.timestamp", "no such local time", lambda rows, column, others: rows[gap_name(column.name)],
+         "the clock was set forward over it; write times with their offset, or check source.yml's timezone"),
+    Rule("*.timestamp", "unreadable", _unreadable,
+         f"write it as {_PLAIN_KIND['timestamp']}; another order of day and month needs strptime in a .sql mapping"),
+    Rule("*.float", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['float']}"),
+    Rule("*.int", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['int']}"),
+    Rule("*.required", "missing", lambda rows, column, others: rows[column.name].isnull(),
+         "every row needs a value here; a .sql mapping can leave such rows out and say so in exclusions.sql"),
+    Rule("*.float", "not finite", lambda rows, column, others: rows[column.name].isnan() | rows[column.name].isinf(),
+         "NaN and infinity are no amounts: leave the field empty or mend the export"),
+    Rule("*.least", "too small", lambda rows, column, others: rows[column.name] < column.least,
+         "the contract's columns say how small it may be (data/README.md)"),
+    Rule("*.most", "too large", lambda rows, column, others: rows[column.name] > column.most,
+         "the contract's columns say how large it may be (data/README.md)"),
+    Rule("customers.timezone", "unknown time zone",
+         lambda rows, column, others: rows.timezone.notin(sorted(zoneinfo.available_timezones())),
+         "write an IANA name such as Asia/Shanghai, or leave it empty"),
+    Rule("messages.delivered_at", "before it was sent", _before_sending, _AFTER),
+    Rule("messages.opened_at", "before it was sent", _before_sending, _AFTER),
+    Rule("messages.clicked_at", "before it was sent", _before_sending, _AFTER),
+    Rule("messages.replied_at", "before it was sent", _before_sending, _AFTER),
+    Rule("messages.opted_out_at", "before it was sent", _before_sending, _AFTER),
+    Rule("experiments.kind", "unknown kind", lambda rows, column, others: rows.kind.notin(EXPERIMENT_KINDS),
+         f"one of {', '.join(EXPERIMENT_KINDS)}"),
+    Rule("experiments.primary_metric", "unknown metric",
+         lambda rows, column, others: rows.primary_metric.notin(PRIMARY_METRICS),
+         f"one of {', '.join(PRIMARY_METRICS)}, or empty for profit"),
+    Rule("assignments.arm", "unknown arm", _unknown_arm,
+         "the table arms must list every arm of the experiment; check the spelling of both"),
+)  # fmt: skip
+"""What every row of every table is held to, in the order in which a row's first fault is looked for."""
+
+KEY_FAULTS = {
+    "conflicting key": "rows of one key differ and none can be told to be right: keep one, or give each its own id",
+    "in two arms": "a customer belongs to one arm of an experiment: keep the assignment that was acted on",
+    "repeated row": "the row stands twice, to the letter; one is kept",
+}
+WRONG_FIELDS = "wrong number of fields"
+_ROW_FAULTS = {
+    **KEY_FAULTS,
+    WRONG_FIELDS: "the row has other than the heading's number of fields: a delimiter within a field needs quotes",
+}
+
+
+def judge_rows(rows: ir.Table, table: Table, others: Others, *, names_repeat: bool) -> ir.Table:
+    """The rows with a column `fault`: null where the row keeps every rule, else the first one broken, as `fault_name`.
+
+    Args:
+        rows: the contract's columns with the contract's types, each one's raw value under `raw_name`, whether a time is
+            in a gap of the clock under `gap_name`, and `line`, by which the first of equal rows is told.
+        table: whose rules.
+        others: the tables read before.
+        names_repeat: whether any key stands on more than one row; if not, the costly comparison of rows is spared.
+
+    Rows that repeat another row of the same key to the letter are put aside but for one; where rows of one key differ,
+    none can be told to be the right one and all are put aside.
+    """
+    present = [column for column in table.columns if column.name in rows.columns]
+    branches = [
+        (rule.broken(rows, column, others), ibis.literal(fault_name(column.name, rule.code)))
+        for rule in RULES
+        for column in present
+        if rule.holds_for(table, column)
+    ]
+    if names_repeat:
+        name = " + ".join(table.key)
+        own = [rows[attribute] for attribute in rows.columns if attribute.startswith(ATTRIBUTE_PREFIX)]
+        # What cannot be read is null like an empty field, but not the same: there the values as they came are compared.
+        unread = [
+            ibis.ifelse(rows[column.name].isnull(), rows[raw_name(column.name)].cast("string"), ibis.null("string"))
+            for column in present
+        ]
+        same_key = rows.count().over(ibis.window(group_by=list(table.key)))
+        same_row = rows.count().over(ibis.window(group_by=[*(rows[column.name] for column in present), *own, *unread]))
+        copy_number = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by="line"))
+        conflict = "in two arms" if table.name == "assignments" else "conflicting key"
+        branches += [
+            (same_key != same_row, ibis.literal(fault_name(name, conflict))),
+            (copy_number > 0, ibis.literal(fault_name(name, "repeated row"))),
+        ]
+    fault = ibis.cases(*branches, else_=ibis.null(str)) if branches else ibis.null(str)
+    return rows.mutate(fault=fault)
+
+
+def fault_name(column: str, code: str) -> str:
+    """How the quarantine names a fault: `column: rule`, or the rule alone where it is none of a column."""
+    return f"{column}: {code}" if column else code
+
+
+def fault_parts(fault: str) -> tuple[str, str]:
+    """The column (empty if none) and the rule of a `fault_name`."""
+    column, _, code = fault.rpartition(": ")  # a rule's code has no colon
+    return column, code
+
+
+def remedy_for(fault: str, table: Table) -> str:
+    """What to do about a fault that `judge_rows` named."""
+    name, code = fault_parts(fault)
+    if code in _ROW_FAULTS:
+        return _ROW_FAULTS[code]
+    column = table.by_name[name]
+    return next(rule.remedy for rule in RULES if rule.code == code and rule.holds_for(table, column))
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """A rule that a table keeps or breaks as a whole; one that is broken refuses the source."""
+
+    needs: tuple[str, ...]
+    table: str
+    column: str
+    code: str
+    broken: Callable[[Others], ir.Table]
+    """The groups that break it, as a table with the columns `name` and `found`."""
+    remedy: str
+
+
+def _uneven_shares(tables: Others) -> ir.Table:
+    totals = tables["arms"].group_by("experiment_id").aggregate(total=tables["arms"].share.sum())
+    uneven = totals.filter((totals.total - 1).abs() > 1e-6)
+    return uneven.select(name=uneven.experiment_id, found=uneven.total.round(6).cast("string"))
+
+
+def _controls_without_arm(tables: Others) -> ir.Table:
+    arms = tables["arms"].select("experiment_id", control_arm=tables["arms"].arm)
+    lost = tables["experiments"].anti_join(arms, ["experiment_id", "control_arm"])
+    return lost.select(name=lost.experiment_id, found=lost.control_arm)
+
+
+TABLE_RULES: tuple[TableRule, ...] = (
+    TableRule(("arms",), "arms", "share", "shares do not sum to 1", _uneven_shares,
+              "the planned shares of an experiment's arms add up to 1"),
+    TableRule(("experiments", "arms"), "experiments", "control_arm", "is none of the arms", _controls_without_arm,
+              "list the control arm in the table arms"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something a reader must know that refuses nothing: counted up to the last day observed."""
+
+    needs: tuple[str, ...]
+    """`table` or `table.column`: it is looked for where all are there; `-table.column`: where this one is missing."""
+    table: str
+    code: str
+    rows: Callable[[Others, "Settings"], ir.Table]
+    """The rows it concerns."""
+    remedy: str
+    of_customers: bool = False
+    """It counts customers, not rows of the table."""
+
+
+class Settings(Protocol):
+    """What warnings ask of a source's settings."""
+
+    @property
+    def currency_digits(self) -> int:
+        """Decimals of the currency."""
+        ...
+
+
+def _strangers(name: str) -> Callable[[Others, Settings], ir.Table]:
+    def rows(tables: Others, settings: Settings) -> ir.Table:
+        return tables[name].select("customer_id").distinct().anti_join(tables["customers"], "customer_id")
+
+    return rows
+
+
+def _after_opt_out(tables: Others, settings: Settings) -> ir.Table:
+    """Texts to people who had withdrawn their consent to texts; e-mail and push have consents of their own."""
+    people = tables["customers"].select("customer_id", left_at=tables["customers"].opted_out_at)
+    sent = tables["messages"].join(people, "customer_id")
+    texts = sent.channel.fill_null("sms") == "sms" if "channel" in sent.columns else True
+    return sent.filter(texts, sent.sent_at > sent.left_at)
+
+
+def _refunds_first(tables: Others, settings: Settings) -> ir.Table:
+    """Refunds with no order before them, where they are more than 1 % of the refunds."""
+    orders = tables["orders"]
+    bought = orders.filter(orders.amount >= 0).group_by("customer_id").aggregate(first=ibis._.ordered_at.min())
+    refunds = orders.filter(orders.amount < 0).left_join(bought, "customer_id")
+    refunds = refunds.mutate(lonely=refunds["first"].isnull() | (refunds["first"] > refunds.ordered_at))
+    refunds = refunds.mutate(share=refunds.lonely.cast("int64").mean().over(ibis.window()))
+    return refunds.filter(refunds.lonely, refunds.share > 0.01)
+
+
+def _finer_than_currency(tables: Others, settings: Settings) -> ir.Table:
+    amount = tables["orders"].amount
+    return tables["orders"].filter((amount - amount.round(settings.currency_digits)).abs() > 1e-6)
+
+
+def _twins(tables: Others, settings: Settings) -> ir.Table:
+    orders = tables["orders"].filter(tables["orders"].amount != 0)
+    same = ibis.window(group_by=["customer_id", "ordered_at", "amount"], order_by="order_id")
+    ranked = orders.mutate(place=ibis.row_number().over(same))
+    return ranked.filter(ranked.place > 0)
+
+
+REMARKS: tuple[Remark, ...] = (
+    Remark(("customers", "orders"), "orders", "customers who are not in customers", _strangers("orders"),
+            "their attributes, consent and time zone are unknown; export customers as widely as orders",
+            of_customers=True),
+    Remark(("customers", "messages"), "messages", "customers who are not in customers", _strangers("messages"),
+            "their attributes, consent and time zone are unknown; export customers as widely as messages",
+            of_customers=True),
+    Remark(("messages", "customers.opted_out_at"), "messages", "sent after the opt-out", _after_opt_out,
+            "a compliance finding: whoever opted out must not be texted; find the list these sends came from"),
+    Remark(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
+            lambda tables, settings: tables["messages"],
+            "every message sent counts as delivered; add delivered_at from the gateway's receipts"),
+    Remark(("orders",), "orders", "refunds without an order before", _refunds_first,
+            "their orders lie before the log or under another id; a longer export would hold them"),
+    Remark(("orders",), "orders", "finer than the currency", _finer_than_currency,
+            "amounts have more decimals than the currency: are they prices before tax, or another currency's?"),
+    Remark(("orders",), "orders", "same customer, instant and amount", _twins,
+            "orders exported twice under two ids look so; if they are, leave one out in a .sql mapping"),
+)  # fmt: skip

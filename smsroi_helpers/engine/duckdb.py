@@ -1,0 +1,112 @@
+"""What is particular to an engine: opening it, local time, and a hash the engines agree on."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import ibis
+import ibis.expr.datatypes as idt
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+__all__ = [
+    "composed",
+    "connect",
+    "hash_group",
+    "is_ascii",
+    "local_time",
+    "total",
+    "utc_of_clock",
+    "utc_of_instant",
+]
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def _instant_of(zone: str, clock: idt.timestamp) -> idt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
+    """DuckDB: what a clock in that zone shows → the instant."""
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def _clock_of(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestamp:  # type: ignore[valid-type]
+    """DuckDB: an instant → what a clock in that zone shows."""
+
+
+@ibis.udf.scalar.builtin(name="md5")
+def _md5(text: str) -> str:  # type: ignore[empty-body]
+    """The digest in lower-case hexadecimal; the engines agree on it."""
+
+
+@ibis.udf.scalar.builtin(name="nfc_normalize")
+def composed(text: str) -> str:  # type: ignore[empty-body]
+    """DuckDB: text with letters and their accents as one sign (Unicode NFC)."""
+
+
+@ibis.udf.scalar.builtin(name="strlen")
+def _bytes_of(text: str) -> int:  # type: ignore[empty-body]
+    """DuckDB: how many bytes the text has in UTF-8."""
+
+
+def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether a text has nothing but plain signs, told without looking at each."""
+    return _bytes_of(text) == text.length()
+
+
+def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
+    """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone.
+
+    Args:
+        instant: of each row.
+        zone: one for all rows, or of each.
+        common: names of zones that many rows have. Of a zone named in the query DuckDB makes its calendar once, else
+            for each row, which takes five times as long; the result is the same.
+    """
+    if isinstance(zone, str) and zone == "UTC":
+        return instant
+    read = _clock_of(zone, _instant_of("UTC", instant))
+    if isinstance(zone, str) or not common:
+        return read
+    return ibis.cases(*((zone == name, _clock_of(name, _instant_of("UTC", instant))) for name in common), else_=read)
+
+
+def utc_of_instant(instant: ir.TimestampValue) -> ir.TimestampValue:
+    """An instant that carries its offset, as stored: in UTC, without a zone."""
+    return _clock_of("UTC", instant)
+
+
+def utc_of_clock(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+    """The instant, in UTC, at which the clock of a zone shows this."""
+    return clock if zone == "UTC" else _clock_of("UTC", _instant_of(zone, clock))
+
+
+def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> ir.IntegerValue:
+    """A number 0 … groups − 1 that hangs on the customer and the purpose alone, the same on every engine.
+
+    It is `md5(purpose ‖ ':' ‖ customer_id)`, its first two hexadecimal digits, modulo `groups` (a power of two up to
+    256, so that groups are equally likely). Each use has a purpose of its own: with one hash for two uses a whole
+    group of the one would be one arm of the other.
+    """
+    if groups not in (2, 4, 8, 16, 32, 64, 128, 256):
+        raise ValueError(f"groups must be a power of two up to 256, not {groups}")
+    digits = ibis.literal("0123456789abcdef")
+    digest = _md5(ibis.literal(f"{purpose}:") + customer_id)
+    return (digits.find(digest.substr(0, 1)) * 16 + digits.find(digest.substr(1, 1))) % groups
+
+
+def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue) -> ir.FloatingScalar:
+    """Their sum, rounded: the order in which an engine's threads add numbers up leaves no trace in the result."""
+    return amounts.sum(**where).round(digits)
+
+
+def connect(folder: Path) -> Backend:
+    """DuckDB in memory, spilling into `folder`, within the threads and megabytes the runner grants this process."""
+    con = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
+    if threads := os.environ.get("SMSROI_THREADS"):
+        con.raw_sql(f"SET threads = {int(threads)}")
+    if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
+        con.raw_sql(f"SET memory_limit = '{int(float(megabytes))}MB'")
+    con.raw_sql("SET TimeZone = 'UTC'")
+    if "ipykernel" not in sys.modules:  # in a kernel there is no bar, and DuckDB refuses to be told so
+        con.raw_sql("SET enable_progress_bar = false")  # it would write into the runner's own lines
+    con.raw_sql("SET autoinstall_known_extensions = false")  # no query makes the engine fetch code from elsewhere
+    return con

@@ -1,0 +1,37 @@
+"""Randomised experiments: which there are, what came of their arms, and whether they can be believed."""
+
+from smsroi_helpers.experiments.registry import (
+    METRICS,
+    Experiment,
+    Metric,
+    count_by_segment,
+    count_capped,
+    count_exposure,
+    count_months,
+    count_outcomes,
+    count_overlaps,
+    count_weeks,
+    list_experiments,
+    moments_of,
+)
+from smsroi_helpers.experiments.validity import Trust, check, check_overlaps, check_split, locate_split
+
+__all__ = [
+    "METRICS",
+    "Experiment",
+    "Metric",
+    "Trust",
+    "check",
+    "check_overlaps",
+    "check_split",
+    "count_by_segment",
+    "count_capped",
+    "count_exposure",
+    "count_months",
+    "count_outcomes",
+    "count_overlaps",
+    "count_weeks",
+    "list_experiments",
+    "locate_split",
+    "moments_of",
+]

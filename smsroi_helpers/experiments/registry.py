@@ -1,0 +1,421 @@
+"""The experiments of a source as they stand: arms, customers, windows; and what is counted of them in the engine.
+
+Everything here is a count by arm (and day, channel, week, month, segment): the number of rows does not grow with the
+customers.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from smsroi_helpers import measures, statistics
+from smsroi_helpers.engine import local_time, total
+from smsroi_helpers.errors import DataError, NotEnoughData
+from smsroi_helpers.locale import _
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "METRICS",
+    "Experiment",
+    "Metric",
+    "count_by_segment",
+    "count_capped",
+    "count_exposure",
+    "count_months",
+    "count_outcomes",
+    "count_overlaps",
+    "count_weeks",
+    "list_experiments",
+    "moments_of",
+]
+
+Floats = NDArray[np.float64]
+RECENCY_EDGES = (30, 90)
+"""Days since the last order at which the segments of `recency` part: a month, a quarter."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """An outcome as it is compared between arms."""
+
+    name: str
+    outcome: str
+    """A column of `measures.arm_outcomes`."""
+    covariate: str | None
+    """The same before the assignment; of a ratio, what it is divided by."""
+    kind: Literal["share", "money", "ratio"]
+    more_is_better: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("profit", "profit", "pre_order_profit", "money"),
+        Metric("revenue", "revenue", "pre_revenue", "money"),
+        Metric("order_rate", "ordered", "pre_ordered", "share"),
+        Metric("visit_rate", "visited", None, "share"),
+        Metric("click_rate", "clicked_messages", "messages", "ratio"),
+        Metric("reply_rate", "replied_messages", "messages", "ratio"),
+        Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
+    )
+}
+"""By name. Shares are of the customers assigned; click_rate and reply_rate are Σ events ÷ Σ messages sent."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment, as far as it has come."""
+
+    name: str
+    kind: str
+    control: str
+    arms: tuple[str, ...]
+    """In the order of the table `arms`, the control first."""
+    shares: Floats
+    """Planned, of each arm."""
+    primary: str
+    """The metric it was set up for."""
+    state: Literal["running", "ended"]
+    """Running until the last outcome that counts has been seen."""
+    started: dt.date
+    last: dt.date
+    """The last day whose outcomes count, so far."""
+    until: dt.date | None
+    """The last day whose outcomes will count; None where no end is planned."""
+    assigned: pd.DataFrame
+    """arm, day; n, late (assigned when no outcome could count any more), early (before the start), outcome_days."""
+    plan: pd.DataFrame
+    """What each arm (index) gets: messages_per_week, hour_start, hour_end, variant, where stated."""
+
+    @property
+    def customers(self) -> Floats:
+        """Assigned, of each arm; those assigned too late are left out."""
+        sums = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["arm"]).sum()
+        return sums.reindex(list(self.arms)).fillna(0).to_numpy(float)
+
+    @property
+    def weeks(self) -> float:
+        """How long outcomes were counted, on average over the customers."""
+        return float(self.assigned["outcome_days"].sum() / max(self.customers.sum(), 1) / 7)
+
+    @property
+    def information(self) -> float:
+        """The clock of the always-valid interval: see `sequential.information`."""
+        by_day = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["day"]).sum()
+        days = pd.DataFrame({"day": by_day.index, "n": by_day.to_numpy()})
+        planned = (self.until - self.started).days / 7 if self.until else statistics.TUNED_WEEKS
+        return statistics.information(days, self.last, planned) if len(days) else float("nan")
+
+    @property
+    def treated(self) -> tuple[str, ...]:
+        """Every arm but the control."""
+        return self.arms[1:]
+
+
+# --- which there are -------------------------------------------------------------------------------------------------
+
+
+def list_experiments(shop: Shop) -> list[Experiment]:
+    """The experiments that somebody has been assigned to, in the order in which they began.
+
+    Raises:
+        DataError: the source has no experiments, arms or assignments.
+        NotEnoughData: nobody has been assigned yet.
+    """
+    heads = shop.experiments
+    optional = {
+        name: heads[name] if name in heads.columns else ibis.null(kind)
+        for name, kind in (("ended_at", "timestamp"), ("outcome_until", "timestamp"), ("primary_metric", "string"))
+    }
+    heads = heads.select(["experiment_id", "kind", "control_arm", "started_at"], **optional)
+    heads = heads.mutate(stated_end=ibis.coalesce(heads.outcome_until, heads.ended_at))
+    heads = heads.mutate(
+        started=shop.day(heads.started_at),
+        until=shop.day(heads.stated_end - ibis.interval(microseconds=1)),
+        ended=(heads.stated_end <= ibis.literal(shop.end)).fill_null(False),
+        primary_metric=heads.primary_metric.fill_null("profit"),
+    )
+    rows = shop.count(heads.order_by("started_at", "experiment_id"))
+    arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
+    assigned = _count_assigned(shop)
+    found = []
+    for row in rows.itertuples():
+        own = assigned[assigned["experiment_id"] == row.experiment_id].drop(columns="experiment_id")
+        plan = arms[arms["experiment_id"] == row.experiment_id].set_index("arm").drop(columns="experiment_id")
+        if not len(own):
+            continue
+        if row.control_arm not in plan.index:
+            raise DataError(
+                f"experiments.control_arm: {row.experiment_id} names {row.control_arm!r}, which is none of its arms"
+            )
+        names = (row.control_arm, *(arm for arm in _planned_order(plan) if arm != row.control_arm))
+        until = None if pd.isna(row.until) else pd.Timestamp(row.until).date()
+        found.append(
+            Experiment(
+                name=row.experiment_id,
+                kind=row.kind,
+                control=row.control_arm,
+                arms=names,
+                shares=plan["share"].reindex(names).to_numpy(float),
+                primary=row.primary_metric,
+                state="ended" if row.ended else "running",
+                started=pd.Timestamp(row.started).date(),
+                last=until if row.ended and until else shop.as_of,
+                until=until,
+                assigned=own.reset_index(drop=True),
+                plan=plan,
+            )
+        )
+    if not found:
+        raise NotEnoughData(_("Nobody has been assigned to an experiment yet."))
+    return found
+
+
+def _planned_order(plan: pd.DataFrame) -> list[str]:
+    """Arms by dose or hour where they have one, else by name."""
+    keys = [name for name in ("messages_per_week", "hour_start") if name in plan.columns and plan[name].notna().any()]
+    return list(plan.rename_axis("arm_name").reset_index().sort_values([*keys, "arm_name"])["arm_name"])
+
+
+def _count_assigned(shop: Shop) -> pd.DataFrame:
+    """experiment_id, arm, day; n, late, early, outcome_days."""
+    people = measures.outcome_windows(shop)
+    starts = shop.experiments.select(of="experiment_id", started_at="started_at")
+    people = people.join(starts, people.experiment_id == starts.of)
+    late = people.outcome_days <= 0
+    cells = people.group_by("experiment_id", "arm", day=people.assigned_day).aggregate(
+        n=people.count(),
+        late=people.count(where=late),
+        early=people.count(where=people.assigned_at < people.started_at),
+        outcome_days=total(people.outcome_days, where=~late).fill_null(0.0),
+    )
+    return shop.count(cells.order_by("experiment_id", "arm", "day"))
+
+
+# --- what became of them ---------------------------------------------------------------------------------------------
+
+
+def _pairs() -> dict[str, tuple[str, str | None]]:
+    return {metric.name: (metric.outcome, metric.covariate) for metric in METRICS.values()}
+
+
+def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
+    """Outcomes of everybody for whom any could count."""
+    rows = measures.arm_outcomes(shop, experiment)
+    return rows.filter(rows.outcome_days > 0)
+
+
+def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+    """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`."""
+    by = ("experiment_id", "arm", "assigned_day")
+    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), _pairs(), by))
+
+
+def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The moments of one metric in one experiment.
+
+    Args:
+        counted: of `count_outcomes`, or of another count with the same columns.
+        experiment: its name.
+        metric: its name.
+        by: columns to keep beside arm.
+
+    Returns:
+        arm, the columns of `by`, and the columns of `measures.arm_moments` but for n_unknown.
+    """
+    prefix = f"{metric}__"
+    rows = counted[counted["experiment_id"] == experiment]
+    own = {name: name.removeprefix(prefix) for name in counted.columns if name.startswith(prefix)}
+    return rows[["arm", *by, *own]].rename(columns=own).drop(columns="n_unknown")
+
+
+def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.DataFrame:
+    """Moments of a metric none of whose values exceeds a cap that is the same in all arms of an experiment.
+
+    Args:
+        shop: the company.
+        metric: of money.
+        share: the cap is this quantile of the metric among all customers of the experiment who ordered.
+
+    Returns:
+        experiment_id, arm, cap (money), and the moments as `moments_of` reads them.
+    """
+    rows = _in_time(shop)
+    outcome = METRICS[metric].outcome
+    buyers = rows.filter(rows.ordered == 1)
+    caps = shop.count(
+        buyers.group_by("experiment_id").aggregate(cap=buyers[outcome].quantile(share)).order_by("experiment_id")
+    )
+    known = caps.dropna()
+    if not len(known):
+        return pd.DataFrame(columns=["experiment_id", "arm", "cap", f"{metric}__n"])
+    branches = [(rows.experiment_id == r.experiment_id, float(r.cap)) for r in known.itertuples()]
+    capped = rows.filter(rows.experiment_id.isin(known["experiment_id"].tolist()))
+    capped = capped.mutate(**{outcome: ibis.least(capped[outcome], ibis.cases(*branches, else_=None))})
+    pairs = {metric: (outcome, METRICS[metric].covariate)}
+    counted = shop.count(measures.arm_moments_together(capped, pairs))
+    return counted.merge(known, on="experiment_id")
+
+
+def count_by_segment(shop: Shop, segment_by: str, metrics: Sequence[str] = ("profit", "order_rate")) -> pd.DataFrame:
+    """Moments by experiment, arm and the segment each customer was in when assigned.
+
+    Args:
+        shop: the company.
+        segment_by: `recency` (days since the last order at the assignment), or a column of customers that treatment
+            cannot change, such as region.
+        metrics: of which.
+
+    Raises:
+        DataError: customers have no such column.
+    """
+    rows = _in_time(shop)
+    if segment_by == "recency":
+        rows = _with_recency(shop, rows)
+    elif shop.has("customers", segment_by):
+        people = shop.customers.select(who="customer_id", segment=shop.customers[segment_by].cast("string"))
+        rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
+        rows = rows.mutate(segment=rows.segment.fill_null(""))
+    else:
+        raise DataError(f"segment_by: customers have no column {segment_by}; name one of theirs, or recency")
+    pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
+    return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
+
+
+def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
+    """The rows with `segment`: how many days before the assignment the last order was."""
+    orders = shop.orders.filter(shop.orders.amount >= 0).select(buyer="customer_id", bought_at="ordered_at")
+    people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "assigned_at")
+    before = people.join(orders, people.customer_id == orders.buyer)
+    before = before.filter(before.bought_at < before.assigned_at)
+    last = before.group_by(of="experiment_id", who="customer_id").aggregate(last_at=before.bought_at.max())
+    rows = rows.left_join(last, (rows.experiment_id == last.of) & (rows.customer_id == last.who)).drop("of", "who")
+    days = rows.assigned_at.delta(rows.last_at, unit="microsecond") / 86_400_000_000
+    first, second = RECENCY_EDGES
+    segment = ibis.cases(
+        (rows.last_at.isnull(), "never"), (days < first, f"0-{first}"), (days < second, f"{first}-{second}"),
+        else_=f"{second}+",
+    )  # fmt: skip
+    return rows.mutate(segment=segment)
+
+
+# --- who was treated how ---------------------------------------------------------------------------------------------
+
+
+def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+    """What each arm was sent while its experiment (all, or this one) ran.
+
+    Returns:
+        experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
+        arm's text, or at the arm's hours; null where the arm names neither).
+    """
+    people = measures.with_zone(shop, measures.outcome_windows(shop, experiment))
+    heads = shop.experiments
+    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
+    heads = heads.select(of="experiment_id", treated_until=ended)
+    people = people.join(heads, people.experiment_id == heads.of)
+    people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
+    sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
+    theirs = people.join(sends, people.customer_id == sends.addressee)
+    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
+    plan = shop.arms
+    stated = {
+        f"planned_{name}": plan[name] if name in plan.columns else ibis.null(kind)
+        for name, kind in (("variant", "string"), ("hour_start", "int64"), ("hour_end", "int64"))
+    }
+    plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
+    theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
+    # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
+    asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
+    hour = local_time(asked, theirs.timezone, shop.common_zones).hour()
+    at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
+    as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
+    cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
+        messaged=theirs.customer_id.nunique(),
+        messages=theirs.count(),
+        as_planned=as_planned.cast("int64").sum(),
+    )
+    return shop.count(cells.order_by("experiment_id", "arm", "channel"))
+
+
+def count_overlaps(shop: Shop) -> pd.DataFrame:
+    """Who sat in two experiments: experiment_id, arm, other_id, other_arm, customers; each pair of experiments once."""
+    one = shop.assignments.select("experiment_id", "customer_id", "arm")
+    two = shop.assignments.select(other_id="experiment_id", who="customer_id", other_arm="arm")
+    both = one.join(two, (one.customer_id == two.who) & (one.experiment_id < two.other_id))
+    by = ("experiment_id", "arm", "other_id", "other_arm")
+    return shop.count(both.group_by(*by).aggregate(customers=both.count()).order_by(*by))
+
+
+# --- profit by week and month ----------------------------------------------------------------------------------------
+
+
+def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
+    """Moments of each customer's profit so far, week by week since the assignment, always of the same customers.
+
+    With S a customer's profit so far, S² grows by (S + y)² − S² in a week that brings y: so one pass over the events
+    gives Σ S² of every week.
+
+    Args:
+        shop: the company.
+        weeks: experiment → how many weeks; customers observed for a shorter time are left out.
+
+    Returns:
+        experiment_id, arm, week (1 = the first); n, sum_y, sum_y2 of the profit from the assignment to the week's end.
+    """
+    people = measures.outcome_windows(shop)
+    people = people.filter(people.experiment_id.isin(sorted(weeks)))
+    branches = [(people.experiment_id == name, count) for name, count in sorted(weeks.items())]
+    people = people.mutate(most=ibis.cases(*branches, else_=0))
+    people = people.filter(people.outcome_days >= 7 * people.most)
+    size = shop.count(
+        people.group_by("experiment_id", "arm").aggregate(n=people.count()).order_by("experiment_id", "arm")
+    )
+    events = measures.profit_events(shop).rename(who="customer_id")
+    theirs = people.join(events, people.customer_id == events.who)
+    since = theirs["at"].delta(theirs.assigned_at, unit="microsecond") / (7 * 86_400_000_000)
+    theirs = theirs.mutate(week=since.floor().cast("int64"))
+    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs.week < theirs.most)
+    keys = ("experiment_id", "arm", "customer_id", "week")
+    weekly = theirs.group_by(*keys).aggregate(y=total(theirs.profit))
+    so_far = ibis.window(group_by=["experiment_id", "customer_id"], order_by="week", rows=(None, 0))
+    weekly = weekly.mutate(after=weekly.y.sum().over(so_far))
+    before = weekly.after - weekly.y
+    cells = weekly.group_by("experiment_id", "arm", "week").aggregate(
+        sum_y=total(weekly.y), sum_y2=total(weekly.after * weekly.after - before * before)
+    )
+    counted = shop.count(cells.order_by("experiment_id", "arm", "week"))
+    every = pd.DataFrame(
+        [(name, week) for name, count in sorted(weeks.items()) for week in range(count)],
+        columns=["experiment_id", "week"],
+    )
+    grid = size.merge(every, on="experiment_id").merge(counted, on=["experiment_id", "arm", "week"], how="left")
+    grid[["sum_y", "sum_y2"]] = grid[["sum_y", "sum_y2"]].fillna(0.0)
+    grid = grid.sort_values(["experiment_id", "arm", "week"], ignore_index=True)
+    grid[["sum_y", "sum_y2"]] = grid.groupby(["experiment_id", "arm"])[["sum_y", "sum_y2"]].cumsum()
+    return grid.assign(week=grid["week"] + 1)
+
+
+def count_months(shop: Shop) -> pd.DataFrame:
+    """Moments of profit by calendar month in each standing holdout: experiment_id, arm, month; sum_y, sum_y2.
+
+    The month is that of the source's clock. Customers without an event in a month are in neither sum.
+    """
+    holdouts = shop.experiments.filter(shop.experiments.kind == "holdout").select(of="experiment_id")
+    people = measures.outcome_windows(shop)
+    people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
+    events = measures.profit_events(shop).rename(who="customer_id")
+    theirs = people.join(events, people.customer_id == events.who)
+    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
+    theirs = theirs.mutate(month=shop.day(theirs["at"]).truncate("M"))
+    each = theirs.group_by("experiment_id", "arm", "customer_id", "month").aggregate(y=total(theirs.profit))
+    by = ("experiment_id", "arm", "month")
+    cells = each.group_by(*by).aggregate(sum_y=total(each.y), sum_y2=total(each.y * each.y))
+    return shop.count(cells.order_by(*by))

@@ -1,0 +1,362 @@
+"""What the frequency stage counts: arms of the dose experiment, and weeks of today's practice outside all experiments.
+
+A dose is texts per subscribed customer and week. Everything here is an expression of the engine that ends in cells, or
+in weeks of a hashed sample of customers (`count_weeks_of_practice`); nothing here estimates.
+"""
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.experiments import Experiment
+from smsroi_helpers.segmentation import Cuts, rfm_rows, segments
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "JACKKNIFE",
+    "LANDMARK_WEEKS",
+    "PREVIEW_SECONDS",
+    "Practice",
+    "choose_channel",
+    "count_arms",
+    "count_audience",
+    "count_scores",
+    "count_weeks_of_practice",
+    "dose_shares",
+    "everybody",
+    "find_practice",
+    "is_tap",
+    "subscribed",
+    "texts_of",
+]
+
+JACKKNIFE = "frequency-jackknife"
+SAMPLE = "frequency-sample"
+PREVIEW_SECONDS = 5
+"""A click sooner after delivery is a link preview's or a scanner's: nobody reads and taps within it."""
+LANDMARK_WEEKS = 4
+"""Weeks from one landmark to the next, and over which a landmark's outcome is counted."""
+MOST_SAMPLE_ROWS = 60_000
+"""Customer-weeks of practice that come into memory at most, about."""
+_SLICES = 256
+_LOOK_BACK_WEEKS = 8
+_MOST_TOLD = 7
+"""More texts than this a week are counted as this many."""
+
+
+def choose_channel(shop: Shop, asked: str = "") -> str:
+    """The channel whose messages are dosed: as asked; else `sms`, or where there is none, the one with most messages.
+
+    Empty where the source has no message at all.
+    """
+    if asked or not shop.has("messages"):
+        return asked
+    sends = measures.every_send(shop)
+    found = shop.count(sends.group_by("channel").aggregate(n=sends.count()).order_by(ibis.desc("n"), "channel"))
+    if not len(found):
+        return ""
+    return "sms" if "sms" in set(found["channel"]) else str(found["channel"].iloc[0])
+
+
+def texts_of(shop: Shop, channel: str) -> ir.Table:
+    """addressee, sent_at, since (delivery, else sending), clicked_at of the messages of a channel."""
+    sends = measures.every_send(shop)
+    sends = sends.filter(sends.channel == channel)
+    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
+    return sends.select(addressee="customer_id", sent_at=sends.sent_at, clicked_at=sends.clicked_at, since=since)
+
+
+def is_tap(texts: ir.Table) -> ir.BooleanValue:
+    """Whether a person clicked, as far as the seconds since delivery tell."""
+    return texts.clicked_at >= texts.since + ibis.interval(seconds=PREVIEW_SECONDS)
+
+
+# --- the experiment --------------------------------------------------------------------------------------------------
+
+
+def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
+    """What became of the customers of a dose experiment while it treated them, by arm, segment and lifecycle stage.
+
+    Segments and stages are those of the day before the first assignment. Only customers who consented when assigned
+    are counted (all, where the source tells no opt-outs); outcomes are whole: what an opted-out customer buys counts.
+
+    Returns:
+        arm, segment, stage, group (0–63, of the jackknife), consenting (0 or 1); n, messages (of the channel),
+        messaged_customers, raw_clicks, clicks (of people, as far as `PREVIEW_SECONDS` tells), opt_outs, weeks
+        (subscribed; elapsed where opt-outs are not told), consent_known, orders, revenue, message_cost, profit and
+        gross (before message cost), each with its moments as `measures.arm_moments` has them, the covariate being the
+        gross profit of an equally long time before.
+    """
+    rows = measures.arm_outcomes(shop, experiment.name, "treatment")
+    rows = rows.filter(rows.outcome_days > 0)
+    people = measures.outcome_windows(shop, experiment.name, "treatment")
+    people = people.select("customer_id", "assigned_at", "outcome_end")
+    texts = texts_of(shop, channel)
+    theirs = people.join(texts, people.customer_id == texts.addressee)
+    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
+    in_time = theirs.clicked_at < theirs.outcome_end
+    sums = theirs.group_by(who="customer_id").aggregate(
+        texts=theirs.count(),
+        raw=theirs.count(where=in_time),
+        taps=theirs.count(where=in_time & is_tap(theirs)),
+    )
+    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    before = experiment.started - dt.timedelta(days=1)
+    for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
+        label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
+        rows = rows.left_join(label, rows.customer_id == label.who).drop("who")
+        rows = rows.mutate(**{name: rows.label.fill_null("")}).drop("label")
+    known = rows.consenting.notnull()
+    rows = rows.mutate(
+        group=hash_group(rows.customer_id, JACKKNIFE),
+        consenting=rows.consenting.fill_null(1),
+        weeks=ibis.coalesce(rows.subscribed_weeks, rows.outcome_days / 7),
+        texts=rows.texts.fill_null(0),
+        raw=rows.raw.fill_null(0),
+        taps=rows.taps.fill_null(0),
+        consent_known=known.cast("int64"),
+        gross=rows.order_profit,
+        profit=ibis.coalesce(rows.profit, rows.order_profit),
+        message_cost=rows.message_cost.fill_null(0.0),
+    )
+    rows = shop.keep(rows)
+    keys = ("arm", "segment", "stage", "group", "consenting")
+    pairs = {"gross": ("gross", "pre_order_profit"), "profit": ("profit", "pre_order_profit")}
+    moments = measures.arm_moments_together(rows, pairs, keys)
+    counts = rows.group_by(*keys).aggregate(
+        n=rows.count(),
+        messages=rows.texts.sum(),
+        messaged_customers=rows.count(where=rows.texts > 0),
+        raw_clicks=rows.raw.sum(),
+        clicks=rows.taps.sum(),
+        opt_outs=rows.opted_out.sum().fill_null(0),
+        weeks=total(rows.weeks),
+        consent_known=rows.consent_known.sum(),
+        orders=rows.orders.sum(),
+        revenue=total(rows.revenue),
+        message_cost=total(rows.message_cost),
+    )
+    return shop.count(counts.order_by(*keys)).merge(shop.count(moments), on=list(keys), how="left")
+
+
+def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
+    """Feedback given while the experiment treated: arm, n (customers), sum_y and sum_y2 of each one's mean score."""
+    people = measures.outcome_windows(shop, experiment.name, "treatment")
+    said = shop.feedback.select("responded_at", "score", who="customer_id")
+    theirs = people.join(said, people.customer_id == said.who)
+    theirs = theirs.filter(theirs.responded_at >= theirs.assigned_at, theirs.responded_at < theirs.outcome_end)
+    each = theirs.group_by("arm", "customer_id").aggregate(score=theirs.score.mean())
+    cells = each.group_by("arm").aggregate(n=each.count(), sum_y=total(each.score), sum_y2=total(each.score**2))
+    return shop.count(cells.order_by("arm"))
+
+
+# --- today's practice ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Practice:
+    """The stretch of the log that shows what is done today, and at which of its days customers are looked at."""
+
+    end: dt.date
+    """The first day that is no longer of it: the day after as_of, or the day a plan of an earlier run began."""
+    planned: bool
+    """Whether such a plan ended it."""
+    landmarks: tuple[dt.date, ...]
+    """Latest first; each has its whole outcome window before `end`."""
+
+
+def find_practice(shop: Shop, weeks: int = 26) -> Practice:
+    """Where today's practice ends and which landmarks the log allows, at most `weeks` back.
+
+    Weeks that an earlier run's plan decided (messages with a plan_id) are no practice of the company's own.
+    """
+    after = shop.as_of + dt.timedelta(days=1)
+    end, planned = after, False
+    if shop.has("messages", "plan_id"):
+        sends = shop.messages.filter(shop.messages.plan_id.notnull())
+        first = shop.count(sends.aggregate(first=shop.day(sends.sent_at).min()))["first"].iloc[0]
+        if not pd.isna(first):
+            end, planned = min(after, pd.Timestamp(first).date()), True
+    first_day = shop.loaded.tables["messages"].first if shop.has("messages") else None
+    start = dt.date.fromisoformat(first_day) if first_day else end
+    step = dt.timedelta(weeks=LANDMARK_WEEKS)
+    every = (end - step * k for k in range(1, weeks // LANDMARK_WEEKS + 1))
+    return Practice(end, planned, tuple(day for day in every if day >= start + step))
+
+
+def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
+    """Of `who` (customer_id), those with consent at an instant; everybody where the source tells no opt-ins or outs."""
+    if shop.has("customers", "opted_in_at"):
+        people = shop.customers.select(person="customer_id", opted_in_at="opted_in_at")
+        who = who.join(people, who.customer_id == people.person).drop("person")
+        who = who.filter(who.opted_in_at < at)
+    else:
+        who = who.mutate(opted_in_at=ibis.null("timestamp"))
+    for name in ("customers", "messages"):
+        if shop.has(name, "opted_out_at"):
+            table = getattr(shop, name)
+            gone = table.filter(table.opted_out_at.cast("timestamp") < at)
+            gone = gone.group_by(person="customer_id").aggregate(last_out=gone.opted_out_at.cast("timestamp").max())
+            who = who.left_join(gone, who.customer_id == gone.person)
+            stays = who.last_out.isnull() | (who.last_out < who.opted_in_at).fill_null(False)
+            who = who.filter(stays).drop("person", "last_out")
+    return who.select("customer_id")
+
+
+def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
+    """customer_id of everybody whose dose or hour an experiment set in [start, end): no practice of the company's own.
+
+    Tests of texts leave the dose alone; of a standing holdout only the held-out are apart.
+    """
+    if not (shop.has("experiments") and shop.has("assignments")):
+        return None
+    heads = shop.experiments
+    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
+    heads = heads.select("kind", "control_arm", of="experiment_id", ended_at=ended)
+    rows = shop.assignments.join(heads, shop.assignments.experiment_id == heads.of)
+    runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
+    apart = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == rows.control_arm))
+    return rows.filter(runs & apart).select("customer_id").distinct()
+
+
+def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
+    """Everybody subscribed as the practice ends, by segment and by how many texts the last four weeks brought.
+
+    Returns:
+        segment, stage (of the last day of the practice), outside (1 where no experiment set their dose in those weeks),
+        texts (of four weeks, 0–28), customers.
+    """
+    end = shop.start_of(practice.end)
+    start = end - dt.timedelta(weeks=LANDMARK_WEEKS)
+    last = practice.end - dt.timedelta(days=1)
+    rows = segments(shop, segment_by, last, cuts=cuts)
+    stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(who="customer_id", stage="segment")
+    rows = rows.left_join(stages, rows.customer_id == stages.who).drop("who")
+    kept = subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
+    rows = rows.semi_join(kept, rows.customer_id == kept.who)
+    texts = texts_of(shop, channel)
+    texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
+    sums = texts.group_by("addressee").aggregate(texts=texts.count())
+    rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
+    apart = _in_experiments(shop, start, end)
+    outside = ibis.literal(1) if apart is None else (~rows.customer_id.isin(apart.customer_id)).cast("int64")
+    most = _MOST_TOLD * LANDMARK_WEEKS
+    rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts.fill_null(0), most))
+    by = ("segment", "stage", "outside", "texts")
+    return shop.count(rows.group_by(*by).aggregate(customers=rows.count()).order_by(*by))
+
+
+def count_weeks_of_practice(
+    shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts
+) -> tuple[pd.DataFrame, float]:
+    """Customer-weeks of today's practice: a row per landmark and customer of a hashed sample, no id among the columns.
+
+    At each landmark t: who is subscribed, was outside experiments for the whole outcome window, and what was known of
+    them strictly before t.
+
+    Returns:
+        landmark (date), customer (a number that says which rows are of one person), group (0–63), segment, stage;
+        texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of
+        [t, t + 1 week) cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN
+        for who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
+        subscribed_days (NaN where not told). And the share (0–1) of customers that the sample is.
+    """
+    if not practice.landmarks or not channel:
+        return pd.DataFrame(), 0.0
+    size = shop.count(subscribed(shop, ibis.literal(shop.start_of(practice.end)), everybody(shop)).count().as_table())
+    people = int(size.iloc[0, 0])
+    wanted = MOST_SAMPLE_ROWS / max(people * len(practice.landmarks), 1)
+    slices = min(_SLICES, max(1, math.floor(wanted * _SLICES)))
+    sample = everybody(shop)
+    sample = shop.keep(sample.filter(hash_group(sample.customer_id, SAMPLE, _SLICES) < slices))
+    texts = texts_of(shop, channel)
+    first = shop.start_of(practice.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
+    texts = texts.filter(
+        texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(shop.start_of(practice.end))
+    )
+    texts = shop.keep(texts.semi_join(sample, texts.addressee == sample.customer_id))
+    events = measures.profit_events(shop)
+    events = events.filter(
+        events["at"] >= ibis.literal(first), events["at"] < ibis.literal(shop.start_of(practice.end))
+    )
+    events = shop.keep(events.semi_join(sample, "customer_id"))
+    parts = [_landmark(shop, day, sample, texts, events, segment_by, cuts) for day in practice.landmarks]
+    rows = shop.count(ibis.union(*parts) if len(parts) > 1 else parts[0])
+    rows["customer"] = pd.factorize(rows["customer_id"], sort=True)[0]
+    numbers = ["recency_days", "purchase_days", "tenure_days", "monetary", "subscribed_days"]
+    rows[numbers] = rows[numbers].astype(float)
+    rows = rows.sort_values(["landmark", "customer_id"], ignore_index=True).drop(columns="customer_id")
+    return rows, slices / _SLICES
+
+
+def everybody(shop: Shop) -> ir.Table:
+    """customer_id of all who are in `customers`, or ever bought where there is no such table."""
+    if shop.has("customers"):
+        return shop.customers.select("customer_id")
+    return shop.orders.select("customer_id").distinct()
+
+
+def _landmark(
+    shop: Shop, day: dt.date, sample: ir.Table, texts: ir.Table, events: ir.Table, segment_by: str, cuts: Cuts
+) -> ir.Table:
+    """The rows of one landmark."""
+    start = shop.start_of(day)
+
+    def weeks(n: float) -> ir.TimestampValue:
+        return ibis.literal(start + dt.timedelta(weeks=n))
+
+    rows = subscribed(shop, weeks(0), sample)
+    apart = _in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
+    if apart is not None:
+        rows = rows.anti_join(apart, "customer_id")
+    before = day - dt.timedelta(days=1)
+    known = rfm_rows(shop, before).select("recency_days", "purchase_days", "tenure_days", "monetary", who="customer_id")
+    rows = rows.left_join(known, rows.customer_id == known.who).drop("who")
+    for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
+        label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
+        rows = rows.join(label, rows.customer_id == label.who).drop("who").rename({name: "label"})
+    sent = texts.sent_at
+    dosed = (sent >= weeks(0)) & (sent < weeks(1))
+    back = (sent < weeks(0)) & (sent >= weeks(-_LOOK_BACK_WEEKS))
+    sums = texts.group_by(who="addressee").aggregate(
+        texts=texts.count(where=dosed),
+        texts_last_week=texts.count(where=back & (sent >= weeks(-1))),
+        texts_last_four=texts.count(where=back & (sent >= weeks(-4))),
+        texts_before=texts.count(where=back),
+        clicks_before=texts.count(where=back & is_tap(texts) & (texts.clicked_at < weeks(0))),
+    )
+    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    rows = rows.fill_null(dict.fromkeys(sums.columns[1:], 0))
+    after = events.filter(events["at"] >= weeks(0), events["at"] < weeks(LANDMARK_WEEKS))
+    money = after.group_by(who="customer_id").aggregate(profit=total(after.profit))
+    rows = rows.left_join(money, rows.customer_id == money.who).drop("who").fill_null({"profit": 0.0})
+    if shop.has("customers", "opted_in_at"):
+        people = shop.customers.select(who="customer_id", opted_in_at="opted_in_at")
+        rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
+        since = weeks(0).delta(rows.opted_in_at, unit="day").cast("float64")
+        rows = rows.mutate(subscribed_days=since).drop("opted_in_at")
+    else:
+        rows = rows.mutate(subscribed_days=ibis.null("float64"))
+    return rows.mutate(
+        landmark=ibis.literal(day),
+        group=hash_group(rows.customer_id, JACKKNIFE),
+        texts=ibis.least(rows.texts, _MOST_TOLD),
+    )
+
+
+def dose_shares(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TOLD) -> dict[str, np.ndarray]:
+    """Customer-weeks of practice by texts sent: per segment (and `all`) an array, groups of customers × 0 … most."""
+    found = {}
+    names = ["all", *sorted(weeks[by].unique())] if len(weeks) else []
+    for name in names:
+        own = weeks if name == "all" else weeks[weeks[by] == name]
+        place = own["group"].to_numpy(int) * (most + 1) + own["texts"].to_numpy(int)
+        found[name] = np.bincount(place, minlength=64 * (most + 1)).reshape(64, most + 1).astype(float)
+    return found

@@ -1,0 +1,447 @@
+"""What a dose brings and costs, by segment: the arms as they are, and a concave curve the segments share the shape of.
+
+With d texts per subscribed customer and week, of the customers who consented when assigned:
+
+    m(d) = (mean profit in arm d − in the zero arm) ÷ mean subscribed weeks in arm d
+    H(d) = opt-outs ÷ subscribed weeks of arm d,  c = H(0),  h(d) = 1 − (1 − H(d)) / (1 − c)
+    V(d) = m(d) / (1 − (1 − h(d)) (1 − c) / (1 + δ)) = m(d) / (1 − (1 − H(d)) / (1 + δ))
+    W(d) = V(d) · (1 − (1 − c) / (1 + δ)) = m(d) − h(d) · V(d) · (1 − c) / (1 + δ)
+
+h is what the texts make opt out, c what is lost anyway, δ the weekly discount. V is what a subscriber texted so from
+now on is worth; W, in money per subscriber and week, is a week's profit less the worth of the subscribers lost in it,
+and orders doses of a segment as V does. An opted-out customer still buys: what is lost is the profit of texting them.
+
+Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the
+clicks of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the
+arms, which is tested (`Fit.proportional_p`). φ and κ of the segments are drawn towards each other as far as they differ
+by chance (`intervals.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton & Kaldor 1987). Where
+the test fails, or nothing tells clicks, the arms stand as they are.
+
+References:
+    Angrist & Imbens (1995), JASA 90(430): arms as instruments for a treatment of varying intensity.
+    Clayton & Kaldor (1987), Empirical Bayes estimates of age-standardized relative risks, Biometrics 43(3).
+    Deng, Xu, Kohavi & Walker (2013), WSDM: CUPED.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import gammaln
+from scipy.stats import chi2, t
+
+from smsroi_helpers.statistics import by_group, draw_shrunken, estimate_means, jackknife, jackknife_rate
+
+__all__ = [
+    "ALL",
+    "FEWEST_IN_ARM",
+    "Fit",
+    "Method",
+    "fit_response",
+    "plain_response",
+    "weekly_rate",
+]
+
+Floats = NDArray[np.float64]
+Method = Literal["curve", "arms"]
+ALL = "all"
+FEWEST_IN_ARM = 30
+"""A segment with fewer customers in any arm gets no answer of its own."""
+PROPORTIONAL_ALPHA = 0.01
+"""Below it profit is not proportional to clicks, and the curve is not used."""
+DRAWS = 4_000
+_GRID = np.arange(8.0)
+
+
+def weekly_rate(yearly: float) -> float:
+    """A yearly discount rate by the week.
+
+    >>> round(weekly_rate(0.1), 5)
+    0.00183
+    """
+    return float((1 + yearly) ** (7 / 365.25) - 1)
+
+
+# --- the arms as they are --------------------------------------------------------------------------------------------
+
+
+def plain_response(
+    cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
+) -> pd.DataFrame:
+    """Every arm against the zero arm as the definitions say, without any model; intervals by jackknife over customers.
+
+    Args:
+        cells: of `dose_counts.count_arms`.
+        doses: arm → texts a week.
+        discount: weekly (δ).
+        by: the column of groups; a row `all` for everybody comes first.
+
+    Returns:
+        One row per group and dose: segment, messages_per_week, customers, weeks, sent (texts per subscribed week),
+        clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs; profit
+        (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). m and V are NaN without a zero
+        arm, at dose 0 they are 0 without interval.
+    """
+    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
+    names = ["n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue"]
+    parts = []
+    for key in ([], [by]):
+        keys, sums = by_group(rows, [*key, "dose"], names)
+        keys["segment"] = keys[by].astype(str) if key else ALL
+        parts.append(_plain_rows(keys, dict(zip(names, sums, strict=True)), discount))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) -> pd.DataFrame:
+    frame = pd.DataFrame({"segment": keys["segment"], "messages_per_week": keys["dose"].astype(float)})
+    whole = {name: values.sum(axis=-1) for name, values in sums.items()}
+    frame = frame.assign(customers=whole["n"], weeks=whole["weeks"], opt_outs=whole["opt_outs"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frame = frame.assign(
+            sent=whole["messages"] / whole["weeks"],
+            orders=whole["orders"] / whole["n"],
+            revenue=whole["revenue"] / whole["n"],
+        )
+    clicks = jackknife(lambda s: s[0] / s[1], np.stack([sums["clicks"], sums["weeks"]]))
+    leaving = jackknife_rate(np.minimum(sums["opt_outs"], sums["weeks"]), sums["weeks"], whole["weeks"])
+    frame = frame.assign(
+        clicks=clicks.estimate, clicks_low=clicks.low, clicks_high=clicks.high,
+        hazard=leaving.estimate, hazard_low=leaving.low, hazard_high=leaving.high,
+    )  # fmt: skip
+    none = frame.index[frame["messages_per_week"] == 0]
+    at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
+    columns = ("profit", "low", "high", "value", "value_low", "value_high")
+    frame[list(columns)] = np.nan
+    treated = frame.index[at.notna() & (frame["messages_per_week"] > 0)]
+    if len(treated):
+        base = at[treated].astype(int)
+        own = [sums[name][treated] for name in ("profit__sum_y", "n", "weeks", "opt_outs")]
+        stacked = np.stack([*own, sums["profit__sum_y"][base], sums["n"][base]])
+        m = jackknife(lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2], stacked)
+        v = jackknife(
+            lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2] / (1 - (1 - s[3] / s[2]) / (1 + discount)), stacked
+        )
+        for name, values in zip(columns, (m.estimate, m.low, m.high, v.estimate, v.low, v.high), strict=True):
+            frame.loc[treated, name] = values
+    frame.loc[none, ["profit", "value"]] = 0.0
+    return frame
+
+
+# --- the curve -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The joint posterior of what doses bring and cost in every segment, as draws; `all` comes first."""
+
+    names: tuple[str, ...]
+    doses: Floats
+    """Tested, ascending; the first is 0."""
+    grid: Floats
+    """Texts a week at which the draws below are told; every tested dose among them."""
+    gross: Floats
+    """names × grid × draws: profit before message cost per subscribed customer and week, against none."""
+    hazard: Floats
+    """The same of opt-outs, natural ones included."""
+    cost: Floats
+    """names: what a text a week costs in a week (money)."""
+    customers: Floats
+    """names × doses."""
+    discount: float
+    """Weekly."""
+    method: Method
+    proportional_p: float
+    """Of profit being proportional to clicks over the arms; NaN where it cannot be tested."""
+    effect_p: float
+    """Two-sided, of texts changing profit at all, over all customers."""
+    effect: float
+    """The sign of that effect, and of a click's worth (or of a text's, where the arms stand as they are)."""
+    click_value: pd.DataFrame
+    """segment, estimate, standard_error (of a click's worth, unpooled), pooled, low, high; empty for method `arms`."""
+    too_small: tuple[str, ...]
+    """Segments with too few customers in an arm."""
+
+    def place(self, name: str) -> int:
+        """Where a segment stands in the arrays."""
+        return self.names.index(name)
+
+    def at(self, dose: float) -> int:
+        """Where a tested dose stands in the grid."""
+        return int(np.flatnonzero(np.isclose(self.grid, dose))[0])
+
+    def profit(self) -> Floats:
+        """m: names × grid × draws."""
+        return np.asarray(self.gross - (self.cost[:, None] * self.grid)[..., None])
+
+    def natural(self) -> Floats:
+        """c: names × draws."""
+        return np.asarray(self.hazard[:, 0])
+
+    def caused(self) -> Floats:
+        """h: names × grid × draws."""
+        return np.asarray(1 - (1 - self.hazard) / (1 - self.hazard[:, :1]))
+
+    def worth(self, profit: Floats, hazard: Floats) -> Floats:
+        """V of m and H."""
+        return np.asarray(profit / (1 - (1 - hazard) / (1 + self.discount)))
+
+    def value(self) -> Floats:
+        """V: names × grid × draws."""
+        return self.worth(self.profit(), self.hazard)
+
+    def weekly(self, value: Floats) -> Floats:
+        """W of V (names × … × draws)."""
+        factor = 1 - (1 - self.natural()) / (1 + self.discount)
+        return np.asarray(value * factor.reshape(factor.shape[0], *(1,) * (value.ndim - 2), -1))
+
+    def net(self) -> Floats:
+        """W: names × grid × draws."""
+        return self.weekly(self.value())
+
+    def of_practice(self, name: str, shares: Floats) -> tuple[Floats, Floats]:
+        """M and H (draws) of a practice that mixes doses.
+
+        Args:
+            name: the segment.
+            shares: grid × draws (or × 1): how often each number of texts is sent.
+        """
+        i = self.place(name)
+        return (self.profit()[i] * shares).sum(axis=0), (self.hazard[i] * shares).sum(axis=0)
+
+    def interpolate(self, values: Floats, texts: Floats) -> Floats:
+        """Of one segment's values (grid × draws), those at any texts a week: linear in between, the last beyond."""
+        texts = np.clip(texts, self.grid[0], self.grid[-1])
+        right = np.clip(np.searchsorted(self.grid, texts), 1, len(self.grid) - 1)
+        share = ((texts - self.grid[right - 1]) / (self.grid[right] - self.grid[right - 1]))[:, None]
+        return np.asarray(values[right - 1] * (1 - share) + values[right] * share)
+
+
+@dataclass(frozen=True)
+class _Arms:
+    """Sums and adjusted means of one group of customers, by dose."""
+
+    n: Floats
+    weeks: Floats
+    messages: Floats
+    cost: Floats
+    clicks: Floats
+    opt_outs: Floats
+    log_click_variance: Floats
+    gross: Floats
+    variance: Floats
+    degrees: float
+
+
+def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> _Arms:
+    """Sums by dose; profit before message cost adjusted by what the same customers brought before (CUPED)."""
+    keys, sums = by_group(rows, ["dose"], ["n", "weeks", "messages", "message_cost", "clicks", "opt_outs"])
+    index = pd.Index(keys["dose"]).get_indexer(doses)
+    whole = sums.sum(axis=-1)[:, index]
+    rate = jackknife(lambda s: s[0] / s[1], np.stack([sums[4], sums[1]]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = (rate.standard_error / rate.estimate)[index] ** 2
+    names = {c: c.removeprefix("gross__") for c in rows.columns if c.startswith("gross__")}
+    moments = rows[["dose", "segment", *names]].rename(columns=names | {"dose": "arm"}).drop(columns="n_unknown")
+    if strata:
+        small = _sizes(moments, "arm", doses).min(axis=1)
+        kept = set(small.index[small >= FEWEST_IN_ARM])
+        moments = moments.assign(stratum=moments["segment"].where(moments["segment"].isin(kept), "~"))
+        rest = moments[moments["stratum"] == "~"].groupby("arm")["n"].sum()
+        if 0 < rest.reindex(doses).fillna(0).min() < FEWEST_IN_ARM or (len(rest) and len(rest) < len(doses)):
+            moments = moments.drop(columns="stratum")
+    found = estimate_means(moments.drop(columns="segment"), list(doses))
+    n, weeks, messages, cost, clicks, opt_outs = whole
+    degrees = float(n.sum() - len(doses))
+    return _Arms(n, weeks, messages, cost, clicks, opt_outs, relative, found.adjusted, found.variance, degrees)
+
+
+def _sizes(rows: pd.DataFrame, dose: str, doses: Floats) -> pd.DataFrame:
+    """Customers by segment × dose."""
+    wide = rows.pivot_table(index="segment", columns=dose, values="n", aggfunc="sum", fill_value=0)
+    return wide.reindex(columns=doses, fill_value=0)
+
+
+def fit_response(
+    cells: pd.DataFrame,
+    doses: Mapping[str, float],
+    discount: float,
+    rng: np.random.Generator,
+    *,
+    by: str = "segment",
+    draws: int = DRAWS,
+) -> Fit:
+    """Fit the response of every group of customers, and of all together.
+
+    Args:
+        cells: of `dose_counts.count_arms`.
+        doses: arm → texts a week, a zero dose among them.
+        discount: weekly (δ).
+        rng: of the posterior's draws.
+        by: the column of groups.
+        draws: how many.
+    """
+    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
+    rows = rows.assign(segment=rows[by].astype(str))
+    tested = np.array(sorted(set(doses.values())), float)
+    sizes = _sizes(rows, "dose", tested)
+    enough = [str(name) for name in sizes.index[sizes.min(axis=1) >= FEWEST_IN_ARM]]
+    small = tuple(str(name) for name in sizes.index if name not in enough)
+    names = (ALL, *enough)
+    arms = [_arms_of(rows, tested, strata=True)]
+    arms += [_arms_of(rows[rows["segment"] == name], tested, strata=False) for name in enough]
+    grid = np.unique(np.concatenate([_GRID, tested]))
+    value, p, effect, effect_p = _click_values(arms)
+    told = all(np.all(each.clicks[tested > 0] > 0) for each in arms) and (tested > 0).sum() > 1
+    method: Method = "curve" if told and not p < PROPORTIONAL_ALPHA else "arms"
+    if method == "curve":
+        gross = _draw_curve(value, arms, tested, grid, rng, draws)
+    else:
+        effect, effect_p = _slope(arms[0], tested)
+        gross = _draw_arms(arms, tested, grid, rng, draws)
+    cost = np.array([_cost_rate(each, tested) for each in arms])
+    if method == "curve":
+        pooled = value.pop("draws")
+        low, high = np.quantile(pooled, [0.025, 0.975], axis=0)
+        table = pd.DataFrame({"segment": names, **value, "pooled": pooled.mean(axis=0), "low": low, "high": high})
+    else:
+        table = pd.DataFrame(columns=["segment", "estimate", "standard_error", "pooled", "low", "high"])
+    return Fit(
+        names, tested, grid, gross, _draw_hazards(arms, tested, grid, rng, draws), cost,
+        np.array([each.n for each in arms]), discount, method, p, effect_p, effect, table, small,
+    )  # fmt: skip
+
+
+def _cost_rate(arms: _Arms, doses: Floats) -> float:
+    """Message cost per subscribed week and text a week."""
+    planned = float((arms.weeks * doses).sum())
+    return float((arms.cost - arms.n * arms.cost[0] / max(arms.n[0], 1))[doses > 0].sum() / planned) if planned else 0.0
+
+
+# --- what a click is worth -------------------------------------------------------------------------------------------
+
+
+def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
+    """Slope of y on x with an intercept, weighted; its standard error; χ² of what is left."""
+    weight = 1 / variance
+    centre = (weight @ x) / weight.sum()
+    spread = float(weight @ (x - centre) ** 2)
+    if not (np.isfinite(weight).all() and spread > 0):
+        return float("nan"), float("nan"), float("nan")
+    slope = float(weight @ ((x - centre) * y)) / spread
+    rest = y - (weight @ y) / weight.sum() - slope * (x - centre)
+    return slope, spread**-0.5, float(weight @ rest**2)
+
+
+def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
+    """κ of every group with its error; p of proportionality; sign and p of κ of all."""
+    found = []
+    for each in arms:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(_line(each.gross, each.variance, each.clicks / each.n))
+    slope, error, left = (np.array(column) for column in zip(*found, strict=True))
+    free = len(arms[0].n) - 2
+    # Segments are parts of all: the test is of the parts where there are any.
+    parts = left[1:] if len(left) > 1 else left
+    parts = parts[np.isfinite(parts)]
+    p = float(chi2.sf(parts.sum(), free * len(parts))) if free > 0 and len(parts) else float("nan")
+    effect_p = float(2 * t.sf(abs(slope[0] / error[0]), arms[0].degrees)) if error[0] > 0 else float("nan")
+    return {"estimate": slope, "standard_error": error}, p, float(np.sign(slope[0])), effect_p
+
+
+def _slope(arms: _Arms, doses: Floats) -> tuple[float, float]:
+    """Sign and p of profit rising with the dose, over the arms."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope, error, _left = _line(arms.gross, arms.variance, doses)
+    p = float(2 * t.sf(abs(slope / error), arms.degrees)) if error > 0 else float("nan")
+    return float(np.sign(slope)), p
+
+
+def _pool(estimates: Floats, errors: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws × groups: the first (all) by itself, the others drawn towards each other where there are three or more."""
+    alone = estimates + errors * rng.standard_normal((draws, len(estimates)))
+    known = np.isfinite(estimates[1:]) & (errors[1:] > 0) & np.isfinite(errors[1:])
+    if known.sum() >= 3:
+        place = 1 + np.flatnonzero(known)
+        alone[:, place] = draw_shrunken(estimates[place], errors[place], rng, draws=draws)
+    return alone
+
+
+def _draw_curve(
+    value: dict[str, Floats], arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int
+) -> Floats:
+    """Profit before message cost from clicks: κ · d · exp(θ − φ · max(d − 1, 0))."""
+    kappa = _pool(value["estimate"], value["standard_error"], rng, draws)
+    value["draws"] = kappa
+    used = doses > 0
+    fall, fall_error, level, level_slope, level_error = (np.zeros(len(arms)) for _ in range(5))
+    for i, each in enumerate(arms):
+        seen = np.log(each.clicks[used] / each.weeks[used] / doses[used])
+        weight = 1 / np.maximum(each.log_click_variance[used], 1e-12)
+        x = -np.maximum(doses[used] - 1, 0.0)
+        centre = (weight @ x) / weight.sum()
+        spread = weight @ (x - centre) ** 2
+        fall[i] = (weight @ ((x - centre) * seen)) / spread if spread > 0 else 0.0
+        fall_error[i] = spread**-0.5 if spread > 0 else np.nan
+        level[i] = (weight @ seen) / weight.sum() - fall[i] * centre
+        level_slope[i], level_error[i] = -centre, weight.sum() ** -0.5
+    falls = np.maximum(_pool(fall, fall_error, rng, draws), 0.0)
+    levels = level + level_slope * (falls - fall) + level_error * rng.standard_normal((draws, len(arms)))
+    per_text = np.exp(levels[..., None] - falls[..., None] * np.maximum(grid - 1, 0.0))
+    return np.asarray(np.moveaxis(kappa[..., None] * per_text * grid, 0, -1))
+
+
+def _draw_arms(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Profit before message cost of each arm as it is; per text linear between tested doses, beyond as at the ends."""
+    used = doses > 0
+    gross = np.empty((len(arms), len(grid), draws))
+    for i, each in enumerate(arms):
+        drawn = each.gross[:, None] + np.sqrt(each.variance)[:, None] * rng.standard_normal((len(doses), draws))
+        weekly = (drawn[used] - drawn[~used]) * (each.n / each.weeks)[used][:, None]
+        gross[i] = _between(weekly / doses[used][:, None], doses[used], grid) * grid[:, None]
+    return gross
+
+
+def _between(values: Floats, at: Floats, grid: Floats) -> Floats:
+    """Rows of values at `at`, told at `grid`: linear in between, the nearest beyond."""
+    right = np.clip(np.searchsorted(at, grid), 0, len(at) - 1)
+    left = np.clip(right - 1, 0, len(at) - 1)
+    gap = np.where(at[right] > at[left], at[right] - at[left], 1.0)
+    share = np.clip((grid - at[left]) / gap, 0.0, 1.0)[:, None]
+    share = np.where((at[right] > at[left])[:, None], share, 1.0)
+    return np.asarray(values[left] * (1 - share) + values[right] * share)
+
+
+# --- who opts out ----------------------------------------------------------------------------------------------------
+
+
+def _draw_hazards(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Opt-outs a week: those of all by dose (gamma, Jeffreys' prior), times each segment's ratio to them."""
+    whole = arms[0]
+    common = rng.gamma(whole.opt_outs[:, None] + 0.5, 1.0, (len(doses), draws)) / whole.weeks[:, None]
+    ratios = np.ones((len(arms), draws))
+    if len(arms) > 1:
+        seen = np.array([each.opt_outs.sum() for each in arms[1:]])
+        rate = (whole.opt_outs + 0.5) / whole.weeks
+        expected = np.array([each.weeks @ rate for each in arms[1:]])
+        ratios[1:] = _draw_ratios(seen, expected, rng, draws)
+    used = doses > 0
+    natural = common[~used][0]
+    caused = (common[used] - natural) / doses[used][:, None]
+    per_week = natural + _between(caused, doses[used], grid) * grid[:, None]
+    return np.maximum(ratios[:, None, :] * per_week, 1e-9)
+
+
+def _draw_ratios(seen: Floats, expected: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Segments' opt-outs ÷ what all customers' rates would give: gamma with mean 1, its shape ν summed over a grid."""
+    shape = np.exp(np.linspace(np.log(0.5), np.log(500), 80))[:, None]
+    density = (
+        gammaln(seen + shape) - gammaln(shape) + shape * np.log(shape / (shape + expected))
+        + seen * np.log(expected / (shape + expected))
+    ).sum(axis=1)  # fmt: skip
+    # flat on the segments' spread 1/√ν, which on the grid's scale of log ν weighs by ν^(−1/2)
+    weight = np.exp(density - density.max()) / np.sqrt(shape[:, 0])
+    drawn = shape[rng.choice(len(shape), draws, p=weight / weight.sum()), 0]
+    return np.asarray(rng.gamma(seen[:, None] + drawn, 1.0) / (expected[:, None] + drawn))

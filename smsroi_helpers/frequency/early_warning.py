@@ -1,0 +1,185 @@
+"""Who is fading, and how content people are, by dose: what goes with a frequency policy."""
+
+import datetime as dt
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from smsroi_helpers import measures
+from smsroi_helpers.cltv import Fit, count_cells, fit_purchases
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.frequency import counts
+from smsroi_helpers.frequency.policy import Study
+from smsroi_helpers.segmentation import find_cuts, segments
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS, difference_of_means, ratios
+
+__all__ = [
+    "ALIVE",
+    "RECENT_WEEKS",
+    "alive_expression",
+    "score_by_dose",
+    "warn_early",
+]
+
+RECENT_WEEKS = 8
+"""The weeks up to the last day observed that are held against as many before."""
+ALIVE = 0.5
+"""P(alive) at which a customer is more likely still one than not."""
+FITTED = 20_000
+"""About so many customers are enough to fit P(alive): of more, its parameters' error no longer matters."""
+SAMPLE = "alive-sample"
+
+
+# --- early warning ---------------------------------------------------------------------------------------------------
+
+
+def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
+    """How many subscribers are fading, by segment of eight weeks ago: in buying (P(alive)) and in clicking.
+
+    Returns:
+        segment, subscribers; alive (of them, P(alive) ≥ .5 eight weeks ago), fading (of these, below it now); clickers
+        (tapped at least once in the eight weeks before the last eight, and got two texts or more in both), gone_quiet
+        (of these, no tap in the last eight), silent (no tap before, texts as above), woken (of these, tapped since);
+        `all` is the first row. What is not known is NaN. And why P(alive) is not known: `few_buyers`, or nothing.
+    """
+    last = shop.as_of
+    then = last - dt.timedelta(weeks=RECENT_WEEKS)
+    end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
+    people = counts.subscribed(shop, end, counts.everybody(shop))
+    label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(who="customer_id")
+    rows = people.join(label, people.customer_id == label.who).drop("who")
+    rows, why = _with_alive(shop, rows, then)
+    rows = _with_taps(shop, rows, study.channel)
+    enough = (rows.texts_now >= 2) & (rows.texts_then >= 2)
+    cells = rows.group_by("segment").aggregate(
+        subscribers=rows.count(),
+        alive=rows.count(where=rows.alive_then >= ALIVE),
+        fading=rows.count(where=(rows.alive_then >= ALIVE) & (rows.alive_now < ALIVE)),
+        clickers=rows.count(where=enough & (rows.taps_then > 0)),
+        gone_quiet=rows.count(where=enough & (rows.taps_then > 0) & (rows.taps_now == 0)),
+        silent=rows.count(where=enough & (rows.taps_then == 0)),
+        woken=rows.count(where=enough & (rows.taps_then == 0) & (rows.taps_now > 0)),
+    )
+    frame = shop.count(cells.order_by("segment"))
+    frame = pd.concat([pd.DataFrame([{"segment": "all", **frame.drop(columns="segment").sum()}]), frame])
+    if why:
+        frame[["alive", "fading"]] = np.nan
+    return frame.reset_index(drop=True), why
+
+
+def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, str]:
+    """The rows with alive_then and alive_now, P(alive) by MBG/NBD; null for who never bought.
+
+    The model is fitted to the whole log of about `FITTED` customers of a hashed sample and applied to all.
+    """
+    unknown = ibis.null("float64")
+    buyers = int(shop.count(measures.purchase_history(shop).count().name("n").as_table())["n"].iloc[0])
+    slices = min(256, -(-256 * FITTED // max(buyers, 1)))
+    try:
+        cells = count_cells(shop, keep=lambda history: hash_group(history.customer_id, SAMPLE, 256) < slices)
+    except NotEnoughData:
+        return rows.mutate(alive_then=unknown, alive_now=unknown), "few_buyers"
+    fit = fit_purchases(cells, "mbg_nbd")
+    for name, day in (("alive_then", then), ("alive_now", None)):
+        history = measures.purchase_history(shop, day)
+        alive = history.select(who="customer_id", **{name: alive_expression(fit, history)})
+        rows = rows.left_join(alive, rows.customer_id == alive.who).drop("who")
+    return rows, ""
+
+
+def alive_expression(fit: Fit, history: ir.Table) -> ir.FloatingValue:
+    """P(alive) under MBG/NBD of the rows of `measures.purchase_history`, for the engine.
+
+    1 ÷ (1 + a/(b + x) · ((α + T)/(α + t))^(r + x)), x repeat purchases, the last at t, of a customer for T weeks
+    (Batislam, Denizel & Filiztekin 2007). It is `probability_alive`, without bringing a row per history into Python.
+    """
+    r, alpha, a, b = (float(value) for value in fit.predicting)
+    x, t_x, age = history.frequency, history.recency_days / 7, history.T_days / 7
+    silent = (r + x) * ((alpha + age) / (alpha + t_x)).ln() + (a / (b + x)).ln()
+    return 1 / (1 + ibis.least(silent, 700.0).exp())
+
+
+def _with_taps(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
+    """The rows with texts and taps of the last eight weeks (now) and of as many before (then)."""
+    names = ("texts_then", "texts_now", "taps_then", "taps_now")
+    if not channel or not shop.has("messages", "clicked_at"):
+        return rows.mutate(**dict.fromkeys(names, ibis.literal(0)))
+    after = shop.as_of + dt.timedelta(days=1)
+    edges = [ibis.literal(shop.start_of(after - dt.timedelta(weeks=RECENT_WEEKS * k))) for k in (2, 1)]
+    texts = counts.texts_of(shop, channel)
+    texts = texts.filter(texts.sent_at >= edges[0])
+    now, tap = texts.sent_at >= edges[1], counts.is_tap(texts)
+    sums = texts.group_by(who="addressee").aggregate(
+        texts_then=texts.count(where=~now),
+        texts_now=texts.count(where=now),
+        taps_then=texts.count(where=~now & tap),
+        taps_now=texts.count(where=now & tap),
+    )
+    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    return rows.fill_null(dict.fromkeys(names, 0))
+
+
+# --- satisfaction ----------------------------------------------------------------------------------------------------
+
+
+def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
+    """The feedback score by dose: by lot where a sound test ran, else by the texts of the seven days before the answer.
+
+    Returns:
+        dose, n (customers of an arm, or answers), mean, low, high; difference (to the zero arm), difference_low,
+        difference_high (by lot only; NaN otherwise). And on what evidence. No rows without feedback.
+    """
+    columns = ["dose", "n", "mean", "low", "high", "difference", "difference_low", "difference_high"]
+    if not shop.has("feedback"):
+        return pd.DataFrame(columns=columns), "none"
+    if study.sound and study.experiment is not None and study.doses:
+        cells = counts.count_scores(shop, study.experiment)
+        cells = cells.assign(dose=cells["arm"].map(study.doses)).groupby("dose")[["n", "sum_y", "sum_y2"]].sum()
+        if len(cells) and cells["n"].min() >= 2:
+            return _by_lot(cells.reset_index())[columns], "randomised"
+    if not study.channel:
+        return pd.DataFrame(columns=columns), "none"
+    return _by_log(shop, study.channel).reindex(columns=columns), "observational"
+
+
+def _by_lot(cells: pd.DataFrame) -> pd.DataFrame:
+    n, y, yy = (cells[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
+    mean = y / n
+    reach = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
+    frame = cells.assign(mean=mean, low=mean - reach, high=mean + reach)
+    frame[["difference", "difference_low", "difference_high"]] = np.nan
+    if (zero := cells["dose"] == 0).any():
+        control = tuple(np.full((~zero).sum(), x[zero][0]) for x in (n, y, yy))
+        found = difference_of_means(tuple(x[~zero] for x in (n, y, yy)), control)  # type: ignore[arg-type]
+        columns = ["difference", "difference_low", "difference_high"]
+        frame.loc[~zero, columns] = np.stack([found.estimate, found.low, found.high], axis=1)
+    return frame
+
+
+def _by_log(shop: Shop, channel: str) -> pd.DataFrame:
+    """Answers by the texts of the week before; customers as units, by jackknife."""
+    said = shop.feedback.select("customer_id", "responded_at", "score")
+    texts = counts.texts_of(shop, channel).select("addressee", "sent_at")
+    pairs = said.left_join(
+        texts,
+        (said.customer_id == texts.addressee)
+        & (texts.sent_at < said.responded_at)
+        & (texts.sent_at >= said.responded_at - ibis.interval(days=7)),
+    )
+    each = pairs.group_by("customer_id", "responded_at", "score").aggregate(texts=pairs.sent_at.count())
+    each = each.mutate(dose=ibis.least(each.texts, 4), group=hash_group(each.customer_id, counts.JACKKNIFE, GROUPS))
+    cells = shop.count(
+        each.group_by("dose", "group")
+        .aggregate(answers=each.count(), scores=total(each.score))
+        .order_by("dose", "group")
+    )
+    if not len(cells):
+        return pd.DataFrame()
+    found = ratios(cells, ["dose"], numerator="scores", denominator="answers")
+    return found.rename(columns={"ratio": "mean", "denominator": "n"})

@@ -1,0 +1,255 @@
+"""Figures of `04_frequency`; its tables are in `frequency_tables`."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from smsroi_helpers.frequency.decision import dose_words, today_words
+from smsroi_helpers.frequency.dose_response import ALL
+from smsroi_helpers.frequency.policy import Study, summarise_draws
+from smsroi_helpers.locale import _, interval, joined, money, number
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+
+__all__ = [
+    "logs_figure",
+    "pull_forward_figure",
+    "response",
+    "response_figure",
+    "segments_figure",
+]
+
+_MOST_PANELS = 8
+
+
+def _money_ticks(axis: Axis, currency: str) -> None:
+    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+    ticks = axis.get_majorticklocs()
+    step = float(np.diff(ticks).min()) if len(ticks) > 1 else 1.0
+    digits = max(0, -int(np.floor(np.log10(step)))) if step > 0 else 2
+    axis.set_major_formatter(FuncFormatter(lambda value, _position: money(value, currency, digits)))
+
+
+def _band(ax: Axes, grid: np.ndarray, draws: np.ndarray, colour: str) -> None:
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    ax.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.plot(grid, draws.mean(axis=1), color=colour)
+
+
+def _dose_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
+    ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+    if np.isfinite(today):
+        ax.axvline(today, color=PALETTE["orange"], linestyle="--", linewidth=1.4)
+    ax.set_xticks(doses)
+    ax.set_xlabel(_("texts per subscriber and week"))
+
+
+def _best_words(row: pd.Series, column: str) -> str:
+    """The best dose; of none it is said where texts are not shown to bring anything."""
+    return _("not shown") if row["reason"] == "no_effect" else dose_words(row[column])
+
+
+def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
+    """This week's profit and the long run's, by dose, of all customers.
+
+    Args:
+        study: with a fit.
+        policy: of `frequency.choose_doses`.
+        currency: the source's.
+    """
+    fit = study.fit
+    assert fit is not None
+    drawn, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.6), gridspec_kw={"wspace": 0.42})
+    row = policy.iloc[0]
+    shown = fit.grid <= fit.doses[-1]
+    _band(left, fit.grid[shown], fit.profit()[0][shown], PALETTE["accent"])
+    arms = study.plain[(study.plain["segment"] == ALL) & study.plain["low"].notna()]
+    reach = [arms["profit"] - arms["low"], arms["high"] - arms["profit"]]
+    left.errorbar(arms["messages_per_week"], arms["profit"], yerr=reach, fmt="o", color=PALETTE["grey"], capsize=3,
+                  elinewidth=1.2, markersize=4)  # fmt: skip
+    _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
+    for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
+        _dose_axis(ax, fit.doses, float(row["today"]))
+        if row["reason"] != "no_effect":
+            ax.plot(dose, values[0, fit.at(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
+        _money_ticks(ax.yaxis, currency)
+    left.set_ylabel(_("profit per subscriber and week"))
+    right.set_ylabel(_("worth of a subscriber"))
+    left.set_title(_("This week: {dose}").format(dose=_best_words(row, "short_run")))
+    right.set_title(_("In the long run: {dose}").format(dose=_best_words(row, "messages_per_week")))
+    return drawn
+
+
+def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
+    """`response` with alt text and caption; a note where no test answers."""
+    if study.fit is None or not len(policy):
+        return note(_("No test with an arm without messages can be believed, so no response is drawn."))
+    fit, row = study.fit, policy.iloc[0]
+    told = []
+    for dose in fit.doses[fit.doses > 0]:
+        m, v = fit.profit()[0, fit.at(dose)], fit.value()[0, fit.at(dose)]
+        told.append(
+            _("{dose}: this week {m}, in the long run {v}.").format(
+                dose=dose_words(dose),
+                m=interval(*summarise_draws(m), currency),
+                v=interval(*summarise_draws(v), currency),
+            )
+        )
+    return figure(
+        response(study, policy, currency),
+        alt=joined(*told),
+        caption=_(
+            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who opt"
+            " out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
+            " today’s mean dose ({today}), circles mark the best dose tried; at 0 texts pay for themselves and no more."
+        ).format(today=today_words(row["today"])),
+    )
+
+
+def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
+    """The worth of a subscriber by dose, one panel a segment."""
+    fit = study.fit
+    names = [name for name in policy["segment"] if name != ALL][:_MOST_PANELS] if len(policy) else []
+    if fit is None or not names:
+        return note(_("No segment has enough customers in the test to be drawn."))
+    across = min(len(names), 3)
+    down = -(-len(names) // across)
+    drawn, axes = plt.subplots(
+        down, across, figsize=(8.2, 2.5 * down + 0.4), squeeze=False, gridspec_kw={"wspace": 0.5, "hspace": 0.85}
+    )
+    told = []
+    shown = fit.grid <= fit.doses[-1]
+    for name, ax in zip(names, axes.flat, strict=False):
+        row = policy[policy["segment"] == name].iloc[0]
+        i = fit.place(name)
+        _band(ax, fit.grid[shown], fit.value()[i][shown], PALETTE["green"])
+        _dose_axis(ax, fit.doses, float(row["today"]))
+        if row["reason"] != "no_effect":
+            ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
+        _money_ticks(ax.yaxis, currency)
+        ax.set_xlabel("")
+        ax.set_title(
+            _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
+        )
+        told.append(
+            _("{segment}: best {dose}, worth {value}; today {today}.").format(
+                segment=segment_name(name), dose=_best_words(row, "messages_per_week"), today=today_words(row["today"]),
+                value=interval(row["value"], row["value_low"], row["value_high"], currency),
+            )
+        )  # fmt: skip
+    for ax in axes.flat[len(names) :]:
+        ax.set_visible(False)
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=_(
+            "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
+            " intervals, the dashed line is today’s mean dose, the circle the dose advised."
+        ),
+    )
+
+
+def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
+    """How each dose's gain grew, and what of it stayed once the texts had stopped."""
+    if not len(traced):
+        return note(_("No sound test with an arm without messages: nothing to follow week by week."))
+    doses = sorted(traced["dose"].unique())
+    drawn, axes = plt.subplots(
+        1, len(doses), figsize=(8.2, 3.0), sharey=True, squeeze=False, gridspec_kw={"wspace": 0.12}
+    )
+    stop = traced.loc[traced["treated"], "week"].max()
+    told = []
+    for dose, ax in zip(doses, axes[0], strict=True):
+        own = traced[traced["dose"] == dose]
+        ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+        if stop < own["week"].max():
+            ax.axvline(stop, color=PALETTE["orange"], linestyle="--", linewidth=1.2)
+        ax.fill_between(own["week"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+        ax.plot(own["week"], own["difference"], color=PALETTE["accent"])
+        ax.set_title(dose_words(dose))
+        ax.set_xlabel(_("weeks since the assignment"))
+        last = own.iloc[-1]
+        told.append(
+            _("{dose}: after {week} weeks {difference}.").format(
+                dose=dose_words(dose), week=number(last["week"]),
+                difference=interval(last["difference"], last["low"], last["high"], currency),
+            )
+        )  # fmt: skip
+    _money_ticks(axes[0, 0].yaxis, currency)
+    axes[0, 0].set_ylabel(_("profit per customer, so far"))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=_(
+            "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95%"
+            " intervals, the dashed line is where the texts of the test stopped. What comes down after it had only been"
+            " brought forward."
+        ),
+    )
+
+
+def logs_figure(study: Study, currency: str) -> Html:
+    """One text more a week: the log raw, the log adjusted, and the test."""
+    steps = study.logs.steps
+    if not len(steps) or not np.isfinite(steps["raw"]).any():
+        return note(_("The log has too few weeks outside experiments to set beside a test."))
+    drawn, ax = plt.subplots(figsize=(8.2, 3.4))
+    ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+    told = []
+    for place, row in enumerate(steps.itertuples()):
+        step = _("{a} to {b}").format(a=number(row.fewer), b=number(row.more))
+        series = [
+            (_("log, raw"), "orange", (row.raw, row.raw_low, row.raw_high)),
+            (_("log, adjusted"), "gold", (row.effect, row.low, row.high)),
+        ]
+        if study.fit is not None:
+            m = study.fit.gross[0]
+            a, b = study.fit.at(row.fewer), study.fit.at(row.more)
+            series.append((_("by lot"), "accent", summarise_draws(m[b] - m[a])))
+        for k, (name, colour, (value, low, high)) in enumerate(series):
+            if not np.isfinite([value, low, high]).all():
+                continue
+            at = place + (k - 1) * 0.2
+            label = name if place == 0 else None
+            ax.errorbar(
+                at, value, yerr=[[value - low], [high - value]], fmt="o", color=PALETTE[colour], capsize=3, label=label
+            )
+            told.append(
+                _("{step}, {name}: {value}.").format(step=step, name=name, value=interval(value, low, high, currency))
+            )
+    labels = [
+        _("{a} to {b}").format(a=number(a), b=number(b)) for a, b in zip(steps["fewer"], steps["more"], strict=True)
+    ]
+    ax.set_xticks(range(len(steps)), labels)
+    ax.set_xlabel(_("from so many texts a week to so many"))
+    ax.set_ylabel(_("profit that goes with it"))
+    ax.legend()
+    _money_ticks(ax.yaxis, currency)
+    ax.set_title(_logs_title(study))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=_(
+            "One text more in a week, and the profit before message cost that goes with it per customer: in the log"
+            " over four weeks (observational: who gets more texts is not the same kind of customer), and by lot. 95%"
+            " intervals."
+        ),
+    )
+
+
+def _logs_title(study: Study) -> str:
+    """How far the log is from the test."""
+    steps = study.logs.steps
+    if study.fit is None:
+        return _("What the log alone says (observational)")
+    m = study.fit.gross[0]
+    clear = False
+    for row in steps.itertuples():
+        a, b = study.fit.at(row.fewer), study.fit.at(row.more)
+        clear |= bool(np.isfinite(row.raw_low) and row.raw_low > np.quantile(m[b] - m[a], 0.975))
+    if clear:
+        return _("Read raw, the log makes a text look better than the test does")
+    return _("The log and the test do not clearly disagree")

@@ -1,0 +1,263 @@
+"""What became of the customers of an experiment's arms, and the sums from which effects follow."""
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.engine import total
+from smsroi_helpers.measures.columns import beside, hours_between, optional
+from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.profit import valued_orders
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "Window",
+    "arm_moments",
+    "arm_moments_together",
+    "arm_outcomes",
+    "outcome_windows",
+]
+Window = Literal["outcome", "treatment"]
+"""Until when an experiment's outcomes count: its `outcome_until`, or no longer than it treats (`ended_at`)."""
+
+
+# --- experiments -----------------------------------------------------------------------------------------------------
+
+
+def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
+    """One row per assigned customer and experiment, whatever became of them (intention to treat).
+
+    Outcomes are counted from `assigned_at` (which counts) until `outcome_until`, else `ended_at`, else the end of the
+    last day observed, and never beyond it (the end itself does not count). Orders, messages and opt-outs before the
+    assignment are no outcomes. All of a customer's messages count, whichever campaign sent them: the log does not tie
+    a message to an experiment.
+
+    Args:
+        shop: the company.
+        experiment_id: this experiment alone; None for all.
+        window: `treatment` counts until `ended_at` instead: for rates per week of treatment.
+
+    Returns:
+        experiment_id, arm, customer_id, assigned_at, assigned_day (on the source's clock), outcome_end (UTC),
+        outcome_days (elapsed; 0 where the assignment came after the end).
+
+        Orders: ordered (0 or 1), orders (refunds not counted), revenue (money, less the refunds made within the
+        window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
+
+        Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
+        replied_messages (of them, clicked or replied to before its end; null without `clicked_at`, `replied_at`),
+        profit = order_profit − message_cost.
+
+        Visits, null where the source has none: visited (0 or 1, within the window).
+
+        Consent, null where the source tells no opt-outs: opted_out (0 or 1: an opt-out within the window, from
+        `customers` or `messages`), opted_out_at (the first such), consenting (0 or 1, at the assignment: no opt-out
+        since the known opt-in, and none of it still to come), subscribed_weeks (within the window, until the first
+        opt-out; 0 for who did not consent at the assignment).
+
+        The equally long time just before the assignment: pre_ordered, pre_orders, pre_revenue, pre_order_profit; null
+        where the log of orders does not reach back so far.
+
+    Raises:
+        DataError: the source has no experiments or no assignments.
+    """
+    people = outcome_windows(shop, experiment_id, window)
+    rows = _with_orders(shop, people)
+    rows = _with_messages(shop, people, rows)
+    rows = _with_visits(shop, people, rows)
+    return _with_consent(shop, people, rows).drop("pre_start")
+
+
+_PERSON = ("experiment_id", "customer_id")
+
+
+def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
+    """Assigned customers with the windows of their outcomes, as `arm_outcomes` has them.
+
+    Returns:
+        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days, and pre_start: as long
+        before the assignment.
+    """
+    experiments, assignments = shop.experiments, shop.assignments
+    if experiment_id is not None:
+        experiments = experiments.filter(experiments.experiment_id == experiment_id)
+    end = ibis.literal(shop.end)
+    ended = optional(experiments, "ended_at", "timestamp")
+    until = optional(experiments, "outcome_until", "timestamp") if window == "outcome" else ended
+    stated = ibis.coalesce(until, ended, end)
+    ends = experiments.select(of_experiment="experiment_id", stated_end=ibis.least(stated, end))
+    people = assignments.join(ends, assignments.experiment_id == ends.of_experiment)
+    people = people.mutate(outcome_end=ibis.greatest(people.stated_end, people.assigned_at))
+    return people.select(
+        ["experiment_id", "arm", "customer_id", "assigned_at", "outcome_end"],
+        assigned_day=shop.day(people.assigned_at),
+        outcome_days=hours_between(people.assigned_at, people.outcome_end) / 24,
+        pre_start=people.assigned_at - (people.outcome_end - people.assigned_at),
+    )
+
+
+def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
+    orders = valued_orders(shop)
+    orders = orders.select("ordered_at", "amount", "discount", "order_profit", buyer="customer_id")
+    theirs = people.join(orders, people.customer_id == orders.buyer)
+    theirs = theirs.filter(theirs.ordered_at >= theirs.pre_start, theirs.ordered_at < theirs.outcome_end)
+    after, is_order = theirs.ordered_at >= theirs.assigned_at, theirs.amount >= 0
+    sums = theirs.group_by(*_PERSON).aggregate(
+        orders=theirs.count(where=after & is_order),
+        revenue=total(theirs.amount, where=after),
+        refunds=total(-theirs.amount, where=after & ~is_order),
+        discount=total(theirs.discount, where=after),
+        order_profit=total(theirs.order_profit, where=after),
+        pre_orders=theirs.count(where=~after & is_order),
+        pre_revenue=total(theirs.amount, where=~after),
+        pre_order_profit=total(theirs.order_profit, where=~after),
+    )
+    rows = beside(people, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
+    rows = rows.mutate(ordered=(rows.orders > 0).cast("int64"), pre_ordered=(rows.pre_orders > 0).cast("int64"))
+    known = rows.pre_start >= ibis.literal(_log_start(shop))
+    before = ("pre_ordered", "pre_orders", "pre_revenue", "pre_order_profit")
+    return rows.mutate(**{name: ibis.ifelse(known, rows[name], ibis.null(rows[name].type())) for name in before})
+
+
+def _log_start(shop: Shop) -> dt.datetime:
+    """The midnight, on the source's clock, with which the first day of the log of orders began; in UTC."""
+    if (first := shop.loaded.tables["orders"].first) is None:
+        return shop.end
+    midnight = dt.datetime.fromisoformat(first).replace(tzinfo=zoneinfo.ZoneInfo(shop.settings.timezone))
+    return midnight.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
+    if not shop.has("messages"):
+        kinds = dict.fromkeys(("messages", "clicked_messages", "replied_messages"), "int64")
+        kinds |= {"message_cost": "float64", "profit": "float64"}
+        return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
+    sends = every_send(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
+    theirs = people.join(sends, people.customer_id == sends.addressee)
+    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
+    sums = theirs.group_by(*_PERSON).aggregate(
+        messages=theirs.count(),
+        message_cost=total(theirs.cost),
+        clicked_messages=theirs.count(where=theirs.clicked_at < theirs.outcome_end),
+        replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
+    )
+    rows = beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
+    for event in ("clicked", "replied"):
+        if not shop.has("messages", f"{event}_at"):
+            rows = rows.mutate(**{f"{event}_messages": ibis.null("int64")})
+    return rows.mutate(profit=rows.order_profit - rows.message_cost)
+
+
+def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
+    if not shop.has("visits"):
+        return rows.mutate(visited=ibis.null("int64"))
+    visits = shop.visits.select("visited_at", visitor="customer_id")
+    theirs = people.join(visits, people.customer_id == visits.visitor)
+    theirs = theirs.filter(theirs.visited_at >= theirs.assigned_at, theirs.visited_at < theirs.outcome_end)
+    came = theirs.select(*_PERSON).distinct().mutate(visited=ibis.literal(1, "int64"))
+    return beside(rows, came, *_PERSON).fill_null({"visited": 0})
+
+
+def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
+    withdrawn = [
+        getattr(shop, name).select(who="customer_id", withdrawn_at=ibis._.opted_out_at.cast("timestamp"))
+        for name in ("customers", "messages")
+        if shop.has(name, "opted_out_at")
+    ]
+    if not withdrawn:
+        kinds = {
+            "opted_out": "int64",
+            "opted_out_at": "timestamp",
+            "consenting": "int64",
+            "subscribed_weeks": "float64",
+        }
+        return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
+    events = ibis.union(*withdrawn) if len(withdrawn) > 1 else withdrawn[0]
+    theirs = people.join(events.filter(ibis._.withdrawn_at.notnull()), people.customer_id == events.who)
+    before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
+    sums = theirs.group_by(*_PERSON).aggregate(
+        opted_out_at=theirs.withdrawn_at.min(where=~before & within),
+        earlier_opt_out=theirs.withdrawn_at.max(where=before),
+    )
+    rows = beside(rows, sums, *_PERSON)
+    if shop.has("customers", "opted_in_at"):
+        rows = beside(rows, shop.customers.select("customer_id", "opted_in_at"), "customer_id")
+    else:
+        rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
+    asked = rows.opted_in_at.isnull() | (rows.opted_in_at <= rows.assigned_at)
+    kept = rows.earlier_opt_out.isnull() | (rows.earlier_opt_out < rows.opted_in_at).fill_null(False)
+    weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
+    return rows.mutate(
+        opted_out=rows.opted_out_at.notnull().cast("int64"),
+        consenting=(asked & kept).cast("int64"),
+        subscribed_weeks=ibis.ifelse(asked & kept, weeks, 0.0),
+    ).drop("earlier_opt_out", "opted_in_at")
+
+
+def arm_moments(
+    outcomes: ir.Table, outcome: str, covariate: str | None = None, by: Sequence[str] = ("experiment_id", "arm")
+) -> ir.Table:
+    """The sums from which means, Welch, CUPED and ratio metrics follow: one row per arm, however many the customers.
+
+    With y the outcome and x the covariate: Welch needs n, Σy, Σy²; CUPED adds Σx, Σx², Σxy; a ratio of sums (clicked
+    messages ÷ messages) is y = clicked_messages, x = messages. Where x is null it counts as 0 here, and n_known and
+    sum_y_known give the moments of the indicator z = 1 of those customers: Σz = Σz² = n − n_known,
+    Σyz = Σy − sum_y_known, Σxz = 0.
+
+    Args:
+        outcomes: what `arm_outcomes` returned, perhaps with further columns to group by.
+        outcome: the column y. Customers for whom it is null are in no sum, and are counted as n_unknown.
+        covariate: the column x; None for none.
+        by: what names a row; ("experiment_id", "arm", "assigned_day") stratifies a ramp-up.
+
+    Returns:
+        the columns of `by`; n, n_unknown, sum_y, sum_y2; with a covariate also n_known, sum_y_known, sum_x, sum_x2,
+        sum_xy. In the order of `by`.
+    """
+    sums = _moment_sums(outcomes, outcome, covariate)
+    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
+
+
+def arm_moments_together(
+    outcomes: ir.Table,
+    pairs: Mapping[str, tuple[str, str | None]],
+    by: Sequence[str] = ("experiment_id", "arm"),
+) -> ir.Table:
+    """`arm_moments` of several outcomes in one pass over the customers.
+
+    Args:
+        outcomes: what `arm_outcomes` returned, perhaps with further columns to group by.
+        pairs: name → outcome and covariate (None for none).
+        by: what names a row.
+
+    Returns:
+        the columns of `by`; of each name the columns of `arm_moments` as `<name>__n`, `<name>__sum_y` …; in the order
+        of `by`.
+    """
+    sums = {
+        f"{name}__{moment}": value
+        for name, (outcome, covariate) in pairs.items()
+        for moment, value in _moment_sums(outcomes, outcome, covariate).items()
+    }
+    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
+
+
+def _moment_sums(rows: ir.Table, outcome: str, covariate: str | None) -> dict[str, ir.Scalar]:
+    y = rows[outcome].cast("float64")
+    sums = {
+        "n": rows.count(where=y.notnull()),
+        "n_unknown": rows.count(where=y.isnull()),
+        "sum_y": total(y),
+        "sum_y2": total(y * y),
+    }
+    if covariate is not None:
+        x = rows[covariate].cast("float64")
+        known = y.notnull() & x.notnull()
+        sums["n_known"] = rows.count(where=known)
+        terms = {"sum_y_known": y, "sum_x": x, "sum_x2": x * x, "sum_xy": x * y}
+        sums |= {name: total(term, where=known).fill_null(0.0) for name, term in terms.items()}
+    return sums

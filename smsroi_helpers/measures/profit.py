@@ -1,0 +1,58 @@
+"""What an order or a message earns or costs: margin × (amount + discount) − discount − message cost."""
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "order_events",
+    "profit_events",
+    "valued_orders",
+]
+
+
+def valued_orders(shop: Shop) -> ir.Table:
+    """Orders and refunds with order_profit = margin × (amount + discount) − discount: profit before message cost.
+
+    Without a column `discount`, or where it is null, nothing was let off. A refund takes back margin × amount; what
+    stands beside it as a discount is not counted, since it was granted with the order.
+    """
+    orders = shop.orders
+    let_off = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)
+    discount = ibis.ifelse(orders.amount < 0, 0.0, let_off)
+    profit = (orders.amount + discount) * shop.settings.margin - discount
+    return orders.select("order_id", "customer_id", "ordered_at", "amount", discount=discount, order_profit=profit)
+
+
+def profit_events(shop: Shop) -> ir.Table:
+    """What made or cost money, and when: one row per order or refund, and per message that is not free.
+
+    Returns:
+        customer_id, at (UTC), profit: margin × (amount + discount) − discount of an order, −cost of a message.
+
+    Raises:
+        DataError: the source has no messages.
+    """
+    orders, sends = valued_orders(shop), every_send(shop)
+    sends = sends.filter(sends.cost > 0)
+    return ibis.union(
+        orders.select("customer_id", at=orders.ordered_at.cast("timestamp"), profit=orders.order_profit),
+        sends.select("customer_id", at=sends.sent_at.cast("timestamp"), profit=-sends.cost),
+    )
+
+
+def order_events(shop: Shop) -> ir.Table:
+    """What orders and refunds brought, and when, before the cost of messages.
+
+    Returns:
+        customer_id, at (UTC), profit = margin × (amount + discount) − discount, purchase (1; of a refund 0).
+    """
+    orders = valued_orders(shop)
+    return orders.select(
+        "customer_id",
+        at=orders.ordered_at.cast("timestamp"),
+        profit=orders.order_profit,
+        purchase=(orders.amount >= 0).cast("int64"),
+    )

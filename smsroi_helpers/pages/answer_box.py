@@ -1,0 +1,215 @@
+"""The answer box: a decision in words, what it is worth, how sure that is and on what evidence."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from smsroi_helpers import locale
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
+from smsroi_helpers.pages.table import table
+
+__all__ = [
+    "Amount",
+    "amount",
+    "answer",
+    "evidence_words",
+    "verdict_words",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An estimate in words, rounded by the width of its interval; plain text, not yet escaped."""
+
+    value: str
+    """The estimate with its sign and currency; empty where there is none."""
+    unit: str
+    """What follows it (`a week`); may be empty."""
+    interval: str
+    """`2,200 to 4,000`; empty where no interval was given."""
+
+    @property
+    def words(self) -> str:
+        """All of it: `+$3,100 a week (2,210 to 4,000)`."""
+        said = f"{self.value} {self.unit}".strip()
+        return _("{amount} ({interval})").format(amount=said, interval=self.interval) if self.interval else said
+
+
+def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) -> Amount:
+    """The money (or share, or count) of a decision, as it is read; empty where it must not be read.
+
+    Args:
+        row: a row of the decisions table: value, low, high, unit, kind, outcome, customers.
+        currency: the source's currency code; empty shows bare numbers.
+        min_customers: a decision about fewer customers shows no value.
+
+    >>> row = {"value": 3104.2, "low": 2210.0, "high": 3998.0, "unit": "money_per_week", "kind": "gain"}
+    >>> amount(row, "USD")
+    Amount(value='+$3,100', unit='a week', interval='2,200 to 4,000')
+    """
+    value, low, high = (_float(row.get(name)) for name in ("value", "low", "high"))
+    # A broken experiment shows no effect at all, whatever the row carries.
+    too_few = _float(row.get("customers")) < min_customers
+    if math.isnan(value) or too_few or row.get("outcome") == "broken":
+        return Amount("", "", "")
+    unit = str(row.get("unit") or "")
+    has_interval = math.isfinite(low) and math.isfinite(high)
+    scale = 100.0 if unit == "share" else 1.0
+    if has_interval and high > low:
+        digits = locale.rounded_digits(low * scale, high * scale)
+    else:
+        digits = 0 if abs(value) * scale >= 100 or float(value).is_integer() else 2
+
+    def show(x: float, with_currency: bool = True) -> str:
+        if unit == "share":
+            return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
+        if unit.startswith("money") and currency and with_currency:
+            return locale.money(round(x, digits), currency, max(digits, 0))
+        return locale.number(round(x, digits), max(digits, 0))
+
+    sign = "+" if row.get("kind") in ("gain", "worth") and round(value * scale, digits) > 0 else ""
+    return Amount(
+        sign + show(value),
+        _("a week") if unit == "money_per_week" else "",
+        _("{low} to {high}").format(low=show(low, False), high=show(high, False)) if has_interval else "",
+    )
+
+
+def _float(value: object) -> float:
+    return float("nan") if is_missing(value) or value == "" else float(cast(float, value))
+
+
+def verdict_words(outcome: str) -> str:
+    """What an outcome of the decisions table is called on a page."""
+    return {
+        "do": _("Do it"),
+        "dont": _("Don’t"),
+        "not_enough_evidence": _("Not enough evidence"),
+        "broken": _("Broken: no result"),
+    }.get(outcome, outcome)
+
+
+def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[str, str]:
+    """The label of a decision's evidence, and what it means in a sentence, with the number of customers.
+
+    Args:
+        row: a row of the decisions table: evidence, kind, customers.
+        min_customers: the smallest number of customers that is shown.
+    """
+    count = _float(row.get("customers"))
+    n = "" if math.isnan(count) else locale.number(count) if count >= min_customers else f"<{min_customers}"
+    kind, evidence = row.get("kind"), row.get("evidence")
+    if evidence == "randomised":
+        label, meaning = _("Randomised."), _("Parted by lot, so the difference is the doing of the change.")
+        counted = _("{n} customers, parted by lot: the difference is the doing of the change.")
+    elif evidence == "observational":
+        label, meaning = _("Observational."), _("Read from records: a lead, not a proof.")
+        counted = _("Read from the records of {n} customers: a lead, not a proof.")
+    elif kind == "forecast":
+        label, meaning = _("Forecast."), _("From what customers did so far; not what a message adds.")
+        counted = _("From what {n} customers did so far; not what a message adds.")
+    elif kind == "fact":
+        label, meaning = _("Counted."), _("What the records say.")
+        counted = _("What the records of {n} customers say.")
+    else:
+        label, meaning = _("No evidence."), _("Nothing here tells what would change.")
+        counted = _("Nothing about these {n} customers tells what would change.")
+    return label, counted.format(n=n) if n else meaning
+
+
+def answer(
+    decisions: pd.DataFrame | Sequence[Mapping[str, Any]], *, currency: str = "", min_customers: int = 10
+) -> Html:
+    """The answer box: what to do, what it is worth, how sure that is, on what evidence, and the main caveat.
+
+    The row without a segment (or of segment `all`) is the answer; others of its question follow as a table by segment,
+    those of other questions as a table of answers.
+
+    Args:
+        decisions: rows of the decisions table; `caveat` is an optional column, `text` the sentence that explains.
+        currency: the source's currency code.
+        min_customers: the smallest number of customers that is shown.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    rows: list[Mapping[str, Any]] = (
+        cast(list[Mapping[str, Any]], decisions.to_dict("records"))
+        if isinstance(decisions, pd.DataFrame)
+        else list(decisions)
+    )
+    if not rows:
+        raise ValueError("an answer needs at least one decision")
+    main = next((row for row in rows if is_missing(row.get("segment")) or row["segment"] in ("", "all")), rows[0])
+    others = [row for row in rows if row is not main]
+    worth = amount(main, currency, min_customers=min_customers)
+    label, meaning = evidence_words(main, min_customers=min_customers)
+    outcome = str(main.get("outcome") or "")
+    parts = [
+        f'<p class="verdict {_token(outcome)}">{as_text(verdict_words(outcome))}</p>'
+        if main.get("kind") in ("gain", "worth") or outcome != "do"
+        else "",
+        f'<p class="action">{as_text(main.get("action") or "")}</p>',
+        _worth_markup(worth),
+    ]
+    if not is_missing(main.get("text")) and main.get("text"):
+        parts.append(f"<p>{as_text(main['text'])}</p>")
+    evidence = _token(str(main.get("evidence") or "none"))
+    parts.append(f'<p class="evidence {evidence}"><b>{as_text(label)}</b> {as_text(meaning)}</p>')
+    if not is_missing(main.get("caveat")) and main.get("caveat"):
+        mind = as_text(_("Mind:"))
+        parts.append(f'<p class="caveat"><b>{mind}</b> {as_text(main["caveat"])}</p>')
+    same = [row for row in others if row.get("question") == main.get("question")]
+    if same:
+        parts.append(_segments(same, currency, min_customers).markup)
+    if len(same) < len(others):
+        rest = [row for row in others if row not in same]
+        parts.append(_other_answers(rest, currency, min_customers).markup)
+    summary = " ".join(x for x in (str(main.get("action") or ""), worth.value, worth.unit) if x)
+    return Html(f'<div class="answer">{"".join(parts)}</div>', summary)
+
+
+def _token(word: str) -> str:
+    """A word fit for a class attribute."""
+    return re.sub(r"[^a-z_]", "", word)
+
+
+def _worth_markup(worth: Amount) -> str:
+    if not worth.value:
+        return ""
+    interval = ""
+    if worth.interval:
+        words = _("95% interval {interval}").format(interval=worth.interval)
+        interval = f' <span class="ci">{as_text(words)}</span>'
+    return f'<p class="worth"><b>{as_text(worth.value)}</b> {as_text(worth.unit)}{interval}</p>'
+
+
+def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
+    from smsroi_helpers.pages.vocabulary import segment_name
+
+    shown = []
+    for row in rows:
+        worth = amount(row, currency, min_customers=k)
+        segment = row.get("segment")
+        name = EMPTY if is_missing(segment) else segment_name(str(segment))
+        shown.append((name, row.get("action"), worth.words or EMPTY, _float(row.get("customers"))))
+    names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
+    return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
+
+
+def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
+    """What else the notebook was asked, an answer a row."""
+    shown = []
+    for row in rows:
+        worth = amount(row, currency, min_customers=k)
+        verdict, outcome = verdict_words(str(row.get("outcome"))), row.get("outcome")
+        action = str(row.get("action") or "")
+        said = action if outcome == "do" else locale.joined(locale.sentence(verdict), action)
+        shown.append((row.get("question"), said, worth.words or EMPTY, _float(row.get("customers"))))
+    names = [_("Question"), _("Answer"), _("Worth (95% interval)"), _("Customers")]
+    return table(pd.DataFrame(shown, columns=names), caption=_("The other answers"), suppress=_("Customers"), k=k)

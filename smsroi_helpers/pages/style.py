@@ -1,0 +1,275 @@
+"""One style for every figure, and the way from a drawing to safe, reproducible SVG.
+
+Figures become inline SVG without style elements, scripts, metadata or ids that could clash; their colours are CSS
+variables, so that a page is dark or light without drawing twice.
+"""
+
+import hashlib
+import html
+import io
+import math
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter, ScalarFormatter
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import PageError
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages.markup import Html, as_text
+
+__all__ = [
+    "PALETTE",
+    "figure",
+    "use_style",
+]
+
+PALETTE: dict[str, str] = {
+    "ink": "#1d2126",
+    "soft": "#5b636d",
+    "line": "#dfe1de",
+    "paper": "#fcfcfa",
+    "accent": "#0b5c7a",
+    "band": "#cfe3ea",
+    "good": "#1c6b4a",
+    "warn": "#8a5200",
+    "orange": "#c8500a",
+    "green": "#1f8a66",
+    "purple": "#94488a",
+    "gold": "#a87900",
+    "sky": "#3f93c0",
+    "grey": "#6b727b",
+}
+"""Colours by name. Each is the CSS variable `--<name>` on a page, whose dark value is in the page's style sheet; so
+only these colours follow the reader's scheme (draw bands as a palette colour with `alpha`, not as a mixed colour)."""
+
+_CYCLE = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
+
+# Asked for in this order; glyphs a Latin font lacks are taken from the first one present, then from the bundled one.
+_CJK_FONTS = (
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+)
+
+_BUNDLED_FONT = Path(__file__).parent / "fonts" / "wqy-microhei-gb2312.ttf"
+_BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
+
+_HASH_SALT = "smsroi"
+
+
+def use_style() -> None:
+    """Set the one look of every figure, and the fonts that have the reader's glyphs.
+
+    Called when a notebook begins. Nothing else sets seaborn's or matplotlib's defaults: `sns.set_theme()` alone would
+    undo the fonts.
+    """
+    present = {font.name for font in font_manager.fontManager.ttflist}
+    if _BUNDLED_NAME not in present:
+        font_manager.fontManager.addfont(_BUNDLED_FONT)
+    chinese = [*(name for name in _CJK_FONTS if name in present), _BUNDLED_NAME]
+    # In a Chinese line the digits come from the same font; the bundled one has no bold.
+    in_chinese = locale.language() == "zh"
+    families = [*chinese, "DejaVu Sans"] if in_chinese else ["DejaVu Sans", *chinese]
+    sns.set_theme(
+        style="ticks",
+        palette=[PALETTE[name] for name in _CYCLE],
+        rc={
+            "axes.edgecolor": PALETTE["soft"],
+            "axes.facecolor": PALETTE["paper"],
+            "axes.grid": True,
+            "axes.grid.axis": "y",
+            "axes.labelcolor": PALETTE["soft"],
+            "axes.labelsize": 10,
+            "axes.linewidth": 0.8,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlepad": 12,
+            "axes.titlesize": 13 if in_chinese else 12,
+            "axes.titleweight": "normal" if in_chinese and chinese == [_BUNDLED_NAME] else "bold",
+            "figure.dpi": 100,
+            "figure.facecolor": PALETTE["paper"],
+            "figure.figsize": (8.2, 4.4),
+            "font.family": families,
+            "font.size": 10,
+            "grid.color": PALETTE["line"],
+            "grid.linewidth": 0.8,
+            "legend.fontsize": 9.5,
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+            "lines.markersize": 5,
+            "patch.edgecolor": PALETTE["paper"],
+            "patch.facecolor": PALETTE["accent"],
+            "savefig.facecolor": PALETTE["paper"],
+            "svg.fonttype": "path",
+            "svg.hashsalt": _HASH_SALT,
+            "text.color": PALETTE["ink"],
+            # A campaign called "$5 off, $10 back" is a name, not a formula.
+            "text.parse_math": False,
+            "xtick.color": PALETTE["soft"],
+            "ytick.color": PALETTE["soft"],
+            "xtick.labelsize": 9.5,
+            "ytick.labelsize": 9.5,
+            "xtick.major.size": 4,
+            "ytick.major.size": 0,
+        },
+    )
+
+
+def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Html:
+    """The drawing as a captioned `<figure>` with inline SVG; the matplotlib figure is closed.
+
+    Identical drawings give identical bytes. Artists with `rasterized=True` (dense clouds of points) become one PNG
+    within the SVG.
+
+    Args:
+        ax: what was drawn on; the whole figure it belongs to is shown.
+        alt: what the drawing says, for who cannot see it: the finding with its numbers, not "a chart".
+        caption: the line under it.
+
+    Raises:
+        ValueError: alt or caption is empty.
+        PageError: the fonts of this machine lack a glyph the figure needs.
+    """
+    if not alt.strip() or not caption.strip():
+        raise ValueError("a figure needs alt= (what it shows, in words) and caption= (the line under it)")
+    drawn = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
+    try:
+        for axes in drawn.axes:
+            _number_ticks(axes)
+        svg = _svg(_draw(drawn), alt)
+    finally:
+        plt.close(drawn)
+    label = as_text(_("Figure"))
+    markup = (
+        f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
+        f"{svg}</div><figcaption>{as_text(caption)}</figcaption></figure>"
+    )
+    return Html(markup, f"{caption}\n{alt}")
+
+
+def _number_ticks(axes: Axes) -> None:
+    """Group large tick labels as the reader's language does, and write powers of ten out: no formula is drawn."""
+    for axis in (axes.xaxis, axes.yaxis):
+        formatter = axis.get_major_formatter()
+        ticks = [abs(tick) for tick in axis.get_majorticklocs()]
+        if isinstance(formatter, LogFormatter) or (
+            type(formatter) is ScalarFormatter and axis.isDefault_majfmt and ticks and max(ticks) >= 10_000
+        ):
+            axis.set_major_formatter(FuncFormatter(lambda tick, _position: _tick(tick)))
+        if isinstance(axis.get_minor_formatter(), LogFormatter):
+            axis.set_minor_formatter(FuncFormatter(lambda _tick, _position: ""))
+
+
+def _tick(value: float) -> str:
+    digits = 0 if value == 0 else max(0, -math.floor(math.log10(abs(value))))
+    return locale.number(value, 0 if float(value).is_integer() else max(digits, 1))
+
+
+def _draw(drawn: Figure) -> str:
+    buffer = io.StringIO()
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
+        warnings.filterwarnings("error", message=r"Glyph .* missing")
+        try:
+            drawn.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
+        except UserWarning as missing:
+            raise PageError(
+                f"a figure would show empty boxes ({missing}): install a font that has the signs, for rare Chinese one "
+                f"of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
+            ) from missing
+    return buffer.getvalue()
+
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_PALETTE_VARIABLES = {value: f"var(--{name},{value})" for name, value in PALETTE.items()}
+_ROOT_ATTRIBUTES = {
+    "stroke-linejoin": "round",
+    "stroke-linecap": "butt",
+}  # matplotlib's own style element, said once
+
+
+def _svg(source: str, alt: str) -> str:
+    """Drawn SVG as a page can carry it: named, unstyled, its ids its own, its colours the page's."""
+    root = ET.fromstring(source)  # noqa: S314 - matplotlib wrote it a moment ago
+    referred = set()
+    for element in root.iter():
+        for name, value in _attributes(element):
+            if name == "href" and value.startswith("#"):
+                referred.add(value[1:])
+            referred.update(_REFERENCE.findall(value))
+    # Ids are numbered in document order: matplotlib makes some of them from memory addresses.
+    names: dict[str, str] = {}
+    for element in root.iter():
+        own = element.get("id", "")
+        if own in referred:
+            names.setdefault(own, f"{len(names)}")
+    _, _, width, height = (float(part) for part in root.get("viewBox", "").split())
+    body = "".join(_serialise(child, names) for child in root)
+    prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:10]
+    body = body.replace("\x00", f"{prefix}-")
+    attributes = " ".join(f'{name}="{value}"' for name, value in _ROOT_ATTRIBUTES.items())
+    # Points are taken as CSS pixels × 4/3, so that text drawn at 10 pt is read at 10 pt.
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}" '
+        f'role="img" aria-label="{as_text(alt)}" {attributes}>{body}</svg>'
+    )
+
+
+def _attributes(element: ET.Element) -> list[tuple[str, str]]:
+    """Name and value of what the element says of itself, its style spelt out as presentation attributes.
+
+    Presentation attributes take CSS variables too, and let the page forbid inline styles altogether.
+    """
+    found: list[tuple[str, str]] = []
+    for name, value in element.items():
+        if name == "style":
+            found += [
+                (part.split(":", 1)[0].strip(), part.split(":", 1)[1].strip())
+                for part in value.split(";")
+                if ":" in part
+            ]
+        elif name == _HREF:
+            found.append(("href", value))
+        elif not name.startswith("{") and name != "class":
+            found.append((name, value))
+    return found
+
+
+def _serialise(element: ET.Element, names: Mapping[str, str]) -> str:
+    tag = element.tag.removeprefix(_SVG)
+    if tag in ("metadata", "style", "title"):
+        return ""
+    shown = []
+    for name, value in _attributes(element):
+        if name == "id":
+            if value not in names:
+                continue
+            value = "\x00" + names[value]
+        elif name == "d":
+            value = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m.group()):.2f}", " ".join(value.split()))
+        elif name == "href" and value.startswith("#"):
+            value = "#\x00" + names[value[1:]]
+        else:
+            value = _REFERENCE.sub(lambda m: f"url(#\x00{names[m.group(1)]})", value)
+            value = _PALETTE_VARIABLES.get(value.lower(), value)
+        shown.append(f' {name}="{html.escape(value)}"')
+    inner = "".join(_serialise(child, names) for child in element)
+    return "" if tag in ("g", "defs") and not inner else f"<{tag}{''.join(shown)}>{inner}</{tag}>"

@@ -1,0 +1,213 @@
+"""Tables of a page: escaped, aligned, sortable, and without groups so small that somebody could be known by them."""
+
+import datetime as dt
+import numbers
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import locale
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
+
+__all__ = [
+    "table",
+]
+
+_PERSON_KEYS = {"customer_id", "referred_by"}
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    caption: str,
+    digits: int | Mapping[str, int] | None = None,
+    formats: Mapping[str, Callable[[Any], str]] | None = None,
+    suppress: str | None = None,
+    k: int = 10,
+) -> Html:
+    """The frame as a table: everything escaped, numbers aligned, each column sortable where the page's script runs.
+
+    A named index becomes row headings, otherwise the first column does. Groups of fewer than `k` people show `<10`
+    and none of their other values; where a single such group could be worked out by subtraction, the next smallest
+    group is hidden as well.
+
+    Args:
+        frame: what to show, in the order to show it.
+        caption: what it is, in a sentence.
+        digits: decimals of numbers: one for all, or by column; otherwise as many as the column's size calls for.
+        formats: by column, how a value is written (`{"rate": locale.percent}`).
+        suppress: the column with the number of people behind each row, or None where rows are not groups of people.
+        k: the smallest group that is shown.
+
+    Raises:
+        ValueError: no caption, an unknown column, or a column of customers' ids.
+    """
+    if not caption.strip():
+        raise ValueError("a table needs caption= (what it shows, in a sentence)")
+    named_index = any(name is not None for name in frame.index.names)
+    headings = frame.index.nlevels if named_index else 1
+    shown = frame.reset_index() if named_index else frame
+    columns = [str(name) for name in shown.columns]
+    if person := _PERSON_KEYS.intersection(columns):
+        raise ValueError(f"column {min(person)!r} names single customers: a page shows groups; save() it as a table")
+    formats = formats or {}
+    by_column = digits if isinstance(digits, Mapping) else {}
+    asked = {*formats, *by_column, *([suppress] if suppress else [])}
+    if unknown := asked.difference(columns):
+        raise ValueError(f"no column {min(unknown)!r} in the table {caption!r}: it has {', '.join(columns)}")
+
+    hidden: dict[int, str] = {}
+    kept = set(columns)
+    if suppress:
+        group = columns[:headings] if named_index else _leading_text(shown, suppress)
+        kept = set(group)
+        hidden = _hidden_rows(shown[suppress].to_numpy(), _total_row(shown[group[0]]), k)
+
+    writers = [
+        formats.get(name) or _writer(shown.iloc[:, i], by_column.get(name, digits if isinstance(digits, int) else None))
+        for i, name in enumerate(columns)
+    ]
+    numeric = [_is_numeric(shown.iloc[:, i]) for i in range(len(columns))]
+    aligned = [is_number or _reads_as_numbers(shown.iloc[:, i]) for i, is_number in enumerate(numeric)]
+    head = "".join(
+        f'<th scope="col"{_class(is_number)}>{as_text(_heading(name))}</th>'
+        for name, is_number in zip(columns, aligned, strict=True)
+    )
+    rows = []
+    for position, values in enumerate(shown.itertuples(index=False, name=None)):
+        cells = []
+        for i, (name, value) in enumerate(zip(columns, values, strict=True)):
+            if position in hidden and name not in kept:
+                content, key = (hidden[position] if name == suppress else EMPTY), ""
+            else:
+                content, key = writers[i](value), _sort_key(value)
+            sort = f' data-sort="{key}"' if numeric[i] or key else ""
+            tag = 'th scope="row"' if i < headings else "td"
+            cells.append(f"<{tag}{_class(aligned[i])}{sort}>{as_text(content)}</{tag[:2]}>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    if not rows:
+        words = as_text(_("There are no rows."))
+        rows = [f'<tr><td class="empty" colspan="{max(len(columns), 1)}">{words}</td></tr>']
+    label = as_text(_("Table"))
+    remark = ""
+    if hidden:
+        remark = f'<p class="remark">{as_text(_suppression_words(k, list(hidden.values())))}</p>'
+    markup = (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">'
+        f'<table class="data"><caption>{as_text(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
+    )
+    return Html(markup, _("{caption} ({rows} rows)").format(caption=caption, rows=locale.number(len(shown))))
+
+
+def _class(is_number: bool) -> str:
+    return ' class="n"' if is_number else ""
+
+
+def _heading(name: str) -> str:
+    """A column's name as a reader sees it: its message in the catalogue, otherwise its words."""
+    translated = locale.translated(name)
+    words = name.replace("_", " ").strip() if translated == name else translated
+    return words[:1].upper() + words[1:]
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def _reads_as_numbers(column: pd.Series) -> bool:
+    """Whether every value is a number already written out, with its currency or percent sign."""
+    words = [str(value) for value in column if not is_missing(value)]
+    return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*%?|–", word) for word in words)
+
+
+def _writer(column: pd.Series, digits: int | None) -> Callable[[Any], str]:
+    """How the values of a column are written where nobody said."""
+    if _is_numeric(column):
+        decimals = _decimals(column) if digits is None else digits
+        return lambda value: EMPTY if is_missing(value) else locale.number(float(value), decimals)
+    return _word
+
+
+def _decimals(column: pd.Series) -> int:
+    sizes = np.abs(column.dropna().to_numpy(dtype=float))
+    sizes = sizes[np.isfinite(sizes)]
+    if sizes.size == 0 or np.all(sizes == np.round(sizes)):
+        return 0
+    largest = sizes.max()
+    return 0 if largest >= 1000 else 1 if largest >= 100 else 2 if largest >= 1 else 3
+
+
+def _word(value: Any) -> str:
+    if is_missing(value):
+        return EMPTY
+    if isinstance(value, bool | np.bool_):
+        return _("yes") if value else _("no")
+    if isinstance(value, dt.datetime) and (value.hour or value.minute or value.second):
+        return f"{locale.day(value.date())} {value:%H:%M}"
+    if isinstance(value, dt.date):
+        return locale.day(value.date() if isinstance(value, dt.datetime) else value)
+    return str(value)
+
+
+def _sort_key(value: Any) -> str:
+    """What the page's script sorts a number or a date by; empty for text, which sorts by itself."""
+    if is_missing(value) or isinstance(value, bool | np.bool_):
+        return ""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, numbers.Real):
+        return f"{float(value):.12g}"
+    return ""
+
+
+def _leading_text(frame: pd.DataFrame, suppress: str) -> list[str]:
+    """The first column and the columns of words right after it: what names a group of people."""
+    names = [str(name) for name in frame.columns]
+    if names[0] == suppress:
+        raise ValueError(f"column {suppress!r} counts people: put what names the group before it")
+    end = 1
+    while end < len(names) and not _is_numeric(frame.iloc[:, end]) and names[end] != suppress:
+        end += 1
+    return names[:end]
+
+
+def _total_row(labels: pd.Series) -> int | None:
+    """Where the row of everybody stands (contract: the row `all`)."""
+    words = {"all", _("all"), "total", _("total")}
+    return next((i for i, label in enumerate(labels) if str(label).strip().lower() in words), None)
+
+
+def _hidden_rows(people: np.ndarray, total: int | None, k: int) -> dict[int, str]:
+    """Row → what it shows in place of its number of people.
+
+    Hidden are the small groups and, until what is hidden together is at least two groups and `k` people, the next
+    smallest: otherwise a total, given here or elsewhere on the page, minus the shown groups would tell.
+    """
+    counts = {i: float(n) if not is_missing(n) else 0.0 for i, n in enumerate(people)}
+    parts = sorted((i for i in counts if i != total), key=lambda i: (counts[i], i))
+    small = [i for i in parts if counts[i] < k]
+    hidden = dict.fromkeys(small, f"<{k}")
+    if small:
+        for i in parts[len(small) :]:
+            if len(hidden) >= 2 and sum(counts[j] for j in hidden) >= k:
+                break
+            hidden[i] = EMPTY
+    if total is not None:
+        if counts[total] < k:
+            hidden[total] = f"<{k}"
+        elif hidden and (len(hidden) < 2 or sum(counts[j] for j in hidden) < k):
+            hidden[total] = EMPTY
+    return hidden
+
+
+def _suppression_words(k: int, marks: Sequence[str]) -> str:
+    words = _("Groups of fewer than {k} people are shown as <{k}, without their other values.").format(k=k)
+    if EMPTY in marks:
+        more = _("A further group is left out so that none can be worked out by subtraction.")
+        return locale.joined(words, more)
+    return words

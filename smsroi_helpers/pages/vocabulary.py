@@ -1,0 +1,107 @@
+"""What pages call things: metrics, segments, columns, p-values, differences."""
+
+import numpy as np
+
+from smsroi_helpers.locale import _, money, number, rounded_digits
+
+__all__ = [
+    "column_name",
+    "compact_words",
+    "lift_words",
+    "metric_words",
+    "names_of",
+    "p_words",
+    "segment_name",
+    "sentence_case",
+]
+
+
+def p_words(p: float) -> str:
+    """A p-value as pages write it.
+
+    >>> p_words(0.00001), p_words(0.0086), p_words(0.0478), p_words(0.31)
+    ('< 0.001', '0.009', '0.048', '0.31')
+    """
+    if not np.isfinite(p):
+        return "–"
+    if p < 0.001:
+        return f"< {number(0.001, 3)}"
+    return number(p, 3 if p < 0.1 else 2)
+
+
+def metric_words(metric: str) -> str:
+    """A metric as pages name it."""
+    return {
+        "profit": _("Profit"),
+        "revenue": _("Revenue"),
+        "order_rate": _("Share who order"),
+        "visit_rate": _("Share who visit"),
+        "click_rate": _("Clicks per message"),
+        "reply_rate": _("Replies per message"),
+        "opt_out_rate": _("Share who opt out"),
+    }[metric]
+
+
+def column_name(column: str) -> str:
+    """What a column of `customers` is called in a sentence."""
+    known = {"acquisition_channel": _("acquisition channel"), "region": _("region")}
+    return known.get(column, column.removeprefix("attr_").replace("_", " "))
+
+
+def names_of(segment_by: str) -> str:
+    """What a segmentation is called in a sentence."""
+    return {
+        "rfm_group": _("RFM group"),
+        "rfm_scores": _("RFM scores"),
+        "cluster": _("cluster"),
+        "lifecycle_stage": _("lifecycle stage"),
+    }.get(segment_by) or column_name(segment_by)
+
+
+def segment_name(name: str) -> str:
+    """What a segment is called on a page."""
+    return {
+        "all": _("all"),
+        "gold": _("gold"),
+        "value": _("value"),
+        "growth": _("growth"),
+        "dormant": _("dormant"),
+        "lost": _("lost"),
+        "prospect": _("not yet bought"),
+        "awareness": _("known, not bought"),
+        "first_purchase": _("first purchase"),
+        "repeat": _("bought again"),
+        "loyalty": _("loyal"),
+        "advocacy": _("recommends"),
+        "lapsing": _("lapsing"),
+        "lapsed": _("lapsed"),
+        "new": _("new"),
+        "unknown": _("unknown"),
+    }.get(name, name)
+
+
+def sentence_case(words: str) -> str:
+    """The words with a capital first, the rest as it is."""
+    return words[:1].upper() + words[1:]
+
+
+def compact_words(value: float, low: float, high: float, currency: str = "") -> str:
+    """An estimate with its interval, as a table has room for it; rounded by the interval's width.
+
+    >>> compact_words(4.347, 0.863, 7.834, "USD")
+    '$4.3 (0.9 to 7.8)'
+    """
+    digits = rounded_digits(low, high)
+
+    def show(x: float) -> str:
+        return number(round(x, digits), max(digits, 0))
+
+    first = money(round(value, digits), currency, max(digits, 0)) if currency else show(value)
+    return _("{value} ({low} to {high})").format(value=first, low=show(low), high=show(high))
+
+
+def lift_words(value: float, low: float, high: float) -> str:
+    """A relative lift with its interval, in percent; a dash where there is none."""
+    if not np.isfinite([value, low, high]).all():
+        return "–"
+    return f"{compact_words(100 * value, 100 * low, 100 * high)} %"

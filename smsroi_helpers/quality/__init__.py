@@ -1,0 +1,33 @@
+"""Is this log fit to analyse: what came in, what was put aside, which days it covers, which notebooks can run on it."""
+
+from smsroi_helpers import lazy_submodules
+from smsroi_helpers.quality.checks import (
+    count_by_week,
+    count_overlap,
+    count_prices,
+    decide,
+    describe_tables,
+    list_exclusions,
+    list_gains,
+    list_notebooks,
+    list_quarantine,
+    measure_coverage,
+)
+
+__all__ = [
+    "NEEDS",
+    "count_by_week",
+    "count_overlap",
+    "count_prices",
+    "decide",
+    "describe_tables",
+    "list_exclusions",
+    "list_gains",
+    "list_notebooks",
+    "list_quarantine",
+    "measure_coverage",
+]
+
+NEEDS = ("orders",)
+
+__getattr__ = lazy_submodules(__name__, "tables")

@@ -1,0 +1,203 @@
+"""Figures of `00_quality`."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
+from smsroi_helpers.pages import PALETTE, Html, figure, note, table
+from smsroi_helpers.quality.checks import Coverage
+
+__all__ = [
+    "coverage_table",
+    "exclusions_table",
+    "gains_table",
+    "notebooks_table",
+    "overlap_table",
+    "prices_table",
+    "rows_by_week",
+    "rows_by_week_figure",
+    "tables_table",
+]
+
+
+def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Rows a week of each table that grows by the day, one line each.
+
+    Args:
+        by_week: of `quality.count_by_week`: week, table, rows.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    inner = by_week.groupby("table").cumcount().gt(0) & by_week.groupby("table").cumcount(ascending=False).gt(0)
+    whole = by_week[inner]
+    for colour, (name, rows) in zip(("accent", "orange", "green"), whole.groupby("table", sort=False), strict=False):
+        ax.plot(rows["week"], rows["rows"], color=PALETTE[colour], linewidth=1.6)
+        if len(rows):
+            ax.annotate(
+                str(name), (rows["week"].iloc[-1], rows["rows"].iloc[-1]), xytext=(6, 0),
+                textcoords="offset points", va="center", color=PALETTE[colour],
+            )  # fmt: skip
+    empty = int((whole.loc[whole["table"] == "orders", "rows"] == 0).sum())
+    ax.set_title(
+        _("No week without an order") if not empty else _("{n} weeks without an order").format(n=number(empty))
+    )
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: number(value)))
+    ax.set_ylabel(_("rows a week"))
+    ax.set_xlabel("")
+    return ax
+
+
+def rows_by_week_figure(by_week: pd.DataFrame) -> Html:
+    """`rows_by_week` with alt text and caption."""
+    parts = [
+        _("{table}: {low} to {high} rows a week over {weeks} weeks.").format(
+            table=name, low=number(rows["rows"].min()), high=number(rows["rows"].max()), weeks=number(len(rows))
+        )
+        for name, rows in by_week.groupby("table", sort=False)
+    ]
+    return figure(
+        rows_by_week(by_week),
+        alt=joined(*parts),
+        caption=_(
+            "Rows by week (the first and the last week, which may be cut, are not drawn). Look for steps and gaps."
+        ),
+    )
+
+
+def coverage_table(coverage: Coverage, currency: str) -> Html:
+    """What the orders cover, in one table."""
+    rows = {
+        _("Customers with orders or refunds"): number(coverage.customers),
+        _("Customers with orders"): number(coverage.buyers),
+        _("Orders"): number(coverage.orders),
+        _("Refunds"): number(coverage.refunds),
+        _("Paid for orders"): money(coverage.paid, currency),
+        _("Paid, less refunds"): money(coverage.amount, currency),
+        _("First order"): day(coverage.first),
+        _("Last order"): day(coverage.last),
+        _("Days from the first order to the last day observed"): number(coverage.days),
+        _("Longest run of days without an order"): number(coverage.longest_gap_days),
+    }
+    frame = pd.DataFrame({_("What"): list(rows), _("How much"): list(rows.values())})
+    return table(frame, caption=_("What the orders cover"))
+
+
+def tables_table(tables: pd.DataFrame) -> Html:
+    """What came in, by table.
+
+    Args:
+        tables: of `quality.describe_tables`.
+    """
+    shown = tables.assign(first=tables["first"].map(_day), last=tables["last"].map(_day))
+    names = {
+        "table": _("Table"),
+        "rows_in": _("Rows in"),
+        "put_aside": _("Put aside"),
+        "later": _("After the last day"),
+        "used": _("Used"),
+        "first": _("First day"),
+        "last": _("Last day"),
+    }
+    return table(shown.rename(columns=names), caption=_("What came in, and what of it is used"))
+
+
+def _day(value: str | None) -> str:
+    return day(value) if isinstance(value, str) else "–"
+
+
+def exclusions_table(exclusions: pd.DataFrame) -> Html:
+    """What was put aside or noted, and what to do about it.
+
+    Args:
+        exclusions: of `quality.list_exclusions`.
+    """
+    caption = _("What was put aside or noted, and what to do about it")
+    if exclusions.empty:
+        nothing = {"table": _("all tables"), "column": "", "rule": _("nothing to report"), "rows": 0, "share": 0.0}
+        exclusions = pd.DataFrame([nothing])
+    kinds = {"error": _("error"), "warning": _("warning"), "note": _("note"), "stated": _("stated")}
+    rules = [_rule(*said) for said in zip(exclusions["column"], exclusions["rule"], strict=True)]
+    exclusions = exclusions.assign(rule=rules).drop(columns="column")
+    if "severity" in exclusions:
+        exclusions["severity"] = exclusions["severity"].map(lambda kind: kinds.get(kind, kind))
+        exclusions["remedy"] = exclusions["remedy"].map(translated)
+    names = {
+        "table": _("Table"),
+        "rule": _("What"),
+        "severity": _("Kind"),
+        "rows": _("Rows"),
+        "share": _("Share of the table"),
+        "remedy": _("What to do"),
+    }
+    return table(
+        exclusions.rename(columns=names),
+        caption=caption,
+        formats={_("Share of the table"): lambda share: percent(share, 2)},
+    )
+
+
+def overlap_table(overlap: pd.DataFrame) -> Html:
+    """How the tables agree on who there is.
+
+    Args:
+        overlap: of `quality.count_overlap`.
+    """
+    names = {"table": _("Table"), "customers": _("Customers")}
+    shares = {"in_orders": _("Also in orders"), "in_customers": _("Also in customers")}
+    formats = {shares[name]: lambda share: percent(share, 1) for name in shares if name in overlap}
+    caption = _("How the tables agree on who there is")
+    return table(overlap.rename(columns=names | shares), caption=caption, formats=formats)
+
+
+def prices_table(prices: pd.DataFrame, currency: str) -> Html:
+    """What a message costs, by channel.
+
+    Args:
+        prices: of `quality.count_prices`.
+        currency: of the amounts.
+    """
+    if prices.empty:
+        return note(_("There is no table of messages, so nothing is known of what they cost."))
+    shown = pd.DataFrame(
+        {
+            _("Channel"): prices["channel"],
+            _("Messages"): prices["messages"],
+            _("With a known cost"): [percent(share, 1) for share in prices["with_cost"]],
+            _("Cost per message"): [money(cost, currency, 4) for cost in prices["cost_per_message"]],
+        }
+    )
+    return table(shown, caption=_("What a message costs: hold it against the invoice"))
+
+
+def gains_table(gains: pd.DataFrame) -> Html:
+    """What the source lacks and what it would add.
+
+    Args:
+        gains: of `quality.list_gains`.
+    """
+    names = {"missing": _("What is not there"), "would_add": _("What it would add")}
+    return table(gains.rename(columns=names), caption=_("What more could be asked if it were there"))
+
+
+def _rule(column: str, rule: str) -> str:
+    """What was found in the reader's language; a column keeps its name."""
+    return _("{column}: {rule}").format(column=column, rule=translated(rule)) if column else translated(rule)
+
+
+def notebooks_table(notebooks: pd.DataFrame) -> Html:
+    """Which notebooks can run on this source.
+
+    Args:
+        notebooks: of `quality.list_notebooks`.
+    """
+    shown = pd.DataFrame(
+        {
+            _("Notebook"): notebooks["notebook"],
+            _("Can run"): [_("yes") if can else _("no") for can in notebooks["can_run"]],
+            _("What it lacks"): [lacks or "–" for lacks in notebooks["lacks"]],
+        }
+    )
+    return table(shown, caption=_("Which notebooks can run on this source"))

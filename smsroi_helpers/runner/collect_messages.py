@@ -1,0 +1,112 @@
+"""Keep the catalogues in step with the messages: `python -m smsroi_helpers.runner.collect_messages`.
+
+Messages are collected from the package's calls of `_`, from the page templates', from the contract's rules and from the
+notebooks: their Markdown, one per paragraph, and the meanings of their parameters. New ones are added untranslated,
+changed ones are marked fuzzy, gone ones are dropped. `tests/test_locale.py` says what is left to translate.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from smsroi_helpers import contract
+from smsroi_helpers.locale import heading_parts, paragraphs
+from smsroi_helpers.runner.parameters import find_notebooks
+
+__all__ = [
+    "ELSEWHERE",
+    "collect_messages",
+    "update_catalogues",
+]
+
+_PACKAGE = Path(__file__).parents[1]
+
+ELSEWHERE = (
+    "not in the contract",
+    "the column is not read",
+    "time shown twice",
+    "the clock was set back over it and the offset is unknown; write times with their offset",
+    "stated by the mapping itself, in exclusions.sql",
+    "rows without a pseudonym",
+    "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it",
+    "later than as_of",
+    "left out; a later as_of would take them in",
+)
+"""What `reading` and `quality` write into findings: tables keep it in English, pages show it translated."""
+
+_HEADER = """\
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+"""Written by hand: Babel's own carries the hour it was made."""
+
+
+def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
+    """Every message, with the places it stands in (file, line or cell number).
+
+    Args:
+        notebooks: the folder of the notebooks.
+    """
+    found: dict[str, list[tuple[str, int]]] = {}
+    methods = [("**.py", "python"), ("**.j2", "jinja2.ext:babel_extract")]
+    for name, line, message, _comments, _context in extract_from_dir(
+        _PACKAGE, method_map=methods, keywords={"_": None}, options_map={"**.j2": {"trimmed": "true"}}
+    ):
+        found.setdefault(str(message), []).append((f"smsroi_helpers/{name}", line))
+    for text in (*_rules(), *ELSEWHERE):
+        found.setdefault(text, []).append(("smsroi_helpers/contract.py", 0))
+    for file in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        for number, cell in enumerate(cells, start=1):
+            if cell["cell_type"] == "markdown":
+                for paragraph in paragraphs("".join(cell["source"])):
+                    _mark, words = heading_parts(paragraph)
+                    found.setdefault(words, []).append((f"notebooks/{file.name}", number))
+    for notebook in find_notebooks(notebooks.parent):
+        for parameter in notebook.parameters.values():
+            if parameter.meaning:
+                found.setdefault(parameter.meaning, []).append((f"notebooks/{notebook.name}.ipynb", 0))
+    return found
+
+
+def _rules() -> Iterator[str]:
+    """What a finding can say: the name of each rule, and what to do where it is broken."""
+    for rule in contract.RULES:
+        yield from (rule.code, rule.remedy)
+    for remark in contract.REMARKS:
+        yield from (remark.code, remark.remedy)
+    for code in (*contract.KEY_FAULTS, contract.WRONG_FIELDS):
+        yield from (code, contract.remedy_for(f": {code}", contract.TABLES["orders"]))
+
+
+def update_catalogues(notebooks: Path) -> None:
+    """Bring every catalogue in step with the messages."""
+    template = Catalog(project="smsroi-helpers", charset="utf-8")
+    for message, places in collect_messages(notebooks).items():
+        template.add(message, locations=[(file, None) for file in dict.fromkeys(file for file, _line in places)])
+    for file in sorted((_PACKAGE / "locale").glob("*/LC_MESSAGES/smsroi.po")):
+        language = file.parents[1].name
+        with file.open("rb") as stream:
+            catalogue = read_po(stream, locale=language)
+        catalogue.update(template)
+        written = io.BytesIO(_HEADER.format(language=language).encode())
+        written.seek(0, io.SEEK_END)
+        write_po(
+            written, catalogue, width=110, omit_header=True, include_lineno=False, ignore_obsolete=True,
+            sort_by_file=True,
+        )  # fmt: skip
+        file.write_bytes(written.getvalue())
+
+
+if __name__ == "__main__":
+    update_catalogues(_PACKAGE.parent / "notebooks")

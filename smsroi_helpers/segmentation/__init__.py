@@ -1,0 +1,96 @@
+"""Which customers behave alike, and is the grouping any good?
+
+The engine counts recency, frequency and money (`rfm`); rules name groups and stages, k-means looks for clusters
+(`clusters`) and is held against one population without any (`cluster_reference`); what a grouping foretells is measured
+on a later period (`segment_quality`, `five_principles`); who is in a segment (`segment_portraits`) and who moves
+(`migration`) is described. `segments` says who is in which segment on any day, for every other stage.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from smsroi_helpers import lazy_submodules
+from smsroi_helpers.segmentation.cluster_test import FEWEST
+from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH, profile
+from smsroi_helpers.segmentation.criteria import Principle, principles
+from smsroi_helpers.segmentation.decision import decide
+from smsroi_helpers.segmentation.membership import (
+    RULED,
+    Grouping,
+    customer_segments,
+    factor_loadings,
+    find_clusters,
+    find_grouping,
+    period_of,
+    segment_order,
+    segments,
+)
+from smsroi_helpers.segmentation.migration import count_funnel, count_moves
+from smsroi_helpers.segmentation.predictive_value import (
+    collect_outcomes,
+    explained,
+    outcomes_by_segment,
+    response_by_recency,
+)
+from smsroi_helpers.segmentation.profiles import draw_portraits, find_themes
+from smsroi_helpers.segmentation.rfm import (
+    Cuts,
+    count_returns,
+    find_cuts,
+    known_people,
+    move_cuts,
+    rfm_rows,
+    rule_table,
+    score_table,
+)
+
+__all__ = [
+    "FEWEST",
+    "LEAST_STRENGTH",
+    "NEEDS",
+    "PARAMETERS",
+    "RULED",
+    "Cuts",
+    "Grouping",
+    "Principle",
+    "collect_outcomes",
+    "count_funnel",
+    "count_moves",
+    "count_returns",
+    "customer_segments",
+    "decide",
+    "draw_portraits",
+    "explained",
+    "factor_loadings",
+    "find_clusters",
+    "find_cuts",
+    "find_grouping",
+    "find_themes",
+    "known_people",
+    "move_cuts",
+    "outcomes_by_segment",
+    "period_of",
+    "principles",
+    "profile",
+    "response_by_recency",
+    "rfm_rows",
+    "rule_table",
+    "score_table",
+    "segment_order",
+    "segments",
+]
+
+NEEDS = ("orders",)
+
+PARAMETERS: dict[str, Any] = {
+    "dormant_after_days": Annotated[int, Field(ge=0)],
+    "lost_after_days": Annotated[int, Field(ge=0)],
+    "frequent_score": Annotated[int, Field(ge=1, le=5)],
+    "high_score": Annotated[int, Field(ge=1, le=5)],
+    "period_days": Annotated[int, Field(ge=0)],
+    "smallest_cluster_share": Annotated[float, Field(ge=0, le=0.5)],
+    "response": str,
+}
+
+__getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "tables")

@@ -1,0 +1,449 @@
+"""Clusters of customers who behave alike, and whether there are any: k-means on the dimensions that features share.
+
+Features of customers are standardised logarithms of what they do and the categories they are in; the dimensions these
+share (factor analysis of mixed data) are what k-means groups. It is fitted to a hashed sample and applied in the
+engine: the nearest centroid is the largest of a few linear scores. A clustering stands only where its silhouette and
+its stability are beyond what one population without groups shows (`cluster_reference`).
+
+Recency is no feature: it says where a customer is just now, which the named groups and stages tell; clusters are about
+what kind of customer it is. Nor is the number of purchases, beside their rate: whole numbers over the tenure put those
+who bought once, twice … on lines of their own, a shape that any single population has and no copula.
+
+References:
+    Pagès (2004), Analyse factorielle de données mixtes, Revue de statistique appliquée 52(4).
+    Lloyd (1982), Least squares quantization in PCM, IEEE Transactions on Information Theory 28(2).
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.decomposition import FactorAnalysis
+from threadpoolctl import threadpool_limits
+
+from smsroi_helpers.engine import hash_group
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages import column_name
+from smsroi_helpers.segmentation.rfm import rfm_rows
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "ATTRIBUTE_COLUMNS",
+    "Clusters",
+    "Dimensions",
+    "Features",
+    "Sample",
+    "attribute_columns",
+    "cluster_of",
+    "find_dimensions",
+    "fit_clusters",
+    "loadings",
+    "profile",
+    "take_sample",
+]
+
+Floats = NDArray[np.float64]
+
+SAMPLE = "segmentation-sample"
+"""The hash purpose of the sample."""
+SAMPLE_SIZE = 20_000
+"""About so many customers are drawn for what needs rows; beyond, an estimate's error no longer matters."""
+MOST_LEVELS = 12
+"""An attribute of more values than this is a number or a name, not a category."""
+PREVIEW_SECONDS = 5
+"""A link opened sooner after delivery was opened by a machine: previews, virus scanners."""
+PRIOR_MESSAGES = 20
+"""A customer's click rate counts as much as the company's would with so many messages more."""
+LEAST_STRENGTH = 1.2
+"""A dimension must carry at least a fifth more than a single standardised feature would alone."""
+ATTRIBUTE_COLUMNS = ("acquisition_channel",)
+"""Columns of the contract that describe a customer, beside the user's own."""
+PURCHASES = "purchases"
+"""Beside the features: the purchase days that rate and order_value were counted from."""
+UNKNOWN = "unknown"
+
+
+# --- features --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which features there are, and what turns counts into them; fixed when the sample is taken."""
+
+    numbers: tuple[str, ...]
+    """Columns of logarithms: rate, order_value and, where messages are clicked, click_rate."""
+    categories: dict[str, tuple[str, ...]]
+    """Column of `customers` → its values, `unknown` for none; others count as unknown, or as the first."""
+    gap_days: int
+    """The pause added to a customer's tenure, so that a rate of purchase exists from the first day on."""
+    click_rate: float
+    """The company's clicks per delivered message."""
+
+
+def feature_words() -> dict[str, tuple[str, str, str]]:
+    """Feature → its name, and how customers high and low in it are called."""
+    return {
+        "orders": (_("number of purchases"), _("many purchases"), _("few purchases")),
+        "rate": (_("purchases per month"), _("buy often"), _("buy rarely")),
+        "order_value": (_("money per purchase"), _("large purchases"), _("small purchases")),
+        "click_rate": (_("clicks per message"), _("click often"), _("click rarely")),
+        "tenure": (_("days since the first purchase"), _("customers for long"), _("customers since lately")),
+        "recency": (_("days since the last purchase"), _("long silent"), _("bought lately")),
+        "discount": (_("share of the price let off"), _("buy at a discount"), _("pay the full price")),
+        "refunds": (_("share of money given back"), _("give much back"), _("give nothing back")),
+    }
+
+
+def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns of `customers` that describe people in categories: the user's own and the acquisition channel."""
+    if not shop.has("customers"):
+        return ()
+    names = [name for name in shop.customers.columns if name.startswith("attr_") or name in ATTRIBUTE_COLUMNS]
+    kept = []
+    for name in sorted(names):
+        if name in leave_out:
+            continue
+        levels = int(shop.count(shop.customers.aggregate(n=shop.customers[name].nunique()))["n"].iloc[0])
+        if 2 <= levels <= MOST_LEVELS:
+            kept.append(name)
+    return tuple(kept)
+
+
+def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
+    """who, delivered and clicked messages by a day; clicks within seconds of delivery are machines'."""
+    messages = shop.messages.filter(shop.day(shop.messages.sent_at) <= ibis.literal(at))
+    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
+    seconds = messages.clicked_at.delta(delivered_at, unit="microsecond") / 1e6
+    clicked = (seconds >= PREVIEW_SECONDS) & (shop.day(messages.clicked_at) <= ibis.literal(at))
+    return shop.keep(
+        messages.group_by(who="customer_id").aggregate(
+            delivered=messages.count(where=delivered_at.notnull()),
+            clicked=messages.count(where=clicked.fill_null(False)),
+        )
+    )
+
+
+def _has_clicks(shop: Shop) -> bool:
+    return shop.has("messages", "clicked_at")
+
+
+def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> ir.Table:
+    """One row per customer with a purchase: customer_id, purchases, the numbers and the categories of `features`."""
+    last = at or shop.as_of
+    rows = rfm_rows(shop, last)
+    logs = {
+        "orders": rows.purchase_days.cast("float64").ln(),
+        "rate": ((rows.purchase_days - 0.5) / (rows.tenure_days + features.gap_days)).ln(),
+        # Who has only been given things spends as one hundredth of a unit: a logarithm needs something.
+        "order_value": ibis.greatest(rows.monetary / rows.purchase_days, 0.01).ln(),
+    }
+    kept = {name: logs[name] for name in features.numbers if name in logs}
+    table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
+    if "click_rate" in features.numbers:
+        sent = _messages_by_customer(shop, last)
+        table = table.left_join(sent, table.customer_id == sent.who).drop("who")
+        smoothed = (table.clicked.fill_null(0) + PRIOR_MESSAGES * features.click_rate) / (
+            table.delivered.fill_null(0) + PRIOR_MESSAGES
+        )
+        table = table.mutate(click_rate=smoothed.ln()).drop("clicked", "delivered")
+    if features.categories:
+        described = shop.customers.select(
+            who="customer_id",
+            **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in features.categories},
+        )
+        table = table.left_join(described, table.customer_id == described.who).drop("who")
+        table = table.mutate(
+            **{
+                name: ibis.ifelse(table[name].isin(list(levels)), table[name], ibis.literal(_other(levels)))
+                for name, levels in features.categories.items()
+            }
+        )
+    return shop.keep(table)
+
+
+def _other(levels: tuple[str, ...]) -> str:
+    """The value that stands for one not seen in the sample."""
+    return UNKNOWN if UNKNOWN in levels else levels[0]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A hashed sample of customers with a purchase, one row each, in the order of their ids."""
+
+    rows: pd.DataFrame
+    """The numbers and categories of `features`, and `purchases`, the days each has bought on."""
+    features: Features
+    share: float
+    """Of all customers with a purchase."""
+
+
+def take_sample(
+    shop: Shop,
+    gap_days: int,
+    at: dt.date | None = None,
+    *,
+    attributes: Sequence[str] | None = None,
+    size: int = SAMPLE_SIZE,
+) -> Sample:
+    """About `size` customers, the same whatever the order of rows, with their features as of a day.
+
+    Args:
+        shop: the company.
+        gap_days: a usual pause between purchases, added to tenure.
+        at: the last day that counts; None for the last one observed.
+        attributes: columns of `customers` that describe people; None takes those of `attribute_columns`.
+        size: customers, at least; the hash takes whole 256ths.
+    """
+    last = at or shop.as_of
+    names = attribute_columns(shop) if attributes is None else tuple(attributes)
+    levels = {}
+    for name in names:
+        values = shop.customers.select(value=shop.customers[name].cast("string").fill_null(UNKNOWN))
+        levels[name] = tuple(
+            shop.count(values.group_by("value").aggregate(n=values.count()).order_by("value"))["value"]
+        )
+    numbers, rate = ["rate", "order_value"], float("nan")
+    if _has_clicks(shop):
+        sent = _messages_by_customer(shop, last)
+        sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
+        if pd.notna(sums["clicked"]) and sums["clicked"] > 0:
+            numbers, rate = [*numbers, "click_rate"], float(sums["clicked"] / sums["delivered"])
+    features = Features(tuple(numbers), levels, max(gap_days, 1), rate)
+    everybody = rfm_rows(shop, last)
+    count = int(shop.count(everybody.aggregate(n=everybody.count()))["n"].iloc[0])
+    slices = min(256, -(-256 * size // max(count, 1)))
+    table = feature_rows(shop, features, last)
+    table = table.filter(hash_group(table.customer_id, SAMPLE, 256) < slices)
+    rows = shop.count(table.order_by("customer_id")).drop(columns="customer_id")
+    # What all have alike tells nobody apart.
+    varied = tuple(name for name in numbers if rows[name].std(ddof=0) > 1e-9)
+    kept = {name: values for name, values in levels.items() if len(rows) and (rows[name] != rows[name].iloc[0]).any()}
+    features = Features(varied, kept, features.gap_days, rate)
+    return Sample(rows[[*varied, *kept, PURCHASES]], features, len(rows) / max(count, 1))
+
+
+# --- dimensions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """The dimensions that features share; scores are linear in the columns of `coded`."""
+
+    strength: Floats
+    """Variance of every dimension; a feature alone has 1."""
+    axes: Floats
+    """columns × dimensions kept, orthonormal."""
+    mean: Floats
+    scale: Floats
+
+    def scores(self, coded: Floats) -> Floats:
+        """Scores of rows: rows × dimensions."""
+        return np.asarray((coded - self.mean) / self.scale @ self.axes)
+
+
+def code(rows: pd.DataFrame, features: Features) -> Floats:
+    """The numbers, then an indicator for every value of every category: rows × columns."""
+    parts = [rows[list(features.numbers)].to_numpy(float)]
+    parts += [
+        (rows[name].to_numpy()[:, None] == np.array(levels, dtype=object)).astype(float)
+        for name, levels in features.categories.items()
+    ]
+    return np.hstack(parts)
+
+
+def find_dimensions(coded: Floats, numbers: int, keep: int = 0) -> Dimensions:
+    """Pagès' factor analysis of mixed data: standardised numbers beside indicators, centred and divided by √share.
+
+    Args:
+        coded: of `code`.
+        numbers: how many of the columns are numbers.
+        keep: how many dimensions; 0: those at least a fifth stronger than a single feature, and two at least.
+    """
+    mean = coded.mean(axis=0)
+    scale = np.append(coded[:, :numbers].std(axis=0), np.sqrt(mean[numbers:]))
+    scale = np.where(scale > 1e-12, scale, 1.0)
+    standard = (coded - mean) / scale
+    strength, axes = np.linalg.eigh(standard.T @ standard / len(coded))
+    strength, axes = strength[::-1], axes[:, ::-1]
+    kept = keep or max(int((strength >= LEAST_STRENGTH).sum()), 2)
+    kept = min(kept, len(strength))
+    axes = axes[:, :kept]
+    # A direction and its opposite are the same; the largest weight is taken as positive.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(kept)])
+    return Dimensions(strength, axes, mean, scale)
+
+
+# --- clusters --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A fitted clustering, applied by the largest of its linear scores: the nearest centroid."""
+
+    features: Features
+    dimensions: Dimensions
+    centroids: Floats
+    """clusters × dimensions, the cluster whose customers buy most often first."""
+    sizes: NDArray[np.int64]
+    """Customers of the sample in each."""
+    names: tuple[str, ...]
+    """A, B, C …: the values of the column `cluster`."""
+
+    @property
+    def weights(self) -> tuple[Floats, Floats]:
+        """Constants (clusters) and weights (clusters × columns of `code`): score = constant + weights · columns.
+
+        |s − m|² is smallest where s·m − |m|²/2 is largest, and s is linear in the columns.
+        """
+        weights = self.centroids @ (self.dimensions.axes / self.dimensions.scale[:, None]).T
+        constants = -(self.centroids**2).sum(axis=1) / 2 - weights @ self.dimensions.mean
+        return constants, weights
+
+    def assign(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """The number of each row's cluster."""
+        constants, weights = self.weights
+        return np.asarray((code(rows, self.features) @ weights.T + constants).argmax(axis=1))
+
+
+def fit_clusters(sample: Sample, k: int, seed: int) -> Clusters:
+    """K-means with k clusters on the dimensions the sample's features share.
+
+    One thread does it, so that the same sample and seed give the same centroids on every machine.
+    """
+    coded = code(sample.rows, sample.features)
+    dimensions = find_dimensions(coded, len(sample.features.numbers))
+    scores = dimensions.scores(coded)
+    with threadpool_limits(1):
+        fit = KMeans(k, n_init=10, random_state=seed).fit(scores)
+    rate = coded[:, sample.features.numbers.index("rate")] if "rate" in sample.features.numbers else scores[:, 0]
+    means = [float(rate[fit.labels_ == j].mean()) for j in range(k)]
+    order = np.argsort(means)[::-1]
+    return Clusters(
+        sample.features,
+        dimensions,
+        np.round(fit.cluster_centers_[order], 9),
+        np.bincount(fit.labels_, minlength=k)[order],
+        tuple("ABCDEFGHIJ"[:k]),
+    )
+
+
+def cluster_of(shop: Shop, clusters: Clusters, at: dt.date | None = None) -> ir.Table:
+    """customer_id and cluster of everybody with a purchase by a day, by the features of that day; in the engine."""
+    rows = feature_rows(shop, clusters.features, at)
+    constants, weights = clusters.weights
+    numbers = len(clusters.features.numbers)
+    scores = []
+    for j in range(len(clusters.names)):
+        score = ibis.literal(float(constants[j]))
+        for name, weight in zip(clusters.features.numbers, weights[j], strict=False):
+            score = score + rows[name] * float(weight)
+        at_column = numbers
+        for name, levels in clusters.features.categories.items():
+            of_level = weights[j][at_column : at_column + len(levels)]
+            pairs = [(rows[name] == level, float(weight)) for level, weight in zip(levels, of_level, strict=True)]
+            score = score + ibis.cases(*pairs, else_=0.0)
+            at_column += len(levels)
+        scores.append(score)
+    rows = rows.select("customer_id", **{f"score_{j}": score for j, score in enumerate(scores)})
+    best = ibis.greatest(*(rows[f"score_{j}"] for j in range(len(scores))))
+    nearest = [(rows[f"score_{j}"] == best, name) for j, name in enumerate(clusters.names)]
+    return rows.select("customer_id", cluster=ibis.cases(*nearest, else_=clusters.names[-1]))
+
+
+def profile(sample: Sample, clusters: Clusters | None) -> pd.DataFrame | None:
+    """What makes each cluster different: one row per cluster and feature; None where there are no clusters.
+
+    Returns:
+        cluster, customers (of the sample), share; feature, value (of a category; empty for a number), mean (of a
+        number: the geometric mean in its own unit, of a category: its share, 0–1), overall (the same of everybody),
+        distance (of the means, in standard deviations).
+    """
+    if clusters is None:
+        return None
+    labels = clusters.assign(sample.rows)
+    coded = code(sample.rows, sample.features)
+    names = [(name, "") for name in sample.features.numbers]
+    names += [(name, level) for name, levels in sample.features.categories.items() for level in levels]
+    spread = np.where(coded.std(axis=0) > 1e-12, coded.std(axis=0), 1.0)
+    rows = []
+    for j, cluster in enumerate(clusters.names):
+        inside = coded[labels == j]
+        for column, (feature, value) in enumerate(names):
+            mean, overall = float(inside[:, column].mean()), float(coded[:, column].mean())
+            own = (mean, overall) if value else (float(np.exp(mean)), float(np.exp(overall)))
+            distance = (mean - overall) / spread[column]
+            rows.append((cluster, len(inside), len(inside) / len(coded), feature, value, *own, distance))
+    columns = ["cluster", "customers", "share", "feature", "value", "mean", "overall", "distance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) -> dict[str, str]:
+    """What each cluster is called: its most marked features, in words; the one without any is the middle.
+
+    Args:
+        profiles: of `profile`.
+        most: features named.
+        least: standard deviations from everybody's mean, below which a feature marks nothing.
+    """
+    words = feature_words()
+    names: dict[str, str] = {}
+    for cluster, rows in profiles.groupby("cluster", sort=True):
+        marked = rows[rows["distance"].abs() >= least]
+        marked = marked.reindex(marked["distance"].abs().sort_values(ascending=False, kind="stable").index)
+        said: list[str] = []
+        seen: set[str] = set()
+        for row in marked.itertuples():
+            if row.feature in seen or (row.value and row.distance < 0):
+                continue
+            seen.add(row.feature)
+            if row.value:
+                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
+            else:
+                said.append(words[row.feature][1 if row.distance > 0 else 2])
+            if len(said) == most:
+                break
+        names[str(cluster)] = _(", ").join(said) if said else _("the middle")
+    return names
+
+
+# --- factors ---------------------------------------------------------------------------------------------------------
+
+
+def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
+    """Factor analysis with varimax of behaviour features: which of them go together.
+
+    Maximum likelihood factors (Jöreskog 1967) of standardised logarithms, rotated by varimax (Kaiser 1958); as many as
+    eigenvalues of the correlations exceed 1, and no more than the features can bear.
+
+    Args:
+        behaviour: one row per customer of the sample, one column per feature.
+
+    Returns:
+        factor (1 = explains most), feature, loading (−1 … 1), explained (share of the features' variance the factor
+        carries). Empty with fewer than three features that vary.
+    """
+    columns = [name for name in behaviour.columns if behaviour[name].std(ddof=0) > 1e-9]
+    empty = pd.DataFrame(columns=["factor", "feature", "loading", "explained"])
+    if len(columns) < 3 or len(behaviour) < 10 * len(columns):
+        return empty
+    standard = (behaviour[columns] - behaviour[columns].mean()) / behaviour[columns].std(ddof=0)
+    strengths = np.linalg.eigvalsh(np.corrcoef(standard.to_numpy().T))[::-1]
+    count = min(max(int((strengths > 1).sum()), 1), (len(columns) - 1) // 2)
+    with threadpool_limits(1):
+        fit = FactorAnalysis(count, rotation="varimax" if count > 1 else None, random_state=0).fit(standard.to_numpy())
+    matrix = fit.components_
+    explained = (matrix**2).sum(axis=1) / len(columns)
+    order = np.argsort(explained)[::-1]
+    rows = []
+    for place, f in enumerate(order, start=1):
+        sign = np.sign(matrix[f][np.abs(matrix[f]).argmax()])
+        rows += [
+            (place, name, float(sign * w), float(explained[f])) for name, w in zip(columns, matrix[f], strict=True)
+        ]
+    return pd.DataFrame(rows, columns=["factor", "feature", "loading", "explained"])

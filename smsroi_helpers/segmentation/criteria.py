@@ -1,0 +1,345 @@
+"""The five principles of a good segmentation as numbers: relevant, identifiable, reachable, measurable, actionable.
+
+References:
+    Kotler & Keller, Marketing Management: measurable, substantial, accessible, differentiable, actionable segments.
+    Cochran (1954), Some methods for strengthening the common χ² tests, Biometrics 10(4): one effect in all segments,
+        each weighted by its own variance.
+    Cohen (1988), Statistical Power Analysis for the Behavioral Sciences, chapter 6: the smallest difference seen.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2, chisquare, norm
+from sklearn.linear_model import LogisticRegression
+from statsmodels.stats.proportion import proportion_confint
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group
+from smsroi_helpers.segmentation.clusters import MOST_LEVELS, SAMPLE, SAMPLE_SIZE, UNKNOWN, attribute_columns
+from smsroi_helpers.segmentation.membership import Grouping, segment_order, segments
+from smsroi_helpers.segmentation.predictive_value import Outcomes
+from smsroi_helpers.segmentation.rfm import PROSPECT, STAGES
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import adjust, difference_of_means
+
+__all__ = [
+    "MEASURABLE",
+    "REACHABLE",
+    "Principle",
+    "Verdict",
+    "actionable",
+    "identifiable",
+    "measurable",
+    "principles",
+    "reachable",
+]
+
+Verdict = Literal["pass", "warn", "fail", "unknown"]
+
+
+@dataclass(frozen=True)
+class Principle:
+    """One principle as a number with its interval, judged."""
+
+    name: Literal["relevant", "identifiable", "reachable", "measurable", "actionable"]
+    verdict: Verdict
+    value: float
+    low: float
+    high: float
+    detail: pd.DataFrame
+    """What stands behind it, by segment or experiment."""
+
+
+def _judge(low: float, high: float, good: float, bad: float) -> Verdict:
+    """Pass where the whole interval lies above `good`, fail where it lies below `bad`; larger is better."""
+    if np.isnan(low) or np.isnan(high):
+        return "unknown"
+    return "pass" if low >= good else "fail" if high < bad else "warn"
+
+
+RELEVANT = (0.02, 0.005)
+"""Share of next-period spend explained: spend is mostly chance, and a fiftieth of it is what groups usually find."""
+IDENTIFIABLE = (0.05, 0.01)
+"""Points of accuracy above naming the largest segment for everybody."""
+REACHABLE = (0.5, 0.2)
+"""Share of customers who consent and whom a message has reached."""
+MEASURABLE = (0.2, 0.5)
+"""Smallest relative change of the order rate that is seen in the smallest segment: tests seldom find more than a
+fifth."""
+
+
+def principles(
+    shop: Shop,
+    grouping: Grouping,
+    segment_by: str,
+    comparison: pd.DataFrame,
+    outcomes: Outcomes,
+    response: str = "",
+) -> list[Principle]:
+    """The five principles of the chosen segmentation.
+
+    Args:
+        shop: the company.
+        grouping: of `segments.find_grouping`.
+        segment_by: the segmentation.
+        comparison: of `explained`.
+        outcomes: of `segment_quality.collect_outcomes`.
+        response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
+    """
+    chosen = segments(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
+    found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
+    if len(found):
+        value, low, high = (float(found[name].iloc[0]) for name in ("share", "low", "high"))
+    else:
+        value = low = high = float("nan")
+    return [
+        Principle("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
+        identifiable(shop, chosen, segment_by, (response,)),
+        reachable(shop, chosen, segment_by, outcomes.period_days),
+        measurable(shop, outcomes, segment_by),
+        actionable(shop, grouping, segment_by),
+    ]
+
+
+def identifiable(shop: Shop, chosen: ir.Table, segment_by: str, leave_out: tuple[str, ...] = ()) -> Principle:
+    """How much better attributes tell the segment than naming the largest for everybody: points of accuracy.
+
+    Multinomial logistic regression on the customers' categories, five-fold over the hash, on the hashed sample.
+    """
+    names = attribute_columns(shop, (segment_by, *leave_out))
+    if shop.has("customers", "region") and segment_by != "region":
+        levels = int(shop.count(shop.customers.aggregate(n=shop.customers.region.nunique()))["n"].iloc[0])
+        names = (*names, "region") if 2 <= levels <= MOST_LEVELS else names
+    unknown = Principle("identifiable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+    if not names:
+        return unknown
+    told = shop.customers.select(
+        who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
+    )
+    rows = chosen.join(told, chosen.customer_id == told.who)
+    count = int(shop.count(rows.aggregate(n=rows.count()))["n"].iloc[0])
+    slices = min(256, -(-256 * SAMPLE_SIZE // max(count, 1)))
+    rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
+    rows = rows.mutate(fold=hash_group(rows.customer_id, "segmentation-fold", 256) % 5)
+    cells = rows.group_by("segment", "fold", *names).aggregate(customers=rows.count())
+    frame = shop.count(cells.order_by("segment", "fold", *names))
+    if frame["segment"].nunique() < 2 or frame["fold"].nunique() < 5:
+        return unknown
+    coded = pd.get_dummies(frame[list(names)]).to_numpy(float)
+    segment, fold = frame["segment"].to_numpy(), frame["fold"].to_numpy()
+    weight = frame["customers"].to_numpy(float)
+    right, plain = np.zeros(len(frame)), np.zeros(len(frame))
+    for part in range(5):
+        train = fold != part
+        if len(np.unique(segment[train])) < 2:
+            return unknown
+        fit = LogisticRegression(max_iter=500).fit(coded[train], segment[train], sample_weight=weight[train])
+        sizes = pd.Series(weight[train]).groupby(segment[train]).sum()
+        right[~train] = fit.predict(coded[~train]) == segment[~train]
+        plain[~train] = segment[~train] == sizes.idxmax()
+    gain = right - plain
+    n = weight.sum()
+    mean = float(weight @ gain / n)
+    error = float(np.sqrt(weight @ (gain - mean) ** 2 / n / n))
+    reach = float(norm.ppf(0.975)) * error
+    detail = pd.DataFrame(
+        {"accuracy": [float(weight @ right / n)], "largest": [float(weight @ plain / n)], "customers": [int(n)],
+         "columns": [", ".join(names)]}
+    )  # fmt: skip
+    low, high = mean - reach, mean + reach
+    return Principle("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
+
+
+def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -> Principle:
+    """Share of customers who consent and to whom a message was delivered in the last period, by segment and in all."""
+    if not shop.has("messages"):
+        return Principle("reachable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+    since = ibis.literal(shop.as_of - dt.timedelta(days=period_days))
+    messages = shop.messages
+    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
+    is_text = messages.channel.fill_null("sms") == "sms" if shop.has("messages", "channel") else ibis.literal(True)
+    texts = messages.filter(is_text)
+    # A source without a single text is asked about whatever it sends.
+    if int(shop.count(texts.aggregate(n=texts.count()))["n"].iloc[0]):
+        messages = texts
+        delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
+    reached = messages.filter(delivered_at.notnull(), shop.day(messages.sent_at) > since)
+    rows = chosen.mutate(reached=chosen.customer_id.isin(reached.customer_id), consents=ibis.literal(True))
+    if shop.has("customers"):
+        people = shop.customers
+        asked = people.opted_in_at.notnull() if shop.has("customers", "opted_in_at") else ibis.literal(True)
+        stays = people.opted_out_at.isnull() if shop.has("customers", "opted_out_at") else ibis.literal(True)
+        if shop.has("customers", "opted_in_at") and shop.has("customers", "opted_out_at"):
+            stays = stays | (people.opted_out_at < people.opted_in_at)
+        consenting = people.filter(asked & stays.fill_null(False)).customer_id
+        rows = rows.mutate(consents=rows.customer_id.isin(consenting))
+    if shop.has("messages", "opted_out_at"):
+        left = shop.messages.filter(shop.messages.opted_out_at.notnull())
+        rows = rows.mutate(consents=rows.consents & ~rows.customer_id.isin(left.customer_id))
+    cells = rows.group_by("segment").aggregate(
+        customers=rows.count(), reachable=rows.count(where=rows.reached & rows.consents)
+    )
+    frame = shop.count(cells.order_by("segment"))
+    frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
+    everybody = pd.DataFrame(
+        {"segment": ["all"], "customers": [frame["customers"].sum()], "reachable": [frame["reachable"].sum()]}
+    )
+    frame = pd.concat([everybody, frame], ignore_index=True)
+    low, high = proportion_confint(frame["reachable"], frame["customers"], method="wilson")
+    frame = frame.assign(share=frame["reachable"] / frame["customers"], low=np.asarray(low), high=np.asarray(high))
+    top = frame.iloc[0]
+    value, low_, high_ = float(top["share"]), float(top["low"]), float(top["high"])
+    return Principle("reachable", _judge(low_, high_, *REACHABLE), value, low_, high_, frame)
+
+
+def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
+    """The smallest relative change of the order rate that a test on one segment would show with 80 % power.
+
+    Half of the segment treated, half not, two-sided at 5 %, over a period as long as the last one:
+    (z.975 + z.8) √(4 p (1 − p) / n) ÷ p, with p the share who bought in it. The principle's number is that of the
+    worst segment; limits are those at the limits of p.
+    """
+    rows = outcomes.later
+    if segment_by not in rows.columns:
+        return Principle("measurable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+    cells = rows.group_by(segment=segment_by).aggregate(
+        customers=rows.count(), bought=rows.count(where=rows.orders > 0)
+    )
+    frame = shop.count(cells.order_by("segment"))
+    frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
+    low, high = (np.asarray(x, float) for x in proportion_confint(frame["bought"], frame["customers"], method="wilson"))
+    rate, n = frame["bought"] / frame["customers"], frame["customers"].to_numpy(float)
+    power = float(norm.ppf(0.975) + norm.ppf(0.8))
+
+    def smallest(p: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(power * np.sqrt(4 * (1 - p) / (p * n)))
+
+    frame = frame.assign(
+        rate=rate, lift=smallest(rate.to_numpy(float)), lift_low=smallest(high), lift_high=smallest(np.maximum(low, 0))
+    )
+    worst = frame.loc[frame["lift"].idxmax()] if len(frame) else None
+    if worst is None:
+        return Principle("measurable", "unknown", np.nan, np.nan, np.nan, frame)
+    value, low_, high_ = float(worst["lift"]), float(worst["lift_low"]), float(worst["lift_high"])
+    good, bad = MEASURABLE
+    verdict: Verdict = "pass" if high_ <= good else "fail" if low_ > bad else "warn"
+    return Principle("measurable", verdict, value, low_, high_, frame)
+
+
+METRICS = {
+    "profit": "profit", "revenue": "revenue", "order_rate": "ordered", "opt_out_rate": "opted_out",
+    "click_rate": "clicked_messages",
+}  # fmt: skip
+"""What is compared of a customer for each primary metric of the contract."""
+FEWEST_IN_CELL = 20
+BROKEN = 0.01
+"""A sample-ratio test below this says that an experiment is broken."""
+
+
+def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Principle:
+    """Whether segments answer a treatment differently, from the experiments there are.
+
+    Segments are those of the day before the first assignment. Means by arm and segment are fitted by an effect of the
+    arm and one of the segment; what is left, Σ (mean − fit)²/variance, is χ² with (arms − 1)(segments − 1) degrees of
+    freedom where the arms do the same in all segments. P-values by Holm. The number is the smallest adjusted p-value.
+    """
+    empty = pd.DataFrame()
+    if not (shop.has("experiments") and shop.has("assignments") and shop.has("arms")):
+        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, empty)
+    listed = shop.experiments.select("experiment_id", "kind", "control_arm", metric=_metric_of(shop))
+    first = shop.assignments.group_by("experiment_id").aggregate(first=shop.assignments.assigned_at.min())
+    first = first.mutate(day=shop.day(first["first"])).drop("first")
+    about = shop.count(listed.join(first, "experiment_id").order_by("experiment_id"))
+    rows = []
+    for row in about.itertuples():
+        before = pd.Timestamp(row.day).date() - dt.timedelta(days=1)
+        rows.append(_one_experiment(shop, grouping, segment_by, row, before))
+    detail = pd.DataFrame(rows)
+    if detail.empty or detail["p_value"].isna().all():
+        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, detail)
+    detail = detail.assign(adjusted_p=adjust(detail["p_value"], "holm"))
+    smallest = float(detail["adjusted_p"].min())
+    return Principle("actionable", "pass" if smallest < 0.05 else "warn", smallest, np.nan, np.nan, detail)
+
+
+def _metric_of(shop: Shop) -> ir.StringValue:
+    if not shop.has("experiments", "primary_metric"):
+        return ibis.literal("profit")
+    return shop.experiments.primary_metric.fill_null("profit")
+
+
+def _one_experiment(shop: Shop, grouping: Grouping, segment_by: str, row: Any, before: dt.date) -> dict[str, object]:
+    name, control, metric = str(row.experiment_id), str(row.control_arm), str(row.metric)
+    outcome = METRICS.get(metric, "profit")
+    said: dict[str, object] = {
+        "experiment_id": name, "kind": str(row.kind), "metric": metric, "p_value": np.nan,
+        "effects": pd.DataFrame(),
+    }  # fmt: skip
+    people = segments(shop, segment_by, before, cuts=grouping.cuts, clusters=grouping.clusters)
+    people = people.rename(who="customer_id")
+    results = measures.arm_outcomes(shop, name)
+    if outcome == "profit" and not shop.has("messages"):
+        outcome = "order_profit"
+    fallback = {"lifecycle_stage": STAGES[0], "rfm_group": PROSPECT, "cluster": PROSPECT}.get(segment_by, UNKNOWN)
+    results = results.left_join(people, results.customer_id == people.who)
+    results = results.mutate(segment=results.segment.fill_null(fallback))
+    frame = shop.count(measures.arm_moments(results, outcome, by=("arm", "segment")))
+    arms = shop.count(shop.arms.filter(shop.arms.experiment_id == name).select("arm", "share").order_by("arm"))
+    counted = frame.assign(people=frame["n"] + frame["n_unknown"]).groupby("arm")["people"].sum()
+    counted = counted.reindex(arms["arm"], fill_value=0)
+    said["customers"] = int(counted.sum())
+    if len(counted) > 1 and counted.sum() and arms["share"].gt(0).all():
+        ratio = chisquare(counted.to_numpy(float), arms["share"].to_numpy() * counted.sum()).pvalue
+        if ratio < BROKEN:
+            return said | {"status": "broken"}
+    table = frame.pivot_table(index="segment", columns="arm", values=["n", "sum_y", "sum_y2"], aggfunc="sum")
+    if table.empty:
+        return said | {"status": "no outcome"}
+    n = table["n"].fillna(0.0)
+    table = table[(n.min(axis=1) >= FEWEST_IN_CELL)]
+    n, y, yy = (table[part].to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
+    if len(table) < 2 or n.shape[1] < 2:
+        return said | {"status": "too few"}
+    mean = y / n
+    variance = np.maximum(yy / n - mean**2, 0) * n / (n - 1) / n
+    if (variance <= 0).any():
+        return said | {"status": "too few"}
+    statistic, freedom = _interaction(mean, variance)
+    others = [column for column in table["n"].columns if column != control]
+    treated = tuple(table[part][others].sum(axis=1).to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
+    plain = tuple(table[part][control].to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
+    effect = difference_of_means(treated, plain)
+    effects = pd.DataFrame(
+        {
+            "segment": list(table.index), "customers": (treated[0] + plain[0]).astype(int),
+            "difference": effect.estimate, "low": effect.low, "high": effect.high,
+        }
+    )  # fmt: skip
+    order = segment_order(segment_by, list(table.index))
+    effects = effects.set_index("segment").loc[order].reset_index()
+    return said | {
+        "status": "tested", "statistic": statistic, "df": freedom, "p_value": float(chi2.sf(statistic, freedom)),
+        "effects": effects,
+    }  # fmt: skip
+
+
+def _interaction(mean: np.ndarray, variance: np.ndarray) -> tuple[float, int]:
+    """Σ (mean − additive fit)²/variance over segments × arms, by weighted least squares, and its degrees of freedom."""
+    rows, columns = mean.shape
+    design = np.zeros((rows * columns, rows + columns - 1))
+    for i in range(rows):
+        for j in range(columns):
+            design[i * columns + j, i] = 1.0
+            if j:
+                design[i * columns + j, rows + j - 1] = 1.0
+    root = 1 / np.sqrt(variance.ravel())
+    fit = np.linalg.lstsq(design * root[:, None], mean.ravel() * root, rcond=None)[0]
+    rest = (mean.ravel() - design @ fit) * root
+    return float(rest @ rest), (rows - 1) * (columns - 1)

@@ -1,0 +1,457 @@
+"""Figures of `01_segmentation`; its tables are in `segmentation_tables`."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
+from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_name, sentence_case
+from smsroi_helpers.segmentation.membership import RULED, Grouping
+from smsroi_helpers.segmentation.wording import recency_sentence, trial_sentence
+
+__all__ = [
+    "by_recency",
+    "by_recency_figure",
+    "colours_of",
+    "comparison",
+    "comparison_figure",
+    "funnel",
+    "funnel_figure",
+    "in_order",
+    "moves",
+    "moves_figure",
+    "range_words",
+    "segments_figure",
+    "spend",
+    "trial",
+    "trial_figure",
+]
+
+FEWEST_SHOWN = 10
+"""A figure leaves out groups of fewer people, as tables do."""
+COLOURS = {
+    "gold": "gold", "value": "green", "growth": "sky", "dormant": "orange", "lost": "grey", "prospect": "purple",
+    "awareness": "purple", "first_purchase": "sky", "repeat": "green", "loyalty": "gold", "advocacy": "accent",
+    "lapsing": "orange", "lapsed": "grey", "new": "soft",
+}  # fmt: skip
+"""A segment has one colour in every figure."""
+_OTHERS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
+
+
+_COMPARED = ("rfm_scores", "rfm_group", "cluster", "lifecycle_stage")
+
+
+def colours_of(names: list[str]) -> dict[str, str]:
+    """Segment → its colour; segments of the user's own take the palette's in turn."""
+    rest = [name for name in names if name not in COLOURS]
+    own = {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(sorted(rest))}
+    return {name: PALETTE[COLOURS.get(name) or own[name]] for name in names}
+
+
+def range_words(low: float, high: float, digits: int = 1) -> str:
+    """An interval of shares, in words."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "–"
+    return _("{low} to {high}").format(low=percent(low, digits), high=percent(high, digits))
+
+
+def trial(grouping: Grouping, axes: Any = None) -> Any:
+    """Silhouette and stability by the number of clusters, beside what one population without groups shows.
+
+    Args:
+        grouping: of `segments.find_grouping`.
+        axes: two axes to draw on; None: a new figure.
+    """
+    if axes is None:
+        axes = plt.subplots(1, 2, figsize=(8.2, 3.6))[1]
+    rows = grouping.trial.table
+    names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
+    for ax, (column, name) in zip(axes, names.items(), strict=True):
+        ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=_("one population, up to"))
+        ax.plot(rows["k"], rows[column], "o", color=PALETTE["accent"], markersize=7, label=_("these customers"))
+        ax.set_xticks(list(rows["k"]))
+        ax.set_xlabel(_("number of clusters"))
+        ax.set_ylabel(name)
+        ax.set_ylim(0, 1.45 * float(rows[[column, f"{column}_limit"]].max().max()))
+    axes[0].legend(frameon=False, loc="upper right", fontsize=8.5)
+    axes[0].set_title(_trial_title(grouping))
+    return axes
+
+
+def _trial_title(grouping: Grouping) -> str:
+    if grouping.trial.stands:
+        return _("{k} clusters are more than chance").format(k=number(grouping.trial.k))
+    return _("No number of clusters is more than chance")
+
+
+def trial_figure(grouping: Grouping) -> Html:
+    """`trial` with alt text and caption; a sentence where there was nothing to draw."""
+    said = grouping.trial
+    if said.table.empty:
+        return note(trial_sentence(grouping))
+    axes = trial(grouping)
+    parts = [
+        _("{k} clusters: silhouette {silhouette} (limit {limit}), stability {stability} (limit {other}).").format(
+            k=number(row.k), silhouette=number(row.silhouette, 2), limit=number(row.silhouette_limit, 2),
+            stability=number(row.stability, 2), other=number(row.stability_limit, 2),
+        )
+        for row in said.table.itertuples()
+    ]  # fmt: skip
+    caption = _(
+        "{sentence} Bars reach to the 95th percentile of {draws} populations without groups that have the same margins"
+        " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
+        " the number of clusters is chosen as freely. Tried on {n} customers."
+    ).format(sentence=trial_sentence(grouping), draws=number(said.draws), n=number(said.customers))
+    return figure(axes[0].figure, alt=joined(_trial_title(grouping) + ".", *parts), caption=caption)
+
+
+def _too_few_words() -> str:
+    return _("No segment had as many as {n} customers at the time, so none is shown.").format(n=FEWEST_SHOWN)
+
+
+def spend(came: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Share of customers and of the spend that followed, by segment, with intervals.
+
+    Args:
+        came: of `segment_quality.outcomes_by_segment`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    rows = came[came["customers"] >= FEWEST_SHOWN]
+    places = np.arange(len(rows))[::-1]
+    colours = colours_of(list(rows["segment"]))
+    for place, row in zip(places, rows.itertuples(), strict=True):
+        ax.barh(place, row.spend_share, height=0.5, color=colours[row.segment], alpha=0.85)
+    reach = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
+    ax.errorbar(rows["spend_share"], places, xerr=reach, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    ax.plot(rows["share"], places, "|", color=PALETTE["ink"], markersize=22, markeredgewidth=2)
+    ax.set_yticks(places, [segment_name(str(name)) for name in rows["segment"]])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.grid(axis="x")
+    ax.grid(visible=False, axis="y")
+    ax.set_xlim(left=0)
+    ax.set_xlabel(_("bar: share of the spend that followed, 95% interval; upright mark: share of customers"))
+    ax.set_title(_spend_title(rows))
+    return ax
+
+
+def _spend_title(rows: pd.DataFrame) -> str:
+    known = rows[rows["low"].notna()]
+    if known.empty:
+        return _("Nobody bought in the period after")
+    top = known.loc[known["per_customer"].idxmax()]
+    return _("“{segment}”, {share} of customers, brought {spend} of what followed").format(
+        segment=segment_name(str(top["segment"])), share=percent(top["share"]), spend=percent(top["spend_share"])
+    )
+
+
+def segments_figure(came: pd.DataFrame, segment_by: str, period_days: int) -> Html:
+    """`spend` with alt text and caption."""
+    if (came["customers"] < FEWEST_SHOWN).all():
+        return note(_too_few_words())
+    ax = spend(came)
+    parts = [
+        _("{segment}: {share} of customers, {spend} of spend ({interval}).").format(
+            segment=segment_name(str(row.segment)), share=percent(row.share), spend=percent(row.spend_share),
+            interval=range_words(row.low, row.high),
+        )
+        for row in came[came["customers"] >= FEWEST_SHOWN].itertuples()
+    ]  # fmt: skip
+    caption = _(
+        "Customers grouped by {segmentation} as it was {days} days before the last day observed, and what they spent in"
+        " those days. A mark shows each group’s share of customers; the interval has the customer as unit"
+    ).format(segmentation=names_of(segment_by), days=number(period_days))
+    return figure(ax, alt=joined(*parts), caption=caption)
+
+
+def comparison(explained: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How much of what came next each segmentation explains, with intervals.
+
+    Args:
+        explained: of `segment_quality.explained`.
+        ax: where to draw; None: a new figure.
+    """
+    names = in_order(explained)
+    ax = ax or plt.subplots(figsize=(8.2, 1.6 + 0.5 * len(names)))[1]
+    outcomes = {
+        "spend": (_("spend"), "accent"),
+        "orders": (_("orders"), "green"),
+        "response": (_("response"), "orange"),
+    }
+    for i, (outcome, (label, colour)) in enumerate(outcomes.items()):
+        rows = explained[explained["outcome"] == outcome].set_index("segmentation").reindex(names)
+        if rows["share"].isna().all():
+            continue
+        places = np.arange(len(names))[::-1] + 0.22 * (1 - i)
+        reach = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        ax.errorbar(rows["share"], places, xerr=reach, fmt="o", color=PALETTE[colour], linewidth=1.6, label=label)
+    ax.set_yticks(np.arange(len(names))[::-1], [names_of(name) for name in names])
+    ax.axvline(0, color=PALETTE["soft"], linewidth=0.8)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.grid(axis="x")
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(_("share explained of what customers did in the next period (95% interval)"))
+    ax.legend(frameon=False, loc="lower right")
+    ax.set_title(_comparison_title(explained))
+    return ax
+
+
+def in_order(explained: pd.DataFrame) -> list[str]:
+    """The segmentations compared, this stage's own first."""
+    found = list(dict.fromkeys(explained["segmentation"]))
+    return [*(name for name in _COMPARED if name in found), *sorted(name for name in found if name not in _COMPARED)]
+
+
+def _comparison_title(explained: pd.DataFrame) -> str:
+    """Which segmentation foretells spend best, where the intervals of all others lie below its own."""
+    rows = explained[(explained["outcome"] == "spend") & (explained["segmentation"] != "rfm_scores")]
+    if rows.empty:
+        return _("Nobody spent anything in the next period")
+    rows = rows.sort_values("share", ascending=False)
+    best = rows.iloc[0]
+    if best["low"] <= 0:
+        return _("No segmentation foretells spend beyond chance")
+    if len(rows) > 1 and not (rows["high"].iloc[1:] < best["low"]).all():
+        return _("{segmentation} foretells spend best, but not beyond doubt").format(
+            segmentation=sentence_case(names_of(str(best["segmentation"])))
+        )
+    return _("Of the groupings, {segmentation} foretells spend best").format(
+        segmentation=names_of(str(best["segmentation"]))
+    )
+
+
+def comparison_figure(explained: pd.DataFrame, period_days: int) -> Html:
+    """`comparison` with alt text and caption."""
+    if explained.empty or explained["customers"].max() < FEWEST_SHOWN:
+        return note(_("Too few bought or answered in the next period to compare groupings by it."))
+    ax = comparison(explained)
+    parts = [
+        _("{segmentation}, {outcome}: {share} ({interval}).").format(
+            segmentation=names_of(row.segmentation), outcome=row.outcome, share=percent(row.share, 1),
+            interval=range_words(row.low, row.high),
+        )
+        for row in explained.itertuples()
+    ]  # fmt: skip
+    caption = _(
+        "Share of the differences between customers in the {days} days after the grouping that it explains, foretold"
+        " from other customers of the same segment. RFM scores, in all {n} combinations, show what five groups leave"
+        " out"
+    ).format(
+        days=number(period_days),
+        n=number(explained.loc[explained["segmentation"] == "rfm_scores", "segments"].max()),
+    )
+    return figure(ax, alt=joined(*parts), caption=caption)
+
+
+def by_recency(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What customers did next by how recently they had bought, with intervals.
+
+    Args:
+        rows: of `segment_quality.response_by_recency`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots()[1]
+    labels = {"orders": (_("bought in the next period"), "accent"), "response": (_("responded"), "orange")}
+    for i, (outcome, part) in enumerate(rows.groupby("outcome", sort=True)):
+        label, colour = labels[str(outcome)]
+        part = part[part["customers"] >= FEWEST_SHOWN]
+        reach = [part["rate"] - part["low"], part["high"] - part["rate"]]
+        ax.errorbar(part["r_score"] + 0.06 * i, part["rate"], yerr=reach, fmt="o-", color=PALETTE[colour], label=label)
+    ax.set_ylim(bottom=0)
+    ax.set_xticks(sorted(set(rows["r_score"])))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.set_xlabel(_("recency score (5: bought most recently)"))
+    ax.set_ylabel(_("share of customers"))
+    ax.legend(frameon=False, loc="best")
+    ax.set_title(_recency_title(rows))
+    return ax
+
+
+def _recency_title(rows: pd.DataFrame) -> str:
+    slopes = rows.drop_duplicates("outcome")
+    if (slopes["trend_low"] > 0).all():
+        return _("Recent is better in these data")
+    if (slopes["trend_high"] < 0).all():
+        return _("Recent is worse in these data")
+    if (slopes["trend_high"] < 0).any() and (slopes["trend_low"] > 0).any():
+        return (
+            _("The recent buy more but respond less")
+            if (slopes.set_index("outcome")["trend_low"].get("orders", -1.0) > 0)
+            else _("The recent respond more but buy less")
+        )
+    return _("Recent is not better throughout")
+
+
+def by_recency_figure(rows: pd.DataFrame) -> Html:
+    """`by_recency` with alt text and caption; a sentence where nothing varied."""
+    if rows.empty or (rows["customers"] < FEWEST_SHOWN).all():
+        return note(_("Too few, or all alike, bought and answered in the next period: recency tells nothing here."))
+    said = joined(*(recency_sentence(rows, outcome) for outcome in ("orders", "response")))
+    caption = joined(
+        said, _("The rules take the recent for the better; this figure shows whether they are, 95% intervals.")
+    )
+    return figure(by_recency(rows), alt=said or _recency_title(rows), caption=caption)
+
+
+def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Who was where at the beginning of the last period and is where now, as bands from left to right.
+
+    Args:
+        table_of_moves: of `migration.count_moves`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
+    rows = table_of_moves[table_of_moves["customers"] >= FEWEST_SHOWN]
+    befores = list(dict.fromkeys(rows["before"]))
+    nows = [name for name in dict.fromkeys([*befores, *rows["now"]]) if name in set(rows["now"])]
+    colours = colours_of(list(dict.fromkeys([*befores, *nows])))
+    everybody = float(rows["customers"].sum())
+    space = 0.025 * everybody
+    left = _stack(rows.groupby("before")["customers"].sum(), befores, space)
+    right = _stack(rows.groupby("now")["customers"].sum(), nows, space)
+    out, into = dict(left), dict(right)
+    curve = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
+    across = np.linspace(0.04, 0.96, 40)
+    for row in rows.sort_values(
+        ["before", "now"], key=lambda c: c.map({n: i for i, n in enumerate([*nows, *befores])})
+    ).itertuples():
+        start, end = out[row.before], into[row.now]
+        top, bottom = start + (end - start) * curve, start - row.customers + (end - start) * curve
+        ax.fill_between(across, bottom, top, color=colours[row.before], alpha=0.55, linewidth=0)
+        out[row.before] -= row.customers
+        into[row.now] -= row.customers
+    for x, names, tops, sums, align in (
+        (0.0, befores, left, rows.groupby("before")["customers"].sum(), "right"),
+        (1.0, nows, right, rows.groupby("now")["customers"].sum(), "left"),
+    ):
+        for name in names:
+            size = float(sums[name])
+            ax.fill_between([x - 0.03, x + 0.03], tops[name] - size, tops[name], color=colours[name], linewidth=0)
+            ax.annotate(
+                _("{segment} {share}").format(segment=segment_name(name), share=percent(size / everybody)),
+                (x - 0.045 if align == "right" else x + 0.045, tops[name] - size / 2), ha=align, va="center",
+                annotation_clip=False,
+            )  # fmt: skip
+    ax.set_xlim(-0.22, 1.22)
+    ax.axis("off")
+    ax.set_title(_moves_title(table_of_moves), loc="left")
+    return ax
+
+
+def _stack(sizes: pd.Series, names: list[str], space: float) -> dict[str, float]:
+    """Where the top of each block lies, the first on top."""
+    tops, at = {}, 0.0
+    for name in names:
+        tops[name] = at
+        at -= float(sizes[name]) + space
+    return tops
+
+
+def _moves_title(rows: pd.DataFrame) -> str:
+    stayed = rows.loc[rows["before"] == rows["now"], "customers"].sum()
+    there = rows.loc[rows["before"] != "new", "customers"].sum()
+    noted = int((rows["adjusted_p"] < 0.05).sum())
+    if rows["adjusted_p"].isna().all():
+        return _("{share} of customers are where they were").format(share=percent(stayed / max(there, 1)))
+    if not noted:
+        return _("Customers moved as they did the period before")
+    return _("{n} of {all} movements differ from the period before").format(
+        n=number(noted), all=number(rows["adjusted_p"].notna().sum())
+    )
+
+
+def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int) -> Html:
+    """`moves` with alt text and caption; a sentence where segments have no date."""
+    if segment_by not in RULED:
+        return note(
+            _("{segmentation} is a column of the customers’ table and has no date, so nobody moves in it.").format(
+                segmentation=sentence_case(names_of(segment_by))
+            )
+        )
+    if (table_of_moves["customers"] < FEWEST_SHOWN).all():
+        return note(_too_few_words())
+    largest = table_of_moves[(table_of_moves["before"] != table_of_moves["now"])].nlargest(4, "customers")
+    parts = [
+        _("{before} to {now}: {share} of those who were there ({interval}).").format(
+            before=segment_name(row.before), now=segment_name(row.now), share=percent(row.share),
+            interval=range_words(row.low, row.high, 0),
+        )
+        for row in largest.itertuples()
+        if row.customers >= FEWEST_SHOWN
+    ]  # fmt: skip
+    caption = _(
+        "Where customers were {days} days before the last day observed (left) and where they are now (right), by the"
+        " same cut-offs. Movements of fewer than ten people are left out"
+    ).format(days=number(period_days))
+    return figure(moves(table_of_moves), alt=joined(_moves_title(table_of_moves) + ".", *parts), caption=caption)
+
+
+def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Acquisition to referral: of those who could take a step, how many did, with intervals.
+
+    Args:
+        steps: of `migration.count_funnel`.
+        ax: where to draw; None: a new figure.
+    """
+    ax = ax or plt.subplots(figsize=(8.2, 3.2))[1]
+    rows = steps[steps["share"].notna() & (steps["could"] >= FEWEST_SHOWN)].iloc[::-1]
+    places = np.arange(len(rows))
+    ax.barh(places, rows["share"], color=PALETTE["accent"], alpha=0.8, height=0.6)
+    reach = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
+    ax.errorbar(rows["share"], places, xerr=reach, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    ax.set_yticks(places, [_step_name(step) for step in rows["step"]])
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
+    ax.grid(axis="x")
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(_("of those who could take the step (95% interval)"))
+    ax.set_title(_funnel_title(steps))
+    return ax
+
+
+def _step_name(step: str) -> str:
+    return {
+        "acquisition": _("acquisition"), "activation": _("activation"), "retention": _("retention"),
+        "revenue": _("revenue"), "referral": _("referral"),
+    }[step]  # fmt: skip
+
+
+def _funnel_title(steps: pd.DataFrame) -> str:
+    known = steps[steps["share"].notna() & (steps["step"] != "acquisition")]
+    known = known[known["step"] != "referral"] if len(known) > 1 else known
+    if known.empty:
+        return _("The steps after acquisition are not known")
+    worst = known.loc[known["share"].idxmin()]
+    short = _("Short of referral, most are lost at {step}: {share} take it")
+    return (_("Most are lost at {step}: {share} take it") if "referral" in set(known["step"]) else short).format(
+        step=_step_name(str(worst["step"])), share=percent(worst["share"])
+    )
+
+
+def funnel_figure(steps: pd.DataFrame, grouping: Grouping) -> Html:
+    """`funnel` with alt text and caption."""
+    if not (steps["share"].notna() & (steps["could"] >= FEWEST_SHOWN)).any():
+        return note(_too_few_words())
+    parts = [
+        _("{step}: {reached} of {could}, {share} ({interval}).").format(
+            step=_step_name(row.step), reached=number(row.reached), could=number(row.could),
+            share=percent(row.share, 1), interval=range_words(row.low, row.high),
+        )
+        for row in steps.itertuples()
+        if np.isfinite(row.share) and row.could >= FEWEST_SHOWN
+    ]  # fmt: skip
+    missing = [_step_name(row.step) for row in steps.itertuples() if not np.isfinite(row.share)]
+    lacking = _("Not known: {steps}.").format(steps=listed(missing)) if missing else ""
+    caption = joined(
+        _(
+            "Activation: bought within {dormant} days of becoming known. Retention: bought on a second day within"
+            " {lost} days of the first. Revenue: has brought in, at the source’s margin, what winning them cost."
+            " Referral: has referred somebody. Each counts only who has been known long enough."
+        ).format(dormant=number(grouping.cuts.dormant_after_days), lost=number(grouping.cuts.lost_after_days)),
+        lacking,
+    )
+    return figure(funnel(steps), alt=joined(*parts), caption=sentence(caption))

@@ -1,0 +1,209 @@
+"""Who moved from segment to segment between the previous period and this one, and how far customers have come.
+
+Both ends are labelled by the same cut-offs, so that a move is the customer's. A movement is more than noise where its
+share differs from the same movement's share one period earlier by more than chance (Miettinen & Nurminen's interval,
+Benjamini–Hochberg over all movements): some moving is in the nature of the rules.
+"""
+
+import datetime as dt
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.segmentation.membership import RULED, Grouping, segment_order, segments
+from smsroi_helpers.segmentation.rfm import JACKKNIFE, Cuts, known_people
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
+
+__all__ = [
+    "count_funnel",
+    "count_moves",
+]
+
+_MOVES = (
+    "before", "now", "customers", "share", "low", "high", "money", "money_low", "money_high", "from_customers",
+    "earlier", "change", "change_low", "change_high", "adjusted_p",
+)  # fmt: skip
+FEWEST_EVENTS = 5
+"""Movements of fewer people in both periods are not compared."""
+
+
+def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: int) -> pd.DataFrame:
+    """Every movement between segments over the last period: who was where at its beginning, and is where now.
+
+    Args:
+        shop: the company.
+        grouping: of `segments.find_grouping`.
+        segment_by: `rfm_group`, `cluster` or `lifecycle_stage`; columns of `customers` have no date and do not move.
+        period_days: how long a period is.
+
+    Returns:
+        before, now (segments; `new` before for who was not known), customers; share, low, high (of those who were in
+        `before`); money, money_low, money_high: what these customers spent in the period less what they spent in the
+        one before it; earlier (the movement's share one period earlier; NaN where the log is too short), change
+        (share − earlier), change_low, change_high, adjusted_p. No rows for a column of `customers`.
+    """
+    if segment_by not in RULED:
+        return pd.DataFrame(columns=_MOVES)
+    begin, earlier = (shop.as_of - dt.timedelta(days=n * period_days) for n in (1, 2))
+    spent = _spend_by_period(shop, begin, earlier)
+    moves = _moves(shop, grouping, segment_by, begin, shop.as_of)
+    moves = moves.left_join(spent, moves.customer_id == spent.who).drop("who")
+    moves = moves.fill_null({"this": 0.0, "last": 0.0})
+    cells = moves.group_by("before", "now", "group").aggregate(
+        customers=moves.count(), money=(total(moves.this) - total(moves.last)).round(6)
+    )
+    frame = shop.count(cells.order_by("before", "now", "group"))
+    keys, (n, money) = by_group(frame, ["before", "now"], ["customers", "money"])
+    count = n.sum(axis=1)
+    table = keys.assign(customers=count.astype(int))
+    at_start = table.groupby("before")["customers"].transform("sum")
+    low, high = proportion_confint(table["customers"], at_start, method="wilson")
+    per_head = jackknife_ratio(money, n)
+    table = table.assign(
+        share=table["customers"] / at_start, low=np.asarray(low), high=np.asarray(high), money=money.sum(axis=1),
+        money_low=per_head.low * count, money_high=per_head.high * count, from_customers=at_start,
+    )  # fmt: skip
+    table = _beside_earlier(shop, grouping, segment_by, table, earlier, begin)
+    names = segment_order(segment_by, sorted({*table["before"], *table["now"]} - {"new"}))
+    places = {name: i for i, name in enumerate([*names, "new"])}
+    return table.sort_values(["before", "now"], key=lambda column: column.map(places)).reset_index(drop=True)
+
+
+def _moves(shop: Shop, grouping: Grouping, segment_by: str, begin: dt.date, end: dt.date) -> ir.Table:
+    """customer_id, before, now, group of everybody known at the end."""
+    labels = {
+        name: segments(shop, segment_by, at, cuts=grouping.cuts, clusters=grouping.clusters)
+        for name, at in (("before", begin), ("now", end))
+    }
+    was = labels["before"].select(who="customer_id", before="segment")
+    is_now = labels["now"].select("customer_id", now="segment")
+    rows = is_now.left_join(was, is_now.customer_id == was.who).drop("who").fill_null({"before": "new"})
+    return shop.keep(rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE, GROUPS)))
+
+
+def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
+    orders = shop.orders.filter(shop.orders.amount >= 0)
+    orders = orders.mutate(day=shop.day(orders.ordered_at))
+    recent = orders.day > ibis.literal(begin)
+    return (
+        orders.filter(orders.day > ibis.literal(earlier))
+        .group_by(who="customer_id")
+        .aggregate(
+            this=total(orders.amount, where=recent).fill_null(0.0),
+            last=total(orders.amount, where=~recent).fill_null(0.0),
+        )
+    )
+
+
+def _beside_earlier(
+    shop: Shop, grouping: Grouping, segment_by: str, table: pd.DataFrame, earlier: dt.date, begin: dt.date
+) -> pd.DataFrame:
+    """The table with each movement's share one period earlier, and whether the two differ."""
+    nothing = dict.fromkeys(("earlier", "change", "change_low", "change_high", "adjusted_p"), np.nan)
+    first = shop.loaded.tables["orders"].first
+    if first is None or earlier < dt.date.fromisoformat(first):
+        return table.assign(**nothing)
+    moves = _moves(shop, grouping, segment_by, earlier, begin)
+    cells = moves.group_by("before", "now").aggregate(customers=moves.count())
+    past = shop.count(cells.order_by("before", "now"))
+    past = past.assign(from_customers=past.groupby("before")["customers"].transform("sum"))
+    both = table.merge(past, on=["before", "now"], how="left", suffixes=("", "_past"))
+    starts = past.drop_duplicates("before").set_index("before")["from_customers"]
+    both["from_customers_past"] = both["before"].map(starts)
+    both["customers_past"] = both["customers_past"].fillna(0)
+    usable = both["from_customers_past"].notna() & (both["before"] != "new")
+    usable &= (both["customers"] + both["customers_past"]) >= FEWEST_EVENTS
+    table = table.assign(**nothing)
+    if not usable.any():
+        return table
+    columns = ["customers", "from_customers", "customers_past", "from_customers_past"]
+    x1, n1, x0, n0 = (both.loc[usable, name].to_numpy(float) for name in columns)
+    found = difference_of_rates(x1, n1, x0, n0)
+    rows = usable.to_numpy()
+    table.loc[rows, "earlier"] = x0 / n0
+    table.loc[rows, "change"], table.loc[rows, "change_low"] = found.estimate, found.low
+    table.loc[rows, "change_high"] = found.high
+    table.loc[rows, "adjusted_p"] = adjust(found.p_value, "benjamini_hochberg")
+    return table
+
+
+# --- the funnel ------------------------------------------------------------------------------------------------------
+
+
+def count_funnel(shop: Shop, cuts: Cuts) -> pd.DataFrame:
+    """Acquisition, activation, retention, revenue, referral: how many of those who could reach each step did.
+
+    A step counts only who has been observed long enough to take it: activated is who bought within
+    `dormant_after_days` of becoming known; retained, who bought on a second day within `lost_after_days` of the first;
+    revenue, whose purchases at the source's margin have brought in what winning them cost (where the cost is known);
+    referral, who has referred somebody. Without a day of joining, or such a column, a step is not known.
+
+    Returns:
+        step, could (people observed long enough), reached, share, low, high (95 %, Wilson); NaN where not known.
+    """
+    people = known_people(shop)
+    everybody = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
+    rows: list[tuple[str, float, float]] = [("acquisition", float(everybody), float(everybody))]
+    orders = shop.orders.filter(shop.orders.amount >= 0)
+    days = orders.select("customer_id", "amount", day=shop.day(orders.ordered_at))
+    bought = days.group_by("customer_id").aggregate(first=days.day.min(), paid=total(days.amount))
+    last = ibis.literal(shop.as_of)
+    rows.append(("activation", *_activated(shop, bought, cuts, last)))
+
+    began = bought.select(who="customer_id", first="first")
+    second = days.join(began, days.customer_id == began.who)
+    second = second.filter(second.day > second["first"])
+    second = second.group_by(who="customer_id").aggregate(second=second.day.min())
+    both = bought.left_join(second, bought.customer_id == second.who)
+    old = last.delta(both["first"], unit="day") >= cuts.lost_after_days
+    again = both.second.notnull() & (both.second.delta(both["first"], unit="day") <= cuts.lost_after_days)
+    counted = shop.count(both.aggregate(could=both.count(where=old), reached=both.count(where=old & again))).iloc[0]
+    rows.append(("retention", float(counted["could"]), float(counted["reached"])))
+    rows.append(("revenue", *_paid_back(shop, bought)))
+    rows.append(("referral", *_referred(shop, bought)))
+    table = pd.DataFrame(rows, columns=["step", "could", "reached"])
+    known = table["could"] > 0
+    low, high = proportion_confint(table["reached"].where(known, 0), table["could"].where(known, 1), method="wilson")
+    share = table["reached"] / table["could"].where(known)
+    # Rounding may put a limit on the wrong side of a share of 0 or 1.
+    low, high = np.minimum(low, share), np.maximum(high, share)
+    table = table.assign(share=share, low=np.where(known, low, np.nan), high=np.where(known, high, np.nan))
+    # Who is known is known: there is nothing to estimate.
+    table.loc[0, ["low", "high"]] = np.nan
+    return table
+
+
+def _activated(shop: Shop, bought: ir.Table, cuts: Cuts, last: ir.DateScalar) -> tuple[float, float]:
+    if not shop.has("customers", "joined_at"):
+        return (np.nan, np.nan)
+    people = shop.customers.filter(shop.customers.joined_at.notnull())
+    people = people.select(who="customer_id", joined=shop.day(people.joined_at))
+    rows = people.left_join(bought, people.who == bought.customer_id)
+    old = last.delta(rows.joined, unit="day") >= cuts.dormant_after_days
+    soon = rows["first"].notnull() & (rows["first"].delta(rows.joined, unit="day") <= cuts.dormant_after_days)
+    counted = shop.count(rows.aggregate(could=rows.count(where=old), reached=rows.count(where=old & soon))).iloc[0]
+    return float(counted["could"]), float(counted["reached"])
+
+
+def _paid_back(shop: Shop, bought: ir.Table) -> tuple[float, float]:
+    if not shop.has("customers", "acquisition_cost"):
+        return (np.nan, np.nan)
+    people = shop.customers.filter(shop.customers.acquisition_cost.notnull())
+    people = people.select(who="customer_id", cost=people.acquisition_cost)
+    rows = bought.join(people, bought.customer_id == people.who)
+    back = rows.paid * shop.settings.margin >= rows.cost
+    counted = shop.count(rows.aggregate(could=rows.count(), reached=rows.count(where=back))).iloc[0]
+    return float(counted["could"]), float(counted["reached"])
+
+
+def _referred(shop: Shop, bought: ir.Table) -> tuple[float, float]:
+    if not shop.has("customers", "referred_by"):
+        return (np.nan, np.nan)
+    referred = bought.customer_id.isin(shop.customers.referred_by)
+    counted = shop.count(bought.aggregate(could=bought.count(), reached=bought.count(where=referred))).iloc[0]
+    return float(counted["could"]), float(counted["reached"])

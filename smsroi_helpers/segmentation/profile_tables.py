@@ -1,0 +1,144 @@
+"""Portraits of segments for `01_segmentation`: in words, in figures, and what people write."""
+
+from typing import Any
+
+import pandas as pd
+
+from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.pages import Html, column_name, note, segment_name, table
+from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, range_words
+
+__all__ = [
+    "portraits_table",
+    "portraits_text",
+    "themes_table",
+]
+
+
+def _thing(row: Any) -> str:
+    """What is over-represented, in words."""
+    if row.kind == "hour":
+        return _("orders at {hours}").format(hours=row.value.replace("-", "–"))
+    if row.kind == "creative":
+        return _("clicks on “{creative}”").format(creative=row.value)
+    return _("{column} {value}").format(column=column_name(str(row.column)), value=row.value)
+
+
+def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
+    """One paragraph for each segment, written from what is beyond chance there.
+
+    Args:
+        portraits: of `segment_portraits.draw_portraits`.
+        came: of `segment_quality.outcomes_by_segment`.
+    """
+    rows = []
+    brought = came.set_index("segment")
+    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
+    for name in order:
+        parts = []
+        if name in brought.index and brought.loc[name, "customers"] >= FEWEST_SHOWN:
+            row = brought.loc[name]
+            parts.append(
+                _("{share} of customers, {spend} of the spend that followed ({interval}).").format(
+                    share=percent(row["share"]), spend=percent(row["spend_share"]),
+                    interval=range_words(row["low"], row["high"], 0),
+                )
+            )  # fmt: skip
+        mine = portraits[(portraits["segment"] == name) & (portraits["people"] >= FEWEST_SHOWN)]
+        more = mine[mine["low"] > 1].sort_values("times", ascending=False).head(4)
+        less = mine[mine["high"] < 1].sort_values("times").head(2)
+        if len(more):
+            parts.append(
+                _("More than elsewhere: {things}.").format(
+                    things=listed(
+                        _("{thing} ({times} times, {low} to {high})").format(
+                            thing=_thing(row), times=number(row.times, 2), low=number(row.low, 2),
+                            high=number(row.high, 2),
+                        )
+                        for row in more.itertuples()
+                    )
+                )
+            )  # fmt: skip
+        if len(less):
+            parts.append(
+                _("Less: {things}.").format(
+                    things=listed(
+                        _("{thing} ({times} times)").format(thing=_thing(row), times=number(row.times, 2))
+                        for row in less.itertuples()
+                    )
+                )
+            )
+        if not len(more) and not len(less):
+            parts.append(_("Nothing known of them is more or less common than among all, beyond chance."))
+        rows.append({_("Segment"): segment_name(name), _("Portrait"): joined(*parts)})
+    caption = _(
+        "Who they are: what is more common in a segment than among all, shrunk for the many comparisons, with 95%"
+        " intervals. It describes, and says nothing of why"
+    )
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def portraits_table(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
+    """Everything that is beyond chance in a segment, in figures.
+
+    Args:
+        portraits: of `segment_portraits.draw_portraits`.
+        came: of `segment_quality.outcomes_by_segment`.
+    """
+    beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
+    if beyond.empty:
+        return note(_("Nothing known of customers is more or less common in any segment, beyond chance."))
+    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
+    place = {name: i for i, name in enumerate(order)}
+    beyond = beyond.assign(place=beyond["segment"].map(place)).sort_values(
+        ["place", "times"], ascending=[True, False], kind="stable"
+    )
+    shown = pd.DataFrame(
+        {
+            _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],
+            _("What"): [_thing(row) for row in beyond.itertuples()],
+            _("Counted"): beyond["people"].astype(int),
+            _("There"): [percent(value, 1) for value in beyond["share"]],
+            _("Among all"): [percent(value, 1) for value in beyond["overall"]],
+            _("Times (95% interval)"): [
+                _("{value} ({low} to {high})").format(
+                    value=number(row.times, 2), low=number(row.low, 2), high=number(row.high, 2)
+                )
+                for row in beyond.itertuples()
+            ],
+        }
+    )
+    caption = _(
+        "Everything that differs beyond chance. Of creatives: clicks per delivered message, and how much the segment"
+        " prefers it beyond its clicking anyway"
+    )
+    return table(shown, caption=caption, suppress=_("Counted"))
+
+
+def themes_table(themes: pd.DataFrame) -> Html:
+    """The terms a segment writes more often than others.
+
+    Args:
+        themes: of `segment_portraits.find_themes`.
+    """
+    beyond = themes[(themes["low"] > 1) | (themes["high"] < 1)] if len(themes) else themes
+    if themes.empty:
+        return note(_("There is no feedback in words, or too little of it to compare segments by."))
+    if beyond.empty:
+        return note(_("What segments write in their feedback does not differ beyond chance."))
+    shown = pd.DataFrame(
+        {
+            _("Segment"): [segment_name(str(name)) for name in beyond["segment"]],
+            _("Term"): beyond["term"],
+            _("People"): beyond["people"].astype(int),
+            _("Of those who wrote"): [percent(value, 1) for value in beyond["share"]],
+            _("Among all"): [percent(value, 1) for value in beyond["overall"]],
+            _("Times (95% interval)"): [
+                _("{value} ({low} to {high})").format(
+                    value=number(row.times, 2), low=number(row.low, 2), high=number(row.high, 2)
+                )
+                for row in beyond.itertuples()
+            ],
+        }
+    )
+    return table(shown, caption=_("Terms in feedback that a segment uses more or less than all"), suppress=_("People"))

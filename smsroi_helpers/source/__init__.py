@@ -1,0 +1,27 @@
+"""From a folder of files to checked tables: settings, reading, checking, pseudonyms, and the `Shop` that is asked."""
+
+from smsroi_helpers.source.examples import EXAMPLES, write_example
+from smsroi_helpers.source.files import fingerprint_inputs
+from smsroi_helpers.source.loaded import Loaded, resolve_as_of
+from smsroi_helpers.source.pseudonym_key import find_key, key_id, read_key
+from smsroi_helpers.source.pseudonymise import pseudonymise
+from smsroi_helpers.source.read import load
+from smsroi_helpers.source.settings import project_root, resolve_path
+from smsroi_helpers.source.shop import Shop, open_shop
+
+__all__ = [
+    "EXAMPLES",
+    "Loaded",
+    "Shop",
+    "find_key",
+    "fingerprint_inputs",
+    "key_id",
+    "load",
+    "open_shop",
+    "project_root",
+    "pseudonymise",
+    "read_key",
+    "resolve_as_of",
+    "resolve_path",
+    "write_example",
+]

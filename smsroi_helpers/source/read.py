@@ -1,0 +1,389 @@
+"""A source read once: its files decoded, mapped and typed, its rows judged, what was met written down.
+
+`load` leaves typed parquet with instants in UTC; a parquet file that is so already is used where it lies.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import filelock
+import ibis
+import ibis.expr.datatypes as idt
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+from pyarrow import parquet
+
+from smsroi_helpers import contract
+from smsroi_helpers.contract import rules
+from smsroi_helpers.engine import duckdb as engine_duckdb
+from smsroi_helpers.engine import local_time
+from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
+from smsroi_helpers.source import csv_text, database, pseudonym_key
+from smsroi_helpers.source import files as source_files
+from smsroi_helpers.source import open as source_open
+from smsroi_helpers.source import settings as source_settings
+from smsroi_helpers.source import types as source_types
+from smsroi_helpers.source.csv_text import LINE
+from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable
+from smsroi_helpers.source.open import TEXT, RawTable, open_tables
+from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.types import trimmed, type_column
+
+__all__ = [
+    "load",
+]
+
+_NAME = "name__"
+"""The column of a row's key, joined and in clear, on the way to its pseudonym; it is never written."""
+_ROWS_AT_A_TIME = 100_000
+
+
+def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -> Loaded:
+    """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `into`.
+
+    A second call over unchanged files (same sizes and times) reads only `source.json`. Where the environment has a
+    secret key (`keys.find_key`), the quarantine names each row by a pseudonym of its key.
+
+    Args:
+        data: the source's folder; relative to the project's root.
+        into: where the typed tables go, normally `<run_dir>/.loaded`.
+        max_rejected_share: the share (0–1) of a table's rows that may be put aside before the source is refused.
+
+    Raises:
+        DataError: a table cannot be read, misses a required column, has no rows, breaks a rule as a whole, or loses too
+            many rows.
+        UsageError: there is a secret key that cannot be used.
+    """
+    folder, into = source_files.source_folder(data), Path(into)
+    settings = source_settings.read_settings(folder)
+    key = pseudonym_key.find_key(folder)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(into / ".lock"):
+            state = _state_of(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
+            record = into / "source.json"
+            if record.exists() and (known := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
+                return _from_record(known["loaded"])
+            record.unlink(missing_ok=True)
+            try:
+                loaded = _Reading(folder, into, settings, max_rejected_share, key).read()
+            finally:
+                shutil.rmtree(into / TEXT, ignore_errors=True)
+            text = json.dumps({"state": state, "loaded": _to_record(loaded)}, ensure_ascii=False, indent=1)
+            (into / "source.json.new").write_text(text, encoding="utf-8")
+            (into / "source.json.new").replace(record)
+            return loaded
+    except OSError as error:
+        raise StorageError(f"data {Path(data).name}: {error.strerror or error}") from None
+
+
+def _state_of(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
+    """What a reuse hangs on: the reader's own code, the settings, the key, and each file's size and time."""
+    modules = (rules, database, csv_text, engine_duckdb, pseudonym_key, source_open, source_files, source_types)
+    code = [source_files.sha256_of(Path(str(module.__file__))) for module in modules] + [
+        source_files.sha256_of(Path(__file__))
+    ]
+    files = source_files.input_files(folder, settings).items()
+    stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
+    return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
+
+
+def _to_record(loaded: Loaded) -> dict[str, Any]:
+    return {**dataclasses.asdict(loaded), "settings": loaded.settings.model_dump()}
+
+
+def _from_record(record: dict[str, Any]) -> Loaded:
+    def table(entry: dict[str, Any]) -> LoadedTable:
+        return LoadedTable(**{**entry, "paths": tuple(entry["paths"]), "columns": tuple(entry["columns"])})
+
+    return Loaded(
+        **{
+            **record,
+            "settings": Settings(**record["settings"]),
+            "tables": {name: table(entry) for name, entry in record["tables"].items()},
+            "findings": tuple(Finding(**entry) for entry in record["findings"]),
+        }
+    )
+
+
+class _Reading:
+    """One reading of one source."""
+
+    def __init__(
+        self, folder: Path, into: Path, settings: Settings, max_rejected_share: float, key: bytes | None
+    ) -> None:
+        self._folder, self._into, self._settings, self._most = folder, into, settings, max_rejected_share
+        self._key = key
+        self._findings: list[Finding] = []
+        self._good: dict[str, ir.Table] = {}
+
+    def read(self) -> Loaded:
+        """Everything, table by table; what one table's rules ask of another stands before it in the contract."""
+        opened = open_tables(self._folder, self._into, self._settings)
+        self._con: Backend = opened.con
+        self._findings += opened.stated
+        tables: dict[str, LoadedTable] = {}
+        quarantine: list[ir.Table] = []
+        for name in contract.TABLES:
+            if name in opened.tables:
+                try:
+                    tables[name], rejected = self._judge(contract.TABLES[name], opened.tables[name])
+                    self._good[name] = self._con.read_parquet(list(tables[name].paths), table_name=f"good_{name}")
+                except duckdb.Error as error:
+                    reason = reason_of(error)
+                    raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
+                quarantine += [rejected] if rejected is not None else []
+        self._check_tables()
+        self._write_quarantine(quarantine)
+        self._con.disconnect()
+        inputs = source_files.fingerprint_inputs(self._folder)
+        identity = json.dumps([inputs, self._settings.model_dump()], sort_keys=True)
+        return Loaded(
+            folder=str(self._folder),
+            place=str(self._into),
+            settings=self._settings,
+            tables=tables,
+            findings=tuple(self._findings),
+            inputs=inputs,
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            key_id=pseudonym_key.key_id(self._key),
+        )
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def _judge(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
+        """Type and judge one table; its good rows stand in parquet afterwards, its bad ones are returned."""
+        held = raw.rows
+        missing = [column.name for column in table.columns if column.required and column.name not in held.columns]
+        if missing:
+            there = shortened(", ".join(name for name in held.columns if name != LINE), 300)
+            raise DataError(
+                f"table {table.name}: no column {', '.join(missing)} (there are: {there});"
+                f" rename it in the file, or map it in {table.name}.sql"
+            )
+        present = [column for column in table.columns if column.name in held.columns]
+        attributes = [
+            name for name in held.columns if table.name == "customers" and name.startswith(contract.ATTRIBUTE_PREFIX)
+        ]
+        judged = self._rows_with_faults(table, raw, present, attributes)
+        times = [column.name for column in present if column.kind == "timestamp"]
+        tally = self._tally(judged, times)
+        good = tally[tally["fault"].isna()]
+        rows_in, rows_out = int(tally["rows"].sum()) + len(raw.ragged), int(good["rows"].sum())
+        if rows_in == 0:
+            raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
+        faults = {str(row.fault): int(row.rows) for row in tally[tally["fault"].notna()].itertuples()}
+        if raw.ragged:
+            faults[contract.WRONG_FIELDS] = len(raw.ragged)
+        self._report(table, faults, rows_in)
+        self._refuse_too_many(table, faults, rows_in)
+        self._refuse_personal_ids(table, held, present)
+        unread = set(held.columns) - set(table.by_name) - set(attributes) - {LINE}
+        self._findings += [
+            Finding(
+                table.name,
+                redact(shortened(name)),
+                "not in the contract",
+                "note",
+                rows_in,
+                1.0,
+                "the column is not read",
+            )
+            for name in sorted(unread)
+        ]
+        for name in times:
+            if twice := int(good[f"fold__{name}"].sum()):
+                remedy = "the clock was set back over it and the offset is unknown; write times with their offset"
+                self._findings.append(
+                    Finding(table.name, name, "time shown twice", "warning", twice, twice / rows_in, remedy)
+                )
+        kept = [column.name for column in present] + attributes
+        untouched = rows_out == rows_in and not int(tally["altered"].sum())
+        if untouched and raw.files and _lies_ready(held, present, kept, self._settings.timezone):
+            paths = [str(file) for file in raw.files]
+        else:
+            target = self._into / f"{table.name}.parquet"
+            judged.filter(judged.fault.isnull()).select(kept).to_parquet(target)
+            paths = [str(target)]
+        first, last = (_day(good[name].iloc[0]) if len(good) else None for name in ("first", "last"))
+        loaded = LoadedTable(table.name, tuple(paths), tuple(kept), rows_in, rows_out, first, last)
+        if rows_out == rows_in:
+            return loaded, None
+        numbered = (
+            judged
+            if "line" in judged.columns
+            else self._rows_with_faults(table, raw, present, attributes, with_line=True)
+        )
+        return loaded, self._quarantined(table, numbered, raw.ragged)
+
+    def _rows_with_faults(
+        self,
+        table: contract.Table,
+        raw: RawTable,
+        present: list[contract.Column],
+        attributes: list[str],
+        *,
+        with_line: bool = False,
+    ) -> ir.Table:
+        """The rows typed and judged; with their places in their file where asked, since numbering costs a pass."""
+        held = raw.rows
+        columns = {column.name: type_column(held[column.name], column, self._settings.timezone) for column in present}
+        times = [column.name for column in present if column.kind == "timestamp"]
+        texts = [c.name for c in present if c.kind in ("id", "text") and held[c.name].type().is_string()]
+        values = {name: column.value for name, column in columns.items()}
+        names_repeat = bool(table.key) and _repeat(held.select(**{name: values[name] for name in table.key}))
+        rows = held.select(
+            **values,
+            **{name: held[name] for name in attributes},
+            # Text that is to stay text is as it came but for blanks and signs without width.
+            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(held[n]) for n in columns},
+            **{contract.gap_name(name): columns[name].in_gap for name in times},
+            **{f"fold__{name}": columns[name].in_fold for name in times},
+            altered=ibis.or_(ibis.literal(False), *(~held[name].identical_to(values[name]) for name in texts)),
+            **({"line": _line_of(raw)} if with_line or names_repeat else {}),
+        )
+        judged = contract.judge_rows(rows, table, self._good, names_repeat=names_repeat)
+        own = judged[table.own_time] if table.own_time in columns else ibis.null("timestamp")
+        return judged.mutate(clock=local_time(own, self._settings.timezone))
+
+    def _tally(self, judged: ir.Table, times: list[str]) -> pd.DataFrame:
+        """One row per fault: its rows, first and last day, and times that the clock showed twice."""
+        folds = {f"fold__{name}": judged[f"fold__{name}"].cast("int64").sum() for name in times}
+        by_fault = judged.group_by("fault").aggregate(
+            rows=judged.count(),
+            altered=judged.altered.cast("int64").sum(),
+            first=judged.clock.min(),
+            last=judged.clock.max(),
+            **folds,
+        )
+        return by_fault.order_by("fault").execute()
+
+    def _report(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
+        for fault, count in sorted(faults.items()):
+            column, rule = contract.fault_parts(fault)
+            remedy = contract.remedy_for(fault, table)
+            self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
+
+    def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
+        put_aside = sum(faults.values())
+        none_left = put_aside == rows_in and table.name == "orders"
+        if put_aside <= self._most * rows_in and not none_left:
+            return
+        worst = max(faults, key=lambda fault: faults[fault])
+        column, rule = contract.fault_parts(worst)
+        where = f"column {column}, {rule}" if column else rule
+        limit = "so none is left" if none_left else f"above max_rejected_share {self._most:.1%}"
+        raise DataError(
+            f"table {table.name}: {put_aside:,} of {rows_in:,} rows ({put_aside / rows_in:.1%}) cannot be used,"
+            f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
+        )
+
+    def _refuse_personal_ids(self, table: contract.Table, held: ir.Table, present: list[contract.Column]) -> None:
+        for column in present:
+            if column.name in contract.NAMES_PEOPLE:
+                spellings = held.select(raw=held[column.name]).distinct()
+                ids = spellings.select(id=type_column(spellings.raw, column, self._settings.timezone).value).distinct()
+                personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_ID))
+                found = ids.aggregate(all=ids.id.count(), personal=personal).execute()
+                if found["personal"].iloc[0] > found["all"].iloc[0] / 2:
+                    raise DataError(
+                        f"table {table.name}, column {column.name}: most values are telephone numbers or e-mail "
+                        "addresses; replace them with `smsroi pseudonymise`"
+                    )
+
+    def _quarantined(self, table: contract.Table, judged: ir.Table, ragged: list[int]) -> ir.Table:
+        """The rows put aside: table, line, reason, and their key in clear under `_NAME`."""
+        rejected = judged.filter(judged.fault.notnull())
+        named = table.key and set(table.key) <= set(rejected.columns)
+        name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if named else ibis.null("string")
+        whole = ibis.and_(*(rejected[column].notnull() for column in table.key)) if named else ibis.literal(False)
+        rows = rejected.select(
+            table=ibis.literal(table.name),
+            line=rejected.line.cast("int64"),
+            reason=rejected.fault,
+            **{_NAME: ibis.ifelse(whole, name, ibis.null("string"))},
+        )
+        if not ragged:
+            return rows
+        lines = pa.table(
+            {
+                "table": [table.name] * len(ragged),
+                "line": pa.array(ragged, pa.int64()),
+                "reason": [contract.WRONG_FIELDS] * len(ragged),
+                _NAME: pa.nulls(len(ragged), pa.string()),
+            }
+        )
+        return rows.union(ibis.memtable(lines))
+
+    def _write_quarantine(self, parts: list[ir.Table]) -> None:
+        """Write quarantine.parquet, in which the key of a row is a pseudonym, or null where there is no secret."""
+        file = self._into / "quarantine.parquet"
+        file.unlink(missing_ok=True)
+        if not parts:
+            return
+        rows = ibis.union(*parts).order_by("table", "line", "reason", _NAME)
+        if self._key is None:
+            rows.mutate(key=ibis.null("string")).drop(_NAME).to_parquet(file)
+            remedy = "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it"
+            count = parquet.read_metadata(file).num_rows
+            self._findings.append(Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy))
+            return
+        schema = pa.schema(
+            [("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())]
+        )
+        with parquet.ParquetWriter(file, schema) as writer:
+            for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
+                names = batch.column(_NAME).to_pylist()
+                pseudonyms = [None if name is None else pseudonym_key.pseudonym(name, self._key) for name in names]
+                others = [batch.column(name).cast(schema.field(name).type) for name in schema.names[:-1]]
+                writer.write_batch(pa.record_batch([*others, pa.array(pseudonyms, pa.string())], schema=schema))
+
+    def _check_tables(self) -> None:
+        for rule in contract.TABLE_RULES:
+            if set(rule.needs) <= set(self._good):
+                groups = rule.broken(self._good).order_by("name").limit(3).execute()
+                if len(groups):
+                    named = "; ".join(
+                        f"{shortened(row['name'])}: {shortened(row['found'])}" for _place, row in groups.iterrows()
+                    )
+                    raise DataError(f"table {rule.table}, column {rule.column}: {rule.code} ({named}); {rule.remedy}")
+
+
+def _repeat(names: ir.Table) -> bool:
+    """Whether any of them stands more than once."""
+    return bool(names.count().execute() > names.distinct().count().execute())
+
+
+def _line_of(raw: RawTable) -> ir.IntegerValue:
+    """Where each row stands in its file; null for the result of a query, whose rows come in any order."""
+    if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
+        return raw.rows[LINE].cast("int64")
+    return ibis.row_number() + 1 if raw.files else ibis.null("int64")
+
+
+def _lies_ready(held: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
+    """Whether a parquet table has the contract's types already, so that it can be used where it lies."""
+    wanted = {"id": "string", "text": "string", "float": "float64", "int": "int64"}
+    for column in columns:
+        dtype = held[column.name].type()
+        if column.kind == "timestamp":
+            if not dtype.is_timestamp() or dtype.timezone is not None or zone != "UTC":
+                return False
+        elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
+            return False
+    return set(held.columns) == set(kept)
+
+
+def _blank_as_null(value: ir.Value) -> ir.Value:
+    return trimmed(value) if value.type().is_string() else value
+
+
+def _day(moment: Any) -> str | None:
+    return None if pd.isna(moment) else str(pd.Timestamp(moment).date())

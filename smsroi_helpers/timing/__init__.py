@@ -1,0 +1,50 @@
+"""When should a message go out: what a timing experiment shows, what the logs suggest, what another hour is worth.
+
+The engine counts (`send_hours`), curves are fitted to the cells (`hour_curves`, `hour_responses`), hours that cannot be
+told from the best are found by multiple comparisons with the best, and today's schedule is held against them. What a
+click is worth comes from other experiments (`click_value`), when a person is about from `personal_hours`, what is
+allowed from `allowed_hours`.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from smsroi_helpers import lazy_submodules
+from smsroi_helpers.timing.best_hours import analyse, find_best_hours, response_rows
+from smsroi_helpers.timing.competitors import count_competitors
+from smsroi_helpers.timing.decision import decide
+from smsroi_helpers.timing.holidays import analyse_days
+from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times, customer_send_hours
+from smsroi_helpers.timing.response import gap_to_records
+from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
+
+__all__ = [
+    "NEEDS",
+    "PARAMETERS",
+    "analyse",
+    "analyse_days",
+    "analyse_personal_send_times",
+    "compare_arms",
+    "count_competitors",
+    "count_outcomes",
+    "customer_send_hours",
+    "decide",
+    "find_best_hours",
+    "gap_to_records",
+    "response_rows",
+]
+
+NEEDS = ("orders", "messages")
+
+PARAMETERS: dict[str, Any] = {
+    "segment_by": str,
+    "window_hours": Annotated[int, Field(gt=0, le=24 * 30)],
+    "fast_click_seconds": Annotated[float, Field(ge=0, le=3600)],
+    "log_weeks": Annotated[int, Field(gt=0, le=520)],
+    "smallest_gain": Annotated[float, Field(ge=0)],
+    "smallest_click_gain": Annotated[float, Field(ge=0, lt=1)],
+    "own_hours": str,
+}
+
+__getattr__ = lazy_submodules(__name__, "figures", "tables")

@@ -1,0 +1,394 @@
+"""When should a message go out: what a timing experiment shows, what the logs suggest, what another hour is worth.
+
+The engine counts (`send_hours`), curves are fitted to the cells (`hour_curves`, `hour_responses`), hours that cannot be
+told from the best are found by multiple comparisons with the best, and today's schedule is held against them. What a
+click is worth comes from other experiments (`click_value`), when a person is about from `personal_hours`, what is
+allowed from `allowed_hours`.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from smsroi_helpers.measures import Cleaning, allowed, hours_allowed, rule_of
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import adjust, best_set
+from smsroi_helpers.timing.click_value import ClickValue, find_click_value
+from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
+from smsroi_helpers.timing.response import (
+    ALL,
+    DF,
+    Response,
+    columns_of,
+    hours_differ,
+    learn_from_records,
+    learn_from_test,
+    rate_by_hour,
+    t_quantile,
+)
+from smsroi_helpers.timing.response_curve import design
+
+__all__ = [
+    "Answer",
+    "Timing",
+    "analyse",
+    "find_best_hours",
+    "response_rows",
+    "set_of_best",
+]
+
+Floats = NDArray[np.float64]
+ALPHA = 0.05
+_SEQUENCE = 0.8
+"""Share of ALPHA for everybody, and then segments; the rest is for segments that stand out by themselves."""
+_FEWEST_SHOWN = 10
+"""A segment of fewer customers is in no table that leaves the run."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """All that the page tells."""
+
+    sends: Sends
+    tests: list[TimingTest]
+    randomised: Response | None
+    observational: Response | None
+    practice: pd.DataFrame
+    volume: pd.DataFrame
+    click: ClickValue
+    allowed: NDArray[np.bool_]
+    """(24,): local hours that every rule allows on every weekday."""
+    jurisdiction: str = ""
+
+    @property
+    def test(self) -> TimingTest | None:
+        """The experiment that answers; None without a sound one."""
+        return self.tests[0] if self.randomised is not None else None
+
+    @property
+    def main(self) -> Response | None:
+        """What the answer rests on: the experiment, else the logs."""
+        return self.randomised or self.observational
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def analyse(
+    shop: Shop,
+    *,
+    segment_by: str = "rfm_group",
+    window_hours: int = 72,
+    fast_click_seconds: float = 5.0,
+    log_weeks: int = 26,
+    own_hours: str = "",
+) -> Timing:
+    """Everything the engine has to say of hours.
+
+    Args:
+        shop: the company.
+        segment_by: which grouping.
+        window_hours: how long after delivery an outcome counts.
+        fast_click_seconds: clicks sooner after delivery are a machine's.
+        log_weeks: how much of the log is read for what the company does of itself.
+        own_hours: the sender's own allowed hours (`9-18`); empty for none.
+
+    Raises:
+        NotEnoughData: no text was delivered.
+    """
+    sends = collect_sends(shop, window_hours, Cleaning(fast_seconds=fast_click_seconds))
+    tests = find_tests(shop)
+    sound = tests[0] if tests and tests[0].sound else None
+    return Timing(
+        sends,
+        tests,
+        learn_from_test(shop, sends, sound, segment_by) if sound else None,
+        learn_from_records(shop, sends, segment_by, log_weeks),
+        count_practice(shop, sends, segment_by, log_weeks),
+        count_volume(shop, segment_by),
+        find_click_value(shop, sends),
+        hours_allowed(shop, own_hours),
+        shop.settings.jurisdiction,
+    )
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+
+def response_rows(timing: Timing) -> pd.DataFrame:
+    """The table `timing_response`: of each kind of evidence, segment, weekday and hour with messages."""
+    parts = []
+    for response in (timing.randomised, timing.observational):
+        if response is None:
+            continue
+        for segment in response.segments:
+            if response.customers(segment) < _FEWEST_SHOWN:
+                continue
+            cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+            rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+            rows = rows[rows["messages"] > 0]
+            centre, joint = response.curves(segment).logits(segment, design(rows))
+            reach = t_quantile() * np.sqrt(np.diag(joint))
+            parts.append(rows.assign(
+                segment=segment, rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach),
+                evidence=response.evidence,
+            ))  # fmt: skip
+    columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of one segment's hours."""
+
+    segment: str
+    evidence: Literal["randomised", "observational"]
+    windows: pd.DataFrame
+    """hour, until (tried and allowed), rate, low, high; set_of_best; gain, gain_low, gain_high (clicks per message
+    against today's schedule, at once for all windows that may be the best)."""
+    today: Floats
+    """Share of today's sends in each window, of those in any."""
+    outside: float
+    """Share of today's sends at hours that were not tried, or are not allowed."""
+    forbidden: float
+    """Share of today's sends at hours that are not allowed."""
+    customers: int
+    clicks: float
+    messages_per_week: float
+    """Sent of late, times the share at hours that were tried: what the gain is multiplied with."""
+    p_value: float
+    """For no window being better than today's schedule by more than the smallest gain."""
+    adjusted_p: float = float("nan")
+    """With all answers reckoned in: see `find_best_hours`."""
+    alone_p: float = float("nan")
+    """As p_value, with all windows taken for possible."""
+    differ_p: float = float("nan")
+    """For everybody's hours not differing at all."""
+    smallest: float = 0.0
+    """Clicks per message below which a gain is not worth a change."""
+    click: ClickValue | None = field(default=None, repr=False)
+
+    @property
+    def best(self) -> int:
+        """The row of the likeliest best window."""
+        return int(np.where(self.chosen, self.windows["rate"].to_numpy(float), -np.inf).argmax())
+
+    @property
+    def chosen(self) -> NDArray[np.bool_]:
+        """Which windows cannot be told from the best."""
+        return self.windows["set_of_best"].to_numpy(bool)
+
+    def gain(self) -> tuple[float, float, float]:
+        """Clicks per message that the likeliest best window brings more than today's schedule, and its limits."""
+        row = self.windows.iloc[self.best]
+        return float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])
+
+    def regret(self) -> tuple[float, float, float]:
+        """What the truly best window would bring more than today's schedule: never below 0."""
+        w = self.windows[self.chosen]
+        return (
+            float(max(w["gain"].max(), 0.0)),
+            float(max(w["gain_low"].max(), 0.0)),
+            float(max(w["gain_high"].max(), 0.0)),
+        )
+
+    @property
+    def outcome(self) -> Literal["move", "flat", "open"]:
+        """`move`: another hour is worth it; `flat`: none can be worth it; `open`: not known yet."""
+        _, low, _ = self.gain()
+        if low > self.smallest and self.adjusted_p < ALPHA:
+            return "move"
+        return "flat" if self.regret()[2] <= self.smallest else "open"
+
+
+def find_best_hours(
+    timing: Timing, rng: np.random.Generator, *, smallest_gain: float = 0.0, smallest_click_gain: float = 0.0
+) -> list[Answer]:
+    """What is known of everybody's hours and of each segment's, by the experiment where there is one, else by the logs.
+
+    Args:
+        timing: of `analyse`.
+        rng: of critical values.
+        smallest_gain: profit per message below which a change is not worth making; counts where a click has a price.
+        smallest_click_gain: clicks per message, where it has none.
+
+    Returns:
+        Everybody first, then each segment with any event. P-values are those of a fixed sequence (Westfall & Krishen
+        2001), everybody's, then Holm's over the segments, none below everybody's; or Holm's over the segments by
+        themselves, for those whose days oppose each other. Four fifths of the error go to the one, a fifth to the
+        other.
+    """
+    response = timing.main
+    if response is None:
+        return []
+    priced = timing.click.known and timing.click.estimate > 0
+    smallest = smallest_gain / timing.click.estimate if priced else smallest_click_gain
+    found: list[Answer] = []
+    for segment in response.segments:
+        curves = response.curves(segment)
+        at = curves.place(segment)
+        if curves.events[at] < 1 or not np.isfinite(curves.level[at]):
+            continue
+        answer = _answer(timing, response, segment, rng, smallest, found[0] if found else None)
+        if answer is not None:
+            found.append(answer)
+    if not found:
+        return []
+    adjusted, alone = (np.array([getattr(each, name) for each in found]) for name in ("p_value", "alone_p"))
+    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
+    adjusted = np.minimum(adjusted / _SEQUENCE, 1.0)
+    adjusted[1:] = np.minimum(adjusted[1:], adjust(alone[1:], "holm") / (1 - _SEQUENCE))
+    differ = hours_differ(response)
+    return [
+        dataclasses.replace(each, adjusted_p=float(p), differ_p=differ, click=timing.click)
+        for each, p in zip(found, adjusted, strict=True)
+    ]
+
+
+def _of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floats, float, float]:
+    rows = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
+    by_hour = rows.groupby("hour")["messages"].sum().reindex(range(24)).fillna(0.0).to_numpy(float)
+    everything = by_hour.sum()
+    if not everything:
+        return np.full(len(windows), np.nan), float("nan"), float("nan")
+    # Windows that meet share an hour's messages evenly.
+    cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], float)
+    inside = cover.sum(axis=0)
+    shares = (cover / np.maximum(inside, 1)) @ by_hour
+    within = shares.sum()
+    shares = shares / within if within else np.full(len(windows), np.nan)
+    return shares, float(1 - within / everything), _share_forbidden(rows, timing.jurisdiction)
+
+
+def _share_forbidden(rows: pd.DataFrame, jurisdiction: str) -> float:
+    """Share of messages at hours that the recipient's own rules do not allow."""
+    wrong = 0.0
+    for (zone, region), own in rows.groupby(["timezone", "region"]):
+        week = allowed(rule_of(zone, region, jurisdiction))
+        wrong += float(own["messages"][~week[own["weekday"].to_numpy(int), own["hour"].to_numpy(int)]].sum())
+    return wrong / float(rows["messages"].sum())
+
+
+def _answer(
+    timing: Timing, response: Response, segment: str, rng: np.random.Generator, smallest: float,
+    everybody: Answer | None,
+) -> Answer | None:  # fmt: skip
+    tried = response.windows
+    may = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
+    curves = response.curves(segment)
+    if not may.any():
+        return None
+    own, covariance = curves.contrast(segment, columns_of(tried[may]))
+    asked = ALPHA * _SEQUENCE
+    if everybody is not None:
+        asked = 1.0 if not everybody.chosen.all() else ALPHA * (1 - _SEQUENCE) / len(response.by_segment.segments)
+    chosen = set_of_best(own, covariance, rng, alpha=asked)
+    centre, joint = curves.logits(segment, columns_of(tried))
+    rate = expit(centre)
+    slope = rate * (1 - rate)
+    spread = joint * slope[:, None] * slope
+    shown = rate_by_hour(response, segment)
+    today = np.zeros(len(tried))
+    today[may], outside, forbidden = _of_today(timing, segment, tried[may])
+    among = may.copy()
+    among[may] = chosen
+    gain, low, high, p_value = compare_with_today(rate, spread, today, among, smallest, rng)
+    alone = compare_with_today(rate, spread, today, may, smallest, rng)[-1]
+    if everybody is None:  # the first of the sequence: whichever window is picked
+        p_value = alone
+    shown = shown.assign(gain=gain, gain_low=low, gain_high=high)[may].reset_index(drop=True)
+    volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
+    at = curves.place(segment)
+    return Answer(
+        segment, response.evidence, shown.assign(set_of_best=chosen), today, outside, forbidden,
+        response.customers(segment), float(curves.events[at]),
+        float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(outside)), p_value, alone_p=alone,
+        smallest=smallest,
+    )  # fmt: skip
+
+
+def set_of_best(
+    value: Floats, covariance: Floats, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000, *,
+    alpha: float = ALPHA,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """The windows among which the best is.
+
+    All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `intervals.best_set`): then hours do
+    differ, and the set is the smallest that holds the best with this probability, given the curves' joint distribution.
+    That hours differ is asked of everybody first: a segment's curve rests on what all have in common.
+    That distribution has the error of the pooling in it, as a bootstrap's has not; how often the set holds the best is
+    tried in `benchmarks/claims/timing.py`.
+
+    Args:
+        value: of each window.
+        covariance: joint, of the values.
+        rng: of the simulation.
+        level: the probability.
+        draws: how many.
+        alpha: the error of saying that hours differ; 1 where it is known of everybody.
+
+    >>> set_of_best(np.array([1.0, 0.9, 0.0]), np.eye(3) * 0.01, np.random.default_rng(1)).tolist()
+    [True, True, False]
+    """
+    if alpha < 1 and best_set(value, covariance, rng, df=DF, level=1 - alpha, draws=draws).chosen.all():
+        return np.ones(len(value), bool)
+    strength, direction = np.linalg.eigh(covariance)
+    noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((len(value), draws))
+    drawn = value[:, None] + noise / np.sqrt(rng.chisquare(DF, draws) / DF)
+    wins = np.bincount(drawn.argmax(axis=0), minlength=len(value)) / draws
+    order = np.argsort(-wins, kind="stable")
+    chosen = np.zeros(len(value), bool)
+    chosen[order[: int(np.searchsorted(wins[order].cumsum(), level)) + 1]] = True
+    return chosen
+
+
+def compare_with_today(
+    rate: Floats, spread: Floats, today: Floats, among: NDArray[np.bool_], smallest: float, rng: np.random.Generator,
+    draws: int = 10_000,
+) -> tuple[Floats, Floats, Floats, float]:  # fmt: skip
+    """How much more each window brings than today's mixture of windows, with limits that hold for several at once.
+
+    G_h = r_h − Σ q_j r_j; its limits are G_h ± c·s.e., c being the quantile of the largest |t| over the windows among
+    which one is picked, simulated from their joint covariance. Where all may be the best these are all of them.
+
+    Args:
+        rate: of each window.
+        spread: their joint covariance.
+        today: q, today's shares; NaN where nothing is known of today.
+        among: the windows among which one is picked.
+        smallest: the gain worth having.
+        rng: of the simulation.
+        draws: how many.
+
+    Returns:
+        gain, low, high of each window, and the p-value for no window's gain being above `smallest`.
+    """
+    if not np.isfinite(today).all():
+        none = np.full(len(rate), np.nan)
+        return none, none, none, float("nan")
+    against = np.eye(len(rate)) - today
+    gain = against @ rate
+    joint = against @ spread @ against.T
+    error = np.sqrt(np.maximum(np.diag(joint), 0.0))
+    varies = error > 1e-12
+    if not varies.any():
+        return gain, gain, gain, 1.0
+    picked = among & varies
+    usable = picked if picked.any() else varies  # the only window picked may be all of today's
+    strength, direction = np.linalg.eigh(joint[np.ix_(usable, usable)])
+    noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((int(usable.sum()), draws))
+    noise = noise / np.sqrt(rng.chisquare(DF, draws) / DF) / error[usable, None]
+    c = float(np.quantile(np.abs(noise).max(axis=0), 0.95, method="higher"))
+    if not picked.any():
+        return gain, gain - c * error, gain + c * error, 1.0
+    seen = float(((gain - smallest)[usable] / error[usable]).max())
+    p_value = float((1 + (noise.max(axis=0) >= seen).sum()) / (1 + draws))
+    return gain, gain - c * error, gain + c * error, p_value

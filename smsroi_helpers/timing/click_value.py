@@ -1,0 +1,148 @@
+"""What a click is worth, by randomisation: the profit that more messages bring, for each click they bring.
+
+Arms that differ in messages differ in clicks and in profit. The ratio of the two differences (Wald 1940; an
+instrumental variable, Angrist & Imbens 1994) is the profit, before message costs, that goes with one more click by a
+person. It is a price for the clicks of another hour under one assumption: that what changes the clicks changes the
+profit through people taking notice of the message, in the same proportion.
+
+The interval is Fieller's (1954): the values β at which Σ z (profit − β·clicks) is not significantly different from 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import total
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import Experiment, check_split, list_experiments
+from smsroi_helpers.source import Shop
+from smsroi_helpers.timing.counts import Sends
+
+__all__ = [
+    "ClickValue",
+    "count_arms",
+    "find_click_value",
+    "value_of_click",
+]
+
+_STRONG = 4.0
+"""Clicks must differ between the arms by so many standard errors before profit is divided by them."""
+
+
+@dataclass(frozen=True)
+class ClickValue:
+    """Profit before message costs per further click by a person; NaN where no experiment tells."""
+
+    experiment: str
+    estimate: float
+    low: float
+    high: float
+    customers: int
+    clicks_z: float
+    """By how many standard errors the arms differ in clicks."""
+    reason: str = ""
+    """Why there is none: `no_test`, `no_clicks`, `weak`."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value with an interval."""
+        return bool(np.isfinite([self.estimate, self.low, self.high]).all())
+
+
+def value_of_click(
+    moments: pd.DataFrame, dose: Sequence[float], level: float = 0.95
+) -> tuple[float, float, float, float]:
+    """Σ z ȳ ÷ Σ z c̄ over arms, z = n·(dose − mean dose), with Fieller's interval.
+
+    Args:
+        moments: one row per arm: n, and of profit y and clicks c per customer sum_y, sum_c, sum_y2, sum_c2, sum_yc.
+        dose: of each arm, in any unit.
+        level: of the interval.
+
+    Returns:
+        estimate, low, high, and the number of standard errors by which clicks follow the dose. NaN limits where clicks
+        do not clearly follow it.
+    """
+    n, y, c, yy, cc, yc = (
+        moments[name].to_numpy(float) for name in ("n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc")
+    )
+    z = n * (np.asarray(dose, float) - np.average(dose, weights=n))
+    top, bottom = (z * y / n).sum(), (z * c / n).sum()
+
+    def spread(squares: np.ndarray, one: np.ndarray, two: np.ndarray) -> float:
+        return float((z**2 * (squares - one * two / n) / (n - 1) / n).sum())
+
+    v_y, v_c, v_yc = spread(yy, y, y), spread(cc, c, c), spread(yc, y, c)
+    strength = bottom / np.sqrt(v_c) if v_c > 0 else np.nan
+    q = norm.ppf((1 + level) / 2) ** 2
+    a, b, d = bottom**2 - q * v_c, top * bottom - q * v_yc, top**2 - q * v_y
+    if not (strength > _STRONG and a > 0):
+        return float("nan"), float("nan"), float("nan"), float(strength)
+    root = np.sqrt(max(b**2 - a * d, 0.0))
+    return float(top / bottom), float((b - root) / a), float((b + root) / a), float(strength)
+
+
+def _doses(experiment: Experiment) -> list[float] | None:
+    """What each arm is sent, relative to the others; None where arms do not differ in it."""
+    if experiment.kind == "holdout":
+        return [0.0 if arm == experiment.control else 1.0 for arm in experiment.arms]
+    dose = experiment.plan.get("messages_per_week")
+    if dose is None or dose.isna().any():
+        return None
+    told = [float(dose[arm]) for arm in experiment.arms]
+    return told if len(set(told)) > 1 else None
+
+
+def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame:
+    """Moments of profit before message costs, and of people's clicks, by arm: see `value_of_click`.
+
+    Messages too young to be judged are no clicks yet; of those that a machine clicked first as many are taken to have
+    been clicked by a person as of the others.
+    """
+    people = measures.arm_outcomes(shop, experiment.name)
+    people = people.filter(people.outcome_days > 0)
+    rows = sends.rows.select("sent_at", "happened", "known", addressee="customer_id")
+    theirs = people.join(rows, people.customer_id == rows.addressee)
+    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
+    clicks = theirs.group_by(clicker="customer_id").aggregate(
+        clicks=theirs.happened.sum(), known=theirs.known.sum(), judged=theirs.count()
+    )
+    both = people.left_join(clicks, people.customer_id == clicks.clicker)
+    y, c = both.order_profit, both.clicks.fill_null(0).cast("float64")
+    sums = both.group_by("arm").aggregate(
+        n=both.count(), sum_y=total(y), sum_c=total(c), sum_y2=total(y * y), sum_c2=total(c * c), sum_yc=total(y * c),
+        known=both.known.sum(), judged=both.judged.sum(),
+    )  # fmt: skip
+    found = shop.count(sums.order_by("arm")).set_index("arm").reindex(list(experiment.arms)).fillna(0.0)
+    scale = found["judged"].sum() / max(found["known"].sum(), 1)
+    for name, power in (("sum_c", 1), ("sum_c2", 2), ("sum_yc", 1)):
+        found[name] = found[name].astype(float) * scale**power
+    return found.reset_index()
+
+
+def find_click_value(shop: Shop, sends: Sends) -> ClickValue:
+    """The value of a click by the sound experiment that tells it most closely."""
+    nan = float("nan")
+    if sends.outcome != "click":
+        return ClickValue("", nan, nan, nan, 0, nan, "no_clicks")
+    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
+        return ClickValue("", nan, nan, nan, 0, nan, "no_test")
+    try:
+        every = list_experiments(shop)
+    except NotEnoughData:
+        return ClickValue("", nan, nan, nan, 0, nan, "no_test")
+    found = []
+    for experiment in every:
+        doses = _doses(experiment) if experiment.kind in ("frequency", "holdout") else None
+        if doses is None or check_split(experiment).broken or (experiment.customers < 2).any():
+            continue
+        told = value_of_click(count_arms(shop, sends, experiment), doses)
+        reason = "" if np.isfinite(told[:3]).all() else "weak"
+        found.append(ClickValue(experiment.name, *told[:3], int(experiment.customers.sum()), told[3], reason))
+    if not found:
+        return ClickValue("", nan, nan, nan, 0, nan, "no_test")
+    return min(found, key=lambda value: np.nan_to_num(value.high - value.low, nan=np.inf))

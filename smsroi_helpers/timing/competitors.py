@@ -1,0 +1,35 @@
+"""At which hours competitors write: where a text stands among others'. A description, of what was seen."""
+
+import ibis
+import pandas as pd
+
+from smsroi_helpers.engine import local_time
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "count_competitors",
+]
+
+
+def count_competitors(shop: Shop) -> pd.DataFrame | None:
+    """By hour (0–23): messages, share of all competitors' messages seen; None where the source has none.
+
+    The hour is that of the region's customers where a region is told (their commonest time zone), else the source's.
+    """
+    if not shop.has("competitor_messages"):
+        return None
+    rows = shop.competitor_messages
+    zone: ibis.Value = ibis.literal(shop.settings.timezone)
+    if shop.has("competitor_messages", "region") and shop.has("customers", "region", "timezone"):
+        people = shop.customers.filter(shop.customers.timezone.notnull())
+        sizes = people.group_by("region", "timezone").aggregate(n=people.count())
+        place = ibis.row_number().over(ibis.window(group_by="region", order_by=[ibis.desc("n"), "timezone"]))
+        zones = sizes.mutate(place=place).filter(ibis._.place == 0).select(home="region", zone="timezone")
+        rows = rows.left_join(zones, rows.region == zones.home)
+        zone = rows.zone.fill_null(shop.settings.timezone)
+    rows = rows.mutate(hour=local_time(rows.sent_at, zone).hour().cast("int64"))
+    found = shop.count(rows.group_by("hour").aggregate(messages=rows.count()).order_by("hour"))
+    if not len(found):
+        return None
+    found = found.set_index("hour")["messages"].reindex(range(24), fill_value=0).rename_axis("hour").reset_index()
+    return found.assign(share=found["messages"] / found["messages"].sum())

@@ -1,0 +1,376 @@
+"""What was sent at which local hour, and what followed: cells from the engine, one table of messages behind them all.
+
+A message counts once its outcome window has passed; younger ones are left out and counted. The hour is that of sending
+on the recipient's clock.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import Experiment, check_split, list_experiments
+from smsroi_helpers.locale import _
+from smsroi_helpers.measures import Cleaning, judge_clicks
+from smsroi_helpers.segmentation import segments
+from smsroi_helpers.source import Shop
+from smsroi_helpers.timing.response_curve import Scores
+
+__all__ = [
+    "Sends",
+    "TimingTest",
+    "collect_sends",
+    "count_log",
+    "count_log_people",
+    "count_practice",
+    "count_test",
+    "count_test_people",
+    "count_volume",
+    "find_tests",
+    "log_scores",
+    "rows_of_test",
+]
+
+JACKKNIFE = "timing-jackknife"
+MOST_STRATA_CELLS = 120_000
+"""More cells of campaign × segment × weekday × hour than this, and campaigns of one month count as one."""
+KEYS = ("segment", "stratum", "weekday", "hour", "until")
+Outcome = Literal["click", "order"]
+
+
+@dataclass(frozen=True)
+class Sends:
+    """The messages that can be judged, as a table of the engine, and how many there are."""
+
+    rows: ir.Table
+    """customer_id, campaign_id, sent_at, weekday, hour, local_date, timezone, plan_id, group; happened (the outcome),
+    happened_raw (with machines' clicks), clicked_at, known (false where a machine clicked first), machine, opted_out.
+    """
+    outcome: Outcome
+    """Clicks; orders within the window where the source records no clicks."""
+    window_hours: int
+    exclusions: pd.DataFrame
+    """reason, messages: what was left out; the last row counts what is used."""
+    cleaning: pd.DataFrame
+    """machine (`none`, `fast`, `burst`, `everything`), messages, clicks."""
+
+    @property
+    def messages(self) -> int:
+        """How many are used."""
+        return int(self.exclusions["messages"].iloc[-1])
+
+
+def collect_sends(shop: Shop, window_hours: int = 72, cleaning: Cleaning | None = None) -> Sends:
+    """Every text that was delivered and whose outcome window has passed, its click judged.
+
+    Args:
+        shop: the company.
+        window_hours: how long after delivery an outcome counts.
+        cleaning: what tells a machine's click.
+
+    Raises:
+        NotEnoughData: no text was delivered, or none long enough ago.
+    """
+    outcome: Outcome = "click" if shop.has("messages", "clicked_at") else "order"
+    rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
+    texts = rows.filter(rows.channel == "sms")
+    used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
+    if outcome == "click":
+        used = judge_clicks(used, cleaning or Cleaning())
+        in_time = used.clicked_at < used.delivered_at + ibis.interval(hours=window_hours)
+        raw = (used.clicked & in_time).fill_null(False)
+        known = used.machine == "none"
+    else:
+        used = used.mutate(machine=ibis.literal("none"))
+        raw, known = used.attributed_orders > 0, ibis.literal(True)
+    opted_out = used.opted_out_at < used.delivered_at + ibis.interval(hours=window_hours)
+    kept = shop.keep(
+        used.select(
+            "customer_id", "campaign_id", "sent_at", "weekday", "hour", "local_date", "timezone", "plan_id", "machine",
+            group=hash_group(used.customer_id, JACKKNIFE),
+            happened_raw=raw,
+            happened=raw & known,
+            known=known,
+            opted_out=opted_out.fill_null(False),
+            clicked_at=used.clicked_at,
+        )
+    )  # fmt: skip
+    every = shop.count(
+        rows.aggregate(
+            sent=rows.count(),
+            texts=rows.count(where=rows.channel == "sms"),
+            delivered=rows.count(where=(rows.channel == "sms") & rows.delivered),
+            old=rows.count(where=(rows.channel == "sms") & rows.delivered & (rows.observed_hours >= window_hours)),
+        )
+    ).iloc[0]
+    left = [int(every[name]) for name in ("sent", "texts", "delivered", "old")]
+    if not left[-1]:
+        raise NotEnoughData(
+            _("No text was delivered at least {hours} hours before the last day observed ended.").format(
+                hours=window_hours
+            )
+        )
+    told = (
+        _("As they came"),
+        _("Not a text"),
+        _("Not delivered"),
+        _("Sent so lately that what follows has not been seen for {hours} hours").format(hours=window_hours),
+    )
+    gone = [0, *(-np.diff(left))]
+    judged = kept.group_by("machine").aggregate(messages=kept.count(), clicks=kept.happened_raw.sum())
+    return Sends(
+        kept,
+        outcome,
+        window_hours,
+        pd.DataFrame({"reason": told, "out": gone, "messages": left}),
+        shop.count(judged.order_by("machine")),
+    )
+
+
+# --- the experiment --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TimingTest:
+    """An experiment whose arms are sent at different hours."""
+
+    experiment: Experiment
+    windows: pd.DataFrame
+    """arm, hour, until (local, half-open), in order of the hours."""
+    split_p: float
+    sound: bool
+    """Whether the customers came in the planned shares."""
+    day_before: dt.date
+    """The day before the first assignment: segments are as of it."""
+
+
+def find_tests(shop: Shop) -> list[TimingTest]:
+    """The timing experiments with at least two arms of known hours, the largest sound one first."""
+    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
+        return []
+    try:
+        every = list_experiments(shop)
+    except NotEnoughData:
+        return []
+    found = []
+    for experiment in every:
+        plan = experiment.plan
+        if experiment.kind != "timing" or not {"hour_start", "hour_end"} <= set(plan.columns):
+            continue
+        hours = plan[plan["hour_start"].notna() & plan["hour_end"].notna()]
+        hours = hours[hours["hour_start"] < hours["hour_end"]]
+        if len(hours[["hour_start", "hour_end"]].drop_duplicates()) < 2:
+            continue
+        windows = pd.DataFrame({
+            "arm": hours.index.astype(str),
+            "hour": hours["hour_start"].astype(int),
+            "until": hours["hour_end"].astype(int),
+        }).sort_values(["hour", "until"], ignore_index=True)  # fmt: skip
+        split = check_split(experiment)
+        first = pd.Timestamp(experiment.assigned["day"].min()).date()
+        found.append(TimingTest(experiment, windows, split.p_value, not split.broken, first - dt.timedelta(days=1)))
+    return sorted(found, key=lambda test: (not test.sound, -test.experiment.customers.sum()))
+
+
+def _segmented(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
+    return segments(shop, segment_by, at).rename(member="customer_id")
+
+
+def _under(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
+    """Who was in an experiment of these kinds, from when until when; None where there are none."""
+    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
+        return None
+    heads = shop.experiments
+    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
+    heads = heads.filter(heads.kind.isin(kinds)).select(of="experiment_id", ended=ended)
+    people = shop.assignments.join(heads, shop.assignments.experiment_id == heads.of)
+    return people.select(
+        "experiment_id", "arm", subject="customer_id", since="assigned_at",
+        end=people.ended.fill_null(ibis.literal(shop.end)),
+    )  # fmt: skip
+
+
+def rows_of_test(shop: Shop, sends: Sends, test: TimingTest) -> ir.Table:
+    """Messages to the experiment's customers while it ran, at the hours of their arm whatever was kept to.
+
+    Returns:
+        the columns of `Sends.rows`; `hour` and `until` are the arm's, `sent_hour` when it went out, `since` when the
+        customer was assigned.
+    """
+    people = _under(shop, ("timing",))
+    assert people is not None
+    people = people.filter(people.experiment_id == test.experiment.name)
+    plan = shop.arms.filter(shop.arms.experiment_id == test.experiment.name)
+    plan = plan.filter(plan.hour_start.notnull(), plan.hour_end.notnull(), plan.hour_start < plan.hour_end)
+    plan = plan.select(plan_arm="arm", arm_hour=plan.hour_start.cast("int64"), until=plan.hour_end.cast("int64"))
+    people = people.join(plan, people.arm == plan.plan_arm).drop("plan_arm", "experiment_id")
+    rows = sends.rows.join(people, sends.rows.customer_id == people.subject)
+    rows = rows.filter(rows.sent_at >= rows.since, rows.sent_at < rows.end)
+    return rows.mutate(sent_hour=rows.hour).drop("hour").rename(hour="arm_hour")
+
+
+def _sums(rows: ir.Table) -> dict[str, ir.Scalar]:
+    return {
+        "messages": rows.count(where=rows.known),
+        "clicks": rows.count(where=rows.happened),
+        "all_messages": rows.count(),
+        "all_clicks": rows.count(where=rows.happened_raw),
+        "opt_outs": rows.count(where=rows.opted_out),
+    }
+
+
+def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> pd.DataFrame:
+    """The experiment's cells: segment (as of the day before the first assignment), weekday, hour, until, group.
+
+    Returns:
+        those, stratum (0), messages and clicks (machines' left out), all_messages and all_clicks (with them), opt_outs,
+        as_planned (messages sent within the arm's hours).
+    """
+    rows = rows_of_test(shop, sends, test)
+    groups = _segmented(shop, segment_by, test.day_before)
+    rows = rows.join(groups, rows.customer_id == groups.member)
+    kept_to = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
+    keys = ["segment", "weekday", "hour", "until", "group"]
+    cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=kept_to))
+    return shop.count(cells.order_by(keys)).assign(stratum=0)
+
+
+def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataFrame:
+    """segment, customers: who was assigned, whatever reached them."""
+    groups = _segmented(shop, segment_by, test.day_before)
+    people = shop.assignments.filter(shop.assignments.experiment_id == test.experiment.name)
+    people = people.join(groups, people.customer_id == groups.member)
+    return shop.count(people.group_by("segment").aggregate(customers=people.count()).order_by("segment"))
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def log_start(shop: Shop, weeks: int) -> dt.date:
+    """The first day of the log that is read.
+
+    Where people become known in the course of the log, at least a third of it lies before: who is in which segment is
+    told by it.
+    """
+    start = shop.as_of - dt.timedelta(days=7 * weeks - 1)
+    if shop.has("customers") and not shop.has("customers", "joined_at"):
+        return start
+    days = [table.first for name in ("orders", "messages") if (table := shop.loaded.tables.get(name)) and table.first]
+    first = dt.date.fromisoformat(min(days))
+    return max(start, first + (shop.as_of - first) // 3)
+
+
+def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
+    """Messages as the company sends them of itself, with their recipients' segment; kept in the engine.
+
+    They are of no plan, and to nobody in a test of hours or of frequency.
+    """
+    first = log_start(shop, weeks)
+    rows = sends.rows.filter(sends.rows.sent_at >= ibis.literal(shop.start_of(first)), sends.rows.plan_id.isnull())
+    people = _under(shop, ("timing", "frequency"))
+    if people is not None:
+        people = people.select("subject", "since", "end")
+        # A customer is in few tests: their times are laid side by side, so that no message is doubled.
+        spans = people.group_by("subject").aggregate(first=people.since.min(), last=people.end.max())
+        rows = rows.left_join(spans, rows.customer_id == spans.subject)
+        rows = rows.filter(rows.subject.isnull() | (rows.sent_at < rows["first"]) | (rows.sent_at >= rows["last"]))
+    groups = _segmented(shop, segment_by, first - dt.timedelta(days=1))
+    rows = rows.join(groups, rows.customer_id == groups.member)
+    return shop.keep(
+        rows.select(
+            "segment", "customer_id", "campaign_id", "timezone", "weekday", "hour", "group", "known", "happened",
+            "happened_raw", "opted_out", month=rows.local_date.cast("string").substr(0, 7),
+        )
+    )  # fmt: skip
+
+
+def _log_cells(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
+    """Cells of the log with the group of customers, kept in the engine."""
+    rows = _log_rows(shop, sends, segment_by, weeks)
+    cells = rows.group_by(
+        "segment", "weekday", "hour", "group", "campaign_id", "month", until=rows.hour + 1
+    ).aggregate(**_sums(rows))  # fmt: skip
+    return shop.keep(cells)
+
+
+def count_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> tuple[pd.DataFrame, ir.Table]:
+    """The log's cells, and the same with the group of customers as a table of the engine (see `log_scores`).
+
+    Segments are as of the day before the first day read; who came later is left out. A stratum is a campaign; of a
+    company with so many campaigns that there are more than 120,000 cells, all of a month's.
+    """
+    cells = _log_cells(shop, sends, segment_by, weeks)
+    for name in ("campaign_id", "month"):
+        stratum = cells.mutate(stratum=cells[name])
+        coarse = stratum.group_by(list(KEYS)).aggregate(
+            **{name: stratum[name].sum() for name in ("messages", "clicks", "all_messages", "all_clicks", "opt_outs")}
+        )
+        size = int(shop.count(coarse.aggregate(n=coarse.count()))["n"].iloc[0])
+        if size <= MOST_STRATA_CELLS or name == "month":
+            break
+    return shop.count(coarse.order_by(*KEYS)), stratum
+
+
+def count_log_people(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
+    """segment, customers: who was sent anything in the log."""
+    rows = _log_rows(shop, sends, segment_by, weeks)
+    cells = rows.group_by("segment").aggregate(customers=rows.customer_id.nunique())
+    return shop.count(cells.order_by("segment"))
+
+
+def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tuple[str, ...]) -> Scores:
+    """As `hour_curves.group_scores`, summed in the engine: the cells by campaign and group are too many to bring."""
+
+    def scores(rows: pd.DataFrame, x: np.ndarray) -> np.ndarray:
+        columns = [f"x{j}" for j in range(x.shape[1])]
+        table = pd.concat([rows[[*KEYS, "p"]].reset_index(drop=True), pd.DataFrame(x, columns=columns)], axis=1)
+        told = ibis.memtable(table)
+        joined = cells.join(told, list(KEYS))
+        rest = joined[events] - joined[trials] * joined.p
+        summed = joined.group_by("segment", "group").aggregate(
+            **{name: (rest * joined[name]).sum() for name in columns}
+        )
+        found = shop.count(summed.order_by("segment", "group"))
+        out = np.zeros((len(names), 64, x.shape[1]))
+        place = found["segment"].map({name: i for i, name in enumerate(names)})
+        out[place.to_numpy(int), found["group"].to_numpy(int)] = found[columns].to_numpy(float)
+        return out
+
+    return scores
+
+
+def count_practice(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
+    """When the company sends of itself: segment (as in `count_log`), timezone, region, weekday, hour; messages."""
+    rows = _log_rows(shop, sends, segment_by, weeks)
+    if shop.has("customers", "region"):
+        where = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
+        rows = rows.left_join(where, rows.customer_id == where.native)
+    else:
+        rows = rows.mutate(region=ibis.literal(""))
+    keys = ["segment", "timezone", "region", "weekday", "hour"]
+    return shop.count(rows.group_by(keys).aggregate(messages=rows.count()).order_by(keys))
+
+
+def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
+    """How many texts a week reached each segment, as it is on the last day observed, of late: segment, customers,
+    messages_per_week.
+    """
+    rows = shop.messages
+    channel = rows.channel.fill_null("sms") if "channel" in rows.columns else ibis.literal("sms")
+    start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))
+    rows = rows.filter(channel == "sms", rows.sent_at >= ibis.literal(start))
+    if "delivered_at" in rows.columns:
+        rows = rows.filter(rows.delivered_at.notnull())
+    sent = rows.group_by(addressee="customer_id").aggregate(n=rows.count())
+    groups = _segmented(shop, segment_by, shop.as_of)
+    both = groups.left_join(sent, groups.member == sent.addressee)
+    cells = both.group_by("segment").aggregate(customers=both.count(), n=both.n.sum().fill_null(0))
+    found = shop.count(cells.order_by("segment"))
+    return found.assign(messages_per_week=found["n"] / weeks).drop(columns="n")

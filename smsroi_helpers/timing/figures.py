@@ -1,0 +1,312 @@
+"""Figures of `03_timing`; its tables are in `timing_tables`."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.decision import hours_words, window_words
+from smsroi_helpers.timing.holidays import SpecialDays
+from smsroi_helpers.timing.response import ALL, Response, rate_by_hour
+from smsroi_helpers.timing.secondary_outcomes import HourOutcome
+
+__all__ = [
+    "crowding_figure",
+    "curve_figure",
+    "logs_figure",
+    "outcomes_figure",
+    "season_figure",
+    "segments_figure",
+]
+
+_MOST_PANELS = 8
+
+
+def _middle(rows: pd.DataFrame) -> np.ndarray:
+    return (rows["hour"].to_numpy(float) + rows["until"].to_numpy(float)) / 2
+
+
+def _shade(ax: Axes, timing: Timing) -> None:
+    """Hours that are not allowed, in grey."""
+    for hour in np.flatnonzero(~timing.allowed).tolist():
+        ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6, linewidth=0, zorder=0)
+
+
+def _draw(ax: Axes, response: Response, segment: str, colour: str, label: str = "") -> pd.DataFrame:
+    """The curve over what was tried, each hour's band, and the share clicked at each as it was counted."""
+    rows = rate_by_hour(response, segment)
+    at = _middle(rows)
+    ax.fill_between(at, 100 * rows["low"], 100 * rows["high"], color=PALETTE[colour], alpha=0.2, linewidth=0)
+    ax.plot(at, 100 * rows["rate"], color=PALETTE[colour], label=label)
+    return rows
+
+
+def _dots(ax: Axes, response: Response, segment: str, colour: str) -> None:
+    cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+    sums = cells.groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+    sums = sums[sums["messages"] > 0]
+    ax.plot(_middle(sums), 100 * sums["clicks"] / sums["messages"], "o", color=PALETTE[colour], markersize=3.5)
+
+
+def _frame_hours(ax: Axes, step: int = 2) -> None:
+    low, high = ax.get_xlim()
+    ticks = [hour for hour in range(0, 25, step) if low - 0.5 <= hour <= high + 0.5]
+    ax.set_xticks(ticks, [f"{hour}:00" for hour in ticks])
+    ax.set_ylim(bottom=0)
+
+
+def _rate_label(timing: Timing) -> str:
+    return _("clicked, percent") if timing.sends.outcome == "click" else _("ordered, percent")
+
+
+def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
+    """How the response runs over the day, of everybody, with the windows that cannot be told from the best.
+
+    Args:
+        timing: of `timing.analyse`.
+        answers: of `timing.find_best_hours`.
+    """
+    response = timing.main
+    if response is None or not answers:
+        return note(_("There are too few responses, or all at one hour: there is no curve to draw."))
+    answer = answers[0]
+    ax = plt.subplots(figsize=(8.2, 4.2))[1]
+    rows = _draw(ax, response, ALL, "accent")
+    _dots(ax, response, ALL, "accent")
+    if not answer.chosen.all():
+        for row in answer.windows[answer.chosen].itertuples():
+            ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+    ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
+    _shade(ax, timing)
+    _frame_hours(ax)
+    ax.set_xlabel(_("hour of sending, the recipient’s time"))
+    ax.set_ylabel(_rate_label(timing))
+    best = answer.windows.iloc[answer.best]
+    title = (
+        _("No hour can be told from another")
+        if answer.chosen.all()
+        else _("The best hour is among {hours}").format(hours=hours_words(answer))
+    )
+    ax.set_title(title)
+    told = _("{title}; at {window} {share} respond (95% interval {low} to {high}).").format(
+        title=title, window=window_words(best["hour"], best["until"]), share=percent(best["rate"], 1),
+        low=percent(best["low"], 1), high=percent(best["high"], 1),
+    )  # fmt: skip
+    source = (
+        _("Drawn by lot: the curve is the doing of the hour.")
+        if response.evidence == "randomised"
+        else _("From the records: who is sent when is no chance.")
+    )
+    return figure(
+        ax,
+        alt=told,
+        caption=joined(
+            source,
+            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
+              " from the best. Grey: not allowed."),
+            _why_a_gap(answer),
+        ),
+    )  # fmt: skip
+
+
+def _why_a_gap(answer: Answer) -> str:
+    """Why the first or the last window tried may be the best where its neighbour is not."""
+    chosen = answer.chosen
+    if chosen.sum() < 2 or not ((chosen[0] and not chosen[1]) or (chosen[-1] and not chosen[-2])):
+        return ""
+    return _(
+        "The first and the last hour tried are known less well than those between, which have neighbours on both sides."
+    )
+
+
+def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
+    """The curve of each segment, one panel each.
+
+    Args:
+        timing: of `timing.analyse`.
+        answers: of `timing.find_best_hours`.
+    """
+    response = timing.main
+    shown = [answer for answer in answers if answer.segment != ALL and answer.customers >= 10][:_MOST_PANELS]
+    if response is None or not shown:
+        return note(_("No segment has enough responses for a curve of its own."))
+    columns = 2 if len(shown) > 1 else 1
+    lines = -(-len(shown) // columns)
+    drawn, axes = plt.subplots(lines, columns, figsize=(8.2, 2.5 * lines + 0.3), squeeze=False,
+                               gridspec_kw={"hspace": 0.55, "wspace": 0.2})  # fmt: skip
+    told = []
+    for answer, ax in zip(shown, axes.ravel(), strict=False):
+        rows = _draw(ax, response, answer.segment, "accent")
+        _dots(ax, response, answer.segment, "accent")
+        if not answer.chosen.all():
+            for row in answer.windows[answer.chosen].itertuples():
+                ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+        ax.set_xlim(rows["hour"].min() - 0.5, rows["until"].max() + 0.5)
+        _shade(ax, timing)
+        _frame_hours(ax, step=4)
+        words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
+        ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
+        told.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
+    for ax in axes.ravel()[len(shown) :]:
+        ax.set_visible(False)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(_rate_label(timing))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=_("The same by segment. Segments lean on what all have in common, the more the less they say"
+                  " themselves; the bands carry the error of that."),
+    )  # fmt: skip
+
+
+def logs_figure(timing: Timing) -> Html:
+    """The experiment's curve beside what the records alone would have said."""
+    if timing.randomised is None or timing.observational is None:
+        return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
+    ax = plt.subplots(figsize=(8.2, 3.8))[1]
+    ours = _draw(ax, timing.randomised, ALL, "accent", _("by lot"))
+    theirs = _draw(ax, timing.observational, ALL, "orange", _("records"))
+    ax.set_xlim(
+        min(ours["hour"].min(), theirs["hour"].min()) - 0.5, max(ours["until"].max(), theirs["until"].max()) + 0.5
+    )
+    _frame_hours(ax)
+    ax.legend()
+    ax.set_xlabel(_("hour of sending, the recipient’s time"))
+    ax.set_ylabel(_rate_label(timing))
+    ax.set_title(_("What the lot shows, and what the records alone would have said"))
+    best = [rows.iloc[rows["rate"].to_numpy().argmax()] for rows in (ours, theirs)]
+    words = [window_words(row["hour"], row["until"]) for row in best]
+    return figure(
+        ax,
+        alt=_("By lot the response is highest at {one}, in the records at {two}.").format(one=words[0], two=words[1]),
+        caption=_("Blue: the experiment. Orange: texts the company sent of itself, compared within a campaign and a"
+                  " segment. Bands are 95% intervals at each hour."),
+    )  # fmt: skip
+
+
+def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
+    """Orders, profit and opt-outs of the customers in each hour's arm.
+
+    Args:
+        outcomes: of `hour_outcomes.compare_arms`; empty without an experiment.
+        currency: the source's.
+    """
+    if not outcomes:
+        return note(
+            _(
+                "Without an experiment of hours nothing is said of orders, profit and opt-outs by hour: who is sent"
+                " when is no chance."
+            )
+        )
+    names = {
+        "orders": (_("Orders"), _("orders per customer"), 1.0),
+        "profit": (_("Profit"), _("profit per customer ({currency})").format(currency=currency), 1.0),
+        "opt_out": (_("Opt-outs"), _("opted out, percent"), 100.0),
+    }
+    drawn, axes = plt.subplots(1, len(outcomes), figsize=(8.6, 3.1), squeeze=False, gridspec_kw={"wspace": 0.35})
+    told = []
+    for outcome, ax in zip(outcomes, axes.ravel(), strict=True):
+        noun, label, scale = names[outcome.kind]
+        rows = outcome.rows[outcome.rows["n"] >= 10]
+        mean, low, high = (scale * rows[name].to_numpy(float) for name in ("mean", "low", "high"))
+        ax.errorbar(_middle(rows), mean, yerr=np.stack([mean - low, high - mean]), fmt="o", markersize=3.5,
+                    color=PALETTE["accent"], elinewidth=1)  # fmt: skip
+        _frame_hours(ax)
+        ticks = ax.get_xticks()
+        ax.set_xticks(ticks[::2], [f"{int(hour)}:00" for hour in ticks[::2]])
+        ax.set_ylabel(label)
+        differ = outcome.adjusted_p < 0.05
+        ax.set_title(noun)
+        if np.isfinite(outcome.adjusted_p):
+            words = (
+                _("{noun}: hours differ (p = {p}).")
+                if differ
+                else _("{noun}: no difference between hours is shown (p = {p}).")
+            )
+            told.append(words.format(noun=noun, p=number(outcome.adjusted_p, 3)))
+        else:
+            told.append(_("{noun}: too few to compare the hours.").format(noun=noun))
+    axes[0, len(outcomes) // 2].set_xlabel(_("hour of sending, the recipient’s time"))
+    return figure(
+        drawn,
+        alt=joined(*told),
+        caption=joined(
+            _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
+              " itself; p by Holm over the three."),
+            *told,
+        ),
+    )  # fmt: skip
+
+
+def season_figure(days: SpecialDays, timing: Timing) -> Html:
+    """The response month by month.
+
+    Args:
+        days: of `special_days.analyse_days`.
+        timing: of `timing.analyse`.
+    """
+    rows = days.months
+    if len(rows) < 3:
+        return note(_("The records are too short to show a season."))
+    ax = plt.subplots(figsize=(8.2, 2.9))[1]
+    at = np.arange(len(rows))
+    rate, low, high = (100 * rows[name].to_numpy(float) for name in ("rate", "low", "high"))
+    ax.errorbar(at, rate, yerr=np.stack([rate - low, high - rate]), fmt="o-", markersize=3.5, color=PALETTE["accent"])
+    step = -(-len(rows) // 7)
+    ax.set_xticks(at[::step], rows["month"].tolist()[::step])
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(_rate_label(timing))
+    top, bottom = rows.iloc[int(rate.argmax())], rows.iloc[int(rate.argmin())]
+    ax.set_title(_("The response month by month"))
+    told = _("Highest in {top} ({most}), lowest in {bottom} ({least}).").format(
+        top=top["month"], most=percent(top["rate"], 1), bottom=bottom["month"], least=percent(bottom["rate"], 1)
+    )
+    return figure(
+        ax,
+        alt=told,
+        caption=joined(
+            _("All texts, whoever sent them for whatever reason: months differ in what was sent to whom, too. 95%"
+              " intervals."),
+            told,
+        ),
+    )  # fmt: skip
+
+
+def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer]) -> Html:
+    """When competitors write, with the hours that may be the best.
+
+    Args:
+        competitors: of `crowding.count_competitors`.
+        answers: of `timing.find_best_hours`.
+    """
+    if competitors is None:
+        return note(_("This source has no table competitor_messages, so nothing is known of competitors’ hours."))
+    ax = plt.subplots(figsize=(8.2, 2.7))[1]
+    ax.bar(competitors["hour"] + 0.5, 100 * competitors["share"], width=0.9, color=PALETTE["grey"])
+    n = number(int(competitors["messages"].sum()))
+    told = _("{n} texts of competitors were seen.").format(n=n)
+    if answers and not answers[0].chosen.all():
+        windows = answers[0].windows[answers[0].chosen]
+        for row in windows.itertuples():
+            ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
+        hours = sorted({hour for row in windows.itertuples() for hour in range(row.hour, row.until)})
+        share = float(competitors.set_index("hour")["share"].reindex(hours).sum())
+        told = _(
+            "Of {n} texts of competitors {share} came at the hours that may be the best; spread evenly over the day it"
+            " would be {even}."
+        ).format(n=n, share=percent(share), even=percent(len(hours) / 24))
+    ax.set_xlim(0, 24)
+    _frame_hours(ax)
+    ax.set_xlabel(_("hour, the recipient’s time"))
+    ax.set_ylabel(_("of competitors’ texts, percent"))
+    ax.set_title(_("When competitors write"))
+    return figure(
+        ax,
+        alt=told,
+        caption=joined(told, _("Whether a crowded hour works less well is not known from this.")),
+    )

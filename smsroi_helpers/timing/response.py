@@ -1,0 +1,265 @@
+"""How the response runs over the week, by one kind of evidence: an experiment's arms, or the records alone."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import ibis
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.stats import f, t
+
+from smsroi_helpers.segmentation import segment_order
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS, adjust
+from smsroi_helpers.timing.counts import (
+    Sends,
+    TimingTest,
+    count_log,
+    count_log_people,
+    count_test,
+    count_test_people,
+    log_scores,
+)
+from smsroi_helpers.timing.response_curve import WEEKDAY_COLUMNS, Curves, design, fit_curves, group_scores
+
+__all__ = [
+    "ALL",
+    "DF",
+    "FEWEST_EVENTS",
+    "Response",
+    "columns_of",
+    "gap_to_records",
+    "hours_differ",
+    "learn_from_records",
+    "learn_from_test",
+    "rate_by_hour",
+    "runs_smoothly",
+    "t_quantile",
+]
+
+Floats = NDArray[np.float64]
+ALL = "all"
+DF = GROUPS - 1
+FEWEST_EVENTS = 20
+"""Fewer than this in all say nothing of hours."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One way of learning how the response runs over the week: curves by segment, and of everybody."""
+
+    evidence: Literal["randomised", "observational"]
+    cells: pd.DataFrame
+    by_segment: Curves
+    everybody: Curves
+    windows: pd.DataFrame
+    """hour, until: what was tried, in order."""
+    people: pd.DataFrame = field(repr=False)
+    """segment, customers."""
+
+    def customers(self, segment: str) -> int:
+        """How many people a segment's curve rests on."""
+        rows = self.people if segment == ALL else self.people[self.people["segment"] == segment]
+        return int(rows["customers"].sum())
+
+    def curves(self, segment: str) -> Curves:
+        """The curves that hold a segment, or everybody."""
+        return self.everybody if segment == ALL else self.by_segment
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Everybody first."""
+        return (ALL, *self.by_segment.segments)
+
+
+# --- learning --------------------------------------------------------------------------------------------------------
+
+
+def _everybody(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells.assign(segment=ALL)
+
+
+def _fit(cells: pd.DataFrame) -> tuple[Curves, Curves]:
+    names = list(dict.fromkeys(cells["segment"]))
+    by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
+    together = _everybody(cells)
+    return by_segment, fit_curves(together, group_scores(together, "clicks", "messages", [ALL]))
+
+
+def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
+    names = segment_order(segment_by, list(cells["segment"].unique()))
+    at = {name: i for i, name in enumerate(names)}
+    return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
+
+
+def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> Response | None:
+    """What an experiment shows of hours; None where there are too few responses, or one hour alone.
+
+    Args:
+        shop: the company.
+        sends: of `send_hours.collect_sends`.
+        test: the experiment.
+        segment_by: which grouping, as of the day before the first assignment.
+    """
+    cells = _ordered(count_test(shop, sends, test, segment_by), segment_by)
+    if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
+        return None
+    by_segment, everybody = _fit(cells)
+    windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
+    return Response("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
+
+
+def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> Response | None:
+    """What the records alone say of hours, compared within campaigns; None as for `learn_from_test`.
+
+    Args:
+        shop: the company.
+        sends: of `send_hours.collect_sends`.
+        segment_by: which grouping, as of the day before the first day read.
+        weeks: how much of the log is read.
+    """
+    cells, kept = count_log(shop, sends, segment_by, weeks)
+    cells = _ordered(cells, segment_by)
+    if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
+        return None
+    names = tuple(dict.fromkeys(cells["segment"]))
+    by_segment = fit_curves(cells, log_scores(shop, kept, "clicks", "messages", names))
+    # Everybody: campaigns stay strata of their own within each segment, so that recency does not pass for the hour.
+    together = cells.assign(stratum=cells["segment"] + "\x1f" + cells["stratum"].astype(str), segment=ALL)
+    kept_together = kept.mutate(stratum=kept.segment + "\x1f" + kept.stratum, segment=ibis.literal(ALL))
+    everybody = fit_curves(together, log_scores(shop, kept_together, "clicks", "messages", (ALL,)))
+    used = cells.groupby(["hour", "until"], as_index=False)["messages"].sum()
+    windows = used[used["messages"] >= 0.002 * used["messages"].sum()][["hour", "until"]].reset_index(drop=True)
+    people = count_log_people(shop, sends, segment_by, weeks)
+    return Response("observational", cells, by_segment, everybody, windows, people)
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+
+def columns_of(windows: pd.DataFrame) -> Floats:
+    """The columns of windows on an average weekday."""
+    x = design(windows.assign(weekday=0))
+    x[:, -WEEKDAY_COLUMNS:] = 0.0
+    return x
+
+
+def rate_by_hour(response: Response, segment: str, windows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The smooth curve: hour, until, rate, low, high (95 %, each hour by itself), on an average weekday."""
+    windows = response.windows if windows is None else windows
+    centre, joint = response.curves(segment).logits(segment, columns_of(windows))
+    reach = t_quantile() * np.sqrt(np.diag(joint))
+    return windows.assign(rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach))
+
+
+def t_quantile() -> float:
+    """Student's t for a 95 % interval, with as many degrees of freedom as groups of customers leave."""
+    return float(t.ppf(0.975, DF))
+
+
+def hours_differ(response: Response) -> float:
+    """The p-value for no difference between the hours that were tried, within strata.
+
+    Rao's score test of the hours, divided by how much more customers vary than single messages do (Rao & Scott 1981,
+    first order), with as many degrees of freedom for that as groups leave. With one message to each in one stratum it
+    is Pearson's χ².
+    """
+    keys = ["segment", "stratum", "hour", "until"]
+    rows = response.cells.groupby(keys, as_index=False)[["clicks", "messages"]].sum()
+    inside = rows.groupby(["segment", "stratum"])[["clicks", "messages"]].transform("sum")
+    used = (inside["clicks"] > 0) & (inside["clicks"] < inside["messages"]) & (rows["messages"] > 0)
+    rows, inside = rows[used], inside[used]
+    stratum = rows.groupby(["segment", "stratum"]).ngroup().to_numpy(int)
+    hour = rows.groupby(["hour", "until"]).ngroup().to_numpy(int)
+    hours = int(hour.max()) + 1
+    p = (inside["clicks"] / inside["messages"]).to_numpy(float)
+    m = rows["messages"].to_numpy(float)
+    score = np.bincount(hour, rows["clicks"].to_numpy(float) - m * p, hours)
+    weight = np.zeros((int(stratum.max()) + 1, hours))
+    np.add.at(weight, (stratum, hour), m * p * (1 - p))
+    information = np.diag(weight.sum(axis=0)) - weight.T @ (weight / weight.sum(axis=1, keepdims=True))
+    strength, direction = np.linalg.eigh(information)
+    kept = strength > 1e-9 * strength.max()
+    statistic = float(((direction[:, kept].T @ score) ** 2 / strength[kept]).sum())
+    spread = max(float(response.everybody.dispersion[0, 0]), 1.0)
+    return float(f.sf(statistic / spread / kept.sum(), kept.sum(), DF))
+
+
+def runs_smoothly(response: Response) -> float:
+    """The p-value for everybody's counts by hour departing from the smooth curve by chance alone.
+
+    What is left over at the hours, z = (clicks − expected) ÷ information, has covariance V − XCX′ if the curve is as is
+    believed (V: of the counts, with the customers' dispersion; C: of the curve given the counts), so that it is held
+    against all that could be seen by a sum of squares (Box 1980, J. R. Statist. Soc. A 143:383). Made for one stratum,
+    as an experiment has; a small value tells of a peak that is narrower than the curve can be. NaN without a response,
+    with nothing else, and where so few hours were tried that the curve goes through all of them.
+    """
+    keys = ["hour", "until"]
+    rows = response.cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
+    rows = rows[rows["messages"] > 0]
+    eta = design(rows) @ response.everybody.mean[0]
+    k, m = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)
+    if not 0 < k.sum() < m.sum():
+        return float("nan")
+    p = expit(eta + brentq(lambda level: k.sum() - m @ expit(eta + level), -30, 30))
+    hours = rows[keys].drop_duplicates().sort_values(keys)
+    hour = rows.groupby(keys).ngroup().to_numpy(int)
+    information = np.bincount(hour, m * p * (1 - p))
+    left = np.bincount(hour, k - m * p) / information
+    x = columns_of(hours)
+    alone = response.everybody.dispersion[0, 0] / information
+    spread = np.diag(alone) - x @ response.everybody.covariance[0] @ x.T
+    # What the hours have in common is the level's, not the curve's.
+    contrast = np.linalg.qr(np.eye(len(hours))[:, :-1] - 1 / len(hours))[0].T
+    left, spread = contrast @ left, contrast @ spread @ contrast.T
+    strength, direction = np.linalg.eigh(spread)
+    kept = strength > 0.01 * alone.mean()  # the curve follows the others wherever they lead: nothing is left over
+    if not kept.any():
+        return float("nan")
+    statistic = float(((direction[:, kept].T @ left) ** 2 / strength[kept]).sum())
+    return float(f.sf(statistic / kept.sum(), kept.sum(), DF))
+
+
+# --- the gap ---------------------------------------------------------------------------------------------------------
+
+
+def gap_to_records(randomised: Response, observational: Response, segment: str = ALL) -> pd.DataFrame:
+    """What the records say of changing the hour, less what the lot says: for hours that both tell of.
+
+    Both are the change in the share that responds if texts go from the hour the records know best to another one.
+
+    Returns:
+        hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
+        gap, low, high (95 %, of the two as independent: an experiment's customers are in the records only outside of
+        it), adjusted_p (Holm's, for no gap). No row where fewer than two hours are common.
+    """
+    columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high", "adjusted_p"]
+    cells = observational.cells if segment == ALL else observational.cells[observational.cells["segment"] == segment]
+    sent = cells.groupby(["hour", "until"])["messages"].sum()
+    common = observational.windows.merge(randomised.windows, on=["hour", "until"])
+    if len(common) < 2:
+        return pd.DataFrame(columns=columns)
+    order = sent.reindex(pd.MultiIndex.from_frame(common)).fillna(0.0).to_numpy(float)
+    base = int(order.argmax())
+    told, spreads = [], []
+    for response in (observational, randomised):
+        centre, joint = response.curves(segment).logits(segment, columns_of(common))
+        rate = expit(centre)
+        slope = rate * (1 - rate)
+        spread = joint * slope[:, None] * slope
+        told.append(rate - rate[base])
+        spreads.append(np.diag(spread) + spread[base, base] - 2 * spread[base])
+    error = np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
+    reach = t_quantile() * error
+    apart = told[0] - told[1]
+    others = np.arange(len(common)) != base
+    p_values = np.ones(len(common))
+    p_values[others] = adjust(2 * t.sf(np.abs(apart[others]) / np.maximum(error[others], 1e-12), DF), "holm")
+    found = common.assign(
+        reference=int(common["hour"].iloc[base]), records=told[0], lot=told[1], gap=apart, low=apart - reach,
+        high=apart + reach, adjusted_p=p_values,
+    )  # fmt: skip
+    return found[others].reset_index(drop=True)[columns]

@@ -1,0 +1,87 @@
+"""What another hour does beside clicks: orders, profit and opt-outs of the customers put by lot into each hour's arm.
+
+Every assigned customer counts in their arm, whatever reached them, over the experiment's outcome window.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2_contingency, t
+from statsmodels.stats.oneway import anova_generic
+from statsmodels.stats.proportion import proportion_confint
+
+from smsroi_helpers import measures
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import FEW_EVENTS, adjust
+from smsroi_helpers.timing.counts import TimingTest
+
+__all__ = [
+    "HourOutcome",
+    "compare_arms",
+    "count_outcomes",
+]
+
+Kind = Literal["orders", "profit", "opt_out"]
+_COLUMNS: dict[Kind, str] = {"orders": "orders", "profit": "profit", "opt_out": "opted_out"}
+
+
+@dataclass(frozen=True)
+class HourOutcome:
+    """One outcome at each hour that was tried."""
+
+    kind: Kind
+    rows: pd.DataFrame
+    """hour, until, n, mean (per customer), low, high (95 %, each by itself)."""
+    events: float
+    """How often it happened in all; money has none (NaN)."""
+    p_value: float
+    """For no difference between the arms: Welch's analysis of variance, χ² of shares; NaN where it cannot be asked."""
+    adjusted_p: float = float("nan")
+    """Holm's over the outcomes."""
+
+
+def count_outcomes(shop: Shop, test: TimingTest) -> pd.DataFrame:
+    """Moments by arm: arm, hour, until, and `<kind>__n`, `__sum_y`, `__sum_y2` of orders, profit and opt_out."""
+    rows = measures.arm_outcomes(shop, test.experiment.name)
+    pairs: dict[str, tuple[str, str | None]] = {kind: (column, None) for kind, column in _COLUMNS.items()}
+    found = shop.count(measures.arm_moments_together(rows, pairs, by=("arm",)))
+    return test.windows.merge(found, on="arm")
+
+
+def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
+    """Each outcome that the source knows of, with intervals by arm and a test of whether the arms differ.
+
+    Args:
+        moments: of `count_outcomes`.
+
+    Returns:
+        those with at least two arms of two customers. Opt-outs have Clopper and Pearson's interval; where an arm has
+        fewer than 20 of them χ² is not asked of all arms.
+    """
+    found = []
+    for kind in _COLUMNS:
+        n, one, two = (moments[f"{kind}__{name}"].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
+        if (n < 2).any() or len(n) < 2:
+            continue
+        mean = one / n
+        if kind == "opt_out":
+            low, high = proportion_confint(one, n, method="beta")
+            enough = one.sum() >= FEW_EVENTS and (n * one.sum() / n.sum()).min() >= 5
+            p = float(chi2_contingency(np.stack([one, n - one]), correction=False).pvalue) if enough else float("nan")
+        else:
+            variance = np.maximum((two - n * mean**2) / (n - 1), 0.0)
+            reach = t.ppf(0.975, n - 1) * np.sqrt(variance / n)
+            low, high = mean - reach, mean + reach
+            spread = (variance > 0).all()
+            p = float(anova_generic(mean, variance, n, use_var="unequal").pvalue) if spread else float("nan")
+        rows = moments[["hour", "until"]].assign(n=n, mean=mean, low=low, high=high)
+        found.append(HourOutcome(kind, rows, float("nan") if kind == "profit" else float(one.sum()), p))
+    known = [at for at, each in enumerate(found) if np.isfinite(each.p_value)]
+    if known:
+        adjusted = adjust([found[at].p_value for at in known], "holm")
+        for at, p in zip(known, adjusted, strict=True):
+            found[at] = dataclasses.replace(found[at], adjusted_p=float(p))
+    return found

@@ -1,0 +1,316 @@
+"""Tables of `03_timing`."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.locale import _, day, interval, listed, number, percent
+from smsroi_helpers.measures import AS_OF, RULES, allowed
+from smsroi_helpers.pages import Html, note, segment_name, table
+from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.decision import clicks_words, hours_words, in_money, value_words, window_words
+from smsroi_helpers.timing.holidays import SpecialDays
+from smsroi_helpers.timing.personal_send_time import PersonalHours, share_moved
+from smsroi_helpers.timing.response import gap_to_records
+
+__all__ = [
+    "allowed_table",
+    "cleaning_table",
+    "days_table",
+    "exclusions_table",
+    "gains_table",
+    "gap_table",
+    "personal_table",
+    "tests_table",
+    "value_note",
+    "windows_table",
+]
+
+
+def exclusions_table(timing: Timing) -> Html:
+    """Which messages count, and which do not.
+
+    Args:
+        timing: of `timing.analyse`.
+    """
+    rows = timing.sends.exclusions
+    frame = pd.DataFrame(
+        {_("Reason"): rows["reason"], _("Messages out"): rows["out"], _("Messages left"): rows["messages"]}
+    )
+    return table(frame, caption=_("Which messages are looked at"), digits=0)
+
+
+def cleaning_table(timing: Timing) -> Html:
+    """Clicks of machines, and the share clicked with and without them."""
+    if timing.sends.outcome != "click":
+        told = _("This source records no clicks: orders within {hours} hours after a text stand in for them.")
+        return note(told.format(hours=timing.sends.window_hours))
+    words = {
+        "none": _("By people"),
+        "fast": _("Within seconds of delivery"),
+        "burst": _("With many others of the campaign in the same second"),
+        "everything": _("By who clicks all there is"),
+    }
+    rows = timing.sends.cleaning.set_index("machine").reindex(list(words)).fillna(0)
+    clicks, messages = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)
+    everything = messages.sum()
+    frame = pd.DataFrame({_("Clicks"): list(words.values()), _("Number"): clicks})
+    caption = _(
+        "Whose clicks they are. With all of them {all} of the texts were clicked; without the machines’, and without"
+        " the texts that a machine clicked first, {people}"
+    ).format(all=percent(clicks.sum() / everything, 2), people=percent(clicks[0] / messages[0], 2))
+    return table(frame, caption=caption, digits=0)
+
+
+def tests_table(timing: Timing) -> Html:
+    """The experiments that try hours, and whether they can be believed."""
+    if not timing.tests:
+        return note(
+            _(
+                "No experiment tries hours here: all that follows is read from the records, where who is sent when is"
+                " no chance."
+            )
+        )
+    rows = [
+        {
+            _("Test"): test.experiment.name,
+            _("Hours tried"): listed(window_words(row.hour, row.until) for row in test.windows.itertuples())
+            if len(test.windows) <= 4
+            else _("{n} windows, {first} to {last}").format(
+                n=number(len(test.windows)), first=f"{test.windows['hour'].min()}:00",
+                last=f"{test.windows['until'].max()}:00",
+            ),
+            _("Customers"): test.experiment.customers.sum(),
+            _("Since"): day(test.experiment.started),
+            _("Split as planned (p)"): number(test.split_p, 2),
+            _("Used"): _("yes") if timing.test is test else _("no"),
+        }
+        for test in timing.tests
+    ]  # fmt: skip
+    return table(pd.DataFrame(rows), caption=_("Experiments that try hours"), suppress=_("Customers"))
+
+
+def windows_table(answers: Sequence[Answer]) -> Html:
+    """The windows that cannot be told from the best, by segment.
+
+    Args:
+        answers: of `timing.find_best_hours`.
+    """
+    if not answers:
+        return note(_("There is nothing to choose from."))
+    rows = []
+    for answer in answers:
+        best = answer.windows.iloc[answer.best]
+        rows.append({
+            _("Segment"): segment_name(answer.segment),
+            _("Customers"): answer.customers,
+            _("Responses"): answer.clicks,
+            _("Perhaps the best"): _("all of them") if answer.chosen.all() else hours_words(answer),
+            _("Likeliest"): window_words(best["hour"], best["until"]),
+            _("Response there"): _("{share} ({low} to {high})").format(
+                share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
+            ),
+        })  # fmt: skip
+    caption = _("Windows that cannot be told from the best: in 95 of 100 cases the truly best one is among them")
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
+def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Html:
+    """What today's schedule forgoes against the best window, in clicks and in money.
+
+    Args:
+        timing: of `timing.analyse`.
+        answers: of `timing.find_best_hours`.
+        currency: the source's.
+    """
+    shown = [answer for answer in answers if np.isfinite(answer.gain()).all()]
+    if not shown:
+        return note(_("What is sent today falls at no hour that was tried, so nothing can be set against it."))
+    priced = timing.click.known and timing.click.estimate > 0
+    rows = []
+    for answer in shown:
+        regret = answer.regret()
+        money = [x * answer.messages_per_week for x in in_money(regret, timing.click)] if priced else [np.nan] * 3
+        rows.append({
+            _("Segment"): segment_name(answer.segment),
+            _("Customers"): answer.customers,
+            _("Texts a week"): answer.messages_per_week,
+            _("Clicks forgone per 1,000 texts"): clicks_words(*regret),
+            _("Forgone a week"): interval(money[0], money[1], money[2], currency) if priced else _("no price"),
+        })  # fmt: skip
+    caption = _(
+        "What today’s hours forgo against the best one: limits hold at once for all hours that may be the best, in"
+        " clicks never below 0"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
+def value_note(timing: Timing, currency: str) -> Html:
+    """What a click is worth, and why that is assumed of other hours too."""
+    click = timing.click
+    if not click.known:
+        return note(value_words(click, timing.sends.outcome))
+    return note(
+        _(
+            "A click by a person goes with {value} of profit before message costs, by {test} ({n} customers put by lot"
+            " into arms that differ in messages). It prices another hour if that works only through people taking"
+            " notice."
+        ).format(
+            value=interval(click.estimate, click.low, click.high, currency), test=click.experiment,
+            n=number(click.customers),
+        )
+    )  # fmt: skip
+
+
+def allowed_table(places: pd.DataFrame) -> Html:
+    """Which rules the customers are under, and the hours they allow.
+
+    Args:
+        places: of `allowed_hours.count_places`.
+    """
+    sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
+    rows = []
+    for rules, customers in sums.items():
+        names = str(rules).split()
+        week = allowed(names)
+        spans = [_span(day_hours) for day_hours in (week[0], week[5], week[6])]
+        source = (
+            RULES[names[0]].source if len(names) == 1 else _("What all of {n} rules allow").format(n=number(len(names)))
+        )
+        rows.append({
+            _("Rules"): ", ".join(names) if len(names) <= 3 else _("{first} and {n} more").format(
+                first=names[0], n=number(len(names) - 1)),
+            _("Customers"): int(customers),
+            _("Monday to Friday"): spans[0],
+            _("Saturday"): spans[1],
+            _("Sunday"): spans[2],
+            _("Source"): source,
+        })  # fmt: skip
+    caption = _(
+        "When a text may be sent, on the recipient’s clock (compared with its sources in {month}; not legal advice)."
+        " Of whom only the time zone is known, or not even that, the hours that all rules allow which may apply"
+    ).format(month=AS_OF)
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
+def _span(hours: np.ndarray) -> str:
+    found = np.flatnonzero(hours)
+    return window_words(int(found[0]), int(found[-1]) + 1) if len(found) else _("never")
+
+
+def gap_table(timing: Timing) -> Html:
+    """How far the records mislead, hour by hour: see `hour_responses.gap_to_records`.
+
+    Args:
+        timing: of `timing.analyse`.
+    """
+    if timing.randomised is None or timing.observational is None:
+        return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
+    rows = gap_to_records(timing.randomised, timing.observational)
+    if not len(rows):
+        return note(_("The test and the records have no two hours in common."))
+    reference = window_words(int(rows["reference"].iloc[0]), int(rows["reference"].iloc[0]) + 1)
+    frame = pd.DataFrame({
+        _("Instead of {hour}").format(hour=reference): [window_words(r.hour, r.until) for r in rows.itertuples()],
+        _("Records"): [number(1000 * x, 1) for x in rows["records"]],
+        _("Lot"): [number(1000 * x, 1) for x in rows["lot"]],
+        _("Gap"): [clicks_words(r.gap, r.low, r.high) for r in rows.itertuples()],
+    })  # fmt: skip
+    wrong = rows[rows["adjusted_p"] < 0.05]
+    told = (
+        _("At {n} of {all} hours the gap is more than chance (Holm): there the records mislead.").format(
+            n=number(len(wrong)), all=number(len(rows))
+        )
+        if len(wrong)
+        else _("No gap is more than chance (Holm): that the records mislead is not shown, nor that they do not.")
+    )
+    caption = _("Responses per 1,000 texts that another hour brings, as the records and as the lot have it. {told}")
+    return table(frame, caption=caption.format(told=told))
+
+
+def days_table(days: SpecialDays) -> Html:
+    """Holidays and shifted workdays against ordinary days.
+
+    Args:
+        days: of `special_days.analyse_days`.
+    """
+    if not len(days.ratios):
+        return note(_("No text went out on a public holiday that could be set beside ordinary days of the same month."))
+    names = {"holiday": _("public holidays"), "shifted": _("weekend days worked in exchange for a holiday")}
+    rows = []
+    for row in days.ratios.itertuples():
+        known = np.isfinite(row.ratio)
+        verdict = _("too few to tell") if not known else (
+            _("higher") if row.low > 1 else _("lower") if row.high < 1 else _("no difference shown"))  # fmt: skip
+        shown = _("{value} (95% interval {low} to {high})").format(
+            value=number(row.ratio, 2), low=number(row.low, 2), high=number(row.high, 2)
+        )
+        rows.append({
+            _("Days"): names[row.kind],
+            _("Messages"): int(row.messages),
+            _("Responses"): int(row.clicks),
+            _("Times the response of ordinary days"): shown if known else "",
+            _("Reading"): verdict,
+        })  # fmt: skip
+    caption = _(
+        "Special days beside ordinary ones of the same country, month and weekday; they are few, and what else happened"
+        " on them is in the number"
+    )
+    return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def personal_table(personal: PersonalHours) -> Html:
+    """Whether own days tell more of a customer's later hours than the segment's, and whether texts then are read more.
+
+    Args:
+        personal: of `personal_hours.analyse_personal_send_times`.
+    """
+    rows = personal.held_out
+    if not len(rows):
+        return note(_("Too little is known of when customers are about: everybody has the segment’s hour."))
+    first = [int(n) for n in rows["own"]]
+    told_from = [
+        _("{low} to {high}").format(low=number(n), high=number(after - 1)) if after > n + 1 else number(n)
+        for n, after in pairwise(first)
+    ]
+    told_from.append(_("{n} or more").format(n=number(first[-1])))
+    frame = pd.DataFrame({
+        _("Own events before"): told_from,
+        _("Later events"): rows["events"].astype(int),
+        _("Likelier by"): [
+            _("{value} (95% interval {low} to {high})").format(
+                value=percent(np.expm1(row.gain), 1), low=percent(np.expm1(row.low), 1),
+                high=percent(np.expm1(row.high), 1))
+            if np.isfinite(row.low) else _("unknown")
+            for row in rows.itertuples()
+        ],
+    })  # fmt: skip
+    caption = _(
+        "How much likelier a customer’s own day makes a later visit, order or click at its hour than the segment’s day"
+        " does. {told}"
+    ).format(told=_own_hours_words(personal))
+    return table(frame, caption=caption, digits=0)
+
+
+def _own_hours_words(personal: PersonalHours) -> str:
+    """Whether own hours are used, and what the test of hours says of them."""
+    lot = personal.by_lot
+    if not np.isfinite(lot.low):
+        return _("Own hours are used for nobody: no test of hours shows that texts at them are answered more.")
+    part = _("{value} (95% interval {low} to {high})").format(
+        value=number(lot.estimate, 1), low=number(lot.low, 1), high=number(lot.high, 1)
+    )
+    if personal.used:
+        return _(
+            "By lot, texts at hours that suit a customer’s own day are answered more: {part} times what was to be"
+            " expected, where 0 would be not at all. So own hours are used, and give {share} of those with such events"
+            " another hour than their segment’s."
+        ).format(part=part, share=percent(share_moved(personal)))
+    if lot.low > 0:
+        return _("Own hours are used for nobody: they do not foretell what customers do later.")
+    return _(
+        "Own hours are used for nobody: by lot, texts at hours that suit a customer’s own day are not shown to be"
+        " answered more ({part} times what was to be expected, where 0 would be not at all)."
+    ).format(part=part)

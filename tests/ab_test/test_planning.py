@@ -1,0 +1,100 @@
+"""Planning: against published sample sizes, another library, and what happens when such tests are run."""
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import TTestIndPower
+from typer.testing import CliRunner
+
+from smsroi_helpers import cli
+from smsroi_helpers.ab_test import planning
+from smsroi_helpers.errors import UsageError
+
+
+def test_cohens_table():
+    """Cohen (1988), table 2.4.1: d = .5, two-sided .05, power .80 takes 64 a group (by t; 63 by the normal)."""
+    assert planning.power_of(0.5, 1.0, 63, 63) == pytest.approx(0.80, abs=0.002)
+    assert TTestIndPower().power(0.5, 64, 0.05) == pytest.approx(0.80, abs=0.002)
+
+
+def test_the_smallest_effect_has_the_wanted_power():
+    for power, arms in ((0.8, 1), (0.9, 3)):
+        d = planning.smallest_effect(2.5, 700, 300, power, arms)
+        assert planning.power_of(d, 2.5, 700, 300, arms) == pytest.approx(power, abs=1e-4)
+
+
+@pytest.fixture
+def asked():
+    return {"customers": 4_000, "base_rate": 0.06, "profit_per_order": 14.0, "order_spread": 0.9, "gain": 0.5}
+
+
+def test_tests_run_as_planned_show_the_gain_as_often_as_said(asked):
+    """400 simulated tests of the planned size, by Welch on every customer."""
+    plan = planning.plan_test(**asked)
+    rng = np.random.default_rng(1)
+    sigma = np.sqrt(np.log(1 + 0.9**2))
+    shown = 0
+    for _ in range(400):
+        arms = []
+        for rate in (0.06 + 0.5 / 14, 0.06):
+            worth = rng.lognormal(np.log(14) - sigma**2 / 2, sigma, 2_000) * (rng.random(2_000) < rate)
+            arms.append((worth.mean(), worth.var(ddof=1) / 2_000))
+        shown += abs(arms[0][0] - arms[1][0]) > 1.96 * np.sqrt(arms[0][1] + arms[1][1])
+    # The plan takes the control's spread for both arms; the treated one's is larger, and the power a little less.
+    assert shown / 400 == pytest.approx(plan.power_at_gain, abs=4 * 0.5 / 20 + 0.05)
+
+
+def test_as_many_customers_as_it_asks_for_have_the_power(asked):
+    needed = planning.plan_test(**asked).customers_for_gain
+    again = planning.plan_test(**{**asked, "customers": int(needed)})
+    assert again.power_at_gain == pytest.approx(0.8, abs=1e-3)
+    assert again.smallest_profit == pytest.approx(0.5, rel=1e-3)
+
+
+def test_twice_the_time_is_as_good_as_twice_the_customers(asked):
+    """A gain g a week on n customers over k weeks: k·g against a spread √k as large, as g on k·n customers."""
+    plan = planning.plan_test(**asked)
+    k = plan.times_for_gain
+    spread = plan.smallest_profit / planning.smallest_effect(1.0, 2_000, 2_000)
+    assert planning.power_of(k * 0.5, np.sqrt(k) * spread, 2_000, 2_000) == pytest.approx(0.8, abs=1e-3)
+    assert k == pytest.approx(plan.customers_for_gain / 4_000, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rises"),
+    [
+        ({"customers": 8_000}, "smallest_profit", False),
+        ({"base_rate": 0.12}, "smallest_rate", True),
+        ({"profit_per_order": 28.0}, "smallest_profit", True),
+        ({"order_spread": 1.8}, "smallest_profit", True),
+        ({"cost_per_customer": 0.1}, "breakeven_rate", True),
+        ({"arms": 3}, "smallest_profit", True),
+        ({"control_share": 0.1}, "smallest_profit", True),
+        ({"gain": 0.8}, "power_at_gain", True),
+        ({"power": 0.95}, "customers_for_gain", True),
+    ],
+)
+def test_every_parameter_counts(asked, change, field, rises):
+    before, after = (getattr(planning.plan_test(**settings), field) for settings in (asked, {**asked, **change}))
+    assert (after > before) if rises else (after < before)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"customers": 4}, {"base_rate": 0.0}, {"base_rate": 1.0}, {"control_share": 1.0}, {"power": 1.0}]
+)
+def test_numbers_that_cannot_be_meant_are_refused(asked, wrong):
+    with pytest.raises(UsageError):
+        planning.plan_test(**{**asked, **wrong})
+
+
+def test_the_command_says_the_same(asked):
+    words = (
+        "plan-test --customers 4000 --base-rate 0.06 --profit-per-order 14 --order-spread 0.9 --gain 0.5 --cost 0.07"
+    )
+    done = CliRunner().invoke(cli.app, words.split())
+    assert done.exit_code == 0, done.output
+    plan = planning.plan_test(**asked, cost_per_customer=0.07)
+    assert f"{plan.customers_for_gain:,.0f} customers" in done.stdout
+    assert f"{plan.smallest_profit:,.4g} more profit" in done.stdout
+    assert "pays for itself from 6.50% on" in done.stdout
+    refused = CliRunner().invoke(cli.app, [*words.split(), "--power", "2"])
+    assert refused.exit_code == 2

@@ -1,0 +1,402 @@
+"""From orders to each customer's value: counted like another library, adding up, honest when tested."""
+
+import datetime as dt
+import gzip
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifetimes.utils import summary_data_from_transaction_data
+
+from smsroi_helpers.cltv import assumptions, counts, customer_value, forecast, holdout, implications
+from smsroi_helpers.cltv import decision as cltv_decision
+from smsroi_helpers.cltv import figures as cltv_figures
+from smsroi_helpers.cltv import tables as cltv_tables
+from smsroi_helpers.cltv.fitting import fit_purchases, fit_value
+from smsroi_helpers.cltv.predictions import expected_orders
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import open_shop
+from tests.reference import cdnow
+from tests.source.test_mappings import DATA, opened, public
+
+
+@pytest.fixture(scope="module")
+def shop(cdnow_shop):
+    return cdnow_shop("1997-09-30")
+
+
+@pytest.fixture(scope="module")
+def fits(shop):
+    cells = counts.count_cells(shop)
+    return cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(shop))
+
+
+def summarise_draws(fits, **changes):
+    settings = {"horizon_weeks": 39, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
+    return forecast.forecast_value(*fits, **{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def told(fits):
+    return summarise_draws(fits)
+
+
+@pytest.fixture(scope="module")
+def table(shop, told, tmp_path_factory):
+    file = tmp_path_factory.mktemp("values") / "customer_value.parquet"
+    assert shop.write(customer_value.customer_values(shop, told), file) == 2_357
+    return pd.read_parquet(file)
+
+
+class TestCounting:
+    def test_the_raw_sample_is_the_published_one(self, cdnow_shop):
+        shop = cdnow_shop("")
+        orders = shop.orders.aggregate(
+            rows=shop.orders.count(), customers=shop.orders.customer_id.nunique(), dollars=shop.orders.amount.sum()
+        ).execute()
+        assert orders.loc[0, ["rows", "customers"]].tolist() == [cdnow.RAW["rows"], cdnow.RAW["customers"]]
+        assert round(orders.loc[0, "dollars"], 2) == cdnow.RAW["dollars"]
+        assert (shop.loaded.tables["orders"].first, shop.as_of.isoformat()) == (cdnow.RAW["first"], cdnow.RAW["last"])
+
+    def test_the_calibration_period_is_the_published_one(self, fits):
+        cells = fits[0]
+        assert cells["customers"] @ cells["frequency"] == cdnow.CALIBRATION["repeats"]
+        again = cells["frequency"] > 0
+        assert cells.loc[~again, "customers"].sum() == cdnow.CALIBRATION["once"]
+        assert cells.loc[again, "customers"].sum() == cdnow.CALIBRATION["again"]
+
+    def test_histories_are_the_librarys(self, shop, fits):
+        orders = shop.orders.execute()
+        theirs = summary_data_from_transaction_data(
+            orders, "customer_id", "ordered_at", "amount", observation_period_end="1997-09-30"
+        )
+        ours = fits[0]
+        counted = theirs.groupby(["frequency", "recency", "T"]).size()
+        assert counted.tolist() == ours["customers"].tolist()
+        assert (
+            counted.index.to_frame().to_numpy().tolist()
+            == ours[["frequency", "recency_days", "T_days"]].to_numpy().tolist()
+        )
+        assert (theirs["monetary_value"] * theirs["frequency"]).sum() == pytest.approx(ours["repeat_spend"].sum())
+
+    def test_the_holdout_holds_the_published_repeats(self, cdnow_shop):
+        cells = counts.count_cells(cdnow_shop("1998-06-30"), until=dt.date(1997, 9, 30))
+        assert cells["later_purchases"].sum() == cdnow.HOLDOUT_REPEATS
+
+    def test_nobody_came_back(self, make_source, open_source):
+        lines = [f"{i},c{i},2024-01-{1 + i % 28:02},5" for i in range(200)]
+        shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"))
+        with pytest.raises(NotEnoughData, match="Only 0 customers have bought on a second day"):
+            counts.count_cells(shop)
+
+    def test_a_log_of_three_weeks(self, make_source, open_source):
+        lines = [f"{i},c{i // 2},2024-01-{1 + 10 * (i % 2):02},5" for i in range(200)]
+        shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"))
+        with pytest.raises(NotEnoughData, match="The log covers 10 days"):
+            counts.count_cells(shop)
+
+
+class TestForecast:
+    def test_customers_add_up_to_the_published_repeats(self, table):
+        assert table["expected_orders"].sum() == pytest.approx(cdnow.EXPECTED_REPEATS["bg_nbd"], abs=0.06)
+
+    def test_customers_add_up_to_the_totals(self, told, table):
+        for measure, column in (("orders", "expected_orders"), ("spend", "expected_value"), ("cltv", "cltv")):
+            value, low, high = told.total(measure)
+            assert table[column].sum() == pytest.approx(value, rel=1e-9)
+            assert low < value < high
+
+    def test_intervals_hold_their_estimates(self, table):
+        assert (table["expected_low"] < table["expected_value"]).all()
+        assert (table["expected_value"] < table["expected_high"]).all()
+        assert (table["cltv_low"] <= table["cltv_high"]).all()
+        assert table.notna().all().all()
+        assert np.isfinite(table.select_dtypes(float)).all().all()
+
+    def test_without_discount_value_is_margin_times_spend(self, fits):
+        told = summarise_draws(fits, yearly_discount_rate=0.0)
+        assert told.total("cltv")[0] == pytest.approx(0.3 * told.total("spend")[0], rel=1e-9)
+
+    def test_discounting_is_by_the_end_of_the_month(self, fits):
+        cells, purchases, _value = fits
+        month, rate = forecast.WEEKS_A_YEAR / 12, 0.5
+        by_hand, so_far = 0.0, 0.0
+        for k, end in enumerate((month, 2 * month, 10.0), start=1):
+            by_then = expected_orders(purchases, cells, end)
+            years = min(k * month, 10.0) / forecast.WEEKS_A_YEAR
+            by_hand, so_far = by_hand + (by_then - so_far) / 1.5**years, by_then
+        assert forecast.discounted_orders(purchases, cells, 10, rate) == pytest.approx(by_hand, rel=1e-12)
+
+    @pytest.mark.parametrize(
+        ("change", "measure", "factor"),
+        [({"margin": 0.6}, "cltv", 2.0), ({"margin": 0.6}, "spend", 1.0), ({"margin": 0.6}, "orders", 1.0)],
+    )
+    def test_the_margin_changes_profit_and_nothing_else(self, fits, told, change, measure, factor):
+        changed = summarise_draws(fits, **change).total(measure)[0]
+        assert changed / told.total(measure)[0] == pytest.approx(factor, rel=1e-9)
+
+    def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, told):
+        """Some leave on the way."""
+        changed = summarise_draws(fits, horizon_weeks=78).total("orders")[0]
+        assert 1.5 < changed / told.total("orders")[0] < 2
+
+    def test_the_seed_moves_predictive_intervals_only(self, fits, told):
+        other = summarise_draws(fits, rng=np.random.default_rng(2))
+        assert other.total("cltv")[0] == told.total("cltv")[0]
+        assert not other.cells["spend_high"].equals(told.cells["spend_high"])
+
+    def test_money_that_has_no_finite_mean_is_no_number(self, fits):
+        cells, purchases, value = fits
+        wild = replace(value, parameters={"p": 2.0, "q": 0.9, "v": 3.0})
+        with pytest.raises(NotEnoughData, match="946 customers who came back"):
+            summarise_draws((cells, purchases, wild))
+
+    def test_the_tenths_hold_everybody_and_all_the_value(self, shop, told):
+        tenths = customer_value.value_by_tenth(shop, told)
+        assert tenths["tenth"].tolist() == list(range(1, 11))
+        assert tenths["customers"].sum() == 2_357
+        assert tenths["cltv"].sum() == pytest.approx(told.total("cltv")[0])
+        assert tenths["share"].sum() == pytest.approx(1)
+        assert tenths["share"].is_monotonic_decreasing
+        assert ((tenths["low"] < tenths["share"]) & (tenths["share"] < tenths["high"])).all()
+
+
+def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
+    """Parquet, three parts in any order, CSV in every encoding, gzip, a mapping: one table of values."""
+    orders = shop.con.read_parquet(shop.loaded.tables["orders"].paths[0])
+    moment = orders.ordered_at.strftime("%Y-%m-%d %H:%M:%S") + "Z"
+    columns = orders.select("order_id", "customer_id", ordered_at=moment, amount=orders.amount.cast("string"))
+    frame = columns.order_by("order_id").to_pandas()
+    text = "order_id,customer_id,ordered_at,amount\n" + "\n".join(map(",".join, frame.to_numpy().tolist())) + "\n"
+    german = text.replace("order_id,customer_id,ordered_at,amount", "Nummer,Kunde,Zeit,Größe")
+    mapping = 'SELECT Nummer AS order_id, Kunde AS customer_id, Zeit AS ordered_at, "Größe" AS amount FROM export'
+
+    def parts(folder):
+        (folder / "orders").mkdir()
+        for number, rest in (("b", 2), ("c", 0), ("a", 1)):
+            part = orders.filter(orders.order_id.cast("int64") % 3 == rest).order_by(orders.amount)
+            part.to_parquet(folder / "orders" / f"{number}.parquet")
+
+    def mapped(folder):
+        (folder / "export.csv").write_text(german, encoding="utf-8")
+        (folder / "orders.sql").write_text(mapping, encoding="utf-8")
+
+    forms = {
+        "parquet": lambda folder: orders.to_parquet(folder / "orders.parquet"),
+        "parts": parts,
+        "utf-8": lambda folder: (folder / "orders.csv").write_text(text),
+        "bom": lambda folder: (folder / "orders.csv").write_text(text, encoding="utf-8-sig"),
+        "gb18030": lambda folder: (folder / "orders.csv").write_text(text, encoding="gb18030"),
+        "utf-16": lambda folder: (folder / "orders.csv").write_text(text, encoding="utf-16"),
+        "gzip": lambda folder: (folder / "orders.csv.gz").write_bytes(gzip.compress(text.encode())),
+        "mapping": mapped,
+    }
+    left = {}
+    for form, make in forms.items():
+        folder = tmp_path / form
+        folder.mkdir()
+        (folder / "source.yml").write_text("timezone: America/New_York\n")
+        make(folder)
+        same = open_shop(load(folder, folder / ".loaded"), "1997-09-30", folder / ".cache")
+        cells = counts.count_cells(same)
+        told = summarise_draws((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
+        same.write(customer_value.customer_values(same, told), folder / "customer_value.parquet")
+        left[form] = (folder / "customer_value.parquet").read_bytes()
+    assert [form for form, table in left.items() if table != left["parquet"]] == []
+
+
+class TestDecision:
+    @pytest.fixture(scope="class")
+    def tested(self, cdnow_shop):
+        shop = cdnow_shop("1998-06-30")
+        trial = holdout.try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
+        return holdout.holdout_test(shop, trial)
+
+    @pytest.mark.parametrize(
+        ("actual", "words", "stretched"),
+        [(1882, "Likely too low", "high"), (1653, "Tested on the last", ""), (1100, "Likely too high", "low")],
+    )
+    def test_the_wording_and_the_interval_follow_the_test(self, shop, told, tested, actual, words, stretched):
+        tenths = customer_value.value_by_tenth(shop, told)
+        decision = cltv_decision.decide(told, replace(tested, actual=actual), tenths, "USD")
+        value, low, high = (x / 39 for x in told.total("cltv"))
+        assert decision.caveat.startswith(words)
+        assert decision.action.startswith("Trust the ranking of customers, not the amount") == (actual != 1653)
+        assert decision.value == value
+        assert (decision.low < low - 1e-9) == (stretched == "low")
+        assert (decision.high > high + 1e-9) == (stretched == "high")
+        assert (decision.evidence, decision.kind, decision.unit) == ("none", "forecast", "money_per_week")
+        assert not {"lift", "uplift", "caused", "incremental"} & set(
+            f"{decision.action} {decision.text}".lower().split()
+        )
+
+    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, told, tested):
+        poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
+        decision = cltv_decision.decide(told, poor, customer_value.value_by_tenth(shop, told), "USD")
+        assert decision.action.startswith("Trust neither the amount nor the ranking")
+        assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
+        assert "multiplied by 1.14" in cltv_tables.test_note(poor).text  # 1,882 came of 1,653 foretold
+
+    def test_where_nobody_stands_out_it_is_said(self, shop, told, tested):
+        tenths = customer_value.value_by_tenth(shop, told)
+        alike = tenths.assign(share=0.1, low=0.09, high=0.11)
+        passed = replace(tested, actual=1653)
+        assert cltv_decision.decide(told, passed, alike, "USD").action.startswith("Treat customers alike")
+        assert cltv_decision.decide(told, passed, tenths, "USD").action.startswith("Look after the")
+
+    def test_nothing_happened_at_all(self, shop, told, tested):
+        decision = cltv_decision.decide(
+            told, replace(tested, actual=0), customer_value.value_by_tenth(shop, told), "USD"
+        )
+        assert "and none happened" in decision.caveat
+        assert "–" not in decision.caveat
+        assert "nothing of what was foretold" in cltv_tables.test_note(replace(tested, actual=0)).text
+
+    def test_what_fails_and_what_cannot_be_told_is_said(self, shop, told, tested):
+        loose = replace(told.purchases, status="not_identified", unidentified=("a", "b"))
+        tenths = customer_value.value_by_tenth(shop, told)
+        decision = cltv_decision.decide(replace(told, purchases=loose), tested, tenths, "USD", ["No refunds"])
+        assert "Drop-out is not identified" in decision.caveat
+        assert decision.caveat.endswith("(see the checks): No refunds.")
+        assert "rate of buying is not identified" in cltv_decision.describe_drop_out(
+            replace(loose, unidentified=("r",))
+        )
+        assert cltv_decision.describe_drop_out(told.purchases) == ""
+
+    def test_every_parameter_of_every_fit_is_in_the_table(self, fits):
+        table = customer_value.fits_table({"full": [fits[1], fits[2]], "calibration": [fits[1]]})
+        assert table.groupby(["model", "fit"]).size().to_dict() == {
+            ("bg_nbd", "calibration"): 4, ("bg_nbd", "full"): 4, ("gamma_gamma", "full"): 3,
+        }  # fmt: skip
+        assert ((table["low"] < table["value"]) & (table["value"] < table["high"])).all()
+
+
+def orders_of(people):
+    """A source file: for each customer the days and the amounts of its orders."""
+    lines = []
+    for who, orders in enumerate(people):
+        for number, (day, amount) in enumerate(orders):
+            moment = dt.date(2024, 1, 1) + dt.timedelta(days=int(day))
+            lines.append(f"{who}-{number},c{who},{moment},{amount:.2f}")
+    return "order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"
+
+
+def regulars(seed, customers=200, amount=None):
+    """Customers who come back some times within a year; `amount` None: each with a level of their own."""
+    rng = np.random.default_rng(seed)
+    people = []
+    for _who in range(customers):
+        days = np.sort(rng.choice(364, rng.geometric(0.3), replace=False))
+        level = rng.gamma(3.0, 10.0)
+        people.append([(day, amount or rng.gamma(5.0, level / 5) + 0.01) for day in days])
+    return people
+
+
+def publish(shop, horizon_weeks=12):
+    """Everything the notebook publishes of a source, checked for numbers that are none."""
+    cells, value_cells = counts.count_cells(shop), counts.count_value_cells(shop)
+    trial = holdout.try_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
+    purchases, dated = fit_purchases(cells, trial.chosen), fit_purchases(cells, trial.dated)
+    value = fit_value(value_cells)
+    told, doubted = (summarise_draws((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, dated))
+    tested = holdout.holdout_test(shop, trial)
+    checks = assumptions.check_assumptions(
+        shop, cells=cells, value_cells=value_cells, purchases=purchases, value=value, horizon_weeks=horizon_weeks,
+        yearly_discount_rate=0.1, holdout_weeks=trial.weeks,
+    )  # fmt: skip
+    new = implications.new_customers(shop, model=trial.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1)
+    tenths, gains = customer_value.value_by_tenth(shop, told), implications.gains(told)
+    risk = implications.at_risk(doubted, 0.5)
+    pages = [
+        cltv_tables.test_note(tested),
+        cltv_tables.totals_table(told, "USD"),
+        cltv_tables.models_table(trial),
+        cltv_tables.assumptions_table(checks),
+        cltv_tables.rivals_table(tested),
+        cltv_tables.gains_table(gains, told, "USD"),
+        cltv_tables.churn_table(risk, doubted, 0.5, "USD"),
+        cltv_tables.new_customers_table(new, horizon_weeks, "USD"),
+        cltv_tables.fits_table(customer_value.fits_table({"full": [purchases, value]})),
+        cltv_figures.tracking_figure(tested),
+        cltv_figures.by_week_figure(tested),
+        cltv_figures.by_frequency_figure(tested),
+        cltv_figures.by_alive_figure(tested),
+        cltv_figures.lift_figure(tested),
+        cltv_figures.value_by_tenth_figure(tenths),
+    ]
+    for page in pages:
+        assert not re.search(r"\b(nan|inf)\b|∞", page.markup, re.IGNORECASE), page.text
+    decision = cltv_decision.decide(told, tested, tenths, "USD", assumptions.list_failing(checks))
+    assert np.isfinite([decision.value, decision.low, decision.high]).all()
+    for table in (customer_value.customer_values(shop, told), implications.churn_warnings(shop, doubted, 0.5)):
+        frame = shop.con.to_pandas(table)
+        assert np.isfinite(frame.select_dtypes(float)).all().all()
+    return told, checks.set_index("check"), decision
+
+
+class TestSmallAndOddData:
+    """Each has a clear sentence or a whole forecast, and no number that is none."""
+
+    def test_one_customer(self, make_source, open_source):
+        shop = open_source(make_source(orders=orders_of([[(0, 5.0), (30, 7.0), (200, 6.0)]])))
+        with pytest.raises(NotEnoughData, match="Only 1 customers have bought on a second day"):
+            counts.count_cells(shop)
+
+    def test_all_amounts_equal(self, make_source, open_source):
+        told, _checks, _decision = publish(open_source(make_source(orders=orders_of(regulars(1, amount=19.9)))))
+        orders, spend = told.total("orders")[0], told.total("spend")[0]
+        assert spend == pytest.approx(19.9 * orders, rel=1e-4)
+
+    def test_refunds_above_purchases(self, make_source, open_source):
+        people = [[*orders, (363, -3 * sum(amount for _day, amount in orders))] for orders in regulars(2)]
+        _told, checks, decision = publish(open_source(make_source(orders=orders_of(people))))
+        assert checks.loc["refunds", "status"] == "fail"
+        assert "More was given back than was bought" in checks.loc["refunds", "finding"]
+        assert "No refunds" in decision.caveat
+
+    def test_a_customer_with_400_orders(self, make_source, open_source):
+        days = np.arange(400) * 0.9
+        busy = [(day, 10 + day % 7) for day in days]
+        told, _checks, _decision = publish(open_source(make_source(orders=orders_of([*regulars(3), busy]))))
+        best = told.cells.loc[told.cells["frequency"].idxmax()]
+        # 360 days with a purchase in 360 days, each day one: no more than one a day is to be expected for 12 weeks.
+        assert 60 < best["expected_orders"] < 1.02 * 84
+
+    def test_nobody_ever_leaves(self, make_source, open_source):
+        rng = np.random.default_rng(9)
+        people = []
+        for _who in range(300):
+            days = np.unique(np.cumsum(rng.exponential(rng.uniform(20, 60), 60)).astype(int))
+            people.append([(0, 10.0), *((day, rng.gamma(4, 5) + 0.01) for day in days if day < 364)])
+        told, _checks, decision = publish(open_source(make_source(orders=orders_of(people))))
+        assert told.purchases.status == "not_identified"
+        assert "Drop-out is not identified" in decision.caveat
+        value, low, high = told.total("orders")
+        assert low < value < high
+
+
+class TestWhereDropOutIsNotIdentified:
+    """Public data on which plain optimisers overflow or end at a bound: said in words, and foretold all the same."""
+
+    @pytest.mark.parametrize(
+        ("source", "variables", "log_likelihood"),
+        [
+            ("online_retail", ["ONLINE_RETAIL_CSV"], -38_387.59),
+            ("retail_transactions", ["RETAIL_TRANSACTIONS_CSV", "RETAIL_RESPONSE_CSV"], None),
+        ],
+    )
+    def test_real_data(self, tmp_path, monkeypatch, source, variables, log_likelihood):
+        for variable in variables:
+            monkeypatch.setenv(variable, str(public(variable)))
+        told, _checks, decision = publish(opened(DATA / source, tmp_path), horizon_weeks=26)
+        assert told.purchases.model == "bg_nbd"
+        assert told.purchases.status == "not_identified"
+        assert not told.purchases.drop_out_identified
+        assert "Drop-out is not identified" in decision.caveat
+        if log_likelihood:
+            assert told.purchases.log_likelihood == pytest.approx(log_likelihood, abs=0.01)
+        value, low, high = told.total("cltv")
+        assert 0 < low < value < high < 1.2 * value

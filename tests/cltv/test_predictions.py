@@ -1,0 +1,102 @@
+"""What fits say of customers: against another implementation, random futures, and identities."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifetimes import BetaGeoFitter, ParetoNBDFitter
+
+from smsroi_helpers.cltv import fitting, predictions
+
+VALUES = {
+    "bg_nbd": (0.6, 8.0, 0.7, 2.4),
+    "mbg_nbd": (0.5, 6.2, 0.9, 1.6),
+    "pareto_nbd": (0.55, 10.6, 0.61, 11.7),
+    "nbd": (0.6, 8.0),
+}
+CELLS = pd.DataFrame(
+    {"frequency": [0, 1, 4, 25], "recency_weeks": [0, 9, 31, 40.0], "T_weeks": [12.0, 33, 35, 41], "customers": 1}
+)
+
+
+def fit_of(model):
+    parameters = dict(zip(fitting.PARAMETER_NAMES[model], VALUES[model], strict=True))
+    return fitting.Fit(model, parameters, np.eye(len(parameters)) * 0.01, 0.0, 4, "converged")
+
+
+class TestChances:
+    @pytest.mark.parametrize("model", list(VALUES))
+    def test_chances_are_a_distribution_with_the_expected_orders_and_variance(self, model):
+        """Three derivations meet: the distribution, its closed-form mean, its second moment by integration."""
+        fit = fit_of(model)
+        many = np.arange(400.0)
+        for row in range(len(CELLS)):
+            one = CELLS.iloc[[row] * len(many)]
+            chance = np.exp(predictions.log_chance_of_orders(fit, one, 39, many))
+            assert chance.sum() == pytest.approx(1, abs=1e-6)
+            mean = chance @ many
+            assert mean == pytest.approx(predictions.expected_orders(fit, CELLS.iloc[[row]], 39)[0], rel=1e-5)
+            variance = chance @ many**2 - mean**2
+            assert variance == pytest.approx(predictions.variance_of_orders(fit, CELLS.iloc[[row]], 39)[0], rel=1e-4)
+
+    @pytest.mark.parametrize("orders", [0, 1, 3])
+    def test_pareto_chances_are_the_librarys(self, orders):
+        fit, theirs = fit_of("pareto_nbd"), ParetoNBDFitter()
+        theirs.params_ = pd.Series(fit.parameters)
+        few = CELLS.iloc[:3]
+        x, t_x, T = (few[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks"))
+        expected = [
+            theirs.conditional_probability_of_n_purchases_up_to_time(orders, 39, *row)
+            for row in zip(x, t_x, T, strict=True)
+        ]
+        ours = np.exp(predictions.log_chance_of_orders(fit, few, 39, np.full(3, float(orders))))
+        assert ours == pytest.approx(np.array(expected, float), rel=1e-5)
+
+    @pytest.mark.parametrize("orders", [0, 1, 5])
+    def test_a_newcomers_bg_chances_are_the_librarys(self, orders):
+        fit, theirs = fit_of("bg_nbd"), BetaGeoFitter()
+        theirs.params_ = pd.Series(fit.parameters)
+        new = pd.DataFrame({"frequency": [0], "recency_weeks": [0.0], "T_weeks": [0.0]})
+        ours = np.exp(predictions.log_chance_of_orders(fit, new, 39, np.array([float(orders)])))[0]
+        assert ours == pytest.approx(float(theirs.probability_of_n_purchases_up_to_time(39, orders)), rel=1e-8)
+
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_random_futures_scatter_as_the_variance_says(self, model):
+        draws = predictions.draw_orders(fit_of(model), CELLS, 39, 60_000, np.random.default_rng(5))
+        variance = draws.var(axis=1, ddof=1)
+        fourth = ((draws - draws.mean(axis=1, keepdims=True)) ** 4).mean(axis=1)
+        error = np.sqrt((fourth - variance**2) / draws.shape[1])
+        assert (np.abs(variance - predictions.variance_of_orders(fit_of(model), CELLS, 39)) < 4 * error).all()
+
+
+class TestStaying:
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_against_random_customers(self, model):
+        rng, n = np.random.default_rng(4), 200_000
+        first, scale, third, fourth = VALUES[model]
+        told = predictions.staying(fit_of(model), CELLS, [26.0, 52.0])
+        for row, cell in enumerate(CELLS.itertuples()):
+            rate = rng.gamma(first + cell.frequency, 1 / (scale + cell.T_weeks), n)
+            if model == "pareto_nbd":
+                hazard = rng.gamma(third, 1 / (fourth + cell.T_weeks), n)
+            else:
+                hazard = rate * rng.beta(third, fourth + cell.frequency + (model == "mbg_nbd"), n)
+            for column, weeks in enumerate((26.0, 52.0)):
+                still = np.exp(-hazard * weeks)
+                assert told[row, column] == pytest.approx(still.mean(), abs=4 * still.std() / np.sqrt(n))
+
+    def test_a_surely_known_chance_is_its_mean(self):
+        """With b in the hundred thousands the quadrature has no weights; then p = a / (a + b)."""
+        fit = fitting.Fit("bg_nbd", {"r": 0.9, "alpha": 10.0, "a": 90.0, "b": 90_000.0}, np.eye(4), 0.0, 1, "converged")
+        told = predictions.staying(fit, CELLS.iloc[:1], [52.0])[0, 0]
+        assert told == pytest.approx((1 + 90 / 90_090 * 52 / 22) ** -0.9, rel=1e-4)
+        assert np.isfinite(predictions.expected_orders(fit, CELLS, 39)).all()
+
+
+class TestPairs:
+    def test_every_row_finds_its_own(self):
+        rng = np.random.default_rng(8)
+        x, T = rng.integers(0, 4, 200).astype(float), rng.integers(1, 6, 200) / 7
+        known_x, known_T, place = predictions.pairs_of(x, T)
+        assert len(known_x) == len({*zip(x, T, strict=True)})
+        assert (known_x[place] == x).all()
+        assert (known_T[place] == T).all()

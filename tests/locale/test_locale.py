@@ -1,0 +1,183 @@
+"""Phrases, numbers and money in the reader's language."""
+
+import ast
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+import pytest
+from babel.messages.pofile import read_po
+from jinja2.nodes import Call, Const, Name
+
+import smsroi_helpers
+from smsroi_helpers import locale
+from smsroi_helpers.errors import UsageError
+from smsroi_helpers.runner import collect_messages
+from smsroi_helpers.runner.notebook_page import _markdown
+
+PACKAGE = Path(smsroi_helpers.__file__).parent
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+LANGUAGES = [code for code in locale.available_languages() if code != "en"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (lambda: locale.number(-1234.5678, 2), "−1,234.57"),
+        (lambda: locale.number(-0.001, 2), "0.00"),
+        (lambda: locale.number(float("inf")), "–"),
+        (lambda: locale.percent(0.1239, 1), "12.4%"),
+        (lambda: locale.percent(float("nan")), "–"),
+        (lambda: locale.money(1234.5, "JPY"), "¥1,234"),
+        (lambda: locale.money(-1234.5, "USD", 0), "−$1,234"),
+        (lambda: locale.day("1997-09-30"), "Sep 30, 1997"),
+    ],
+)
+def test_numbers_in_english(shown, expected):
+    assert shown() == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "digits"), [(1533.2, 1799.9, -1), (9.8, 15.1, 1), (0.0009, 0.0151, 3), (5.0, 5.0, 0), (0, 100, -1)]
+)
+def test_an_interval_gets_two_figures_of_its_width(low, high, digits):
+    assert locale.rounded_digits(low, high) == digits
+
+
+def test_an_interval_reads_as_a_sentence():
+    assert locale.interval(1653.41, 1540.2, 1766.6) == "1,650 (95% interval 1,540 to 1,770)"
+    assert locale.interval(0.9241, 0.88, 0.97, "USD") == "$0.924 (95% interval $0.880 to $0.970)"
+
+
+def test_a_language_without_a_catalogue_is_refused():
+    with pytest.raises(UsageError, match="language 'fr': there are en"):
+        locale.use_language("fr")
+    assert locale.language() == "en"
+
+
+def test_paragraphs_are_parted_by_blank_lines_and_put_back():
+    text = "# Title\n\n1. one\n2. two\n\n\n*last*\n"
+    assert locale.paragraphs(text) == ["# Title", "1. one\n2. two", "*last*"]
+    assert locale.translate_markdown(text) == "# Title\n\n1. one\n2. two\n\n*last*"
+
+
+# Chinese
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (lambda: locale.number(-1234567.891, 2), "−1,234,567.89"),
+        (lambda: locale.number(float("nan")), "–"),
+        (lambda: locale.percent(0.1239, 1), "12.4%"),
+        (lambda: locale.money(1234.5, "CNY"), "¥1,234.50"),
+        (lambda: locale.money(-12.3, "CNY", 0), "−¥12"),
+        (lambda: locale.money(1234.5, "USD"), "US$1,234.50"),
+        (lambda: locale.money(1234.5, "JPY"), "JP¥1,234"),
+        (lambda: locale.day("1997-09-30"), "1997年9月30日"),
+        (lambda: locale.day("2025-01-02"), "2025年1月2日"),
+        (lambda: locale.interval(1653.41, 1540.2, 1766.6), "1,650（95% 区间 1,540 至 1,770）"),
+        (lambda: locale.interval(0.9241, 0.88, 0.97, "CNY"), "¥0.924（95% 区间 ¥0.880 至 ¥0.970）"),
+        (lambda: locale.sentence("可以继续"), "可以继续。"),
+        (lambda: locale.sentence("完整吗？"), "完整吗？"),
+        (lambda: locale.joined("一。", "", "二。"), "一。二。"),
+        (lambda: locale.listed(["一", "二"]), "一；二"),
+    ],
+)
+def test_numbers_and_sentences_in_chinese(shown, expected):
+    locale.use_language("zh")
+    assert shown() == expected
+
+
+def test_a_notebook_is_translated_with_its_marks():
+    locale.use_language("zh")
+    assert locale.translate_markdown("# Is this log fit to analyse?\n\n## Result") == (
+        "# 这份记录可以用来分析吗？\n\n## 结果"
+    )
+
+
+# the messages
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_every_phrase_is_a_literal_that_can_be_collected(file):
+    """Babel passes over everything else in silence, and over whatever stands within an f-string."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if _calls_underscore(node):
+            assert len(node.args) == 1
+            assert not node.keywords
+            assert isinstance(node.args[0], ast.Constant), f"line {node.lineno}: {ast.unparse(node)}"
+            assert isinstance(node.args[0].value, str)
+        if isinstance(node, ast.JoinedStr):
+            within = [ast.unparse(inner) for inner in ast.walk(node) if _calls_underscore(inner)]
+            assert within == [], f"line {node.lineno}: take it out of the f-string"
+
+
+def _calls_underscore(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_"
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.j2")), ids=lambda file: file.name)
+def test_every_phrase_of_a_template_is_a_literal(file):
+    for call in jinja2.Environment(autoescape=True).parse(file.read_text(encoding="utf-8")).find_all(Call):
+        if isinstance(call.node, Name) and call.node.name == "_":
+            assert [type(argument) for argument in call.args] == [Const], f"line {call.lineno}"
+
+
+def test_every_heading_of_a_notebook_is_a_message_of_its_own():
+    for file in NOTEBOOKS.glob("*.ipynb"):
+        for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                for block in locale.paragraphs("".join(cell["source"])):
+                    mark, words = locale.heading_parts(block)
+                    assert not (mark and "\n" in words), f"{file.name}: a blank line goes after {block!r}"
+
+
+def test_phrases_from_elsewhere_stand_there():
+    code = "".join(file.read_text(encoding="utf-8") for file in PACKAGE.glob("*.py"))
+    assert [text for text in collect_messages.ELSEWHERE if f'"{text}"' not in code] == []
+
+
+# the catalogues
+
+
+@pytest.fixture(scope="module")
+def found():
+    return collect_messages.collect_messages(NOTEBOOKS)
+
+
+@pytest.fixture(params=LANGUAGES)
+def catalogue(request):
+    with (PACKAGE / "locale" / request.param / "LC_MESSAGES" / "smsroi.po").open("rb") as file:
+        return [message for message in read_po(file, locale=request.param) if message.id]
+
+
+def test_the_report_speaks_chinese():
+    assert "zh" in LANGUAGES
+
+
+def test_every_message_is_translated_and_none_is_stale(found, catalogue):
+    todo = "run `python -m smsroi_helpers.runner.collect_messages`, then translate what is empty or marked fuzzy"
+    translated = {message.id for message in catalogue if message.string and not message.fuzzy}
+    assert sorted(set(found) - translated) == [], todo
+    assert sorted({message.id for message in catalogue} - set(found)) == [], todo
+
+
+def test_a_translation_has_the_placeholders_formulas_and_code_of_its_message(catalogue):
+    for message in catalogue:
+        for what in (r"\{\w*\}", r"\$[^$]+\$", r"`[^`]+`"):
+            assert Counter(re.findall(what, message.string)) == Counter(re.findall(what, message.id)), message.id
+
+
+def test_a_translation_has_the_marks_of_its_message(found, catalogue):
+    """Emphasis beside a full-width stop is easily no emphasis to Markdown: what is rendered is compared."""
+    for message in catalogue:
+        if any(place.startswith("notebooks/") for place, _line in found.get(message.id, [])):
+            assert _tags(message.string) == _tags(message.id), message.id
+            assert "*" not in re.sub("<[^>]+>", "", _markdown(message.string)), message.id
+
+
+def _tags(markdown):
+    return Counter(re.findall(r"<(\w+)", _markdown(markdown).replace("<em>", "<strong>")))

@@ -1,0 +1,101 @@
+"""What a column holds and what is read from it, one value at a time."""
+
+import datetime as dt
+import math
+
+import pandas as pd
+import pytest
+
+from smsroi_helpers.contract.tables import Column
+from smsroi_helpers.engine.duckdb import connect
+from smsroi_helpers.source.types import type_column
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    return connect(tmp_path_factory.mktemp("spill"))
+
+
+def read(con, value, kind, zone="UTC"):
+    table = con.create_table("column", pd.DataFrame({"value": [value]}), overwrite=True)
+    column = type_column(table.value, Column("c", kind), zone)
+    row = table.select(value=column.value, in_gap=column.in_gap, in_fold=column.in_fold).to_pyarrow().to_pylist()[0]
+    return row["value"], row["in_gap"], row["in_fold"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,234.50", 1234.5), ("￥99", 99.0), ("¥1,234", 1234.0), ("99元", 99.0), ("$ -5", -5.0), ("-$5", -5.0),
+        ("１２．５", 12.5), ("１，２３４", 1234.0), ("−3", -3.0), ("1e3", 1000.0), (".5", 0.5), (" 7 ", 7.0),
+        ("RMB 12", 12.0), ("€1,000,000.01", 1_000_000.01), ("-inf", -math.inf),
+        ("1,23", None), ("1234,5", None), ("12 345", None), ("--5", None), ("0x10", None), ("1_000", None), ("", None),
+        ("1.5e", None), ("five", None), ("1,2345", None), ("$", None),
+    ],
+)  # fmt: skip
+def test_numbers(con, text, number):
+    assert read(con, text, "float")[0] == number
+
+
+@pytest.mark.parametrize(("text", "number"), [("3", 3), ("3.0", 3), ("3.5", None), (" ４ ", 4), ("x", None)])
+def test_whole_numbers(con, text, number):
+    assert read(con, text, "int")[0] == number
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("００１２３", "00123"), (" a\u200bb\ufeff ", "ab"), ("客户１", "客户1"), ("null", "null"), ("NaN", "NaN"),
+        ("9007199254740993123", "9007199254740993123"), ("\u3000x\u00a0", "x"), ("  ", None),
+        ("\u202eabc\u202c", "abc"),
+        (13085.0, "13085"), (17, "17"), ("e\u0301", "é"),
+    ],
+)  # fmt: skip
+def test_ids(con, value, name):
+    assert read(con, value, "id")[0] == name
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-03-01", "2024-03-01T00:00"), ("2024/3/1 9:05", "2024-03-01T09:05"), ("2024年3月1日", "2024-03-01T00:00"),
+        ("2024年3月1日 21:05", "2024-03-01T21:05"), ("20240301", "2024-03-01T00:00"), ("2024.3.1", "2024-03-01T00:00"),
+        ("2024-03-01T10:00:00+0800", "2024-03-01T02:00"), ("2024-03-01T10:00:00Z", "2024-03-01T10:00"),
+        ("2024-03-01 10:00:00.5+08", "2024-03-01T02:00:00.5"), ("2024-03-01 10:00 UTC", "2024-03-01T10:00"),
+        ("2024-03-01T10:00+05:30", "2024-03-01T04:30"), ("２０２４－０３－０１", "2024-03-01T00:00"),
+        ("2024-02-29", "2024-02-29T00:00"), ("2020-12-31 23:59:59", "2020-12-31T23:59:59"),
+        ("3/1/2024", None), ("01.03.2024", None), ("infinity", None), ("epoch", None), ("45352", None), ("now", None),
+        ("2024-02-30", None), ("2023-02-29", None), ("2024-13-01", None), ("2024-03-01 25:00", None),
+        ("2024-01-01 00:00:00 BC", None), ("2024-03-01 10:00:00 Europe/Paris", None), ("", None), ("2020-W53-1", None),
+    ],
+)  # fmt: skip
+def test_times(con, text, instant):
+    seen, in_gap, in_fold = read(con, text, "timestamp")
+    assert seen == (dt.datetime.fromisoformat(instant) if instant else None)
+    assert not in_gap
+    assert not in_fold
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "in_gap", "in_fold"),
+    [
+        ("2024-03-10 02:30", "America/New_York", True, False),
+        ("2024-03-10 03:00", "America/New_York", False, False),
+        ("2024-11-03 01:30", "America/New_York", False, True),
+        ("2024-11-03 02:00", "America/New_York", False, False),
+        ("2024-11-03T01:30:00-04:00", "America/New_York", False, False),
+        ("1991-04-14 02:30", "Asia/Shanghai", True, False),
+        ("1991-09-15 01:30", "Asia/Shanghai", False, True),
+        ("2024-03-10 02:30", "Asia/Shanghai", False, False),
+    ],
+)
+def test_hours_a_clock_skips_or_shows_twice(con, text, zone, in_gap, in_fold):
+    assert read(con, text, "timestamp", zone)[1:] == (in_gap, in_fold)
+
+
+def test_a_date_column_is_midnight_on_the_clock(con):
+    assert read(con, dt.date(2024, 7, 1), "timestamp", "Asia/Shanghai")[0] == dt.datetime(2024, 6, 30, 16)
+
+
+def test_a_number_is_no_time(con):
+    assert read(con, 20240301, "timestamp")[0] is None
