@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smsroi_helpers import measures, statistics
-from smsroi_helpers.engine import local_time, total
+from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop
@@ -291,7 +291,7 @@ def count_by_segment(shop: Shop, segment_by: str, metrics: Sequence[str] = ("pro
 
 def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
     """The rows with `segment`: how many days before the assignment the last order was."""
-    orders = shop.orders.filter(shop.orders.amount >= 0).select(buyer="customer_id", bought_at="ordered_at")
+    orders = measures.purchases(shop).select(buyer="customer_id", bought_at="ordered_at")
     people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "assigned_at")
     before = people.join(orders, people.customer_id == orders.buyer)
     before = before.filter(before.bought_at < before.assigned_at)
@@ -334,7 +334,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
     # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
     asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = local_time(asked, theirs.timezone, shop.common_zones).hour()
+    hour = measures.local_time(shop, asked, theirs.timezone).hour()
     at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(

@@ -9,8 +9,9 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
+from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import beside, hours_between, optional
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
@@ -49,8 +50,9 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
-        replied_messages (of them, clicked or replied to before its end; null without `clicked_at`, `replied_at`),
-        profit = order_profit − message_cost.
+        replied_messages (of them, clicked by a person or replied to before its end; null without `clicked_at`,
+        `replied_at`), click_known_messages (of them, those that no machine's click hides), profit = order_profit −
+        message_cost.
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
@@ -133,22 +135,26 @@ def _log_start(shop: Shop) -> dt.datetime:
 
 def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     if not shop.has("messages"):
-        kinds = dict.fromkeys(("messages", "clicked_messages", "replied_messages"), "int64")
+        kinds = dict.fromkeys(("messages", "click_known_messages", "clicked_messages", "replied_messages"), "int64")
         kinds |= {"message_cost": "float64", "profit": "float64"}
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    sends = every_send(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
+    sends = human_clicks(shop).select(
+        "sent_at", "clicked_at", "click_known", "human_click_at", "replied_at", "cost", addressee="customer_id"
+    )
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(
         messages=theirs.count(),
         message_cost=total(theirs.cost),
-        clicked_messages=theirs.count(where=theirs.clicked_at < theirs.outcome_end),
+        click_known_messages=theirs.count(where=theirs.click_known),
+        clicked_messages=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
         replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
     )
     rows = beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
-    for event in ("clicked", "replied"):
-        if not shop.has("messages", f"{event}_at"):
-            rows = rows.mutate(**{f"{event}_messages": ibis.null("int64")})
+    lacking = {"clicked_at": ("click_known_messages", "clicked_messages"), "replied_at": ("replied_messages",)}
+    for column, counts in lacking.items():
+        if not shop.has("messages", column):
+            rows = rows.mutate(**dict.fromkeys(counts, ibis.null("int64")))
     return rows.mutate(profit=rows.order_profit - rows.message_cost)
 
 
@@ -163,12 +169,8 @@ def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 
 
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
-    withdrawn = [
-        getattr(shop, name).select(who="customer_id", withdrawn_at=ibis._.opted_out_at.cast("timestamp"))
-        for name in ("customers", "messages")
-        if shop.has(name, "opted_out_at")
-    ]
-    if not withdrawn:
+    withdrawn = opt_outs(shop)
+    if withdrawn is None:
         kinds = {
             "opted_out": "int64",
             "opted_out_at": "timestamp",
@@ -176,25 +178,22 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
             "subscribed_weeks": "float64",
         }
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    events = ibis.union(*withdrawn) if len(withdrawn) > 1 else withdrawn[0]
-    theirs = people.join(events.filter(ibis._.withdrawn_at.notnull()), people.customer_id == events.who)
+    events = withdrawn.select(who="customer_id", withdrawn_at="opted_out_at")
+    theirs = people.join(events, people.customer_id == events.who)
     before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
         opted_out_at=theirs.withdrawn_at.min(where=~before & within),
         earlier_opt_out=theirs.withdrawn_at.max(where=before),
     )
     rows = beside(rows, sums, *_PERSON)
-    if shop.has("customers", "opted_in_at"):
-        rows = beside(rows, shop.customers.select("customer_id", "opted_in_at"), "customer_id")
-    else:
-        rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
-    asked = rows.opted_in_at.isnull() | (rows.opted_in_at <= rows.assigned_at)
-    kept = rows.earlier_opt_out.isnull() | (rows.earlier_opt_out < rows.opted_in_at).fill_null(False)
+    asked = opt_in_times(shop)
+    rows = rows.mutate(opted_in_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
+    consenting = consents(shop, rows.opted_in_at, rows.earlier_opt_out, rows.assigned_at)
     weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
     return rows.mutate(
         opted_out=rows.opted_out_at.notnull().cast("int64"),
-        consenting=(asked & kept).cast("int64"),
-        subscribed_weeks=ibis.ifelse(asked & kept, weeks, 0.0),
+        consenting=consenting.cast("int64"),
+        subscribed_weeks=ibis.ifelse(consenting, weeks, 0.0),
     ).drop("earlier_opt_out", "opted_in_at")
 
 
