@@ -61,12 +61,13 @@ METRICS: dict[str, Metric] = {
         Metric("revenue", "revenue", "pre_revenue", "money"),
         Metric("order_rate", "ordered", "pre_ordered", "share"),
         Metric("visit_rate", "visited", None, "share"),
-        Metric("click_rate", "clicked_messages", "messages", "ratio"),
+        Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
         Metric("reply_rate", "replied_messages", "messages", "ratio"),
         Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
     )
 }
-"""By name. Shares are of the customers assigned; click_rate and reply_rate are Σ events ÷ Σ messages sent."""
+"""By name. Shares are of the customers assigned; reply_rate is Σ replies ÷ Σ messages
+sent; click_rate is Σ human clicks ÷ Σ messages sent of which a human click can be known."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
         rows = rows.left_join(label, rows.customer_id == label.who).drop("who")
         rows = rows.mutate(**{name: rows.label.fill_null("")}).drop("label")
-    known = rows.consenting.notnull()
+    known = rows.opted_out.notnull()
     rows = rows.mutate(
         group=hash_group(rows.customer_id, JACKKNIFE),
         consenting=rows.consenting.fill_null(1),

@@ -78,7 +78,8 @@ def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
     if asked is None:
         rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
     else:
-        rows = rows.left_join(asked.rename(person="customer_id"), rows.customer_id == ibis._.person).drop("person")
+        asked = asked.rename(person="customer_id")
+        rows = rows.left_join(asked, rows.customer_id == asked.person).drop("person")
     withdrawn = opt_outs(shop)
     if withdrawn is None:
         rows = rows.mutate(last_opt_out=ibis.null("timestamp"))

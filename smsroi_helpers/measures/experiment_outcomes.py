@@ -56,10 +56,10 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
-        Consent, null where the source tells no opt-outs: opted_out (0 or 1: an opt-out within the window, from
-        `customers` or `messages`), opted_out_at (the first such), consenting (0 or 1, at the assignment: no opt-out
-        since the known opt-in, and none of it still to come), subscribed_weeks (within the window, until the first
-        opt-out; 0 for who did not consent at the assignment).
+        Consent: consenting (0 or 1, at the assignment, by the rule of `consents`; null where the source records
+        neither opt-ins nor opt-outs); null where it records no opt-outs: opted_out (0 or 1: an opt-out within the
+        window, from `customers` or `messages`), opted_out_at (the first such), subscribed_weeks (within the window,
+        until the first opt-out; 0 for customers who did not consent at the assignment).
 
         The equally long time just before the assignment: pre_ordered, pre_orders, pre_revenue, pre_order_profit; null
         where the log of orders does not reach back so far.
@@ -170,14 +170,14 @@ def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     withdrawn = opt_outs(shop)
+    asked = opt_in_times(shop)
+    rows = rows.mutate(opted_in_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
     if withdrawn is None:
-        kinds = {
-            "opted_out": "int64",
-            "opted_out_at": "timestamp",
-            "consenting": "int64",
-            "subscribed_weeks": "float64",
-        }
-        return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
+        never = ibis.null("timestamp")
+        consenting = ibis.null("int64") if asked is None else consents(shop, rows.opted_in_at, never, rows.assigned_at)
+        unknown = {"opted_out": "int64", "opted_out_at": "timestamp", "subscribed_weeks": "float64"}
+        unknown = {name: ibis.null(kind) for name, kind in unknown.items()}
+        return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("opted_in_at")
     events = withdrawn.select(who="customer_id", withdrawn_at="opted_out_at")
     theirs = people.join(events, people.customer_id == events.who)
     before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
@@ -186,8 +186,6 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         earlier_opt_out=theirs.withdrawn_at.max(where=before),
     )
     rows = beside(rows, sums, *_PERSON)
-    asked = opt_in_times(shop)
-    rows = rows.mutate(opted_in_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
     consenting = consents(shop, rows.opted_in_at, rows.earlier_opt_out, rows.assigned_at)
     weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
     return rows.mutate(

@@ -152,7 +152,7 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
         parts.append(shop.visits.select("customer_id", at=ibis._.visited_at.cast("timestamp")))
     if sends.outcome == "click":
         clicked = sends.rows.filter(sends.rows.happened)
-        parts.append(clicked.select("customer_id", at=clicked.human_click_at))
+        parts.append(clicked.select("customer_id", at=clicked.human_click_at.cast("timestamp")))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     start = ibis.literal(shop.end - dt.timedelta(weeks=_MOST_WEEKS))
     rows = rows.filter(rows["at"] >= start)

@@ -260,7 +260,7 @@ class TestCompany:
         means = rows.groupby("arm").agg(
             ordered=("ordered", "mean"), out=("opted_out", "mean"), visited=("visited", "mean")
         )
-        clicks = rows.groupby("arm")["clicked_messages"].sum() / rows.groupby("arm")["messages"].sum()
+        clicks = rows.groupby("arm")["clicked_messages"].sum() / rows.groupby("arm")["click_known_messages"].sum()
         shown = found.effects[found.effects["segment"] == "all"].pivot_table(
             index="arm", columns="metric", values="mean"
         )
