@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
-from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -175,7 +174,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
             )
         )
     if not found:
-        raise NotEnoughData(_("Nobody has been assigned to an experiment yet."))
+        raise NotEnoughData("Nobody has been assigned to an experiment yet.")
     return found
 
 

@@ -91,7 +91,7 @@ def check_buyers(shop: Shop) -> int:
     orders = measures.purchases(shop)
     buyers = int(shop.count(orders.aggregate(n=orders.customer_id.nunique()))["n"].iloc[0])
     if not buyers:
-        raise NotEnoughData(_("Nobody has bought up to the last day observed: there is nobody to group."))
+        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
     return buyers
 
 

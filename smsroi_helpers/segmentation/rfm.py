@@ -22,7 +22,6 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife
 
@@ -459,5 +458,5 @@ def score_table(shop: Shop) -> pd.DataFrame:
         parts.append(shop.count(cells.order_by("score")).assign(measure=measure))
     table = pd.concat(parts, ignore_index=True)[["measure", "score", "customers", "least", "most"]]
     if table.empty:
-        raise NotEnoughData(_("Nobody has bought up to the last day observed: there is nobody to group."))
+        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
     return table

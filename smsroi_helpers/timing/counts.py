@@ -113,9 +113,7 @@ def collect_sends(shop: Shop, window_hours: int = 72, fast_click_seconds: float 
     left = [int(every[name]) for name in ("sent", "texts", "delivered", "old")]
     if not left[-1]:
         raise NotEnoughData(
-            _("No text was delivered at least {hours} hours before the last day observed ended.").format(
-                hours=window_hours
-            )
+            "No text was delivered at least {hours} hours before the last day observed ended.", hours=window_hours
         )
     told = (
         _("As they came"),
