@@ -15,6 +15,7 @@ from smsroi_helpers.contract.rules import (
 )
 from smsroi_helpers.contract.tables import (
     ATTRIBUTE_PREFIX,
+    LAST_DAYS,
     NAMES_PEOPLE,
     PERSONAL_ID,
     PLANNED,
@@ -28,6 +29,7 @@ from smsroi_helpers.contract.tables import (
 __all__ = [
     "ATTRIBUTE_PREFIX",
     "KEY_FAULTS",
+    "LAST_DAYS",
     "NAMES_PEOPLE",
     "OUTPUTS",
     "PERSONAL_ID",
