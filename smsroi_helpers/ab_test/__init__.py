@@ -1,6 +1,6 @@
 """Did the change pay: every experiment of the source, from its split to a decision in money.
 
-The engine counts moments by arm; `effects` turns them into differences, `trust` says whether they may be believed,
+The engine counts moments by arm; `effects` turns them into differences, `validity` says whether they may be believed,
 `sequential` keeps daily looks honest, `verdicts` decides. Outcomes are those of all who were assigned, treated or not
 (intention to treat), from the assignment on. Money is in the source's currency, per customer over the whole window.
 """

@@ -7,8 +7,9 @@ import numpy as np
 
 from smsroi_helpers.ab_test.decision_rule import ALPHA, FEWEST_BUYERS_UNEQUAL, MOST, Verdict
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.experiments import METRICS, Experiment, Trust
+from smsroi_helpers.experiments import METRICS, Experiment, Validity
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
+from smsroi_helpers.pages import problem_words
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
@@ -26,14 +27,14 @@ def points(value: float, low: float, high: float) -> str:
     return _("{numbers} percentage points").format(numbers=interval(100 * value, 100 * low, 100 * high))
 
 
-def decision_of(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str) -> Decision:
+def decision_of(experiment: Experiment, validity: Validity, verdict: Verdict, currency: str) -> Decision:
     """The row of the table `decisions`: action, money, evidence and what to mind."""
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"] = {
         "ship": "do", "keep_control": "dont", "keep_running": "not_enough_evidence", "broken": "broken",
     }[verdict.outcome]  # type: ignore[assignment]  # fmt: skip
     customers = int(experiment.customers.sum())
     known = np.isfinite([verdict.difference, verdict.low, verdict.high]).all()
-    against_none = _against_no_texts(experiment, trust)
+    against_none = _against_no_texts(experiment, validity)
     kind = "worth" if against_none else "gain"
     numbers: dict[str, object] = {"kind": kind} if verdict.priced or verdict.outcome == "broken" else {}
     if known and METRICS[verdict.metric].kind == "money":
@@ -46,27 +47,27 @@ def decision_of(experiment: Experiment, trust: Trust, verdict: Verdict, currency
         numbers = {"value": verdict.difference, "low": verdict.low, "high": verdict.high, "unit": "share"}
     return Decision(
         stage="ab_test",
-        question=_question(experiment, trust),
+        question=_question(experiment, validity),
         outcome=outcome,
-        action=_action(experiment, trust, verdict, currency),
-        text=joined(_text(experiment, trust, verdict, currency), _elsewhere(experiment, trust, verdict)),
-        caveat=_caveat(experiment, trust, verdict),
+        action=_action(experiment, validity, verdict, currency),
+        text=joined(_text(experiment, validity, verdict, currency), _elsewhere(experiment, validity, verdict)),
+        caveat=_caveat(experiment, validity, verdict),
         evidence="none" if verdict.outcome == "broken" else "randomised",
         customers=customers,
         **numbers,  # type: ignore[arg-type]
     )
 
 
-def _against_no_texts(experiment: Experiment, trust: Trust) -> bool:
+def _against_no_texts(experiment: Experiment, validity: Validity) -> bool:
     """Whether the difference tells what texting brings at all, rather than what a change of it would."""
-    return experiment.kind == "holdout" or (experiment.kind == "frequency" and not trust.control_treated_too)
+    return experiment.kind == "holdout" or (experiment.kind == "frequency" and not validity.control_treated_too)
 
 
-def _elsewhere(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
+def _elsewhere(experiment: Experiment, validity: Validity, verdict: Verdict) -> str:
     """Which other question a test answers too, where the answers could be taken for one another."""
     if verdict.outcome == "broken":
         return ""
-    if experiment.kind == "frequency" and _against_no_texts(experiment, trust):
+    if experiment.kind == "frequency" and _against_no_texts(experiment, validity):
         return _(
             "How many texts are best in the long run, when whoever opts out is lost, is answered under “{question}”."
         ).format(question=_("How often should we text?"))
@@ -77,22 +78,22 @@ def _elsewhere(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
     return ""
 
 
-def _question(experiment: Experiment, trust: Trust) -> str:
-    if _against_no_texts(experiment, trust):
+def _question(experiment: Experiment, validity: Validity) -> str:
+    if _against_no_texts(experiment, validity):
         return _("Does texting pay? ({test})").format(test=experiment.name)
     return _("Did the change pay? ({test})").format(test=experiment.name)
 
 
-def _action(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str) -> str:
+def _action(experiment: Experiment, validity: Validity, verdict: Verdict, currency: str) -> str:
     facts = {"test": experiment.name, "arm": verdict.arm, "control": experiment.control}
     if verdict.outcome == "broken":
-        return _("{test}: do not use it, {problem}").format(test=experiment.name, problem=trust.problems[0])
+        return _("{test}: do not use it, {problem}").format(test=experiment.name, problem=problem_words(validity.problems[0]))
     if verdict.outcome == "ship":
-        if _against_no_texts(experiment, trust):
+        if _against_no_texts(experiment, validity):
             return _("{test}: go on texting, {arm} brings more than {control}").format(**facts)
         return _("{test}: switch to {arm}").format(**facts)
     if verdict.outcome == "keep_control":
-        if _against_no_texts(experiment, trust):
+        if _against_no_texts(experiment, validity):
             return _("{test}: do not go on texting so, {arm} brings too little beyond {control}").format(**facts)
         return _("{test}: stay with {control}").format(**facts)
     return _still_open(experiment, verdict, currency)
@@ -191,7 +192,7 @@ def _difference_words(verdict: Verdict, currency: str) -> str:
     return points(verdict.difference, verdict.low, verdict.high)
 
 
-def _text(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str) -> str:
+def _text(experiment: Experiment, validity: Validity, verdict: Verdict, currency: str) -> str:
     if verdict.outcome == "broken":
         return _("No difference is shown, since it would not be the doing of the change.")
     parts = []
@@ -216,7 +217,7 @@ def _text(experiment: Experiment, trust: Trust, verdict: Verdict, currency: str)
     if np.isfinite(verdict.value) and METRICS[verdict.metric].kind == "money" and parts:
         people = number(verdict.value / verdict.difference) if verdict.difference else "–"
         words = _("The amount is a week’s, of all {n} customers of {arm} together.")
-        if not _against_no_texts(experiment, trust):
+        if not _against_no_texts(experiment, validity):
             words = _("The amount is that of all {n} customers of {arm} together.")
         parts.append(words.format(n=people, arm=verdict.arm))
     if verdict.outcome == "keep_running":
@@ -301,11 +302,11 @@ def _leaving(verdict: Verdict) -> str:
     ).format(points=points(row["difference"], row["low"], row["high"]))
 
 
-def _caveat(experiment: Experiment, trust: Trust, verdict: Verdict) -> str:
+def _caveat(experiment: Experiment, validity: Validity, verdict: Verdict) -> str:
     if verdict.outcome == "broken":
-        more = trust.problems[1:]
-        return sentence(_("Also: {problems}").format(problems=listed(more))) if more else ""
-    parts = [sentence(remark) for remark in trust.remarks]
+        more = validity.problems[1:]
+        return sentence(_("Also: {problems}").format(problems=listed(problem_words(one) for one in more))) if more else ""
+    parts = [sentence(problem_words(one)) for one in validity.warnings]
     if not verdict.priced and verdict.metric == "revenue":
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
     elif not verdict.priced:

@@ -3,7 +3,7 @@
 The rule: with the interval of an arm's profit against the control's (always-valid while the experiment runs, fixed once
 it has ended; each arm at 1 − α/k, k being how many arms are compared with the control),
 
-- *broken* where anything in `trust` says so;
+- *broken* where anything in `validity` says so;
 - *ship* where the whole interval lies above the smallest gain worth having, at least 20 customers bought in each arm,
   opting out is shown not to have risen by more than the margin, and Holm's p-value over the family is below .05;
 - *keep control* where every arm's whole interval lies below that gain;
@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm, t
 
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
-from smsroi_helpers.experiments import METRICS, Experiment, Trust
+from smsroi_helpers.experiments import METRICS, Experiment, Validity
 from smsroi_helpers.statistics import FEW_EVENTS, adjust, always_valid_reach, difference_of_rates
 
 __all__ = [
@@ -112,7 +112,7 @@ def adjust_p(effects: pd.DataFrame, experiment: Experiment, decided_by: str) -> 
 
 def judge(
     experiment: Experiment,
-    trust: Trust,
+    validity: Validity,
     effects: pd.DataFrame,
     *,
     smallest_gain: float,
@@ -122,12 +122,12 @@ def judge(
 
     Args:
         experiment: which.
-        trust: whether to believe it.
+        validity: whether to believe it.
         effects: of `ab_test.measure_effects`.
         smallest_gain: profit per customer and week worth having (money).
         opt_out_margin: share of customers a week by which opting out may rise.
     """
-    if trust.broken:
+    if validity.broken:
         nan = float("nan")
         return Verdict(
             outcome="broken", metric="", by_arm=dict.fromkeys(experiment.treated, "broken"), arm="", difference=nan,
@@ -145,7 +145,7 @@ def judge(
     limits: dict[str, tuple[float, float, float]] = {}
     why: dict[str, str] = {}
     for arm in experiment.treated:
-        guards[arm] = _guard(experiment, trust, every, arm, opt_out_margin)
+        guards[arm] = _guard(experiment, validity, every, arm, opt_out_margin)
         if arm not in rows.index or not np.isfinite(rows.loc[arm, "difference"]):
             by_arm[arm], why[arm] = "keep_running", "no_numbers"
             continue
@@ -235,10 +235,10 @@ def _overall(by_arm: dict[str, Outcome], limits: dict[str, tuple[float, float, f
     return outcome, max(limits, key=lambda arm: limits[arm][2]) if outcome == "keep_control" else ""
 
 
-def _guard(experiment: Experiment, trust: Trust, every: pd.DataFrame, arm: str, margin: float) -> Guard:
+def _guard(experiment: Experiment, validity: Validity, every: pd.DataFrame, arm: str, margin: float) -> Guard:
     """Whether opting out is shown to have risen by no more than the margin a week (non-inferiority)."""
     rows = every[every["metric"] == "opt_out_rate"].set_index("arm")
-    if not trust.control_treated_too:
+    if not validity.control_treated_too:
         return "not_asked"
     if arm not in rows.index or not np.isfinite(rows.loc[arm, "low"]):
         return "unknown"

@@ -1,6 +1,6 @@
 """Did the change pay: every experiment of the source, from its split to a decision in money.
 
-The engine counts moments by arm; `effects` turns them into differences, `trust` says whether they may be believed,
+The engine counts moments by arm; `effects` turns them into differences, `validity` says whether they may be believed,
 `sequential` keeps daily looks honest, `verdicts` decides. Outcomes are those of all who were assigned, treated or not
 (intention to treat), from the assignment on. Money is in the source's currency, per customer over the whole window.
 """
@@ -18,7 +18,7 @@ from smsroi_helpers.ab_test.decision import decision_of
 from smsroi_helpers.ab_test.decision_rule import Verdict, judge
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, rank_customers, read_customers
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.experiments import METRICS, Experiment, Metric, Trust, moments_of
+from smsroi_helpers.experiments import METRICS, Experiment, Metric, Validity, moments_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
@@ -65,7 +65,7 @@ class Evaluated:
     """One experiment with all that was found of it."""
 
     experiment: Experiment
-    trust: Trust
+    validity: Validity
     effects: pd.DataFrame
     """Of `measure_effects`; no rows where the experiment is broken."""
     verdict: Verdict
@@ -271,7 +271,7 @@ def analyse(
 
 
 def map_overlaps(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Who sat in two of the experiments at once: see `trust.check_overlaps`."""
+    """Who sat in two of the experiments at once: see `validity.check_overlaps`."""
     return experiments.check_overlaps(experiments.count_overlaps(shop), [each.experiment for each in evaluated])
 
 
@@ -313,7 +313,7 @@ def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     for each in evaluated:
         own = counted[counted["experiment_id"] == each.experiment.name]
         whole = each.effects
-        if each.trust.broken or not len(own) or "profit" not in set(whole["metric"]):
+        if each.validity.broken or not len(own) or "profit" not in set(whole["metric"]):
             continue
         whole = whole[(whole["metric"] == "profit") & (whole["segment"] == "all")].set_index("arm")
         capped = measure_effects(each.experiment, own, ("profit",)).set_index("arm")
@@ -338,7 +338,7 @@ def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         experiment_id, arm, week, customers (arm and control), difference, low, high (Welch, profit per customer since
         the assignment, message costs taken off).
     """
-    weeks = {e.experiment.name: _whole_weeks(e.experiment) for e in evaluated if not e.trust.broken}
+    weeks = {e.experiment.name: _whole_weeks(e.experiment) for e in evaluated if not e.validity.broken}
     weeks = {name: count for name, count in weeks.items() if count >= 2}
     if not weeks or not shop.has("messages"):
         return pd.DataFrame(columns=["experiment_id", "arm", "week", "customers", "difference", "low", "high"])
@@ -383,7 +383,7 @@ def keep_ledger(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         forgone_low, forgone_high = control × difference; p_value, adjusted_p (Holm over the holdout's months). Sound
         holdouts with messages only.
     """
-    holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.trust.broken]
+    holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.validity.broken]
     columns = [
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
         "earned_high", "forgone", "forgone_low", "forgone_high", "p_value",
@@ -448,7 +448,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
     found = []
     for each in evaluated:
         arm = each.verdict.arm
-        if each.trust.broken or not each.verdict.priced or not arm:
+        if each.validity.broken or not each.verdict.priced or not arm:
             continue
         rows = read_customers(shop, each.experiment.name, (each.experiment.control, arm))
         if (ranking := rank_customers(rows, each.experiment.name, arm, rng)) is not None:
@@ -470,7 +470,7 @@ def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     parts = []
     for each in evaluated:
         experiment, verdict = each.experiment, each.verdict
-        if each.trust.broken:
+        if each.validity.broken:
             rows = pd.DataFrame({
                 "metric": experiment.primary, "segment": "all", "arm": experiment.arms,
                 "customers": experiment.customers,
@@ -479,9 +479,9 @@ def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
             rows = each.effects
         parts.append(rows.assign(
             experiment_id=experiment.name, kind=experiment.kind, state=experiment.state, weeks=experiment.weeks,
-            srm_p=each.trust.split.p_value,
+            srm_p=each.validity.split.p_value,
             decision=[verdict.by_arm.get(arm, verdict.outcome) for arm in rows["arm"]],
-            evidence="none" if each.trust.broken else "randomised",
+            evidence="none" if each.validity.broken else "randomised",
         ))  # fmt: skip
     frame = pd.concat(parts, ignore_index=True)
     first = [
@@ -519,4 +519,4 @@ def decide(evaluated: Sequence[Evaluated], currency: str) -> list[Decision]:
         return (not standing, rank[verdict.outcome], -np.nan_to_num(abs(verdict.value)))
 
     ordered = sorted(evaluated, key=place)
-    return [decision_of(each.experiment, each.trust, each.verdict, currency) for each in ordered]
+    return [decision_of(each.experiment, each.validity, each.verdict, currency) for each in ordered]

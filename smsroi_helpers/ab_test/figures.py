@@ -54,7 +54,7 @@ def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
         evaluated: of `ab_test.analyse`, one of them sound.
         currency: the source's.
     """
-    sound = [each for each in evaluated if not each.trust.broken]
+    sound = [each for each in evaluated if not each.validity.broken]
     sizes = [len(each.experiment.treated) + 1.2 for each in sound]
     drawn, axes = plt.subplots(
         len(sound), 1, figsize=(8.2, 0.9 + sum(0.34 * size + 0.75 for size in sizes)), squeeze=False,
@@ -105,11 +105,11 @@ def _effects_title(each: Evaluated) -> str:
 
 def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """`effects` with alt text and caption; a note where no test can be believed."""
-    if all(each.trust.broken for each in evaluated):
+    if all(each.validity.broken for each in evaluated):
         return note(_("No test can be believed, so nothing is drawn."))
     told = []
     for each in evaluated:
-        if each.trust.broken:
+        if each.validity.broken:
             told.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
             continue
         for _index, row in _deciding_rows(each).iterrows():

@@ -8,7 +8,7 @@ import pandas as pd
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.experiments import METRICS, locate_split
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import Html, compact_words, lift_words, metric_words, note, p_words, table
+from smsroi_helpers.pages import Html, compact_words, lift_words, metric_words, note, p_words, problem_words, table
 from smsroi_helpers.statistics import false_alarms
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "overlaps_table",
     "peeking_note",
     "results_table",
-    "trust_table",
+    "validity_table",
 ]
 
 
@@ -110,7 +110,7 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 
-def trust_table(evaluated: Sequence[Evaluated]) -> Html:
+def validity_table(evaluated: Sequence[Evaluated]) -> Html:
     """Whether each experiment can be believed, check by check.
 
     Args:
@@ -118,16 +118,16 @@ def trust_table(evaluated: Sequence[Evaluated]) -> Html:
     """
     rows = []
     for each in evaluated:
-        trust = each.trust
-        past = trust.balance["adjusted_p"].min() if len(trust.balance) else float("nan")
+        validity = each.validity
+        past = validity.balance["adjusted_p"].min() if len(validity.balance) else float("nan")
         rows.append({
             _("Test"): each.experiment.name,
-            _("Split as planned (p)"): p_words(trust.split.p_value),
+            _("Split as planned (p)"): p_words(validity.split.p_value),
             _("Past alike (p)"): p_words(past) if np.isfinite(past) else _("not known"),
-            _("Control messaged"): percent(trust.control_messaged, 1) if np.isfinite(trust.control_messaged)
+            _("Control messaged"): percent(validity.control_messaged, 1) if np.isfinite(validity.control_messaged)
             else _("as planned"),
-            _("Verdict"): listed(trust.problems) if trust.broken else _("sound"),
-            _("To know"): listed(trust.remarks) or "–",
+            _("Verdict"): listed(problem_words(one) for one in validity.problems) if validity.broken else _("sound"),
+            _("To know"): listed(problem_words(one) for one in validity.warnings) or "–",
         })  # fmt: skip
     caption = _(
         "What must hold before a difference is anybody’s doing. A test is broken if its split has p below 0.01, or its"
@@ -144,7 +144,7 @@ def broken_days_table(evaluated: Sequence[Evaluated]) -> Html:
     """
     rows = []
     for each in evaluated:
-        if not each.trust.split.broken:
+        if not each.validity.split.broken:
             continue
         assigned = each.experiment.assigned
         cells = assigned.assign(name=pd.to_datetime(assigned["day"]).dt.date, n=assigned["n"] - assigned["late"])
@@ -165,7 +165,7 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
     """Who sat in two tests at once, and whether that mixes their effects.
 
     Args:
-        overlaps: of `trust.check_overlaps`.
+        overlaps: of `validity.check_overlaps`.
     """
     rows = [
         {
@@ -235,7 +235,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
     """
-    looks = any(each.experiment.state == "running" for each in evaluated if not each.trust.broken)
+    looks = any(each.experiment.state == "running" for each in evaluated if not each.validity.broken)
     shown = []
     for each in evaluated:
         rows = _overall_rows(each)
@@ -248,7 +248,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         shown += _effect_rows(each, rows[kept | own], currency, looks=looks)
     if not shown:
         return note(_("No test can be believed, so no difference is shown."))
-    adjusted = any((each.effects["method"] == "adjusted").any() for each in evaluated if not each.trust.broken)
+    adjusted = any((each.effects["method"] == "adjusted").any() for each in evaluated if not each.validity.broken)
     caption = joined(
         _("Arms against their control, with 95% intervals."),
         _("At any look: for tests that run and are read every day.") if looks else "",
@@ -300,7 +300,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows = []
     for each in evaluated:
-        if each.trust.broken or len(each.experiment.arms) < 3:
+        if each.validity.broken or len(each.experiment.arms) < 3:
             continue
         own = each.effects
         own = own[(own["metric"] == each.verdict.metric) & (own["segment"] == "all")]

@@ -27,7 +27,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows, asleep = [], []
     for each in evaluated:
-        if each.trust.broken:
+        if each.validity.broken:
             continue
         arm = each.verdict.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
         if not arm or each.verdict.metric not in ("profit", "order_rate"):
