@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import smsroi_helpers
-from smsroi_helpers import cli
+from smsroi_helpers import cli, runner
 from smsroi_helpers.errors import Incomplete, NotebookError
 from smsroi_helpers.runner import run as runner_run
 from smsroi_helpers.runner.execute import Outcome
@@ -144,7 +144,7 @@ def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) 
         given.append((file, options))
         return runner_run.Published(Path.cwd() / "reports" / "x" / "index.html", unchanged=False)
 
-    monkeypatch.setattr(runner_run, "run_report", note)
+    monkeypatch.setattr(runner, "run_report", note)
     arguments = (
         "run a.yaml --only a,b --from c -p x=1 -p b.y=2 --jobs 3 --force --deadline 1.5 --cell-timeout 9 --no-code"
     )
@@ -171,7 +171,7 @@ def test_an_error_is_its_line_and_its_code_and_a_traceback_only_on_request(
     def fail(*arguments: object) -> None:
         raise raised
 
-    monkeypatch.setattr(runner_run, "run_report", fail)
+    monkeypatch.setattr(runner, "run_report", fail)
     raised: BaseException = Incomplete("02_cltv: it never ran")
     assert invoke(root, "run", "x") == (23, "", "smsroi: 02_cltv: it never ran\n")
     raised = PermissionError(13, "Permission denied", "/home/someone/reports")

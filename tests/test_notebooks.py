@@ -37,8 +37,8 @@ def test_there_are_notebooks_and_each_has_its_stage():
     assert len(NOTEBOOKS) >= 2
     for path in NOTEBOOKS:
         stage = path.stem[3:]
-        assert (ROOT / "smsroi_helpers" / f"{stage}.py").is_file()
-        assert (ROOT / "tests" / f"test_{stage}.py").is_file()
+        assert (ROOT / "smsroi_helpers" / stage / "__init__.py").is_file()
+        assert list((ROOT / "tests" / stage).glob("test_*.py"))
 
 
 def test_it_is_valid_and_committed_without_outputs(notebook):
@@ -94,7 +94,7 @@ def test_no_number_is_typed_into_its_prose(notebook):
 def test_rows_come_into_memory_in_two_places_only():
     """`Shop.count` returns cells; reading, one row per fault or per broken group. All else stays in the engine."""
     reading = ("_tally", "_check_tables", "_refuse_personal_ids", "_repeat")
-    allowed = {("shop.py", "count"), ("opening.py", "_stated_exclusions"), *(("reading.py", name) for name in reading)}
+    allowed = {("shop.py", "count"), ("open.py", "_stated_exclusions"), *(("read.py", name) for name in reading)}
     # What a server is told, and the names of its tables; rows come as CSV, straight to the disk.
     allowed |= {("database.py", name) for name in ("__init__", "list_tables", "_copy")}
     found = set()

@@ -506,7 +506,7 @@ ONE_FAULT_EACH = {
 
 
 @pytest.fixture(scope="module")
-def analyse(tmp_path_factory):
+def evaluate(tmp_path_factory):
     """Evaluates an experiment of `ONE_FAULT_EACH`; they are counted together, and judged as one asks."""
     place = tmp_path_factory.mktemp("one_fault_each")
     (place / "source").mkdir()

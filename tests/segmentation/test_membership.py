@@ -186,7 +186,7 @@ class TestGroups:
 
     def test_groups_stages_and_clusters_hold_everybody_known_once(self, company, tmp_path):
         shop, found, _source = company
-        rows = shop.write(wording.customer_segments(shop, found), tmp_path / "segments.parquet")
+        rows = shop.write(membership.customer_segments(shop, found), tmp_path / "segments.parquet")
         table = pd.read_parquet(tmp_path / "segments.parquet")
         assert rows == CUSTOMERS == table["customer_id"].nunique()
         never = table["frequency"].isna()
@@ -244,7 +244,7 @@ class TestGroups:
             sample = clusters.take_sample(same, cuts.dormant_after_days // 2)
             fitted = clusters.fit_clusters(sample, 3, seed=1)
             found = membership.Grouping(cuts, None, fitted, sample)
-            same.write(wording.customer_segments(same, found), folder / "out.parquet")
+            same.write(membership.customer_segments(same, found), folder / "out.parquet")
             left[form] = (folder / "out.parquet").read_bytes()
         monkeypatch.undo()
         time.tzset()
@@ -523,7 +523,7 @@ def test_a_company_of_one_kind_of_customer_has_no_clusters(tmp_path, monkeypatch
     assert not found.trial.stands
     assert found.clusters is None
     assert "No clustering stands" in wording.trial_sentence(found)
-    table = wording.customer_segments(shop, found)
+    table = membership.customer_segments(shop, found)
     assert table.cluster.isnull().all().execute()
     answer, *rows = decide_all(shop, found=found)
     assert "No clustering stands" in answer.text
@@ -867,7 +867,7 @@ class TestAsking:
 
 def decide_all(shop, segment_by="rfm_group", response="", found=None):
     """Everything the notebook asks, and its decisions."""
-    found = found or wording.find_grouping(shop, response=response)
+    found = found or membership.find_grouping(shop, response=response)
     days = membership.period_of(shop)
     later = predictive_value.collect_outcomes(shop, found, days, response)
     came = predictive_value.outcomes_by_segment(shop, later, segment_by)
@@ -920,7 +920,7 @@ class TestDecision:
     def test_cdnow_is_grouped_whole(self, cdnow_shop):
         """2,357 customers (Fader, Hardie & Lee 2005), orders alone: no messages, no attributes, no customers' table."""
         shop = cdnow_shop("")
-        found = wording.find_grouping(shop)
+        found = membership.find_grouping(shop)
         answer, *rows = decide_all(shop, found=found)
         assert rfm.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
         assert [row.segment for row in rows] == list(rfm.BUYER_GROUPS)
@@ -929,7 +929,7 @@ class TestDecision:
     def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
         shop = open_source(make_source(orders=HEAD + "1,a,2024-01-05,-10\n"))
         with pytest.raises(NotEnoughData, match="Nobody has bought"):
-            wording.find_grouping(shop)
+            membership.find_grouping(shop)
 
 
 class TestFigures:
@@ -972,7 +972,7 @@ class TestFigures:
 
 def test_the_simulated_companys_truth_is_read_for_tests_alone():
     """No module of the stage knows of `truth`."""
-    for name in ("rfm", "clusters", "cluster_reference", "segments", "segmentation", "segment_quality"):
-        text = (ROOT / "smsroi_helpers" / f"{name}.py").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "smsroi_helpers" / "segmentation").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
         assert "truth" not in text
-        assert "simulate" not in text
+        assert "smsroi_helpers.simulation" not in text

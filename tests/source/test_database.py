@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 
 from smsroi_helpers import cli
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source import files, settings
+from smsroi_helpers.source import settings
 from smsroi_helpers.source.read import load
 from tests.faults.tiny import make_project, report_files, smsroi
 
@@ -354,7 +355,7 @@ def test_a_server_gone_in_the_middle_ends_with_10_and_leaves_the_last_report(tmp
     (line,) = result.stderr.splitlines()
     assert line.startswith("smsroi: orders.sql: the database ended the connection; see that it is up, and run again")
     assert report_files(root) == before
-    secrets = (PASSWORD, files.urllib.parse.quote(PASSWORD, safe=""), hashlib.sha256(PASSWORD.encode()).hexdigest())
+    secrets = (PASSWORD, urllib.parse.quote(PASSWORD, safe=""), hashlib.sha256(PASSWORD.encode()).hexdigest())
     for kept in root.rglob("*"):
         content = kept.read_bytes() if kept.is_file() else b""
         assert not any(secret.encode() in content for secret in secrets), kept
