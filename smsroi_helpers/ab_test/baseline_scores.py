@@ -92,7 +92,7 @@ def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:
 
 
 def _rfm(rows: pd.DataFrame, bought: NDArray[np.bool_]) -> Floats:
-    """The sum of the three scores, each 1 + the whole fifths of the buyers who lie strictly below, as `rfm.rfm_rows` has it.
+    """The sum of three scores, each 1 + the whole fifths of the buyers strictly below, as in `segmentation.rfm`.
 
     >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "frequency": [1, 0, None],
     ...                      "spend": [30.0, 40.0, 0.0]})

@@ -87,7 +87,9 @@ def _question(experiment: Experiment, validity: Validity) -> str:
 def _action(experiment: Experiment, validity: Validity, verdict: Verdict, currency: str) -> str:
     facts = {"test": experiment.name, "arm": verdict.arm, "control": experiment.control}
     if verdict.outcome == "broken":
-        return _("{test}: do not use it, {problem}").format(test=experiment.name, problem=problem_words(validity.problems[0]))
+        return _("{test}: do not use it, {problem}").format(
+            test=experiment.name, problem=problem_words(validity.problems[0])
+        )
     if verdict.outcome == "ship":
         if _against_no_texts(experiment, validity):
             return _("{test}: go on texting, {arm} brings more than {control}").format(**facts)
@@ -305,7 +307,9 @@ def _leaving(verdict: Verdict) -> str:
 def _caveat(experiment: Experiment, validity: Validity, verdict: Verdict) -> str:
     if verdict.outcome == "broken":
         more = validity.problems[1:]
-        return sentence(_("Also: {problems}").format(problems=listed(problem_words(one) for one in more))) if more else ""
+        return (
+            sentence(_("Also: {problems}").format(problems=listed(problem_words(one) for one in more))) if more else ""
+        )
     parts = [sentence(problem_words(one)) for one in validity.warnings]
     if not verdict.priced and verdict.metric == "revenue":
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))

@@ -329,9 +329,7 @@ def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator
         )  # fmt: skip
 
 
-def _exposure_problems(
-    experiment: Experiment, treated: float, control: float, contrast: float
-) -> Iterator[Problem]:
+def _exposure_problems(experiment: Experiment, treated: float, control: float, contrast: float) -> Iterator[Problem]:
     """Of a control that was to be left alone: that it was messaged, or that nobody was."""
     if experiment.customers.sum() and np.isfinite(contrast):
         breaks = contrast < LEAST_CONTRAST

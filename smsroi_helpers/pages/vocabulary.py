@@ -184,7 +184,7 @@ def problem_words(problem: ProblemCode) -> str:
         case "not_messaged", _breaks:
             return _("nobody in the treated arms was messaged")
         case "overlap", _breaks:
-            return _(
-                "who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix"
-            ).format(other=problem.other, p=p_words(problem.p_value))
+            return _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
+                other=problem.other, p=p_words(problem.p_value)
+            )
     raise ValueError(f"no words for the problem {problem.kind}")

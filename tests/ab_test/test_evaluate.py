@@ -23,6 +23,7 @@ from smsroi_helpers.contract import outputs
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.experiments import registry, validity
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
+from smsroi_helpers.pages import problem_words
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -104,7 +105,7 @@ class TestHillstrom:
         assert tuple(round(value, digits) for value in effect(found, metric, arm)) == published
 
     def test_it_is_sound_and_shipped(self, found):
-        assert found.trust.split.p_value == pytest.approx(0.904, abs=5e-4)
+        assert found.validity.split.p_value == pytest.approx(0.904, abs=5e-4)
         assert (found.verdict.outcome, found.verdict.arm) == ("ship", "mens")
         assert set(found.verdict.by_arm.values()) == {"ship"}
 
@@ -139,8 +140,10 @@ class TestStarbucks:
 
 def test_cookie_cats_is_broken_and_shows_nothing(open_public):
     found = ab_test.analyse(open_public("cookie_cats"))[0]
-    assert found.trust.split.p_value == pytest.approx(0.0086, abs=5e-5)
-    assert found.trust.problems[0].startswith("the split is not the planned one: gate_30 has 49.56% of the customers")
+    assert found.validity.split.p_value == pytest.approx(0.0086, abs=5e-5)
+    assert problem_words(found.validity.problems[0]).startswith(
+        "the split is not the planned one: gate_30 has 49.56% of the customers"
+    )
     assert found.verdict.outcome == "broken"
     assert_shows_no_effect(found)
     # What it would have been, had anybody been allowed to look:
@@ -237,7 +240,7 @@ def by_name(evaluated, name):
 class TestCompany:
     def test_all_experiments_are_there_and_sound(self, evaluated):
         assert [each.experiment.name for each in evaluated] == ["always-on", "how-often", "which-hour", "which-text"]
-        assert not any(each.trust.broken for each in evaluated)
+        assert not any(each.validity.broken for each in evaluated)
         assert by_name(evaluated, "always-on").experiment.state == "running"
         assert len(by_name(evaluated, "which-hour").experiment.arms) == 12
 
@@ -374,7 +377,7 @@ class TestCompany:
     def test_all_figures_can_be_drawn(self, company, evaluated):
         shop, draw, tables = company[2], ab_test_figures, ab_test_tables
         shown = [
-            tables.experiments_table(evaluated), tables.trust_table(evaluated), draw.effects_figure(evaluated, "USD"),
+            tables.experiments_table(evaluated), tables.validity_table(evaluated), draw.effects_figure(evaluated, "USD"),
             tables.results_table(evaluated, "USD"), tables.others_table(evaluated, "USD"),
             tables.best_table(evaluated, "USD"),
             uplift_tables.segments_table(evaluated, "USD"),
@@ -393,7 +396,7 @@ class TestCompany:
         """A company whose messages cause nothing: no interval of profit by arm or segment is far from 0."""
         write_company(tmp_path / "null", customers=4_000, weeks=36, seed=6, null=True)
         found = ab_test.analyse(open_folder(tmp_path / "null", tmp_path))
-        assert not any(each.trust.broken for each in found)
+        assert not any(each.validity.broken for each in found)
         assert not any(each.verdict.outcome == "ship" for each in found)
         told = 0
         for each in found:
@@ -524,7 +527,7 @@ def evaluate(tmp_path_factory):
         if not asked:
             return found
         asked = {"smallest_gain": 0.0, "opt_out_margin": 0.002, **asked}
-        return dataclasses.replace(found, verdict=judge(found.experiment, found.trust, found.effects, **asked))
+        return dataclasses.replace(found, verdict=judge(found.experiment, found.validity, found.effects, **asked))
 
     return run
 
@@ -532,47 +535,55 @@ def evaluate(tmp_path_factory):
 class TestBroken:
     def test_a_split_that_is_not_the_planned_one(self, evaluate):
         found = evaluate("other-split")
-        assert found.trust.split.p_value == pytest.approx(stats.chisquare([1_000, 1_200]).pvalue)
-        assert found.trust.problems[0].startswith("the split is not the planned one: a has 45.45% of the customers")
+        assert found.validity.split.p_value == pytest.approx(stats.chisquare([1_000, 1_200]).pvalue)
+        assert problem_words(found.validity.problems[0]).startswith(
+            "the split is not the planned one: a has 45.45% of the customers"
+        )
         assert_shows_no_effect(found)
 
     def test_three_arms_with_unequal_shares(self, evaluate):
-        assert not evaluate("three").trust.broken
+        assert not evaluate("three").validity.broken
         found = evaluate("three-broken")
-        assert found.trust.split.p_value == pytest.approx(stats.chisquare([1_000, 600, 300], [950, 570, 380]).pvalue)
+        assert found.validity.split.p_value == pytest.approx(stats.chisquare([1_000, 600, 300], [950, 570, 380]).pvalue)
         assert_shows_no_effect(found)
 
     def test_an_arm_that_nobody_is_in(self, evaluate):
         found = evaluate("empty-arm")
-        assert found.trust.problems[0] == "nobody is in c"
-        assert found.trust.split.p_value < 1e-20  # counted with its share, as any arm
+        assert problem_words(found.validity.problems[0]) == "nobody is in c"
+        assert found.validity.split.p_value < 1e-20  # counted with its share, as any arm
         assert_shows_no_effect(found)
 
     def test_assignments_after_the_end(self, evaluate):
         found = evaluate("late")
-        assert found.trust.problems == ("40 of 1,000 customers were assigned after the last outcome that counts",)
+        assert tuple(map(problem_words, found.validity.problems)) == (
+            "40 of 1,000 customers were assigned after the last outcome that counts",
+        )
         assert_shows_no_effect(found)
         few = evaluate("few-late")
-        assert few.trust.remarks == ("4 customers were assigned too late to have an outcome, and are left out",)
+        assert tuple(map(problem_words, few.validity.warnings)) == (
+            "4 customers were assigned too late to have an outcome, and are left out",
+        )
         assert few.experiment.customers.tolist() == [498, 498]
         assert few.effects["customers"].max() == 498
 
     def test_arms_that_differed_before(self, evaluate):
         found = evaluate("other-past")
-        assert "differed before the test already" in found.trust.problems[0]
+        assert "differed before the test already" in problem_words(found.validity.problems[0])
         assert_shows_no_effect(found)
 
     def test_a_control_that_was_messaged_like_the_others(self, evaluate):
         found = evaluate("messaged-alike")
-        assert found.trust.problems == ("70.0% of out were messaged although they were to be left alone",)
+        assert tuple(map(problem_words, found.validity.problems)) == (
+            "70.0% of out were messaged although they were to be left alone",
+        )
         assert_shows_no_effect(found)
 
     def test_a_control_some_of_whom_were_messaged(self, evaluate):
         found = evaluate("some-messaged")
-        assert not found.trust.broken
-        assert found.trust.contrast == pytest.approx(0.7 / 0.8)
-        assert "10.0% of out were messaged" in found.trust.remarks[0]
-        assert "about 88% of what a clean control would show" in found.trust.remarks[0]
+        assert not found.validity.broken
+        assert found.validity.contrast == pytest.approx(0.7 / 0.8)
+        assert "10.0% of out were messaged" in problem_words(found.validity.warnings[0])
+        assert "about 88% of what a clean control would show" in problem_words(found.validity.warnings[0])
         assert "10.0% of out were messaged" in ab_test.decide([found], "USD")[0].caveat
 
     def test_a_broken_page_draws_nothing(self, evaluate):
@@ -681,7 +692,7 @@ class TestDecision:
         assert (running.verdict.low, running.verdict.high) == pytest.approx((low, high))
         fixed = effect(running, "profit", "b", ("low", "high"))
         assert low < fixed[0] < fixed[1] < high
-        assert running.trust.split.method == "sequential"
+        assert running.validity.split.method == "sequential"
 
     def test_arms_swapped_turn_the_decision_round(self, evaluate):
         one = evaluate("clear")
@@ -740,7 +751,7 @@ def test_a_judgement_needs_numbers_that_exist(evaluate):
     """A metric without an interval leaves the arm open; it is no zero."""
     found = evaluate("clear")
     blank = found.effects.assign(difference=np.nan, low=np.nan, high=np.nan, standard_error=np.nan, p_value=np.nan)
-    verdict = judge(found.experiment, found.trust, blank, smallest_gain=0.0, opt_out_margin=0.01)
+    verdict = judge(found.experiment, found.validity, blank, smallest_gain=0.0, opt_out_margin=0.01)
     assert (verdict.outcome, verdict.why_open) == ("keep_running", ("no_numbers",))
 
 
