@@ -21,6 +21,7 @@ from smsroi_helpers.cltv import (
     fit_value,
     probability_alive,
 )
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "HISTORY",
@@ -29,7 +30,6 @@ __all__ = [
     "score_customers",
 ]
 
-Floats = NDArray[np.float64]
 Lacking = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
 """Why customers cannot be ranked by a score."""
 HISTORY = ("frequency", "recency_days", "T_days", "repeat_spend")

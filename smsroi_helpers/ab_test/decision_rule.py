@@ -20,7 +20,7 @@ from scipy.stats import norm, t
 
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
 from smsroi_helpers.experiments import METRICS, Experiment, Validity
-from smsroi_helpers.statistics import FEW_EVENTS, adjust, always_valid_reach, difference_of_rates
+from smsroi_helpers.statistics import FEW_EVENTS, adjust, always_valid_half_width, difference_of_rates
 
 __all__ = [
     "ALPHA",
@@ -182,7 +182,7 @@ def _limits(experiment: Experiment, row: pd.Series, control: pd.Series, arms: in
         )
         return float(found.low[0]), float(found.high[0])
     if experiment.state == "running":
-        reach = float(always_valid_reach(row["standard_error"], experiment.information, level))
+        reach = float(always_valid_half_width(row["standard_error"], experiment.information, level))
     else:
         reach = float(t.ppf((1 + level) / 2, row["df"]) * row["standard_error"])
     return row["difference"] - reach, row["difference"] + reach
@@ -263,7 +263,7 @@ def _factor(experiment: Experiment, row: pd.Series, gap: float, arms: int) -> fl
 
     def over(log_factor: float) -> float:
         factor = float(np.exp(log_factor))
-        return float(always_valid_reach(error / np.sqrt(factor), r * factor, level)) - gap
+        return float(always_valid_half_width(error / np.sqrt(factor), r * factor, level)) - gap
 
     if over(np.log(MOST)) > 0:
         return float("inf")
@@ -273,7 +273,7 @@ def _factor(experiment: Experiment, row: pd.Series, gap: float, arms: int) -> fl
 def _smallest_seen(experiment: Experiment, error: float, arms: int) -> float:
     """The difference whose interval, as it decides today, excludes 0 four times out of five; NaN for none."""
     if experiment.state == "running":
-        return float(always_valid_reach(error, experiment.information, 1 - ALPHA / arms) + norm.ppf(0.8) * error)
+        return float(always_valid_half_width(error, experiment.information, 1 - ALPHA / arms) + norm.ppf(0.8) * error)
     return float((norm.ppf(1 - ALPHA / 2 / arms) + norm.ppf(0.8)) * error)
 
 

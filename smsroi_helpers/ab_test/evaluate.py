@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from smsroi_helpers import experiments
 from smsroi_helpers.ab_test.decision import decision_of
@@ -23,9 +22,10 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
     Arms,
+    Floats,
     adjust,
+    always_valid_half_width,
     always_valid_p,
-    always_valid_reach,
     compare,
     difference_of_means,
     difference_of_rates,
@@ -57,7 +57,6 @@ MOST_WEEKS = 12
 """How long the difference is followed week by week."""
 _SHARE_OBSERVED = 0.8
 """As many weeks are followed as this share of the customers has been observed for."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _effects_of(experiment: Experiment, metric: Metric, moments: pd.DataFrame, b
     error = np.sqrt(arms.variance)
     sign = 1.0 if metric.more_is_better else -1.0
     r = experiment.information
-    reach = always_valid_reach(found.standard_error, r)
+    reach = always_valid_half_width(found.standard_error, r)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = found.estimate / found.standard_error
     frame = pd.DataFrame({

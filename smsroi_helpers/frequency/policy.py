@@ -24,7 +24,7 @@ from smsroi_helpers.locale import _, listed
 from smsroi_helpers.pages import problem_words
 from smsroi_helpers.segmentation import find_cuts, segment_order
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import best_set, difference_of_means
+from smsroi_helpers.statistics import Floats, best_set, difference_of_means
 
 __all__ = [
     "AS_TODAY",
@@ -43,7 +43,6 @@ __all__ = [
     "trace_pull_forward",
 ]
 
-Floats = NDArray[np.float64]
 TIE_SHARE = 0.05
 """A smaller dose is taken only if its estimate falls short of the best by no more than this share of the best."""
 GATE = 0.02
