@@ -110,6 +110,11 @@ class Validity:
     """Of `check_balance`."""
 
     @property
+    def balance_p(self) -> float:
+        """The smallest adjusted p-value of the arms having been alike before; NaN where the log does not reach back."""
+        return float(self.balance["adjusted_p"].min()) if len(self.balance) else float("nan")
+
+    @property
     def broken(self) -> bool:
         """Whether the experiment can show nothing."""
         return bool(self.problems)
@@ -320,8 +325,7 @@ def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Probl
 
 def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator[Problem]:
     """Arms that differed before the assignment: the worst of them."""
-    worst = balance["adjusted_p"].min() if len(balance) else float("nan")
-    if worst < BALANCE_ALPHA:
+    if len(balance) and (worst := balance["adjusted_p"].min()) < BALANCE_ALPHA:
         row = balance.loc[balance["adjusted_p"].idxmin()]
         yield Problem(
             "unbalanced", breaks=True, arms=(row["arm"],), control=experiment.control, metric=row["metric"],
