@@ -1,6 +1,7 @@
 """What can go wrong, each with the exit code a scheduler sees, and the redaction of what is said about it."""
 
 import re
+from collections.abc import Callable
 from typing import ClassVar
 
 __all__ = [
@@ -91,9 +92,25 @@ class DataError(SmsroiError):
 
 
 class NotEnoughData(SmsroiError):
-    """The data are sound and too few for the question: the notebook is skipped, with this reason on the index."""
+    """The data are sound and too few for the question: the notebook is skipped, with this reason on the index.
+
+    The reason is read on a page, so it is written in the reader's language, by the function that `speak_with` was
+    given: stages that count know no language.
+
+    >>> str(NotEnoughData("Only {n} customers came back; {least} are needed.", n=12, least=30))
+    'Only 12 customers came back; 30 are needed.'
+    """
 
     exit_code = 0
+    _say: ClassVar[Callable[..., str]] = str.format
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(NotEnoughData._say(message, **values))
+
+    @classmethod
+    def speak_with(cls, say: Callable[..., str]) -> None:
+        """Have reasons written by `say(message, **values)`, which translates the message and fills the values in."""
+        cls._say = say
 
 
 class NotebookError(SmsroiError):

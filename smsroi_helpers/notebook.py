@@ -145,5 +145,5 @@ def begin(
     shop = open_shop(loaded, as_of, place / ".cache")
     needs = importlib.import_module(f"smsroi_helpers.{stage}").NEEDS
     if lacking := [table for table in needs if not shop.has(table)]:
-        raise NotEnoughData(_("This source has no table {tables}.").format(tables=", ".join(lacking)))
+        raise NotEnoughData("This source has no table {tables}.", tables=", ".join(lacking))
     return Run(stage, shop, np.random.default_rng([seed, *stage.encode()]), folder)

@@ -167,19 +167,7 @@ def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
 
 def _reachable(shop: Shop) -> ir.Table:
     """customer_id of everybody known who has not opted out, and has opted in where the source tells that."""
-    people = known_people(shop)
-    if shop.has("customers", "opted_in_at"):
-        asked = shop.customers.filter(shop.customers.opted_in_at.notnull())
-        people = people.filter(people.customer_id.isin(asked.customer_id))
-    if shop.has("customers", "opted_out_at"):
-        left = shop.customers.filter(shop.customers.opted_out_at.notnull())
-        if shop.has("customers", "opted_in_at"):
-            left = left.filter((left.opted_out_at < left.opted_in_at).fill_null(False).negate())
-        people = people.filter(people.customer_id.notin(left.customer_id))
-    if shop.has("messages", "opted_out_at"):
-        gone = shop.messages.filter(shop.messages.opted_out_at.notnull())
-        people = people.filter(people.customer_id.notin(gone.customer_id))
-    return people
+    return measures.subscribed(shop, ibis.literal(shop.end), known_people(shop))
 
 
 def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:

@@ -94,7 +94,7 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
     rows = rows.filter(rows.outcome_days > 0, rows.arm.isin(list(arms)))
     rows = _sampled(rows.select("customer_id", "arm", "assigned_at", "assigned_day", "profit"), most)
     rows = _with_history(shop, rows)
-    orders = shop.orders.filter(shop.orders.amount >= 0).select(buyer="customer_id", at="ordered_at", paid="amount")
+    orders = measures.purchases(shop).select(buyer="customer_id", at="ordered_at", paid="spend")
     before = rows.join(orders, rows.customer_id == orders.buyer)
     before = before.filter(before["at"] < before.assigned_at)
     past = before.group_by(who="customer_id").aggregate(

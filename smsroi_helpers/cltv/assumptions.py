@@ -171,13 +171,13 @@ def _weighted_median(values: Floats, weights: Floats) -> float:
 
 
 def _refunds(shop: Shop) -> Row:
-    orders = shop.orders
-    sums = shop.count(
-        orders.aggregate(
-            bought=total(orders.amount, where=orders.amount >= 0).fill_null(0.0),
-            refunded=-total(orders.amount, where=orders.amount < 0).fill_null(0.0),
-        )
-    ).iloc[0]
+    bought, returned = measures.purchases(shop), measures.refunds(shop)
+    sums = {
+        "bought": float(shop.count(bought.aggregate(money=total(bought.spend).fill_null(0.0)))["money"].iloc[0]),
+        "refunded": float(
+            shop.count(returned.aggregate(money=total(returned.refunded).fill_null(0.0)))["money"].iloc[0]
+        ),
+    }
     if sums["refunded"] == 0:
         return "refunds", "pass", _("There are none."), 0.0
     if sums["refunded"] >= sums["bought"]:
@@ -189,7 +189,7 @@ def _refunds(shop: Shop) -> Row:
 
 
 def _several_a_day(shop: Shop, cells: pd.DataFrame) -> Row:
-    orders = shop.orders.filter(shop.orders.amount >= 0)
+    orders = measures.purchases(shop)
     count = float(shop.count(orders.aggregate(orders=orders.count()))["orders"].iloc[0])
     days = float(cells["customers"] @ (cells["frequency"] + 1))
     more = count / days - 1

@@ -17,7 +17,6 @@ from smsroi_helpers import measures
 from smsroi_helpers.cltv.forecast import KEYS
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.locale import _, number
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -68,16 +67,14 @@ def count_cells(
     repeaters = int(frame.loc[frame["frequency"] > 0, "customers"].sum())
     if repeaters < FEWEST_REPEATERS:
         raise NotEnoughData(
-            _(
-                "Only {n} customers have bought on a second day; a purchase model needs {least}. Come back with a"
-                " longer log."
-            ).format(n=number(repeaters), least=FEWEST_REPEATERS)
+            "Only {n} customers have bought on a second day; a purchase model needs {least}. Come back with a"
+            " longer log.",
+            n=repeaters,
+            least=FEWEST_REPEATERS,
         )
     if (days := int(frame["T_days"].max())) < 7 * FEWEST_WEEKS:
         raise NotEnoughData(
-            _("The log covers {days} days; a purchase model needs {least} weeks.").format(
-                days=number(days), least=FEWEST_WEEKS
-            )
+            "The log covers {days} days; a purchase model needs {least} weeks.", days=days, least=FEWEST_WEEKS
         )
     return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
 

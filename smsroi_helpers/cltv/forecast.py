@@ -21,7 +21,6 @@ from smsroi_helpers.cltv.predictions import (
     variance_of_orders,
 )
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.locale import _, number
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
@@ -208,10 +207,9 @@ def forecast_value(
     """
     if value.predicting[1] <= 1:
         raise NotEnoughData(
-            _(
-                "A few of the {n} customers who came back spend so much more than the others that the mean of an order"
-                " cannot be told: a forecast of money would be of any size."
-            ).format(n=number(value.customers))
+            "A few of the {n} customers who came back spend so much more than the others that the mean of an order"
+            " cannot be told: a forecast of money would be of any size.",
+            n=value.customers,
         )
 
     def compute(values: Floats) -> Floats:

@@ -14,9 +14,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers import measures, statistics
-from smsroi_helpers.engine import local_time, total
+from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
-from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
@@ -59,12 +58,13 @@ METRICS: dict[str, Metric] = {
         Metric("revenue", "revenue", "pre_revenue", "money"),
         Metric("order_rate", "ordered", "pre_ordered", "share"),
         Metric("visit_rate", "visited", None, "share"),
-        Metric("click_rate", "clicked_messages", "messages", "ratio"),
+        Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
         Metric("reply_rate", "replied_messages", "messages", "ratio"),
         Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
     )
 }
-"""By name. Shares are of the customers assigned; click_rate and reply_rate are Σ events ÷ Σ messages sent."""
+"""By name. Shares are of the customers assigned; reply_rate is Σ replies ÷ Σ messages
+sent; click_rate is Σ human clicks ÷ Σ messages sent of which a human click can be known."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
             )
         )
     if not found:
-        raise NotEnoughData(_("Nobody has been assigned to an experiment yet."))
+        raise NotEnoughData("Nobody has been assigned to an experiment yet.")
     return found
 
 
@@ -289,7 +289,7 @@ def count_by_segment(shop: Shop, segment_by: str, metrics: Sequence[str] = ("pro
 
 def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
     """The rows with `segment`: how many days before the assignment the last order was."""
-    orders = shop.orders.filter(shop.orders.amount >= 0).select(buyer="customer_id", bought_at="ordered_at")
+    orders = measures.purchases(shop).select(buyer="customer_id", bought_at="ordered_at")
     people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "assigned_at")
     before = people.join(orders, people.customer_id == orders.buyer)
     before = before.filter(before.bought_at < before.assigned_at)
@@ -332,7 +332,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
     # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
     asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = local_time(asked, theirs.timezone, shop.common_zones).hour()
+    hour = measures.local_time(shop, asked, theirs.timezone).hour()
     at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(

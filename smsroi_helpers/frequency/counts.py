@@ -22,7 +22,6 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "JACKKNIFE",
     "LANDMARK_WEEKS",
-    "PREVIEW_SECONDS",
     "Practice",
     "choose_channel",
     "count_arms",
@@ -32,15 +31,11 @@ __all__ = [
     "dose_shares",
     "everybody",
     "find_practice",
-    "is_tap",
-    "subscribed",
     "texts_of",
 ]
 
 JACKKNIFE = "frequency-jackknife"
 SAMPLE = "frequency-sample"
-PREVIEW_SECONDS = 5
-"""A click sooner after delivery is a link preview's or a scanner's: nobody reads and taps within it."""
 LANDMARK_WEEKS = 4
 """Weeks from one landmark to the next, and over which a landmark's outcome is counted."""
 MOST_SAMPLE_ROWS = 60_000
@@ -66,16 +61,10 @@ def choose_channel(shop: Shop, asked: str = "") -> str:
 
 
 def texts_of(shop: Shop, channel: str) -> ir.Table:
-    """addressee, sent_at, since (delivery, else sending), clicked_at of the messages of a channel."""
-    sends = measures.every_send(shop)
+    """addressee, sent_at, raw_click_at, human_click_at, click_known of the messages of a channel."""
+    sends = measures.human_clicks(shop)
     sends = sends.filter(sends.channel == channel)
-    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
-    return sends.select(addressee="customer_id", sent_at=sends.sent_at, clicked_at=sends.clicked_at, since=since)
-
-
-def is_tap(texts: ir.Table) -> ir.BooleanValue:
-    """Whether a person clicked, as far as the seconds since delivery tell."""
-    return texts.clicked_at >= texts.since + ibis.interval(seconds=PREVIEW_SECONDS)
+    return sends.select("sent_at", "human_click_at", "click_known", raw_click_at="clicked_at", addressee="customer_id")
 
 
 # --- the experiment --------------------------------------------------------------------------------------------------
@@ -89,7 +78,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
 
     Returns:
         arm, segment, stage, group (0–63, of the jackknife), consenting (0 or 1); n, messages (of the channel),
-        messaged_customers, raw_clicks, clicks (of people, as far as `PREVIEW_SECONDS` tells), opt_outs, weeks
+        messaged_customers, raw_clicks, clicks (of people: `measures.human_clicks`), opt_outs, weeks
         (subscribed; elapsed where opt-outs are not told), consent_known, orders, revenue, message_cost, profit and
         gross (before message cost), each with its moments as `measures.arm_moments` has them, the covariate being the
         gross profit of an equally long time before.
@@ -101,11 +90,10 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
     texts = texts_of(shop, channel)
     theirs = people.join(texts, people.customer_id == texts.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
-    in_time = theirs.clicked_at < theirs.outcome_end
     sums = theirs.group_by(who="customer_id").aggregate(
         texts=theirs.count(),
-        raw=theirs.count(where=in_time),
-        taps=theirs.count(where=in_time & is_tap(theirs)),
+        raw=theirs.count(where=theirs.raw_click_at < theirs.outcome_end),
+        clicks=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
     before = experiment.started - dt.timedelta(days=1)
@@ -113,14 +101,14 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
         rows = rows.left_join(label, rows.customer_id == label.who).drop("who")
         rows = rows.mutate(**{name: rows.label.fill_null("")}).drop("label")
-    known = rows.consenting.notnull()
+    known = rows.opted_out.notnull()
     rows = rows.mutate(
         group=hash_group(rows.customer_id, JACKKNIFE),
         consenting=rows.consenting.fill_null(1),
         weeks=ibis.coalesce(rows.subscribed_weeks, rows.outcome_days / 7),
         texts=rows.texts.fill_null(0),
         raw=rows.raw.fill_null(0),
-        taps=rows.taps.fill_null(0),
+        clicks=rows.clicks.fill_null(0),
         consent_known=known.cast("int64"),
         gross=rows.order_profit,
         profit=ibis.coalesce(rows.profit, rows.order_profit),
@@ -135,7 +123,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         messages=rows.texts.sum(),
         messaged_customers=rows.count(where=rows.texts > 0),
         raw_clicks=rows.raw.sum(),
-        clicks=rows.taps.sum(),
+        clicks=rows.clicks.sum(),
         opt_outs=rows.opted_out.sum().fill_null(0),
         weeks=total(rows.weeks),
         consent_known=rows.consent_known.sum(),
@@ -191,25 +179,6 @@ def find_practice(shop: Shop, weeks: int = 26) -> Practice:
     return Practice(end, planned, tuple(day for day in every if day >= start + step))
 
 
-def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
-    """Of `who` (customer_id), those with consent at an instant; everybody where the source tells no opt-ins or outs."""
-    if shop.has("customers", "opted_in_at"):
-        people = shop.customers.select(person="customer_id", opted_in_at="opted_in_at")
-        who = who.join(people, who.customer_id == people.person).drop("person")
-        who = who.filter(who.opted_in_at < at)
-    else:
-        who = who.mutate(opted_in_at=ibis.null("timestamp"))
-    for name in ("customers", "messages"):
-        if shop.has(name, "opted_out_at"):
-            table = getattr(shop, name)
-            gone = table.filter(table.opted_out_at.cast("timestamp") < at)
-            gone = gone.group_by(person="customer_id").aggregate(last_out=gone.opted_out_at.cast("timestamp").max())
-            who = who.left_join(gone, who.customer_id == gone.person)
-            stays = who.last_out.isnull() | (who.last_out < who.opted_in_at).fill_null(False)
-            who = who.filter(stays).drop("person", "last_out")
-    return who.select("customer_id")
-
-
 def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
     """customer_id of everybody whose dose or hour an experiment set in [start, end): no practice of the company's own.
 
@@ -239,7 +208,7 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str
     rows = segments(shop, segment_by, last, cuts=cuts)
     stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(who="customer_id", stage="segment")
     rows = rows.left_join(stages, rows.customer_id == stages.who).drop("who")
-    kept = subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
+    kept = measures.subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
     rows = rows.semi_join(kept, rows.customer_id == kept.who)
     texts = texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
@@ -270,7 +239,9 @@ def count_weeks_of_practice(
     """
     if not practice.landmarks or not channel:
         return pd.DataFrame(), 0.0
-    size = shop.count(subscribed(shop, ibis.literal(shop.start_of(practice.end)), everybody(shop)).count().as_table())
+    size = shop.count(
+        measures.subscribed(shop, ibis.literal(shop.start_of(practice.end)), everybody(shop)).count().as_table()
+    )
     people = int(size.iloc[0, 0])
     wanted = MOST_SAMPLE_ROWS / max(people * len(practice.landmarks), 1)
     slices = min(_SLICES, max(1, math.floor(wanted * _SLICES)))
@@ -312,7 +283,7 @@ def _landmark(
     def weeks(n: float) -> ir.TimestampValue:
         return ibis.literal(start + dt.timedelta(weeks=n))
 
-    rows = subscribed(shop, weeks(0), sample)
+    rows = measures.subscribed(shop, weeks(0), sample)
     apart = _in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
     if apart is not None:
         rows = rows.anti_join(apart, "customer_id")
@@ -330,18 +301,19 @@ def _landmark(
         texts_last_week=texts.count(where=back & (sent >= weeks(-1))),
         texts_last_four=texts.count(where=back & (sent >= weeks(-4))),
         texts_before=texts.count(where=back),
-        clicks_before=texts.count(where=back & is_tap(texts) & (texts.clicked_at < weeks(0))),
+        clicks_before=texts.count(where=back & (texts.human_click_at < weeks(0))),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
     rows = rows.fill_null(dict.fromkeys(sums.columns[1:], 0))
     after = events.filter(events["at"] >= weeks(0), events["at"] < weeks(LANDMARK_WEEKS))
     money = after.group_by(who="customer_id").aggregate(profit=total(after.profit))
     rows = rows.left_join(money, rows.customer_id == money.who).drop("who").fill_null({"profit": 0.0})
-    if shop.has("customers", "opted_in_at"):
-        people = shop.customers.select(who="customer_id", opted_in_at="opted_in_at")
+    asked = measures.opt_in_times(shop)
+    if asked is not None:
+        people = asked.select(who="customer_id", consent_at="opted_in_at")
         rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
-        since = weeks(0).delta(rows.opted_in_at, unit="day").cast("float64")
-        rows = rows.mutate(subscribed_days=since).drop("opted_in_at")
+        since = weeks(0).delta(rows.consent_at, unit="day").cast("float64")
+        rows = rows.mutate(subscribed_days=since).drop("consent_at")
     else:
         rows = rows.mutate(subscribed_days=ibis.null("float64"))
     return rows.mutate(

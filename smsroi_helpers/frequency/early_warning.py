@@ -51,20 +51,20 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
     end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
-    people = counts.subscribed(shop, end, counts.everybody(shop))
+    people = measures.subscribed(shop, end, counts.everybody(shop))
     label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(who="customer_id")
     rows = people.join(label, people.customer_id == label.who).drop("who")
     rows, why = _with_alive(shop, rows, then)
-    rows = _with_taps(shop, rows, study.channel)
+    rows = _with_clicks(shop, rows, study.channel)
     enough = (rows.texts_now >= 2) & (rows.texts_then >= 2)
     cells = rows.group_by("segment").aggregate(
         subscribers=rows.count(),
         alive=rows.count(where=rows.alive_then >= ALIVE),
         fading=rows.count(where=(rows.alive_then >= ALIVE) & (rows.alive_now < ALIVE)),
-        clickers=rows.count(where=enough & (rows.taps_then > 0)),
-        gone_quiet=rows.count(where=enough & (rows.taps_then > 0) & (rows.taps_now == 0)),
-        silent=rows.count(where=enough & (rows.taps_then == 0)),
-        woken=rows.count(where=enough & (rows.taps_then == 0) & (rows.taps_now > 0)),
+        clickers=rows.count(where=enough & (rows.clicks_then > 0)),
+        gone_quiet=rows.count(where=enough & (rows.clicks_then > 0) & (rows.clicks_now == 0)),
+        silent=rows.count(where=enough & (rows.clicks_then == 0)),
+        woken=rows.count(where=enough & (rows.clicks_then == 0) & (rows.clicks_now > 0)),
     )
     frame = shop.count(cells.order_by("segment"))
     frame = pd.concat([pd.DataFrame([{"segment": "all", **frame.drop(columns="segment").sum()}]), frame])
@@ -105,21 +105,21 @@ def alive_expression(fit: Fit, history: ir.Table) -> ir.FloatingValue:
     return 1 / (1 + ibis.least(silent, 700.0).exp())
 
 
-def _with_taps(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
-    """The rows with texts and taps of the last eight weeks (now) and of as many before (then)."""
-    names = ("texts_then", "texts_now", "taps_then", "taps_now")
-    if not channel or not shop.has("messages", "clicked_at"):
+def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
+    """The rows with texts and clicks of the last eight weeks (now) and of as many before (then)."""
+    names = ("texts_then", "texts_now", "clicks_then", "clicks_now")
+    if not channel or not measures.knows_clicks(shop):
         return rows.mutate(**dict.fromkeys(names, ibis.literal(0)))
     after = shop.as_of + dt.timedelta(days=1)
     edges = [ibis.literal(shop.start_of(after - dt.timedelta(weeks=RECENT_WEEKS * k))) for k in (2, 1)]
     texts = counts.texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= edges[0])
-    now, tap = texts.sent_at >= edges[1], counts.is_tap(texts)
+    now, clicked = texts.sent_at >= edges[1], texts.human_click_at.notnull()
     sums = texts.group_by(who="addressee").aggregate(
-        texts_then=texts.count(where=~now),
-        texts_now=texts.count(where=now),
-        taps_then=texts.count(where=~now & tap),
-        taps_now=texts.count(where=now & tap),
+        texts_then=texts.count(where=~now & texts.click_known),
+        texts_now=texts.count(where=now & texts.click_known),
+        clicks_then=texts.count(where=~now & clicked),
+        clicks_now=texts.count(where=now & clicked),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
     return rows.fill_null(dict.fromkeys(names, 0))

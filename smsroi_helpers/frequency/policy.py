@@ -148,7 +148,7 @@ def analyse(
     discount = weekly_rate(yearly_discount)
     channel = frequency_counts.choose_channel(shop, channel)
     if not channel and not shop.has("assignments"):
-        raise NotEnoughData(_("This source has no messages: how many there should be cannot be told."))
+        raise NotEnoughData("This source has no messages: how many there should be cannot be told.")
     logs = read_logs(shop, channel, segment_by, practice_weeks)
     experiment, believed, why = _find_experiment(shop)
     nothing = Study(

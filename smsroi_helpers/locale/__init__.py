@@ -18,7 +18,7 @@ from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 
-from smsroi_helpers.errors import UsageError
+from smsroi_helpers.errors import NotEnoughData, UsageError
 
 __all__ = [
     "_",
@@ -225,3 +225,12 @@ def interval(value: float, low: float, high: float, currency: str | None = None)
         return money(shown, currency, max(digits, 0)) if currency else number(shown, max(digits, 0))
 
     return _("{value} (95% interval {low} to {high})").format(value=show(value), low=show(low), high=show(high))
+
+
+def _reason(message: str, **values: object) -> str:
+    """What `NotEnoughData` says, in the language in use, its numbers as the reader writes them."""
+    plain = {name: number(value) if isinstance(value, int | float) else value for name, value in values.items()}
+    return translated(message).format(**plain)
+
+
+NotEnoughData.speak_with(_reason)

@@ -5,12 +5,21 @@ time, so that a day on which the clocks change makes no window longer or shorter
 The expressions keep to what DuckDB and Spark read alike (of `last` over a window, one skips nulls and one does not).
 """
 
-from smsroi_helpers.measures.attribution import message_outcomes
-from smsroi_helpers.measures.clicks import Cleaning, judge_clicks
-from smsroi_helpers.measures.experiment_outcomes import arm_moments, arm_moments_together, arm_outcomes, outcome_windows
-from smsroi_helpers.measures.messages import every_send, local_sends, with_zone
+from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
+from smsroi_helpers.measures.clicks import FAST_CLICK_SECONDS, MachineRules, human_clicks, knows_clicks
+from smsroi_helpers.measures.consent import consents, knows_consent, knows_opt_outs, opt_in_times, opt_outs, subscribed
+from smsroi_helpers.measures.experiment_outcomes import (
+    Window,
+    arm_moments,
+    arm_moments_together,
+    arm_outcomes,
+    outcome_windows,
+)
+from smsroi_helpers.measures.local_sends import local_sends
+from smsroi_helpers.measures.local_time import local_time, with_zone
+from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import order_events, profit_events
-from smsroi_helpers.measures.purchases import purchase_days, purchase_history
+from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
     AS_OF,
     RULES,
@@ -24,25 +33,40 @@ from smsroi_helpers.measures.quiet_hours import (
 
 __all__ = [
     "AS_OF",
+    "FAST_CLICK_SECONDS",
     "RULES",
-    "Cleaning",
+    "MachineRules",
+    "Touch",
+    "Window",
     "allowed",
     "arm_moments",
     "arm_moments_together",
     "arm_outcomes",
+    "attributed_orders",
+    "consents",
     "count_places",
     "every_send",
     "hours_allowed",
-    "judge_clicks",
+    "human_clicks",
+    "knows_clicks",
+    "knows_consent",
+    "knows_opt_outs",
     "local_sends",
+    "local_time",
     "message_outcomes",
+    "opt_in_times",
+    "opt_outs",
     "order_events",
     "outcome_windows",
     "parse_rule",
     "profit_events",
     "purchase_days",
     "purchase_history",
+    "purchases",
+    "refunds",
     "rule_of",
+    "subscribed",
     "territory_of",
+    "touches_per_order",
     "with_zone",
 ]

@@ -7,8 +7,9 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.columns import beside, hours_between
-from smsroi_helpers.measures.messages import every_send, local_sends
-from smsroi_helpers.measures.purchases import purchases
+from smsroi_helpers.measures.local_sends import local_sends
+from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -55,7 +56,7 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
         raise ValueError(f"touch must be 'last' or 'any', not {touch!r}")
     sends = every_send(shop).filter(ibis._.delivered_at.notnull())
     touches = sends.select("message_id", "campaign_id", "channel", "variant", "delivered_at", addressee="customer_id")
-    orders = purchases(shop)
+    orders = _purchases(shop)
     window = ibis.interval(hours=window_hours)
     if touch == "any":
         pairs = orders.join(touches, orders.customer_id == touches.addressee)
@@ -71,6 +72,10 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
         [*orders.columns, "message_id", "campaign_id", "channel", "variant", "delivered_at"],
         hours_after=hours_between(pairs.delivered_at, pairs.ordered_at),
     )
+
+
+def _purchases(shop: Shop) -> ir.Table:
+    return valued_orders(shop).filter(ibis._.amount >= 0)
 
 
 def _last_deliveries(orders: ir.Table, sends: ir.Table) -> ir.Table:
@@ -99,7 +104,7 @@ def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
     """
     pairs = attributed_orders(shop, window_hours, "any")
     claims = pairs.group_by("order_id").aggregate(touches=pairs.count(), campaigns=pairs.campaign_id.nunique())
-    orders = beside(purchases(shop), claims, "order_id")
+    orders = beside(_purchases(shop), claims, "order_id")
     return orders.fill_null({"touches": 0, "campaigns": 0}).mutate(attributed=ibis._.touches > 0)
 
 

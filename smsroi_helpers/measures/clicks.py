@@ -1,8 +1,8 @@
-"""Clicks of people, told from those of previews and scanners.
+"""What a click is: a person's, not that of a link preview or a scanner.
 
-Handsets, carriers and security software open links by themselves: at once, or everything a customer is sent, or a
+Handsets, carriers and security software open links by themselves: at once, or every link a customer is sent, or a
 whole campaign in the same second. Where the first click of a message was a machine's, a person's later one was not
-recorded: of such a message it is not known whether somebody clicked, so it counts neither as clicked nor as sent.
+recorded: of such a message it is unknown whether somebody clicked, so it counts neither as clicked nor as sent.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,28 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.source import Shop
 
 __all__ = [
-    "Cleaning",
-    "judge_clicks",
+    "FAST_CLICK_SECONDS",
+    "MachineRules",
+    "human_clicks",
+    "knows_clicks",
 ]
+
+FAST_CLICK_SECONDS = 5.0
+"""Nobody takes out a telephone, reads a text and opens its link in less."""
 
 
 @dataclass(frozen=True)
-class Cleaning:
-    """What tells a machine's click."""
+class MachineRules:
+    """What shows that a click was a machine's."""
 
-    fast_seconds: float = 5.0
-    """Nobody takes out a telephone, reads and opens a link in less: clicks sooner after delivery are a machine's."""
+    fast_seconds: float = FAST_CLICK_SECONDS
+    """Clicks sooner after delivery are a machine's."""
     everything_share: float = 0.9
-    """Who clicks this share of at least `everything_messages` messages has a machine that does."""
+    """A customer with clicks on this share of at least `everything_messages` messages has a machine that clicks."""
     everything_messages: int = 10
     burst_clicks: int = 20
     """So many clicks of one campaign in one second, and ten times as many as in the seconds of the minute around."""
@@ -36,27 +43,41 @@ class Cleaning:
             raise UsageError("fast_click_seconds must be 0 or more")
 
 
-def judge_clicks(sends: ir.Table, rules: Cleaning) -> ir.Table:
-    """The messages with `machine`: none (no click, or a person's), `fast`, `burst` or `everything`.
+def knows_clicks(shop: Shop) -> bool:
+    """Whether the source records clicks."""
+    return shop.has("messages", "clicked_at")
+
+
+def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> ir.Table:
+    """Every message with its click judged: the one definition of a click for all notebooks.
+
+    Judged are all messages of the source, whatever their channel and age, so that a message is judged alike wherever
+    it is counted.
 
     Args:
-        sends: message rows with customer_id, campaign_id, delivered_at, clicked_at.
-        rules: what tells a machine's click.
+        shop: the company, with messages.
+        fast_click_seconds: clicks sooner after delivery (else sending) are a machine's.
+
+    Returns:
+        the columns of `every_send`; machine (`none`: no click, or a person's; `fast`, `burst`, `everything`);
+        click_known (false where a machine's click hides a person's, or the source records no clicks); human_click_at
+        (UTC; null where nobody clicked, or it is not known).
+
+    Raises:
+        DataError: the source has no messages.
     """
-    seconds = sends.clicked_at.delta(sends.delivered_at, unit="microsecond") / 1_000_000
+    return _judge(shop, every_send(shop), MachineRules(fast_seconds=fast_click_seconds))
+
+
+def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
+    if not knows_clicks(shop):
+        return sends.mutate(
+            machine=ibis.literal("none"), click_known=ibis.literal(False), human_click_at=ibis.null("timestamp")
+        )
+    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
+    seconds = sends.clicked_at.delta(since, unit="microsecond") / 1_000_000
     sends = sends.mutate(fast=(seconds < rules.fast_seconds).fill_null(False))
-    slow = sends.filter(sends.clicked_at.notnull(), ~sends.fast)
-    slow = slow.mutate(second=slow.clicked_at.truncate("s"), minute=slow.clicked_at.truncate("m"))
-    by_second = slow.group_by("campaign_id", "second", "minute").aggregate(clicks=slow.count())
-    minute = ibis.window(group_by=["campaign_id", "minute"])
-    by_second = by_second.mutate(others=(by_second.clicks.sum().over(minute) - by_second.clicks) / 59)
-    bursts = by_second.filter(
-        by_second.clicks >= rules.burst_clicks, by_second.clicks >= rules.burst_times * by_second.others
-    ).select(burst_campaign="campaign_id", burst_second="second")
-    people = sends.group_by("customer_id").aggregate(n=sends.count(), clicked=sends.clicked_at.notnull().sum())
-    people = people.filter(
-        people.n >= rules.everything_messages, people.clicked >= rules.everything_share * people.n
-    ).select(clicker="customer_id")
+    bursts, people = shop.keep(_bursts(sends, rules)), shop.keep(_clickers_of_everything(sends, rules))
     sends = sends.mutate(click_second=sends.clicked_at.truncate("s"))
     sends = sends.left_join(
         bursts, [sends.campaign_id == bursts.burst_campaign, sends.click_second == bursts.burst_second]
@@ -69,4 +90,30 @@ def judge_clicks(sends: ir.Table, rules: Cleaning) -> ir.Table:
         (sends.clicker.notnull(), "everything"),
         else_="none",
     )
-    return sends.mutate(machine=machine).drop("fast", "click_second", "burst_campaign", "burst_second", "clicker")
+    sends = sends.mutate(machine=machine).drop("fast", "click_second", "burst_campaign", "burst_second", "clicker")
+    known = sends.machine == "none"
+    return sends.mutate(
+        click_known=known,
+        human_click_at=ibis.ifelse(known, sends.clicked_at.cast("timestamp"), ibis.null("timestamp")),
+    )
+
+
+def _bursts(sends: ir.Table, rules: MachineRules) -> ir.Table:
+    """burst_campaign, burst_second: when so many links of a campaign were opened in a second that no people did it."""
+    slow = sends.filter(sends.clicked_at.notnull(), ~sends.fast)
+    slow = slow.mutate(second=slow.clicked_at.truncate("s"), minute=slow.clicked_at.truncate("m"))
+    by_second = slow.group_by("campaign_id", "second", "minute").aggregate(clicks=slow.count())
+    minute = ibis.window(group_by=["campaign_id", "minute"])
+    by_second = by_second.mutate(others=(by_second.clicks.sum().over(minute) - by_second.clicks) / 59)
+    return by_second.filter(
+        by_second.clicks >= rules.burst_clicks, by_second.clicks >= rules.burst_times * by_second.others
+    ).select(burst_campaign="campaign_id", burst_second="second")
+
+
+def _clickers_of_everything(sends: ir.Table, rules: MachineRules) -> ir.Table:
+    """clicker: the customers whose every link is opened."""
+    reached = sends.filter(sends.delivered_at.notnull())
+    people = reached.group_by("customer_id").aggregate(n=reached.count(), clicked=reached.clicked_at.notnull().sum())
+    return people.filter(
+        people.n >= rules.everything_messages, people.clicked >= rules.everything_share * people.n
+    ).select(clicker="customer_id")

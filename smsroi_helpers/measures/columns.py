@@ -10,9 +10,6 @@ __all__ = [
 ]
 
 
-# --- messages --------------------------------------------------------------------------------------------------------
-
-
 def optional(table: ir.Table, column: str, kind: str) -> ir.Value:
     """The column, or a null of its kind where the source has no such column."""
     return table[column] if column in table.columns else ibis.null(kind)

@@ -9,8 +9,9 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
+from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import beside, hours_between, optional
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
@@ -49,15 +50,16 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
-        replied_messages (of them, clicked or replied to before its end; null without `clicked_at`, `replied_at`),
-        profit = order_profit − message_cost.
+        replied_messages (of them, clicked by a person or replied to before its end; null without `clicked_at`,
+        `replied_at`), click_known_messages (of them, those that no machine's click hides), profit = order_profit −
+        message_cost.
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
-        Consent, null where the source tells no opt-outs: opted_out (0 or 1: an opt-out within the window, from
-        `customers` or `messages`), opted_out_at (the first such), consenting (0 or 1, at the assignment: no opt-out
-        since the known opt-in, and none of it still to come), subscribed_weeks (within the window, until the first
-        opt-out; 0 for who did not consent at the assignment).
+        Consent: consenting (0 or 1, at the assignment, by the rule of `consents`; null where the source records
+        neither opt-ins nor opt-outs); null where it records no opt-outs: opted_out (0 or 1: an opt-out within the
+        window, from `customers` or `messages`), opted_out_at (the first such), subscribed_weeks (within the window,
+        until the first opt-out; 0 for customers who did not consent at the assignment).
 
         The equally long time just before the assignment: pre_ordered, pre_orders, pre_revenue, pre_order_profit; null
         where the log of orders does not reach back so far.
@@ -133,22 +135,26 @@ def _log_start(shop: Shop) -> dt.datetime:
 
 def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     if not shop.has("messages"):
-        kinds = dict.fromkeys(("messages", "clicked_messages", "replied_messages"), "int64")
+        kinds = dict.fromkeys(("messages", "click_known_messages", "clicked_messages", "replied_messages"), "int64")
         kinds |= {"message_cost": "float64", "profit": "float64"}
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    sends = every_send(shop).select("sent_at", "clicked_at", "replied_at", "cost", addressee="customer_id")
+    sends = human_clicks(shop).select(
+        "sent_at", "clicked_at", "click_known", "human_click_at", "replied_at", "cost", addressee="customer_id"
+    )
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(
         messages=theirs.count(),
         message_cost=total(theirs.cost),
-        clicked_messages=theirs.count(where=theirs.clicked_at < theirs.outcome_end),
+        click_known_messages=theirs.count(where=theirs.click_known),
+        clicked_messages=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
         replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
     )
     rows = beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
-    for event in ("clicked", "replied"):
-        if not shop.has("messages", f"{event}_at"):
-            rows = rows.mutate(**{f"{event}_messages": ibis.null("int64")})
+    lacking = {"clicked_at": ("click_known_messages", "clicked_messages"), "replied_at": ("replied_messages",)}
+    for column, counts in lacking.items():
+        if not shop.has("messages", column):
+            rows = rows.mutate(**dict.fromkeys(counts, ibis.null("int64")))
     return rows.mutate(profit=rows.order_profit - rows.message_cost)
 
 
@@ -163,38 +169,29 @@ def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 
 
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
-    withdrawn = [
-        getattr(shop, name).select(who="customer_id", withdrawn_at=ibis._.opted_out_at.cast("timestamp"))
-        for name in ("customers", "messages")
-        if shop.has(name, "opted_out_at")
-    ]
-    if not withdrawn:
-        kinds = {
-            "opted_out": "int64",
-            "opted_out_at": "timestamp",
-            "consenting": "int64",
-            "subscribed_weeks": "float64",
-        }
-        return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    events = ibis.union(*withdrawn) if len(withdrawn) > 1 else withdrawn[0]
-    theirs = people.join(events.filter(ibis._.withdrawn_at.notnull()), people.customer_id == events.who)
+    withdrawn = opt_outs(shop)
+    asked = opt_in_times(shop)
+    rows = rows.mutate(opted_in_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
+    if withdrawn is None:
+        never = ibis.null("timestamp")
+        consenting = ibis.null("int64") if asked is None else consents(shop, rows.opted_in_at, never, rows.assigned_at)
+        unknown = {"opted_out": "int64", "opted_out_at": "timestamp", "subscribed_weeks": "float64"}
+        unknown = {name: ibis.null(kind) for name, kind in unknown.items()}
+        return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("opted_in_at")
+    events = withdrawn.select(who="customer_id", withdrawn_at="opted_out_at")
+    theirs = people.join(events, people.customer_id == events.who)
     before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
         opted_out_at=theirs.withdrawn_at.min(where=~before & within),
         earlier_opt_out=theirs.withdrawn_at.max(where=before),
     )
     rows = beside(rows, sums, *_PERSON)
-    if shop.has("customers", "opted_in_at"):
-        rows = beside(rows, shop.customers.select("customer_id", "opted_in_at"), "customer_id")
-    else:
-        rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
-    asked = rows.opted_in_at.isnull() | (rows.opted_in_at <= rows.assigned_at)
-    kept = rows.earlier_opt_out.isnull() | (rows.earlier_opt_out < rows.opted_in_at).fill_null(False)
+    consenting = consents(shop, rows.opted_in_at, rows.earlier_opt_out, rows.assigned_at)
     weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
     return rows.mutate(
         opted_out=rows.opted_out_at.notnull().cast("int64"),
-        consenting=(asked & kept).cast("int64"),
-        subscribed_weeks=ibis.ifelse(asked & kept, weeks, 0.0),
+        consenting=consenting.cast("int64"),
+        subscribed_weeks=ibis.ifelse(consenting, weeks, 0.0),
     ).drop("earlier_opt_out", "opted_in_at")
 
 

@@ -13,10 +13,46 @@ __all__ = [
     "purchase_days",
     "purchase_history",
     "purchases",
+    "refunds",
 ]
 
 
-# --- purchases -------------------------------------------------------------------------------------------------------
+def purchases(shop: Shop) -> ir.Table:
+    """One row per purchase: an order that is no refund. A free order (amount 0) is a purchase; it has no price.
+
+    Returns:
+        order_id, customer_id, ordered_at (UTC), day (on the source's clock), spend (money ≥ 0, after discount),
+        discount (≥ 0), profit (margin × (spend + discount) − discount, before message cost).
+    """
+    orders = valued_orders(shop)
+    orders = orders.filter(orders.amount >= 0)
+    return orders.select(
+        "order_id",
+        "customer_id",
+        "ordered_at",
+        day=shop.day(orders.ordered_at),
+        spend=orders.amount,
+        discount=orders.discount,
+        profit=orders.order_profit,
+    )
+
+
+def refunds(shop: Shop) -> ir.Table:
+    """One row per refund (a negative amount).
+
+    Returns:
+        order_id, customer_id, refunded_at (UTC), day (on the source's clock), refunded (money > 0), profit (≤ 0).
+    """
+    orders = valued_orders(shop)
+    orders = orders.filter(orders.amount < 0)
+    return orders.select(
+        "order_id",
+        "customer_id",
+        refunded_at=orders.ordered_at,
+        day=shop.day(orders.ordered_at),
+        refunded=-orders.amount,
+        profit=orders.order_profit,
+    )
 
 
 def purchase_days(shop: Shop) -> ir.Table:
@@ -24,9 +60,8 @@ def purchase_days(shop: Shop) -> ir.Table:
 
     Orders of one day are one purchase; refunds (negative amounts) are none, and do not lessen the day's value.
     """
-    orders = shop.orders.filter(shop.orders.amount >= 0)
-    orders = orders.mutate(day=shop.day(orders.ordered_at))
-    return orders.group_by("customer_id", "day").aggregate(value=total(orders.amount))
+    orders = purchases(shop)
+    return orders.group_by("customer_id", "day").aggregate(value=total(orders.spend))
 
 
 def purchase_history(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
@@ -71,8 +106,3 @@ def purchase_history(shop: Shop, until: dt.date | None = None, recent_weeks: int
         later_purchases=history.later_purchases,
         later_spend=history.later_spend,
     )
-
-
-def purchases(shop: Shop) -> ir.Table:
-    """Orders that are no refunds, with their order_profit."""
-    return valued_orders(shop).filter(ibis._.amount >= 0)

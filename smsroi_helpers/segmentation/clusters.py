@@ -27,6 +27,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import FactorAnalysis
 from threadpoolctl import threadpool_limits
 
+from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages import column_name
@@ -56,8 +57,6 @@ SAMPLE_SIZE = 20_000
 """About so many customers are drawn for what needs rows; beyond, an estimate's error no longer matters."""
 MOST_LEVELS = 12
 """An attribute of more values than this is a number or a name, not a category."""
-PREVIEW_SECONDS = 5
-"""A link opened sooner after delivery was opened by a machine: previews, virus scanners."""
 PRIOR_MESSAGES = 20
 """A customer's click rate counts as much as the company's would with so many messages more."""
 LEAST_STRENGTH = 1.2
@@ -116,21 +115,20 @@ def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, .
 
 
 def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
-    """who, delivered and clicked messages by a day; clicks within seconds of delivery are machines'."""
-    messages = shop.messages.filter(shop.day(shop.messages.sent_at) <= ibis.literal(at))
-    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
-    seconds = messages.clicked_at.delta(delivered_at, unit="microsecond") / 1e6
-    clicked = (seconds >= PREVIEW_SECONDS) & (shop.day(messages.clicked_at) <= ibis.literal(at))
+    """who, delivered and clicked messages sent by a day, without those of which no human click can be known."""
+    messages = measures.human_clicks(shop)
+    messages = messages.filter(shop.day(messages.sent_at) <= ibis.literal(at), messages.click_known)
+    clicked = shop.day(messages.human_click_at) <= ibis.literal(at)
     return shop.keep(
         messages.group_by(who="customer_id").aggregate(
-            delivered=messages.count(where=delivered_at.notnull()),
+            delivered=messages.count(where=messages.delivered_at.notnull()),
             clicked=messages.count(where=clicked.fill_null(False)),
         )
     )
 
 
 def _has_clicks(shop: Shop) -> bool:
-    return shop.has("messages", "clicked_at")
+    return measures.knows_clicks(shop)
 
 
 def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> ir.Table:

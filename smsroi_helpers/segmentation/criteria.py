@@ -161,27 +161,16 @@ def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -
     if not shop.has("messages"):
         return Principle("reachable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     since = ibis.literal(shop.as_of - dt.timedelta(days=period_days))
-    messages = shop.messages
-    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
-    is_text = messages.channel.fill_null("sms") == "sms" if shop.has("messages", "channel") else ibis.literal(True)
-    texts = messages.filter(is_text)
+    messages = measures.every_send(shop)
+    texts = messages.filter(messages.channel == "sms")
     # A source without a single text is asked about whatever it sends.
     if int(shop.count(texts.aggregate(n=texts.count()))["n"].iloc[0]):
         messages = texts
-        delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
-    reached = messages.filter(delivered_at.notnull(), shop.day(messages.sent_at) > since)
-    rows = chosen.mutate(reached=chosen.customer_id.isin(reached.customer_id), consents=ibis.literal(True))
-    if shop.has("customers"):
-        people = shop.customers
-        asked = people.opted_in_at.notnull() if shop.has("customers", "opted_in_at") else ibis.literal(True)
-        stays = people.opted_out_at.isnull() if shop.has("customers", "opted_out_at") else ibis.literal(True)
-        if shop.has("customers", "opted_in_at") and shop.has("customers", "opted_out_at"):
-            stays = stays | (people.opted_out_at < people.opted_in_at)
-        consenting = people.filter(asked & stays.fill_null(False)).customer_id
-        rows = rows.mutate(consents=rows.customer_id.isin(consenting))
-    if shop.has("messages", "opted_out_at"):
-        left = shop.messages.filter(shop.messages.opted_out_at.notnull())
-        rows = rows.mutate(consents=rows.consents & ~rows.customer_id.isin(left.customer_id))
+    reached = messages.filter(messages.delivered_at.notnull(), shop.day(messages.sent_at) > since)
+    consenting = measures.subscribed(shop, ibis.literal(shop.end), chosen)
+    rows = chosen.mutate(
+        reached=chosen.customer_id.isin(reached.customer_id), consents=chosen.customer_id.isin(consenting.customer_id)
+    )
     cells = rows.group_by("segment").aggregate(
         customers=rows.count(), reachable=rows.count(where=rows.reached & rows.consents)
     )

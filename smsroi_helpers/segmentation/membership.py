@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers import contract
+from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.locale import _
@@ -88,10 +88,10 @@ def check_buyers(shop: Shop) -> int:
     Raises:
         NotEnoughData: nobody has.
     """
-    orders = shop.orders.filter(shop.orders.amount >= 0)
+    orders = measures.purchases(shop)
     buyers = int(shop.count(orders.aggregate(n=orders.customer_id.nunique()))["n"].iloc[0])
     if not buyers:
-        raise NotEnoughData(_("Nobody has bought up to the last day observed: there is nobody to group."))
+        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
     return buyers
 
 
@@ -294,14 +294,11 @@ def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
         tenure=ibis._.tenure_days.cast("float64").ln(),
     )
     rows = rows.join(state, rows.customer_id == state.who).drop("who")
-    orders = shop.orders
-    orders = orders.mutate(let_off=orders.discount.fill_null(0.0) if "discount" in orders.columns else 0.0)
-    sums = orders.group_by(who="customer_id").aggregate(
-        paid=total(orders.amount, where=orders.amount >= 0),
-        let_off=total(orders.let_off, where=orders.amount >= 0),
-        back=total(-orders.amount, where=orders.amount < 0),
-    )
-    rows = rows.join(sums, rows.customer_id == sums.who).drop("who")
+    bought, returned = measures.purchases(shop), measures.refunds(shop)
+    spent = bought.group_by(who="customer_id").aggregate(paid=total(bought.spend), let_off=total(bought.discount))
+    back = returned.group_by(who="customer_id").aggregate(back=total(returned.refunded))
+    rows = rows.join(spent, rows.customer_id == spent.who).drop("who")
+    rows = rows.left_join(back, rows.customer_id == back.who).drop("who")
     worth = ibis.greatest(rows.paid.fill_null(0.0) + rows.let_off.fill_null(0.0), 0.01)
     rows = rows.mutate(
         discount=rows.let_off.fill_null(0.0) / worth,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.membership import RULED, Grouping, segment_order, segments
 from smsroi_helpers.segmentation.rfm import JACKKNIFE, Cuts, known_people
@@ -87,15 +88,14 @@ def _moves(shop: Shop, grouping: Grouping, segment_by: str, begin: dt.date, end:
 
 
 def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
-    orders = shop.orders.filter(shop.orders.amount >= 0)
-    orders = orders.mutate(day=shop.day(orders.ordered_at))
+    orders = measures.purchases(shop)
     recent = orders.day > ibis.literal(begin)
     return (
         orders.filter(orders.day > ibis.literal(earlier))
         .group_by(who="customer_id")
         .aggregate(
-            this=total(orders.amount, where=recent).fill_null(0.0),
-            last=total(orders.amount, where=~recent).fill_null(0.0),
+            this=total(orders.spend, where=recent).fill_null(0.0),
+            last=total(orders.spend, where=~recent).fill_null(0.0),
         )
     )
 
@@ -149,9 +149,8 @@ def count_funnel(shop: Shop, cuts: Cuts) -> pd.DataFrame:
     people = known_people(shop)
     everybody = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
     rows: list[tuple[str, float, float]] = [("acquisition", float(everybody), float(everybody))]
-    orders = shop.orders.filter(shop.orders.amount >= 0)
-    days = orders.select("customer_id", "amount", day=shop.day(orders.ordered_at))
-    bought = days.group_by("customer_id").aggregate(first=days.day.min(), paid=total(days.amount))
+    days = measures.purchases(shop)
+    bought = days.group_by("customer_id").aggregate(first=days.day.min(), profit=total(days.profit))
     last = ibis.literal(shop.as_of)
     rows.append(("activation", *_activated(shop, bought, cuts, last)))
 
@@ -196,7 +195,7 @@ def _paid_back(shop: Shop, bought: ir.Table) -> tuple[float, float]:
     people = shop.customers.filter(shop.customers.acquisition_cost.notnull())
     people = people.select(who="customer_id", cost=people.acquisition_cost)
     rows = bought.join(people, bought.customer_id == people.who)
-    back = rows.paid * shop.settings.margin >= rows.cost
+    back = rows.profit >= rows.cost
     counted = shop.count(rows.aggregate(could=rows.count(), reached=rows.count(where=back))).iloc[0]
     return float(counted["could"]), float(counted["reached"])
 

@@ -12,9 +12,10 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.segmentation.clusters import PREVIEW_SECONDS, UNKNOWN, attribute_columns, fit_clusters, take_sample
+from smsroi_helpers.segmentation.clusters import UNKNOWN, attribute_columns, fit_clusters, take_sample
 from smsroi_helpers.segmentation.membership import (
     RULED,
     Grouping,
@@ -115,9 +116,8 @@ def _label_and_follow(
     if segment_by not in (*RULED, *names):
         chosen = segments(shop, segment_by, split).select(who="customer_id", **{segment_by: ibis._.segment})
         rows = rows.left_join(chosen, rows.customer_id == chosen.who).drop("who")
-    orders = shop.orders.filter(shop.orders.amount >= 0)
-    later = orders.filter(shop.day(orders.ordered_at) > ibis.literal(split))
-    sums = later.group_by(who="customer_id").aggregate(orders=later.count(), spend=total(later.amount))
+    later = measures.purchases(shop).filter(ibis._.day > ibis.literal(split))
+    sums = later.group_by(who="customer_id").aggregate(orders=later.count(), spend=total(later.spend))
     rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who").fill_null({"orders": 0, "spend": 0.0})
     answered = _responses(shop, split, response) if response else None
     if answered is None:
@@ -137,14 +137,13 @@ def _responses(shop: Shop, split: dt.date, response: str) -> ir.Table | None:
         if int(shop.count(odd.aggregate(n=odd.count()))["n"].iloc[0]):
             raise UsageError(f"response: column {response} must hold yes or no (1 or 0, true or false)")
         return shop.customers.filter(said.notnull()).select(who="customer_id", response=yes.cast("int64"))
-    if not shop.has("messages", "clicked_at"):
+    if not measures.knows_clicks(shop):
         return None
-    messages = shop.messages.filter(shop.day(shop.messages.sent_at) > ibis.literal(split))
-    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
-    seconds = messages.clicked_at.delta(delivered_at, unit="microsecond") / 1e6
+    messages = measures.human_clicks(shop)
+    messages = messages.filter(shop.day(messages.sent_at) > ibis.literal(split), messages.click_known)
     by_person = messages.group_by(who="customer_id").aggregate(
-        reached=messages.count(where=delivered_at.notnull()),
-        clicked=messages.count(where=(seconds >= PREVIEW_SECONDS).fill_null(False)),
+        reached=messages.count(where=messages.delivered_at.notnull()),
+        clicked=messages.count(where=messages.human_click_at.notnull()),
     )
     return by_person.filter(by_person.reached > 0).select("who", response=(by_person.clicked > 0).cast("int64"))
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from smsroi_helpers.engine import hash_group, local_time
-from smsroi_helpers.segmentation.clusters import MOST_LEVELS, PREVIEW_SECONDS, UNKNOWN, attribute_columns
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group
+from smsroi_helpers.segmentation.clusters import MOST_LEVELS, UNKNOWN, attribute_columns
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife, shrink
@@ -73,13 +74,8 @@ def _of_columns(shop: Shop, rows: ir.Table) -> pd.DataFrame:
 
 def _of_hours(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     """The hours, on the buyer's clock, of orders."""
-    orders = shop.orders.filter(shop.orders.amount >= 0).select("ordered_at", who="customer_id")
-    zone = ibis.literal(shop.settings.timezone)
-    if shop.has("customers", "timezone"):
-        clocks = shop.customers.select(person="customer_id", zone="timezone")
-        orders = orders.left_join(clocks, orders.who == clocks.person)
-        zone = orders.zone.fill_null(shop.settings.timezone)
-    hour = local_time(orders.ordered_at, zone).hour()
+    orders = measures.with_zone(shop, measures.purchases(shop)).rename(who="customer_id")
+    hour = measures.local_time(shop, orders.ordered_at, orders.timezone).hour()
     bands = [(hour < start, HOURS[i]) for i, start in enumerate(_STARTS)]
     orders = orders.select("who", value=ibis.cases(*bands, else_=HOURS[-1]))
     bought = rows.join(orders, rows.customer_id == orders.who)
@@ -91,14 +87,13 @@ def _of_hours(shop: Shop, rows: ir.Table) -> pd.DataFrame:
 
 def _of_creatives(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     """How much more a segment clicks a creative than it clicks on the whole, against the same of everybody."""
-    if not shop.has("messages", "variant", "clicked_at"):
+    if not (shop.has("messages", "variant") and measures.knows_clicks(shop)):
         return pd.DataFrame()
-    messages = shop.messages.filter(shop.messages.variant.notnull())
-    delivered_at = messages.delivered_at if shop.has("messages", "delivered_at") else messages.sent_at
-    seconds = messages.clicked_at.delta(delivered_at, unit="microsecond") / 1e6
+    messages = measures.human_clicks(shop)
+    messages = messages.filter(messages.variant.notnull(), messages.click_known)
     sums = messages.group_by("variant", who="customer_id").aggregate(
-        n=messages.count(where=delivered_at.notnull()),
-        hit=messages.count(where=(seconds >= PREVIEW_SECONDS).fill_null(False)),
+        n=messages.count(where=messages.delivered_at.notnull()),
+        hit=messages.count(where=messages.human_click_at.notnull()),
     )
     sent = rows.join(sums, rows.customer_id == sums.who)
     cells = sent.group_by("segment", "group", value=sent.variant).aggregate(n=sent.n.sum(), hit=sent.hit.sum())

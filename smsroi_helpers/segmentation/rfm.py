@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight
 
+from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.locale import _
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife
 
@@ -130,9 +130,8 @@ def rfm_rows(shop: Shop, at: dt.date | None = None) -> ir.Table:
 
 def _orders_by_day(shop: Shop) -> ir.Table:
     """customer_id, day, orders and spent of every day with a purchase: what all of this is counted from."""
-    orders = shop.orders.filter(shop.orders.amount >= 0)
-    orders = orders.mutate(day=shop.day(orders.ordered_at))
-    return shop.keep(orders.group_by("customer_id", "day").aggregate(orders=orders.count(), spent=total(orders.amount)))
+    orders = measures.purchases(shop)
+    return shop.keep(orders.group_by("customer_id", "day").aggregate(orders=orders.count(), spent=total(orders.spend)))
 
 
 # --- cut-offs from the data's own gaps -------------------------------------------------------------------------------
@@ -459,5 +458,5 @@ def score_table(shop: Shop) -> pd.DataFrame:
         parts.append(shop.count(cells.order_by("score")).assign(measure=measure))
     table = pd.concat(parts, ignore_index=True)[["measure", "score", "customers", "least", "most"]]
     if table.empty:
-        raise NotEnoughData(_("Nobody has bought up to the last day observed: there is nobody to group."))
+        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
     return table

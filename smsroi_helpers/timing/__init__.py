@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
+from smsroi_helpers.measures import count_places
 from smsroi_helpers.timing.best_hours import analyse, find_best_hours, response_rows
 from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.decision import decide
@@ -28,6 +29,7 @@ __all__ = [
     "compare_arms",
     "count_competitors",
     "count_outcomes",
+    "count_places",
     "customer_send_hours",
     "decide",
     "find_best_hours",

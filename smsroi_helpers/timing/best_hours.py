@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.measures import Cleaning, allowed, hours_allowed, rule_of
+from smsroi_helpers.measures import allowed, hours_allowed, rule_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.click_value import ClickValue, find_click_value
@@ -99,7 +99,7 @@ def analyse(
     Raises:
         NotEnoughData: no text was delivered.
     """
-    sends = collect_sends(shop, window_hours, Cleaning(fast_seconds=fast_click_seconds))
+    sends = collect_sends(shop, window_hours, fast_click_seconds)
     tests = find_tests(shop)
     sound = tests[0] if tests and tests[0].sound else None
     return Timing(

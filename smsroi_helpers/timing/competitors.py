@@ -3,7 +3,7 @@
 import ibis
 import pandas as pd
 
-from smsroi_helpers.engine import local_time
+from smsroi_helpers import measures
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -27,7 +27,7 @@ def count_competitors(shop: Shop) -> pd.DataFrame | None:
         zones = sizes.mutate(place=place).filter(ibis._.place == 0).select(home="region", zone="timezone")
         rows = rows.left_join(zones, rows.region == zones.home)
         zone = rows.zone.fill_null(shop.settings.timezone)
-    rows = rows.mutate(hour=local_time(rows.sent_at, zone).hour().cast("int64"))
+    rows = rows.mutate(hour=measures.local_time(shop, rows.sent_at, zone).hour().cast("int64"))
     found = shop.count(rows.group_by("hour").aggregate(messages=rows.count()).order_by("hour"))
     if not len(found):
         return None

@@ -18,7 +18,6 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_split, list_experiments
 from smsroi_helpers.locale import _
-from smsroi_helpers.measures import Cleaning, judge_clicks
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
@@ -51,7 +50,7 @@ class Sends:
 
     rows: ir.Table
     """customer_id, campaign_id, sent_at, weekday, hour, local_date, timezone, plan_id, group; happened (the outcome),
-    happened_raw (with machines' clicks), clicked_at, known (false where a machine clicked first), machine, opted_out.
+    happened_raw (with machines' clicks), human_click_at, known (false where a machine clicked first), machine, opted_out.
     """
     outcome: Outcome
     """Clicks; orders within the window where the source records no clicks."""
@@ -67,28 +66,29 @@ class Sends:
         return int(self.exclusions["messages"].iloc[-1])
 
 
-def collect_sends(shop: Shop, window_hours: int = 72, cleaning: Cleaning | None = None) -> Sends:
+def collect_sends(shop: Shop, window_hours: int = 72, fast_click_seconds: float = measures.FAST_CLICK_SECONDS) -> Sends:
     """Every text that was delivered and whose outcome window has passed, its click judged.
 
     Args:
         shop: the company.
         window_hours: how long after delivery an outcome counts.
-        cleaning: what tells a machine's click.
+        fast_click_seconds: clicks sooner after delivery are a machine's.
 
     Raises:
         NotEnoughData: no text was delivered, or none long enough ago.
     """
-    outcome: Outcome = "click" if shop.has("messages", "clicked_at") else "order"
-    rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
+    outcome: Outcome = "click" if measures.knows_clicks(shop) else "order"
+    rows = (
+        measures.local_sends(shop, fast_click_seconds)
+        if outcome == "click"
+        else measures.message_outcomes(shop, window_hours)
+    )
     texts = rows.filter(rows.channel == "sms")
     used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
     if outcome == "click":
-        used = judge_clicks(used, cleaning or Cleaning())
-        in_time = used.clicked_at < used.delivered_at + ibis.interval(hours=window_hours)
-        raw = (used.clicked & in_time).fill_null(False)
-        known = used.machine == "none"
+        raw = (used.clicked_at < used.delivered_at + ibis.interval(hours=window_hours)).fill_null(False)
+        known = used.click_known
     else:
-        used = used.mutate(machine=ibis.literal("none"))
         raw, known = used.attributed_orders > 0, ibis.literal(True)
     opted_out = used.opted_out_at < used.delivered_at + ibis.interval(hours=window_hours)
     kept = shop.keep(
@@ -99,7 +99,7 @@ def collect_sends(shop: Shop, window_hours: int = 72, cleaning: Cleaning | None 
             happened=raw & known,
             known=known,
             opted_out=opted_out.fill_null(False),
-            clicked_at=used.clicked_at,
+            human_click_at=used.human_click_at,
         )
     )  # fmt: skip
     every = shop.count(
@@ -113,9 +113,7 @@ def collect_sends(shop: Shop, window_hours: int = 72, cleaning: Cleaning | None 
     left = [int(every[name]) for name in ("sent", "texts", "delivered", "old")]
     if not left[-1]:
         raise NotEnoughData(
-            _("No text was delivered at least {hours} hours before the last day observed ended.").format(
-                hours=window_hours
-            )
+            "No text was delivered at least {hours} hours before the last day observed ended.", hours=window_hours
         )
     told = (
         _("As they came"),

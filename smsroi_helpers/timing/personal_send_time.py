@@ -23,7 +23,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.engine import hash_group, local_time, total
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import period_of, segments
 from smsroi_helpers.source import Shop
@@ -144,21 +145,17 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
 
     The place is the hour on the recipient's clock, counted from the hour at which least happens.
     """
-    parts = [shop.orders.filter(shop.orders.amount >= 0).select("customer_id", at=ibis._.ordered_at.cast("timestamp"))]
+    parts = [measures.purchases(shop).select("customer_id", at=ibis._.ordered_at.cast("timestamp"))]
     if shop.has("visits"):
         parts.append(shop.visits.select("customer_id", at=ibis._.visited_at.cast("timestamp")))
     if sends.outcome == "click":
         clicked = sends.rows.filter(sends.rows.happened)
-        parts.append(clicked.select("customer_id", at=clicked.clicked_at.cast("timestamp")))
+        parts.append(clicked.select("customer_id", at=clicked.human_click_at.cast("timestamp")))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     start = ibis.literal(shop.end - dt.timedelta(weeks=_MOST_WEEKS))
     rows = rows.filter(rows["at"] >= start)
-    zone: ibis.Value = ibis.literal(shop.settings.timezone)
-    if shop.has("customers", "timezone"):
-        homes = shop.customers.select(home="customer_id", zone="timezone")
-        rows = rows.left_join(homes, rows.customer_id == homes.home)
-        zone = rows.zone.fill_null(shop.settings.timezone)
-    rows = rows.select("customer_id", "at", local=local_time(rows["at"], zone, shop.common_zones))
+    rows = measures.with_zone(shop, rows)
+    rows = rows.select("customer_id", "at", local=measures.local_time(shop, rows["at"], rows.timezone))
     texted = sends.rows.select(told="customer_id", on="local_date")
     # A visit that ends in an order is one event: of a day the first counts.
     rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from smsroi_helpers import measures
 from smsroi_helpers.ab_test import uplift
-from smsroi_helpers.measures import purchases
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -149,7 +149,7 @@ def test_what_is_known_of_a_customer_is_of_the_time_before(tmp_path):
     days = (before["assigned_at"] - before["ordered_at"]).dt.total_seconds() / 86_400
     assert rows["since_order"].sum() == pytest.approx(days.groupby(before["customer_id"]).min().sum(), rel=1e-6)
     # What scores are made of ends the day before: a purchase on the day of assignment is not in it.
-    days = purchases.purchase_days(shop).execute()
+    days = measures.purchase_days(shop).execute()
     clock = assigned["assigned_at"].dt.tz_localize("UTC").dt.tz_convert(shop.settings.timezone)
     days = days.merge(assigned.assign(assigned_day=clock.dt.tz_localize(None).dt.normalize()), on="customer_id")
     days["ago"] = (days["assigned_day"] - pd.to_datetime(days["day"])).dt.days

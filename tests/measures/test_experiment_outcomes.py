@@ -14,7 +14,7 @@ from smsroi_helpers.contract.tables import PLANNED, TABLES
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.measures.attribution import attributed_orders, message_outcomes, touches_per_order
 from smsroi_helpers.measures.experiment_outcomes import arm_moments, arm_moments_together, arm_outcomes, outcome_windows
-from smsroi_helpers.measures.messages import local_sends
+from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.profit import profit_events
 from smsroi_helpers.measures.purchases import purchase_history
 from smsroi_helpers.source.read import load
@@ -253,6 +253,37 @@ def claims(world, order, hours):
     return [message for _, _, message in sorted(found, key=lambda claim: claim[:2])]
 
 
+def machines(world):
+    """Message → which machine clicked it (`none`: nobody did, or a person), one message at a time.
+
+    Bursts need twenty clicks of a campaign in one second; these worlds have none.
+    """
+    reached, clicked = {}, {}
+    for message in world.seen("messages"):
+        if delivered(world, message) is not None:
+            reached[message["customer_id"]] = reached.get(message["customer_id"], 0) + 1
+            clicked[message["customer_id"]] = clicked.get(message["customer_id"], 0) + (
+                message.get("clicked_at") is not None
+            )
+    found = {}
+    for message in world.seen("messages"):
+        at, who = message.get("clicked_at"), message["customer_id"]
+        since = delivered(world, message) or message["sent_at"]
+        if at is None:
+            found[message["message_id"]] = "none"
+        elif (at - since).total_seconds() < 5:
+            found[message["message_id"]] = "fast"
+        elif reached.get(who, 0) >= 10 and clicked[who] >= 0.9 * reached[who]:
+            found[message["message_id"]] = "everything"
+        else:
+            found[message["message_id"]] = "none"
+    return found
+
+
+def human_click(world, message, judged):
+    return message.get("clicked_at") if judged[message["message_id"]] == "none" else None
+
+
 def purchases(world):
     return [order for order in world.seen("orders") if order["amount"] >= 0]
 
@@ -262,7 +293,7 @@ def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
     world, shop = open_world(seed)
     counted = rows_of(local_sends(shop), "message_id")
     zones = {row["customer_id"]: row.get("timezone") for row in world.seen("customers")}
-    expected = {}
+    expected, machine = {}, machines(world)
     for message in world.seen("messages"):
         zone = zoneinfo.ZoneInfo(zones.get(message["customer_id"]) or world.zone)
         local = message["sent_at"].replace(tzinfo=dt.UTC).astimezone(zone).replace(tzinfo=None)
@@ -280,6 +311,11 @@ def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
             at = message.get(f"{name}_at")
             known = world.has("messages", f"{name}_at")
             expected[(message["message_id"],)] |= {f"{name}_at": at, name: at is not None if known else None}
+        judged = machine[message["message_id"]]
+        expected[(message["message_id"],)] |= {
+            "machine": judged, "click_known": judged == "none" and world.has("messages", "clicked_at"),
+            "human_click_at": human_click(world, message, machine),
+        }  # fmt: skip
     assert counted == expected
 
 
@@ -362,8 +398,11 @@ def outcome_by_hand(world, experiment, assignment):
     own = [message for message in world.seen("messages") if message["customer_id"] == who]
     sent = [message for message in own if start <= message["sent_at"] < end]
     row |= {"messages": len(sent), "message_cost": sum(cost(world, message) for message in sent)}
-    clicked = sum(message.get("clicked_at") is not None and message["clicked_at"] < end for message in sent)
-    row["clicked_messages"] = clicked if world.has("messages", "clicked_at") else None
+    judged = machines(world)
+    clicks = [at for message in sent if (at := human_click(world, message, judged)) is not None]
+    known = world.has("messages", "clicked_at")
+    row["clicked_messages"] = sum(at < end for at in clicks) if known else None
+    row["click_known_messages"] = sum(judged[message["message_id"]] == "none" for message in sent) if known else None
     row["replied_messages"] = sum(message["replied_at"] is not None and message["replied_at"] < end for message in sent)
     came = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == who]
     row["visited"] = int(any(start <= at < end for at in came)) if "visits" in world.tables else None
@@ -371,11 +410,12 @@ def outcome_by_hand(world, experiment, assignment):
     person = next((person for person in world.seen("customers") if person["customer_id"] == who), {})
     outs = sorted(at for each in [*own, person] if (at := each.get("opted_out_at")))
     opted_in, out = person.get("opted_in_at"), next((at for at in outs if start <= at < end), None)
+    asks = world.has("customers", "opted_in_at")
+    withdrawn = any(opted_in is None or at >= opted_in for at in outs if at < start)
+    consenting = (not asks or (opted_in is not None and opted_in <= start)) and not withdrawn
     if not (world.has("customers", "opted_out_at") or world.has("messages", "opted_out_at")):
-        return row | dict.fromkeys(["opted_out", "opted_out_at", "consenting", "subscribed_weeks"])
-    earlier = [at for at in outs if at < start]
-    withdrawn = any(opted_in is None or at >= opted_in for at in earlier)
-    consenting = (opted_in is None or opted_in <= start) and not withdrawn
+        unknown = dict.fromkeys(["opted_out", "opted_out_at", "subscribed_weeks"])
+        return row | unknown | {"consenting": int(consenting) if asks else None}
     weeks = ((out or end) - start).total_seconds() / (7 * 86400) if consenting else 0.0
     return row | {"opted_out": int(out is not None), "opted_out_at": out} | {
         "consenting": int(consenting), "subscribed_weeks": weeks
@@ -495,15 +535,15 @@ def test_outcomes_run_on_after_the_experiment_has_ended(make_source, open_source
 @pytest.mark.parametrize(
     ("opted_in", "opted_out", "consenting", "left"),
     [
-        ("", "", 1, 0),
         ("2024-01-10", "", 1, 0),
         ("2024-01-11", "", 0, 0),  # asked only later
         ("", "2024-01-09", 0, 0),
+        ("", "", 0, 0),  # never asked
         ("2024-01-05", "2024-01-09", 0, 0),
         ("2024-01-09", "2024-01-09", 0, 0),  # at one instant: the refusal stands
         ("2024-01-09", "2024-01-05", 1, 0),  # won back
-        ("", "2024-01-10", 1, 1),
-        ("", "2024-01-24", 1, 0),  # the end itself
+        ("2024-01-05", "2024-01-10", 1, 1),
+        ("2024-01-05", "2024-01-24", 1, 0),  # the end itself
     ],
 )
 def test_consent_is_that_of_the_assignment(make_source, open_source, opted_in, opted_out, consenting, left):

@@ -179,7 +179,7 @@ def test_machines_are_told_by_speed_by_bursts_and_by_clicking_everything(make_so
 
 def test_rules_that_cannot_be_meant_are_refused():
     with pytest.raises(UsageError, match="fast_click_seconds"):
-        clicks.Cleaning(fast_seconds=-1)
+        clicks.MachineRules(fast_seconds=-1)
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
@@ -580,7 +580,7 @@ def test_each_parameter_changes_what_is_seen(company, seen):
     assert set(other.randomised.by_segment.segments) != set(seen.randomised.by_segment.segments)
     assert other.practice["messages"].sum() < seen.practice["messages"].sum()
     assert other.allowed.nonzero()[0].tolist() == [9, 10, 11]
-    brief = timing_counts.collect_sends(company, 1, clicks.Cleaning(fast_seconds=0.0))
+    brief = timing_counts.collect_sends(company, 1, 0.0)
     told = [sends.cleaning.set_index("machine")["clicks"] for sends in (brief, seen.sends)]
     assert told[0].sum() < told[1].sum()
     assert "fast" not in told[0]

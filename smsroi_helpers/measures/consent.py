@@ -1,0 +1,90 @@
+"""Who may be texted: consent given, and not withdrawn since."""
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "consents",
+    "knows_consent",
+    "knows_opt_outs",
+    "opt_in_times",
+    "opt_outs",
+    "subscribed",
+]
+
+
+def knows_consent(shop: Shop) -> bool:
+    """Whether the source records opt-ins or opt-outs at all."""
+    return shop.has("customers", "opted_in_at") or knows_opt_outs(shop)
+
+
+def knows_opt_outs(shop: Shop) -> bool:
+    """Whether the source records opt-outs, with its customers or its messages."""
+    return shop.has("customers", "opted_out_at") or shop.has("messages", "opted_out_at")
+
+
+def opt_outs(shop: Shop) -> ir.Table | None:
+    """customer_id, opted_out_at (UTC): every opt-out of `customers` and `messages`; None where neither records any."""
+    found = [
+        getattr(shop, name).select("customer_id", opted_out_at=ibis._.opted_out_at.cast("timestamp"))
+        for name in ("customers", "messages")
+        if shop.has(name, "opted_out_at")
+    ]
+    if not found:
+        return None
+    events = ibis.union(*found) if len(found) > 1 else found[0]
+    return events.filter(events.opted_out_at.notnull())
+
+
+def opt_in_times(shop: Shop) -> ir.Table | None:
+    """customer_id, opted_in_at (UTC; null: never asked); None where the source has no such column."""
+    if not shop.has("customers", "opted_in_at"):
+        return None
+    return shop.customers.select("customer_id", opted_in_at=ibis._.opted_in_at.cast("timestamp"))
+
+
+def consents(
+    shop: Shop, opted_in_at: ir.TimestampValue, last_opt_out: ir.TimestampValue, at: ir.TimestampValue
+) -> ir.BooleanValue:
+    """The rule itself: whether somebody may be texted at an instant.
+
+    The later of opt-in and opt-out decides; an opt-out at the very instant of the opt-in withdraws it. Without a column
+    `opted_in_at` consent is unknown and taken as given; an empty one means that none was given.
+
+    Args:
+        shop: the company.
+        opted_in_at: of each row (UTC); null where there is none.
+        last_opt_out: the latest opt-out before `at`; null where there is none.
+        at: the instant.
+    """
+    if not shop.has("customers", "opted_in_at"):
+        return last_opt_out.isnull()
+    given = (opted_in_at <= at).fill_null(False)
+    return given & (last_opt_out.isnull() | (last_opt_out < opted_in_at).fill_null(False))
+
+
+def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
+    """customer_id of those of `who` who may be texted at an instant: see `consents`.
+
+    Args:
+        shop: the company.
+        at: the instant (UTC), one for all.
+        who: a column customer_id, each once.
+    """
+    rows = who.select("customer_id")
+    asked = opt_in_times(shop)
+    if asked is None:
+        rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
+    else:
+        asked = asked.rename(person="customer_id")
+        rows = rows.left_join(asked, rows.customer_id == asked.person).drop("person")
+    withdrawn = opt_outs(shop)
+    if withdrawn is None:
+        rows = rows.mutate(last_opt_out=ibis.null("timestamp"))
+    else:
+        before = withdrawn.filter(withdrawn.opted_out_at < at)
+        last = before.group_by(person="customer_id").aggregate(last_opt_out=before.opted_out_at.max())
+        rows = rows.left_join(last, rows.customer_id == last.person).drop("person")
+    return rows.filter(consents(shop, rows.opted_in_at, rows.last_opt_out, at)).select("customer_id")

@@ -1,0 +1,42 @@
+"""Messages with the time that their recipients' clocks showed."""
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.measures.clicks import FAST_CLICK_SECONDS, human_clicks
+from smsroi_helpers.measures.columns import hours_between
+from smsroi_helpers.measures.local_time import local_time, with_zone
+from smsroi_helpers.measures.messages import EVENTS
+from smsroi_helpers.source import Shop
+
+__all__ = ["local_sends"]
+
+
+def local_sends(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> ir.Table:
+    """One row per message sent, delivered or not, with the time at which its recipient's clock showed it sent.
+
+    Returns:
+        message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
+        (money; the source's `message_cost`, else 0, where a message carries none); sent_at, delivered_at (UTC; the same
+        where the source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else
+        sending) to the end of the last day observed, so that messages younger than an outcome's window can be left out;
+        timezone (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of
+        sending: it is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC),
+        and whether each happened as opened, clicked, replied, opted_out: null where the source has no such column
+        (unknown); machine, click_known and human_click_at as `human_clicks` has them.
+    """
+    sends = with_zone(shop, human_clicks(shop, fast_click_seconds))
+    sends = sends.mutate(local_at=local_time(shop, sends.sent_at, sends.timezone))
+    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
+    events = {
+        name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
+        for name in EVENTS
+    }
+    return sends.mutate(
+        delivered=sends.delivered_at.notnull(),
+        observed_hours=hours_between(since, ibis.literal(shop.end)),
+        local_date=sends.local_at.date(),
+        weekday=sends.local_at.day_of_week.index().cast("int64"),
+        hour=sends.local_at.hour().cast("int64"),
+        **events,
+    )

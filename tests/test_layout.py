@@ -1,0 +1,207 @@
+"""The rules of the house, read off the imports: CONTRIBUTING.md says what each wing is for."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "smsroi_helpers"
+
+LEVELS = {
+    "errors": 0,
+    "contract": 1, "statistics": 1, "locale": 1,
+    "engine": 2, "simulation": 2,
+    "source": 3, "pages": 3,
+    "measures": 4,
+    "experiments": 5,
+    "quality": 6, "segmentation": 6,
+    "cltv": 7, "timing": 7, "content": 7, "effectiveness": 7,
+    "frequency": 8, "ab_test": 8, "retention": 8,
+    "send_plan": 9,
+    "notebook": 10,
+    "runner": 11,
+    "cli": 12,
+}  # fmt: skip
+"""A wing imports from lower levels only. Segmentation lies above experiments, which it asks whether a test is valid."""
+STAGES = tuple(path.stem[3:] for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
+IN_WORDS = ("wording", "figures", "tables")
+"""Modules of a stage that may know a language or a page; `criteria_tables` counts as `tables`."""
+MEASURED = ("amount", "clicked_at", "opted_in_at", "opted_out_at")
+"""Columns whose meaning is defined in `measures/`: other wings ask for the fact."""
+ENGINES = {"duckdb": ("engine",), "pyspark": ("engine",), "psycopg": ("engine", "source/database.py")}
+
+TOO_LONG = 450
+TOO_LONG_A_FUNCTION = 60
+TOO_LONG_A_TEST = 600
+LONG: dict[str, str] = {}
+"""Modules longer than the guide, each with its reason."""
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """`timing/counts.py`, as the rules name it."""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def wing_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Line, module, and what is taken from it, of every import wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, ()
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno} imports relatively; name the module in full"
+            yield node.lineno, str(node.module), tuple(alias.name for alias in node.names)
+
+
+def own_imports(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, wing and rest of the module (`""` for the wing itself) of every import from this package."""
+    for line, module, names in imports(path):
+        parts = module.split(".")
+        if parts[0] != "smsroi_helpers":
+            continue
+        if len(parts) == 1:
+            for name in names:
+                if name in LEVELS:
+                    yield line, name, ""
+        else:
+            yield line, parts[1], ".".join(parts[2:])
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of every column asked for as an attribute, a key or a word by itself."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def test_every_module_belongs_to_a_wing_with_a_level():
+    assert {wing_of(path) for path in modules()} - {"__init__"} <= set(LEVELS)
+
+
+def test_imports_come_from_lower_levels_and_never_from_a_wing_beside():
+    wrong = [
+        f"{name_of(path)}:{line} imports {wing} (level {LEVELS[wing]} from level {LEVELS[wing_of(path)]})"
+        for path in modules() if wing_of(path) in LEVELS
+        for line, wing, _rest in own_imports(path)
+        if wing != wing_of(path) and LEVELS[wing] >= LEVELS[wing_of(path)]
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_between_wings_only_what_a_wing_exports_is_imported():
+    wrong = [
+        f"{name_of(path)}:{line} imports smsroi_helpers.{wing}.{rest}; take it from smsroi_helpers.{wing}"
+        for path in modules()
+        for line, wing, rest in own_imports(path)
+        if rest and wing != wing_of(path)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_statistics_know_no_shop_no_engine_no_language():
+    wrong = [
+        f"{name_of(path)}:{line} imports {module}"
+        for path in modules() if wing_of(path) == "statistics"
+        for line, module, _names in imports(path)
+        if module.split(".")[0] in ("ibis", "duckdb", "babel")
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_wording_figures_and_tables_of_a_stage_know_pages_and_languages(stage):
+    wrong = [
+        f"{name_of(path)}:{line} imports {wing}; words belong into wording, figures or tables"
+        for path in modules() if wing_of(path) == stage and path.stem.split("_")[-1] not in IN_WORDS
+        for line, wing, _rest in own_imports(path)
+        if wing in ("pages", "locale")
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_measures_reads_the_columns_it_defines():
+    free = ("contract", "source", "simulation", "measures")
+    wrong = [
+        f"{name_of(path)}:{line} reads {word}"
+        for path in modules() if wing_of(path) not in free
+        for line, word in strings(path)
+        if word in MEASURED
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_measures_turns_instants_into_local_time():
+    wrong = [
+        f"{name_of(path)}:{line} imports local_time"
+        for path in modules() if wing_of(path) not in ("engine", "source", "measures")
+        for line, _module, names in imports(path)
+        if "local_time" in names
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_the_engine_names_an_engine():
+    wrong = [
+        f"{name_of(path)}:{line} imports {module}"
+        for path in modules()
+        for line, module, _names in imports(path)
+        for engine, allowed in ENGINES.items()
+        if module.split(".")[0] == engine and not name_of(path).startswith(allowed)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_simulation_knows_no_estimator():
+    allowed = {"errors", "contract", "simulation"}
+    wrong = [
+        f"{name_of(path)}:{line} imports {wing}"
+        for path in modules() if wing_of(path) == "simulation"
+        for line, wing, _rest in own_imports(path)
+        if wing not in allowed
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_notebook_imports_its_stage_and_notebook():
+    import json
+
+    for stage, path in zip(STAGES, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")), strict=True):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        own = [line for cell in code for line in cell.splitlines() if "import" in line]
+        assert own == [f"from smsroi_helpers import {', '.join(sorted(['notebook', stage]))}"], path.name
+
+
+def test_long_modules_and_tests_are_listed_with_a_reason():
+    wrong = [
+        f"{path.relative_to(ROOT)} has {lines} lines; {most} are the guide"
+        for folder, most in ((PACKAGE, TOO_LONG), (ROOT / "tests", TOO_LONG_A_TEST))
+        for path in sorted(folder.rglob("*.py"))
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > most
+        and path.relative_to(ROOT).as_posix() not in LONG
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert len(LONG) <= 10
+
+
+def test_long_functions_have_a_docstring():
+    wrong = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= TOO_LONG_A_FUNCTION:
+                doc = ast.get_docstring(node)
+                if doc is None:
+                    wrong.append(f"{name_of(path)}:{node.lineno} {node.name}")
+    assert not wrong, "\n".join(wrong)
