@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.errors import DataError
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from smsroi_helpers.simulation.write import write_company
-from tests.experiment_sources import CLEAR, open_folder, write_tests
+from tests.experiment_sources import open_folder
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +25,6 @@ def test_experiments_stand_in_the_order_of_their_start(shop):
         assert each.arms[0] == each.control
         assert each.treated == each.arms[1:]
         assert each.customers.sum() == each.assigned["n"].sum() - each.assigned["late"].sum()
-
-
-def test_a_control_that_is_no_arm_is_refused(make_source, open_source):
-    folder = write_tests(make_source, x={**CLEAR, "arms": {"a": 10, "b": 10}, "control": "nobody"})
-    with pytest.raises(DataError, match="x names 'nobody', which is none of its arms"):
-        registry.list_experiments(open_source(folder))
 
 
 def test_moments_of_one_metric_are_named_plainly(shop):
