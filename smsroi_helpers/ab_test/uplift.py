@@ -23,7 +23,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.ab_test.baseline_scores import HISTORY, Lacking, score_customers
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, adjust
+from smsroi_helpers.statistics import ALPHA, GROUPS, Floats, adjust
 
 __all__ = [
     "DEPTHS",
@@ -36,7 +36,6 @@ __all__ = [
     "read_customers",
 ]
 
-Floats = NDArray[np.float64]
 MOST = 20_000
 """Customers taken, by a hash: forests need rows."""
 FEWEST = 200
@@ -52,7 +51,6 @@ LEVELS = 8
 RULES = ("uplift", "rfm", "value", "churn")
 """Rankings compared; first come the largest predicted effect, the best RFM score, the largest value to come, the
 greatest risk of having left."""
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

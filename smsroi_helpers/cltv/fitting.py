@@ -18,7 +18,6 @@ from smsroi_helpers.cltv.likelihoods import (
     HISTORY,
     PARAMETER_NAMES,
     Derivatives,
-    Floats,
     Likelihood,
     Model,
     columns_of,
@@ -26,7 +25,7 @@ from smsroi_helpers.cltv.likelihoods import (
     rate_terms,
     value_terms,
 )
-from smsroi_helpers.statistics import sandwich
+from smsroi_helpers.statistics import Floats, sandwich
 
 __all__ = [
     "Fit",

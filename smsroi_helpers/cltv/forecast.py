@@ -13,7 +13,6 @@ import pandas as pd
 from scipy.stats import norm
 
 from smsroi_helpers.cltv.fitting import Fit
-from smsroi_helpers.cltv.likelihoods import Floats
 from smsroi_helpers.cltv.predictions import (
     draw_orders_while_customer,
     orders_while_customer,
@@ -22,6 +21,7 @@ from smsroi_helpers.cltv.predictions import (
     variance_of_orders,
 )
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "KEYS",

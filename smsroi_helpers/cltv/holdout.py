@@ -19,7 +19,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import count_cells, count_value_cells
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates, fit_value
 from smsroi_helpers.cltv.forecast import KEYS, Z
-from smsroi_helpers.cltv.likelihoods import Floats, Model
+from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import (
     expected_orders,
     expected_orders_of_new,
@@ -29,7 +29,7 @@ from smsroi_helpers.cltv.predictions import (
 )
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, by_group, jackknife
+from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife
 
 __all__ = [
     "Holdout",

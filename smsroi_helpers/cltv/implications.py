@@ -22,13 +22,14 @@ from smsroi_helpers.cltv.forecast import (
     value_factor,
     worth_while_customer,
 )
-from smsroi_helpers.cltv.likelihoods import Floats, Model
+from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, staying
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.locale import _, number
 from smsroi_helpers.segmentation import RULED, segments
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "at_risk",

@@ -17,15 +17,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
 from scipy.special import digamma, gammaln, zeta
+
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "HISTORY",
     "PARAMETER_NAMES",
     "Derivatives",
-    "Floats",
     "Likelihood",
     "Model",
     "Terms",
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
-Floats = NDArray[np.float64]
 
 PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
     "bg_nbd": ("r", "alpha", "a", "b"),

@@ -15,7 +15,8 @@ from scipy.special import betaln, gammaln, roots_jacobi
 from scipy.stats import nbinom
 
 from smsroi_helpers.cltv.fitting import Fit
-from smsroi_helpers.cltv.likelihoods import PARAMETER_NAMES, Floats, pareto_log_likelihood
+from smsroi_helpers.cltv.likelihoods import PARAMETER_NAMES, pareto_log_likelihood
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "draw_orders",

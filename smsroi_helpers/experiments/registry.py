@@ -11,14 +11,13 @@ from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "METRICS",
@@ -35,7 +34,6 @@ __all__ = [
     "moments_of",
 ]
 
-Floats = NDArray[np.float64]
 RECENCY_EDGES = (30, 90)
 """Days since the last order at which the segments of `recency` part: a month, a quarter."""
 

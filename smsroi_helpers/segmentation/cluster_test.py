@@ -38,11 +38,11 @@ from smsroi_helpers.segmentation.clusters import (
     LEAST_STRENGTH,
     PURCHASES,
     Features,
-    Floats,
     Sample,
     code,
     find_dimensions,
 )
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "FEWEST",

@@ -33,6 +33,7 @@ from smsroi_helpers.locale import _
 from smsroi_helpers.pages import column_name
 from smsroi_helpers.segmentation.rfm import rfm_rows
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "ATTRIBUTE_COLUMNS",
@@ -49,7 +50,6 @@ __all__ = [
     "take_sample",
 ]
 
-Floats = NDArray[np.float64]
 
 SAMPLE = "segmentation-sample"
 """The hash purpose of the sample."""

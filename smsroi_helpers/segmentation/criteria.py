@@ -26,7 +26,7 @@ from smsroi_helpers.segmentation.membership import Grouping, segment_order, segm
 from smsroi_helpers.segmentation.predictive_value import Outcomes
 from smsroi_helpers.segmentation.rfm import PROSPECT, STAGES
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import adjust, difference_of_means
+from smsroi_helpers.statistics import adjust, detectable_difference, difference_of_means
 
 __all__ = [
     "MEASURABLE",
@@ -204,11 +204,10 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
     frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
     low, high = (np.asarray(x, float) for x in proportion_confint(frame["bought"], frame["customers"], method="wilson"))
     rate, n = frame["bought"] / frame["customers"], frame["customers"].to_numpy(float)
-    power = float(norm.ppf(0.975) + norm.ppf(0.8))
 
     def smallest(p: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.asarray(power * np.sqrt(4 * (1 - p) / (p * n)))
+            return detectable_difference(np.sqrt(4 * (1 - p) / (p * n)))
 
     frame = frame.assign(
         rate=rate, lift=smallest(rate.to_numpy(float)), lift_low=smallest(high), lift_high=smallest(np.maximum(low, 0))

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import t
+
+from smsroi_helpers.statistics.arrays import Floats, Ints
 
 __all__ = [
     "GROUPS",
@@ -36,7 +38,6 @@ __all__ = [
     "t_quantile",
 ]
 
-Floats = NDArray[np.float64]
 GROUPS = 64
 """Groups of customers, by hash, that the jackknife leaves out one at a time."""
 
@@ -102,7 +103,7 @@ class Jackknife(Interval):
     """Estimates, with what each group of customers contributes to their error."""
 
     standard_error: Floats
-    groups: NDArray[np.int64]
+    groups: Ints
     """How many groups hold anybody; the t distribution has one degree of freedom fewer."""
     deviations: Floats
     """Estimate without a group − estimate, scaled so that their squares add up to the variance; last axis: groups."""
@@ -143,8 +144,8 @@ def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: floa
         # A group without anybody changes nothing, whatever a rounded sum says.
         deviations = np.where(held, (without - estimate[..., None]), 0.0) * np.sqrt(scale)[..., None]
     error = np.sqrt((deviations**2).sum(axis=-1))
-    reach = t_quantile(level, used - 1) * error
-    return Jackknife(estimate, estimate - reach, estimate + reach, error, used, deviations)
+    half_width = t_quantile(level, used - 1) * error
+    return Jackknife(estimate, estimate - half_width, estimate + half_width, error, used, deviations)
 
 
 def t_quantile(level: float, df: ArrayLike) -> Floats:
@@ -203,7 +204,7 @@ def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
     return bread @ np.asarray(squares, float) @ bread
 
 
-def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> Ints:
     """The bootstrap over customers, told by cells alone: as many customers drawn anew, with replacement.
 
     Drawing N customers with replacement and counting them by cell is one multinomial draw (Efron 1979, Annals of

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
-from smsroi_helpers.statistics.jackknife import Floats, Interval
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import Interval
 
 __all__ = [
     "BestSet",

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from smsroi_helpers.statistics.jackknife import Floats, Interval, t_quantile
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import Interval, t_quantile
 from smsroi_helpers.statistics.proportions import bisect
 
 __all__ = [
@@ -137,8 +138,8 @@ def _given_spread(tau: Floats, turn: Floats, y: Floats, x: Floats, variance: Flo
 
 def _mixture_quantile(share: float, weight: Floats, means: Floats, spreads: Floats) -> Floats:
     """The quantile of each column's mixture of normals; by halving."""
-    reach = 40.0
-    left, right = (means - reach * spreads).min(axis=0), (means + reach * spreads).max(axis=0)
+    half_width = 40.0
+    left, right = (means - half_width * spreads).min(axis=0), (means + half_width * spreads).max(axis=0)
     return bisect(lambda at: weight @ ndtr((at - means) / np.maximum(spreads, 1e-300)) < share, left, right)
 
 
