@@ -28,6 +28,7 @@ from typing import IO, Any, Protocol
 
 import psutil
 
+from smsroi_helpers.contract import FINISHED
 from smsroi_helpers.errors import (
     DataError,
     Incomplete,
@@ -42,7 +43,6 @@ from smsroi_helpers.errors import (
 )
 
 __all__ = [
-    "FINISHED",
     "Job",
     "Outcome",
     "Progress",
@@ -51,9 +51,6 @@ __all__ = [
     "process_family",
     "what_is_incomplete",
 ]
-
-FINISHED = "application/vnd.smsroi.finished+json"
-"""MIME type of the output `run.finish()` leaves in a notebook's last code cell."""
 
 _GRAVEST_FIRST: tuple[type[SmsroiError], ...] = (
     Interrupted,

@@ -5,12 +5,13 @@ import re
 import urllib.parse
 import zoneinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 import yaml
 from babel.numbers import get_currency_precision
 
+from smsroi_helpers.engine import EngineName
 from smsroi_helpers.errors import DataError, redact
 
 __all__ = [
@@ -50,7 +51,7 @@ class Settings(pydantic.BaseModel):
     """Whose data this is, as the pages show it; empty: the folder's name."""
     simulated: bool = False
     """The company is made up: every page says so."""
-    engine: Literal["duckdb"] = "duckdb"
+    engine: EngineName = "duckdb"
     database: str = pydantic.Field("", exclude=True, repr=False)
     """Address of a database to read tables from; it may hold a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}
