@@ -13,6 +13,7 @@ from babel.numbers import get_currency_precision
 
 from smsroi_helpers.engine import EngineName
 from smsroi_helpers.errors import DataError, redact
+from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "Settings",
@@ -97,16 +98,6 @@ def _fill_environment(value: Any, where: str) -> Any:
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which no name stands twice: of two values it would keep the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise yaml.MarkedYAMLError(None, None, f"the name {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def read_settings(folder: Path) -> Settings:
     """What `source.yml` says; the defaults where there is none.
 
@@ -132,7 +123,7 @@ def read_source_yml(folder: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
+        content = parse_yaml(file.read_text(encoding="utf-8"))[0] or {}
     except UnicodeDecodeError:
         raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
     except yaml.YAMLError as error:
