@@ -30,7 +30,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from smsroi_helpers.runner.execute import Progress
-    from smsroi_helpers.runner.parameters import Plan
+    from smsroi_helpers.runner.parameters import RunPlan
     from smsroi_helpers.runner.publish import ReportFolder
     from smsroi_helpers.source import Loaded
 
@@ -162,7 +162,7 @@ def _run(
 class _Attempt:
     """One run of a plan, step by step; what it learns goes into the manifest."""
 
-    def __init__(self, root: Path, plan: "Plan", options: RunOptions, folder: "ReportFolder") -> None:
+    def __init__(self, root: Path, plan: "RunPlan", options: RunOptions, folder: "ReportFolder") -> None:
         from smsroi_helpers.runner import publish
 
         self._root, self._plan, self._options, self._folder = root, plan, options, folder
