@@ -26,6 +26,7 @@ from smsroi_helpers.cltv.likelihoods import (
     rate_terms,
     value_terms,
 )
+from smsroi_helpers.cltv.pareto import ParetoLikelihood
 from smsroi_helpers.statistics import sandwich
 
 __all__ = [
@@ -179,7 +180,12 @@ def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
 
     tries = [_minimise(penalised, start) for start in (best, middle)]
     mode = min(tries, key=lambda found: penalised(found)[0])
-    make_cloud = partial(_plausible_cloud, penalised, scale, mode)
+
+    def height(log_values: Floats) -> float:
+        off = (log_values - middle) / _WIDEST
+        return likelihood.value(log_values) + float(off @ off) / (2 * scale)
+
+    make_cloud = partial(_plausible_cloud, penalised, height, scale, mode)
     return replace(fit, most_plausible=np.exp(mode), make_cloud=make_cloud)
 
 
@@ -218,8 +224,8 @@ def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
     return best, likelihood.derivatives(best)
 
 
-def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
-    """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · penalised).
+def _plausible_cloud(penalised: Loss, height: Callable[[Floats], float], scale: float, mode: Floats) -> Floats:
+    """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · height).
 
     The prior is normal on the log scale, with standard deviation 2, about what is neither here nor there (the first of
     the starts). Drawn by importance from a normal about the mode, adapted twice (Bugallo et al. 2017, IEEE Signal
@@ -234,7 +240,7 @@ def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
     for _round in range(3):
         tried = np.clip(centre + 1.3 * points @ spread.T, -_BOUND, _BOUND)
         away = np.linalg.solve(1.3 * spread, (tried - centre).T)
-        heights = np.array([-scale * penalised(log_values)[0] for log_values in tried])
+        heights = np.array([-scale * height(log_values) for log_values in tried])
         heights += np.square(away).sum(axis=0) / 2
         shares = np.nan_to_num(np.exp(heights - np.nanmax(heights)))
         shares /= shares.sum()
@@ -265,7 +271,9 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
         for r, share, third, fourth in shapes
     ]
-    return _fit(model, Likelihood(purchase_terms(model), columns_of(cells, *HISTORY, "customers")), starts)
+    columns = columns_of(cells, *HISTORY, "customers")
+    likelihood = ParetoLikelihood(columns) if model == "pareto_nbd" else Likelihood(purchase_terms(model), columns)
+    return _fit(model, likelihood, starts)
 
 
 def fit_rates(cells: pd.DataFrame) -> Fit:
