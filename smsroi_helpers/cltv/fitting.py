@@ -6,7 +6,8 @@ with the same history; cells by the day give the estimate of one row per custome
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -252,8 +253,22 @@ def _plausible_cloud(penalised: Loss, height: Callable[[Floats], float], scale: 
     return np.exp(tried[np.minimum(places, len(tried) - 1)])
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of numbers that are equal where their bytes are."""
+
+    columns: list[Floats] = field(compare=False, repr=False)
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = blake2b()
+        for column in self.columns:
+            digest.update(np.ascontiguousarray(column))
+        object.__setattr__(self, "digest", digest.digest())
+
+
 def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
-    """The maximum-likelihood fit of a purchase model to weighted cells.
+    """The maximum-likelihood fit of a purchase model to weighted cells; the same cells are fitted once.
 
     Args:
         cells: frequency (≥ 0), recency_weeks, T_weeks (weeks), customers (≥ 1).
@@ -265,14 +280,19 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
     if model not in get_args(Model):
         raise ValueError(f"model must be one of {', '.join(get_args(Model))}, not {model!r}")
     mean_T = _mean_age(cells)
+    return _fit_to_columns(model, mean_T, _Columns(columns_of(cells, *HISTORY, "customers")))
+
+
+@lru_cache(maxsize=32)  # of a run's models and channels; what they hold is about the size of their cells
+def _fit_to_columns(model: Model, mean_T: float, of: _Columns) -> Fit:
     # Neither here nor there, as shops often are, and far from both; the scales by the customers' age.
     shapes = ((1.0, 1.0, 1.0, 1.0), (0.3, 0.2, 0.8, 2.5), (0.1, 0.05, 0.1, 5.0))
     starts = [
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
         for r, share, third, fourth in shapes
     ]
-    columns = columns_of(cells, *HISTORY, "customers")
-    likelihood = ParetoLikelihood(columns) if model == "pareto_nbd" else Likelihood(purchase_terms(model), columns)
+    pareto = model == "pareto_nbd"
+    likelihood = ParetoLikelihood(of.columns) if pareto else Likelihood(purchase_terms(model), of.columns)
     return _fit(model, likelihood, starts)
 
 
