@@ -291,8 +291,8 @@ def _fit_to_columns(model: Model, mean_T: float, of: _Columns) -> Fit:
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
         for r, share, third, fourth in shapes
     ]
-    pareto = model == "pareto_nbd"
-    likelihood = ParetoLikelihood(of.columns) if pareto else Likelihood(purchase_terms(model), of.columns)
+    kind = ParetoLikelihood if model == "pareto_nbd" else Likelihood
+    likelihood = kind(purchase_terms(model), of.columns)
     return _fit(model, likelihood, starts)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from smsroi_helpers.cltv.likelihoods import Derivatives, Floats, Likelihood, pareto_log_likelihood, purchase_terms
+from smsroi_helpers.cltv.likelihoods import Derivatives, Floats, Likelihood, pareto_log_likelihood
 
 __all__ = ["Grid", "ParetoLikelihood", "RunningIntegrals", "integrate", "pareto_alive"]
 
@@ -256,15 +256,10 @@ def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[
 
 
 class ParetoLikelihood(Likelihood):
-    """`Likelihood` of Pareto/NBD: by running integrals where they pay and fit, else by an integral per cell."""
+    """`Likelihood` of Pareto/NBD: by running integrals where they pay and fit, else by an integral per cell.
 
-    def __init__(self, columns: list[Floats]) -> None:
-        """Of the columns x, t_x, T and weights."""
-        super().__init__(purchase_terms("pareto_nbd"), columns)
-
-    def of_some(self, most: int) -> "ParetoLikelihood":
-        """That of no more than about so many cells, taken at even steps."""
-        return self if len(self.columns[-1]) < 2 * most else ParetoLikelihood(super().of_some(most).columns)
+    Its terms are those of `likelihoods`, its columns x, t_x, T and the weights.
+    """
 
     @cached_property
     def _grid(self) -> Grid:
