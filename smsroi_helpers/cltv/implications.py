@@ -23,7 +23,7 @@ from smsroi_helpers.cltv.forecast import (
     worth_while_customer,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, staying
+from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, staying
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.locale import _, number
@@ -131,8 +131,12 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     def money(values: Floats) -> Floats:
         return told.margin * value_factor(values, frequency) * (n * values[2] + spent)
 
+    who = Histories.of(told.cells)
+    at_best = _what_if(told, who, told.purchases.predicting)
+
     def compute(orders_by: Floats, value_by: Floats) -> Floats:
-        alive, stay, more_stay, more_worth, years = _what_if(told, orders_by)
+        unchanged = orders_by is told.purchases.predicting
+        alive, stay, more_stay, more_worth, years = at_best if unchanged else _what_if(told, who, orders_by)
         each = money(value_by)
         today = by_group(n * alive[at])
         point = 0.01 * by_group(each * (alive * more_worth)[at]) * today / by_group(n * (alive * more_stay)[at])
@@ -156,11 +160,11 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     return table
 
 
-def _what_if(told: Forecast, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _what_if(told: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Of each kind of customer: P(alive); the chance to stay to the end; the slopes of that and of the discounted
     purchases by the logarithm of the (inverse) chance of leaving; and the discounted years as a customer to come.
     """
-    fit, cells, ends = told.purchases, told.cells, month_ends(told.horizon_weeks)
+    fit, ends = told.purchases, month_ends(told.horizon_weeks)
     step = 0.02
     loyal, fickle = values.copy(), values.copy()
     loyal[2] *= np.exp(-step)
@@ -184,11 +188,11 @@ def _what_if(told: Forecast, values: Floats) -> tuple[Floats, Floats, Floats, Fl
 
 def _with_risk(told: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
-    fit = told.purchases
+    fit, who = told.purchases, Histories.of(told.cells)
 
     def lost(values: Floats) -> Floats:
-        worth = worth_while_customer(fit.model, told.cells, told.horizon_weeks, told.yearly_discount_rate, values)[1]
-        return worth * (1 - probability_alive(fit, told.cells, values=values))
+        worth = worth_while_customer(fit.model, who, told.horizon_weeks, told.yearly_discount_rate, values)[1]
+        return worth * (1 - probability_alive(fit, who, values=values))
 
     cells = told.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
     return replace(told, cells=cells, worth_deviations=fit.deviations(lost))
@@ -242,10 +246,12 @@ def at_risk(told: Forecast, alive_below: float) -> pd.DataFrame:
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
 
-        def gone(values: Floats, here: Any = here) -> float:
-            return float(n[here] @ (1 - probability_alive(fit, members[here], values=values)))
+        who = Histories.of(members[here])
 
-        alive = probability_alive(fit, members[here])
+        def gone(values: Floats, here: Any = here, who: Histories = who) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, who, values=values)))
+
+        alive = probability_alive(fit, who)
         reach = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
         expected = gone(fit.predicting)
         people = int(n[here].sum())

@@ -314,6 +314,10 @@ class Likelihood:
             *columns, weights = (column[first : first + _AT_ONCE] for column in self.columns)
             yield self.terms(values, *columns), weights
 
+    def value(self, log_values: Floats) -> float:
+        """The negative log-likelihood of a customer on average."""
+        return self.loss(log_values)[0]
+
     def loss(self, log_values: Floats) -> tuple[float, Floats]:
         """The negative log-likelihood of a customer on average, and its derivatives."""
         rows, slopes = 0.0, np.zeros(len(log_values))

@@ -34,8 +34,8 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
 
     Outcomes are counted from `assigned_at` (which counts) until `outcome_until`, else `ended_at`, else the end of the
     last day observed, and never beyond it (the end itself does not count). Where orders carry dates only, those of the
-    assignment's day count as after it. Orders, messages and opt-outs before the assignment are no outcomes. All of a customer's messages count, whichever campaign sent them: the log does not tie
-    a message to an experiment.
+    assignment's day count as after it. Orders, messages and opt-outs before the assignment are no outcomes. All of a
+    customer's messages count, whichever campaign sent them: the log does not tie a message to an experiment.
 
     Args:
         shop: the company.
