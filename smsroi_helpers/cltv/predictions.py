@@ -182,17 +182,18 @@ def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, week
         orders = every / (third - 1) * (1 - alike)
     unknown = ~np.isfinite(orders) | (every <= 0) | (abs(third - 1) < _NEAR_ONE)
     if unknown.any():
-        x, T, weeks = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
-        orders[unknown] = _orders_by_integration(model, values, x, T, weeks)
+        asked = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
+        orders[unknown] = _orders_by_integration(model, values, *asked)
     return np.asarray(orders, float)
 
 
-def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: Floats) -> Floats:
+def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
     """`orders_while_customer` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
     r, alpha, _a, _b = values
+    ahead = np.broadcast_to(weeks, x.shape)
 
     def orders(p: Floats, frequency: Floats, rows: Any) -> Floats:
-        growth = np.outer(weeks[rows] / (alpha + T[rows]), p)
+        growth = np.outer(ahead[rows] / (alpha + T[rows]), p)
         return np.asarray(-np.expm1(-(r + frequency) * np.log1p(growth)) / p, float)
 
     return _over_chances(model, values, x, orders)
