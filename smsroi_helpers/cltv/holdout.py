@@ -321,9 +321,7 @@ def _sum_up(told: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None =
     )
 
 
-def _track(
-    shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.date, whole: pd.Series
-) -> pd.DataFrame:
+def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.date, whole: pd.Series) -> pd.DataFrame:
     """By week since the first purchase of all; `whole` is what is foretold of the test weeks together."""
     repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
     seen_days = int(cells["T_days"].max())

@@ -106,17 +106,13 @@ class RunningIntegrals:
     @cached_property
     def likelihood(self) -> Floats:
         """Of each row, without the factor of its count: L / exp(`log_scale` + `start`)."""
-        return np.asarray(
-            self.gone.ravel()[self.grid.last] + (self.here - self.gone).ravel()[self.grid.now], float
-        )
+        return np.asarray(self.gone.ravel()[self.grid.last] + (self.here - self.gone).ravel()[self.grid.now], float)
 
     @cached_property
     def start(self) -> Floats:
         """Of each count: log Γ(n)/Γ(r) α^r β^s."""
         r, alpha, s, beta = self.values
-        return np.asarray(
-            gammaln(r + self.grid.counts) - gammaln(r) + r * np.log(alpha) + s * np.log(beta), float
-        )
+        return np.asarray(gammaln(r + self.grid.counts) - gammaln(r) + r * np.log(alpha) + s * np.log(beta), float)
 
     def rows(self) -> Floats:
         """The log-likelihood of each row."""

@@ -152,8 +152,8 @@ def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, week
     """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row.
 
     Under Pareto/NBD (r + x) / (α + T) times the mean part of the weeks before the customer leaves,
-    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1 is no
-    exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
+    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1
+    is no exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
     {1 − (1 + p·t / (α + T))^−(r + x)} / p is (a + b' − 1) / (a − 1) times
     {1 − ((α + T) / (α + T + t))^(r + x) 2F1(r + x, b'; a + b' − 1; t / (α + T + t))}: Fader, Hardie & Lee 2005, eq. 10.
 

@@ -155,4 +155,6 @@ class TestWhereRunningIntegralsDoNotFit:
         grid = pareto.Grid.of(*rows)
         assert not grid.pays
         values = np.array(CORNERS["as in the paper"])
-        assert pareto.pareto_alive(values, *rows, grid) == pytest.approx(pareto.integrate(values, grid).alive(), abs=1e-7)
+        assert pareto.pareto_alive(values, *rows, grid) == pytest.approx(
+            pareto.integrate(values, grid).alive(), abs=1e-7
+        )
