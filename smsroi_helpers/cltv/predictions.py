@@ -153,8 +153,8 @@ def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, week
     """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row.
 
     Under Pareto/NBD (r + x) / (α + T) times the mean part of the weeks before the customer leaves,
-    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1 is no
-    exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
+    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1
+    is no exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
     {1 − (1 + p·t / (α + T))^−(r + x)} / p is (a + b' − 1) / (a − 1) times
     {1 − ((α + T) / (α + T + t))^(r + x) 2F1(r + x, b'; a + b' − 1; t / (α + T + t))}: Fader, Hardie & Lee 2005, eq. 10.
 
@@ -183,17 +183,18 @@ def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, week
         orders = every / (third - 1) * (1 - alike)
     unknown = ~np.isfinite(orders) | (every <= 0) | (abs(third - 1) < _NEAR_ONE)
     if unknown.any():
-        x, T, until = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
-        orders[unknown] = _orders_by_integration(model, values, x, T, until)
+        asked = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
+        orders[unknown] = _orders_by_integration(model, values, *asked)
     return np.asarray(orders, float)
 
 
-def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: Floats) -> Floats:
+def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
     """`orders_while_customer` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
     r, alpha, _a, _b = values
+    ahead = np.broadcast_to(weeks, x.shape)
 
     def orders(p: Floats, frequency: Floats, rows: Any) -> Floats:
-        growth = np.outer(weeks[rows] / (alpha + T[rows]), p)
+        growth = np.outer(ahead[rows] / (alpha + T[rows]), p)
         return np.asarray(-np.expm1(-(r + frequency) * np.log1p(growth)) / p, float)
 
     return _over_chances(model, values, x, orders)
