@@ -1,6 +1,7 @@
 """Sources that several test files read."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,31 @@ from smsroi_helpers import locale
 from smsroi_helpers.source import examples
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
+from tests import machine
 
 # How long an example takes hangs on what else the machine does.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine lacks the programs or data for (tests/machine.py)."""
+    for item in items:
+        missing = [machine.what_is_missing(marker.name, *marker.args) for marker in item.iter_markers()]
+        if any(missing):
+            item.add_marker(pytest.mark.skip(reason=f"needs {' and '.join(filter(None, missing))}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """List skipped tests once per file and reason; with SMSROI_REQUIRE=1 they fail."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        path, _line, reason = report.longrepr
+        report.longrepr = (path, None, reason)
+        if os.environ.get("SMSROI_REQUIRE") == "1":
+            report.outcome, report.longrepr = "failed", f"SMSROI_REQUIRE=1, and the test was skipped: {reason}"
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -2,23 +2,27 @@
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.pyspark import Backend
 from pyarrow import parquet
-from pyspark.sql import SparkSession
 
 from smsroi_helpers.contract import tables as contract_tables
 from smsroi_helpers.source.shop import Shop
 
+if TYPE_CHECKING:
+    from ibis.backends.pyspark import Backend  # imports PySpark, which only .ci/run installs
 
-def connect_spark(folder: Path) -> Backend:
+
+def connect_spark(folder: Path) -> "Backend":
     """Spark on this machine alone, on the clock of UTC as DuckDB is.
 
     `engine.local_time` asks for DuckDB's `timezone(zone, instant)`; Spark's word for it is `from_utc_timestamp`.
     Queries are interpreted: Java takes longer to compile them than a test's small tables take to read.
     """
+    from pyspark.sql import SparkSession
+
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

@@ -1,7 +1,6 @@
 # ruff: noqa: E501 - the notebooks of this sample are text, and read better unbroken
 """A run rendered from two really executed notebooks, one of them full of hostile names, and a Chromium to read it."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,14 @@ import nbformat
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from playwright.sync_api import Browser, sync_playwright
 
 from smsroi_helpers import locale, pages
 from smsroi_helpers.pages import style
 from smsroi_helpers.runner import render
-
-pytest.importorskip("playwright", reason="Playwright for Python is not installed")
-from playwright.sync_api import Browser, sync_playwright
+from tests.machine import CHROMIUM
 
 PROJECT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -32,14 +29,6 @@ HOSTILE = [
     "$5 off, $10 back",
     "--></p><iframe src=//example.com></iframe>",
 ]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("browser")
-            if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason="there is no chromium on the PATH: apt install chromium"))
 
 
 def _notebook(question: str, whom: str, cells: list[tuple[str, str]]) -> nbformat.NotebookNode:

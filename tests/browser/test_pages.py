@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
 
 PAGES = ["index", "03_timing", "06_content"]
 DESKTOP = {"width": 1280, "height": 900}
@@ -157,9 +158,7 @@ def test_page_reads_without_script(open_page: Any) -> None:
     assert page.get_by_text("The hour is the recipient").is_visible()
 
 
-@pytest.mark.skipif(
-    shutil.which("pdftotext") is None, reason="there is no pdftotext on the PATH: apt install poppler-utils"
-)
+@pytest.mark.pdf
 def test_print_is_a4_with_folded_sections_open_and_heads_repeated(open_page: Any, tmp_path: Path) -> None:
     page = open_page("03_timing")
     # A table longer than a page, from the page's own rows.

@@ -1,7 +1,6 @@
 """The same customer is in the same group on another engine: every count and every label, by Spark and by DuckDB."""
 
 import datetime as dt
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,9 @@ from smsroi_helpers.segmentation import clusters, membership, rfm
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
-
-pytest.importorskip("pyspark", reason="PySpark is not installed: pip install -r tests/spark.lock")
-if shutil.which("java") is None:
-    pytest.skip("Spark needs Java, and there is none on the path", allow_module_level=True)
-
 from tests.spark_shop import SparkShop
+
+pytestmark = pytest.mark.spark
 
 
 def label(shop: Shop, k: int = 3) -> tuple[membership.Grouping, pd.DataFrame]:

@@ -3,8 +3,10 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -176,14 +178,30 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
         open_report(tmp_path, "tiny").__enter__()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_a_storage_error(tmp_path: Path) -> None:
-    publish_one(tmp_path, "old")
-    report = tmp_path / "reports" / "tiny"
+@pytest.fixture
+def ordinary_users_folder(tmp_path: Path) -> Iterator[Path]:
+    """As root, which may write anywhere, become the user nobody for the length of the test."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    folder, nobody = Path(tempfile.mkdtemp()), 65534  # pytest's own folders are closed to other users
+    os.chown(folder, nobody, nobody)
+    os.seteuid(nobody)
+    try:
+        yield folder
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file permissions are POSIX's")
+def test_a_read_only_folder_is_a_storage_error(ordinary_users_folder: Path) -> None:
+    publish_one(ordinary_users_folder, "old")
+    report = ordinary_users_folder / "reports" / "tiny"
     before = snapshot(report)
     report.chmod(0o500)
     try:
-        with pytest.raises(StorageError), open_report(tmp_path, "tiny") as folder:
+        with pytest.raises(StorageError), open_report(ordinary_users_folder, "tiny") as folder:
             folder.stage()
     finally:
         report.chmod(0o700)

@@ -24,6 +24,7 @@ from smsroi_helpers.errors import DataError
 from smsroi_helpers.source import settings
 from smsroi_helpers.source.read import load
 from tests.faults.tiny import make_project, report_files, smsroi
+from tests.machine import find_postgres
 
 ORDERS = "order_id,customer_id,ordered_at,amount,discount\n1,a,2024-01-01,5,0\n2,b,2024-01-02,6,\n"
 PASSWORD = "p@ss/w:rd?#%+ 密"
@@ -114,6 +115,16 @@ def test_without_the_driver_the_reader_is_told_which(make_source, tmp_path, monk
         load(folder, tmp_path / "into")
 
 
+def test_a_server_that_never_answers_is_given_up(make_source, tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        place = f"postgresql://me:geheim@127.0.0.1:{port}/shop?connect_timeout=2"
+        with pytest.raises(DataError, match=r"cannot be opened \(no answer in time\)"):
+            load(make_source(source=f"database: {place}\n"), tmp_path / "into")
+
+
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
@@ -163,17 +174,10 @@ def _as_server(*command: str) -> list[str]:
     return ["runuser", "-u", "postgres", "--", *command] if _IS_ROOT else list(command)
 
 
-def _programs() -> Path | None:
-    homes = [Path(found).parent] if (found := shutil.which("initdb")) else []
-    homes += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((home for home in homes if (home / "initdb").exists() and (home / "pg_ctl").exists()), None)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="the package psycopg is not installed (the extra `postgres`)")
-    if (programs := _programs()) is None:
-        pytest.skip("PostgreSQL's programs are not installed (apt-get install postgresql)")
+    programs = find_postgres()
+    assert programs is not None
     place = Path(tempfile.mkdtemp(prefix="smsroi-postgres-"))  # pytest's own folders are closed to the server's user
     (place / "password").write_text(PASSWORD, encoding="utf-8")
     if _IS_ROOT:
@@ -221,6 +225,7 @@ SALES = (
 MAPPING = "SELECT no AS order_id, who AS customer_id, at AS ordered_at, paid AS amount, off AS discount FROM sales;"
 
 
+@pytest.mark.postgres
 class TestPostgres:
     def test_its_tables_and_mappings_over_it(self, make_source, tmp_path, address, tables):
         tables(
@@ -318,16 +323,8 @@ class TestPostgres:
             rf"smsroi: source\.yml, database: cannot be opened \(({words})\); check the address and that it is up", line
         )
 
-    def test_a_server_that_never_answers_is_given_up(self, make_source, tmp_path):
-        with socket.socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen()
-            port = silent.getsockname()[1]
-            place = f"postgresql://me:geheim@127.0.0.1:{port}/shop?connect_timeout=2"
-            with pytest.raises(DataError, match=r"cannot be opened \(no answer in time\)"):
-                load(make_source(source=f"database: {place}\n"), tmp_path / "into")
 
-
+@pytest.mark.postgres
 def test_a_server_gone_in_the_middle_ends_with_10_and_leaves_the_last_report(tmp_path, address, tables, server):
     """R18, in a process of its own; afterwards the password stands nowhere."""
     tables(

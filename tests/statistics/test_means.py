@@ -26,10 +26,9 @@ class TestDifferenceOfMeans:
         told = [found.low, found.high, found.df, found.p_value]
         assert told == pytest.approx([low, high, theirs.df, theirs.pvalue], rel=1e-9)
 
+    @pytest.mark.public_data("hillstrom/hillstrom.csv.gz")
     def test_hillstrom(self):
         """E-mails to men against none, spend per customer: .770 [.485, 1.055] in the data's table of known answers."""
-        if not HILLSTROM.is_file():
-            pytest.skip("hillstrom.csv.gz is not there (set aside as ../shared/data/hillstrom/hillstrom.csv.gz)")
         rows = pd.read_csv(HILLSTROM)
         mens = rows.loc[rows["segment"] == "Mens E-Mail", "spend"]
         none = rows.loc[rows["segment"] == "No E-Mail", "spend"]

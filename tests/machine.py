@@ -1,0 +1,55 @@
+"""What some tests need besides Python, make and git: a marker for each need, and how to get what is missing.
+
+A test is skipped only through these markers, so the list at the end of a run names everything that was not tested.
+With `SMSROI_REQUIRE=1`, as in the second part of `.ci/run`, a skipped test fails.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+PUBLIC_DATA = Path(os.environ.get("SMSROI_PUBLIC_DATA") or Path(__file__).parents[2] / "shared" / "data")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def find_postgres() -> Path | None:
+    """The folder of PostgreSQL's server programs.
+
+    Debian keeps them off the PATH. There they are looked for only if `pg_createcluster`, which comes with them, is on
+    the PATH: a test of a machine without PostgreSQL can then hide it by the PATH alone.
+    """
+    folders = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    if shutil.which("pg_createcluster"):
+        folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
+
+
+def _missing_for_spark() -> str:
+    missing = []
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        missing.append("Java (apt-get install default-jre-headless)")
+    if importlib.util.find_spec("pyspark") is None:
+        missing.append("PySpark (.venv/bin/python -m pip install --no-build-isolation -r tests/spark.lock)")
+    return " and ".join(missing)
+
+
+def _missing_public_data(*files: str) -> str:
+    missing = [file for file in files if not (PUBLIC_DATA / file).is_file()]
+    return f"public data in ../shared/data ({', '.join(missing)}; data/README.md)" if missing else ""
+
+
+# For each marker, what is missing on this machine; empty if nothing is.
+MISSING: dict[str, Callable[..., str]] = {
+    "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium)",
+    "pdf": lambda: "" if shutil.which("pdftotext") else "pdftotext (apt-get install poppler-utils)",
+    "postgres": lambda: "" if find_postgres() else "the PostgreSQL server (apt-get install postgresql)",
+    "spark": _missing_for_spark,
+    "public_data": _missing_public_data,
+}
+
+
+def what_is_missing(marker: str, *arguments: str) -> str:
+    """What a test with this marker needs and this machine lacks, and how to get it; empty if nothing."""
+    return MISSING[marker](*arguments) if marker in MISSING else ""
