@@ -278,8 +278,8 @@ def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
             found.append(row)
             continue
         exact = difference_of_rates([row.events], [row.customers], [control.events], [control.customers])
-        told = {"difference": exact.estimate, "low": exact.low, "high": exact.high, "p_value": exact.p_value}
-        numbers = _UNKNOWN | {name: float(value[0]) for name, value in told.items()}
+        known = {"difference": exact.estimate, "low": exact.low, "high": exact.high, "p_value": exact.p_value}
+        numbers = _UNKNOWN | {name: float(value[0]) for name, value in known.items()}
         found.append(replace(row, method="few_events", reason="few_events", **numbers))  # type: ignore[arg-type]
     if any(row.method == "few_events" for row in found):
         return [replace(row, probability_best=float("nan"), expected_loss=float("nan")) for row in found]

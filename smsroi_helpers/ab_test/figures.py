@@ -98,13 +98,13 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """`effects` with alt text and caption; a note where no test can be believed."""
     if all(each.validity.broken for each in evaluated):
         return note(_("No test can be believed, so nothing is drawn."))
-    told = []
+    described = []
     for each in evaluated:
         if each.validity.broken:
-            told.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
+            described.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
             continue
         for row in each.effects.overall(each.decision.metric):
-            told.append(
+            described.append(
                 _("{test}, {arm} against {control}: {difference}.").format(
                     test=each.experiment.name, arm=row.arm, control=each.experiment.control,
                     difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
@@ -112,7 +112,7 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
             )  # fmt: skip
     return figure(
         effects(evaluated, currency),
-        alt=joined(*told),
+        alt=joined(*described),
         caption=_(
             "What each arm brought against its control over the whole time counted: by lot, so the doing of the arm."
             " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
@@ -135,13 +135,13 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
-    told = []
+    described = []
     for ranking, ax in zip(rankings, axes[:, 0], strict=True):
         _targeting_panel(ranking, currency, ax)
-        told.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
+        described.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*described),
         caption=joined(
             _(
                 "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
@@ -212,11 +212,11 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         return note(_("No sound test has an arm that stands out and several weeks behind it: nothing to follow yet."))
     drawn, axes = plt.subplots(len(traces), 1, figsize=(8.2, 2.7 * len(traces) + 0.4), squeeze=False,
                                gridspec_kw={"hspace": 0.75})  # fmt: skip
-    told = []
+    described = []
     for (each, own), ax in zip(traces, axes[:, 0], strict=True):
         _weeks_panel(each, own, currency, ax)
         last = own.iloc[-1]
-        told.append(
+        described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
                 test=each.experiment.name, arm=each.decision.arm, week=number(last["week"]),
                 difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
@@ -224,7 +224,7 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         )  # fmt: skip
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*described),
         caption=_(
             "Profit per customer so far, arm less control, by week since the assignment, always of the same customers;"
             " the band is the 95% interval. A line that comes down again is of orders that were only brought forward."
@@ -287,7 +287,7 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     if not len(months):
         return note(_("There is no standing holdout that can be believed, so nothing says what the programme earned."))
     own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
-    told = [
+    described = [
         _("{month}: {earned}.").format(
             month=f"{pd.Timestamp(row.month):%Y-%m}",
             earned=interval(row.earned, row.earned_low, row.earned_high, currency),
@@ -296,7 +296,7 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     ]
     return figure(
         monthly_profit(own, currency),
-        alt=joined(*told),
+        alt=joined(*described),
         caption=_(
             "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
             " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"

@@ -143,8 +143,8 @@ class Audience:
     """Of one message, on average over the last twelve weeks; NaN where none was sent (money)."""
     windows: pd.DataFrame
     """One row for each of some numbers of weeks just past, of those customers who were known when they began: weeks,
-    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), spread (its standard
-    deviation), adjusted_spread (what is left once the equally long time before is taken out), profit_per_order."""
+    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), deviation (its standard
+    deviation), adjusted_deviation (what is left once the equally long time before is taken out), profit_per_order."""
 
 
 def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
@@ -160,7 +160,7 @@ def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
     first = shop.loaded.tables["orders"].first
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
-    columns = ["weeks", "customers", "base_rate", "profit", "spread", "adjusted_spread", "profit_per_order"]
+    columns = ["weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order"]
     windows = pd.DataFrame([row for row in found if row], columns=columns)
     return Audience(size, _message_cost(shop), windows)
 
@@ -183,22 +183,22 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
         orders=events.purchase.sum(where=after),
     )  # fmt: skip
     rows = here.left_join(sums, here.who == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
-    told = shop.count(rows.aggregate(
+    totals = shop.count(rows.aggregate(
         n=rows.count(), buyers=rows.count(where=rows.orders > 0), orders=rows.orders.sum().cast("float64"),
         y=total(rows.y), yy=total(rows.y * rows.y), x=total(rows.x), xx=total(rows.x * rows.x),
         xy=total(rows.x * rows.y),
     )).iloc[0].astype(float)  # fmt: skip
-    n = told["n"]
-    if n < 2 or not told["buyers"]:
+    n = totals["n"]
+    if n < 2 or not totals["buyers"]:
         return {}
-    y_y, x_x, x_y = (told[a + b] - told[a] * told[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
+    y_y, x_x, x_y = (totals[a + b] - totals[a] * totals[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
     if not y_y > 0:
         return {}
     left = y_y - x_y**2 / x_x if x_x > 0 else y_y
     return {
-        "weeks": weeks, "customers": n, "base_rate": told["buyers"] / n, "profit": told["y"] / n,
-        "spread": float(np.sqrt(y_y / (n - 1))), "adjusted_spread": float(np.sqrt(max(left, 0.0) / (n - 1))),
-        "profit_per_order": told["y"] / told["orders"],
+        "weeks": weeks, "customers": n, "base_rate": totals["buyers"] / n, "profit": totals["y"] / n,
+        "deviation": float(np.sqrt(y_y / (n - 1))), "adjusted_deviation": float(np.sqrt(max(left, 0.0) / (n - 1))),
+        "profit_per_order": totals["y"] / totals["orders"],
     }  # fmt: skip
 
 
@@ -207,8 +207,8 @@ def _message_cost(shop: Shop) -> float:
         return float("nan")
     sends = measures.every_send(shop).select("sent_at", "cost")
     recent = sends.filter(sends.sent_at >= ibis.literal(shop.end - dt.timedelta(weeks=_RECENT_WEEKS)))
-    told = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
-    return float(told["cost"] / told["n"]) if told["n"] else float("nan")
+    totals = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
+    return float(totals["cost"] / totals["n"]) if totals["n"] else float("nan")
 
 
 def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
@@ -251,7 +251,7 @@ def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_ga
             if each < 2:
                 continue
             share = each / found.customers
-            error = float(standard_error(window.adjusted_spread, each, each))
+            error = float(standard_error(window.adjusted_deviation, each, each))
             smallest = float(detectable_difference(error, comparisons=k)) / window.weeks
             base_error = float(standard_error(np.sqrt(window.base_rate * (1 - window.base_rate)), each, each))
             rows.append({
@@ -265,7 +265,7 @@ def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_ga
                 "power": power_of_difference(wanted * window.weeks, error, k)
                 if np.isfinite(wanted) and error > 0 else np.nan,
                 "customers_needed": np.ceil(sample_size(
-                    wanted * window.weeks, window.adjusted_spread, treated_share=share, control_share=share,
+                    wanted * window.weeks, window.adjusted_deviation, treated_share=share, control_share=share,
                     comparisons=k,
                 )),
             })  # fmt: skip

@@ -98,8 +98,16 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
             sums = sums.to_numpy(float)
             treated = (n[1:].sum(), *sums[1:].sum(axis=0))
             found = difference_of_means([[x] for x in treated], [[x] for x in (n[0], *sums[0])])  # type: ignore[arg-type]
-            told = np.array([found.estimate[0], found.low[0], found.high[0]])
-            values = [each.experiment.name, first.date(), treated[0], n[0], *told, *(treated[0] * told), *(n[0] * told)]
+            estimate = np.array([found.estimate[0], found.low[0], found.high[0]])
+            values = [
+                each.experiment.name,
+                first.date(),
+                treated[0],
+                n[0],
+                *estimate,
+                *(treated[0] * estimate),
+                *(n[0] * estimate),
+            ]
             rows.append(dict(zip(columns, [*values, found.p_value[0]], strict=True)))
     frame = pd.DataFrame(rows, columns=columns)
     of_each = frame.groupby("experiment_id")["p_value"]
@@ -118,10 +126,11 @@ def estimate_total_profit(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     for each in evaluated:
         if each.experiment.kind != "holdout" or each.decision.metric != "profit" or not each.decision.arm:
             continue
-        told = [each.decision.difference, each.decision.low, each.decision.high]
+        estimate = [each.decision.difference, each.decision.low, each.decision.high]
         treated, control = each.experiment.customers[1:].sum(), each.experiment.customers[0]
         rows.append([
-            each.experiment.name, each.experiment.weeks, *(treated * x for x in told), *(control * x for x in told),
+            each.experiment.name, each.experiment.weeks, *(treated * x for x in estimate),
+            *(control * x for x in estimate),
         ])  # fmt: skip
     columns = [
         "experiment_id", "weeks", "earned", "earned_low", "earned_high", "lost", "lost_low", "lost_high",

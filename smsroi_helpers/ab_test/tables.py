@@ -52,16 +52,16 @@ def reason_words(reason: str) -> str:
     }.get(reason, "")
 
 
-def difference_words(metric: str, told: tuple[float, float, float], currency: str, reason: str = "") -> str:
+def difference_words(metric: str, estimate: tuple[float, float, float], currency: str, reason: str = "") -> str:
     """A difference with its interval, in money or percentage points; the reason where there is none.
 
     Args:
         metric: its name.
-        told: difference, low, high.
+        estimate: difference, low, high.
         currency: the source's.
         reason: why there is none, as `ArmEffect.reason` has it.
     """
-    value, low, high = told
+    value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
         return reason_words(reason) or "–"
     is_money = METRICS[metric].kind == "money"

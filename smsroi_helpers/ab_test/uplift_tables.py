@@ -81,16 +81,16 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
     """
     rows = []
     for ranking in rankings:
-        told = ranking.rules.set_index("rule")
+        by_rule = ranking.rules.set_index("rule")
         for rule in RULES:
             row = {_("Test"): ranking.experiment, _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers}
-            if rule not in told.index:
+            if rule not in by_rule.index:
                 row[_("Gain over random")] = _lacking_words(ranking.lacking[rule])
                 rows.append(
                     {**row, _("Adjusted p"): "–", _("Better than random"): "–", _("Behind predicted effect"): "–"}
                 )
                 continue
-            own = told.loc[rule]
+            own = by_rule.loc[rule]
             behind = [float(own[name]) for name in ("behind", "behind_low", "behind_high")]
             row[_("Gain over random")] = compact_words(own["qini"], own["low"], own["high"], currency)
             row[_("Adjusted p")] = p_words(own["adjusted_p"])

@@ -160,8 +160,8 @@ def weeks_words(weeks: float) -> str:
 
 def time_words(weeks: float) -> str:
     """For how long customers were counted, on average."""
-    told = weeks_words(weeks)
-    return _("one week") if told == number(1) else _("{weeks} weeks on average").format(weeks=told)
+    shown = weeks_words(weeks)
+    return _("one week") if shown == number(1) else _("{weeks} weeks on average").format(weeks=shown)
 
 
 def _difference_words(decision: ExperimentDecision, currency: str) -> str:
@@ -228,23 +228,23 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         "interval": _("The interval holds both a gain worth having and none."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
-    told = [words[code].format(**facts) for code in decision.why_open]
+    parts = [words[code].format(**facts) for code in decision.why_open]
     if np.isfinite(answer.enough_for_events):
-        told.append(
+        parts.append(
             _("At the rates seen it takes about {n} customers in all.").format(n=_roughly(answer.enough_for_events))
         )
     if np.isfinite(decision.detectable) and decision.in_money:
         seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
-        told.append(
+        parts.append(
             _("A true difference of {seen} per customer and week would show four times out of five.").format(seen=seen)
         )
     elif np.isfinite(decision.detectable):
-        told.append(
+        parts.append(
             _("A true difference of {seen} percentage points would show four times out of five.").format(
                 seen=number(100 * decision.detectable, 2)
             )
         )
-    return joined(*told, _what_would_do(answer, currency))
+    return joined(*parts, _what_would_do(answer, currency))
 
 
 def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:

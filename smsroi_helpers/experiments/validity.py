@@ -1,6 +1,6 @@
 """Whether an experiment can be believed: its split, assignment, balance before the start, exposure, overlaps.
 
-A broken experiment shows no effect: its problems are shown in place of the numbers. Problems are told as codes and
+A broken experiment shows no effect: its problems are shown in place of the numbers. Problems are codes and
 numbers; `pages.problem_words` puts them in words.
 """
 

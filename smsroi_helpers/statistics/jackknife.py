@@ -3,7 +3,7 @@
 Everything here takes counts and sums that the engine has made: by group of customers (column `group`, 0 … 63, a hash of
 the customer), by cell, by arm. Intervals are two-sided at `level` (0.95) unless said otherwise. Where the data say
 nothing about the error of a number its limits are NaN, never equal to each other. That they hold the truth as often as
-they say is tried in `benchmarks/claims/` and told in docs/calibration.md.
+they say is tried in `benchmarks/claims/` and reported in docs/calibration.md.
 
 References:
     Kott (2001), The delete-a-group jackknife, Journal of Official Statistics 17(4).
@@ -122,7 +122,7 @@ def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: floa
 
     Args:
         function: from sums (k, …) to estimates (…), element by element: `lambda s: s[0] / s[1]`. Not of totals: what
-            doubles with the customers is told by its mean, times their number.
+            doubles with the customers is estimated by its mean, times their number.
         sums: k × … × groups, as `by_group` gives them.
         level: of the intervals.
 
@@ -205,7 +205,7 @@ def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
 
 
 def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> Ints:
-    """The bootstrap over customers, told by cells alone: as many customers drawn anew, with replacement.
+    """The bootstrap over customers, from cells alone: as many customers drawn anew, with replacement.
 
     Drawing N customers with replacement and counting them by cell is one multinomial draw (Efron 1979, Annals of
     Statistics 7(1)).

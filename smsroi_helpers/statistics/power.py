@@ -112,8 +112,8 @@ def sample_size(
     """
     if difference == 0:
         return float("inf")
-    spread = standard_error(standard_deviation, treated_share, control_share)
-    return float(normal_sample_size_one_tail(difference, power, ALPHA / 2 / comparisons, spread))
+    unit_error = standard_error(standard_deviation, treated_share, control_share)
+    return float(normal_sample_size_one_tail(difference, power, ALPHA / 2 / comparisons, unit_error))
 
 
 def times_to_settle(

@@ -37,8 +37,8 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     """Σ events ÷ Σ trials per cell, a share between 0 and 1, with an interval honest of few events.
 
     From 10 events on, the jackknife by group on the logit scale. Below, Clopper and Pearson's exact interval at the
-    effective number of trials p (1 − p)/v · (z/t)² that the jackknife's variance v tells (Korn & Graubard 1998).
-    With no event at all, nothing but events, or the very same share in every group, v is 0 and tells nothing: the exact
+    effective number of trials p (1 − p)/v · (z/t)² that follows from the jackknife's variance v (Korn & Graubard 1998).
+    With no event at all, nothing but events, or the very same share in every group, v is 0 and says nothing: the exact
     interval for `units` independent chances.
 
     Args:
@@ -69,9 +69,9 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     # The last is 0 but for rounding: an event more or less in one group is far above it.
     even = (count == 0) | (count == tried) | (error <= 1e-12 * rate)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = rate * (1 - rate)
-        centre, half = logit(rate), half_width * error / spread
-        effective = np.minimum(spread / error**2 * (norm.ppf((1 + level) / 2) / half_width) ** 2, tried)
+        variance = rate * (1 - rate)
+        centre, half = logit(rate), half_width * error / variance
+        effective = np.minimum(variance / error**2 * (norm.ppf((1 + level) / 2) / half_width) ** 2, tried)
     effective = np.where(even, np.asarray(units, float), effective)
     exact_low, exact_high = _clopper_pearson(rate * effective, effective, level)
     few = even | (np.minimum(count, tried - count) < _FEWEST_FOR_LOGIT)

@@ -146,7 +146,7 @@ def _mixture_quantile(share: float, weight: Floats, means: Floats, spreads: Floa
 def draw_shrunken(
     estimates: ArrayLike, errors: ArrayLike, rng: np.random.Generator, *, draws: int, df: float = np.inf
 ) -> Floats:
-    """Draws × estimates from the posterior whose means and limits `shrink` tells: for what is worked out from several.
+    """Draws × estimates from the posterior whose means and limits `shrink` gives: for what is computed from several.
 
     Args:
         estimates: y, at least three.
@@ -155,8 +155,8 @@ def draw_shrunken(
         draws: how many.
         df: degrees of freedom of the errors; see `shrink`.
 
-    >>> told = draw_shrunken([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], np.random.default_rng(1), draws=40_000)
-    >>> bool(np.abs(told.mean(axis=0) - shrink([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).estimate).max() < 0.03)
+    >>> draws = draw_shrunken([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], np.random.default_rng(1), draws=40_000)
+    >>> bool(np.abs(draws.mean(axis=0) - shrink([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).estimate).max() < 0.03)
     True
     """
     y = np.asarray(estimates, float)
