@@ -1,4 +1,4 @@
-"""Figures of `00_quality`."""
+"""Figures and tables of `00_quality`."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
