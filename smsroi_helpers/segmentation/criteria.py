@@ -24,7 +24,7 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, SAMPLE, SAMPLE_SIZE, UNKNOWN, attribute_columns
 from smsroi_helpers.segmentation.membership import Grouping, segment_order, segments
 from smsroi_helpers.segmentation.predictive_value import Outcomes
-from smsroi_helpers.segmentation.rfm import PROSPECT, STAGES
+from smsroi_helpers.segmentation.rules import PROSPECT, STAGES
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import adjust, detectable_difference, difference_of_means
 
@@ -86,10 +86,10 @@ def principles(
 
     Args:
         shop: the company.
-        grouping: of `segments.find_grouping`.
+        grouping: of `membership.find_grouping`.
         segment_by: the segmentation.
         comparison: of `explained`.
-        outcomes: of `segment_quality.collect_outcomes`.
+        outcomes: of `predictive_value.collect_outcomes`.
         response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
     """
     chosen = segments(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
