@@ -32,7 +32,7 @@ def test_the_quarantine_names_the_line(shop):
 
 def test_what_the_orders_cover(shop):
     coverage = checks.measure_coverage(shop)
-    assert (coverage.customers, coverage.orders, coverage.refunds, coverage.amount) == (3, 3, 1, 13.5)
+    assert (coverage.customers, coverage.orders, coverage.refunds, coverage.net_paid) == (3, 3, 1, 13.5)
     assert (coverage.buyers, coverage.paid) == (3, 14.5)
     assert (coverage.first, coverage.last, coverage.days) == ("2024-01-01", "2024-01-21", 31)
     assert coverage.longest_gap_days == 17
@@ -43,7 +43,7 @@ def test_who_only_gives_back_is_no_buyer(make_source, open_source):
     rows = "1,a,2024-01-01,5\n2,b,2024-01-02,-3\n3,a,2024-01-03,-1\n4,c,2024-01-03,0\n"
     rows = f"order_id,customer_id,ordered_at,amount\n{rows}"
     coverage = checks.measure_coverage(open_source(make_source(orders=rows)))
-    assert (coverage.customers, coverage.buyers, coverage.paid, coverage.amount) == (3, 2, 5.0, 1.0)
+    assert (coverage.customers, coverage.buyers, coverage.paid, coverage.net_paid) == (3, 2, 5.0, 1.0)
     only_refunds = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n2,b,2024-01-02,-3\n"))
     assert checks.measure_coverage(only_refunds).paid == 0.0
 
