@@ -28,7 +28,7 @@ __all__ = [
     "TABLE_RULES",
     "WRONG_FIELDS",
     "Remark",
-    "Rule",
+    "RowRule",
     "fault_name",
     "fault_parts",
     "judge_rows",
@@ -40,7 +40,7 @@ Others = Mapping[str, ir.Table]
 
 
 @dataclass(frozen=True)
-class Rule:
+class RowRule:
     """A rule that one row can break; the row is then put aside."""
 
     where: str
@@ -88,39 +88,39 @@ def _unknown_arm(rows: ir.Table, column: Column, others: Others) -> ir.BooleanVa
 
 _AFTER = "what follows a message cannot come before it: check the clocks of the two columns"
 
-RULES: tuple[Rule, ...] = (
-    Rule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
+RULES: tuple[RowRule, ...] = (
+    RowRule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
          "a spreadsheet has rounded the ids; export again with the column formatted as text"),
-    Rule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
+    RowRule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
          "a spreadsheet's day number; export again with the column formatted as a date"),
-    Rule("*.timestamp", "no such local time", lambda rows, column, others: rows[gap_name(column.name)],
+    RowRule("*.timestamp", "no such local time", lambda rows, column, others: rows[gap_name(column.name)],
          "the clock was set forward over it; write times with their offset, or check source.yml's timezone"),
-    Rule("*.timestamp", "unreadable", _unreadable,
+    RowRule("*.timestamp", "unreadable", _unreadable,
          f"write it as {_PLAIN_KIND['timestamp']}; another order of day and month needs strptime in a .sql mapping"),
-    Rule("*.float", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['float']}"),
-    Rule("*.int", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['int']}"),
-    Rule("*.required", "missing", lambda rows, column, others: rows[column.name].isnull(),
+    RowRule("*.float", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['float']}"),
+    RowRule("*.int", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['int']}"),
+    RowRule("*.required", "missing", lambda rows, column, others: rows[column.name].isnull(),
          "every row needs a value here; a .sql mapping can leave such rows out and say so in exclusions.sql"),
-    Rule("*.float", "not finite", lambda rows, column, others: rows[column.name].isnan() | rows[column.name].isinf(),
+    RowRule("*.float", "not finite", lambda rows, column, others: rows[column.name].isnan() | rows[column.name].isinf(),
          "NaN and infinity are no amounts: leave the field empty or mend the export"),
-    Rule("*.least", "too small", lambda rows, column, others: rows[column.name] < column.least,
+    RowRule("*.least", "too small", lambda rows, column, others: rows[column.name] < column.least,
          "the contract's columns say how small it may be (data/README.md)"),
-    Rule("*.most", "too large", lambda rows, column, others: rows[column.name] > column.most,
+    RowRule("*.most", "too large", lambda rows, column, others: rows[column.name] > column.most,
          "the contract's columns say how large it may be (data/README.md)"),
-    Rule("customers.timezone", "unknown time zone",
+    RowRule("customers.timezone", "unknown time zone",
          lambda rows, column, others: rows.timezone.notin(sorted(zoneinfo.available_timezones())),
          "write an IANA name such as Asia/Shanghai, or leave it empty"),
-    Rule("messages.delivered_at", "before it was sent", _before_sending, _AFTER),
-    Rule("messages.opened_at", "before it was sent", _before_sending, _AFTER),
-    Rule("messages.clicked_at", "before it was sent", _before_sending, _AFTER),
-    Rule("messages.replied_at", "before it was sent", _before_sending, _AFTER),
-    Rule("messages.opted_out_at", "before it was sent", _before_sending, _AFTER),
-    Rule("experiments.kind", "unknown kind", lambda rows, column, others: rows.kind.notin(EXPERIMENT_KINDS),
+    RowRule("messages.delivered_at", "before it was sent", _before_sending, _AFTER),
+    RowRule("messages.opened_at", "before it was sent", _before_sending, _AFTER),
+    RowRule("messages.clicked_at", "before it was sent", _before_sending, _AFTER),
+    RowRule("messages.replied_at", "before it was sent", _before_sending, _AFTER),
+    RowRule("messages.opted_out_at", "before it was sent", _before_sending, _AFTER),
+    RowRule("experiments.kind", "unknown kind", lambda rows, column, others: rows.kind.notin(EXPERIMENT_KINDS),
          f"one of {', '.join(EXPERIMENT_KINDS)}"),
-    Rule("experiments.primary_metric", "unknown metric",
+    RowRule("experiments.primary_metric", "unknown metric",
          lambda rows, column, others: rows.primary_metric.notin(PRIMARY_METRICS),
          f"one of {', '.join(PRIMARY_METRICS)}, or empty for profit"),
-    Rule("assignments.arm", "unknown arm", _unknown_arm,
+    RowRule("assignments.arm", "unknown arm", _unknown_arm,
          "the table arms must list every arm of the experiment; check the spelling of both"),
 )  # fmt: skip
 """What every row of every table is held to, in the order in which a row's first fault is looked for."""
@@ -238,14 +238,14 @@ class Remark:
     """`table` or `table.column`: it is looked for where all are there; `-table.column`: where this one is missing."""
     table: str
     code: str
-    rows: Callable[[Others, "Settings"], ir.Table]
+    rows: Callable[[Others, "SourceSettings"], ir.Table]
     """The rows it concerns."""
     remedy: str
     of_customers: bool = False
     """It counts customers, not rows of the table."""
 
 
-class Settings(Protocol):
+class SourceSettings(Protocol):
     """What warnings ask of a source's settings."""
 
     @property
@@ -254,14 +254,14 @@ class Settings(Protocol):
         ...
 
 
-def _strangers(name: str) -> Callable[[Others, Settings], ir.Table]:
-    def rows(tables: Others, settings: Settings) -> ir.Table:
+def _strangers(name: str) -> Callable[[Others, SourceSettings], ir.Table]:
+    def rows(tables: Others, settings: SourceSettings) -> ir.Table:
         return tables[name].select("customer_id").distinct().anti_join(tables["customers"], "customer_id")
 
     return rows
 
 
-def _after_opt_out(tables: Others, settings: Settings) -> ir.Table:
+def _after_opt_out(tables: Others, settings: SourceSettings) -> ir.Table:
     """Texts to people who had withdrawn their consent to texts; e-mail and push have consents of their own."""
     people = tables["customers"].select("customer_id", left_at=tables["customers"].opted_out_at)
     sent = tables["messages"].join(people, "customer_id")
@@ -269,7 +269,7 @@ def _after_opt_out(tables: Others, settings: Settings) -> ir.Table:
     return sent.filter(texts, sent.sent_at > sent.left_at)
 
 
-def _refunds_first(tables: Others, settings: Settings) -> ir.Table:
+def _refunds_first(tables: Others, settings: SourceSettings) -> ir.Table:
     """Refunds with no order before them, where they are more than 1 % of the refunds."""
     orders = tables["orders"]
     bought = orders.filter(orders.amount >= 0).group_by("customer_id").aggregate(first=ibis._.ordered_at.min())
@@ -279,12 +279,12 @@ def _refunds_first(tables: Others, settings: Settings) -> ir.Table:
     return refunds.filter(refunds.lonely, refunds.share > 0.01)
 
 
-def _finer_than_currency(tables: Others, settings: Settings) -> ir.Table:
+def _finer_than_currency(tables: Others, settings: SourceSettings) -> ir.Table:
     amount = tables["orders"].amount
     return tables["orders"].filter((amount - amount.round(settings.currency_digits)).abs() > 1e-6)
 
 
-def _twins(tables: Others, settings: Settings) -> ir.Table:
+def _twins(tables: Others, settings: SourceSettings) -> ir.Table:
     orders = tables["orders"].filter(tables["orders"].amount != 0)
     same = ibis.window(group_by=["customer_id", "ordered_at", "amount"], order_by="order_id")
     ranked = orders.mutate(place=ibis.row_number().over(same))

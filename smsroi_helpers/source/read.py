@@ -105,6 +105,23 @@ def _from_record(record: dict[str, Any]) -> Loaded:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """The columns of a table that are read."""
+
+    present: list[contract.Column]
+    attributes: list[str]
+    """Columns of the customers beyond the contract's."""
+
+    @property
+    def kept(self) -> list[str]:
+        return [column.name for column in self.present] + self.attributes
+
+    @property
+    def times(self) -> list[str]:
+        return [column.name for column in self.present if column.kind == "timestamp"]
+
+
 class _Reading:
     """One reading of one source."""
 
@@ -152,7 +169,31 @@ class _Reading:
 
     def _judge(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and judge one table; its good rows stand in parquet afterwards, its bad ones are returned."""
-        held = raw.rows
+        columns = self._columns_of(table, raw.rows)
+        judged = self._rows_with_faults(table, raw, columns)
+        tally = self._tally(judged, columns.times)
+        good = tally[tally["fault"].isna()]
+        rows_in, rows_out = int(tally["rows"].sum()) + len(raw.ragged), int(good["rows"].sum())
+        if rows_in == 0:
+            raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
+        faults = _faults_of(tally, raw.ragged)
+        self._report(table, faults, rows_in)
+        self._refuse_too_many(table, faults, rows_in)
+        self._refuse_personal_ids(table, raw.rows, columns.present)
+        self._note_unread(table, set(raw.rows.columns) - set(columns.kept), rows_in)
+        self._note_folds(table, {name: int(good[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
+        untouched = rows_out == rows_in and not int(tally["altered"].sum())
+        paths = self._good_rows(table, raw, judged, columns, untouched=untouched)
+        first, last = (_day(good[name].iloc[0]) if len(good) else None for name in ("first", "last"))
+        loaded = LoadedTable(table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last)
+        if rows_out == rows_in:
+            return loaded, None
+        if "line" not in judged.columns:
+            judged = self._rows_with_faults(table, raw, columns, with_line=True)
+        return loaded, self._quarantined(table, judged, raw.ragged)
+
+    def _columns_of(self, table: contract.Table, held: ir.Table) -> "_Columns":
+        """The columns that are read, all the required ones among them."""
         missing = [column.name for column in table.columns if column.required and column.name not in held.columns]
         if missing:
             there = shortened(", ".join(name for name in held.columns if name != LINE), 300)
@@ -161,88 +202,41 @@ class _Reading:
                 f" rename it in the file, or map it in {table.name}.sql"
             )
         present = [column for column in table.columns if column.name in held.columns]
-        attributes = [
-            name for name in held.columns if table.name == "customers" and name.startswith(contract.ATTRIBUTE_PREFIX)
-        ]
-        judged = self._rows_with_faults(table, raw, present, attributes)
-        times = [column.name for column in present if column.kind == "timestamp"]
-        tally = self._tally(judged, times)
-        good = tally[tally["fault"].isna()]
-        rows_in, rows_out = int(tally["rows"].sum()) + len(raw.ragged), int(good["rows"].sum())
-        if rows_in == 0:
-            raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
-        faults = {str(row.fault): int(row.rows) for row in tally[tally["fault"].notna()].itertuples()}
-        if raw.ragged:
-            faults[contract.WRONG_FIELDS] = len(raw.ragged)
-        self._report(table, faults, rows_in)
-        self._refuse_too_many(table, faults, rows_in)
-        self._refuse_personal_ids(table, held, present)
-        unread = set(held.columns) - set(table.by_name) - set(attributes) - {LINE}
-        self._findings += [
-            Finding(
-                table.name,
-                redact(shortened(name)),
-                "not in the contract",
-                "note",
-                rows_in,
-                1.0,
-                "the column is not read",
-            )
-            for name in sorted(unread)
-        ]
-        for name in times:
-            if twice := int(good[f"fold__{name}"].sum()):
-                remedy = "the clock was set back over it and the offset is unknown; write times with their offset"
-                self._findings.append(
-                    Finding(table.name, name, "time shown twice", "warning", twice, twice / rows_in, remedy)
-                )
-        kept = [column.name for column in present] + attributes
-        untouched = rows_out == rows_in and not int(tally["altered"].sum())
-        if untouched and raw.files and _lies_ready(held, present, kept, self._settings.timezone):
-            paths = [str(file) for file in raw.files]
-        else:
-            target = self._into / f"{table.name}.parquet"
-            judged.filter(judged.fault.isnull()).select(kept).to_parquet(target)
-            paths = [str(target)]
-        first, last = (_day(good[name].iloc[0]) if len(good) else None for name in ("first", "last"))
-        loaded = LoadedTable(table.name, tuple(paths), tuple(kept), rows_in, rows_out, first, last)
-        if rows_out == rows_in:
-            return loaded, None
-        numbered = (
-            judged
-            if "line" in judged.columns
-            else self._rows_with_faults(table, raw, present, attributes, with_line=True)
-        )
-        return loaded, self._quarantined(table, numbered, raw.ragged)
+        of_customers = held.columns if table.name == "customers" else ()
+        return _Columns(present, [name for name in of_customers if name.startswith(contract.ATTRIBUTE_PREFIX)])
+
+    def _good_rows(
+        self, table: contract.Table, raw: RawTable, judged: ir.Table, columns: "_Columns", *, untouched: bool
+    ) -> tuple[str, ...]:
+        """The parquet files of the good rows: those that came, if they are so already, else a new one."""
+        ready = untouched and raw.files
+        if ready and _lies_ready(raw.rows, columns.present, columns.kept, self._settings.timezone):
+            return tuple(str(file) for file in raw.files)
+        target = self._into / f"{table.name}.parquet"
+        judged.filter(judged.fault.isnull()).select(columns.kept).to_parquet(target)
+        return (str(target),)
 
     def _rows_with_faults(
-        self,
-        table: contract.Table,
-        raw: RawTable,
-        present: list[contract.Column],
-        attributes: list[str],
-        *,
-        with_line: bool = False,
+        self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
     ) -> ir.Table:
         """The rows typed and judged; with their places in their file where asked, since numbering costs a pass."""
         held = raw.rows
-        columns = {column.name: type_column(held[column.name], column, self._settings.timezone) for column in present}
-        times = [column.name for column in present if column.kind == "timestamp"]
-        texts = [c.name for c in present if c.kind in ("id", "text") and held[c.name].type().is_string()]
-        values = {name: column.value for name, column in columns.items()}
+        typed = {c.name: type_column(held[c.name], c, self._settings.timezone) for c in columns.present}
+        texts = [c.name for c in columns.present if c.kind in ("id", "text") and held[c.name].type().is_string()]
+        values = {name: column.value for name, column in typed.items()}
         names_repeat = bool(table.key) and _repeat(held.select(**{name: values[name] for name in table.key}))
         rows = held.select(
             **values,
-            **{name: held[name] for name in attributes},
+            **{name: held[name] for name in columns.attributes},
             # Text that is to stay text is as it came but for blanks and signs without width.
-            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(held[n]) for n in columns},
-            **{contract.gap_name(name): columns[name].in_gap for name in times},
-            **{f"fold__{name}": columns[name].in_fold for name in times},
+            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(held[n]) for n in typed},
+            **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
+            **{f"fold__{name}": typed[name].in_fold for name in columns.times},
             altered=ibis.or_(ibis.literal(False), *(~held[name].identical_to(values[name]) for name in texts)),
             **({"line": _line_of(raw)} if with_line or names_repeat else {}),
         )
         judged = contract.judge_rows(rows, table, self._good, names_repeat=names_repeat)
-        own = judged[table.own_time] if table.own_time in columns else ibis.null("timestamp")
+        own = judged[table.own_time] if table.own_time in typed else ibis.null("timestamp")
         return judged.mutate(clock=local_time(own, self._settings.timezone))
 
     def _tally(self, judged: ir.Table, times: list[str]) -> pd.DataFrame:
@@ -262,6 +256,23 @@ class _Reading:
             column, rule = contract.fault_parts(fault)
             remedy = contract.remedy_for(fault, table)
             self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
+
+    def _note_unread(self, table: contract.Table, names: set[str], rows_in: int) -> None:
+        """Columns that the contract does not have."""
+        remedy = "the column is not read"
+        self._findings += [
+            Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
+            for name in sorted(names - {LINE})
+        ]
+
+    def _note_folds(self, table: contract.Table, twice: dict[str, int], rows_in: int) -> None:
+        """Times that the clock showed twice: how many in which column."""
+        remedy = "the clock was set back over it and the offset is unknown; write times with their offset"
+        self._findings += [
+            Finding(table.name, name, "time shown twice", "warning", rows, rows / rows_in, remedy)
+            for name, rows in twice.items()
+            if rows
+        ]
 
     def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         put_aside = sum(faults.values())
@@ -346,6 +357,12 @@ class _Reading:
                         f"{shortened(row['name'])}: {shortened(row['found'])}" for _place, row in groups.iterrows()
                     )
                     raise DataError(f"table {rule.table}, column {rule.column}: {rule.code} ({named}); {rule.remedy}")
+
+
+def _faults_of(tally: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
+    """Fault → rows."""
+    faults = {str(row.fault): int(row.rows) for row in tally[tally["fault"].notna()].itertuples()}
+    return faults | ({contract.WRONG_FIELDS: len(ragged)} if ragged else {})
 
 
 def _repeat(names: ir.Table) -> bool:

@@ -2,13 +2,10 @@
 
 import hashlib
 import hmac
-import re
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from smsroi_helpers.contract.outputs import OUTPUTS, Decision
 from smsroi_helpers.contract.rules import RULES, remedy_for
 from smsroi_helpers.contract.tables import TABLES
 from smsroi_helpers.errors import DataError
@@ -170,27 +167,6 @@ def test_every_rule_says_what_to_do():
         ]
         assert held, rule
         assert all(remedy_for(f"{column.name}: {rule.code}", table) == rule.remedy for table, column in held)
-
-
-def test_the_tables_are_those_of_the_contract_page():
-    page = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
-    for name, table in TABLES.items():
-        section = re.search(rf"^\| {name} \|(.*)$", page, re.M)
-        assert section, f"data/README.md does not describe {name}"
-        for column in table.columns:
-            assert re.search(rf"`{column.name}`{'[*]' if column.required else '(?![*])'}", section[1]), column
-
-
-def test_a_decision_without_its_interval_is_refused():
-    with pytest.raises(ValueError, match="a value travels with its interval"):
-        Decision("s", "q", "do", "a", "t", "none", 1, value=3.0, low=4.0, high=5.0, unit="money_per_week")
-
-
-def test_keys_are_columns_and_are_required():
-    for table in TABLES.values():
-        assert all(table.by_name[name].required for name in table.key)
-        assert not table.own_time or table.by_name[table.own_time].kind == "timestamp"
-    assert all("customer_id" not in OUTPUTS[name] for name in ("decisions", "exclusions", "model_fits"))
 
 
 def test_unknown_columns_are_left_unread_and_said_so(make_source, tmp_path):

@@ -1,4 +1,4 @@
-"""Local time and the hash, against Python's own."""
+"""Local time and the hash against Python's own; queries and files; what the engine refuses."""
 
 import datetime as dt
 import hashlib
@@ -8,7 +8,21 @@ import ibis
 import pandas as pd
 import pytest
 
-from smsroi_helpers.engine.duckdb import connect, hash_group, local_time
+from smsroi_helpers.engine.duckdb import (
+    EngineError,
+    EngineIOError,
+    composed,
+    connect,
+    copy_to_parquet,
+    hash_group,
+    is_ascii,
+    is_one_select,
+    local_time,
+    sql_of,
+    total,
+    utc_of_clock,
+    utc_of_instant,
+)
 
 
 @pytest.fixture
@@ -58,3 +72,63 @@ def test_two_purposes_are_independent(con):
 def test_groups_that_would_be_uneven_are_refused():
     with pytest.raises(ValueError, match="power of two"):
         hash_group(ibis.literal("a"), "fold", 10)
+
+
+def test_a_clock_and_its_instant_are_each_other_s(con):
+    clocks = [dt.datetime(2024, month, 10, 6, 15) for month in (1, 7)]
+    rows = con.create_table("clocks", pd.DataFrame({"clock": pd.Series(clocks, dtype="datetime64[us]")}))
+    for zone in ("UTC", "America/New_York", "Asia/Shanghai"):
+        instant = utc_of_clock(rows.clock, zone)
+        found = rows.select(instant=instant, back=local_time(instant, zone)).execute()
+        expected = [c.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(dt.UTC).replace(tzinfo=None) for c in clocks]
+        assert [moment.to_pydatetime() for moment in found["instant"]] == expected
+        assert [moment.to_pydatetime() for moment in found["back"]] == clocks
+
+
+def test_an_instant_with_its_offset_is_stored_in_utc(con):
+    rows = con.sql("SELECT TIMESTAMPTZ '2024-03-05 23:30:00+08:00' AS at")
+    assert rows.select(at=utc_of_instant(rows["at"])).execute()["at"].iloc[0] == pd.Timestamp("2024-03-05 15:30")
+
+
+def test_text_is_composed_and_known_to_be_ascii_or_not(con):
+    rows = con.create_table("texts", pd.DataFrame({"text": ["plain", "e\u0301", "客"]}))
+    found = rows.select("text", one=composed(rows.text), ascii=is_ascii(rows.text)).execute().set_index("text")
+    assert found["one"].to_dict() == {"plain": "plain", "e\u0301": "\u00e9", "客": "客"}
+    assert found["ascii"].to_dict() == {"plain": True, "e\u0301": False, "客": False}
+
+
+def test_a_total_leaves_no_trace_of_the_order(con):
+    rows = con.create_table("amounts", pd.DataFrame({"amount": [0.1, 0.2, 0.3, 5.0]}))
+    found = rows.aggregate(all=total(rows.amount), small=total(rows.amount, where=rows.amount < 1)).execute()
+    assert found.iloc[0].tolist() == [5.6, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("query", "one"),
+    [
+        ("SELECT 1", True), ("WITH a AS (SELECT 1) SELECT * FROM a", True), ("FROM x", True),
+        ("SELECT 1; SELECT 2", False), ("DROP TABLE orders", False), ("COPY (SELECT 1) TO 'x.csv'", False),
+        ("INSTALL httpfs", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_mapping_is_one_select(query, one):
+    assert is_one_select(query) is one
+
+
+def test_what_is_no_query_is_the_engine_s_error():
+    with pytest.raises(EngineError):
+        is_one_select("SELEKT 1")
+
+
+def test_a_query_is_copied_into_a_file_whatever_its_name(con, tmp_path):
+    rows = con.create_table("numbers", pd.DataFrame({"n": [1, 2, 3]}))
+    file = tmp_path / "it's a file.parquet"
+    copy_to_parquet(con, sql_of(rows.filter(rows.n > 1)), file)
+    assert con.read_parquet(file).n.sum().execute() == 5
+    with pytest.raises(EngineIOError):
+        copy_to_parquet(con, "SELECT 1", tmp_path / "no such folder" / "x.parquet")
+
+
+def test_no_query_makes_the_engine_fetch_code(con):
+    assert con.raw_sql("SELECT current_setting('autoinstall_known_extensions')").fetchone() == (False,)
+    assert con.raw_sql("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)

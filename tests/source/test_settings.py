@@ -9,8 +9,6 @@ import duckdb
 import pytest
 
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source.files import fingerprint_inputs
-from smsroi_helpers.source.loaded import resolve_as_of
 from smsroi_helpers.source.read import load
 
 ORDERS = (
@@ -74,18 +72,6 @@ class TestHoldings:
         loaded = load(folder, tmp_path / "into")
         assert loaded.tables["orders"].paths == (str(folder / "orders.parquet"),)
 
-    def test_two_files_for_one_table_are_refused(self, make_source, tmp_path):
-        folder = make_source(orders=ORDERS, orders__sql="SELECT 1")
-        with pytest.raises(DataError, match=r"table orders: 2 files claim to be it \(orders\.csv, orders\.sql\)"):
-            load(folder, tmp_path / "into")
-
-    def test_a_file_elsewhere_is_opened_under_its_alias_from_the_environment(self, tmp_path, make_source, monkeypatch):
-        (tmp_path / "elsewhere.csv").write_text(ORDERS)
-        monkeypatch.setenv("EXPORTS", str(tmp_path))
-        folder = make_source(source="files: {export: '${EXPORTS}/elsewhere.csv'}\n", orders__sql="SELECT * FROM export")
-        assert load(folder, tmp_path / "into").tables["orders"].rows_out == 3
-        assert set(fingerprint_inputs(folder)) == {"source.yml", "orders.sql", "files.export"}
-
     def test_an_environment_variable_that_is_not_set_is_named(self, make_source, tmp_path):
         folder = make_source(orders=ORDERS, source="files: {export: '${NOT_SET_ANYWHERE}/x.csv'}\n")
         with pytest.raises(DataError, match="files.export: the environment has no NOT_SET_ANYWHERE"):
@@ -112,22 +98,6 @@ class TestTime:
         shop = open_source(make_source(orders=ORDERS))
         assert rows_of(shop)["ordered_at"].iloc[0] == dt.datetime(2024, 3, 1, 10)
         assert shop.as_of == dt.date(2024, 3, 5)
-
-
-class TestAsOf:
-    def test_it_is_the_last_order_or_message(self, make_source, tmp_path):
-        messages = "message_id,customer_id,campaign_id,sent_at\nm,ann,c,2024-04-01\n"
-        assert resolve_as_of(load(make_source(orders=ORDERS), tmp_path / "one"), "") == "2024-03-05"
-        assert resolve_as_of(load(make_source(messages=messages), tmp_path / "two"), "") == "2024-04-01"
-
-    def test_it_is_never_later_than_today(self, make_source, tmp_path):
-        folder = make_source(orders=ORDERS + "004,ann,2999-01-01,1\n")
-        assert resolve_as_of(load(folder, tmp_path / "into"), "") == dt.datetime.now(dt.UTC).date().isoformat()
-
-    def test_before_the_first_order_there_is_nothing_to_see(self, make_source, tmp_path):
-        loaded = load(make_source(orders=ORDERS), tmp_path / "into")
-        with pytest.raises(DataError, match="as_of 2024-02-29: the first order is of 2024-03-01"):
-            resolve_as_of(loaded, "2024-02-29")
 
 
 class TestRefusals:

@@ -1,0 +1,32 @@
+"""The last day observed."""
+
+import datetime as dt
+
+import pytest
+
+from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.loaded import resolve_as_of
+from smsroi_helpers.source.read import load
+
+ORDERS = (
+    "order_id,customer_id,ordered_at,amount\n"
+    "001,ann,2024-03-01 10:00:00,12.5\n"
+    "002,bob,2024-03-02,7\n"
+    "003,ann,2024-03-05T23:30:00+08:00,-2.25\n"
+)
+
+
+class TestAsOf:
+    def test_it_is_the_last_order_or_message(self, make_source, tmp_path):
+        messages = "message_id,customer_id,campaign_id,sent_at\nm,ann,c,2024-04-01\n"
+        assert resolve_as_of(load(make_source(orders=ORDERS), tmp_path / "one"), "") == "2024-03-05"
+        assert resolve_as_of(load(make_source(messages=messages), tmp_path / "two"), "") == "2024-04-01"
+
+    def test_it_is_never_later_than_today(self, make_source, tmp_path):
+        folder = make_source(orders=ORDERS + "004,ann,2999-01-01,1\n")
+        assert resolve_as_of(load(folder, tmp_path / "into"), "") == dt.datetime.now(dt.UTC).date().isoformat()
+
+    def test_before_the_first_order_there_is_nothing_to_see(self, make_source, tmp_path):
+        loaded = load(make_source(orders=ORDERS), tmp_path / "into")
+        with pytest.raises(DataError, match="as_of 2024-02-29: the first order is of 2024-03-01"):
+            resolve_as_of(loaded, "2024-02-29")

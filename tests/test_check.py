@@ -1,0 +1,120 @@
+"""`smsroi check`: what is wrong with a source, told without a run."""
+
+import io
+import re
+import sys
+import tempfile
+
+import pytest
+from typer.testing import CliRunner
+
+from smsroi_helpers import cli
+
+HEAD = "order_id,customer_id,ordered_at,amount\n"
+GOOD = "".join(f"{i},c{i},2024-01-{1 + i:02},5\n" for i in range(4))
+
+
+@pytest.fixture
+def check(make_source, tmp_path, monkeypatch):
+    """Checks a source of these files: exit code, standard output, standard error; nothing stays behind."""
+
+    def checked(*options: str, **files: str) -> tuple[int, str, str]:
+        folder = make_source(**files)
+        (tmp_path / "tmp").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+        before = {path: path.read_bytes() for path in folder.rglob("*")}
+        result = CliRunner().invoke(cli.app, ["check", str(folder), *options])
+        assert list((tmp_path / "tmp").iterdir()) == []
+        assert {path: path.read_bytes() for path in folder.rglob("*")} == before
+        return result.exit_code, result.stdout, result.stderr
+
+    return checked
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"  +", line.strip())
+
+
+def test_a_sound_source(check):
+    code, stdout, stderr = check(orders=HEAD + GOOD)
+    assert (code, stderr) == (0, "")
+    assert [cells(line) for line in stdout.splitlines()] == [
+        ["table", "rows in", "rows kept", "days"],
+        ["orders", "4", "4", "2024-01-01 to 2024-01-04"],
+        [""],
+        ["nothing to report"],
+    ]
+
+
+def test_findings_of_rows_of_mappings_and_of_the_whole_log(check):
+    code, stdout, _ = check(
+        "--max-rejected-share=0.5",
+        export=HEAD + GOOD + "8,c1,someday,5\n9,,2024-01-04,1\n",
+        orders__sql="SELECT * FROM export WHERE customer_id IS NOT NULL",
+        exclusions__sql="SELECT 'no customer' AS reason, count(*) AS rows FROM export WHERE customer_id IS NULL",
+        customers="customer_id\nc0\nc1\nc2\n",
+    )
+    assert code == 0
+    lines = [cells(line) for line in stdout.splitlines()]
+    assert ["orders", "5", "4", "2024-01-01 to 2024-01-04"] in lines
+    assert [line[:4] for line in lines if line[0] in ("error", "stated", "warning")] == [
+        ["stated", "mapping", "no customer", "1"],
+        ["error", "orders", "ordered_at: unreadable", "1"],
+        ["warning", "orders", "customers who are not in customers", "1"],
+    ]
+    (unreadable,) = (line for line in lines if line[2:3] == ["ordered_at: unreadable"])
+    assert unreadable[4] == "20.00%"
+    assert unreadable[5].startswith("write it as a date")
+
+
+def test_a_refused_source_shows_all_its_faults_and_ends_with_10(check):
+    code, stdout, stderr = check(orders=HEAD + GOOD + "8,c1,someday,5\n9,c1,2024-01-02,five\n")
+    assert code == 10
+    assert "ordered_at: unreadable" in stdout
+    assert "amount: unreadable" in stdout
+    assert stderr.splitlines() == [stderr.strip()]
+    assert stderr.startswith("smsroi: table orders: 2 of 6 rows (33.3%) cannot be used, above max_rejected_share 1.0%")
+
+
+def test_a_table_that_cannot_be_used_is_one_line(check):
+    code, stdout, stderr = check(orders="order_id,customer_id,amount\n1,a,5\n")
+    assert (code, stdout) == (10, "")
+    assert stderr.startswith("smsroi: table orders: no column ordered_at (there are: order_id, customer_id, amount)")
+
+
+def test_no_good_row_at_all(check):
+    code, stdout, stderr = check("--max-rejected-share", "1", orders=HEAD + GOOD.replace("2024-", ""))
+    assert (code, stdout) == (10, "")
+    assert stderr.startswith("smsroi: table orders: 4 of 4 rows (100.0%) cannot be used")
+
+
+def test_a_share_that_is_none(check):
+    code, stdout, _ = check("--max-rejected-share", "2", orders=HEAD + GOOD)
+    assert (code, stdout) == (2, "")
+
+
+HOSTILE = "[red]13812345678[/red] \x1b[31m [link=x]ann@example.com"
+SHOWN = "[red][number][/red] \N{REPLACEMENT CHARACTER}[31m [link=x][e-mail]"
+
+
+def test_what_data_say_is_text(check):
+    reason = HOSTILE.replace("\x1b", "' || chr(27) || '")
+    _, stdout, _ = check(
+        export=HEAD + GOOD,
+        orders__sql="SELECT * FROM export",
+        exclusions__sql=f"SELECT '{reason}' AS reason, 7 AS rows",
+    )
+    assert SHOWN in stdout
+
+
+def test_a_terminal_gets_a_table_of_text(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    cli._show_table(["what", "rows"], [[HOSTILE, "1,234"]])
+    shown = sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert SHOWN in shown
+    assert "────" in shown

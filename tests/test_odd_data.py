@@ -1,0 +1,214 @@
+"""The workbook's own notebooks over odd data: they publish, the same for every form of a source, and name nobody."""
+
+import datetime as dt
+import gzip
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from smsroi_helpers import cli
+from tests.faults.bad_data import (
+    EMAIL,
+    HEAD,
+    HOSTILE,
+    PHONE,
+    Files,
+    Project,
+    quoted,
+)
+from tests.faults.tiny import PACKAGE_HOME
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def workbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project with the workbook's own notebooks; nothing is published yet."""
+    root = tmp_path_factory.mktemp("workbook").resolve()
+    made = Project(root)
+    (root / "notebooks" / "00_alpha.ipynb").unlink()
+    for name in ("00_quality", "02_cltv"):
+        shutil.copy(PACKAGE_HOME / "notebooks" / f"{name}.ipynb", root / "notebooks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMSROI_PROJECT", str(root))
+        yield made
+
+
+ODD: dict[str, Files] = {
+    "D3 one customer, one order": {"orders.csv": HEAD + "1,a,2024-01-01,5,\n"},
+    "D4 D5 nobody bought twice, all at once": {
+        "orders.csv": HEAD + "".join(f"{i},c{i},2024-01-01 10:00,5,\n" for i in range(30))
+    },
+    "D8 D20 refunds, and hostile text": {
+        "source.yml": f"title: {quoted(HOSTILE[0])}\n",
+        "orders.csv": HEAD
+        + "".join(f"{i},c{i % 20},2024-{1 + i % 9:02}-11,{i - 9},\n" for i in range(120))
+        + "".join(f"{quoted(text)},{quoted(text)},2024-02-01,-5,\n" for text in HOSTILE),
+        "customers.csv": f"customer_id,region,{quoted('attr_' + HOSTILE[0])}\n"
+        + "".join(f"{quoted(text)},{quoted(text)},{quoted(text)}\n" for text in HOSTILE),
+    },
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_the_notebooks_publish_what_little_or_odd_data_allow(workbook: Project, case: str) -> None:
+    workbook.fill(ODD[case])
+    code, _stdout, stderr = workbook.run()
+    assert code == 0, stderr
+    manifest = workbook.manifest()
+    assert manifest["notebooks"]["00_quality"]["status"] == "ok"
+    cltv = manifest["notebooks"]["02_cltv"]
+    assert cltv["status"] in ("ok", "skipped")
+    assert cltv["status"] == "ok" or cltv["reason"]
+    run = workbook.root / "reports" / "tiny" / manifest["run"]
+    for page in run.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not any(word in text for word in (PHONE, EMAIL, "<script>alert", "<img src=x", "Traceback"))
+
+
+# --- one shop in every form ------------------------------------------------------------------------------------------
+
+COLUMNS = ("order_id", "customer_id", "ordered_at", "amount", "discount")
+
+
+def some_orders() -> list[tuple[str, ...]]:
+    """Orders of 60 customers over two years, some of them of people with Chinese names; amounts are of whole cents."""
+    made = []
+    for i in range(900):
+        person = i * 37 % 60 if i % 3 else i % 11
+        day = dt.date(2023, 1, 1) + dt.timedelta(days=i * 29 % 720)
+        time = f"{day} {i * 7 % 24:02}:{i * 11 % 60:02}:00"
+        made.append(
+            (f"{i:05}", f"顾客{person}", time, f"{(i * 7919 % 20000 - 900) / 100:.2f}", "" if i % 5 else "1.50")
+        )
+    return made
+
+
+def in_every_form() -> dict[str, Files]:
+    rows = some_orders()
+    text = "".join(",".join(row) + "\n" for row in [COLUMNS, *rows])
+    table = duckdb.from_arrow(pa.table({name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)})).project(
+        "order_id, customer_id,"
+        " timezone('UTC', timezone('Asia/Shanghai', CAST(ordered_at AS TIMESTAMP))) AS ordered_at,"
+        " CAST(amount AS DOUBLE) AS amount, CAST(nullif(discount, '') AS DOUBLE) AS discount"
+    )
+    # A parquet time is on the source's clock too, unless it carries its zone.
+    typed = table.select("* REPLACE (timezone('UTC', ordered_at) AS ordered_at)").to_arrow_table()
+
+    def parquet_of(part: pa.Table) -> bytes:
+        sink = io.BytesIO()
+        parquet.write_table(part, sink)
+        return sink.getvalue()
+
+    parts = [parquet_of(typed.slice(start, 300)) for start in (0, 300, 600)]
+    export = text.replace("order_id,customer_id,ordered_at,amount,discount", "订单,顾客,时间,实付,优惠")
+    mapping = (
+        "SELECT 订单 AS order_id, 顾客 AS customer_id, 时间 AS ordered_at, 实付 AS amount, 优惠 AS discount FROM export"
+    )
+    forms: dict[str, Files] = {
+        "UTF-8": {"orders.csv": text},
+        "BOM": {"orders.csv": "\ufeff" + text},
+        "GB18030": {"orders.csv": text.encode("gb18030")},
+        "UTF-16": {"orders.csv": text.encode("utf-16")},
+        "gzip": {"orders.csv.gz": gzip.compress(text.encode())},
+        "parquet": {"orders.parquet": parquet_of(typed)},
+        "three parts": {f"orders/{name}.parquet": part for name, part in zip("abc", parts, strict=True)},
+        "three parts in another order": {
+            f"orders/{name}.parquet": part for name, part in zip("cab", parts, strict=True)
+        },
+        "a mapping": {"export.csv": export, "orders.sql": mapping},
+        "semicolons, rows in another order": {
+            "orders.csv": "\n".join(";".join(row) for row in [COLUMNS, *sorted(rows, key=lambda row: row[3])]) + "\n"
+        },
+    }
+    settings = "title: One shop\ntimezone: Asia/Shanghai\ncurrency: CNY\n"
+    return {name: {"source.yml": settings, **files} for name, files in forms.items()}
+
+
+def test_the_same_orders_in_every_form_leave_the_same_tables(workbook: Project) -> None:
+    """To the byte. The notebook of values, which takes long, sees the two forms read in the least like ways."""
+    seen: dict[str, dict[str, bytes]] = {}
+    for form, files in in_every_form().items():
+        workbook.fill(files)
+        code, _stdout, stderr = workbook.run("--force", *([] if form in ("UTF-8", "a mapping") else ["--only=quality"]))
+        assert code == 0, (form, stderr)
+        tables = workbook.root / "reports" / "tiny" / workbook.manifest()["run"] / "tables"
+        seen[form] = {str(file.relative_to(tables)): file.read_bytes() for file in tables.rglob("*.parquet")}
+    whole = seen["UTF-8"]
+    assert {"exclusions.parquet", "quarantine.parquet", "decisions/00_quality.parquet"} < set(whole)
+    assert set(seen["a mapping"]) == set(whole)
+    for form, tables_of in seen.items():
+        assert [name for name, content in tables_of.items() if whole[name] != content] == [], form
+
+
+# --- canaries --------------------------------------------------------------------------------------------------------
+
+
+def canary_files() -> Files:
+    """A sound source in which somebody's number and address stand wherever a source can hold text."""
+    canary = f"{PHONE} {EMAIL}"
+    return {
+        "source.yml": f"title: Shop of {canary}\njurisdiction: CN\n",
+        "orders.csv": f"order_id,customer_id,ordered_at,amount,tel{PHONE},{EMAIL}\n"
+        + "".join(f"{PHONE}{i:02},c{i % 9},2024-{1 + i % 6:02}-{1 + i % 28:02},{5 + i},x,y\n" for i in range(90))
+        + f"{EMAIL},{PHONE},2024-06-29,5,x,y\n8,c1,{canary},5,x,y\n9,c1,2024-06-29,{canary},x,y\n",
+        "people.csv": "customer_id,region,attr_who\n"
+        + "".join(f"c{i},{canary},{canary}\n" for i in range(9))
+        + f"{PHONE},{PHONE},{EMAIL}\n",
+        "customers.sql": "SELECT * FROM people",
+        "exclusions.sql": f"SELECT 'left out because of {canary}_{PHONE}' AS reason, 3 AS rows",
+        "messages.csv": "message_id,customer_id,campaign_id,sent_at,channel,variant\n"
+        + "".join(f"{PHONE}{i:02},c{i % 9},{canary},2024-03-{1 + i % 28:02},{canary},{EMAIL}\n" for i in range(40)),
+        "campaigns.csv": f"campaign_id,name,objective\n{canary},{canary},{EMAIL}\n",
+        "creatives.csv": f"campaign_id,variant,text\n{canary},{EMAIL},call {canary}\n",
+    }
+
+
+def assert_nobody_is_named(folder: Path) -> None:
+    """In no file but the tables of customers, which are not read by others; nor in any name."""
+    spellings = (PHONE, EMAIL, f"{PHONE[:3]}-{PHONE[3:7]}", f"{PHONE[:3]} {PHONE[3:7]} ", KEY)
+    for file in folder.rglob("*"):
+        if file.is_file() and "tables" not in file.relative_to(folder).parts:
+            content = file.read_bytes().decode("utf-8", errors="replace")
+            assert [spelling for spelling in spellings if spelling in content + file.name] == [], file
+
+
+KEY = "a key that is thirty-two bytes long, or more"
+
+
+def test_a_canary_appears_in_no_page_log_manifest_notebook_or_error(
+    workbook: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMSROI_KEY", KEY)
+    workbook.fill(canary_files())
+    code, stdout, stderr = workbook.run("-p", "max_rejected_share=0.05", "--force")
+    assert code == 0, stderr
+    manifest = workbook.manifest()
+    assert {f"{f['column']}: {f['rule']}" for f in manifest["source"]["findings"] if f["severity"] == "error"} == {
+        "ordered_at: unreadable",
+        "amount: unreadable",
+    }
+    assert len(manifest["source"]["key_id"]) == 8
+    run = workbook.root / "reports" / "tiny" / manifest["run"]
+    assert {"index.html", "00_quality.html", "manifest.json"} <= {file.name for file in run.iterdir()}
+    assert_nobody_is_named(workbook.root / "reports")
+    aside = duckdb.sql(f"FROM '{run / 'tables' / 'quarantine.parquet'}'").df()
+    assert aside["key"].str.fullmatch("[0-9a-f]{32}").all()
+    for table in ("quarantine", "exclusions"):
+        assert not any(word in str(duckdb.sql(f"FROM '{run / 'tables' / table}.parquet'").fetchall())
+                       for word in (PHONE, EMAIL, KEY))  # fmt: skip
+
+    code, _stdout, refused = workbook.run("--force")  # now the two bad rows are too many
+    assert code == 10
+    checked = CliRunner().invoke(cli.app, ["check", "data/tiny"])
+    assert checked.exit_code == 10
+    for said in (stdout, stderr, refused, checked.stdout, checked.stderr):
+        assert not any(word in said for word in (PHONE, EMAIL, KEY)), said
+    assert_nobody_is_named(workbook.root / "reports")
