@@ -32,8 +32,8 @@ found = experiments.list_experiments(shop)[0]
 split = experiments.check_split(found)
 effects = ab_test.measure_effects(found, experiments.count_outcomes(shop))
 seconds, worked = time.perf_counter() - start, cpu() - before
-row = effects[(effects["metric"] == "profit") & (effects["arm"] == "b")].iloc[0]
-told = [float(row[f"unadjusted_{name}"]) for name in ("difference", "low", "high")]
+row = effects.find("profit", "b")
+told = [row.unadjusted_difference, row.unadjusted_low, row.unadjusted_high]
 print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, told]))
 """
 

@@ -1,9 +1,18 @@
-"""How long the values of a million customers take, and how long the fit does beside lifetimes and pymc-marketing.
+"""How long the notebook 02_cltv takes beside an earlier revision, and its parts beside other libraries.
 
-    .venv/bin/python -m benchmarks.cltv                          whole and against lifetimes, a million customers
-    .venv/bin/python -m benchmarks.cltv --customers 100000       fewer
+    .venv/bin/python -m benchmarks.cltv --only notebook          02_cltv on 20,000 customers, this revision and 5d28d3e
+    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 20000,200000 --against v1.0    other sizes, another one
+    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 1000000 --orders-only --against ''    this one alone
+    .venv/bin/python -m benchmarks.cltv                          also the values of a million customers by step, and the
+                                                                 fit against lifetimes
+    .venv/bin/python -m benchmarks.cltv --customers 100000       fewer in the last two
     .venv/bin/python -m benchmarks.cltv --pymc /tmp/pm/bin/python    also against pymc-marketing's MAP: the interpreter
                                                                  of an environment that has it (it is not in the lock)
+
+The notebook is executed by papermill with a kernel of its own, in a process of its own, twice: with the source still to
+be read and checked, and with it found read. Seconds of the processor are those of all its processes. Both revisions run
+on the same simulated company (52 weeks, seed 1, every table), one after the other; the earlier one from a temporary git
+worktree, in this environment. With `--orders-only` the company is the following one.
 
 Customers buy as BG/NBD says (r .6, α 5 weeks, a .9, b 2.6), have been customers for 26 to 78 weeks, evenly spread, and
 spend as Gamma–Gamma says (p 6, q 4, v 48): all drawn with seed 1. Orders come at instants; whoever counts them by days
@@ -15,9 +24,13 @@ one run on one machine.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +45,21 @@ AS_OF = pd.Timestamp("2025-12-31")
 PYMC_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 LONGEST = 900
 """Seconds after which a rival is given up."""
+
+LONGEST_NOTEBOOK = 7_200
+ROOT = Path(__file__).resolve().parent.parent
+AGAINST = "5d28d3e"
+"""The last revision with one integral per cell and parameter."""
+
+NOTEBOOK = """
+import sys
+import papermill
+source, run, horizon, written = sys.argv[1:]
+papermill.execute_notebook(
+    "notebooks/02_cltv.ipynb", written, {"data": source, "run_dir": run, "horizon_weeks": int(horizon)},
+    kernel_name="python3", progress_bar=False,
+)
+"""
 
 MEASURE = """
 import json, resource, sys, time
@@ -49,22 +77,20 @@ def told(**more):
 WHOLE = """
 from pathlib import Path
 import numpy as np
-from smsroi_helpers import cltv, cltv_forecast
-from smsroi_helpers.purchase_models import fit_purchases, fit_value
-from smsroi_helpers.reading import load
-from smsroi_helpers.shop import open_shop
+from smsroi_helpers import cltv
+from smsroi_helpers.source import load, open_shop
 source, place = Path(sys.argv[1]), Path(sys.argv[2])
 step("start")
 shop = open_shop(load(source, place / ".loaded"), "2025-12-31", place / ".cache")
 step("read")
 cells, value_cells = cltv.count_cells(shop), cltv.count_value_cells(shop)
 step("count")
-purchases = fit_purchases(cells, "bg_nbd")
+purchases = cltv.fit_purchases(cells, "bg_nbd")
 step("fit")
-value = fit_value(value_cells)
+value = cltv.fit_value(value_cells)
 step("fit of money")
 ahead = {"horizon_weeks": 52, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
-forecast = cltv_forecast.forecast_value(cells, purchases, value, **ahead)
+forecast = cltv.forecast_value(cells, purchases, value, **ahead)
 step("score")
 rows = shop.write(cltv.customer_values(shop, forecast), place / "customer_value.parquet")
 step("write")
@@ -155,6 +181,72 @@ def measure(script: str, *arguments: Path, interpreter: str = sys.executable) ->
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
+# --- the notebook ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """A temporary worktree of a revision."""
+    with tempfile.TemporaryDirectory() as name:
+        place, git = Path(name) / "then", ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(place), revision], check=True)  # noqa: S603
+        try:
+            yield place
+        finally:
+            subprocess.run([*git, "remove", "--force", str(place)], check=True)  # noqa: S603
+
+
+def run_notebook(code: Path, source: Path, run: Path, horizon_weeks: int) -> tuple[float, float]:
+    """Seconds by the clock and of the processor that 02_cltv of the project in `code` takes, its kernel included.
+
+    Raises:
+        SystemExit: it does not end well.
+    """
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(code)}
+    line = [sys.executable, "-c", NOTEBOOK, str(source), str(run), str(horizon_weeks), str(run) + ".ipynb"]
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(  # noqa: S603
+        line, cwd=code, env=alone, capture_output=True, text=True, timeout=LONGEST_NOTEBOOK, check=False
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(f"02_cltv of {code} failed:\n{done.stderr[-3000:]}")
+    busy = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return time.perf_counter() - began, busy
+
+
+def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only: bool) -> None:
+    """Print how long the notebook takes on a company, now and then, in one run."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        if orders_only:
+            source = write_company(place / "source", customers)
+        else:
+            line = [sys.executable, "-m", "smsroi_helpers.cli", "simulate", str(place / "source")]
+            line += ["--customers", str(customers), "--weeks", "52", "--seed", "1"]
+            subprocess.run(line, cwd=ROOT, check=True, capture_output=True)  # noqa: S603
+            source = place / "source"
+
+        def lines(title: str, code: Path) -> float:
+            run = place / title
+            for state in ("source to be read", "source found read"):
+                seconds, busy = run_notebook(code, source, run, horizon_weeks)
+                print(
+                    f"{customers:9,} customers, {title:8} {state:17}: {seconds:7.1f} s ({busy:6.1f} s of processor)",
+                    flush=True,
+                )
+            return busy
+
+        now = lines("now", ROOT)
+        if against:
+            with checked_out(against) as code:
+                then = lines(against, code)
+            print(f"{customers:9,} customers: {then / now:.1f} × by processor, source found read", flush=True)
+
+
+# --- the parts -------------------------------------------------------------------------------------------------------
+
+
 def _log_likelihood(parameters: dict[str, float], rows: Path) -> float:
     """By our likelihood, which the tests hold to the library's."""
     from smsroi_helpers.cltv.likelihoods import log_likelihood
@@ -180,8 +272,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--pymc", default="", help="an interpreter that has pymc-marketing")
-    parser.add_argument("--only", choices=("whole", "lifetimes", "pymc"), default="")
+    parser.add_argument("--only", choices=("notebook", "whole", "lifetimes", "pymc"), default="")
+    parser.add_argument("--sizes", default="20000", help="customers of the notebook's companies, with commas between")
+    parser.add_argument("--against", default=AGAINST, help="an earlier revision to time the notebook of; '': none")
+    parser.add_argument("--horizon-weeks", type=int, default=26)
+    parser.add_argument("--orders-only", action="store_true", help="of the notebook's companies")
     chosen = parser.parse_args()
+    if chosen.only in ("", "notebook"):
+        for size in chosen.sizes.split(","):
+            time_notebook(int(size), chosen.against, chosen.horizon_weeks, chosen.orders_only)
+        if chosen.only:
+            return
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         source, rows = write_company(place / "source", chosen.customers), place / "rows.parquet"

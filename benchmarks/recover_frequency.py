@@ -21,8 +21,8 @@ from smsroi_helpers.frequency.decision import decide
 from smsroi_helpers.frequency.dose_response import ALL
 from smsroi_helpers.frequency.policy import Study
 from smsroi_helpers.measures import experiment_outcomes
+from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.segmentation.membership import segments
-from smsroi_helpers.segmentation.rfm import find_cuts
 from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, World, expected
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load

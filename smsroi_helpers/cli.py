@@ -19,7 +19,7 @@ from smsroi_helpers.errors import DataError, UsageError, redact
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from smsroi_helpers.runner.execute import Outcome
+    from smsroi_helpers.runner import Outcome
     from smsroi_helpers.source import Loaded
 
 __all__ = ["app", "main"]
@@ -196,10 +196,8 @@ def verify(
 ) -> None:
     """Check that a published run is still, byte for byte, what its manifest says (exit code 23 if not)."""
     with _one_line():
-        from smsroi_helpers.runner import publish
-
-        folder = publish.find_run(source.project_root(), run)
-        print(f"{folder.name}: {publish.verify_run(folder)} files are as they were published")
+        folder = runner.find_run(source.project_root(), run)
+        print(f"{folder.name}: {runner.verify_run(folder)} files are as they were published")
 
 
 @app.command()
@@ -209,14 +207,11 @@ def status(
 ) -> None:
     """Say how old a report's last good run is; exit code 1 if that is too old, or there is none."""
     with _one_line():
-        from smsroi_helpers.runner import publish
-        from smsroi_helpers.runner.parameters import check_name
-
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", max_age)
         if match is None:
             raise UsageError("--max-age takes minutes, hours or days, such as 90m, 26h or 8d")
         hours_allowed = float(match[1]) * {"m": 1 / 60, "h": 1, "d": 24}[match[2]]
-        run_name, hours = publish.age_of_last_good_run(source.project_root(), check_name(report, "status"))
+        run_name, hours = runner.age_of_last_good_run(source.project_root(), runner.check_name(report, "status"))
         if not run_name:
             print(f"{report}: no good run yet")
         elif hours == float("inf"):

@@ -12,10 +12,9 @@ import pandas as pd
 from IPython.display import display
 
 from smsroi_helpers import contract, locale, pages
-from smsroi_helpers.contract import Decision
+from smsroi_helpers.contract import FINISHED, Decision
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.locale import _
-from smsroi_helpers.runner.execute import FINISHED
 from smsroi_helpers.source import Shop, load, open_shop, project_root, resolve_path
 
 __all__ = ["Run", "begin"]

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import betaln, expit, gammaln
 
 from smsroi_helpers.simulation.behaviour import CLOCK, plan_company
+from smsroi_helpers.simulation.chunk import ATTRIBUTES
 from smsroi_helpers.simulation.ground_truth import SEGMENTS, World, read_truth
-from smsroi_helpers.simulation.write import _ATTRIBUTES
 
 
 def likeliest_segments(source: Path) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def _money(world: World, s: int, spend: pd.DataFrame) -> np.ndarray:
 
 def _attributes(s: int, people: pd.DataFrame) -> np.ndarray:
     found = np.zeros(len(people))
-    for name, (words, shares) in _ATTRIBUTES.items():
+    for name, (words, shares) in ATTRIBUTES.items():
         found += np.log(np.array(shares[s]))[people[name].map({word: i for i, word in enumerate(words)}).to_numpy(int)]
     return found
 

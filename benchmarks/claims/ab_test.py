@@ -25,7 +25,7 @@ from smsroi_helpers.statistics.effects import (
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.statistics.means import difference_of_means
 from smsroi_helpers.statistics.multiple_comparisons import adjust
-from smsroi_helpers.statistics.sequential import always_valid_reach, information, sequential_split
+from smsroi_helpers.statistics.sequential import always_valid_half_width, information, sequential_split
 
 Floats = NDArray[np.float64]
 CUSTOMERS, DAYS = 1_200, 30
@@ -201,7 +201,7 @@ def daily_looks(rng: np.random.Generator, rule: str) -> list[Verdict]:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.abs(difference / error)
         fixed = z > 1.96
-        valid = z > always_valid_reach(1.0, _clock(assigned))
+        valid = z > always_valid_half_width(1.0, _clock(assigned))
         alarm = {
             "naive": fixed.any(),
             "always_valid": valid.any(),
@@ -216,7 +216,7 @@ def daily_intervals(rng: np.random.Generator) -> list[Interval]:
     found = []
     for part, arriving in (("everybody on one day", False), ("sixty new customers a day", True)):
         difference, error, assigned = _daily(rng, arriving)
-        reach = always_valid_reach(error, _clock(assigned))
+        reach = always_valid_half_width(error, _clock(assigned))
         worst = int(np.nanargmax(np.where(reach > 0, np.abs(difference) / reach, -1.0)))
         at, to = difference[worst], reach[worst]
         found.append(Interval(at, at - to, at + to, 0.0, part, null=0.0))

@@ -1,8 +1,8 @@
 """Did the change pay: every experiment of the source, from its split to a decision in money.
 
-The engine counts moments by arm; `effects` turns them into differences, `trust` says whether they may be believed,
-`sequential` keeps daily looks honest, `verdicts` decides. Outcomes are those of all who were assigned, treated or not
-(intention to treat), from the assignment on. Money is in the source's currency, per customer over the whole window.
+`effects` measures what each arm did, `experiments.check` says whether to believe it, `decision_rule` decides,
+`decision` says what to do and what would settle it, `wording` says so in words. `profit_over_time`, `uplift` and
+`planning` answer what comes next: whether it lasts, whom it moves, what the next test would detect.
 """
 
 from typing import Annotated, Any
@@ -10,20 +10,24 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
+from smsroi_helpers.ab_test.effects import measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
     analyse,
-    cap_profit,
-    decide,
-    keep_ledger,
+    locate_broken_days,
     map_overlaps,
-    measure_effects,
     rank_responders,
     results_table,
-    total_ledger,
+    simulate_daily_looks,
+)
+from smsroi_helpers.ab_test.planning import plan_next_test, plan_test, read_audience
+from smsroi_helpers.ab_test.profit_over_time import (
+    cap_profit,
+    estimate_monthly_profit,
+    estimate_total_profit,
     trace_weeks,
 )
-from smsroi_helpers.ab_test.planning import plan_list, plan_test, read_list
+from smsroi_helpers.ab_test.wording import decide
 
 __all__ = [
     "NEEDS",
@@ -32,15 +36,17 @@ __all__ = [
     "analyse",
     "cap_profit",
     "decide",
-    "keep_ledger",
+    "estimate_monthly_profit",
+    "estimate_total_profit",
+    "locate_broken_days",
     "map_overlaps",
     "measure_effects",
-    "plan_list",
+    "plan_next_test",
     "plan_test",
     "rank_responders",
-    "read_list",
+    "read_audience",
     "results_table",
-    "total_ledger",
+    "simulate_daily_looks",
     "trace_weeks",
 ]
 

@@ -21,6 +21,7 @@ from smsroi_helpers.cltv import (
     fit_value,
     probability_alive,
 )
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "HISTORY",
@@ -29,7 +30,6 @@ __all__ = [
     "score_customers",
 ]
 
-Floats = NDArray[np.float64]
 Lacking = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
 """Why customers cannot be ranked by a score."""
 HISTORY = ("frequency", "recency_days", "T_days", "repeat_spend")
@@ -92,7 +92,7 @@ def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:
 
 
 def _rfm(rows: pd.DataFrame, bought: NDArray[np.bool_]) -> Floats:
-    """The sum of the three scores, each 1 + the whole fifths of the buyers who lie strictly below, as `rfm.rfm_rows` has it.
+    """The sum of three scores, each 1 + the whole fifths of the buyers strictly below, as in `segmentation.rfm`.
 
     >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "frequency": [1, 0, None],
     ...                      "spend": [30.0, 40.0, 0.0]})

@@ -1,295 +1,320 @@
-"""The decision of an experiment, in money: ship, keep the control, keep running, or broken.
+"""The decision rule of an experiment, in money: ship, keep the control, keep running, or broken.
 
-The rule: with the interval of an arm's profit against the control's (always-valid while the experiment runs, fixed once
-it has ended; each arm at 1 − α/k, k being how many arms are compared with the control),
+With the interval of an arm's profit against the control's (always-valid while the experiment runs, fixed once it has
+ended; each arm at 1 − α/k, k being how many arms are compared with the control), an experiment is
 
-- *broken* where anything in `trust` says so;
+- *broken* where `experiments.check` finds a problem;
 - *ship* where the whole interval lies above the smallest gain worth having, at least 20 customers bought in each arm,
-  opting out is shown not to have risen by more than the margin, and Holm's p-value over the family is below .05;
+  the opt-out guardrail is held (opting out is shown not to have risen by more than the margin), and Holm's p-value over
+  the family is below .05;
 - *keep control* where every arm's whole interval lies below that gain;
 - *keep running* otherwise.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.stats import t
 
+from smsroi_helpers.ab_test.effects import ArmEffect, ArmEffects
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
-from smsroi_helpers.experiments import METRICS, Experiment, Trust
-from smsroi_helpers.statistics import FEW_EVENTS, adjust, always_valid_reach, difference_of_rates
+from smsroi_helpers.experiments import METRICS, Experiment, Validity
+from smsroi_helpers.statistics import (
+    ALPHA,
+    FEW_EVENTS,
+    adjust,
+    always_valid_half_width,
+    detectable_difference,
+    difference_of_rates,
+    sample_size,
+    times_to_settle,
+)
 
 __all__ = [
-    "ALPHA",
     "FEWEST_BUYERS_UNEQUAL",
-    "MOST",
-    "Guard",
-    "Outcome",
-    "Verdict",
+    "ExperimentDecision",
+    "Guardrail",
+    "RuleOutcome",
+    "WhyOpen",
     "adjust_p",
-    "judge",
+    "decide_experiment",
+    "deciding_metric",
 ]
 
-Outcome = Literal["ship", "keep_control", "keep_running", "broken"]
-Guard = Literal["held", "open", "breached", "unknown", "not_asked"]
-ALPHA = 0.05
+RuleOutcome = Literal["ship", "keep_control", "keep_running", "broken"]
+Guardrail = Literal["held", "open", "breached", "unknown", "not_asked"]
+WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers"]
 UNEQUAL = 5.0
 """Where one arm has so many times the other's customers, the mean of money needs more buyers to be near normal."""
 FEWEST_BUYERS_UNEQUAL = 100
 """As many in the smaller arm (benchmarks/claims/rates.py: with 48 of 800 against 8,000 the interval is wrong)."""
-MOST = 50.0
-"""A test that would need to be so many times as large is not told to go on."""
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What an experiment's numbers come to."""
+class ExperimentDecision:
+    """What the decision rule comes to in one experiment."""
 
-    outcome: Outcome
-    metric: str
+    outcome: RuleOutcome
+    metric: str = ""
     """What it was decided by; empty where it is broken."""
-    by_arm: dict[str, Outcome]
-    arm: str
+    by_arm: dict[str, RuleOutcome] = field(default_factory=dict)
+    arm: str = ""
     """Which arm the numbers below are of; empty where none stands out."""
-    difference: float
+    difference: float = _NAN
     """Per customer, over the window."""
+    low: float = _NAN
+    high: float = _NAN
+    """Its interval at 1 − α/k; always-valid while the experiment runs."""
+    arm_customers: float = _NAN
+    """Assigned to that arm."""
+    guardrails: dict[str, Guardrail] = field(default_factory=dict)
+    """Arm → whether opting out is shown not to have risen by more than the margin."""
+    times: float = _NAN
+    """How many times as much observation would settle it, the difference staying as it is; NaN where nothing is."""
+    detectable: float = _NAN
+    """The smallest difference per customer that the test, as far as it has come, detects with 80 % power."""
+    wanted: float = _NAN
+    """The difference that it should be able to detect: a gain per customer and week (money), or a rise of a share."""
+    needed: float = _NAN
+    """Customers in all, of all arms, with whom it would detect that with 80 % power."""
+    why_open: tuple[WhyOpen, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """The arm's customers × difference: what the arm earned, or cost, against the control."""
+        return self.difference * self.arm_customers
+
+    @property
+    def priced(self) -> bool:
+        """Whether it was decided in money after message and discount costs."""
+        return self.metric == "profit"
+
+    @property
+    def in_money(self) -> bool:
+        """Whether it was decided in money at all."""
+        return bool(self.metric) and METRICS[self.metric].kind == "money"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a difference with an interval."""
+        return bool(np.isfinite([self.difference, self.low, self.high]).all())
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """An arm's interval at 1 − α/k, turned so that more is better; NaN while there is none."""
+
+    difference: float
     low: float
     high: float
-    """Its interval at 1 − α/k; always-valid while the experiment runs."""
-    value: float
-    """The arm's customers × difference: what the arm earned, or cost, against the control."""
-    guards: dict[str, Guard]
-    factor: float
-    """How many times as much observation would settle it, the difference staying as it is; NaN where nothing is."""
-    smallest_seen: float
-    """The smallest difference per customer that the test, as far as it has come, shows four times out of five."""
-    wanted: float = float("nan")
-    """The difference that it should be able to show: a gain per customer and week (money), or a rise of a share."""
-    needed: float = float("nan")
-    """Customers in all, of all arms, with whom it would show that four times out of five."""
-    why_open: tuple[str, ...] = ()
-    """Codes: few_events, few_buyers, guard, first_week, interval, no_numbers."""
-    effects: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """The experiment's effects with adjusted p-values."""
-    priced: bool = False
-    """Whether it was decided in money after message and discount costs."""
 
 
-def _deciding_metric(experiment: Experiment, effects: pd.DataFrame) -> str:
+# --- what decides, and the many comparisons --------------------------------------------------------------------------
+
+
+def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
     """Profit where it is known and varies; else the experiment's own metric, revenue, or who ordered.
 
     Clicks per message never decide: where arms differ in messages their clicks cannot be compared.
     """
-    rows = effects[(effects["segment"] == "all") & effects["low"].notna()] if len(effects) else effects
-    known = set(rows["metric"]) if len(rows) else set()
+    known = {row.metric for row in effects.overall() if not np.isnan(row.low)}
     for metric in ("profit", experiment.primary, "revenue", "order_rate"):
         if metric in known and METRICS[metric].kind != "ratio":
             return metric
     return "order_rate"
 
 
-def adjust_p(effects: pd.DataFrame, experiment: Experiment, decided_by: str) -> pd.DataFrame:
-    """The effects with adjusted_p and correction: what was many comparisons is told as such.
+def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
+    """The effects with p-values that allow for many comparisons.
 
     The metrics that decide (the one decided by and the experiment's own) form, over all arms and segments, one family
     under Holm's correction; the others, which only point where to look, one under Benjamini and Hochberg's. While an
     experiment runs the always-valid p-values are taken, afterwards the fixed ones.
     """
-    deciding = effects["metric"].isin([decided_by, experiment.primary])
-    p = effects["always_valid_p"] if experiment.state == "running" else effects["p_value"]
-    p = p.to_numpy(float)
+    decides = {deciding_metric(experiment, effects), experiment.primary}
+    deciding = np.array([row.metric in decides for row in effects], bool)
+    running = experiment.state == "running"
+    p = np.array([row.always_valid_p if running else row.p_value for row in effects], float)
     adjusted = np.where(
         deciding,
         adjust(np.where(deciding, p, np.nan), "holm"),
         adjust(np.where(deciding, np.nan, p), "benjamini_hochberg"),
     )
-    correction = np.where(deciding, "holm", "benjamini_hochberg")
-    return effects.assign(adjusted_p=adjusted, correction=correction)
+    rows = [
+        replace(row, adjusted_p=float(own), correction="holm" if decides_ else "benjamini_hochberg")
+        for row, own, decides_ in zip(effects, adjusted, deciding, strict=True)
+    ]
+    return ArmEffects(effects.control, tuple(rows))
 
 
-def judge(
-    experiment: Experiment,
-    trust: Trust,
-    effects: pd.DataFrame,
-    *,
-    smallest_gain: float,
-    opt_out_margin: float,
-) -> Verdict:
+# --- the rule --------------------------------------------------------------------------------------------------------
+
+
+def decide_experiment(
+    experiment: Experiment, validity: Validity, effects: ArmEffects, *, smallest_gain: float, opt_out_margin: float
+) -> ExperimentDecision:
     """Decide an experiment.
 
     Args:
         experiment: which.
-        trust: whether to believe it.
-        effects: of `ab_test.measure_effects`.
+        validity: whether to believe it.
+        effects: of `measure_effects`, with the p-values of `adjust_p`.
         smallest_gain: profit per customer and week worth having (money).
         opt_out_margin: share of customers a week by which opting out may rise.
     """
-    if trust.broken:
-        nan = float("nan")
-        return Verdict(
-            outcome="broken", metric="", by_arm=dict.fromkeys(experiment.treated, "broken"), arm="", difference=nan,
-            low=nan, high=nan, value=nan, guards={}, factor=nan, smallest_seen=nan, effects=effects,
-        )  # fmt: skip
-    metric = _deciding_metric(experiment, effects)
-    effects = adjust_p(effects, experiment, metric)
-    every = effects[effects["segment"] == "all"]
-    rows = every[every["metric"] == metric].set_index("arm")
-    better = 1.0 if METRICS[metric].more_is_better else -1.0
+    if validity.broken:
+        return ExperimentDecision("broken", by_arm=dict.fromkeys(experiment.treated, "broken"))
+    metric = deciding_metric(experiment, effects)
+    sign = 1.0 if METRICS[metric].more_is_better else -1.0
     threshold = smallest_gain * experiment.weeks if METRICS[metric].kind == "money" else 0.0
-    arms = len(experiment.treated)
-    by_arm: dict[str, Outcome] = {}
-    guards: dict[str, Guard] = {}
-    limits: dict[str, tuple[float, float, float]] = {}
-    why: dict[str, str] = {}
+    control = effects.find(metric, experiment.control)
+    by_arm: dict[str, RuleOutcome] = {}
+    why: dict[str, WhyOpen] = {}
+    guardrails: dict[str, Guardrail] = {}
+    limits: dict[str, _Limits] = {}
     for arm in experiment.treated:
-        guards[arm] = _guard(experiment, trust, every, arm, opt_out_margin)
-        if arm not in rows.index or not np.isfinite(rows.loc[arm, "difference"]):
+        guardrails[arm] = _guardrail(experiment, validity, effects, arm, opt_out_margin)
+        row = effects.find(metric, arm)
+        if row is None or control is None or not np.isfinite(row.difference):
             by_arm[arm], why[arm] = "keep_running", "no_numbers"
             continue
-        row = rows.loc[arm]
-        control = rows.loc[experiment.control]
-        low, high = _limits(experiment, row, control, arms)
-        limits[arm] = (*sorted((better * low, better * high)), better * row["difference"])
-        by_arm[arm], why[arm] = _rule(row, control, limits[arm], threshold, guards[arm])
+        limits[arm] = _limits(experiment, row, control, sign)
+        by_arm[arm], why[arm] = _decide_arm(row, control, limits[arm], threshold, guardrails[arm])
     outcome, arm = _overall(by_arm, limits)
-    difference, low, high, value, factor = (np.nan,) * 5
-    if arm:
-        low, high, difference = limits[arm] if better > 0 else (-limits[arm][1], -limits[arm][0], -limits[arm][2])
-        value = difference * float(rows.loc[arm, "customers"])
-    errors = rows.loc[[a for a in experiment.treated if a in rows.index], "standard_error"]
-    if outcome == "keep_running" and arm:  # of several arms the best-looking one would promise too much
-        factor = _factor(experiment, rows.loc[arm], abs(limits[arm][2] - threshold), arms)
-    seen = _smallest_seen(experiment, float(errors.min()), arms)
-    wanted, needed = _needed(experiment, rows, metric, seen, smallest_gain)
-    open_for = tuple(dict.fromkeys(why[a] for a in experiment.treated if by_arm[a] == "keep_running"))
-    return Verdict(
-        outcome, metric, by_arm, arm, difference, low, high, value, guards, factor, seen, wanted, needed, open_for,
-        effects, priced=metric == "profit",
+    found = ExperimentDecision(
+        outcome, metric, by_arm, guardrails=guardrails,
+        why_open=tuple(dict.fromkeys(why[arm] for arm in experiment.treated if by_arm[arm] == "keep_running")),
     )  # fmt: skip
+    if arm:
+        own = limits[arm]
+        low, high = sorted((sign * own.low, sign * own.high))
+        found = replace(
+            found, arm=arm, difference=sign * own.difference, low=low, high=high,
+            arm_customers=_found(effects, metric, arm).customers,
+        )  # fmt: skip
+        if outcome == "keep_running":  # of several arms the best-looking one would promise too much
+            found = replace(found, times=_times(experiment, _found(effects, metric, arm), own, threshold))
+    return _with_size(found, experiment, effects, smallest_gain)
 
 
-def _limits(experiment: Experiment, row: pd.Series, control: pd.Series, arms: int) -> tuple[float, float]:
-    """The interval at 1 − α/k; NaN while there is no always-valid one."""
-    level = 1 - ALPHA / arms
-    if row["method"] == "few_events":
+def _found(effects: ArmEffects, metric: str, arm: str) -> ArmEffect:
+    row = effects.find(metric, arm)
+    assert row is not None
+    return row
+
+
+def _information(experiment: Experiment) -> float | None:
+    """The clock of the always-valid interval where that decides; None where the fixed one does."""
+    return experiment.information if experiment.state == "running" else None
+
+
+def _limits(experiment: Experiment, row: ArmEffect, control: ArmEffect, sign: float) -> _Limits:
+    """The interval at 1 − α/k."""
+    level = 1 - ALPHA / len(experiment.treated)
+    if row.method == "few_events":
         if experiment.state == "running":
-            return float("nan"), float("nan")
-        found = difference_of_rates(
-            [row["events"]], [row["customers"]], [control["events"]], [control["customers"]], level
-        )
-        return float(found.low[0]), float(found.high[0])
-    if experiment.state == "running":
-        reach = float(always_valid_reach(row["standard_error"], experiment.information, level))
+            return _Limits(sign * row.difference, _NAN, _NAN)
+        exact = difference_of_rates([row.events], [row.customers], [control.events], [control.customers], level)
+        low, high = float(exact.low[0]), float(exact.high[0])
     else:
-        reach = float(t.ppf((1 + level) / 2, row["df"]) * row["standard_error"])
-    return row["difference"] - reach, row["difference"] + reach
+        if experiment.state == "running":
+            half_width = float(always_valid_half_width(row.standard_error, experiment.information, level))
+        else:
+            half_width = float(t.ppf((1 + level) / 2, row.df) * row.standard_error)
+        low, high = row.difference - half_width, row.difference + half_width
+    return _Limits(sign * row.difference, *sorted((sign * low, sign * high)))
 
 
-def _enough_events(row: pd.Series, control: pd.Series, metric: str) -> str:
+def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
     """Why an arm's number must not be shipped on: few_events, few_buyers, or nothing."""
-    events = [(row["events"], row["customers"]), (control["events"], control["customers"])]
-    if min(count for count, _n in events) < FEW_EVENTS:
+    if min(row.events, control.events) < FEW_EVENTS:
         return "few_events"
-    sizes = [n for _count, n in events]
-    smaller = min(events, key=lambda pair: pair[1])[0]
-    if METRICS[metric].kind == "money" and max(sizes) / min(sizes) >= UNEQUAL and smaller < FEWEST_BUYERS_UNEQUAL:
-        return "few_buyers"
-    return ""
+    smaller, larger = sorted((row, control), key=lambda each: each.customers)
+    unequal = METRICS[row.metric].kind == "money" and larger.customers / smaller.customers >= UNEQUAL
+    return "few_buyers" if unequal and smaller.events < FEWEST_BUYERS_UNEQUAL else ""
 
 
-def _rule(
-    row: pd.Series,
-    control: pd.Series,
-    limits: tuple[float, float, float],
-    threshold: float,
-    guard: Guard,
-) -> tuple[Outcome, str]:
+def _decide_arm(
+    row: ArmEffect, control: ArmEffect, limits: _Limits, threshold: float, guardrail: Guardrail
+) -> tuple[RuleOutcome, WhyOpen]:
     """One arm's decision, and what is lacking where it stays open."""
-    low, high, _difference = limits
-    if not np.isfinite(low):
-        return "keep_running", "few_events" if row["method"] == "few_events" else "first_week"
-    lacking = _enough_events(row, control, row["metric"])
-    if low > threshold and row["adjusted_p"] < ALPHA:
+    if not np.isfinite(limits.low):
+        return "keep_running", "few_events" if row.method == "few_events" else "first_week"
+    lacking = _enough_events(row, control)
+    if limits.low > threshold and row.adjusted_p < ALPHA:
         if lacking:
             return "keep_running", lacking
-        if guard == "breached":
+        if guardrail == "breached":
             return "keep_control", ""
-        return ("keep_running", "guard") if guard == "open" else ("ship", "")
-    if high < threshold:
+        return ("keep_running", "guardrail") if guardrail == "open" else ("ship", "")
+    if limits.high < threshold:
         return ("keep_running", lacking) if lacking else ("keep_control", "")
     return "keep_running", lacking or "interval"
 
 
-def _overall(by_arm: dict[str, Outcome], limits: dict[str, tuple[float, float, float]]) -> tuple[Outcome, str]:
+def _overall(by_arm: dict[str, RuleOutcome], limits: dict[str, _Limits]) -> tuple[RuleOutcome, str]:
     """The experiment's decision, and the arm its numbers are of."""
     shipped = [arm for arm, outcome in by_arm.items() if outcome == "ship"]
     if shipped:
-        return "ship", max(shipped, key=lambda arm: limits[arm][2])
-    outcome: Outcome = "keep_control" if set(by_arm.values()) == {"keep_control"} else "keep_running"
+        return "ship", max(shipped, key=lambda arm: limits[arm].difference)
+    outcome: RuleOutcome = "keep_control" if set(by_arm.values()) == {"keep_control"} else "keep_running"
     if len(by_arm) == 1 and limits:
         return outcome, next(iter(by_arm))
     # Of several arms, what the least bad would cost; while the test is open none is picked.
-    return outcome, max(limits, key=lambda arm: limits[arm][2]) if outcome == "keep_control" else ""
+    return outcome, max(limits, key=lambda arm: limits[arm].difference) if outcome == "keep_control" else ""
 
 
-def _guard(experiment: Experiment, trust: Trust, every: pd.DataFrame, arm: str, margin: float) -> Guard:
+def _guardrail(experiment: Experiment, validity: Validity, effects: ArmEffects, arm: str, margin: float) -> Guardrail:
     """Whether opting out is shown to have risen by no more than the margin a week (non-inferiority)."""
-    rows = every[every["metric"] == "opt_out_rate"].set_index("arm")
-    if not trust.control_treated_too:
+    if not validity.control_treated_too:
         return "not_asked"
-    if arm not in rows.index or not np.isfinite(rows.loc[arm, "low"]):
+    row = effects.find("opt_out_rate", arm)
+    if row is None or not np.isfinite(row.low):
         return "unknown"
-    running = experiment.state == "running" and rows.loc[arm, "method"] != "few_events"
-    low, high = (rows.loc[arm, f"always_valid_{end}" if running else end] for end in ("low", "high"))
+    always_valid = experiment.state == "running" and row.method != "few_events"
+    _difference, low, high = row.always_valid if always_valid else row.interval
     allowed = margin * experiment.weeks
     if not np.isfinite(low):
         return "open"
     return "held" if high < allowed else "breached" if low > allowed else "open"
 
 
-def _factor(experiment: Experiment, row: pd.Series, gap: float, arms: int) -> float:
-    """How many times as much observation lets the interval's end reach the threshold, at the difference seen so far."""
-    error, level = row["standard_error"], 1 - ALPHA / arms
-    if not (np.isfinite(error) and error > 0 and gap > 0):
-        return float("nan")
-    if experiment.state == "ended":
-        return float((norm.ppf((1 + level) / 2) * error / gap) ** 2)
-    r = experiment.information
-    if not np.isfinite(r):
-        return float("nan")
-
-    def over(log_factor: float) -> float:
-        factor = float(np.exp(log_factor))
-        return float(always_valid_reach(error / np.sqrt(factor), r * factor, level)) - gap
-
-    if over(np.log(MOST)) > 0:
-        return float("inf")
-    return float(np.exp(brentq(over, 0.0, np.log(MOST)))) if over(0.0) > 0 else 1.0
+# --- what would settle it --------------------------------------------------------------------------------------------
 
 
-def _smallest_seen(experiment: Experiment, error: float, arms: int) -> float:
-    """The difference whose interval, as it decides today, excludes 0 four times out of five; NaN for none."""
-    if experiment.state == "running":
-        return float(always_valid_reach(error, experiment.information, 1 - ALPHA / arms) + norm.ppf(0.8) * error)
-    return float((norm.ppf(1 - ALPHA / 2 / arms) + norm.ppf(0.8)) * error)
+def _times(experiment: Experiment, row: ArmEffect, limits: _Limits, threshold: float) -> float:
+    return times_to_settle(
+        row.standard_error, abs(limits.difference - threshold), comparisons=len(experiment.treated),
+        information=_information(experiment),
+    )  # fmt: skip
 
 
-def _needed(
-    experiment: Experiment, rows: pd.DataFrame, metric: str, seen: float, smallest_gain: float
-) -> tuple[float, float]:
-    """What the test should be able to show, and with how many customers it would (see `Verdict`)."""
-    mean = float(rows["mean"].get(experiment.control, np.nan))
+def _with_size(
+    found: ExperimentDecision, experiment: Experiment, effects: ArmEffects, smallest_gain: float
+) -> ExperimentDecision:
+    """The decision with what the test detects today, what it should, and how many customers that takes."""
+    arms = len(experiment.treated)
+    errors = [row.standard_error for row in effects.overall(found.metric) if np.isfinite(row.standard_error)]
+    error = min(errors, default=_NAN)
+    detectable = float(detectable_difference(error, comparisons=arms, information=_information(experiment)))
+    found = replace(found, detectable=detectable)
+    control = effects.find(found.metric, experiment.control)
+    mean = control.mean if control is not None else _NAN
     customers = float(experiment.customers.sum())
-    if METRICS[metric].kind == "money":
+    if found.in_money:
         wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
-        return wanted, customers * (seen / (wanted * experiment.weeks)) ** 2
+        return replace(found, wanted=wanted, needed=customers * (detectable / (wanted * experiment.weeks)) ** 2)
     if not 0 < mean < 1:
-        return float("nan"), float("nan")
+        return found
     shares = experiment.customers / customers
-    treated = min(share for share in shares[1:]) if len(shares) > 1 and shares[1:].min() > 0 else np.nan
-    spread = np.sqrt(mean * (1 - mean) * (1 / treated + 1 / shares[0])) if shares[0] > 0 else np.nan
-    z = norm.ppf(1 - ALPHA / 2 / len(experiment.treated)) + norm.ppf(0.8)
-    return WANTED_SHARE * mean, float((z * spread / (WANTED_SHARE * mean)) ** 2)
+    smallest = shares[1:].min() if len(shares) > 1 else 0.0
+    wanted = WANTED_SHARE * mean
+    if not (smallest > 0 and shares[0] > 0):
+        return replace(found, wanted=wanted)
+    needed = sample_size(
+        wanted, float(np.sqrt(mean * (1 - mean))), treated_share=float(smallest), control_share=float(shares[0]),
+        comparisons=arms,
+    )  # fmt: skip
+    return replace(found, wanted=wanted, needed=needed)

@@ -1,4 +1,4 @@
-"""Figures of `05_ab_test`; its tables are in `ab_test_tables`."""
+"""Figures of `05_ab_test`; its tables are in `tables`."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,18 @@ from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.ab_test.uplift_tables import rule_words
-from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
 from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, metric_words, note
 
 __all__ = [
     "effects",
     "effects_figure",
-    "ledger",
-    "ledger_figure",
+    "monthly_profit",
+    "monthly_profit_figure",
     "targeting_figure",
     "weeks_figure",
 ]
 
-ALPHA = 0.05
 _RULE_COLOURS = {"rfm": "purple", "value": "gold", "churn": "sky"}
 _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "grey"}
 
@@ -41,12 +39,6 @@ def _money_ticks(axis: Axis, currency: str) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _position: money(value, currency, digits)))
 
 
-def _deciding_rows(each: Evaluated) -> pd.DataFrame:
-    rows = each.effects
-    rows = rows[(rows["metric"] == each.verdict.metric) & (rows["segment"] == "all")]
-    return rows[rows["arm"] != each.experiment.control]
-
-
 def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
     """Each arm against its control, in what the test is decided by, one panel a test; broken tests are not drawn.
 
@@ -54,7 +46,7 @@ def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
         evaluated: of `ab_test.analyse`, one of them sound.
         currency: the source's.
     """
-    sound = [each for each in evaluated if not each.trust.broken]
+    sound = [each for each in evaluated if not each.validity.broken]
     sizes = [len(each.experiment.treated) + 1.2 for each in sound]
     drawn, axes = plt.subplots(
         len(sound), 1, figsize=(8.2, 0.9 + sum(0.34 * size + 0.75 for size in sizes)), squeeze=False,
@@ -66,20 +58,19 @@ def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
 
 
 def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
-    rows = _deciding_rows(each).reset_index(drop=True)
-    metric = each.verdict.metric
-    is_money = METRICS[metric].kind == "money"
+    metric, is_money = each.decision.metric, each.decision.in_money
+    rows = each.effects.overall(metric)
     scale = 1.0 if is_money else 100.0
     ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
-    for place, row in rows.iterrows():
-        colour = PALETTE[_DECISION_COLOURS[each.verdict.by_arm.get(row["arm"], "keep_running")]]
-        if np.isfinite(row["always_valid_low"]) and each.experiment.state == "running":
-            span = scale * row["always_valid_low"], scale * row["always_valid_high"]
+    for place, row in enumerate(rows):
+        colour = PALETTE[_DECISION_COLOURS[each.decision.by_arm.get(row.arm, "keep_running")]]
+        if np.isfinite(row.always_valid_low) and each.experiment.state == "running":
+            span = scale * row.always_valid_low, scale * row.always_valid_high
             ax.plot(span, (place, place), color=colour, linewidth=1.0)
-        if np.isfinite(row["low"]):
-            ax.plot((scale * row["low"], scale * row["high"]), (place, place), color=colour, linewidth=4, alpha=0.55)
-            ax.plot(scale * row["difference"], place, "o", color=colour, markersize=6)
-    ax.set_yticks(range(len(rows)), [str(arm) for arm in rows["arm"]])
+        if np.isfinite(row.low):
+            ax.plot((scale * row.low, scale * row.high), (place, place), color=colour, linewidth=4, alpha=0.55)
+            ax.plot(scale * row.difference, place, "o", color=colour, markersize=6)
+    ax.set_yticks(range(len(rows)), [row.arm for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="x")
     ax.grid(axis="y", visible=False)
@@ -93,35 +84,35 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
 
 
 def _effects_title(each: Evaluated) -> str:
-    name, verdict = each.experiment.name, each.verdict
-    if verdict.outcome == "ship":
+    name, decision = each.experiment.name, each.decision
+    if decision.outcome == "ship":
         return _("{test}: {arm} brings more than {control}").format(
-            test=name, arm=verdict.arm, control=each.experiment.control
+            test=name, arm=decision.arm, control=each.experiment.control
         )
-    if verdict.outcome == "keep_control":
+    if decision.outcome == "keep_control":
         return _("{test}: stay with {control}").format(test=name, control=each.experiment.control)
     return _("{test}: still open").format(test=name)
 
 
 def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """`effects` with alt text and caption; a note where no test can be believed."""
-    if all(each.trust.broken for each in evaluated):
+    if all(each.validity.broken for each in evaluated):
         return note(_("No test can be believed, so nothing is drawn."))
-    told = []
+    described = []
     for each in evaluated:
-        if each.trust.broken:
-            told.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
+        if each.validity.broken:
+            described.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
             continue
-        for _index, row in _deciding_rows(each).iterrows():
-            told.append(
+        for row in each.effects.overall(each.decision.metric):
+            described.append(
                 _("{test}, {arm} against {control}: {difference}.").format(
-                    test=each.experiment.name, arm=row["arm"], control=each.experiment.control,
-                    difference=difference_words(each.verdict.metric, row, currency),
+                    test=each.experiment.name, arm=row.arm, control=each.experiment.control,
+                    difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
                 )
             )  # fmt: skip
     return figure(
         effects(evaluated, currency),
-        alt=joined(*told),
+        alt=joined(*described),
         caption=_(
             "What each arm brought against its control over the whole time counted: by lot, so the doing of the arm."
             " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
@@ -144,13 +135,13 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
-    told = []
+    described = []
     for ranking, ax in zip(rankings, axes[:, 0], strict=True):
         _targeting_panel(ranking, currency, ax)
-        told.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
+        described.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*described),
         caption=joined(
             _(
                 "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
@@ -214,26 +205,26 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
     """
     traces = []
     for each in evaluated:
-        own = weeks[(weeks["experiment_id"] == each.experiment.name) & (weeks["arm"] == each.verdict.arm)]
+        own = weeks[(weeks["experiment_id"] == each.experiment.name) & (weeks["arm"] == each.decision.arm)]
         if len(own) and np.isfinite(own["low"]).any():
             traces.append((each, own))
     if not traces:
         return note(_("No sound test has an arm that stands out and several weeks behind it: nothing to follow yet."))
     drawn, axes = plt.subplots(len(traces), 1, figsize=(8.2, 2.7 * len(traces) + 0.4), squeeze=False,
                                gridspec_kw={"hspace": 0.75})  # fmt: skip
-    told = []
+    described = []
     for (each, own), ax in zip(traces, axes[:, 0], strict=True):
         _weeks_panel(each, own, currency, ax)
         last = own.iloc[-1]
-        told.append(
+        described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
-                test=each.experiment.name, arm=each.verdict.arm, week=number(last["week"]),
-                difference=difference_words("profit", last, currency),
+                test=each.experiment.name, arm=each.decision.arm, week=number(last["week"]),
+                difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
             )
         )  # fmt: skip
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*described),
         caption=_(
             "Profit per customer so far, arm less control, by week since the assignment, always of the same customers;"
             " the band is the 95% interval. A line that comes down again is of orders that were only brought forward."
@@ -254,7 +245,7 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
 
 def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     last = own.iloc[-1]
-    facts = {"test": each.experiment.name, "arm": each.verdict.arm, "weeks": number(last["week"])}
+    facts = {"test": each.experiment.name, "arm": each.decision.arm, "weeks": number(last["week"])}
     if last["low"] > 0:
         return _("{test}: after {weeks} weeks {arm} is still ahead").format(**facts)
     if last["high"] < 0:
@@ -264,20 +255,20 @@ def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     return _("{test}: after {weeks} weeks nothing is shown either way").format(**facts)
 
 
-def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
+def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     """What the programme earned in each month, by the standing holdout.
 
     Args:
-        months: of `ab_test.keep_ledger`, of one holdout.
+        months: of `ab_test.estimate_monthly_profit`, of one holdout.
         currency: the source's.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
     places = np.arange(len(months))
-    reach = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
-    clear = months["adjusted_p"] < ALPHA
+    errors = [months["earned"] - months["earned_low"], months["earned_high"] - months["earned"]]
+    clear = months["significant"]
     colours = [PALETTE["accent"] if known else PALETTE["sky"] for known in clear]
-    ax.bar(places, months["earned"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
+    ax.bar(places, months["earned"], yerr=errors, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3})
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     labels = [f"{pd.Timestamp(month):%Y-%m}" for month in months["month"]]
     ax.set_xticks(places, labels, rotation=45 if len(places) > 8 else 0)
@@ -291,12 +282,12 @@ def ledger(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def ledger_figure(months: pd.DataFrame, currency: str) -> Html:
-    """`ledger` with alt text and caption, of the holdout with most months; a note where there is none."""
+def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
+    """`monthly_profit` with alt text and caption, of the holdout with most months; a note where there is none."""
     if not len(months):
         return note(_("There is no standing holdout that can be believed, so nothing says what the programme earned."))
     own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
-    told = [
+    described = [
         _("{month}: {earned}.").format(
             month=f"{pd.Timestamp(row.month):%Y-%m}",
             earned=interval(row.earned, row.earned_low, row.earned_high, currency),
@@ -304,8 +295,8 @@ def ledger_figure(months: pd.DataFrame, currency: str) -> Html:
         for row in own.itertuples()
     ]
     return figure(
-        ledger(own, currency),
-        alt=joined(*told),
+        monthly_profit(own, currency),
+        alt=joined(*described),
         caption=_(
             "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
             " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"

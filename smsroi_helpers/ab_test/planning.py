@@ -1,13 +1,10 @@
-"""How large a test must be, and what a given list can show: sample size, power, and the smallest effect seen.
+"""How large a test must be, and what the customers at hand can show: sample size, power, smallest detectable effect.
 
-Two arms are compared, treated and control, by the two-sided test at .05 (each at .05 ÷ arms where several are compared
-with one control), as `effects.compare` does it. For orders that is the difference of two shares; for profit, of two
-means whose spread comes from the order rate and from how much orders differ.
+The formulas are those of `statistics.power`. For orders two shares are compared; for profit two means, whose standard
+deviation comes from the order rate and from how much orders differ.
 
-`read_list` asks a source for what planning needs (who can be texted, how often and for how much they order), and
-`plan_list` says what tests of so many arms and weeks would show there.
-
-Reference: Cohen (1988), Statistical power analysis for the behavioral sciences, chapter 2; statsmodels' NormalIndPower.
+`read_audience` asks a source for what planning needs (who can be texted, how often and for how much they order), and
+`plan_next_test` says what tests of so many arms and weeks would detect there.
 """
 
 import datetime as dt
@@ -18,28 +15,24 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from statsmodels.stats.power import NormalIndPower
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import POWER, detectable_difference, power_of_difference, sample_size, standard_error
 
 __all__ = [
-    "List",
-    "Plan",
-    "plan_list",
+    "WANTED_SHARE",
+    "Audience",
+    "SampleSizePlan",
+    "plan_next_test",
     "plan_test",
-    "power_of",
-    "read_list",
-    "smallest_effect",
+    "read_audience",
     "wanted_gain",
 ]
 
-ALPHA = 0.05
-POWER = 0.8
 WEEKS = (2, 4, 8, 12)
 """How long tests are planned for: each is measured on as long a time just past."""
 WANTED_SHARE = 0.1
@@ -48,8 +41,8 @@ _RECENT_WEEKS = 12
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a list of customers can show, and what would be needed to show a wanted gain."""
+class SampleSizePlan:
+    """What so many customers can show, and what would be needed to show a wanted gain."""
 
     customers: int
     """Treated and control together, all arms."""
@@ -60,7 +53,7 @@ class Plan:
     base_rate: float
     """Share of customers who order within the test's time without the change (0–1)."""
     smallest_rate: float
-    """The smallest rise of that share which shows with the wanted power (0–1)."""
+    """The smallest rise of that share which is detected with the wanted power (0–1)."""
     smallest_profit: float
     """The smallest difference in profit per customer which does, message cost taken off already (money)."""
     breakeven_rate: float
@@ -70,34 +63,7 @@ class Plan:
     customers_for_gain: float
     """Customers needed to show the wanted gain with the wanted power; infinite where it is no gain after all costs."""
     times_for_gain: float
-    """How many times as long this list would have to be tested instead; the same customers, order by order anew."""
-
-
-def power_of(difference: float, spread: float, per_arm: float, control: float, comparisons: int = 1) -> float:
-    """The chance that a true difference shows.
-
-    Args:
-        difference: true, treated − control.
-        spread: standard deviation of one customer's outcome.
-        per_arm: customers of the treated arm.
-        control: customers of the control.
-        comparisons: arms compared with the control.
-
-    >>> round(power_of(0.02, 0.3, 3532, 3532), 3)  # the textbook's 80 %
-    0.8
-    """
-    effect = abs(difference) / spread
-    return float(NormalIndPower().power(effect, per_arm, ALPHA / comparisons, ratio=control / per_arm))
-
-
-def smallest_effect(spread: float, per_arm: float, control: float, power: float = 0.8, comparisons: int = 1) -> float:
-    """The smallest true difference that shows with this power: (z₁₋α/₂ₖ + z_power) · spread · √(1/n₁ + 1/n₀).
-
-    >>> round(smallest_effect(0.3, 3532, 3532), 4)
-    0.02
-    """
-    z = norm.ppf(1 - ALPHA / 2 / comparisons) + norm.ppf(power)
-    return float(z * spread * np.sqrt(1 / per_arm + 1 / control))
+    """How many times as long these customers would have to be tested instead, each order being independent."""
 
 
 def plan_test(
@@ -110,16 +76,16 @@ def plan_test(
     arms: int = 1,
     control_share: float = 0.5,
     gain: float = float("nan"),
-    power: float = 0.8,
-) -> Plan:
-    """What a list of this size can show in a test, in orders and in money.
+    power: float = POWER,
+) -> SampleSizePlan:
+    """What so many customers can show in a test, in orders and in money.
 
-    Where the test runs for several such times, gains add up and the spread grows with the root of the time, so that
-    `times_for_gain` is as many times the customers as are needed. Customers who keep their habits differ by more than
-    that, and it takes longer.
+    Where the test runs for several such times, gains add up and the standard deviation grows with the root of the time,
+    so that `times_for_gain` is as many times the customers as are needed. Customers who keep their habits differ by
+    more than that, and it takes longer.
 
     Args:
-        customers: on the list, ≥ 20.
+        customers: in the test, ≥ 20.
         base_rate: share of them who order within the test's time anyway, 0 < rate < 1.
         profit_per_order: what an order brings on average, > 0 (money).
         order_spread: standard deviation of an order's profit ÷ its mean, ≥ 0.
@@ -138,35 +104,37 @@ def plan_test(
         raise UsageError("control share and power lie between 0 and 1; cost and spread are not below 0")
     control = control_share * customers
     per_arm = (customers - control) / arms
-    rate_spread = float(np.sqrt(base_rate * (1 - base_rate)))
+    rate_sd = float(np.sqrt(base_rate * (1 - base_rate)))
     # Var(orders × worth) for an order or none: p·E w² − (p·E w)²
-    money_spread = profit_per_order * float(np.sqrt(base_rate * (1 + order_spread**2) - base_rate**2))
-    share = 1 / per_arm + 1 / control
-    z = norm.ppf(1 - ALPHA / 2 / arms) + norm.ppf(power)
+    money_sd = profit_per_order * float(np.sqrt(base_rate * (1 + order_spread**2) - base_rate**2))
+    rate_error, money_error = (float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd))
     wanted = np.isfinite(gain)
-    needed = float("nan")
-    if wanted:
-        needed = customers * share * (z * money_spread / gain) ** 2 if gain > 0 else float("inf")
-    return Plan(
+    needed = float("inf") if wanted else float("nan")
+    if gain > 0:
+        needed = sample_size(
+            gain, money_sd, treated_share=per_arm / customers, control_share=control_share, power=power,
+            comparisons=arms,
+        )  # fmt: skip
+    return SampleSizePlan(
         customers=customers,
         arms=arms,
         per_arm=int(per_arm),
         control=int(control),
         base_rate=base_rate,
-        smallest_rate=smallest_effect(rate_spread, per_arm, control, power, arms),
-        smallest_profit=smallest_effect(money_spread, per_arm, control, power, arms),
+        smallest_rate=float(detectable_difference(rate_error, power=power, comparisons=arms)),
+        smallest_profit=float(detectable_difference(money_error, power=power, comparisons=arms)),
         breakeven_rate=cost_per_customer / profit_per_order,
-        power_at_gain=power_of(gain, money_spread, per_arm, control, arms) if wanted else float("nan"),
+        power_at_gain=power_of_difference(gain, money_error, arms) if wanted else float("nan"),
         customers_for_gain=float(np.ceil(needed)) if np.isfinite(needed) else needed,
         times_for_gain=needed / customers,
     )
 
 
-# --- the list at hand ------------------------------------------------------------------------------------------------
+# --- the customers at hand -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class List:
+class Audience:
     """Who can be texted today, and how they have bought lately."""
 
     customers: int
@@ -175,12 +143,12 @@ class List:
     """Of one message, on average over the last twelve weeks; NaN where none was sent (money)."""
     windows: pd.DataFrame
     """One row for each of some numbers of weeks just past, of those customers who were known when they began: weeks,
-    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), spread (its standard
-    deviation), adjusted_spread (what is left once the equally long time before is taken out), profit_per_order."""
+    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), deviation (its standard
+    deviation), adjusted_deviation (what is left once the equally long time before is taken out), profit_per_order."""
 
 
-def read_list(shop: Shop, weeks: Sequence[int] = WEEKS) -> List:
-    """Count the list: its size, its orders, and how much its customers differ in what they bring.
+def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
+    """Count who can be texted: how many, their orders, and how much they differ in the profit they bring.
 
     Args:
         shop: the company.
@@ -192,9 +160,9 @@ def read_list(shop: Shop, weeks: Sequence[int] = WEEKS) -> List:
     first = shop.loaded.tables["orders"].first
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
-    columns = ["weeks", "customers", "base_rate", "profit", "spread", "adjusted_spread", "profit_per_order"]
+    columns = ["weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order"]
     windows = pd.DataFrame([row for row in found if row], columns=columns)
-    return List(size, _message_cost(shop), windows)
+    return Audience(size, _message_cost(shop), windows)
 
 
 def _reachable(shop: Shop) -> ir.Table:
@@ -203,7 +171,7 @@ def _reachable(shop: Shop) -> ir.Table:
 
 
 def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
-    """A row of `List.windows`; empty where nobody ordered, or all brought the same."""
+    """A row of `Audience.windows`; empty where nobody ordered, or all brought the same."""
     begun = known_people(shop, shop.as_of - dt.timedelta(weeks=weeks))
     here = people.filter(people.customer_id.isin(begun.customer_id)).select(who="customer_id")
     start, earlier = (ibis.literal(shop.end - dt.timedelta(weeks=k * weeks)) for k in (1, 2))
@@ -215,22 +183,22 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
         orders=events.purchase.sum(where=after),
     )  # fmt: skip
     rows = here.left_join(sums, here.who == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
-    told = shop.count(rows.aggregate(
+    totals = shop.count(rows.aggregate(
         n=rows.count(), buyers=rows.count(where=rows.orders > 0), orders=rows.orders.sum().cast("float64"),
         y=total(rows.y), yy=total(rows.y * rows.y), x=total(rows.x), xx=total(rows.x * rows.x),
         xy=total(rows.x * rows.y),
     )).iloc[0].astype(float)  # fmt: skip
-    n = told["n"]
-    if n < 2 or not told["buyers"]:
+    n = totals["n"]
+    if n < 2 or not totals["buyers"]:
         return {}
-    y_y, x_x, x_y = (told[a + b] - told[a] * told[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
+    y_y, x_x, x_y = (totals[a + b] - totals[a] * totals[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
     if not y_y > 0:
         return {}
     left = y_y - x_y**2 / x_x if x_x > 0 else y_y
     return {
-        "weeks": weeks, "customers": n, "base_rate": told["buyers"] / n, "profit": told["y"] / n,
-        "spread": float(np.sqrt(y_y / (n - 1))), "adjusted_spread": float(np.sqrt(max(left, 0.0) / (n - 1))),
-        "profit_per_order": told["y"] / told["orders"],
+        "weeks": weeks, "customers": n, "base_rate": totals["buyers"] / n, "profit": totals["y"] / n,
+        "deviation": float(np.sqrt(y_y / (n - 1))), "adjusted_deviation": float(np.sqrt(max(left, 0.0) / (n - 1))),
+        "profit_per_order": totals["y"] / totals["orders"],
     }  # fmt: skip
 
 
@@ -239,8 +207,8 @@ def _message_cost(shop: Shop) -> float:
         return float("nan")
     sends = measures.every_send(shop).select("sent_at", "cost")
     recent = sends.filter(sends.sent_at >= ibis.literal(shop.end - dt.timedelta(weeks=_RECENT_WEEKS)))
-    told = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
-    return float(told["cost"] / told["n"]) if told["n"] else float("nan")
+    totals = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
+    return float(totals["cost"] / totals["n"]) if totals["n"] else float("nan")
 
 
 def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
@@ -256,23 +224,23 @@ def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
     return WANTED_SHARE * profit / weeks if profit > 0 and weeks > 0 else float("nan")
 
 
-def plan_list(found: List, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0) -> pd.DataFrame:
-    """What tests on the whole list would show, four times out of five, by how many arms and weeks they have.
+def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0) -> pd.DataFrame:
+    """What tests on all of them would detect with 80 % power, by how many arms and weeks they have.
 
     Arms and control are of one size. Profit is compared as the workbook does it, each customer's own past taken out.
 
     Args:
-        found: of `read_list`.
+        found: of `read_audience`.
         arms: how many arms beside the control.
         smallest_gain: profit per customer and week worth having (money); 0: a tenth of what a customer brings, by the
             longest window.
 
     Returns:
         weeks, arms, per_arm (customers); smallest_gain (the smallest true difference in profit per customer and week
-        that would show), smallest_share (of what a customer brings), smallest_money (a week, if the whole list had
-        it), smallest_rate (the smallest true difference in the share who order in these weeks, 0–1), breakeven_rate
-        (the rise of that share which pays for one more message a week; NaN where messages have no cost); wanted_gain,
-        power (with which the wanted gain would show), customers_needed (in all, for four times out of five).
+        that is detected), smallest_share (of what a customer brings), smallest_money (a week, if all of them had it),
+        smallest_rate (the smallest true difference in the share who order in these weeks, 0–1), breakeven_rate (the
+        rise of that share which pays for one more message a week; NaN where messages have no cost); wanted_gain, power
+        (to detect the wanted gain), customers_needed (in all, for 80 % power).
     """
     rows = []
     longest = found.windows.iloc[-1] if len(found.windows) else None
@@ -282,19 +250,24 @@ def plan_list(found: List, arms: Sequence[int] = (1, 2, 3), smallest_gain: float
             each = found.customers // (k + 1)
             if each < 2:
                 continue
-            smallest = smallest_effect(window.adjusted_spread, each, each, POWER, k) / window.weeks
-            base_spread = float(np.sqrt(window.base_rate * (1 - window.base_rate)))
+            share = each / found.customers
+            error = float(standard_error(window.adjusted_deviation, each, each))
+            smallest = float(detectable_difference(error, comparisons=k)) / window.weeks
+            base_error = float(standard_error(np.sqrt(window.base_rate * (1 - window.base_rate)), each, each))
             rows.append({
                 "weeks": window.weeks, "arms": k, "per_arm": each, "smallest_gain": smallest,
                 "smallest_share": smallest * window.weeks / window.profit if window.profit > 0 else np.nan,
                 "smallest_money": smallest * found.customers,
-                "smallest_rate": smallest_effect(base_spread, each, each, POWER, k) if base_spread > 0 else np.nan,
+                "smallest_rate": float(detectable_difference(base_error, comparisons=k)) if base_error > 0 else np.nan,
                 "breakeven_rate": found.message_cost * window.weeks / window.profit_per_order
                 if window.profit_per_order > 0 else np.nan,
                 "wanted_gain": wanted,
-                "power": power_of(wanted * window.weeks, window.adjusted_spread, each, each, k)
-                if np.isfinite(wanted) and window.adjusted_spread > 0 else np.nan,
-                "customers_needed": np.ceil(found.customers * (smallest / wanted) ** 2),
+                "power": power_of_difference(wanted * window.weeks, error, k)
+                if np.isfinite(wanted) and error > 0 else np.nan,
+                "customers_needed": np.ceil(sample_size(
+                    wanted * window.weeks, window.adjusted_deviation, treated_share=share, control_share=share,
+                    comparisons=k,
+                )),
             })  # fmt: skip
     columns = [
         "weeks", "arms", "per_arm", "smallest_gain", "smallest_share", "smallest_money", "smallest_rate",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.planning import List
+from smsroi_helpers.ab_test.planning import Audience
 from smsroi_helpers.locale import _, joined, money, number, percent, sentence
 from smsroi_helpers.pages import Html, note, table
 
@@ -12,12 +12,12 @@ __all__ = [
 ]
 
 
-def planner_table(found: List, plan: pd.DataFrame, currency: str) -> Html:
+def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
     """What tests of this list would show, by weeks and arms.
 
     Args:
-        found: of `planner.read_list`.
-        plan: of `planner.plan_list`.
+        found: of `ab_test.read_audience`.
+        plan: of `ab_test.plan_next_test`.
         currency: the source's.
     """
     if not len(plan):
@@ -44,7 +44,7 @@ def planner_table(found: List, plan: pd.DataFrame, currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=_planner_caption(found, plan, currency), suppress=_("Customers in each"))
 
 
-def _planner_caption(found: List, plan: pd.DataFrame, currency: str) -> str:
+def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
     parts = [
         _(
             "What the next test would show four times out of five, on all {n} customers who can be texted today, arms"

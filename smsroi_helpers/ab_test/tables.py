@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.evaluate import Evaluated
-from smsroi_helpers.experiments import METRICS, locate_split
+from smsroi_helpers.ab_test.effects import ArmEffect
+from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
+from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import Html, compact_words, lift_words, metric_words, note, p_words, table
-from smsroi_helpers.statistics import false_alarms
+from smsroi_helpers.pages import Html, compact_words, lift_words, metric_words, note, p_words, problem_words, table
+from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "best_table",
@@ -18,12 +19,13 @@ __all__ = [
     "difference_words",
     "exclusions_table",
     "experiments_table",
-    "ledger_table",
+    "monthly_profit_table",
     "others_table",
     "overlaps_table",
     "peeking_note",
+    "reason_words",
     "results_table",
-    "trust_table",
+    "validity_table",
 ]
 
 
@@ -40,7 +42,8 @@ def _kind_words(kind: str) -> str:
     }.get(kind, kind)
 
 
-def _reason_words(reason: str) -> str:
+def reason_words(reason: str) -> str:
+    """Why there is no interval, as `ArmEffect.reason` has it; empty for none."""
     return {
         "no_customers": _("an arm has fewer than two customers"),
         "no_messages": _("an arm was sent nothing"),
@@ -49,20 +52,18 @@ def _reason_words(reason: str) -> str:
     }.get(reason, "")
 
 
-def difference_words(
-    metric: str, row: pd.Series, currency: str, names: Sequence[str] = ("difference", "low", "high")
-) -> str:
+def difference_words(metric: str, estimate: tuple[float, float, float], currency: str, reason: str = "") -> str:
     """A difference with its interval, in money or percentage points; the reason where there is none.
 
     Args:
         metric: its name.
-        row: of `ab_test.measure_effects`.
+        estimate: difference, low, high.
         currency: the source's.
-        names: the columns of the estimate and its limits.
+        reason: why there is none, as `ArmEffect.reason` has it.
     """
-    value, low, high = (float(row[name]) for name in names)
+    value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
-        return _reason_words(str(row.get("reason", ""))) or "–"
+        return reason_words(reason) or "–"
     is_money = METRICS[metric].kind == "money"
     scale = 1.0 if is_money else 100.0
     shown = compact_words(scale * value, scale * low, scale * high, currency if is_money else "")
@@ -110,7 +111,7 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 
-def trust_table(evaluated: Sequence[Evaluated]) -> Html:
+def validity_table(evaluated: Sequence[Evaluated]) -> Html:
     """Whether each experiment can be believed, check by check.
 
     Args:
@@ -118,16 +119,15 @@ def trust_table(evaluated: Sequence[Evaluated]) -> Html:
     """
     rows = []
     for each in evaluated:
-        trust = each.trust
-        past = trust.balance["adjusted_p"].min() if len(trust.balance) else float("nan")
+        validity = each.validity
         rows.append({
             _("Test"): each.experiment.name,
-            _("Split as planned (p)"): p_words(trust.split.p_value),
-            _("Past alike (p)"): p_words(past) if np.isfinite(past) else _("not known"),
-            _("Control messaged"): percent(trust.control_messaged, 1) if np.isfinite(trust.control_messaged)
+            _("Split as planned (p)"): p_words(validity.split.p_value),
+            _("Past alike (p)"): p_words(validity.balance_p) if np.isfinite(validity.balance_p) else _("not known"),
+            _("Control messaged"): percent(validity.control_messaged, 1) if np.isfinite(validity.control_messaged)
             else _("as planned"),
-            _("Verdict"): listed(trust.problems) if trust.broken else _("sound"),
-            _("To know"): listed(trust.remarks) or "–",
+            _("Verdict"): listed(problem_words(one) for one in validity.problems) if validity.broken else _("sound"),
+            _("To know"): listed(problem_words(one) for one in validity.warnings) or "–",
         })  # fmt: skip
     caption = _(
         "What must hold before a difference is anybody’s doing. A test is broken if its split has p below 0.01, or its"
@@ -136,25 +136,20 @@ def trust_table(evaluated: Sequence[Evaluated]) -> Html:
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def broken_days_table(evaluated: Sequence[Evaluated]) -> Html:
+def broken_days_table(days: pd.DataFrame) -> Html:
     """Of tests with a broken split, the days of assignment on which it went wrong.
 
     Args:
-        evaluated: of `ab_test.analyse`.
+        days: of `ab_test.locate_broken_days`.
     """
-    rows = []
-    for each in evaluated:
-        if not each.trust.split.broken:
-            continue
-        assigned = each.experiment.assigned
-        cells = assigned.assign(name=pd.to_datetime(assigned["day"]).dt.date, n=assigned["n"] - assigned["late"])
-        found = locate_split(cells, each.experiment)
-        for row in found[found["adjusted_p"] < 0.05].head(20).itertuples():
-            rows.append({
-                _("Test"): each.experiment.name, _("Assigned on"): day(row.name), _("Customers"): row.customers,
-                _("Arm"): row.arm, _("Share"): percent(row.share, 1), _("Planned"): percent(row.planned, 1),
-                _("Adjusted p"): p_words(row.adjusted_p),
-            })  # fmt: skip
+    rows = [
+        {
+            _("Test"): row.experiment_id, _("Assigned on"): day(row.name), _("Customers"): row.customers,
+            _("Arm"): row.arm, _("Share"): percent(row.share, 1), _("Planned"): percent(row.planned, 1),
+            _("Adjusted p"): p_words(row.adjusted_p),
+        }
+        for row in days.itertuples()
+    ]  # fmt: skip
     if not rows:
         return note(_("No day of assignment stands out for its split."))
     caption = _("Where a broken split went wrong: days on which it was off by more than chance (it locates, no more)")
@@ -165,7 +160,7 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
     """Who sat in two tests at once, and whether that mixes their effects.
 
     Args:
-        overlaps: of `trust.check_overlaps`.
+        overlaps: of `ab_test.map_overlaps`.
     """
     rows = [
         {
@@ -188,7 +183,7 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 
-def _effect_rows(each: Evaluated, rows: pd.DataFrame, currency: str, *, looks: bool) -> list[dict[str, object]]:
+def _effect_rows(each: Evaluated, rows: Sequence[ArmEffect], currency: str, *, looks: bool) -> list[dict[str, object]]:
     """Rows of effects (of arms other than the control) as a table shows them.
 
     Args:
@@ -198,34 +193,25 @@ def _effect_rows(each: Evaluated, rows: pd.DataFrame, currency: str, *, looks: b
         looks: with a column for the always-valid interval.
     """
     shown = []
-    for _index, row in rows.iterrows():
-        metric = row["metric"]
-        own = each.effects
-        control = own[(own["metric"] == metric) & (own["segment"] == "all") & (own["arm"] == each.experiment.control)]
-        running = each.experiment.state == "running"
-        names = ("difference", "always_valid_low", "always_valid_high")
-        lift = (float(row[name]) for name in ("relative", "relative_low", "relative_high"))
-        more = {_("At any look"): difference_words(metric, row, currency, names) if running else "–"} if looks else {}
+    running = each.experiment.state == "running"
+    for row in rows:
+        metric = row.metric
+        control = each.effects.find(metric, each.experiment.control)
+        assert control is not None
+        any_look = difference_words(metric, row.always_valid, currency, row.reason) if running else "–"
         shown.append({
-            _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=row["arm"]),
+            _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=row.arm),
             _("What"): metric_words(metric),
-            _("Customers"): row["customers"],
+            _("Customers"): row.customers,
             _("Mean (control)"): _("{mean} ({control})").format(
-                mean=_mean(metric, row["mean"], currency),
-                control=_mean(metric, float(control["mean"].iloc[0]), currency),
+                mean=_mean(metric, row.mean, currency), control=_mean(metric, control.mean, currency)
             ),
-            _("Difference"): difference_words(metric, row, currency),
-            **more,
-            _("Relative lift"): lift_words(*lift),
-            _("p-value"): p_words(row["adjusted_p"]),
+            _("Difference"): difference_words(metric, row.interval, currency, row.reason),
+            **({_("At any look"): any_look} if looks else {}),
+            _("Relative lift"): lift_words(*row.lift),
+            _("p-value"): p_words(row.adjusted_p),
         })  # fmt: skip
     return shown
-
-
-def _overall_rows(each: Evaluated) -> pd.DataFrame:
-    """Effects of all customers together, without the control's own rows; none of a broken test."""
-    rows = each.effects
-    return rows[(rows["segment"] == "all") & (rows["arm"] != each.experiment.control)] if len(rows) else rows
 
 
 def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
@@ -235,20 +221,14 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
     """
-    looks = any(each.experiment.state == "running" for each in evaluated if not each.trust.broken)
+    looks = any(each.experiment.state == "running" for each in evaluated if not each.validity.broken)
     shown = []
     for each in evaluated:
-        rows = _overall_rows(each)
-        if not len(rows):
-            continue
-        moved = rows["adjusted_p"] < 0.05
-        kept = (rows["metric"] == each.verdict.metric) | (moved & (rows["metric"] == "opt_out_rate"))
-        # The test's own metric, where it is not what decides: of many arms only what moved.
-        own = (rows["metric"] == each.experiment.primary) & (moved | (len(each.experiment.treated) <= MANY_ARMS))
-        shown += _effect_rows(each, rows[kept | own], currency, looks=looks)
+        rows = [row for row in each.effects.overall() if _is_shown(each, row)]
+        shown += _effect_rows(each, rows, currency, looks=looks)
     if not shown:
         return note(_("No test can be believed, so no difference is shown."))
-    adjusted = any((each.effects["method"] == "adjusted").any() for each in evaluated if not each.trust.broken)
+    adjusted = any(row.method == "adjusted" for each in evaluated for row in each.effects)
     caption = joined(
         _("Arms against their control, with 95% intervals."),
         _("At any look: for tests that run and are read every day.") if looks else "",
@@ -261,8 +241,12 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     return table(pd.DataFrame(shown), caption=caption, suppress=_("Customers"))
 
 
-def _deciding(each: Evaluated, rows: pd.DataFrame) -> pd.Series:
-    return rows["metric"].isin([each.verdict.metric, each.experiment.primary])
+def _is_shown(each: Evaluated, row: ArmEffect) -> bool:
+    """What decides; the test's own metric, of many arms only where it moved; opting out where it moved."""
+    moved = row.adjusted_p < ALPHA
+    if row.metric == each.decision.metric or (moved and row.metric == "opt_out_rate"):
+        return True
+    return row.metric == each.experiment.primary and (moved or len(each.experiment.treated) <= MANY_ARMS)
 
 
 def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
@@ -274,12 +258,10 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     shown, tried = [], 0
     for each in evaluated:
-        rows = _overall_rows(each)
-        if not len(rows):
-            continue
-        rows = rows[~_deciding(each, rows) & (rows["metric"] != "opt_out_rate")]
-        tried += int(rows["p_value"].notna().sum())
-        shown += _effect_rows(each, rows[rows["adjusted_p"] < 0.05], currency, looks=False)
+        decides = (each.decision.metric, each.experiment.primary, "opt_out_rate")
+        rows = [row for row in each.effects.overall() if row.metric not in decides]
+        tried += sum(not np.isnan(row.p_value) for row in rows)
+        shown += _effect_rows(each, [row for row in rows if row.adjusted_p < ALPHA], currency, looks=False)
     if not tried:
         return note(_("There is nothing else to compare."))
     if not shown:
@@ -300,17 +282,14 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows = []
     for each in evaluated:
-        if each.trust.broken or len(each.experiment.arms) < 3:
+        if each.validity.broken or len(each.experiment.arms) < 3:
             continue
-        own = each.effects
-        own = own[(own["metric"] == each.verdict.metric) & (own["segment"] == "all")]
-        for _index, row in own.sort_values("probability_best", ascending=False).head(4).iterrows():
-            loss = row["expected_loss"]
-            is_money = METRICS[each.verdict.metric].kind == "money"
+        for row in each.likeliest_best[:4]:
+            loss = row.expected_loss
             rows.append({
-                _("Test"): each.experiment.name, _("Arm"): row["arm"], _("Customers"): row["customers"],
-                _("Chance of being best"): percent(row["probability_best"], 1),
-                _("Loss on average, if taken"): money(loss, currency) if is_money else percent(loss, 2),
+                _("Test"): each.experiment.name, _("Arm"): row.arm, _("Customers"): row.customers,
+                _("Chance of being best"): percent(row.probability_best, 1),
+                _("Loss on average, if taken"): money(loss, currency) if each.decision.in_money else percent(loss, 2),
             })  # fmt: skip
     if not rows:
         return note(_("No sound test has more than one arm beside its control."))
@@ -321,9 +300,6 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-_CAPPED = ("capped_difference", "capped_low", "capped_high")
-
-
 def capped_table(capped: pd.DataFrame, currency: str) -> Html:
     """Whether a few very large customers make the difference.
 
@@ -331,19 +307,19 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
         capped: of `ab_test.cap_profit`.
         currency: the source's.
     """
-    clear = [np.sign(capped[f"{x}low"]) * (np.sign(capped[f"{x}low"]) == np.sign(capped[f"{x}high"]))
-             for x in ("", "capped_")]  # fmt: skip
     many = capped.groupby("experiment_id")["arm"].transform("size") > MANY_ARMS
-    alike = many & (clear[0] == clear[1])
+    alike = many & capped["agrees"].astype(bool)
     rows = [
         {
-            _("Test"): row["experiment_id"],
-            _("Arm"): row["arm"],
-            _("Cap"): money(row["cap"], currency),
-            _("As it is"): difference_words("profit", row, currency),
-            _("With the cap"): difference_words("profit", row, currency, _CAPPED),
+            _("Test"): row.experiment_id,
+            _("Arm"): row.arm,
+            _("Cap"): money(row.cap, currency),
+            _("As it is"): difference_words("profit", (row.difference, row.low, row.high), currency),
+            _("With the cap"): difference_words(
+                "profit", (row.capped_difference, row.capped_low, row.capped_high), currency
+            ),
         }
-        for _index, row in capped[~alike].iterrows()
+        for row in capped[~alike].itertuples()
     ]
     if not rows and len(capped):
         return note(
@@ -365,12 +341,12 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def ledger_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> Html:
+def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> Html:
     """The months in numbers, with what holding out cost, and all of them together.
 
     Args:
-        months: of `ab_test.keep_ledger`.
-        totals: of `ab_test.total_ledger`.
+        months: of `ab_test.estimate_monthly_profit`.
+        totals: of `ab_test.estimate_total_profit`.
         currency: the source's.
     """
     rows = [
@@ -380,7 +356,7 @@ def ledger_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> H
             _("Texted"): row.treated,
             _("Held out"): row.control,
             _("Earned"): compact_words(row.earned, row.earned_low, row.earned_high, currency),
-            _("Forgone by holding out"): compact_words(row.forgone, row.forgone_low, row.forgone_high, currency),
+            _("Forgone by holding out"): compact_words(row.lost, row.lost_low, row.lost_high, currency),
         }
         for row in months.itertuples()
     ]
@@ -393,24 +369,27 @@ def ledger_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> H
             _("All of {test} together, adjusted by the time before: {earned} earned, {forgone} forgone").format(
                 test=row.experiment_id,
                 earned=compact_words(row.earned, row.earned_low, row.earned_high, currency),
-                forgone=compact_words(row.forgone, row.forgone_low, row.forgone_high, currency),
+                forgone=compact_words(row.lost, row.lost_low, row.lost_high, currency),
             ),
         )
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 
-def peeking_note(rng: np.random.Generator, days: int = 30) -> Html:
+def peeking_note(found: FalseAlarms) -> Html:
     """What looking every day does to the usual interval, and to the one used here, when nothing differs.
 
     Args:
-        rng: of the simulated tests.
-        days: one look each.
+        found: of `ab_test.simulate_daily_looks`.
     """
-    naive, ours = false_alarms(days, rng)
     return note(
         _(
             "Why two intervals: of simulated tests in which nothing differs, looking every day for {days} days calls"
             " {naive} significant by the usual interval, {ours} by the one used here while a test runs (at most {alpha}"
             " is what it promises, for however long one looks)."
-        ).format(days=number(days), naive=percent(naive), ours=percent(ours, 1), alpha=percent(0.05))
+        ).format(
+            days=number(found.days),
+            naive=percent(found.fixed),
+            ours=percent(found.always_valid, 1),
+            alpha=percent(found.level),
+        )
     )

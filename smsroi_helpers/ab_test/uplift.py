@@ -5,7 +5,7 @@ customer's profit with and without the treatment from what was known at the assi
 of the customers. The ranking is judged by what the experiment then shows of it: the profit gained by treating the first
 share of customers alone, against treating as many at random (Radcliffe 2007, Using control groups to target on
 predicted lift: the Qini curve). Beside it, on the same customers, stand the rankings that lists are usually chosen by
-(`prior_scores`): they need no experiment to be made, only to be judged. “No better than random” is a normal outcome.
+(`baseline_scores`): they need no experiment to be made, only to be judged. “No better than random” is a normal outcome.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.ab_test.baseline_scores import HISTORY, Lacking, score_customers
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, adjust
+from smsroi_helpers.statistics import ALPHA, GROUPS, Floats, adjust
 
 __all__ = [
     "DEPTHS",
@@ -36,7 +36,6 @@ __all__ = [
     "read_customers",
 ]
 
-Floats = NDArray[np.float64]
 MOST = 20_000
 """Customers taken, by a hash: forests need rows."""
 FEWEST = 200
@@ -52,7 +51,6 @@ LEVELS = 8
 RULES = ("uplift", "rfm", "value", "churn")
 """Rankings compared; first come the largest predicted effect, the best RFM score, the largest value to come, the
 greatest risk of having left."""
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
     Returns:
         treated (0 or 1), profit, group (0 … 63), fold (0 or 1); since_order (days, NaN for never), orders, spend and
         months (in the log) before the assignment; frequency, recency_days, T_days and repeat_spend of the days before
-        the day of assignment, as `prior_scores` reads them; and every attr_… and region of the table customers.
+        the day of assignment, as `baseline_scores` reads them; and every attr_… and region of the table customers.
     """
     rows = measures.arm_outcomes(shop, experiment)
     rows = rows.filter(rows.outcome_days > 0, rows.arm.isin(list(arms)))
@@ -174,13 +172,13 @@ def _predicted_effects(rows: pd.DataFrame, seed: int) -> Floats:
     treated, fold = rows["treated"].to_numpy() == 1, rows["fold"].to_numpy()
     found = np.zeros(len(rows))
     for held in range(FOLDS):
-        told = []
+        predicted = []
         for which in (treated, ~treated):
             learn = which & (fold != held)
             leaf = max(25, int(learn.sum() / 60))
             forest = RandomForestRegressor(120, min_samples_leaf=leaf, max_features=0.5, random_state=seed + held)
-            told.append(forest.fit(x[learn], y[learn]).predict(x[fold == held]))
-        found[fold == held] = told[0] - told[1]
+            predicted.append(forest.fit(x[learn], y[learn]).predict(x[fold == held]))
+        found[fold == held] = predicted[0] - predicted[1]
     return found
 
 
@@ -203,7 +201,7 @@ def qini(place: Floats, treated: NDArray[np.int64], y: Floats, group: NDArray[np
 
     Args:
         place: of each customer, 0 (first) to 1.
-        treated: 0 or 1, by lot.
+        treated: 0 or 1, randomly assigned.
         y: what followed.
         group: 0 … 63.
 
@@ -230,7 +228,7 @@ def qini(place: Floats, treated: NDArray[np.int64], y: Floats, group: NDArray[np
 
 
 def jackknifed(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
-    """The mean of the parts' values with a jackknife interval (by group of customers, as in `intervals.jackknife`).
+    """The mean of the parts' values with a jackknife interval (by group of customers, as in `statistics.jackknife`).
 
     Two halves, each judged by what the other taught, may err alike: in a world without effects they do. Of their mean
     nothing more is sure than that its standard error is at most the mean of theirs, and that is what is taken.
@@ -240,8 +238,8 @@ def jackknifed(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, 
         used = len(left)
         values.append(whole)
         errors.append(np.sqrt((used - 1) / used * ((left - whole) ** 2).sum(axis=0)))
-    value, reach = np.mean(values, axis=0), t.ppf(0.975, GROUPS - 1) * np.mean(errors, axis=0)
-    return value, value - reach, value + reach
+    value, half_width = np.mean(values, axis=0), t.ppf(0.975, GROUPS - 1) * np.mean(errors, axis=0)
+    return value, value - half_width, value + half_width
 
 
 def _one(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float]:
@@ -287,7 +285,7 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
         value, low, high = jackknifed(parts)
         curves.append(pd.DataFrame({"rule": rule, "depth": DEPTHS, "gain": value, "low": low, "high": high}))
         over, of_halves = [_over_random(part) for part in parts], [_over_random(part) for part in halves]
-        told, least, most = _one(over)
+        gain, least, most = _one(over)
         behind = (float("nan"),) * 3
         if rule == "uplift":
             last_tenth = _one(
@@ -298,7 +296,7 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
             gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in zip(ours, of_halves, strict=True)]
             behind = _one(gaps)
         found.append({
-            "rule": rule, "qini": told, "low": least, "high": most, "p_value": _p_above(told, least, most),
+            "rule": rule, "qini": gain, "low": least, "high": most, "p_value": _p_above(gain, least, most),
             "behind": behind[0], "behind_low": behind[1], "behind_high": behind[2],
         })  # fmt: skip
     if not found:

@@ -10,6 +10,7 @@ from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, joined, listed, sentence
 from smsroi_helpers.pages import Html, compact_words, lift_words, note, p_words, table
+from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "rule_words",
@@ -27,29 +28,27 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """
     rows, asleep = [], []
     for each in evaluated:
-        if each.trust.broken:
+        if each.validity.broken:
             continue
-        arm = each.verdict.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
-        if not arm or each.verdict.metric not in ("profit", "order_rate"):
+        arm = each.decision.arm or (each.experiment.treated[0] if len(each.experiment.treated) == 1 else "")
+        if not arm or each.decision.metric not in ("profit", "order_rate"):
             continue
-        own = each.effects
-        own = own[(own["metric"] == each.verdict.metric) & (own["segment"] != "all") & (own["arm"] == arm)]
         apart = differ_by_segment(each).set_index("arm")
         p, p_relative = (apart[name].get(arm, float("nan")) for name in ("adjusted_p", "adjusted_p_relative"))
-        for _index, row in own.iterrows():
+        for row in each.effects.by_segment(each.decision.metric, arm):
             rows.append({
                 _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm),
-                _("Segment"): _segment_words(row["segment"]),
-                _("Customers"): row["customers"],
-                _("Difference"): difference_words(each.verdict.metric, row, currency),
-                _("Relative lift"): lift_words(*(float(row[f"relative{end}"]) for end in ("", "_low", "_high"))),
-                _("Adjusted p"): p_words(row["adjusted_p"]),
+                _("Segment"): _segment_words(row.segment),
+                _("Customers"): row.customers,
+                _("Difference"): difference_words(each.decision.metric, row.interval, currency, row.reason),
+                _("Relative lift"): lift_words(*row.lift),
+                _("Adjusted p"): p_words(row.adjusted_p),
                 _("Differ (p)"): p_words(p), _("… in percent (p)"): p_words(p_relative),
             })  # fmt: skip
-            if row["high"] < 0 and row["adjusted_p"] < 0.05:
+            if row.high < 0 and row.adjusted_p < ALPHA:
                 asleep.append(
                     _("“{segment}” in the test {test}").format(
-                        segment=_segment_words(row["segment"]), test=each.experiment.name
+                        segment=_segment_words(row.segment), test=each.experiment.name
                     )
                 )
     if not rows:
@@ -82,16 +81,16 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
     """
     rows = []
     for ranking in rankings:
-        told = ranking.rules.set_index("rule")
+        by_rule = ranking.rules.set_index("rule")
         for rule in RULES:
             row = {_("Test"): ranking.experiment, _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers}
-            if rule not in told.index:
+            if rule not in by_rule.index:
                 row[_("Gain over random")] = _lacking_words(ranking.lacking[rule])
                 rows.append(
                     {**row, _("Adjusted p"): "–", _("Better than random"): "–", _("Behind predicted effect"): "–"}
                 )
                 continue
-            own = told.loc[rule]
+            own = by_rule.loc[rule]
             behind = [float(own[name]) for name in ("behind", "behind_low", "behind_high")]
             row[_("Gain over random")] = compact_words(own["qini"], own["low"], own["high"], currency)
             row[_("Adjusted p")] = p_words(own["adjusted_p"])

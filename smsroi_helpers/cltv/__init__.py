@@ -21,6 +21,7 @@ from smsroi_helpers.cltv.holdout import holdout_test, try_models
 from smsroi_helpers.cltv.implications import (
     at_risk,
     churn_warnings,
+    count_channels,
     count_segments,
     gains,
     new_customers,
@@ -41,6 +42,7 @@ __all__ = [
     "check_assumptions",
     "churn_warnings",
     "count_cells",
+    "count_channels",
     "count_segments",
     "count_value_cells",
     "customer_values",

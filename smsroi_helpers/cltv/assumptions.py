@@ -12,10 +12,10 @@ from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import discounted_orders, value_factor
-from smsroi_helpers.cltv.likelihoods import Floats
 from smsroi_helpers.engine import total
 from smsroi_helpers.locale import _, number, percent
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "CHECKS",

@@ -6,7 +6,8 @@ with the same history; cells by the day give the estimate of one row per custome
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +19,6 @@ from smsroi_helpers.cltv.likelihoods import (
     HISTORY,
     PARAMETER_NAMES,
     Derivatives,
-    Floats,
     Likelihood,
     Model,
     columns_of,
@@ -26,7 +26,8 @@ from smsroi_helpers.cltv.likelihoods import (
     rate_terms,
     value_terms,
 )
-from smsroi_helpers.statistics import sandwich
+from smsroi_helpers.cltv.pareto import ParetoLikelihood
+from smsroi_helpers.statistics import Floats, sandwich
 
 __all__ = [
     "Fit",
@@ -179,7 +180,12 @@ def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
 
     tries = [_minimise(penalised, start) for start in (best, middle)]
     mode = min(tries, key=lambda found: penalised(found)[0])
-    make_cloud = partial(_plausible_cloud, penalised, scale, mode)
+
+    def height(log_values: Floats) -> float:
+        off = (log_values - middle) / _WIDEST
+        return likelihood.value(log_values) + float(off @ off) / (2 * scale)
+
+    make_cloud = partial(_plausible_cloud, penalised, height, scale, mode)
     return replace(fit, most_plausible=np.exp(mode), make_cloud=make_cloud)
 
 
@@ -218,8 +224,8 @@ def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
     return best, likelihood.derivatives(best)
 
 
-def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
-    """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · penalised).
+def _plausible_cloud(penalised: Loss, height: Callable[[Floats], float], scale: float, mode: Floats) -> Floats:
+    """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · height).
 
     The prior is normal on the log scale, with standard deviation 2, about what is neither here nor there (the first of
     the starts). Drawn by importance from a normal about the mode, adapted twice (Bugallo et al. 2017, IEEE Signal
@@ -234,7 +240,7 @@ def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
     for _round in range(3):
         tried = np.clip(centre + 1.3 * points @ spread.T, -_BOUND, _BOUND)
         away = np.linalg.solve(1.3 * spread, (tried - centre).T)
-        heights = np.array([-scale * penalised(log_values)[0] for log_values in tried])
+        heights = np.array([-scale * height(log_values) for log_values in tried])
         heights += np.square(away).sum(axis=0) / 2
         shares = np.nan_to_num(np.exp(heights - np.nanmax(heights)))
         shares /= shares.sum()
@@ -246,8 +252,22 @@ def _plausible_cloud(penalised: Loss, scale: float, mode: Floats) -> Floats:
     return np.exp(tried[np.minimum(places, len(tried) - 1)])
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of numbers that are equal where their bytes are."""
+
+    columns: list[Floats] = field(compare=False, repr=False)
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = blake2b()
+        for column in self.columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        object.__setattr__(self, "digest", digest.digest())
+
+
 def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
-    """The maximum-likelihood fit of a purchase model to weighted cells.
+    """The maximum-likelihood fit of a purchase model to weighted cells; the same cells are fitted once.
 
     Args:
         cells: frequency (≥ 0), recency_weeks, T_weeks (weeks), customers (≥ 1).
@@ -259,13 +279,20 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
     if model not in get_args(Model):
         raise ValueError(f"model must be one of {', '.join(get_args(Model))}, not {model!r}")
     mean_T = _mean_age(cells)
+    return _fit_to_columns(model, mean_T, _Columns(columns_of(cells, *HISTORY, "customers")))
+
+
+@lru_cache(maxsize=32)  # of a run's models and channels; what they hold is about the size of their cells
+def _fit_to_columns(model: Model, mean_T: float, of: _Columns) -> Fit:
     # Neither here nor there, as shops often are, and far from both; the scales by the customers' age.
     shapes = ((1.0, 1.0, 1.0, 1.0), (0.3, 0.2, 0.8, 2.5), (0.1, 0.05, 0.1, 5.0))
     starts = [
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
         for r, share, third, fourth in shapes
     ]
-    return _fit(model, Likelihood(purchase_terms(model), columns_of(cells, *HISTORY, "customers")), starts)
+    kind = ParetoLikelihood if model == "pareto_nbd" else Likelihood
+    likelihood = kind(purchase_terms(model), of.columns)
+    return _fit(model, likelihood, starts)
 
 
 def fit_rates(cells: pd.DataFrame) -> Fit:

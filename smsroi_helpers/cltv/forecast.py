@@ -13,8 +13,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from smsroi_helpers.cltv.fitting import Fit
-from smsroi_helpers.cltv.likelihoods import Floats
 from smsroi_helpers.cltv.predictions import (
+    Cells,
+    Histories,
     draw_orders_while_customer,
     orders_while_customer,
     pairs_of,
@@ -22,6 +23,7 @@ from smsroi_helpers.cltv.predictions import (
     variance_of_orders,
 )
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "KEYS",
@@ -93,7 +95,7 @@ def value_factor(value: Floats, frequency: Floats) -> Floats:
 
 
 def discounted_orders(
-    fit: Fit, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, *, values: Floats | None = None
+    fit: Fit, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, *, values: Floats | None = None
 ) -> Floats:
     """The expected purchases of each cell's customer, each counted at what it is worth today.
 
@@ -104,25 +106,23 @@ def discounted_orders(
 
 
 def _orders_and_worth(
-    fit: Fit, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
+    fit: Fit, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
 ) -> Floats:
     """Expected and discounted purchases of each cell's customer: 2 × cells."""
-    values = fit.predicting if values is None else values
-    while_customer = worth_while_customer(fit.model, cells, horizon_weeks, yearly_discount_rate, values)
-    return while_customer * probability_alive(fit, cells, values=values)
+    values, who = fit.predicting if values is None else values, Histories.of(cells)
+    while_customer = worth_while_customer(fit.model, who, horizon_weeks, yearly_discount_rate, values)
+    return while_customer * probability_alive(fit, who, values=values)
 
 
 def worth_while_customer(
-    model: str, cells: pd.DataFrame, horizon_weeks: float, yearly_discount_rate: float, values: Floats
+    model: str, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats
 ) -> Floats:
     """Expected and discounted purchases of each cell's customer who still is one: 2 × cells."""
-    x, T, place = pairs_of(cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float))
-    so_far, worth = np.zeros(len(x)), np.zeros(len(x))
-    for end in month_ends(horizon_weeks):
-        by_then = orders_while_customer(model, values, x, T, end)
-        worth += (by_then - so_far) / (1 + yearly_discount_rate) ** (end / WEEKS_A_YEAR)
-        so_far = by_then
-    return np.asarray(np.stack([so_far, worth])[:, place], float)
+    x, T, place = Histories.of(cells).pairs
+    ends = np.array(month_ends(horizon_weeks))
+    by_then = orders_while_customer(model, values, x[:, None], T[:, None], ends)
+    worth = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
+    return np.asarray(np.stack([by_then[:, -1], worth])[:, place], float)
 
 
 def month_ends(horizon_weeks: float) -> list[float]:
@@ -212,16 +212,18 @@ def forecast_value(
             n=value.customers,
         )
 
+    who = Histories.of(cells)
+
     def compute(values: Floats) -> Floats:
-        return _orders_and_worth(purchases, cells, horizon_weeks, yearly_discount_rate, values)
+        return _orders_and_worth(purchases, who, horizon_weeks, yearly_discount_rate, values)
 
     orders, worth = compute(purchases.predicting)
     deviations = purchases.deviations(compute)
     scored = cells.assign(
-        p_alive=probability_alive(purchases, cells),
+        p_alive=probability_alive(purchases, who),
         expected_orders=orders,
         orders_log_error=np.sqrt(np.square(deviations[0] / np.maximum(orders, 1e-300)[:, None]).sum(axis=1)),
-        orders_variance=variance_of_orders(purchases, cells, horizon_weeks),
+        orders_variance=variance_of_orders(purchases, who, horizon_weeks),
         discounted_orders=worth,
     ).join(_futures(cells, purchases, value, horizon_weeks, rng))
     return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, margin, deviations[0], deviations[1])

@@ -19,8 +19,10 @@ from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import count_cells, count_value_cells
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates, fit_value
 from smsroi_helpers.cltv.forecast import KEYS, Z
-from smsroi_helpers.cltv.likelihoods import Floats, Model
+from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import (
+    Cells,
+    Histories,
     expected_orders,
     expected_orders_of_new,
     log_chance_of_orders,
@@ -29,7 +31,7 @@ from smsroi_helpers.cltv.predictions import (
 )
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, by_group, jackknife
+from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife
 
 __all__ = [
     "Holdout",
@@ -265,7 +267,8 @@ def holdout_test(shop: Shop, trial: Trial) -> Holdout:
     fit, cells, weeks = trial.fit, trial.cells, trial.weeks
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     later = cells["later_purchases"].to_numpy(float)
-    told_by_cell = _predict(fit, cells, weeks)
+    who = Histories.of(cells)
+    told_by_cell = _predict(fit, who, weeks)
     by_frequency = _sum_up(told_by_cell, cells, groups)
     by_frequency["actual"] = cells.groupby(groups)["later_purchases"].sum()
     customers = cells.groupby(groups)["customers"].sum()
@@ -285,7 +288,7 @@ def holdout_test(shop: Shop, trial: Trial) -> Holdout:
         high=float(told["high"]),
         actual=int(later.sum()),
         by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
-        by_week=_track(shop, fit, cells, trial.split, told),
+        by_week=_track(shop, fit, cells, who, trial.split, told),
         rivals=_against_rivals(trial),
         by_tenth=by_tenth,
         gini=gini,
@@ -300,9 +303,10 @@ Prediction = tuple[Floats, Floats, Floats]
 """Of each cell's customer: purchases to come, their deviations for want of the parameters, their variance by chance."""
 
 
-def _predict(fit: Fit, cells: pd.DataFrame, weeks: float) -> Prediction:
-    off = fit.deviations(lambda values: expected_orders(fit, cells, weeks, values=values))
-    return expected_orders(fit, cells, weeks), off, variance_of_orders(fit, cells, weeks)
+def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
+    who = Histories.of(cells)
+    off = fit.deviations(lambda values: expected_orders(fit, who, weeks, values=values))
+    return expected_orders(fit, who, weeks), off, variance_of_orders(fit, who, weeks)
 
 
 def _sum_up(told: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
@@ -317,7 +321,7 @@ def _sum_up(told: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None =
     )
 
 
-def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, split: dt.date, whole: pd.Series) -> pd.DataFrame:
+def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.date, whole: pd.Series) -> pd.DataFrame:
     """By week since the first purchase of all; `whole` is what is foretold of the test weeks together."""
     repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
     seen_days = int(cells["T_days"].max())
@@ -333,10 +337,10 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, split: dt.date, whole: pd.
     weeks_ahead = np.maximum(7 * weeks - 1 - seen_days, 0) / 7
     customers = cells["customers"].to_numpy(float)
     ahead = weeks_ahead > 0
-    future = np.array([customers @ expected_orders(fit, cells, week) if week else 0.0 for week in weeks_ahead])
+    future = np.array([customers @ expected_orders(fit, who, week) if week else 0.0 for week in weeks_ahead])
     # The width of the band is worked out at three weeks and drawn smoothly between, from nothing at the split.
     asked = np.quantile(weeks_ahead[ahead], [0.1, 0.4, 0.7])
-    widths = [_sum_up(_predict(fit, cells, week), cells).eval("high - predicted").iloc[0] for week in asked]
+    widths = [_sum_up(_predict(fit, who, week), cells).eval("high - predicted").iloc[0] for week in asked]
     band = PchipInterpolator(
         [0.0, *asked, (shop.as_of - split).days / 7], [0.0, *widths, whole["high"] - whole["predicted"]]
     )

@@ -22,17 +22,18 @@ from smsroi_helpers.cltv.forecast import (
     value_factor,
     worth_while_customer,
 )
-from smsroi_helpers.cltv.likelihoods import Floats, Model
-from smsroi_helpers.cltv.predictions import expected_orders_of_new, probability_alive, staying
+from smsroi_helpers.cltv.likelihoods import Model
+from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, staying
 from smsroi_helpers.engine import total
-from smsroi_helpers.errors import UsageError
 from smsroi_helpers.locale import _, number
-from smsroi_helpers.segmentation import RULED, segments
+from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "at_risk",
     "churn_warnings",
+    "count_channels",
     "count_segments",
     "gains",
     "new_customers",
@@ -49,34 +50,37 @@ MOST_SEGMENTS = 30
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
-def _segment_of(shop: Shop, segment_by: str) -> ir.Table | None:
-    """Known (a customer_id) and group (`unknown` where not said); None where the source has no such column."""
-    if segment_by in RULED:
-        named = segments(shop, segment_by)
-        return named.select(known="customer_id", group=named.segment.cast("string"))
-    if not segment_by or not shop.has("customers", segment_by):
-        return None
-    group = shop.customers[segment_by].cast("string").fill_null(UNKNOWN)
-    group = ibis.ifelse(group == "all", "“all”", group)  # the row of everybody has that name
-    return shop.customers.select(known="customer_id", group=group)
-
-
-def count_segments(shop: Shop, segment_by: str) -> pd.DataFrame | None:
-    """How many customers of each kind a segment has, as `add_up` asks for; None where the source has no such column.
+def count_segments(shop: Shop, segment_by: str, *, seed: int = 1) -> pd.DataFrame:
+    """How many customers of each kind a segment has, as `add_up` asks for.
 
     Args:
         shop: the company.
-        segment_by: `rfm_group`, `lifecycle_stage`, `cluster`, or a column of `customers`: acquisition_channel, region,
-            an attribute.
+        segment_by: as `segmentation.resolve` takes it.
+        seed: of the search for clusters.
 
     Raises:
-        UsageError: the column names single customers or moments, not groups.
+        UsageError: there is no such segmentation.
     """
-    if segment_by in ("customer_id", "referred_by") or segment_by.endswith("_at"):
-        raise UsageError(f"segment_by: {segment_by!r} names no groups; acquisition_channel, region or attr_… do")
-    named = _segment_of(shop, segment_by)
-    if named is None:
+    return _count_members(shop, resolve(shop, segment_by, seed=seed).at())
+
+
+def count_channels(shop: Shop) -> pd.DataFrame | None:
+    """The same by acquisition channel; None where the source has no such column."""
+    channels = _channels(shop)
+    return None if channels is None else _count_members(shop, channels)
+
+
+def _channels(shop: Shop) -> ir.Table | None:
+    """customer_id and segment, the acquisition channel (`unknown` where not said)."""
+    if not shop.has("customers", "acquisition_channel"):
         return None
+    channel = shop.customers.acquisition_channel.fill_null(UNKNOWN)
+    # The row of everybody has the name `all`.
+    return shop.customers.select("customer_id", segment=ibis.ifelse(channel == "all", "“all”", channel))
+
+
+def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
+    named = named.select(known="customer_id", group="segment")
     history = measures.purchase_history(shop)
     placed = history.left_join(named, history.customer_id == named.known)
     rows = placed.select("customer_id", *KEYS, "repeat_spend", group=placed.group.fill_null(UNKNOWN))
@@ -130,8 +134,12 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     def money(values: Floats) -> Floats:
         return told.margin * value_factor(values, frequency) * (n * values[2] + spent)
 
+    who = Histories.of(told.cells)
+    at_best = _what_if(told, who, told.purchases.predicting)
+
     def compute(orders_by: Floats, value_by: Floats) -> Floats:
-        alive, stay, more_stay, more_worth, years = _what_if(told, orders_by)
+        unchanged = orders_by is told.purchases.predicting
+        alive, stay, more_stay, more_worth, years = at_best if unchanged else _what_if(told, who, orders_by)
         each = money(value_by)
         today = by_group(n * alive[at])
         point = 0.01 * by_group(each * (alive * more_worth)[at]) * today / by_group(n * (alive * more_stay)[at])
@@ -155,11 +163,11 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     return table
 
 
-def _what_if(told: Forecast, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _what_if(told: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Of each kind of customer: P(alive); the chance to stay to the end; the slopes of that and of the discounted
     purchases by the logarithm of the (inverse) chance of leaving; and the discounted years as a customer to come.
     """
-    fit, cells, ends = told.purchases, told.cells, month_ends(told.horizon_weeks)
+    fit, ends = told.purchases, month_ends(told.horizon_weeks)
     step = 0.02
     loyal, fickle = values.copy(), values.copy()
     loyal[2] *= np.exp(-step)
@@ -183,11 +191,11 @@ def _what_if(told: Forecast, values: Floats) -> tuple[Floats, Floats, Floats, Fl
 
 def _with_risk(told: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
-    fit = told.purchases
+    fit, who = told.purchases, Histories.of(told.cells)
 
     def lost(values: Floats) -> Floats:
-        worth = worth_while_customer(fit.model, told.cells, told.horizon_weeks, told.yearly_discount_rate, values)[1]
-        return worth * (1 - probability_alive(fit, told.cells, values=values))
+        worth = worth_while_customer(fit.model, who, told.horizon_weeks, told.yearly_discount_rate, values)[1]
+        return worth * (1 - probability_alive(fit, who, values=values))
 
     cells = told.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
     return replace(told, cells=cells, worth_deviations=fit.deviations(lost))
@@ -241,10 +249,12 @@ def at_risk(told: Forecast, alive_below: float) -> pd.DataFrame:
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
 
-        def gone(values: Floats, here: Any = here) -> float:
-            return float(n[here] @ (1 - probability_alive(fit, members[here], values=values)))
+        who = Histories.of(members[here])
 
-        alive = probability_alive(fit, members[here])
+        def gone(values: Floats, here: Any = here, who: Histories = who) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, who, values=values)))
+
+        alive = probability_alive(fit, who)
         reach = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
         expected = gone(fit.predicting)
         people = int(n[here].sum())
@@ -263,19 +273,17 @@ def new_customers(
     model: Model,
     horizon_weeks: int,
     yearly_discount_rate: float,
-    segment_by: str = "acquisition_channel",
 ) -> pd.DataFrame:
     """What a customer of whom nothing is known yet will bring from the first purchase on, per channel, against the CAC.
 
     Each channel has fits of its own, and so has the row `all`; a channel with fewer than 30 customers who came back has
-    no value, and a reason.
+    no value, and a reason. Without channels in the source there is the row `all` alone.
 
     Args:
         shop: the company.
         model: of purchases.
         horizon_weeks: how far the value reaches from the first purchase.
         yearly_discount_rate: 0–1.
-        segment_by: a column of `customers` known before the first purchase; without it there is the row `all` alone.
 
     Returns:
         group, customers, value, low, high (margin × the first purchase and the discounted later ones; 95 %, of the
@@ -283,9 +291,10 @@ def new_customers(
         reason (why there is no value).
     """
     history = measures.purchase_history(shop)
-    named = _segment_of(shop, segment_by)
+    channels = _channels(shop)
     rows = history.mutate(group=ibis.literal("all"))
-    if named is not None:
+    if channels is not None:
+        named = channels.select(known="customer_id", group="segment")
         placed = history.left_join(named, history.customer_id == named.known)
         rows = rows.union(placed.drop("known").mutate(group=placed.group.fill_null(UNKNOWN)).select(rows.columns))
     if shop.has("customers", "acquisition_cost"):

@@ -17,15 +17,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
 from scipy.special import digamma, gammaln, zeta
+
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "HISTORY",
     "PARAMETER_NAMES",
     "Derivatives",
-    "Floats",
     "Likelihood",
     "Model",
     "Terms",
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 Model = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
-Floats = NDArray[np.float64]
 
 PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
     "bg_nbd": ("r", "alpha", "a", "b"),
@@ -314,6 +313,10 @@ class Likelihood:
         for first in range(0, len(self.columns[-1]), _AT_ONCE):
             *columns, weights = (column[first : first + _AT_ONCE] for column in self.columns)
             yield self.terms(values, *columns), weights
+
+    def value(self, log_values: Floats) -> float:
+        """The negative log-likelihood of a customer on average."""
+        return self.loss(log_values)[0]
 
     def loss(self, log_values: Floats) -> tuple[float, Floats]:
         """The negative log-likelihood of a customer on average, and its derivatives."""

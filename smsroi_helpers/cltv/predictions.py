@@ -6,18 +6,23 @@ in weeks; `cells` always have the columns frequency, recency_weeks and T_weeks.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
-from scipy.special import betaln, gammaln, roots_jacobi
+from scipy.special import betaln, expit, hyp2f1, roots_jacobi
 from scipy.stats import nbinom
 
 from smsroi_helpers.cltv.fitting import Fit
-from smsroi_helpers.cltv.likelihoods import PARAMETER_NAMES, Floats, pareto_log_likelihood
+from smsroi_helpers.cltv.likelihoods import HISTORY, columns_of
+from smsroi_helpers.cltv.pareto import Grid, pareto_alive
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "Cells",
+    "Histories",
     "draw_orders",
     "draw_orders_while_customer",
     "expected_order_value",
@@ -32,35 +37,45 @@ __all__ = [
 ]
 
 
-class _ParetoNBD(ParetoNBDFitter):  # type: ignore[misc]
-    """The library's Pareto/NBD on our likelihood, which stays a number for very active customers."""
-
-    @staticmethod
-    def _conditional_log_likelihood(params: Any, freq: Floats, rec: Floats, T: Floats) -> Floats:
-        return pareto_log_likelihood(np.asarray(params, float), freq, rec, T)
-
-    def conditional_probability_alive(self, frequency: Floats, recency: Floats, T: Floats) -> Floats:
-        r, alpha, s, beta = values = np.asarray(self._unload_params("r", "alpha", "s", "beta"), float)
-        x = np.asarray(frequency, float)
-        here = gammaln(r + x) - gammaln(r) + r * np.log(alpha / (alpha + T)) + s * np.log(beta / (beta + T))
-        here -= x * np.log(alpha + T)
-        return np.minimum(np.exp(here - pareto_log_likelihood(values, x, recency, T)), 1.0)
-
-
-_FITTERS = {"bg_nbd": BetaGeoFitter, "mbg_nbd": ModifiedBetaGeoFitter, "pareto_nbd": _ParetoNBD}
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+_NEAR_ONE = 1e-4
+"""With a within this of 1 the closed form of BG/NBD is a difference of large numbers; there the mean is integrated."""
 
 
-def _with_values(model: str, values: Floats) -> Any:
-    """The library's fitter carrying these parameters: its expectations are used, its optimiser is not."""
-    fitter = _FITTERS[model]()
-    fitter.params_ = pd.Series(dict(zip(PARAMETER_NAMES[model], values, strict=True)))
-    return fitter
+@dataclass(frozen=True)
+class Histories:
+    """The histories of cells, with what every prediction of them needs: worked out once, not at every parameter."""
+
+    x: Floats
+    """Repeat purchases."""
+    t_x: Floats
+    """Weeks from the first purchase to the last."""
+    T: Floats
+    """Weeks from the first purchase to now."""
+
+    @classmethod
+    def of(cls, cells: "Cells") -> "Histories":
+        """Those of cells; histories are their own."""
+        return cells if isinstance(cells, Histories) else cls(*columns_of(cells, *HISTORY))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.x)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where they lie among counts and times."""
+        return Grid.of(self.x, self.t_x, self.T)
+
+    @cached_property
+    def pairs(self) -> tuple[Floats, Floats, Any]:
+        """`pairs_of` frequency and age."""
+        return pairs_of(self.x, self.T)
 
 
-def _columns(cells: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    return tuple(cells[name].to_numpy(float) for name in ("frequency", "recency_weeks", "T_weeks"))
+Cells: TypeAlias = "pd.DataFrame | Histories"
+"""Cells with frequency, recency_weeks and T_weeks, or their histories."""
 
 
 def pairs_of(x: Floats, T: Floats) -> tuple[Floats, Floats, Any]:
@@ -69,31 +84,50 @@ def pairs_of(x: Floats, T: Floats) -> tuple[Floats, Floats, Any]:
     return known.real, known.imag, place
 
 
-def _finite(values: Any, what: str, cells: pd.DataFrame) -> Floats:
+def _finite(values: Any, what: str, cells: Histories) -> Floats:
     values = np.asarray(values, float)
     if not np.all(np.isfinite(values)):
-        worst = cells.iloc[int(np.argmin(np.isfinite(values)))]
+        worst = int(np.argmin(np.isfinite(values)))
         raise ArithmeticError(
             f"{what} cannot be computed for {int((~np.isfinite(values)).sum())} kinds of customers, the first with"
-            f" {worst['frequency']:.0f} repeat purchases in {worst['T_weeks']:.1f} weeks"
+            f" {cells.x[worst]:.0f} repeat purchases in {cells.T[worst]:.1f} weeks"
         )
     return values
 
 
-def probability_alive(fit: Fit, cells: pd.DataFrame, *, values: Floats | None = None) -> Floats:
+def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -> Floats:
     """The probability (0–1) that a cell's customers still buy here at all. BG/NBD gives 1 to all who bought once.
+
+    Under BG/NBD 1 / {1 + a / (b + x − 1) · ((α + T) / (α + t_x))^(r + x)} where x > 0 (Fader, Hardie & Lee 2008, note
+    21 of brucehardie.com, eq. 1); under MBG/NBD b + x instead of b + x − 1, for every x (Batislam et al. 2007); under
+    Pareto/NBD the likelihood of being here still as a share of the whole (`pareto`).
 
     Args:
         fit: of a purchase model.
         cells: whose customers.
         values: other parameters than those the fit predicts with, for the error of a prediction.
     """
+    who = Histories.of(cells)
     if fit.model == "nbd":
-        return np.ones(len(cells))
-    fitter = _with_values(fit.model, fit.predicting if values is None else values)
-    with np.errstate(all="ignore"):
-        chance = fitter.conditional_probability_alive(*_columns(cells))
-    return _finite(chance, "P(alive)", cells)
+        return np.ones(len(who))
+    values = fit.predicting if values is None else np.asarray(values, float)
+    if fit.model == "pareto_nbd":
+        return _finite(pareto_alive(values, who.x, who.t_x, who.T, who.grid), "P(alive)", who)
+    r, alpha, a, b = values
+    chances = who.x + (1 if fit.model == "mbg_nbd" else 0)
+    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + who.x) * np.log1p((who.T - who.t_x) / (alpha + who.t_x))
+    return _finite(np.where(chances > 0, expit(-odds), 1.0), "P(alive)", who)
+
+
+@lru_cache(maxsize=1024)
+def _chances_to_leave(a: float, b: float) -> tuple[Floats, Floats]:
+    """Points and shares that stand for Beta(a, b), by Gauss and Jacobi."""
+    with np.errstate(all="ignore"):  # of a term that is then not used
+        nodes, weights = roots_jacobi(64, b - 1, a - 1)
+        p, share = (1 + nodes) / 2, weights / weights.sum()
+    if not np.all(np.isfinite(share)):  # a chance so surely known (b beyond some 300) is its mean
+        return np.array([a / (a + b)]), np.ones(1)
+    return p, share
 
 
 def _over_chances(
@@ -110,41 +144,63 @@ def _over_chances(
     for frequency in np.unique(x):
         rows = x == frequency
         chances = frequency + (1 if model == "mbg_nbd" else 0)
-        with np.errstate(all="ignore"):  # of a term that is then not used
-            nodes, weights = roots_jacobi(64, b + chances - 1, a - 1)
-            p, share = (1 + nodes) / 2, weights / weights.sum()
-        if not np.all(np.isfinite(share)):  # a chance so surely known (b beyond some 300) is its mean
-            p, share = np.array([a / (a + b + chances)]), np.ones(1)
+        p, share = _chances_to_leave(float(a), float(b + chances))
         means[rows] = compute(p, frequency, rows) @ share
     return means
 
 
-def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, weeks: float) -> Floats:
-    """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row."""
+def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
+    """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row.
+
+    Under Pareto/NBD (r + x) / (α + T) times the mean part of the weeks before the customer leaves,
+    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1
+    is no exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
+    {1 − (1 + p·t / (α + T))^−(r + x)} / p is (a + b' − 1) / (a − 1) times
+    {1 − ((α + T) / (α + T + t))^(r + x) 2F1(r + x, b'; a + b' − 1; t / (α + T + t))}: Fader, Hardie & Lee 2005, eq. 10.
+
+    Args:
+        model: which.
+        values: its parameters.
+        x: repeat purchases.
+        T: weeks from the first purchase to now.
+        weeks: how far ahead; a number, or one per row.
+    """
+    r, alpha = values[:2]
+    shape, scale = r + x, alpha + T
     if model == "nbd":
-        return np.asarray((values[0] + x) / (values[1] + T) * weeks, float)
-    fitter = _with_values(model, values)
+        return np.asarray(shape / scale * weeks, float)
+    _r, _alpha, third, fourth = values
+    if model == "pareto_nbd":
+        longest = np.log1p(weeks / (fourth + T))
+        power = (third - 1) * longest
+        with np.errstate(invalid="ignore"):
+            share = np.where(np.abs(power) < 1e-12, 1.0, -np.expm1(-power) / power)
+        return np.asarray(shape / scale * (fourth + T) * longest * share, float)
+    survived = fourth + x + (1 if model == "mbg_nbd" else 0)
+    every = third + survived - 1
     with np.errstate(all="ignore"):
-        orders = np.array(fitter.conditional_expected_number_of_purchases_up_to_time(weeks, x, T, T), float)
-        orders /= fitter.conditional_probability_alive(x, T, T)
-    unknown = ~np.isfinite(orders)
-    if model != "pareto_nbd" and unknown.any():
-        orders[unknown] = _orders_by_integration(model, values, x[unknown], T[unknown], weeks)
-    return orders
+        alike = np.exp(-shape * np.log1p(weeks / scale)) * hyp2f1(shape, survived, every, weeks / (scale + weeks))
+        orders = every / (third - 1) * (1 - alike)
+    unknown = ~np.isfinite(orders) | (every <= 0) | (abs(third - 1) < _NEAR_ONE)
+    if unknown.any():
+        asked = (np.broadcast_to(part, orders.shape)[unknown] for part in (x, T, weeks))
+        orders[unknown] = _orders_by_integration(model, values, *asked)
+    return np.asarray(orders, float)
 
 
-def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float) -> Floats:
+def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
     """`orders_while_customer` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
     r, alpha, _a, _b = values
+    ahead = np.broadcast_to(weeks, x.shape)
 
     def orders(p: Floats, frequency: Floats, rows: Any) -> Floats:
-        growth = np.outer(weeks / (alpha + T[rows]), p)
+        growth = np.outer(ahead[rows] / (alpha + T[rows]), p)
         return np.asarray(-np.expm1(-(r + frequency) * np.log1p(growth)) / p, float)
 
     return _over_chances(model, values, x, orders)
 
 
-def expected_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, *, values: Floats | None = None) -> Floats:
+def expected_orders(fit: Fit, cells: Cells, horizon_weeks: float, *, values: Floats | None = None) -> Floats:
     """The expected purchases of one customer of each cell in the coming `horizon_weeks`.
 
     Args:
@@ -157,39 +213,37 @@ def expected_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, *, valu
         ArithmeticError: the closed form gives no number for some cell.
     """
     values = fit.predicting if values is None else values
-    x, _t_x, T = _columns(cells)
-    kinds_x, kinds_T, place = pairs_of(x, T)
-    orders = orders_while_customer(fit.model, values, kinds_x, kinds_T, horizon_weeks)[place]
-    return _finite(orders * probability_alive(fit, cells, values=values), "expected orders", cells)
+    who = Histories.of(cells)
+    x, T, place = who.pairs
+    orders = orders_while_customer(fit.model, values, x, T, horizon_weeks)[place]
+    return _finite(orders * probability_alive(fit, who, values=values), "expected orders", who)
 
 
 def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = None) -> Floats:
-    """The expected repeat purchases of a customer by `weeks` after the first purchase."""
+    """The expected repeat purchases of a customer by `weeks` after the first purchase.
+
+    Those of a customer with x = 0 and T = 0; under MBG/NBD only the share b / (a + b) has not left at once.
+    """
     values = fit.predicting if values is None else values
     weeks = np.asarray(weeks, float)
-    if fit.model == "nbd":
-        return np.asarray(values[0] / values[1] * weeks, float)
-    with np.errstate(all="ignore"):
-        orders = np.array(_with_values(fit.model, values).expected_number_of_purchases_up_to_time(weeks), float)
-    if fit.model == "bg_nbd":
-        for at in np.flatnonzero(~np.isfinite(orders)):
-            orders.flat[at] = _orders_by_integration("bg_nbd", values, np.zeros(1), np.zeros(1), weeks.flat[at])[0]
-    return orders
+    nothing = np.zeros(weeks.size)
+    orders = orders_while_customer(fit.model, values, nothing, nothing, weeks.ravel()).reshape(weeks.shape)
+    return np.asarray(orders * (values[3] / (values[2] + values[3]) if fit.model == "mbg_nbd" else 1.0), float)
 
 
-def staying(fit: Fit, cells: pd.DataFrame, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
+def staying(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
     """The chance (0–1) that a customer of each cell who still is one now will be one after `weeks`: cells × weeks.
 
     Under BG/NBD and MBG/NBD a customer with rate λ and chance p leaves at the rate λ·p: the mean over λ and p of
     exp(−λ·p·t) is that over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β + T + t))^s.
     """
     values = fit.predicting if values is None else values
-    x, _t_x, T = _columns(cells)
+    who = Histories.of(cells)
     ends = np.asarray(weeks, float)
     r, alpha, third, fourth = values
     if fit.model == "pareto_nbd":
-        return np.asarray((1 + ends / (fourth + T)[:, None]) ** -third, float)
-    kinds_x, kinds_T, place = pairs_of(x, T)
+        return np.asarray((1 + ends / (fourth + who.T)[:, None]) ** -third, float)
+    kinds_x, kinds_T, place = who.pairs
 
     def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
         growth = (ends / (alpha + kinds_T[rows])[:, None])[:, :, None] * p
@@ -198,7 +252,7 @@ def staying(fit: Fit, cells: pd.DataFrame, weeks: Sequence[float], *, values: Fl
     return _over_chances(fit.model, values, kinds_x, still, len(ends))[place]
 
 
-def variance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float) -> Floats:
+def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
     """How much the purchases of one customer of each cell scatter about their expectation, the parameters being known.
 
     From E[X²] of a customer who still is one. Given λ and p, with z = λ·p·t, it is (1 − e^−z) / p +
@@ -206,8 +260,8 @@ def variance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float) -> F
     Under Pareto/NBD it is λ·E[m] + λ²·E[m²], m the part of the horizon before the customer leaves.
     """
     values = fit.predicting
-    x, _t_x, T = _columns(cells)
-    kinds_x, kinds_T, place = pairs_of(x, T)
+    who = Histories.of(cells)
+    kinds_x, kinds_T, place = who.pairs
     shape, scale = values[0] + kinds_x, values[1] + kinds_T
     if fit.model == "nbd":
         squares = shape / scale * horizon_weeks + shape * (shape + 1) * (horizon_weeks / scale) ** 2
@@ -229,12 +283,12 @@ def variance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float) -> F
             return np.asarray(first + 2 * (1 - p) / p**2 * rest, float)
 
         squares = _over_chances(fit.model, values, kinds_x, second_moment)
-    alive = probability_alive(fit, cells)
+    alive = probability_alive(fit, who)
     means = orders_while_customer(fit.model, values, kinds_x, kinds_T, horizon_weeks)
-    return _finite(alive * squares[place] - (alive * means[place]) ** 2, "the variance of orders", cells)
+    return _finite(alive * squares[place] - (alive * means[place]) ** 2, "the variance of orders", who)
 
 
-def log_chance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, orders: Floats) -> Floats:
+def log_chance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: Floats) -> Floats:
     """The logarithm of the probability that a customer of each cell buys exactly `orders` times in `horizon_weeks`.
 
     A customer who still is one buys at a rate λ ~ Gamma(r + x, α + T), so but for leaving as a negative binomial says.
@@ -242,7 +296,8 @@ def log_chance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, or
     however many would have come after it. Under Pareto/NBD the negative binomial's time ends when the customer leaves.
     """
     values = fit.predicting
-    x, _t_x, T = _columns(cells)
+    who = Histories.of(cells)
+    x, T = who.x, who.T
     y = np.asarray(orders, float)
     shape, scale = values[0] + x, values[1] + T
     log_all = nbinom.logpmf(y, shape, scale / (scale + horizon_weeks))
@@ -261,7 +316,7 @@ def log_chance_of_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, or
         more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
         with np.errstate(all="ignore"):  # of the term for y = 0, which is not used
             chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
-    alive = probability_alive(fit, cells)
+    alive = probability_alive(fit, who)
     return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
 
 
@@ -306,12 +361,13 @@ def draw_orders_while_customer(
     return np.minimum(rng.poisson(rate * horizon_weeks), rng.geometric(leaving)).astype(float)
 
 
-def draw_orders(fit: Fit, cells: pd.DataFrame, horizon_weeks: float, draws: int, rng: np.random.Generator) -> Floats:
+def draw_orders(fit: Fit, cells: Cells, horizon_weeks: float, draws: int, rng: np.random.Generator) -> Floats:
     """Random futures of all customers, those who have left among them: purchases, cells × draws.
 
     Parameters are held at those the fit predicts with.
     """
-    x, _t_x, T = _columns(cells)
+    who = Histories.of(cells)
+    x, T = who.x, who.T
     parameters = np.tile(fit.predicting, (draws, 1))
     orders = draw_orders_while_customer(fit.model, parameters, x, T, horizon_weeks, rng)
-    return np.where(rng.random(orders.shape) < probability_alive(fit, cells)[:, None], orders, 0.0)
+    return np.where(rng.random(orders.shape) < probability_alive(fit, who)[:, None], orders, 0.0)

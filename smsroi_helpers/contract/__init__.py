@@ -1,6 +1,6 @@
 """The data contract as code: tables in, rules they keep, tables out."""
 
-from smsroi_helpers.contract.outputs import OUTPUTS, SHARED_OUTPUTS, Decision
+from smsroi_helpers.contract.outputs import FINISHED, OUTPUTS, SHARED_OUTPUTS, Decision
 from smsroi_helpers.contract.rules import (
     KEY_FAULTS,
     REMARKS,
@@ -15,6 +15,7 @@ from smsroi_helpers.contract.rules import (
 )
 from smsroi_helpers.contract.tables import (
     ATTRIBUTE_PREFIX,
+    LAST_DAYS,
     NAMES_PEOPLE,
     PERSONAL_ID,
     PLANNED,
@@ -27,7 +28,9 @@ from smsroi_helpers.contract.tables import (
 
 __all__ = [
     "ATTRIBUTE_PREFIX",
+    "FINISHED",
     "KEY_FAULTS",
+    "LAST_DAYS",
     "NAMES_PEOPLE",
     "OUTPUTS",
     "PERSONAL_ID",

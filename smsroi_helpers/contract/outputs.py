@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "FINISHED",
     "OUTPUTS",
     "SHARED_OUTPUTS",
     "Decision",
@@ -82,3 +83,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 SHARED_OUTPUTS = ("decisions",)
 """Tables that several notebooks fill: a folder of parts, one per stage."""
+
+FINISHED = "application/vnd.smsroi.finished+json"
+"""MIME type of the output `run.finish()` leaves in a notebook's last code cell."""

@@ -139,6 +139,8 @@ TABLES: dict[str, Table] = {
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
+LAST_DAYS = ("ended_at", "outcome_until")
+"""Columns in which a date without a time means until the end of that day."""
 PLANNED = {("plans", "send_at"), ("experiments", "outcome_until")}
 """Times that are meant, not seen: they may lie after the last day observed without being read as null. Of an experiment
 whose outcomes run on, nothing else would say that they do not end with it."""

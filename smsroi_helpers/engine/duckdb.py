@@ -1,25 +1,43 @@
-"""What is particular to an engine: opening it, local time, and a hash the engines agree on."""
+"""What is particular to an engine: opening it, its errors, its SQL, local time, and a hash the engines agree on."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+import duckdb
 import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
+from ibis.backends.duckdb import Backend as Connection
 
 __all__ = [
+    "Connection",
+    "EngineError",
+    "EngineIOError",
+    "EngineName",
     "composed",
     "connect",
+    "copy_to_parquet",
     "hash_group",
     "is_ascii",
+    "is_one_select",
     "local_time",
+    "sql_of",
     "total",
     "utc_of_clock",
     "utc_of_instant",
 ]
+
+EngineName = Literal["duckdb"]
+"""The engines a source can be counted with, as source.yml names them."""
+
+EngineError = duckdb.Error
+"""Whatever the engine raises."""
+
+EngineIOError = duckdb.IOException
+"""An `EngineError`: a file cannot be read or written."""
 
 
 @ibis.udf.scalar.builtin(name="timezone")
@@ -98,9 +116,29 @@ def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue)
     return amounts.sum(**where).round(digits)
 
 
-def connect(folder: Path) -> Backend:
+def sql_of(rows: ir.Table) -> str:
+    """The query that yields these rows, in the engine's SQL."""
+    return str(ibis.to_sql(rows, dialect="duckdb"))
+
+
+def is_one_select(query: str) -> bool:
+    """Whether a query is a single SELECT, which reads and changes nothing.
+
+    Raises:
+        EngineError: it cannot be parsed.
+    """
+    return [statement.type for statement in duckdb.extract_statements(query)] == [duckdb.StatementType.SELECT]
+
+
+def copy_to_parquet(con: Connection, query: str, file: Path) -> None:
+    """Write the result of a query in the engine's SQL as a parquet file."""
+    place = str(file).replace("'", "''")
+    con.raw_sql(f"COPY ({query}) TO '{place}' (FORMAT parquet)")
+
+
+def connect(folder: Path) -> Connection:
     """DuckDB in memory, spilling into `folder`, within the threads and megabytes the runner grants this process."""
-    con = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
+    con: Connection = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
     if threads := os.environ.get("SMSROI_THREADS"):
         con.raw_sql(f"SET threads = {int(threads)}")
     if megabytes := os.environ.get("SMSROI_MEMORY_MB"):

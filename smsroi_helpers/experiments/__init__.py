@@ -1,4 +1,4 @@
-"""Randomised experiments: which there are, what came of their arms, and whether they can be believed."""
+"""Randomised experiments: which there are, what their arms did, and whether they can be believed."""
 
 from smsroi_helpers.experiments.registry import (
     METRICS,
@@ -14,13 +14,23 @@ from smsroi_helpers.experiments.registry import (
     list_experiments,
     moments_of,
 )
-from smsroi_helpers.experiments.validity import Trust, check, check_overlaps, check_split, locate_split
+from smsroi_helpers.experiments.validity import (
+    Problem,
+    ProblemKind,
+    Validity,
+    check,
+    check_overlaps,
+    check_split,
+    locate_split,
+)
 
 __all__ = [
     "METRICS",
     "Experiment",
     "Metric",
-    "Trust",
+    "Problem",
+    "ProblemKind",
+    "Validity",
     "check",
     "check_overlaps",
     "check_split",

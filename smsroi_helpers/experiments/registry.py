@@ -11,14 +11,13 @@ from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "METRICS",
@@ -35,7 +34,6 @@ __all__ = [
     "moments_of",
 ]
 
-Floats = NDArray[np.float64]
 RECENCY_EDGES = (30, 90)
 """Days since the last order at which the segments of `recency` part: a month, a quarter."""
 
@@ -292,9 +290,9 @@ def count_by_segment(shop: Shop, segment_by: str, metrics: Sequence[str] = ("pro
 def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
     """The rows with `segment`: how many days before the assignment the last order was."""
     orders = measures.purchases(shop).select(buyer="customer_id", bought_at="ordered_at")
-    people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "assigned_at")
+    people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "orders_from")
     before = people.join(orders, people.customer_id == orders.buyer)
-    before = before.filter(before.bought_at < before.assigned_at)
+    before = before.filter(before.bought_at < before.orders_from)
     last = before.group_by(of="experiment_id", who="customer_id").aggregate(last_at=before.bought_at.max())
     rows = rows.left_join(last, (rows.experiment_id == last.of) & (rows.customer_id == last.who)).drop("of", "who")
     days = rows.assigned_at.delta(rows.last_at, unit="microsecond") / 86_400_000_000
@@ -381,8 +379,8 @@ def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
     events = measures.profit_events(shop).rename(who="customer_id")
     theirs = people.join(events, people.customer_id == events.who)
     since = theirs["at"].delta(theirs.assigned_at, unit="microsecond") / (7 * 86_400_000_000)
-    theirs = theirs.mutate(week=since.floor().cast("int64"))
-    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs.week < theirs.most)
+    theirs = theirs.mutate(week=ibis.greatest(since.floor(), 0).cast("int64"))
+    theirs = theirs.filter(theirs["at"] >= theirs.orders_from, theirs.week < theirs.most)
     keys = ("experiment_id", "arm", "customer_id", "week")
     weekly = theirs.group_by(*keys).aggregate(y=total(theirs.profit))
     so_far = ibis.window(group_by=["experiment_id", "customer_id"], order_by="week", rows=(None, 0))
@@ -413,7 +411,7 @@ def count_months(shop: Shop) -> pd.DataFrame:
     people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
     events = measures.profit_events(shop).rename(who="customer_id")
     theirs = people.join(events, people.customer_id == events.who)
-    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
+    theirs = theirs.filter(theirs["at"] >= theirs.orders_from, theirs["at"] < theirs.outcome_end)
     theirs = theirs.mutate(month=shop.day(theirs["at"]).truncate("M"))
     each = theirs.group_by("experiment_id", "arm", "customer_id", "month").aggregate(y=total(theirs.profit))
     by = ("experiment_id", "arm", "month")

@@ -1,9 +1,10 @@
-"""Whether an experiment can be believed: its split, its assignment, its arms' past, who was treated, who sat elsewhere.
+"""Whether an experiment can be believed: its split, assignment, balance before the start, exposure, overlaps.
 
-A broken experiment shows no effect: every problem named here stands in place of the numbers.
+A broken experiment shows no effect: its problems are shown in place of the numbers. Problems are codes and
+numbers; `pages.problem_words` puts them in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
@@ -13,14 +14,14 @@ import pandas as pd
 from scipy.stats import chi2_contingency, chisquare
 
 from smsroi_helpers.experiments.registry import Experiment, moments_of
-from smsroi_helpers.locale import _, listed, number, percent
-from smsroi_helpers.pages import metric_words, p_words
 from smsroi_helpers.statistics import adjust, difference_of_means, sequential_split
 
 __all__ = [
     "SPLIT_ALPHA",
+    "Problem",
+    "ProblemKind",
     "Split",
-    "Trust",
+    "Validity",
     "check",
     "check_balance",
     "check_overlaps",
@@ -34,7 +35,7 @@ BALANCE_ALPHA = 0.001
 """Below it the arms differed before anything happened. Far stricter than the split's: the past is looked at again at
 every run, and a small difference is taken out by the covariate."""
 LATE_SHARE = 0.01
-"""More assignments than this after the last outcome that counts: the log of assignments is not what it says."""
+"""More assignments than this after the last outcome that counts: the log of assignments is wrong."""
 LEAST_CONTRAST = 0.5
 """Below it, control and treatment were messaged so alike that the test answers another question."""
 _FEWEST_EXPECTED = 5
@@ -54,14 +55,50 @@ class Split:
         return bool(self.p_value < SPLIT_ALPHA)
 
 
+ProblemKind = Literal[
+    "empty_arms", "split", "assigned_late", "assigned_early", "unbalanced", "control_messaged", "not_messaged",
+    "overlap",
+]  # fmt: skip
+"""What can be wrong with an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the
+last outcome that counts, or before the start; arms that differed before the assignment; a control that was messaged;
+treated arms that were not; arms that go together with another experiment's."""
+
+
 @dataclass(frozen=True)
-class Trust:
-    """What was found of one experiment."""
+class Problem:
+    """One thing that is wrong, with the numbers that show it; what a kind does not need stays empty."""
+
+    kind: ProblemKind
+    breaks: bool
+    """Whether the experiment can show nothing because of it."""
+    arms: tuple[str, ...] = ()
+    """The arms concerned: those without customers, the one whose share is off, or the one that differed."""
+    control: str = ""
+    other: str = ""
+    """The other experiment of an overlap."""
+    metric: str = ""
+    """In which the arms differed before."""
+    customers: int = 0
+    """Assigned too late, or too early."""
+    of_customers: int = 0
+    """Assigned in all."""
+    share: float = float("nan")
+    """Of all customers in that arm; or of the control's customers who were messaged (0–1)."""
+    planned: float = float("nan")
+    """The share that was planned (0–1)."""
+    contrast: float = float("nan")
+    """What is left of the difference when some of the control were messaged (0–1)."""
+    p_value: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Whether one experiment can be believed, and why not."""
 
     split: Split
-    problems: tuple[str, ...]
-    """Each breaks the test; in the reader's words."""
-    remarks: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    """Each breaks the test."""
+    warnings: tuple[Problem, ...]
     """What to know, which breaks nothing."""
     control_messaged: float = float("nan")
     """Share of the control's customers who were messaged although nobody should have been; NaN where that was meant."""
@@ -71,6 +108,11 @@ class Trust:
     """Whether the control gets messages as well, so that opting out is possible in every arm."""
     balance: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Of `check_balance`."""
+
+    @property
+    def balance_p(self) -> float:
+        """The smallest adjusted p-value of the arms having been alike before; NaN where the log does not reach back."""
+        return float(self.balance["adjusted_p"].min()) if len(self.balance) else float("nan")
 
     @property
     def broken(self) -> bool:
@@ -231,8 +273,8 @@ def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) ->
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
-def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame, overlaps: pd.DataFrame) -> Trust:
-    """Everything that can make an experiment's numbers untrue, in words.
+def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame, overlaps: pd.DataFrame) -> Validity:
+    """Everything that can make an experiment's numbers untrue.
 
     Args:
         experiment: which.
@@ -240,77 +282,72 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
         exposure: of `experiments.count_exposure`; empty where the source has no messages.
         overlaps: of `check_overlaps`.
     """
-    problems, remarks = [], []
-    n, total = experiment.customers, experiment.customers.sum()
-    empty = [arm for arm, people in zip(experiment.arms, n, strict=True) if people == 0]
-    if empty:
-        problems.append(_("nobody is in {arms}").format(arms=listed(empty)))
     split = check_split(experiment)
-    if split.broken:
-        problems.append(_split_words(experiment, split))
-    every = experiment.assigned["n"].sum()
-    late, early = (int(experiment.assigned[name].sum()) for name in ("late", "early"))
-    if late > LATE_SHARE * every:
-        problems.append(
-            _("{n} of {all} customers were assigned after the last outcome that counts").format(
-                n=number(late), all=number(every)
-            )
-        )
-    elif late:
-        remarks.append(
-            _("{n} customers were assigned too late to have an outcome, and are left out").format(n=number(late))
-        )
-    if early:
-        remarks.append(_("{n} customers were assigned before the test began").format(n=number(early)))
     balance = check_balance(experiment, counted)
-    worst = balance["adjusted_p"].min() if len(balance) else float("nan")
-    if worst < BALANCE_ALPHA:
-        row = balance.loc[balance["adjusted_p"].idxmin()]
-        problems.append(
-            _("{arm} and {control} differed before the test already ({metric} before the assignment, p {p})").format(
-                arm=row["arm"], control=experiment.control, metric=metric_words(row["metric"]), p=p_words(worst)
-            )
-        )
     treated, control = _messaged(experiment, exposure)
     alone = _control_is_left_alone(experiment)
     contrast = (treated - control) / treated if alone and treated > 0 else float("nan")
-    if alone and total and np.isfinite(contrast):
-        words = _("{share} of {control} were messaged although they were to be left alone").format(
-            share=percent(control, 1), control=experiment.control
-        )
-        if contrast < LEAST_CONTRAST:
-            problems.append(words)
-        elif control > LATE_SHARE:
-            remarks.append(
-                _("{words}: the difference shown is about {left} of what a clean control would show").format(
-                    words=words, left=percent(contrast)
-                )
-            )
-    elif alone and treated == 0:
-        problems.append(_("nobody in the treated arms was messaged"))
-    for row in overlaps.itertuples():
-        if experiment.name in (row.one, row.two) and row.p_value < SPLIT_ALPHA:
-            other = row.two if row.one == experiment.name else row.one
-            remarks.append(
-                _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
-                    other=other, p=p_words(row.p_value)
-                )
-            )
-    return Trust(
-        split=split, problems=tuple(problems), remarks=tuple(remarks), contrast=contrast, balance=balance,
+    found = [
+        *_assignment_problems(experiment, split),
+        *_balance_problems(experiment, balance),
+        *(_exposure_problems(experiment, treated, control, contrast) if alone else ()),
+        *_overlap_problems(experiment, overlaps),
+    ]
+    return Validity(
+        split=split, problems=tuple(one for one in found if one.breaks),
+        warnings=tuple(one for one in found if not one.breaks), contrast=contrast, balance=balance,
         control_messaged=control if alone else float("nan"),
         control_treated_too=bool(not alone and (np.isnan(control) or control > 0.5 * treated)),
     )  # fmt: skip
 
 
-def _split_words(experiment: Experiment, split: Split) -> str:
+def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Problem]:
+    """What is wrong with who was assigned to which arm, and when."""
     n = experiment.customers
-    share = n / n.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        off = np.abs(n - experiment.shares * n.sum()) / np.sqrt(experiment.shares * n.sum())
-    at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))
-    words = _("the split is not the planned one: {arm} has {share} of the customers instead of {planned} (p {p})")
-    return words.format(
-        arm=experiment.arms[at], share=percent(share[at], 2), planned=percent(experiment.shares[at], 2),
-        p=p_words(split.p_value),
-    )  # fmt: skip
+    empty = tuple(arm for arm, people in zip(experiment.arms, n, strict=True) if people == 0)
+    if empty:
+        yield Problem("empty_arms", breaks=True, arms=empty)
+    if split.broken:
+        expected = experiment.shares * n.sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.abs(n - expected) / np.sqrt(expected)
+        at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))
+        yield Problem(
+            "split", breaks=True, arms=(experiment.arms[at],), share=float(n[at] / n.sum()),
+            planned=float(experiment.shares[at]), p_value=split.p_value,
+        )  # fmt: skip
+    every, late, early = (int(experiment.assigned[name].sum()) for name in ("n", "late", "early"))
+    if late:
+        yield Problem("assigned_late", breaks=late > LATE_SHARE * every, customers=late, of_customers=every)
+    if early:
+        yield Problem("assigned_early", breaks=False, customers=early, of_customers=every)
+
+
+def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator[Problem]:
+    """Arms that differed before the assignment: the worst of them."""
+    if len(balance) and (worst := balance["adjusted_p"].min()) < BALANCE_ALPHA:
+        row = balance.loc[balance["adjusted_p"].idxmin()]
+        yield Problem(
+            "unbalanced", breaks=True, arms=(row["arm"],), control=experiment.control, metric=row["metric"],
+            p_value=float(worst),
+        )  # fmt: skip
+
+
+def _exposure_problems(experiment: Experiment, treated: float, control: float, contrast: float) -> Iterator[Problem]:
+    """Of a control that was to be left alone: that it was messaged, or that nobody was."""
+    if experiment.customers.sum() and np.isfinite(contrast):
+        breaks = contrast < LEAST_CONTRAST
+        if breaks or control > LATE_SHARE:
+            yield Problem(
+                "control_messaged", breaks=breaks, control=experiment.control, share=control, contrast=contrast
+            )
+    elif treated == 0:
+        yield Problem("not_messaged", breaks=True)
+
+
+def _overlap_problems(experiment: Experiment, overlaps: pd.DataFrame) -> Iterator[Problem]:
+    """Other experiments whose arms are not independent of this one's."""
+    for row in overlaps.itertuples():
+        if experiment.name in (row.one, row.two) and row.p_value < SPLIT_ALPHA:
+            other = row.two if row.one == experiment.name else row.one
+            yield Problem("overlap", breaks=False, other=other, p_value=float(row.p_value))

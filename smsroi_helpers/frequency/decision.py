@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.frequency.dose_response import ALL
 from smsroi_helpers.frequency.policy import AS_TODAY, GATE, Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import p_words
+from smsroi_helpers.statistics import sample_size
 
 __all__ = [
     "customers_needed",
@@ -223,8 +223,7 @@ def customers_needed(study: Study, least: float, weeks: int = _TRIAL_WEEKS) -> f
     if not len(study.logs.weeks) or not least > 0:
         return float("nan")
     per_week = float(study.logs.weeks["profit"].var()) / 4
-    z = norm.ppf(0.975) + norm.ppf(0.8)
-    return float(math.ceil(2 * per_week / weeks * (z / least) ** 2))
+    return float(math.ceil(sample_size(least, math.sqrt(per_week / weeks)) / 2))
 
 
 def _least(study: Study, smallest_gain: float) -> float:

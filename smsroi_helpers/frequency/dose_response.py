@@ -29,11 +29,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import chi2, t
 
-from smsroi_helpers.statistics import by_group, draw_shrunken, estimate_means, jackknife, jackknife_rate
+from smsroi_helpers.statistics import Floats, by_group, draw_shrunken, estimate_means, jackknife, jackknife_rate
 
 __all__ = [
     "ALL",
@@ -45,7 +44,6 @@ __all__ = [
     "weekly_rate",
 ]
 
-Floats = NDArray[np.float64]
 Method = Literal["curve", "arms"]
 ALL = "all"
 FEWEST_IN_ARM = 30

@@ -24,6 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from smsroi_helpers.statistics import Floats
+
 __all__ = [
     "COVARIATES",
     "FEWEST_ROWS",
@@ -32,7 +34,6 @@ __all__ = [
     "estimate_steps",
 ]
 
-Floats = NDArray[np.float64]
 COVARIATES = (
     "recency_days", "purchase_days", "tenure_days", "monetary", "texts_last_week", "texts_last_four", "texts_before",
     "clicks_before", "subscribed_days",

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from smsroi_helpers import experiments
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, Trust
+from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.frequency import counts as frequency_counts
 from smsroi_helpers.frequency.dose_response import ALL, Fit, fit_response, plain_response, weekly_rate
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.locale import _, listed
+from smsroi_helpers.pages import problem_words
 from smsroi_helpers.segmentation import find_cuts, segment_order
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import best_set, difference_of_means
+from smsroi_helpers.statistics import Floats, best_set, difference_of_means
 
 __all__ = [
     "AS_TODAY",
@@ -42,7 +43,6 @@ __all__ = [
     "trace_pull_forward",
 ]
 
-Floats = NDArray[np.float64]
 TIE_SHARE = 0.05
 """A smaller dose is taken only if its estimate falls short of the best by no more than this share of the best."""
 GATE = 0.02
@@ -80,7 +80,7 @@ class Study:
 
     channel: str
     experiment: Experiment | None
-    trust: Trust | None
+    trust: Validity | None
     why_none: str
     """Why no experiment answers, in the reader's words; empty where one does."""
     doses: dict[str, float]
@@ -172,7 +172,7 @@ def _doses_of(experiment: Experiment) -> dict[str, float]:
     return {arm: float(experiment.plan.loc[arm, "messages_per_week"]) for arm in experiment.arms}
 
 
-def _find_experiment(shop: Shop) -> tuple[Experiment | None, Trust | None, str]:
+def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, str]:
     """The dose experiment with most customers, what may be believed of it, and why there is none."""
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return None, None, _("The source has no experiment.")
@@ -201,7 +201,7 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Trust | None, str]:
     why = ""
     if believed.broken:
         why = _("The dose test {test} is broken, so nothing is shown from it: {problems}.").format(
-            test=found.name, problems=listed(believed.problems)
+            test=found.name, problems=listed(problem_words(problem) for problem in believed.problems)
         )
     elif not shop.has("messages"):
         why = _("Without messages the dose that was sent is not known.")

@@ -10,7 +10,7 @@ from smsroi_helpers.frequency.dose_response import ALL, PROPORTIONAL_ALPHA
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.policy import AS_TODAY, GATE, TIE_SHARE, Study, in_order, summarise_draws
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, compact_words, note, p_words, segment_name, table
+from smsroi_helpers.pages import Html, compact_words, note, p_words, problem_words, segment_name, table
 from smsroi_helpers.statistics import difference_of_means
 
 __all__ = [
@@ -69,7 +69,7 @@ def test_note(study: Study) -> Html:
     words = _("The doses were tried in {test}, from {start} on, on {n} customers; its split is sound (p {p}).").format(
         test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.trust.split.p_value)
     )
-    return note(joined(words, *(f"{remark}." for remark in study.trust.remarks)))
+    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.trust.warnings)))
 
 
 def exclusions_table(study: Study) -> Html:

@@ -3,9 +3,14 @@
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.engine import local_time, utc_of_clock
+from smsroi_helpers.source import Shop
+
 __all__ = [
     "beside",
+    "dates_only",
     "hours_between",
+    "midnight_before",
     "optional",
 ]
 
@@ -25,3 +30,17 @@ def beside(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
     more = more.rename({f"{key}__more": key for key in keys})
     joined = rows.left_join(more, [rows[key] == more[f"{key}__more"] for key in keys])
     return joined.drop(*(f"{key}__more" for key in keys))
+
+
+def dates_only(shop: Shop, table: str, column: str) -> bool:
+    """Whether a column of instants holds dates without times: each is a midnight on the source's clock."""
+    rows = getattr(shop, table)
+    clock = local_time(rows[column], shop.settings.timezone)
+    with_time = rows.filter(rows[column].notnull() & (clock != clock.truncate("D")))
+    return bool(shop.count(with_time.aggregate(n=with_time.count()))["n"].iloc[0] == 0)
+
+
+def midnight_before(shop: Shop, instant: ir.TimestampValue) -> ir.TimestampValue:
+    """The instant (UTC) at which the day of an instant began on the source's clock."""
+    zone = shop.settings.timezone
+    return utc_of_clock(local_time(instant, zone).truncate("D"), zone)

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
-from smsroi_helpers.measures.columns import beside, hours_between, optional
+from smsroi_helpers.measures.columns import beside, dates_only, hours_between, midnight_before, optional
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
@@ -33,9 +33,9 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     """One row per assigned customer and experiment, whatever became of them (intention to treat).
 
     Outcomes are counted from `assigned_at` (which counts) until `outcome_until`, else `ended_at`, else the end of the
-    last day observed, and never beyond it (the end itself does not count). Orders, messages and opt-outs before the
-    assignment are no outcomes. All of a customer's messages count, whichever campaign sent them: the log does not tie
-    a message to an experiment.
+    last day observed, and never beyond it (the end itself does not count). Where orders carry dates only, those of the
+    assignment's day count as after it. Orders, messages and opt-outs before the assignment are no outcomes. All of a
+    customer's messages count, whichever campaign sent them: the log does not tie a message to an experiment.
 
     Args:
         shop: the company.
@@ -71,7 +71,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     rows = _with_orders(shop, people)
     rows = _with_messages(shop, people, rows)
     rows = _with_visits(shop, people, rows)
-    return _with_consent(shop, people, rows).drop("pre_start")
+    return _with_consent(shop, people, rows).drop("pre_start", "orders_from")
 
 
 _PERSON = ("experiment_id", "customer_id")
@@ -81,8 +81,9 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     """Assigned customers with the windows of their outcomes, as `arm_outcomes` has them.
 
     Returns:
-        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days, and pre_start: as long
-        before the assignment.
+        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days; orders_from: the instant
+        from which orders are outcomes (the assignment, or the midnight before it where orders carry dates only, since a
+        date means the whole day); and pre_start: as long before the assignment.
     """
     experiments, assignments = shop.experiments, shop.assignments
     if experiment_id is not None:
@@ -94,8 +95,10 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     ends = experiments.select(of_experiment="experiment_id", stated_end=ibis.least(stated, end))
     people = assignments.join(ends, assignments.experiment_id == ends.of_experiment)
     people = people.mutate(outcome_end=ibis.greatest(people.stated_end, people.assigned_at))
+    dated = shop.has("orders") and dates_only(shop, "orders", "ordered_at")
     return people.select(
         ["experiment_id", "arm", "customer_id", "assigned_at", "outcome_end"],
+        orders_from=midnight_before(shop, people.assigned_at) if dated else people.assigned_at,
         assigned_day=shop.day(people.assigned_at),
         outcome_days=hours_between(people.assigned_at, people.outcome_end) / 24,
         pre_start=people.assigned_at - (people.outcome_end - people.assigned_at),
@@ -106,8 +109,10 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
     orders = valued_orders(shop)
     orders = orders.select("ordered_at", "amount", "discount", "order_profit", buyer="customer_id")
     theirs = people.join(orders, people.customer_id == orders.buyer)
-    theirs = theirs.filter(theirs.ordered_at >= theirs.pre_start, theirs.ordered_at < theirs.outcome_end)
-    after, is_order = theirs.ordered_at >= theirs.assigned_at, theirs.amount >= 0
+    theirs = theirs.filter(
+        theirs.ordered_at >= ibis.least(theirs.pre_start, theirs.orders_from), theirs.ordered_at < theirs.outcome_end
+    )
+    after, is_order = theirs.ordered_at >= theirs.orders_from, theirs.amount >= 0
     sums = theirs.group_by(*_PERSON).aggregate(
         orders=theirs.count(where=after & is_order),
         revenue=total(theirs.amount, where=after),

@@ -14,6 +14,7 @@ from smsroi_helpers.pages.vocabulary import (
     metric_words,
     names_of,
     p_words,
+    problem_words,
     segment_name,
     sentence_case,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "names_of",
     "note",
     "p_words",
+    "problem_words",
     "segment_name",
     "sentence_case",
     "table",

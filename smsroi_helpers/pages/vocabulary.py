@@ -1,8 +1,10 @@
-"""What pages call things: metrics, segments, columns, p-values, differences."""
+"""What pages call things: metrics, segments, columns, p-values, differences, an experiment's problems."""
+
+from typing import Protocol
 
 import numpy as np
 
-from smsroi_helpers.locale import _, money, number, rounded_digits
+from smsroi_helpers.locale import _, listed, money, number, percent, rounded_digits
 
 __all__ = [
     "column_name",
@@ -11,6 +13,7 @@ __all__ = [
     "metric_words",
     "names_of",
     "p_words",
+    "problem_words",
     "segment_name",
     "sentence_case",
 ]
@@ -105,3 +108,83 @@ def lift_words(value: float, low: float, high: float) -> str:
     if not np.isfinite([value, low, high]).all():
         return "–"
     return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
+
+
+class ProblemCode(Protocol):
+    """What `problem_words` reads of an `experiments.Problem`."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def breaks(self) -> bool: ...
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    @property
+    def control(self) -> str: ...
+    @property
+    def other(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def customers(self) -> int: ...
+    @property
+    def of_customers(self) -> int: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def planned(self) -> float: ...
+    @property
+    def contrast(self) -> float: ...
+    @property
+    def p_value(self) -> float: ...
+
+
+def problem_words(problem: ProblemCode) -> str:
+    """What is wrong with an experiment, as a clause without a full stop.
+
+    Raises:
+        ValueError: a kind of problem that has no words.
+    """
+    match problem.kind, problem.breaks:
+        case "empty_arms", _breaks:
+            return _("nobody is in {arms}").format(arms=listed(problem.arms))
+        case "split", _breaks:
+            return _(
+                "the split is not the planned one: {arm} has {share} of the customers instead of {planned} (p {p})"
+            ).format(
+                arm=problem.arms[0], share=percent(problem.share, 2), planned=percent(problem.planned, 2),
+                p=p_words(problem.p_value),
+            )  # fmt: skip
+        case "assigned_late", True:
+            return _("{n} of {all} customers were assigned after the last outcome that counts").format(
+                n=number(problem.customers), all=number(problem.of_customers)
+            )
+        case "assigned_late", False:
+            return _("{n} customers were assigned too late to have an outcome, and are left out").format(
+                n=number(problem.customers)
+            )
+        case "assigned_early", _breaks:
+            return _("{n} customers were assigned before the test began").format(n=number(problem.customers))
+        case "unbalanced", _breaks:
+            return _(
+                "{arm} and {control} differed before the test already ({metric} before the assignment, p {p})"
+            ).format(
+                arm=problem.arms[0], control=problem.control, metric=metric_words(problem.metric),
+                p=p_words(problem.p_value),
+            )  # fmt: skip
+        case "control_messaged", breaks:
+            words = _("{share} of {control} were messaged although they were to be left alone").format(
+                share=percent(problem.share, 1), control=problem.control
+            )
+            if breaks:
+                return words
+            return _("{words}: the difference shown is about {left} of what a clean control would show").format(
+                words=words, left=percent(problem.contrast)
+            )
+        case "not_messaged", _breaks:
+            return _("nobody in the treated arms was messaged")
+        case "overlap", _breaks:
+            return _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
+                other=problem.other, p=p_words(problem.p_value)
+            )
+    raise ValueError(f"no words for the problem {problem.kind}")

@@ -5,14 +5,13 @@ from smsroi_helpers.quality.checks import (
     count_by_week,
     count_overlap,
     count_prices,
-    decide,
     describe_tables,
     list_exclusions,
-    list_gains,
     list_notebooks,
     list_quarantine,
     measure_coverage,
 )
+from smsroi_helpers.quality.wording import decide, list_gains
 
 __all__ = [
     "NEEDS",

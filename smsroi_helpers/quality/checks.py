@@ -1,4 +1,4 @@
-"""Is this log fit to analyse: what came in, what was put aside, which days it covers, which notebooks can run on it."""
+"""Counts of a source: rows read, rejected and used, days covered, what is missing, which notebooks can run on it."""
 
 import importlib
 from dataclasses import dataclass
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 import ibis
 import pandas as pd
 
-from smsroi_helpers import contract
-from smsroi_helpers.contract import Decision
+from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
-from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.source import Shop, project_root
 
 __all__ = [
+    "OPTIONAL",
     "Coverage",
     "count_by_week",
     "count_overlap",
     "count_prices",
-    "decide",
     "describe_tables",
     "list_exclusions",
-    "list_gains",
+    "list_missing",
     "list_notebooks",
     "list_quarantine",
     "measure_coverage",
 ]
 
-LONGEST_GAP_DAYS = 28
-"""Four weeks without a single order are a hole in the export, or a shop that was closed: both distort every rate."""
+OPTIONAL = (
+    "messages", "experiments", "customers", "customers.timezone", "customers.opted_out_at", "orders.discount",
+    "messages.delivered_at", "messages.clicked_at", "messages.cost", "creatives", "feedback", "visits",
+)  # fmt: skip
+"""Tables, and columns of tables, that a source may lack and that would answer more questions."""
 
 
 def describe_tables(shop: Shop) -> pd.DataFrame:
@@ -138,7 +139,7 @@ class Coverage:
     refunds: int
     paid: float
     """What the orders brought, in the source's currency."""
-    amount: float
+    net_paid: float
     """The same, less refunds."""
     first: str
     last: str
@@ -157,27 +158,31 @@ def measure_coverage(shop: Shop) -> Coverage:
     totals = shop.count(
         orders.aggregate(
             customers=orders.customer_id.nunique(),
-            buyers=orders.customer_id.nunique(where=orders.amount >= 0),
-            orders=orders.count(where=orders.amount >= 0),
-            refunds=orders.count(where=orders.amount < 0),
-            paid=total(orders.amount, where=orders.amount >= 0),
-            amount=total(orders.amount),
             first=orders.day.min(),
             last=orders.day.max(),
             unknown=orders.customer_id.nunique(where=~orders.customer_id.isin(known)) if known is not None else 0,
         )
     ).iloc[0]
+    bought, returned = measures.purchases(shop), measures.refunds(shop)
+    sums = shop.count(
+        bought.aggregate(
+            buyers=bought.customer_id.nunique(), orders=bought.count(), paid=total(bought.spend).fill_null(0.0)
+        )
+    ).iloc[0]
+    back = shop.count(returned.aggregate(refunds=returned.count(), money=total(returned.refunded).fill_null(0.0))).iloc[
+        0
+    ]
     days = orders.select("day").distinct().order_by("day")
     gaps = days.mutate(gap=days.day.delta(days.day.lag().over(ibis.window(order_by="day")), unit="day") - 1)
     longest = shop.count(gaps.aggregate(longest=gaps.gap.max()))["longest"].iloc[0]
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
     return Coverage(
         customers=int(totals["customers"]),
-        buyers=int(totals["buyers"]),
-        orders=int(totals["orders"]),
-        refunds=int(totals["refunds"]),
-        paid=0.0 if pd.isna(totals["paid"]) else float(totals["paid"]),
-        amount=float(totals["amount"]),
+        buyers=int(sums["buyers"]),
+        orders=int(sums["orders"]),
+        refunds=int(back["refunds"]),
+        paid=float(sums["paid"]),
+        net_paid=float(sums["paid"] - back["money"]),
         first=first.isoformat(),
         last=last.isoformat(),
         days=(shop.as_of - first).days + 1,
@@ -235,28 +240,13 @@ def count_prices(shop: Shop) -> pd.DataFrame:
     return shop.count(prices.order_by("channel"))
 
 
-def list_gains(shop: Shop) -> pd.DataFrame:
-    """What the source lacks and what it would add: missing (table or table.column), would_add (a sentence)."""
-    gains = {
-        "messages": _("who was texted when: without it there is no timing, no frequency, no effectiveness"),
-        "experiments": _("what was tried by lot: without it nothing on these pages is caused by a message"),
-        "customers": _("attributes to group by, time zones, and consent"),
-        "customers.timezone": _("the recipient's own hour; the source's clock stands in for it"),
-        "customers.opted_out_at": _("what texting costs in subscribers, and whether somebody is texted after leaving"),
-        "orders.discount": _("what discounts cost: without it no discount can be recommended for profit"),
-        "messages.delivered_at": _("which messages arrived; every one sent counts as delivered"),
-        "messages.clicked_at": _("a response that is quicker and more frequent than an order"),
-        "messages.cost": _("the price of each message"),
-        "creatives": _("the words: which move people"),
-        "feedback": _("satisfaction, to hold against how often people are texted"),
-        "visits": _("each customer's own hours"),
-    }
-    missing = {
-        name: words
-        for name, words in gains.items()
+def list_missing(shop: Shop) -> list[str]:
+    """Which optional tables and columns the source lacks; columns only of tables that are there."""
+    return [
+        name
+        for name in OPTIONAL
         if not shop.has(*name.split(".")) and ("." not in name or shop.has(name.split(".")[0]))
-    }
-    return pd.DataFrame({"missing": list(missing), "would_add": list(missing.values())})
+    ]
 
 
 def list_notebooks(shop: Shop) -> pd.DataFrame:
@@ -267,47 +257,3 @@ def list_notebooks(shop: Shop) -> pd.DataFrame:
         lacks = [table for table in stage.NEEDS if not shop.has(table)]
         rows.append({"notebook": file.stem, "can_run": not lacks, "lacks": ", ".join(lacks)})
     return pd.DataFrame(rows)
-
-
-def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> Decision:
-    """Whether to go on with this log, and the first thing to mend."""
-    aside = int(tables["put_aside"].sum())
-    share = aside / int(tables["rows_in"].sum())
-    runnable = int(notebooks["can_run"].sum())
-    gap = coverage.longest_gap_days
-    caveats = []
-    if gap > LONGEST_GAP_DAYS:
-        caveats.append(
-            _("There are {days} days in a row without an order: is the export whole?").format(days=number(gap))
-        )
-    if coverage.customers_unknown:
-        caveats.append(
-            _("{n} customers with orders are missing from the table of customers.").format(
-                n=number(coverage.customers_unknown)
-            )
-        )
-    if coverage.refunds:
-        caveats.append(_("{n} refunds are counted apart from purchases.").format(n=number(coverage.refunds)))
-    return Decision(
-        stage="quality",
-        question=_("Is this log fit to analyse?"),
-        outcome="broken" if gap > LONGEST_GAP_DAYS else "do",
-        action=_("Mend the gap in the orders first")
-        if gap > LONGEST_GAP_DAYS
-        else _("Go on: the log can be analysed, {runnable} of {all} notebooks have what they need").format(
-            runnable=runnable, all=len(notebooks)
-        ),
-        text=_(
-            "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were put aside."
-        ).format(
-            orders=number(coverage.orders),
-            customers=number(coverage.customers),
-            first=day(coverage.first),
-            last=day(coverage.last),
-            aside=number(aside),
-            share=percent(share, 2),
-        ),
-        caveat=joined(*caveats),
-        evidence="none",
-        customers=coverage.customers,
-    )

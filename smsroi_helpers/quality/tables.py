@@ -1,4 +1,4 @@
-"""Figures of `00_quality`."""
+"""Figures and tables of `00_quality`."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -75,7 +75,7 @@ def coverage_table(coverage: Coverage, currency: str) -> Html:
         _("Orders"): number(coverage.orders),
         _("Refunds"): number(coverage.refunds),
         _("Paid for orders"): money(coverage.paid, currency),
-        _("Paid, less refunds"): money(coverage.amount, currency),
+        _("Paid, less refunds"): money(coverage.net_paid, currency),
         _("First order"): day(coverage.first),
         _("Last order"): day(coverage.last),
         _("Days from the first order to the last day observed"): number(coverage.days),

@@ -1,9 +1,17 @@
 """Running the notebooks of a report, and publishing what they made: whole, or not at all."""
 
+from smsroi_helpers.runner.execute import Outcome
+from smsroi_helpers.runner.parameters import check_name
+from smsroi_helpers.runner.publish import age_of_last_good_run, find_run, verify_run
 from smsroi_helpers.runner.run import RunOptions, as_failure, run_report
 
 __all__ = [
+    "Outcome",
     "RunOptions",
+    "age_of_last_good_run",
     "as_failure",
+    "check_name",
+    "find_run",
     "run_report",
+    "verify_run",
 ]

@@ -1,19 +1,16 @@
 """Notebooks executed side by side, each by a supervised process of its own.
 
-The parent (`execute_notebooks`) starts one child per notebook, hears from it line by line, holds the deadline and
-checks what it left. The child (`main`) runs papermill and a kernel and ends, with all its processes, when its standard
-input does: whatever becomes of the parent, nothing runs on.
+The parent (here) starts one child process (`child`) per notebook, hears from it line by line, holds the deadline and
+checks what it left.
 
 papermill's word is not taken for it: killed kernels, time-outs and `sys.exit(0)` leave notebooks that look finished.
 A notebook counts as executed if every non-empty code cell ran without an error and the last left its completion mark.
 """
 
 import contextlib
-import itertools
 import json
 import os
 import queue
-import re
 import shutil
 import subprocess
 import sys
@@ -21,13 +18,14 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import psutil
 
+from smsroi_helpers.contract import FINISHED
 from smsroi_helpers.errors import (
     DataError,
     Incomplete,
@@ -38,11 +36,11 @@ from smsroi_helpers.errors import (
     SmsroiError,
     StorageError,
     TimeLimit,
-    redact,
 )
+from smsroi_helpers.runner import child as child_program
+from smsroi_helpers.runner.child import runs
 
 __all__ = [
-    "FINISHED",
     "Job",
     "Outcome",
     "Progress",
@@ -51,9 +49,6 @@ __all__ = [
     "process_family",
     "what_is_incomplete",
 ]
-
-FINISHED = "application/vnd.smsroi.finished+json"
-"""MIME type of the output `run.finish()` leaves in a notebook's last code cell."""
 
 _GRAVEST_FIRST: tuple[type[SmsroiError], ...] = (
     Interrupted,
@@ -110,9 +105,6 @@ class Progress(Protocol):
 def gravest(errors: Sequence[SmsroiError]) -> SmsroiError:
     """The error whose exit code the run ends with, when several notebooks failed."""
     return min(errors, key=lambda error: _GRAVEST_FIRST.index(type(error)))
-
-
-# --- the parent ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -240,7 +232,8 @@ def _start(
     heard: "queue.Queue[tuple[str, dict[str, Any] | None]]",
 ) -> _Child:
     private = _private_folder()
-    command = [sys.executable, "-c", "from smsroi_helpers.runner.execute import main; main()"]
+    # As a file, not as a module of this package: importing the package would cost each notebook two seconds.
+    command = [sys.executable, "-P", str(Path(child_program.__file__))]
     with (logs / f"{job.name}.txt").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             command,
@@ -363,7 +356,7 @@ def what_is_incomplete(notebook: Path, stage: str) -> str:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
         return ": the executed notebook cannot be read back"
-    code = [cell for cell in cells if _runs(cell)]
+    code = [cell for cell in cells if runs(cell)]
     for number, cell in enumerate(code, 1):
         for output in cell["outputs"]:
             if output["output_type"] == "error":
@@ -374,10 +367,6 @@ def what_is_incomplete(notebook: Path, stage: str) -> str:
     if {"stage": stage} not in marks:
         return ": its last code cell did not say that it finished (run.finish())"
     return ""
-
-
-def _runs(cell: dict[str, Any]) -> bool:
-    return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
 
 
 def _end(children: Sequence[_Child]) -> None:
@@ -403,120 +392,3 @@ def process_family(pid: int) -> list[psutil.Process]:
         return [*head.children(recursive=True), head]
     except psutil.NoSuchProcess:
         return []
-
-
-# --- the child ----------------------------------------------------------------------------------------------
-
-
-def main() -> None:
-    """Execute the one notebook described by the first line of standard input; end when standard input does."""
-    # What the kernel or an engine writes to standard output goes to the log: that stream carries our messages alone.
-    to_parent = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    task = json.loads(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, args=(sys.stdin, Path(task["private"])), daemon=True).start()
-
-    def say(**event: Any) -> None:
-        with contextlib.suppress(OSError):
-            to_parent.write(json.dumps(event) + "\n")
-            to_parent.flush()
-
-    ended = _execute(task, say)
-    say(event="end", peak_memory_mb=_peak_memory_of_kernel(), **ended)
-    to_parent.close()
-    # Threads of the kernel's client must not hold up an exit after the last word.
-    os._exit(0)
-
-
-def _die_with_parent(stdin: IO[str], private: Path) -> None:
-    with contextlib.suppress(ValueError, OSError):
-        stdin.read()
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    shutil.rmtree(private, ignore_errors=True)
-    os._exit(1)
-
-
-def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Run papermill; returns how it ended, with a message where that needs one."""
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from traitlets.config import Config
-
-    numbers = itertools.count(1)
-    cells = 0
-
-    def cell_starts(**_: Any) -> None:
-        say(event="cell", cell=next(numbers), cells=cells)
-
-    config = Config()
-    config.KernelManager.connection_file = str(Path(task["private"]) / "kernel.json")  # it holds the session's key
-    if os.name == "posix":
-        # Over TCP every start warns of unencrypted traffic; sockets need a path nobody else uses.
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.ip = str(Path(task["private"]) / "k")
-    output = Path(task["output"])
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        written = json.loads(Path(task["notebook"]).read_text(encoding="utf-8"))["cells"]
-        cells = sum(map(_runs, written)) + bool(task["parameters"])  # papermill puts in one with the parameters
-        papermill.execute_notebook(
-            _literal_path(task["notebook"]),
-            _literal_path(task["output"]),
-            parameters=task["parameters"],
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            execution_timeout=task["cell_timeout"],
-            config=config,
-            on_cell_execute=cell_starts,
-            # All is written when the last cell has ended; a kernel asked politely sometimes takes seconds to go.
-            shutdown_kernel="immediate",
-        )
-    except papermill.PapermillExecutionError as error:
-        return _meaning(error.ename, error.evalue, error.traceback)
-    except CellTimeoutError:
-        return {"ended": "cell timeout"}
-    except DeadKernelError:
-        return {"ended": "kernel died"}
-    except OSError as error:
-        return {"ended": "storage", "message": error.strerror or type(error).__name__}
-    except RuntimeError as error:
-        if "Kernel died" in str(error) or "Kernel didn't respond" in str(error):
-            return {"ended": "kernel died"}
-        return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
-    except Exception as error:  # whatever it is, the parent must hear of it in one line
-        return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
-    return {"ended": "well"}
-
-
-def _literal_path(path: str) -> str:
-    """The path as papermill, which fills in `{…}`, will read back unchanged."""
-    return path.replace("{", "{{").replace("}", "}}")
-
-
-def _meaning(name: str, value: str, traceback: Sequence[str]) -> dict[str, Any]:
-    """How a cell's exception counts: our own errors about data and disk keep their meaning, an exit is no error."""
-    if name == "SystemExit":
-        return {"ended": "exit", "message": f"sys.exit({value})"}
-    # Our errors show themselves in one line instead of a traceback; other packages have a DataError too.
-    if len(traceback) == 1 and name in ("DataError", "StorageError", "NotEnoughData"):
-        return {"ended": name.removesuffix("Error").lower(), "message": redact(value)}
-    if re.search(r"No space left on device|\[Errno 28\]", value):
-        return {"ended": "storage", "message": _one_line(name, value)}
-    return {"ended": "error", "message": _one_line(name, value)}
-
-
-def _one_line(name: str, message: str) -> str:
-    text = redact(" ".join(f"{name}: {message}".split()))
-    return text if len(text) <= 300 else text[:299] + "…"
-
-
-def _peak_memory_of_kernel() -> int | None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

@@ -23,10 +23,10 @@ from pygments.lexers import PythonLexer
 from traitlets.config import Config
 
 from smsroi_helpers import locale
+from smsroi_helpers.contract import FINISHED
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages import table
-from smsroi_helpers.runner.execute import FINISHED
 from smsroi_helpers.runner.frame import (
     TEMPLATES,
     asset,

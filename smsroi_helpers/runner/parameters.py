@@ -1,91 +1,43 @@
 """What a run is asked to do: notebooks and their parameters, checked by name and type before anything runs.
 
-papermill injects whatever it is given, by guessed types, and pastes a parameter's name as code. So names and types
-are decided here, from each notebook's own `parameters` cell, its stage's PARAMETERS and the contract's common ones.
+Names and types come from each notebook's own `parameters` cell, its stage's PARAMETERS and the contract's common ones.
 """
 
-import ast
-import datetime as dt
 import difflib
 import importlib
-import io
 import json
-import math
 import re
-import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 
 import pydantic
 import yaml
 
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.runner.parameter_types import (
+    COMMON,
+    RUN_WIDE,
+    Parameter,
+    convert_text,
+    convert_value,
+    read_literals,
+    refuse_secret,
+    shown,
+)
+from smsroi_helpers.source import EXAMPLES, parse_yaml
 
-__all__ = ["Notebook", "Parameter", "Plan", "check_name", "find_notebooks", "plan_run", "read_notebook", "stage_module"]
+__all__ = ["Notebook", "RunPlan", "check_name", "find_notebooks", "plan_run", "read_notebook", "stage_module"]
 
 _NOTEBOOK_FILE = re.compile(r"(?P<number>\d\d)_(?P<stage>[a-z][a-z0-9_]*)\.ipynb")
 _REPORT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
-_SECRET_NAME = re.compile(
-    r"(?i)password|passwd|passphrase|(^|_)pwd($|_)|secret|credential|(^|_)token($|_)|api_?key|(^|_)key($|_)"
-)
-_SECRET_VALUE = re.compile(r"(?i)://[^/\s:@]*:[^/\s@]+@|\b(password|passwd|pwd|secret|token|api_?key|key)=")
 _MAX_FILE_BYTES = 1_000_000
 
 
-def _iso_date_or_empty(text: str) -> str:
-    if text and not (re.fullmatch(r"\d{4}-\d\d-\d\d", text) and _is_date(text)):
-        raise ValueError("must be a day like 1998-06-30, or empty")
-    return text
-
-
-def _is_date(text: str) -> bool:
-    try:
-        dt.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _inside(text: str) -> str:
-    if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
-        raise ValueError("must not climb out of its folder with '..'")
-    return text
-
-
-COMMON: dict[str, Any] = {
-    "data": Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_inside)],
-    "run_dir": str,
-    "as_of": Annotated[str, pydantic.AfterValidator(_iso_date_or_empty)],
-    "language": Literal["en", "zh"],
-    "seed": Annotated[int, pydantic.Field(ge=0)],
-    "previous_run": Annotated[str, pydantic.AfterValidator(_inside)],
-    "segment_by": str,
-    "attribution_hours": Annotated[float, pydantic.Field(gt=0)],
-    "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
-    "min_cell_customers": Annotated[int, pydantic.Field(ge=1)],
-}
-"""The parameters many notebooks share (data contract, section 2), each with what it may be."""
-
-RUN_WIDE = ("data", "as_of", "language", "previous_run", "max_rejected_share")
-"""Parameters that must be the same for every notebook, because the runner reads the source once for all of them."""
-
 _RESERVED = ("report", "make")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a `parameters` cell."""
-
-    name: str
-    default: Any
-    meaning: str
-    """The line's trailing comment."""
-    annotation: Any
-    """What pydantic holds a value against."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +52,7 @@ class Notebook:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """A run whose every parameter has been checked."""
 
     report: str
@@ -157,7 +109,7 @@ def read_notebook(file: Path) -> Notebook:
     source = "".join(tagged[0]["source"])
     own = getattr(stage_module(match["stage"]), "PARAMETERS", {})
     parameters = {}
-    for name, default, meaning, annotation in _literals(source, f"notebooks/{file.name}, parameters cell"):
+    for name, default, meaning, annotation in read_literals(source, f"notebooks/{file.name}, parameters cell"):
         declared = COMMON.get(name, own.get(name, annotation))
         parameters[name] = Parameter(name, default, meaning, declared)
     return Notebook(file.stem, match["stage"], file, parameters)
@@ -179,178 +131,7 @@ def find_notebooks(root: Path) -> tuple[Notebook, ...]:
     return notebooks
 
 
-def _literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]]:
-    """(name, value, comment, annotation) of each assignment, in order."""
-    try:
-        tree = ast.parse(source)
-        comments = {
-            token.start[0]: token.string.lstrip("# ").strip()
-            for token in tokenize.generate_tokens(io.StringIO(source).readline)
-            if token.type == tokenize.COMMENT
-        }
-    except (SyntaxError, tokenize.TokenError):
-        raise UsageError(f"{where}: it is not valid Python") from None
-    for statement in tree.body:
-        line = f"{where}, line {statement.lineno}"
-        annotated: Any = None
-        if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
-        if statement.value is None:
-            raise UsageError(f"{line}: a parameter needs a default")
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        try:
-            value = ast.literal_eval(statement.value)
-            if isinstance(statement, ast.AnnAssign):
-                annotated = _type_of_annotation(statement.annotation)
-        except ValueError:
-            raise UsageError(f"{line}: the value must be a literal; derived values go in the next cell") from None
-        if not _is_plain(value):
-            raise UsageError(f"{line}: a {type(value).__name__} cannot be a parameter; {_PLAIN}")
-        for target in targets:
-            if not isinstance(target, ast.Name):
-                raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
-            _refuse_secret(target.id, value, line)
-            yield target.id, value, comments.get(statement.end_lineno or 0, ""), annotated or _type_of_value(value)
-
-
-_PLAIN = "text, numbers, true/false, null, lists and mappings of these can"
-_BUILTINS: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
-
-
-def _type_of_value(value: Any) -> Any:
-    return Any if value is None else type(value)
-
-
-def _type_of_annotation(node: ast.expr) -> Any:
-    """The type an annotation names, for the few forms parameters need; None for any other (then the literal's)."""
-    match node:
-        case ast.Name(id=name):
-            return _BUILTINS.get(name)
-        case ast.Constant(value=None):
-            return type(None)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            sides = _type_of_annotation(left), _type_of_annotation(right)
-            return None if None in sides else Union[sides]  # noqa: UP007 - the sides are known only here
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            options = ast.literal_eval(choices)
-            return Literal[options]
-        case ast.Subscript(value=ast.Name(id="list" | "dict" as name)):
-            return _BUILTINS[name]
-    return None
-
-
-# --- values -------------------------------------------------------------------------------------------------
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or type(value) in (str, int, bool)
-
-
-def _refuse_secret(name: str, value: Any, where: str) -> None:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_VALUE.search(value)):
-        raise UsageError(
-            f"{where}: {name} looks like a secret, and parameters are written into notebooks and manifests; "
-            "put it into the environment and name it in source.yml as ${NAME}"
-        )
-    for key, part in inner:
-        _refuse_secret(str(key), part, where)
-
-
-def _checked(value: Any, parameter: Parameter, where: str) -> Any:
-    """The value as its declared type has it; an int is fine for a float, a bool is no number, nothing is guessed."""
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = value.isoformat()
-    if not _is_plain(value):
-        shown = "a number that is not finite" if isinstance(value, float) else f"a {type(value).__name__}"
-        raise UsageError(f"{where}: {parameter.name} is {shown}; only {_PLAIN} be a parameter")
-    _refuse_secret(parameter.name, value, where)
-    try:
-        return _adapter(parameter).validate_python(value)
-    except pydantic.ValidationError as error:
-        raise UsageError(f"{where}: {parameter.name} {_complaint(error)}, not {_shown(value)}") from None
-
-
-def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(parameter.annotation, config=pydantic.ConfigDict(strict=True))
-
-
-def _complaint(error: pydantic.ValidationError) -> str:
-    messages = dict.fromkeys(
-        part["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for part in error.errors()
-    )
-    return ", or ".join(messages)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _from_text(text: str, parameter: Parameter, where: str) -> Any:
-    """The value a command line means: the text itself where that is allowed, else the number, flag or JSON it spells.
-
-    So '00123' stays as it is for a text parameter, and is refused for a number.
-    """
-    adapter = _adapter(parameter)
-    try:
-        spelled = [json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))]
-    except ValueError:
-        spelled = []
-    for candidate in (text, *spelled):
-        try:
-            adapter.validate_python(candidate)
-        except pydantic.ValidationError:
-            continue
-        return _checked(candidate, parameter, where)
-    return _checked(spelled[0] if spelled else text, parameter, where)
-
-
 # --- the parameter file -------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its traps.
-
-    Duplicate keys and aliases are refused, and only plain numbers, true, false, null and dates are anything but text:
-    `21:00` is no 1260, `NO` no False, `017` no 15.
-    """
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as PyYAML declares it
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(None, None, "an alias (*name) cannot stand here", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            key, line = key_node.value, key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(None, None, "a key must be a plain name", key_node.start_mark)
-            if key in seen:
-                problem = f"the key {key!r} stands twice (first on line {seen[key]})"
-                raise yaml.MarkedYAMLError(None, None, problem, key_node.start_mark)
-            seen[key] = line
-        return super().construct_mapping(node, deep=deep)
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("timestamp", r"\d{4}-\d\d-\d\d", "0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
 
 
 @dataclass(frozen=True)
@@ -375,9 +156,7 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(f"the parameter file {file.name} cannot be read: {reason}") from None
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node is not None else {}
+        content, lines = parse_yaml(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{file.name}{line}: {error.problem or 'not valid YAML'}") from None
@@ -385,11 +164,6 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
         raise UsageError(f"{file.name}: not valid YAML") from None
     if not isinstance(content, dict):
         raise UsageError(f"{file.name}: a parameter file is a list of `name: value` lines")
-    lines: dict[tuple[str, ...], int] = {}
-    for key, value in node.value if node is not None else ():
-        lines[(key.value,)] = key.start_mark.line + 1
-        if isinstance(value, yaml.MappingNode):
-            lines |= {(key.value, inner.value): inner.start_mark.line + 1 for inner, _ in value.value}
     return {str(key): value for key, value in content.items()}, lines
 
 
@@ -419,12 +193,10 @@ class _Company(pydantic.BaseModel):
 
 
 def _source_to_make(value: Any, where: str) -> dict[str, Any]:
-    from smsroi_helpers.source import EXAMPLES
-
     kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
     if kind == "example":
         if value["example"] not in EXAMPLES:
-            named = _shown(value["example"])
+            named = shown(value["example"])
             raise UsageError(f"{where}: there is no example {named}; there are {', '.join(EXAMPLES)}")
         return {"example": value["example"]}
     if kind == "simulate" and isinstance(value["simulate"], dict):
@@ -434,7 +206,7 @@ def _source_to_make(value: Any, where: str) -> dict[str, Any]:
             first = error.errors()[0]
             name = ".".join(str(part)[:60] for part in first["loc"])
             raise UsageError(f"{where}: simulate.{name}: {first['msg']}") from None
-    given = ", ".join(map(str, value)) if isinstance(value, dict) else _shown(value)
+    given = ", ".join(map(str, value)) if isinstance(value, dict) else shown(value)
     raise UsageError(
         f"{where}: make takes {{example: NAME}} or {{simulate: {{customers: …, weeks: …, seed: …}}}}, and not {given}"
     )
@@ -479,7 +251,7 @@ def _hint(word: str, known: Iterable[str]) -> str:
 def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[str, Any]]) -> Any:
     """Set one value wherever it belongs; returns it converted."""
     # A secret is refused before anything else, so that no other complaint repeats its value.
-    _refuse_secret(entry.name, entry.value, entry.where)
+    refuse_secret(entry.name, entry.value, entry.where)
     if entry.name == "run_dir":
         raise UsageError(f"{entry.where}: run_dir is the runner's to choose; a report is named with `report:`")
     if entry.stage and entry.name in RUN_WIDE:
@@ -494,7 +266,7 @@ def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[
         raise UsageError(f"{entry.where}: {who} {negation} {entry.name!r}{_hint(entry.name, known)}")
     value: Any = None
     for notebook in takers:
-        convert = _from_text if entry.is_text else _checked
+        convert = convert_text if entry.is_text else convert_value
         value = convert(entry.value, notebook.parameters[entry.name], entry.where)
         values[notebook.name][entry.name] = value
     return value
@@ -513,7 +285,7 @@ def _select(notebooks: Sequence[Notebook], only: Sequence[str], start_from: str)
 
 def plan_run(
     file: Path, *, root: Path, only: Sequence[str] = (), start_from: str = "", overrides: Sequence[str] = ()
-) -> Plan:
+) -> RunPlan:
     """Everything a run will be given, or the first thing wrong with it.
 
     Args:
@@ -532,7 +304,7 @@ def plan_run(
     report_line = f"{file.name}, line {lines.get(('report',), 1)}"
     report, where = content.get("report", file.stem), report_line if "report" in content else file.name
     if not isinstance(report, str):
-        raise UsageError(f"{where}: the report's name must be text, not {_shown(report)}")
+        raise UsageError(f"{where}: the report's name must be text, not {shown(report)}")
     check_name(report, where)
     make: dict[str, Any] = {}
     if "make" in content:
@@ -540,7 +312,7 @@ def plan_run(
 
     values = {
         notebook.name: {
-            name: _checked(parameter.default, parameter, f"notebooks/{notebook.file.name}, parameters cell")
+            name: convert_value(parameter.default, parameter, f"notebooks/{notebook.file.name}, parameters cell")
             for name, parameter in notebook.parameters.items()
         }
         for notebook in notebooks
@@ -556,7 +328,7 @@ def plan_run(
                 converted[f"{entry.stage}.{entry.name}" if entry.stage else entry.name] = value
     given = frozenset(entry.name for entry in (*from_file, *from_line) if entry.name in RUN_WIDE)
     _agree_run_wide(values, root, given)
-    return Plan(
+    return RunPlan(
         report=report,
         parameter_file=_from_root(file, root),
         overrides=converted,

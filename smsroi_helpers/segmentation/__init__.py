@@ -1,9 +1,9 @@
 """Which customers behave alike, and is the grouping any good?
 
-The engine counts recency, frequency and money (`rfm`); rules name groups and stages, k-means looks for clusters
-(`clusters`) and is held against one population without any (`cluster_reference`); what a grouping foretells is measured
-on a later period (`segment_quality`, `five_principles`); who is in a segment (`segment_portraits`) and who moves
-(`migration`) is described. `segments` says who is in which segment on any day, for every other stage.
+The engine counts recency, frequency and money (`rfm`); rules name groups and stages (`rules`, `cutoffs`); k-means looks
+for clusters (`clusters`), which are tested against one population without any (`cluster_test`); what a grouping
+predicts is measured on a later period (`predictive_value`, `criteria`); who is in a segment (`profiles`) and who moves
+(`migration`) is described. `resolve` says who is in which segment on any day, for every other stage.
 """
 
 from typing import Annotated, Any
@@ -14,15 +14,18 @@ from smsroi_helpers import lazy_submodules
 from smsroi_helpers.segmentation.cluster_test import FEWEST
 from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH, profile
 from smsroi_helpers.segmentation.criteria import Principle, principles
-from smsroi_helpers.segmentation.decision import decide
+from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
+from smsroi_helpers.segmentation.decision import Findings
+from smsroi_helpers.segmentation.factors import factor_loadings
 from smsroi_helpers.segmentation.membership import (
-    RULED,
+    DATED,
     Grouping,
+    Segmentation,
     customer_segments,
-    factor_loadings,
     find_clusters,
     find_grouping,
     period_of,
+    resolve,
     segment_order,
     segments,
 )
@@ -34,26 +37,21 @@ from smsroi_helpers.segmentation.predictive_value import (
     response_by_recency,
 )
 from smsroi_helpers.segmentation.profiles import draw_portraits, find_themes
-from smsroi_helpers.segmentation.rfm import (
-    Cuts,
-    count_returns,
-    find_cuts,
-    known_people,
-    move_cuts,
-    rfm_rows,
-    rule_table,
-    score_table,
-)
+from smsroi_helpers.segmentation.rfm import known_people, rfm_rows, score_table
+from smsroi_helpers.segmentation.rules import move_cuts, rule_table
+from smsroi_helpers.segmentation.wording import decide
 
 __all__ = [
+    "DATED",
     "FEWEST",
     "LEAST_STRENGTH",
     "NEEDS",
     "PARAMETERS",
-    "RULED",
     "Cuts",
+    "Findings",
     "Grouping",
     "Principle",
+    "Segmentation",
     "collect_outcomes",
     "count_funnel",
     "count_moves",
@@ -73,6 +71,7 @@ __all__ = [
     "period_of",
     "principles",
     "profile",
+    "resolve",
     "response_by_recency",
     "rfm_rows",
     "rule_table",

@@ -1,4 +1,4 @@
-"""Is a clustering more than the shape of one population: k-means held against a reference without groups.
+"""Is a clustering more than the shape of one population: k-means tested against a reference without groups.
 
 Skewed, correlated features alone give k-means something to cut: its parts are well apart and come out again and again
 though there is nobody to part. So silhouette and stability count only against what the same procedure finds in one
@@ -38,11 +38,11 @@ from smsroi_helpers.segmentation.clusters import (
     LEAST_STRENGTH,
     PURCHASES,
     Features,
-    Floats,
     Sample,
     code,
     find_dimensions,
 )
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "FEWEST",

@@ -2,8 +2,8 @@
 
 Features of customers are standardised logarithms of what they do and the categories they are in; the dimensions these
 share (factor analysis of mixed data) are what k-means groups. It is fitted to a hashed sample and applied in the
-engine: the nearest centroid is the largest of a few linear scores. A clustering stands only where its silhouette and
-its stability are beyond what one population without groups shows (`cluster_reference`).
+engine: the nearest centroid is the largest of a few linear scores. A clustering is accepted only where its silhouette
+and its stability exceed what one population without groups shows (`cluster_test`).
 
 Recency is no feature: it says where a customer is just now, which the named groups and stages tell; clusters are about
 what kind of customer it is. Nor is the number of purchases, beside their rate: whole numbers over the tenure put those
@@ -24,15 +24,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
-from sklearn.decomposition import FactorAnalysis
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
-from smsroi_helpers.locale import _
-from smsroi_helpers.pages import column_name
 from smsroi_helpers.segmentation.rfm import rfm_rows
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "ATTRIBUTE_COLUMNS",
@@ -44,12 +42,10 @@ __all__ = [
     "cluster_of",
     "find_dimensions",
     "fit_clusters",
-    "loadings",
     "profile",
     "take_sample",
 ]
 
-Floats = NDArray[np.float64]
 
 SAMPLE = "segmentation-sample"
 """The hash purpose of the sample."""
@@ -83,20 +79,6 @@ class Features:
     """The pause added to a customer's tenure, so that a rate of purchase exists from the first day on."""
     click_rate: float
     """The company's clicks per delivered message."""
-
-
-def feature_words() -> dict[str, tuple[str, str, str]]:
-    """Feature → its name, and how customers high and low in it are called."""
-    return {
-        "orders": (_("number of purchases"), _("many purchases"), _("few purchases")),
-        "rate": (_("purchases per month"), _("buy often"), _("buy rarely")),
-        "order_value": (_("money per purchase"), _("large purchases"), _("small purchases")),
-        "click_rate": (_("clicks per message"), _("click often"), _("click rarely")),
-        "tenure": (_("days since the first purchase"), _("customers for long"), _("customers since lately")),
-        "recency": (_("days since the last purchase"), _("long silent"), _("bought lately")),
-        "discount": (_("share of the price let off"), _("buy at a discount"), _("pay the full price")),
-        "refunds": (_("share of money given back"), _("give much back"), _("give nothing back")),
-    }
 
 
 def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, ...]:
@@ -379,69 +361,3 @@ def profile(sample: Sample, clusters: Clusters | None) -> pd.DataFrame | None:
             rows.append((cluster, len(inside), len(inside) / len(coded), feature, value, *own, distance))
     columns = ["cluster", "customers", "share", "feature", "value", "mean", "overall", "distance"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) -> dict[str, str]:
-    """What each cluster is called: its most marked features, in words; the one without any is the middle.
-
-    Args:
-        profiles: of `profile`.
-        most: features named.
-        least: standard deviations from everybody's mean, below which a feature marks nothing.
-    """
-    words = feature_words()
-    names: dict[str, str] = {}
-    for cluster, rows in profiles.groupby("cluster", sort=True):
-        marked = rows[rows["distance"].abs() >= least]
-        marked = marked.reindex(marked["distance"].abs().sort_values(ascending=False, kind="stable").index)
-        said: list[str] = []
-        seen: set[str] = set()
-        for row in marked.itertuples():
-            if row.feature in seen or (row.value and row.distance < 0):
-                continue
-            seen.add(row.feature)
-            if row.value:
-                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
-            else:
-                said.append(words[row.feature][1 if row.distance > 0 else 2])
-            if len(said) == most:
-                break
-        names[str(cluster)] = _(", ").join(said) if said else _("the middle")
-    return names
-
-
-# --- factors ---------------------------------------------------------------------------------------------------------
-
-
-def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
-    """Factor analysis with varimax of behaviour features: which of them go together.
-
-    Maximum likelihood factors (Jöreskog 1967) of standardised logarithms, rotated by varimax (Kaiser 1958); as many as
-    eigenvalues of the correlations exceed 1, and no more than the features can bear.
-
-    Args:
-        behaviour: one row per customer of the sample, one column per feature.
-
-    Returns:
-        factor (1 = explains most), feature, loading (−1 … 1), explained (share of the features' variance the factor
-        carries). Empty with fewer than three features that vary.
-    """
-    columns = [name for name in behaviour.columns if behaviour[name].std(ddof=0) > 1e-9]
-    empty = pd.DataFrame(columns=["factor", "feature", "loading", "explained"])
-    if len(columns) < 3 or len(behaviour) < 10 * len(columns):
-        return empty
-    standard = (behaviour[columns] - behaviour[columns].mean()) / behaviour[columns].std(ddof=0)
-    strengths = np.linalg.eigvalsh(np.corrcoef(standard.to_numpy().T))[::-1]
-    count = min(max(int((strengths > 1).sum()), 1), (len(columns) - 1) // 2)
-    with threadpool_limits(1):
-        fit = FactorAnalysis(count, rotation="varimax" if count > 1 else None, random_state=0).fit(standard.to_numpy())
-    matrix = fit.components_
-    explained = (matrix**2).sum(axis=1) / len(columns)
-    order = np.argsort(explained)[::-1]
-    rows = []
-    for place, f in enumerate(order, start=1):
-        sign = np.sign(matrix[f][np.abs(matrix[f]).argmax()])
-        rows += [
-            (place, name, float(sign * w), float(explained[f])) for name, w in zip(columns, matrix[f], strict=True)
-        ]
-    return pd.DataFrame(rows, columns=["factor", "feature", "loading", "explained"])

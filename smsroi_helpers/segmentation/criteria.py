@@ -24,9 +24,9 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, SAMPLE, SAMPLE_SIZE, UNKNOWN, attribute_columns
 from smsroi_helpers.segmentation.membership import Grouping, segment_order, segments
 from smsroi_helpers.segmentation.predictive_value import Outcomes
-from smsroi_helpers.segmentation.rfm import PROSPECT, STAGES
+from smsroi_helpers.segmentation.rules import PROSPECT, STAGES
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import adjust, difference_of_means
+from smsroi_helpers.statistics import adjust, detectable_difference, difference_of_means
 
 __all__ = [
     "MEASURABLE",
@@ -86,10 +86,10 @@ def principles(
 
     Args:
         shop: the company.
-        grouping: of `segments.find_grouping`.
+        grouping: of `membership.find_grouping`.
         segment_by: the segmentation.
         comparison: of `explained`.
-        outcomes: of `segment_quality.collect_outcomes`.
+        outcomes: of `predictive_value.collect_outcomes`.
         response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
     """
     chosen = segments(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
@@ -204,11 +204,10 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
     frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
     low, high = (np.asarray(x, float) for x in proportion_confint(frame["bought"], frame["customers"], method="wilson"))
     rate, n = frame["bought"] / frame["customers"], frame["customers"].to_numpy(float)
-    power = float(norm.ppf(0.975) + norm.ppf(0.8))
 
     def smallest(p: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.asarray(power * np.sqrt(4 * (1 - p) / (p * n)))
+            return detectable_difference(np.sqrt(4 * (1 - p) / (p * n)))
 
     frame = frame.assign(
         rate=rate, lift=smallest(rate.to_numpy(float)), lift_low=smallest(high), lift_high=smallest(np.maximum(low, 0))

@@ -5,7 +5,8 @@ import pandas as pd
 from smsroi_helpers.locale import _, listed, money, number, percent
 from smsroi_helpers.pages import Html, column_name, names_of, note, segment_name, table
 from smsroi_helpers.segmentation.criteria import MEASURABLE, REACHABLE, Principle
-from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, range_words
+from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
+from smsroi_helpers.segmentation.wording import range_words
 
 __all__ = [
     "actionable_table",
@@ -17,7 +18,7 @@ def five_table(five: list[Principle], segment_by: str) -> Html:
     """The five principles of a good segmentation, each as a number, judged.
 
     Args:
-        five: of `five_principles.principles`.
+        five: of `criteria.principles`.
         segment_by: the segmentation.
     """
     verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails"), "unknown": _("not known")}
@@ -101,7 +102,7 @@ def actionable_table(five: list[Principle], currency: str) -> Html:
     """Each experiment by segment: whether its effect differs, and the effect in each segment.
 
     Args:
-        five: of `five_principles.principles`.
+        five: of `criteria.principles`.
         currency: the source's.
     """
     detail = five[-1].detail

@@ -1,165 +1,165 @@
-"""What the segmentation notebook answers: which grouping to plan by, or none."""
+"""Which grouping to plan by, or none."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
-from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, listed, number, percent
-from smsroi_helpers.pages import names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation.criteria import Principle
-from smsroi_helpers.segmentation.membership import Grouping
-from smsroi_helpers.segmentation.wording import (
-    actions,
-    cuts_sentence,
-    interval_share,
-    once_sentence,
-    recency_sentence,
-    trial_sentence,
-)
 
 __all__ = [
+    "Explained",
+    "Findings",
+    "SegmentOutcome",
+    "SegmentationOutcome",
+    "Shortfall",
     "decide",
 ]
 
 
-# --- decide ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Findings:
+    """What the decision rests on."""
+
+    came: pd.DataFrame
+    """Of `predictive_value.outcomes_by_segment`."""
+    comparison: pd.DataFrame
+    """Of `predictive_value.explained`."""
+    five: list[Principle]
+    """Of `criteria.principles`."""
+    by_recency: pd.DataFrame
+    """Of `predictive_value.response_by_recency`."""
+    scores: pd.DataFrame
+    """Of `rfm.score_table`."""
+    period_days: int
+    """How long the next period was."""
 
 
-def decide(
-    grouping: Grouping,
-    segment_by: str,
-    came: pd.DataFrame,
-    comparison: pd.DataFrame,
-    five: list[Principle],
-    by_recency: pd.DataFrame,
-    scores: pd.DataFrame,
-    period_days: int,
-) -> list[Decision]:
-    """The answer of the notebook, and a row for each segment.
+@dataclass(frozen=True)
+class Explained:
+    """The share (0–1) of next-period spend that a segmentation explains, with its 95 % interval."""
+
+    segment_by: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SegmentOutcome:
+    """What one segment spent in the period after the grouping was made."""
+
+    segment: str
+    customers: int
+    share: float
+    """Of all customers, 0–1."""
+    value: float
+    """Share of all that was spent, 0–1, with its 95 % interval."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A criterion that the segmentation does not meet."""
+
+    criterion: Literal["identifiable", "reachable", "measurable", "actionable"]
+    segment: str = ""
+    """The worst one, of `measurable`."""
+    value: float = float("nan")
+    """Its smallest detectable relative change of the order rate."""
+
+
+@dataclass(frozen=True)
+class SegmentationOutcome:
+    """Whether to plan by a segmentation, and the numbers this rests on."""
+
+    segment_by: str
+    outcome: Literal["do", "dont", "not_enough_evidence"]
+    reason: Literal["predicts_spend", "predicts_nothing", "log_too_short"]
+    explained: Explained
+    customers: int
+    """With a purchase."""
+    period_days: int
+    best: SegmentOutcome | None
+    """The segment whose customers spent most per head; None where the outcome is not `do`."""
+    segments: tuple[SegmentOutcome, ...]
+    """All whose spend is known; none where the outcome is not `do`."""
+    shortfalls: tuple[Shortfall, ...]
+    rival: Explained | None
+    """The best other segmentation that explains more beyond chance."""
+    recency_reversed: tuple[Literal["orders", "response"], ...]
+    """Outcomes of which the most recent buyers have fewer: the groups' names would mislead."""
+
+
+def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
+    """Whether to plan by a segmentation: it must predict spend, and what its segments spent must be known.
 
     Args:
-        grouping: of `find_grouping`.
         segment_by: the segmentation the run uses.
-        came: of `segment_quality.outcomes_by_segment`.
-        comparison: of `segment_quality.explained`.
-        five: of `five_principles.principles`.
-        by_recency: of `segment_quality.response_by_recency`.
-        scores: of `rfm.score_table`.
-        period_days: how long the next period was.
+        findings: what the notebook has counted.
     """
-    relevant = five[0]
-    customers = int(scores.loc[scores["measure"] == "frequency", "customers"].sum())
-    question = _("Which customers behave alike, and is the grouping any good?")
-    known = came[came["low"].notna() & came["per_customer"].notna()]
-    caveat = joined(
-        _principles_sentence(five), _rival_sentence(comparison, segment_by), _worse_sentence(by_recency),
-        once_sentence(scores),
-    )  # fmt: skip
-    if relevant.verdict == "fail" or known.empty:
-        return [
-            Decision(
-                stage="segmentation",
-                question=question,
-                evidence="none",
-                outcome="dont" if relevant.verdict == "fail" else "not_enough_evidence",
-                action=_("Do not plan by {segmentation}: it does not foretell what customers spend").format(
-                    segmentation=names_of(segment_by)
-                )
-                if relevant.verdict == "fail"
-                else _("Wait for a longer log: it does not tell yet what any group goes on to spend"),
-                text=joined(trial_sentence(grouping), cuts_sentence(grouping)),
-                caveat=caveat,
-                customers=customers,
-            )
-        ]
-    top = known.loc[known["per_customer"].idxmax()]
-    text = joined(
-        _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
-            days=number(period_days), segmentation=names_of(segment_by),
-            share=interval_share(relevant.value, relevant.low, relevant.high),
-        ),
-        trial_sentence(grouping),
-    )  # fmt: skip
-    answer = Decision(
-        stage="segmentation",
-        question=question,
-        evidence="none",
-        outcome="do",
-        action=_(
-            "Plan by {segmentation}: “{segment}”, {share} of customers, brought {spend} of the spend that followed"
-        ).format(
-            segmentation=names_of(segment_by), segment=segment_name(str(top["segment"])),
-            share=percent(top["share"]), spend=percent(top["spend_share"]),
-        ),
-        text=text,
-        caveat=caveat,
-        customers=customers,
-        value=float(top["spend_share"]),
-        low=float(top["low"]),
-        high=float(top["high"]),
-        unit="share",
-    )  # fmt: skip
-    what = actions()
-    rows = [
-        Decision(
-            stage="segmentation",
-            question=question,
-            evidence="none",
-            outcome="do",
-            action=what.get(row.segment, _("A segment of its own: see its portrait")),
-            text=_("Share of the spend that followed; customers as of the beginning of that period."),
-            customers=int(row.customers),
-            value=float(row.spend_share),
-            low=float(row.low),
-            high=float(row.high),
-            unit="share",
-            segment=str(row.segment),
-        )
-        for row in known.itertuples()
-    ]
-    return [answer, *rows]
-
-
-def _principles_sentence(five: list[Principle]) -> str:
-    """In which of the five principles but the first, which decides, the grouping falls short; empty for none."""
-    verdicts = {one.name: one for one in five}
-    points = []
-    if verdicts["identifiable"].verdict == "fail":
-        points.append(_("attributes do not tell who is in which group"))
-    if verdicts["reachable"].verdict == "fail":
-        points.append(_("few can be reached by a message"))
-    if verdicts["measurable"].verdict == "fail":
-        worst = verdicts["measurable"].detail.sort_values("lift").iloc[-1]
-        points.append(
-            _("in “{segment}” a test would see no change of the order rate smaller than {share}").format(
-                segment=segment_name(str(worst["segment"])), share=percent(worst["lift"])
-            )
-        )
-    if verdicts["actionable"].verdict != "pass":
-        points.append(_("no experiment shows that the groups answer a message differently"))
-    return _("It falls short in this: {points}.").format(points=listed(points)) if points else ""
-
-
-def _rival_sentence(comparison: pd.DataFrame, segment_by: str) -> str:
-    """Which other segmentation foretells spend better than the chosen one, if any does beyond chance."""
-    spend = comparison[comparison["outcome"] == "spend"].set_index("segmentation")
-    if segment_by not in spend.index:
-        return ""
-    rivals = spend.drop(index=[segment_by, "rfm_scores"], errors="ignore")
-    better = rivals[rivals["low"] > spend.loc[segment_by, "high"]].sort_values("share")
-    if better.empty:
-        return ""
-    best = better.iloc[-1]
-    return _("{segmentation} foretells spend better: it explains {share}.").format(
-        segmentation=sentence_case(names_of(str(best.name))),
-        share=interval_share(best["share"], best["low"], best["high"]),
+    relevant, scores = findings.five[0], findings.scores
+    known = findings.came[findings.came["low"].notna() & findings.came["per_customer"].notna()]
+    use = relevant.verdict != "fail" and not known.empty
+    return SegmentationOutcome(
+        segment_by=segment_by,
+        outcome="do" if use else "dont" if relevant.verdict == "fail" else "not_enough_evidence",
+        reason="predicts_spend" if use else "predicts_nothing" if relevant.verdict == "fail" else "log_too_short",
+        explained=Explained(segment_by, relevant.value, relevant.low, relevant.high),
+        customers=int(scores.loc[scores["measure"] == "frequency", "customers"].sum()),
+        period_days=findings.period_days,
+        best=_segment_outcomes(known.loc[[known["per_customer"].idxmax()]])[0] if use else None,
+        segments=_segment_outcomes(known) if use else (),
+        shortfalls=_find_shortfalls(findings.five),
+        rival=_find_rival(findings.comparison, segment_by),
+        recency_reversed=_reversed_outcomes(findings.by_recency),
     )
 
 
-def _worse_sentence(by_recency: pd.DataFrame) -> str:
-    """Said in the answer only where recent is worse: the groups' names would mislead."""
-    said = [
-        recency_sentence(by_recency, outcome)
-        for outcome in ("orders", "response")
-        if (by_recency.loc[by_recency["outcome"] == outcome, "trend_high"] < 0).any()
-    ]
-    return joined(*said)
+def _segment_outcomes(rows: pd.DataFrame) -> tuple[SegmentOutcome, ...]:
+    return tuple(
+        SegmentOutcome(
+            segment=str(row.segment),
+            customers=int(row.customers),
+            share=float(row.share),
+            value=float(row.spend_share),
+            low=float(row.low),
+            high=float(row.high),
+        )
+        for row in rows.itertuples()
+    )
+
+
+def _find_shortfalls(five: list[Principle]) -> tuple[Shortfall, ...]:
+    """The criteria not met, but for the first, which decides."""
+    criteria = {one.name: one for one in five}
+    found = []
+    if criteria["identifiable"].verdict == "fail":
+        found.append(Shortfall("identifiable"))
+    if criteria["reachable"].verdict == "fail":
+        found.append(Shortfall("reachable"))
+    if criteria["measurable"].verdict == "fail":
+        worst = criteria["measurable"].detail.sort_values("lift").iloc[-1]
+        found.append(Shortfall("measurable", str(worst["segment"]), float(worst["lift"])))
+    if criteria["actionable"].verdict != "pass":
+        found.append(Shortfall("actionable"))
+    return tuple(found)
+
+
+def _find_rival(comparison: pd.DataFrame, segment_by: str) -> Explained | None:
+    """The segmentation that explains most of spend, where its interval lies above the chosen one's."""
+    spend = comparison[comparison["outcome"] == "spend"].set_index("segmentation")
+    if segment_by not in spend.index:
+        return None
+    rivals = spend.drop(index=[segment_by, "rfm_scores"], errors="ignore")
+    better = rivals[rivals["low"] > spend.loc[segment_by, "high"]].sort_values("share")
+    if better.empty:
+        return None
+    best = better.iloc[-1]
+    return Explained(str(best.name), float(best["share"]), float(best["low"]), float(best["high"]))
+
+
+def _reversed_outcomes(by_recency: pd.DataFrame) -> tuple[Literal["orders", "response"], ...]:
+    names: tuple[Literal["orders", "response"], ...] = ("orders", "response")
+    return tuple(name for name in names if (by_recency.loc[by_recency["outcome"] == name, "trend_high"] < 0).any())

@@ -1,4 +1,4 @@
-"""Figures of `01_segmentation`; its tables are in `segmentation_tables`."""
+"""Figures of `01_segmentation`; its tables are in `tables`, `criteria_tables` and `profile_tables`."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_name, sentence_case
-from smsroi_helpers.segmentation.membership import RULED, Grouping
-from smsroi_helpers.segmentation.wording import recency_sentence, trial_sentence
+from smsroi_helpers.segmentation.membership import DATED, Grouping
+from smsroi_helpers.segmentation.wording import range_words, recency_sentence, step_name, trial_sentence
 
 __all__ = [
     "by_recency",
@@ -24,7 +24,6 @@ __all__ = [
     "in_order",
     "moves",
     "moves_figure",
-    "range_words",
     "segments_figure",
     "spend",
     "trial",
@@ -52,18 +51,11 @@ def colours_of(names: list[str]) -> dict[str, str]:
     return {name: PALETTE[COLOURS.get(name) or own[name]] for name in names}
 
 
-def range_words(low: float, high: float, digits: int = 1) -> str:
-    """An interval of shares, in words."""
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "–"
-    return _("{low} to {high}").format(low=percent(low, digits), high=percent(high, digits))
-
-
 def trial(grouping: Grouping, axes: Any = None) -> Any:
     """Silhouette and stability by the number of clusters, beside what one population without groups shows.
 
     Args:
-        grouping: of `segments.find_grouping`.
+        grouping: of `membership.find_grouping`.
         axes: two axes to draw on; None: a new figure.
     """
     if axes is None:
@@ -117,7 +109,7 @@ def spend(came: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of customers and of the spend that followed, by segment, with intervals.
 
     Args:
-        came: of `segment_quality.outcomes_by_segment`.
+        came: of `predictive_value.outcomes_by_segment`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -172,7 +164,7 @@ def comparison(explained: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How much of what came next each segmentation explains, with intervals.
 
     Args:
-        explained: of `segment_quality.explained`.
+        explained: of `predictive_value.explained`.
         ax: where to draw; None: a new figure.
     """
     names = in_order(explained)
@@ -251,7 +243,7 @@ def by_recency(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What customers did next by how recently they had bought, with intervals.
 
     Args:
-        rows: of `segment_quality.response_by_recency`.
+        rows: of `predictive_value.response_by_recency`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -366,7 +358,7 @@ def _moves_title(rows: pd.DataFrame) -> str:
 
 def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int) -> Html:
     """`moves` with alt text and caption; a sentence where segments have no date."""
-    if segment_by not in RULED:
+    if segment_by not in DATED:
         return note(
             _("{segmentation} is a column of the customers’ table and has no date, so nobody moves in it.").format(
                 segmentation=sentence_case(names_of(segment_by))
@@ -403,7 +395,7 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.barh(places, rows["share"], color=PALETTE["accent"], alpha=0.8, height=0.6)
     reach = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
     ax.errorbar(rows["share"], places, xerr=reach, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
-    ax.set_yticks(places, [_step_name(step) for step in rows["step"]])
+    ax.set_yticks(places, [step_name(step) for step in rows["step"]])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
     ax.grid(axis="x")
@@ -411,13 +403,6 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(_("of those who could take the step (95% interval)"))
     ax.set_title(_funnel_title(steps))
     return ax
-
-
-def _step_name(step: str) -> str:
-    return {
-        "acquisition": _("acquisition"), "activation": _("activation"), "retention": _("retention"),
-        "revenue": _("revenue"), "referral": _("referral"),
-    }[step]  # fmt: skip
 
 
 def _funnel_title(steps: pd.DataFrame) -> str:
@@ -428,7 +413,7 @@ def _funnel_title(steps: pd.DataFrame) -> str:
     worst = known.loc[known["share"].idxmin()]
     short = _("Short of referral, most are lost at {step}: {share} take it")
     return (_("Most are lost at {step}: {share} take it") if "referral" in set(known["step"]) else short).format(
-        step=_step_name(str(worst["step"])), share=percent(worst["share"])
+        step=step_name(str(worst["step"])), share=percent(worst["share"])
     )
 
 
@@ -438,13 +423,13 @@ def funnel_figure(steps: pd.DataFrame, grouping: Grouping) -> Html:
         return note(_too_few_words())
     parts = [
         _("{step}: {reached} of {could}, {share} ({interval}).").format(
-            step=_step_name(row.step), reached=number(row.reached), could=number(row.could),
+            step=step_name(row.step), reached=number(row.reached), could=number(row.could),
             share=percent(row.share, 1), interval=range_words(row.low, row.high),
         )
         for row in steps.itertuples()
         if np.isfinite(row.share) and row.could >= FEWEST_SHOWN
     ]  # fmt: skip
-    missing = [_step_name(row.step) for row in steps.itertuples() if not np.isfinite(row.share)]
+    missing = [step_name(row.step) for row in steps.itertuples() if not np.isfinite(row.share)]
     lacking = _("Not known: {steps}.").format(steps=listed(missing)) if missing else ""
     caption = joined(
         _(

@@ -1,63 +1,59 @@
-"""Who is in which segment, on any day: named groups, clusters, stages, or a column of the user's own.
+"""Who is in which segment, on any day: named groups, clusters, stages, recency, or a column of the user's own.
 
-Other stages ask `segments`. Rules on recency, frequency and money are in `rfm`, k-means in `clusters`, the test whether
-there is anything to cluster in `cluster_reference`.
+Every stage that groups customers asks `resolve` for a `Segmentation`, so that `segment_by` accepts the same values and
+means the same groups in all of them. Rules on recency, frequency and money are in `rules`, k-means in `clusters`, the
+test whether there are any clusters in `cluster_test`.
 """
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
-import pandas as pd
 
 from smsroi_helpers import contract, measures
-from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.locale import _
 from smsroi_helpers.segmentation.cluster_test import Trial, try_clusterings
 from smsroi_helpers.segmentation.clusters import (
-    PURCHASES,
-    SAMPLE,
     UNKNOWN,
     Clusters,
-    Features,
     Sample,
     attribute_columns,
     cluster_of,
-    feature_rows,
     fit_clusters,
-    loadings,
     take_sample,
 )
-from smsroi_helpers.segmentation.rfm import (
+from smsroi_helpers.segmentation.cutoffs import Cuts, find_cuts
+from smsroi_helpers.segmentation.rfm import known_people, rfm_rows
+from smsroi_helpers.segmentation.rules import (
     BUYER_GROUPS,
+    NEVER,
     PROSPECT,
+    RECENCY_GROUPS,
     STAGES,
-    Cuts,
     advocates,
-    find_cuts,
     group_of,
-    known_people,
-    rfm_rows,
+    recency_group_of,
     stage_of,
 )
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "DATED",
     "MOST_SEGMENTS",
-    "RULED",
     "Grouping",
+    "Segmentation",
     "check_buyers",
     "customer_segments",
-    "factor_loadings",
     "find_clusters",
     "find_grouping",
     "label_customers",
-    "no_clusters_words",
+    "no_clusters",
     "period_of",
+    "resolve",
     "segment_order",
     "segments",
 ]
@@ -66,8 +62,10 @@ MOST_SEGMENTS = 30
 """More groups than a reader takes in: a column with more values is no segmentation."""
 USUAL_PERIOD_DAYS = 91
 """A quarter: long enough for most to come back, short enough for the outcome to be near."""
-RULED = ("rfm_group", "cluster", "lifecycle_stage")
-"""The segmentations this stage makes; any other is a column of `customers`."""
+DATED = ("rfm_group", "cluster", "lifecycle_stage", "recency")
+"""The segmentations made from behaviour, so that a customer's segment changes; any other is a column of `customers`."""
+_REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
+"""The segment of customers without a purchase."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Grouping:
     cuts: Cuts
     trial: Trial
     clusters: Clusters | None
-    """None where no clustering stands."""
+    """None where no clustering is accepted."""
     sample: Sample
     """What clusters were looked for in."""
 
@@ -110,13 +108,13 @@ def find_clusters(
     smallest_cluster_share: float = 0.05,
     leave_out: tuple[str, ...] = (),
 ) -> tuple[Trial, Clusters | None, Sample]:
-    """Look for clusters, test them against one population, and fit them where they stand.
+    """Look for clusters, test them against one population, and fit them where the test accepts them.
 
-    Its random numbers hang on the seed alone, so that every notebook of a run finds the same clusters.
+    Its random numbers depend on the seed alone, so that every notebook of a run finds the same clusters.
 
     Args:
         shop: the company.
-        cuts: of `rfm.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
+        cuts: of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
         seed: of every draw.
         smallest_cluster_share: share (0–1) of customers a cluster must hold to be of use.
         leave_out: columns of `customers` that must not describe people: outcomes, the column segmented by.
@@ -142,7 +140,7 @@ def find_grouping(
         seed: of every draw.
         smallest_cluster_share: as for `find_clusters`.
         response: a column of `customers` that is an outcome, and so no feature; empty for none.
-        cut_settings: of `rfm.find_cuts`.
+        cut_settings: of `cutoffs.find_cuts`.
     """
     check_buyers(shop)
     cuts = find_cuts(shop, **cut_settings)
@@ -161,12 +159,11 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
 
     Returns:
         customer_id; the columns of `rfm.rfm_rows` (null for who has not bought); rfm_group (`prospect` for them),
-        cluster (null where no clustering stands, `prospect` likewise), lifecycle_stage (`awareness`).
+        cluster (null where no clustering is accepted, `prospect` likewise), lifecycle_stage (`awareness`).
     """
     bought = rfm_rows(shop, at)
-    recommends = advocates(shop, at)
-    advocate = bought.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
-    bought = bought.mutate(rfm_group=group_of(bought, cuts), lifecycle_stage=stage_of(bought, cuts, advocate))
+    stage = stage_of(bought, cuts, _is_advocate(shop, bought, at))
+    bought = bought.mutate(rfm_group=group_of(bought, cuts), lifecycle_stage=stage)
     if clusters is None:
         bought = bought.mutate(cluster=ibis.null("string"))
     else:
@@ -183,10 +180,115 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
     ).drop("person")
 
 
+def _is_advocate(shop: Shop, rows: ir.Table, at: dt.date | None) -> ir.BooleanValue:
+    """Whether the customer of each row has recommended the company by a day."""
+    recommends = advocates(shop, at)
+    return rows.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
+
+
 def customer_segments(shop: Shop, grouping: Grouping) -> ir.Table:
     """The table `customer_segments`, one row for everybody known, as an expression for the engine to write."""
     rows = label_customers(shop, grouping.cuts, grouping.clusters)
     return rows.select(*contract.OUTPUTS["customer_segments"], "first_day", "tenure_days").order_by("customer_id")
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One way of grouping customers, resolved once: who is in which segment on any day."""
+
+    shop: Shop
+    name: str
+    """The value of `segment_by`."""
+    cuts: Cuts | None = None
+    """Of `rfm_group` and `lifecycle_stage`."""
+    clusters: Clusters | None = None
+    """Of `cluster`."""
+
+    @property
+    def dated(self) -> bool:
+        """Whether a customer's segment depends on the day; a column of `customers` has no date."""
+        return self.name in DATED
+
+    def at(self, day: dt.date | None = None) -> ir.Table:
+        """customer_id and segment of everybody known by a day.
+
+        For an experiment ask for the day before its first assignment, for a decision for the day before it: a segment
+        of a later day is an outcome. Cut-offs and clusters are those of the last day observed, so that a change of
+        segment is a change of the customer.
+
+        Args:
+            day: the last day that counts; None for the last one observed.
+        """
+        return self.label(known_people(self.shop, day), day)
+
+    def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
+        """customer_id and segment of these customers as of a day, known by then or not.
+
+        Args:
+            people: a table with customer_id, one row each.
+            day: the last day that counts; None for the last one observed.
+        """
+        members = self._members(day)
+        rows = people.select(person="customer_id")
+        rows = rows.left_join(members, rows.person == members.customer_id)
+        return rows.select(customer_id="person", segment=rows.segment.fill_null(_REST.get(self.name, UNKNOWN)))
+
+    def order(self, found: Iterable[str]) -> list[str]:
+        """The segments found, in the order in which a reader wants them."""
+        return segment_order(self.name, list(found))
+
+    def _members(self, day: dt.date | None) -> ir.Table:
+        """customer_id and segment of those with a purchase by the day, or of those in `customers`."""
+        shop = self.shop
+        if not self.dated:
+            value = shop.customers[self.name].cast("string")
+            # Tables give the name `all` to the row of everybody.
+            return shop.customers.select("customer_id", segment=ibis.ifelse(value == "all", "“all”", value))
+        if self.clusters is not None:
+            rows = cluster_of(shop, self.clusters, day)
+            return rows.select("customer_id", segment=rows.cluster)
+        rows = rfm_rows(shop, day)
+        if self.cuts is None:
+            segment = recency_group_of(rows)
+        elif self.name == "rfm_group":
+            segment = group_of(rows, self.cuts)
+        else:
+            segment = stage_of(rows, self.cuts, _is_advocate(shop, rows, day))
+        return rows.select("customer_id", segment=segment)
+
+
+def resolve(
+    shop: Shop,
+    segment_by: str = "rfm_group",
+    *,
+    seed: int = 1,
+    cuts: Cuts | None = None,
+    clusters: Clusters | None = None,
+) -> Segmentation:
+    """The segmentation that a value of `segment_by` names, the same in every notebook.
+
+    Args:
+        shop: the company.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, or a column of `customers` that groups them:
+            attr_…, region, acquisition_channel.
+        seed: of the search for clusters.
+        cuts: of `cutoffs.find_cuts`; None finds them.
+        clusters: of `find_clusters`; None finds them where they are asked for.
+
+    Raises:
+        UsageError: there is no such segmentation.
+        NotEnoughData: clusters are asked for and none is accepted.
+    """
+    if segment_by not in DATED:
+        _check_column(shop, segment_by)
+        return Segmentation(shop, segment_by)
+    if segment_by == "recency":
+        return Segmentation(shop, segment_by)
+    if segment_by != "cluster":
+        return Segmentation(shop, segment_by, cuts=cuts or find_cuts(shop))
+    if clusters is None:
+        clusters = find_clusters(shop, cuts or find_cuts(shop), seed=seed)[1]
+    return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
 
 
 def segments(
@@ -198,59 +300,24 @@ def segments(
     clusters: Clusters | None = None,
     seed: int = 1,
 ) -> ir.Table:
-    """customer_id and segment of everybody known by a day: what every other stage groups by.
+    """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
+    return resolve(shop, segment_by, seed=seed, cuts=cuts, clusters=clusters).at(at)
 
-    For an experiment ask for the day before its first assignment, for a decision for the day before it: a segment of a
-    later day is an outcome. The cut-offs and clusters are those of the last day observed unless given, so that a
-    change of segment is a change of the customer.
 
-    Args:
-        shop: the company.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, or a column of `customers` (which has no date).
-        at: the last day that counts; None for the last one observed.
-        cuts: of `rfm.find_cuts`; None finds them.
-        clusters: of `find_clusters`; None finds them where they are asked for.
-        seed: of the search for clusters.
+def no_clusters() -> NoReturn:
+    """Refuse to group by clusters where none is accepted.
 
     Raises:
-        UsageError: there is no such segmentation.
-        NotEnoughData: clusters are asked for and none stand.
+        NotEnoughData: always.
     """
-    if segment_by not in RULED:
-        return _by_column(shop, segment_by, at)
-    cuts = cuts or find_cuts(shop)
-    if segment_by == "cluster" and clusters is None:
-        clusters = find_clusters(shop, cuts, seed=seed)[1]
-        if clusters is None:
-            raise NotEnoughData(no_clusters_words())
-    people = known_people(shop, at).rename(person="customer_id")
-    if segment_by == "cluster":
-        assert clusters is not None
-        bought = cluster_of(shop, clusters, at)
-        bought = bought.select("customer_id", segment=bought.cluster)
-    else:
-        rows = rfm_rows(shop, at)
-        if segment_by == "rfm_group":
-            segment = group_of(rows, cuts)
-        else:
-            recommends = advocates(shop, at)
-            who = rows.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
-            segment = stage_of(rows, cuts, who)
-        bought = rows.select("customer_id", segment=segment)
-    joined = people.left_join(bought, people.person == bought.customer_id)
-    never = STAGES[0] if segment_by == "lifecycle_stage" else PROSPECT
-    return joined.select(customer_id="person", segment=joined.segment.fill_null(never))
+    raise NotEnoughData("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
 
 
-def no_clusters_words() -> str:
-    """What who asks for clusters is told where none stand."""
-    return _("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
-
-
-def _by_column(shop: Shop, column: str, at: dt.date | None) -> ir.Table:
+def _check_column(shop: Shop, column: str) -> None:
+    """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
     known = shop.customers.columns if shop.has("customers") else ()
     if column not in known or column in contract.NAMES_PEOPLE or column.endswith("_at"):
-        choices = [*RULED, *(name for name in known if name.startswith("attr_")), "region", "acquisition_channel"]
+        choices = [*DATED, *(name for name in known if name.startswith("attr_")), "region", "acquisition_channel"]
         raise UsageError(f"segment_by: {column!r} names no groups here; {', '.join(dict.fromkeys(choices))} may")
     levels = int(shop.count(shop.customers.aggregate(n=shop.customers[column].nunique()))["n"].iloc[0])
     if levels > MOST_SEGMENTS:
@@ -258,52 +325,11 @@ def _by_column(shop: Shop, column: str, at: dt.date | None) -> ir.Table:
             f"segment_by: column {column} has {levels} values, and a page can tell of {MOST_SEGMENTS}; group them in a"
             " .sql mapping"
         )
-    value = shop.customers[column].cast("string").fill_null(UNKNOWN)
-    told = shop.customers.select("customer_id", segment=value)
-    people = known_people(shop, at).rename(person="customer_id")
-    joined = people.left_join(told, people.person == told.customer_id)
-    return joined.select(customer_id="person", segment=joined.segment.fill_null(UNKNOWN))
 
 
 def segment_order(segment_by: str, found: list[str]) -> list[str]:
     """The segments found, in the order in which a reader wants them: the named ones as listed, others by name."""
-    named = {"rfm_group": (*BUYER_GROUPS, PROSPECT), "lifecycle_stage": STAGES}.get(segment_by, ())
+    orders = {"rfm_group": (*BUYER_GROUPS, PROSPECT), "lifecycle_stage": STAGES, "recency": RECENCY_GROUPS}
+    named = orders.get(segment_by, ())
     rest = sorted(set(found) - set(named), key=lambda name: (name in (PROSPECT, UNKNOWN), name))
     return [*(name for name in named if name in found), *rest]
-
-
-# --- factors ---------------------------------------------------------------------------------------------------------
-
-
-def factor_loadings(shop: Shop, sample: Sample) -> pd.DataFrame:
-    """Which behaviours go together: `clusters.loadings` of the numbers of the sample and of what is no cluster feature.
-
-    Recency, and where the orders tell of them the share of the price let off and the share of money given back.
-    """
-    return loadings(_behaviour(shop, sample))
-
-
-def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
-    features = sample.features
-    # The rate is the number of purchases over the tenure: beside those two it would say nothing new.
-    kept = ("orders", *(name for name in features.numbers if name != "rate"))
-    rows = feature_rows(shop, Features(kept, {}, features.gap_days, features.click_rate))
-    state = rfm_rows(shop).select(
-        who="customer_id",
-        recency=ibis._.recency_days.cast("float64").ln(),
-        tenure=ibis._.tenure_days.cast("float64").ln(),
-    )
-    rows = rows.join(state, rows.customer_id == state.who).drop("who")
-    bought, returned = measures.purchases(shop), measures.refunds(shop)
-    spent = bought.group_by(who="customer_id").aggregate(paid=total(bought.spend), let_off=total(bought.discount))
-    back = returned.group_by(who="customer_id").aggregate(back=total(returned.refunded))
-    rows = rows.join(spent, rows.customer_id == spent.who).drop("who")
-    rows = rows.left_join(back, rows.customer_id == back.who).drop("who")
-    worth = ibis.greatest(rows.paid.fill_null(0.0) + rows.let_off.fill_null(0.0), 0.01)
-    rows = rows.mutate(
-        discount=rows.let_off.fill_null(0.0) / worth,
-        refunds=ibis.least(rows.back.fill_null(0.0) / worth, 1.0),
-    ).drop("paid", "let_off", "back")
-    slices = min(256, max(1, round(sample.share * 256)))
-    rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
-    return shop.count(rows.order_by("customer_id")).drop(columns=["customer_id", PURCHASES])

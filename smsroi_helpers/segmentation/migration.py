@@ -15,8 +15,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.segmentation.membership import RULED, Grouping, segment_order, segments
-from smsroi_helpers.segmentation.rfm import JACKKNIFE, Cuts, known_people
+from smsroi_helpers.segmentation.cutoffs import Cuts
+from smsroi_helpers.segmentation.membership import DATED, Grouping, Segmentation, resolve
+from smsroi_helpers.segmentation.rfm import JACKKNIFE, known_people
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
 
@@ -38,8 +39,9 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
 
     Args:
         shop: the company.
-        grouping: of `segments.find_grouping`.
-        segment_by: `rfm_group`, `cluster` or `lifecycle_stage`; columns of `customers` have no date and do not move.
+        grouping: of `membership.find_grouping`.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage` or `recency`; columns of `customers` have no date and
+            do not move.
         period_days: how long a period is.
 
     Returns:
@@ -48,11 +50,12 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         one before it; earlier (the movement's share one period earlier; NaN where the log is too short), change
         (share − earlier), change_low, change_high, adjusted_p. No rows for a column of `customers`.
     """
-    if segment_by not in RULED:
+    if segment_by not in DATED:
         return pd.DataFrame(columns=_MOVES)
+    segmentation = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
     begin, earlier = (shop.as_of - dt.timedelta(days=n * period_days) for n in (1, 2))
     spent = _spend_by_period(shop, begin, earlier)
-    moves = _moves(shop, grouping, segment_by, begin, shop.as_of)
+    moves = _moves(segmentation, begin, shop.as_of)
     moves = moves.left_join(spent, moves.customer_id == spent.who).drop("who")
     moves = moves.fill_null({"this": 0.0, "last": 0.0})
     cells = moves.group_by("before", "now", "group").aggregate(
@@ -69,22 +72,18 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         share=table["customers"] / at_start, low=np.asarray(low), high=np.asarray(high), money=money.sum(axis=1),
         money_low=per_head.low * count, money_high=per_head.high * count, from_customers=at_start,
     )  # fmt: skip
-    table = _beside_earlier(shop, grouping, segment_by, table, earlier, begin)
-    names = segment_order(segment_by, sorted({*table["before"], *table["now"]} - {"new"}))
+    table = _beside_earlier(segmentation, table, earlier, begin)
+    names = segmentation.order({*table["before"], *table["now"]} - {"new"})
     places = {name: i for i, name in enumerate([*names, "new"])}
     return table.sort_values(["before", "now"], key=lambda column: column.map(places)).reset_index(drop=True)
 
 
-def _moves(shop: Shop, grouping: Grouping, segment_by: str, begin: dt.date, end: dt.date) -> ir.Table:
+def _moves(segmentation: Segmentation, begin: dt.date, end: dt.date) -> ir.Table:
     """customer_id, before, now, group of everybody known at the end."""
-    labels = {
-        name: segments(shop, segment_by, at, cuts=grouping.cuts, clusters=grouping.clusters)
-        for name, at in (("before", begin), ("now", end))
-    }
-    was = labels["before"].select(who="customer_id", before="segment")
-    is_now = labels["now"].select("customer_id", now="segment")
+    was = segmentation.at(begin).select(who="customer_id", before="segment")
+    is_now = segmentation.at(end).select("customer_id", now="segment")
     rows = is_now.left_join(was, is_now.customer_id == was.who).drop("who").fill_null({"before": "new"})
-    return shop.keep(rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE, GROUPS)))
+    return segmentation.shop.keep(rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE, GROUPS)))
 
 
 def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
@@ -100,15 +99,14 @@ def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
     )
 
 
-def _beside_earlier(
-    shop: Shop, grouping: Grouping, segment_by: str, table: pd.DataFrame, earlier: dt.date, begin: dt.date
-) -> pd.DataFrame:
+def _beside_earlier(segmentation: Segmentation, table: pd.DataFrame, earlier: dt.date, begin: dt.date) -> pd.DataFrame:
     """The table with each movement's share one period earlier, and whether the two differ."""
     nothing = dict.fromkeys(("earlier", "change", "change_low", "change_high", "adjusted_p"), np.nan)
+    shop = segmentation.shop
     first = shop.loaded.tables["orders"].first
     if first is None or earlier < dt.date.fromisoformat(first):
         return table.assign(**nothing)
-    moves = _moves(shop, grouping, segment_by, earlier, begin)
+    moves = _moves(segmentation, earlier, begin)
     cells = moves.group_by("before", "now").aggregate(customers=moves.count())
     past = shop.count(cells.order_by("before", "now"))
     past = past.assign(from_customers=past.groupby("before")["customers"].transform("sum"))

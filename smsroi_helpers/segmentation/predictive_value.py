@@ -1,7 +1,7 @@
-"""What a segmentation foretells: segments as of a day, outcomes after it, all segmentations on the same customers.
+"""What a segmentation predicts: segments as of a day, outcomes after it, all segmentations on the same customers.
 
 Shares explained are cross-fitted over the hash's groups of customers, so that a grouping with many parts gains nothing
-by having them. The five principles of a good segmentation are in `five_principles`.
+by having them. The criteria of a good segmentation are in `criteria`.
 """
 
 import datetime as dt
@@ -14,15 +14,15 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.errors import NotEnoughData, UsageError
+from smsroi_helpers.errors import UsageError
 from smsroi_helpers.segmentation.clusters import UNKNOWN, attribute_columns, fit_clusters, take_sample
 from smsroi_helpers.segmentation.membership import (
-    RULED,
+    DATED,
     Grouping,
     label_customers,
-    no_clusters_words,
+    no_clusters,
+    resolve,
     segment_order,
-    segments,
 )
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.source import Shop
@@ -71,12 +71,12 @@ def collect_outcomes(
 
     Args:
         shop: the company.
-        grouping: of `segments.find_grouping`.
+        grouping: of `membership.find_grouping`.
         period_days: how long the period after the split is.
         response: a yes/no column of `customers`, recorded after the last day observed, that says who answered; empty:
             who clicked a message after the split, of those a message reached.
         seed: of the clusters, which are fitted anew to what was known at the split, in the number that stood.
-        segment_by: a column of `customers` that is a segmentation too, where it is none of those already.
+        segment_by: a segmentation to label by too, where it is none of those already: `recency`, or a column.
 
     Raises:
         UsageError: `response` is no yes/no column of `customers`, or `segment_by` names no groups.
@@ -113,8 +113,9 @@ def _label_and_follow(
             who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
         )
         rows = rows.left_join(told, rows.customer_id == told.who).drop("who").fill_null(dict.fromkeys(names, UNKNOWN))
-    if segment_by not in (*RULED, *names):
-        chosen = segments(shop, segment_by, split).select(who="customer_id", **{segment_by: ibis._.segment})
+    if segment_by == "recency" or segment_by not in (*DATED, *names):
+        chosen = resolve(shop, segment_by).label(rows, split)
+        chosen = chosen.select(who="customer_id", **{segment_by: ibis._.segment})
         rows = rows.left_join(chosen, rows.customer_id == chosen.who).drop("who")
     later = measures.purchases(shop).filter(ibis._.day > ibis.literal(split))
     sums = later.group_by(who="customer_id").aggregate(orders=later.count(), spend=total(later.spend))
@@ -201,7 +202,7 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
 def _left_out_loss(n: np.ndarray, y: np.ndarray, yy: np.ndarray) -> np.ndarray:
     """Σ(y − mean of the other groups)² in each group of customers, over segments × groups; summed over segments.
 
-    A segment that the other groups do not have is foretold by everybody's mean.
+    A segment that the other groups do not have is predicted by everybody's mean.
     """
     others = n.sum(axis=1, keepdims=True) - n
     everybody = (y.sum() - y.sum(axis=0)) / np.maximum(n.sum() - n.sum(axis=0), 1)
@@ -221,7 +222,7 @@ def outcomes_by_segment(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.D
     """
     rows = outcomes.later
     if segment_by == "cluster" and segment_by not in rows.columns:
-        raise NotEnoughData(no_clusters_words())
+        no_clusters()
     cells = rows.group_by("group", segment=segment_by).aggregate(
         customers=rows.count(),
         spend=total(rows.spend),
@@ -243,7 +244,7 @@ def outcomes_by_segment(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.D
 
 
 def response_by_recency(shop: Shop, outcomes: Outcomes) -> pd.DataFrame:
-    """What the recency scores foretell: one row per outcome (`orders`: bought after the split; `response`) and score.
+    """What the recency scores predict: one row per outcome (`orders`: bought after the split; `response`) and score.
 
     Returns:
         outcome, r_score (5 = the most recent), customers, rate, low, high; trend (of the outcome: what one score more

@@ -6,7 +6,8 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.pages import Html, column_name, note, segment_name, table
-from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, range_words
+from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
+from smsroi_helpers.segmentation.wording import range_words
 
 __all__ = [
     "portraits_table",
@@ -28,8 +29,8 @@ def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
     """One paragraph for each segment, written from what is beyond chance there.
 
     Args:
-        portraits: of `segment_portraits.draw_portraits`.
-        came: of `segment_quality.outcomes_by_segment`.
+        portraits: of `profiles.draw_portraits`.
+        came: of `predictive_value.outcomes_by_segment`.
     """
     rows = []
     brought = came.set_index("segment")
@@ -82,8 +83,8 @@ def portraits_table(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
     """Everything that is beyond chance in a segment, in figures.
 
     Args:
-        portraits: of `segment_portraits.draw_portraits`.
-        came: of `segment_quality.outcomes_by_segment`.
+        portraits: of `profiles.draw_portraits`.
+        came: of `predictive_value.outcomes_by_segment`.
     """
     beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
     if beyond.empty:
@@ -119,7 +120,7 @@ def themes_table(themes: pd.DataFrame) -> Html:
     """The terms a segment writes more often than others.
 
     Args:
-        themes: of `segment_portraits.find_themes`.
+        themes: of `profiles.find_themes`.
     """
     beyond = themes[(themes["low"] > 1) | (themes["high"] < 1)] if len(themes) else themes
     if themes.empty:

@@ -1,7 +1,7 @@
 """Who is in a segment: what is over-represented there, how its people answer, and what they write.
 
 How many times as common something is in a segment as among all, with intervals by jackknife over groups of customers,
-shrunk towards no difference within each kind of thing (`intervals.shrink`): of many shares some differ by chance.
+shrunk towards no difference within each kind of thing (`statistics.shrink`): of many shares some differ by chance.
 All of it describes; nothing here says why.
 """
 
@@ -41,7 +41,7 @@ def draw_portraits(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
 
     Args:
         shop: the company.
-        chosen: customer_id and segment, of `segments.segments`.
+        chosen: customer_id and segment, of `membership.segments`.
 
     Returns:
         segment, kind (`attribute`, `region`, `channel`, `hour` of orders, `creative` clicked), column, value; people

@@ -1,4 +1,4 @@
-"""Tables and notes of `01_segmentation`; of portraits and principles, in `segment_portraits`, `five_principles`."""
+"""Tables and notes of `01_segmentation`; those of profiles and criteria are in `profile_tables`, `criteria_tables`."""
 
 from typing import Any
 
@@ -7,11 +7,17 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, column_name, names_of, note, segment_name, sentence_case, table
-from smsroi_helpers.segmentation.clusters import Clusters, feature_words, name_clusters
-from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order, range_words
+from smsroi_helpers.segmentation.clusters import Clusters
+from smsroi_helpers.segmentation.figures import FEWEST_SHOWN, in_order
 from smsroi_helpers.segmentation.membership import Grouping
-from smsroi_helpers.segmentation.rfm import BUYER_GROUPS
-from smsroi_helpers.segmentation.wording import cuts_sentence, once_sentence
+from smsroi_helpers.segmentation.rules import BUYER_GROUPS
+from smsroi_helpers.segmentation.wording import (
+    cuts_sentence,
+    feature_words,
+    name_clusters,
+    once_sentence,
+    range_words,
+)
 
 __all__ = [
     "clusters_table",
@@ -222,7 +228,7 @@ def factors_table(factors: pd.DataFrame) -> Html:
     """Which behaviours go together, read out.
 
     Args:
-        factors: of `segments.factor_loadings`.
+        factors: of `factors.factor_loadings`.
     """
     if factors.empty:
         return note(_("Too few features vary to look for factors behind them."))
@@ -256,7 +262,7 @@ def segments_table(came: pd.DataFrame, currency: str) -> Html:
     """What each segment brought in the next period, in figures.
 
     Args:
-        came: of `segment_quality.outcomes_by_segment`.
+        came: of `predictive_value.outcomes_by_segment`.
         currency: the source's.
     """
     shown = pd.DataFrame(
@@ -285,7 +291,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
     """The same in figures, with the difference from the named groups in spend.
 
     Args:
-        explained: of `segment_quality.explained`.
+        explained: of `predictive_value.explained`.
     """
     names = in_order(explained)
     outcomes = {"spend": _("Spend"), "orders": _("Orders"), "response": _("Response")}

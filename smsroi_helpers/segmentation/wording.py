@@ -1,26 +1,144 @@
-"""Which customers behave alike, and is the grouping any good?
-
-The engine counts recency, frequency and money (`rfm`); rules name groups and stages, k-means looks for clusters
-(`clusters`) and is held against one population without any (`cluster_reference`); what a grouping foretells is measured
-on a later period (`segment_quality`, `five_principles`); who is in a segment (`segment_portraits`) and who moves
-(`migration`) is described. `segments` says who is in which segment on any day, for every other stage.
-"""
+"""The segmentation in words: the decision, and the sentences that the numbers choose."""
 
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, number, percent
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, listed, number, percent
+from smsroi_helpers.pages import column_name, names_of, segment_name, sentence_case
+from smsroi_helpers.segmentation import decision
 from smsroi_helpers.segmentation.cluster_test import FEWEST
 from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH
+from smsroi_helpers.segmentation.decision import Findings, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
 
 __all__ = [
     "actions",
     "cuts_sentence",
+    "decide",
+    "feature_words",
+    "interval_share",
+    "name_clusters",
     "once_sentence",
+    "put_in_words",
+    "range_words",
     "recency_sentence",
+    "step_name",
     "trial_sentence",
 ]
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+
+
+def decide(grouping: Grouping, segment_by: str, findings: Findings) -> list[Decision]:
+    """The answer of the notebook, and a row for each segment: `decision.decide` in words.
+
+    Args:
+        grouping: of `membership.find_grouping`.
+        segment_by: the segmentation the run uses.
+        findings: what the notebook has counted.
+    """
+    return put_in_words(decision.decide(segment_by, findings), grouping, findings)
+
+
+def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findings) -> list[Decision]:
+    """The decision as the page shows it: the answer, and where there is one a row for each segment."""
+    question = _("Which customers behave alike, and is the grouping any good?")
+    answer = Decision(
+        stage="segmentation",
+        question=question,
+        evidence="none",
+        outcome=found.outcome,
+        action=_action(found),
+        text=_text(found, grouping),
+        caveat=joined(
+            _shortfalls_sentence(found.shortfalls),
+            _rival_sentence(found),
+            *(recency_sentence(findings.by_recency, outcome) for outcome in found.recency_reversed),
+            once_sentence(findings.scores),
+        ),
+        customers=found.customers,
+        value=found.best.value if found.best else float("nan"),
+        low=found.best.low if found.best else float("nan"),
+        high=found.best.high if found.best else float("nan"),
+        unit="share" if found.best else "",
+    )
+    what = actions()
+    rows = [
+        Decision(
+            stage="segmentation",
+            question=question,
+            evidence="none",
+            outcome="do",
+            action=what.get(one.segment, _("A segment of its own: see its portrait")),
+            text=_("Share of the spend that followed; customers as of the beginning of that period."),
+            customers=one.customers,
+            value=one.value,
+            low=one.low,
+            high=one.high,
+            unit="share",
+            segment=one.segment,
+        )
+        for one in found.segments
+    ]
+    return [answer, *rows]
+
+
+def _action(found: SegmentationOutcome) -> str:
+    if found.reason == "predicts_nothing":
+        return _("Do not plan by {segmentation}: it does not foretell what customers spend").format(
+            segmentation=names_of(found.segment_by)
+        )
+    if found.best is None:
+        return _("Wait for a longer log: it does not tell yet what any group goes on to spend")
+    return _(
+        "Plan by {segmentation}: “{segment}”, {share} of customers, brought {spend} of the spend that followed"
+    ).format(
+        segmentation=names_of(found.segment_by), segment=segment_name(found.best.segment),
+        share=percent(found.best.share), spend=percent(found.best.value),
+    )  # fmt: skip
+
+
+def _text(found: SegmentationOutcome, grouping: Grouping) -> str:
+    if found.best is None:
+        return joined(trial_sentence(grouping), cuts_sentence(grouping))
+    return joined(
+        _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
+            days=number(found.period_days), segmentation=names_of(found.segment_by),
+            share=interval_share(found.explained.value, found.explained.low, found.explained.high),
+        ),
+        trial_sentence(grouping),
+    )  # fmt: skip
+
+
+def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
+    """Which criteria but the first, which decides, the grouping does not meet; empty for none."""
+    points = []
+    for short in shortfalls:
+        if short.criterion == "identifiable":
+            points.append(_("attributes do not tell who is in which group"))
+        elif short.criterion == "reachable":
+            points.append(_("few can be reached by a message"))
+        elif short.criterion == "measurable":
+            points.append(
+                _("in “{segment}” a test would see no change of the order rate smaller than {share}").format(
+                    segment=segment_name(short.segment), share=percent(short.value)
+                )
+            )
+        else:
+            points.append(_("no experiment shows that the groups answer a message differently"))
+    return _("It falls short in this: {points}.").format(points=listed(points)) if points else ""
+
+
+def _rival_sentence(found: SegmentationOutcome) -> str:
+    """Which other segmentation predicts spend better than the chosen one; empty for none."""
+    if found.rival is None:
+        return ""
+    return _("{segmentation} foretells spend better: it explains {share}.").format(
+        segmentation=sentence_case(names_of(found.rival.segment_by)),
+        share=interval_share(found.rival.value, found.rival.low, found.rival.high),
+    )
 
 
 def actions() -> dict[str, str]:
@@ -139,3 +257,64 @@ def interval_share(value: float, low: float, high: float) -> str:
     return _("{value} (95% interval {low} to {high})").format(
         value=percent(value, 1), low=percent(low, 1), high=percent(high, 1)
     )
+
+
+def range_words(low: float, high: float, digits: int = 1) -> str:
+    """An interval of shares, in words."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "–"
+    return _("{low} to {high}").format(low=percent(low, digits), high=percent(high, digits))
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def step_name(step: str) -> str:
+    """What a step of the funnel is called."""
+    return {
+        "acquisition": _("acquisition"), "activation": _("activation"), "retention": _("retention"),
+        "revenue": _("revenue"), "referral": _("referral"),
+    }[step]  # fmt: skip
+
+
+def feature_words() -> dict[str, tuple[str, str, str]]:
+    """Feature → its name, and how customers high and low in it are called."""
+    return {
+        "orders": (_("number of purchases"), _("many purchases"), _("few purchases")),
+        "rate": (_("purchases per month"), _("buy often"), _("buy rarely")),
+        "order_value": (_("money per purchase"), _("large purchases"), _("small purchases")),
+        "click_rate": (_("clicks per message"), _("click often"), _("click rarely")),
+        "tenure": (_("days since the first purchase"), _("customers for long"), _("customers since lately")),
+        "recency": (_("days since the last purchase"), _("long silent"), _("bought lately")),
+        "discount": (_("share of the price let off"), _("buy at a discount"), _("pay the full price")),
+        "refunds": (_("share of money given back"), _("give much back"), _("give nothing back")),
+    }
+
+
+def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) -> dict[str, str]:
+    """What each cluster is called: its most marked features, in words; the one without any is the middle.
+
+    Args:
+        profiles: of `profile`.
+        most: features named.
+        least: standard deviations from everybody's mean, below which a feature marks nothing.
+    """
+    words = feature_words()
+    names: dict[str, str] = {}
+    for cluster, rows in profiles.groupby("cluster", sort=True):
+        marked = rows[rows["distance"].abs() >= least]
+        marked = marked.reindex(marked["distance"].abs().sort_values(ascending=False, kind="stable").index)
+        said: list[str] = []
+        seen: set[str] = set()
+        for row in marked.itertuples():
+            if row.feature in seen or (row.value and row.distance < 0):
+                continue
+            seen.add(row.feature)
+            if row.value:
+                said.append(_("{column} {value}").format(column=column_name(row.feature), value=row.value))
+            else:
+                said.append(words[row.feature][1 if row.distance > 0 else 2])
+            if len(said) == most:
+                break
+        names[str(cluster)] = _(", ").join(said) if said else _("the middle")
+    return names

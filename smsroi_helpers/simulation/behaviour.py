@@ -1,8 +1,9 @@
-"""What happens in a simulated company: who its customers are, what they buy, and what it texts them.
+"""Who the customers of a simulated company are, what they buy by themselves, and which experiments it runs.
 
-Customers buy by themselves (BG/NBD, its clock running faster in the season) and because of messages (`world`). The
-company texts as companies do, those who bought lately more often and in the evening, and tries things out at random:
-a standing holdout, doses, hours, texts, and a plan of which a part explores. `simulate` makes tables of it.
+Customers buy by themselves (BG/NBD, its clock running faster in the season) and because of messages (`ground_truth`).
+The company texts as companies do (`texting`), those who bought lately more often and in the evening, and tries things
+out at random: a standing holdout, frequencies, hours, texts, and a plan of which a part explores. `write` makes tables
+of it.
 
 Days count from the company's first, on each customer's own clock. Simplified, so that the truth has a closed form:
 responding hangs on the segment, the time of day a customer keeps, a responsiveness that nothing shows, and the messages
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from smsroi_helpers.simulation.ground_truth import (
     CREATIVES,
@@ -37,16 +37,17 @@ __all__ = [
     "DAY",
     "LAST_DAY",
     "NEVER",
+    "PLAN_HOUR",
     "PLAN_ROLES",
     "PLAN_WEEKS",
+    "TESTED_CREATIVES",
     "ZONES",
+    "ZONE_HEAD",
     "Arm",
-    "Assigned",
     "Company",
-    "Experiment",
+    "CompanyExperiment",
     "People",
     "choose",
-    "draw_messages",
     "draw_own_orders",
     "draw_people",
     "draw_purchases",
@@ -63,7 +64,7 @@ LAST_DAY = dt.date(2026, 6, 28)
 CLOCK = "America/New_York"
 ZONES = ("America/New_York", "America/Chicago", "America/Los_Angeles", "Asia/Shanghai", "Asia/Urumqi")
 _ZONE_MARKET = np.array([0, 0, 0, 1, 1])
-_ZONE_HEAD = np.array([0, 0, 0, 3, 3])
+ZONE_HEAD = np.array([0, 0, 0, 3, 3])
 """The zone whose clock a market's blasts follow."""
 _ZONE_SHARES = ((0.5, 0.2, 0.3, 0.0, 0.0), (0.0, 0.0, 0.0, 0.9, 0.1))
 NEVER = np.iinfo(np.int64).max
@@ -119,7 +120,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class CompanyExperiment:
     """An experiment on customers who consent when it starts."""
 
     name: str
@@ -146,23 +147,23 @@ class Experiment:
 TESTED_CREATIVES = ("new_in", "sale_20", "story")
 
 
-def place_experiments(weeks: int) -> dict[str, Experiment]:
+def place_experiments(weeks: int) -> dict[str, CompanyExperiment]:
     """The company's experiments by kind, placed in a log of that many weeks."""
     at = [int(share * weeks) for share in (0.25, 0.45, 0.5, 0.6)]
     dose_weeks = max(6, int(0.23 * weeks))
     return {
-        "holdout": Experiment(
+        "holdout": CompanyExperiment(
             "always-on", "holdout", "held_out", at[0], weeks - at[0], 0, (Arm("texted", 0.9), Arm("held_out", 0.1))
         ),
-        "frequency": Experiment(
+        "frequency": CompanyExperiment(
             "how-often", "frequency", "none", at[1], dose_weeks, min(6, weeks - 4 - at[1] - dose_weeks),
             tuple(Arm(f"{d}_a_week" if d else "none", 1 / len(DOSES), messages_per_week=d) for d in DOSES),
         ),
-        "timing": Experiment(
+        "timing": CompanyExperiment(
             "which-hour", "timing", "10h", at[2], int(0.85 * weeks) - at[2], 0,
             tuple(Arm(f"{h:02}h", 1 / len(HOURS), hour=h) for h in HOURS), "click_rate",
         ),
-        "content": Experiment(
+        "content": CompanyExperiment(
             "which-text", "content", "new_in", at[3], int(0.8 * weeks) - at[3], 1,
             tuple(Arm(v, 1 / len(TESTED_CREATIVES), variant=v) for v in TESTED_CREATIVES),
         ),
@@ -187,7 +188,7 @@ class Company:
     """(days + 1,): days of steady buying that have passed by the start of each day."""
     pairs: Ints
     """(weeks, 2): the two texts of each week."""
-    experiments: dict[str, Experiment]
+    experiments: dict[str, CompanyExperiment]
 
     @property
     def days(self) -> int:
@@ -312,166 +313,3 @@ def draw_own_orders(company: Company, people: People, rng: np.random.Generator) 
     day = np.minimum(np.concatenate([people.joined[buyers], day]), company.days - 1)
     order = np.lexsort((day, who))
     return who[order], day[order]
-
-
-@dataclass(frozen=True)
-class Assigned:
-    """Who was put where: arm numbers, −1 for nobody's; the day of assignment, or never."""
-
-    arm: dict[str, Ints]
-    day: dict[str, Ints]
-    role: Ints
-    """Number in `PLAN_ROLES`, −1 before the plan or outside it."""
-
-
-# What a week's texting follows: the first that holds.
-_PRACTICE, _FREQUENCY, _TIMING, _PLAN, _EXPLORE, _SILENT = range(6)
-
-Drawn = dict[str, NDArray[Any]]
-
-
-def _assign(experiment: Experiment, eligible: Flags, rng: np.random.Generator) -> Ints:
-    arms = rng.choice(len(experiment.arms), len(eligible), p=[arm.share for arm in experiment.arms])
-    return np.where(eligible, arms, -1)
-
-
-def draw_messages(
-    company: Company, people: People, own: tuple[Ints, Ints], rng: np.random.Generator
-) -> tuple[Drawn, Assigned, Ints, Drawn]:
-    """The company's weeks of texting: messages, assignments, the day each subscription ended, and today's practice.
-
-    Messages are columns of equal length: who, day, second (of the recipient's day), variant, delivered, heeded,
-    clicked, scanned, replied, left, buys, plan. The practice is counted by segment: customer_weeks, messages, profit
-    and opt_outs, as expected when each message went out.
-    """
-    world, experiments = company.world, company.experiments
-    n = len(people.number)
-    segment, market = people.segment, people.market
-    attention, opting_out = world.attention_logit(), world.opt_out_logit()
-    buys, order_profit, costs = world.buys_more(), world.order_profit(), world.costs
-    interactive = np.array([c.content_type == "interactive" for c in CREATIVES])
-    ones = np.array([bin(mask).count("1") for mask in range(128)])
-
-    lost = people.consented + (7 * rng.exponential(1.0, n) / world.weekly_loss[segment]).astype(np.int64) + 1
-    lost = np.where(people.consented == NEVER, NEVER, lost)
-    last_order = people.joined.copy()
-    order_weeks = own[1] // 7
-    by_week = np.argsort(order_weeks, kind="stable")
-    week_starts = np.searchsorted(order_weeks[by_week], np.arange(company.weeks + 1))
-    pending: list[list[tuple[Ints, Ints]]] = [[] for _ in range(company.weeks + 3)]
-
-    arm = {kind: np.full(n, -1) for kind in experiments}
-    assigned_on = {kind: np.full(n, NEVER) for kind in experiments}
-    role = np.full(n, -1)
-    slot = rng.random(n)
-    in_slot = {"frequency": slot < 0.45, "timing": (slot >= 0.45) & (slot < 0.9), "content": slot >= 0.3}
-    steady_days = rng.random((n, 7)).argsort(axis=1).argsort(axis=1)
-    recent = np.zeros(n, np.int64)
-    practice = {name: np.zeros(len(SEGMENTS)) for name in ("customer_weeks", "messages", "profit", "opt_outs")}
-    found: list[Drawn] = []
-
-    for week in range(company.weeks):
-        first = 7 * week
-        subscribed = (people.consented < first) & (lost >= first)
-        # --- who is put into which experiment this week
-        if week >= experiments["holdout"].first_week:
-            new = subscribed & (arm["holdout"] < 0)
-            arm["holdout"] = np.where(new, _assign(experiments["holdout"], new, rng), arm["holdout"])
-            assigned_on["holdout"][new] = first
-        free = subscribed & (arm["holdout"] != 1)
-        for kind in ("frequency", "timing", "content"):
-            if week == experiments[kind].first_week:
-                eligible = free & in_slot[kind] & ((kind != "content") | (arm["frequency"] < 0))
-                arm[kind] = _assign(experiments[kind], eligible, rng)
-                assigned_on[kind][eligible] = first
-        if week == company.weeks - PLAN_WEEKS:
-            role = np.where(free, rng.choice(3, n, p=[share for _, share in PLAN_ROLES]), -1)
-
-        # --- what each is sent this week
-        follows = np.full(n, _PRACTICE)
-        for kind, what in (("timing", _TIMING), ("frequency", _FREQUENCY)):
-            experiment = experiments[kind]
-            if experiment.first_week <= week < experiment.first_week + experiment.weeks:
-                follows[arm[kind] >= 0] = what
-        follows[role == 0], follows[role == 1] = _PLAN, _EXPLORE
-        follows[~subscribed | (arm["holdout"] == 1) | (role == 2)] = _SILENT
-        running = week < experiments["content"].first_week + experiments["content"].weeks
-        text_arm = arm["content"] if running else np.full(n, -1)
-
-        since = first - last_order
-        dose = np.select([since < 14, since < 42, since < 91], [3, 2, 1], rng.integers(0, 2, n))
-        evening = rng.random(n) < np.where(dose >= 2, 0.85, 0.2)
-        dose = np.clip(dose + rng.choice(3, n, p=(0.2, 0.6, 0.2)) - 1, 0, 5)
-        dose = np.select(
-            [follows == what for what in (_FREQUENCY, _TIMING, _PLAN, _EXPLORE, _SILENT)],
-            [np.array(DOSES)[arm["frequency"]], 2, 1, np.array(DOSES)[rng.integers(0, len(DOSES), n)], 0],
-            dose,
-        )
-        blast = 9 + (company.offsets[people.zone, first] - company.offsets[_ZONE_HEAD[people.zone], first]) // 3600
-        hour = np.where(evening, 19, blast) + rng.integers(-1, 2, n)
-        hour = np.select(
-            [follows == what for what in (_FREQUENCY, _TIMING, _PLAN, _EXPLORE)],
-            [-1, np.array(HOURS)[arm["timing"]], PLAN_HOUR, -1],
-            hour,
-        )
-        shuffled = rng.random((n, 7)).argsort(axis=1).argsort(axis=1)
-        days = np.where((follows == _FREQUENCY)[:, None], steady_days, shuffled) < dose[:, None]
-        counted = segment[follows == _PRACTICE]
-        practice["customer_weeks"] += np.bincount(counted, minlength=len(SEGMENTS))
-
-        for day in range(first, first + 7):
-            recent = (recent << 1) & 127
-            who = np.flatnonzero(days[:, day - first] & (lost > day))
-            if not len(who):
-                continue
-            before = ones[recent[who] >> 1]
-            recent[who] |= 1
-            s, m = segment[who], market[who]
-            at = np.where(hour[who] < 0, rng.choice(HOURS, len(who)), hour[who])
-            text = company.pairs[week][rng.integers(0, 2, len(who))]
-            tested = text_arm[who] >= 0
-            text[tested] = _TESTED[text_arm[who][tested]]
-            text = np.where(follows[who] == _EXPLORE, rng.integers(0, len(CREATIVES), len(who)), text)
-            heeding = expit(attention[s, people.hour_shift[who], at, day % 7, text] - world.fatigue[s] * before)
-            heeding *= people.responsiveness[who]
-            leaving = expit(opting_out[s, at, text] + world.opt_out_fatigue[s] * before)
-
-            delivered = ~people.bad_number[who] & (rng.random(len(who)) >= world.not_delivered)
-            heeded = delivered & (rng.random(len(who)) < heeding)
-            left = delivered & (rng.random(len(who)) < leaving)
-            lost[who[left]] = day
-            today = {
-                "who": who,
-                "day": np.full(len(who), day),
-                "second": at * 3600 + rng.integers(0, 3600, len(who)),
-                "variant": text,
-                "delivered": delivered,
-                "heeded": heeded,
-                "clicked": heeded & (rng.random(len(who)) < world.click_share[s]),
-                "scanned": delivered & people.scanner[who] & (rng.random(len(who)) < 0.6),
-                "replied": heeded & interactive[text] & (rng.random(len(who)) < 0.3),
-                "left": left,
-                "buys": heeded & (rng.random(len(who)) < buys[s, text]),
-                "plan": (follows[who] == _PLAN) | (follows[who] == _EXPLORE),
-            }
-            found.append(today)
-
-            by_habit = follows[who] == _PRACTICE
-            arrives = ~people.bad_number[who] * (1 - world.not_delivered)
-            gain = arrives * heeding * buys[s, text] * order_profit[s, text] - costs[text, m]
-            for name, values in (("messages", 1.0 * by_habit), ("profit", gain * by_habit),
-                                 ("opt_outs", arrives * leaving * by_habit)):  # fmt: skip
-                practice[name] += np.bincount(s, values, minlength=len(SEGMENTS))
-            bought = who[today["buys"]]
-            pending[week + 1].append((bought, np.full(len(bought), day + 1)))
-
-        # --- who has bought lately, as the company sees it when it plans the next week
-        rows = by_week[week_starts[week] : week_starts[week + 1]]
-        for buyers, bought_on in [(own[0][rows], own[1][rows]), *pending[week + 1]]:
-            np.maximum.at(last_order, buyers, bought_on)
-
-    sent = {name: np.concatenate([today[name] for today in found]) for name in found[0]}
-    return sent, Assigned(arm, assigned_on, role), lost, practice
-
-
-_TESTED = np.array([[c.variant for c in CREATIVES].index(variant) for variant in TESTED_CREATIVES])

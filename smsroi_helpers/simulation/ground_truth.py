@@ -1,7 +1,7 @@
 """What is true of a simulated company: how its customers buy, what a message does to them, what policies are worth.
 
 `draw_world` draws every effect anew from a seed, within the ranges stated here; `expected` gives the truth of any
-policy in closed form. `simulate` writes the tables of such a company; neither knows anything of the estimators that are
+policy in closed form. `write` writes the tables of such a company; neither knows anything of the estimators that are
 held to them. Time is in weeks, money in the source's currency.
 
 A message works in three steps. It is delivered, or not. The customer heeds it with probability
@@ -36,7 +36,7 @@ __all__ = [
     "RANGES",
     "SEGMENTS",
     "Creative",
-    "Response",
+    "PolicyTruth",
     "World",
     "best_policy",
     "draw_world",
@@ -301,7 +301,7 @@ def draw_world(seed: int, null: bool = False) -> World:
 
 
 @dataclass(frozen=True)
-class Response:
+class PolicyTruth:
     """The truth of a policy, for a customer drawn at random from the segment; arrays of the arguments' common shape."""
 
     click_rate: Floats
@@ -330,7 +330,7 @@ def expected(
     weekday: ArrayLike | None = None,
     creative: ArrayLike | None = None,
     hour_shift: ArrayLike | None = None,
-) -> Response:
+) -> PolicyTruth:
     """What a steady policy brings: the same dose every week, spread over different days, always at this hour.
 
     Args:
@@ -374,7 +374,7 @@ def expected(
     results = (
         heeds * world.click_share[s], orders, leaves, d * arrives * orders, weekly, lost, weekly / (1 - stays),
     )  # fmt: skip
-    return Response(*(np.asarray(values).reshape(arguments[0].shape) for values in results))
+    return PolicyTruth(*(np.asarray(values).reshape(arguments[0].shape) for values in results))
 
 
 def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
@@ -385,8 +385,8 @@ def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
         horizon: what is to be largest: `long_run_profit`, or `profit_per_week` for the short run.
 
     Returns:
-        One row per segment: segment, dose, hour, creative, and every field of `Response`. Ties go to the smaller dose,
-        then to the earlier hour.
+        One row per segment: segment, dose, hour, creative, and every field of `PolicyTruth`. Ties go to the smaller
+        dose, then to the earlier hour.
     """
     grid = pd.MultiIndex.from_product(
         [range(len(SEGMENTS)), DOSES, HOURS, range(len(CREATIVES))], names=["segment", "dose", "hour", "creative"]

@@ -8,6 +8,7 @@ from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.settings import project_root, resolve_path
 from smsroi_helpers.source.shop import Shop, open_shop
+from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "EXAMPLES",
@@ -18,6 +19,7 @@ __all__ = [
     "key_id",
     "load",
     "open_shop",
+    "parse_yaml",
     "project_root",
     "pseudonymise",
     "read_key",

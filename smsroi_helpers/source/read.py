@@ -10,26 +10,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import filelock
 import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 from pyarrow import parquet
 
-from smsroi_helpers import contract
-from smsroi_helpers.contract import rules
-from smsroi_helpers.engine import duckdb as engine_duckdb
-from smsroi_helpers.engine import local_time
+from smsroi_helpers import contract, engine
+from smsroi_helpers.engine import EngineError, local_time
 from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
-from smsroi_helpers.source import csv_text, database, pseudonym_key
 from smsroi_helpers.source import files as source_files
-from smsroi_helpers.source import open as source_open
+from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
-from smsroi_helpers.source import types as source_types
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
@@ -49,7 +43,7 @@ def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -
     """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `into`.
 
     A second call over unchanged files (same sizes and times) reads only `source.json`. Where the environment has a
-    secret key (`keys.find_key`), the quarantine names each row by a pseudonym of its key.
+    secret key (`pseudonym_key.find_key`), the quarantine names each row by a pseudonym of its key.
 
     Args:
         data: the source's folder; relative to the project's root.
@@ -85,11 +79,9 @@ def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -
 
 
 def _state_of(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
-    """What a reuse hangs on: the reader's own code, the settings, the key, and each file's size and time."""
-    modules = (rules, database, csv_text, engine_duckdb, pseudonym_key, source_open, source_files, source_types)
-    code = [source_files.sha256_of(Path(str(module.__file__))) for module in modules] + [
-        source_files.sha256_of(Path(__file__))
-    ]
+    """What a reuse hangs on: the code that reads, the settings, the key, and each file's size and time."""
+    wings = (Path(str(module.__file__)).parent for module in (contract, engine, source_files))
+    code = [source_files.sha256_of(file) for wing in wings for file in sorted(wing.glob("*.py"))]
     files = source_files.input_files(folder, settings).items()
     stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
     return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
@@ -127,7 +119,7 @@ class _Reading:
     def read(self) -> Loaded:
         """Everything, table by table; what one table's rules ask of another stands before it in the contract."""
         opened = open_tables(self._folder, self._into, self._settings)
-        self._con: Backend = opened.con
+        self._con = opened.con
         self._findings += opened.stated
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
@@ -136,7 +128,7 @@ class _Reading:
                 try:
                     tables[name], rejected = self._judge(contract.TABLES[name], opened.tables[name])
                     self._good[name] = self._con.read_parquet(list(tables[name].paths), table_name=f"good_{name}")
-                except duckdb.Error as error:
+                except EngineError as error:
                     reason = reason_of(error)
                     raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []

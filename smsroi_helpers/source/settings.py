@@ -5,13 +5,15 @@ import re
 import urllib.parse
 import zoneinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 import yaml
 from babel.numbers import get_currency_precision
 
+from smsroi_helpers.engine import EngineName
 from smsroi_helpers.errors import DataError, redact
+from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "Settings",
@@ -50,7 +52,7 @@ class Settings(pydantic.BaseModel):
     """Whose data this is, as the pages show it; empty: the folder's name."""
     simulated: bool = False
     """The company is made up: every page says so."""
-    engine: Literal["duckdb"] = "duckdb"
+    engine: EngineName = "duckdb"
     database: str = pydantic.Field("", exclude=True, repr=False)
     """Address of a database to read tables from; it may hold a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}
@@ -96,16 +98,6 @@ def _fill_environment(value: Any, where: str) -> Any:
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which no name stands twice: of two values it would keep the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise yaml.MarkedYAMLError(None, None, f"the name {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def read_settings(folder: Path) -> Settings:
     """What `source.yml` says; the defaults where there is none.
 
@@ -131,7 +123,7 @@ def read_source_yml(folder: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
+        content = parse_yaml(file.read_text(encoding="utf-8"))[0] or {}
     except UnicodeDecodeError:
         raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
     except yaml.YAMLError as error:

@@ -6,7 +6,6 @@ import hashlib
 import zoneinfo
 from pathlib import Path
 
-import duckdb
 import filelock
 import ibis
 import ibis.expr.types as ir
@@ -15,7 +14,7 @@ from ibis.expr.operations import InMemoryTable
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.engine import connect, local_time
+from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, sql_of
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.source.loaded import Loaded, resolve_as_of
 
@@ -124,7 +123,7 @@ class Shop:
 
     def _computed(self, rows: ir.Table) -> Path:
         """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""
-        sql = str(ibis.to_sql(rows, dialect="duckdb"))
+        sql = sql_of(rows)
         key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
@@ -134,9 +133,7 @@ class Shop:
                 if rows.op().find(InMemoryTable):
                     rows.to_parquet(new)
                 else:  # the same, but for Ibis writing the SQL out anew, which takes longer than most counts
-                    self.con.raw_sql("COPY ({sql}) TO '{file}' (FORMAT parquet)".format(
-                        sql=sql, file=str(new).replace("'", "''"),
-                    ))  # fmt: skip
+                    copy_to_parquet(self.con, sql, new)
                 new.replace(file)
         return file
 
@@ -150,7 +147,7 @@ class Shop:
         try:
             rows.to_parquet(new)
             new.replace(file)
-        except (OSError, duckdb.IOException) as error:
+        except (OSError, EngineIOError) as error:
             raise StorageError(f"{file.name} cannot be written: {error}") from None
         return parquet.read_metadata(file).num_rows
 

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import Column
+from smsroi_helpers.contract import LAST_DAYS, Column
 from smsroi_helpers.engine import composed, is_ascii, local_time, utc_of_clock, utc_of_instant
 
 __all__ = [
@@ -34,6 +34,7 @@ _TIME = (
     r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[ T]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?: ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?)?$"
 )
+_ONLY_DATE = r"^[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}$"
 _OFFSET = r":[0-9]{2}(?:\.[0-9]+)? ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 
 
@@ -79,7 +80,7 @@ def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
     never = ibis.literal(False)
     match column.kind:
         case "timestamp":
-            return _read_time(raw, zone)
+            return _read_time(raw, zone, until_its_end=column.name in LAST_DAYS)
         case "float":
             return Typed(_read_number(raw), never, never)
         case "int":
@@ -112,25 +113,35 @@ def _read_number(raw: ir.Value) -> ir.FloatingValue:
     return ibis.ifelse(readable, text.replace(",", "").try_cast("float64"), ibis.null("float64"))
 
 
-def _read_time(raw: ir.Value, zone: str) -> Typed:
+def _read_time(raw: ir.Value, zone: str, *, until_its_end: bool = False) -> Typed:
+    """An instant; `until_its_end` takes a date without a time for the last microsecond of that day."""
     never = ibis.literal(False)
     dtype = raw.type()
     if dtype.is_timestamp() and dtype.timezone is not None:
         return Typed(_instant(utc_of_instant(raw), zone), never, never)
     if not dtype.is_string():
-        return _on_clock(raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp"), zone)
+        clock = raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp")
+        return _on_clock(_end_of_day(clock) if until_its_end and dtype.is_date() else clock, zone)
     text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     text = ibis.ifelse(text.re_search(_TIME), text, ibis.null("string"))
     with_offset = text.re_search(_OFFSET)
     instant = text.re_replace(r" ?(?:z|UTC)$", "Z").re_replace(r"([+-][0-9]{2})([0-9]{2})$", r"\1:\2")
     instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
     in_utc = instant.try_cast(idt.Timestamp(timezone="UTC"))
-    on_clock = _on_clock(ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp"), zone)
+    clock = ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp")
+    if until_its_end:
+        clock = ibis.ifelse(text.re_search(_ONLY_DATE), _end_of_day(clock), clock)
+    on_clock = _on_clock(clock, zone)
     return Typed(
         ibis.ifelse(with_offset, _instant(utc_of_instant(in_utc), zone), on_clock.value),
         on_clock.in_gap,
         on_clock.in_fold,
     )
+
+
+def _end_of_day(clock: ir.TimestampValue) -> ir.TimestampValue:
+    """The last microsecond of the day: what comes before the next midnight comes before or at it."""
+    return clock + ibis.interval(days=1) - ibis.interval(microseconds=1)
 
 
 def _within_years(time: ir.TimestampValue) -> ir.TimestampValue:

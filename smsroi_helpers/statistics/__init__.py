@@ -1,5 +1,6 @@
 """Statistics on counts and sums: knows neither shops nor engines nor languages."""
 
+from smsroi_helpers.statistics.arrays import Floats, Ints
 from smsroi_helpers.statistics.effects import (
     Arms,
     compare,
@@ -15,11 +16,21 @@ from smsroi_helpers.statistics.effects import (
 from smsroi_helpers.statistics.jackknife import GROUPS, by_group, jackknife, jackknife_ratio, ratios, sandwich
 from smsroi_helpers.statistics.means import difference_of_means
 from smsroi_helpers.statistics.multiple_comparisons import adjust, best_set
+from smsroi_helpers.statistics.power import (
+    ALPHA,
+    MOST_TIMES,
+    POWER,
+    detectable_difference,
+    power_of_difference,
+    sample_size,
+    standard_error,
+    times_to_settle,
+)
 from smsroi_helpers.statistics.proportions import FEW_EVENTS, difference_of_rates, jackknife_rate, rates
 from smsroi_helpers.statistics.sequential import (
     TUNED_WEEKS,
+    always_valid_half_width,
     always_valid_p,
-    always_valid_reach,
     false_alarms,
     information,
     sequential_split,
@@ -27,16 +38,22 @@ from smsroi_helpers.statistics.sequential import (
 from smsroi_helpers.statistics.shrinkage import draw_shrunken, shrink
 
 __all__ = [
+    "ALPHA",
     "FEW_EVENTS",
     "GROUPS",
+    "MOST_TIMES",
+    "POWER",
     "TUNED_WEEKS",
     "Arms",
+    "Floats",
+    "Ints",
     "adjust",
+    "always_valid_half_width",
     "always_valid_p",
-    "always_valid_reach",
     "best_set",
     "by_group",
     "compare",
+    "detectable_difference",
     "difference_of_means",
     "difference_of_rates",
     "draw_shrunken",
@@ -51,11 +68,15 @@ __all__ = [
     "jackknife_ratio",
     "log_ratio",
     "merge_strata",
+    "power_of_difference",
     "probability_best",
     "rates",
     "ratios",
     "relative_lift",
+    "sample_size",
     "sandwich",
     "sequential_split",
     "shrink",
+    "standard_error",
+    "times_to_settle",
 ]

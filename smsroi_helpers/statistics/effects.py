@@ -5,7 +5,6 @@ an arm is a mean with the variance of that mean, and all that follows (differenc
 best) needs no more.
 
 References:
-    Welch (1947), Biometrika 34: the difference of means with unequal variances.
     Deng, Xu, Kohavi & Walker (2013), Improving the sensitivity of online controlled experiments by utilizing
         pre-experiment data, WSDM: CUPED.
     Deng, Knoblich & Lu (2018), Applying the delta method in metric analytics, KDD: ratio metrics.
@@ -18,13 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import chi2, norm, t
 
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.means import MeanDifference, variance_from_sums, welch
+
 __all__ = [
     "Arms",
-    "Differences",
     "compare",
     "estimate_means",
     "estimate_ratios",
@@ -36,8 +36,7 @@ __all__ = [
     "relative_lift",
 ]
 
-Floats = NDArray[np.float64]
-_DUST = 1e-12
+_ROUNDING = 1e-12
 """A variance below this share of the squares it is left from is rounding, and stands for none."""
 
 
@@ -53,7 +52,7 @@ class Arms:
     """The same had every arm the covariate's overall mean and the strata's overall shares; `mean` without either."""
     variance: Floats
     """Of `adjusted`. NaN with fewer than two customers; 0 where the outcome never varies."""
-    spread: Floats
+    satterthwaite: Floats
     """Σ over strata of (variance)² / (customers − 1), for Welch and Satterthwaite's degrees of freedom."""
 
     def place(self, arm: str) -> int:
@@ -61,28 +60,7 @@ class Arms:
         return self.names.index(arm)
 
 
-@dataclass(frozen=True)
-class Differences:
-    """Each arm − the control; the control's own entry is NaN."""
-
-    estimate: Floats
-    low: Floats
-    high: Floats
-    standard_error: Floats
-    df: Floats
-    p_value: Floats
-    """Two-sided, for no difference; fixed in advance, so not for looking every day."""
-
-
 # --- one arm ---------------------------------------------------------------------------------------------------------
-
-
-def _centred(sums: Floats, first: Floats, second: Floats, n: Floats) -> Floats:
-    """Σ(a − ā)(b − b̄) ÷ (n − 1) from Σab, Σa, Σb; dust is 0; NaN below two customers."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rest = sums - first * second / n
-        rest = np.where(np.abs(rest) <= _DUST * np.abs(sums), 0.0, rest)
-        return np.where(n > 1, rest / (n - 1), np.nan)
 
 
 def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool = True) -> Arms:
@@ -123,17 +101,18 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     with np.errstate(divide="ignore", invalid="ignore"):
         y_mean = y / n
         share = weight**2 / n
-    s_yy = _centred(cells["sum_y2"], y, y, n)
+    s_yy = variance_from_sums(cells["sum_y2"], y, y, n)
     if adjust and "sum_x" in cells:
         unknown = n - cells["n_known"]
         u = (cells["sum_x"], unknown)
         s_yu = [
-            _centred(cells["sum_xy"], y, u[0], n),
-            _centred(y - cells["sum_y_known"], y, unknown, n),
+            variance_from_sums(cells["sum_xy"], y, u[0], n),
+            variance_from_sums(y - cells["sum_y_known"], y, unknown, n),
         ]
+        s_known = variance_from_sums(np.zeros_like(n), u[0], unknown, n)
         s_uu = [
-            [_centred(cells["sum_x2"], u[0], u[0], n), _centred(np.zeros_like(n), u[0], unknown, n)],
-            [_centred(np.zeros_like(n), u[0], unknown, n), _centred(unknown, unknown, unknown, n)],
+            [variance_from_sums(cells["sum_x2"], u[0], u[0], n), s_known],
+            [s_known, variance_from_sums(unknown, unknown, unknown, n)],
         ]
         a = np.array([[np.nansum(share * s_uu[i][j]) for j in range(2)] for i in range(2)])
         b = np.array([np.nansum(share * s_yu[i]) for i in range(2)])
@@ -148,8 +127,8 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = share * s_yy
         variance = parts.sum(axis=1)
-        spread = (parts**2 / (n - 1)).sum(axis=1)
-    return Arms(tuple(arms), customers, mean, (weight * y_mean).sum(axis=1), variance, spread)
+        satterthwaite = (parts**2 / (n - 1)).sum(axis=1)
+    return Arms(tuple(arms), customers, mean, (weight * y_mean).sum(axis=1), variance, satterthwaite)
 
 
 def _solve(a: Floats, b: Floats) -> Floats:
@@ -182,7 +161,7 @@ def estimate_ratios(moments: pd.DataFrame, arms: Sequence[str]) -> Arms:
         ratio = y / x
         squares = yy - 2 * ratio * xy + ratio**2 * xx
         variance = np.where(n > 1, squares / (n - 1), np.nan) * n / x**2
-        variance = np.where(squares > _DUST * yy, variance, np.where(n > 1, 0.0, np.nan))
+        variance = np.where(squares > _ROUNDING * yy, variance, np.where(n > 1, 0.0, np.nan))
         variance = np.where(x > 0, variance, np.nan)
         return Arms(tuple(arms), n, ratio, ratio, variance, variance**2 / (n - 1))
 
@@ -213,7 +192,7 @@ def merge_strata(counts: pd.DataFrame, fewest: int = 20) -> pd.Series:
 # --- arms against the control ----------------------------------------------------------------------------------------
 
 
-def compare(arms: Arms, control: str, level: float = 0.95) -> Differences:
+def compare(arms: Arms, control: str, level: float = 0.95) -> MeanDifference:
     """Each arm − the control, by Welch.
 
     Args:
@@ -230,17 +209,13 @@ def compare(arms: Arms, control: str, level: float = 0.95) -> Differences:
     (np.float64(-1.0), np.float64(0.8165), np.float64(4.0))
     """
     at = arms.place(control)
-    variance = arms.variance + arms.variance[at]
-    variance = np.where(variance > 0, variance, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = variance**2 / (arms.spread + arms.spread[at])
-    estimate, error = arms.adjusted - arms.adjusted[at], np.sqrt(variance)
     own = np.arange(len(arms.names)) == at
-    estimate, error, df = (np.where(own, np.nan, values) for values in (estimate, error, df))
-    reach = t.ppf((1 + level) / 2, df) * error
-    with np.errstate(invalid="ignore"):
-        p_value = 2 * t.sf(np.abs(estimate) / error, df)
-    return Differences(estimate, estimate - reach, estimate + reach, error, df, p_value)
+    return welch(
+        np.where(own, np.nan, arms.adjusted - arms.adjusted[at]),
+        (np.where(own, np.nan, arms.variance), arms.variance[at]),
+        (arms.satterthwaite, arms.satterthwaite[at]),
+        level,
+    )
 
 
 def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
@@ -256,9 +231,9 @@ def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats
     m0, v0 = arms.adjusted[at], arms.variance[at]
     variance = arms.variance + v0
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = variance**2 / (arms.spread + arms.spread[at])
-        reach = t.ppf((1 + level) / 2, df)
-        a, b, c = m0**2 - reach**2 * v0, m0 * arms.adjusted, arms.adjusted**2 - reach**2 * arms.variance
+        df = variance**2 / (arms.satterthwaite + arms.satterthwaite[at])
+        half_width = t.ppf((1 + level) / 2, df)
+        a, b, c = m0**2 - half_width**2 * v0, m0 * arms.adjusted, arms.adjusted**2 - half_width**2 * arms.variance
         root = np.sqrt(np.maximum(b**2 - a * c, 0.0))
         meant = (a > 0) & (m0 > 0) & (np.arange(len(arms.names)) != at)
         lift, low, high = arms.adjusted / m0 - 1, (b - root) / a - 1, (b + root) / a - 1

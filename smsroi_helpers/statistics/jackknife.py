@@ -3,7 +3,7 @@
 Everything here takes counts and sums that the engine has made: by group of customers (column `group`, 0 … 63, a hash of
 the customer), by cell, by arm. Intervals are two-sided at `level` (0.95) unless said otherwise. Where the data say
 nothing about the error of a number its limits are NaN, never equal to each other. That they hold the truth as often as
-they say is tried in `benchmarks/claims/` and told in docs/calibration.md.
+they say is tried in `benchmarks/claims/` and reported in docs/calibration.md.
 
 References:
     Kott (2001), The delete-a-group jackknife, Journal of Official Statistics 17(4).
@@ -20,8 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import t
+
+from smsroi_helpers.statistics.arrays import Floats, Ints
 
 __all__ = [
     "GROUPS",
@@ -36,7 +38,6 @@ __all__ = [
     "t_quantile",
 ]
 
-Floats = NDArray[np.float64]
 GROUPS = 64
 """Groups of customers, by hash, that the jackknife leaves out one at a time."""
 
@@ -102,7 +103,7 @@ class Jackknife(Interval):
     """Estimates, with what each group of customers contributes to their error."""
 
     standard_error: Floats
-    groups: NDArray[np.int64]
+    groups: Ints
     """How many groups hold anybody; the t distribution has one degree of freedom fewer."""
     deviations: Floats
     """Estimate without a group − estimate, scaled so that their squares add up to the variance; last axis: groups."""
@@ -121,7 +122,7 @@ def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: floa
 
     Args:
         function: from sums (k, …) to estimates (…), element by element: `lambda s: s[0] / s[1]`. Not of totals: what
-            doubles with the customers is told by its mean, times their number.
+            doubles with the customers is estimated by its mean, times their number.
         sums: k × … × groups, as `by_group` gives them.
         level: of the intervals.
 
@@ -143,8 +144,8 @@ def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: floa
         # A group without anybody changes nothing, whatever a rounded sum says.
         deviations = np.where(held, (without - estimate[..., None]), 0.0) * np.sqrt(scale)[..., None]
     error = np.sqrt((deviations**2).sum(axis=-1))
-    reach = t_quantile(level, used - 1) * error
-    return Jackknife(estimate, estimate - reach, estimate + reach, error, used, deviations)
+    half_width = t_quantile(level, used - 1) * error
+    return Jackknife(estimate, estimate - half_width, estimate + half_width, error, used, deviations)
 
 
 def t_quantile(level: float, df: ArrayLike) -> Floats:
@@ -203,8 +204,8 @@ def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
     return bread @ np.asarray(squares, float) @ bread
 
 
-def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The bootstrap over customers, told by cells alone: as many customers drawn anew, with replacement.
+def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> Ints:
+    """The bootstrap over customers, from cells alone: as many customers drawn anew, with replacement.
 
     Drawing N customers with replacement and counting them by cell is one multinomial draw (Efron 1979, Annals of
     Statistics 7(1)).

@@ -1,4 +1,9 @@
-"""The difference of two means, from their moments."""
+"""The difference of two means, from their moments.
+
+References:
+    Welch (1947), Biometrika 34: the difference of means with unequal variances.
+    Satterthwaite (1946), Biometrics Bulletin 2: its degrees of freedom.
+"""
 
 from dataclasses import dataclass
 
@@ -6,12 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
-from smsroi_helpers.statistics.jackknife import Floats, Interval
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import Interval
 
 __all__ = [
     "MeanDifference",
     "difference_of_means",
+    "variance_from_sums",
+    "welch",
 ]
+_ROUNDING = 1e-12
+"""A variance below this share of the squares it is left from is rounding, and stands for none."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,49 @@ class MeanDifference(Interval):
     df: Floats
     """Welch and Satterthwaite's degrees of freedom."""
     p_value: Floats
-    """Two-sided, for no difference."""
+    """Two-sided, for no difference; fixed in advance, so not for looking every day."""
+
+
+def variance_from_sums(products: ArrayLike, first: ArrayLike, second: ArrayLike, n: ArrayLike) -> Floats:
+    """Σ(a − ā)(b − b̄) ÷ (n − 1), a variance or a covariance, from Σab, Σa and Σb.
+
+    Returns:
+        0 where what is left of Σab is no more than its rounding; NaN below two customers.
+
+    >>> variance_from_sums([14.0], [6.0], [6.0], [3])  # 1, 2, 3
+    array([1.])
+    """
+    products, first, second, n = (np.asarray(each, float) for each in (products, first, second, n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rest = products - first * second / n
+        rest = np.where(np.abs(rest) <= _ROUNDING * np.abs(products), 0.0, rest)
+        return np.where(n > 1, rest / (n - 1), np.nan)
+
+
+def welch(
+    estimate: Floats, variances: tuple[Floats, Floats], satterthwaite: tuple[Floats, Floats], level: float = 0.95
+) -> MeanDifference:
+    """The interval and p-value of a difference of two estimates with variances of their own.
+
+    df = (v₁ + v₀)² ÷ (v₁²/(n₁ − 1) + v₀²/(n₀ − 1)).
+
+    Args:
+        estimate: of the difference.
+        variances: v₁ and v₀, of the two estimates.
+        satterthwaite: v²/(n − 1) of each; of an average over strata, the sum of theirs.
+        level: of the interval.
+
+    Returns:
+        NaN limits where a variance is not known or both are 0: the data then say nothing of the error.
+    """
+    variance = variances[0] + variances[1]
+    variance = np.where(variance > 0, variance, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / (satterthwaite[0] + satterthwaite[1])
+        error = np.sqrt(variance)
+        half_width = t.ppf((1 + level) / 2, df) * error
+        p_value = 2 * t.sf(np.abs(estimate) / error, df)
+    return MeanDifference(estimate, estimate - half_width, estimate + half_width, error, df, p_value)
 
 
 def difference_of_means(
@@ -30,7 +82,7 @@ def difference_of_means(
     control: tuple[ArrayLike, ArrayLike, ArrayLike],
     level: float = 0.95,
 ) -> MeanDifference:
-    """Mean outcome per treated customer − per control customer, from moments: Welch (1947), Biometrika 34.
+    """Mean outcome per treated customer − per control customer, from moments, by Welch.
 
     Args:
         treated: n, Σy and Σy² over the arm's customers; arrays are taken element by element.
@@ -45,21 +97,13 @@ def difference_of_means(
     >>> found.estimate, found.standard_error.round(4), found.df.round(3)
     (array([-1.]), array([0.8165]), array([4.]))
     """
-    means, errors, sizes = [], [], []
+    means, variances, satterthwaite = [], [], []
     for arm in (treated, control):
         n, total, squares = (np.asarray(moment, float) for moment in arm)
+        # of a sum of squares what is left cannot be below 0 but for rounding
+        variance = np.maximum(variance_from_sums(squares, total, total, n), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = total / n
-            # Of two nearly equal numbers the difference may come out below 0, or as dust where it is 0.
-            rest = squares - total * mean
-            rest = np.where(rest > 1e-12 * squares, rest, 0.0)
-            errors.append(np.where(n > 1, rest / (n - 1) / n, np.nan))
-        means.append(mean)
-        sizes.append(n)
-    variance = errors[0] + errors[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = variance**2 / (errors[0] ** 2 / (sizes[0] - 1) + errors[1] ** 2 / (sizes[1] - 1))
-        estimate, error = means[0] - means[1], np.sqrt(np.where(variance > 0, variance, np.nan))
-        p_value = 2 * t.sf(np.abs(estimate) / error, df)
-        reach = t.ppf((1 + level) / 2, df) * error
-    return MeanDifference(*map(np.asarray, (estimate, estimate - reach, estimate + reach, error, df, p_value)))
+            means.append(total / n)
+            variances.append(variance / n)
+            satterthwaite.append((variance / n) ** 2 / (n - 1))
+    return welch(means[0] - means[1], (variances[0], variances[1]), (satterthwaite[0], satterthwaite[1]), level)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
-from smsroi_helpers.statistics.jackknife import Floats, Interval
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import Interval
 
 __all__ = [
     "BestSet",
@@ -32,7 +33,7 @@ class BestSet(Interval):
     """
 
     chosen: NDArray[np.bool_]
-    """The candidates that cannot be told from the best."""
+    """The candidates that are not distinguishable from the best."""
 
 
 def best_set(
@@ -44,7 +45,7 @@ def best_set(
     level: float = 0.95,
     draws: int = 10_000,
 ) -> BestSet:
-    """The candidates that cannot be told from the best: P(the truly best is among them) ≥ level.
+    """The candidates that are not distinguishable from the best: P(the truly best is among them) ≥ level.
 
     Multiple comparisons with the best (Edwards & Hsu 1983; Hsu 1996, chapter 4): candidate i stays unless
     some other one is ahead of it by more than c_i standard errors of their difference, c_i being the quantile of the
@@ -80,10 +81,10 @@ def best_set(
         return BestSet(gap, low, high, np.ones(estimates.size, bool))
     value, joint = estimates[known], covariance[np.ix_(known, known)]
     ahead = value[None, :] - value[:, None]  # of row i, how far each other one is ahead
-    spread = np.diag(joint)
-    error = np.sqrt(np.maximum(spread[:, None] + spread[None, :] - 2 * joint, 0.0))
+    variance = np.diag(joint)
+    error = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * joint, 0.0))
     # The others' distances in their own errors; pairs that move together entirely have none.
-    error[error < 1e-9 * np.sqrt(spread.max())] = 0.0
+    error[error < 1e-9 * np.sqrt(variance.max())] = 0.0
     critical = _critical_values(joint, error, df, level, draws, rng)
     others = ~np.eye(value.size, dtype=bool)
     most = np.where(others, -ahead + critical[:, None] * error, np.inf).min(axis=1)
@@ -100,8 +101,8 @@ def _critical_values(
     joint: Floats, error: Floats, df: float, level: float, draws: int, rng: np.random.Generator
 ) -> Floats:
     """For each candidate, the quantile of max_j (Z_j − Z_i)/error_ij, with Z ~ N(0, joint) over √(χ²/df)."""
-    strength, direction = np.linalg.eigh(joint)
-    noise = (direction * np.sqrt(np.maximum(strength, 0.0))) @ rng.standard_normal((len(joint), draws))
+    eigenvalues, eigenvectors = np.linalg.eigh(joint)
+    noise = (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0.0))) @ rng.standard_normal((len(joint), draws))
     if np.isfinite(df):
         noise /= np.sqrt(rng.chisquare(df, draws) / df)
     quantiles = np.zeros(len(joint))

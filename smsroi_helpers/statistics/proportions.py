@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from scipy.stats import beta, fisher_exact, norm
+from scipy.stats import fisher_exact, norm
+from statsmodels.stats.proportion import proportion_confint
 
-from smsroi_helpers.statistics.jackknife import GROUPS, Floats, Interval, Jackknife, by_group, jackknife, t_quantile
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import GROUPS, Interval, Jackknife, by_group, jackknife, t_quantile
 
 __all__ = [
     "FEW_EVENTS",
@@ -35,8 +37,8 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     """Σ events ÷ Σ trials per cell, a share between 0 and 1, with an interval honest of few events.
 
     From 10 events on, the jackknife by group on the logit scale. Below, Clopper and Pearson's exact interval at the
-    effective number of trials p (1 − p)/v · (z/t)² that the jackknife's variance v tells (Korn & Graubard 1998).
-    With no event at all, nothing but events, or the very same share in every group, v is 0 and tells nothing: the exact
+    effective number of trials p (1 − p)/v · (z/t)² that follows from the jackknife's variance v (Korn & Graubard 1998).
+    With no event at all, nothing but events, or the very same share in every group, v is 0 and says nothing: the exact
     interval for `units` independent chances.
 
     Args:
@@ -63,13 +65,13 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     found = jackknife(lambda sums: sums[0] / sums[1], np.stack([events, trials]), level)
     rate, error = found.estimate, found.standard_error
     count, tried = events.sum(axis=-1), trials.sum(axis=-1)
-    reach = t_quantile(level, found.groups - 1)
+    half_width = t_quantile(level, found.groups - 1)
     # The last is 0 but for rounding: an event more or less in one group is far above it.
     even = (count == 0) | (count == tried) | (error <= 1e-12 * rate)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = rate * (1 - rate)
-        centre, half = logit(rate), reach * error / spread
-        effective = np.minimum(spread / error**2 * (norm.ppf((1 + level) / 2) / reach) ** 2, tried)
+        variance = rate * (1 - rate)
+        centre, half = logit(rate), half_width * error / variance
+        effective = np.minimum(variance / error**2 * (norm.ppf((1 + level) / 2) / half_width) ** 2, tried)
     effective = np.where(even, np.asarray(units, float), effective)
     exact_low, exact_high = _clopper_pearson(rate * effective, effective, level)
     few = even | (np.minimum(count, tried - count) < _FEWEST_FOR_LOGIT)
@@ -79,11 +81,9 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
 
 
 def _clopper_pearson(events: Floats, trials: Floats, level: float) -> tuple[Floats, Floats]:
-    """Exact limits of a share, for events and trials that need not be whole; one end is 0 or 1 where it must be."""
-    tail = (1 - level) / 2
-    with np.errstate(invalid="ignore"):
-        low = np.where(events > 0, beta.ppf(tail, events, trials - events + 1), 0.0)
-        high = np.where(events < trials, beta.ppf(1 - tail, events + 1, trials - events), 1.0)
+    """Exact limits of a share; events and trials need not be whole, since the limits are quantiles of a beta."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = proportion_confint(events, trials, alpha=1 - level, method="beta")
     unknown = ~(trials > 0)
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 

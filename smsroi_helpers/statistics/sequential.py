@@ -18,21 +18,22 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 from scipy.stats import norm
+
+from smsroi_helpers.statistics.arrays import Floats
 
 __all__ = [
     "FIRST_DAYS",
     "TUNED_WEEKS",
+    "always_valid_half_width",
     "always_valid_p",
-    "always_valid_reach",
     "false_alarms",
     "information",
     "sequential_split",
 ]
 
-Floats = NDArray[np.float64]
 FIRST_DAYS = 7
 """No always-valid interval before a whole week: its clock is set by the first week's customers."""
 TUNED_WEEKS = 8.0
@@ -51,15 +52,15 @@ def tuned_information(level: float = 0.95) -> float:
     return float(twice + np.log(twice) + 1)
 
 
-def always_valid_reach(standard_error: ArrayLike, r: ArrayLike, level: float = 0.95) -> Floats:
-    """How far the always-valid interval reaches to either side of the estimate.
+def always_valid_half_width(standard_error: ArrayLike, r: ArrayLike, level: float = 0.95) -> Floats:
+    """The half-width of the always-valid interval.
 
     Args:
         standard_error: of the estimate today.
         r: of `information`; NaN: there is no interval yet.
         level: over all looks together.
 
-    >>> always_valid_reach(1.0, 8.78).round(2)  # where it is narrowest: 1.55 times the fixed 1.96
+    >>> always_valid_half_width(1.0, 8.78).round(2)  # where it is narrowest: 1.55 times the fixed 1.96
     np.float64(3.04)
     """
     r = np.asarray(r, float)
@@ -70,8 +71,8 @@ def always_valid_reach(standard_error: ArrayLike, r: ArrayLike, level: float = 0
 def always_valid_p(z: ArrayLike, r: ArrayLike) -> Floats:
     """The least α at which the always-valid interval excludes a value z errors away: √(1 + r) · e^(−z²r / 2(1 + r)).
 
-    >>> reach = always_valid_reach(1.0, 5.0)
-    >>> always_valid_p(reach, 5.0).round(6)
+    >>> half_width = always_valid_half_width(1.0, 5.0)
+    >>> always_valid_p(half_width, 5.0).round(6)
     np.float64(0.05)
     """
     z, r = np.asarray(z, float), np.asarray(r, float)
@@ -79,7 +80,7 @@ def always_valid_p(z: ArrayLike, r: ArrayLike) -> Floats:
 
 
 def information(assigned: pd.DataFrame, last: dt.date, planned_weeks: float = TUNED_WEEKS) -> float:
-    """The clock r of `always_valid_reach`: customers' days under observation, in units fixed by the first week.
+    """The clock r of `always_valid_half_width`: customers' days under observation, in units fixed by the first week.
 
     It hangs on when customers were assigned and on the calendar, never on what they did.
 
@@ -120,8 +121,8 @@ def false_alarms(days: int, rng: np.random.Generator, tests: int = 20_000) -> tu
     """
     day = np.arange(1, days + 1)
     z = np.cumsum(rng.standard_normal((tests, days)), axis=1) / np.sqrt(day)
-    reach = always_valid_reach(1.0, tuned_information() * day / days)
-    ours = np.abs(z[:, FIRST_DAYS - 1 :]) > reach[FIRST_DAYS - 1 :]
+    half_width = always_valid_half_width(1.0, tuned_information() * day / days)
+    ours = np.abs(z[:, FIRST_DAYS - 1 :]) > half_width[FIRST_DAYS - 1 :]
     return float((np.abs(z) > norm.ppf(0.975)).any(axis=1).mean()), float(ours.any(axis=1).mean())
 
 

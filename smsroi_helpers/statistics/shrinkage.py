@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from smsroi_helpers.statistics.jackknife import Floats, Interval, t_quantile
+from smsroi_helpers.statistics.arrays import Floats
+from smsroi_helpers.statistics.jackknife import Interval, t_quantile
 from smsroi_helpers.statistics.proportions import bisect
 
 __all__ = [
@@ -137,15 +138,15 @@ def _given_spread(tau: Floats, turn: Floats, y: Floats, x: Floats, variance: Flo
 
 def _mixture_quantile(share: float, weight: Floats, means: Floats, spreads: Floats) -> Floats:
     """The quantile of each column's mixture of normals; by halving."""
-    reach = 40.0
-    left, right = (means - reach * spreads).min(axis=0), (means + reach * spreads).max(axis=0)
+    half_width = 40.0
+    left, right = (means - half_width * spreads).min(axis=0), (means + half_width * spreads).max(axis=0)
     return bisect(lambda at: weight @ ndtr((at - means) / np.maximum(spreads, 1e-300)) < share, left, right)
 
 
 def draw_shrunken(
     estimates: ArrayLike, errors: ArrayLike, rng: np.random.Generator, *, draws: int, df: float = np.inf
 ) -> Floats:
-    """Draws × estimates from the posterior whose means and limits `shrink` tells: for what is worked out from several.
+    """Draws × estimates from the posterior whose means and limits `shrink` gives: for what is computed from several.
 
     Args:
         estimates: y, at least three.
@@ -154,8 +155,8 @@ def draw_shrunken(
         draws: how many.
         df: degrees of freedom of the errors; see `shrink`.
 
-    >>> told = draw_shrunken([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], np.random.default_rng(1), draws=40_000)
-    >>> bool(np.abs(told.mean(axis=0) - shrink([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).estimate).max() < 0.03)
+    >>> draws = draw_shrunken([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], np.random.default_rng(1), draws=40_000)
+    >>> bool(np.abs(draws.mean(axis=0) - shrink([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]).estimate).max() < 0.03)
     True
     """
     y = np.asarray(estimates, float)

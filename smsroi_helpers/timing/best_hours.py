@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from smsroi_helpers.measures import allowed, hours_allowed, rule_of
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import adjust, best_set
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.click_value import ClickValue, find_click_value
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.timing.response import (
@@ -42,8 +42,6 @@ __all__ = [
     "set_of_best",
 ]
 
-Floats = NDArray[np.float64]
-ALPHA = 0.05
 _SEQUENCE = 0.8
 """Share of ALPHA for everybody, and then segments; the rest is for segments that stand out by themselves."""
 _FEWEST_SHOWN = 10

@@ -50,7 +50,8 @@ class Sends:
 
     rows: ir.Table
     """customer_id, campaign_id, sent_at, weekday, hour, local_date, timezone, plan_id, group; happened (the outcome),
-    happened_raw (with machines' clicks), human_click_at, known (false where a machine clicked first), machine, opted_out.
+    happened_raw (with clicks of machines), human_click_at, known (false where a machine clicked first), machine,
+    opted_out.
     """
     outcome: Outcome
     """Clicks; orders within the window where the source records no clicks."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
-from smsroi_helpers.timing.best_hours import ALPHA, Answer, Timing
+from smsroi_helpers.statistics import ALPHA
+from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.click_value import ClickValue
 from smsroi_helpers.timing.response import ALL, runs_smoothly
 

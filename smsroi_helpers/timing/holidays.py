@@ -11,12 +11,11 @@ import holidays
 import ibis
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import t
 
 from smsroi_helpers.measures import territory_of
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, rates
+from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, Floats, rates
 from smsroi_helpers.timing.counts import Sends
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "season",
 ]
 
-Floats = NDArray[np.float64]
 KINDS = ("holiday", "shifted")
 """A public holiday; a Saturday or Sunday that is worked in exchange for one."""
 

@@ -22,14 +22,13 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import period_of, segments
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, by_group, jackknife, jackknife_ratio
+from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.counts import Sends, TimingTest, rows_of_test
 from smsroi_helpers.timing.response import ALL, Response, rate_by_hour
@@ -47,7 +46,6 @@ __all__ = [
     "slope_by_lot",
 ]
 
-Floats = NDArray[np.float64]
 HELD_OUT = "timing-personal-jackknife"
 BUCKETS = (1, 3, 6, 11, 21)
 """Own events from which a row of the comparison begins."""

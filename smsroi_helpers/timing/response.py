@@ -6,14 +6,13 @@ from typing import Literal
 import ibis
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import f, t
 
 from smsroi_helpers.segmentation import segment_order
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, adjust
+from smsroi_helpers.statistics import GROUPS, Floats, adjust
 from smsroi_helpers.timing.counts import (
     Sends,
     TimingTest,
@@ -40,7 +39,6 @@ __all__ = [
     "t_quantile",
 ]
 
-Floats = NDArray[np.float64]
 ALL = "all"
 DF = GROUPS - 1
 FEWEST_EVENTS = 20

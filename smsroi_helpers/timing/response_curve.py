@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.preprocessing import SplineTransformer
 
-from smsroi_helpers.statistics import GROUPS
+from smsroi_helpers.statistics import GROUPS, Floats
 
 __all__ = [
     "HOUR_COLUMNS",
@@ -38,7 +38,6 @@ __all__ = [
     "weekday_basis",
 ]
 
-Floats = NDArray[np.float64]
 WIGGLES = 6
 """Columns of the spline that are kept: departures from a wave of up to four turns a day; the rest hardly counts."""
 HOUR_COLUMNS = 2 + WIGGLES

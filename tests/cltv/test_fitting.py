@@ -233,6 +233,18 @@ class TestRecovery:
         assert 0 < np.sqrt((off**2).sum()) < 0.05 * truth
 
 
+class TestTheSameCells:
+    def test_are_fitted_once(self, cells, fits):
+        assert fitting.fit_purchases(cells.copy(), "bg_nbd") is fits["bg_nbd"]
+
+    def test_others_are_not_taken_for_them(self, cells, fits):
+        """One customer more in one cell, and other columns in the same place."""
+        more = cells.assign(customers=cells["customers"] + (np.arange(len(cells)) == 3))
+        assert fitting.fit_purchases(more, "bg_nbd").customers == fits["bg_nbd"].customers + 1
+        later = cells.assign(T_weeks=cells["T_weeks"] + 1.0)
+        assert fitting.fit_purchases(later, "bg_nbd").parameters != fits["bg_nbd"].parameters
+
+
 class TestWhereNotIdentified:
     def test_the_cloud_is_a_sample_of_what_it_is_asked_for(self):
         """Of a normal distribution of known mean and covariance, narrow one way and wide the other."""
@@ -242,7 +254,7 @@ class TestWhereNotIdentified:
         def penalised(at):
             return float((at - mean) @ precision @ (at - mean)) / 2, precision @ (at - mean)
 
-        cloud = np.log(fitting._plausible_cloud(penalised, 1.0, mean))
+        cloud = np.log(fitting._plausible_cloud(penalised, lambda at: penalised(at)[0], 1.0, mean))
         size = len(cloud)
         assert cloud.mean(axis=0) == pytest.approx(mean, abs=4 * np.sqrt(1.2 / size))
         for i in (0, 1):

@@ -70,18 +70,19 @@ class TestSegments:
         assert whole.error[0] > np.sqrt((sums.error**2).sum())
         assert whole.deviations[0] == pytest.approx(sums.deviations.sum(axis=0))
 
-    def test_without_the_column_there_are_none(self, shop, told):
-        assert implications.count_segments(shop, "region") is None
+    def test_without_the_column_there_are_none(self, make_source, open_source, told):
+        orders = "order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n"
+        assert implications.count_channels(open_source(make_source(orders=orders))) is None
         assert implications.segment_totals(told, None)["group"].tolist() == ["all"]
 
-    @pytest.mark.parametrize("column", ["customer_id", "joined_at"])
+    @pytest.mark.parametrize("column", ["customer_id", "joined_at", "region", "attr_none"])
     def test_what_names_no_groups_is_refused(self, shop, column):
         with pytest.raises(UsageError, match="names no groups"):
             implications.count_segments(shop, column)
 
     def test_many_segments_are_the_largest_and_the_rest(self, shop, monkeypatch):
         monkeypatch.setattr(implications, "MOST_SEGMENTS", 3)
-        few = implications.count_segments(shop, "acquisition_channel")
+        few = implications.count_channels(shop)
         assert sorted(few["group"].unique()) == ["all others", "channel 0", "channel 1"]
         assert few["customers"].sum() == counts.count_cells(shop)["customers"].sum()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from lifetimes import BetaGeoFitter, ParetoNBDFitter
+from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 
 from smsroi_helpers.cltv import fitting, predictions
 
@@ -100,3 +100,76 @@ class TestPairs:
         assert len(known_x) == len({*zip(x, T, strict=True)})
         assert (known_x[place] == x).all()
         assert (known_T[place] == T).all()
+
+
+class TestTheLibrary:
+    """Its public functions; the closed forms here are written down anew."""
+
+    FITTERS = (("bg_nbd", BetaGeoFitter), ("mbg_nbd", ModifiedBetaGeoFitter), ("pareto_nbd", ParetoNBDFitter))
+
+    @pytest.mark.parametrize(("model", "fitter"), FITTERS)
+    def test_chances_and_expectations(self, model, fitter):
+        fit, theirs = fit_of(model), fitter()
+        theirs.params_ = pd.Series(fit.parameters)
+        rng = np.random.default_rng(6)
+        x, T = rng.integers(0, 25, 200).astype(float), rng.uniform(25, 80, 200)
+        t_x = np.where(x > 0, T * np.minimum(rng.uniform(0.2, 1.2, 200), 1), 0.0)
+        rows = pd.DataFrame({"frequency": x, "recency_weeks": t_x, "T_weeks": T})
+        alive = theirs.conditional_probability_alive(x, t_x, T)
+        assert predictions.probability_alive(fit, rows) == pytest.approx(np.asarray(alive, float), rel=1e-6)
+        for weeks in (1.0, 26.0, 104.0):
+            orders = theirs.conditional_expected_number_of_purchases_up_to_time(weeks, x, t_x, T)
+            assert predictions.expected_orders(fit, rows, weeks) == pytest.approx(np.asarray(orders, float), rel=1e-6)
+        ahead = np.array([0.5, 13.0, 38.86, 200.0])
+        of_new = theirs.expected_number_of_purchases_up_to_time(ahead)
+        assert predictions.expected_orders_of_new(fit, ahead) == pytest.approx(np.asarray(of_new, float), rel=1e-9)
+
+    def test_published_expectations(self):
+        """Fader, Hardie & Lee's spreadsheet, at the parameters of their paper."""
+        parameters = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}
+        fit = fitting.Fit("bg_nbd", parameters, np.eye(4), 0.0, 2_357, "converged")
+        rows = pd.DataFrame({"frequency": [2, 26, 0], "recency_weeks": [30.43, 30.86, 0], "T_weeks": [38.86, 31, 9.0]})
+        assert predictions.expected_orders(fit, rows.iloc[:1], 39)[0] == pytest.approx(1.2259, abs=6e-4)
+        assert predictions.expected_orders(fit, rows.iloc[1:2], 52)[0] == pytest.approx(25.7595, rel=1e-3)
+        assert predictions.probability_alive(fit, rows) == pytest.approx([0.7266, 0.9689, 1.0], abs=2e-4)
+
+
+class TestCorners:
+    @pytest.mark.parametrize(("model", "third"), [("bg_nbd", "a"), ("mbg_nbd", "a"), ("pareto_nbd", "s")])
+    def test_one_is_no_exception(self, model, third):
+        """The closed forms divide by a − 1 or s − 1; what they say is as smooth there as elsewhere."""
+
+        def told(value):
+            fit = fit_of(model)
+            at = fit.values.copy()
+            at[2] = value
+            return predictions.expected_orders(fit, CELLS, 39, values=at)
+
+        middle = (told(0.98) + told(1.02)) / 2
+        assert third in fit_of(model).parameters
+        for near in (1.0, 1 + 1e-9, 1 - 2e-4, 1 + 2e-4):
+            assert told(near) == pytest.approx(middle, rel=2e-3)
+        assert told(1 - 2e-4) == pytest.approx(told(1.0), rel=3e-4)
+
+    @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_many_horizons_at_once_are_each_alone(self, model):
+        x, T, ends = np.array([0.0, 3, 60]), np.array([0.0, 30, 51]), np.array([4.0, 26.0, 52.0])
+        values = np.array(VALUES[model])
+        together = predictions.orders_while_customer(model, values, x[:, None], T[:, None], ends)
+        for column, end in enumerate(ends):
+            alone = predictions.orders_while_customer(model, values, x, T, end)
+            assert together[:, column] == pytest.approx(alone, rel=1e-12)
+
+    def test_histories_are_their_own(self):
+        who = predictions.Histories.of(CELLS)
+        assert predictions.Histories.of(who) is who
+        for model in VALUES:
+            fit = fit_of(model)
+            assert (predictions.expected_orders(fit, who, 39) == predictions.expected_orders(fit, CELLS, 39)).all()
+            assert (
+                predictions.variance_of_orders(fit, who, 39) == predictions.variance_of_orders(fit, CELLS, 39)
+            ).all()
+
+    def test_a_number_that_cannot_be_is_said_of_whom(self):
+        with pytest.raises(ArithmeticError, match=r"4 kinds of customers, the first with 0 repeat purchases in 12\.0"):
+            predictions.expected_orders(fit_of("nbd"), CELLS, 39, values=np.full(2, np.nan))

@@ -23,7 +23,7 @@ from smsroi_helpers.frequency.dose_response import ALL, fit_response, plain_resp
 from smsroi_helpers.frequency.early_warning import alive_expression, score_by_dose, warn_early
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
 from smsroi_helpers.measures.purchases import purchase_history
-from smsroi_helpers.segmentation.rfm import find_cuts
+from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.simulation.ground_truth import SEGMENTS, draw_world, expected
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop

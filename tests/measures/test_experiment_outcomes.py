@@ -550,13 +550,44 @@ def test_consent_is_that_of_the_assignment(make_source, open_source, opted_in, o
     folder = make_source(
         orders="order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n2,a,2024-03-01,5\n",
         customers=f"customer_id,opted_in_at,opted_out_at\na,{opted_in},{opted_out}\n",
-        experiments="experiment_id,kind,control_arm,started_at,ended_at\nx,holdout,a,2024-01-02,2024-01-24\n",
+        experiments="experiment_id,kind,control_arm,started_at,ended_at\nx,holdout,a,2024-01-02,2024-01-24 00:00\n",
         arms="experiment_id,arm,share\nx,a,0.5\nx,b,0.5\n",
         assignments="experiment_id,customer_id,arm,assigned_at\nx,a,a,2024-01-10\n",
     )
     row = arm_outcomes(open_source(folder)).execute().iloc[0]
     assert (row["consenting"], row["opted_out"]) == (consenting, left)
     assert row["subscribed_weeks"] == (2 if consenting and not left else 0)
+
+
+DATED = {
+    "experiments": "experiment_id,kind,control_arm,started_at,ended_at\nx,holdout,a,2024-05-01,2024-05-07\n",
+    "arms": "experiment_id,arm,share\nx,a,0.5\nx,b,0.5\n",
+}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_a_last_day_counts_whole(make_source, open_source, zone):
+    """`ended_at` without a time: an order of that evening is an outcome, one of the next midnight is none."""
+    orders = "order_id,customer_id,ordered_at,amount\n0,a,2024-02-01 12:00,1\n1,a,2024-05-07 23:30,5\n"
+    folder = make_source(
+        orders=orders + "2,a,2024-05-08 00:00,7\n3,a,2024-06-01 09:00,1\n",
+        assignments="experiment_id,customer_id,arm,assigned_at\nx,a,a,2024-05-01\n",
+        source=f"timezone: {zone}\n", **DATED,
+    )  # fmt: skip
+    row = arm_outcomes(open_source(folder)).execute().iloc[0]
+    assert (row["orders"], row["revenue"]) == (1, 5.0)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+def test_an_order_of_a_date_alone_comes_after_an_assignment_of_that_day(make_source, open_source, zone):
+    folder = make_source(
+        orders="order_id,customer_id,ordered_at,amount\n0,a,2024-02-01,1\n1,a,2024-04-30,3\n2,a,2024-05-01,5\n3,a,2024-05-07,7\n"
+        "4,a,2024-05-08,9\n5,a,2024-06-01,1\n",
+        assignments="experiment_id,customer_id,arm,assigned_at\nx,a,a,2024-05-01 15:00\n",
+        source=f"timezone: {zone}\n", **DATED,
+    )  # fmt: skip
+    row = arm_outcomes(open_source(folder)).execute().iloc[0]
+    assert (row["orders"], row["revenue"], row["pre_orders"], row["pre_revenue"]) == (2, 12.0, 1, 3.0)
 
 
 # --- moments ---------------------------------------------------------------------------------------------------------

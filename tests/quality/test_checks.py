@@ -3,17 +3,7 @@
 import pytest
 
 from smsroi_helpers.quality import checks
-
-ORDERS = (
-    "order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n2,a,2024-01-02,-1\n3,b,2024-01-20,7\n4,c,2024-01-21,2.5\n"
-    "5,c,2024-02-09,9\n6,d,never,1\n"
-)
-
-
-@pytest.fixture
-def shop(make_source, open_source):
-    folder = make_source(orders=ORDERS, customers="customer_id\na\nc\n")
-    return open_source(folder, as_of="2024-01-31", max_rejected_share=0.5)
+from tests.quality.conftest import MESSAGES, ORDERS
 
 
 def test_rows_in_are_rows_used_put_aside_and_later(shop):
@@ -58,17 +48,6 @@ def test_who_only_gives_back_is_no_buyer(make_source, open_source):
     assert checks.measure_coverage(only_refunds).paid == 0.0
 
 
-def test_a_hole_in_the_orders_must_be_mended_first(make_source, open_source):
-    lines = [f"{i},c{i},2024-0{1 + 2 * (i % 2)}-{1 + i:02},5" for i in range(20)]
-    shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"))
-    coverage = checks.measure_coverage(shop)
-    # Orders on odd days of January up to the 19th, then on even days of March from the 2nd.
-    assert coverage.longest_gap_days == 42
-    decision = checks.decide(coverage, checks.describe_tables(shop), checks.list_notebooks(shop))
-    assert decision.outcome == "broken"
-    assert "42 days in a row without an order" in decision.caveat
-
-
 def test_silence_up_to_the_last_day_is_a_gap_too(make_source, open_source):
     shop = open_source(make_source(orders=ORDERS), as_of="2024-05-09", max_rejected_share=0.5)
     assert checks.measure_coverage(shop).longest_gap_days == 90
@@ -85,29 +64,6 @@ def test_the_notebooks_that_can_run(shop):
     notebooks = checks.list_notebooks(shop)
     assert notebooks["notebook"].tolist()[0] == "00_quality"
     assert notebooks.set_index("notebook").loc["02_cltv", "can_run"]
-
-
-def test_the_answer_counts(shop):
-    decision = checks.decide(checks.measure_coverage(shop), checks.describe_tables(shop), checks.list_notebooks(shop))
-    assert decision.outcome == "do"
-    assert "3 orders of 3 customers" in decision.text
-    assert "1 rows (12.50%)" in decision.text
-    assert "1 customers with orders are missing" in decision.caveat
-
-
-MESSAGES = (
-    "message_id,customer_id,campaign_id,sent_at,channel,cost\n"
-    "m1,a,k,2024-01-05,sms,0.05\nm2,a,k,2024-01-09,sms,0.07\nm3,z,k,2024-01-09,push,\n"
-)
-
-
-@pytest.fixture
-def wide_shop(make_source, open_source):
-    orders = ORDERS.replace(
-        "6,d,never,1", "6,d,2024-01-20,1\n7,c,2024-01-21,2.5\n8,e,2024-01-03,-4\n9,a,2024-01-30,1.005"
-    )
-    customers = "customer_id,opted_out_at\na,2024-01-06\nb,\nc,\nd,\n"
-    return open_source(make_source(orders=orders, customers=customers, messages=MESSAGES), as_of="2024-01-31")
 
 
 def test_what_a_reader_must_know_is_counted(wide_shop):
@@ -150,14 +106,6 @@ def test_the_price_of_the_source_stands_in_for_a_missing_one(make_source, open_s
     folder = make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=MESSAGES, source="message_cost: 0.03\n")
     prices = checks.count_prices(open_source(folder))
     assert prices["cost_per_message"].tolist() == pytest.approx([0.03, 0.06])
-
-
-def test_what_is_not_there_and_what_it_would_add(shop, wide_shop):
-    assert "messages" in set(checks.list_gains(shop)["missing"])
-    assert "messages.cost" not in set(checks.list_gains(shop)["missing"])
-    missing = set(checks.list_gains(wide_shop)["missing"])
-    assert {"messages.delivered_at", "experiments", "customers.timezone"} <= missing
-    assert not {"messages", "messages.cost", "customers"} & missing
 
 
 def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_source):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from smsroi_helpers.errors import UsageError
-from smsroi_helpers.runner.parameters import Plan, find_notebooks, plan_run, read_notebook
+from smsroi_helpers.runner.parameters import RunPlan, find_notebooks, plan_run, read_notebook
 from tests.faults.tiny import PARAMETERS, make_project, write_notebook
 
 
@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def plan(file: Path, *overrides: str, text: str | None = None, **options: Any) -> Plan:
+def plan(file: Path, *overrides: str, text: str | None = None, **options: Any) -> RunPlan:
     if text is not None:
         file.write_text(text, encoding="utf-8")
     return plan_run(file, root=file.parents[2], overrides=overrides, **options)

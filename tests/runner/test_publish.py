@@ -27,8 +27,7 @@ from smsroi_helpers.errors import (
     TimeLimit,
     UsageError,
 )
-from smsroi_helpers.runner import publish
-from smsroi_helpers.runner import run as runner_run
+from smsroi_helpers.runner import attempt, hooks, publish
 from smsroi_helpers.runner.execute import Outcome
 from smsroi_helpers.runner.publish import ReportFolder, open_report
 from smsroi_helpers.runner.run import RunOptions, run_report
@@ -392,7 +391,7 @@ def test_a_run_that_is_no_longer_whole_does_not_count_as_unchanged(
         attempts.append(1)
         raise PageError("far enough")
 
-    monkeypatch.setattr("smsroi_helpers.runner.run._Attempt.load", stop)
+    monkeypatch.setattr("smsroi_helpers.runner.attempt.Attempt.load", stop)
     manifest = latest_manifest(root)
     only = RunOptions(only=[entry["stage"] for entry in manifest["notebooks"].values() if entry["status"] == "ok"])
     assert run_report(file, only, Quiet()).unchanged
@@ -537,7 +536,7 @@ def test_a_missing_source_is_made_as_the_file_says(tmp_path: Path, monkeypatch: 
         reached.append(manifest["inputs"])
         raise PageError("far enough")
 
-    monkeypatch.setattr(runner_run._Attempt, "load", stop)
+    monkeypatch.setattr(attempt.Attempt, "load", stop)
     for _ in range(2):
         with pytest.raises(PageError):
             run_report(file, RunOptions(), Quiet())
@@ -555,7 +554,7 @@ def test_a_company_made_otherwise_is_not_taken_for_the_one_asked_for(
     def stop(self: Any, staging: Path, manifest: dict[str, Any]) -> None:
         raise PageError("far enough")
 
-    monkeypatch.setattr(runner_run._Attempt, "load", stop)
+    monkeypatch.setattr(attempt.Attempt, "load", stop)
 
     def ask(customers: int, seed: int) -> None:
         make = f"{{simulate: {{customers: {customers}, weeks: 26, seed: {seed}}}}}"
@@ -603,7 +602,7 @@ def test_hooks_read_a_summary_and_never_change_the_outcome(
 def test_a_hook_that_hangs_is_stopped(
     good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(runner_run, "_HOOK_SECONDS", 0.5)
+    monkeypatch.setattr(hooks, "_HOOK_SECONDS", 0.5)
     with pytest.raises(UsageError):
         run_report(good[1], RunOptions(overrides=["seeed=1"], on_failure="sleep 100"), Quiet())
     assert "--on-failure: it took longer than 0.5 s and was stopped" in capfd.readouterr().err

@@ -21,26 +21,26 @@ class TestReach:
         """Waudby-Smith et al., theorem 2.2, written with their t and ρ: √(2 (tρ² + 1)/(t²ρ²) · log(√(tρ² + 1)/α))·σ."""
         t, rho, sigma, alpha = 730.0, 0.13, 2.4, 0.05
         theirs = sigma * np.sqrt(2 * (t * rho**2 + 1) / (t**2 * rho**2) * np.log(np.sqrt(t * rho**2 + 1) / alpha))
-        assert sequential.always_valid_reach(sigma / np.sqrt(t), t * rho**2) == pytest.approx(theirs)
+        assert sequential.always_valid_half_width(sigma / np.sqrt(t), t * rho**2) == pytest.approx(theirs)
 
     def test_it_is_narrowest_where_it_is_tuned(self):
         r = np.linspace(2, 40, 20_000)
-        narrowest = r[sequential.always_valid_reach(1.0, r).argmin()]
+        narrowest = r[sequential.always_valid_half_width(1.0, r).argmin()]
         # The paper's closed form is the first term of an expansion: the true optimum lies a little higher.
         assert narrowest == pytest.approx(sequential.tuned_information(), rel=0.15)
 
     def test_it_is_wider_than_a_single_look(self):
-        assert (sequential.always_valid_reach(1.0, np.geomspace(0.01, 1000, 50)) > norm.ppf(0.975) + 1).all()
+        assert (sequential.always_valid_half_width(1.0, np.geomspace(0.01, 1000, 50)) > norm.ppf(0.975) + 1).all()
 
     def test_its_p_value_is_that_of_its_own_end(self):
         for level in (0.9, 0.95, 0.999):
-            assert sequential.always_valid_p(sequential.always_valid_reach(1.0, 3.3, level), 3.3) == pytest.approx(
+            assert sequential.always_valid_p(sequential.always_valid_half_width(1.0, 3.3, level), 3.3) == pytest.approx(
                 1 - level
             )
         assert sequential.always_valid_p(0.0, 3.3) == 1
 
     def test_without_a_clock_there_is_no_interval(self):
-        assert np.isnan(sequential.always_valid_reach(1.0, float("nan")))
+        assert np.isnan(sequential.always_valid_half_width(1.0, float("nan")))
 
 
 class TestInformation:
@@ -89,7 +89,7 @@ def test_daily_looks_keep_the_error_rate_and_naive_ones_do_not(same):
         error = np.sqrt(treated.var(axis=0, ddof=1) / 500 + control.var(axis=0, ddof=1) / 500)
         r = np.array([sequential.information(days(1_000), DAY + dt.timedelta(days=i), 30 / 7) for i in range(30)])
         z = np.abs(difference / error)
-        ours += bool(np.nanmax(z / sequential.always_valid_reach(1.0, r)) > 1)
+        ours += bool(np.nanmax(z / sequential.always_valid_half_width(1.0, r)) > 1)
         naive += bool((z > 1.96).any())
     assert ours / 200 <= 0.05
     assert naive / 200 > 0.10

@@ -1,0 +1,339 @@
+"""What each arm of an experiment did, in every metric, compared with the control.
+
+The engine counts moments by arm; `statistics.effects` turns them into differences. Outcomes are those of all who were
+assigned, treated or not (intention to treat), from the assignment on. Money is in the source's currency, per customer
+over the whole window.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.experiments import METRICS, Experiment, Metric, moments_of
+from smsroi_helpers.statistics import (
+    FEW_EVENTS,
+    Arms,
+    Floats,
+    adjust,
+    always_valid_half_width,
+    always_valid_p,
+    compare,
+    difference_of_rates,
+    estimate_means,
+    estimate_ratios,
+    expected_loss,
+    heterogeneity,
+    log_ratio,
+    merge_strata,
+    probability_best,
+    relative_lift,
+)
+
+__all__ = [
+    "ALL",
+    "ArmEffect",
+    "ArmEffects",
+    "compare_segments",
+    "measure_effects",
+]
+
+ALL = "all"
+"""The segment of all customers together."""
+
+
+@dataclass(frozen=True)
+class ArmEffect:
+    """One metric in one arm, of all customers or of one segment, compared with the control's.
+
+    NaN stands for what is not known; the control itself has no difference.
+    """
+
+    metric: str
+    segment: str
+    """`all`, or the one customers were in when assigned."""
+    arm: str
+    customers: float
+    events: float
+    """Customers with the event; of money, customers who ordered; of ratios, clicks or replies."""
+    mean: float
+    """Per customer, as it was (0–1 of shares)."""
+    difference: float
+    """From the control, adjusted where `method` says so."""
+    low: float
+    high: float
+    """95 %, of a single look."""
+    standard_error: float
+    df: float
+    p_value: float
+    relative: float
+    """Arm ÷ control − 1, with Fieller's interval."""
+    relative_low: float
+    relative_high: float
+    log_ratio: float
+    """log(arm ÷ control), as `statistics.log_ratio` has it."""
+    log_ratio_error: float
+    always_valid_low: float
+    always_valid_high: float
+    """95 %, over all looks together."""
+    always_valid_p: float
+    unadjusted_difference: float
+    unadjusted_low: float
+    unadjusted_high: float
+    probability_best: float
+    """Of all arms, in this metric."""
+    expected_loss: float
+    """Per customer, if this arm is taken and another is better."""
+    method: str
+    """welch, adjusted (by CUPED and the day of assignment), ratio, few_events (Miettinen and Nurminen, and Fisher)."""
+    reason: str
+    """Why there is no interval: no_customers, no_messages, no_variance, few_events; else empty."""
+    adjusted_p: float = float("nan")
+    correction: str = ""
+    """By which `adjusted_p` allows for many comparisons: holm, benjamini_hochberg."""
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """Difference, low, high."""
+        return self.difference, self.low, self.high
+
+    @property
+    def always_valid(self) -> tuple[float, float, float]:
+        """Difference, and the limits that hold over all looks."""
+        return self.difference, self.always_valid_low, self.always_valid_high
+
+    @property
+    def lift(self) -> tuple[float, float, float]:
+        """Relative difference, low, high."""
+        return self.relative, self.relative_low, self.relative_high
+
+
+_INFERRED = (
+    "difference", "low", "high", "standard_error", "df", "p_value", "relative", "relative_low", "relative_high",
+    "log_ratio", "log_ratio_error", "always_valid_low", "always_valid_high", "always_valid_p", "unadjusted_difference",
+    "unadjusted_low", "unadjusted_high", "probability_best", "expected_loss",
+)  # fmt: skip
+_UNKNOWN: dict[str, float] = dict.fromkeys(_INFERRED, float("nan"))
+
+
+@dataclass(frozen=True)
+class ArmEffects:
+    """All effects of one experiment; none where it is broken."""
+
+    control: str
+    rows: tuple[ArmEffect, ...] = ()
+
+    def __iter__(self) -> Iterator[ArmEffect]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def find(self, metric: str, arm: str, segment: str = ALL) -> ArmEffect | None:
+        """The effect of one arm; None where it was not measured."""
+        for row in self.rows:
+            if (row.metric, row.arm, row.segment) == (metric, arm, segment):
+                return row
+        return None
+
+    def overall(self, metric: str = "") -> tuple[ArmEffect, ...]:
+        """Of all customers together, every arm but the control; of this metric, or of each."""
+        return tuple(
+            row for row in self.rows
+            if row.segment == ALL and row.arm != self.control and metric in ("", row.metric)
+        )  # fmt: skip
+
+    def by_segment(self, metric: str, arm: str) -> tuple[ArmEffect, ...]:
+        """Of one arm in one metric, segment by segment."""
+        return tuple(row for row in self.rows if row.segment != ALL and (row.metric, row.arm) == (metric, arm))
+
+    def frame(self) -> pd.DataFrame:
+        """One row per effect, with the fields of `ArmEffect` as columns."""
+        return pd.DataFrame([asdict(row) for row in self.rows], columns=[field.name for field in fields(ArmEffect)])
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def measure_effects(
+    experiment: Experiment, counted: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS), segment: str = ALL
+) -> ArmEffects:
+    """Every metric of every arm against the control's, the control's row first.
+
+    Shares with fewer than 20 events in an arm are compared by Miettinen and Nurminen's interval and Fisher's test;
+    clicks and replies as ratios of sums, customers as units; all else by Welch, adjusted by the same outcome before the
+    assignment (CUPED) and by day of assignment.
+
+    Args:
+        experiment: which.
+        counted: of `experiments.count_outcomes`, or with a column segment.
+        metrics: which, where the source knows them.
+        segment: the name these rows are given.
+    """
+    by_day = "assigned_day" in counted.columns and len(counted) > 0
+    strata = _strata(experiment) if by_day else None
+    buyers = _sums(counted, experiment, "order_rate")
+    rows: list[ArmEffect] = []
+    for metric in (METRICS[name] for name in metrics):
+        moments = moments_of(counted, experiment.name, metric.name, ["assigned_day"] if by_day else [])
+        if not moments["n"].sum():
+            continue
+        if strata is not None:
+            moments = moments.assign(stratum=moments["assigned_day"].map(strata)).drop(columns="assigned_day")
+        own = _effects_of(experiment, metric, moments, buyers, segment)
+        if metric.kind == "share":
+            own = _with_few_events(own)
+        elif metric.kind == "ratio" or segment != ALL:
+            own = _without_few_events(own)
+        rows += own
+    return ArmEffects(experiment.control, tuple(rows))
+
+
+def _strata(experiment: Experiment) -> pd.Series | None:
+    """Which stratum each day of assignment belongs to; None where one day held everybody."""
+    rows = experiment.assigned.assign(n=experiment.assigned["n"] - experiment.assigned["late"])
+    wide = rows.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0).sort_index()
+    strata = merge_strata(wide)
+    return strata if strata.max() > 0 else None
+
+
+def _sums(counted: pd.DataFrame, experiment: Experiment, metric: str) -> Floats:
+    moments = moments_of(counted, experiment.name, metric) if f"{metric}__n" in counted.columns else None
+    if moments is None:
+        return np.full(len(experiment.arms), np.nan)
+    return moments.groupby("arm")["sum_y"].sum().reindex(list(experiment.arms)).fillna(0.0).to_numpy(float)
+
+
+def _effects_of(
+    experiment: Experiment, metric: Metric, moments: pd.DataFrame, buyers: Floats, segment: str
+) -> list[ArmEffect]:
+    """One metric, arm by arm, whatever the number of events."""
+    names = list(experiment.arms)
+    if metric.kind == "ratio":
+        arms = plain = estimate_ratios(moments, names)
+    else:
+        arms, plain = estimate_means(moments, names), estimate_means(moments, names, adjust=False)
+    sums = moments.groupby("arm")["sum_y"].sum().reindex(names).fillna(0.0).to_numpy(float)
+    found, raw = compare(arms, experiment.control), compare(plain, experiment.control)
+    lift, lift_low, lift_high = relative_lift(arms, experiment.control)
+    log_lift, log_lift_error = log_ratio(arms, experiment.control)
+    error = np.sqrt(arms.variance)
+    sign = 1.0 if metric.more_is_better else -1.0
+    information = experiment.information
+    half_width = always_valid_half_width(found.standard_error, information)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = found.estimate / found.standard_error
+    # Without an interval there is no estimate either.
+    known = np.isfinite(found.low)
+    columns = {
+        "customers": arms.customers, "events": buyers if metric.kind == "money" else sums, "mean": arms.mean,
+        "difference": np.where(known, found.estimate, np.nan), "low": found.low, "high": found.high,
+        "standard_error": np.where(known, found.standard_error, np.nan), "df": np.where(known, found.df, np.nan),
+        "p_value": found.p_value, "relative": lift, "relative_low": lift_low, "relative_high": lift_high,
+        "log_ratio": log_lift, "log_ratio_error": log_lift_error,
+        "always_valid_low": found.estimate - half_width, "always_valid_high": found.estimate + half_width,
+        "always_valid_p": always_valid_p(z, information) if np.isfinite(information) else np.full(len(names), np.nan),
+        "unadjusted_difference": np.where(known, raw.estimate, np.nan), "unadjusted_low": raw.low,
+        "unadjusted_high": raw.high, "probability_best": probability_best(sign * arms.adjusted, error),
+        "expected_loss": expected_loss(sign * arms.adjusted, error),
+    }  # fmt: skip
+    method = "ratio" if metric.kind == "ratio" else "welch" if _same(arms, plain) else "adjusted"
+    reasons = _why_unknown(arms)
+    return [
+        ArmEffect(
+            metric=metric.name, segment=segment, arm=arm, method=method, reason=reasons[place],
+            **{name: float(values[place]) for name, values in columns.items()},  # type: ignore[arg-type]
+        )
+        for place, arm in enumerate(names)
+    ]  # fmt: skip
+
+
+def _same(arms: Arms, plain: Arms) -> bool:
+    """Whether there was nothing to adjust by."""
+    return bool(np.allclose(arms.variance, plain.variance, rtol=1e-12, atol=0, equal_nan=True))
+
+
+def _why_unknown(arms: Arms) -> list[str]:
+    reasons = [""]
+    for place in range(1, len(arms.names)):
+        if min(arms.customers[place], arms.customers[0]) < 2:
+            reasons.append("no_customers")
+        elif np.isnan(arms.mean[place]) or np.isnan(arms.mean[0]):
+            reasons.append("no_messages")
+        elif arms.variance[place] + arms.variance[0] == 0:
+            reasons.append("no_variance")
+        else:
+            reasons.append("")
+    return reasons
+
+
+def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
+    """Shares with few events, or few without one: Miettinen and Nurminen, and Fisher."""
+    control = rows[0]
+    found = [control]
+    for row in rows[1:]:
+        fewest = min(row.events, row.customers - row.events, control.events, control.customers - control.events)
+        if min(row.customers, control.customers) < 1 or fewest >= FEW_EVENTS:
+            found.append(row)
+            continue
+        exact = difference_of_rates([row.events], [row.customers], [control.events], [control.customers])
+        known = {"difference": exact.estimate, "low": exact.low, "high": exact.high, "p_value": exact.p_value}
+        numbers = _UNKNOWN | {name: float(value[0]) for name, value in known.items()}
+        found.append(replace(row, method="few_events", reason="few_events", **numbers))  # type: ignore[arg-type]
+    if any(row.method == "few_events" for row in found):
+        return [replace(row, probability_best=float("nan"), expected_loss=float("nan")) for row in found]
+    return found
+
+
+def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
+    """No effect where an arm has few events: of ratios, and of money by segment.
+
+    Of money, an arm in which hardly anybody bought has next to no variance, and would look certain.
+    """
+    control = rows[0]
+    found = []
+    for row in rows:
+        few = np.fmin(row.events, control.events) < FEW_EVENTS
+        if not few or (row is control and METRICS[row.metric].kind == "money"):
+            found.append(row)
+            continue
+        reason = "few_events" if np.isfinite(row.low) else row.reason
+        found.append(replace(row, reason=reason, **_UNKNOWN))  # type: ignore[arg-type]
+    return found
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def compare_segments(effects: ArmEffects, arms: Sequence[str], metric: str) -> pd.DataFrame:
+    """Whether an arm's effect differs between segments (as of the assignment): one row per arm.
+
+    In money and in proportion: an arm that makes everybody buy a tenth more brings more money where more is bought.
+
+    Args:
+        effects: of one experiment.
+        arms: the treated arms.
+        metric: by which.
+
+    Returns:
+        arm, segments, q, df, p_value (Cochran's Q of the differences), adjusted_p (Holm over the arms), p_relative and
+        adjusted_p_relative (the same of the logarithms of arm ÷ control; NaN where fewer than two segments have one).
+    """
+    found = []
+    for arm in arms:
+        own = effects.by_segment(metric, arm)
+        if own:
+            q, df, p = heterogeneity(*_pairs((row.difference, row.standard_error) for row in own))
+            p_relative = heterogeneity(*_pairs((row.log_ratio, row.log_ratio_error) for row in own))[2]
+            found.append({"arm": arm, "segments": df + 1, "q": q, "df": df, "p_value": p, "p_relative": p_relative})
+    frame = pd.DataFrame(found, columns=["arm", "segments", "q", "df", "p_value", "p_relative"])
+    return frame.assign(
+        adjusted_p=adjust(frame["p_value"].to_numpy(float), "holm"),
+        adjusted_p_relative=adjust(frame["p_relative"].to_numpy(float), "holm"),
+    )
+
+
+def _pairs(pairs: Iterator[tuple[float, float]]) -> tuple[Floats, Floats]:
+    values, errors = np.array(list(pairs), float).T
+    return values, errors

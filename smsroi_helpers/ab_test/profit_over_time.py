@@ -1,0 +1,178 @@
+"""What an experiment's difference in profit comes to over time: by week, by month, and without the largest profits."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import experiments
+from smsroi_helpers.ab_test.effects import measure_effects
+from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.experiments import Experiment
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, difference_of_means
+
+__all__ = [
+    "cap_profit",
+    "estimate_monthly_profit",
+    "estimate_total_profit",
+    "trace_weeks",
+]
+
+MOST_WEEKS = 12
+"""How long the difference is followed week by week."""
+_SHARE_OBSERVED = 0.8
+"""As many weeks are followed as this share of the customers has been observed for."""
+
+
+def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+    """How the difference in profit grew week by week since the assignment: what was only bought earlier comes back.
+
+    Always the same customers: those observed for all the weeks shown, at most twelve.
+
+    Returns:
+        experiment_id, arm, week, customers (arm and control), difference, low, high (Welch, profit per customer since
+        the assignment, message costs taken off).
+    """
+    weeks = {e.experiment.name: _whole_weeks(e.experiment) for e in evaluated if not e.validity.broken}
+    weeks = {name: count for name, count in weeks.items() if count >= 2}
+    if not weeks or not shop.has("messages"):
+        return pd.DataFrame(columns=["experiment_id", "arm", "week", "customers", "difference", "low", "high"])
+    counted = experiments.count_weeks(shop, weeks)
+    parts = []
+    for each in evaluated:
+        own = counted[counted["experiment_id"] == each.experiment.name]
+        control = own[own["arm"] == each.experiment.control].set_index("week")
+        for arm in each.experiment.treated:
+            rows = own[own["arm"] == arm].set_index("week")
+            if not len(rows) or not len(control):
+                continue
+            moments = [[frame[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2")] for frame in (rows, control)]
+            found = difference_of_means(tuple(moments[0]), tuple(moments[1]))
+            parts.append(pd.DataFrame({
+                "experiment_id": each.experiment.name, "arm": arm, "week": rows.index,
+                "customers": rows["n"].to_numpy() + control["n"].to_numpy(), "difference": found.estimate,
+                "low": found.low, "high": found.high,
+            }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def _whole_weeks(experiment: Experiment) -> int:
+    """For how many weeks, at most twelve, most customers have been observed."""
+    rows = experiment.assigned[experiment.assigned["n"] > experiment.assigned["late"]]
+    n = (rows["n"] - rows["late"]).to_numpy(float)
+    if not len(n):
+        return 0
+    weeks = np.minimum(rows["outcome_days"].to_numpy(float) / n / 7, MOST_WEEKS)
+    for count in range(MOST_WEEKS, 0, -1):
+        if n[weeks >= count].sum() >= _SHARE_OBSERVED * n.sum():
+            return count
+    return 0
+
+
+def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+    """Incremental profit by month: what texting earned in each, by the standing holdout, and what holding out cost.
+
+    Returns:
+        experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
+        (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; lost,
+        lost_low, lost_high = control × difference; p_value, adjusted_p (Holm over the holdout's months), significant
+        (by it). Sound holdouts with messages only.
+    """
+    holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.validity.broken]
+    columns = [
+        "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
+        "earned_high", "lost", "lost_low", "lost_high", "p_value",
+    ]  # fmt: skip
+    if not holdouts or not shop.has("messages"):
+        return pd.DataFrame(columns=[*columns, "adjusted_p", "significant"])
+    counted = experiments.count_months(shop)
+    rows = []
+    for each in holdouts:
+        own = counted[counted["experiment_id"] == each.experiment.name]
+        for month, cells in own.groupby("month"):
+            first = pd.Timestamp(month)
+            n = _assigned_by(each.experiment, (first + pd.offsets.MonthEnd(0)).date())
+            sums = cells.set_index("arm")[["sum_y", "sum_y2"]].reindex(list(each.experiment.arms)).fillna(0.0)
+            sums = sums.to_numpy(float)
+            treated = (n[1:].sum(), *sums[1:].sum(axis=0))
+            found = difference_of_means([[x] for x in treated], [[x] for x in (n[0], *sums[0])])  # type: ignore[arg-type]
+            estimate = np.array([found.estimate[0], found.low[0], found.high[0]])
+            values = [
+                each.experiment.name,
+                first.date(),
+                treated[0],
+                n[0],
+                *estimate,
+                *(treated[0] * estimate),
+                *(n[0] * estimate),
+            ]
+            rows.append(dict(zip(columns, [*values, found.p_value[0]], strict=True)))
+    frame = pd.DataFrame(rows, columns=columns)
+    of_each = frame.groupby("experiment_id")["p_value"]
+    frame = frame.assign(adjusted_p=of_each.transform(lambda p: adjust(p.to_numpy(float), "holm")))
+    return frame.assign(significant=frame["adjusted_p"] < ALPHA)
+
+
+def estimate_total_profit(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+    """Incremental profit over the whole time of each standing holdout: its customers are the same in all months.
+
+    Returns:
+        experiment_id, weeks, earned, earned_low, earned_high, lost, lost_low, lost_high, as
+        `estimate_monthly_profit` has them; the interval is always-valid while the holdout runs.
+    """
+    rows = []
+    for each in evaluated:
+        if each.experiment.kind != "holdout" or each.decision.metric != "profit" or not each.decision.arm:
+            continue
+        estimate = [each.decision.difference, each.decision.low, each.decision.high]
+        treated, control = each.experiment.customers[1:].sum(), each.experiment.customers[0]
+        rows.append([
+            each.experiment.name, each.experiment.weeks, *(treated * x for x in estimate),
+            *(control * x for x in estimate),
+        ])  # fmt: skip
+    columns = [
+        "experiment_id", "weeks", "earned", "earned_low", "earned_high", "lost", "lost_low", "lost_high",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _assigned_by(experiment: Experiment, day: dt.date) -> Floats:
+    rows = experiment.assigned[pd.to_datetime(experiment.assigned["day"]) <= pd.Timestamp(day)]
+    sums = (rows["n"] - rows["late"]).groupby(rows["arm"]).sum()
+    return sums.reindex(list(experiment.arms)).fillna(0).to_numpy(float)
+
+
+def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+    """The difference in profit with nobody's profit above the 99th percentile of those who ordered, in all arms alike.
+
+    Returns:
+        experiment_id, arm, cap, difference, low, high (uncapped), capped_difference, capped_low, capped_high, agrees
+        (whether both intervals lie on the same side of 0, or both include it); sound experiments with profit only.
+    """
+    counted = experiments.count_capped(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    rows = []
+    for each in evaluated:
+        own = counted[counted["experiment_id"] == each.experiment.name]
+        if each.validity.broken or not len(own) or not each.effects.overall("profit"):
+            continue
+        capped = measure_effects(each.experiment, own, ("profit",))
+        for arm in each.experiment.treated:
+            plain, less = each.effects.find("profit", arm), capped.find("profit", arm)
+            assert plain is not None
+            assert less is not None
+            rows.append([
+                each.experiment.name, arm, own["cap"].iloc[0], *plain.interval, *less.interval,
+                _side(plain.low, plain.high) == _side(less.low, less.high),
+            ])  # fmt: skip
+    columns = [
+        "experiment_id", "arm", "cap", "difference", "low", "high", "capped_difference", "capped_low", "capped_high",
+        "agrees",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _side(low: float, high: float) -> float:
+    """1 where an interval lies above 0, −1 where it lies below, else 0; NaN where there is none."""
+    return float(low > 0) - float(high < 0) if np.isfinite([low, high]).all() else float("nan")

@@ -1,0 +1,294 @@
+"""An experiment's answer in words: what to do, what it brings, what would settle it, what to bear in mind."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smsroi_helpers.ab_test import decision as typed
+from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
+from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
+from smsroi_helpers.ab_test.effects import ArmEffect
+from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
+from smsroi_helpers.pages import problem_words
+from smsroi_helpers.statistics import FEW_EVENTS
+
+__all__ = [
+    "decide",
+    "decision_words",
+    "points",
+    "time_words",
+    "weeks_words",
+]
+
+
+def decide(evaluated: Sequence[Evaluated], currency: str) -> list[Decision]:
+    """The answers of the notebook, one per experiment: the standing holdout first, then what is worth doing.
+
+    Args:
+        evaluated: of `ab_test.analyse`.
+        currency: the source's.
+    """
+    return [decision_words(answer, currency) for answer in typed.decide(evaluated)]
+
+
+def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
+    """The row of the table `decisions`: action, money, evidence and caveat."""
+    return Decision(
+        stage="ab_test",
+        question=_question(answer),
+        outcome=answer.outcome,
+        action=_action(answer, currency),
+        text=joined(_text(answer, currency), _elsewhere(answer)),
+        caveat=_caveat(answer),
+        evidence=answer.evidence,
+        customers=int(answer.experiment.customers.sum()),
+        value=answer.value,
+        low=answer.low,
+        high=answer.high,
+        unit=answer.unit,
+        kind=answer.kind,
+    )
+
+
+# --- question and action ---------------------------------------------------------------------------------------------
+
+
+def _question(answer: ExperimentAnswer) -> str:
+    if answer.against_no_texts:
+        return _("Does texting pay? ({test})").format(test=answer.experiment.name)
+    return _("Did the change pay? ({test})").format(test=answer.experiment.name)
+
+
+def _elsewhere(answer: ExperimentAnswer) -> str:
+    """Which other question a test answers too, where the answers could be taken for one another."""
+    if answer.outcome == "broken":
+        return ""
+    if answer.experiment.kind == "frequency" and answer.against_no_texts:
+        return _(
+            "How many texts are best in the long run, when whoever opts out is lost, is answered under “{question}”."
+        ).format(question=_("How often should we text?"))
+    if answer.experiment.kind == "timing":
+        return _("Hours are told apart more finely under “{question}”.").format(
+            question=_("When should a text go out?")
+        )
+    return ""
+
+
+def _action(answer: ExperimentAnswer, currency: str) -> str:
+    step, experiment, decision = answer.next_step, answer.experiment, answer.decision
+    facts = {"test": experiment.name, "arm": decision.arm, "control": experiment.control}
+    facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
+    match step.kind:
+        case "do_not_use":
+            return _("{test}: do not use it, {problem}").format(
+                test=experiment.name, problem=problem_words(answer.validity.problems[0])
+            )
+        case "keep_texting":
+            words = _("{test}: go on texting, {arm} brings more than {control}")
+        case "switch":
+            words = _("{test}: switch to {arm}")
+        case "stop_texting":
+            words = _("{test}: do not go on texting so, {arm} brings too little beyond {control}")
+        case "keep_control":
+            words = _("{test}: stay with {control}")
+        case "repeat_with":
+            words = _("{test}: undecided, run it again with about {n} customers")
+        case "wait_for_customers":
+            words = _("{test}: keep it running until about {n} customers are in it")
+        case "repeat_with_more":
+            words = _("{test}: undecided, run it again with about {n} more customers")
+        case "would_detect":
+            return _would_detect(answer, currency)
+        case "too_small":
+            words = _("{test}: undecided, it was too small to tell")
+        case "run_until_planned":
+            assert step.until is not None
+            return _("{test}: keep it running until {day}, as planned").format(
+                test=experiment.name, day=day(step.until)
+            )
+        case "more_needed":
+            words = _("{test}: undecided, and about {n} more customers are needed to settle it")
+        case "run_until":
+            assert step.until is not None
+            return _("{test}: keep it running until about {day}, or add about {n} customers").format(
+                test=experiment.name, day=day(step.until), n=facts["n"]
+            )
+        case "keep_running":
+            words = _("{test}: keep it running")
+    return words.format(**facts)
+
+
+def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
+    """How large the test would have to be, where no one arm's difference says it."""
+    decision = answer.decision
+    facts = {"test": answer.experiment.name, "n": _roughly(decision.needed)}
+    if decision.in_money:
+        return _("{test}: undecided, about {n} customers would show a gain of {gain} each a week").format(
+            **facts, gain=money(decision.wanted, currency)
+        )
+    return _("{test}: undecided, about {n} customers would show a difference of {points} percentage points").format(
+        **facts, points=number(100 * decision.wanted, 2)
+    )
+
+
+# --- numbers in words ------------------------------------------------------------------------------------------------
+
+
+def points(value: float, low: float, high: float) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    return _("{numbers} percentage points").format(numbers=interval(100 * value, 100 * low, 100 * high))
+
+
+def _roughly(n: float) -> str:
+    """A number of customers to two figures, rounded up."""
+    if n <= 0:
+        return number(0)
+    unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
+    return number(float(np.ceil(n / unit) * unit))
+
+
+def weeks_words(weeks: float) -> str:
+    """Weeks with a decimal where they are no whole ones.
+
+    >>> weeks_words(2.0001), weeks_words(16.95)
+    ('2', '16.9')
+    """
+    return number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
+
+
+def time_words(weeks: float) -> str:
+    """For how long customers were counted, on average."""
+    shown = weeks_words(weeks)
+    return _("one week") if shown == number(1) else _("{weeks} weeks on average").format(weeks=shown)
+
+
+def _difference_words(decision: ExperimentDecision, currency: str) -> str:
+    if decision.in_money:
+        return interval(decision.difference, decision.low, decision.high, currency)
+    return points(decision.difference, decision.low, decision.high)
+
+
+# --- text and caveat -------------------------------------------------------------------------------------------------
+
+
+def _text(answer: ExperimentAnswer, currency: str) -> str:
+    experiment, decision = answer.experiment, answer.decision
+    if answer.outcome == "broken":
+        return _("No difference is shown, since it would not be the doing of the change.")
+    parts = []
+    facts = {"arm": decision.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
+    if decision.known:
+        facts["difference"] = _difference_words(decision, currency)
+        if decision.metric == "profit":
+            parts.append(
+                _(
+                    "Profit per customer over {time}, {arm} against {control}: {difference}, message and"
+                    " discount costs taken off."
+                ).format(**facts)
+            )
+        elif decision.metric == "revenue":
+            parts.append(_("Revenue per customer over {time}, {arm} against {control}: {difference}.").format(**facts))
+        else:
+            parts.append(_("{arm} against {control}: {difference}.").format(**facts))
+        if len(experiment.treated) > 1:
+            parts.append(
+                _("The interval allows for {k} arms having been compared.").format(k=number(len(experiment.treated)))
+            )
+    if decision.known and decision.in_money:
+        words = _("The amount is a week’s, of all {n} customers of {arm} together.")
+        if not answer.against_no_texts:
+            words = _("The amount is that of all {n} customers of {arm} together.")
+        parts.append(words.format(n=number(decision.arm_customers), arm=decision.arm))
+    if answer.outcome == "not_enough_evidence":
+        parts.append(_why_open(answer, currency))
+    if answer.outcome == "dont":
+        parts.append(_sold_at_a_loss(answer.sold_more))
+    return joined(*parts)
+
+
+def _sold_at_a_loss(row: ArmEffect | None) -> str:
+    """Where an arm is shown to sell more, and to lose by it."""
+    if row is None:
+        return ""
+    return _("More customers ordered, by {points}, and what they brought did not pay for it.").format(
+        points=points(*row.interval)
+    )
+
+
+def _why_open(answer: ExperimentAnswer, currency: str) -> str:
+    decision = answer.decision
+    words = {
+        "few_events": _("Fewer than {n} customers of an arm did it: too few to act on, whatever the interval says."),
+        "few_buyers": _("The smaller arm has fewer than {buyers} buyers: too few beside an arm so much larger."),
+        "guardrail": _("The gain is shown; that opting out did not rise with it is not, yet."),
+        "first_week": _("The test has run for less than a week."),
+        "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
+        "interval": _("The interval holds both a gain worth having and none."),
+    }
+    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
+    parts = [words[code].format(**facts) for code in decision.why_open]
+    if np.isfinite(answer.enough_for_events):
+        parts.append(
+            _("At the rates seen it takes about {n} customers in all.").format(n=_roughly(answer.enough_for_events))
+        )
+    if np.isfinite(decision.detectable) and decision.in_money:
+        seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
+        parts.append(
+            _("A true difference of {seen} per customer and week would show four times out of five.").format(seen=seen)
+        )
+    elif np.isfinite(decision.detectable):
+        parts.append(
+            _("A true difference of {seen} percentage points would show four times out of five.").format(
+                seen=number(100 * decision.detectable, 2)
+            )
+        )
+    return joined(*parts, _what_would_do(answer, currency))
+
+
+def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
+    """What would settle it, in customers or weeks, and for which gain."""
+    decision, weeks = answer.decision, answer.weeks_needed
+    if not np.isfinite(weeks):
+        return ""
+    if not decision.in_money:
+        return _(
+            "To show a difference of {points} percentage points (a tenth of the control’s share) four times out of"
+            " five, about {n} customers in all would do."
+        ).format(points=number(100 * decision.wanted, 2), n=_roughly(decision.needed))
+    facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
+    if weeks > LONGEST_WAIT_DAYS / 7:
+        return _(
+            "To show a gain of {gain} per customer and week as often, about {n} customers in all would do."
+        ).format(**facts)
+    return _(
+        "To show a gain of {gain} per customer and week as often, about {n} customers in all would do, or these for at"
+        " least {weeks} weeks."
+    ).format(**facts, weeks=number(float(np.ceil(weeks))))
+
+
+def _caveat(answer: ExperimentAnswer) -> str:
+    experiment, decision = answer.experiment, answer.decision
+    if answer.outcome == "broken":
+        more = [problem_words(problem) for problem in answer.validity.problems[1:]]
+        return sentence(_("Also: {problems}").format(problems=listed(more))) if more else ""
+    parts = [sentence(problem_words(warning)) for warning in answer.validity.warnings]
+    if not decision.priced and decision.metric == "revenue":
+        parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
+    elif not decision.priced:
+        parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
+    if answer.opt_outs_rose is not None and answer.outcome in ("do", "not_enough_evidence"):
+        parts.append(
+            _(
+                "Opting out rose by {points}: who has left cannot be texted again, which this profit does not count."
+            ).format(points=points(*answer.opt_outs_rose.interval))
+        )
+    breached = [arm for arm, guardrail in decision.guardrails.items() if guardrail == "breached"]
+    if breached:
+        parts.append(_("Opting out rose by more than the margin in {arms}.").format(arms=listed(breached)))
+    if answer.outcome == "do" and decision.guardrails.get(decision.arm) == "unknown":
+        parts.append(_("Opt-outs are not recorded, so whether more people left is not known."))
+    if experiment.state == "running" and np.isfinite(decision.low):
+        parts.append(_("The interval may be read every day: it is wider for that."))
+    return joined(*parts)

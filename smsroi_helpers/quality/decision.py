@@ -1,0 +1,54 @@
+"""Whether a log is fit to analyse."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from smsroi_helpers.quality.checks import Coverage
+
+__all__ = [
+    "LONGEST_GAP_DAYS",
+    "LogAssessment",
+    "decide",
+]
+
+LONGEST_GAP_DAYS = 28
+"""Four weeks without a single order are a hole in the export, or a shop that was closed: both distort every rate."""
+
+
+@dataclass(frozen=True)
+class LogAssessment:
+    """Whether a log can be analysed, and the counts this rests on."""
+
+    outcome: Literal["do", "broken"]
+    reason: Literal["complete", "gap_in_orders"]
+    coverage: Coverage
+    rows_rejected: int
+    """Of all tables."""
+    share_rejected: float
+    """Of all rows, 0–1."""
+    notebooks_runnable: int
+    notebooks: int
+    """All there are."""
+
+
+def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> LogAssessment:
+    """Whether to go on with this log.
+
+    Args:
+        coverage: of `checks.measure_coverage`.
+        tables: of `checks.describe_tables`.
+        notebooks: of `checks.list_notebooks`.
+    """
+    gap = coverage.longest_gap_days > LONGEST_GAP_DAYS
+    rejected = int(tables["put_aside"].sum())
+    return LogAssessment(
+        outcome="broken" if gap else "do",
+        reason="gap_in_orders" if gap else "complete",
+        coverage=coverage,
+        rows_rejected=rejected,
+        share_rejected=rejected / int(tables["rows_in"].sum()),
+        notebooks_runnable=int(notebooks["can_run"].sum()),
+        notebooks=len(notebooks),
+    )

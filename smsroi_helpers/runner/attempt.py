@@ -1,0 +1,273 @@
+"""One run of a plan, step by step: make the source, load, execute, render, each written down in the manifest."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smsroi_helpers import simulation, source
+from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
+from smsroi_helpers.locale import _
+from smsroi_helpers.runner import execute, publish
+from smsroi_helpers.runner.parameters import RunPlan, stage_module
+from smsroi_helpers.runner.publish import ReportFolder
+
+if TYPE_CHECKING:
+    from smsroi_helpers.runner.run import RunOptions
+
+__all__ = [
+    "Attempt",
+]
+
+
+class Attempt:
+    """One run of a plan, step by step; what it learns goes into the manifest."""
+
+    def __init__(self, root: Path, plan: RunPlan, options: "RunOptions", folder: ReportFolder) -> None:
+        self._root, self._plan, self._options, self._folder = root, plan, options, folder
+        self._data = plan.run_wide("data", "")
+        self._latest = folder.latest()
+        self._run_notebooks = [notebook for notebook in plan.notebooks if notebook.name in plan.selected]
+        self._code = publish.code_identity(root, [notebook.file for notebook in self._run_notebooks])
+        self._versions = publish.versions()
+        self._inputs: dict[str, str] = {}
+        self._key_id = ""
+
+    def make_source(self) -> None:
+        """Build the source the parameter file tells how to make, where it is not there yet.
+
+        Raises:
+            UsageError: it is there, made otherwise than the file asks for now.
+        """
+        folder = self._root / self._data
+        if (make := self._plan.make) and not folder.exists():
+            try:
+                if "simulate" in make:
+                    simulation.write_company(folder, **make["simulate"])
+                else:
+                    source.write_example(make["example"], folder)
+            except SmsroiError:
+                if not folder.exists():  # else the run of another report was quicker
+                    raise
+        if "simulate" in make:
+            self._hold_to_what_is_asked(folder / "truth.json", make["simulate"])
+        self._inputs = source.fingerprint_inputs(self._data)
+        self._key_id = source.key_id(source.find_key(self._data))
+
+    def _hold_to_what_is_asked(self, truth: Path, asked: Mapping[str, Any]) -> None:
+        """Refuse a simulated company that differs from the one the file describes; any other source is left alone."""
+        if not truth.is_file():
+            return
+        made = json.loads(truth.read_text(encoding="utf-8")).get("made", {})
+        if other := [name for name in asked if made.get(name) != asked[name]]:
+            raise UsageError(
+                f"{self._data} was made otherwise than the file asks (make: {', '.join(other)}); take the folder away"
+                " to have it made anew, or name another one under data"
+            )
+
+    def unchanged_before_loading(self) -> Path | None:
+        """The index of the latest run if a new one would come out the same; None also where only reading tells."""
+        if as_of := self._plan.run_wide("as_of", ""):
+            return self.unchanged(as_of)
+        if self._latest is None:
+            return None
+        # Without a given day, the last day observed is that of the data, unless it lies in the future.
+        manifest = self._latest["manifest"]
+        tables = manifest.get("source", {}).get("tables", {})
+        days = [tables[name]["last"] for name in ("orders", "messages") if name in tables and tables[name]["last"]]
+        return self.unchanged(manifest["as_of"]) if days and max(days) == manifest["as_of"] else None
+
+    def unchanged(self, as_of: str) -> Path | None:
+        """The index of the latest run, if it was made from the same and is still whole."""
+        if self._latest is None or self._latest["fingerprint"] != self._fingerprint(as_of):
+            return None
+        folder: Path = self._folder.path / self._latest["run"]
+        try:
+            publish.verify_run(folder)
+        except Incomplete:
+            return None
+        self._folder.touch()
+        return folder / "index.html"
+
+    def first_manifest(self, run: str) -> dict[str, Any]:
+        """The manifest of a run that has not come to its end."""
+        return {
+            "schema": 1,
+            "report": self._plan.report,
+            "run": run,
+            "status": "failed",
+            "reason": "the run was killed before its end",
+            "exit_code": Interrupted.exit_code,
+            "started": publish.utc_now(),
+            "finished": publish.utc_now(),
+            "language": self._plan.run_wide("language", "en"),
+            "seed": self._plan.run_wide("seed", 0),
+            "as_of": self._plan.run_wide("as_of", ""),
+            "parameters": {notebook.name: self._parameters(notebook.name) for notebook in self._run_notebooks},
+            "parameter_file": self._plan.parameter_file,
+            "overrides": self._plan.overrides,
+            "source": {"data": self._data},
+            "inputs": self._inputs,
+            "notebooks": {notebook.name: _entry(notebook.stage, "not_run", "") for notebook in self._plan.notebooks},
+            "outputs": {},
+            "code": self._code,
+            "versions": self._versions,
+            "fingerprint": "",
+        }
+
+    def load(self, staging: Path, manifest: dict[str, Any]) -> source.Loaded:
+        """Read and check the source once, for all notebooks.
+
+        Raises:
+            DataError: it is not as the contract says.
+        """
+        share = self._plan.run_wide("max_rejected_share", 0.01)
+        loaded = source.load(self._data, staging / ".loaded", max_rejected_share=share)
+        settings = loaded.settings
+        tables = {
+            name: {
+                "rows_in": table.rows_in,
+                "rows_out": table.rows_out,
+                "first": table.first,
+                "last": table.last,
+            }
+            for name, table in loaded.tables.items()
+        }
+        manifest["source"] |= {
+            "title": loaded.title,
+            "simulated": settings.simulated,
+            "currency": settings.currency,
+            "timezone": settings.timezone,
+            "fingerprint": loaded.fingerprint,
+            "key_id": loaded.key_id,
+            "tables": tables,
+            "findings": [dataclasses.asdict(finding) for finding in loaded.findings],
+        }
+        manifest["as_of"] = source.resolve_as_of(loaded, self._plan.run_wide("as_of", ""))
+        for values in manifest["parameters"].values():
+            if "as_of" in values:
+                values["as_of"] = manifest["as_of"]
+        manifest["fingerprint"] = self._fingerprint(manifest["as_of"])
+        return loaded
+
+    def execute(
+        self,
+        staging: Path,
+        manifest: dict[str, Any],
+        loaded: source.Loaded,
+        progress: execute.Progress,
+        deadline: float | None,
+    ) -> None:
+        """Execute every notebook the source has the tables for.
+
+        Raises:
+            SmsroiError: notebooks failed, or the source changed meanwhile; the gravest of their errors.
+        """
+        run_dir = staging.relative_to(self._root)
+        jobs = []
+        for notebook in self._run_notebooks:
+            if reason := _what_it_lacks(notebook.stage, loaded):
+                manifest["notebooks"][notebook.name] = _entry(notebook.stage, "skipped", reason)
+                continue
+            parameters = manifest["parameters"][notebook.name]
+            if "run_dir" in notebook.parameters:
+                parameters = parameters | {"run_dir": run_dir.as_posix()}
+            output = run_dir / "notebooks" / notebook.file.name
+            source_file = notebook.file.relative_to(self._root)
+            jobs.append(execute.Job(notebook.name, notebook.stage, source_file, output, parameters))
+        outcomes = execute.execute_notebooks(
+            jobs,
+            root=self._root,
+            logs=staging / ".logs",
+            progress=progress,
+            at_once=self._options.jobs,
+            deadline=deadline,
+            cell_timeout=self._options.cell_timeout_seconds,
+        )
+        for job in jobs:
+            outcome = outcomes[job.name]
+            reason = str(outcome.error or outcome.reason)
+            entry = _entry(job.stage, outcome.status, reason, outcome.seconds, outcome.peak_memory_mb)
+            manifest["notebooks"][job.name] = entry
+        if errors := [outcome.error for outcome in outcomes.values() if outcome.error]:
+            raise _together(errors)
+        if changed := _differences(self._inputs, source.fingerprint_inputs(self._data)):
+            raise DataError(f"{self._data} changed while the report was being made: {changed}; run it again")
+
+    def render(self, staging: Path, manifest: dict[str, Any]) -> None:
+        """Write the pages.
+
+        Raises:
+            PageError: a page must not be published.
+        """
+        from smsroi_helpers.runner import render  # nbconvert takes seconds to import
+
+        for notebook in (staging / "notebooks").glob("*.ipynb"):
+            # A published notebook speaks of the folder its results are in, not of the one they were made in.
+            text = notebook.read_text(encoding="utf-8")
+            notebook.write_text(text.replace(staging.name, manifest["run"]), encoding="utf-8", newline="\n")
+        manifest |= {"status": "ok", "reason": "", "exit_code": 0, "finished": publish.utc_now()}
+        earlier, show_code = self._folder.whole_runs(), self._options.show_code
+        render.render_run(staging, manifest, earlier_runs=earlier, show_code=show_code)
+
+    def render_list_of_reports(self) -> None:
+        """Bring reports/index.html up to date."""
+        from smsroi_helpers.runner import render
+
+        render.render_reports_index(self._root / "reports")
+
+    def _parameters(self, notebook: str) -> dict[str, Any]:
+        """What a notebook is given, without run_dir, which is another for every run."""
+        values = {name: value for name, value in self._plan.values[notebook].items() if name != "run_dir"}
+        if "previous_run" in values and "previous_run" not in self._plan.given:
+            values["previous_run"] = f"reports/{self._plan.report}/{self._latest['run']}" if self._latest else ""
+        return values
+
+    def _fingerprint(self, as_of: str) -> str:
+        """Of all a run's result hangs on: what comes out is the same when this is."""
+        parameters = {notebook.name: self._parameters(notebook.name) for notebook in self._run_notebooks}
+        for values in parameters.values():
+            if "as_of" in values:
+                values["as_of"] = as_of
+            if "previous_run" not in self._plan.given:
+                # The run before is always another one; that alone is no reason to run again.
+                values.pop("previous_run", None)
+        return publish.fingerprint(
+            inputs=self._inputs | {"key id": self._key_id},
+            parameters=parameters,
+            package=self._code["package"],
+            lock=self._code["lock"],
+            versions=self._versions,
+            show_code=self._options.show_code,
+        )
+
+
+def _entry(
+    stage: str, status: str, reason: str, seconds: float = 0.0, peak_memory_mb: int | None = None
+) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "status": status,
+        "reason": reason,
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": peak_memory_mb,
+    }
+
+
+def _what_it_lacks(stage: str, loaded: source.Loaded) -> str:
+    """A sentence on the tables a stage cannot do without and this source has not; empty: it has all."""
+    missing = [table for table in getattr(stage_module(stage), "NEEDS", ()) if table not in loaded.tables]
+    if not missing:
+        return ""
+    return _("It needs data this source does not have: {tables}.").format(tables=", ".join(missing))
+
+
+def _together(errors: Sequence[SmsroiError]) -> SmsroiError:
+    """One error that says what all of them say, with the gravest one's exit code."""
+    worst = execute.gravest(errors)
+    return type(worst)("; ".join([str(worst), *(str(error) for error in errors if error is not worst)]))
+
+
+def _differences(before: dict[str, str], after: dict[str, str]) -> str:
+    return ", ".join(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))

@@ -1,0 +1,229 @@
+"""What a parameter may be: its type, by its cell and by the contract; a value converted to it, or refused.
+
+papermill injects whatever it is given, by guessed types, and pastes a parameter's name as code. So types are decided
+here, and nothing is guessed.
+"""
+
+import ast
+import datetime as dt
+import io
+import json
+import math
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal, Union
+
+import pydantic
+
+from smsroi_helpers.errors import UsageError
+
+__all__ = [
+    "COMMON",
+    "RUN_WIDE",
+    "Parameter",
+    "convert_text",
+    "convert_value",
+    "read_literals",
+    "refuse_secret",
+    "shown",
+]
+
+_SECRET_NAME = re.compile(
+    r"(?i)password|passwd|passphrase|(^|_)pwd($|_)|secret|credential|(^|_)token($|_)|api_?key|(^|_)key($|_)"
+)
+_SECRET_VALUE = re.compile(r"(?i)://[^/\s:@]*:[^/\s@]+@|\b(password|passwd|pwd|secret|token|api_?key|key)=")
+
+
+def _iso_date_or_empty(text: str) -> str:
+    if text and not (re.fullmatch(r"\d{4}-\d\d-\d\d", text) and _is_date(text)):
+        raise ValueError("must be a day like 1998-06-30, or empty")
+    return text
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _inside(text: str) -> str:
+    if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
+        raise ValueError("must not climb out of its folder with '..'")
+    return text
+
+
+COMMON: dict[str, Any] = {
+    "data": Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_inside)],
+    "run_dir": str,
+    "as_of": Annotated[str, pydantic.AfterValidator(_iso_date_or_empty)],
+    "language": Literal["en", "zh"],
+    "seed": Annotated[int, pydantic.Field(ge=0)],
+    "previous_run": Annotated[str, pydantic.AfterValidator(_inside)],
+    "segment_by": str,
+    "attribution_hours": Annotated[float, pydantic.Field(gt=0)],
+    "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
+    "min_cell_customers": Annotated[int, pydantic.Field(ge=1)],
+}
+"""The parameters many notebooks share (data contract, section 2), each with what it may be."""
+
+RUN_WIDE = ("data", "as_of", "language", "previous_run", "max_rejected_share")
+"""Parameters that must be the same for every notebook, because the runner reads the source once for all of them."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a `parameters` cell."""
+
+    name: str
+    default: Any
+    meaning: str
+    """The line's trailing comment."""
+    annotation: Any
+    """What pydantic holds a value against."""
+
+
+# --- a parameters cell ----------------------------------------------------------------------------------------
+
+
+def read_literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]]:
+    """(name, value, comment, annotation) of each assignment, in order."""
+    try:
+        tree = ast.parse(source)
+        comments = {
+            token.start[0]: token.string.lstrip("# ").strip()
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+    except (SyntaxError, tokenize.TokenError):
+        raise UsageError(f"{where}: it is not valid Python") from None
+    for statement in tree.body:
+        line = f"{where}, line {statement.lineno}"
+        annotated: Any = None
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+        if statement.value is None:
+            raise UsageError(f"{line}: a parameter needs a default")
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        try:
+            value = ast.literal_eval(statement.value)
+            if isinstance(statement, ast.AnnAssign):
+                annotated = _type_of_annotation(statement.annotation)
+        except ValueError:
+            raise UsageError(f"{line}: the value must be a literal; derived values go in the next cell") from None
+        if not _is_plain(value):
+            raise UsageError(f"{line}: a {type(value).__name__} cannot be a parameter; {_PLAIN}")
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+            refuse_secret(target.id, value, line)
+            yield target.id, value, comments.get(statement.end_lineno or 0, ""), annotated or _type_of_value(value)
+
+
+_PLAIN = "text, numbers, true/false, null, lists and mappings of these can"
+_BUILTINS: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+
+
+def _type_of_value(value: Any) -> Any:
+    return Any if value is None else type(value)
+
+
+def _type_of_annotation(node: ast.expr) -> Any:
+    """The type an annotation names, for the few forms parameters need; None for any other (then the literal's)."""
+    match node:
+        case ast.Name(id=name):
+            return _BUILTINS.get(name)
+        case ast.Constant(value=None):
+            return type(None)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            sides = _type_of_annotation(left), _type_of_annotation(right)
+            return None if None in sides else Union[sides]  # noqa: UP007 - the sides are known only here
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            options = ast.literal_eval(choices)
+            return Literal[options]
+        case ast.Subscript(value=ast.Name(id="list" | "dict" as name)):
+            return _BUILTINS[name]
+    return None
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or type(value) in (str, int, bool)
+
+
+def refuse_secret(name: str, value: Any, where: str) -> None:
+    """Refuse a value that is a secret by its name or its look, at any depth of it; the complaint does not repeat it.
+
+    Raises:
+        UsageError: it is one.
+    """
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_VALUE.search(value)):
+        raise UsageError(
+            f"{where}: {name} looks like a secret, and parameters are written into notebooks and manifests; "
+            "put it into the environment and name it in source.yml as ${NAME}"
+        )
+    for key, part in inner:
+        refuse_secret(str(key), part, where)
+
+
+def convert_value(value: Any, parameter: Parameter, where: str) -> Any:
+    """The value as its declared type has it; an int is fine for a float, a bool is no number, nothing is guessed."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    if not _is_plain(value):
+        kind = "a number that is not finite" if isinstance(value, float) else f"a {type(value).__name__}"
+        raise UsageError(f"{where}: {parameter.name} is {kind}; only {_PLAIN} be a parameter")
+    refuse_secret(parameter.name, value, where)
+    try:
+        return _adapter(parameter).validate_python(value)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{where}: {parameter.name} {_complaint(error)}, not {shown(value)}") from None
+
+
+def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(parameter.annotation, config=pydantic.ConfigDict(strict=True))
+
+
+def _complaint(error: pydantic.ValidationError) -> str:
+    messages = dict.fromkeys(
+        part["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for part in error.errors()
+    )
+    return ", or ".join(messages)
+
+
+def shown(value: Any) -> str:
+    """A value as a complaint quotes it, cut short."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def convert_text(text: str, parameter: Parameter, where: str) -> Any:
+    """The value a command line means: the text itself where that is allowed, else the number, flag or JSON it spells.
+
+    So '00123' stays as it is for a text parameter, and is refused for a number.
+    """
+    adapter = _adapter(parameter)
+    try:
+        spelled = [json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))]
+    except ValueError:
+        spelled = []
+    for candidate in (text, *spelled):
+        try:
+            adapter.validate_python(candidate)
+        except pydantic.ValidationError:
+            continue
+        return convert_value(candidate, parameter, where)
+    return convert_value(spelled[0] if spelled else text, parameter, where)

@@ -1,0 +1,63 @@
+"""Experiments that several test files read, evaluated once."""
+
+import dataclasses
+
+import pytest
+
+from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test.decision_rule import decide_experiment
+from smsroi_helpers.simulation.write import write_company
+from tests.experiment_sources import ONE_FAULT_EACH, ROOT, open_folder, public, write_tests
+
+
+@pytest.fixture(scope="session")
+def open_public(tmp_path_factory):
+    """A public experiment's shop, through its mapping under data/."""
+    opened = {}
+
+    def open_(name):
+        if name not in opened:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(*public(name))
+                opened[name] = open_folder(ROOT / "data" / name, tmp_path_factory.mktemp(name))
+        return opened[name]
+
+    return open_
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("company")
+    world = write_company(folder / "source", customers=6_000, weeks=40, seed=5)
+    return world, folder / "source", open_folder(folder / "source", folder)
+
+
+@pytest.fixture(scope="session")
+def evaluated(company):
+    return ab_test.analyse(company[2])
+
+
+@pytest.fixture(scope="session")
+def evaluate(tmp_path_factory):
+    """Evaluates an experiment of `ONE_FAULT_EACH`; they are counted together, and judged as one asks."""
+    place = tmp_path_factory.mktemp("one_fault_each")
+    (place / "source").mkdir()
+
+    def write(**files):
+        for name, text in files.items():
+            (place / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
+        return place / "source"
+
+    every = ab_test.analyse(open_folder(write_tests(write, **ONE_FAULT_EACH), place))
+    by_test = {each.experiment.name: each for each in every}
+
+    def run(name, **asked):
+        found = by_test[name]
+        if not asked:
+            return found
+        asked = {"smallest_gain": 0.0, "opt_out_margin": 0.002, **asked}
+        return dataclasses.replace(
+            found, decision=decide_experiment(found.experiment, found.validity, found.effects, **asked)
+        )
+
+    return run

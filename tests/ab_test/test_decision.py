@@ -1,0 +1,91 @@
+"""What an experiment answers: the next step, and the numbers it rests on."""
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from smsroi_helpers.ab_test.decision import decide
+
+
+def answer(found, **changes):
+    """The answer of one experiment, with another decision or another state."""
+    experiment = {name: value for name, value in changes.items() if name in ("state", "until")}
+    decision = {name: value for name, value in changes.items() if name not in experiment}
+    return decide([
+        dataclasses.replace(
+            found,
+            experiment=dataclasses.replace(found.experiment, **experiment),
+            decision=dataclasses.replace(found.decision, **decision),
+        )
+    ])[0]  # fmt: skip
+
+
+def test_money_is_that_of_all_customers_of_the_arm(evaluate):
+    found = evaluate("clear")
+    one = answer(found)
+    effect = found.effects.find("profit", "b")
+    assert (one.outcome, one.unit, one.kind, one.next_step.kind) == ("do", "money", "gain", "switch")
+    assert (one.value, one.low, one.high) == pytest.approx(tuple(2_000 * x for x in effect.interval))
+
+
+def test_against_no_texts_it_is_a_week_s(evaluate):
+    found = evaluate("standing")
+    one = answer(found)
+    assert (one.unit, one.kind, one.next_step.kind) == ("money_per_week", "worth", "keep_texting")
+    assert one.value == pytest.approx(2_000 * found.decision.difference / found.experiment.weeks)
+    assert answer(evaluate("doses-lost")).next_step.kind == "stop_texting"
+
+
+def test_opting_out_is_told_where_the_control_was_not_texted(evaluate):
+    assert answer(evaluate("doses")).opt_outs_rose.low > 0
+    assert answer(evaluate("clear")).opt_outs_rose is None
+
+
+def test_no_difference_at_all_keeps_its_interval(evaluate):
+    """A difference of exactly 0 has limits all the same."""
+    one = answer(evaluate("clear"), difference=0.0, low=-1.0, high=1.5)
+    assert (one.value, one.low, one.high) == (0.0, -2_000.0, 3_000.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "customers"),
+    [
+        ({"times": 3.0}, "repeat_with_more", 1_600),  # 800 customers in it
+        ({"times": 51.0, "needed": 9_000.0}, "would_detect", 9_000),
+        ({"times": np.nan, "needed": 700.0}, "too_small", np.nan),
+        ({"state": "running", "until": dt.date(2024, 4, 30)}, "run_until_planned", np.nan),
+        ({"state": "running", "until": None, "times": 3.0}, "run_until", 1_600),
+        ({"state": "running", "until": None, "times": 40.0}, "more_needed", 31_200),
+        ({"state": "running", "until": None, "times": np.nan, "needed": 9_000.0}, "would_detect", 9_000),
+        ({"state": "running", "until": None, "times": np.nan, "needed": np.nan}, "keep_running", np.nan),
+    ],
+)
+def test_what_is_open_has_a_next_step(evaluate, changes, step, customers):
+    one = answer(evaluate("open"), **changes)
+    assert (one.outcome, one.next_step.kind) == ("not_enough_evidence", step)
+    assert one.next_step.customers == pytest.approx(customers, nan_ok=True)
+
+
+def test_it_runs_as_many_times_as_long(evaluate):
+    """28 days in, three times as much observation: 56 more days."""
+    one = answer(evaluate("open"), state="running", until=None, times=3.0)
+    days = (one.experiment.last - one.experiment.started).days + 1
+    assert one.next_step.until == one.experiment.last + dt.timedelta(days=2 * days)
+
+
+def test_few_events_ask_for_more_customers(evaluate):
+    """Five buyers of 2,000 customers: 8,000 for twenty."""
+    found = evaluate("five-buyers")
+    assert answer(found).enough_for_events == pytest.approx(2_000 * 20 / 5)
+    assert answer(found).next_step.kind == "repeat_with"
+    assert answer(found, state="running").next_step.kind == "wait_for_customers"
+
+
+def test_the_standing_holdout_comes_first_and_broken_ones_last(evaluate):
+    names = ("other-split", "open", "clear", "standing")
+    order = [each.experiment.name for each in decide([evaluate(name) for name in names])]
+    assert order == ["standing", "clear", "open", "other-split"]
+    broken = decide([evaluate("other-split")])[0]
+    assert (broken.outcome, broken.evidence, broken.next_step.kind) == ("broken", "none", "do_not_use")

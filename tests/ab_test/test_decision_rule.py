@@ -1,0 +1,103 @@
+"""The decision rule: what is shipped, what is kept, what stays open, and by which interval."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test.decision_rule import decide_experiment
+from smsroi_helpers.ab_test.effects import ArmEffects
+from tests.experiment_sources import effect
+
+
+def test_a_decision_needs_numbers_that_exist(evaluate):
+    """A metric without an interval leaves the arm open; it is no zero."""
+    found = evaluate("clear")
+    unknown = dict.fromkeys(("difference", "low", "high", "standard_error", "p_value", "adjusted_p"), float("nan"))
+    blank = ArmEffects("a", tuple(dataclasses.replace(row, **unknown) for row in found.effects))
+    decision = decide_experiment(found.experiment, found.validity, blank, smallest_gain=0.0, opt_out_margin=0.01)
+    assert (decision.outcome, decision.why_open) == ("keep_running", ("no_numbers",))
+
+
+class TestPublic:
+    @pytest.fixture(scope="class")
+    def found(self, open_public):
+        return ab_test.analyse(open_public("hillstrom"), segment_by="attr_channel")[0]
+
+    def test_it_is_sound_and_shipped(self, found):
+        assert found.validity.split.p_value == pytest.approx(0.904, abs=5e-4)
+        assert (found.decision.outcome, found.decision.arm) == ("ship", "mens")
+        assert set(found.decision.by_arm.values()) == {"ship"}
+
+    def test_five_conversions_are_never_shipped(self, open_public):
+        found = ab_test.analyse(open_public("marketing_ab"))[0]
+        assert found.decision.outcome == "keep_running"
+        assert found.decision.why_open == ("few_events",)
+
+
+class TestRule:
+    def test_five_buyers_ship_nothing_however_large_the_difference(self, evaluate):
+        found = evaluate("five-buyers")
+        assert found.effects.find("profit", "b").low > 0
+        assert (found.decision.outcome, found.decision.why_open) == ("keep_running", ("few_events",))
+
+    def test_a_gain_below_the_one_worth_having_is_not(self, evaluate):
+        """Four weeks: the threshold is four times the weekly one."""
+        weekly = evaluate("clear").decision
+        assert evaluate("clear", smallest_gain=0.9 * weekly.low / 4).decision.outcome == "ship"
+        assert evaluate("clear", smallest_gain=1.1 * weekly.low / 4).decision.outcome == "keep_running"
+        assert evaluate("clear", smallest_gain=1.1 * weekly.high / 4).decision.outcome == "keep_control"
+
+    def test_a_guardrail_that_is_breached_keeps_the_control(self, evaluate):
+        found = evaluate("breached")
+        assert found.decision.guardrails == {"b": "breached"}
+        assert found.decision.outcome == "keep_control"
+        assert evaluate("breached", opt_out_margin=0.03).decision.outcome == "ship"
+
+    def test_a_guardrail_that_is_open_keeps_it_running(self, evaluate):
+        found = evaluate("guardrail-open")
+        assert found.decision.guardrails == {"b": "open"}
+        assert (found.decision.outcome, found.decision.why_open) == ("keep_running", ("guardrail",))
+
+    def test_while_it_runs_the_always_valid_interval_decides(self, evaluate):
+        running = evaluate("runs")
+        low, high = effect(running, "profit", "b", ("always_valid_low", "always_valid_high"))
+        assert (running.decision.low, running.decision.high) == pytest.approx((low, high))
+        fixed = effect(running, "profit", "b", ("low", "high"))
+        assert low < fixed[0] < fixed[1] < high
+        assert running.validity.split.method == "sequential"
+
+    def test_several_arms_are_allowed_for(self, evaluate):
+        found = evaluate("two-against-one")
+        row = found.effects.find("profit", "b")
+        half_width = stats.t.ppf(1 - 0.025 / 2, row.df) * row.standard_error
+        assert found.decision.arm == "b"
+        assert (found.decision.low, found.decision.high) == pytest.approx(
+            (row.difference - half_width, row.difference + half_width)
+        )
+
+    def test_holm_is_over_arms_metrics_and_segments(self, evaluate):
+        found = evaluate("many")
+        tested = [row for row in found.effects if not np.isnan(row.p_value)]
+        family = [row for row in tested if row.metric in ("profit", "order_rate")]
+        assert len(family) >= 8  # two arms, two metrics, everybody and at least one segment
+        smallest = min(row.p_value for row in family)
+        assert min(row.adjusted_p for row in family) == pytest.approx(min(smallest * len(family), 1))
+        assert {row.correction for row in family} == {"holm"}
+        assert {row.correction for row in tested if row.metric == "revenue"} == {"benjamini_hochberg"}
+
+    def test_what_is_open_says_how_much_more(self, evaluate):
+        """As many more customers as named make the interval end where the gain begins, the difference staying."""
+        found = evaluate("open")
+        decision = found.decision
+        assert decision.outcome == "keep_running"
+        error = effect(found, "profit", "b", ("standard_error",))[0]
+        assert decision.difference / (error / np.sqrt(decision.times)) == pytest.approx(1.96, rel=1e-3)
+
+    def test_what_is_worth_having_and_how_many_may_leave_are_asked(self, company):
+        """No test here can show a gain of a million a week, and none that fewer than nine of ten left in a week."""
+        found = ab_test.analyse(company[2], smallest_gain=1e6, opt_out_margin=0.9)
+        assert {each.decision.outcome for each in found} == {"keep_control"}
+        assert {guardrail for each in found for guardrail in each.decision.guardrails.values()} <= {"held", "not_asked"}

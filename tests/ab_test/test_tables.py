@@ -1,0 +1,49 @@
+"""Tables and figures: that they can be drawn, and that a broken test draws nothing."""
+
+import datetime as dt
+import re
+
+import numpy as np
+
+from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test import figures, tables, uplift_tables
+
+
+def test_all_figures_can_be_drawn(company, evaluated):
+    shop = company[2]
+    monthly = ab_test.estimate_monthly_profit(shop, evaluated)
+    shown = [
+        tables.experiments_table(evaluated), tables.validity_table(evaluated), figures.effects_figure(evaluated, "USD"),
+        tables.results_table(evaluated, "USD"), tables.others_table(evaluated, "USD"),
+        tables.best_table(evaluated, "USD"),
+        uplift_tables.segments_table(evaluated, "USD"),
+        tables.capped_table(ab_test.cap_profit(shop, evaluated), "USD"),
+        figures.weeks_figure(ab_test.trace_weeks(shop, evaluated), evaluated, "USD"),
+        figures.monthly_profit_figure(monthly, "USD"),
+        tables.monthly_profit_table(monthly, ab_test.estimate_total_profit(evaluated), "USD"),
+        tables.overlaps_table(ab_test.map_overlaps(shop, evaluated)),
+        tables.broken_days_table(ab_test.locate_broken_days(evaluated)),
+        tables.peeking_note(ab_test.simulate_daily_looks(np.random.default_rng(1))),
+    ]  # fmt: skip
+    text = " ".join(re.sub(r"<[^>]+>", " ", each.markup) for each in shown)
+    assert "nan" not in text
+    assert "4_a_week" in text
+
+
+def test_a_broken_page_draws_nothing(evaluate):
+    found = [evaluate("other-split")]
+    for show in (
+        figures.effects_figure, tables.results_table, uplift_tables.segments_table,
+        tables.best_table,
+        tables.others_table,
+    ):  # fmt: skip
+        assert not re.search(r"\d", re.sub(r"<[^>]+>", "", show(found, "USD").markup))
+
+
+def test_days_of_a_broken_split(evaluate):
+    """All of one day: the day is named, and of sound tests none is."""
+    days = ab_test.locate_broken_days([evaluate("other-split"), evaluate("clear")])
+    assert days["experiment_id"].tolist() == ["other-split"]
+    assert days["name"].tolist() == [dt.date(2024, 3, 4)]
+    assert "45.5%" in tables.broken_days_table(days).markup
+    assert "No day of assignment stands out" in tables.broken_days_table(ab_test.locate_broken_days([])).markup

@@ -1,0 +1,121 @@
+"""Answers in words: action, money, evidence and caveat."""
+
+import re
+
+import pytest
+
+from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test import tables as ab_test_tables
+from smsroi_helpers.ab_test import uplift_tables
+from tests.experiment_sources import CLEAR, effect, write_tests
+
+
+class TestStarbucks:
+    @pytest.fixture(scope="class")
+    def found(self, open_public):
+        return ab_test.analyse(open_public("starbucks_promo"))[0]
+
+    def test_significant_is_not_profitable(self, found):
+        assert [round(x, 5) for x in effect(found, "order_rate", "promotion")] == [0.00945, 0.00797, 0.01094]
+        assert found.decision.outcome == "keep_control"
+
+    def test_the_incremental_profit_is_the_published_one(self, found):
+        decision = ab_test.decide([found], "USD")[0]
+        assert (decision.value, decision.low, decision.high) == pytest.approx((-2349.28, -2977.77, -1720.78), abs=0.01)
+        assert (decision.outcome, decision.unit, decision.kind) == ("dont", "money", "gain")
+        assert decision.evidence == "randomised"
+        assert "over one week" in decision.text
+        assert "More customers ordered, by 0.95 (95% interval 0.80 to 1.09) percentage points, and" in decision.text
+        treated, control = found.experiment.customers[::-1]
+        assert (treated, control) == (42_364, 42_170)
+        # 10 dollars for each of 721 against 319 buyers, 0.15 for each promotion
+        by_hand = treated * (10 * (721 / treated - 319 / control) - 0.15)
+        assert decision.value == pytest.approx(by_hand, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "segment_by", "shown"),
+    [
+        ("hillstrom", "attr_channel", ("mens-womens-none: switch to mens", "$0.23 (0.15 to 0.32)", "$0.13 (0.05 to")),
+        ("starbucks_promo", "recency", ("promotion: stay with none", "−$0.055 (−0.070 to −0.041)")),
+        (
+            "marketing_ab",
+            "recency",
+            ("keep it running until about 48,000", "1.5 (0.1 to 2.2) points", "too few events"),
+        ),
+    ],
+)
+def test_the_words_of_public_experiments(open_public, name, segment_by, shown):
+    found = ab_test.analyse(open_public(name), segment_by=segment_by)
+    decision = ab_test.decide(found, "USD")[0]
+    text = f"{decision.action} {decision.text} {ab_test_tables.results_table(found, 'USD').markup}"
+    for words in shown:
+        assert words in re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def test_five_conversions_are_too_few_and_nothing_is_said_in_money(open_public):
+    decision = ab_test.decide(ab_test.analyse(open_public("marketing_ab")), "USD")[0]
+    assert "Fewer than 20 customers of an arm did it" in decision.text
+    assert "nothing is said in money" in decision.caveat
+
+
+class TestSmall:
+    def test_a_clear_gain_is_shipped(self, evaluate):
+        found = evaluate("clear")
+        decision = ab_test.decide([found], "USD")[0]
+        assert (decision.outcome, decision.action) == ("do", "clear: switch to b")
+        low, high = effect(found, "profit", "b", ("low", "high"))
+        assert (decision.low, decision.high) == pytest.approx(
+            (2_000 * low, 2_000 * high)
+        )  # one arm: no more to allow for
+
+    @pytest.mark.parametrize(
+        ("test", "kind", "outcome", "action"),
+        [
+            ("doses", "worth", "do", "doses: go on texting, b brings more than a"),
+            ("doses-lost", "worth", "dont", "doses-lost: do not go on texting so, b brings too little beyond a"),
+            ("standing", "worth", "do", "standing: go on texting, b brings more than a"),
+            ("doses-above-one", "gain", "do", "doses-above-one: switch to b"),
+            ("clear", "gain", "do", "clear: switch to b"),
+        ],
+    )
+    def test_against_no_texts_is_what_texting_brings_and_no_change(self, evaluate, test, kind, outcome, action):
+        """Who left is lost to the dose, which the arm's profit does not say: it is no reason to switch to it."""
+        found = evaluate(test)
+        decision = ab_test.decide([found], "USD")[0]
+        assert (decision.kind, decision.outcome, decision.action) == (kind, outcome, action)
+        weeks = found.experiment.weeks if kind == "worth" else 1
+        assert decision.value == pytest.approx(2_000 * effect(found, "profit", "b")[0] / weeks)
+        assert decision.unit == ("money_per_week" if kind == "worth" else "money")
+
+    def test_what_another_page_answers_better_is_said(self, evaluate):
+        said = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}
+        assert "“How often should we text?”" in said["doses"]
+        assert "“When should a text go out?”" in said["hours"]
+        assert "“" not in said["clear"]
+
+    def test_without_messages_revenue_decides_and_says_so(self, make_source, open_source):
+        asked = {**CLEAR, "messages": None, "primary": "revenue"}
+        found = ab_test.analyse(open_source(write_tests(make_source, x=asked)))[0]
+        assert (found.decision.outcome, found.decision.metric) == ("ship", "revenue")
+        assert "revenue, not profit" in ab_test.decide([found], "USD")[0].caveat
+
+    def test_opting_out_beyond_the_margin_is_said(self, evaluate):
+        decision = ab_test.decide([evaluate("breached")], "USD")[0]
+        assert "Opting out rose by more than the margin in b" in decision.caveat
+
+    def test_what_is_open_says_how_many_more(self, evaluate):
+        assert "run it again with about" in ab_test.decide([evaluate("open")], "USD")[0].action
+
+    def test_a_control_some_of_whom_were_messaged_is_a_caveat(self, evaluate):
+        assert "10.0% of out were messaged" in ab_test.decide([evaluate("some-messaged")], "USD")[0].caveat
+
+    def test_a_broken_one_names_its_problems(self, evaluate):
+        decision = ab_test.decide([evaluate("empty-arm")], "USD")[0]
+        assert decision.action == "empty-arm: do not use it, nobody is in c"
+        assert decision.caveat.startswith("Also: the split is not the planned one: c has 0.00% of the customers")
+
+    def test_segments_have_names(self, evaluate):
+        page = uplift_tables.segments_table([evaluate("clear")], "USD").markup
+        assert "ordered in the last 30 days" in page
+        assert "Better left alone" not in page

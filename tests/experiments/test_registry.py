@@ -1,0 +1,84 @@
+"""What is counted of experiments, against every customer's row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.experiments import registry
+from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
+from smsroi_helpers.simulation.write import write_company
+from tests.experiment_sources import open_folder
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("company")
+    write_company(folder / "source", customers=3_000, weeks=40, seed=5)
+    return open_folder(folder / "source", folder)
+
+
+def test_experiments_stand_in_the_order_of_their_start(shop):
+    found = registry.list_experiments(shop)
+    assert [each.name for each in found] == ["always-on", "how-often", "which-hour", "which-text"]
+    assert [each.started for each in found] == sorted(each.started for each in found)
+    for each in found:
+        assert each.arms[0] == each.control
+        assert each.treated == each.arms[1:]
+        assert each.customers.sum() == each.assigned["n"].sum() - each.assigned["late"].sum()
+
+
+def test_moments_of_one_metric_are_named_plainly(shop):
+    counted = registry.count_outcomes(shop, "which-text")
+    moments = registry.moments_of(counted, "which-text", "profit", ["assigned_day"])
+    assert {"arm", "assigned_day", "n", "sum_y", "sum_y2"} <= set(moments.columns)
+    rows = arm_outcomes(shop, "which-text").execute()
+    assert moments["sum_y"].sum() == pytest.approx(rows["profit"].sum())
+
+
+def test_who_is_in_two_experiments_is_counted_once(shop):
+    both = registry.count_overlaps(shop)
+    assigned = shop.assignments.execute()
+    counts = assigned.groupby("customer_id")["experiment_id"].nunique()
+    assert both["customers"].sum() == (counts * (counts - 1) / 2).sum()
+    assert (both["experiment_id"] < both["other_id"]).all()
+
+
+def test_the_weeks_end_at_the_whole(shop):
+    """Week by week, of customers observed for all of them: the last week's sums are those of a plain count."""
+    weeks = registry.count_weeks(shop, {"how-often": 5})
+    events = arm_outcomes(shop, "how-often").execute()
+    long = events[events["outcome_days"] >= 35]
+    orders = shop.orders.execute()
+    sends = shop.messages.execute()
+    margin = shop.settings.margin
+    refund = orders["amount"] < 0
+    orders["profit"] = margin * orders["amount"] + (margin - 1) * orders["discount"].where(~refund, 0.0)
+    both = pd.concat([
+        orders[["customer_id", "ordered_at", "profit"]].rename(columns={"ordered_at": "at"}),
+        sends[["customer_id", "sent_at"]].assign(profit=-sends["cost"]).rename(columns={"sent_at": "at"}),
+    ])  # fmt: skip
+    joined = long[["customer_id", "arm", "assigned_at"]].merge(both, on="customer_id")
+    since = joined["at"] - joined["assigned_at"]
+    for week in (1, 3, 5):
+        own = joined[(since >= pd.Timedelta(0)) & (since < pd.Timedelta(weeks=week))]
+        so_far = own.groupby(["arm", "customer_id"])["profit"].sum()
+        shown = weeks[weeks["week"] == week].set_index("arm")
+        assert shown["n"].to_dict() == long.groupby("arm").size().to_dict()
+        assert shown["sum_y"].to_dict() == pytest.approx(so_far.groupby("arm").sum().to_dict(), abs=1e-3)
+        squares = (so_far**2).groupby("arm").sum().to_dict()
+        assert shown["sum_y2"].to_dict() == pytest.approx(squares, rel=1e-6)
+
+
+def test_segments_are_those_of_the_assignment(shop):
+    """Recency by hand, from the orders before each assignment alone."""
+    cells = registry.count_by_segment(shop, "recency")
+    rows = arm_outcomes(shop, "which-text").execute()
+    orders = shop.orders.execute().query("amount >= 0")
+    before = rows[["customer_id", "arm", "assigned_at"]].merge(orders, on="customer_id")
+    before = before[before["ordered_at"] < before["assigned_at"]]
+    days = (before["assigned_at"] - before["ordered_at"]).dt.total_seconds() / 86_400
+    last = days.groupby(before["customer_id"]).min().reindex(rows["customer_id"]).to_numpy()
+    segment = np.select([np.isnan(last), last < 30, last < 90], ["never", "0-30", "30-90"], "90+")
+    expected = rows.groupby(["arm", segment]).size().to_dict()
+    shown = cells[cells["experiment_id"] == "which-text"].set_index(["arm", "segment"])["profit__n"].to_dict()
+    assert shown == expected

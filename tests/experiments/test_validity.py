@@ -1,0 +1,114 @@
+"""Whether an experiment is to be believed: one fault each, as codes and numbers."""
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from smsroi_helpers import experiments
+from smsroi_helpers.experiments import validity
+from tests.experiment_sources import ONE_FAULT_EACH, an_experiment, open_folder, write_tests
+
+FAULTS = ("other-split", "three", "three-broken", "empty-arm", "late", "few-late", "other-past", "messaged-alike",
+          "some-messaged", "clear", "runs")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def believed(tmp_path_factory):
+    """Experiment → its validity."""
+    place = tmp_path_factory.mktemp("faults")
+    (place / "source").mkdir()
+
+    def write(**files):
+        for name, text in files.items():
+            (place / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
+        return place / "source"
+
+    shop = open_folder(write_tests(write, **{name: ONE_FAULT_EACH[name] for name in FAULTS}), place)
+    counted, exposure = experiments.count_outcomes(shop), experiments.count_exposure(shop)
+    found = experiments.list_experiments(shop)
+    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), found)
+    return {each.name: experiments.check(each, counted, exposure, overlaps) for each in found}
+
+
+def only(problems):
+    (problem,) = problems
+    return problem
+
+
+class TestCheck:
+    def test_a_split_that_is_not_the_planned_one(self, believed):
+        found = believed["other-split"]
+        assert found.split.p_value == pytest.approx(stats.chisquare([1_000, 1_200]).pvalue)
+        problem = only(found.problems)
+        assert (problem.kind, problem.arms, problem.planned) == ("split", ("a",), 0.5)
+        assert problem.share == pytest.approx(1_000 / 2_200)
+        assert problem.p_value == found.split.p_value
+
+    def test_three_arms_with_unequal_shares(self, believed):
+        assert not believed["three"].broken
+        found = believed["three-broken"]
+        assert found.broken
+        assert found.split.p_value == pytest.approx(stats.chisquare([1_000, 600, 300], [950, 570, 380]).pvalue)
+
+    def test_an_arm_that_nobody_is_in(self, believed):
+        found = believed["empty-arm"]
+        assert (found.problems[0].kind, found.problems[0].arms) == ("empty_arms", ("c",))
+        assert found.split.p_value < 1e-20  # counted with its share, as any arm
+
+    def test_assignments_after_the_end(self, believed):
+        problem = only(believed["late"].problems)
+        assert (problem.kind, problem.customers, problem.of_customers) == ("assigned_late", 40, 1_000)
+        few = believed["few-late"]
+        assert not few.broken
+        assert (only(few.warnings).kind, only(few.warnings).customers) == ("assigned_late", 4)
+
+    def test_arms_that_differed_before(self, believed):
+        found = believed["other-past"]
+        problem = only(found.problems)
+        assert (problem.kind, problem.arms, problem.control) == ("unbalanced", ("b",), "a")
+        assert problem.p_value == found.balance_p < validity.BALANCE_ALPHA
+        assert believed["clear"].balance_p > 0.01
+
+    def test_a_control_that_was_messaged(self, believed):
+        problem = only(believed["messaged-alike"].problems)
+        assert (problem.kind, problem.control) == ("control_messaged", "out")
+        assert problem.share == pytest.approx(0.7)
+        some = believed["some-messaged"]
+        assert not some.broken
+        assert some.contrast == only(some.warnings).contrast == pytest.approx(0.7 / 0.8)
+
+    def test_a_sound_one_has_no_problem(self, believed):
+        for name in ("clear", "runs", "three"):
+            assert (believed[name].problems, believed[name].warnings) == ((), ())
+        assert believed["runs"].split.method == "sequential"
+        assert believed["clear"].split.method == "chi_squared"
+
+    def test_arms_that_go_together_with_another_experiment_s(self):
+        experiment = an_experiment()
+        overlaps = pd.DataFrame({"one": ["x"], "two": ["y"], "customers": [9.0], "share": [0.5], "p_value": [1e-4]})
+        found = validity.check(experiment, pd.DataFrame(), pd.DataFrame(columns=["experiment_id"]), overlaps)
+        assert (only(found.warnings).kind, only(found.warnings).other) == ("overlap", "y")
+        assert not found.broken
+
+
+class TestSplit:
+    def test_days_locate_a_broken_split(self):
+        days = [dt.date(2024, 1, d) for d in (1, 2, 3)]
+        cells = pd.DataFrame({"name": np.repeat(days, 2), "arm": ["a", "b"] * 3, "n": [500, 510, 500, 300, 490, 500]})
+        experiment = dataclasses.replace(an_experiment(), arms=("a", "b"), shares=np.array([0.5, 0.5]))
+        found = validity.locate_split(cells, experiment).set_index("name")
+        assert (found["adjusted_p"] < 0.01).to_dict() == {days[0]: False, days[1]: True, days[2]: False}
+        assert found.loc[days[1], "share"] in (pytest.approx(0.625), pytest.approx(0.375))
+
+    def test_few_customers_take_the_test_that_holds_at_any_size(self):
+        experiment = an_experiment(counts=(3, 5), state="ended")
+        assert validity.check_split(experiment).method == "sequential"
+        assert validity.check_split(an_experiment(counts=(300, 310), state="ended")).method == "chi_squared"
+
+    def test_customers_in_an_arm_without_a_share(self):
+        experiment = an_experiment(counts=(300, 10), shares=(1.0, 0.0))
+        assert validity.check_split(experiment).broken

@@ -1,0 +1,19 @@
+"""The decision in words, and what missing tables would add."""
+
+from smsroi_helpers.quality import checks, wording
+
+
+def test_the_answer_counts(shop):
+    decision = wording.decide(checks.measure_coverage(shop), checks.describe_tables(shop), checks.list_notebooks(shop))
+    assert decision.outcome == "do"
+    assert "3 orders of 3 customers" in decision.text
+    assert "1 rows (12.50%)" in decision.text
+    assert "1 customers with orders are missing" in decision.caveat
+
+
+def test_what_is_not_there_and_what_it_would_add(shop, wide_shop):
+    assert "messages" in set(wording.list_gains(shop)["missing"])
+    assert "messages.cost" not in set(wording.list_gains(shop)["missing"])
+    missing = set(wording.list_gains(wide_shop)["missing"])
+    assert {"messages.delivered_at", "experiments", "customers.timezone"} <= missing
+    assert not {"messages", "messages.cost", "customers"} & missing
