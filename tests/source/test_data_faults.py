@@ -27,7 +27,6 @@ from smsroi_helpers import cli
 from smsroi_helpers.contract import rules
 from smsroi_helpers.contract import tables as contract_tables
 from smsroi_helpers.runner.publish import ReportFolder
-from smsroi_helpers.source.read import load
 from tests.faults.tiny import PACKAGE_HOME, make_project, report_files, smsroi
 
 pytestmark = pytest.mark.slow
@@ -787,25 +786,12 @@ def in_every_form() -> dict[str, Files]:
     return {name: {"source.yml": settings, **files} for name, files in forms.items()}
 
 
-def test_the_same_orders_in_every_form_leave_the_same_tables(workbook: Project, tmp_path: Path) -> None:
-    """Every form loads the same rows; where also their order differs, the notebooks save the same bytes."""
-    notebooks = {
-        "UTF-8": [],
-        "a mapping": [],
-        "three parts in another order": ["--only=quality"],
-        "semicolons, rows in another order": ["--only=quality"],
-    }
+def test_the_same_orders_in_every_form_leave_the_same_tables(workbook: Project) -> None:
+    """To the byte. The notebook of values, which takes long, sees the two forms read in the least like ways."""
     seen: dict[str, dict[str, bytes]] = {}
-    rows = {}
     for form, files in in_every_form().items():
         workbook.fill(files)
-        loaded = load(workbook.root / "data" / "tiny", tmp_path / form)
-        paths = list(map(str, loaded.tables["orders"].paths))
-        rows[form] = duckdb.sql(f"SELECT {', '.join(COLUMNS)} FROM read_parquet({paths}) ORDER BY order_id").fetchall()
-        assert (rows[form], loaded.findings) == (rows["UTF-8"], ())
-        if form not in notebooks:
-            continue
-        code, _stdout, stderr = workbook.run("--force", *notebooks[form])
+        code, _stdout, stderr = workbook.run("--force", *([] if form in ("UTF-8", "a mapping") else ["--only=quality"]))
         assert code == 0, (form, stderr)
         tables = workbook.root / "reports" / "tiny" / workbook.manifest()["run"] / "tables"
         seen[form] = {str(file.relative_to(tables)): file.read_bytes() for file in tables.rglob("*.parquet")}
