@@ -37,7 +37,7 @@ def _missing_for_spark() -> str:
 
 # For each marker, what is missing on this machine; empty if nothing is.
 MISSING: dict[str, Callable[[], str]] = {
-    "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium)",
+    "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium libatomic1)",
     "pdf": lambda: "" if shutil.which("pdftotext") else "pdftotext (apt-get install poppler-utils)",
     "postgres": lambda: "" if find_postgres() else "the PostgreSQL server (apt-get install postgresql)",
     "spark": _missing_for_spark,
