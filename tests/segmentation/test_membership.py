@@ -40,10 +40,10 @@ from smsroi_helpers.simulation.ground_truth import draw_world
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from smsroi_helpers.statistics.jackknife import GROUPS
+from tests.machine import PUBLIC_DATA
 from tests.simulated_segments import likeliest_segments
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ROOT.parent / "shared" / "data"
 CUSTOMERS = 5_000
 HEAD = "order_id,customer_id,ordered_at,amount\n"
 
@@ -311,12 +311,12 @@ class TestCuts:
         assert len(set(moved["lost"])) == 3
 
 
-@pytest.mark.skipif(not (PUBLIC / "online_retail_ii_y1").is_dir(), reason="needs Online Retail II, year 1")
+@pytest.mark.public_data
 class TestOnlineRetail:
     @pytest.fixture(scope="class")
     def retail(self, tmp_path_factory):
         place = tmp_path_factory.mktemp("retail")
-        file = PUBLIC / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
+        file = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ONLINE_RETAIL_CSV", str(file.resolve()))
             loaded = load(ROOT / "data" / "online_retail", place / ".loaded")
@@ -653,9 +653,9 @@ class TestRecency:
         assert words in wording.recency_sentence(found, "orders")
         assert segmentation_figures.by_recency(found).get_title() == title
 
-    @pytest.mark.skipif(not (PUBLIC / "retail_tx_response").is_dir(), reason="needs the retail transactions")
+    @pytest.mark.public_data
     def test_where_the_recent_respond_least_the_page_says_so(self, tmp_path, monkeypatch):
-        folder = (PUBLIC / "retail_tx_response").resolve()
+        folder = (PUBLIC_DATA / "retail_tx_response").resolve()
         monkeypatch.setenv("RETAIL_TRANSACTIONS_CSV", str(folder / "Retail_Data_Transactions.csv.gz"))
         monkeypatch.setenv("RETAIL_RESPONSE_CSV", str(folder / "Retail_Data_Response.csv.gz"))
         loaded = load(ROOT / "data" / "retail_transactions", tmp_path / ".loaded")

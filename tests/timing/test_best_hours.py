@@ -41,9 +41,9 @@ from smsroi_helpers.timing.response import (
     rate_by_hour,
     runs_smoothly,
 )
+from tests.machine import PUBLIC_DATA
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ROOT.parent / "shared" / "data"
 ORDERS = "order_id,customer_id,ordered_at,amount\n1,a,2026-01-02 10:00:00,10\n2,b,2026-11-20 10:00:00,20\n"
 
 
@@ -964,10 +964,9 @@ def test_competitors_hours_are_local_where_a_region_is_told(make_source, open_so
 # --- a public sample -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.public_data
 def test_of_the_public_advertisements_no_best_hour_is_supported(tmp_path, monkeypatch):
-    file = PUBLIC / "marketing_ab" / "marketing_AB_2pct_sample.csv.gz"
-    if not file.is_file():
-        pytest.skip(f"{file.name} is not there (set aside as ../shared/data/marketing_ab/{file.name})")
+    file = PUBLIC_DATA / "marketing_ab" / "marketing_AB_2pct_sample.csv.gz"
     monkeypatch.setenv("MARKETING_AB_CSV", str(file))
     shop = opened(ROOT / "data" / "marketing_ab", tmp_path, "2019-07-31")
     found, answers, decided = decisions_of(shop, window_hours=336)
