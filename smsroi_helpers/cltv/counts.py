@@ -25,6 +25,7 @@ __all__ = [
     "count_cells",
     "count_groups",
     "count_value_cells",
+    "histories",
 ]
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ FEWEST_WEEKS = 8
 
 
 # --- count -----------------------------------------------------------------------------------------------------------
+
+
+def histories(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
+    """`measures.purchase_history`, computed once in a run: every count of this stage rests on it."""
+    return shop.keep(measures.purchase_history(shop, until, recent_weeks))
 
 
 def count_cells(
@@ -56,7 +62,7 @@ def count_cells(
     Raises:
         NotEnoughData: fewer than 30 customers came back, or the log is shorter than 8 weeks.
     """
-    history = measures.purchase_history(shop, until)
+    history = histories(shop, until)
     history = history if keep is None else history.filter(keep)
     cells = history.group_by(*KEYS).aggregate(
         customers=history.count(),
@@ -89,7 +95,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
         log_mean_value, the mean of that log over them. Customers whose repeat purchases cost nothing are left out.
     """
-    history = measures.purchase_history(shop, until)
+    history = histories(shop, until)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
     repeaters = repeaters.mutate(log_mean=(repeaters.repeat_spend / repeaters.frequency).ln())
     repeaters = repeaters.mutate(bin=(repeaters.log_mean * 100).floor().cast("int64"))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups, histories
 from smsroi_helpers.cltv.customer_value import value_rows
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import (
@@ -77,7 +77,7 @@ def count_segments(shop: Shop, segment_by: str) -> pd.DataFrame | None:
     named = _segment_of(shop, segment_by)
     if named is None:
         return None
-    history = measures.purchase_history(shop)
+    history = histories(shop)
     placed = history.left_join(named, history.customer_id == named.known)
     rows = placed.select("customer_id", *KEYS, "repeat_spend", group=placed.group.fill_null(UNKNOWN))
     members = count_groups(shop, rows)
@@ -288,7 +288,7 @@ def new_customers(
         mean); cac, cac_low, cac_high, cac_known (customers whose cost is known); net, net_low, net_high (value − CAC);
         reason (why there is no value).
     """
-    history = measures.purchase_history(shop)
+    history = histories(shop)
     named = _segment_of(shop, segment_by)
     rows = history.mutate(group=ibis.literal("all"))
     if named is not None:
