@@ -8,7 +8,7 @@ in weeks; `cells` always have the columns frequency, recency_weeks and T_weeks.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ class Histories:
         return pairs_of(self.x, self.T)
 
 
-Cells = pd.DataFrame | Histories
+Cells: TypeAlias = pd.DataFrame | Histories
 """Cells with frequency, recency_weeks and T_weeks, or their histories."""
 
 
