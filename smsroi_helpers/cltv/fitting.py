@@ -263,7 +263,7 @@ class _Columns:
     def __post_init__(self) -> None:
         digest = blake2b()
         for column in self.columns:
-            digest.update(np.ascontiguousarray(column))
+            digest.update(column.tobytes())
         object.__setattr__(self, "digest", digest.digest())
 
 
