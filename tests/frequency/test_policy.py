@@ -548,10 +548,17 @@ def test_texts_that_bring_nothing_move_no_decision():
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     assert fit.effect_p > 0.02
     nothing = pd.DataFrame()
-    logs = frequency_policy.Logs(None, pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"]), nothing,
-                          0.0, nothing, nothing)  # fmt: skip
-    study = frequency_policy.Study("sms", None, None, "", DOSES, cells, plain_response(cells, DOSES, 0.002), fit, fit, logs,
-                            "region", 0.002)  # fmt: skip
+    logs = frequency_policy.Logs(
+        None,
+        pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"]),
+        nothing,
+        0.0,
+        nothing,
+        nothing,
+    )
+    study = frequency_policy.Study(
+        "sms", None, None, "", DOSES, cells, plain_response(cells, DOSES, 0.002), fit, fit, logs, "region", 0.002
+    )
     policy = frequency_policy.choose_doses(study, np.random.default_rng(1))
     assert policy["outcome"].eq("not_enough").all()
     assert policy["reason"].eq("no_effect").all()
