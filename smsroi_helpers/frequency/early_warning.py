@@ -14,7 +14,7 @@ from smsroi_helpers.cltv import Fit, count_cells, fit_purchases
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import counts
-from smsroi_helpers.frequency.policy import Study
+from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.segmentation import find_cuts, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, difference_of_means, ratios
@@ -67,7 +67,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
         woken=rows.count(where=enough & (rows.clicks_then == 0) & (rows.clicks_now > 0)),
     )
     frame = shop.count(cells.order_by("segment"))
-    frame = pd.concat([pd.DataFrame([{"segment": "all", **frame.drop(columns="segment").sum()}]), frame])
+    frame = pd.concat([pd.DataFrame([{"segment": counts.ALL, **frame.drop(columns="segment").sum()}]), frame])
     if why:
         frame[["alive", "fading"]] = np.nan
     return frame.reset_index(drop=True), why

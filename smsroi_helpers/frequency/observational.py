@@ -110,7 +110,7 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
     """What each further text a week goes with, in the log: raw, and adjusted for what was known before.
 
     Args:
-        weeks: of `dose_counts.count_weeks_of_practice`.
+        weeks: of `counts.count_weeks_of_practice`.
         seed: of the folds.
 
     Returns:
