@@ -79,7 +79,7 @@ class DoseResponseFit:
     doses: Floats
     """Tested, ascending; the first is 0."""
     grid: Floats
-    """Texts a week at which the draws below are told; every tested dose among them."""
+    """Texts a week at which the draws below are given; every tested dose among them."""
     gross: Floats
     """names × grid × draws: profit before message cost per subscribed customer and week, against none."""
     hazard: Floats
@@ -268,12 +268,12 @@ def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
     """Slope of y on x with an intercept, weighted; its standard error; χ² of what is left."""
     weight = 1 / variance
     centre = (weight @ x) / weight.sum()
-    spread = float(weight @ (x - centre) ** 2)
-    if not (np.isfinite(weight).all() and spread > 0):
+    squares = float(weight @ (x - centre) ** 2)
+    if not (np.isfinite(weight).all() and squares > 0):
         return float("nan"), float("nan"), float("nan")
-    slope = float(weight @ ((x - centre) * y)) / spread
+    slope = float(weight @ ((x - centre) * y)) / squares
     rest = y - (weight @ y) / weight.sum() - slope * (x - centre)
-    return slope, spread**-0.5, float(weight @ rest**2)
+    return slope, squares**-0.5, float(weight @ rest**2)
 
 
 def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
@@ -323,9 +323,9 @@ def _draw_curve(
         weight = 1 / np.maximum(each.log_click_variance[used], 1e-12)
         x = -np.maximum(doses[used] - 1, 0.0)
         centre = (weight @ x) / weight.sum()
-        spread = weight @ (x - centre) ** 2
-        fall[i] = (weight @ ((x - centre) * seen)) / spread if spread > 0 else 0.0
-        fall_error[i] = spread**-0.5 if spread > 0 else np.nan
+        squares = weight @ (x - centre) ** 2
+        fall[i] = (weight @ ((x - centre) * seen)) / squares if squares > 0 else 0.0
+        fall_error[i] = squares**-0.5 if squares > 0 else np.nan
         level[i] = (weight @ seen) / weight.sum() - fall[i] * centre
         level_slope[i], level_error[i] = -centre, weight.sum() ** -0.5
     falls = np.maximum(_pool(fall, fall_error, rng, draws), 0.0)

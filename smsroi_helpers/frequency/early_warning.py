@@ -151,8 +151,8 @@ def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["rand
 def _by_lot(cells: pd.DataFrame) -> pd.DataFrame:
     n, y, yy = (cells[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
     mean = y / n
-    reach = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
-    frame = cells.assign(mean=mean, low=mean - reach, high=mean + reach)
+    half_width = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
+    frame = cells.assign(mean=mean, low=mean - half_width, high=mean + half_width)
     frame[["difference", "difference_low", "difference_high"]] = np.nan
     if (zero := cells["dose"] == 0).any():
         control = tuple(np.full((~zero).sum(), x[zero][0]) for x in (n, y, yy))
