@@ -17,9 +17,9 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from smsroi_helpers.frequency import policy as frequency_policy
-from smsroi_helpers.frequency.decision import decide
-from smsroi_helpers.frequency.dose_response import ALL
-from smsroi_helpers.frequency.policy import Study
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.study import Study, analyse
+from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.measures import experiment_outcomes
 from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.segmentation.membership import segments
@@ -95,7 +95,7 @@ def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
         world = write_company(place / "source", customers=customers, weeks=52, seed=seed, null=null)
         shop = open_shop(load(str(place / "source"), place / ".loaded"), "", place / ".cache")
         rng = np.random.default_rng([seed, 4])
-        study = frequency_policy.analyse(shop, rng)
+        study = analyse(shop, rng)
         if study.fit is None:
             return pd.DataFrame([{"seed": seed, "segment": ALL, "outcome": "broken", "claims": False}])
         policy = frequency_policy.choose_doses(study, rng)

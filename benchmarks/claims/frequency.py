@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.frequency import policy as frequency_policy
-from smsroi_helpers.frequency.counts import LANDMARK_WEEKS, Practice
-from smsroi_helpers.frequency.decision import decide
-from smsroi_helpers.frequency.dose_response import ALL, fit_response, plain_response
+from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
+from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
+from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.study import Logs, Study
+from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.statistics.jackknife import GROUPS
 
 Floats = NDArray[np.float64]
@@ -150,7 +153,7 @@ def arms(rng: np.random.Generator) -> Sequence[Outcome]:
     return [_told(rows, names, truth, f"{part}, by arm") for part, names, truth in told]
 
 
-def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency_policy.Study:
+def _study(cells: pd.DataFrame, rng: np.random.Generator) -> Study:
     """What the notebook would have read: the cells, and a practice of one to three texts a week."""
     names = sorted(cells["segment"].unique())
     weeks = pd.DataFrame({
@@ -163,12 +166,12 @@ def _study(cells: pd.DataFrame, rng: np.random.Generator) -> frequency_policy.St
         for name in names for d, share in enumerate(PRACTICE)
     ])  # fmt: skip
     none, practice = pd.DataFrame(), Practice(dt.date(2026, 1, 1), False, ())
-    logs = frequency_policy.Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    logs = Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
     fit = fit_response(cells, ARMS, DISCOUNT, rng, draws=1_000)
     plain = plain_response(cells, ARMS, DISCOUNT)
     test: Any = SimpleNamespace(name="doses")
     sound: Any = SimpleNamespace(broken=False)
-    return frequency_policy.Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
+    return Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
 
 
 PRACTICE = np.array([0.15, 0.25, 0.35, 0.25])
@@ -207,7 +210,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     factor = 1 - (1 - natural) / (1 + DISCOUNT)
     gain = (value[row, at] - now) * factor * policy["subscribed"].to_numpy(float)
     told.append(_told(policy, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
-    cost = frequency_policy.saturation(study, policy)
+    cost = saturation(study, policy)
     weekly = value * (1 - (1 - world.truth(np.array([0.0]))[1][place]) / (1 + DISCOUNT))
     lost = [
         SUBSCRIBERS * float(PRACTICE @ (weekly[fit.place(s), fit.at(d)] - weekly[fit.place(s), : len(PRACTICE)]))

@@ -1,8 +1,9 @@
-"""How many messages before they cost more than they earn: the dose of each segment, from a dose experiment and the log.
+"""How many texts a week before they cost more than they earn: the dose of each segment, from a dose test and the log.
 
-`dose_counts` counts, `dose_response` fits what a dose brings and costs, `dose_logs` says what the log alone would have
-said. Here they become a policy: for each segment the dose whose long-run profit cannot be told from the best and falls
-hardly short of it, the tie going to fewer texts, against what is done today.
+`counts` counts; `arms` compares the arms as they are and `dose_response` fits what a dose brings and costs;
+`observational` says what the log alone would have said. `study` puts these together, `policy` chooses each segment's
+dose: the one whose long-run profit is not distinguishable from the best and hardly below it, ties going to fewer texts.
+`saturation`, `pull_forward` and `early_warning` describe today's customers.
 """
 
 from typing import Annotated, Any
@@ -10,16 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.frequency.decision import decide
 from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
-from smsroi_helpers.frequency.policy import (
-    analyse,
-    choose_doses,
-    policy_table,
-    response_table,
-    saturation,
-    trace_pull_forward,
-)
+from smsroi_helpers.frequency.outputs import policy_table, response_table
+from smsroi_helpers.frequency.policy import choose_doses, win_back
+from smsroi_helpers.frequency.pull_forward import trace_pull_forward
+from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.study import analyse
+from smsroi_helpers.frequency.wording import decide
 
 __all__ = [
     "NEEDS",
@@ -33,6 +31,7 @@ __all__ = [
     "score_by_dose",
     "trace_pull_forward",
     "warn_early",
+    "win_back",
 ]
 
 NEEDS = ("orders",)
@@ -45,4 +44,4 @@ PARAMETERS: dict[str, Any] = {
     "channel": str,
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "tables")
+__getattr__ = lazy_submodules(__name__, "check_tables", "figures", "tables")

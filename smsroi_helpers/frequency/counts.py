@@ -18,8 +18,10 @@ from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.segmentation import Cuts, rfm_rows, segments
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS
 
 __all__ = [
+    "ALL",
     "JACKKNIFE",
     "LANDMARK_WEEKS",
     "Practice",
@@ -34,6 +36,8 @@ __all__ = [
     "texts_of",
 ]
 
+ALL = "all"
+"""The group of all customers."""
 JACKKNIFE = "frequency-jackknife"
 SAMPLE = "frequency-sample"
 LANDMARK_WEEKS = 4
@@ -326,9 +330,9 @@ def _landmark(
 def dose_shares(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TOLD) -> dict[str, np.ndarray]:
     """Customer-weeks of practice by texts sent: per segment (and `all`) an array, groups of customers × 0 … most."""
     found = {}
-    names = ["all", *sorted(weeks[by].unique())] if len(weeks) else []
+    names = [ALL, *sorted(weeks[by].unique())] if len(weeks) else []
     for name in names:
-        own = weeks if name == "all" else weeks[weeks[by] == name]
+        own = weeks if name == ALL else weeks[weeks[by] == name]
         place = own["group"].to_numpy(int) * (most + 1) + own["texts"].to_numpy(int)
-        found[name] = np.bincount(place, minlength=64 * (most + 1)).reshape(64, most + 1).astype(float)
+        found[name] = np.bincount(place, minlength=GROUPS * (most + 1)).reshape(GROUPS, most + 1).astype(float)
     return found

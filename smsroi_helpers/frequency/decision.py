@@ -1,291 +1,288 @@
-"""What `04_frequency` answers, in words and money: every sentence is chosen by an interval."""
+"""How often to text: the decisions of `04_frequency`, typed and without words."""
 
 import math
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.contract import Decision
-from smsroi_helpers.frequency.dose_response import ALL
-from smsroi_helpers.frequency.policy import AS_TODAY, GATE, Study
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import p_words
-from smsroi_helpers.statistics import sample_size
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.dose_response import DoseResponseFit
+from smsroi_helpers.frequency.policy import AS_TODAY
+from smsroi_helpers.frequency.study import Study
+from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
 __all__ = [
+    "DoseDecision",
+    "DoseReason",
+    "DoseWarning",
+    "Horizons",
+    "NeededTest",
+    "OptOuts",
+    "as_today",
+    "count_opt_outs",
     "customers_needed",
     "decide",
-    "dose_words",
-    "long_and_short",
-    "opt_out_sentence",
-    "today_words",
 ]
 
-_TRIAL_WEEKS = 8
-_TRIAL_ARMS = 4
+DoseReason = Literal[
+    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "undecided",
+    "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
+]  # fmt: skip
+"""Why this is decided. With a fit: a change is shown to gain, or not to; the dose of today is the best; texts are not
+shown to change profit; today's dose is not known; one dose was tested against none, so doses cannot be compared; the
+interval decides nothing. Without one: the test is broken; there is none; it has no arm without texts; it has one dose;
+an arm has too few customers."""
+DoseWarning = Literal["long_run_modelled", "arms_alone", "opt_outs", "segments_missing", "log_only"]
+"""What to know before acting: the long-run value is a model; clicks do not help; opt-outs are unknown or none was seen;
+subscribers are in segments that the test had too few of; only observational data show anything."""
+
+_TEST_WEEKS = 8
+_TEST_ARMS = 4
+_MISSING_SHARE = 0.02
+"""More subscribers than this share (0–1) in segments without an answer, and the reader is told."""
 
 
-def dose_words(dose: float) -> str:
-    """A dose as a planner says it.
+@dataclass(frozen=True)
+class NeededTest:
+    """A test of doses that would detect a difference with 80 % power."""
 
-    >>> dose_words(0.0), dose_words(1.0), dose_words(2.5)
-    ('none', '1 a week', '2.5 a week')
-    """
-    if dose == 0:
-        return _("none")
-    return _("{n} a week").format(n=number(dose, 0 if float(dose).is_integer() else 1))
-
-
-def today_words(today: float) -> str:
-    """Today's mean dose.
-
-    >>> today_words(1.414)
-    '1.4 a week'
-    """
-    return _("{n} a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
+    difference: float
+    """Per customer and week (money)."""
+    arms: int
+    weeks: int
+    customers_per_arm: float
+    """To two figures."""
 
 
-def _question() -> str:
-    return _("How often should we text?")
+@dataclass(frozen=True)
+class OptOuts:
+    """What the test shows of opting out."""
+
+    kind: Literal["seen", "none_seen", "unknown"]
+    """`unknown`: the source records none."""
+    weeks: float = float("nan")
+    """Subscribed customer-weeks of the arms that were texted."""
+    limit: float = float("nan")
+    """Exact 97.5 % upper limit of opt-outs per customer-week where none was seen."""
 
 
-def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0) -> tuple[Decision, ...]:
+@dataclass(frozen=True)
+class Horizons:
+    """The dose that earns most this week and the dose that earns most in the long run, each as `(short, long)`."""
+
+    doses: tuple[float, float]
+    profit: tuple[float, float]
+    """Per subscriber and week (money)."""
+    opt_outs: tuple[float, float]
+    """Caused by the texts, share of subscribers a week (0–1)."""
+    value: tuple[float, float]
+    """Long-run value of a subscriber (money)."""
+
+    @property
+    def same(self) -> bool:
+        """Whether they are one dose."""
+        return self.doses[0] == self.doses[1]
+
+
+@dataclass(frozen=True)
+class DoseDecision:
+    """What is decided of one group's dose, and the numbers it rests on; NaN where nothing is known."""
+
+    segment: str
+    outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
+    reason: DoseReason
+    evidence: Literal["randomised", "observational", "none"]
+    customers: int
+    dose: float = float("nan")
+    """Texts a week of the best dose tested."""
+    today: float = float("nan")
+    """Texts a week today, on average."""
+    gain: tuple[float, float, float] | None = None
+    """Of a change to `dose`, money a week over all subscribers, with its 95 % interval; opt-outs priced in."""
+    gain_stands: bool = False
+    """Whether the gain is the decision's own number: not where the dose stays what it is today."""
+    value: tuple[float, float, float] | None = None
+    """Long-run value of a subscriber at `dose`, with its 95 % interval."""
+    same_average: bool = False
+    """Whether today's average is the dose advised, sent unevenly."""
+    differs_by_segment: bool = False
+    """Everybody's only: whether segments are advised other doses."""
+    horizons: Horizons | None = None
+    """Why the long run asks for another dose than this week."""
+    effect_p: float = float("nan")
+    """Of texts changing profit at all."""
+    times: float = float("nan")
+    """How many times as many customer-weeks would settle it; infinite where no test of bearable size would."""
+    needed: NeededTest | None = None
+    """The test that would answer."""
+    warnings: tuple[DoseWarning, ...] = ()
+
+
+def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[DoseDecision, ...]:
     """The decisions: for all, then for each segment.
 
     Args:
-        study: of `frequency.analyse`.
-        policy: of `frequency.choose_doses`.
-        currency: the source's.
+        study: of `study.analyse`.
+        policy: of `policy.choose_doses`.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
     """
-    if study.trust is not None and study.trust.broken and study.experiment is not None:
-        return (
-            Decision(
-                stage="frequency", question=_question(), outcome="broken",
-                action=_("Do not use the dose test {test}: mend it and begin anew").format(test=study.experiment.name),
-                text=study.why_none, evidence="none", customers=int(study.experiment.customers.sum()), kind="gain",
-                caveat=_without_test(study),
-            ),
-        )  # fmt: skip
-    if not len(policy):
-        return (_without_fit(study, smallest_gain, currency),)
+    if study.validity is not None and study.validity.broken and study.experiment is not None:
+        customers = int(study.experiment.customers.sum())
+        return (DoseDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study)),)
+    if study.fit is None or not len(policy):
+        return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
-    return tuple(_decision(study, row, policy, currency, smallest_gain) for row in rows)
+    return tuple(_decide_segment(study, study.fit, row, policy, smallest_gain) for row in rows)
 
 
-def _decision(study: Study, row: pd.Series, policy: pd.DataFrame, currency: str, smallest_gain: float) -> Decision:
-    outcome: Literal["do", "dont", "not_enough_evidence"] = {
-        "change": "do", "stay": "dont", "not_enough": "not_enough_evidence",
-    }[row["outcome"]]  # type: ignore[assignment]  # fmt: skip
-    numbers: dict[str, Any] = {}
-    same = abs(row["messages_per_week"] - row["today"]) < AS_TODAY
-    if np.isfinite(row["gain"]) and row["reason"] != "no_effect" and not (row["outcome"] == "stay" and same):
-        numbers = {"value": row["gain"], "low": row["gain_low"], "high": row["gain_high"], "unit": "money_per_week"}
-    return Decision(
-        stage="frequency", question=_question(), outcome=outcome, action=_action(row, policy),
-        text=_text(study, row, currency, smallest_gain),
-        caveat=_caveat(study) if row["segment"] == ALL else "",
-        evidence="randomised", customers=int(row["customers"]), kind="gain", segment=str(row["segment"]), **numbers,
-    )  # fmt: skip
+def as_today(outcome: str, step: float) -> bool:
+    """Whether the advice is to go on as today: then nothing is gained by a change.
+
+    Args:
+        outcome: of `policy.choose_doses`.
+        step: the dose advised less today's.
+    """
+    return outcome == "stay" and abs(step) < AS_TODAY
 
 
-def _action(row: pd.Series, policy: pd.DataFrame) -> str:
-    dose, today = dose_words(row["messages_per_week"]), today_words(row["today"])
-    if row["outcome"] == "stay":
-        return _("Stay at about {today}").format(today=today)
-    if row["outcome"] == "not_enough":
-        if row["reason"] == "no_effect":
-            return _("Do not text more than today: the test does not show that texts bring any profit")
-        if np.isfinite(row["today"]):
-            return _("Stay at about {today} for now").format(today=today)
-        return _("Text {dose}, as far as the test goes: what is done today is not known").format(dose=dose)
-    others = policy[(policy["segment"] != ALL) & (policy["outcome"] != "not_enough")]["messages_per_week"]
-    apart = row["segment"] == ALL and len(others) and (others != row["messages_per_week"]).any()
-    if row["messages_per_week"] == 0:
-        words = _("Stop texting (today about {today})")
-    elif abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
-        words = _("Text everyone {dose}, evenly: {today} is only today’s average")
-    elif apart:
-        words = _("Text {dose} instead of about {today}, or better by segment as below")
-    else:
-        words = _("Text {dose} instead of about {today}")
-    return words.format(dose=dose, today=today)
+# --- with a fit ------------------------------------------------------------------------------------------------------
 
 
-def _text(study: Study, row: pd.Series, currency: str, smallest_gain: float) -> str:
-    fit = study.fit
-    assert fit is not None
-    if row["reason"] == "no_effect":
-        return joined(
-            _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
-                p=p_words(fit.effect_p), gate=number(GATE, 2)
-            ),
-            _needed_sentence(study, smallest_gain, currency) if row["segment"] == ALL else "",
-        )
-    if row["reason"] == "practice":
-        return _("There are too few customer-weeks outside experiments to say what is done today.")
-    if row["reason"] == "one_dose":
-        return joined(
-            _("Only one dose was tried beside none; it can be told from none, not from others."),
-            _("Worth of a subscriber texted so: {value}.").format(
-                value=interval(row["value"], row["value_low"], row["value_high"], currency)
-            ),
-        )
-    gain = _("A change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
-        dose=dose_words(row["messages_per_week"]),
-        gain=interval(row["gain"], row["gain_low"], row["gain_high"], currency),
+def _decide_segment(
+    study: Study, fit: DoseResponseFit, row: pd.Series, policy: pd.DataFrame, smallest_gain: float
+) -> DoseDecision:
+    reason = _reason(row)
+    known = bool(np.isfinite(row["gain"]))
+    everybody = row["segment"] == ALL
+    outcome: Literal["do", "dont", "not_enough_evidence"] = (
+        "do" if reason == "gain" else "dont" if reason in ("no_gain", "already_best") else "not_enough_evidence"
     )
-    if row["reason"] == "interval":
-        factor = row["factor"]
-        if np.isfinite(factor) and factor < 50:
-            more = _("It would take about {n} customers in such a test to settle it, or {factor} times as many weeks.")
-            return joined(gain, more.format(n=number(_round(row["customers"] * factor)), factor=number(factor, 1)))
-        return joined(gain, _("No test of bearable size would settle it: nothing much hangs on it."))
-    if row["outcome"] == "stay" and abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
-        return _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
-            dose=dose_words(row["messages_per_week"])
-        )
-    even = ""
-    if row["outcome"] == "change" and abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
-        even = _("On average as many are sent today, but unevenly: several in one week to some, none to others.")
-    return joined(gain, even, long_and_short(study, row, currency))
+    return DoseDecision(
+        segment=str(row["segment"]),
+        outcome=outcome,
+        reason=reason,
+        evidence="randomised",
+        customers=int(row["customers"]),
+        dose=float(row["messages_per_week"]),
+        today=float(row["today"]),
+        gain=(float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])) if known else None,
+        gain_stands=known and reason not in ("no_effect", "already_best"),
+        value=(float(row["value"]), float(row["value_low"]), float(row["value_high"])),
+        same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
+        differs_by_segment=bool(everybody and _segments_differ(row, policy)),
+        horizons=_horizons(fit, row) if reason in ("gain", "no_gain") else None,
+        effect_p=fit.effect_p,
+        times=_times(row) if reason == "undecided" else float("nan"),
+        needed=_test_needed(study, smallest_gain) if reason == "no_effect" and everybody else None,
+        warnings=_warnings(study, fit) if everybody else (),
+    )
 
 
-def long_and_short(study: Study, row: pd.Series, currency: str) -> str:
-    """Why the dose that is best in the long run is not the one that brings most this week."""
-    fit = study.fit
-    assert fit is not None
-    if row["short_run"] == row["messages_per_week"]:
-        return _("It is the best of the doses tried, this week as in the long run.")
+def _reason(row: pd.Series) -> DoseReason:
+    match row["outcome"], row["reason"]:
+        case "change", _:
+            return "gain"
+        case "stay", _:
+            return "already_best" if as_today("stay", row["messages_per_week"] - row["today"]) else "no_gain"
+        case _, "no_effect":
+            return "no_effect"
+        case _, "practice":
+            return "practice_unknown"
+        case _, "one_dose":
+            return "one_dose"
+    return "undecided"
+
+
+def _segments_differ(row: pd.Series, policy: pd.DataFrame) -> bool:
+    others = policy[(policy["segment"] != ALL) & (policy["outcome"] != "not_enough")]["messages_per_week"]
+    return bool((others != row["messages_per_week"]).any())
+
+
+def _horizons(fit: DoseResponseFit, row: pd.Series) -> Horizons:
     i = fit.place(str(row["segment"]))
-    long, short = fit.at(row["messages_per_week"]), fit.at(row["short_run"])
-    m, h, v = fit.profit()[i].mean(axis=-1), fit.caused()[i].mean(axis=-1), fit.value()[i].mean(axis=-1)
-    return _(
-        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make {h_short}"
-        " of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
-        " more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
-    ).format(
-        short=dose_words(row["short_run"]), long=dose_words(row["messages_per_week"]),
-        m_short=money(m[short], currency), m_long=money(m[long], currency),
-        h_short=percent(h[short], 1), h_long=percent(h[long], 1),
-        v_short=money(v[short], currency), v_long=money(v[long], currency),
-    )  # fmt: skip
+    doses = (float(row["short_run"]), float(row["messages_per_week"]))
+    at = [fit.at(dose) for dose in doses]
+    short_and_long = [
+        tuple(float(x) for x in draws[i][at].mean(axis=-1)) for draws in (fit.profit(), fit.caused(), fit.value())
+    ]
+    return Horizons(doses, *short_and_long)  # type: ignore[arg-type]
 
 
-def opt_out_sentence(study: Study) -> str:
-    """What the test shows of opting out, where nobody did or nothing tells it."""
+def _times(row: pd.Series) -> float:
+    return float(row["factor"]) if row["factor"] < MOST_TIMES else float("inf")
+
+
+def _warnings(study: Study, fit: DoseResponseFit) -> tuple[DoseWarning, ...]:
+    found: list[DoseWarning] = ["long_run_modelled"]
+    if fit.method == "arms":
+        found.append("arms_alone")
+    if count_opt_outs(study).kind != "seen":
+        found.append("opt_outs")
+    if len(fit.names) > 1 and missing_subscribers(study, fit) > _MISSING_SHARE * study.logs.subscribed(ALL):
+        found.append("segments_missing")
+    return tuple(found)
+
+
+def missing_subscribers(study: Study, fit: DoseResponseFit) -> float:
+    """How many subscribers are in segments that the test had too few of."""
+    return study.logs.subscribed(ALL) - sum(study.logs.subscribed(name) for name in fit.names[1:])
+
+
+def count_opt_outs(study: Study) -> OptOuts:
+    """Whether anybody who was texted opted out, and how rare it is where nobody did."""
     if study.fit is None or not len(study.cells):
-        return ""
+        return OptOuts("seen")
     own = study.cells[study.cells["consenting"] == 1]
     if not own["consent_known"].sum():
-        return _("The source tells no opt-outs: none is counted, and the long run is that of the discount rate alone.")
+        return OptOuts("unknown")
     treated = own[own["arm"].map(study.doses) > 0]
-    if treated["opt_outs"].sum() > 0:
-        return ""
     weeks = float(treated["weeks"].sum())
-    limit = 1 - 0.025 ** (1 / max(weeks, 1.0))
-    return _(
-        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the value"
-        " in the long run is finite only by what is lost anyway and by the discount rate."
-    ).format(weeks=number(weeks), limit=percent(limit, 2))
-
-
-def _caveat(study: Study) -> str:
-    assert study.fit is not None
-    said = [
-        _(
-            "Long-run value is worked out, not seen: it takes response and opting out to stay as in the test’s weeks,"
-            " and today’s doses to work as they would have in the test."
-        )
-    ]
-    if study.fit.method == "arms":
-        said.append(_("The arms stand as they are, without the help of clicks: intervals are wide."))
-    said.append(opt_out_sentence(study))
-    missing = study.logs.subscribed(ALL) - sum(study.logs.subscribed(name) for name in study.fit.names[1:])
-    if len(study.fit.names) > 1 and missing > 0.02 * study.logs.subscribed(ALL):
-        said.append(
-            _("{n} of the {all} subscribers are in segments that the test had too few of.").format(
-                n=number(missing), all=number(study.logs.subscribed(ALL))
-            )
-        )
-    return joined(*said)
+    if treated["opt_outs"].sum() > 0:
+        return OptOuts("seen", weeks)
+    return OptOuts("none_seen", weeks, 1 - 0.025 ** (1 / max(weeks, 1.0)))
 
 
 # --- without an answer from a test -----------------------------------------------------------------------------------
 
 
-def customers_needed(study: Study, least: float, weeks: int = _TRIAL_WEEKS) -> float:
-    """Customers an arm of a dose test needs to see a difference of `least` per customer and week four times in five.
+def customers_needed(study: Study, difference: float, weeks: int = _TEST_WEEKS) -> float:
+    """Customers an arm of a dose test needs to detect a difference per customer and week with 80 % power.
 
-    From the spread of four weeks' profit in the log; a customer's weeks are taken as independent of each other.
+    From the variance of four weeks' profit in the log; a customer's weeks are taken as independent of each other.
     """
-    if not len(study.logs.weeks) or not least > 0:
+    if not len(study.logs.weeks) or not difference > 0:
         return float("nan")
     per_week = float(study.logs.weeks["profit"].var()) / 4
-    return float(math.ceil(sample_size(least, math.sqrt(per_week / weeks)) / 2))
+    return float(math.ceil(sample_size(difference, math.sqrt(per_week / weeks)) / 2))
 
 
-def _least(study: Study, smallest_gain: float) -> float:
-    """The difference worth seeing: as asked, else a tenth of what a customer brings in a week."""
-    if smallest_gain > 0 or not len(study.logs.weeks):
-        return smallest_gain
-    return 0.1 * abs(float(study.logs.weeks["profit"].mean())) / 4
+def _test_needed(study: Study, smallest_gain: float) -> NeededTest | None:
+    """For the difference worth having: as asked, else a tenth of what a customer brings in a week."""
+    difference = smallest_gain
+    if not smallest_gain > 0 and len(study.logs.weeks):
+        difference = 0.1 * abs(float(study.logs.weeks["profit"].mean())) / 4
+    customers = customers_needed(study, difference)
+    if not np.isfinite(customers):
+        return None
+    return NeededTest(difference, _TEST_ARMS, _TEST_WEEKS, float(f"{customers:.2g}"))
 
 
-def _needed_sentence(study: Study, smallest_gain: float, currency: str) -> str:
-    least = _least(study, smallest_gain)
-    n = customers_needed(study, least)
-    if not np.isfinite(n):
-        return ""
-    return _(
-        "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs"
-        " about {n} customers an arm."
-    ).format(
-        least=money(least, currency), arms=number(_TRIAL_ARMS), weeks=number(_TRIAL_WEEKS), n=number(_round(n))
-    )  # fmt: skip
+def _without_test(study: Study) -> tuple[DoseWarning, ...]:
+    return ("log_only",) if len(study.logs.weeks) else ()
 
 
-def _round(n: float) -> float:
-    """To two figures: a planner needs no more."""
-    return float(f"{n:.2g}") if np.isfinite(n) and n > 0 else n
-
-
-def _without_test(study: Study) -> str:
-    return (
-        _("What the log alone says is shown below, as observational: it is no reason to change the dose.")
-        if len(study.logs.weeks)
-        else ""
-    )
-
-
-def _without_fit(study: Study, smallest_gain: float, currency: str) -> Decision:
-    """Nothing was tried by lot, or not against nothing, or too little."""
-    customers = int(study.logs.weeks["customer"].nunique()) if len(study.logs.weeks) else 0
+def _without_fit(study: Study, smallest_gain: float) -> DoseDecision:
+    """Nothing was randomised, or no arm was sent nothing, or there are too few customers."""
+    needed = _test_needed(study, smallest_gain)
     if study.experiment is None or not study.sound or not len(study.plain):
-        evidence: Literal["randomised", "observational", "none"] = "observational" if customers else "none"
-        action = _("Try doses by lot, one of them none, before changing anything")
-        why = study.why_none
-    else:
-        evidence = "randomised"
-        customers = int(study.plain.loc[study.plain["segment"] == ALL, "customers"].sum())
-        if 0.0 not in study.doses.values():
-            action = _("Add an arm that is sent nothing")
-            why = _(
-                "The dose test has no arm without texts: it shows how doses differ, not what any of them brings, so the"
-                " value of a dose cannot be told."
-            )
-        elif len(set(study.doses.values())) < 2:
-            action = _("Try other doses")
-            why = _("The dose test tried one dose only ({doses}).").format(
-                doses=listed(dose_words(dose) for dose in sorted(set(study.doses.values())))
-            )
-        else:
-            action = _("Wait until the test has more customers")
-            why = _("An arm of the dose test has fewer than two consenting customers.")
-    return Decision(
-        stage="frequency", question=_question(), outcome="not_enough_evidence", action=action,
-        text=joined(why, _needed_sentence(study, smallest_gain, currency)),
-        caveat=_without_test(study) if evidence == "observational" else "", evidence=evidence, customers=customers,
-        kind="gain",
-    )  # fmt: skip
+        customers = int(study.logs.weeks["customer"].nunique()) if len(study.logs.weeks) else 0
+        return DoseDecision(
+            ALL, "not_enough_evidence", "no_test", "observational" if customers else "none", customers,
+            needed=needed, warnings=_without_test(study) if customers else (),
+        )  # fmt: skip
+    customers = int(study.plain.loc[study.plain["segment"] == ALL, "customers"].sum())
+    doses = set(study.doses.values())
+    reason: DoseReason = "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
+    return DoseDecision(ALL, "not_enough_evidence", reason, "randomised", customers, needed=needed)

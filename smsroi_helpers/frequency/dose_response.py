@@ -13,9 +13,9 @@ and orders doses of a segment as V does. An opted-out customer still buys: what 
 
 Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the
 clicks of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the
-arms, which is tested (`Fit.proportional_p`). φ and κ of the segments are drawn towards each other as far as they differ
-by chance (`intervals.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton & Kaldor 1987). Where
-the test fails, or nothing tells clicks, the arms stand as they are.
+arms, which is tested (`DoseResponseFit.proportional_p`). φ and κ of the segments are shrunken towards each other as far
+as they differ by chance (`statistics.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton &
+Kaldor 1987). Where the test rejects, or clicks are not known, the arms are used as they are.
 
 References:
     Angrist & Imbens (1995), JASA 90(430): arms as instruments for a treatment of varying intensity.
@@ -32,20 +32,19 @@ import pandas as pd
 from scipy.special import gammaln
 from scipy.stats import chi2, t
 
-from smsroi_helpers.statistics import Floats, by_group, draw_shrunken, estimate_means, jackknife, jackknife_rate
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.statistics import Floats, by_group, draw_shrunken, estimate_means, jackknife
 
 __all__ = [
-    "ALL",
     "FEWEST_IN_ARM",
-    "Fit",
+    "DoseResponseFit",
     "Method",
     "fit_response",
-    "plain_response",
+    "summarise_draws",
     "weekly_rate",
 ]
 
 Method = Literal["curve", "arms"]
-ALL = "all"
 FEWEST_IN_ARM = 30
 """A segment with fewer customers in any arm gets no answer of its own."""
 PROPORTIONAL_ALPHA = 0.01
@@ -63,83 +62,24 @@ def weekly_rate(yearly: float) -> float:
     return float((1 + yearly) ** (7 / 365.25) - 1)
 
 
-# --- the arms as they are --------------------------------------------------------------------------------------------
-
-
-def plain_response(
-    cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
-) -> pd.DataFrame:
-    """Every arm against the zero arm as the definitions say, without any model; intervals by jackknife over customers.
-
-    Args:
-        cells: of `dose_counts.count_arms`.
-        doses: arm → texts a week.
-        discount: weekly (δ).
-        by: the column of groups; a row `all` for everybody comes first.
-
-    Returns:
-        One row per group and dose: segment, messages_per_week, customers, weeks, sent (texts per subscribed week),
-        clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs; profit
-        (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). m and V are NaN without a zero
-        arm, at dose 0 they are 0 without interval.
-    """
-    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
-    names = ["n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue"]
-    parts = []
-    for key in ([], [by]):
-        keys, sums = by_group(rows, [*key, "dose"], names)
-        keys["segment"] = keys[by].astype(str) if key else ALL
-        parts.append(_plain_rows(keys, dict(zip(names, sums, strict=True)), discount))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) -> pd.DataFrame:
-    frame = pd.DataFrame({"segment": keys["segment"], "messages_per_week": keys["dose"].astype(float)})
-    whole = {name: values.sum(axis=-1) for name, values in sums.items()}
-    frame = frame.assign(customers=whole["n"], weeks=whole["weeks"], opt_outs=whole["opt_outs"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        frame = frame.assign(
-            sent=whole["messages"] / whole["weeks"],
-            orders=whole["orders"] / whole["n"],
-            revenue=whole["revenue"] / whole["n"],
-        )
-    clicks = jackknife(lambda s: s[0] / s[1], np.stack([sums["clicks"], sums["weeks"]]))
-    leaving = jackknife_rate(np.minimum(sums["opt_outs"], sums["weeks"]), sums["weeks"], whole["weeks"])
-    frame = frame.assign(
-        clicks=clicks.estimate, clicks_low=clicks.low, clicks_high=clicks.high,
-        hazard=leaving.estimate, hazard_low=leaving.low, hazard_high=leaving.high,
-    )  # fmt: skip
-    none = frame.index[frame["messages_per_week"] == 0]
-    at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
-    columns = ("profit", "low", "high", "value", "value_low", "value_high")
-    frame[list(columns)] = np.nan
-    treated = frame.index[at.notna() & (frame["messages_per_week"] > 0)]
-    if len(treated):
-        base = at[treated].astype(int)
-        own = [sums[name][treated] for name in ("profit__sum_y", "n", "weeks", "opt_outs")]
-        stacked = np.stack([*own, sums["profit__sum_y"][base], sums["n"][base]])
-        m = jackknife(lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2], stacked)
-        v = jackknife(
-            lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2] / (1 - (1 - s[3] / s[2]) / (1 + discount)), stacked
-        )
-        for name, values in zip(columns, (m.estimate, m.low, m.high, v.estimate, v.low, v.high), strict=True):
-            frame.loc[treated, name] = values
-    frame.loc[none, ["profit", "value"]] = 0.0
-    return frame
+def summarise_draws(values: Floats) -> tuple[float, float, float]:
+    """Mean and 95 % limits of draws."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(values.mean()), float(low), float(high)
 
 
 # --- the curve -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Fit:
+class DoseResponseFit:
     """The joint posterior of what doses bring and cost in every segment, as draws; `all` comes first."""
 
     names: tuple[str, ...]
     doses: Floats
     """Tested, ascending; the first is 0."""
     grid: Floats
-    """Texts a week at which the draws below are told; every tested dose among them."""
+    """Texts a week at which the draws below are given; every tested dose among them."""
     gross: Floats
     """names × grid × draws: profit before message cost per subscribed customer and week, against none."""
     hazard: Floats
@@ -158,7 +98,8 @@ class Fit:
     effect: float
     """The sign of that effect, and of a click's worth (or of a text's, where the arms stand as they are)."""
     click_value: pd.DataFrame
-    """segment, estimate, standard_error (of a click's worth, unpooled), pooled, low, high; empty for method `arms`."""
+    """segment, estimate (of a click's value, unpooled), standard_error, estimate_low, estimate_high, pooled, low, high;
+    empty for method `arms`."""
     too_small: tuple[str, ...]
     """Segments with too few customers in an arm."""
 
@@ -270,11 +211,11 @@ def fit_response(
     *,
     by: str = "segment",
     draws: int = DRAWS,
-) -> Fit:
-    """Fit the response of every group of customers, and of all together.
+) -> DoseResponseFit:
+    """DoseResponseFit the response of every group of customers, and of all together.
 
     Args:
-        cells: of `dose_counts.count_arms`.
+        cells: of `counts.count_arms`.
         doses: arm → texts a week, a zero dose among them.
         discount: weekly (δ).
         rng: of the posterior's draws.
@@ -304,9 +245,11 @@ def fit_response(
         pooled = value.pop("draws")
         low, high = np.quantile(pooled, [0.025, 0.975], axis=0)
         table = pd.DataFrame({"segment": names, **value, "pooled": pooled.mean(axis=0), "low": low, "high": high})
+        half_width = 1.96 * table["standard_error"]
+        table = table.assign(estimate_low=table["estimate"] - half_width, estimate_high=table["estimate"] + half_width)
     else:
         table = pd.DataFrame(columns=["segment", "estimate", "standard_error", "pooled", "low", "high"])
-    return Fit(
+    return DoseResponseFit(
         names, tested, grid, gross, _draw_hazards(arms, tested, grid, rng, draws), cost,
         np.array([each.n for each in arms]), discount, method, p, effect_p, effect, table, small,
     )  # fmt: skip
@@ -325,12 +268,12 @@ def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
     """Slope of y on x with an intercept, weighted; its standard error; χ² of what is left."""
     weight = 1 / variance
     centre = (weight @ x) / weight.sum()
-    spread = float(weight @ (x - centre) ** 2)
-    if not (np.isfinite(weight).all() and spread > 0):
+    squares = float(weight @ (x - centre) ** 2)
+    if not (np.isfinite(weight).all() and squares > 0):
         return float("nan"), float("nan"), float("nan")
-    slope = float(weight @ ((x - centre) * y)) / spread
+    slope = float(weight @ ((x - centre) * y)) / squares
     rest = y - (weight @ y) / weight.sum() - slope * (x - centre)
-    return slope, spread**-0.5, float(weight @ rest**2)
+    return slope, squares**-0.5, float(weight @ rest**2)
 
 
 def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
@@ -380,9 +323,9 @@ def _draw_curve(
         weight = 1 / np.maximum(each.log_click_variance[used], 1e-12)
         x = -np.maximum(doses[used] - 1, 0.0)
         centre = (weight @ x) / weight.sum()
-        spread = weight @ (x - centre) ** 2
-        fall[i] = (weight @ ((x - centre) * seen)) / spread if spread > 0 else 0.0
-        fall_error[i] = spread**-0.5 if spread > 0 else np.nan
+        squares = weight @ (x - centre) ** 2
+        fall[i] = (weight @ ((x - centre) * seen)) / squares if squares > 0 else 0.0
+        fall_error[i] = squares**-0.5 if squares > 0 else np.nan
         level[i] = (weight @ seen) / weight.sum() - fall[i] * centre
         level_slope[i], level_error[i] = -centre, weight.sum() ** -0.5
     falls = np.maximum(_pool(fall, fall_error, rng, draws), 0.0)

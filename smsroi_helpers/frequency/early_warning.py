@@ -14,7 +14,7 @@ from smsroi_helpers.cltv import Fit, count_cells, fit_purchases
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import counts
-from smsroi_helpers.frequency.policy import Study
+from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.segmentation import find_cuts, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, difference_of_means, ratios
@@ -67,7 +67,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
         woken=rows.count(where=enough & (rows.clicks_then == 0) & (rows.clicks_now > 0)),
     )
     frame = shop.count(cells.order_by("segment"))
-    frame = pd.concat([pd.DataFrame([{"segment": "all", **frame.drop(columns="segment").sum()}]), frame])
+    frame = pd.concat([pd.DataFrame([{"segment": counts.ALL, **frame.drop(columns="segment").sum()}]), frame])
     if why:
         frame[["alive", "fading"]] = np.nan
     return frame.reset_index(drop=True), why
@@ -151,8 +151,8 @@ def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["rand
 def _by_lot(cells: pd.DataFrame) -> pd.DataFrame:
     n, y, yy = (cells[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
     mean = y / n
-    reach = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
-    frame = cells.assign(mean=mean, low=mean - reach, high=mean + reach)
+    half_width = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
+    frame = cells.assign(mean=mean, low=mean - half_width, high=mean + half_width)
     frame[["difference", "difference_low", "difference_high"]] = np.nan
     if (zero := cells["dose"] == 0).any():
         control = tuple(np.full((~zero).sum(), x[zero][0]) for x in (n, y, yy))

@@ -1,4 +1,4 @@
-"""Figures of `04_frequency`; its tables are in `frequency_tables`."""
+"""Figures of `04_frequency`; its tables are in `tables` and `check_tables`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,9 +8,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from smsroi_helpers.frequency.decision import dose_words, today_words
-from smsroi_helpers.frequency.dose_response import ALL
-from smsroi_helpers.frequency.policy import Study, summarise_draws
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.study import Study, steps_beside_test
+from smsroi_helpers.frequency.wording import dose_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 
@@ -193,7 +194,7 @@ def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
 
 def logs_figure(study: Study, currency: str) -> Html:
     """One text more a week: the log raw, the log adjusted, and the test."""
-    steps = study.logs.steps
+    steps = steps_beside_test(study)
     if not len(steps) or not np.isfinite(steps["raw"]).any():
         return note(_("The log has too few weeks outside experiments to set beside a test."))
     drawn, ax = plt.subplots(figsize=(8.2, 3.4))
@@ -204,11 +205,8 @@ def logs_figure(study: Study, currency: str) -> Html:
         series = [
             (_("log, raw"), "orange", (row.raw, row.raw_low, row.raw_high)),
             (_("log, adjusted"), "gold", (row.effect, row.low, row.high)),
+            (_("by lot"), "accent", (row.test, row.test_low, row.test_high)),
         ]
-        if study.fit is not None:
-            m = study.fit.gross[0]
-            a, b = study.fit.at(row.fewer), study.fit.at(row.more)
-            series.append((_("by lot"), "accent", summarise_draws(m[b] - m[a])))
         for k, (name, colour, (value, low, high)) in enumerate(series):
             if not np.isfinite([value, low, high]).all():
                 continue
@@ -228,7 +226,7 @@ def logs_figure(study: Study, currency: str) -> Html:
     ax.set_ylabel(_("profit that goes with it"))
     ax.legend()
     _money_ticks(ax.yaxis, currency)
-    ax.set_title(_logs_title(study))
+    ax.set_title(_logs_title(study, bool(steps["test_clear"].any())))
     return figure(
         drawn,
         alt=joined(*told),
@@ -240,16 +238,10 @@ def logs_figure(study: Study, currency: str) -> Html:
     )
 
 
-def _logs_title(study: Study) -> str:
+def _logs_title(study: Study, clear: bool) -> str:
     """How far the log is from the test."""
-    steps = study.logs.steps
     if study.fit is None:
         return _("What the log alone says (observational)")
-    m = study.fit.gross[0]
-    clear = False
-    for row in steps.itertuples():
-        a, b = study.fit.at(row.fewer), study.fit.at(row.more)
-        clear |= bool(np.isfinite(row.raw_low) and row.raw_low > np.quantile(m[b] - m[a], 0.975))
     if clear:
         return _("Read raw, the log makes a text look better than the test does")
     return _("The log and the test do not clearly disagree")

@@ -49,7 +49,7 @@ FOLDS = 5
 BINS = 8
 
 
-def e_value(effect: float, spread: float) -> float:
+def e_value(effect: float, standard_deviation: float) -> float:
     """How strongly something unseen must hang together with both dose and profit (as risk ratios) to explain an effect.
 
     The standardised difference d stands for a risk ratio of exp(0.91 d); E = RR + √(RR (RR − 1)) (VanderWeele & Ding).
@@ -57,7 +57,7 @@ def e_value(effect: float, spread: float) -> float:
     >>> round(e_value(0.5, 1.0), 2)
     2.53
     """
-    ratio = float(np.exp(0.91 * abs(effect) / spread)) if spread > 0 else float("nan")
+    ratio = float(np.exp(0.91 * abs(effect) / standard_deviation)) if standard_deviation > 0 else float("nan")
     return ratio + float(np.sqrt(ratio * (ratio - 1)))
 
 
@@ -110,7 +110,7 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
     """What each further text a week goes with, in the log: raw, and adjusted for what was known before.
 
     Args:
-        weeks: of `dose_counts.count_weeks_of_practice`.
+        weeks: of `counts.count_weeks_of_practice`.
         seed: of the folds.
 
     Returns:
@@ -156,11 +156,11 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
         score = score + np.where(dose[own] == d, (profit[own] - expected[own, d]) / chance[own, d], 0.0)
         score = score - np.where(dose[own] == d - 1, (profit[own] - expected[own, d - 1]) / chance[own, d - 1], 0.0)
         effect, low, high = _interval(float(score.mean()), (score - score.mean()) / len(own), person[own])
-        spread = float(profit[own].std())
+        deviation = float(profit[own].std())
         nearer = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
         row |= {
-            "effect": effect, "low": low, "high": high, "e_value": e_value(effect, spread),
-            "e_value_low": e_value(nearer, spread),
+            "effect": effect, "low": low, "high": high, "e_value": e_value(effect, deviation),
+            "e_value_low": e_value(nearer, deviation),
         }  # fmt: skip
     return pd.DataFrame(found), _overlap(chance, dose)
 
@@ -170,8 +170,8 @@ def _interval(estimate: float, parts: Floats, person: NDArray[np.int64]) -> tupl
     _people, place = np.unique(person, return_inverse=True)
     sums = np.bincount(place, parts)
     n = len(sums)
-    reach = float(t.ppf(0.975, n - 1) * np.sqrt((sums**2).sum() * n / max(n - 1, 1)))
-    return estimate, estimate - reach, estimate + reach
+    half_width = float(t.ppf(0.975, n - 1) * np.sqrt((sums**2).sum() * n / max(n - 1, 1)))
+    return estimate, estimate - half_width, estimate + half_width
 
 
 def _overlap(chance: Floats, dose: NDArray[np.int64]) -> pd.DataFrame:

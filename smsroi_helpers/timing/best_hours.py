@@ -16,6 +16,7 @@ from scipy.special import expit
 from smsroi_helpers.measures import allowed, hours_allowed, rule_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
+from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.click_value import ClickValue, find_click_value
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.timing.response import (
@@ -29,7 +30,6 @@ from smsroi_helpers.timing.response import (
     rate_by_hour,
     t_quantile,
 )
-from smsroi_helpers.timing.response_curve import design
 
 __all__ = [
     "Answer",
@@ -134,9 +134,9 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
             centre, joint = response.curves(segment).logits(segment, design(rows))
-            reach = t_quantile() * np.sqrt(np.diag(joint))
+            half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
-                segment=segment, rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach),
+                segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
                 evidence=response.evidence,
             ))  # fmt: skip
     columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
@@ -184,7 +184,7 @@ class Answer:
 
     @property
     def chosen(self) -> NDArray[np.bool_]:
-        """Which windows cannot be told from the best."""
+        """Which windows are not distinguishable from the best."""
         return self.windows["set_of_best"].to_numpy(bool)
 
     def gain(self) -> tuple[float, float, float]:
@@ -294,14 +294,14 @@ def _answer(
     centre, joint = curves.logits(segment, columns_of(tried))
     rate = expit(centre)
     slope = rate * (1 - rate)
-    spread = joint * slope[:, None] * slope
+    of_rates = joint * slope[:, None] * slope
     shown = rate_by_hour(response, segment)
     today = np.zeros(len(tried))
     today[may], outside, forbidden = _of_today(timing, segment, tried[may])
     among = may.copy()
     among[may] = chosen
-    gain, low, high, p_value = compare_with_today(rate, spread, today, among, smallest, rng)
-    alone = compare_with_today(rate, spread, today, may, smallest, rng)[-1]
+    gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng)
+    alone = compare_with_today(rate, of_rates, today, may, smallest, rng)[-1]
     if everybody is None:  # the first of the sequence: whichever window is picked
         p_value = alone
     shown = shown.assign(gain=gain, gain_low=low, gain_high=high)[may].reset_index(drop=True)
@@ -324,8 +324,8 @@ def set_of_best(
     All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `statistics.best_set`): then hours do
     differ, and the set is the smallest that holds the best with this probability, given the curves' joint distribution.
     That hours differ is asked of everybody first: a segment's curve rests on what all have in common.
-    That distribution has the error of the pooling in it, as a bootstrap's has not; how often the set holds the best is
-    tried in `benchmarks/claims/timing.py`.
+    That distribution includes the pooling uncertainty, which a bootstrap leaves out; how often the set contains the
+    best is tested in `benchmarks/claims/timing.py`.
 
     Args:
         value: of each window.
@@ -340,8 +340,8 @@ def set_of_best(
     """
     if alpha < 1 and best_set(value, covariance, rng, df=DF, level=1 - alpha, draws=draws).chosen.all():
         return np.ones(len(value), bool)
-    strength, direction = np.linalg.eigh(covariance)
-    noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((len(value), draws))
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    noise = (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0))) @ rng.standard_normal((len(value), draws))
     drawn = value[:, None] + noise / np.sqrt(rng.chisquare(DF, draws) / DF)
     wins = np.bincount(drawn.argmax(axis=0), minlength=len(value)) / draws
     order = np.argsort(-wins, kind="stable")
@@ -351,8 +351,8 @@ def set_of_best(
 
 
 def compare_with_today(
-    rate: Floats, spread: Floats, today: Floats, among: NDArray[np.bool_], smallest: float, rng: np.random.Generator,
-    draws: int = 10_000,
+    rate: Floats, covariance: Floats, today: Floats, among: NDArray[np.bool_], smallest: float,
+    rng: np.random.Generator, draws: int = 10_000,
 ) -> tuple[Floats, Floats, Floats, float]:  # fmt: skip
     """How much more each window brings than today's mixture of windows, with limits that hold for several at once.
 
@@ -361,7 +361,7 @@ def compare_with_today(
 
     Args:
         rate: of each window.
-        spread: their joint covariance.
+        covariance: joint, of the rates.
         today: q, today's shares; NaN where nothing is known of today.
         among: the windows among which one is picked.
         smallest: the gain worth having.
@@ -376,15 +376,15 @@ def compare_with_today(
         return none, none, none, float("nan")
     against = np.eye(len(rate)) - today
     gain = against @ rate
-    joint = against @ spread @ against.T
+    joint = against @ covariance @ against.T
     error = np.sqrt(np.maximum(np.diag(joint), 0.0))
     varies = error > 1e-12
     if not varies.any():
         return gain, gain, gain, 1.0
     picked = among & varies
     usable = picked if picked.any() else varies  # the only window picked may be all of today's
-    strength, direction = np.linalg.eigh(joint[np.ix_(usable, usable)])
-    noise = (direction * np.sqrt(np.maximum(strength, 0))) @ rng.standard_normal((int(usable.sum()), draws))
+    eigenvalues, eigenvectors = np.linalg.eigh(joint[np.ix_(usable, usable)])
+    noise = (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0))) @ rng.standard_normal((int(usable.sum()), draws))
     noise = noise / np.sqrt(rng.chisquare(DF, draws) / DF) / error[usable, None]
     c = float(np.quantile(np.abs(noise).max(axis=0), 0.95, method="higher"))
     if not picked.any():

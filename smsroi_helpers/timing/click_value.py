@@ -74,17 +74,17 @@ def value_of_click(
     z = n * (np.asarray(dose, float) - np.average(dose, weights=n))
     top, bottom = (z * y / n).sum(), (z * c / n).sum()
 
-    def spread(squares: np.ndarray, one: np.ndarray, two: np.ndarray) -> float:
+    def covariance(squares: np.ndarray, one: np.ndarray, two: np.ndarray) -> float:
         return float((z**2 * (squares - one * two / n) / (n - 1) / n).sum())
 
-    v_y, v_c, v_yc = spread(yy, y, y), spread(cc, c, c), spread(yc, y, c)
-    strength = bottom / np.sqrt(v_c) if v_c > 0 else np.nan
+    v_y, v_c, v_yc = covariance(yy, y, y), covariance(cc, c, c), covariance(yc, y, c)
+    clicks_z = bottom / np.sqrt(v_c) if v_c > 0 else np.nan
     q = norm.ppf((1 + level) / 2) ** 2
     a, b, d = bottom**2 - q * v_c, top * bottom - q * v_yc, top**2 - q * v_y
-    if not (strength > _STRONG and a > 0):
-        return float("nan"), float("nan"), float("nan"), float(strength)
+    if not (clicks_z > _STRONG and a > 0):
+        return float("nan"), float("nan"), float("nan"), float(clicks_z)
     root = np.sqrt(max(b**2 - a * d, 0.0))
-    return float(top / bottom), float((b - root) / a), float((b + root) / a), float(strength)
+    return float(top / bottom), float((b - root) / a), float((b + root) / a), float(clicks_z)
 
 
 def _doses(experiment: Experiment) -> list[float] | None:

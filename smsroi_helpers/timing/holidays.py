@@ -131,8 +131,8 @@ def compare_days(cells: pd.DataFrame) -> pd.DataFrame:
             variance = sum(
                 (len(told) - 1) / len(told) * ((np.array(told) - whole) ** 2).sum() for told in (of_groups, of_strata)
             )
-            reach = t.ppf(0.975, strata - 1) * np.sqrt(variance)
-            ratio, low, high = (float(np.exp(x)) for x in (whole, whole - reach, whole + reach))
+            half_width = t.ppf(0.975, strata - 1) * np.sqrt(variance)
+            ratio, low, high = (float(np.exp(x)) for x in (whole, whole - half_width, whole + half_width))
         found.append({
             "kind": kind, "strata": strata, "messages": m[:, 1].sum(), "clicks": k[:, 1].sum(), "ratio": ratio,
             "low": low, "high": high,

@@ -13,6 +13,7 @@ from scipy.stats import f, t
 from smsroi_helpers.segmentation import segment_order
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, adjust
+from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, design
 from smsroi_helpers.timing.counts import (
     Sends,
     TimingTest,
@@ -22,7 +23,7 @@ from smsroi_helpers.timing.counts import (
     count_test_people,
     log_scores,
 )
-from smsroi_helpers.timing.response_curve import WEEKDAY_COLUMNS, Curves, design, fit_curves, group_scores
+from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores
 
 __all__ = [
     "ALL",
@@ -149,8 +150,8 @@ def rate_by_hour(response: HourResponse, segment: str, windows: pd.DataFrame | N
     """The smooth curve: hour, until, rate, low, high (95 %, each hour by itself), on an average weekday."""
     windows = response.windows if windows is None else windows
     centre, joint = response.curves(segment).logits(segment, columns_of(windows))
-    reach = t_quantile() * np.sqrt(np.diag(joint))
-    return windows.assign(rate=expit(centre), low=expit(centre - reach), high=expit(centre + reach))
+    half_width = t_quantile() * np.sqrt(np.diag(joint))
+    return windows.assign(rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width))
 
 
 def t_quantile() -> float:
@@ -179,11 +180,11 @@ def hours_differ(response: HourResponse) -> float:
     weight = np.zeros((int(stratum.max()) + 1, hours))
     np.add.at(weight, (stratum, hour), m * p * (1 - p))
     information = np.diag(weight.sum(axis=0)) - weight.T @ (weight / weight.sum(axis=1, keepdims=True))
-    strength, direction = np.linalg.eigh(information)
-    kept = strength > 1e-9 * strength.max()
-    statistic = float(((direction[:, kept].T @ score) ** 2 / strength[kept]).sum())
-    spread = max(float(response.everybody.dispersion[0, 0]), 1.0)
-    return float(f.sf(statistic / spread / kept.sum(), kept.sum(), DF))
+    eigenvalues, eigenvectors = np.linalg.eigh(information)
+    kept = eigenvalues > 1e-9 * eigenvalues.max()
+    statistic = float(((eigenvectors[:, kept].T @ score) ** 2 / eigenvalues[kept]).sum())
+    dispersion = max(float(response.everybody.dispersion[0, 0]), 1.0)
+    return float(f.sf(statistic / dispersion / kept.sum(), kept.sum(), DF))
 
 
 def runs_smoothly(response: HourResponse) -> float:
@@ -209,15 +210,15 @@ def runs_smoothly(response: HourResponse) -> float:
     left = np.bincount(hour, k - m * p) / information
     x = columns_of(hours)
     alone = response.everybody.dispersion[0, 0] / information
-    spread = np.diag(alone) - x @ response.everybody.covariance[0] @ x.T
+    covariance = np.diag(alone) - x @ response.everybody.covariance[0] @ x.T
     # What the hours have in common is the level's, not the curve's.
     contrast = np.linalg.qr(np.eye(len(hours))[:, :-1] - 1 / len(hours))[0].T
-    left, spread = contrast @ left, contrast @ spread @ contrast.T
-    strength, direction = np.linalg.eigh(spread)
-    kept = strength > 0.01 * alone.mean()  # the curve follows the others wherever they lead: nothing is left over
+    left, covariance = contrast @ left, contrast @ covariance @ contrast.T
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    kept = eigenvalues > 0.01 * alone.mean()  # the curve follows the others wherever they lead: nothing is left over
     if not kept.any():
         return float("nan")
-    statistic = float(((direction[:, kept].T @ left) ** 2 / strength[kept]).sum())
+    statistic = float(((eigenvectors[:, kept].T @ left) ** 2 / eigenvalues[kept]).sum())
     return float(f.sf(statistic / kept.sum(), kept.sum(), DF))
 
 
@@ -225,9 +226,9 @@ def runs_smoothly(response: HourResponse) -> float:
 
 
 def gap_to_records(randomised: HourResponse, observational: HourResponse, segment: str = ALL) -> pd.DataFrame:
-    """What the records say of changing the hour, less what the lot says: for hours that both tell of.
+    """What the observational data say of changing the hour, less what the experiment says: for hours that both have.
 
-    Both are the change in the share that responds if texts go from the hour the records know best to another one.
+    Both are the change in the share that responds if texts move from the hour with most texts in the log to another.
 
     Returns:
         hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
@@ -242,22 +243,22 @@ def gap_to_records(randomised: HourResponse, observational: HourResponse, segmen
         return pd.DataFrame(columns=columns)
     order = sent.reindex(pd.MultiIndex.from_frame(common)).fillna(0.0).to_numpy(float)
     base = int(order.argmax())
-    told, spreads = [], []
+    changes, variances = [], []
     for response in (observational, randomised):
         centre, joint = response.curves(segment).logits(segment, columns_of(common))
         rate = expit(centre)
         slope = rate * (1 - rate)
-        spread = joint * slope[:, None] * slope
-        told.append(rate - rate[base])
-        spreads.append(np.diag(spread) + spread[base, base] - 2 * spread[base])
-    error = np.sqrt(np.maximum(spreads[0] + spreads[1], 0.0))
-    reach = t_quantile() * error
-    apart = told[0] - told[1]
+        of_rates = joint * slope[:, None] * slope
+        changes.append(rate - rate[base])
+        variances.append(np.diag(of_rates) + of_rates[base, base] - 2 * of_rates[base])
+    error = np.sqrt(np.maximum(variances[0] + variances[1], 0.0))
+    half_width = t_quantile() * error
+    gap = changes[0] - changes[1]
     others = np.arange(len(common)) != base
     p_values = np.ones(len(common))
-    p_values[others] = adjust(2 * t.sf(np.abs(apart[others]) / np.maximum(error[others], 1e-12), DF), "holm")
+    p_values[others] = adjust(2 * t.sf(np.abs(gap[others]) / np.maximum(error[others], 1e-12), DF), "holm")
     found = common.assign(
-        reference=int(common["hour"].iloc[base]), records=told[0], lot=told[1], gap=apart, low=apart - reach,
-        high=apart + reach, adjusted_p=p_values,
+        reference=int(common["hour"].iloc[base]), records=changes[0], lot=changes[1], gap=gap, low=gap - half_width,
+        high=gap + half_width, adjusted_p=p_values,
     )  # fmt: skip
     return found[others].reset_index(drop=True)[columns]

@@ -73,10 +73,10 @@ def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
             p = float(chi2_contingency(np.stack([one, n - one]), correction=False).pvalue) if enough else float("nan")
         else:
             variance = np.maximum((two - n * mean**2) / (n - 1), 0.0)
-            reach = t.ppf(0.975, n - 1) * np.sqrt(variance / n)
-            low, high = mean - reach, mean + reach
-            spread = (variance > 0).all()
-            p = float(anova_generic(mean, variance, n, use_var="unequal").pvalue) if spread else float("nan")
+            half_width = t.ppf(0.975, n - 1) * np.sqrt(variance / n)
+            low, high = mean - half_width, mean + half_width
+            varies = (variance > 0).all()
+            p = float(anova_generic(mean, variance, n, use_var="unequal").pvalue) if varies else float("nan")
         rows = moments[["hour", "until"]].assign(n=n, mean=mean, low=low, high=high)
         found.append(HourOutcome(kind, rows, float("nan") if kind == "profit" else float(one.sum()), p))
     known = [at for at, each in enumerate(found) if np.isfinite(each.p_value)]

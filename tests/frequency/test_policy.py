@@ -14,14 +14,19 @@ from smsroi_helpers.cltv.counts import count_cells
 from smsroi_helpers.cltv.fitting import fit_purchases
 from smsroi_helpers.cltv.predictions import probability_alive
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.frequency import check_tables, outputs
 from smsroi_helpers.frequency import figures as frequency_figures
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency import tables as frequency_tables
-from smsroi_helpers.frequency.counts import choose_channel, count_arms, find_practice
-from smsroi_helpers.frequency.decision import decide, opt_out_sentence
-from smsroi_helpers.frequency.dose_response import ALL, fit_response, plain_response
+from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.counts import ALL, choose_channel, count_arms, find_practice
+from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.early_warning import alive_expression, score_by_dose, warn_early
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
+from smsroi_helpers.frequency.pull_forward import trace_pull_forward
+from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.study import Logs, Study, analyse
+from smsroi_helpers.frequency.wording import decide, opt_out_sentence
 from smsroi_helpers.measures.purchases import purchase_history
 from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.simulation.ground_truth import SEGMENTS, draw_world, expected
@@ -340,7 +345,7 @@ def study_of(tmp_path_factory):
         for name, content in written(source(**given)[0]).items():
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
         shop = open_folder(folder)
-        return shop, frequency_policy.analyse(shop, np.random.default_rng(1), practice_weeks=12)
+        return shop, analyse(shop, np.random.default_rng(1), practice_weeks=12)
 
     return study
 
@@ -356,14 +361,15 @@ def whole_page(shop, study):
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
         charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
-        tables.saturation_table(frequency_policy.saturation(study, policy), "USD"),
-        charts.pull_forward_figure(frequency_policy.trace_pull_forward(shop, study), "USD"), tables.shape_note(study),
-        tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"), tables.steps_table(study, "USD"),
-        tables.overlap_table(study), tables.warning_table(study, warn_early(shop, study)),
-        tables.winback_table(study, "USD"),
-        tables.satisfaction_table(score_by_dose(shop, study)),
+        check_tables.saturation_table(saturation(study, policy), "USD"),
+        charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
+        check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
+        check_tables.steps_table(study, "USD"),
+        check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
+        check_tables.winback_table(frequency_policy.win_back(study), "USD"),
+        check_tables.satisfaction_table(score_by_dose(shop, study)),
     ]  # fmt: skip
-    frequency_policy.response_table(study), frequency_policy.policy_table(policy)
+    outputs.response_table(study), outputs.policy_table(policy)
     words = "\n".join(re.sub(r"<svg.*?</svg>|data:image[^\"]*", "", part.markup, flags=re.DOTALL) for part in parts)
     assert not re.search(r"\b(nan|inf)\b", words, re.IGNORECASE)
     return words, decide(study, policy, "USD")
@@ -410,7 +416,7 @@ def test_a_sound_test_fills_the_page(study_of):
     assert all(each.evidence == "randomised" for each in answers)
     assert "observational" in words
     assert "MBG/NBD" in words
-    assert frequency_policy.response_table(study)["evidence"].eq("randomised").all()
+    assert outputs.response_table(study)["evidence"].eq("randomised").all()
 
 
 def test_split_files_are_the_same_source(tmp_path, study_of):
@@ -427,7 +433,7 @@ def test_split_files_are_the_same_source(tmp_path, study_of):
         else:
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
     shop = open_folder(folder)
-    again = frequency_policy.analyse(shop, np.random.default_rng(1), practice_weeks=12)
+    again = analyse(shop, np.random.default_rng(1), practice_weeks=12)
     pd.testing.assert_frame_equal(study.plain, again.plain)
     pd.testing.assert_frame_equal(study.logs.steps, again.logs.steps)
 
@@ -441,7 +447,7 @@ def test_without_an_experiment_the_log_is_observational(study_of):
     assert "Try doses by lot" in answers[0].action
     assert not causal(said(answers))
     assert not causal(words)
-    assert len(frequency_policy.response_table(study)) == 0
+    assert len(outputs.response_table(study)) == 0
     assert study.logs.steps["effect"].notna().any()
 
 
@@ -505,15 +511,15 @@ def test_nobody_opted_out_has_an_exact_limit(study_of):
 
 def test_of_a_broken_split_nothing_is_shown(study_of):
     shop, study = study_of(split=(150, 90, 60))
-    assert study.trust.broken
+    assert study.validity.broken
     assert study.fit is None
     assert not len(study.plain)
     words, answers = whole_page(shop, study)
     assert [each.outcome for each in answers] == ["broken"]
     assert "is broken" in answers[0].text
     assert "There are no arms to show" in words
-    assert len(frequency_policy.trace_pull_forward(shop, study)) == 0
-    assert len(frequency_policy.response_table(study)) == 0
+    assert len(trace_pull_forward(shop, study)) == 0
+    assert len(outputs.response_table(study)) == 0
 
 
 def test_without_messages(study_of):
@@ -548,17 +554,10 @@ def test_texts_that_bring_nothing_move_no_decision():
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     assert fit.effect_p > 0.02
     nothing = pd.DataFrame()
-    logs = frequency_policy.Logs(
-        None,
-        pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"]),
-        nothing,
-        0.0,
-        nothing,
-        nothing,
-    )
-    study = frequency_policy.Study(
-        "sms", None, None, "", DOSES, cells, plain_response(cells, DOSES, 0.002), fit, fit, logs, "region", 0.002
-    )
+    audience = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
+    logs = Logs(None, audience, nothing, 0.0, nothing, nothing)
+    plain = plain_response(cells, DOSES, 0.002)
+    study = Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
     policy = frequency_policy.choose_doses(study, np.random.default_rng(1))
     assert policy["outcome"].eq("not_enough").all()
     assert policy["reason"].eq("no_effect").all()

@@ -1,0 +1,99 @@
+"""The arms of the dose experiment as they are: each against the zero arm or the smallest dose, no model.
+
+The definitions of m, H and V are those of `dose_response`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.statistics import Floats, by_group, difference_of_means, jackknife, jackknife_rate
+
+__all__ = [
+    "compare_with_smallest",
+    "plain_response",
+]
+
+
+def plain_response(
+    cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
+) -> pd.DataFrame:
+    """Every arm against the zero arm as the definitions say, without any model; intervals by jackknife over customers.
+
+    Args:
+        cells: of `counts.count_arms`.
+        doses: arm → texts a week.
+        discount: weekly (δ).
+        by: the column of groups; a row `all` for everybody comes first.
+
+    Returns:
+        One row per group and dose: segment, messages_per_week, customers, weeks, sent (texts per subscribed week),
+        clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs; profit
+        (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). m and V are NaN without a zero
+        arm, at dose 0 they are 0 without interval.
+    """
+    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
+    names = ["n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue"]
+    parts = []
+    for key in ([], [by]):
+        keys, sums = by_group(rows, [*key, "dose"], names)
+        keys["segment"] = keys[by].astype(str) if key else ALL
+        parts.append(_plain_rows(keys, dict(zip(names, sums, strict=True)), discount))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) -> pd.DataFrame:
+    frame = pd.DataFrame({"segment": keys["segment"], "messages_per_week": keys["dose"].astype(float)})
+    whole = {name: values.sum(axis=-1) for name, values in sums.items()}
+    frame = frame.assign(customers=whole["n"], weeks=whole["weeks"], opt_outs=whole["opt_outs"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frame = frame.assign(
+            sent=whole["messages"] / whole["weeks"],
+            orders=whole["orders"] / whole["n"],
+            revenue=whole["revenue"] / whole["n"],
+        )
+    clicks = jackknife(lambda s: s[0] / s[1], np.stack([sums["clicks"], sums["weeks"]]))
+    leaving = jackknife_rate(np.minimum(sums["opt_outs"], sums["weeks"]), sums["weeks"], whole["weeks"])
+    frame = frame.assign(
+        clicks=clicks.estimate, clicks_low=clicks.low, clicks_high=clicks.high,
+        hazard=leaving.estimate, hazard_low=leaving.low, hazard_high=leaving.high,
+    )  # fmt: skip
+    none = frame.index[frame["messages_per_week"] == 0]
+    at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
+    columns = ("profit", "low", "high", "value", "value_low", "value_high")
+    frame[list(columns)] = np.nan
+    treated = frame.index[at.notna() & (frame["messages_per_week"] > 0)]
+    if len(treated):
+        base = at[treated].astype(int)
+        own = [sums[name][treated] for name in ("profit__sum_y", "n", "weeks", "opt_outs")]
+        stacked = np.stack([*own, sums["profit__sum_y"][base], sums["n"][base]])
+        m = jackknife(lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2], stacked)
+        v = jackknife(
+            lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2] / (1 - (1 - s[3] / s[2]) / (1 + discount)), stacked
+        )
+        for name, values in zip(columns, (m.estimate, m.low, m.high, v.estimate, v.low, v.high), strict=True):
+            frame.loc[treated, name] = values
+    frame.loc[none, ["profit", "value"]] = 0.0
+    return frame
+
+
+def compare_with_smallest(cells: pd.DataFrame, doses: Mapping[str, float]) -> pd.DataFrame:
+    """Profit per customer of each dose less that of the smallest one: of a test without an arm that is sent nothing.
+
+    Args:
+        cells: of `counts.count_arms`.
+        doses: arm → texts a week.
+
+    Returns:
+        One row per dose, ascending: messages_per_week, difference, low, high; NaN for the smallest itself.
+    """
+    own = cells[cells["consenting"] == 1]
+    own = own.assign(messages_per_week=own["arm"].map(doses)).groupby("messages_per_week")
+    sums = own[["profit__n", "profit__sum_y", "profit__sum_y2"]].sum().sort_index()
+    n, total, squares = sums.to_numpy(float).T
+    found = difference_of_means((n[1:], total[1:], squares[1:]), (n[:1], total[:1], squares[:1]))
+    rows = sums.reset_index()[["messages_per_week"]].assign(difference=np.nan, low=np.nan, high=np.nan)
+    rows.loc[1:, ["difference", "low", "high"]] = np.stack([found.estimate, found.low, found.high], axis=1)
+    return rows

@@ -1,0 +1,224 @@
+"""Tables of `04_frequency`'s checks: what supports the result, what the log alone says, who is fading."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.frequency.dose_response import PROPORTIONAL_ALPHA
+from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
+from smsroi_helpers.frequency.study import Study, in_order, steps_beside_test
+from smsroi_helpers.frequency.wording import dose_words, money_words
+from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.pages import Html, compact_words, note, p_words, segment_name, table
+
+__all__ = [
+    "clicks_table",
+    "overlap_table",
+    "satisfaction_table",
+    "saturation_table",
+    "shape_note",
+    "steps_table",
+    "warning_table",
+    "winback_table",
+]
+
+
+def shape_note(study: Study) -> Html:
+    """Whether clicks may tell the shape of profit."""
+    if study.fit is None:
+        return note(_("Without a response there is no shape to check."))
+    p = study.fit.proportional_p
+    if study.fit.method == "arms":
+        if p < PROPORTIONAL_ALPHA:
+            return note(
+                _(
+                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm stands"
+                    " as it is."
+                ).format(p=p_words(p))
+            )
+        return note(_("Nothing tells clicks in every arm, or only one dose was tried: each arm stands as it is."))
+    return note(
+        _(
+            "Clicks may tell the shape: that profit before message cost is proportional to them over the arms of each"
+            " segment is not contradicted (p {p}). That is no proof; where it were wrong, the pooled numbers would"
+            " stand apart from the arms’ own."
+        ).format(p=p_words(p))
+    )
+
+
+def clicks_table(study: Study, currency: str) -> Html:
+    """What a click is worth, by segment, alone and pooled."""
+    if study.fit is None or not len(study.fit.click_value):
+        return note(_("What a click is worth is not worked out."))
+    order = in_order(study, study.fit.names)
+    click_value = study.fit.click_value.set_index("segment").loc[order].reset_index()
+    rows = [
+        {
+            _("Segment"): segment_name(row.segment),
+            _("Customers"): study.fit.customers[study.fit.place(row.segment)].sum(),
+            _("Worth of a click, alone"): money_words(
+                row.estimate, row.estimate_low, row.estimate_high, currency=currency
+            ),
+            _("Worth of a click, pooled"): money_words(row.pooled, row.low, row.high, currency=currency),
+        }
+        for row in click_value.itertuples()
+    ]
+    caption = _(
+        "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and"
+        " drawn together"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def steps_table(study: Study, currency: str) -> Html:
+    """What one text more a week goes with in the log, raw and adjusted, beside what the test shows."""
+    steps = steps_beside_test(study)
+    if not len(steps):
+        return note(_("The log has no weeks outside experiments to compare."))
+    rows = []
+    for row in steps.itertuples():
+        test = money_words(row.test, row.test_low, row.test_high, currency=currency)
+        reason = {"few": _("too few"), "overlap": _("too little overlap")}.get(row.reason, "")
+        raw = money_words(row.raw, row.raw_low, row.raw_high, currency=currency)
+        adjusted = money_words(row.effect, row.low, row.high, currency=currency)
+        limits = _("{e} ({limit})").format(e=number(row.e_value, 2), limit=number(row.e_value_low, 2))
+        rows.append({
+            _("Step"): _("{a} to {b} texts a week").format(a=number(row.fewer), b=number(row.more)),
+            _("Customers"): row.customers,
+            _("Raw"): raw if np.isfinite(row.raw) else reason,
+            _("Adjusted"): adjusted if np.isfinite(row.effect) else reason,
+            _("Left out"): percent(row.trimmed / max(row.kept + row.trimmed, 1)) if row.kept else "–",
+            _("E-value (of the limit)"): limits if np.isfinite(row.e_value) else "–",
+            _("By lot"): test,
+        })  # fmt: skip
+    caption = _(
+        "What one text more in a week goes with in profit before message cost over four weeks, 95% intervals."
+        " Raw and adjusted are observational: read off the log, raw or adjusted for all that was known before;"
+        " customer-weeks unlike any that got the other dose are left out. By lot is what the"
+        " test shows of a week at such doses. E-value: how strongly something unseen would have to go with both dose"
+        " and profit, as a risk ratio, to make all of it"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def overlap_table(study: Study) -> Html:
+    """How far customers who got one dose could have got another."""
+    overlap = study.logs.overlap
+    if not len(overlap):
+        return note(_("There is no overlap to show."))
+    names = {f"share_{d}": _("could have got {d}").format(d=number(d)) for d in overlap["dose"]}
+    frame = pd.DataFrame(
+        {_("Texts that week"): [number(d) for d in overlap["dose"]], _("Customer-weeks"): overlap["rows"]}
+    )
+    for name, words in names.items():
+        frame[words] = [percent(x) for x in overlap[name]]
+    caption = _(
+        "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5% or more of"
+        " another dose, by what was known before. The last row stands for as many texts or more"
+    )
+    return table(frame, caption=caption, suppress=_("Customer-weeks"))
+
+
+def saturation_table(found: pd.DataFrame, currency: str) -> Html:
+    """Who gets too few, about right, too many; and what it costs."""
+    if not len(found):
+        return note(_("Without an advised dose nobody can be called under- or over-messaged."))
+    rows = [
+        {
+            _("Segment"): segment_name(row.segment),
+            _("Customers"): row.customers,
+            _("Too few"): percent(row.under / row.customers),
+            _("About right"): percent(row.right / row.customers),
+            _("Too many"): percent(row.over / row.customers),
+            _("Cost a week"): money_words(row.cost, row.cost_low, row.cost_high, currency=currency),
+            _("Of it by too few"): money(row.under_cost, currency, 0),
+            _("By too many"): money(row.over_cost, currency, 0),
+        }
+        for row in found.itertuples()
+    ]
+    caption = _(
+        "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their"
+        " segment (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced"
+        " in. The gain above is another sum: it is of all subscribers, and counts too what is lost where four texts in"
+        " four weeks come three in one and none in the next"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
+    """Who is fading."""
+    frame, why = found
+    frame = frame.set_index("segment").loc[in_order(study, list(frame["segment"]))].reset_index()
+    rows = [
+        {
+            _("Segment"): segment_name(row.segment),
+            _("Subscribers"): row.subscribers,
+            _("Fading in buying"): percent(row.fading / row.alive) if row.alive and np.isfinite(row.alive) else "–",
+            _("Clicked before, not since"): percent(row.gone_quiet / row.clickers) if row.clickers else "–",
+            _("Not before, but since"): percent(row.woken / row.silent) if row.silent else "–",
+        }
+        for row in frame.itertuples()
+    ]
+    caption = _(
+        "Early warning over the last {weeks} weeks against as many before, counted. Fading: of those who were likely"
+        " still customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the"
+        " last column says how many woke"
+    ).format(weeks=number(RECENT_WEEKS))
+    if why:
+        caption = joined(caption + ".", _("Too few buyers came back for a purchase model."))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Subscribers"))
+
+
+def winback_table(found: pd.DataFrame, currency: str) -> Html:
+    """What the dormant and lost answer to each dose.
+
+    Args:
+        found: of `policy.win_back`.
+        currency: the source's.
+    """
+    pays = {"yes": _("yes"), "no": _("no"), "not_shown": _("not shown")}
+    rows = [
+        {
+            _("Group"): segment_name(row.segment),
+            _("Dose"): dose_words(row.dose),
+            _("Customers"): row.customers,
+            _("Profit a week"): money_words(row.profit, row.low, row.high, currency=currency),
+            _("Pays"): pays[row.pays],
+        }
+        for row in found.itertuples()
+    ]
+    if not rows:
+        return note(_("The test had too few dormant or lost customers to say whether texts win them back."))
+    caption = _("Winning back: what texts bring from customers who had gone quiet when the test began, by lot")
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def satisfaction_table(found: tuple[pd.DataFrame, str]) -> Html:
+    """The feedback score by dose."""
+    frame, evidence = found
+    if not len(frame):
+        return note(_("Nobody’s feedback tells how content they are with being texted so often."))
+    by_lot = evidence == "randomised"
+    rows = []
+    for row in frame.itertuples():
+        told = {
+            (_("Dose") if by_lot else _("Texts in the week before")): dose_words(row.dose)
+            if by_lot
+            else number(row.dose),
+            (_("Customers") if by_lot else _("Answers")): row.n,
+            _("Score"): compact_words(row.mean, row.low, row.high) if np.isfinite(row.low) else number(row.mean, 1),
+        }
+        if by_lot:
+            told[_("Against none")] = (
+                compact_words(row.difference, row.difference_low, row.difference_high)
+                if np.isfinite(row.difference_low)
+                else "–"
+            )
+        rows.append(told)
+    caption = (
+        _("How likely people are to recommend (0 to 10) by the dose they were given by lot, 95% intervals")
+        if by_lot
+        else _(
+            "How likely people are to recommend (0 to 10) by the texts they got before: observational, no effect shown"
+        )
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers") if by_lot else _("Answers"))

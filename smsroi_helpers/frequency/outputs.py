@@ -1,0 +1,52 @@
+"""The tables that `04_frequency` saves: `frequency_response` and `frequency_policy`."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.study import Study
+
+__all__ = [
+    "policy_table",
+    "response_table",
+]
+
+
+def response_table(study: Study) -> pd.DataFrame:
+    """The table `frequency_response`: every tested dose of every segment; of a test without a zero arm, its arms."""
+    columns = [
+        "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
+        "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
+        "basis",
+    ]  # fmt: skip
+    if study.fit is None:
+        rows = []
+        for row in study.plain.itertuples():
+            rows.append([row.segment, row.messages_per_week, row.customers, row.profit, row.low, row.high, row.hazard,
+                         "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm"])  # fmt: skip
+        return pd.DataFrame(rows, columns=columns)
+    fit = study.fit
+    profit, caused, value, natural = fit.profit(), fit.caused(), fit.value(), fit.natural()
+    rows = []
+    for i, name in enumerate(fit.names):
+        for k, dose in enumerate(fit.doses):
+            g = fit.at(dose)
+            m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
+            rows.append([
+                name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,
+            ])  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
+    """The table `frequency_policy`: the dose advised for each segment, and whether it is to be taken."""
+    columns = [
+        "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",
+        "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "subscribed",
+    ]  # fmt: skip
+    rows = [
+        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "randomised", row.outcome,
+         row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.subscribed]
+        for row in policy.itertuples()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,56 @@
+"""How much of a dose's gain was only brought forward: each arm against none, week by week, after the texts stopped."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import experiments
+from smsroi_helpers.frequency.study import Study
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import difference_of_means
+
+__all__ = [
+    "MOST_WEEKS",
+    "trace_pull_forward",
+]
+
+MOST_WEEKS = 12
+"""Weeks that are followed at most while customers are still assigned; of a test that has ended, all."""
+
+
+def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
+    """Each dose against none, week by week since the assignment: what stays of a gain once the texts have stopped.
+
+    Returns:
+        dose, week (1 …), customers, difference (profit per assigned customer so far), low, high, treated (whether texts
+        still ran that week); empty without a sound test or a zero arm.
+    """
+    columns = ["dose", "week", "customers", "difference", "low", "high", "treated"]
+    if not study.sound or study.experiment is None or 0.0 not in study.doses.values() or not shop.has("messages"):
+        return pd.DataFrame(columns=columns)
+    name = study.experiment.name
+    days = study.experiment.assigned["outcome_days"].sum() / max(study.experiment.customers.sum(), 1)
+    most = int(min(MOST_WEEKS, days // 7))
+    if most < 1:
+        return pd.DataFrame(columns=columns)
+    # The weeks after the texts have stopped are what tells: where there are more than twelve, the last ones too.
+    counted = experiments.count_weeks(shop, {name: max(most, int(days // 7 * 0.999))})
+    counted = counted.assign(dose=counted["arm"].map(study.doses))
+    zero = counted[counted["dose"] == 0].set_index("week")[["n", "sum_y", "sum_y2"]]
+    treated_weeks = _treated_weeks(study)
+    rows = []
+    for dose, own in counted[counted["dose"] > 0].groupby("dose"):
+        own = own.set_index("week")[["n", "sum_y", "sum_y2"]]
+        found = difference_of_means(tuple(own.to_numpy(float).T), tuple(zero.loc[own.index].to_numpy(float).T))
+        rows.append(pd.DataFrame({
+            "dose": dose, "week": own.index, "customers": own["n"].to_numpy(), "difference": found.estimate,
+            "low": found.low, "high": found.high, "treated": own.index <= treated_weeks,
+        }))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _treated_weeks(study: Study) -> float:
+    """How long the texts ran."""
+    own = study.cells[study.cells["consenting"] == 1]
+    zero = own[own["arm"].map(study.doses) == 0]
+    # Nobody of the zero arm is made to opt out: hardly anybody leaves it, and its weeks are the test's own.
+    return float(np.ceil(zero["weeks"].sum() / max(zero["n"].sum(), 1) - 0.1))

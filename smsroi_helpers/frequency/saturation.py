@@ -1,0 +1,59 @@
+"""Who gets too few, about the right number and too many texts today, and what that costs."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS
+from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.study import Study
+
+__all__ = [
+    "saturation",
+]
+
+
+def saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
+    """Who gets too few, about right and too many texts today, and what that costs.
+
+    Customers are those subscribed as the practice ends and outside experiments, by the texts of their last four weeks
+    against the dose advised for their segment; right is half a text a week more or less.
+
+    Returns:
+        One row per segment with a dose, `all` (their sum) first: segment, customers, under, right, over (customers);
+        under_cost, over_cost, cost (money a week against the dose advised, opt-outs priced), cost_low, cost_high.
+    """
+    columns = [
+        "segment", "customers", "under", "right", "over", "under_cost", "over_cost", "cost", "cost_low", "cost_high",
+    ]  # fmt: skip
+    fit = study.fit
+    if fit is None or not len(policy) or not len(study.logs.audience):
+        return pd.DataFrame(columns=columns)
+    rows, drawn = [], []
+    audience = study.logs.audience[study.logs.audience["outside"] == 1]
+    net = fit.net()
+    for row in policy.itertuples():
+        if row.segment == ALL or row.reason == "no_effect":
+            continue
+        own = audience[audience["segment"] == row.segment].groupby("texts")["customers"].sum()
+        if not len(own):
+            continue
+        i = fit.place(row.segment)
+        texts = own.index.to_numpy(float) / LANDMARK_WEEKS
+        people = own.to_numpy(float)
+        lost = net[i, fit.at(row.messages_per_week)][None] - fit.interpolate(net[i], texts)
+        side = np.select([texts < row.messages_per_week - 0.5, texts > row.messages_per_week + 0.5], [0, 2], 1)
+        costs = [(people[side == k] @ lost[side == k]) for k in range(3)]
+        whole = costs[0] + costs[2]
+        drawn.append(whole)
+        cost, low, high = summarise_draws(whole)
+        rows.append([
+            row.segment, people.sum(), *(people[side == k].sum() for k in range(3)), costs[0].mean(), costs[2].mean(),
+            cost, low, high,
+        ])  # fmt: skip
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    total = frame.drop(columns=["segment", "cost_low", "cost_high"]).sum()
+    cost, low, high = summarise_draws(np.sum(drawn, axis=0))
+    first = pd.DataFrame([{"segment": ALL, **total, "cost": cost, "cost_low": low, "cost_high": high}])
+    return pd.concat([first, frame], ignore_index=True)[columns]

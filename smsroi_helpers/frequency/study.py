@@ -1,0 +1,203 @@
+"""The dose experiment, whether it can be believed, what its doses did, and today's practice in the log."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import experiments
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import Experiment, Validity
+from smsroi_helpers.frequency import counts
+from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, summarise_draws, weekly_rate
+from smsroi_helpers.frequency.observational import estimate_steps
+from smsroi_helpers.segmentation import find_cuts, segment_order
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "Logs",
+    "NoTest",
+    "Study",
+    "analyse",
+    "in_order",
+    "read_logs",
+    "steps_beside_test",
+]
+
+NoTest = Literal["", "no_experiments", "nobody_assigned", "no_dose_test", "broken", "no_messages"]
+"""Why no experiment answers: the source has none; nobody has been assigned to one; none randomised doses; the one that
+did is broken; the messages it sent are not known. Empty where one answers."""
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What the log shows of today's practice."""
+
+    practice: counts.Practice
+    audience: pd.DataFrame
+    """Of `counts.count_audience`."""
+    weeks: pd.DataFrame
+    """Of `counts.count_weeks_of_practice`."""
+    sampled: float
+    """Share (0–1) of customers that `weeks` is of."""
+    steps: pd.DataFrame
+    """Of `observational.estimate_steps`."""
+    overlap: pd.DataFrame
+
+    def subscribed(self, name: str, by: str = "segment") -> float:
+        """How many are subscribed as the practice ends."""
+        rows = self.audience
+        return float(rows["customers"].sum() if name == ALL else rows.loc[rows[by] == name, "customers"].sum())
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything found of doses."""
+
+    channel: str
+    experiment: Experiment | None
+    validity: Validity | None
+    no_test: NoTest
+    doses: dict[str, float]
+    """Arm → texts a week."""
+    cells: pd.DataFrame
+    plain: pd.DataFrame
+    fit: DoseResponseFit | None
+    stages: DoseResponseFit | None
+    """The same by lifecycle stage."""
+    logs: Logs
+    segment_by: str
+    discount: float
+    """Weekly."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether an experiment's arms may be shown."""
+        return self.experiment is not None and self.validity is not None and not self.validity.broken
+
+
+def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[str]:
+    """Of groups, `all` first and the others as a reader wants them."""
+    rest = [name for name in names if name != ALL]
+    return [ALL, *segment_order(study.segment_by if by == "segment" else "lifecycle_stage", rest)]
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, seed: int = 1) -> Logs:
+    """What is done today, and what the log alone says of it."""
+    cuts = find_cuts(shop)
+    practice = counts.find_practice(shop, practice_weeks)
+    if not channel:
+        empty = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
+        none = pd.DataFrame()
+        return Logs(practice, empty, none, 0.0, *estimate_steps(none))
+    audience = counts.count_audience(shop, practice, segment_by, channel, cuts)
+    weeks, sampled = counts.count_weeks_of_practice(shop, practice, segment_by, channel, cuts)
+    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, seed))
+
+
+def analyse(
+    shop: Shop,
+    rng: np.random.Generator,
+    *,
+    segment_by: str = "rfm_group",
+    yearly_discount: float = 0.1,
+    practice_weeks: int = 26,
+    channel: str = "",
+) -> Study:
+    """Find the dose experiment, hold it to its split and past, fit it, and read today's practice off the log.
+
+    Args:
+        shop: the company.
+        rng: of the posterior's draws.
+        segment_by: as for `segmentation.segments`.
+        yearly_discount: what money a year away loses (0.1 = 10 %).
+        practice_weeks: how far back today's practice is looked at.
+        channel: of the messages that are dosed; empty for `sms`, or where there is none the most used one.
+
+    Raises:
+        NotEnoughData: the source has neither messages nor a dose experiment.
+    """
+    discount = weekly_rate(yearly_discount)
+    channel = counts.choose_channel(shop, channel)
+    if not channel and not shop.has("assignments"):
+        raise NotEnoughData("This source has no messages: how many there should be cannot be told.")
+    logs = read_logs(shop, channel, segment_by, practice_weeks)
+    experiment, validity, no_test = _find_experiment(shop)
+    none = pd.DataFrame()
+    nothing = Study(channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount)
+    if experiment is None or validity is None or validity.broken or not channel:
+        return nothing
+    doses = _doses_of(experiment)
+    cells = counts.count_arms(shop, experiment, segment_by, channel, find_cuts(shop))
+    consenting = cells[cells["consenting"] == 1].groupby("arm")["n"].sum().reindex(list(doses)).fillna(0)
+    found = dataclasses.replace(nothing, doses=doses, cells=cells, plain=plain_response(cells, doses, discount))
+    if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
+        return found
+    fit = fit_response(cells, doses, discount, rng)
+    stages = fit if segment_by == "lifecycle_stage" else fit_response(cells, doses, discount, rng, by="stage")
+    return dataclasses.replace(found, fit=fit, stages=stages)
+
+
+def _doses_of(experiment: Experiment) -> dict[str, float]:
+    """Arm → planned texts a week."""
+    return {arm: float(experiment.plan.loc[arm, "messages_per_week"]) for arm in experiment.arms}
+
+
+def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, NoTest]:
+    """The dose experiment with most customers, whether it can be believed, and why there is none."""
+    if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
+        return None, None, "no_experiments"
+    try:
+        every = experiments.list_experiments(shop)
+    except NotEnoughData:
+        return None, None, "nobody_assigned"
+    dosed = [
+        each
+        for each in every
+        if each.kind == "frequency"
+        and "messages_per_week" in each.plan.columns
+        and each.plan["messages_per_week"].reindex(list(each.arms)).notna().all()
+    ]
+    if not dosed:
+        return None, None, "no_dose_test"
+    found = max(dosed, key=lambda each: each.customers.sum())
+    counted = experiments.count_outcomes(shop, found.name)
+    exposure = (
+        experiments.count_exposure(shop, found.name)
+        if shop.has("messages")
+        else pd.DataFrame(columns=["experiment_id"])
+    )
+    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), every)
+    validity = experiments.check(found, counted, exposure, overlaps)
+    return found, validity, "broken" if validity.broken else "" if shop.has("messages") else "no_messages"
+
+
+# --- beside the log --------------------------------------------------------------------------------------------------
+
+
+def steps_beside_test(study: Study) -> pd.DataFrame:
+    """Each further text a week in the log (`observational.estimate_steps`), and what the test shows of the same step.
+
+    Returns:
+        The log's steps with test, test_low, test_high: profit before message cost per subscribed customer and week;
+        NaN without a test. test_clear: whether the log's raw interval lies above all of the test's.
+    """
+    steps = study.logs.steps
+    fit = study.fit
+    if fit is None or not len(steps):
+        return steps.assign(test=np.nan, test_low=np.nan, test_high=np.nan, test_clear=False)
+    gross = fit.gross[0]
+    shown = [
+        summarise_draws(gross[fit.at(more)] - gross[fit.at(fewer)])
+        for fewer, more in zip(steps["fewer"], steps["more"], strict=True)
+    ]
+    told = steps.assign(**dict(zip(("test", "test_low", "test_high"), np.transpose(shown), strict=True)))
+    return told.assign(test_clear=told["raw_low"] > told["test_high"])

@@ -1,0 +1,301 @@
+"""The decisions of `04_frequency` in words and money, and the words that its figures and tables share."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.frequency import decision
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.decision import (
+    DoseDecision,
+    Horizons,
+    NeededTest,
+    count_opt_outs,
+    missing_subscribers,
+)
+from smsroi_helpers.frequency.policy import GATE
+from smsroi_helpers.frequency.study import Study
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
+from smsroi_helpers.pages import compact_words, p_words, problem_words
+
+__all__ = [
+    "decide",
+    "dose_words",
+    "money_words",
+    "no_test_words",
+    "opt_out_sentence",
+    "put_in_words",
+    "today_words",
+]
+
+
+# --- words shared with figures and tables ----------------------------------------------------------------------------
+
+
+def dose_words(dose: float) -> str:
+    """A dose as a planner says it.
+
+    >>> dose_words(0.0), dose_words(1.0), dose_words(2.5)
+    ('none', '1 a week', '2.5 a week')
+    """
+    if dose == 0:
+        return _("none")
+    return _("{n} a week").format(n=number(dose, 0 if float(dose).is_integer() else 1))
+
+
+def today_words(today: float) -> str:
+    """Today's mean dose.
+
+    >>> today_words(1.414)
+    '1.4 a week'
+    """
+    return _("{n} a week").format(n=number(today, 1)) if np.isfinite(today) else _("not known")
+
+
+def money_words(*numbers: float, currency: str) -> str:
+    """An amount (value, low, high) as a table has room for it; alone where it has no interval."""
+    value, low, high = numbers
+    if not np.isfinite([value, low, high]).all() or low == high:
+        return "–" if not np.isfinite(value) else money(value, currency, 0 if value == 0 else 2)
+    return compact_words(value, low, high, currency)
+
+
+def no_test_words(study: Study) -> str:
+    """Why no experiment answers; empty where one does."""
+    match study.no_test:
+        case "no_experiments":
+            return _("The source has no experiment.")
+        case "nobody_assigned":
+            return _("Nobody has been assigned to an experiment yet.")
+        case "no_dose_test":
+            return _("None of the source’s experiments tried doses by lot.")
+        case "no_messages":
+            return _("Without messages the dose that was sent is not known.")
+        case "broken" if study.experiment is not None and study.validity is not None:
+            return _("The dose test {test} is broken, so nothing is shown from it: {problems}.").format(
+                test=study.experiment.name,
+                problems=listed(problem_words(problem) for problem in study.validity.problems),
+            )
+    return ""
+
+
+def opt_out_sentence(study: Study) -> str:
+    """What the test shows of opting out, where nobody did or the source does not record it; else empty."""
+    found = count_opt_outs(study)
+    if found.kind == "unknown":
+        return _("The source tells no opt-outs: none is counted, and the long run is that of the discount rate alone.")
+    if found.kind == "seen":
+        return ""
+    return _(
+        "Nobody who was texted opted out in {weeks} customer-weeks (at most {limit} a week, exact 95% limit): the value"
+        " in the long run is finite only by what is lost anyway and by the discount rate."
+    ).format(weeks=number(found.weeks), limit=percent(found.limit, 2))
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+
+
+def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0) -> tuple[Decision, ...]:
+    """The answers of the notebook, for all, then for each segment: `decision.decide` in words.
+
+    Args:
+        study: of `study.analyse`.
+        policy: of `policy.choose_doses`.
+        currency: the source's.
+        smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
+    """
+    return tuple(put_in_words(found, study, currency) for found in decision.decide(study, policy, smallest_gain))
+
+
+def put_in_words(found: DoseDecision, study: Study, currency: str) -> Decision:
+    """One decision as the page shows it.
+
+    Args:
+        found: of `decision.decide`.
+        study: what was decided on.
+        currency: the source's.
+    """
+    numbers: dict[str, Any] = {}
+    if found.gain is not None and found.gain_stands:
+        numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week")
+    return Decision(
+        stage="frequency",
+        question=_("How often should we text?"),
+        outcome=found.outcome,
+        action=_action(found, study),
+        text=_text(found, study, currency),
+        caveat=_caveat(found, study),
+        evidence=found.evidence,
+        customers=found.customers,
+        kind="gain",
+        segment=found.segment,
+        **numbers,
+    )
+
+
+def _action(found: DoseDecision, study: Study) -> str:
+    dose, today = dose_words(found.dose), today_words(found.today)
+    match found.reason:
+        case "gain":
+            return _change_words(found).format(dose=dose, today=today)
+        case "no_gain" | "already_best":
+            return _("Stay at about {today}").format(today=today)
+        case "no_effect":
+            return _("Do not text more than today: the test does not show that texts bring any profit")
+        case "practice_unknown" | "one_dose" | "undecided":
+            if np.isfinite(found.today):
+                return _("Stay at about {today} for now").format(today=today)
+            return _("Text {dose}, as far as the test goes: what is done today is not known").format(dose=dose)
+        case "broken":
+            name = study.experiment.name if study.experiment else ""
+            return _("Do not use the dose test {test}: mend it and begin anew").format(test=name)
+        case "no_test":
+            return _("Try doses by lot, one of them none, before changing anything")
+        case "no_zero_arm":
+            return _("Add an arm that is sent nothing")
+        case "one_dose_tested":
+            return _("Try other doses")
+    return _("Wait until the test has more customers")
+
+
+def _change_words(found: DoseDecision) -> str:
+    if found.dose == 0:
+        return _("Stop texting (today about {today})")
+    if found.same_average:
+        return _("Text everyone {dose}, evenly: {today} is only today’s average")
+    if found.differs_by_segment:
+        return _("Text {dose} instead of about {today}, or better by segment as below")
+    return _("Text {dose} instead of about {today}")
+
+
+def _text(found: DoseDecision, study: Study, currency: str) -> str:
+    match found.reason:
+        case "gain" | "no_gain":
+            even = ""
+            if found.reason == "gain" and found.same_average:
+                even = _(
+                    "On average as many are sent today, but unevenly: several in one week to some, none to others."
+                )
+            return joined(_gain_sentence(found, currency), even, _horizons_sentence(found.horizons, currency))
+        case "already_best":
+            return _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
+                dose=dose_words(found.dose)
+            )
+        case "no_effect":
+            none = _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
+                p=p_words(found.effect_p), gate=number(GATE, 2)
+            )
+            return joined(none, _needed_sentence(found.needed, currency))
+        case "practice_unknown":
+            return _("There are too few customer-weeks outside experiments to say what is done today.")
+        case "one_dose":
+            return joined(
+                _("Only one dose was tried beside none; it can be told from none, not from others."),
+                _("Worth of a subscriber texted so: {value}.").format(value=interval(*found.value, currency))
+                if found.value
+                else "",
+            )
+        case "undecided":
+            return joined(_gain_sentence(found, currency), _settling_sentence(found))
+        case "broken":
+            return no_test_words(study)
+    return joined(_why_no_fit(found, study), _needed_sentence(found.needed, currency))
+
+
+def _gain_sentence(found: DoseDecision, currency: str) -> str:
+    if found.gain is None:
+        return ""
+    return _("A change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
+        dose=dose_words(found.dose), gain=interval(*found.gain, currency)
+    )
+
+
+def _settling_sentence(found: DoseDecision) -> str:
+    """How much more would settle it, if the estimate stays as it is."""
+    if not np.isfinite(found.times):
+        return _("No test of bearable size would settle it: nothing much hangs on it.")
+    more = _("It would take about {n} customers in such a test to settle it, or {factor} times as many weeks.")
+    return more.format(n=number(_two_figures(found.customers * found.times)), factor=number(found.times, 1))
+
+
+def _horizons_sentence(found: Horizons | None, currency: str) -> str:
+    """Why the dose that is best in the long run is not the one that earns most this week."""
+    if found is None:
+        return ""
+    if found.same:
+        return _("It is the best of the doses tried, this week as in the long run.")
+    short, long = (dose_words(dose) for dose in found.doses)
+    m_short, m_long = (money(x, currency) for x in found.profit)
+    h_short, h_long = (percent(x, 1) for x in found.opt_outs)
+    v_short, v_long = (money(x, currency) for x in found.value)
+    return _(
+        "This week {short} would bring more per subscriber ({m_short} against {m_long}), but texts then make {h_short}"
+        " of the readers opt out every week instead of {h_long}, and whoever has opted out brings nothing by text any"
+        " more: a subscriber is worth {v_short} at {short}, {v_long} at {long}."
+    ).format(
+        short=short, long=long, m_short=m_short, m_long=m_long, h_short=h_short, h_long=h_long, v_short=v_short,
+        v_long=v_long,
+    )  # fmt: skip
+
+
+def _needed_sentence(plan: NeededTest | None, currency: str) -> str:
+    if plan is None:
+        return ""
+    return _(
+        "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs"
+        " about {n} customers an arm."
+    ).format(
+        least=money(plan.difference, currency), arms=number(plan.arms), weeks=number(plan.weeks),
+        n=number(plan.customers_per_arm),
+    )  # fmt: skip
+
+
+def _two_figures(n: float) -> float:
+    """A planner needs no more."""
+    return float(f"{n:.2g}") if np.isfinite(n) and n > 0 else n
+
+
+def _why_no_fit(found: DoseDecision, study: Study) -> str:
+    """Why the dose test, or the log without one, does not say what a dose brings."""
+    if found.reason == "no_zero_arm":
+        return _(
+            "The dose test has no arm without texts: it shows how doses differ, not what any of them brings, so the"
+            " value of a dose cannot be told."
+        )
+    if found.reason == "one_dose_tested":
+        return _("The dose test tried one dose only ({doses}).").format(
+            doses=listed(dose_words(dose) for dose in sorted(set(study.doses.values())))
+        )
+    if found.reason == "few_customers":
+        return _("An arm of the dose test has fewer than two consenting customers.")
+    return no_test_words(study)
+
+
+def _caveat(found: DoseDecision, study: Study) -> str:
+    sentences = []
+    for warning in found.warnings:
+        match warning:
+            case "long_run_modelled":
+                sentences.append(
+                    _(
+                        "Long-run value is worked out, not seen: it takes response and opting out to stay as in the"
+                        " test’s weeks, and today’s doses to work as they would have in the test."
+                    )
+                )
+            case "arms_alone":
+                sentences.append(_("The arms stand as they are, without the help of clicks: intervals are wide."))
+            case "opt_outs":
+                sentences.append(opt_out_sentence(study))
+            case "segments_missing" if study.fit is not None:
+                sentences.append(
+                    _("{n} of the {all} subscribers are in segments that the test had too few of.").format(
+                        n=number(missing_subscribers(study, study.fit)), all=number(study.logs.subscribed(ALL))
+                    )
+                )
+            case "log_only":
+                sentences.append(
+                    _("What the log alone says is shown below, as observational: it is no reason to change the dose.")
+                )
+    return joined(*sentences)

@@ -1,0 +1,26 @@
+"""What several test files of timing look at; each is made once."""
+
+import numpy as np
+import pytest
+
+from smsroi_helpers.simulation.write import write_company
+from smsroi_helpers.timing import best_hours
+from tests.timing.samples import cells_of, opened, wave
+
+
+@pytest.fixture(scope="session")
+def clear():
+    """An afternoon that is clearly better than nine in the morning."""
+    return cells_of(np.random.default_rng(5), lambda hour, name: wave(hour, strength=0.8), 8_000, hours=range(8, 20))
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory):
+    place = tmp_path_factory.mktemp("timing")
+    write_company(place / "co", customers=1_500, weeks=39, seed=3)
+    return opened(place / "co", place)
+
+
+@pytest.fixture(scope="session")
+def seen(company):
+    return best_hours.analyse(company)

@@ -1,0 +1,68 @@
+"""What is decided of hours, and why: typed outcomes with the numbers they rest on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from smsroi_helpers.statistics import MOST_TIMES
+from smsroi_helpers.timing import best_hours, click_value
+from smsroi_helpers.timing.decision import decide, regret_per_week
+from tests.timing.samples import PRICE, cells_of, looked
+
+UNSURE = click_value.ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
+
+
+def decided(seen):
+    return decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "reason", "unit"),
+    [
+        ({"click": PRICE}, "do", "better_hour", "money_per_week"),
+        ({}, "do", "better_hour", "count"),
+        ({"click": UNSURE}, "not_enough_evidence", "no_price_shown", "money_per_week"),
+        ({"evidence": "observational"}, "not_enough_evidence", "observational", "count"),
+        ({"today": {3: 1.0}}, "not_enough_evidence", "undecided", ""),
+    ],
+)
+def test_a_clear_hour_is_decided_by_its_evidence_and_its_price(clear, given, outcome, reason, unit):
+    found = decided(looked(clear, **given))
+    assert (found.outcome, found.reason, found.unit) == (outcome, reason, unit)
+    assert ("unpriced" in found.warnings) is ("click" not in given)
+    assert ("observational" in found.warnings) is (reason == "observational")
+    assert bool(np.isnan(found.value)) is (not unit)
+
+
+def test_what_is_undecided_says_how_much_more_would_settle_it():
+    """With n times as many texts the half-width is √n times narrower: at `times` it reaches the threshold."""
+    cells = cells_of(np.random.default_rng(21), lambda hour, name: 0.06 + 0.0006 * hour, 4_000, hours=range(8, 20))
+    found = decided(looked(cells))
+    assert found.reason == "undecided"
+    gain, low, _high = found.answer.gain()
+    alone = max(((gain - low) / gain) ** 2, 1.2) * 1.3 if gain > 0 else np.inf  # Holm asks for a little more
+    assert found.times == pytest.approx(alone if alone <= MOST_TIMES else np.inf)
+
+
+def test_too_few_responses_compare_nothing(clear):
+    found = decide(looked(clear), [])
+    assert [(each.outcome, each.reason, each.evidence) for each in found] == [
+        ("not_enough_evidence", "nothing_to_compare", "none")
+    ]
+
+
+def test_forbidden_and_untried_hours_are_warned_of(clear):
+    seen = looked(clear, today={9: 0.9, 22: 0.1})
+    assert {"untried_hours", "forbidden_hours"} <= set(decided(seen).warnings)
+    assert not {"untried_hours", "forbidden_hours"} & set(decided(looked(clear)).warnings)
+
+
+def test_regret_has_a_price_only_where_a_click_has(clear):
+    seen = looked(clear, click=PRICE)
+    answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
+    value, low, high = regret_per_week(seen, answer)
+    assert value == pytest.approx(answer.regret()[0] * PRICE.estimate * answer.messages_per_week)
+    assert low < value < high
+    none = dataclasses.replace(seen, click=dataclasses.replace(PRICE, estimate=np.nan))
+    assert np.isnan(regret_per_week(none, answer)).all()

@@ -1,0 +1,41 @@
+"""Orders, profit and opt-outs by hour, as SciPy compares them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.oneway import anova_oneway
+
+from smsroi_helpers.timing import figures as timing_figures
+from smsroi_helpers.timing import secondary_outcomes
+
+
+def test_arms_are_compared_as_scipy_does():
+    rng = np.random.default_rng(11)
+    arms = [rng.gamma(1.0, 20.0, n) for n in (40, 55, 70)]
+    left = [3, 9, 21]
+    table = pd.DataFrame({"hour": [9, 12, 18], "until": [10, 13, 19]})
+    for kind, values in (("orders", arms), ("profit", arms)):
+        for name, power in (("n", 0), ("sum_y", 1), ("sum_y2", 2)):
+            table[f"{kind}__{name}"] = [(arm**power).sum() for arm in values]
+    table["opt_out__n"], table["opt_out__sum_y"], table["opt_out__sum_y2"] = [40, 55, 70], left, left
+    found = {outcome.kind: outcome for outcome in secondary_outcomes.compare_arms(table)}
+    told = found["profit"].rows.iloc[1]
+    reach = stats.t.ppf(0.975, 54) * arms[1].std(ddof=1) / np.sqrt(55)
+    assert (told["low"], told["high"]) == pytest.approx((arms[1].mean() - reach, arms[1].mean() + reach))
+    assert found["profit"].p_value == pytest.approx(anova_oneway(arms, use_var="unequal").pvalue)
+    pairs = np.array([left, [37, 46, 49]])
+    assert found["opt_out"].p_value == pytest.approx(stats.chi2_contingency(pairs).pvalue)
+    assert found["opt_out"].adjusted_p >= found["opt_out"].p_value
+
+
+def test_nobody_opted_out_compares_nothing_and_does_not_crash():
+    table = pd.DataFrame({"hour": [9, 12], "until": [10, 13], "opt_out__n": [50, 50], "opt_out__sum_y": 0,
+                          "opt_out__sum_y2": 0})  # fmt: skip
+    for kind in ("orders", "profit"):
+        for name, value in (("n", 50), ("sum_y", 0), ("sum_y2", 0)):
+            table[f"{kind}__{name}"] = value
+    found = secondary_outcomes.compare_arms(table)
+    assert all(np.isnan(outcome.p_value) for outcome in found)
+    assert found[2].rows["high"].tolist() == pytest.approx([1 - 0.025 ** (1 / 50)] * 2)  # Clopper–Pearson without any
+    assert "too few" in timing_figures.outcomes_figure(found, "USD").text
