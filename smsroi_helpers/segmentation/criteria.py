@@ -315,8 +315,9 @@ def _metric_of(experiment: Experiment, counted: pd.DataFrame) -> str:
     """
     for name in ("profit", experiment.primary, "revenue", "order_rate"):
         if METRICS[name].kind != "ratio":
-            arms = estimate_means(moments_of(counted, experiment.name, name), experiment.arms)
-            if np.isfinite(compare(arms, experiment.control).low).any():
+            moments = moments_of(counted, experiment.name, name)
+            arms = estimate_means(moments, experiment.arms) if moments["n"].sum() else None
+            if arms is not None and np.isfinite(compare(arms, experiment.control).low).any():
                 return name
     return ""
 
