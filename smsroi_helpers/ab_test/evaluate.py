@@ -14,6 +14,7 @@ from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, d
 from smsroi_helpers.ab_test.effects import ArmEffect, ArmEffects, compare_segments, measure_effects
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
+from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, false_alarms
 
@@ -49,7 +50,12 @@ class Evaluated:
 
 
 def analyse(
-    shop: Shop, *, smallest_gain: float = 0.0, opt_out_margin: float = 0.002, segment_by: str = "recency"
+    shop: Shop,
+    *,
+    smallest_gain: float = 0.0,
+    opt_out_margin: float = 0.002,
+    segment_by: str = "recency",
+    seed: int = 1,
 ) -> list[Evaluated]:
     """Every experiment of the source: believed or not, measured, decided.
 
@@ -57,14 +63,15 @@ def analyse(
         shop: the company.
         smallest_gain: profit per customer and week below which a change is not worth making (money).
         opt_out_margin: by how much the share of customers who opt out in a week may rise at most (0–1).
-        segment_by: `recency`, or a column of customers that treatment cannot change; segments are those at the
+        segment_by: as `segmentation.resolve` takes it; segments are those of the day before an experiment's first
             assignment.
+        seed: of the search for clusters.
     """
     found = experiments.list_experiments(shop)
     counted = experiments.count_outcomes(shop)
     exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
     overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), found)
-    by_segment = experiments.count_by_segment(shop, segment_by)
+    by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by, seed=seed).label)
     every = []
     for experiment in found:
         validity = experiments.check(experiment, counted, exposure, overlaps)

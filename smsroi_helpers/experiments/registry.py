@@ -5,7 +5,7 @@ customers.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,9 +33,6 @@ __all__ = [
     "list_experiments",
     "moments_of",
 ]
-
-RECENCY_EDGES = (30, 90)
-"""Days since the last order at which the segments of `recency` part: a month, a quarter."""
 
 
 @dataclass(frozen=True)
@@ -262,46 +259,32 @@ def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.
     return counted.merge(known, on="experiment_id")
 
 
-def count_by_segment(shop: Shop, segment_by: str, metrics: Sequence[str] = ("profit", "order_rate")) -> pd.DataFrame:
-    """Moments by experiment, arm and the segment each customer was in when assigned.
+def count_by_segment(
+    shop: Shop,
+    label: Callable[[ir.Table, dt.date], ir.Table],
+    metrics: Sequence[str] = ("profit", "order_rate"),
+) -> pd.DataFrame:
+    """Moments by experiment, arm and the segment each customer was in the day before the first assignment.
 
     Args:
         shop: the company.
-        segment_by: `recency` (days since the last order at the assignment), or a column of customers that treatment
-            cannot change, such as region.
+        label: takes a table of customers (customer_id) and a day, and gives customer_id and segment of each of them as
+            of that day: `segmentation.Segmentation.label`.
         metrics: of which.
-
-    Raises:
-        DataError: customers have no such column.
     """
+    assigned = shop.assignments
+    first = assigned.group_by("experiment_id").aggregate(at=assigned.assigned_at.min())
+    days = shop.count(first.select("experiment_id", day=shop.day(first["at"])).order_by("experiment_id"))
+    parts = []
+    for row in days.itertuples():
+        people = assigned.filter(assigned.experiment_id == row.experiment_id).select("customer_id").distinct()
+        told = label(people, pd.Timestamp(row.day).date() - dt.timedelta(days=1))
+        parts.append(told.select(of=ibis.literal(row.experiment_id), who="customer_id", segment="segment"))
+    told = ibis.union(*parts) if len(parts) > 1 else parts[0]
     rows = _in_time(shop)
-    if segment_by == "recency":
-        rows = _with_recency(shop, rows)
-    elif shop.has("customers", segment_by):
-        people = shop.customers.select(who="customer_id", segment=shop.customers[segment_by].cast("string"))
-        rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
-        rows = rows.mutate(segment=rows.segment.fill_null(""))
-    else:
-        raise DataError(f"segment_by: customers have no column {segment_by}; name one of theirs, or recency")
+    rows = rows.join(told, (rows.experiment_id == told.of) & (rows.customer_id == told.who)).drop("of", "who")
     pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
-
-
-def _with_recency(shop: Shop, rows: ir.Table) -> ir.Table:
-    """The rows with `segment`: how many days before the assignment the last order was."""
-    orders = measures.purchases(shop).select(buyer="customer_id", bought_at="ordered_at")
-    people = measures.outcome_windows(shop).select("experiment_id", "customer_id", "orders_from")
-    before = people.join(orders, people.customer_id == orders.buyer)
-    before = before.filter(before.bought_at < before.orders_from)
-    last = before.group_by(of="experiment_id", who="customer_id").aggregate(last_at=before.bought_at.max())
-    rows = rows.left_join(last, (rows.experiment_id == last.of) & (rows.customer_id == last.who)).drop("of", "who")
-    days = rows.assigned_at.delta(rows.last_at, unit="microsecond") / 86_400_000_000
-    first, second = RECENCY_EDGES
-    segment = ibis.cases(
-        (rows.last_at.isnull(), "never"), (days < first, f"0-{first}"), (days < second, f"{first}-{second}"),
-        else_=f"{second}+",
-    )  # fmt: skip
-    return rows.mutate(segment=segment)
 
 
 # --- who was treated how ---------------------------------------------------------------------------------------------

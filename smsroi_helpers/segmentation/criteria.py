@@ -9,24 +9,24 @@ References:
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, chisquare, norm
+from scipy.stats import chi2, norm
 from sklearn.linear_model import LogisticRegression
 from statsmodels.stats.proportion import proportion_confint
 
-from smsroi_helpers import measures
+from smsroi_helpers import experiments, measures
 from smsroi_helpers.engine import hash_group
+from smsroi_helpers.experiments import METRICS, Experiment, moments_of
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, SAMPLE, SAMPLE_SIZE, UNKNOWN, attribute_columns
-from smsroi_helpers.segmentation.membership import Grouping, segment_order, segments
+from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve, segment_order
 from smsroi_helpers.segmentation.predictive_value import Outcomes
-from smsroi_helpers.segmentation.rules import PROSPECT, STAGES
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import adjust, detectable_difference, difference_of_means
+from smsroi_helpers.statistics import FEW_EVENTS, adjust, compare, detectable_difference, estimate_means
 
 __all__ = [
     "MEASURABLE",
@@ -92,7 +92,7 @@ def principles(
         outcomes: of `predictive_value.collect_outcomes`.
         response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
     """
-    chosen = segments(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
+    chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
     found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
     if len(found):
         value, low, high = (float(found[name].iloc[0]) for name in ("share", "low", "high"))
@@ -221,101 +221,117 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
     return Principle("measurable", verdict, value, low_, high_, frame)
 
 
-METRICS = {
-    "profit": "profit", "revenue": "revenue", "order_rate": "ordered", "opt_out_rate": "opted_out",
-    "click_rate": "clicked_messages",
-}  # fmt: skip
-"""What is compared of a customer for each primary metric of the contract."""
 FEWEST_IN_CELL = 20
-BROKEN = 0.01
-"""A sample-ratio test below this says that an experiment is broken."""
+"""Segments of which an arm has fewer customers are not compared."""
 
 
 def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Principle:
     """Whether segments answer a treatment differently, from the experiments there are.
 
-    Segments are those of the day before the first assignment. Means by arm and segment are fitted by an effect of the
-    arm and one of the segment; what is left, Σ (mean − fit)²/variance, is χ² with (arms − 1)(segments − 1) degrees of
-    freedom where the arms do the same in all segments. P-values by Holm. The number is the smallest adjusted p-value.
+    Segments are those of the day before the first assignment. Experiments, metrics, validity and effects are those of
+    `05_ab_test`. Means by arm and segment are fitted by an effect of the arm and one of the segment; what is left,
+    Σ (mean − fit)²/variance, is χ² with (arms − 1)(segments − 1) degrees of freedom where the arms do the same in all
+    segments; with two arms it is Cochran's Q of the effects. P-values by Holm. The number is the smallest adjusted
+    p-value.
     """
-    empty = pd.DataFrame()
-    if not (shop.has("experiments") and shop.has("assignments") and shop.has("arms")):
-        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, empty)
-    listed = shop.experiments.select("experiment_id", "kind", "control_arm", metric=_metric_of(shop))
-    first = shop.assignments.group_by("experiment_id").aggregate(first=shop.assignments.assigned_at.min())
-    first = first.mutate(day=shop.day(first["first"])).drop("first")
-    about = shop.count(listed.join(first, "experiment_id").order_by("experiment_id"))
+    tables = ("experiments", "arms", "assignments")
+    if not all(shop.has(name) and _has_rows(shop, getattr(shop, name)) for name in tables):
+        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+    found = experiments.list_experiments(shop)
+    counted = experiments.count_outcomes(shop)
+    exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    no_overlaps = experiments.check_overlaps(pd.DataFrame(), [])  # they break nothing
+    segmentation = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
+    metrics = {"profit", "revenue", "order_rate", *(each.primary for each in found)}
+    cells = experiments.count_by_segment(shop, segmentation.label, sorted(metrics))
     rows = []
-    for row in about.itertuples():
-        before = pd.Timestamp(row.day).date() - dt.timedelta(days=1)
-        rows.append(_one_experiment(shop, grouping, segment_by, row, before))
+    for each in found:
+        broken = experiments.check(each, counted, exposure, no_overlaps).broken
+        rows.append(_compare_segments(each, counted, cells, segmentation, broken=broken))
     detail = pd.DataFrame(rows)
-    if detail.empty or detail["p_value"].isna().all():
+    if detail["p_value"].isna().all():
         return Principle("actionable", "unknown", np.nan, np.nan, np.nan, detail)
     detail = detail.assign(adjusted_p=adjust(detail["p_value"], "holm"))
     smallest = float(detail["adjusted_p"].min())
     return Principle("actionable", "pass" if smallest < 0.05 else "warn", smallest, np.nan, np.nan, detail)
 
 
-def _metric_of(shop: Shop) -> ir.StringValue:
-    if not shop.has("experiments", "primary_metric"):
-        return ibis.literal("profit")
-    return shop.experiments.primary_metric.fill_null("profit")
+def _has_rows(shop: Shop, table: ir.Table) -> bool:
+    return bool(shop.count(table.aggregate(n=table.count()))["n"].iloc[0])
 
 
-def _one_experiment(shop: Shop, grouping: Grouping, segment_by: str, row: Any, before: dt.date) -> dict[str, object]:
-    name, control, metric = str(row.experiment_id), str(row.control_arm), str(row.metric)
-    outcome = METRICS.get(metric, "profit")
+def _compare_segments(
+    experiment: Experiment, counted: pd.DataFrame, cells: pd.DataFrame, segmentation: Segmentation, *, broken: bool
+) -> dict[str, object]:
+    """One experiment by segment.
+
+    Args:
+        experiment: which.
+        counted: of `experiments.count_outcomes`.
+        cells: of `experiments.count_by_segment`.
+        segmentation: of the cells.
+        broken: whether it can show nothing.
+
+    Returns:
+        experiment_id, kind, metric, customers; status (`tested`, `broken`, `no outcome`, `too few`); p_value (of no
+        interaction), effects (segment, customers, difference, low, high: all treated arms together − the control).
+    """
+    metric = _metric_of(experiment, counted)
     said: dict[str, object] = {
-        "experiment_id": name, "kind": str(row.kind), "metric": metric, "p_value": np.nan,
-        "effects": pd.DataFrame(),
+        "experiment_id": experiment.name, "kind": experiment.kind, "metric": metric or experiment.primary,
+        "customers": int(experiment.customers.sum()), "p_value": np.nan, "effects": pd.DataFrame(),
     }  # fmt: skip
-    people = segments(shop, segment_by, before, cuts=grouping.cuts, clusters=grouping.clusters)
-    people = people.rename(who="customer_id")
-    results = measures.arm_outcomes(shop, name)
-    if outcome == "profit" and not shop.has("messages"):
-        outcome = "order_profit"
-    fallback = {"lifecycle_stage": STAGES[0], "rfm_group": PROSPECT, "cluster": PROSPECT}.get(segment_by, UNKNOWN)
-    results = results.left_join(people, results.customer_id == people.who)
-    results = results.mutate(segment=results.segment.fill_null(fallback))
-    frame = shop.count(measures.arm_moments(results, outcome, by=("arm", "segment")))
-    arms = shop.count(shop.arms.filter(shop.arms.experiment_id == name).select("arm", "share").order_by("arm"))
-    counted = frame.assign(people=frame["n"] + frame["n_unknown"]).groupby("arm")["people"].sum()
-    counted = counted.reindex(arms["arm"], fill_value=0)
-    said["customers"] = int(counted.sum())
-    if len(counted) > 1 and counted.sum() and arms["share"].gt(0).all():
-        ratio = chisquare(counted.to_numpy(float), arms["share"].to_numpy() * counted.sum()).pvalue
-        if ratio < BROKEN:
-            return said | {"status": "broken"}
-    table = frame.pivot_table(index="segment", columns="arm", values=["n", "sum_y", "sum_y2"], aggfunc="sum")
-    if table.empty:
+    if broken:
+        return said | {"status": "broken"}
+    if not metric:
         return said | {"status": "no outcome"}
-    n = table["n"].fillna(0.0)
-    table = table[(n.min(axis=1) >= FEWEST_IN_CELL)]
-    n, y, yy = (table[part].to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
-    if len(table) < 2 or n.shape[1] < 2:
+    own = cells[cells["experiment_id"] == experiment.name]
+    known = [name for name in segmentation.order(own["segment"].unique()) if _is_enough(own, experiment, metric, name)]
+    if len(known) < 2:
         return said | {"status": "too few"}
-    mean = y / n
-    variance = np.maximum(yy / n - mean**2, 0) * n / (n - 1) / n
-    if (variance <= 0).any():
-        return said | {"status": "too few"}
-    statistic, freedom = _interaction(mean, variance)
-    others = [column for column in table["n"].columns if column != control]
-    treated = tuple(table[part][others].sum(axis=1).to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
-    plain = tuple(table[part][control].to_numpy(float) for part in ("n", "sum_y", "sum_y2"))
-    effect = difference_of_means(treated, plain)
-    effects = pd.DataFrame(
-        {
-            "segment": list(table.index), "customers": (treated[0] + plain[0]).astype(int),
-            "difference": effect.estimate, "low": effect.low, "high": effect.high,
-        }
-    )  # fmt: skip
-    order = segment_order(segment_by, list(table.index))
-    effects = effects.set_index("segment").loc[order].reset_index()
+    treated = experiment.treated[0]  # the name of all treated arms together
+    together = own.assign(arm=own["arm"].where(own["arm"] == experiment.control, treated))
+    by_arm, effects = [], []
+    for name in known:
+        moments = moments_of(own[own["segment"] == name], experiment.name, metric)
+        by_arm.append(estimate_means(moments, experiment.arms))
+        pooled = moments_of(together[together["segment"] == name], experiment.name, metric)
+        arms = estimate_means(pooled, [experiment.control, treated])
+        effect = compare(arms, experiment.control)
+        effects.append((name, int(arms.customers.sum()), effect.estimate[1], effect.low[1], effect.high[1]))
+    statistic, freedom = _interaction(
+        np.array([arms.adjusted for arms in by_arm]), np.array([arms.variance for arms in by_arm])
+    )
     return said | {
         "status": "tested", "statistic": statistic, "df": freedom, "p_value": float(chi2.sf(statistic, freedom)),
-        "effects": effects,
+        "effects": pd.DataFrame(effects, columns=["segment", "customers", "difference", "low", "high"]),
     }  # fmt: skip
+
+
+def _metric_of(experiment: Experiment, counted: pd.DataFrame) -> str:
+    """The metric that decides in `05_ab_test`: profit where it is known and varies, else the experiment's own; or none.
+
+    Ratios never decide: where arms differ in messages their clicks cannot be compared.
+    """
+    for name in ("profit", experiment.primary, "revenue", "order_rate"):
+        if METRICS[name].kind != "ratio":
+            moments = moments_of(counted, experiment.name, name)
+            arms = estimate_means(moments, experiment.arms) if moments["n"].sum() else None
+            if arms is not None and np.isfinite(compare(arms, experiment.control).low).any():
+                return name
+    return ""
+
+
+def _is_enough(cells: pd.DataFrame, experiment: Experiment, metric: str, segment: str) -> bool:
+    """Whether every arm has enough customers and events in a segment for its mean to be compared by a normal error."""
+    own = cells[cells["segment"] == segment]
+    arms = estimate_means(moments_of(own, experiment.name, metric), experiment.arms)
+    if arms.customers.min() < FEWEST_IN_CELL or not (arms.variance > 0).all():
+        return False
+    events = moments_of(own, experiment.name, "order_rate" if METRICS[metric].kind == "money" else metric)
+    count = events.groupby("arm")["sum_y"].sum().reindex(list(experiment.arms)).fillna(0.0).to_numpy(float)
+    fewest = count if METRICS[metric].kind == "money" else np.minimum(count, arms.customers - count)
+    return bool(fewest.min() >= FEW_EVENTS)
 
 
 def _interaction(mean: np.ndarray, variance: np.ndarray) -> tuple[float, int]:

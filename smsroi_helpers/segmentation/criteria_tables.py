@@ -3,7 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.locale import _, listed, money, number, percent
-from smsroi_helpers.pages import Html, column_name, names_of, note, segment_name, table
+from smsroi_helpers.pages import Html, column_name, metric_words, names_of, note, segment_name, table
 from smsroi_helpers.segmentation.criteria import MEASURABLE, REACHABLE, Principle
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.wording import range_words
@@ -108,10 +108,6 @@ def actionable_table(five: list[Principle], currency: str) -> Html:
     detail = five[-1].detail
     if detail.empty:
         return note(_("The source has no experiment: whether segments answer a treatment differently is not known."))
-    metrics = {
-        "profit": _("profit"), "revenue": _("revenue"), "order_rate": _("share who ordered"),
-        "opt_out_rate": _("share who opted out"), "click_rate": _("clicked messages"),
-    }  # fmt: skip
     statuses = {
         "tested": "", "broken": _("broken: the arms have not the sizes planned"), "no outcome": _("no outcome"),
         "too few": _("too few customers or outcomes in a segment"),
@@ -134,7 +130,7 @@ def actionable_table(five: list[Principle], currency: str) -> Html:
             {
                 _("Experiment"): row.experiment_id,
                 _("Customers"): int(row.customers),
-                _("Per customer"): metrics.get(row.metric, row.metric),
+                _("Per customer"): metric_words(row.metric),
                 _("Answers alike (adjusted p-value)"): number(row.adjusted_p, 3)
                 if row.status == "tested"
                 else statuses[row.status],

@@ -12,7 +12,7 @@ from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test.effects import measure_effects
 from smsroi_helpers.ab_test.evaluate import differ_by_segment
 from smsroi_helpers.contract import outputs
-from smsroi_helpers.errors import DataError, NotEnoughData
+from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import ROOT, by_name, open_folder, public, write_tests
@@ -148,5 +148,5 @@ class TestRefusals:
 
     def test_a_segment_that_customers_do_not_have(self, make_source, open_source):
         shop = open_source(write_tests(make_source, x={"arms": {"a": 10, "b": 10}}))
-        with pytest.raises(DataError, match="segment_by: customers have no column shoe_size"):
+        with pytest.raises(UsageError, match="'shoe_size' names no groups"):
             ab_test.analyse(shop, segment_by="shoe_size")

@@ -6,6 +6,7 @@ import pytest
 
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
+from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import open_folder
 
@@ -69,16 +70,25 @@ def test_the_weeks_end_at_the_whole(shop):
         assert shown["sum_y2"].to_dict() == pytest.approx(squares, rel=1e-6)
 
 
-def test_segments_are_those_of_the_assignment(shop):
-    """Recency by hand, from the orders before each assignment alone."""
-    cells = registry.count_by_segment(shop, "recency")
+def test_segments_are_those_of_the_day_before_the_first_assignment(shop):
+    """Recency by hand, from the orders before that experiment's first day alone."""
+    cells = registry.count_by_segment(shop, resolve(shop, "recency").label)
     rows = arm_outcomes(shop, "which-text").execute()
+    zone = shop.settings.timezone
+    start = rows["assigned_at"].min().tz_localize("UTC").tz_convert(zone).tz_localize(None).normalize()
     orders = shop.orders.execute().query("amount >= 0")
-    before = rows[["customer_id", "arm", "assigned_at"]].merge(orders, on="customer_id")
-    before = before[before["ordered_at"] < before["assigned_at"]]
-    days = (before["assigned_at"] - before["ordered_at"]).dt.total_seconds() / 86_400
-    last = days.groupby(before["customer_id"]).min().reindex(rows["customer_id"]).to_numpy()
-    segment = np.select([np.isnan(last), last < 30, last < 90], ["never", "0-30", "30-90"], "90+")
+    day = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
+    last = day[day < start].groupby(orders["customer_id"]).max().reindex(rows["customer_id"])
+    days = (start - last).dt.days.to_numpy()
+    segment = np.select([np.isnan(days), days <= 30, days <= 90], ["never", "0-30", "30-90"], "90+")
     expected = rows.groupby(["arm", segment]).size().to_dict()
     shown = cells[cells["experiment_id"] == "which-text"].set_index(["arm", "segment"])["profit__n"].to_dict()
     assert shown == expected
+
+
+@pytest.mark.parametrize("segment_by", ["rfm_group", "lifecycle_stage", "attr_favourite", "region"])
+def test_every_customer_is_in_one_segment_whatever_they_are_grouped_by(shop, segment_by):
+    whole = registry.count_outcomes(shop).groupby(["experiment_id", "arm"])["profit__n"].sum()
+    cells = registry.count_by_segment(shop, resolve(shop, segment_by).label)
+    assert len(set(cells["segment"])) > 1
+    assert cells.groupby(["experiment_id", "arm"])["profit__n"].sum().to_dict() == whole.to_dict()

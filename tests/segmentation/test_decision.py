@@ -1,0 +1,109 @@
+"""Which grouping to plan by."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.segmentation import criteria, decision, membership, predictive_value, rules
+from tests.segmentation.samples import HEAD, decide_all
+
+
+class TestDecision:
+    def test_the_answer_names_the_group_that_brought_most(self, company, outcomes):
+        shop, found, _source = company
+        answer, *rows = decide_all(shop, found=found)
+        came = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group").set_index("segment")
+        assert "gold" in answer.action
+        assert "no experiment shows that the groups answer a message differently" in answer.caveat
+        assert answer.value == pytest.approx(came.loc["gold", "spend_share"])
+        assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
+        assert {row.evidence for row in (answer, *rows)} == {"none"}
+        words = " ".join(f"{row.action} {row.text} {row.caveat}" for row in (answer, *rows)).lower().split()
+        assert not {"lift", "uplift", "caused", "incremental"} & set(words)
+
+    def test_a_grouping_that_foretells_nothing_is_not_to_be_used(self, company):
+        answer = decide_all(company[0], "attr_age_band", found=company[1])[0]
+        assert answer.outcome == "dont"
+        assert "Do not plan by age band" in answer.action
+        assert "RFM group foretells spend better" in answer.caveat
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["1,a,2024-01-05,10"],  # one customer, then: nobody bought twice, one day, nothing was paid
+            [f"{i},c{i},2024-0{1 + i % 6}-{1 + i % 28:02},{5 + i % 7}" for i in range(400)],
+            [f"{i},c{i % 300},2024-01-05,{5 + i % 7}" for i in range(500)],
+            [f"{i},c{i % 400},2024-{1 + i % 12:02}-{1 + i * 7 % 28:02},0" for i in range(800)],
+        ],
+    )
+    def test_little_data_gets_a_sentence(self, make_source, open_source, lines):
+        shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))
+        (answer,) = decide_all(shop)
+        assert answer.outcome == "not_enough_evidence"
+        assert "No clustering stands" in answer.text
+        assert np.isnan(answer.value)
+
+    def test_all_amounts_equal_are_no_obstacle(self, make_source, open_source):
+        lines = [f"{i},c{i % 400},2024-{1 + i % 12:02}-{1 + i * 7 % 28:02},10" for i in range(1600)]
+        shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))
+        assert decide_all(shop)[0].outcome == "do"
+
+    def test_cdnow_is_grouped_whole(self, cdnow_shop):
+        """2,357 customers (Fader, Hardie & Lee 2005), orders alone: no messages, no attributes, no customers' table."""
+        shop = cdnow_shop("")
+        found = membership.find_grouping(shop)
+        answer, *rows = decide_all(shop, found=found)
+        assert rules.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
+        assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
+        assert all(row.low < row.value < row.high for row in rows)
+
+    def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
+        shop = open_source(make_source(orders=HEAD + "1,a,2024-01-05,-10\n"))
+        with pytest.raises(NotEnoughData, match="Nobody has bought"):
+            membership.find_grouping(shop)
+
+
+def findings(came, verdicts=(), trend=0.1):
+    """Two segments, of which “value” spent most per head; criteria pass but for those named."""
+    names = ("relevant", "identifiable", "reachable", "measurable", "actionable")
+    worst = pd.DataFrame({"segment": ["gold", "value"], "lift": [0.2, 0.6]})
+    five = [criteria.Principle(n, dict(verdicts).get(n, "pass"), 0.2, 0.15, 0.25, worst) for n in names]
+    comparison = pd.DataFrame(
+        {"segmentation": ["rfm_group", "cluster", "rfm_scores"], "outcome": "spend", "share": [0.2, 0.3, 0.4],
+         "low": [0.15, 0.27, 0.35], "high": [0.25, 0.33, 0.45]}
+    )  # fmt: skip
+    recency = pd.DataFrame({"outcome": ["orders", "response"], "trend_high": [trend, 0.3]})
+    scores = pd.DataFrame({"measure": ["frequency", "monetary"], "customers": [70, 71]})
+    return decision.Findings(came, comparison, five, recency, scores, 91)
+
+
+class TestOutcome:
+    came = pd.DataFrame(
+        {"segment": ["gold", "value"], "customers": [20, 50], "share": [2 / 7, 5 / 7], "spend_share": [0.3, 0.7],
+         "low": [0.2, 0.6], "high": [0.4, 0.8], "per_customer": [1.5, 1.7]}
+    )  # fmt: skip
+
+    def test_the_segment_that_spends_most_per_head_leads(self):
+        found = decision.decide("rfm_group", findings(self.came))
+        assert (found.outcome, found.reason, found.customers) == ("do", "predicts_spend", 70)
+        assert (found.best.segment, found.best.value, found.best.low, found.best.high) == ("value", 0.7, 0.6, 0.8)
+        assert [one.segment for one in found.segments] == ["gold", "value"]
+        assert (found.shortfalls, found.recency_reversed) == ((), ())
+        # RFM scores are many cells, not a segmentation to plan by.
+        assert found.rival == decision.Explained("cluster", 0.3, 0.27, 0.33)
+
+    def test_what_predicts_nothing_is_not_used(self):
+        found = decision.decide("rfm_group", findings(self.came, {"relevant": "fail"}))
+        assert (found.outcome, found.reason, found.best, found.segments) == ("dont", "predicts_nothing", None, ())
+
+    def test_a_log_too_short_to_tell_waits(self):
+        found = decision.decide("rfm_group", findings(self.came.assign(low=np.nan)))
+        assert (found.outcome, found.reason, found.best) == ("not_enough_evidence", "log_too_short", None)
+
+    def test_criteria_not_met_and_a_reversed_recency_are_named(self):
+        failed = {"identifiable": "fail", "reachable": "warn", "measurable": "fail", "actionable": "unknown"}
+        found = decision.decide("rfm_group", findings(self.came, failed, trend=-0.1))
+        assert [short.criterion for short in found.shortfalls] == ["identifiable", "measurable", "actionable"]
+        assert (found.shortfalls[1].segment, found.shortfalls[1].value) == ("value", 0.6)
+        assert found.recency_reversed == ("orders",)

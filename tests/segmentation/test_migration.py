@@ -1,0 +1,58 @@
+"""Who moved between segments, and how far customers have come."""
+
+import datetime as dt
+
+import pytest
+
+from smsroi_helpers.segmentation import cutoffs, membership, migration
+from tests.segmentation.samples import CUSTOMERS, HEAD
+
+
+class TestMoves:
+    def test_they_are_counted_as_by_hand(self, make_source, open_source):
+        """Four periods of ten days: who bought in which, and so was recent at its end."""
+        bought = {"a": (5, 15, 25, 35), "b": (25,), "c": (5, 35), "d": (15,), "e": (35,)}
+        first = dt.date(2024, 1, 1)
+        lines = [
+            f"{c}{d},{c},{first + dt.timedelta(days=d)},{7 * (1 + d // 10)}" for c, days in bought.items() for d in days
+        ]
+        shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"), as_of="2024-02-09")
+        found = membership.Grouping(cutoffs.Cuts(10, 1000, 6, 6), None, None, None)
+        table = migration.count_moves(shop, found, "rfm_group", 10).set_index(["before", "now"])
+        assert table["customers"].to_dict() == {
+            ("growth", "growth"): 1, ("growth", "dormant"): 1, ("dormant", "growth"): 1, ("dormant", "dormant"): 1,
+            ("new", "growth"): 1,
+        }  # fmt: skip
+        assert table.loc[("growth", "dormant"), "money"] == -21  # b spent 21 in the period before and nothing in this
+        assert table.loc[("growth", "growth"), "money"] == 28 - 21
+        assert table.loc[("growth", "growth"), "share"] == 0.5
+
+    def test_movements_of_a_steady_company_are_seldom_more_than_noise(self, company):
+        shop, found, _source = company
+        table = migration.count_moves(shop, found, "rfm_group", 91)
+        assert table["customers"].sum() == CUSTOMERS
+        assert table.groupby("before")["share"].sum().to_numpy() == pytest.approx(1)
+        columns = membership.segments(shop, "attr_favourite")
+        assert columns.count().execute() == CUSTOMERS
+        assert migration.count_moves(shop, found, "attr_favourite", 91).empty
+
+    def test_the_funnel_is_counted_as_by_hand(self, make_source, open_source):
+        orders = HEAD + "1,a,2024-01-05,50\n2,a,2024-01-25,50\n3,b,2024-01-06,5\n4,c,2024-03-01,100\n5,d,2024-05-30,9\n"
+        customers = "customer_id,joined_at,acquisition_cost,referred_by\na,2024-01-01,10,\nb,2024-01-01,10,a\n"
+        customers += "c,2024-01-01,10,a\nd,2024-05-30,10,\ne,2024-01-01,10,\n"
+        shop = open_source(make_source(orders=orders, customers=customers, source="margin: 0.3\n"), as_of="2024-05-31")
+        steps = migration.count_funnel(shop, cutoffs.Cuts(30, 60)).set_index("step")
+        assert steps["could"].to_dict() == {
+            "acquisition": 5,
+            "activation": 4,
+            "retention": 3,
+            "revenue": 4,
+            "referral": 4,
+        }
+        assert steps["reached"].to_dict() == {
+            "acquisition": 5,
+            "activation": 2,
+            "retention": 1,
+            "revenue": 2,
+            "referral": 1,
+        }
