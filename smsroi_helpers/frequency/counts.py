@@ -68,7 +68,9 @@ def texts_of(shop: Shop, channel: str) -> ir.Table:
     """addressee, sent_at, raw_click_at, human_click_at, click_known of the messages of a channel."""
     sends = measures.human_clicks(shop)
     sends = sends.filter(sends.channel == channel)
-    return sends.select("sent_at", "human_click_at", "click_known", raw_click_at="clicked_at", addressee="customer_id")
+    return sends.select(
+        "sent_at", "human_click_at", "click_known", raw_click_at="any_click_at", addressee="customer_id"
+    )
 
 
 # --- the experiment --------------------------------------------------------------------------------------------------
@@ -314,7 +316,7 @@ def _landmark(
     rows = rows.left_join(money, rows.customer_id == money.who).drop("who").fill_null({"profit": 0.0})
     asked = measures.opt_in_times(shop)
     if asked is not None:
-        people = asked.select(who="customer_id", consent_at="opted_in_at")
+        people = asked.select(who="customer_id", consent_at="consent_at")
         rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
         since = weeks(0).delta(rows.consent_at, unit="day").cast("float64")
         rows = rows.mutate(subscribed_days=since).drop("consent_at")

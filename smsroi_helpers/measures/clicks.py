@@ -60,8 +60,8 @@ def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> 
 
     Returns:
         the columns of `every_send`; machine (`none`: no click, or a person's; `fast`, `burst`, `everything`);
-        click_known (false where a machine's click hides a person's, or the source records no clicks); human_click_at
-        (UTC; null where nobody clicked, or it is not known).
+        click_known (false where a machine's click hides a person's, or the source records no clicks); any_click_at (UTC:
+        of a person or a machine); human_click_at (UTC; null where nobody clicked, or it is not known).
 
     Raises:
         DataError: the source has no messages.
@@ -72,7 +72,10 @@ def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> 
 def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
     if not knows_clicks(shop):
         return sends.mutate(
-            machine=ibis.literal("none"), click_known=ibis.literal(False), human_click_at=ibis.null("timestamp")
+            machine=ibis.literal("none"),
+            click_known=ibis.literal(False),
+            any_click_at=ibis.null("timestamp"),
+            human_click_at=ibis.null("timestamp"),
         )
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     seconds = sends.clicked_at.delta(since, unit="microsecond") / 1_000_000
@@ -94,6 +97,7 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
     known = sends.machine == "none"
     return sends.mutate(
         click_known=known,
+        any_click_at=sends.clicked_at.cast("timestamp"),
         human_click_at=ibis.ifelse(known, sends.clicked_at.cast("timestamp"), ibis.null("timestamp")),
     )
 

@@ -26,23 +26,23 @@ def knows_opt_outs(shop: Shop) -> bool:
 
 
 def opt_outs(shop: Shop) -> ir.Table | None:
-    """customer_id, opted_out_at (UTC): every opt-out of `customers` and `messages`; None where neither records any."""
+    """customer_id, opt_out_at (UTC): every opt-out of `customers` and `messages`; None where neither records any."""
     found = [
-        getattr(shop, name).select("customer_id", opted_out_at=ibis._.opted_out_at.cast("timestamp"))
+        getattr(shop, name).select("customer_id", opt_out_at=ibis._.opted_out_at.cast("timestamp"))
         for name in ("customers", "messages")
         if shop.has(name, "opted_out_at")
     ]
     if not found:
         return None
     events = ibis.union(*found) if len(found) > 1 else found[0]
-    return events.filter(events.opted_out_at.notnull())
+    return events.filter(events.opt_out_at.notnull())
 
 
 def opt_in_times(shop: Shop) -> ir.Table | None:
-    """customer_id, opted_in_at (UTC; null: never asked); None where the source has no such column."""
+    """customer_id, consent_at (UTC; null: never asked); None where the source has no such column."""
     if not shop.has("customers", "opted_in_at"):
         return None
-    return shop.customers.select("customer_id", opted_in_at=ibis._.opted_in_at.cast("timestamp"))
+    return shop.customers.select("customer_id", consent_at=ibis._.opted_in_at.cast("timestamp"))
 
 
 def consents(
@@ -76,7 +76,7 @@ def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
     rows = who.select("customer_id")
     asked = opt_in_times(shop)
     if asked is None:
-        rows = rows.mutate(opted_in_at=ibis.null("timestamp"))
+        rows = rows.mutate(consent_at=ibis.null("timestamp"))
     else:
         asked = asked.rename(person="customer_id")
         rows = rows.left_join(asked, rows.customer_id == asked.person).drop("person")
@@ -84,7 +84,7 @@ def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
     if withdrawn is None:
         rows = rows.mutate(last_opt_out=ibis.null("timestamp"))
     else:
-        before = withdrawn.filter(withdrawn.opted_out_at < at)
-        last = before.group_by(person="customer_id").aggregate(last_opt_out=before.opted_out_at.max())
+        before = withdrawn.filter(withdrawn.opt_out_at < at)
+        last = before.group_by(person="customer_id").aggregate(last_opt_out=before.opt_out_at.max())
         rows = rows.left_join(last, rows.customer_id == last.person).drop("person")
-    return rows.filter(consents(shop, rows.opted_in_at, rows.last_opt_out, at)).select("customer_id")
+    return rows.filter(consents(shop, rows.consent_at, rows.last_opt_out, at)).select("customer_id")

@@ -176,14 +176,14 @@ def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     withdrawn = opt_outs(shop)
     asked = opt_in_times(shop)
-    rows = rows.mutate(opted_in_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
+    rows = rows.mutate(consent_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
     if withdrawn is None:
         never = ibis.null("timestamp")
-        consenting = ibis.null("int64") if asked is None else consents(shop, rows.opted_in_at, never, rows.assigned_at)
+        consenting = ibis.null("int64") if asked is None else consents(shop, rows.consent_at, never, rows.assigned_at)
         unknown = {"opted_out": "int64", "opted_out_at": "timestamp", "subscribed_weeks": "float64"}
         unknown = {name: ibis.null(kind) for name, kind in unknown.items()}
-        return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("opted_in_at")
-    events = withdrawn.select(who="customer_id", withdrawn_at="opted_out_at")
+        return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("consent_at")
+    events = withdrawn.select(who="customer_id", withdrawn_at="opt_out_at")
     theirs = people.join(events, people.customer_id == events.who)
     before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
@@ -191,13 +191,13 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         earlier_opt_out=theirs.withdrawn_at.max(where=before),
     )
     rows = beside(rows, sums, *_PERSON)
-    consenting = consents(shop, rows.opted_in_at, rows.earlier_opt_out, rows.assigned_at)
+    consenting = consents(shop, rows.consent_at, rows.earlier_opt_out, rows.assigned_at)
     weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
     return rows.mutate(
         opted_out=rows.opted_out_at.notnull().cast("int64"),
         consenting=consenting.cast("int64"),
         subscribed_weeks=ibis.ifelse(consenting, weeks, 0.0),
-    ).drop("earlier_opt_out", "opted_in_at")
+    ).drop("earlier_opt_out", "consent_at")
 
 
 def arm_moments(

@@ -23,7 +23,8 @@ def local_sends(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> i
         timezone (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of
         sending: it is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC),
         and whether each happened as opened, clicked, replied, opted_out: null where the source has no such column
-        (unknown); machine, click_known and human_click_at as `human_clicks` has them.
+        (unknown); machine, click_known, any_click_at and human_click_at as `human_clicks` has
+        them; opt_out_at (UTC), the opt-out that the gateway tied to the message.
     """
     sends = with_zone(shop, human_clicks(shop, fast_click_seconds))
     sends = sends.mutate(local_at=local_time(shop, sends.sent_at, sends.timezone))
@@ -33,6 +34,7 @@ def local_sends(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> i
         for name in EVENTS
     }
     return sends.mutate(
+        opt_out_at=sends.opted_out_at,
         delivered=sends.delivered_at.notnull(),
         observed_hours=hours_between(since, ibis.literal(shop.end)),
         local_date=sends.local_at.date(),

@@ -58,7 +58,6 @@ _VERSIONED = [
     "scikit-learn",
     "statsmodels",
     "lifetimes",
-    "tea-tasting",
     "lifelines",
     "matplotlib",
     "seaborn",

@@ -88,11 +88,11 @@ def collect_sends(shop: Shop, window_hours: int = 72, fast_click_seconds: float 
     texts = rows.filter(rows.channel == "sms")
     used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
     if outcome == "click":
-        raw = (used.clicked_at < used.delivered_at + ibis.interval(hours=window_hours)).fill_null(False)
+        raw = (used.any_click_at < used.delivered_at + ibis.interval(hours=window_hours)).fill_null(False)
         known = used.click_known
     else:
         raw, known = used.attributed_orders > 0, ibis.literal(True)
-    opted_out = used.opted_out_at < used.delivered_at + ibis.interval(hours=window_hours)
+    opted_out = used.opt_out_at < used.delivered_at + ibis.interval(hours=window_hours)
     kept = shop.keep(
         used.select(
             "customer_id", "campaign_id", "sent_at", "weekday", "hour", "local_date", "timezone", "plan_id", "machine",

@@ -314,7 +314,8 @@ def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
         judged = machine[message["message_id"]]
         expected[(message["message_id"],)] |= {
             "machine": judged, "click_known": judged == "none" and world.has("messages", "clicked_at"),
-            "human_click_at": human_click(world, message, machine),
+            "human_click_at": human_click(world, message, machine), "any_click_at": message.get("clicked_at"),
+            "opt_out_at": message.get("opted_out_at"),
         }  # fmt: skip
     assert counted == expected
 
