@@ -15,7 +15,7 @@ from smsroi_helpers.frequency import tables as frequency_tables
 from smsroi_helpers.frequency.counts import ALL, choose_channel
 from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
-from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
 from smsroi_helpers.frequency.wording import decide, opt_out_sentence
 from tests.frequency.samples import WEEKS, open_folder, source, written
@@ -40,7 +40,7 @@ def whole_page(shop, study):
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
         charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
-        check_tables.saturation_table(saturation(study, policy), "USD"),
+        check_tables.saturation_table(measure_saturation(study, policy), "USD"),
         charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
         check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
         check_tables.steps_table(study, "USD"),
