@@ -9,7 +9,7 @@ report:           ## run the workbook on demo data and print where the page is
 	@$(RUN) smsroi run $(REPORT)
 
 test:             ## run every test; those whose programs or data are missing here are skipped and listed
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n auto --dist worksteal $(PYTEST)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n logical --dist worksteal $(PYTEST)
 
 lab:              ## open the notebooks in JupyterLab
 	@$(RUN) jupyter lab notebooks

@@ -1,6 +1,8 @@
 """Sources that several test files read."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ settings.load_profile("here")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine lacks the programs or data for (tests/machine.py)."""
     for item in items:
-        missing = [machine.what_is_missing(marker.name, *marker.args) for marker in item.iter_markers()]
+        missing = [machine.what_is_missing(marker.name) for marker in item.iter_markers()]
         if any(missing):
             item.add_marker(pytest.mark.skip(reason=f"needs {' and '.join(filter(None, missing))}"))
 
@@ -47,6 +49,22 @@ def _english():
 def _no_key_of_the_machine(monkeypatch):
     for name in ("SMSROI_KEY", "SMSROI_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ordinary_users_folder(tmp_path) -> Iterator[Path]:
+    """A folder of an ordinary user: root, which may write anywhere, is the user nobody for the length of a test."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    folder, nobody = Path(tempfile.mkdtemp()), 65534  # pytest's own folders are closed to other users
+    os.chown(folder, nobody, nobody)
+    os.seteuid(nobody)
+    try:
+        yield folder
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
+from tests.machine import PUBLIC_DATA
 
 ROOT = Path(__file__).parents[1]
-PUBLIC = ROOT.parent / "shared" / "data"
 FILES = {
     "hillstrom": ("HILLSTROM_CSV", "hillstrom/hillstrom.csv.gz"),
     "starbucks_promo": ("STARBUCKS_PROMO_CSV", "starbucks_promo/Training.csv.gz"),
@@ -23,9 +22,7 @@ FILES = {
 
 def public(name):
     variable, path = FILES[name]
-    if not (PUBLIC / path).is_file():
-        pytest.skip(f"{path} is not there (set aside as ../shared/data/{path})")
-    return variable, str(PUBLIC / path)
+    return variable, str(PUBLIC_DATA / path)
 
 
 def open_folder(folder, place, as_of=""):

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-PUBLIC_DATA = Path(os.environ.get("SMSROI_PUBLIC_DATA") or Path(__file__).parents[2] / "shared" / "data")
+PUBLIC_DATA = Path(__file__).parents[2] / "shared" / "data"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -35,21 +35,16 @@ def _missing_for_spark() -> str:
     return " and ".join(missing)
 
 
-def _missing_public_data(*files: str) -> str:
-    missing = [file for file in files if not (PUBLIC_DATA / file).is_file()]
-    return f"public data in ../shared/data ({', '.join(missing)}; data/README.md)" if missing else ""
-
-
 # For each marker, what is missing on this machine; empty if nothing is.
-MISSING: dict[str, Callable[..., str]] = {
-    "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium)",
+MISSING: dict[str, Callable[[], str]] = {
+    "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium libatomic1)",
     "pdf": lambda: "" if shutil.which("pdftotext") else "pdftotext (apt-get install poppler-utils)",
     "postgres": lambda: "" if find_postgres() else "the PostgreSQL server (apt-get install postgresql)",
     "spark": _missing_for_spark,
-    "public_data": _missing_public_data,
+    "public_data": lambda: "" if PUBLIC_DATA.is_dir() else "public data (../shared/data, beside the project)",
 }
 
 
-def what_is_missing(marker: str, *arguments: str) -> str:
+def what_is_missing(marker: str) -> str:
     """What a test with this marker needs and this machine lacks, and how to get it; empty if nothing."""
-    return MISSING[marker](*arguments) if marker in MISSING else ""
+    return MISSING[marker]() if marker in MISSING else ""

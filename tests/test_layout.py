@@ -1,6 +1,7 @@
 """The rules of the house, read off the imports: CONTRIBUTING.md says what each wing is for."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +36,19 @@ ENGINES = {"duckdb": ("engine",), "pyspark": ("engine",), "psycopg": ("engine", 
 TOO_LONG = 450
 TOO_LONG_A_FUNCTION = 60
 TOO_LONG_A_TEST = 600
-LONG: dict[str, str] = {}
-"""Modules longer than the guide, each with its reason."""
+LONG = {
+    "smsroi_helpers/cltv/holdout.py": "counting, trying, testing and ranking of one forecast: to be split",
+    "tests/measures/test_experiment_outcomes.py": "one random log serves all measures: to be split",
+    "tests/segmentation/test_membership.py": "to be split by module, with shared fixtures",
+}
+"""Modules longer than the guide, each with its reason; at most ten."""
+
+STILL_IN_WORDS = {
+    "cltv/assumptions.py", "cltv/decision.py", "cltv/implications.py",
+}  # fmt: skip
+"""Modules whose words have not been moved to `wording` yet. The list only gets shorter."""
+STILL_READING = {"frequency/counts.py", "timing/counts.py"}
+"""Modules that read a measured column of what `measures` returned under its source's name. It only gets shorter."""
 
 
 def modules() -> list[Path]:
@@ -126,18 +138,27 @@ def test_only_wording_figures_and_tables_of_a_stage_know_pages_and_languages(sta
         f"{name_of(path)}:{line} imports {wing}; words belong into wording, figures or tables"
         for path in modules() if wing_of(path) == stage and path.stem.split("_")[-1] not in IN_WORDS
         for line, wing, _rest in own_imports(path)
-        if wing in ("pages", "locale")
+        if wing in ("pages", "locale") and name_of(path) not in STILL_IN_WORDS
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_lists_of_what_is_left_name_only_what_is_left():
+    speaking = {
+        name_of(path) for path in modules() for _line, wing, _rest in own_imports(path) if wing in ("pages", "locale")
+    }
+    reading = {name_of(path) for path in modules() for _line, word in strings(path) if word in MEASURED}
+    assert speaking >= STILL_IN_WORDS
+    assert reading >= STILL_READING
+
+
 def test_only_measures_reads_the_columns_it_defines():
-    free = ("contract", "source", "simulation", "measures")
+    free = ("contract", "source", "simulation", "measures", "pages")
     wrong = [
         f"{name_of(path)}:{line} reads {word}"
         for path in modules() if wing_of(path) not in free
         for line, word in strings(path)
-        if word in MEASURED
+        if word in MEASURED and name_of(path) not in STILL_READING
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
@@ -175,8 +196,6 @@ def test_the_simulation_knows_no_estimator():
 
 
 def test_a_notebook_imports_its_stage_and_notebook():
-    import json
-
     for stage, path in zip(STAGES, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")), strict=True):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

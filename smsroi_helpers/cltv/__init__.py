@@ -1,9 +1,9 @@
 """What will each customer be worth, and how sure are we: BG/NBD (or a rival) for orders, Gamma–Gamma for money.
 
-The engine counts day cells, the models are fitted to the cells (`purchase_models`), say what is to come
-(`cltv_forecast`), are tested on later weeks (`cltv_holdout`) and on what they assume (`cltv_assumptions`); the engine
+The engine counts day cells, the models are fitted to the cells (`fitting`), say what is to come
+(`forecast`), are tested on later weeks (`holdout`) and on what they assume (`assumptions`); the engine
 writes each customer's value by joining the cells' scores back. What follows for segments, channels and retention is in
-`cltv_worth`. Time is in weeks, money in the source's currency.
+`implications`. Time is in weeks, money in the source's currency.
 """
 
 from typing import Annotated, Any, Literal

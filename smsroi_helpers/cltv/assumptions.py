@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import chi2, norm
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv.counts import FEWEST_REPEATERS
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import discounted_orders, value_factor
 from smsroi_helpers.engine import total
@@ -202,7 +202,7 @@ def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Wort
     longest = int(cells["T_days"].max())
     week = (longest - cells["T_days"]) // 7
     if shop.has("customers", "joined_at"):
-        history = measures.purchase_history(shop)
+        history = histories(shop)
         start = shop.as_of - dt.timedelta(days=longest)
         known = history.join(shop.customers.select("customer_id", "joined_at"), "customer_id")
         older = known.filter(known.joined_at.notnull(), shop.day(known.joined_at) < start)

@@ -1,9 +1,9 @@
 """What will each customer be worth, and how sure are we: BG/NBD (or a rival) for orders, Gamma–Gamma for money.
 
-The engine counts day cells, the models are fitted to the cells (`purchase_models`), say what is to come
-(`cltv_forecast`), are tested on later weeks (`cltv_holdout`) and on what they assume (`cltv_assumptions`); the engine
+The engine counts day cells, the models are fitted to the cells (`fitting`), say what is to come
+(`forecast`), are tested on later weeks (`holdout`) and on what they assume (`assumptions`); the engine
 writes each customer's value by joining the cells' scores back. What follows for segments, channels and retention is in
-`cltv_worth`. Time is in weeks, money in the source's currency.
+`implications`. Time is in weeks, money in the source's currency.
 """
 
 import datetime as dt
@@ -24,6 +24,7 @@ __all__ = [
     "count_cells",
     "count_groups",
     "count_value_cells",
+    "histories",
 ]
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ FEWEST_WEEKS = 8
 
 
 # --- count -----------------------------------------------------------------------------------------------------------
+
+
+def histories(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
+    """`measures.purchase_history`, computed once in a run: every count of this stage rests on it."""
+    return shop.keep(measures.purchase_history(shop, until, recent_weeks))
 
 
 def count_cells(
@@ -55,7 +61,7 @@ def count_cells(
     Raises:
         NotEnoughData: fewer than 30 customers came back, or the log is shorter than 8 weeks.
     """
-    history = measures.purchase_history(shop, until)
+    history = histories(shop, until)
     history = history if keep is None else history.filter(keep)
     cells = history.group_by(*KEYS).aggregate(
         customers=history.count(),
@@ -86,7 +92,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
         log_mean_value, the mean of that log over them. Customers whose repeat purchases cost nothing are left out.
     """
-    history = measures.purchase_history(shop, until)
+    history = histories(shop, until)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
     repeaters = repeaters.mutate(log_mean=(repeaters.repeat_spend / repeaters.frequency).ln())
     repeaters = repeaters.mutate(bin=(repeaters.log_mean * 100).floor().cast("int64"))

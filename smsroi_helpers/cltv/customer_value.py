@@ -4,8 +4,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from smsroi_helpers import measures
-from smsroi_helpers.cltv.counts import count_groups
+from smsroi_helpers.cltv.counts import count_groups, histories
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import KEYS, Forecast, Z, add_up
 from smsroi_helpers.source import Shop
@@ -37,7 +36,7 @@ def value_rows(shop: Shop, told: Forecast) -> ir.Table:
         *KEYS, "p_alive", "expected_orders", "orders_log_error", "discounted_orders", "spend_low", "spend_high",
     ]  # fmt: skip
     scores = ibis.memtable(told.cells[columns])
-    history = measures.purchase_history(shop).drop("later_purchases")
+    history = histories(shop).drop("later_purchases")
     rows = history.join(scores, list(KEYS))
     scale = rows.repeat_spend + v
     per_order = scale * p / (rows.frequency * p + (q - 1))

@@ -1,6 +1,6 @@
 """Models of when customers buy and how much, fitted to weighted cells: BG/NBD, MBG/NBD, Pareto/NBD and Gamma–Gamma.
 
-Their likelihoods, and the papers, are in `purchase_likelihoods`. Time is in weeks. A cell stands for `customers` people
+Their likelihoods, and the papers, are in `likelihoods`. Time is in weeks. A cell stands for `customers` people
 with the same history; cells by the day give the estimate of one row per customer.
 """
 
@@ -262,7 +262,7 @@ class _Columns:
     def __post_init__(self) -> None:
         digest = blake2b()
         for column in self.columns:
-            digest.update(np.ascontiguousarray(column).tobytes())
+            digest.update(column.tobytes())
         object.__setattr__(self, "digest", digest.digest())
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv.counts import count_cells, count_value_cells
+from smsroi_helpers.cltv.counts import count_cells, count_value_cells, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates, fit_value
 from smsroi_helpers.cltv.forecast import KEYS, Z
 from smsroi_helpers.cltv.likelihoods import Model
@@ -64,7 +64,7 @@ def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd
         one row per frequency, recency_days, T_days, recent_purchases (repeat purchases in the last `weeks` up to
         `split`) and later_purchases (days with a purchase after it): customers; recency_weeks, T_weeks.
     """
-    history = measures.purchase_history(shop, split, recent_weeks=weeks)
+    history = histories(shop, split, weeks)
     if customers > MOST_TESTED:
         kept = int(np.ceil(256 * MOST_TESTED / customers))
         history = history.filter(hash_group(history.customer_id, "holdout", 256) < kept)
@@ -75,7 +75,7 @@ def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd
 
 def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
     """Repeat purchases by week since the first purchase of all, of the customers known at `split`: week, purchases."""
-    known = measures.purchase_history(shop, split)
+    known = histories(shop, split)
     days = measures.purchase_days(shop)
     repeats = days.join(known.select("customer_id", "first_day"), "customer_id")
     repeats = repeats.filter(repeats.day > repeats.first_day)
@@ -94,7 +94,7 @@ def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, val
     """
     p, q, v = (float(x) for x in value.predicting)
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
-    rows = measures.purchase_history(shop, split).join(scores, list(KEYS))
+    rows = histories(shop, split).join(scores, list(KEYS))
     told = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
     hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
     rows = rows.select("customer_id", "later_spend", told=told.round(9), group=hashed)

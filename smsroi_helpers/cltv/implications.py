@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_groups, histories
 from smsroi_helpers.cltv.customer_value import value_rows
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import (
@@ -81,7 +81,7 @@ def _channels(shop: Shop) -> ir.Table | None:
 
 def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
     named = named.select(known="customer_id", group="segment")
-    history = measures.purchase_history(shop)
+    history = histories(shop)
     placed = history.left_join(named, history.customer_id == named.known)
     rows = placed.select("customer_id", *KEYS, "repeat_spend", group=placed.group.fill_null(UNKNOWN))
     members = count_groups(shop, rows)
@@ -290,7 +290,7 @@ def new_customers(
         mean); cac, cac_low, cac_high, cac_known (customers whose cost is known); net, net_low, net_high (value − CAC);
         reason (why there is no value).
     """
-    history = measures.purchase_history(shop)
+    history = histories(shop)
     channels = _channels(shop)
     rows = history.mutate(group=ibis.literal("all"))
     if channels is not None:

@@ -264,7 +264,7 @@ class ParetoLikelihood(Likelihood):
 
     @cached_property
     def _of_counts(self) -> Floats:
-        return np.bincount(self._grid.of_count, self.columns[-1]).astype(float)
+        return np.asarray(np.bincount(self._grid.of_count, self.columns[-1]), float)
 
     def _integrals(self, log_values: Floats) -> RunningIntegrals | None:
         return integrate(np.exp(log_values), self._grid) if self._grid.pays else None

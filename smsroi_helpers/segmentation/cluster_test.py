@@ -26,12 +26,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.metrics import euclidean_distances, silhouette_score
+from statsmodels.genmod import families
+from statsmodels.genmod.generalized_linear_model import GLM
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers.segmentation.clusters import (
@@ -287,7 +288,7 @@ class _OnePopulation:
         for score in scores.T[1 : len(self._features.numbers)]:
             of_middle = curve @ (curve.T @ score) / len(data)
             apart = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
-            of_spread = sm.GLM(apart, curve, family=sm.families.Gamma(sm.families.links.Log())).fit(maxiter=25)
+            of_spread = GLM(apart, curve, family=families.Gamma(families.links.Log())).fit(maxiter=25)
             middle.append(of_middle[places])
             spread.append(np.sqrt(of_spread.fittedvalues)[places])
         return np.array(middle), np.array(spread)

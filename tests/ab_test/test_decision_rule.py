@@ -21,6 +21,7 @@ def test_a_decision_needs_numbers_that_exist(evaluate):
     assert (decision.outcome, decision.why_open) == ("keep_running", ("no_numbers",))
 
 
+@pytest.mark.public_data
 class TestPublic:
     @pytest.fixture(scope="class")
     def found(self, open_public):

@@ -15,6 +15,7 @@ def means_of(found, metric):
     return {arm: found.effects.find(metric, arm).mean for arm in found.experiment.arms}
 
 
+@pytest.mark.public_data
 class TestHillstrom:
     @pytest.fixture(scope="class")
     def found(self, open_public):
@@ -50,6 +51,7 @@ class TestHillstrom:
         assert all(row.difference == row.unadjusted_difference for row in compared)
 
 
+@pytest.mark.public_data
 def test_five_conversions_are_compared_exactly(open_public):
     """Miettinen & Nurminen +.0152 [.0008, .0222], Fisher .048; neither Wald's .0025 nor the pooled .042."""
     found = ab_test.analyse(open_public("marketing_ab"))[0]

@@ -19,6 +19,7 @@ from tests.experiment_sources import ROOT, by_name, open_folder, public, write_t
 from tests.faults.tiny import smsroi
 
 
+@pytest.mark.public_data
 def test_cookie_cats_is_broken_and_shows_nothing(open_public):
     found = ab_test.analyse(open_public("cookie_cats"))[0]
     assert found.validity.split.p_value == pytest.approx(0.0086, abs=5e-5)
@@ -44,6 +45,7 @@ def assert_shows_no_effect(found):
     assert not {"lift", "uplift", "incremental"} & set(re.findall(r"\w+", f"{decision.action} {decision.text}".lower()))
 
 
+@pytest.mark.public_data
 @pytest.mark.slow
 def test_a_broken_public_experiment_is_a_run_whose_page_shows_no_lift(tmp_path):
     variable, path = public("cookie_cats")

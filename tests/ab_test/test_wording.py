@@ -10,6 +10,7 @@ from smsroi_helpers.ab_test import uplift_tables
 from tests.experiment_sources import CLEAR, effect, write_tests
 
 
+@pytest.mark.public_data
 class TestStarbucks:
     @pytest.fixture(scope="class")
     def found(self, open_public):
@@ -33,6 +34,7 @@ class TestStarbucks:
         assert decision.value == pytest.approx(by_hand, rel=1e-9)
 
 
+@pytest.mark.public_data
 @pytest.mark.parametrize(
     ("name", "segment_by", "shown"),
     [
@@ -53,6 +55,7 @@ def test_the_words_of_public_experiments(open_public, name, segment_by, shown):
         assert words in re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 
 
+@pytest.mark.public_data
 def test_five_conversions_are_too_few_and_nothing_is_said_in_money(open_public):
     decision = ab_test.decide(ab_test.analyse(open_public("marketing_ab")), "USD")[0]
     assert "Fewer than 20 customers of an arm did it" in decision.text

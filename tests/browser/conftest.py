@@ -47,8 +47,8 @@ _SETUP = """
 import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
-from smsroi_helpers import figures
-figures.use_style()
+from smsroi_helpers import pages
+pages.use_style()
 rng = np.random.default_rng(1)
 """
 
@@ -62,7 +62,7 @@ _TIMING = [
     (
         "code",
         "gone = pd.DataFrame({'reason': ['after the last day observed', 'no delivery', 'left'], 'rows_out': [12, 830, 0],"
-        " 'rows_left': [140_158, 139_328, 139_328]})\nfigures.table(gone, caption='Put aside, and why')",
+        " 'rows_left': [140_158, 139_328, 139_328]})\npages.table(gone, caption='Put aside, and why')",
     ),
     (
         "text",
@@ -81,7 +81,7 @@ _TIMING = [
         "ax.set(title='Gold customers answer best around 13 h', xlabel='Hour, recipient’s own', ylabel='Clicks per message',"
         " ylim=(0, None))\n"
         "ax.legend()\n"
-        "figures.figure(ax, alt='Click rate by hour: gold 4.3 % at 13 h, basic 2.6 %', caption='Clicks per delivered "
+        "pages.figure(ax, alt='Click rate by hour: gold 4.3 % at 13 h, basic 2.6 %', caption='Clicks per delivered "
         "message by local hour, with 95% intervals. Simulated data.')",
     ),
     ("text", "The bands overlap in the evening, so the evening hours cannot be told apart."),
@@ -90,7 +90,7 @@ _TIMING = [
         "rows = pd.DataFrame({'segment': ['gold', 'value', 'basic', 'lost', 'all'], 'hours': ['12–14', '12–14', '19–20', "
         "'19–20', '12–20'], 'customers': [2010, 1340, 9, 640, 3999], 'rate': [.0431, .0379, .0123, .0088, .0311], "
         "'gain_per_week': [1810.4, 902.2, 3.0, 120.9, 2836.5]})\n"
-        "figures.table(rows, caption='Windows that cannot be told from the best', suppress='customers')",
+        "pages.table(rows, caption='Windows that cannot be told from the best', suppress='customers')",
     ),
     ("text", "## Checks\n\nWhat the logs alone would have said, beside what the experiment says."),
     (
@@ -98,12 +98,12 @@ _TIMING = [
         "fig, ax = plt.subplots()\n"
         "ax.scatter(rng.normal(25_000, 4_000, 3000), rng.normal(30_000, 9_000, 3000), s=4, rasterized=True)\n"
         "ax.set(title='Logs and experiment agree', xlabel='Logs', ylabel='Experiment')\n"
-        "figures.figure(ax, alt='A cloud of 3,000 points along the diagonal', caption='One point per hour and campaign.')",
+        "pages.figure(ax, alt='A cloud of 3,000 points along the diagonal', caption='One point per hour and campaign.')",
     ),
     ("text", "## Decision\n\nThe window is chosen where its lower bound clears the smallest gain worth having."),
     (
         "code",
-        "figures.answer([{'stage': 'timing', 'question': 'When should a message go out?', 'segment': None, 'outcome': 'do',"
+        "pages.answer([{'stage': 'timing', 'question': 'When should a message go out?', 'segment': None, 'outcome': 'do',"
         " 'action': 'At lunch for gold, 19–20 h for everybody else', 'value': 3104.0, 'low': 2210.0, 'high': 3998.0,"
         " 'unit': 'money_per_week', 'evidence': 'randomised', 'customers': 4012, 'kind': 'gain',"
         " 'text': 'Moving the hour costs nothing and pays from the first week.',"
@@ -138,21 +138,21 @@ _HOSTILE = [
     (
         "code",
         "counts = pd.DataFrame({'campaign': names, 'customers': [310, 220, 190, 180, 170, 160, 150, 140], "
-        "names[0]: np.linspace(.1, .9, 8)})\nfigures.table(counts, caption='By campaign ' + names[0])",
+        "names[0]: np.linspace(.1, .9, 8)})\npages.table(counts, caption='By campaign ' + names[0])",
     ),
     (
         "code",
         "fig, ax = plt.subplots()\nax.barh(names, counts.customers)\nax.grid(axis='x'); ax.grid(False, axis='y')\n"
-        "ax.set(title=names[0], xlabel=names[6])\nfigures.figure(ax, alt='Bars of ' + names[1], caption=names[2])",
+        "ax.set(title=names[0], xlabel=names[6])\npages.figure(ax, alt='Bars of ' + names[1], caption=names[2])",
     ),
     ("text", "## Decision"),
     (
         "code",
-        "figures.answer([{'segment': 'all', 'outcome': 'not_enough_evidence', 'action': names[0], 'value': 300.0, "
+        "pages.answer([{'segment': 'all', 'outcome': 'not_enough_evidence', 'action': names[0], 'value': 300.0, "
         "'low': -500.0, 'high': 1100.0, 'unit': 'money_per_week', 'evidence': 'observational', 'customers': 6021, "
         "'kind': 'gain', 'text': names[1], 'caveat': names[2]}], currency='CNY')",
     ),
-    ("code", "figures.note(names[3])"),
+    ("code", "pages.note(names[3])"),
 ]
 
 

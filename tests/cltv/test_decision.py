@@ -378,6 +378,7 @@ class TestSmallAndOddData:
         assert low < value < high
 
 
+@pytest.mark.public_data
 class TestWhereDropOutIsNotIdentified:
     """Public data on which plain optimisers overflow or end at a bound: said in words, and foretold all the same."""
 

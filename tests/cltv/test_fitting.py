@@ -235,7 +235,9 @@ class TestRecovery:
 
 class TestTheSameCells:
     def test_are_fitted_once(self, cells, fits):
-        assert fitting.fit_purchases(cells.copy(), "bg_nbd") is fits["bg_nbd"]
+        once = fitting.fit_purchases(cells, "bg_nbd")
+        assert fitting.fit_purchases(cells.copy(), "bg_nbd") is once
+        assert once.parameters == fits["bg_nbd"].parameters
 
     def test_others_are_not_taken_for_them(self, cells, fits):
         """One customer more in one cell, and other columns in the same place."""

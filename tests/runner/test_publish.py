@@ -3,10 +3,8 @@
 import datetime as dt
 import json
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,22 +160,6 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
     (tmp_path / "reports").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match="the folder reports/tiny cannot be written"):
         open_report(tmp_path, "tiny").__enter__()
-
-
-@pytest.fixture
-def ordinary_users_folder(tmp_path: Path) -> Iterator[Path]:
-    """As root, which may write anywhere, become the user nobody for the length of the test."""
-    if os.geteuid() != 0:
-        yield tmp_path
-        return
-    folder, nobody = Path(tempfile.mkdtemp()), 65534  # pytest's own folders are closed to other users
-    os.chown(folder, nobody, nobody)
-    os.seteuid(nobody)
-    try:
-        yield folder
-    finally:
-        os.seteuid(0)
-        shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file permissions are POSIX's")

@@ -25,12 +25,15 @@ from smsroi_helpers.segmentation import (
     cluster_test,
     clusters,
     criteria,
+    cutoffs,
     decision,
+    factors,
     membership,
     migration,
     predictive_value,
     profile_tables,
     rfm,
+    rules,
     wording,
 )
 from smsroi_helpers.segmentation import figures as segmentation_figures
@@ -40,10 +43,10 @@ from smsroi_helpers.simulation.ground_truth import draw_world
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 from smsroi_helpers.statistics.jackknife import GROUPS
+from tests.machine import PUBLIC_DATA
 from tests.simulated_segments import likeliest_segments
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ROOT.parent / "shared" / "data"
 CUSTOMERS = 5_000
 HEAD = "order_id,customer_id,ordered_at,amount\n"
 
@@ -168,9 +171,9 @@ class TestGroups:
                 "f_score": rng.integers(1, 6, 200), "m_score": rng.integers(1, 6, 200),
             }
         )  # fmt: skip
-        cuts = rfm.Cuts(dormant, lost, often, high)
+        cuts = cutoffs.Cuts(dormant, lost, often, high)
         table = ibis.memtable(rows.assign(row=range(200)))
-        told = table.select("row", name=rfm.group_of(table, cuts)).order_by("row").execute()
+        told = table.select("row", name=rules.group_of(table, cuts)).order_by("row").execute()
 
         def rule(r):
             if r.recency_days > lost:
@@ -182,7 +185,7 @@ class TestGroups:
             return "growth"
 
         assert told["name"].tolist() == [rule(r) for r in rows.itertuples()]
-        assert set(told["name"]) <= set(rfm.BUYER_GROUPS)
+        assert set(told["name"]) <= set(rules.BUYER_GROUPS)
 
     def test_groups_stages_and_clusters_hold_everybody_known_once(self, company, tmp_path):
         shop, found, _source = company
@@ -190,10 +193,10 @@ class TestGroups:
         table = pd.read_parquet(tmp_path / "segments.parquet")
         assert rows == CUSTOMERS == table["customer_id"].nunique()
         never = table["frequency"].isna()
-        assert set(table.loc[~never, "rfm_group"]) <= set(rfm.BUYER_GROUPS)
-        assert (table.loc[never, ["rfm_group", "cluster"]] == rfm.PROSPECT).all().all()
+        assert set(table.loc[~never, "rfm_group"]) <= set(rules.BUYER_GROUPS)
+        assert (table.loc[never, ["rfm_group", "cluster"]] == rules.PROSPECT).all().all()
         assert (table.loc[never, "lifecycle_stage"] == "awareness").all()
-        assert set(table["lifecycle_stage"]) <= set(rfm.STAGES)
+        assert set(table["lifecycle_stage"]) <= set(rules.STAGES)
         for column in ("rfm_group", "cluster", "lifecycle_stage"):
             asked = (
                 membership.segments(shop, column, cuts=found.cuts, clusters=found.clusters)
@@ -240,7 +243,7 @@ class TestGroups:
             monkeypatch.setitem(os.environ, "TZ", "Asia/Shanghai" if form == "shuffled" else "UTC")
             time.tzset()
             same = open_shop(load(folder, folder / ".loaded"), "", folder / ".cache")
-            cuts = rfm.find_cuts(same)
+            cuts = cutoffs.find_cuts(same)
             sample = clusters.take_sample(same, cuts.dormant_after_days // 2)
             fitted = clusters.fit_clusters(sample, 3, seed=1)
             found = membership.Grouping(cuts, None, fitted, sample)
@@ -259,7 +262,9 @@ class TestGroups:
         feedback = "customer_id,responded_at,score\nb,2024-04-01,10\nb,2024-05-01,3\nc,2024-04-01,2\nc,2024-05-01,9\n"
         shop = open_source(make_source(orders=orders, customers=customers, feedback=feedback))
         told = (
-            membership.segments(shop, "lifecycle_stage", cuts=rfm.Cuts(90, 180, 6, 6)).order_by("customer_id").execute()
+            membership.segments(shop, "lifecycle_stage", cuts=cutoffs.Cuts(90, 180, 6, 6))
+            .order_by("customer_id")
+            .execute()
         )
         assert told["segment"].tolist() == ["advocacy", "repeat", "advocacy", "first_purchase", "awareness"]
 
@@ -278,26 +283,26 @@ class TestCuts:
         for i in range(200):
             lines += [f"{i}a,c{i},{at - dt.timedelta(days=1 + i % 40)},5", f"{i}b,c{i},{at},5"]
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))
-        cuts = rfm.find_cuts(shop)
+        cuts = cutoffs.find_cuts(shop)
         assert (cuts.dormant_after_days, cuts.lost_after_days, cuts.gaps) == (22, 28, 200)
 
     def test_a_longer_share_cuts_later_and_given_days_are_kept(self, company):
         shop, found, _source = company
-        later = rfm.find_cuts(shop, dormant_share=0.85)
+        later = cutoffs.find_cuts(shop, dormant_share=0.85)
         assert later.dormant_after_days > found.cuts.dormant_after_days
-        given_days = rfm.find_cuts(shop, dormant_after_days=33, lost_after_days=77)
+        given_days = cutoffs.find_cuts(shop, dormant_after_days=33, lost_after_days=77)
         assert (given_days.dormant_after_days, given_days.lost_after_days) == (33, 77)
         with pytest.raises(UsageError, match="lies before"):
-            rfm.find_cuts(shop, dormant_after_days=77, lost_after_days=33)
+            cutoffs.find_cuts(shop, dormant_after_days=77, lost_after_days=33)
         with pytest.raises(UsageError, match="the first the smaller"):
-            rfm.find_cuts(shop, dormant_share=0.9, lost_share=0.8)
+            cutoffs.find_cuts(shop, dormant_share=0.9, lost_share=0.8)
 
     def test_returns_after_a_silence_are_shares_where_nobody_is_still_waited_for(self):
         rng = np.random.default_rng(2)
         gaps = pd.DataFrame(
             {"group": rng.integers(0, GROUPS, 4000), "days": rng.integers(1, 100, 4000), "returned": 1, "silent": 0}
         )
-        found = rfm.return_shares(gaps, [20, 50], 30).set_index("after_days")
+        found = cutoffs.return_shares(gaps, [20, 50], 30).set_index("after_days")
         for after in (20, 50):
             silent = gaps["days"] > after
             assert found.loc[after, "share"] == pytest.approx((gaps.loc[silent, "days"] <= after + 30).mean())
@@ -305,18 +310,18 @@ class TestCuts:
 
     def test_moved_cuts_move_customers_and_lose_none(self, company):
         shop, found, _source = company
-        moved = rfm.move_cuts(shop, found.cuts)
-        assert set(moved[list(rfm.BUYER_GROUPS)].sum(axis=1)) == {moved.loc[1, list(rfm.BUYER_GROUPS)].sum()}
+        moved = rules.move_cuts(shop, found.cuts)
+        assert set(moved[list(rules.BUYER_GROUPS)].sum(axis=1)) == {moved.loc[1, list(rules.BUYER_GROUPS)].sum()}
         assert moved["lost"].is_monotonic_decreasing
         assert len(set(moved["lost"])) == 3
 
 
-@pytest.mark.skipif(not (PUBLIC / "online_retail_ii_y1").is_dir(), reason="needs Online Retail II, year 1")
+@pytest.mark.public_data
 class TestOnlineRetail:
     @pytest.fixture(scope="class")
     def retail(self, tmp_path_factory):
         place = tmp_path_factory.mktemp("retail")
-        file = PUBLIC / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
+        file = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ONLINE_RETAIL_CSV", str(file.resolve()))
             loaded = load(ROOT / "data" / "online_retail", place / ".loaded")
@@ -402,7 +407,7 @@ class TestClusters:
              ("B", "attr_level", "gold", -0.5), ("C", "rate", "", 0.1)],
             columns=["cluster", "feature", "value", "distance"],
         )  # fmt: skip
-        assert clusters.name_clusters(profiles) == {"A": "buy often, level gold", "B": "buy rarely", "C": "the middle"}
+        assert wording.name_clusters(profiles) == {"A": "buy often, level gold", "B": "buy rarely", "C": "the middle"}
 
     def test_machines_that_open_links_at_once_do_not_click(self, make_source, open_source):
         orders = HEAD + "".join(f"{i},c{i % 40},2024-0{1 + i % 5}-0{1 + i % 9},{5 + i % 11}\n" for i in range(200))
@@ -478,7 +483,7 @@ class TestOnePopulation:
         trial = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1))
         assert (trial.stands, trial.draws) == (False, 0)
         assert 1 < trial.strength < clusters.LEAST_STRENGTH
-        said = wording.trial_sentence(membership.Grouping(rfm.Cuts(1, 2), trial, None, None))
+        said = wording.trial_sentence(membership.Grouping(cutoffs.Cuts(1, 2), trial, None, None))
         assert "hangs together too little" in said
 
     def test_too_few_customers_get_a_sentence(self):
@@ -495,7 +500,7 @@ def test_clusters_of_a_simulated_company_are_most_of_what_can_be_known(company):
     told = membership.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
     groups = rfm.rfm_rows(shop)
     scores = groups.select(
-        "customer_id", "recency_days", "frequency", "monetary", name=rfm.group_of(groups, found.cuts)
+        "customer_id", "recency_days", "frequency", "monetary", name=rules.group_of(groups, found.cuts)
     ).execute()
     both = truth.merge(told, on="customer_id").merge(scores, on="customer_id")
     best = adjusted_rand_score(both["segment_x"], both["likeliest"])
@@ -529,7 +534,7 @@ def test_a_company_of_one_kind_of_customer_has_no_clusters(tmp_path, monkeypatch
     assert table.cluster.isnull().all().execute()
     answer, *rows = decide_all(shop, found=found)
     assert "No clustering stands" in answer.text
-    assert {row.segment for row in rows} <= set(rfm.BUYER_GROUPS)
+    assert {row.segment for row in rows} <= set(rules.BUYER_GROUPS)
 
 
 def test_factors_of_two_hidden_traits_are_found():
@@ -544,7 +549,7 @@ def test_factors_of_two_hidden_traits_are_found():
             for i, (name, w) in enumerate(zip(columns, strength, strict=True))
         }
     )
-    table = clusters.loadings(behaviour).pivot_table(index="feature", columns="factor", values="loading").loc[columns]
+    table = factors.loadings(behaviour).pivot_table(index="feature", columns="factor", values="loading").loc[columns]
     assert table[1].to_numpy()[:4] == pytest.approx(strength[:4], abs=0.06)
     assert table[2].to_numpy()[4:] == pytest.approx(strength[4:], abs=0.06)
     assert np.abs(table[2].to_numpy()[:4]).max() < 0.06
@@ -599,7 +604,7 @@ class TestExplained:
     def test_what_came_adds_up(self, company, outcomes):
         shop, _found, _source = company
         came = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group")
-        assert came["segment"].tolist() == list(rfm.BUYER_GROUPS)
+        assert came["segment"].tolist() == list(rules.BUYER_GROUPS)
         assert came["spend_share"].sum() == pytest.approx(1)
         assert came["share"].sum() == pytest.approx(1)
         assert ((came["low"] < came["spend_share"]) & (came["spend_share"] < came["high"])).all()
@@ -653,14 +658,14 @@ class TestRecency:
         assert words in wording.recency_sentence(found, "orders")
         assert segmentation_figures.by_recency(found).get_title() == title
 
-    @pytest.mark.skipif(not (PUBLIC / "retail_tx_response").is_dir(), reason="needs the retail transactions")
+    @pytest.mark.public_data
     def test_where_the_recent_respond_least_the_page_says_so(self, tmp_path, monkeypatch):
-        folder = (PUBLIC / "retail_tx_response").resolve()
+        folder = (PUBLIC_DATA / "retail_tx_response").resolve()
         monkeypatch.setenv("RETAIL_TRANSACTIONS_CSV", str(folder / "Retail_Data_Transactions.csv.gz"))
         monkeypatch.setenv("RETAIL_RESPONSE_CSV", str(folder / "Retail_Data_Response.csv.gz"))
         loaded = load(ROOT / "data" / "retail_transactions", tmp_path / ".loaded")
         shop = open_shop(loaded, "", tmp_path / ".cache")
-        cuts = rfm.find_cuts(shop)
+        cuts = cutoffs.find_cuts(shop)
         sample = clusters.take_sample(shop, 30, attributes=())
         found = membership.Grouping(cuts, cluster_test.Trial(pd.DataFrame(), 0, 1.0, False, 0, 0), None, sample)
         later = predictive_value.collect_outcomes(shop, found, 91, "attr_responded")
@@ -692,7 +697,7 @@ class TestPrinciples:
             for i, (c, at) in enumerate([("a", "2024-05-02"), ("b", "2024-05-03"), ("c", "2024-05-04"), ("d", "")])
         )
         shop = open_source(make_source(orders=orders, customers=customers, messages=sent))
-        chosen = membership.segments(shop, "rfm_group", cuts=rfm.Cuts(90, 180))
+        chosen = membership.segments(shop, "rfm_group", cuts=cutoffs.Cuts(90, 180))
         found = criteria.reachable(shop, chosen, "rfm_group", 30)
         assert found.value == pytest.approx(1 / 5)  # a alone: b left, c never agreed, d was not reached, e not texted
 
@@ -729,7 +734,7 @@ class TestPrinciples:
     @pytest.mark.parametrize(("effect", "verdict"), [(0.3, "pass"), (0.0, "warn")])
     def test_segments_that_answer_differently_are_found(self, make_source, open_source, effect, verdict):
         shop = open_source(make_source(**self.experiment(np.random.default_rng(9), effect)), as_of="2024-03-31")
-        cuts = rfm.Cuts(60, 120, frequent_score=3, high_score=1)
+        cuts = cutoffs.Cuts(60, 120, frequent_score=3, high_score=1)
         found = membership.Grouping(cuts, None, None, None)
         told = criteria.actionable(shop, found, "rfm_group")
         assert told.verdict == verdict
@@ -743,7 +748,7 @@ class TestPrinciples:
         files = self.experiment(np.random.default_rng(9), 0.3)
         files["arms"] = "experiment_id,arm,share\nx,treat,0.9\nx,control,0.1\n"
         shop = open_source(make_source(**files), as_of="2024-03-31")
-        told = criteria.actionable(shop, membership.Grouping(rfm.Cuts(60, 120), None, None, None), "rfm_group")
+        told = criteria.actionable(shop, membership.Grouping(cutoffs.Cuts(60, 120), None, None, None), "rfm_group")
         assert told.verdict == "unknown"
         assert told.detail["status"].tolist() == ["broken"]
         assert told.detail["effects"].iloc[0].empty
@@ -766,7 +771,7 @@ class TestPortraits:
                 orders=HEAD + "\n".join(orders) + "\n", customers="customer_id,attr_colour\n" + "\n".join(people) + "\n"
             )
         )
-        chosen = membership.segments(shop, "rfm_group", cuts=rfm.Cuts(60, 300))
+        chosen = membership.segments(shop, "rfm_group", cuts=cutoffs.Cuts(60, 300))
         told = segmentation_profiles.draw_portraits(shop, chosen).set_index(["segment", "value"])
         row = told.loc[("growth", "blue")]
         assert row["low"] < 0.5 / 0.35 < row["high"]
@@ -794,7 +799,7 @@ class TestMoves:
             f"{c}{d},{c},{first + dt.timedelta(days=d)},{7 * (1 + d // 10)}" for c, days in bought.items() for d in days
         ]
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"), as_of="2024-02-09")
-        found = membership.Grouping(rfm.Cuts(10, 1000, 6, 6), None, None, None)
+        found = membership.Grouping(cutoffs.Cuts(10, 1000, 6, 6), None, None, None)
         table = migration.count_moves(shop, found, "rfm_group", 10).set_index(["before", "now"])
         assert table["customers"].to_dict() == {
             ("growth", "growth"): 1, ("growth", "dormant"): 1, ("dormant", "growth"): 1, ("dormant", "dormant"): 1,
@@ -818,7 +823,7 @@ class TestMoves:
         customers = "customer_id,joined_at,acquisition_cost,referred_by\na,2024-01-01,10,\nb,2024-01-01,10,a\n"
         customers += "c,2024-01-01,10,a\nd,2024-05-30,10,\ne,2024-01-01,10,\n"
         shop = open_source(make_source(orders=orders, customers=customers, source="margin: 0.3\n"), as_of="2024-05-31")
-        steps = migration.count_funnel(shop, rfm.Cuts(30, 60)).set_index("step")
+        steps = migration.count_funnel(shop, cutoffs.Cuts(30, 60)).set_index("step")
         assert steps["could"].to_dict() == {
             "acquisition": 5,
             "activation": 4,
@@ -876,7 +881,8 @@ def decide_all(shop, segment_by="rfm_group", response="", found=None):
     table = predictive_value.explained(shop, later)
     five = criteria.principles(shop, found, segment_by, table, later, response)
     recency = predictive_value.response_by_recency(shop, later)
-    return decision.decide(found, segment_by, came, table, five, recency, rfm.score_table(shop), days)
+    findings = decision.Findings(came, table, five, recency, rfm.score_table(shop), days)
+    return wording.decide(found, segment_by, findings)
 
 
 class TestDecision:
@@ -887,7 +893,7 @@ class TestDecision:
         assert "gold" in answer.action
         assert "no experiment shows that the groups answer a message differently" in answer.caveat
         assert answer.value == pytest.approx(came.loc["gold", "spend_share"])
-        assert [row.segment for row in rows] == list(rfm.BUYER_GROUPS)
+        assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert {row.evidence for row in (answer, *rows)} == {"none"}
         words = " ".join(f"{row.action} {row.text} {row.caveat}" for row in (answer, *rows)).lower().split()
         assert not {"lift", "uplift", "caused", "incremental"} & set(words)
@@ -924,8 +930,8 @@ class TestDecision:
         shop = cdnow_shop("")
         found = membership.find_grouping(shop)
         answer, *rows = decide_all(shop, found=found)
-        assert rfm.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
-        assert [row.segment for row in rows] == list(rfm.BUYER_GROUPS)
+        assert rules.rule_table(shop, found.cuts)["customers"].sum() == answer.customers == 2357
+        assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert all(row.low < row.value < row.high for row in rows)
 
     def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
@@ -938,7 +944,7 @@ class TestFigures:
     def test_each_group_has_its_bar_and_its_colour(self, company, outcomes):
         came = predictive_value.outcomes_by_segment(company[0], outcomes, "rfm_group")
         ax = segmentation_figures.spend(came)
-        assert [tick.get_text() for tick in ax.get_yticklabels()] == list(rfm.BUYER_GROUPS)
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == list(rules.BUYER_GROUPS)
         assert [bar.get_width() for bar in ax.patches] == pytest.approx(came["spend_share"].tolist())
         assert ax.get_title().startswith("“gold”")
 

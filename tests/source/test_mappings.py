@@ -13,9 +13,9 @@ from smsroi_helpers.cltv import counts
 from smsroi_helpers.cltv.fitting import fit_purchases
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
+from tests.machine import PUBLIC_DATA
 
 DATA = Path(__file__).parents[2] / "data"
-PUBLIC = Path(__file__).parents[3] / "shared" / "data"
 FILES = {
     "ONLINE_RETAIL_CSV": "online_retail_ii_y1/online_retail_II_2009_2010.csv.gz",
     "RETAIL_TRANSACTIONS_CSV": "retail_tx_response/Retail_Data_Transactions.csv.gz",
@@ -25,10 +25,7 @@ FILES = {
 
 
 def public(variable):
-    file = PUBLIC / FILES[variable]
-    if not file.is_file():
-        pytest.skip(f"{file.name} is not there (set aside as ../shared/data/{FILES[variable]})")
-    return file
+    return PUBLIC_DATA / FILES[variable]
 
 
 def records(variable):
@@ -98,6 +95,7 @@ class TestOnlineRetail:
             patch.setenv("ONLINE_RETAIL_CSV", str(public("ONLINE_RETAIL_CSV")))
             yield opened(DATA / "online_retail", tmp_path_factory.mktemp("online_retail"))
 
+    @pytest.mark.public_data
     def test_the_real_file_is_the_published_one(self, shop):
         """Chen, UCI: 525,461 rows. The counts after cleaning are those of a plain reading of the file, below."""
         assert stated(shop) == {
@@ -116,6 +114,7 @@ class TestOnlineRetail:
         assert not bought["order_id"].str.startswith("C").any()
         assert (shop.loaded.tables["orders"].first, shop.as_of.isoformat()) == ("2009-12-01", "2010-12-09")
 
+    @pytest.mark.public_data
     def test_a_plain_reading_of_the_file_agrees(self, shop):
         spent, returned = {}, {}
         for row in records("ONLINE_RETAIL_CSV"):
@@ -128,6 +127,7 @@ class TestOnlineRetail:
         found = dict(zip(zip(orders["order_id"], orders["customer_id"], strict=True), orders["amount"], strict=True))
         assert found == {name: float(amount) for name, amount in (spent | returned).items()}
 
+    @pytest.mark.public_data
     def test_refunds_change_no_purchase_history(self, shop, tmp_path, monkeypatch):
         """BG/NBD's log-likelihood is the one of shared data's README: weeks, a customer's same-day orders merged."""
         cells = counts.count_cells(shop)
@@ -147,6 +147,7 @@ class TestRetailTransactions:
             monkeypatch.setenv(variable, str(public(variable)))
         return opened(DATA / "retail_transactions", tmp_path)
 
+    @pytest.mark.public_data
     def test_the_real_file(self, shop):
         orders = good_rows(shop, "orders")
         theirs = pd.DataFrame(records("RETAIL_TRANSACTIONS_CSV"))
@@ -176,6 +177,7 @@ class TestRetailTransactions:
         assert aside[["line", "reason"]].to_numpy().tolist() == [[3, "ordered_at: unreadable"]]
 
 
+@pytest.mark.public_data
 class TestEmailEvents:
     @pytest.fixture
     def folder(self, tmp_path, monkeypatch):

@@ -1,15 +1,14 @@
 """The difference of two means, against SciPy on the rows and a published experiment."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from smsroi_helpers.statistics.means import difference_of_means
+from tests.machine import PUBLIC_DATA
 
-HILLSTROM = Path(__file__).parents[3] / "shared" / "data" / "hillstrom" / "hillstrom.csv.gz"
+HILLSTROM = PUBLIC_DATA / "hillstrom" / "hillstrom.csv.gz"
 
 
 def moments(y):
@@ -26,7 +25,7 @@ class TestDifferenceOfMeans:
         told = [found.low, found.high, found.df, found.p_value]
         assert told == pytest.approx([low, high, theirs.df, theirs.pvalue], rel=1e-9)
 
-    @pytest.mark.public_data("hillstrom/hillstrom.csv.gz")
+    @pytest.mark.public_data
     def test_hillstrom(self):
         """E-mails to men against none, spend per customer: .770 [.485, 1.055] in the data's table of known answers."""
         rows = pd.read_csv(HILLSTROM)

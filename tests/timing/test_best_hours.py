@@ -11,10 +11,10 @@ from scipy import stats
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
+from tests.machine import PUBLIC_DATA
 from tests.timing.samples import PACIFIC, cells_of, decisions_of, looked, messages_at, opened, orders_of, wave
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = ROOT.parent / "shared" / "data"
 
 
 def test_flat_hours_are_called_flat_and_few_data_open():
@@ -157,10 +157,9 @@ def test_a_segment_that_never_answers_or_never_got_a_text_is_given_no_hour(make_
     assert deaf["rate"].isna().all()
 
 
+@pytest.mark.public_data
 def test_of_the_public_advertisements_no_best_hour_is_supported(tmp_path, monkeypatch):
-    file = PUBLIC / "marketing_ab" / "marketing_AB_2pct_sample.csv.gz"
-    if not file.is_file():
-        pytest.skip(f"{file.name} is not there (set aside as ../shared/data/marketing_ab/{file.name})")
+    file = PUBLIC_DATA / "marketing_ab" / "marketing_AB_2pct_sample.csv.gz"
     monkeypatch.setenv("MARKETING_AB_CSV", str(file))
     shop = opened(ROOT / "data" / "marketing_ab", tmp_path, "2019-07-31")
     found, answers, decided = decisions_of(shop, window_hours=336)
