@@ -138,11 +138,11 @@ def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
 
 
 def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
-    """The feedback score by dose: by lot where a sound test ran, else by the texts of the seven days before the answer.
+    """The feedback score by dose: randomised where a sound test ran, else by the texts of the week before the answer.
 
     Returns:
         dose, n (customers of an arm, or answers), mean, low, high; difference (to the zero arm), difference_low,
-        difference_high (by lot only; NaN otherwise). And on what evidence. No rows without feedback.
+        difference_high (randomised only; NaN otherwise). And on what evidence. No rows without feedback.
     """
     columns = ["dose", "n", "mean", "low", "high", "difference", "difference_low", "difference_high"]
     if not shop.has("feedback"):
