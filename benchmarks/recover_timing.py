@@ -28,7 +28,15 @@ from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, expected, re
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
-from smsroi_helpers.timing import best_hours, click_value, counts, decision, personal_send_time, response
+from smsroi_helpers.timing import (
+    best_hours,
+    click_value,
+    counts,
+    customer_hours,
+    decision,
+    personal_send_time,
+    response,
+)
 
 TEST = "which-hour"
 
@@ -79,7 +87,7 @@ def try_own_hours(shop: Shop, source: Path, seen: best_hours.Timing, place: Path
     rates = []
     for lot in (personal_send_time.Span(), personal_send_time.Span(1.0, 1.0, 1.0)):
         asked = dataclasses.replace(personal, together=personal_send_time.Span(1.0, 1.0, 1.0), by_lot=lot)
-        shop.write(personal_send_time.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
+        shop.write(customer_hours.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
         rows = pd.read_parquet(place / "hours.parquet").merge(told[~told["bad_number"]], on="customer_id")
         rates.append(
             expected(world, rows["kind"], dose=2, hour=rows["hour"], hour_shift=rows["hour_shift"]).click_rate.mean()

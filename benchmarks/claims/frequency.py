@@ -23,7 +23,7 @@ from smsroi_helpers.frequency.arms import plain_response
 from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
-from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Logs, Study
 from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.statistics.jackknife import GROUPS
@@ -210,7 +210,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     factor = 1 - (1 - natural) / (1 + DISCOUNT)
     gain = (value[row, at] - now) * factor * policy["subscribed"].to_numpy(float)
     told.append(_told(policy, ["gain", "gain_low", "gain_high"], gain, "gain of the advice"))
-    cost = saturation(study, policy)
+    cost = measure_saturation(study, policy)
     weekly = value * (1 - (1 - world.truth(np.array([0.0]))[1][place]) / (1 + DISCOUNT))
     lost = [
         SUBSCRIBERS * float(PRACTICE @ (weekly[fit.place(s), fit.at(d)] - weekly[fit.place(s), : len(PRACTICE)]))

@@ -15,7 +15,7 @@ from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
 from smsroi_helpers.frequency.outputs import policy_table, response_table
 from smsroi_helpers.frequency.policy import choose_doses, win_back
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
-from smsroi_helpers.frequency.saturation import saturation
+from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
 from smsroi_helpers.frequency.wording import decide
 
@@ -25,9 +25,9 @@ __all__ = [
     "analyse",
     "choose_doses",
     "decide",
+    "measure_saturation",
     "policy_table",
     "response_table",
-    "saturation",
     "score_by_dose",
     "trace_pull_forward",
     "warn_early",

@@ -97,7 +97,16 @@ def alive_expression(fit: Fit, history: ir.Table) -> ir.FloatingValue:
     """P(alive) under MBG/NBD of the rows of `measures.purchase_history`, for the engine.
 
     1 ÷ (1 + a/(b + x) · ((α + T)/(α + t))^(r + x)), x repeat purchases, the last at t, of a customer for T weeks
-    (Batislam, Denizel & Filiztekin 2007). It is `probability_alive`, without bringing a row per history into Python.
+    (Batislam, Denizel & Filiztekin 2007, International Journal of Research in Marketing 24). The same formula as
+    `cltv.probability_alive`, which computes it in Python from cells: here it is an expression, so that two days of
+    every customer are scored without a row per history coming into memory. A test holds the two to each other.
+
+    Args:
+        fit: an MBG/NBD fit; `predicting` holds r, α, a, b.
+        history: frequency (x), recency_days (t), T_days (T).
+
+    Returns:
+        0 to 1, one value per row.
     """
     r, alpha, a, b = (float(value) for value in fit.predicting)
     x, t_x, age = history.frequency, history.recency_days / 7, history.T_days / 7
@@ -129,11 +138,11 @@ def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
 
 
 def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
-    """The feedback score by dose: by lot where a sound test ran, else by the texts of the seven days before the answer.
+    """The feedback score by dose: randomised where a sound test ran, else by the texts of the week before the answer.
 
     Returns:
         dose, n (customers of an arm, or answers), mean, low, high; difference (to the zero arm), difference_low,
-        difference_high (by lot only; NaN otherwise). And on what evidence. No rows without feedback.
+        difference_high (randomised only; NaN otherwise). And on what evidence. No rows without feedback.
     """
     columns = ["dose", "n", "mean", "low", "high", "difference", "difference_low", "difference_high"]
     if not shop.has("feedback"):

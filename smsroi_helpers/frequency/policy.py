@@ -61,11 +61,11 @@ def practice_shares(
 
 
 def choose_dose(net: Floats, smallest_gain: float, rng: np.random.Generator) -> tuple[int, NDArray[np.bool_]]:
-    """The dose to take, and those that cannot be told from the best.
+    """The dose to take, and those that are not distinguishable from the best.
 
-    The best is that with the highest estimate. A smaller one is taken in its stead if it cannot be told from the best
-    (multiple comparisons with the best, 95 %) *and* its estimate falls short of it by no more than `TIE_SHARE` of it,
-    or than the smallest gain worth having: not being told apart alone would let a noisy test choose whatever is small.
+    The best is that with the highest estimate. A smaller one is taken instead if it is not distinguishable from the
+    best (multiple comparisons with the best, 95 %) *and* its estimate is below it by no more than `TIE_SHARE` of it, or
+    than the smallest gain worth having: the first condition alone would let a noisy test choose whatever is small.
 
     Args:
         net: doses × draws of W, in ascending doses.
@@ -98,7 +98,7 @@ def choose_doses(
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
-        (advised), best (highest estimate), short_run (best by m), not_worse (doses that cannot be told from the best),
+        (advised), best (highest estimate), short_run (best by m), not_worse (doses not distinguishable from the best),
         today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high (m at the dose
         advised); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high (money a week over all
         subscribed, opt-outs priced; NaN where today's dose is not known); per_subscriber (the same of one); factor

@@ -8,11 +8,11 @@ from smsroi_helpers.frequency.dose_response import summarise_draws
 from smsroi_helpers.frequency.study import Study
 
 __all__ = [
-    "saturation",
+    "measure_saturation",
 ]
 
 
-def saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
+def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     """Who gets too few, about right and too many texts today, and what that costs.
 
     Customers are those subscribed as the practice ends and outside experiments, by the texts of their last four weeks

@@ -30,6 +30,7 @@ from smsroi_helpers.timing.response import (
     rate_by_hour,
     t_quantile,
 )
+from smsroi_helpers.timing.response_curve import Curves
 
 __all__ = [
     "Answer",
@@ -281,38 +282,62 @@ def _answer(
     timing: Timing, response: HourResponse, segment: str, rng: np.random.Generator, smallest: float,
     everybody: Answer | None,
 ) -> Answer | None:  # fmt: skip
+    """One segment's answer; None where no window tried is allowed.
+
+    Args:
+        timing: of `analyse`.
+        response: what the answer rests on.
+        segment: whose.
+        rng: of critical values.
+        smallest: clicks per message below which a gain is not worth a change.
+        everybody: their answer, which a segment's rests on; None for everybody's own.
+    """
     tried = response.windows
     may = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
     curves = response.curves(segment)
     if not may.any():
         return None
-    own, covariance = curves.contrast(segment, columns_of(tried[may]))
-    asked = ALPHA * _SEQUENCE
-    if everybody is not None:
-        asked = 1.0 if not everybody.chosen.all() else ALPHA * (1 - _SEQUENCE) / len(response.by_segment.segments)
-    chosen = set_of_best(own, covariance, rng, alpha=asked)
-    centre, joint = curves.logits(segment, columns_of(tried))
-    rate = expit(centre)
-    slope = rate * (1 - rate)
-    of_rates = joint * slope[:, None] * slope
-    shown = rate_by_hour(response, segment)
+    logits, covariance = curves.contrast(segment, columns_of(tried[may]))
+    chosen = set_of_best(logits, covariance, rng, alpha=_alpha_of_differing(response, everybody))
+    rate, of_rates = _rates(curves, segment, tried)
     today = np.zeros(len(tried))
     today[may], outside, forbidden = _of_today(timing, segment, tried[may])
     among = may.copy()
     among[may] = chosen
     gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng)
     alone = compare_with_today(rate, of_rates, today, may, smallest, rng)[-1]
-    if everybody is None:  # the first of the sequence: whichever window is picked
-        p_value = alone
-    shown = shown.assign(gain=gain, gain_low=low, gain_high=high)[may].reset_index(drop=True)
+    windows = rate_by_hour(response, segment).assign(gain=gain, gain_low=low, gain_high=high)
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
-    at = curves.place(segment)
     return Answer(
-        segment, response.evidence, shown.assign(set_of_best=chosen), today, outside, forbidden,
-        response.customers(segment), float(curves.events[at]),
-        float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(outside)), p_value, alone_p=alone,
+        segment=segment,
+        evidence=response.evidence,
+        windows=windows[may].reset_index(drop=True).assign(set_of_best=chosen),
+        today=today,
+        outside=outside,
+        forbidden=forbidden,
+        customers=response.customers(segment),
+        clicks=float(curves.events[curves.place(segment)]),
+        messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(outside)),
+        # Everybody's is the first of the sequence: it holds whichever window is picked.
+        p_value=alone if everybody is None else p_value,
+        alone_p=alone,
         smallest=smallest,
-    )  # fmt: skip
+    )
+
+
+def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:
+    """The error allowed in saying that hours differ; 1 for a segment once everybody's are shown to."""
+    if everybody is None:
+        return ALPHA * _SEQUENCE
+    return 1.0 if not everybody.chosen.all() else ALPHA * (1 - _SEQUENCE) / len(response.by_segment.segments)
+
+
+def _rates(curves: Curves, segment: str, windows: pd.DataFrame) -> tuple[Floats, Floats]:
+    """The response rate in each window, and their joint covariance (delta method)."""
+    logits, joint = curves.logits(segment, columns_of(windows))
+    rate = expit(logits)
+    slope = rate * (1 - rate)
+    return rate, joint * slope[:, None] * slope
 
 
 def set_of_best(

@@ -1,7 +1,7 @@
 """Public holidays, working days moved to a weekend, and the season: how the response on them compares.
 
 Which day is what in the recipient's country comes from `holidays`; the country from the recipient's time zone.
-Nobody draws holidays by lot, and there are few of them: what else happened on those days is in the numbers.
+Holidays are not randomised, and there are few of them: the numbers include whatever else happened on those days.
 """
 
 import datetime as dt
@@ -119,25 +119,37 @@ def compare_days(cells: pd.DataFrame) -> pd.DataFrame:
         strata = int(stratum.max()) + 1
         place = (stratum * 2 + own["special"].to_numpy(int)) * GROUPS + own["group"].to_numpy(int)
         m, k = (
-            np.bincount(place, own[name].to_numpy(float), strata * 2 * GROUPS).reshape(-1, 2, GROUPS)
+            np.bincount(place, own[name].to_numpy(float), strata * 2 * GROUPS).reshape(-1, 2, GROUPS).astype(float)
             for name in ("messages", "clicks")
         )
-        ratio = low = high = float("nan")
-        if strata >= _FEWEST_STRATA and min(k[:, 1].sum(), k[:, 0].sum()) >= FEW_EVENTS:
-            m_all, k_all = m.sum(axis=-1), k.sum(axis=-1)
-            whole = _log_ratio(m_all, k_all)
-            of_groups = [_log_ratio(m_all - m[..., g], k_all - k[..., g]) for g in range(GROUPS)]
-            of_strata = [_log_ratio(np.delete(m_all, s, axis=0), np.delete(k_all, s, axis=0)) for s in range(strata)]
-            variance = sum(
-                (len(told) - 1) / len(told) * ((np.array(told) - whole) ** 2).sum() for told in (of_groups, of_strata)
-            )
-            half_width = t.ppf(0.975, strata - 1) * np.sqrt(variance)
-            ratio, low, high = (float(np.exp(x)) for x in (whole, whole - half_width, whole + half_width))
+        ratio, low, high = _ratio_with_limits(m, k)
         found.append({
             "kind": kind, "strata": strata, "messages": m[:, 1].sum(), "clicks": k[:, 1].sum(), "ratio": ratio,
             "low": low, "high": high,
         })  # fmt: skip
     return pd.DataFrame(found, columns=["kind", "strata", "messages", "clicks", "ratio", "low", "high"])
+
+
+def _ratio_with_limits(m: Floats, k: Floats) -> tuple[float, float, float]:
+    """The ratio and its 95 % limits; NaN with too few strata or responses.
+
+    Args:
+        m: messages, strata × (ordinary, special) × groups of customers.
+        k: responses, the same.
+    """
+    strata = len(m)
+    if strata < _FEWEST_STRATA or min(k[:, 1].sum(), k[:, 0].sum()) < FEW_EVENTS:
+        return float("nan"), float("nan"), float("nan")
+    m_all, k_all = m.sum(axis=-1), k.sum(axis=-1)
+    whole = _log_ratio(m_all, k_all)
+    without_group = [_log_ratio(m_all - m[..., g], k_all - k[..., g]) for g in range(GROUPS)]
+    without_stratum = [_log_ratio(np.delete(m_all, s, axis=0), np.delete(k_all, s, axis=0)) for s in range(strata)]
+    variance = sum(
+        (len(left) - 1) / len(left) * ((np.array(left) - whole) ** 2).sum() for left in (without_group, without_stratum)
+    )
+    half_width = t.ppf(0.975, strata - 1) * np.sqrt(variance)
+    ratio, low, high = (float(np.exp(x)) for x in (whole, whole - half_width, whole + half_width))
+    return ratio, low, high
 
 
 def _log_ratio(m: Floats, k: Floats) -> float:

@@ -1,21 +1,20 @@
-"""When a person is about, whether texts at people's own hours are clicked more, and each customer's hour.
+"""Customers' active hours, and whether texts at a customer's own hours are clicked more.
 
-People's days run earlier or later than their segment's. By how much, δ hours, is read off their own visits, orders and
-clicks on days without a text (what they did on others may follow the sender's hours): the mean hour of a customer's
-events less the segment's, drawn towards 0 the more, the fewer the events (a random effect whose variances are found by
-moments: Searle, Casella & McCulloch 1992, Variance Components, section 3.6).
+A customer's daily pattern is the segment's, shifted by δ hours. δ is estimated from the customer's visits, orders and
+clicks on days without a text (on other days they may follow the sender's hours): the mean hour of the customer's events
+less the segment's, shrunken towards 0 (a random effect with variances by the method of moments: Searle, Casella &
+McCulloch 1992, Variance Components, section 3.6).
 
-Two things are asked of it. Of later events, whether the segment's day shifted by δ makes them likelier. And of a test
-of hours, whether texts are clicked as if the segment's response curve were shifted by δ too: with r the curve, h the
-hour drawn by lot and x = r(h − δ)/r(h) − 1, less its mean over the hours the customer might have drawn, clicks are
-r(h)·(1 + βx): β is 0 if own hours do not matter, 1 if customers' curves are the segment's shifted, and more if they
-are steeper than the mixture of them that the segment's is. Only if both are shown does anybody have an hour of their
-own. That someone who is about at an hour reads then must not be taken for granted: in simulated companies a tilt of
-each hour by own events, a Dirichlet–multinomial, made later events likelier, and clicks fewer.
+Two tests decide whether it is used. On later events: does the segment's pattern shifted by δ predict them better? In a
+test of hours: are texts clicked as if the segment's response curve were shifted by δ too? With r the curve, h the
+randomly assigned hour and x = r(h − δ)/r(h) − 1, less its mean over the hours the customer might have been assigned,
+clicks are r(h)·(1 + βx). β is 0 if own hours do not matter, 1 if customers' curves are the segment's shifted, and more
+if they are steeper than the segment's, which is their mixture. Own hours are used only where both tests pass. Being
+active at an hour does not imply reading texts then: in simulated companies a tilt of each hour by own events, a
+Dirichlet–multinomial, predicted later events and lost clicks.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -25,13 +24,12 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import period_of, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.counts import Sends, TimingTest, rows_of_test
-from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
+from smsroi_helpers.timing.response import HourResponse, rate_by_hour
 
 __all__ = [
     "DayFit",
@@ -39,9 +37,8 @@ __all__ = [
     "Span",
     "analyse_personal_send_times",
     "contrasts",
-    "customer_send_hours",
     "fit_days",
-    "share_moved",
+    "middle_of",
     "shift_bins",
     "slope_by_lot",
 ]
@@ -220,7 +217,7 @@ def _log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFrame, Span]:
-    """Days fitted on earlier events and tried on later ones (a quarter, or a third of a short log)."""
+    """Days fitted on earlier events and tested on later ones (a quarter, or a third of a short log)."""
     later_days = dt.timedelta(days=period_of(shop))
     split = ibis.literal(shop.end - later_days)
     groups = segments(shop, segment_by, shop.as_of - later_days).rename(member="customer_id")
@@ -233,24 +230,38 @@ def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFra
     if not len(cells):
         return nothing, Span()
     people, _fit = _shifts(shop, early, groups)
-    told = ibis.memtable(_log_ratios(cells))
+    keys, (gain, tested) = by_group(
+        _score_later(shop, later, people, _log_ratios(cells)), ["bucket"], ["gain", "events"]
+    )
+    if not len(keys):
+        return nothing, Span()
+    found, together = jackknife_ratio(gain, tested), jackknife_ratio(gain.sum(axis=0), tested.sum(axis=0))
+    held = pd.DataFrame({
+        "own": keys["bucket"].to_numpy(), "events": tested.sum(axis=-1), "gain": found.estimate, "low": found.low,
+        "high": found.high,
+    })  # fmt: skip
+    return held, Span(float(together.estimate), float(together.low), float(together.high))
+
+
+def _score_later(shop: Shop, later: ir.Table, people: ir.Table, log_ratios: pd.DataFrame) -> pd.DataFrame:
+    """Bucket (own events from which a row begins), group; gain (summed log ratios of the later events), events.
+
+    Args:
+        shop: the company.
+        later: customer_id, place of the later events.
+        people: of `_shifts`, from the earlier ones.
+        log_ratios: of `_log_ratios`.
+    """
     people = people.rename(person="customer_id")
+    ratios = ibis.memtable(log_ratios)
     rows = later.join(people, later.customer_id == people.person)
-    rows = rows.join(told, [rows.segment == told["of"], rows.bin == told.step, rows.place == told.at_place])
+    rows = rows.join(ratios, [rows.segment == ratios["of"], rows.bin == ratios.step, rows.place == ratios.at_place])
     rows = rows.mutate(
         bucket=ibis.cases(*((rows.own >= first, first) for first in reversed(BUCKETS)), else_=0),
         group=hash_group(rows.customer_id, HELD_OUT),
     )
     sums = rows.group_by("bucket", "group").aggregate(gain=total(rows.ratio), events=rows.count())
-    keys, (gain, tried) = by_group(shop.count(sums.order_by("bucket", "group")), ["bucket"], ["gain", "events"])
-    if not len(keys):
-        return nothing, Span()
-    found, together = jackknife_ratio(gain, tried), jackknife_ratio(gain.sum(axis=0), tried.sum(axis=0))
-    held = pd.DataFrame({
-        "own": keys["bucket"].to_numpy(), "events": tried.sum(axis=-1), "gain": found.estimate, "low": found.low,
-        "high": found.high,
-    })  # fmt: skip
-    return held, Span(float(together.estimate), float(together.low), float(together.high))
+    return shop.count(sums.order_by("bucket", "group"))
 
 
 # --- what a test of hours says ---------------------------------------------------------------------------------------
@@ -306,7 +317,8 @@ def _curves(response: HourResponse | None) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _middle(windows: pd.DataFrame) -> Floats:
+def middle_of(windows: pd.DataFrame) -> Floats:
+    """The middle of each window (hours)."""
     return ((windows["hour"] + windows["until"]) / 2).to_numpy(float)
 
 
@@ -321,26 +333,34 @@ def _try_by_lot(
     before = events.join(assigned, events.customer_id == assigned.subject)
     before = before.filter(before["at"] < before.since).select("customer_id", "place")
     people, _fit = _shifts(shop, before, groups)
-    planned = test.experiment.customers / test.experiment.customers.sum()
-    share = pd.Series(planned, index=list(test.experiment.arms)).reindex(test.windows["arm"]).to_numpy(float)
-    middle = _middle(test.windows)
-    rows = []
-    for segment, curve in _curves(response).items():
-        at = _middle(curve)
-        drawn = np.array([share[middle == m].sum() for m in at])
-        x = contrasts(curve["rate"].to_numpy(float), at, drawn / drawn.sum())
-        rows += [(segment, step, m, x[i, j]) for i, step in enumerate(BINS.tolist()) for j, m in enumerate(at.tolist())]
-    told = ibis.memtable(pd.DataFrame(rows, columns=["of", "step", "middle", "x"]))
+    contrast = ibis.memtable(_contrast_rows(test, response))
     texts = texts.join(groups, texts.customer_id == groups.member).drop("member")
     own = people.select(person="customer_id", bin="bin")
     texts = texts.left_join(own, texts.customer_id == own.person)
     texts = texts.mutate(bin=texts.bin.fill_null(0), at_middle=(texts.hour + texts.until) / 2)
-    texts = texts.join(told, [texts.segment == told["of"], texts.bin == told.step, texts.at_middle == told.middle])
+    texts = texts.join(
+        contrast,
+        [texts.segment == contrast["of"], texts.bin == contrast.step, texts.at_middle == contrast.middle],
+    )
     x, clicked = texts.x, texts.happened.cast("int64")
     cells = texts.group_by("segment", "hour", "until", "group").aggregate(
         messages=texts.count(), clicks=clicked.sum(), x=total(x), xx=total(x * x), xy=total(x * clicked)
     )
     return slope_by_lot(shop.count(cells.order_by("segment", "hour", "until", "group")))
+
+
+def _contrast_rows(test: TimingTest, response: HourResponse) -> pd.DataFrame:
+    """Of (segment), step (δ in quarter hours), middle (of the window, hours), x: see `contrasts`."""
+    planned = test.experiment.customers / test.experiment.customers.sum()
+    share = pd.Series(planned, index=list(test.experiment.arms)).reindex(test.windows["arm"]).to_numpy(float)
+    middle = middle_of(test.windows)
+    rows = []
+    for segment, curve in _curves(response).items():
+        at = middle_of(curve)
+        assigned = np.array([share[middle == m].sum() for m in at])
+        x = contrasts(curve["rate"].to_numpy(float), at, assigned / assigned.sum())
+        rows += [(segment, step, m, x[i, j]) for i, step in enumerate(BINS.tolist()) for j, m in enumerate(at.tolist())]
+    return pd.DataFrame(rows, columns=["of", "step", "middle", "x"])
 
 
 def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> PersonalHours:
@@ -360,88 +380,3 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
     rows, _fit = _shifts(shop, events, groups)
     people = shop.count(rows.group_by("segment", "bin").aggregate(customers=rows.count()).order_by("segment", "bin"))
     return PersonalHours(rows.drop("own"), people, held_out, together, by_lot, _curves(hours.main))
-
-
-# --- each customer's hour --------------------------------------------------------------------------------------------
-
-
-def _shifted(curve: pd.DataFrame) -> Floats:
-    """(bins, windows): the curve at each window's middle less δ, level beyond the first and the last window."""
-    middle = _middle(curve)
-    return np.interp(middle[None, :] - BINS[:, None] * STEP, middle, curve["rate"].to_numpy(float))
-
-
-def share_moved(personal: PersonalHours) -> float:
-    """Share of the customers with own events whose best hour is another than their segment's; NaN where none has any.
-
-    Of all windows tried, whichever of them the law allows a customer.
-    """
-    best = {segment: _shifted(curve).argmax(axis=1) for segment, curve in personal.curves.items()}
-    people = personal.people
-    of_each = [best.get(row.segment, best[ALL])[[row.bin + MOST, MOST]] for row in people.itertuples()]
-    moved = np.array([own != usual for own, usual in of_each], float)
-    customers = people["customers"].to_numpy(float)
-    return float(customers @ moved / customers.sum()) if customers.sum() else float("nan")
-
-
-def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int]) -> pd.DataFrame:
-    """zone, land, of (segment), step, hour: the best allowed window where, for whom, by how the own day runs."""
-    own = parse_rule(own_hours)
-    worth = {segment: _shifted(curve) for segment, curve in curves.items()}
-    rows = []
-    for place in count_places(shop).itertuples():
-        week = np.asarray(allowed(place.rules.split(), own).all(axis=0))
-        for segment, curve in curves.items():
-            may = np.array([week[w.hour : w.until].all() for w in curve.itertuples()])
-            if not may.any():
-                continue
-            hours = curve["hour"].to_numpy(int)
-            for step in bins:
-                best = int(np.where(may, worth[segment][step + MOST], -np.inf).argmax())
-                rows.append((place.timezone, place.region, segment, step, int(hours[best])))
-    return pd.DataFrame(rows, columns=["zone", "land", "of", "step", "hour"])
-
-
-def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "") -> ir.Table:
-    """The table `customer_send_hour`, for the engine to write: nobody at an hour that is not allowed them.
-
-    The likeliest best of the windows tried and allowed, on the segment's curve or on that shifted by the customer's δ.
-
-    Args:
-        shop: the company.
-        personal: of `analyse_personal_send_times`.
-        segment_by: which grouping, as of the last day observed.
-        own_hours: the sender's own.
-
-    Returns:
-        customer_id, hour (local), weekday (null: any), basis (`personal`, `segment`). Who may be sent to at none of
-        the hours that were tried has no row.
-    """
-    told = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0])
-    schema = {"zone": "string", "land": "string", "of": "string", "step": "int64", "hour": "int64"}
-    table = ibis.memtable(told, schema=schema)
-    people = segments(shop, segment_by, shop.as_of)
-    known = sorted(set(told["of"]))
-    people = people.mutate(of=ibis.ifelse(people.segment.isin(known), people.segment, ALL) if known else people.segment)
-    blank = ibis.literal("")
-    if shop.has("customers"):
-        homes = shop.customers.select(
-            home="customer_id",
-            zone=shop.customers.timezone if shop.has("customers", "timezone") else ibis.null("string"),
-            land=shop.customers.region if shop.has("customers", "region") else ibis.null("string"),
-        )
-        people = people.left_join(homes, people.customer_id == homes.home)
-        people = people.mutate(zone=people.zone.fill_null(""), land=people.land.fill_null(""))
-    else:
-        people = people.mutate(zone=blank, land=blank)
-    if personal.used:
-        own = personal.rows.select(person="customer_id", bin="bin")
-        people = people.left_join(own, people.customer_id == own.person)
-        people = people.mutate(step=people.bin.fill_null(0))
-    else:
-        people = people.mutate(step=ibis.literal(0).cast("int64"))
-    rows = people.select("customer_id", "of", "zone", "land", "step").join(table, ["of", "zone", "land", "step"])
-    return rows.select(
-        "customer_id", "hour", weekday=ibis.null("int64"),
-        basis=ibis.ifelse(rows.step != 0, "personal", "segment"),
-    ).order_by("customer_id")  # fmt: skip

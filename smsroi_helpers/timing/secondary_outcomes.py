@@ -1,4 +1,4 @@
-"""What another hour does beside clicks: orders, profit and opt-outs of the customers put by lot into each hour's arm.
+"""What another hour does beside clicks: orders, profit and opt-outs of the customers in each hour's arm.
 
 Every assigned customer counts in their arm, whatever reached them, over the experiment's outcome window.
 """

@@ -10,9 +10,10 @@ from smsroi_helpers.locale import _, day, interval, listed, number, percent
 from smsroi_helpers.measures import AS_OF, RULES, allowed
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.personal_send_time import PersonalHours, share_moved
+from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import gap_to_records
 from smsroi_helpers.timing.wording import clicks_words, exclusion_words, hours_words, value_words, window_words
 

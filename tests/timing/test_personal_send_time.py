@@ -7,6 +7,7 @@ import statsmodels.api as sm
 
 from smsroi_helpers.timing import personal_send_time
 from smsroi_helpers.timing import tables as timing_tables
+from smsroi_helpers.timing.customer_hours import customer_send_hours
 from tests.timing.samples import persons_of
 
 
@@ -74,6 +75,6 @@ def test_being_about_at_an_hour_is_no_proof_that_texts_are_read_then(make_source
     assert personal.together.low > 0
     assert not personal.by_lot.low > 0
     assert not personal.used
-    shop.write(personal_send_time.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
+    shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
     assert said in timing_tables.personal_table(personal).markup

@@ -8,6 +8,7 @@ import pandas as pd
 from smsroi_helpers.measures import quiet_hours
 from smsroi_helpers.timing import best_hours, personal_send_time
 from smsroi_helpers.timing import tables as timing_tables
+from smsroi_helpers.timing.customer_hours import customer_send_hours, share_moved
 from tests.timing.samples import ORDERS, messages_at, orders_of, persons_of
 
 
@@ -16,7 +17,7 @@ def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(ma
     assert personal.together.low > 0
     assert personal.by_lot.low > 1  # each customer's curve is steeper than the mixture that the segment's is
     assert personal.used
-    shop.write(personal_send_time.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
+    shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
     assert len(told) == told["customer_id"].nunique() == 900
     number = told["customer_id"].str[1:].astype(int)
@@ -28,7 +29,7 @@ def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(ma
         assert quiet_hours.allowed(rules)[:, row.hour].all(), row
     page = timing_tables.personal_table(personal).markup
     assert "So own hours are used" in page
-    assert 0.5 < personal_send_time.share_moved(personal) <= 1
+    assert 0.5 < share_moved(personal) <= 1
 
 
 def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, tmp_path):
@@ -42,7 +43,7 @@ def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, t
     curve = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24)})
     nothing, unknown = pd.DataFrame(), personal_send_time.Span()
     personal = personal_send_time.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, {"all": curve})
-    shop.write(personal_send_time.customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
+    shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
     for i, zone in enumerate(zones):
         rules = quiet_hours.rule_of(zone or "UTC", "")
@@ -53,5 +54,5 @@ def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):
     shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
     seen = best_hours.analyse(shop)
     personal = personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")
-    rows = personal_send_time.customer_send_hours(shop, personal, "rfm_group")
+    rows = customer_send_hours(shop, personal, "rfm_group")
     assert rows.count().execute() == 0

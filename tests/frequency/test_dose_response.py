@@ -1,0 +1,79 @@
+"""The curve over doses: a known truth recovered, identities, and where arms are used as they are."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.dose_response import fit_response
+from tests.frequency.samples import DOSES, cells_of, responsive
+
+
+def test_the_curve_finds_what_was_put_in():
+    cells = cells_of(responsive(np.random.default_rng(72)))
+    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
+    assert fit.method == "curve"
+    assert fit.effect_p < 1e-6
+    for dose in (1.0, 2.0, 4.0):
+        m = 5.0 * 0.08 * dose * np.exp(-0.2 * max(dose - 1, 0)) - 0.02 * dose
+        hazard = 0.002 + 0.004 * dose
+        for drawn, true in (
+            (fit.profit()[:, fit.at(dose)], m),
+            (fit.hazard[:, fit.at(dose)], hazard),
+            (fit.value()[:, fit.at(dose)], m / (1 - (1 - hazard) / 1.002)),
+        ):
+            assert (np.abs(drawn.mean(axis=-1) - true) < 4 * drawn.std(axis=-1)).all()
+    # concave where clicks fall off, and nothing for nothing
+    assert np.allclose(fit.profit()[:, 0], 0.0)
+    assert (np.diff(fit.profit()[0].mean(axis=-1)[:5], 2) <= 1e-9).all()
+
+
+def test_h_is_what_texts_cause_and_c_what_is_lost_anyway():
+    fit = fit_response(cells_of(responsive(np.random.default_rng(73))), DOSES, 0.002, np.random.default_rng(1))
+    h, c = fit.caused(), fit.natural()[:, None]
+    again = fit.profit() / (1 - (1 - h) * (1 - c) / 1.002)
+    assert np.allclose(fit.value(), again, rtol=1e-9)
+    # W is a week's profit less the worth of who is lost in it.
+    assert np.allclose(fit.net(), fit.profit() - h * fit.value() * (1 - c) / 1.002, rtol=1e-8, atol=1e-12)
+
+
+def test_where_profit_is_not_clicks_the_arms_stand_as_they_are():
+    people = responsive(np.random.default_rng(74))
+    people["gross"] += np.where(people["arm"] == "one", 12.0, 0.0)  # one text works without a click
+    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1))
+    assert fit.method == "arms"
+    assert fit.proportional_p < 0.01
+
+
+def test_order_of_cells_and_names_of_arms_do_not_matter():
+    cells = cells_of(responsive(np.random.default_rng(75), 4_000))
+    renamed = cells.sample(frac=1, random_state=1).assign(arm=lambda c: c["arm"].map(lambda name: name[::-1]))
+    names = {name[::-1]: dose for name, dose in reversed(DOSES.items())}
+    key = ["segment", "messages_per_week"]
+    one, other = (
+        plain_response(c, d, 0.002).sort_values(key, ignore_index=True) for c, d in ((cells, DOSES), (renamed, names))
+    )
+    pd.testing.assert_frame_equal(one, other)
+    first = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
+    second = fit_response(renamed, names, 0.002, np.random.default_rng(1))
+    assert first.names == second.names
+    assert np.allclose(first.value(), second.value())
+
+
+def test_only_one_dose_beside_none_that_works_is_told_from_none():
+    people = responsive(np.random.default_rng(80), 8_000)
+    people = people[people["arm"].isin(["none", "two"])]
+    doses = {"none": 0.0, "two": 2.0}
+    fit = fit_response(cells_of(people), doses, 0.002, np.random.default_rng(1))
+    assert fit.method == "arms"
+    assert fit.effect_p < 0.02
+
+
+def test_a_segment_that_the_test_had_too_few_of_gets_no_number():
+    people = responsive(np.random.default_rng(81), 4_000)
+    few = people[(people["segment"] == "d") & (people["arm"] != "four")].index
+    people = people.drop(people[(people["segment"] == "d") & (people["arm"] == "four")].index)
+    assert len(few) > 100
+    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1))
+    assert fit.names == (ALL, "a", "b", "c")
+    assert fit.too_small == ("d",)

@@ -1,0 +1,161 @@
+"""Sources as they come: each fills the page or says why not."""
+
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.frequency import check_tables, outputs
+from smsroi_helpers.frequency import figures as frequency_figures
+from smsroi_helpers.frequency import policy as frequency_policy
+from smsroi_helpers.frequency import tables as frequency_tables
+from smsroi_helpers.frequency.counts import ALL, choose_channel
+from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
+from smsroi_helpers.frequency.pull_forward import trace_pull_forward
+from smsroi_helpers.frequency.saturation import measure_saturation
+from smsroi_helpers.frequency.study import analyse
+from smsroi_helpers.frequency.wording import decide, opt_out_sentence
+from tests.frequency.samples import WEEKS, open_folder, source, written
+
+
+def causal(text):
+    return re.search(r"\b(lift|caused|causes|incremental)\b", text, re.IGNORECASE)
+
+
+def said(answers):
+    return " ".join(" ".join((each.action, each.text, each.caveat)) for each in answers)
+
+
+def whole_page(shop, study):
+    """Every figure and table, as one text; and the decisions."""
+    rng = np.random.default_rng(2)
+    tables, charts = frequency_tables, frequency_figures
+    policy = frequency_policy.choose_doses(study, rng)
+    stages = frequency_policy.choose_doses(study, rng, by="stage")
+    parts = [
+        tables.test_note(study), tables.exclusions_table(study), tables.practice_table(study),
+        charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
+        charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
+        tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
+        check_tables.saturation_table(measure_saturation(study, policy), "USD"),
+        charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
+        check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
+        check_tables.steps_table(study, "USD"),
+        check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
+        check_tables.winback_table(frequency_policy.win_back(study), "USD"),
+        check_tables.satisfaction_table(score_by_dose(shop, study)),
+    ]  # fmt: skip
+    outputs.response_table(study), outputs.policy_table(policy)
+    words = "\n".join(re.sub(r"<svg.*?</svg>|data:image[^\"]*", "", part.markup, flags=re.DOTALL) for part in parts)
+    assert not re.search(r"\b(nan|inf)\b", words, re.IGNORECASE)
+    return words, decide(study, policy, "USD")
+
+
+def test_a_sound_test_fills_the_page(study_of):
+    shop, study = study_of()
+    assert study.sound
+    assert study.fit is not None
+    words, answers = whole_page(shop, study)
+    assert answers[0].segment == ALL
+    assert all(each.evidence == "randomised" for each in answers)
+    assert "observational" in words
+    assert "MBG/NBD" in words
+    assert outputs.response_table(study)["evidence"].eq("randomised").all()
+
+
+def test_split_files_are_the_same_source(tmp_path, study_of):
+    _shop, study = study_of()
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, content in written(source()[0]).items():
+        if name in ("orders", "messages"):
+            (folder / name).mkdir()
+            rows = pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)
+            for k in range(3):
+                part = rows.iloc[2 - k :: 3]
+                part.where(part != "", None).to_parquet(folder / name / f"part-{k}.parquet", index=False)
+        else:
+            (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
+    shop = open_folder(folder)
+    again = analyse(shop, np.random.default_rng(1), practice_weeks=12)
+    pd.testing.assert_frame_equal(study.plain, again.plain)
+    pd.testing.assert_frame_equal(study.logs.steps, again.logs.steps)
+
+
+def test_without_an_experiment_the_log_is_observational(study_of):
+    shop, study = study_of(experiment=False)
+    words, answers = whole_page(shop, study)
+    assert [each.outcome for each in answers] == ["not_enough_evidence"]
+    assert answers[0].evidence == "observational"
+    assert "no experiment" in answers[0].text
+    assert "Try doses by lot" in answers[0].action
+    assert not causal(said(answers))
+    assert not causal(words)
+    assert len(outputs.response_table(study)) == 0
+    assert study.logs.steps["effect"].notna().any()
+
+
+def test_without_an_arm_without_texts_only_differences_are_told(study_of):
+    shop, study = study_of(doses=(1, 2))
+    assert study.fit is None
+    assert study.plain[["profit", "value"]].isna().all().all()
+    words, answers = whole_page(shop, study)
+    assert "Add an arm that is sent nothing" in answers[0].action
+    assert "cannot be told" in answers[0].text
+    assert "Profit against the smallest dose" in words
+    assert np.isnan(answers[0].value)
+
+
+@pytest.mark.parametrize("doses", [(0, 1), (1, 1)])
+def test_one_dose_only(study_of, doses):
+    shop, study = study_of(doses=doses)
+    _words, answers = whole_page(shop, study)
+    assert answers[0].outcome == "not_enough_evidence"
+    assert np.isnan(answers[0].value)
+    if doses == (0, 1):
+        # Told from none only; of changes among doses nothing is said.
+        assert {row.reason for row in frequency_policy.choose_doses(study, np.random.default_rng(1)).itertuples()} <= {
+            "one_dose", "no_effect",
+        }  # fmt: skip
+
+
+def test_nobody_opted_out_has_an_exact_limit(study_of):
+    shop, study = study_of(opt_outs=False)
+    weeks = study.cells.loc[study.cells["arm"] != "d0_0", "weeks"].sum()
+    assert weeks == pytest.approx(2 * 90 * WEEKS, rel=1e-6)
+    words = opt_out_sentence(study)
+    assert "Nobody who was texted opted out in 1,440 customer-weeks" in words
+    assert f"{100 * (1 - 0.025 ** (1 / 1440)):.2f}%" in words
+    page, answers = whole_page(shop, study)
+    assert "exact 95% limit" in page
+    assert "exact 95% limit" in answers[0].caveat
+    rows = study.plain[study.plain["segment"] == ALL]
+    assert (rows["hazard"] == 0).all()
+    assert (rows["hazard_high"] > 0).all()
+
+
+def test_of_a_broken_split_nothing_is_shown(study_of):
+    shop, study = study_of(split=(150, 90, 60))
+    assert study.validity.broken
+    assert study.fit is None
+    assert not len(study.plain)
+    words, answers = whole_page(shop, study)
+    assert [each.outcome for each in answers] == ["broken"]
+    assert "is broken" in answers[0].text
+    assert "There are no arms to show" in words
+    assert len(trace_pull_forward(shop, study)) == 0
+    assert len(outputs.response_table(study)) == 0
+
+
+def test_without_messages(study_of):
+    with pytest.raises(NotEnoughData, match="no messages"):
+        study_of(messages=False, experiment=False)
+    shop, study = study_of(messages=False)
+    assert choose_channel(shop) == ""
+    assert study.fit is None
+    _words, answers = whole_page(shop, study)
+    assert answers[0].outcome == "not_enough_evidence"
+    assert "Without messages" in answers[0].text
