@@ -47,7 +47,6 @@ LONG = {
 
 STILL_IN_WORDS = {
     "cltv/assumptions.py", "cltv/decision.py", "cltv/implications.py",
-    "timing/counts.py", "timing/decision.py",
     "frequency/decision.py", "frequency/policy.py",
 }  # fmt: skip
 """Modules whose words have not been moved to `wording` yet. The list only gets shorter."""

@@ -16,7 +16,7 @@ from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import personal_send_time
 from smsroi_helpers.timing.personal_send_time import MOST, STEP, DayFit, Span
-from smsroi_helpers.timing.response import Response, rate_by_hour
+from smsroi_helpers.timing.response import HourResponse, rate_by_hour
 from smsroi_helpers.timing.response_curve import fit_curves, group_scores
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def _people(rng: np.random.Generator, best: Floats, strength: Floats, heeded: bo
 def _curves(cells: pd.DataFrame) -> Floats:
     """(segments, hours): the smooth curves of the page."""
     everybody = cells.assign(segment="all")
-    response = Response(
+    response = HourResponse(
         "randomised",
         cells,
         fit_curves(cells, group_scores(cells, "clicks", "messages", list(NAMES))),

@@ -17,10 +17,9 @@ from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 from smsroi_helpers.simulation.ground_truth import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
-from smsroi_helpers.timing.click_value import ClickValue, value_of_click
-from smsroi_helpers.timing.decision import in_money
+from smsroi_helpers.timing.click_value import ClickValue, price_clicks, value_of_click
 from smsroi_helpers.timing.holidays import compare_days
-from smsroi_helpers.timing.response import Response, gap_to_records, rate_by_hour, runs_smoothly
+from smsroi_helpers.timing.response import HourResponse, gap_to_records, rate_by_hour, runs_smoothly
 from smsroi_helpers.timing.response_curve import fit_curves, group_scores
 from smsroi_helpers.timing.secondary_outcomes import compare_arms
 
@@ -85,7 +84,7 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> best_hours.Timing:
     """What the notebook would have read of it."""
     segments = sorted(cells["segment"].unique())
     everybody = cells.assign(segment="all")
-    response = Response(
+    response = HourResponse(
         "randomised",
         cells,
         fit_curves(cells, group_scores(cells, "clicks", "messages", segments)),
@@ -137,7 +136,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
         found.append(BestSet(answer.chosen, true, "windows, everybody" if segment == "all" else f"windows, {segment}"))
         loss = float(true.max() - today @ true[at])
         forgone.append((*answer.regret(), loss))
-        money.append((*in_money(answer.regret(), click), loss * price))
+        money.append((*price_clicks(answer.regret(), click), loss * price))
     for part, rows_of in (("segments' rates", rates), ("forgone clicks", forgone), ("forgone money", money)):
         value, low, high, true = (np.concatenate([np.atleast_1d(row[i]) for row in rows_of]) for i in range(4))
         found.append(Interval(value, low, high, true, part))
@@ -223,7 +222,7 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
         windows = pd.DataFrame({"hour": [9, 18], "until": [10, 19]})
         people = pd.DataFrame({"segment": ["all"], "customers": [customers]})
         evidence = "randomised" if lot else "observational"
-        parts[name] = Response(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
+        parts[name] = HourResponse(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
     row = gap_to_records(parts["lot"], parts["records"]).iloc[0]
     chance_late = {0.6: 0.3, 1.4: 0.8} if misled else {0.6: 0.5, 1.4: 0.5}
     late_shares = np.array([chance_late[0.6], chance_late[1.4]])

@@ -14,11 +14,11 @@ from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
 from smsroi_helpers.timing.best_hours import analyse, find_best_hours, response_rows
 from smsroi_helpers.timing.competitors import count_competitors
-from smsroi_helpers.timing.decision import decide
 from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times, customer_send_hours
 from smsroi_helpers.timing.response import gap_to_records
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
+from smsroi_helpers.timing.wording import decide
 
 __all__ = [
     "NEEDS",

@@ -1,9 +1,7 @@
-"""When should a message go out: what a timing experiment shows, what the logs suggest, what another hour is worth.
+"""Which hours are best, and what each would bring against today's hours.
 
-The engine counts (`send_hours`), curves are fitted to the cells (`hour_curves`, `hour_responses`), hours that cannot be
-told from the best are found by multiple comparisons with the best, and today's schedule is held against them. What a
-click is worth comes from other experiments (`click_value`), when a person is about from `personal_hours`, what is
-allowed from `allowed_hours`.
+Multiple comparisons find the hours that are not distinguishable from the best; today's schedule is compared with the
+likeliest of them, with limits that hold for all of them at once.
 """
 
 import dataclasses
@@ -23,7 +21,7 @@ from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count
 from smsroi_helpers.timing.response import (
     ALL,
     DF,
-    Response,
+    HourResponse,
     columns_of,
     hours_differ,
     learn_from_records,
@@ -54,8 +52,8 @@ class Timing:
 
     sends: Sends
     tests: list[TimingTest]
-    randomised: Response | None
-    observational: Response | None
+    randomised: HourResponse | None
+    observational: HourResponse | None
     practice: pd.DataFrame
     volume: pd.DataFrame
     click: ClickValue
@@ -69,9 +67,14 @@ class Timing:
         return self.tests[0] if self.randomised is not None else None
 
     @property
-    def main(self) -> Response | None:
+    def main(self) -> HourResponse | None:
         """What the answer rests on: the experiment, else the logs."""
         return self.randomised or self.observational
+
+    @property
+    def priced(self) -> bool:
+        """Whether a click has a price, so that gains are in money."""
+        return self.click.known and self.click.estimate > 0
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -227,8 +230,7 @@ def find_best_hours(
     response = timing.main
     if response is None:
         return []
-    priced = timing.click.known and timing.click.estimate > 0
-    smallest = smallest_gain / timing.click.estimate if priced else smallest_click_gain
+    smallest = smallest_gain / timing.click.estimate if timing.priced else smallest_click_gain
     found: list[Answer] = []
     for segment in response.segments:
         curves = response.curves(segment)
@@ -276,7 +278,7 @@ def _share_forbidden(rows: pd.DataFrame, jurisdiction: str) -> float:
 
 
 def _answer(
-    timing: Timing, response: Response, segment: str, rng: np.random.Generator, smallest: float,
+    timing: Timing, response: HourResponse, segment: str, rng: np.random.Generator, smallest: float,
     everybody: Answer | None,
 ) -> Answer | None:  # fmt: skip
     tried = response.windows
@@ -319,7 +321,7 @@ def set_of_best(
 ) -> NDArray[np.bool_]:  # fmt: skip
     """The windows among which the best is.
 
-    All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `intervals.best_set`): then hours do
+    All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `statistics.best_set`): then hours do
     differ, and the set is the smallest that holds the best with this probability, given the curves' joint distribution.
     That hours differ is asked of everybody first: a segment's curve rests on what all have in common.
     That distribution has the error of the pooling in it, as a bootstrap's has not; how often the set holds the best is

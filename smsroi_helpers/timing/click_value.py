@@ -26,6 +26,7 @@ __all__ = [
     "ClickValue",
     "count_arms",
     "find_click_value",
+    "price_clicks",
     "value_of_click",
 ]
 
@@ -122,6 +123,28 @@ def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame
     for name, power in (("sum_c", 1), ("sum_c2", 2), ("sum_yc", 1)):
         found[name] = found[name].astype(float) * scale**power
     return found.reset_index()
+
+
+def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple[float, float, float]:
+    """Clicks × what one is worth, with the limits that both errors together leave.
+
+    The products a·b that the two (independent) estimates do not contradict together: those on or within the ellipse
+    whose half-axes are the distances to the limits, which is the profile likelihood's interval (Cox & Hinkley 1974,
+    section 9.3). Where both intervals lie above 0, so does it.
+
+    Args:
+        clicks: estimate, low, high.
+        click: of `find_click_value`, known.
+
+    Returns:
+        estimate, low, high, in money.
+    """
+    turn = np.linspace(0, 2 * np.pi, 1441)
+    around = []
+    for (value, low, high), share in ((clicks, np.cos(turn)), ((click.estimate, click.low, click.high), np.sin(turn))):
+        around.append(value + np.where(share >= 0, high - value, value - low) * share)
+    products = around[0] * around[1]
+    return clicks[0] * click.estimate, float(products.min()), float(products.max())
 
 
 def find_click_value(shop: Shop, sends: Sends) -> ClickValue:

@@ -17,7 +17,6 @@ from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_split, list_experiments
-from smsroi_helpers.locale import _
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
@@ -42,6 +41,8 @@ MOST_STRATA_CELLS = 120_000
 """More cells of campaign × segment × weekday × hour than this, and campaigns of one month count as one."""
 KEYS = ("segment", "stratum", "weekday", "hour", "until")
 Outcome = Literal["click", "order"]
+EXCLUSIONS = ("received", "not_a_text", "not_delivered", "too_recent")
+"""All messages, and why some of them are left out, in this order."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Sends:
     """Clicks; orders within the window where the source records no clicks."""
     window_hours: int
     exclusions: pd.DataFrame
-    """reason, messages: what was left out; the last row counts what is used."""
+    """reason (of `EXCLUSIONS`), out, messages (left): what was left out; the last row counts what is used."""
     cleaning: pd.DataFrame
     """machine (`none`, `fast`, `burst`, `everything`), messages, clicks."""
 
@@ -116,19 +117,13 @@ def collect_sends(shop: Shop, window_hours: int = 72, fast_click_seconds: float 
         raise NotEnoughData(
             "No text was delivered at least {hours} hours before the last day observed ended.", hours=window_hours
         )
-    told = (
-        _("As they came"),
-        _("Not a text"),
-        _("Not delivered"),
-        _("Sent so lately that what follows has not been seen for {hours} hours").format(hours=window_hours),
-    )
     gone = [0, *(-np.diff(left))]
     judged = kept.group_by("machine").aggregate(messages=kept.count(), clicks=kept.happened_raw.sum())
     return Sends(
         kept,
         outcome,
         window_hours,
-        pd.DataFrame({"reason": told, "out": gone, "messages": left}),
+        pd.DataFrame({"reason": EXCLUSIONS, "out": gone, "messages": left}),
         shop.count(judged.order_by("machine")),
     )
 
@@ -325,7 +320,7 @@ def count_log_people(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> p
 
 
 def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tuple[str, ...]) -> Scores:
-    """As `hour_curves.group_scores`, summed in the engine: the cells by campaign and group are too many to bring."""
+    """As `response_curve.group_scores`, summed in the engine: the cells by campaign and group are too many to bring."""
 
     def scores(rows: pd.DataFrame, x: np.ndarray) -> np.ndarray:
         columns = [f"x{j}" for j in range(x.shape[1])]

@@ -1,4 +1,4 @@
-"""Figures of `03_timing`; its tables are in `timing_tables`."""
+"""Figures of `03_timing`; its tables are in `tables`."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from smsroi_helpers.locale import _, joined, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.decision import hours_words, window_words
 from smsroi_helpers.timing.holidays import SpecialDays
-from smsroi_helpers.timing.response import ALL, Response, rate_by_hour
+from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
 from smsroi_helpers.timing.secondary_outcomes import HourOutcome
+from smsroi_helpers.timing.wording import hours_words, window_words
 
 __all__ = [
     "crowding_figure",
@@ -37,7 +37,7 @@ def _shade(ax: Axes, timing: Timing) -> None:
         ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6, linewidth=0, zorder=0)
 
 
-def _draw(ax: Axes, response: Response, segment: str, colour: str, label: str = "") -> pd.DataFrame:
+def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
     """The curve over what was tried, each hour's band, and the share clicked at each as it was counted."""
     rows = rate_by_hour(response, segment)
     at = _middle(rows)
@@ -46,7 +46,7 @@ def _draw(ax: Axes, response: Response, segment: str, colour: str, label: str = 
     return rows
 
 
-def _dots(ax: Axes, response: Response, segment: str, colour: str) -> None:
+def _dots(ax: Axes, response: HourResponse, segment: str, colour: str) -> None:
     cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
     sums = cells.groupby(["hour", "until"], as_index=False)[["messages", "clicks"]].sum()
     sums = sums[sums["messages"] > 0]
@@ -68,8 +68,8 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """How the response runs over the day, of everybody, with the windows that cannot be told from the best.
 
     Args:
-        timing: of `timing.analyse`.
-        answers: of `timing.find_best_hours`.
+        timing: of `best_hours.analyse`.
+        answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
     if response is None or not answers:
@@ -128,8 +128,8 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     """The curve of each segment, one panel each.
 
     Args:
-        timing: of `timing.analyse`.
-        answers: of `timing.find_best_hours`.
+        timing: of `best_hours.analyse`.
+        answers: of `best_hours.find_best_hours`.
     """
     response = timing.main
     shown = [answer for answer in answers if answer.segment != ALL and answer.customers >= 10][:_MOST_PANELS]
@@ -193,7 +193,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
     """Orders, profit and opt-outs of the customers in each hour's arm.
 
     Args:
-        outcomes: of `hour_outcomes.compare_arms`; empty without an experiment.
+        outcomes: of `secondary_outcomes.compare_arms`; empty without an experiment.
         currency: the source's.
     """
     if not outcomes:
@@ -247,8 +247,8 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
     """The response month by month.
 
     Args:
-        days: of `special_days.analyse_days`.
-        timing: of `timing.analyse`.
+        days: of `holidays.analyse_days`.
+        timing: of `best_hours.analyse`.
     """
     rows = days.months
     if len(rows) < 3:
@@ -281,8 +281,8 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
     """When competitors write, with the hours that may be the best.
 
     Args:
-        competitors: of `crowding.count_competitors`.
-        answers: of `timing.find_best_hours`.
+        competitors: of `competitors.count_competitors`.
+        answers: of `best_hours.find_best_hours`.
     """
     if competitors is None:
         return note(_("This source has no table competitor_messages, so nothing is known of competitors’ hours."))

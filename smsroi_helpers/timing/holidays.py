@@ -65,7 +65,7 @@ def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
 
     Args:
         shop: the company.
-        sends: of `send_hours.collect_sends`.
+        sends: of `counts.collect_sends`.
         weeks: how far back.
     """
     first = shop.as_of - dt.timedelta(weeks=weeks)

@@ -31,7 +31,7 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.counts import Sends, TimingTest, rows_of_test
-from smsroi_helpers.timing.response import ALL, Response, rate_by_hour
+from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
 
 __all__ = [
     "DayFit",
@@ -295,7 +295,7 @@ def slope_by_lot(cells: pd.DataFrame) -> Span:
     return Span(float(found.estimate), float(found.low), float(found.high))
 
 
-def _curves(response: Response | None) -> dict[str, pd.DataFrame]:
+def _curves(response: HourResponse | None) -> dict[str, pd.DataFrame]:
     if response is None:
         return {}
     found = {}
@@ -311,7 +311,7 @@ def _middle(windows: pd.DataFrame) -> Floats:
 
 
 def _try_by_lot(
-    shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: Response, segment_by: str
+    shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: HourResponse, segment_by: str
 ) -> Span:
     """β from the texts of a test, δ from what its customers did before they were assigned."""
     groups = segments(shop, segment_by, test.day_before).rename(member="customer_id")
@@ -348,7 +348,7 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
 
     Args:
         shop: the company.
-        hours: of `timing.analyse`.
+        hours: of `best_hours.analyse`.
         segment_by: which grouping; as of the split of the log, of the test's first day, and of the last day observed.
     """
     events = _events(shop, hours.sends)

@@ -28,7 +28,7 @@ __all__ = [
     "ALL",
     "DF",
     "FEWEST_EVENTS",
-    "Response",
+    "HourResponse",
     "columns_of",
     "gap_to_records",
     "hours_differ",
@@ -46,7 +46,7 @@ FEWEST_EVENTS = 20
 
 
 @dataclass(frozen=True)
-class Response:
+class HourResponse:
     """One way of learning how the response runs over the week: curves by segment, and of everybody."""
 
     evidence: Literal["randomised", "observational"]
@@ -93,12 +93,12 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
     return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
 
 
-def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> Response | None:
+def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> HourResponse | None:
     """What an experiment shows of hours; None where there are too few responses, or one hour alone.
 
     Args:
         shop: the company.
-        sends: of `send_hours.collect_sends`.
+        sends: of `counts.collect_sends`.
         test: the experiment.
         segment_by: which grouping, as of the day before the first assignment.
     """
@@ -107,15 +107,15 @@ def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str)
         return None
     by_segment, everybody = _fit(cells)
     windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
-    return Response("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
+    return HourResponse("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
 
 
-def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> Response | None:
+def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:
     """What the records alone say of hours, compared within campaigns; None as for `learn_from_test`.
 
     Args:
         shop: the company.
-        sends: of `send_hours.collect_sends`.
+        sends: of `counts.collect_sends`.
         segment_by: which grouping, as of the day before the first day read.
         weeks: how much of the log is read.
     """
@@ -132,7 +132,7 @@ def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) ->
     used = cells.groupby(["hour", "until"], as_index=False)["messages"].sum()
     windows = used[used["messages"] >= 0.002 * used["messages"].sum()][["hour", "until"]].reset_index(drop=True)
     people = count_log_people(shop, sends, segment_by, weeks)
-    return Response("observational", cells, by_segment, everybody, windows, people)
+    return HourResponse("observational", cells, by_segment, everybody, windows, people)
 
 
 # --- rates -----------------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def columns_of(windows: pd.DataFrame) -> Floats:
     return x
 
 
-def rate_by_hour(response: Response, segment: str, windows: pd.DataFrame | None = None) -> pd.DataFrame:
+def rate_by_hour(response: HourResponse, segment: str, windows: pd.DataFrame | None = None) -> pd.DataFrame:
     """The smooth curve: hour, until, rate, low, high (95 %, each hour by itself), on an average weekday."""
     windows = response.windows if windows is None else windows
     centre, joint = response.curves(segment).logits(segment, columns_of(windows))
@@ -158,7 +158,7 @@ def t_quantile() -> float:
     return float(t.ppf(0.975, DF))
 
 
-def hours_differ(response: Response) -> float:
+def hours_differ(response: HourResponse) -> float:
     """The p-value for no difference between the hours that were tried, within strata.
 
     Rao's score test of the hours, divided by how much more customers vary than single messages do (Rao & Scott 1981,
@@ -186,7 +186,7 @@ def hours_differ(response: Response) -> float:
     return float(f.sf(statistic / spread / kept.sum(), kept.sum(), DF))
 
 
-def runs_smoothly(response: Response) -> float:
+def runs_smoothly(response: HourResponse) -> float:
     """The p-value for everybody's counts by hour departing from the smooth curve by chance alone.
 
     What is left over at the hours, z = (clicks − expected) ÷ information, has covariance V − XCX′ if the curve is as is
@@ -224,7 +224,7 @@ def runs_smoothly(response: Response) -> float:
 # --- the gap ---------------------------------------------------------------------------------------------------------
 
 
-def gap_to_records(randomised: Response, observational: Response, segment: str = ALL) -> pd.DataFrame:
+def gap_to_records(randomised: HourResponse, observational: HourResponse, segment: str = ALL) -> pd.DataFrame:
     """What the records say of changing the hour, less what the lot says: for hours that both tell of.
 
     Both are the change in the share that responds if texts go from the hour the records know best to another one.

@@ -10,10 +10,11 @@ from smsroi_helpers.locale import _, day, interval, listed, number, percent
 from smsroi_helpers.measures import AS_OF, RULES, allowed
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.decision import clicks_words, hours_words, in_money, value_words, window_words
+from smsroi_helpers.timing.decision import regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours, share_moved
 from smsroi_helpers.timing.response import gap_to_records
+from smsroi_helpers.timing.wording import clicks_words, exclusion_words, hours_words, value_words, window_words
 
 __all__ = [
     "allowed_table",
@@ -33,11 +34,15 @@ def exclusions_table(timing: Timing) -> Html:
     """Which messages count, and which do not.
 
     Args:
-        timing: of `timing.analyse`.
+        timing: of `best_hours.analyse`.
     """
     rows = timing.sends.exclusions
     frame = pd.DataFrame(
-        {_("Reason"): rows["reason"], _("Messages out"): rows["out"], _("Messages left"): rows["messages"]}
+        {
+            _("Reason"): [exclusion_words(reason, timing.sends.window_hours) for reason in rows["reason"]],
+            _("Messages out"): rows["out"],
+            _("Messages left"): rows["messages"],
+        }
     )
     return table(frame, caption=_("Which messages are looked at"), digits=0)
 
@@ -96,7 +101,7 @@ def windows_table(answers: Sequence[Answer]) -> Html:
     """The windows that cannot be told from the best, by segment.
 
     Args:
-        answers: of `timing.find_best_hours`.
+        answers: of `best_hours.find_best_hours`.
     """
     if not answers:
         return note(_("There is nothing to choose from."))
@@ -121,24 +126,22 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
     """What today's schedule forgoes against the best window, in clicks and in money.
 
     Args:
-        timing: of `timing.analyse`.
-        answers: of `timing.find_best_hours`.
+        timing: of `best_hours.analyse`.
+        answers: of `best_hours.find_best_hours`.
         currency: the source's.
     """
     shown = [answer for answer in answers if np.isfinite(answer.gain()).all()]
     if not shown:
         return note(_("What is sent today falls at no hour that was tried, so nothing can be set against it."))
-    priced = timing.click.known and timing.click.estimate > 0
     rows = []
     for answer in shown:
-        regret = answer.regret()
-        money = [x * answer.messages_per_week for x in in_money(regret, timing.click)] if priced else [np.nan] * 3
+        lost = regret_per_week(timing, answer)
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _("Customers"): answer.customers,
             _("Texts a week"): answer.messages_per_week,
-            _("Clicks forgone per 1,000 texts"): clicks_words(*regret),
-            _("Forgone a week"): interval(money[0], money[1], money[2], currency) if priced else _("no price"),
+            _("Clicks forgone per 1,000 texts"): clicks_words(*answer.regret()),
+            _("Forgone a week"): interval(*lost, currency) if timing.priced else _("no price"),
         })  # fmt: skip
     caption = _(
         "What today’s hours forgo against the best one: limits hold at once for all hours that may be the best, in"
@@ -168,7 +171,7 @@ def allowed_table(places: pd.DataFrame) -> Html:
     """Which rules the customers are under, and the hours they allow.
 
     Args:
-        places: of `allowed_hours.count_places`.
+        places: of `measures.count_places`.
     """
     sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
     rows = []
@@ -201,10 +204,10 @@ def _span(hours: np.ndarray) -> str:
 
 
 def gap_table(timing: Timing) -> Html:
-    """How far the records mislead, hour by hour: see `hour_responses.gap_to_records`.
+    """How far the records mislead, hour by hour: see `response.gap_to_records`.
 
     Args:
-        timing: of `timing.analyse`.
+        timing: of `best_hours.analyse`.
     """
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
@@ -234,7 +237,7 @@ def days_table(days: SpecialDays) -> Html:
     """Holidays and shifted workdays against ordinary days.
 
     Args:
-        days: of `special_days.analyse_days`.
+        days: of `holidays.analyse_days`.
     """
     if not len(days.ratios):
         return note(_("No text went out on a public holiday that could be set beside ordinary days of the same month."))
@@ -265,7 +268,7 @@ def personal_table(personal: PersonalHours) -> Html:
     """Whether own days tell more of a customer's later hours than the segment's, and whether texts then are read more.
 
     Args:
-        personal: of `personal_hours.analyse_personal_send_times`.
+        personal: of `personal_send_time.analyse_personal_send_times`.
     """
     rows = personal.held_out
     if not len(rows):

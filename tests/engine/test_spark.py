@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.engine.duckdb import hash_group, local_time
-from smsroi_helpers.segmentation import clusters, membership, rfm
+from smsroi_helpers.segmentation import clusters, cutoffs, membership
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.spark
 
 def label(shop: Shop, k: int = 3) -> tuple[membership.Grouping, pd.DataFrame]:
     """Cut-offs, features, sample, fit and labels, all counted by the shop's engine."""
-    cuts = rfm.find_cuts(shop)
+    cuts = cutoffs.find_cuts(shop)
     sample = clusters.take_sample(shop, cuts.dormant_after_days // 2)
     found = membership.Grouping(cuts, None, clusters.fit_clusters(sample, k, seed=1), sample)
     return found, shop.count(membership.customer_segments(shop, found))

@@ -282,8 +282,8 @@ def test_machines_click_at_once(ask):
 
 def test_the_source_passes_every_check(folder, tmp_path):
     loaded = load(str(folder), tmp_path / "read")
-    assert [(f.table, f.what) for f in loaded.findings if f.rows and f.severity == "error"] == []
-    assert [(f.table, f.what) for f in loaded.findings] == []
+    assert [(f.table, f.rule) for f in loaded.findings if f.rows and f.severity == "error"] == []
+    assert [(f.table, f.rule) for f in loaded.findings] == []
     assert set(loaded.tables) == set(contract_tables.TABLES)
     for name, table in contract_tables.TABLES.items():
         missing = {column.name for column in table.columns} - set(loaded.tables[name].columns)

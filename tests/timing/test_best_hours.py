@@ -30,11 +30,11 @@ from smsroi_helpers.timing import (
     secondary_outcomes,
 )
 from smsroi_helpers.timing import counts as timing_counts
-from smsroi_helpers.timing import decision as timing_decision
 from smsroi_helpers.timing import figures as timing_figures
 from smsroi_helpers.timing import tables as timing_tables
+from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.response import (
-    Response,
+    HourResponse,
     columns_of,
     gap_to_records,
     hours_differ,
@@ -292,7 +292,7 @@ def looked(cells, today=None, click=None, evidence="randomised", hours=range(8, 
     everybody = cells.assign(segment="all")
     windows = pd.DataFrame({"hour": list(hours), "until": [hour + 1 for hour in hours]})
     people = pd.DataFrame({"segment": names, "customers": 500})
-    response = Response(evidence, cells, fitted(cells), fitted(everybody), windows, people)
+    response = HourResponse(evidence, cells, fitted(cells), fitted(everybody), windows, people)
     today = {9: 1.0} if today is None else today
     practice = pd.DataFrame([
         {"segment": s, "timezone": "America/New_York", "region": "NY", "weekday": 0, "hour": h, "messages": 100 * n}
@@ -326,7 +326,7 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert low < truth < high
     assert 14 <= answer.windows["hour"][answer.best] <= 19
     assert len(answers[0].windows[answer.chosen]) < 8
-    decision = timing_decision.decide(seen, answers)[0]
+    decision = timing_wording.decide(seen, answers)[0]
     assert (decision.outcome, decision.unit, decision.evidence) == ("do", "money_per_week", "randomised")
     assert decision.value == pytest.approx(value * 4.0 * 1_000)
     assert decision.low > 0
@@ -343,7 +343,7 @@ def test_an_end_apart_from_the_best_is_explained(clear, chosen, said):
 
 def test_without_a_price_the_gain_is_in_clicks_and_the_page_says_why(clear):
     seen = looked(clear)
-    decision = timing_decision.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
+    decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert (decision.outcome, decision.unit) == ("do", "count")
     assert "in clicks, not in money" in decision.caveat
 
@@ -351,7 +351,7 @@ def test_without_a_price_the_gain_is_in_clicks_and_the_page_says_why(clear):
 def test_more_clicks_of_unknown_worth_are_no_reason_to_act(clear):
     unsure = click_value.ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
     seen = looked(clear, click=unsure)
-    decision = timing_decision.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
+    decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert decision.outcome == "not_enough_evidence"
     assert decision.low < 0 < decision.high
     assert "that they bring money is not" in decision.text
@@ -359,7 +359,7 @@ def test_more_clicks_of_unknown_worth_are_no_reason_to_act(clear):
 
 def test_of_the_records_nothing_is_recommended(clear):
     seen = looked(clear, click=PRICE, evidence="observational")
-    decision = timing_decision.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
+    decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert (decision.outcome, decision.evidence) == ("not_enough_evidence", "observational")
     assert "lot" in decision.action
     assert "brings" not in decision.text
@@ -374,7 +374,7 @@ def test_flat_hours_are_called_flat_and_few_data_open():
     sure = best_hours.find_best_hours(looked(many), np.random.default_rng(1), smallest_click_gain=0.012)[0]
     unsure = best_hours.find_best_hours(looked(few), np.random.default_rng(1), smallest_click_gain=0.002)[0]
     assert (sure.outcome, unsure.outcome) == ("flat", "open")
-    flat_words = timing_decision.decide(looked(many), [sure])[0]
+    flat_words = timing_wording.decide(looked(many), [sure])[0]
     assert (flat_words.outcome, flat_words.action) == (
         "dont",
         "Leave the hours as they are: take the cheapest allowed one",
@@ -456,7 +456,7 @@ def test_a_schedule_at_untried_hours_has_no_gain(clear):
     seen = looked(clear, today={3: 1.0})
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     assert np.isnan(answer.gain()).all()
-    decision = timing_decision.decide(seen, [answer])[0]
+    decision = timing_wording.decide(seen, [answer])[0]
     assert decision.outcome == "not_enough_evidence"
     assert "no hour that was tried" in decision.text
     assert np.isnan(decision.value)
@@ -469,7 +469,7 @@ def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
     for how, rough in ((lunch, True), (lambda hour, name: wave(hour), False)):
         seen = looked(cells_of(np.random.default_rng(4), how, 8_000, hours=range(8, 20)))
         assert (runs_smoothly(seen.randomised) < 0.01) is rough
-        decision = timing_decision.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
+        decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
         assert ("depart from the smooth curve" in decision.caveat) is rough
 
 
@@ -528,8 +528,8 @@ def test_arms_that_do_not_differ_in_clicks_price_none():
 
 def test_money_carries_both_errors():
     exact = click_value.ClickValue("x", 4.0, 4.0, 4.0, 10, 9.0)
-    assert timing_decision.in_money((2.0, 1.0, 3.0), exact) == pytest.approx((8.0, 4.0, 12.0))
-    _, low, high = timing_decision.in_money((2.0, 1.0, 3.0), PRICE)
+    assert click_value.price_clicks((2.0, 1.0, 3.0), exact) == pytest.approx((8.0, 4.0, 12.0))
+    _, low, high = click_value.price_clicks((2.0, 1.0, 3.0), PRICE)
     assert 0 < low < 4.0
     assert high > 12.0
     # First order: relative errors add in squares, √(.5² + .25²) = .559.
@@ -566,7 +566,7 @@ def test_a_company_is_judged_by_its_experiment(company, seen):
         assert answer.chosen.any()
         low, high = answer.windows["gain_low"], answer.windows["gain_high"]
         assert ((low <= answer.windows["gain"]) & (answer.windows["gain"] <= high)).all()
-    for decision in timing_decision.decide(seen, answers):
+    for decision in timing_wording.decide(seen, answers):
         assert decision.text
     rows = best_hours.response_rows(seen)
     assert set(rows["evidence"]) == {"randomised", "observational"}
@@ -621,7 +621,7 @@ def orders_of(n=200):
 def decisions_of(shop, **parameters):
     found = best_hours.analyse(shop, **parameters)
     answers = best_hours.find_best_hours(found, np.random.default_rng(1), smallest_click_gain=0.001)
-    return found, answers, timing_decision.decide(found, answers)
+    return found, answers, timing_wording.decide(found, answers)
 
 
 def test_one_hour_only_compares_nothing(make_source, open_source):

@@ -1,0 +1,215 @@
+"""The decisions of `03_timing` in words and money, and the words that its figures and tables share."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
+from smsroi_helpers.timing import decision
+from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.click_value import ClickValue
+from smsroi_helpers.timing.decision import HourDecision
+
+__all__ = [
+    "clicks_words",
+    "decide",
+    "exclusion_words",
+    "hours_words",
+    "put_in_words",
+    "value_words",
+    "window_words",
+]
+
+
+# --- words shared with figures and tables ----------------------------------------------------------------------------
+
+
+def exclusion_words(reason: str, window_hours: int) -> str:
+    """A reason of `Sends.exclusions`."""
+    return {
+        "received": _("As they came"),
+        "not_a_text": _("Not a text"),
+        "not_delivered": _("Not delivered"),
+        "too_recent": _("Sent so lately that what follows has not been seen for {hours} hours").format(
+            hours=window_hours
+        ),
+    }[reason]
+
+
+def window_words(hour: int, until: int) -> str:
+    """A window of local hours: `16:00–17:00`."""
+    return _("{start}–{end}").format(start=f"{int(hour)}:00", end=f"{int(until)}:00")
+
+
+def hours_words(answer: Answer) -> str:
+    """The windows that are not distinguishable from the best, adjacent ones joined."""
+    spans: list[list[int]] = []
+    for row in answer.windows[answer.chosen].itertuples():
+        if spans and spans[-1][1] == row.hour:
+            spans[-1][1] = int(row.until)
+        else:
+            spans.append([int(row.hour), int(row.until)])
+    return listed(window_words(*span) for span in spans)
+
+
+def clicks_words(value: float, low: float, high: float) -> str:
+    """Clicks per message as clicks per 1,000 messages, with their interval."""
+    digits = max(rounded_digits(1000 * low, 1000 * high), 0)
+    shown = (number(1000 * x, digits) for x in (value, low, high))
+    return _("{value} (95% interval {low} to {high})").format(**dict(zip(("value", "low", "high"), shown, strict=True)))
+
+
+def value_words(click: ClickValue, outcome: str) -> str:
+    """Why clicks have a price, or why not."""
+    if outcome != "click":
+        return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
+    return {
+        "": _("A click is priced by what customers put by lot into {test} brought."),
+        "no_test": _(
+            "No test whose arms differ in messages says what a click brings, so the answer is in clicks, not in money."
+        ),
+        "weak": _("The tests there are do not say clearly what a click brings, so the answer is in clicks."),
+        "no_clicks": _("Without recorded clicks nothing says what one brings."),
+    }[click.reason].format(test=click.experiment)
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+
+
+def decide(timing: Timing, answers: Sequence[Answer]) -> list[Decision]:
+    """The answers of the notebook, everybody's first, then one per segment: `decision.decide` in words.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        answers: of `best_hours.find_best_hours`.
+    """
+    return [put_in_words(found, timing) for found in decision.decide(timing, answers)]
+
+
+def put_in_words(found: HourDecision, timing: Timing) -> Decision:
+    """One decision as the page shows it.
+
+    Args:
+        found: of `decision.decide`.
+        timing: what was decided on.
+    """
+    return Decision(
+        stage="timing",
+        question=_("When should a text go out?"),
+        outcome=found.outcome,
+        action=_action(found),
+        text=_text(found, timing),
+        evidence=found.evidence,
+        customers=found.customers,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        unit=found.unit,
+        kind="gain",
+        segment=found.segment,
+        caveat=_caveat(found, timing),
+    )
+
+
+def _best_window(answer: Answer) -> str:
+    best = answer.windows.iloc[answer.best]
+    return window_words(best["hour"], best["until"])
+
+
+def _action(found: HourDecision) -> str:
+    if found.reason == "better_hour" and found.answer is not None:
+        return _("Send at {window}, the recipient’s time").format(window=_best_window(found.answer))
+    if found.reason == "undecided":
+        return (
+            _("Keep today’s hours and let the test of hours run on")
+            if np.isfinite(found.times)
+            else _("Keep today’s hours: a test would have to be far larger to tell them from the best")
+        )
+    return {
+        "nothing_to_compare": _("Send at several hours, drawn by lot, and look again"),
+        "no_gain_possible": _("Leave the hours as they are: take the cheapest allowed one"),
+        "observational": _("Try hours on customers drawn by lot before changing any"),
+        "no_price_shown": _("Learn first what a click brings: let the test of messages run on"),
+    }[found.reason]
+
+
+def _text(found: HourDecision, timing: Timing) -> str:
+    answer = found.answer
+    if answer is None:
+        return _("The records hold too few responses, or all at one hour: hours cannot be compared.")
+    return joined(_hours_sentence(found, answer, timing), *_gain_sentences(found, answer, timing))
+
+
+def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
+    """What is known of the hours tried."""
+    if found.hours == "no_difference":
+        tried = timing.main.windows if timing.main else answer.windows
+        return _("No best hour is supported: that the {n} hours tried differ at all is not shown (p = {p}).").format(
+            n=number(len(tried)), p=number(answer.differ_p, 2)
+        )
+    if found.hours == "all_alike":
+        return _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
+            n=number(len(answer.windows))
+        )
+    return _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(
+        n=number(len(answer.windows)), hours=hours_words(answer), window=_best_window(answer)
+    )
+
+
+def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
+    """What another hour would bring against today's, and what would settle it."""
+    if not found.unit:
+        return (_("What is sent today falls at no hour that was tried, so nothing can be set against it."),)
+    if found.reason == "no_gain_possible":
+        return (_no_gain_sentence(answer, timing),)
+    if answer.evidence == "randomised":
+        gain = _("Against today’s hours {window} brings {gain} more clicks per 1,000 texts.")
+    elif timing.sends.outcome == "click":
+        gain = _("In the records texts at {window} have {gain} more clicks per 1,000 than today’s mixture of hours.")
+    else:
+        gain = _("In the records texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours.")
+    gain = gain.format(window=_best_window(answer), gain=clicks_words(*answer.gain()))
+    if found.reason == "no_price_shown":
+        return gain, _("More clicks are shown; that they bring money is not.")
+    return (gain, _settling_sentence(found.times)) if found.reason == "undecided" else (gain,)
+
+
+def _no_gain_sentence(answer: Answer, timing: Timing) -> str:
+    most = number(1000 * answer.regret()[2], 1)
+    return (
+        _("No hour tried can bring more than {most} clicks per 1,000 texts beyond today’s: not worth a change.")
+        if timing.sends.outcome == "click"
+        else _("No hour tried can bring more than {most} orders per 1,000 texts beyond today’s: not worth a change.")
+    ).format(most=most)
+
+
+def _settling_sentence(times: float) -> str:
+    """How much more would show the difference, if the estimate stays as it is."""
+    if not np.isfinite(times):
+        return _("If it stays as it looks, no test of a bearable size would show it.")
+    return _("If it stays as it looks, about {factor} times as many texts in the test would settle it.").format(
+        factor=number(times, 1)
+    )
+
+
+def _caveat(found: HourDecision, timing: Timing) -> str:
+    answer = found.answer
+    if answer is None:
+        return ""
+    sentences = {
+        "unpriced": value_words(timing.click, timing.sends.outcome),
+        "untried_hours": _(
+            "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the"
+            " others."
+        ).format(share=percent(answer.outside)),
+        "forbidden_hours": _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
+            share=percent(answer.forbidden, 1)
+        ),
+        "rough_curve": _(
+            "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"
+            " hours may be hidden in it. Look at the dots."
+        ),
+        "observational": _("Who is sent when is no chance: the records can mislead by more than hours differ."),
+    }
+    return joined(*(sentences[warning] for warning in found.warnings))
