@@ -6,6 +6,7 @@ from scipy.stats import chi2, kstest
 from statsmodels.stats.power import NormalIndPower
 
 from smsroi_helpers import ab_test
+from smsroi_helpers.ab_test.evaluate import differ_by_segment
 from smsroi_helpers.segmentation import criteria, cutoffs, membership, rules
 from tests.segmentation.samples import HEAD
 
@@ -106,7 +107,7 @@ class TestPrinciples:
             for one in row["effects"].itertuples():
                 same = theirs[one.segment]
                 assert (one.difference, one.low, one.high) == pytest.approx((same.difference, same.low, same.high))
-            p_value = ab_test.differ_by_segment(each, row["metric"])["p_value"].iloc[0]
+            p_value = differ_by_segment(each, row["metric"])["p_value"].iloc[0]
             assert row["p_value"] == pytest.approx(p_value)
             tested += 1
         assert tested
