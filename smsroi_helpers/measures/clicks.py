@@ -60,8 +60,8 @@ def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> 
 
     Returns:
         the columns of `every_send`; machine (`none`: no click, or a person's; `fast`, `burst`, `everything`);
-        click_known (false where a machine's click hides a person's, or the source records no clicks); any_click_at (UTC:
-        of a person or a machine); human_click_at (UTC; null where nobody clicked, or it is not known).
+        click_known (false where a machine's click hides a person's, or the source records no clicks); any_click_at
+        (UTC: of a person or a machine); human_click_at (UTC; null where nobody clicked, or it is not known).
 
     Raises:
         DataError: the source has no messages.
