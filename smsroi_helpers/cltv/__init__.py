@@ -31,6 +31,7 @@ from smsroi_helpers.cltv.implications import (
 )
 from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import expected_order_value, expected_orders, probability_alive
+from smsroi_helpers.measures import profit_share
 
 __all__ = [
     "FEWEST_REPEATERS",
@@ -58,6 +59,7 @@ __all__ = [
     "list_failing",
     "new_customers",
     "probability_alive",
+    "profit_share",
     "segment_totals",
     "textbook",
     "textbook_value",

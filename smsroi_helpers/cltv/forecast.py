@@ -199,7 +199,7 @@ def forecast_value(
         value: Gamma–Gamma fit.
         horizon_weeks: how far ahead.
         yearly_discount_rate: 0–1; what money a year away loses.
-        margin: share (0–1) of an order's amount that is profit.
+        margin: profit kept of each unit of money paid (`measures.profit_share`).
         rng: of the random futures behind the predictive intervals.
 
     Raises:

@@ -307,7 +307,12 @@ def new_customers(
     names = [*sorted(name for name in first["group"] if name != "all"), "all"]
     table = [
         _new_customer(
-            row, cells[cells["group"] == name], money[money["group"] == name], model, shop.settings.margin, **options
+            row,
+            cells[cells["group"] == name],
+            money[money["group"] == name],
+            model,
+            measures.profit_share(shop),
+            **options,
         )
         for name in names
         for row in first[first["group"] == name].to_dict("records")

@@ -45,7 +45,9 @@ def totals_table(told: Forecast, currency: str) -> Html:
     names = {
         "orders": _("Purchases"),
         "spend": _("Spend"),
-        "cltv": _("Profit before message cost, discounted (margin {margin})").format(margin=percent(told.margin)),
+        "cltv": _("Profit before message cost, discounted ({margin} of what is paid)").format(
+            margin=percent(told.margin)
+        ),
     }
 
     def show(measure: str, value: float) -> str:

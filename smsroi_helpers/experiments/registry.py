@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+MOST_LABEL_DAYS = 26
+"""Days as of which the customers of one experiment are labelled: half a year of enrolment gets one a week."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """An outcome as it is compared between arms."""
@@ -264,7 +268,10 @@ def count_by_segment(
     label: Callable[[ir.Table, dt.date], ir.Table],
     metrics: Sequence[str] = ("profit", "order_rate"),
 ) -> pd.DataFrame:
-    """Moments by experiment, arm and the segment each customer was in the day before the first assignment.
+    """Moments by experiment, arm and the segment each customer was in when assigned.
+
+    A segment of a later day would be an outcome. Customers are labelled as of the day before their own assignment;
+    where an experiment assigns for longer than 26 days, as of the day before the first of at most 26 equal stretches.
 
     Args:
         shop: the company.
@@ -272,14 +279,19 @@ def count_by_segment(
             of that day: `segmentation.Segmentation.label`.
         metrics: of which.
     """
-    assigned = shop.assignments
-    first = assigned.group_by("experiment_id").aggregate(at=assigned.assigned_at.min())
-    days = shop.count(first.select("experiment_id", day=shop.day(first["at"])).order_by("experiment_id"))
+    people = shop.assignments.mutate(day=shop.day(shop.assignments.assigned_at))
+    days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
     parts = []
-    for row in days.itertuples():
-        people = assigned.filter(assigned.experiment_id == row.experiment_id).select("customer_id").distinct()
-        told = label(people, pd.Timestamp(row.day).date() - dt.timedelta(days=1))
-        parts.append(told.select(of=ibis.literal(row.experiment_id), who="customer_id", segment="segment"))
+    for row in shop.count(days.order_by("experiment_id")).itertuples():
+        first, last = pd.Timestamp(row.first).date(), pd.Timestamp(row.last).date()
+        step = dt.timedelta(days=-(-((last - first).days + 1) // MOST_LABEL_DAYS))
+        of = people.filter(people.experiment_id == row.experiment_id)
+        start = first
+        while start <= last:
+            members = of.filter(of.day >= ibis.literal(start), of.day < ibis.literal(start + step))
+            told = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
+            parts.append(told.select(of=ibis.literal(row.experiment_id), who="customer_id", segment="segment"))
+            start += step
     told = ibis.union(*parts) if len(parts) > 1 else parts[0]
     rows = _in_time(shop)
     rows = rows.join(told, (rows.experiment_id == told.of) & (rows.customer_id == told.who)).drop("of", "who")

@@ -16,7 +16,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.experiments import Experiment
-from smsroi_helpers.segmentation import Cuts, rfm_rows, segments
+from smsroi_helpers.segmentation import Cuts, known_people, rfm_rows, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS
 
@@ -31,7 +31,6 @@ __all__ = [
     "count_scores",
     "count_weeks_of_practice",
     "dose_shares",
-    "everybody",
     "find_practice",
     "texts_of",
 ]
@@ -246,12 +245,12 @@ def count_weeks_of_practice(
     if not practice.landmarks or not channel:
         return pd.DataFrame(), 0.0
     size = shop.count(
-        measures.subscribed(shop, ibis.literal(shop.start_of(practice.end)), everybody(shop)).count().as_table()
+        measures.subscribed(shop, ibis.literal(shop.start_of(practice.end)), known_people(shop)).count().as_table()
     )
     people = int(size.iloc[0, 0])
     wanted = MOST_SAMPLE_ROWS / max(people * len(practice.landmarks), 1)
     slices = min(_SLICES, max(1, math.floor(wanted * _SLICES)))
-    sample = everybody(shop)
+    sample = known_people(shop)
     sample = shop.keep(sample.filter(hash_group(sample.customer_id, SAMPLE, _SLICES) < slices))
     texts = texts_of(shop, channel)
     first = shop.start_of(practice.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
@@ -271,13 +270,6 @@ def count_weeks_of_practice(
     rows[numbers] = rows[numbers].astype(float)
     rows = rows.sort_values(["landmark", "customer_id"], ignore_index=True).drop(columns="customer_id")
     return rows, slices / _SLICES
-
-
-def everybody(shop: Shop) -> ir.Table:
-    """customer_id of all who are in `customers`, or ever bought where there is no such table."""
-    if shop.has("customers"):
-        return shop.customers.select("customer_id")
-    return shop.orders.select("customer_id").distinct()
 
 
 def _landmark(

@@ -15,7 +15,7 @@ from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.study import Study
-from smsroi_helpers.segmentation import find_cuts, segments
+from smsroi_helpers.segmentation import find_cuts, known_people, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, difference_of_means, ratios
 
@@ -51,7 +51,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
     end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
-    people = measures.subscribed(shop, end, counts.everybody(shop))
+    people = measures.subscribed(shop, end, known_people(shop))
     label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(who="customer_id")
     rows = people.join(label, people.customer_id == label.who).drop("who")
     rows, why = _with_alive(shop, rows, then)

@@ -18,7 +18,7 @@ from smsroi_helpers.measures.experiment_outcomes import (
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import every_send
-from smsroi_helpers.measures.profit import order_events, profit_events
+from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
     AS_OF,
@@ -60,6 +60,7 @@ __all__ = [
     "outcome_windows",
     "parse_rule",
     "profit_events",
+    "profit_share",
     "purchase_days",
     "purchase_history",
     "purchases",

@@ -70,19 +70,25 @@ def test_the_weeks_end_at_the_whole(shop):
         assert shown["sum_y2"].to_dict() == pytest.approx(squares, rel=1e-6)
 
 
-def test_segments_are_those_of_the_day_before_the_first_assignment(shop):
-    """Recency by hand, from the orders before that experiment's first day alone."""
+@pytest.mark.parametrize(("name", "stretch"), [("which-text", 1), ("always-on", 8)])
+def test_segments_are_those_before_each_customers_assignment(shop, name, stretch):
+    """Recency by hand, from the orders before the stretch of days in which each customer was assigned."""
     cells = registry.count_by_segment(shop, resolve(shop, "recency").label)
-    rows = arm_outcomes(shop, "which-text").execute()
+    rows = arm_outcomes(shop, name).execute()
     zone = shop.settings.timezone
-    start = rows["assigned_at"].min().tz_localize("UTC").tz_convert(zone).tz_localize(None).normalize()
+    assigned = rows["assigned_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
+    since = (assigned - assigned.min()).dt.days
+    assert -(-(since.max() + 1) // registry.MOST_LABEL_DAYS) == stretch
+    start = assigned.min() + pd.to_timedelta(since // stretch * stretch, unit="D")
     orders = shop.orders.execute().query("amount >= 0")
-    day = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
-    last = day[day < start].groupby(orders["customer_id"]).max().reindex(rows["customer_id"])
-    days = (start - last).dt.days.to_numpy()
+    orders["day"] = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
+    both = pd.DataFrame({"customer_id": rows["customer_id"], "start": start}).merge(orders, on="customer_id")
+    last = both[both["day"] < both["start"]].groupby("customer_id")["day"].max().reindex(rows["customer_id"])
+    days = (start.to_numpy() - last.to_numpy()) / np.timedelta64(1, "D")
     segment = np.select([np.isnan(days), days <= 30, days <= 90], ["never", "0-30", "30-90"], "90+")
-    expected = rows.groupby(["arm", segment]).size().to_dict()
-    shown = cells[cells["experiment_id"] == "which-text"].set_index(["arm", "segment"])["profit__n"].to_dict()
+    in_time = rows["outcome_days"] > 0
+    expected = rows[in_time].groupby(["arm", segment[in_time]]).size().to_dict()
+    shown = cells[cells["experiment_id"] == name].set_index(["arm", "segment"])["profit__n"].to_dict()
     assert shown == expected
 
 
