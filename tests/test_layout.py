@@ -42,11 +42,6 @@ LONG = {
 }
 """Modules longer than the guide, each with its reason; at most ten."""
 
-STILL_IN_WORDS = {
-    "cltv/assumptions.py", "cltv/decision.py", "cltv/implications.py",
-}  # fmt: skip
-"""Modules whose words have not been moved to `wording` yet. The list only gets shorter."""
-
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
@@ -135,16 +130,9 @@ def test_only_wording_figures_and_tables_of_a_stage_know_pages_and_languages(sta
         f"{name_of(path)}:{line} imports {wing}; words belong into wording, figures or tables"
         for path in modules() if wing_of(path) == stage and path.stem.split("_")[-1] not in IN_WORDS
         for line, wing, _rest in own_imports(path)
-        if wing in ("pages", "locale") and name_of(path) not in STILL_IN_WORDS
+        if wing in ("pages", "locale")
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
-
-
-def test_the_lists_of_what_is_left_name_only_what_is_left():
-    speaking = {
-        name_of(path) for path in modules() for _line, wing, _rest in own_imports(path) if wing in ("pages", "locale")
-    }
-    assert speaking >= STILL_IN_WORDS
 
 
 def test_only_measures_reads_the_columns_it_defines():

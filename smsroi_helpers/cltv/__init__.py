@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.cltv.assumptions import check_assumptions, list_failing
+from smsroi_helpers.cltv.assumptions import check_assumptions
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
-from smsroi_helpers.cltv.decision import decide
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import forecast_value
 from smsroi_helpers.cltv.holdout import holdout_test, try_models
@@ -31,6 +30,7 @@ from smsroi_helpers.cltv.implications import (
 )
 from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import expected_order_value, expected_orders, probability_alive
+from smsroi_helpers.cltv.wording import decide, describe_assumptions, list_failing
 from smsroi_helpers.measures import profit_share
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "count_value_cells",
     "customer_values",
     "decide",
+    "describe_assumptions",
     "expected_order_value",
     "expected_orders",
     "fit_purchases",

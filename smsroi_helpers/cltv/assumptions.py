@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -13,16 +14,15 @@ from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import discounted_orders, value_factor
 from smsroi_helpers.engine import total
-from smsroi_helpers.locale import _, number, percent
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "CHECKS",
+    "Assumption",
+    "Finding",
     "Status",
     "check_assumptions",
-    "check_name",
-    "list_failing",
 ]
 
 Status = Literal["pass", "warn", "fail"]
@@ -37,6 +37,29 @@ OPENING_WEEKS = 4
 """A log that begins in the middle shows its old customers as new ones within their usual gap; most within a month."""
 
 
+Finding = Literal[
+    "bought_once", "too_few_to_correlate", "correlation", "no_refunds", "more_refunded_than_bought", "refunded",
+    "several_a_day", "joined_before_log", "rush_at_start", "too_few_to_compare_cohorts", "cohorts_alike",
+    "cohorts_differ", "whole_year", "log_too_short", "season",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One assumption of the forecast, and what was found of it."""
+
+    check: str
+    """One of `CHECKS`."""
+    status: Status
+    finding: Finding
+    effect: float
+    """The share by which the total would change without it; NaN where that is not known."""
+    facts: dict[str, float] = field(default_factory=dict)
+    """The numbers that the finding names."""
+    model: str = ""
+    """The purchase model that the effect compares with; empty where it compares with none."""
+
+
 def check_assumptions(
     shop: Shop,
     *,
@@ -47,7 +70,7 @@ def check_assumptions(
     horizon_weeks: int,
     yearly_discount_rate: float,
     holdout_weeks: int,
-) -> pd.DataFrame:
+) -> list[Assumption]:
     """Each assumption with what was found, and by how much the total would move without it.
 
     Args:
@@ -60,9 +83,6 @@ def check_assumptions(
         yearly_discount_rate: 0–1.
         holdout_weeks: the weeks kept back for the test.
 
-    Returns:
-        check (one of `CHECKS`), status (`pass`, `warn`, `fail`), finding (a sentence), effect (share by which the total
-        would change; NaN where that cannot be told).
     """
 
     def worth(of: pd.DataFrame, orders: Fit, money: Fit = value) -> float:
@@ -72,7 +92,7 @@ def check_assumptions(
         return float(expected * per_unit @ (of["customers"] * v + of["repeat_spend"]).to_numpy(float))
 
     whole = worth(cells, purchases)
-    rows = [
+    return [
         _one_time_buyers(cells, purchases, worth, whole),
         _frequency_and_value(cells, value_cells, purchases, worth, whole),
         _refunds(shop),
@@ -81,29 +101,9 @@ def check_assumptions(
         _cohort_drift(cells, purchases, worth, whole),
         _season(shop, holdout_weeks),
     ]
-    return pd.DataFrame(rows, columns=["check", "status", "finding", "effect"])
-
-
-def check_name(check: str) -> str:
-    """What is assumed, in the reader's words."""
-    return {
-        "one_time_buyers": _("Those who bought once"),
-        "frequency_and_value": _("Value does not hang on frequency"),
-        "refunds": _("No refunds"),
-        "several_a_day": _("One order a day"),
-        "older_than_log": _("Seen from the first purchase on"),
-        "cohort_drift": _("Early and late customers alike"),
-        "season": _("No season in the test weeks"),
-    }[check]
-
-
-def list_failing(checks: pd.DataFrame) -> list[str]:
-    """The assumptions that fail, in the reader's words."""
-    return [check_name(check) for check in checks.loc[checks["status"] == "fail", "check"]]
 
 
 Worth = Callable[..., float]
-Row = tuple[str, Status, str, float]
 
 
 def _status(effect: float) -> Status:
@@ -116,21 +116,17 @@ def _repeaters(cells: pd.DataFrame) -> float:
     return float(cells.loc[cells["frequency"] > 0, "customers"].sum())
 
 
-def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Row:
+def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
     """BG/NBD holds everybody who bought once for a customer, MBG/NBD does not: how much hangs on it?"""
     share = float(cells.loc[cells["frequency"] == 0, "customers"].sum() / cells["customers"].sum())
     other = fit_purchases(cells, "mbg_nbd" if purchases.model == "bg_nbd" else "bg_nbd")
     effect = worth(cells, other) / whole - 1
-    said = _("{share} bought once. The effect is that of judging by {model} whether they are customers still.")
-    return "one_time_buyers", _status(effect), said.format(share=percent(share), model=_NAMES[other.model]), effect
-
-
-_NAMES = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD"}
+    return Assumption("one_time_buyers", _status(effect), "bought_once", effect, {"share": share}, model=other.model)
 
 
 def _frequency_and_value(
     cells: pd.DataFrame, value_cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float
-) -> Row:
+) -> Assumption:
     """Gamma–Gamma takes value and frequency for independent: the total with a fit for the rarer and the keener half."""
     n = value_cells["customers"].to_numpy(float)
     x, value = np.log(value_cells["frequency"].to_numpy(float)), value_cells["log_mean_value"].to_numpy(float)
@@ -139,8 +135,9 @@ def _frequency_and_value(
     middle = _weighted_median(value_cells["frequency"].to_numpy(float), n)
     rare = value_cells["frequency"] <= middle
     if not scale > 1e-12 or min(n[rare].sum(), n[~rare].sum()) < FEWEST_REPEATERS:
-        said = _("Purchases or amounts vary too little, or among too few, to tell whether they hang together.")
-        return "frequency_and_value", "warn" if scale > 1e-12 else "pass", said, float("nan") if scale > 1e-12 else 0.0
+        if scale > 1e-12:
+            return Assumption("frequency_and_value", "warn", "too_few_to_correlate", float("nan"))
+        return Assumption("frequency_and_value", "pass", "too_few_to_correlate", 0.0)
     correlation = float(spread[0, 1] / scale)
     reach = norm.ppf(0.975) / np.sqrt(max(n.sum() - 3, 1))
     low, high = (
@@ -154,14 +151,11 @@ def _frequency_and_value(
         effect = (
             worth(cells[is_rare], purchases, halves[0]) + worth(cells[~is_rare], purchases, halves[1])
         ) / whole - 1
-    said = _(
-        "Correlation of purchases with their mean value, on the log scale: {value} (95% interval {low} to {high}). The"
-        " effect is that of a money model each for rare and for keen buyers."
-    ).format(value=number(correlation, 2), low=number(low, 2), high=number(high, 2))
+    facts = {"value": correlation, "low": low, "high": high}
     status: Status = "pass" if low <= 0 <= high else _status(effect)
     if status == "pass" and (low > TOO_ALIKE or high < -TOO_ALIKE):
         status = "warn"  # the total holds, but who is worth what does not
-    return "frequency_and_value", status, said, effect
+    return Assumption("frequency_and_value", status, "correlation", effect, facts)
 
 
 def _weighted_median(values: Floats, weights: Floats) -> float:
@@ -170,7 +164,7 @@ def _weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(upto, upto[-1] / 2)])
 
 
-def _refunds(shop: Shop) -> Row:
+def _refunds(shop: Shop) -> Assumption:
     bought, returned = measures.purchases(shop), measures.refunds(shop)
     sums = {
         "bought": float(shop.count(bought.aggregate(money=total(bought.spend).fill_null(0.0)))["money"].iloc[0]),
@@ -179,25 +173,23 @@ def _refunds(shop: Shop) -> Row:
         ),
     }
     if sums["refunded"] == 0:
-        return "refunds", "pass", _("There are none."), 0.0
+        return Assumption("refunds", "pass", "no_refunds", 0.0)
     if sums["refunded"] >= sums["bought"]:
-        said = _("More was given back than was bought: what is foretold is not what the shop keeps.")
-        return "refunds", "fail", said, -1.0
+        return Assumption("refunds", "fail", "more_refunded_than_bought", -1.0)
     share = float(sums["refunded"] / sums["bought"])
-    said = _("{share} of the money spent was given back; the forecast counts purchases before refunds.")
-    return "refunds", _status(share), said.format(share=percent(share, 1)), -share
+    return Assumption("refunds", _status(share), "refunded", -share, {"share": share})
 
 
-def _several_a_day(shop: Shop, cells: pd.DataFrame) -> Row:
+def _several_a_day(shop: Shop, cells: pd.DataFrame) -> Assumption:
     orders = measures.purchases(shop)
     count = float(shop.count(orders.aggregate(orders=orders.count()))["orders"].iloc[0])
     days = float(cells["customers"] @ (cells["frequency"] + 1))
     more = count / days - 1
-    said = _("{share} more orders than purchase days. Orders of one day count as one purchase, with all their money.")
-    return "several_a_day", "pass" if more < TOO_MUCH else "warn", said.format(share=percent(more, 1)), 0.0
+    status: Status = "pass" if more < TOO_MUCH else "warn"
+    return Assumption("several_a_day", status, "several_a_day", 0.0, {"share": more})
 
 
-def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Row:
+def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
     """Customers from before the log look new at its start: the total by the habits of those who came later."""
     longest = int(cells["T_days"].max())
     week = (longest - cells["T_days"]) // 7
@@ -207,60 +199,53 @@ def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Wort
         known = history.join(shop.customers.select("customer_id", "joined_at"), "customer_id")
         older = known.filter(known.joined_at.notnull(), shop.day(known.joined_at) < start)
         old = float(shop.count(older.aggregate(rows=older.count()))["rows"].iloc[0])
-        said = _("{share} of the customers joined before the log begins.")
+        finding: Finding = "joined_before_log"
     else:
         opening = float(cells.loc[week < OPENING_WEEKS, "customers"].sum())
         later = float(cells.loc[(week >= 2 * OPENING_WEEKS) & (week < 3 * OPENING_WEEKS), "customers"].sum())
         old = max(opening - later, 0.0)
         old = old if old > 3 * np.sqrt(opening + later) else 0.0  # beyond what chance explains of two counts
-        said = _("By the rush of “new” customers in the log’s first weeks, {share} of all are older than the log.")
-    share = old / float(cells["customers"].sum())
-    said = said.format(share=percent(share))
+        finding = "rush_at_start"
+    facts = {"share": old / float(cells["customers"].sum())}
     if old == 0:
-        return "older_than_log", "pass", said, 0.0
+        return Assumption("older_than_log", "pass", finding, 0.0, facts)
     fresh = cells[week >= 2 * OPENING_WEEKS]
     if _repeaters(fresh) < FEWEST_REPEATERS:
-        return "older_than_log", "warn", said, float("nan")
+        return Assumption("older_than_log", "warn", finding, float("nan"), facts)
     effect = worth(cells, fit_purchases(fresh, purchases.model)) / whole - 1  # type: ignore[arg-type]
-    return "older_than_log", _status(effect), said, effect
+    return Assumption("older_than_log", _status(effect), finding, effect, facts)
 
 
-def _cohort_drift(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Row:
+def _cohort_drift(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
     """Whether those who came early and those who came late are of one kind, by a likelihood ratio."""
     middle = _weighted_median(cells["T_days"].to_numpy(float), cells["customers"].to_numpy(float))
     early = cells["T_days"] > middle
     if min(_repeaters(cells[early]), _repeaters(cells[~early])) < FEWEST_REPEATERS:
-        said = _("Too few customers came back to compare those who came early with those who came late.")
-        return "cohort_drift", "warn", said, float("nan")
+        return Assumption("cohort_drift", "warn", "too_few_to_compare_cohorts", float("nan"))
     model: Any = purchases.model
     first, second = fit_purchases(cells[early], model), fit_purchases(cells[~early], model)
     ratio = 2 * (first.log_likelihood + second.log_likelihood - purchases.log_likelihood)
     p_value = float(chi2.sf(max(ratio, 0.0), len(purchases.parameters)))
     effect = (worth(cells[early], first) + worth(cells[~early], second)) / whole - 1
     if p_value >= 0.05:
-        said = _("Those who came early and those who came late buy alike, as far as can be told (p = {p}).")
-        return "cohort_drift", "pass", said.format(p=number(p_value, 2)), effect
-    said = _("Those who came late buy otherwise than those who came early; the effect is that of a model for each.")
-    return "cohort_drift", _status(effect), said, effect
+        return Assumption("cohort_drift", "pass", "cohorts_alike", effect, {"p": p_value})
+    return Assumption("cohort_drift", _status(effect), "cohorts_differ", effect)
 
 
-def _season(shop: Shop, holdout_weeks: int) -> Row:
+def _season(shop: Shop, holdout_weeks: int) -> Assumption:
     """Whether the test weeks are high or low season, by the same weeks a year earlier against the year around them."""
     if holdout_weeks >= 52:
-        return "season", "pass", _("The test covers a whole year."), 0.0
+        return Assumption("season", "pass", "whole_year", 0.0)
     days = measures.purchase_days(shop)
     days = days.mutate(ago=(shop.days_until_as_of(days.day) // 7).cast("int64"))
     by_week = shop.count(days.group_by("ago").aggregate(purchases=days.count()).order_by("ago"))
     counts = by_week.set_index("ago")["purchases"]
     whole_weeks = int(counts.index.max())
     if whole_weeks < 52 + holdout_weeks:
-        said = _("The log is too short to tell whether the test weeks are high or low season.")
-        return "season", "warn", said, float("nan")
+        return Assumption("season", "warn", "log_too_short", float("nan"))
     counts = counts.reindex(range(whole_weeks), fill_value=0)
     same = slice(52, 52 + holdout_weeks)
     # A year that holds those weeks in its middle, as far as the log reaches.
     start = min(max(52 + holdout_weeks // 2 - 26, 0), whole_weeks - 52)
     effect = float(counts.iloc[same].mean() / max(counts.iloc[start : start + 52].mean(), 1e-12)) - 1
-    said = _("A year earlier the weeks of the test had {change} purchases against the year around them.")
-    change = ("+" if effect > 0 else "") + percent(effect)
-    return "season", _status(effect), said.format(change=change), effect
+    return Assumption("season", _status(effect), "season", effect, {"change": effect})

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.cltv.holdout import Holdout
+from smsroi_helpers.cltv.wording import MODELS
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure
 
@@ -27,7 +28,6 @@ __all__ = [
     "value_by_tenth_figure",
 ]
 
-MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
 FEWEST_SHOWN = 10
 """A figure leaves out groups of fewer people, as tables do."""
 

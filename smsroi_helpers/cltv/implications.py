@@ -1,7 +1,7 @@
 """What follows from the forecast: segments, new customers by channel, who is leaving, what keeping them is worth."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -25,12 +25,13 @@ from smsroi_helpers.cltv.forecast import (
 from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, staying
 from smsroi_helpers.engine import total
-from smsroi_helpers.locale import _, number
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
+    "OTHERS",
+    "NoValue",
     "at_risk",
     "churn_warnings",
     "count_channels",
@@ -43,6 +44,10 @@ __all__ = [
 ]
 
 UNKNOWN = "unknown"
+OTHERS = "all others"
+"""The smallest segments together, where there are more than a page can show."""
+NoValue = Literal["", "few_repeaters", "unlike_orders"]
+"""Why the value of a channel's new customers is not known; empty where it is."""
 MOST_SEGMENTS = 30
 """More groups than a reader takes in; beyond, the smallest are one group."""
 
@@ -87,7 +92,7 @@ def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
     members = count_groups(shop, rows)
     by_size = members.groupby("group")["customers"].sum().sort_values(ascending=False, kind="stable")
     small = by_size.index[MOST_SEGMENTS - 1 :] if len(by_size) > MOST_SEGMENTS else []
-    return members.assign(group=members["group"].where(~members["group"].isin(small), _("all others")))
+    return members.assign(group=members["group"].where(~members["group"].isin(small), OTHERS))
 
 
 def segment_totals(told: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
@@ -288,7 +293,7 @@ def new_customers(
     Returns:
         group, customers, value, low, high (margin × the first purchase and the discounted later ones; 95 %, of the
         mean); cac, cac_low, cac_high, cac_known (customers whose cost is known); net, net_low, net_high (value − CAC);
-        reason (why there is no value).
+        repeaters (who came back); reason (why there is no value: `NoValue`).
     """
     history = histories(shop)
     channels = _channels(shop)
@@ -361,14 +366,15 @@ def _new_customer(
 ) -> dict[str, Any]:
     cac, cac_error = _mean_and_error(row["cac_known"], row["cost"], row["cost_squared"])
     found = {"group": row["group"], "customers": int(row["customers"]), "cac_known": int(row["cac_known"])}
+    found["repeaters"] = int(row["repeaters"])
     found |= {"cac": cac, "cac_low": max(cac - Z * cac_error, 0.0), "cac_high": cac + Z * cac_error}
-    reason = ""
+    reason: NoValue = ""
     if row["repeaters"] < FEWEST_REPEATERS or money.empty:
-        reason = _("{n} came back; {least} are needed").format(n=number(row["repeaters"]), least=FEWEST_REPEATERS)
+        reason = "few_repeaters"
     else:
         purchases, value = fit_purchases(cells, model), fit_value(money)
         if value.predicting[1] <= 1:
-            reason = _("too few orders of too different size")
+            reason = "unlike_orders"
     if reason:
         nothing = dict.fromkeys(("value", "low", "high", "net", "net_low", "net_high"), float("nan"))
         return {**found, **nothing, "reason": reason}
@@ -383,7 +389,7 @@ def _new_customer(
         purchases.deviations(lambda values: later(values, value_by)),
         value.deviations(lambda values: later(orders_by, values)),
     ]
-    error = margin * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in off)))
+    error = abs(margin) * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in off)))
     worth = margin * (first + later(orders_by, value_by))
     both = float(np.hypot(error, cac_error))
     return {

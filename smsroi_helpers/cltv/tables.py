@@ -5,12 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.cltv.assumptions import check_name
-from smsroi_helpers.cltv.decision import describe_drop_out
-from smsroi_helpers.cltv.figures import MODELS
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, Trial
+from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, names_of, note, segment_name, table
 
@@ -227,7 +225,7 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
     """What the forecast assumes, whether the log bears it out, and what its failing would do to the total.
 
     Args:
-        checks: of `cltv_assumptions.check_assumptions`.
+        checks: of `wording.describe_assumptions`.
     """
     verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails")}
     shown = pd.DataFrame(
@@ -389,7 +387,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
 
     def verdict(row: Any) -> str:
         if row.reason:
-            return str(row.reason)
+            return no_value_words(row.reason, row.repeaters)
         if np.isnan(row.net_low):
             return _("cost of winning one not known")
         if row.net_low > 0:

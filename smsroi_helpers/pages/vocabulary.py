@@ -80,6 +80,7 @@ def segment_name(name: str) -> str:
         "lapsed": _("lapsed"),
         "new": _("new"),
         "unknown": _("unknown"),
+        "all others": _("all others"),
     }.get(name, name)
 
 

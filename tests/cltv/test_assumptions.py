@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from smsroi_helpers.cltv import assumptions, counts
+from smsroi_helpers.cltv import assumptions, counts, wording
 from smsroi_helpers.cltv.fitting import fit_purchases, fit_value
 from tests.cltv_worlds import HEAD, START, world_as_csv
 
@@ -14,10 +14,11 @@ AS_OF = "2024-02-24"
 
 def checked(shop, model="bg_nbd", holdout_weeks=26):
     cells, value_cells = counts.count_cells(shop), counts.count_value_cells(shop)
-    table = assumptions.check_assumptions(
+    found = assumptions.check_assumptions(
         shop, cells=cells, value_cells=value_cells, purchases=fit_purchases(cells, model),
         value=fit_value(value_cells), horizon_weeks=26, yearly_discount_rate=0.1, holdout_weeks=holdout_weeks,
     )  # fmt: skip
+    table = wording.describe_assumptions(found)
     assert tuple(table["check"]) == assumptions.CHECKS
     assert table["finding"].str.len().min() > 10
     assert not table["finding"].str.contains("nan|inf", case=False, regex=True).any()
@@ -127,5 +128,5 @@ class TestOneByOne:
 
     def test_what_fails_is_named(self, sound):
         table = checked(sound()).reset_index()
-        assert assumptions.list_failing(table.assign(status="pass")) == []
-        assert len(assumptions.list_failing(table.assign(status="fail"))) == len(table)
+        assert wording.list_failing(table.assign(status="pass")) == []
+        assert len(wording.list_failing(table.assign(status="fail"))) == len(table)

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from lifetimes.utils import summary_data_from_transaction_data
 
-from smsroi_helpers.cltv import assumptions, counts, customer_value, forecast, holdout, implications
-from smsroi_helpers.cltv import decision as cltv_decision
+from smsroi_helpers.cltv import assumptions, counts, customer_value, forecast, holdout, implications, wording
 from smsroi_helpers.cltv import figures as cltv_figures
 from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import fit_purchases, fit_value
@@ -221,7 +220,7 @@ class TestDecision:
     )
     def test_the_wording_and_the_interval_follow_the_test(self, shop, told, tested, actual, words, stretched):
         tenths = customer_value.value_by_tenth(shop, told)
-        decision = cltv_decision.decide(told, replace(tested, actual=actual), tenths, "USD")
+        decision = wording.decide(told, replace(tested, actual=actual), tenths, "USD")
         value, low, high = (x / 39 for x in told.total("cltv"))
         assert decision.caveat.startswith(words)
         assert decision.action.startswith("Trust the ranking of customers, not the amount") == (actual != 1653)
@@ -235,7 +234,7 @@ class TestDecision:
 
     def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, told, tested):
         poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
-        decision = cltv_decision.decide(told, poor, customer_value.value_by_tenth(shop, told), "USD")
+        decision = wording.decide(told, poor, customer_value.value_by_tenth(shop, told), "USD")
         assert decision.action.startswith("Trust neither the amount nor the ranking")
         assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
         assert "multiplied by 1.14" in cltv_tables.test_note(poor).text  # 1,882 came of 1,653 foretold
@@ -244,13 +243,11 @@ class TestDecision:
         tenths = customer_value.value_by_tenth(shop, told)
         alike = tenths.assign(share=0.1, low=0.09, high=0.11)
         passed = replace(tested, actual=1653)
-        assert cltv_decision.decide(told, passed, alike, "USD").action.startswith("Treat customers alike")
-        assert cltv_decision.decide(told, passed, tenths, "USD").action.startswith("Look after the")
+        assert wording.decide(told, passed, alike, "USD").action.startswith("Treat customers alike")
+        assert wording.decide(told, passed, tenths, "USD").action.startswith("Look after the")
 
     def test_nothing_happened_at_all(self, shop, told, tested):
-        decision = cltv_decision.decide(
-            told, replace(tested, actual=0), customer_value.value_by_tenth(shop, told), "USD"
-        )
+        decision = wording.decide(told, replace(tested, actual=0), customer_value.value_by_tenth(shop, told), "USD")
         assert "and none happened" in decision.caveat
         assert "–" not in decision.caveat
         assert "nothing of what was foretold" in cltv_tables.test_note(replace(tested, actual=0)).text
@@ -258,13 +255,11 @@ class TestDecision:
     def test_what_fails_and_what_cannot_be_told_is_said(self, shop, told, tested):
         loose = replace(told.purchases, status="not_identified", unidentified=("a", "b"))
         tenths = customer_value.value_by_tenth(shop, told)
-        decision = cltv_decision.decide(replace(told, purchases=loose), tested, tenths, "USD", ["No refunds"])
+        decision = wording.decide(replace(told, purchases=loose), tested, tenths, "USD", ["No refunds"])
         assert "Drop-out is not identified" in decision.caveat
         assert decision.caveat.endswith("(see the checks): No refunds.")
-        assert "rate of buying is not identified" in cltv_decision.describe_drop_out(
-            replace(loose, unidentified=("r",))
-        )
-        assert cltv_decision.describe_drop_out(told.purchases) == ""
+        assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))
+        assert wording.describe_drop_out(told.purchases) == ""
 
     def test_every_parameter_of_every_fit_is_in_the_table(self, fits):
         table = customer_value.fits_table({"full": [fits[1], fits[2]], "calibration": [fits[1]]})
@@ -303,10 +298,11 @@ def publish(shop, horizon_weeks=12):
     value = fit_value(value_cells)
     told, doubted = (summarise_draws((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, dated))
     tested = holdout.holdout_test(shop, trial)
-    checks = assumptions.check_assumptions(
+    found = assumptions.check_assumptions(
         shop, cells=cells, value_cells=value_cells, purchases=purchases, value=value, horizon_weeks=horizon_weeks,
         yearly_discount_rate=0.1, holdout_weeks=trial.weeks,
     )  # fmt: skip
+    checks = wording.describe_assumptions(found)
     new = implications.new_customers(shop, model=trial.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1)
     tenths, gains = customer_value.value_by_tenth(shop, told), implications.gains(told)
     risk = implications.at_risk(doubted, 0.5)
@@ -329,7 +325,7 @@ def publish(shop, horizon_weeks=12):
     ]
     for page in pages:
         assert not re.search(r"\b(nan|inf)\b|∞", page.markup, re.IGNORECASE), page.text
-    decision = cltv_decision.decide(told, tested, tenths, "USD", assumptions.list_failing(checks))
+    decision = wording.decide(told, tested, tenths, "USD", wording.list_failing(checks))
     assert np.isfinite([decision.value, decision.low, decision.high]).all()
     for table in (customer_value.customer_values(shop, told), implications.churn_warnings(shop, doubted, 0.5)):
         frame = shop.con.to_pandas(table)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import counts, customer_value, forecast, implications
+from smsroi_helpers.cltv import counts, customer_value, forecast, implications, wording
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.predictions import draw_orders_while_customer, expected_orders, probability_alive
 from smsroi_helpers.errors import UsageError
@@ -197,7 +197,9 @@ class TestNewCustomers:
         orders, customers = world_as_csv(2, customers=600, shares=(0.97, 0.03))
         shop = open_source(make_source(orders=orders, customers=customers), as_of="2024-02-24")
         new = implications.new_customers(shop, model="bg_nbd", **AHEAD).set_index("group")
-        assert new.loc["channel 1", "reason"].endswith("came back; 30 are needed")
+        assert new.loc["channel 1", "reason"] == "few_repeaters"
+        assert new.loc["channel 1", "repeaters"] < 30
+        assert wording.no_value_words("few_repeaters", 12) == "12 came back; 30 are needed"
         assert new.loc["channel 1", ["value", "net"]].isna().all()
         assert new.loc["all", "reason"] == ""
 

@@ -1,0 +1,227 @@
+"""What the CLTV notebook says: its answer, how the forecast was tested, and what its assumptions are worth."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from smsroi_helpers.cltv import decision
+from smsroi_helpers.cltv.assumptions import Assumption, Finding
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS
+from smsroi_helpers.cltv.decision import CltvOutcome
+from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.forecast import Forecast
+from smsroi_helpers.cltv.holdout import Holdout
+from smsroi_helpers.cltv.implications import NoValue
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
+
+__all__ = [
+    "MODELS",
+    "check_name",
+    "decide",
+    "describe_assumptions",
+    "describe_drop_out",
+    "describe_test",
+    "list_failing",
+    "no_value_words",
+]
+
+MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def decide(
+    forecast: Forecast, tested: Holdout, tenths: pd.DataFrame, currency: str, failing: Sequence[str] = ()
+) -> Decision:
+    """The answer of the notebook: `decision.decide` in words.
+
+    Args:
+        forecast: of `forecast_value`.
+        tested: how the model did on later weeks.
+        tenths: of `value_by_tenth`.
+        currency: the source's.
+        failing: the assumptions that fail, in the reader's words.
+    """
+    found = decision.decide(forecast, tested, tenths)
+    caveat = joined(describe_test(tested), describe_drop_out(forecast.purchases), _describe_failing(failing))
+    return Decision(
+        stage="cltv",
+        question=_("What will each customer be worth, and how sure are we?"),
+        outcome="do",
+        action=_action(found),
+        text=_(
+            "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
+            " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
+            " should come out between {low} and {high}."
+        ).format(
+            n=number(found.customers),
+            per_customer=money(found.per_customer, currency),
+            weeks=number(found.horizon_weeks),
+            low=percent(found.top_low),
+            high=percent(found.top_high),
+        ),
+        caveat=caveat,
+        evidence="none",
+        customers=forecast.purchases.customers,
+        value=found.per_week,
+        low=found.low,
+        high=found.high,
+        unit="money_per_week",
+        kind="forecast",
+    )
+
+
+def _action(found: CltvOutcome) -> str:
+    if found.supported == "neither":
+        return _("Trust neither the amount nor the ranking of customers: the forecast failed its test")
+    if found.stands_out:
+        action = _("Look after the {n} customers of the top tenth first: they hold {share} of what is to come")
+    else:
+        action = _("Treat customers alike: none stand out, the {n} of the top tenth hold {share} of what is to come")
+    action = action.format(n=number(found.top_customers), share=percent(found.top_share))
+    if found.supported == "ranking":
+        first = _("Trust the ranking of customers, not the amount: the forecast failed its test.")
+        return joined(first, action)
+    return action
+
+
+def _describe_failing(failing: Sequence[str]) -> str:
+    return (
+        _("The forecast assumes what does not hold here (see the checks): {names}.").format(names=listed(failing))
+        if failing
+        else ""
+    )
+
+
+def describe_test(tested: Holdout) -> str:
+    """How the forecast did when tested, in a sentence."""
+    facts = {
+        "predicted": interval(tested.predicted, tested.low, tested.high),
+        "actual": number(tested.actual),
+        "weeks": number(tested.weeks),
+        "bias": percent(abs(tested.bias)),
+    }
+    if not tested.missed:
+        return _(
+            "Tested on the last {weeks} weeks, the model said {predicted} repeat purchases; {actual} happened."
+        ).format(**facts)
+    if tested.actual == 0:
+        return _(
+            "Likely too high: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and none"
+            " happened."
+        ).format(**facts)
+    if tested.bias < 0:
+        return _(
+            "Likely too low: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and {actual}"
+            " happened, {bias} fewer than came. The interval here is stretched by that error."
+        ).format(**facts)
+    return _(
+        "Likely too high: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and"
+        " {actual} happened, {bias} more than came. The interval here is stretched by that error."
+    ).format(**facts)
+
+
+def describe_drop_out(fit: Fit) -> str:
+    """What the orders do not tell about customers, in words; empty where they tell all that the model asks."""
+    if fit.status == "converged":
+        return ""
+    if not fit.drop_out_identified:
+        return _(
+            "Drop-out is not identified: how fast customers leave, and how they differ in it, cannot be told from these"
+            " orders. The forecast weighs every pace that they allow, and its interval covers it."
+        )
+    return _(
+        "How much customers differ in their rate of buying is not identified. The forecast takes every difference"
+        " that the orders leave possible, and its interval covers them all."
+    )
+
+
+# --- assumptions -----------------------------------------------------------------------------------------------------
+
+
+def check_name(check: str) -> str:
+    """What is assumed, in the reader's words."""
+    return {
+        "one_time_buyers": _("Those who bought once"),
+        "frequency_and_value": _("Value does not hang on frequency"),
+        "refunds": _("No refunds"),
+        "several_a_day": _("One order a day"),
+        "older_than_log": _("Seen from the first purchase on"),
+        "cohort_drift": _("Early and late customers alike"),
+        "season": _("No season in the test weeks"),
+    }[check]
+
+
+def list_failing(checks: pd.DataFrame) -> list[str]:
+    """The assumptions that fail, in the reader's words.
+
+    Args:
+        checks: of `describe_assumptions`.
+    """
+    return [check_name(check) for check in checks.loc[checks["status"] == "fail", "check"]]
+
+
+def describe_assumptions(found: Sequence[Assumption]) -> pd.DataFrame:
+    """The table `assumptions`: check, status, finding (a sentence), effect (share by which the total would change)."""
+    rows = [(each.check, each.status, finding_sentence(each), each.effect) for each in found]
+    return pd.DataFrame(rows, columns=["check", "status", "finding", "effect"])
+
+
+def finding_sentence(assumption: Assumption) -> str:
+    """What was found of an assumption."""
+    facts = assumption.facts
+    sentences: dict[Finding, str] = {
+        "bought_once": _(
+            "{share} bought once. The effect is that of judging by {model} whether they are customers still."
+        ),
+        "too_few_to_correlate": _(
+            "Purchases or amounts vary too little, or among too few, to tell whether they hang together."
+        ),
+        "correlation": _(
+            "Correlation of purchases with their mean value, on the log scale: {value} (95% interval {low} to {high})."
+            " The effect is that of a money model each for rare and for keen buyers."
+        ),
+        "no_refunds": _("There are none."),
+        "more_refunded_than_bought": _(
+            "More was given back than was bought: what is foretold is not what the shop keeps."
+        ),
+        "refunded": _("{share} of the money spent was given back; the forecast counts purchases before refunds."),
+        "several_a_day": _(
+            "{share} more orders than purchase days. Orders of one day count as one purchase, with all their money."
+        ),
+        "joined_before_log": _("{share} of the customers joined before the log begins."),
+        "rush_at_start": _(
+            "By the rush of “new” customers in the log’s first weeks, {share} of all are older than the log."
+        ),
+        "too_few_to_compare_cohorts": _(
+            "Too few customers came back to compare those who came early with those who came late."
+        ),
+        "cohorts_alike": _("Those who came early and those who came late buy alike, as far as can be told (p = {p})."),
+        "cohorts_differ": _(
+            "Those who came late buy otherwise than those who came early; the effect is that of a model for each."
+        ),
+        "whole_year": _("The test covers a whole year."),
+        "log_too_short": _("The log is too short to tell whether the test weeks are high or low season."),
+        "season": _("A year earlier the weeks of the test had {change} purchases against the year around them."),
+    }
+    words = {name: number(value, 2) for name, value in facts.items()}
+    if "share" in facts:
+        exact = assumption.finding in ("refunded", "several_a_day")
+        words["share"] = percent(facts["share"], 1) if exact else percent(facts["share"])
+    if "change" in facts:
+        words["change"] = ("+" if facts["change"] > 0 else "") + percent(facts["change"])
+    return sentences[assumption.finding].format(**words, model=MODELS.get(assumption.model, ""))
+
+
+# --- new customers ---------------------------------------------------------------------------------------------------
+
+
+def no_value_words(reason: NoValue, repeaters: float) -> str:
+    """Why the value of a channel's new customers is not known; empty where it is."""
+    return {
+        "": "",
+        "few_repeaters": _("{n} came back; {least} are needed").format(n=number(repeaters), least=FEWEST_REPEATERS),
+        "unlike_orders": _("too few orders of too different size"),
+    }[reason]
