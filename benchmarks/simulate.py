@@ -17,7 +17,7 @@ import duckdb
 WRITE = """
 import json, resource, sys, time
 from pathlib import Path
-from smsroi_helpers.simulate import write_company
+from smsroi_helpers.simulation.write import write_company
 start = time.perf_counter()
 write_company(Path(sys.argv[1]), customers=int(sys.argv[2]), weeks=int(sys.argv[3]), seed=1)
 print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))

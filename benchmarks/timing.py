@@ -22,8 +22,6 @@ STAGE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-    allowed_hours, crowding, hour_outcomes, hour_responses, personal_hours, special_days, timing, timing_decisions,
-)
 from smsroi_helpers import measures, timing
 from smsroi_helpers.source import Shop, load, open_shop
 

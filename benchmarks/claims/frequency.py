@@ -101,7 +101,7 @@ def _draw(rng: np.random.Generator, null: bool = False) -> World:
 
 
 def _cells(rng: np.random.Generator, world: World) -> pd.DataFrame:
-    """Cells as `dose_counts.count_arms` gives them."""
+    """Cells as `frequency.counts.count_arms` gives them."""
     n = CUSTOMERS
     kind = rng.choice(KINDS, n, p=world.share)
     segment = (rng.random(n)[:, None] > world.mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)

@@ -203,7 +203,7 @@ def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
 
 
 def count_places(shop: Shop) -> pd.DataFrame:
-    """timezone, region, rules (names of `allowed_hours.RULES`, parted by blanks), customers."""
+    """timezone, region, rules (names of `RULES`, separated by blanks), customers."""
     jurisdiction = shop.settings.jurisdiction
     if not shop.has("customers"):
         rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))

@@ -1,0 +1,34 @@
+"""Benchmarks run scripts in processes of their own: every name that a script takes from the package exists."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    for path in sorted(BENCHMARKS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\nfrom smsroi_helpers" in node.value:
+                yield f"{path.name}:{node.lineno}", node.value
+
+
+@pytest.mark.parametrize(("where", "script"), [pytest.param(*each, id=each[0]) for each in scripts()])
+def test_a_script_takes_from_the_package_what_is_there(where, script):
+    tree = ast.parse(script)
+    taken = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("smsroi_helpers"):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{module.__name__}.{alias.name}")
+                taken[alias.asname or alias.name] = getattr(module, alias.name)
+    assert taken, where
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
+            assert hasattr(taken[node.value.id], node.attr), f"{where}: {node.value.id}.{node.attr}"
