@@ -23,7 +23,6 @@ import pandas as pd
 from scipy.stats import beta
 
 from smsroi_helpers.measures import quiet_hours
-from smsroi_helpers.segmentation.membership import segments
 from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, expected, read_truth
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
@@ -37,18 +36,19 @@ from smsroi_helpers.timing import (
     personal_send_time,
     response,
 )
+from smsroi_helpers.timing.counts import TimingTest, label_test
 
 TEST = "which-hour"
 
 
-def true_rates(shop: Shop, source: Path, day_before: object) -> dict[str, np.ndarray]:
+def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarray]:
     """Of each segment, and of all: the click rate at each of `HOURS`, averaged over who can be reached."""
     world = read_truth(source)
     told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
     told = told[~told["bad_number"]].rename(columns={"segment": "kind"})[["customer_id", "kind", "hour_shift"]]
     assigned = pd.concat(pd.read_parquet(file) for file in sorted((source / "assignments").glob("*.parquet")))
     assigned = assigned[assigned["experiment_id"] == TEST][["customer_id"]]
-    members = segments(shop, "rfm_group", day_before).to_pandas()  # type: ignore[arg-type]
+    members = label_test(shop, test, "rfm_group").rename(customer_id="member").to_pandas()
     rows = assigned.merge(members, on="customer_id").merge(told, on="customer_id")
     found = {}
     for name, own in [("all", rows), *rows.groupby("segment")]:
@@ -112,7 +112,7 @@ def try_company(
     if test is None:
         return [], [d.outcome for d in decided] + gains, (False, 0.0)
     own = try_own_hours(shop, source, seen, place)
-    truth = true_rates(shop, source, test.day_before)
+    truth = true_rates(shop, source, test)
     rows: list[dict[str, object]] = []
     for answer in answers:
         true = truth[answer.segment]

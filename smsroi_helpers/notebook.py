@@ -141,7 +141,7 @@ def begin(
     # A run works on one source; the lab on many, and each has a place of its own there.
     place = folder if run_dir else folder / resolve_path(data).name
     loaded = load(data, place / ".loaded", max_rejected_share)
-    shop = open_shop(loaded, as_of, place / ".cache")
+    shop = open_shop(loaded, as_of, place / ".cache", seed)
     needs = importlib.import_module(f"smsroi_helpers.{stage}").NEEDS
     if lacking := [table for table in needs if not shop.has(table)]:
         raise NotEnoughData("This source has no table {tables}.", tables=", ".join(lacking))

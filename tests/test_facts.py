@@ -14,7 +14,6 @@ import pytest
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test.planning import read_audience
 from smsroi_helpers.cltv.counts import count_cells
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.registry import count_outcomes
 from smsroi_helpers.frequency.counts import count_audience, find_practice, texts_of
 from smsroi_helpers.quality.checks import measure_coverage
@@ -203,10 +202,7 @@ def test_purchases_are_the_same_everywhere(world):
     assert coverage.refunds == len(rows["orders"]) - len(bought)
     assert outcomes["revenue"].sum() == pytest.approx(sum(row["amount"] for row in rows["orders"]))
     days = {(row["customer_id"], row["ordered_at"].date()) for row in bought}
-    try:
-        cells = count_cells(shop)
-    except NotEnoughData:
-        pytest.fail("these sources have enough repeat purchases")
+    cells = count_cells(shop)
     assert (cells["customers"] * (cells["frequency"] + 1)).sum() == len(days)
     assert customers["purchase_days"].sum() == len(days)
 
@@ -220,7 +216,7 @@ def test_profit_is_the_same_everywhere(world):
     assert total_of(shop, events.profit.sum()) == pytest.approx(orders - messages)
     assert outcomes["profit"].sum() == pytest.approx(orders - messages)
     assert count_outcomes(shop)["profit__sum_y"].sum() == pytest.approx(orders - messages)
-    bought = [row for row in rows["orders"] if row["amount"] > 0]
+    bought = [row for row in rows["orders"] if row["amount"] >= 0]
     share = sum(profit_by_hand(row) for row in bought) / sum(row["amount"] for row in bought)
     assert measures.profit_share(shop) == pytest.approx(share)
     assert share < MARGIN

@@ -55,7 +55,6 @@ def analyse(
     smallest_gain: float = 0.0,
     opt_out_margin: float = 0.002,
     segment_by: str = "recency",
-    seed: int = 1,
 ) -> list[Evaluated]:
     """Every experiment of the source: believed or not, measured, decided.
 
@@ -65,13 +64,12 @@ def analyse(
         opt_out_margin: by how much the share of customers who opt out in a week may rise at most (0–1).
         segment_by: as `segmentation.resolve` takes it; segments are those of the day before an experiment's first
             assignment.
-        seed: of the search for clusters.
     """
     found = experiments.list_experiments(shop)
     counted = experiments.count_outcomes(shop)
     exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
     overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), found)
-    by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by, seed=seed).label)
+    by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
     every = []
     for experiment in found:
         validity = experiments.check(experiment, counted, exposure, overlaps)

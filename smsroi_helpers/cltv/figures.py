@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.wording import MODELS
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import PALETTE, Html, figure
+from smsroi_helpers.pages import PALETTE, Chart, figure
 
 __all__ = [
     "by_alive",
@@ -227,7 +227,7 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def tracking_figure(tested: Holdout) -> Html:
+def tracking_figure(tested: Holdout) -> Chart:
     """`tracking` with alt text and caption."""
     facts = {
         "day": day(tested.split),
@@ -248,7 +248,7 @@ def tracking_figure(tested: Holdout) -> Html:
     )
 
 
-def by_frequency_figure(tested: Holdout) -> Html:
+def by_frequency_figure(tested: Holdout) -> Chart:
     """`by_frequency` with alt text and caption."""
     parts = [
         _("After {x} repeat purchases: foretold {told}, happened {actual}.").format(
@@ -266,7 +266,7 @@ def by_frequency_figure(tested: Holdout) -> Html:
     )
 
 
-def value_by_tenth_figure(tenths: pd.DataFrame) -> Html:
+def value_by_tenth_figure(tenths: pd.DataFrame) -> Chart:
     """`value_by_tenth` with alt text and caption."""
     parts = [
         _("{tenth}: {share} ({low} to {high})").format(
@@ -284,7 +284,7 @@ def value_by_tenth_figure(tenths: pd.DataFrame) -> Html:
     )
 
 
-def by_week_figure(tested: Holdout) -> Html:
+def by_week_figure(tested: Holdout) -> Chart:
     """`by_week` with alt text and caption."""
     ahead = tested.by_week[tested.by_week["low_in_week"].notna()]
     return figure(
@@ -305,7 +305,7 @@ def by_week_figure(tested: Holdout) -> Html:
     )
 
 
-def lift_figure(tested: Holdout) -> Html:
+def lift_figure(tested: Holdout) -> Chart:
     """`lift` with alt text and caption."""
     parts = [
         _("{tenth}: foretold {told}, came {came}").format(
@@ -346,7 +346,7 @@ def _ranking(tested: Holdout) -> str:
     ).format(**facts)
 
 
-def by_alive_figure(tested: Holdout) -> Html:
+def by_alive_figure(tested: Holdout) -> Chart:
     """`by_alive` with alt text and caption."""
     parts = [
         _("Of the {n} with {range}: foretold {told}, bought {bought}.").format(

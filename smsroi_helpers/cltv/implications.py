@@ -55,18 +55,17 @@ MOST_SEGMENTS = 30
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
-def count_segments(shop: Shop, segment_by: str, *, seed: int = 1) -> pd.DataFrame:
+def count_segments(shop: Shop, segment_by: str) -> pd.DataFrame:
     """How many customers of each kind a segment has, as `add_up` asks for.
 
     Args:
         shop: the company.
         segment_by: as `segmentation.resolve` takes it.
-        seed: of the search for clusters.
 
     Raises:
         UsageError: there is no such segmentation.
     """
-    return _count_members(shop, resolve(shop, segment_by, seed=seed).at())
+    return _count_members(shop, resolve(shop, segment_by).at())
 
 
 def count_channels(shop: Shop) -> pd.DataFrame | None:
@@ -392,8 +391,9 @@ def _new_customer(
     error = abs(margin) * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in off)))
     worth = margin * (first + later(orders_by, value_by))
     both = float(np.hypot(error, cac_error))
+    low = worth - Z * error if margin < 0 else max(worth - Z * error, 0.0)
     return {
-        **found, "value": worth, "low": max(worth - Z * error, 0.0), "high": worth + Z * error,
+        **found, "value": worth, "low": low, "high": worth + Z * error,
         "net": worth - cac, "net_low": worth - cac - Z * both, "net_high": worth - cac + Z * both, "reason": "",
     }  # fmt: skip
 

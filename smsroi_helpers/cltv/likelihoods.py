@@ -31,7 +31,6 @@ __all__ = [
     "Terms",
     "columns_of",
     "log_likelihood",
-    "log_likelihood_of_value",
     "pareto_log_likelihood",
     "purchase_terms",
     "rate_terms",
@@ -264,13 +263,6 @@ def log_likelihood(model: Model, parameters: dict[str, float], cells: pd.DataFra
     values = np.array([parameters[name] for name in PARAMETER_NAMES[model]])
     rows = purchase_terms(model)(values, *columns_of(cells, *HISTORY)).rows
     return float(cells["customers"].to_numpy(float) @ rows)
-
-
-def log_likelihood_of_value(parameters: dict[str, float], cells: pd.DataFrame) -> float:
-    """The Gamma–Gamma log-likelihood over cells of frequency ≥ 1, log_mean_value and customers."""
-    values = np.array([parameters[name] for name in PARAMETER_NAMES["gamma_gamma"]])
-    x, log_mean = cells["frequency"].to_numpy(float), cells["log_mean_value"].to_numpy(float)
-    return float(cells["customers"].to_numpy(float) @ value_terms(values, x, log_mean).rows)
 
 
 # --- of all ----------------------------------------------------------------------------------------------------------

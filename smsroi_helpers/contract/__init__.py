@@ -12,6 +12,7 @@ from smsroi_helpers.contract.rules import (
     fault_parts,
     judge_rows,
     remedy_for,
+    withdrawn,
 )
 from smsroi_helpers.contract.tables import (
     ATTRIBUTE_PREFIX,
@@ -51,4 +52,5 @@ __all__ = [
     "judge_rows",
     "raw_name",
     "remedy_for",
+    "withdrawn",
 ]

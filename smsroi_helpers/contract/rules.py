@@ -33,6 +33,7 @@ __all__ = [
     "fault_parts",
     "judge_rows",
     "remedy_for",
+    "withdrawn",
 ]
 
 Others = Mapping[str, ir.Table]
@@ -261,12 +262,37 @@ def _strangers(name: str) -> Callable[[Others, SourceSettings], ir.Table]:
     return rows
 
 
+def withdrawn(
+    opted_in_at: ir.TimestampValue, opted_out_at: ir.TimestampValue, at: ir.TimestampValue
+) -> ir.BooleanValue:
+    """Whether an opt-out is in force at an instant: it came before, and no later opt-in has undone it by then.
+
+    An opt-in at the very instant of the opt-out does not undo it.
+    """
+    undone = (opted_in_at > opted_out_at) & (opted_in_at <= at)
+    return (opted_out_at < at).fill_null(False) & ~undone.fill_null(False)
+
+
 def _after_opt_out(tables: Others, settings: SourceSettings) -> ir.Table:
-    """Texts to people who had withdrawn their consent to texts; e-mail and push have consents of their own."""
-    people = tables["customers"].select("customer_id", left_at=tables["customers"].opted_out_at)
-    sent = tables["messages"].join(people, "customer_id")
-    texts = sent.channel.fill_null("sms") == "sms" if "channel" in sent.columns else True
-    return sent.filter(texts, sent.sent_at > sent.left_at)
+    """Texts to customers whose opt-out was in force; e-mail and push have consents of their own."""
+    people, sent = tables["customers"], tables["messages"]
+    opt_outs = [
+        table.select("customer_id", opt_out_at=table.opted_out_at.cast("timestamp"))
+        for table in (people, sent)
+        if "opted_out_at" in table.columns
+    ]
+    texts = sent.filter(sent.channel.fill_null("sms") == "sms") if "channel" in sent.columns else sent
+    if not opt_outs:
+        return texts.limit(0)
+    left = ibis.union(*opt_outs) if len(opt_outs) > 1 else opt_outs[0]
+    left = left.filter(left.opt_out_at.notnull()).rename(left_by="customer_id")
+    opt_ins = people.opted_in_at if "opted_in_at" in people.columns else ibis.null("timestamp")
+    opt_ins = people.select(asked_of="customer_id", opt_in_at=opt_ins)
+    pairs = texts.select("message_id", "customer_id", sent="sent_at")
+    pairs = pairs.join(left, pairs.customer_id == left.left_by)
+    pairs = pairs.left_join(opt_ins, pairs.customer_id == opt_ins.asked_of)
+    wrong = pairs.filter(withdrawn(pairs.opt_in_at, pairs.opt_out_at, pairs.sent)).select("message_id").distinct()
+    return texts.semi_join(wrong, "message_id")
 
 
 def _refunds_first(tables: Others, settings: SourceSettings) -> ir.Table:
@@ -298,7 +324,7 @@ REMARKS: tuple[Remark, ...] = (
     Remark(("customers", "messages"), "messages", "customers who are not in customers", _strangers("messages"),
             "their attributes, consent and time zone are unknown; export customers as widely as messages",
             of_customers=True),
-    Remark(("messages", "customers.opted_out_at"), "messages", "sent after the opt-out", _after_opt_out,
+    Remark(("messages", "customers"), "messages", "sent after the opt-out", _after_opt_out,
             "a compliance finding: whoever opted out must not be texted; find the list these sends came from"),
     Remark(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
             lambda tables, settings: tables["messages"],

@@ -11,6 +11,7 @@ from smsroi_helpers.experiments.registry import (
     count_outcomes,
     count_overlaps,
     count_weeks,
+    label_when_assigned,
     list_experiments,
     moments_of,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "count_outcomes",
     "count_overlaps",
     "count_weeks",
+    "label_when_assigned",
     "list_experiments",
     "locate_split",
     "moments_of",

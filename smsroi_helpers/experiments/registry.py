@@ -30,6 +30,7 @@ __all__ = [
     "count_outcomes",
     "count_overlaps",
     "count_weeks",
+    "label_when_assigned",
     "list_experiments",
     "moments_of",
 ]
@@ -263,23 +264,26 @@ def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.
     return counted.merge(known, on="experiment_id")
 
 
-def count_by_segment(
-    shop: Shop,
-    label: Callable[[ir.Table, dt.date], ir.Table],
-    metrics: Sequence[str] = ("profit", "order_rate"),
-) -> pd.DataFrame:
-    """Moments by experiment, arm and the segment each customer was in when assigned.
+def label_when_assigned(
+    shop: Shop, label: Callable[[ir.Table, dt.date], ir.Table], experiment_id: str | None = None
+) -> ir.Table:
+    """The segment of each customer of an experiment when assigned: the one definition for all stages.
 
     A segment of a later day would be an outcome. Customers are labelled as of the day before their own assignment;
     where an experiment assigns for longer than 26 days, as of the day before the first of at most 26 equal stretches.
 
     Args:
-        shop: the company.
+        shop: the company, with assignments.
         label: takes a table of customers (customer_id) and a day, and gives customer_id and segment of each of them as
             of that day: `segmentation.Segmentation.label`.
-        metrics: of which.
+        experiment_id: this experiment alone; None for all.
+
+    Returns:
+        of_experiment, member (the customer), segment: one row per assigned customer and experiment.
     """
     people = shop.assignments.mutate(day=shop.day(shop.assignments.assigned_at))
+    if experiment_id is not None:
+        people = people.filter(people.experiment_id == experiment_id)
     days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
     parts = []
     for row in shop.count(days.order_by("experiment_id")).itertuples():
@@ -290,11 +294,28 @@ def count_by_segment(
         while start <= last:
             members = of.filter(of.day >= ibis.literal(start), of.day < ibis.literal(start + step))
             told = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
-            parts.append(told.select(of=ibis.literal(row.experiment_id), who="customer_id", segment="segment"))
+            name = ibis.literal(row.experiment_id)
+            parts.append(told.select(of_experiment=name, member="customer_id", segment="segment"))
             start += step
-    told = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return shop.keep(ibis.union(*parts) if len(parts) > 1 else parts[0])
+
+
+def count_by_segment(
+    shop: Shop,
+    label: Callable[[ir.Table, dt.date], ir.Table],
+    metrics: Sequence[str] = ("profit", "order_rate"),
+) -> pd.DataFrame:
+    """Moments by experiment, arm and the segment each customer was in when assigned: `label_when_assigned`.
+
+    Args:
+        shop: the company.
+        label: `segmentation.Segmentation.label`.
+        metrics: of which.
+    """
+    told = label_when_assigned(shop, label)
     rows = _in_time(shop)
-    rows = rows.join(told, (rows.experiment_id == told.of) & (rows.customer_id == told.who)).drop("of", "who")
+    rows = rows.join(told, (rows.experiment_id == told.of_experiment) & (rows.customer_id == told.member))
+    rows = rows.drop("of_experiment", "member")
     pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
 

@@ -15,8 +15,8 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import Experiment
-from smsroi_helpers.segmentation import Cuts, known_people, rfm_rows, segments
+from smsroi_helpers.experiments import Experiment, label_when_assigned
+from smsroi_helpers.segmentation import Cuts, known_people, resolve, rfm_rows, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS
 
@@ -78,7 +78,7 @@ def texts_of(shop: Shop, channel: str) -> ir.Table:
 def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
     """What became of the customers of a dose experiment while it treated them, by arm, segment and lifecycle stage.
 
-    Segments and stages are those of the day before the first assignment. Only customers who consented when assigned
+    Segments and stages are those of each customer when assigned. Only customers who consented when assigned
     are counted (all, where the source tells no opt-outs); outcomes are whole: what an opted-out customer buys counts.
 
     Returns:
@@ -101,11 +101,10 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         clicks=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
-    before = experiment.started - dt.timedelta(days=1)
     for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
-        label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
-        rows = rows.left_join(label, rows.customer_id == label.who).drop("who")
-        rows = rows.mutate(**{name: rows.label.fill_null("")}).drop("label")
+        told = label_when_assigned(shop, resolve(shop, by, cuts=cuts).label, experiment.name)
+        told = told.select("member", **{name: told.segment})
+        rows = rows.join(told, rows.customer_id == told.member).drop("member")
     known = rows.opted_out.notnull()
     rows = rows.mutate(
         group=hash_group(rows.customer_id, JACKKNIFE),

@@ -6,8 +6,8 @@ The expressions keep to what DuckDB and Spark read alike (of `last` over a windo
 """
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
-from smsroi_helpers.measures.clicks import FAST_CLICK_SECONDS, MachineRules, human_clicks, knows_clicks
-from smsroi_helpers.measures.consent import consents, knows_consent, knows_opt_outs, opt_in_times, opt_outs, subscribed
+from smsroi_helpers.measures.clicks import MachineRules, human_clicks, knows_clicks
+from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs, subscribed
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
     arm_moments,
@@ -33,7 +33,6 @@ from smsroi_helpers.measures.quiet_hours import (
 
 __all__ = [
     "AS_OF",
-    "FAST_CLICK_SECONDS",
     "RULES",
     "MachineRules",
     "Touch",
@@ -49,8 +48,6 @@ __all__ = [
     "hours_allowed",
     "human_clicks",
     "knows_clicks",
-    "knows_consent",
-    "knows_opt_outs",
     "local_sends",
     "local_time",
     "message_outcomes",

@@ -10,27 +10,22 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
-    "FAST_CLICK_SECONDS",
     "MachineRules",
     "human_clicks",
     "knows_clicks",
 ]
-
-FAST_CLICK_SECONDS = 5.0
-"""Nobody takes out a telephone, reads a text and opens its link in less."""
 
 
 @dataclass(frozen=True)
 class MachineRules:
     """What shows that a click was a machine's."""
 
-    fast_seconds: float = FAST_CLICK_SECONDS
-    """Clicks sooner after delivery are a machine's."""
+    fast_seconds: float
+    """Clicks sooner after delivery are a machine's: `fast_click_seconds` of source.yml."""
     everything_share: float = 0.9
     """A customer with clicks on this share of at least `everything_messages` messages has a machine that clicks."""
     everything_messages: int = 10
@@ -38,17 +33,13 @@ class MachineRules:
     """So many clicks of one campaign in one second, and ten times as many as in the seconds of the minute around."""
     burst_times: float = 10.0
 
-    def __post_init__(self) -> None:
-        if self.fast_seconds < 0 or not 0 < self.everything_share <= 1:
-            raise UsageError("fast_click_seconds must be 0 or more")
-
 
 def knows_clicks(shop: Shop) -> bool:
     """Whether the source records clicks."""
     return shop.has("messages", "clicked_at")
 
 
-def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> ir.Table:
+def human_clicks(shop: Shop) -> ir.Table:
     """Every message with its click judged: the one definition of a click for all notebooks.
 
     Judged are all messages of the source, whatever their channel and age, so that a message is judged alike wherever
@@ -56,7 +47,6 @@ def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> 
 
     Args:
         shop: the company, with messages.
-        fast_click_seconds: clicks sooner after delivery (else sending) are a machine's.
 
     Returns:
         the columns of `every_send`; machine (`none`: no click, or a person's; `fast`, `burst`, `everything`);
@@ -66,7 +56,7 @@ def human_clicks(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> 
     Raises:
         DataError: the source has no messages.
     """
-    return _judge(shop, every_send(shop), MachineRules(fast_seconds=fast_click_seconds))
+    return _judge(shop, every_send(shop), MachineRules(shop.settings.fast_click_seconds))
 
 
 def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:

@@ -3,26 +3,15 @@
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.contract import withdrawn
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "consents",
-    "knows_consent",
-    "knows_opt_outs",
     "opt_in_times",
     "opt_outs",
     "subscribed",
 ]
-
-
-def knows_consent(shop: Shop) -> bool:
-    """Whether the source records opt-ins or opt-outs at all."""
-    return shop.has("customers", "opted_in_at") or knows_opt_outs(shop)
-
-
-def knows_opt_outs(shop: Shop) -> bool:
-    """Whether the source records opt-outs, with its customers or its messages."""
-    return shop.has("customers", "opted_out_at") or shop.has("messages", "opted_out_at")
 
 
 def opt_outs(shop: Shop) -> ir.Table | None:
@@ -59,10 +48,8 @@ def consents(
         last_opt_out: the latest opt-out before `at`; null where there is none.
         at: the instant.
     """
-    if not shop.has("customers", "opted_in_at"):
-        return last_opt_out.isnull()
-    given = (opted_in_at <= at).fill_null(False)
-    return given & (last_opt_out.isnull() | (last_opt_out < opted_in_at).fill_null(False))
+    kept = ~withdrawn(opted_in_at, last_opt_out, at)
+    return kept & (opted_in_at <= at).fill_null(False) if shop.has("customers", "opted_in_at") else kept
 
 
 def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:

@@ -26,9 +26,6 @@ Window = Literal["outcome", "treatment"]
 """Until when an experiment's outcomes count: its `outcome_until`, or no longer than it treats (`ended_at`)."""
 
 
-# --- experiments -----------------------------------------------------------------------------------------------------
-
-
 def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
     """One row per assigned customer and experiment, whatever became of them (intention to treat).
 

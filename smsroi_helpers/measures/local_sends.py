@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.measures.clicks import FAST_CLICK_SECONDS, human_clicks
+from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import hours_between
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import EVENTS
@@ -12,7 +12,7 @@ from smsroi_helpers.source import Shop
 __all__ = ["local_sends"]
 
 
-def local_sends(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> ir.Table:
+def local_sends(shop: Shop) -> ir.Table:
     """One row per message sent, delivered or not, with the time at which its recipient's clock showed it sent.
 
     Returns:
@@ -26,7 +26,7 @@ def local_sends(shop: Shop, fast_click_seconds: float = FAST_CLICK_SECONDS) -> i
         (unknown); machine, click_known, any_click_at and human_click_at as `human_clicks` has
         them; opt_out_at (UTC), the opt-out that the gateway tied to the message.
     """
-    sends = with_zone(shop, human_clicks(shop, fast_click_seconds))
+    sends = with_zone(shop, human_clicks(shop))
     sends = sends.mutate(local_at=local_time(shop, sends.sent_at, sends.timezone))
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     events = {

@@ -36,7 +36,7 @@ def profit_share(shop: Shop) -> float:
     that cost anything, it is the margin. May be negative.
     """
     orders = valued_orders(shop)
-    orders = orders.filter(orders.amount > 0)
+    orders = orders.filter(orders.amount >= 0)
     sums = shop.count(orders.aggregate(profit=total(orders.order_profit), paid=total(orders.amount))).iloc[0]
     return float(sums["profit"] / sums["paid"]) if sums["paid"] > 0 else float(shop.settings.margin)
 

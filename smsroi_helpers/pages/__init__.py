@@ -5,7 +5,7 @@ A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(�
 
 from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, verdict_words
 from smsroi_helpers.pages.markup import Html, note
-from smsroi_helpers.pages.style import PALETTE, figure, use_style
+from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import (
     column_name,
@@ -22,6 +22,7 @@ from smsroi_helpers.pages.vocabulary import (
 __all__ = [
     "PALETTE",
     "Amount",
+    "Chart",
     "Html",
     "amount",
     "answer",

@@ -42,7 +42,7 @@ class Html:
         return self.markup
 
     def _repr_mimebundle_(self, **_asked_for: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        return {"text/html": self.markup, "text/plain": self.text}, {"text/html": {"smsroi": True}}
+        return {"text/html": self._repr_html_(), "text/plain": self.text}, {"text/html": {"smsroi": True}}
 
     def __repr__(self) -> str:
         return self.text

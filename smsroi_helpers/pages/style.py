@@ -30,6 +30,7 @@ from smsroi_helpers.pages.markup import Html, as_text
 
 __all__ = [
     "PALETTE",
+    "Chart",
     "figure",
     "use_style",
 ]
@@ -132,8 +133,47 @@ def use_style() -> None:
     )
 
 
-def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Html:
-    """The drawing as a captioned `<figure>` with inline SVG; the matplotlib figure is closed.
+class Chart(Html):
+    """A figure of a page whose drawing can still be changed.
+
+    `chart.axes[0].set_title("…")` before the chart is shown, and the page has the new title.
+    """
+
+    __slots__ = ("alt", "caption", "figure")
+
+    def __init__(self, drawn: Figure, alt: str, caption: str) -> None:
+        for name, value in (("figure", drawn), ("alt", alt), ("caption", caption)):
+            object.__setattr__(self, name, value)
+        super().__init__(self._render(), f"{caption}\n{alt}")
+
+    figure: Figure
+    alt: str
+    caption: str
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The panels, in the order in which they were drawn."""
+        return self.figure.axes
+
+    def _repr_html_(self) -> str:
+        if self.figure.stale:
+            object.__setattr__(self, "markup", self._render())
+        return self.markup
+
+    def _render(self) -> str:
+        for axes in self.axes:
+            _number_ticks(axes)
+        svg = _svg(_draw(self.figure), self.alt)
+        self.figure.stale = False  # a change of any artist sets it again
+        label = as_text(_("Figure"))
+        return (
+            f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
+            f"{svg}</div><figcaption>{as_text(self.caption)}</figcaption></figure>"
+        )
+
+
+def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
+    """The drawing as a captioned `<figure>` with inline SVG; pyplot no longer shows it by itself.
 
     Identical drawings give identical bytes. Artists with `rasterized=True` (dense clouds of points) become one PNG
     within the SVG.
@@ -151,17 +191,9 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Html:
         raise ValueError("a figure needs alt= (what it shows, in words) and caption= (the line under it)")
     drawn = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
     try:
-        for axes in drawn.axes:
-            _number_ticks(axes)
-        svg = _svg(_draw(drawn), alt)
+        return Chart(drawn, alt, caption)
     finally:
         plt.close(drawn)
-    label = as_text(_("Figure"))
-    markup = (
-        f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
-        f"{svg}</div><figcaption>{as_text(caption)}</figcaption></figure>"
-    )
-    return Html(markup, f"{caption}\n{alt}")
 
 
 def _number_ticks(axes: Axes) -> None:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
-from smsroi_helpers.pages import PALETTE, Html, figure, note, table
+from smsroi_helpers.pages import PALETTE, Chart, Html, figure, note, table
 from smsroi_helpers.quality.checks import Coverage
 
 __all__ = [
@@ -50,7 +50,7 @@ def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def rows_by_week_figure(by_week: pd.DataFrame) -> Html:
+def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
     """`rows_by_week` with alt text and caption."""
     parts = [
         _("{table}: {low} to {high} rows a week over {weeks} weeks.").format(

@@ -104,31 +104,28 @@ def find_clusters(
     shop: Shop,
     cuts: Cuts,
     *,
-    seed: int = 1,
     smallest_cluster_share: float = 0.05,
     leave_out: tuple[str, ...] = (),
 ) -> tuple[Trial, Clusters | None, Sample]:
     """Look for clusters, test them against one population, and fit them where the test accepts them.
 
-    Its random numbers depend on the seed alone, so that every notebook of a run finds the same clusters.
+    Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
 
     Args:
         shop: the company.
         cuts: of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
-        seed: of every draw.
         smallest_cluster_share: share (0–1) of customers a cluster must hold to be of use.
         leave_out: columns of `customers` that must not describe people: outcomes, the column segmented by.
     """
     names = attribute_columns(shop, leave_out)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
-    trial = try_clusterings(sample, np.random.default_rng([seed, 1]), smallest_share=smallest_cluster_share)
-    return trial, fit_clusters(sample, trial.k, seed) if trial.stands else None, sample
+    trial = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest_cluster_share)
+    return trial, fit_clusters(sample, trial.k, shop.seed) if trial.stands else None, sample
 
 
 def find_grouping(
     shop: Shop,
     *,
-    seed: int = 1,
     smallest_cluster_share: float = 0.05,
     response: str = "",
     **cut_settings: Any,
@@ -137,7 +134,6 @@ def find_grouping(
 
     Args:
         shop: the company.
-        seed: of every draw.
         smallest_cluster_share: as for `find_clusters`.
         response: a column of `customers` that is an outcome, and so no feature; empty for none.
         cut_settings: of `cutoffs.find_cuts`.
@@ -146,7 +142,7 @@ def find_grouping(
     cuts = find_cuts(shop, **cut_settings)
     leave_out = (response,) if response else ()
     trial, clusters, sample = find_clusters(
-        shop, cuts, seed=seed, smallest_cluster_share=smallest_cluster_share, leave_out=leave_out
+        shop, cuts, smallest_cluster_share=smallest_cluster_share, leave_out=leave_out
     )
     return Grouping(cuts, trial, clusters, sample)
 
@@ -212,9 +208,9 @@ class Segmentation:
     def at(self, day: dt.date | None = None) -> ir.Table:
         """customer_id and segment of everybody known by a day.
 
-        For an experiment ask for the day before its first assignment, for a decision for the day before it: a segment
-        of a later day is an outcome. Cut-offs and clusters are those of the last day observed, so that a change of
-        segment is a change of the customer.
+        For a decision ask for the day before it: a segment of a later day is an outcome. For an experiment,
+        `experiments.label_when_assigned` asks for the day before each customer's assignment. Cut-offs and clusters are
+        those of the last day observed, so that a change of segment is a change of the customer.
 
         Args:
             day: the last day that counts; None for the last one observed.
@@ -261,7 +257,6 @@ def resolve(
     shop: Shop,
     segment_by: str = "rfm_group",
     *,
-    seed: int = 1,
     cuts: Cuts | None = None,
     clusters: Clusters | None = None,
 ) -> Segmentation:
@@ -271,7 +266,6 @@ def resolve(
         shop: the company.
         segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, or a column of `customers` that groups them:
             attr_…, region, acquisition_channel.
-        seed: of the search for clusters.
         cuts: of `cutoffs.find_cuts`; None finds them.
         clusters: of `find_clusters`; None finds them where they are asked for.
 
@@ -287,7 +281,7 @@ def resolve(
     if segment_by != "cluster":
         return Segmentation(shop, segment_by, cuts=cuts or find_cuts(shop))
     if clusters is None:
-        clusters = find_clusters(shop, cuts or find_cuts(shop), seed=seed)[1]
+        clusters = find_clusters(shop, cuts or find_cuts(shop))[1]
     return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
 
 
@@ -298,10 +292,9 @@ def segments(
     *,
     cuts: Cuts | None = None,
     clusters: Clusters | None = None,
-    seed: int = 1,
 ) -> ir.Table:
     """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
-    return resolve(shop, segment_by, seed=seed, cuts=cuts, clusters=clusters).at(at)
+    return resolve(shop, segment_by, cuts=cuts, clusters=clusters).at(at)
 
 
 def no_clusters() -> NoReturn:

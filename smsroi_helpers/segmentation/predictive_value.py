@@ -65,9 +65,11 @@ class Outcomes:
 
 
 def collect_outcomes(
-    shop: Shop, grouping: Grouping, period_days: int, response: str = "", seed: int = 1, segment_by: str = "rfm_group"
+    shop: Shop, grouping: Grouping, period_days: int, response: str = "", segment_by: str = "rfm_group"
 ) -> Outcomes:
     """What customers did in the last `period_days`, beside every segmentation as of the day before.
+
+    Clusters are fitted anew to what was known at the split, as many as were accepted.
 
     Args:
         shop: the company.
@@ -75,29 +77,26 @@ def collect_outcomes(
         period_days: how long the period after the split is.
         response: a yes/no column of `customers`, recorded after the last day observed, that says who answered; empty:
             who clicked a message after the split, of those a message reached.
-        seed: of the clusters, which are fitted anew to what was known at the split, in the number that stood.
         segment_by: a segmentation to label by too, where it is none of those already: `recency`, or a column.
 
     Raises:
         UsageError: `response` is no yes/no column of `customers`, or `segment_by` names no groups.
     """
     split = shop.as_of - dt.timedelta(days=period_days)
-    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", seed, response, segment_by)
-    answered = (
-        _label_and_follow(shop, grouping, shop.as_of, response, seed, response, segment_by) if response else later
-    )
+    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", response, segment_by)
+    answered = _label_and_follow(shop, grouping, shop.as_of, response, response, segment_by) if response else later
     return Outcomes(later, answered, period_days)
 
 
 def _label_and_follow(
-    shop: Shop, grouping: Grouping, split: dt.date, response: str, seed: int, leave_out: str, segment_by: str
+    shop: Shop, grouping: Grouping, split: dt.date, response: str, leave_out: str, segment_by: str
 ) -> ir.Table:
     """Rows of `Outcomes`; response is that of a column, of `clicks`, or null for none."""
     clusters = grouping.clusters
     if clusters is not None:
         names = tuple(clusters.features.categories)
         sample = take_sample(shop, clusters.features.gap_days, split, attributes=names)
-        clusters = fit_clusters(sample, len(clusters.names), seed)
+        clusters = fit_clusters(sample, len(clusters.names), shop.seed)
     rows = label_customers(shop, grouping.cuts, clusters, split)
     rows = rows.filter(rows.frequency.notnull())
     scores = (rows.r_score * 100 + rows.f_score * 10 + rows.m_score).cast("string")

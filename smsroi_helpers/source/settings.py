@@ -62,6 +62,8 @@ class Settings(pydantic.BaseModel):
     margin: float = pydantic.Field(0.3, ge=0, le=1)
     message_cost: float | None = pydantic.Field(None, ge=0)
     jurisdiction: str = ""
+    fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
+    """Clicks sooner after delivery are a machine's: nobody takes out a telephone, reads and opens a link in less."""
 
     @property
     def currency_digits(self) -> int:

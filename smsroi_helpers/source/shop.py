@@ -37,8 +37,8 @@ class Shop:
     question is counted once per run. A row later than `as_of` is left out, any other later instant reads as null.
     """
 
-    def __init__(self, loaded: Loaded, as_of: dt.date, cache: Path) -> None:
-        self.loaded, self.as_of, self._cache = loaded, as_of, cache
+    def __init__(self, loaded: Loaded, as_of: dt.date, cache: Path, seed: int = 1) -> None:
+        self.loaded, self.as_of, self._cache, self.seed = loaded, as_of, cache, seed
         self.settings = loaded.settings
         self.end = self.start_of(as_of + dt.timedelta(days=1))
         """The first instant no longer observed, in UTC."""
@@ -152,15 +152,16 @@ class Shop:
         return parquet.read_metadata(file).num_rows
 
 
-def open_shop(loaded: Loaded, as_of: str, cache: Path) -> Shop:
+def open_shop(loaded: Loaded, as_of: str, cache: Path, seed: int = 1) -> Shop:
     """The tables of a loaded source, cut at a day, with counts kept under `cache`.
 
     Args:
         loaded: what `load` returned.
         as_of: the last day observed (ISO), or empty for the last order or message.
         cache: folder of the counts.
+        seed: of what every notebook must draw alike, such as the search for clusters.
 
     Raises:
         DataError: `as_of` lies before the first order.
     """
-    return Shop(loaded, dt.date.fromisoformat(resolve_as_of(loaded, as_of)), cache)
+    return Shop(loaded, dt.date.fromisoformat(resolve_as_of(loaded, as_of)), cache, seed)

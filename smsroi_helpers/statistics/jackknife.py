@@ -1,4 +1,4 @@
-"""Intervals with the customer as unit, for what the stages share; all from sums by cell, none from rows of customers.
+"""The delete-a-group jackknife: intervals with the customer as unit, from sums by cell, never from rows of customers.
 
 Everything here takes counts and sums that the engine has made: by group of customers (column `group`, 0 … 63, a hash of
 the customer), by cell, by arm. Intervals are two-sided at `level` (0.95) unless said otherwise. Where the data say
@@ -7,12 +7,7 @@ they say is tried in `benchmarks/claims/` and reported in docs/calibration.md.
 
 References:
     Kott (2001), The delete-a-group jackknife, Journal of Official Statistics 17(4).
-    Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
-        from survey data, Survey Methodology 24(2).
-    Miettinen & Nurminen (1985), Comparative analysis of two rates, Statistics in Medicine 4(2).
     Huber (1967), and White (1982), Maximum likelihood estimation of misspecified models, Econometrica 50(1): sandwich.
-    Edwards & Hsu (1983), Multiple comparisons with the best treatment, JASA 78(384); Hsu (1996), Multiple Comparisons.
-    Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 5.4: the normal hierarchical model.
 """
 
 from collections.abc import Callable, Sequence

@@ -43,7 +43,6 @@ NEEDS = ("orders", "messages")
 PARAMETERS: dict[str, Any] = {
     "segment_by": str,
     "window_hours": Annotated[int, Field(gt=0, le=24 * 30)],
-    "fast_click_seconds": Annotated[float, Field(ge=0, le=3600)],
     "log_weeks": Annotated[int, Field(gt=0, le=520)],
     "smallest_gain": Annotated[float, Field(ge=0)],
     "smallest_click_gain": Annotated[float, Field(ge=0, lt=1)],

@@ -86,7 +86,6 @@ def analyse(
     *,
     segment_by: str = "rfm_group",
     window_hours: int = 72,
-    fast_click_seconds: float = 5.0,
     log_weeks: int = 26,
     own_hours: str = "",
 ) -> Timing:
@@ -96,14 +95,13 @@ def analyse(
         shop: the company.
         segment_by: which grouping.
         window_hours: how long after delivery an outcome counts.
-        fast_click_seconds: clicks sooner after delivery are a machine's.
         log_weeks: how much of the log is read for what the company does of itself.
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
 
     Raises:
         NotEnoughData: no text was delivered.
     """
-    sends = collect_sends(shop, window_hours, fast_click_seconds)
+    sends = collect_sends(shop, window_hours)
     tests = find_tests(shop)
     sound = tests[0] if tests and tests[0].sound else None
     return Timing(

@@ -16,8 +16,8 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_split, list_experiments
-from smsroi_helpers.segmentation import segments
+from smsroi_helpers.experiments import Experiment, check_split, label_when_assigned, list_experiments
+from smsroi_helpers.segmentation import resolve, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
 
@@ -68,23 +68,18 @@ class Sends:
         return int(self.exclusions["messages"].iloc[-1])
 
 
-def collect_sends(shop: Shop, window_hours: int = 72, fast_click_seconds: float = measures.FAST_CLICK_SECONDS) -> Sends:
+def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
     """Every text that was delivered and whose outcome window has passed, its click judged.
 
     Args:
         shop: the company.
         window_hours: how long after delivery an outcome counts.
-        fast_click_seconds: clicks sooner after delivery are a machine's.
 
     Raises:
         NotEnoughData: no text was delivered, or none long enough ago.
     """
     outcome: Outcome = "click" if measures.knows_clicks(shop) else "order"
-    rows = (
-        measures.local_sends(shop, fast_click_seconds)
-        if outcome == "click"
-        else measures.message_outcomes(shop, window_hours)
-    )
+    rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
     texts = rows.filter(rows.channel == "sms")
     used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
     if outcome == "click":
@@ -141,8 +136,6 @@ class TimingTest:
     split_p: float
     sound: bool
     """Whether the customers came in the planned shares."""
-    day_before: dt.date
-    """The day before the first assignment: segments are as of it."""
 
 
 def find_tests(shop: Shop) -> list[TimingTest]:
@@ -168,13 +161,18 @@ def find_tests(shop: Shop) -> list[TimingTest]:
             "until": hours["hour_end"].astype(int),
         }).sort_values(["hour", "until"], ignore_index=True)  # fmt: skip
         split = check_split(experiment)
-        first = pd.Timestamp(experiment.assigned["day"].min()).date()
-        found.append(TimingTest(experiment, windows, split.p_value, not split.broken, first - dt.timedelta(days=1)))
+        found.append(TimingTest(experiment, windows, split.p_value, not split.broken))
     return sorted(found, key=lambda test: (not test.sound, -test.experiment.customers.sum()))
 
 
 def _segmented(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
     return segments(shop, segment_by, at).rename(member="customer_id")
+
+
+def label_test(shop: Shop, test: TimingTest, segment_by: str) -> ir.Table:
+    """Who was assigned in a test, in the segment of that time: member (the customer), segment."""
+    told = label_when_assigned(shop, resolve(shop, segment_by).label, test.experiment.name)
+    return told.drop("of_experiment")
 
 
 def _under(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
@@ -221,14 +219,14 @@ def _sums(rows: ir.Table) -> dict[str, ir.Scalar]:
 
 
 def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> pd.DataFrame:
-    """The experiment's cells: segment (as of the day before the first assignment), weekday, hour, until, group.
+    """The experiment's cells: segment (when assigned), weekday, hour, until, group.
 
     Returns:
         those, stratum (0), messages and clicks (machines' left out), all_messages and all_clicks (with them), opt_outs,
         as_planned (messages sent within the arm's hours).
     """
     rows = rows_of_test(shop, sends, test)
-    groups = _segmented(shop, segment_by, test.day_before)
+    groups = label_test(shop, test, segment_by)
     rows = rows.join(groups, rows.customer_id == groups.member)
     kept_to = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     keys = ["segment", "weekday", "hour", "until", "group"]
@@ -238,7 +236,7 @@ def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> p
 
 def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataFrame:
     """segment, customers: who was assigned, whatever reached them."""
-    groups = _segmented(shop, segment_by, test.day_before)
+    groups = label_test(shop, test, segment_by)
     people = shop.assignments.filter(shop.assignments.experiment_id == test.experiment.name)
     people = people.join(groups, people.customer_id == groups.member)
     return shop.count(people.group_by("segment").aggregate(customers=people.count()).order_by("segment"))
@@ -356,12 +354,9 @@ def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
     """How many texts a week reached each segment, as it is on the last day observed, of late: segment, customers,
     messages_per_week.
     """
-    rows = shop.messages
-    channel = rows.channel.fill_null("sms") if "channel" in rows.columns else ibis.literal("sms")
+    rows = measures.every_send(shop)
     start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))
-    rows = rows.filter(channel == "sms", rows.sent_at >= ibis.literal(start))
-    if "delivered_at" in rows.columns:
-        rows = rows.filter(rows.delivered_at.notnull())
+    rows = rows.filter(rows.channel == "sms", rows.sent_at >= ibis.literal(start), rows.delivered_at.notnull())
     sent = rows.group_by(addressee="customer_id").aggregate(n=rows.count())
     groups = _segmented(shop, segment_by, shop.as_of)
     both = groups.left_join(sent, groups.member == sent.addressee)

@@ -28,7 +28,7 @@ from smsroi_helpers.segmentation import period_of, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 from smsroi_helpers.timing.best_hours import Timing
-from smsroi_helpers.timing.counts import Sends, TimingTest, rows_of_test
+from smsroi_helpers.timing.counts import Sends, TimingTest, label_test, rows_of_test
 from smsroi_helpers.timing.response import HourResponse, rate_by_hour
 
 __all__ = [
@@ -326,7 +326,7 @@ def _try_by_lot(
     shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: HourResponse, segment_by: str
 ) -> Span:
     """β from the texts of a test, δ from what its customers did before they were assigned."""
-    groups = segments(shop, segment_by, test.day_before).rename(member="customer_id")
+    groups = label_test(shop, test, segment_by)
     texts = rows_of_test(shop, sends, test)
     texts = texts.filter(texts.known)
     assigned = texts.group_by(subject="customer_id").aggregate(since=texts.since.min())

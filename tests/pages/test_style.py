@@ -129,6 +129,18 @@ def test_figure_is_closed_and_same_bytes() -> None:
     assert _figure(top=5.0) != first
 
 
+def test_an_analyst_can_change_a_figure_before_it_is_shown() -> None:
+    chart = pages.figure(_curve(), alt="A curve that peaks at week 2", caption="Orders by week.")
+    before = chart._repr_html_()
+    assert chart._repr_html_() is before
+    (ax,) = chart.axes
+    ax.get_lines()[0].set_ydata([9.0] * len(ax.get_lines()[0].get_ydata()))
+    (shown, _metadata) = chart._repr_mimebundle_()
+    assert shown["text/html"] != before
+    assert "A curve that peaks at week 2" in shown["text/html"]
+    assert plt.get_fignums() == []
+
+
 def test_figures_on_one_page_share_no_id_and_each_reference_is_met() -> None:
     pages = [_figure(), _figure(label="value", top=7.0)]
     ids = [set(re.findall(r' id="([^"]+)"', page)) for page in pages]

@@ -1,7 +1,9 @@
 """What came in, what was put aside, what is covered, and what can run."""
 
+import ibis
 import pytest
 
+from smsroi_helpers import measures
 from smsroi_helpers.quality import checks
 from tests.quality.conftest import MESSAGES, ORDERS
 
@@ -118,3 +120,31 @@ def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_
         return "sent after the opt-out" in set(rules["rule"])
 
     assert [found(channel) for channel in ("sms", "", "email", "push")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("opted_in", "opted_out", "by_message", "found"),
+    [
+        ("2024-01-01", "2024-01-06", "", True),
+        ("2024-01-07", "2024-01-06", "", False),  # opted in again before the text
+        ("2024-01-10", "2024-01-06", "", True),  # opted in again only after it
+        ("2024-01-06", "2024-01-06", "", True),  # at one instant: the opt-out is in force
+        ("2024-01-01", "", "2024-01-06", True),  # the opt-out stands with a message
+        ("2024-01-07", "", "2024-01-06", False),
+    ],
+)
+def test_a_text_is_a_finding_while_the_opt_out_is_in_force(
+    make_source, open_source, opted_in, opted_out, by_message, found
+):
+    shop = open_source(
+        make_source(
+            orders=ORDERS.replace("never", "2024-01-02"),
+            customers=f"customer_id,opted_in_at,opted_out_at\na,{opted_in},{opted_out}\n",
+            messages="message_id,customer_id,campaign_id,sent_at,opted_out_at\n"
+            f"m0,a,k,2024-01-05,{by_message}\nm1,a,k,2024-01-09,\n",
+        )
+    )
+    rules = checks.list_exclusions(shop)
+    assert ("sent after the opt-out" in set(rules["rule"])) == found
+    subscribed = measures.subscribed(shop, ibis.timestamp("2024-01-09"), shop.customers).execute()
+    assert (len(subscribed) == 0) == found

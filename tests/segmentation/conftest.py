@@ -32,7 +32,7 @@ def company(tmp_path_factory):
     place = tmp_path_factory.mktemp("company")
     write.write_company(place / "source", customers=CUSTOMERS, weeks=52, seed=5)
     shop = open_shop(load(place / "source", place / ".loaded"), "", place / ".cache")
-    return shop, membership.find_grouping(shop, seed=1), place / "source"
+    return shop, membership.find_grouping(shop), place / "source"
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,6 @@ def test_a_company_is_judged_by_its_experiment(company, seen):
     assert seen.observational is not None
     # An arm counts at its own hour, whatever was kept to: as many messages as windows say.
     assert seen.randomised.cells["hour"].nunique() == len(seen.test.windows) == 12
-    assert seen.test.day_before < seen.test.experiment.started
     answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_gain=0.002)
     assert answers[0].segment == "all"
     for answer in answers:
@@ -133,11 +132,9 @@ def test_each_parameter_changes_what_is_seen(company, seen):
     assert set(other.randomised.by_segment.segments) != set(seen.randomised.by_segment.segments)
     assert other.practice["messages"].sum() < seen.practice["messages"].sum()
     assert other.allowed.nonzero()[0].tolist() == [9, 10, 11]
-    brief = timing_counts.collect_sends(company, 1, 0.0)
+    brief = timing_counts.collect_sends(company, 1)
     told = [sends.cleaning.set_index("machine")["clicks"] for sends in (brief, seen.sends)]
     assert told[0].sum() < told[1].sum()
-    assert "fast" not in told[0]
-    assert told[1]["fast"] > 0
 
 
 def test_a_segment_that_never_answers_or_never_got_a_text_is_given_no_hour(make_source, open_source):

@@ -70,10 +70,8 @@ def test_machines_are_told_by_speed_by_bursts_and_by_clicking_everything(make_so
     assert judged.loc[judged["customer_id"] == "quick", "happened_raw"].tolist() == [True]
 
 
-def test_segments_are_as_of_the_day_before_the_first_assignment(seen):
-    before = seen.randomised.people.set_index("segment")["customers"]
-    # All who were assigned are there, whatever became of them; but who became known on that day.
-    assert 0.98 * seen.test.experiment.customers.sum() <= before.sum() <= seen.test.experiment.customers.sum()
+def test_everybody_assigned_is_in_a_segment_of_that_time(seen):
+    assert seen.randomised.people["customers"].sum() == seen.test.experiment.assigned["n"].sum()
 
 
 def test_nothing_delivered_is_no_data(make_source, open_source):
