@@ -1,5 +1,6 @@
 """Running the notebooks of a report, and publishing what they made: whole, or not at all."""
 
+import smsroi_helpers.runner.child  # noqa: F401 - before nbformat: see there
 from smsroi_helpers.runner.execute import Outcome
 from smsroi_helpers.runner.parameters import check_name
 from smsroi_helpers.runner.publish import age_of_last_good_run, find_run, verify_run

@@ -26,6 +26,10 @@ __all__ = [
     "runs",
 ]
 
+# nbformat imports jsonschema, which builds a grammar of international URLs for 1.2 s where it finds this package. No
+# notebook has such URLs, and jsonschema does without.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 
 def runs(cell: dict[str, Any]) -> bool:
     """Whether a notebook's cell is executed: code, and not empty."""

@@ -29,10 +29,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
-from sklearn.cluster import KMeans
-from sklearn.metrics import euclidean_distances, silhouette_score
-from statsmodels.genmod import families
-from statsmodels.genmod.generalized_linear_model import GLM
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers.segmentation.clusters import (
@@ -120,6 +116,8 @@ def try_clusterings(
     if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
         return _nothing_tried(len(rows))
     ks = [k for k in KS if k * 20 <= len(rows)]
+    import sklearn.cluster  # noqa: F401 - before the limit, which holds for libraries that are loaded
+
     with threadpool_limits(1):
         coded = code(rows, sample.features)
         numbers = len(sample.features.numbers)
@@ -179,6 +177,9 @@ def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> t
 
 def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.random.Generator) -> Floats:
     """Silhouette, stability and the smallest cluster's share at each number of clusters: ks × 3."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import euclidean_distances, silhouette_score
+
     scores = find_dimensions(coded, numbers, kept).scores(coded)
     seen = rng.choice(len(scores), min(SEEN, len(scores)), replace=False)
     distances = euclidean_distances(scores[seen])
@@ -279,6 +280,9 @@ class _OnePopulation:
 
     def _curves(self, data: Floats, purchases: Floats) -> tuple[Floats, Floats]:
         """Middle and spread of the normal score of each number but the first, for customers in order of the first."""
+        from statsmodels.genmod import families
+        from statsmodels.genmod.generalized_linear_model import GLM
+
         scores = _normal_scores(data)
         along, places = scores[:, 0], np.argsort(data[:, 0], kind="stable")
         curve = np.column_stack([np.ones(len(data)), along, along**2, np.log(purchases), 1 / purchases])

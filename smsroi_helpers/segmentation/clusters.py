@@ -23,7 +23,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers import measures
@@ -296,6 +295,8 @@ def fit_clusters(sample: Sample, k: int, seed: int) -> Clusters:
 
     One thread does it, so that the same sample and seed give the same centroids on every machine.
     """
+    from sklearn.cluster import KMeans  # before the limit, which holds for libraries that are loaded
+
     coded = code(sample.rows, sample.features)
     dimensions = find_dimensions(coded, len(sample.features.numbers))
     scores = dimensions.scores(coded)

@@ -16,7 +16,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm
-from sklearn.linear_model import LogisticRegression
 from statsmodels.stats.proportion import proportion_confint
 
 from smsroi_helpers import experiments, measures
@@ -131,6 +130,8 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str, leave_out: tuple
     frame = shop.count(cells.order_by("segment", "fold", *names))
     if frame["segment"].nunique() < 2 or frame["fold"].nunique() < 5:
         return unknown
+    from sklearn.linear_model import LogisticRegression
+
     coded = pd.get_dummies(frame[list(names)]).to_numpy(float)
     segment, fold = frame["segment"].to_numpy(), frame["fold"].to_numpy()
     weight = frame["customers"].to_numpy(float)

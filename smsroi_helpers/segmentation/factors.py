@@ -3,7 +3,6 @@
 import ibis
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import FactorAnalysis
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers import measures
@@ -65,6 +64,8 @@ def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
         factor (1 = explains most), feature, loading (−1 … 1), explained (share of the features' variance the factor
         carries). Empty with fewer than three features that vary.
     """
+    from sklearn.decomposition import FactorAnalysis
+
     columns = [name for name in behaviour.columns if behaviour[name].std(ddof=0) > 1e-9]
     empty = pd.DataFrame(columns=["factor", "feature", "loading", "explained"])
     if len(columns) < 3 or len(behaviour) < 10 * len(columns):

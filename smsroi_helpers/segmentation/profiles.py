@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
@@ -212,6 +211,8 @@ def _terms(text: str) -> set[str]:
     >>> sorted(_terms("Delivery took two weeks. 发货慢"))
     ['delivery', 'took', 'weeks', '发货', '货慢']
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     words = {word for word in _LATIN.findall(text.lower()) if word not in ENGLISH_STOP_WORDS}
     pairs = {run[i : i + 2] for run in _CHINESE.findall(text) for i in range(len(run) - 1)}
     return words | pairs

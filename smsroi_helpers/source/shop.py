@@ -10,7 +10,7 @@ import filelock
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.expr.operations import InMemoryTable
+from ibis.expr.operations import InMemoryTable, Relation
 from pyarrow import parquet
 
 from smsroi_helpers import contract
@@ -40,6 +40,8 @@ class Shop:
     def __init__(self, loaded: Loaded, as_of: dt.date, cache: Path, seed: int = 1) -> None:
         self.loaded, self.as_of, self._cache, self.seed = loaded, as_of, cache, seed
         self.settings = loaded.settings
+        self._kept: dict[Relation, ir.Table] = {}
+        """What `keep` has computed, by the expression asked for."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
         """The first instant no longer observed, in UTC."""
         self.con = connect(cache)
@@ -118,8 +120,10 @@ class Shop:
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """The rows of an expression, computed once in a run: for what many counts rest on. They stay in the engine."""
-        file = self._computed(rows)
-        return self.con.read_parquet(file, table_name=f"kept_{file.stem}")
+        if (asked := rows.op()) not in self._kept:
+            file = self._computed(rows)
+            self._kept[asked] = self.con.read_parquet(file, table_name=f"kept_{file.stem}")
+        return self._kept[asked]
 
     def _computed(self, rows: ir.Table) -> Path:
         """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""
