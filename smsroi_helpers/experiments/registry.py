@@ -213,9 +213,13 @@ def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
 
 
 def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
-    """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`."""
+    """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`.
+
+    Beside the metrics `same_day`: y the orders of the assignment's day whose time is not known, x all orders.
+    """
     by = ("experiment_id", "arm", "assigned_day")
-    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), _pairs(), by))
+    pairs = {**_pairs(), "same_day": ("same_day_orders", "orders")}
+    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), pairs, by))
 
 
 def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence[str] = ()) -> pd.DataFrame:

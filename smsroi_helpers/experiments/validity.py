@@ -57,11 +57,12 @@ class Split:
 
 ProblemKind = Literal[
     "empty_arms", "split", "assigned_late", "assigned_early", "unbalanced", "control_messaged", "not_messaged",
-    "overlap",
+    "overlap", "orders_without_times",
 ]  # fmt: skip
 """What can be wrong with an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the
 last outcome that counts, or before the start; arms that differed before the assignment; a control that was messaged;
-treated arms that were not; arms that go together with another experiment's."""
+treated arms that were not; arms that go together with another experiment's; orders of the assignment's day that may
+have come before it, since orders carry dates only."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Problem:
     of_customers: int = 0
     """Assigned in all."""
     share: float = float("nan")
-    """Of all customers in that arm; or of the control's customers who were messaged (0–1)."""
+    """Of all customers in that arm; of the control's customers who were messaged; of all orders counted (0–1)."""
     planned: float = float("nan")
     """The share that was planned (0–1)."""
     contrast: float = float("nan")
@@ -292,6 +293,7 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
         *_balance_problems(experiment, balance),
         *(_exposure_problems(experiment, treated, control, contrast) if alone else ()),
         *_overlap_problems(experiment, overlaps),
+        *_time_problems(experiment, counted),
     ]
     return Validity(
         split=split, problems=tuple(one for one in found if one.breaks),
@@ -321,6 +323,15 @@ def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Probl
         yield Problem("assigned_late", breaks=late > LATE_SHARE * every, customers=late, of_customers=every)
     if early:
         yield Problem("assigned_early", breaks=False, customers=early, of_customers=every)
+
+
+def _time_problems(experiment: Experiment, counted: pd.DataFrame) -> Iterator[Problem]:
+    """Orders of the assignment's day, where orders carry dates and assignments carry times."""
+    if "same_day__sum_y" not in counted.columns:
+        return
+    sums = moments_of(counted, experiment.name, "same_day")[["sum_y", "sum_x"]].sum()
+    if sums["sum_y"] > 0:
+        yield Problem("orders_without_times", breaks=False, share=float(sums["sum_y"] / sums["sum_x"]))
 
 
 def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator[Problem]:

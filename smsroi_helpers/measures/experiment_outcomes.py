@@ -43,8 +43,9 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         experiment_id, arm, customer_id, assigned_at, assigned_day (on the source's clock), outcome_end (UTC),
         outcome_days (elapsed; 0 where the assignment came after the end).
 
-        Orders: ordered (0 or 1), orders (refunds not counted), revenue (money, less the refunds made within the
-        window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
+        Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
+        where orders carry dates only: some may have come before the assignment; else 0), revenue (money, less
+        the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
         replied_messages (of them, clicked by a person or replied to before its end; null without `clicked_at`,
@@ -112,6 +113,7 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
     after, is_order = theirs.ordered_at >= theirs.orders_from, theirs.amount >= 0
     sums = theirs.group_by(*_PERSON).aggregate(
         orders=theirs.count(where=after & is_order),
+        same_day_orders=theirs.count(where=after & is_order & (theirs.ordered_at < theirs.assigned_at)),
         revenue=total(theirs.amount, where=after),
         refunds=total(-theirs.amount, where=after & ~is_order),
         discount=total(theirs.discount, where=after),

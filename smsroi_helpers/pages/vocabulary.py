@@ -188,4 +188,10 @@ def problem_words(problem: ProblemCode) -> str:
             return _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
                 other=problem.other, p=p_words(problem.p_value)
             )
+        case "orders_without_times", _breaks:
+            return _(
+                "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most"
+                " {share} of the orders counted came before the assignment. Differences between arms are unbiased;"
+                " lifts in percent are too small by at most that share of themselves"
+            ).format(share=percent(problem.share, 1))
     raise ValueError(f"no words for the problem {problem.kind}")

@@ -94,6 +94,26 @@ class TestCheck:
         assert (only(found.warnings).kind, only(found.warnings).other) == ("overlap", "y")
         assert not found.broken
 
+    @pytest.mark.parametrize(("time", "share"), [("", 2 / 3), (" 09:00", None)])
+    def test_orders_without_times_cost_what_the_day_of_assignment_holds(self, make_source, open_source, time, share):
+        # One order on the day of assignment in each arm, and one two days later in one of them.
+        orders = [("a", "2024-03-04"), ("b", "2024-03-04"), ("b", "2024-03-06"), ("c", "2024-03-31")]
+        rows = "".join(f"{n},{who},{day}{time},10\n" for n, (who, day) in enumerate(orders))
+        shop = open_source(
+            make_source(
+                orders="order_id,customer_id,ordered_at,amount\n" + rows,
+                experiments="experiment_id,kind,started_at,ended_at,control_arm\nx,content,2024-03-04,2024-03-20,a\n",
+                arms="experiment_id,arm,share\nx,a,0.5\nx,b,0.5\n",
+                assignments="experiment_id,customer_id,arm,assigned_at\n"
+                "x,a,a,2024-03-04 12:00\nx,b,b,2024-03-04 12:00\n",
+            )
+        )
+        (experiment,) = experiments.list_experiments(shop)
+        counted = experiments.count_outcomes(shop)
+        found = validity.check(experiment, counted, pd.DataFrame(columns=["experiment_id"]), pd.DataFrame())
+        problems = [one for one in found.warnings if one.kind == "orders_without_times"]
+        assert [one.share for one in problems] == ([] if share is None else [pytest.approx(share)])
+
 
 class TestSplit:
     def test_days_locate_a_broken_split(self):

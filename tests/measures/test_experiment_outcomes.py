@@ -384,6 +384,7 @@ def outcome_by_hand(world, experiment, assignment):
         "assigned_at": start, "assigned_day": local(start).date(), "outcome_end": end,
         "outcome_days": (end - start).total_seconds() / 86400,
         "ordered": int(bool(bought)), "orders": len(bought), "revenue": sum(order["amount"] for order in within),
+        "same_day_orders": 0,  # these orders carry times
         "refunds": -sum(order["amount"] for order in within if order["amount"] < 0),
         "discount": sum(order.get("discount") or 0.0 for order in bought),
         "order_profit": sum(order_profit(world, order) for order in within),

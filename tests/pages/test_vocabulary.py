@@ -21,6 +21,12 @@ PROBLEMS = [
         Problem("assigned_late", breaks=False, customers=4, of_customers=1_000),
         "4 customers were assigned too late to have an outcome, and are left out",
     ),
+    (
+        Problem("orders_without_times", breaks=False, share=0.031),
+        "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most 3.1% of"
+        " the orders counted came before the assignment. Differences between arms are unbiased; lifts in percent are"
+        " too small by at most that share of themselves",
+    ),
     (Problem("assigned_early", breaks=False, customers=3), "3 customers were assigned before the test began"),
     (
         Problem("unbalanced", breaks=True, arms=("b",), control="a", metric="revenue", p_value=0.0001),
