@@ -258,7 +258,12 @@ def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
         "benchmarks.claims.rates", set()
     )
     # What only makes words is not.
-    assert not any("locale" in name for name in calibrate._imported("benchmarks.claims.ab_test", set()))
+    imported = calibrate._imported("benchmarks.claims.ab_test", set())
+    wings = {name.split(".")[1] for name in imported if name.startswith("smsroi_helpers.")}
+    assert {"ab_test", "contract"} <= wings
+    assert not {"locale", "pages"} & wings
+    assert not any(name.endswith((".wording", ".figures")) for name in imported)
+    assert [name for name in imported if name.endswith(".tables")] == ["smsroi_helpers.contract.tables"]
     read = calibrate.Path.read_text
 
     def changed(old, new):

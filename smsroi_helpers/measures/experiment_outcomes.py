@@ -45,7 +45,8 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
 
         Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
         where orders carry dates only: some may have come before the assignment; else 0), revenue (money, less
-        the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) − discount).
+        the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) −
+        discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
         replied_messages (of them, clicked by a person or replied to before its end; null without `clicked_at`,
