@@ -34,10 +34,10 @@ def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
     assert study.experiment is not None
     before = study.experiment.started - dt.timedelta(days=1)
     people = experiment_outcomes.outcome_windows(shop, study.experiment.name).select("customer_id")
-    named = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(who="customer_id")
+    named = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(member_id="customer_id")
     truth = shop.con.read_parquet(str(source / "truth" / "customers" / "*.parquet"))
     truth = truth.select(person="customer_id", world=truth.segment)
-    rows = people.join(named, people.customer_id == named.who)
+    rows = people.join(named, people.customer_id == named.member_id)
     rows = rows.join(truth, rows.customer_id == truth.person)
     counts = shop.count(rows.group_by("segment", "world").aggregate(n=rows.count()).order_by("segment", "world"))
     wide = counts.pivot_table(index="segment", columns="world", values="n", fill_value=0.0)
@@ -64,9 +64,9 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
     today = frequency_policy.practice_shares(study.logs, fit, np.random.default_rng(1), 2)
     rows = []
     for row in policy.itertuples():
-        own, tested = shares.loc[row.segment].to_numpy(), [fit.at(dose) for dose in fit.doses]
+        own, tested = shares.loc[row.segment].to_numpy(), [fit.grid_index(dose) for dose in fit.frequencies]
         value = (own @ v)[tested]
-        chosen = fit.at(row.messages_per_week)
+        chosen = fit.grid_index(row.messages_per_week)
         mean_m, mean_h = float((own @ m)[chosen]), float((own @ h)[chosen])
         stays = (1 - mean_h) * (1 - float(own @ world.weekly_loss)) / (1 + world.weekly_discount)
         of_means = mean_m / (1 - stays)
@@ -77,8 +77,8 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
             mixed = float(own @ ((m @ p) / (1 - stays)))
         rows.append({
             "segment": row.segment, "outcome": row.outcome, "today": row.today, "chosen": row.messages_per_week,
-            "best": float(fit.doses[int(np.argmax(value))]),
-            "best_short": float(fit.doses[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
+            "best": float(fit.frequencies[int(np.argmax(value))]),
+            "best_short": float(fit.frequencies[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
             "v_best": value.max(), "v_chosen": float((own @ v)[chosen]), "v_today": mixed,
             "v_of_means": of_means,
             "profit_held": _holds(row.profit_low, mean_m, row.profit_high),
@@ -98,7 +98,7 @@ def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
         study = analyse(shop, rng)
         if study.fit is None:
             return pd.DataFrame([{"seed": seed, "segment": ALL, "outcome": "broken", "claims": False}])
-        policy = frequency_policy.choose_doses(study, rng)
+        policy = frequency_policy.choose_frequencies(study, rng)
         found = judge(shop, study, policy, world, place / "source")
         answers = decide(study, policy, "USD")
         claims = any(a.outcome == "do" or (np.isfinite(a.low) and a.low > 0) for a in answers)

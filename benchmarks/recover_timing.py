@@ -68,7 +68,7 @@ def look(shop: Shop) -> best_hours.Timing:
     return best_hours.Timing(
         sends,
         tests,
-        response.learn_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
+        response.estimate_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
         None,
         counts.count_practice(shop, sends, "rfm_group", 26),
         counts.count_volume(shop, "rfm_group"),
@@ -85,8 +85,8 @@ def try_own_hours(shop: Shop, source: Path, seen: best_hours.Timing, place: Path
     told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
     told["kind"] = told["segment"].map({name: i for i, name in enumerate(SEGMENTS)})
     rates = []
-    for lot in (personal_send_time.Span(), personal_send_time.Span(1.0, 1.0, 1.0)):
-        asked = dataclasses.replace(personal, together=personal_send_time.Span(1.0, 1.0, 1.0), by_lot=lot)
+    for lot in (personal_send_time.Estimate(), personal_send_time.Estimate(1.0, 1.0, 1.0)):
+        asked = dataclasses.replace(personal, overall=personal_send_time.Estimate(1.0, 1.0, 1.0), slope=lot)
         shop.write(customer_hours.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
         rows = pd.read_parquet(place / "hours.parquet").merge(told[~told["bad_number"]], on="customer_id")
         rates.append(

@@ -39,7 +39,7 @@ answers = timing.find_best_hours(hours, np.random.default_rng(1), smallest_gain=
 outcomes = timing.compare_arms(timing.count_outcomes(shop, hours.test))
 personal = timing.analyse_personal_send_times(shop, hours, "attr_level")
 days = timing.analyse_days(shop, hours.sends)
-gap = timing.gap_to_records(hours.randomised, hours.observational)
+gap = timing.observational_gap(hours.randomised, hours.observational)
 places = measures.count_places(shop)
 decided = timing.decide(hours, answers)
 table = timing.customer_send_hours(shop, personal, "attr_level")

@@ -336,13 +336,13 @@ def learned(rng: np.random.Generator) -> list[Interval]:
             np.mean([effect[own & (place < d)].sum() / own.sum() - d * effect[own].mean() for d in DEPTHS])
             for own in (fold == 0, fold == 1)
         ])  # fmt: skip
-        found.append(Interval(*uplift._one(parts), round(float(truth), 9), part, null=0.0))
+        found.append(Interval(*uplift._jackknifed_number(parts), round(float(truth), 9), part, null=0.0))
         last = [effect[own & (place > 0.9)].mean() for own in (fold == 0, fold == 1)]
         tail = [
             (10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89]))
             for whole, left in (qini(place[own], arm[own], y[own], group[own]) for own in (fold == 0, fold == 1))
         ]
-        found.append(Interval(*uplift._one(tail), float(np.mean(last)), f"the last tenth, {part}"))
+        found.append(Interval(*uplift._jackknifed_number(tail), float(np.mean(last)), f"the last tenth, {part}"))
     return found
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.frequency import policy as frequency_policy
-from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
@@ -142,7 +142,7 @@ def _told(rows: pd.DataFrame, names: Sequence[str], truth: Floats, part: str) ->
 def arms(rng: np.random.Generator) -> Sequence[Outcome]:
     """Of each dose of everybody: m, H and V without any model."""
     world = _draw(rng)
-    rows = plain_response(_cells(rng, world), ARMS, DISCOUNT)
+    rows = estimate_arms(_cells(rng, world), ARMS, DISCOUNT)
     rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)]
     m, hazard = (truth[0] for truth in world.truth(rows["messages_per_week"].to_numpy(float)))
     told = (
@@ -168,7 +168,7 @@ def _study(cells: pd.DataFrame, rng: np.random.Generator) -> Study:
     none, practice = pd.DataFrame(), Practice(dt.date(2026, 1, 1), False, ())
     logs = Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
     fit = fit_response(cells, ARMS, DISCOUNT, rng, draws=1_000)
-    plain = plain_response(cells, ARMS, DISCOUNT)
+    plain = estimate_arms(cells, ARMS, DISCOUNT)
     test: Any = SimpleNamespace(name="doses")
     sound: Any = SimpleNamespace(broken=False)
     return Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
@@ -188,7 +188,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     grid = fit.grid
     m, hazard = (truth[place] for truth in world.truth(grid))
     value = _value(m, hazard)
-    used = [fit.at(dose) for dose in DOSES[1:]]
+    used = [fit.grid_index(dose) for dose in DOSES[1:]]
     told: list[Outcome] = []
     for part, drawn, truth in (("m", fit.profit(), m), ("H", fit.hazard, hazard), ("V", fit.value(), value)):
         own = drawn[:, used]
@@ -200,9 +200,9 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
             ),
             Interval(own.mean(axis=-1)[1:], low[1:], high[1:], truth[1:][:, used], part=f"{part}, segments"),
         ]
-    policy = frequency_policy.choose_doses(study, rng)
-    at = [fit.at(dose) for dose in policy["messages_per_week"]]
-    row = [fit.place(name) for name in policy["segment"]]
+    policy = frequency_policy.choose_frequencies(study, rng)
+    at = [fit.grid_index(dose) for dose in policy["messages_per_week"]]
+    row = [fit.index(name) for name in policy["segment"]]
     mixed = np.zeros(len(grid))
     mixed[: len(PRACTICE)] = PRACTICE
     now = _value(m[row] @ mixed, hazard[row] @ mixed)
@@ -213,7 +213,8 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
     cost = measure_saturation(study, policy)
     weekly = value * (1 - (1 - world.truth(np.array([0.0]))[1][place]) / (1 + DISCOUNT))
     lost = [
-        SUBSCRIBERS * float(PRACTICE @ (weekly[fit.place(s), fit.at(d)] - weekly[fit.place(s), : len(PRACTICE)]))
+        SUBSCRIBERS
+        * float(PRACTICE @ (weekly[fit.index(s), fit.grid_index(d)] - weekly[fit.index(s), : len(PRACTICE)]))
         for s, d in zip(policy["segment"][1:], policy["messages_per_week"][1:], strict=True)
     ]
     own = cost[cost["segment"] == ALL]
@@ -225,7 +226,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
 def null(rng: np.random.Generator) -> Outcome:
     """Whether more texts are advised, or any gain claimed, where texts are clicked and bring nothing."""
     study = _study(_cells(rng, _draw(rng, null=True)), rng)
-    policy = frequency_policy.choose_doses(study, rng)
+    policy = frequency_policy.choose_frequencies(study, rng)
     more = policy["messages_per_week"] > policy["today"]
     claims = [each.outcome == "do" and each.low > 0 for each in decide(study, policy, "USD")]
     return Verdict(bool(((policy["outcome"] == "change") & more).any() or any(claims)))

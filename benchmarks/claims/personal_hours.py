@@ -15,7 +15,7 @@ from scipy.special import expit
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import personal_send_time
-from smsroi_helpers.timing.personal_send_time import MOST, STEP, DayFit, Span
+from smsroi_helpers.timing.personal_send_time import MOST_STEPS, STEP, DayFit, Estimate
 from smsroi_helpers.timing.response import HourResponse, rate_by_hour
 from smsroi_helpers.timing.response_curve import fit_curves, group_scores
 
@@ -47,8 +47,8 @@ class _People:
     def x(self, fit: DayFit, tables: Floats) -> Floats:
         """By each customer's δ in quarters of an hour, 0 where there are no events."""
         delta = (self.s - self.n * fit.means[NAMES].to_numpy()[self.segment]) / (self.n + fit.weight)
-        bins = np.rint(delta / STEP).astype(int).clip(-MOST, MOST)
-        return np.asarray(tables[self.segment, bins + MOST, self.arm])
+        bins = np.rint(delta / STEP).astype(int).clip(-MOST_STEPS, MOST_STEPS)
+        return np.asarray(tables[self.segment, bins + MOST_STEPS, self.arm])
 
 
 def _people(rng: np.random.Generator, best: Floats, strength: Floats, heeded: bool, size: int) -> _People:
@@ -80,7 +80,7 @@ def _curves(cells: pd.DataFrame) -> Floats:
 
 
 def _cells(people: _People, x: Floats, group: NDArray[np.int64], messages: Floats, clicks: Floats) -> pd.DataFrame:
-    """What the engine counts of the test for `slope_by_lot`."""
+    """What the engine counts of the test for `estimate_slope`."""
     rows = pd.DataFrame({
         "segment": NAMES[people.segment], "hour": HOURS[people.arm], "until": HOURS[people.arm] + 1, "group": group,
         "messages": messages, "x": messages * x, "xx": messages * x**2, "clicks": clicks, "xy": clicks * x,
@@ -88,7 +88,7 @@ def _cells(people: _People, x: Floats, group: NDArray[np.int64], messages: Float
     return rows.groupby(["segment", "hour", "until", "group"], as_index=False).sum()
 
 
-def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Span, float]:
+def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Estimate, float]:
     """β as the page has it, and as it is among a hundred times as many such customers, on the same curves."""
     best, strength = rng.uniform(9, 19, SEGMENTS), rng.uniform(0.25, 0.6, SEGMENTS)
     people = _people(rng, best, strength, heeded, CUSTOMERS)
@@ -106,13 +106,13 @@ def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Span, float]:
     tables = np.stack([personal_send_time.contrasts(curve, middle, share) for curve in curves])
     fit = people.fit()
     m, k = messages.sum(axis=1).astype(float), clicks.sum(axis=1).astype(float)
-    told = personal_send_time.slope_by_lot(_cells(people, people.x(fit, tables), group, m, k))
+    told = personal_send_time.estimate_slope(_cells(people, people.x(fit, tables), group, m, k))
     if not heeded:
         return told, 0.0
     many = _people(rng, best, strength, heeded, 100 * CUSTOMERS)
     ones = np.ones(len(many.n))
     cells = _cells(many, many.x(fit, tables), np.arange(len(ones)) % GROUPS, ones, many.chance)
-    return told, personal_send_time.slope_by_lot(cells).estimate
+    return told, personal_send_time.estimate_slope(cells).estimate
 
 
 def slope(rng: np.random.Generator) -> list[Outcome]:

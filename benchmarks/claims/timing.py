@@ -17,9 +17,9 @@ from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 from smsroi_helpers.simulation.ground_truth import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
-from smsroi_helpers.timing.click_value import ClickValue, price_clicks, value_of_click
+from smsroi_helpers.timing.click_value import ClickValue, estimate_click_value, price_clicks
 from smsroi_helpers.timing.holidays import compare_days
-from smsroi_helpers.timing.response import HourResponse, gap_to_records, rate_by_hour, runs_smoothly
+from smsroi_helpers.timing.response import HourResponse, observational_gap, rate_by_hour, smoothness_p
 from smsroi_helpers.timing.response_curve import fit_curves, group_scores
 from smsroi_helpers.timing.secondary_outcomes import compare_arms
 
@@ -151,7 +151,7 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
     return [
         Verdict(moved, part="another hour, anybody's"),
         Verdict(bool(not answers[0].chosen.all()), part="an hour left out, everybody's set"),
-        Verdict(answers[0].differ_p < 0.05, part="hours said to differ"),
+        Verdict(answers[0].hours_differ_p < 0.05, part="hours said to differ"),
     ]
 
 
@@ -174,7 +174,7 @@ def rough(rng: np.random.Generator) -> list[Verdict]:
         world, mixing = _world(rng, second_peak=second)
         seen = _seen(_cells(rng, world, mixing), _NO_PRICE)
         assert seen.randomised is not None
-        found.append(Verdict(runs_smoothly(seen.randomised) < 0.01, part=part))
+        found.append(Verdict(smoothness_p(seen.randomised) < 0.01, part=part))
     return found
 
 
@@ -193,7 +193,7 @@ def click_value(rng: np.random.Generator, customers: int) -> Interval:
         y, c = profit[arm == which], clicks[arm == which].astype(float)
         rows.append((len(y), y.sum(), c.sum(), (y * y).sum(), (c * c).sum(), (y * c).sum()))
     moments = pd.DataFrame(rows, columns=["n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc"])
-    value, low, high, _ = value_of_click(moments, list(dose))
+    value, low, high, _ = estimate_click_value(moments, list(dose))
     return Interval(value, low, high, share * worth / 0.45, null=0.0)
 
 
@@ -223,7 +223,7 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
         people = pd.DataFrame({"segment": ["all"], "customers": [customers]})
         evidence = "randomised" if lot else "observational"
         parts[name] = HourResponse(evidence, cells, curves, curves, windows, people)  # type: ignore[arg-type]
-    row = gap_to_records(parts["lot"], parts["records"]).iloc[0]
+    row = observational_gap(parts["lot"], parts["records"]).iloc[0]
     chance_late = {0.6: 0.3, 1.4: 0.8} if misled else {0.6: 0.5, 1.4: 0.5}
     late_shares = np.array([chance_late[0.6], chance_late[1.4]])
     mean = [np.average([0.6, 1.4], weights=shares) for shares in (1 - late_shares, late_shares)]

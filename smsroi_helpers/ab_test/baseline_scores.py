@@ -26,11 +26,11 @@ from smsroi_helpers.statistics import Floats
 __all__ = [
     "HISTORY",
     "HORIZON_WEEKS",
-    "Lacking",
+    "WhyNotRanked",
     "score_customers",
 ]
 
-Lacking = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
+WhyNotRanked = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
 """Why customers cannot be ranked by a score."""
 HISTORY = ("frequency", "recency_days", "T_days", "repeat_spend")
 """Columns of a customer's history; null for who had not bought."""
@@ -39,7 +39,7 @@ HORIZON_WEEKS = 52
 _FIFTHS = 5
 
 
-def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, Lacking]]:
+def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, WhyNotRanked]]:
     """Scores by which a list may be chosen, the higher the sooner; who had not bought comes last in each.
 
     Args:
@@ -55,7 +55,7 @@ def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, La
     if not bought.any():
         return {}, dict.fromkeys(("rfm", "churn", "value"), "no_history")
     scores: dict[str, Floats] = {"rfm": _rfm(rows, bought)}
-    lacking: dict[str, Lacking] = {}
+    not_ranked: dict[str, WhyNotRanked] = {}
     own = rows[bought]
     cells = pd.DataFrame({
         "frequency": own["frequency"].to_numpy(float),
@@ -76,12 +76,12 @@ def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, La
     spends = pd.DataFrame({
         "frequency": cells["frequency"][paid], "log_mean_value": np.log(mean[paid]), "customers": 1,
     })  # fmt: skip
-    worth = expected_order_value(fit_value(spends), cells["frequency"].to_numpy(), mean)
-    if np.isfinite(worth).all() and (worth > 0).all():
-        scores["value"] = _whole(worth * expected_orders(fit, cells, HORIZON_WEEKS), bought)
+    order_value = expected_order_value(fit_value(spends), cells["frequency"].to_numpy(), mean)
+    if np.isfinite(order_value).all() and (order_value > 0).all():
+        scores["value"] = _whole(order_value * expected_orders(fit, cells, HORIZON_WEEKS), bought)
     else:  # Gamma–Gamma has no mean where q ≤ 1
-        lacking["value"] = "no_value"
-    return scores, lacking
+        not_ranked["value"] = "no_value"
+    return scores, not_ranked
 
 
 def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:

@@ -143,8 +143,8 @@ def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
         adjust(np.where(deciding, np.nan, p), "benjamini_hochberg"),
     )
     rows = [
-        replace(row, adjusted_p=float(own), correction="holm" if decides_ else "benjamini_hochberg")
-        for row, own, decides_ in zip(effects, adjusted, deciding, strict=True)
+        replace(row, adjusted_p=float(own), correction="holm" if is_deciding else "benjamini_hochberg")
+        for row, own, is_deciding in zip(effects, adjusted, deciding, strict=True)
     ]
     return ArmEffects(effects.control, tuple(rows))
 
@@ -192,14 +192,14 @@ def decide_experiment(
         low, high = sorted((sign * own.low, sign * own.high))
         found = replace(
             found, arm=arm, difference=sign * own.difference, low=low, high=high,
-            arm_customers=_found(effects, metric, arm).customers,
+            arm_customers=_find(effects, metric, arm).customers,
         )  # fmt: skip
         if outcome == "keep_running":  # of several arms the best-looking one would promise too much
-            found = replace(found, times=_times(experiment, _found(effects, metric, arm), own, threshold))
+            found = replace(found, times=_times(experiment, _find(effects, metric, arm), own, threshold))
     return _with_size(found, experiment, effects, smallest_gain)
 
 
-def _found(effects: ArmEffects, metric: str, arm: str) -> ArmEffect:
+def _find(effects: ArmEffects, metric: str, arm: str) -> ArmEffect:
     row = effects.find(metric, arm)
     assert row is not None
     return row

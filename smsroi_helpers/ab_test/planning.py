@@ -173,7 +173,7 @@ def _reachable(shop: Shop) -> ir.Table:
 def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
     """A row of `Audience.windows`; empty where nobody ordered, or all brought the same."""
     begun = known_people(shop, shop.as_of - dt.timedelta(weeks=weeks))
-    here = people.filter(people.customer_id.isin(begun.customer_id)).select(who="customer_id")
+    here = people.filter(people.customer_id.isin(begun.customer_id)).select(member_id="customer_id")
     start, earlier = (ibis.literal(shop.end - dt.timedelta(weeks=k * weeks)) for k in (1, 2))
     events = measures.order_events(shop)
     events = events.filter(events["at"] >= earlier)
@@ -182,7 +182,7 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
         y=total(events.profit, where=after), x=total(events.profit, where=~after),
         orders=events.purchase.sum(where=after),
     )  # fmt: skip
-    rows = here.left_join(sums, here.who == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
+    rows = here.left_join(sums, here.member_id == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
     totals = shop.count(rows.aggregate(
         n=rows.count(), buyers=rows.count(where=rows.orders > 0), orders=rows.orders.sum().cast("float64"),
         y=total(rows.y), yy=total(rows.y * rows.y), x=total(rows.x), xx=total(rows.x * rows.x),

@@ -20,7 +20,7 @@ from scipy.stats import t
 from sklearn.ensemble import RandomForestRegressor
 
 from smsroi_helpers import measures
-from smsroi_helpers.ab_test.baseline_scores import HISTORY, Lacking, score_customers
+from smsroi_helpers.ab_test.baseline_scores import HISTORY, WhyNotRanked, score_customers
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, GROUPS, Floats, adjust
@@ -36,9 +36,9 @@ __all__ = [
     "read_customers",
 ]
 
-MOST = 20_000
+MOST_CUSTOMERS = 20_000
 """Customers taken, by a hash: forests need rows."""
-FEWEST = 200
+FEWEST_PER_ARM = 200
 """Fewer in an arm cannot judge a ranking."""
 FEWEST_TO_LEARN = 400
 """Fewer in an arm cannot teach and test one."""
@@ -69,14 +69,14 @@ class Ranking:
     last_tenth: tuple[float, float, float]
     """The effect among the tenth ranked last by uplift, with its interval: below 0, sleeping dogs are woken; NaN where
     nothing was predicted."""
-    lacking: dict[str, Lacking] = field(default_factory=dict)
+    not_ranked: dict[str, WhyNotRanked] = field(default_factory=dict)
     """Rankings that could not be made, and why."""
 
 
 # --- the rows --------------------------------------------------------------------------------------------------------
 
 
-def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int = MOST) -> pd.DataFrame:
+def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int = MOST_CUSTOMERS) -> pd.DataFrame:
     """A sample of customers of two arms with what was known of each when assigned, and the profit that followed.
 
     Args:
@@ -97,10 +97,10 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
     orders = measures.purchases(shop).select(buyer="customer_id", at="ordered_at", paid="spend")
     before = rows.join(orders, rows.customer_id == orders.buyer)
     before = before.filter(before["at"] < before.assigned_at)
-    past = before.group_by(who="customer_id").aggregate(
+    past = before.group_by(member_id="customer_id").aggregate(
         last=before["at"].max(), first=before["at"].min(), orders=before.count(), spend=before.paid.sum()
     )
-    rows = rows.left_join(past, rows.customer_id == past.who).drop("who")
+    rows = rows.left_join(past, rows.customer_id == past.member_id).drop("member_id")
     attributes: list[str] = []
     if shop.has("customers"):
         known = shop.customers
@@ -125,11 +125,11 @@ def _with_history(shop: Shop, rows: ir.Table) -> ir.Table:
     days = measures.purchase_days(shop).rename(buyer="customer_id")
     before = rows.join(days, rows.customer_id == days.buyer)
     before = before.filter(before.day < before.assigned_day)
-    past = before.group_by(who="customer_id").aggregate(
+    past = before.group_by(member_id="customer_id").aggregate(
         first_day=before.day.min(), last_day=before.day.max(), days=before.count(), spent=total(before.value),
         first_spend=before.value.argmin(before.day),
     )  # fmt: skip
-    rows = rows.left_join(past, rows.customer_id == past.who).drop("who")
+    rows = rows.left_join(past, rows.customer_id == past.member_id).drop("member_id")
     return rows.mutate(
         frequency=rows.days - 1,
         recency_days=rows.last_day.delta(rows.first_day, unit="day").cast("int64"),
@@ -242,7 +242,7 @@ def jackknifed(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, 
     return value, value - half_width, value + half_width
 
 
-def _one(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float]:
+def _jackknifed_number(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float]:
     """`jackknifed` of single numbers."""
     value, low, high = jackknifed([(np.array([whole]), left[:, None]) for whole, left in parts])
     return float(value[0]), float(low[0]), float(high[0])
@@ -261,23 +261,23 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
         None where an arm has too few customers to judge a ranking by, or all customers are alike in every way.
     """
     treated = rows["treated"].to_numpy(np.int64)
-    if min(treated.sum(), (1 - treated).sum()) < FEWEST:
+    if min(treated.sum(), (1 - treated).sum()) < FEWEST_PER_ARM:
         return None
     y, group, fold = (rows[name].to_numpy() for name in ("profit", "group", "fold"))
-    scores, lacking = score_customers(rows)
+    scores, not_ranked = score_customers(rows)
     seed = int(rng.integers(2**31 - FOLDS))
     if min(treated.sum(), (1 - treated).sum()) >= FEWEST_TO_LEARN:
         scores["uplift"] = _predicted_effects(rows, seed)
     else:
-        lacking["uplift"] = "few_customers"
+        not_ranked["uplift"] = "few_customers"
     curves, found = [], []
     last_tenth = (float("nan"),) * 3
-    ours: list[tuple[Floats, Floats]] = []
+    uplift_halves: list[tuple[Floats, Floats]] = []
     for rule in RULES:
         if rule not in scores:
             continue
         if np.ptp(np.nan_to_num(scores[rule], neginf=-1e9)) == 0:
-            lacking[rule] = "alike"  # no ranking
+            not_ranked[rule] = "alike"  # no ranking
             continue
         place = _rank_within(scores[rule], fold, rng)
         halves = [qini(place[own], treated[own], y[own].astype(float), group[own]) for own in (fold == 0, fold == 1)]
@@ -285,23 +285,23 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
         value, low, high = jackknifed(parts)
         curves.append(pd.DataFrame({"rule": rule, "depth": DEPTHS, "gain": value, "low": low, "high": high}))
         over, of_halves = [_over_random(part) for part in parts], [_over_random(part) for part in halves]
-        gain, least, most = _one(over)
+        gain, least, most = _jackknifed_number(over)
         behind = (float("nan"),) * 3
         if rule == "uplift":
-            last_tenth = _one(
+            last_tenth = _jackknifed_number(
                 [(10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89])) for whole, left in parts]
             )
-            ours = of_halves
-        elif ours:
-            gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in zip(ours, of_halves, strict=True)]
-            behind = _one(gaps)
+            uplift_halves = of_halves
+        elif uplift_halves:
+            gaps = [(a[0] - b[0], a[1] - b[1]) for a, b in zip(uplift_halves, of_halves, strict=True)]
+            behind = _jackknifed_number(gaps)
         found.append({
             "rule": rule, "qini": gain, "low": least, "high": most, "p_value": _p_above(gain, least, most),
             "behind": behind[0], "behind_low": behind[1], "behind_high": behind[2],
         })  # fmt: skip
     if not found:
         return None
-    ranking = Ranking(experiment, arm, len(rows), pd.concat(curves), pd.DataFrame(found), last_tenth, lacking)
+    ranking = Ranking(experiment, arm, len(rows), pd.concat(curves), pd.DataFrame(found), last_tenth, not_ranked)
     return adjust_rules([ranking])[0]
 
 

@@ -85,7 +85,7 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
         for rule in RULES:
             row = {_("Test"): ranking.experiment, _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers}
             if rule not in by_rule.index:
-                row[_("Gain over random")] = _lacking_words(ranking.lacking[rule])
+                row[_("Gain over random")] = _not_ranked_words(ranking.not_ranked[rule])
                 rows.append(
                     {**row, _("Adjusted p"): "–", _("Better than random"): "–", _("Behind predicted effect"): "–"}
                 )
@@ -119,7 +119,7 @@ def rule_words(rule: str) -> str:
     }[rule]
 
 
-def _lacking_words(reason: str) -> str:
+def _not_ranked_words(reason: str) -> str:
     return {
         "no_history": _("nobody had bought before"),
         "few_repeaters": _("too few had bought twice before"),

@@ -129,20 +129,20 @@ def list_experiments(shop: Shop) -> list[Experiment]:
         DataError: the source has no experiments, arms or assignments.
         NotEnoughData: nobody has been assigned yet.
     """
-    heads = shop.experiments
+    experiments = shop.experiments
     optional = {
-        name: heads[name] if name in heads.columns else ibis.null(kind)
+        name: experiments[name] if name in experiments.columns else ibis.null(kind)
         for name, kind in (("ended_at", "timestamp"), ("outcome_until", "timestamp"), ("primary_metric", "string"))
     }
-    heads = heads.select(["experiment_id", "kind", "control_arm", "started_at"], **optional)
-    heads = heads.mutate(stated_end=ibis.coalesce(heads.outcome_until, heads.ended_at))
-    heads = heads.mutate(
-        started=shop.day(heads.started_at),
-        until=shop.day(heads.stated_end - ibis.interval(microseconds=1)),
-        ended=(heads.stated_end <= ibis.literal(shop.end)).fill_null(False),
-        primary_metric=heads.primary_metric.fill_null("profit"),
+    experiments = experiments.select(["experiment_id", "kind", "control_arm", "started_at"], **optional)
+    experiments = experiments.mutate(stated_end=ibis.coalesce(experiments.outcome_until, experiments.ended_at))
+    experiments = experiments.mutate(
+        started=shop.day(experiments.started_at),
+        until=shop.day(experiments.stated_end - ibis.interval(microseconds=1)),
+        ended=(experiments.stated_end <= ibis.literal(shop.end)).fill_null(False),
+        primary_metric=experiments.primary_metric.fill_null("profit"),
     )
-    rows = shop.count(heads.order_by("started_at", "experiment_id"))
+    rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
     assigned = _count_assigned(shop)
     found = []
@@ -229,7 +229,7 @@ def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence
         counted: of `count_outcomes`, or of another count with the same columns.
         experiment: its name.
         metric: its name.
-        by: columns to keep beside arm.
+        by: columns to keep in addition to arm.
 
     Returns:
         arm, the columns of `by`, and the columns of `measures.arm_moments` but for n_unknown.
@@ -293,13 +293,15 @@ def label_when_assigned(
     for row in shop.count(days.order_by("experiment_id")).itertuples():
         first, last = pd.Timestamp(row.first).date(), pd.Timestamp(row.last).date()
         step = dt.timedelta(days=-(-((last - first).days + 1) // MOST_LABEL_DAYS))
-        of = people.filter(people.experiment_id == row.experiment_id)
+        members_of = people.filter(people.experiment_id == row.experiment_id)
         start = first
         while start <= last:
-            members = of.filter(of.day >= ibis.literal(start), of.day < ibis.literal(start + step))
-            told = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
+            members = members_of.filter(
+                members_of.day >= ibis.literal(start), members_of.day < ibis.literal(start + step)
+            )
+            labelled = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
             name = ibis.literal(row.experiment_id)
-            parts.append(told.select(of_experiment=name, member="customer_id", segment="segment"))
+            parts.append(labelled.select(of_experiment=name, member="customer_id", segment="segment"))
             start += step
     return shop.keep(ibis.union(*parts) if len(parts) > 1 else parts[0])
 
@@ -316,9 +318,9 @@ def count_by_segment(
         label: `segmentation.Segmentation.label`.
         metrics: of which.
     """
-    told = label_when_assigned(shop, label)
+    labelled = label_when_assigned(shop, label)
     rows = _in_time(shop)
-    rows = rows.join(told, (rows.experiment_id == told.of_experiment) & (rows.customer_id == told.member))
+    rows = rows.join(labelled, (rows.experiment_id == labelled.of_experiment) & (rows.customer_id == labelled.member))
     rows = rows.drop("of_experiment", "member")
     pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
@@ -335,10 +337,10 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
         arm's text, or at the arm's hours; null where the arm names neither).
     """
     people = measures.with_zone(shop, measures.outcome_windows(shop, experiment))
-    heads = shop.experiments
-    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
-    heads = heads.select(of="experiment_id", treated_until=ended)
-    people = people.join(heads, people.experiment_id == heads.of)
+    experiments = shop.experiments
+    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
+    experiments = experiments.select(of="experiment_id", treated_until=ended)
+    people = people.join(experiments, people.experiment_id == experiments.of)
     people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
     sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)
@@ -351,8 +353,8 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
     # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
-    asked = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = measures.local_time(shop, asked, theirs.timezone).hour()
+    sent_at = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
+    hour = measures.local_time(shop, sent_at, theirs.timezone).hour()
     at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
     as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
     cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
@@ -366,8 +368,8 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
 def count_overlaps(shop: Shop) -> pd.DataFrame:
     """Who sat in two experiments: experiment_id, arm, other_id, other_arm, customers; each pair of experiments once."""
     one = shop.assignments.select("experiment_id", "customer_id", "arm")
-    two = shop.assignments.select(other_id="experiment_id", who="customer_id", other_arm="arm")
-    both = one.join(two, (one.customer_id == two.who) & (one.experiment_id < two.other_id))
+    two = shop.assignments.select(other_id="experiment_id", member_id="customer_id", other_arm="arm")
+    both = one.join(two, (one.customer_id == two.member_id) & (one.experiment_id < two.other_id))
     by = ("experiment_id", "arm", "other_id", "other_arm")
     return shop.count(both.group_by(*by).aggregate(customers=both.count()).order_by(*by))
 
@@ -396,8 +398,8 @@ def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
     size = shop.count(
         people.group_by("experiment_id", "arm").aggregate(n=people.count()).order_by("experiment_id", "arm")
     )
-    events = measures.profit_events(shop).rename(who="customer_id")
-    theirs = people.join(events, people.customer_id == events.who)
+    events = measures.profit_events(shop).rename(member_id="customer_id")
+    theirs = people.join(events, people.customer_id == events.member_id)
     since = theirs["at"].delta(theirs.assigned_at, unit="microsecond") / (7 * 86_400_000_000)
     theirs = theirs.mutate(week=ibis.greatest(since.floor(), 0).cast("int64"))
     theirs = theirs.filter(theirs["at"] >= theirs.orders_from, theirs.week < theirs.most)
@@ -429,8 +431,8 @@ def count_months(shop: Shop) -> pd.DataFrame:
     holdouts = shop.experiments.filter(shop.experiments.kind == "holdout").select(of="experiment_id")
     people = measures.outcome_windows(shop)
     people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
-    events = measures.profit_events(shop).rename(who="customer_id")
-    theirs = people.join(events, people.customer_id == events.who)
+    events = measures.profit_events(shop).rename(member_id="customer_id")
+    theirs = people.join(events, people.customer_id == events.member_id)
     theirs = theirs.filter(theirs["at"] >= theirs.orders_from, theirs["at"] < theirs.outcome_end)
     theirs = theirs.mutate(month=shop.day(theirs["at"]).truncate("M"))
     each = theirs.group_by("experiment_id", "arm", "customer_id", "month").aggregate(y=total(theirs.profit))

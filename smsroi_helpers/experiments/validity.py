@@ -233,12 +233,12 @@ def _messaged(experiment: Experiment, exposure: pd.DataFrame) -> tuple[float, fl
     return float(treated[at]), float(control[at])
 
 
-def _control_is_left_alone(experiment: Experiment) -> bool:
+def _control_gets_none(experiment: Experiment) -> bool:
     """Whether the control was meant to get no message."""
     if experiment.kind == "holdout":
         return True
-    dose = experiment.plan.get("messages_per_week")
-    return experiment.kind == "frequency" and dose is not None and dose.get(experiment.control) == 0
+    texts_per_week = experiment.plan.get("messages_per_week")
+    return experiment.kind == "frequency" and texts_per_week is not None and texts_per_week.get(experiment.control) == 0
 
 
 def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -250,7 +250,8 @@ def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) ->
 
     Returns:
         one, two (names), customers in both, share (of the smaller one's customers), p_value of the arms being
-        independent; NaN where one arm alone can be in the other experiment. Pairs whose times do not meet are left out.
+        independent; NaN where only one arm can be in the other experiment. Pairs that did not run at the same time are
+        left out.
     """
     rows = []
     for one, two in combinations(experiments, 2):
@@ -286,20 +287,20 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
     split = check_split(experiment)
     balance = check_balance(experiment, counted)
     treated, control = _messaged(experiment, exposure)
-    alone = _control_is_left_alone(experiment)
-    contrast = (treated - control) / treated if alone and treated > 0 else float("nan")
+    no_texts_planned = _control_gets_none(experiment)
+    contrast = (treated - control) / treated if no_texts_planned and treated > 0 else float("nan")
     found = [
         *_assignment_problems(experiment, split),
         *_balance_problems(experiment, balance),
-        *(_exposure_problems(experiment, treated, control, contrast) if alone else ()),
+        *(_exposure_problems(experiment, treated, control, contrast) if no_texts_planned else ()),
         *_overlap_problems(experiment, overlaps),
         *_time_problems(experiment, counted),
     ]
     return Validity(
         split=split, problems=tuple(one for one in found if one.breaks),
         warnings=tuple(one for one in found if not one.breaks), contrast=contrast, balance=balance,
-        control_messaged=control if alone else float("nan"),
-        control_treated_too=bool(not alone and (np.isnan(control) or control > 0.5 * treated)),
+        control_messaged=control if no_texts_planned else float("nan"),
+        control_treated_too=bool(not no_texts_planned and (np.isnan(control) or control > 0.5 * treated)),
     )  # fmt: skip
 
 
@@ -312,8 +313,8 @@ def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Probl
     if split.broken:
         expected = experiment.shares * n.sum()
         with np.errstate(divide="ignore", invalid="ignore"):
-            off = np.abs(n - expected) / np.sqrt(expected)
-        at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))
+            deviation = np.abs(n - expected) / np.sqrt(expected)
+        at = int(np.argmax(np.where(np.isfinite(deviation), deviation, np.inf)))
         yield Problem(
             "split", breaks=True, arms=(experiment.arms[at],), share=float(n[at] / n.sum()),
             planned=float(experiment.shares[at]), p_value=split.p_value,
@@ -345,7 +346,7 @@ def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator
 
 
 def _exposure_problems(experiment: Experiment, treated: float, control: float, contrast: float) -> Iterator[Problem]:
-    """Of a control that was to be left alone: that it was messaged, or that nobody was."""
+    """A control that should get no texts was texted, or nobody was."""
     if experiment.customers.sum() and np.isfinite(contrast):
         breaks = contrast < LEAST_CONTRAST
         if breaks or control > LATE_SHARE:

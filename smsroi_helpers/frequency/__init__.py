@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
+from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.outputs import policy_table, response_table
-from smsroi_helpers.frequency.policy import choose_doses, win_back
+from smsroi_helpers.frequency.policy import choose_frequencies, win_back
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
@@ -23,12 +23,12 @@ __all__ = [
     "NEEDS",
     "PARAMETERS",
     "analyse",
-    "choose_doses",
+    "choose_frequencies",
     "decide",
     "measure_saturation",
     "policy_table",
     "response_table",
-    "score_by_dose",
+    "score_by_frequency",
     "trace_pull_forward",
     "warn_early",
     "win_back",

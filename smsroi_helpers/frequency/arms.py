@@ -13,11 +13,11 @@ from smsroi_helpers.statistics import Floats, by_group, difference_of_means, jac
 
 __all__ = [
     "compare_with_smallest",
-    "plain_response",
+    "estimate_arms",
 ]
 
 
-def plain_response(
+def estimate_arms(
     cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
 ) -> pd.DataFrame:
     """Every arm against the zero arm as the definitions say, without any model; intervals by jackknife over customers.

@@ -5,8 +5,8 @@ import pandas as pd
 
 from smsroi_helpers.frequency.dose_response import PROPORTIONAL_ALPHA
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
-from smsroi_helpers.frequency.study import Study, in_order, steps_beside_test
-from smsroi_helpers.frequency.wording import dose_words, money_words
+from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
+from smsroi_helpers.frequency.wording import frequency_words, money_words
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.pages import Html, compact_words, note, p_words, segment_name, table
 
@@ -54,7 +54,7 @@ def clicks_table(study: Study, currency: str) -> Html:
     rows = [
         {
             _("Segment"): segment_name(row.segment),
-            _("Customers"): study.fit.customers[study.fit.place(row.segment)].sum(),
+            _("Customers"): study.fit.customers[study.fit.index(row.segment)].sum(),
             _("Worth of a click, alone"): money_words(
                 row.estimate, row.estimate_low, row.estimate_high, currency=currency
             ),
@@ -71,7 +71,7 @@ def clicks_table(study: Study, currency: str) -> Html:
 
 def steps_table(study: Study, currency: str) -> Html:
     """What one text more a week goes with in the log, raw and adjusted, beside what the test shows."""
-    steps = steps_beside_test(study)
+    steps = compare_steps_with_test(study)
     if not len(steps):
         return note(_("The log has no weeks outside experiments to compare."))
     rows = []
@@ -179,7 +179,7 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
     rows = [
         {
             _("Group"): segment_name(row.segment),
-            _("Dose"): dose_words(row.dose),
+            _("Dose"): frequency_words(row.dose),
             _("Customers"): row.customers,
             _("Profit a week"): money_words(row.profit, row.low, row.high, currency=currency),
             _("Pays"): pays[row.pays],
@@ -197,28 +197,28 @@ def satisfaction_table(found: tuple[pd.DataFrame, str]) -> Html:
     frame, evidence = found
     if not len(frame):
         return note(_("Nobody’s feedback tells how content they are with being texted so often."))
-    by_lot = evidence == "randomised"
+    randomised = evidence == "randomised"
     rows = []
     for row in frame.itertuples():
-        told = {
-            (_("Dose") if by_lot else _("Texts in the week before")): dose_words(row.dose)
-            if by_lot
+        cells = {
+            (_("Dose") if randomised else _("Texts in the week before")): frequency_words(row.dose)
+            if randomised
             else number(row.dose),
-            (_("Customers") if by_lot else _("Answers")): row.n,
+            (_("Customers") if randomised else _("Answers")): row.n,
             _("Score"): compact_words(row.mean, row.low, row.high) if np.isfinite(row.low) else number(row.mean, 1),
         }
-        if by_lot:
-            told[_("Against none")] = (
+        if randomised:
+            cells[_("Against none")] = (
                 compact_words(row.difference, row.difference_low, row.difference_high)
                 if np.isfinite(row.difference_low)
                 else "–"
             )
-        rows.append(told)
+        rows.append(cells)
     caption = (
         _("How likely people are to recommend (0 to 10) by the dose they were given by lot, 95% intervals")
-        if by_lot
+        if randomised
         else _(
             "How likely people are to recommend (0 to 10) by the texts they got before: observational, no effect shown"
         )
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers") if by_lot else _("Answers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers") if randomised else _("Answers"))

@@ -30,9 +30,9 @@ __all__ = [
     "count_audience",
     "count_scores",
     "count_weeks_of_practice",
-    "dose_shares",
     "find_practice",
     "texts_of",
+    "weeks_by_texts",
 ]
 
 ALL = "all"
@@ -45,17 +45,17 @@ MOST_SAMPLE_ROWS = 60_000
 """Customer-weeks of practice that come into memory at most, about."""
 _SLICES = 256
 _LOOK_BACK_WEEKS = 8
-_MOST_TOLD = 7
+_MOST_TEXTS = 7
 """More texts than this a week are counted as this many."""
 
 
-def choose_channel(shop: Shop, asked: str = "") -> str:
+def choose_channel(shop: Shop, wanted: str = "") -> str:
     """The channel whose messages are dosed: as asked; else `sms`, or where there is none, the one with most messages.
 
     Empty where the source has no message at all.
     """
-    if asked or not shop.has("messages"):
-        return asked
+    if wanted or not shop.has("messages"):
+        return wanted
     sends = measures.every_send(shop)
     found = shop.count(sends.group_by("channel").aggregate(n=sends.count()).order_by(ibis.desc("n"), "channel"))
     if not len(found):
@@ -95,16 +95,16 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
     texts = texts_of(shop, channel)
     theirs = people.join(texts, people.customer_id == texts.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
-    sums = theirs.group_by(who="customer_id").aggregate(
+    sums = theirs.group_by(member_id="customer_id").aggregate(
         texts=theirs.count(),
         raw=theirs.count(where=theirs.raw_click_at < theirs.outcome_end),
         clicks=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
     )
-    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
     for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
-        told = label_when_assigned(shop, resolve(shop, by, cuts=cuts).label, experiment.name)
-        told = told.select("member", **{name: told.segment})
-        rows = rows.join(told, rows.customer_id == told.member).drop("member")
+        labelled = label_when_assigned(shop, resolve(shop, by, cuts=cuts).label, experiment.name)
+        labelled = labelled.select("member", **{name: labelled.segment})
+        rows = rows.join(labelled, rows.customer_id == labelled.member).drop("member")
     known = rows.opted_out.notnull()
     rows = rows.mutate(
         group=hash_group(rows.customer_id, JACKKNIFE),
@@ -141,8 +141,8 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
 def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
     """Feedback given while the experiment treated: arm, n (customers), sum_y and sum_y2 of each one's mean score."""
     people = measures.outcome_windows(shop, experiment.name, "treatment")
-    said = shop.feedback.select("responded_at", "score", who="customer_id")
-    theirs = people.join(said, people.customer_id == said.who)
+    feedback = shop.feedback.select("responded_at", "score", member_id="customer_id")
+    theirs = people.join(feedback, people.customer_id == feedback.member_id)
     theirs = theirs.filter(theirs.responded_at >= theirs.assigned_at, theirs.responded_at < theirs.outcome_end)
     each = theirs.group_by("arm", "customer_id").aggregate(score=theirs.score.mean())
     cells = each.group_by("arm").aggregate(n=each.count(), sum_y=total(each.score), sum_y2=total(each.score**2))
@@ -190,13 +190,15 @@ def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Tabl
     """
     if not (shop.has("experiments") and shop.has("assignments")):
         return None
-    heads = shop.experiments
-    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
-    heads = heads.select("kind", "control_arm", of="experiment_id", ended_at=ended)
-    rows = shop.assignments.join(heads, shop.assignments.experiment_id == heads.of)
+    experiments = shop.experiments
+    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
+    experiments = experiments.select("kind", "control_arm", of="experiment_id", ended_at=ended)
+    rows = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
     runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
-    apart = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == rows.control_arm))
-    return rows.filter(runs & apart).select("customer_id").distinct()
+    in_experiments = rows.kind.isin(["frequency", "timing"]) | (
+        (rows.kind == "holdout") & (rows.arm == rows.control_arm)
+    )
+    return rows.filter(runs & in_experiments).select("customer_id").distinct()
 
 
 def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
@@ -210,17 +212,21 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str
     start = end - dt.timedelta(weeks=LANDMARK_WEEKS)
     last = practice.end - dt.timedelta(days=1)
     rows = segments(shop, segment_by, last, cuts=cuts)
-    stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(who="customer_id", stage="segment")
-    rows = rows.left_join(stages, rows.customer_id == stages.who).drop("who")
-    kept = measures.subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(who="customer_id")
-    rows = rows.semi_join(kept, rows.customer_id == kept.who)
+    stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(member_id="customer_id", stage="segment")
+    rows = rows.left_join(stages, rows.customer_id == stages.member_id).drop("member_id")
+    kept = measures.subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(member_id="customer_id")
+    rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
     texts = texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
     sums = texts.group_by("addressee").aggregate(texts=texts.count())
     rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
-    apart = _in_experiments(shop, start, end)
-    outside = ibis.literal(1) if apart is None else (~rows.customer_id.isin(apart.customer_id)).cast("int64")
-    most = _MOST_TOLD * LANDMARK_WEEKS
+    in_experiments = _in_experiments(shop, start, end)
+    outside = (
+        ibis.literal(1)
+        if in_experiments is None
+        else (~rows.customer_id.isin(in_experiments.customer_id)).cast("int64")
+    )
+    most = _MOST_TEXTS * LANDMARK_WEEKS
     rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts.fill_null(0), most))
     by = ("segment", "stage", "outside", "texts")
     return shop.count(rows.group_by(*by).aggregate(customers=rows.count()).order_by(*by))
@@ -281,34 +287,36 @@ def _landmark(
         return ibis.literal(start + dt.timedelta(weeks=n))
 
     rows = measures.subscribed(shop, weeks(0), sample)
-    apart = _in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
-    if apart is not None:
-        rows = rows.anti_join(apart, "customer_id")
+    in_experiments = _in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
+    if in_experiments is not None:
+        rows = rows.anti_join(in_experiments, "customer_id")
     before = day - dt.timedelta(days=1)
-    known = rfm_rows(shop, before).select("recency_days", "purchase_days", "tenure_days", "monetary", who="customer_id")
-    rows = rows.left_join(known, rows.customer_id == known.who).drop("who")
+    known = rfm_rows(shop, before).select(
+        "recency_days", "purchase_days", "tenure_days", "monetary", member_id="customer_id"
+    )
+    rows = rows.left_join(known, rows.customer_id == known.member_id).drop("member_id")
     for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
-        label = segments(shop, by, before, cuts=cuts).select(who="customer_id", label="segment")
-        rows = rows.join(label, rows.customer_id == label.who).drop("who").rename({name: "label"})
+        label = segments(shop, by, before, cuts=cuts).select(member_id="customer_id", label="segment")
+        rows = rows.join(label, rows.customer_id == label.member_id).drop("member_id").rename({name: "label"})
     sent = texts.sent_at
-    dosed = (sent >= weeks(0)) & (sent < weeks(1))
+    this_week = (sent >= weeks(0)) & (sent < weeks(1))
     back = (sent < weeks(0)) & (sent >= weeks(-_LOOK_BACK_WEEKS))
-    sums = texts.group_by(who="addressee").aggregate(
-        texts=texts.count(where=dosed),
+    sums = texts.group_by(member_id="addressee").aggregate(
+        texts=texts.count(where=this_week),
         texts_last_week=texts.count(where=back & (sent >= weeks(-1))),
         texts_last_four=texts.count(where=back & (sent >= weeks(-4))),
         texts_before=texts.count(where=back),
         clicks_before=texts.count(where=back & (texts.human_click_at < weeks(0))),
     )
-    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
     rows = rows.fill_null(dict.fromkeys(sums.columns[1:], 0))
     after = events.filter(events["at"] >= weeks(0), events["at"] < weeks(LANDMARK_WEEKS))
-    money = after.group_by(who="customer_id").aggregate(profit=total(after.profit))
-    rows = rows.left_join(money, rows.customer_id == money.who).drop("who").fill_null({"profit": 0.0})
-    asked = measures.opt_in_times(shop)
-    if asked is not None:
-        people = asked.select(who="customer_id", consent_at="consent_at")
-        rows = rows.left_join(people, rows.customer_id == people.who).drop("who")
+    profits = after.group_by(member_id="customer_id").aggregate(profit=total(after.profit))
+    rows = rows.left_join(profits, rows.customer_id == profits.member_id).drop("member_id").fill_null({"profit": 0.0})
+    opt_ins = measures.opt_in_times(shop)
+    if opt_ins is not None:
+        people = opt_ins.select(member_id="customer_id", consent_at="consent_at")
+        rows = rows.left_join(people, rows.customer_id == people.member_id).drop("member_id")
         since = weeks(0).delta(rows.consent_at, unit="day").cast("float64")
         rows = rows.mutate(subscribed_days=since).drop("consent_at")
     else:
@@ -316,11 +324,11 @@ def _landmark(
     return rows.mutate(
         landmark=ibis.literal(day),
         group=hash_group(rows.customer_id, JACKKNIFE),
-        texts=ibis.least(rows.texts, _MOST_TOLD),
+        texts=ibis.least(rows.texts, _MOST_TEXTS),
     )
 
 
-def dose_shares(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TOLD) -> dict[str, np.ndarray]:
+def weeks_by_texts(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TEXTS) -> dict[str, np.ndarray]:
     """Customer-weeks of practice by texts sent: per segment (and `all`) an array, groups of customers × 0 … most."""
     found = {}
     names = [ALL, *sorted(weeks[by].unique())] if len(weeks) else []

@@ -14,9 +14,9 @@ from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
 __all__ = [
-    "DoseDecision",
-    "DoseReason",
-    "DoseWarning",
+    "FrequencyDecision",
+    "FrequencyReason",
+    "FrequencyWarning",
     "Horizons",
     "NeededTest",
     "OptOuts",
@@ -26,7 +26,7 @@ __all__ = [
     "decide",
 ]
 
-DoseReason = Literal[
+FrequencyReason = Literal[
     "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
@@ -34,7 +34,7 @@ DoseReason = Literal[
 shown to change profit; today's dose is not known; one dose was tested against none, so doses cannot be compared; the
 interval decides nothing. Without one: the test is broken; there is none; it has no arm without texts; it has one dose;
 an arm has too few customers."""
-DoseWarning = Literal["long_run_modelled", "arms_alone", "opt_outs", "segments_missing", "log_only"]
+FrequencyWarning = Literal["long_run_modelled", "arms_alone", "opt_outs", "segments_missing", "log_only"]
 """What to know before acting: the long-run value is a model; clicks do not help; opt-outs are unknown or none was seen;
 subscribers are in segments that the test had too few of; only observational data show anything."""
 
@@ -72,7 +72,7 @@ class OptOuts:
 class Horizons:
     """The dose that earns most this week and the dose that earns most in the long run, each as `(short, long)`."""
 
-    doses: tuple[float, float]
+    texts_per_week: tuple[float, float]
     profit: tuple[float, float]
     """Per subscriber and week (money)."""
     opt_outs: tuple[float, float]
@@ -83,25 +83,25 @@ class Horizons:
     @property
     def same(self) -> bool:
         """Whether they are one dose."""
-        return self.doses[0] == self.doses[1]
+        return self.texts_per_week[0] == self.texts_per_week[1]
 
 
 @dataclass(frozen=True)
-class DoseDecision:
+class FrequencyDecision:
     """What is decided of one group's dose, and the numbers it rests on; NaN where nothing is known."""
 
     segment: str
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
-    reason: DoseReason
+    reason: FrequencyReason
     evidence: Literal["randomised", "observational", "none"]
     customers: int
-    dose: float = float("nan")
+    texts_per_week: float = float("nan")
     """Texts a week of the best dose tested."""
     today: float = float("nan")
     """Texts a week today, on average."""
     gain: tuple[float, float, float] | None = None
     """Of a change to `dose`, money a week over all subscribers, with its 95 % interval; opt-outs priced in."""
-    gain_stands: bool = False
+    gain_is_reported: bool = False
     """Whether the gain is the decision's own number: not where the dose stays what it is today."""
     value: tuple[float, float, float] | None = None
     """Long-run value of a subscriber at `dose`, with its 95 % interval."""
@@ -117,20 +117,20 @@ class DoseDecision:
     """How many times as many customer-weeks would settle it; infinite where no test of bearable size would."""
     needed: NeededTest | None = None
     """The test that would answer."""
-    warnings: tuple[DoseWarning, ...] = ()
+    warnings: tuple[FrequencyWarning, ...] = ()
 
 
-def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[DoseDecision, ...]:
+def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[FrequencyDecision, ...]:
     """The decisions: for all, then for each segment.
 
     Args:
         study: of `study.analyse`.
-        policy: of `policy.choose_doses`.
+        policy: of `policy.choose_frequencies`.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
     """
     if study.validity is not None and study.validity.broken and study.experiment is not None:
         customers = int(study.experiment.customers.sum())
-        return (DoseDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study)),)
+        return (FrequencyDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study)),)
     if study.fit is None or not len(policy):
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
@@ -141,7 +141,7 @@ def as_today(outcome: str, step: float) -> bool:
     """Whether the advice is to go on as today: then nothing is gained by a change.
 
     Args:
-        outcome: of `policy.choose_doses`.
+        outcome: of `policy.choose_frequencies`.
         step: the dose advised less today's.
     """
     return outcome == "stay" and abs(step) < AS_TODAY
@@ -152,23 +152,23 @@ def as_today(outcome: str, step: float) -> bool:
 
 def _decide_segment(
     study: Study, fit: DoseResponseFit, row: pd.Series, policy: pd.DataFrame, smallest_gain: float
-) -> DoseDecision:
+) -> FrequencyDecision:
     reason = _reason(row)
     known = bool(np.isfinite(row["gain"]))
     everybody = row["segment"] == ALL
     outcome: Literal["do", "dont", "not_enough_evidence"] = (
         "do" if reason == "gain" else "dont" if reason in ("no_gain", "already_best") else "not_enough_evidence"
     )
-    return DoseDecision(
+    return FrequencyDecision(
         segment=str(row["segment"]),
         outcome=outcome,
         reason=reason,
         evidence="randomised",
         customers=int(row["customers"]),
-        dose=float(row["messages_per_week"]),
+        texts_per_week=float(row["messages_per_week"]),
         today=float(row["today"]),
         gain=(float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])) if known else None,
-        gain_stands=known and reason not in ("no_effect", "already_best"),
+        gain_is_reported=known and reason not in ("no_effect", "already_best"),
         value=(float(row["value"]), float(row["value_low"]), float(row["value_high"])),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
         differs_by_segment=bool(everybody and _segments_differ(row, policy)),
@@ -180,7 +180,7 @@ def _decide_segment(
     )
 
 
-def _reason(row: pd.Series) -> DoseReason:
+def _reason(row: pd.Series) -> FrequencyReason:
     match row["outcome"], row["reason"]:
         case "change", _:
             return "gain"
@@ -201,11 +201,12 @@ def _segments_differ(row: pd.Series, policy: pd.DataFrame) -> bool:
 
 
 def _horizons(fit: DoseResponseFit, row: pd.Series) -> Horizons:
-    i = fit.place(str(row["segment"]))
+    i = fit.index(str(row["segment"]))
     doses = (float(row["short_run"]), float(row["messages_per_week"]))
-    at = [fit.at(dose) for dose in doses]
+    at = [fit.grid_index(dose) for dose in doses]
     short_and_long = [
-        tuple(float(x) for x in draws[i][at].mean(axis=-1)) for draws in (fit.profit(), fit.caused(), fit.value())
+        tuple(float(x) for x in draws[i][at].mean(axis=-1))
+        for draws in (fit.profit(), fit.caused_opt_outs(), fit.value())
     ]
     return Horizons(doses, *short_and_long)  # type: ignore[arg-type]
 
@@ -214,8 +215,8 @@ def _times(row: pd.Series) -> float:
     return float(row["factor"]) if row["factor"] < MOST_TIMES else float("inf")
 
 
-def _warnings(study: Study, fit: DoseResponseFit) -> tuple[DoseWarning, ...]:
-    found: list[DoseWarning] = ["long_run_modelled"]
+def _warnings(study: Study, fit: DoseResponseFit) -> tuple[FrequencyWarning, ...]:
+    found: list[FrequencyWarning] = ["long_run_modelled"]
     if fit.method == "arms":
         found.append("arms_alone")
     if count_opt_outs(study).kind != "seen":
@@ -237,7 +238,7 @@ def count_opt_outs(study: Study) -> OptOuts:
     own = study.cells[study.cells["consenting"] == 1]
     if not own["consent_known"].sum():
         return OptOuts("unknown")
-    treated = own[own["arm"].map(study.doses) > 0]
+    treated = own[own["arm"].map(study.texts_per_week) > 0]
     weeks = float(treated["weeks"].sum())
     if treated["opt_outs"].sum() > 0:
         return OptOuts("seen", weeks)
@@ -269,20 +270,22 @@ def _test_needed(study: Study, smallest_gain: float) -> NeededTest | None:
     return NeededTest(difference, _TEST_ARMS, _TEST_WEEKS, float(f"{customers:.2g}"))
 
 
-def _without_test(study: Study) -> tuple[DoseWarning, ...]:
+def _without_test(study: Study) -> tuple[FrequencyWarning, ...]:
     return ("log_only",) if len(study.logs.weeks) else ()
 
 
-def _without_fit(study: Study, smallest_gain: float) -> DoseDecision:
+def _without_fit(study: Study, smallest_gain: float) -> FrequencyDecision:
     """Nothing was randomised, or no arm was sent nothing, or there are too few customers."""
     needed = _test_needed(study, smallest_gain)
-    if study.experiment is None or not study.sound or not len(study.plain):
+    if study.experiment is None or not study.sound or not len(study.arms):
         customers = int(study.logs.weeks["customer"].nunique()) if len(study.logs.weeks) else 0
-        return DoseDecision(
+        return FrequencyDecision(
             ALL, "not_enough_evidence", "no_test", "observational" if customers else "none", customers,
             needed=needed, warnings=_without_test(study) if customers else (),
         )  # fmt: skip
-    customers = int(study.plain.loc[study.plain["segment"] == ALL, "customers"].sum())
-    doses = set(study.doses.values())
-    reason: DoseReason = "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
-    return DoseDecision(ALL, "not_enough_evidence", reason, "randomised", customers, needed=needed)
+    customers = int(study.arms.loc[study.arms["segment"] == ALL, "customers"].sum())
+    doses = set(study.texts_per_week.values())
+    reason: FrequencyReason = (
+        "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
+    )
+    return FrequencyDecision(ALL, "not_enough_evidence", reason, "randomised", customers, needed=needed)

@@ -76,8 +76,8 @@ class DoseResponseFit:
     """The joint posterior of what doses bring and cost in every segment, as draws; `all` comes first."""
 
     names: tuple[str, ...]
-    doses: Floats
-    """Tested, ascending; the first is 0."""
+    frequencies: Floats
+    """Texts a week that were tested, ascending; the first is 0."""
     grid: Floats
     """Texts a week at which the draws below are given; every tested dose among them."""
     gross: Floats
@@ -103,11 +103,11 @@ class DoseResponseFit:
     too_small: tuple[str, ...]
     """Segments with too few customers in an arm."""
 
-    def place(self, name: str) -> int:
+    def index(self, name: str) -> int:
         """Where a segment stands in the arrays."""
         return self.names.index(name)
 
-    def at(self, dose: float) -> int:
+    def grid_index(self, dose: float) -> int:
         """Where a tested dose stands in the grid."""
         return int(np.flatnonzero(np.isclose(self.grid, dose))[0])
 
@@ -115,39 +115,39 @@ class DoseResponseFit:
         """m: names × grid × draws."""
         return np.asarray(self.gross - (self.cost[:, None] * self.grid)[..., None])
 
-    def natural(self) -> Floats:
+    def natural_opt_outs(self) -> Floats:
         """c: names × draws."""
         return np.asarray(self.hazard[:, 0])
 
-    def caused(self) -> Floats:
+    def caused_opt_outs(self) -> Floats:
         """h: names × grid × draws."""
         return np.asarray(1 - (1 - self.hazard) / (1 - self.hazard[:, :1]))
 
-    def worth(self, profit: Floats, hazard: Floats) -> Floats:
+    def long_run_value(self, profit: Floats, hazard: Floats) -> Floats:
         """V of m and H."""
         return np.asarray(profit / (1 - (1 - hazard) / (1 + self.discount)))
 
     def value(self) -> Floats:
         """V: names × grid × draws."""
-        return self.worth(self.profit(), self.hazard)
+        return self.long_run_value(self.profit(), self.hazard)
 
-    def weekly(self, value: Floats) -> Floats:
+    def weekly_value(self, value: Floats) -> Floats:
         """W of V (names × … × draws)."""
-        factor = 1 - (1 - self.natural()) / (1 + self.discount)
+        factor = 1 - (1 - self.natural_opt_outs()) / (1 + self.discount)
         return np.asarray(value * factor.reshape(factor.shape[0], *(1,) * (value.ndim - 2), -1))
 
-    def net(self) -> Floats:
+    def net_profit(self) -> Floats:
         """W: names × grid × draws."""
-        return self.weekly(self.value())
+        return self.weekly_value(self.value())
 
-    def of_practice(self, name: str, shares: Floats) -> tuple[Floats, Floats]:
+    def practice_means(self, name: str, shares: Floats) -> tuple[Floats, Floats]:
         """M and H (draws) of a practice that mixes doses.
 
         Args:
             name: the segment.
             shares: grid × draws (or × 1): how often each number of texts is sent.
         """
-        i = self.place(name)
+        i = self.index(name)
         return (self.profit()[i] * shares).sum(axis=0), (self.hazard[i] * shares).sum(axis=0)
 
     def interpolate(self, values: Floats, texts: Floats) -> Floats:
@@ -233,8 +233,8 @@ def fit_response(
     arms += [_arms_of(rows[rows["segment"] == name], tested, strata=False) for name in enough]
     grid = np.unique(np.concatenate([_GRID, tested]))
     value, p, effect, effect_p = _click_values(arms)
-    told = all(np.all(each.clicks[tested > 0] > 0) for each in arms) and (tested > 0).sum() > 1
-    method: Method = "curve" if told and not p < PROPORTIONAL_ALPHA else "arms"
+    clicks_known = all(np.all(each.clicks[tested > 0] > 0) for each in arms) and (tested > 0).sum() > 1
+    method: Method = "curve" if clicks_known and not p < PROPORTIONAL_ALPHA else "arms"
     if method == "curve":
         gross = _draw_curve(value, arms, tested, grid, rng, draws)
     else:

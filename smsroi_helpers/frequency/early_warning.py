@@ -23,7 +23,7 @@ __all__ = [
     "ALIVE",
     "RECENT_WEEKS",
     "alive_expression",
-    "score_by_dose",
+    "score_by_frequency",
     "warn_early",
 ]
 
@@ -52,8 +52,8 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
     end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
     people = measures.subscribed(shop, end, known_people(shop))
-    label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(who="customer_id")
-    rows = people.join(label, people.customer_id == label.who).drop("who")
+    label = segments(shop, study.segment_by, then, cuts=find_cuts(shop)).rename(member_id="customer_id")
+    rows = people.join(label, people.customer_id == label.member_id).drop("member_id")
     rows, why = _with_alive(shop, rows, then)
     rows = _with_clicks(shop, rows, study.channel)
     enough = (rows.texts_now >= 2) & (rows.texts_then >= 2)
@@ -88,8 +88,8 @@ def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, st
     fit = fit_purchases(cells, "mbg_nbd")
     for name, day in (("alive_then", then), ("alive_now", None)):
         history = measures.purchase_history(shop, day)
-        alive = history.select(who="customer_id", **{name: alive_expression(fit, history)})
-        rows = rows.left_join(alive, rows.customer_id == alive.who).drop("who")
+        alive = history.select(member_id="customer_id", **{name: alive_expression(fit, history)})
+        rows = rows.left_join(alive, rows.customer_id == alive.member_id).drop("member_id")
     return rows, ""
 
 
@@ -124,20 +124,20 @@ def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
     texts = counts.texts_of(shop, channel)
     texts = texts.filter(texts.sent_at >= edges[0])
     now, clicked = texts.sent_at >= edges[1], texts.human_click_at.notnull()
-    sums = texts.group_by(who="addressee").aggregate(
+    sums = texts.group_by(member_id="addressee").aggregate(
         texts_then=texts.count(where=~now & texts.click_known),
         texts_now=texts.count(where=now & texts.click_known),
         clicks_then=texts.count(where=~now & clicked),
         clicks_now=texts.count(where=now & clicked),
     )
-    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who")
+    rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
     return rows.fill_null(dict.fromkeys(names, 0))
 
 
 # --- satisfaction ----------------------------------------------------------------------------------------------------
 
 
-def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
+def score_by_frequency(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
     """The feedback score by dose: randomised where a sound test ran, else by the texts of the week before the answer.
 
     Returns:
@@ -147,17 +147,19 @@ def score_by_dose(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["rand
     columns = ["dose", "n", "mean", "low", "high", "difference", "difference_low", "difference_high"]
     if not shop.has("feedback"):
         return pd.DataFrame(columns=columns), "none"
-    if study.sound and study.experiment is not None and study.doses:
+    if study.sound and study.experiment is not None and study.texts_per_week:
         cells = counts.count_scores(shop, study.experiment)
-        cells = cells.assign(dose=cells["arm"].map(study.doses)).groupby("dose")[["n", "sum_y", "sum_y2"]].sum()
+        cells = (
+            cells.assign(dose=cells["arm"].map(study.texts_per_week)).groupby("dose")[["n", "sum_y", "sum_y2"]].sum()
+        )
         if len(cells) and cells["n"].min() >= 2:
-            return _by_lot(cells.reset_index())[columns], "randomised"
+            return _randomised_scores(cells.reset_index())[columns], "randomised"
     if not study.channel:
         return pd.DataFrame(columns=columns), "none"
-    return _by_log(shop, study.channel).reindex(columns=columns), "observational"
+    return _observational_scores(shop, study.channel).reindex(columns=columns), "observational"
 
 
-def _by_lot(cells: pd.DataFrame) -> pd.DataFrame:
+def _randomised_scores(cells: pd.DataFrame) -> pd.DataFrame:
     n, y, yy = (cells[name].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
     mean = y / n
     half_width = t.ppf(0.975, n - 1) * np.sqrt(np.maximum(yy - n * mean**2, 0.0) / (n - 1) / n)
@@ -171,15 +173,15 @@ def _by_lot(cells: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _by_log(shop: Shop, channel: str) -> pd.DataFrame:
+def _observational_scores(shop: Shop, channel: str) -> pd.DataFrame:
     """Answers by the texts of the week before; customers as units, by jackknife."""
-    said = shop.feedback.select("customer_id", "responded_at", "score")
+    feedback = shop.feedback.select("customer_id", "responded_at", "score")
     texts = counts.texts_of(shop, channel).select("addressee", "sent_at")
-    pairs = said.left_join(
+    pairs = feedback.left_join(
         texts,
-        (said.customer_id == texts.addressee)
-        & (texts.sent_at < said.responded_at)
-        & (texts.sent_at >= said.responded_at - ibis.interval(days=7)),
+        (feedback.customer_id == texts.addressee)
+        & (texts.sent_at < feedback.responded_at)
+        & (texts.sent_at >= feedback.responded_at - ibis.interval(days=7)),
     )
     each = pairs.group_by("customer_id", "responded_at", "score").aggregate(texts=pairs.sent_at.count())
     each = each.mutate(dose=ibis.least(each.texts, 4), group=hash_group(each.customer_id, counts.JACKKNIFE, GROUPS))

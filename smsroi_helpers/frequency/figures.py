@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import summarise_draws
-from smsroi_helpers.frequency.study import Study, steps_beside_test
-from smsroi_helpers.frequency.wording import dose_words, today_words
+from smsroi_helpers.frequency.study import Study, compare_steps_with_test
+from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 
@@ -40,7 +40,7 @@ def _band(ax: Axes, grid: np.ndarray, draws: np.ndarray, colour: str) -> None:
     ax.plot(grid, draws.mean(axis=1), color=colour)
 
 
-def _dose_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
+def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
     if np.isfinite(today):
         ax.axvline(today, color=PALETTE["orange"], linestyle="--", linewidth=1.4)
@@ -50,7 +50,7 @@ def _dose_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
 
 def _best_words(row: pd.Series, column: str) -> str:
     """The best dose; of none it is said where texts are not shown to bring anything."""
-    return _("not shown") if row["reason"] == "no_effect" else dose_words(row[column])
+    return _("not shown") if row["reason"] == "no_effect" else frequency_words(row[column])
 
 
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
@@ -58,24 +58,26 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
 
     Args:
         study: with a fit.
-        policy: of `frequency.choose_doses`.
+        policy: of `frequency.choose_frequencies`.
         currency: the source's.
     """
     fit = study.fit
     assert fit is not None
     drawn, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.6), gridspec_kw={"wspace": 0.42})
     row = policy.iloc[0]
-    shown = fit.grid <= fit.doses[-1]
+    shown = fit.grid <= fit.frequencies[-1]
     _band(left, fit.grid[shown], fit.profit()[0][shown], PALETTE["accent"])
-    arms = study.plain[(study.plain["segment"] == ALL) & study.plain["low"].notna()]
-    reach = [arms["profit"] - arms["low"], arms["high"] - arms["profit"]]
-    left.errorbar(arms["messages_per_week"], arms["profit"], yerr=reach, fmt="o", color=PALETTE["grey"], capsize=3,
-                  elinewidth=1.2, markersize=4)  # fmt: skip
+    arms = study.arms[(study.arms["segment"] == ALL) & study.arms["low"].notna()]
+    half_widths = [arms["profit"] - arms["low"], arms["high"] - arms["profit"]]
+    left.errorbar(arms["messages_per_week"], arms["profit"], yerr=half_widths, fmt="o", color=PALETTE["grey"],
+                  capsize=3, elinewidth=1.2, markersize=4)  # fmt: skip
     _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
-        _dose_axis(ax, fit.doses, float(row["today"]))
+        _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] != "no_effect":
-            ax.plot(dose, values[0, fit.at(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none")
+            ax.plot(
+                dose, values[0, fit.grid_index(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none"
+            )
         _money_ticks(ax.yaxis, currency)
     left.set_ylabel(_("profit per subscriber and week"))
     right.set_ylabel(_("worth of a subscriber"))
@@ -89,19 +91,19 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     if study.fit is None or not len(policy):
         return note(_("No test with an arm without messages can be believed, so no response is drawn."))
     fit, row = study.fit, policy.iloc[0]
-    told = []
-    for dose in fit.doses[fit.doses > 0]:
-        m, v = fit.profit()[0, fit.at(dose)], fit.value()[0, fit.at(dose)]
-        told.append(
+    descriptions = []
+    for dose in fit.frequencies[fit.frequencies > 0]:
+        m, v = fit.profit()[0, fit.grid_index(dose)], fit.value()[0, fit.grid_index(dose)]
+        descriptions.append(
             _("{dose}: this week {m}, in the long run {v}.").format(
-                dose=dose_words(dose),
+                dose=frequency_words(dose),
                 m=interval(*summarise_draws(m), currency),
                 v=interval(*summarise_draws(v), currency),
             )
         )
     return figure(
         response(study, policy, currency),
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=_(
             "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who opt"
             " out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
@@ -116,18 +118,18 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     names = [name for name in policy["segment"] if name != ALL][:_MOST_PANELS] if len(policy) else []
     if fit is None or not names:
         return note(_("No segment has enough customers in the test to be drawn."))
-    across = min(len(names), 3)
-    down = -(-len(names) // across)
+    columns = min(len(names), 3)
+    lines = -(-len(names) // columns)
     drawn, axes = plt.subplots(
-        down, across, figsize=(8.2, 2.5 * down + 0.4), squeeze=False, gridspec_kw={"wspace": 0.5, "hspace": 0.85}
+        lines, columns, figsize=(8.2, 2.5 * lines + 0.4), squeeze=False, gridspec_kw={"wspace": 0.5, "hspace": 0.85}
     )
-    told = []
-    shown = fit.grid <= fit.doses[-1]
+    descriptions = []
+    shown = fit.grid <= fit.frequencies[-1]
     for name, ax in zip(names, axes.flat, strict=False):
         row = policy[policy["segment"] == name].iloc[0]
-        i = fit.place(name)
+        i = fit.index(name)
         _band(ax, fit.grid[shown], fit.value()[i][shown], PALETTE["green"])
-        _dose_axis(ax, fit.doses, float(row["today"]))
+        _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] != "no_effect":
             ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
         _money_ticks(ax.yaxis, currency)
@@ -135,7 +137,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         ax.set_title(
             _("{segment}: {dose}").format(segment=segment_name(name), dose=_best_words(row, "messages_per_week"))
         )
-        told.append(
+        descriptions.append(
             _("{segment}: best {dose}, worth {value}; today {today}.").format(
                 segment=segment_name(name), dose=_best_words(row, "messages_per_week"), today=today_words(row["today"]),
                 value=interval(row["value"], row["value_low"], row["value_high"], currency),
@@ -145,7 +147,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         ax.set_visible(False)
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=_(
             "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
             " intervals, the dashed line is today’s mean dose, the circle the dose advised."
@@ -153,29 +155,29 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     )
 
 
-def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
+def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
     """How each dose's gain grew, and what of it stayed once the texts had stopped."""
-    if not len(traced):
+    if not len(weeks):
         return note(_("No sound test with an arm without messages: nothing to follow week by week."))
-    doses = sorted(traced["dose"].unique())
+    doses = sorted(weeks["dose"].unique())
     drawn, axes = plt.subplots(
         1, len(doses), figsize=(8.2, 3.0), sharey=True, squeeze=False, gridspec_kw={"wspace": 0.12}
     )
-    stop = traced.loc[traced["treated"], "week"].max()
-    told = []
+    stop = weeks.loc[weeks["treated"], "week"].max()
+    descriptions = []
     for dose, ax in zip(doses, axes[0], strict=True):
-        own = traced[traced["dose"] == dose]
+        own = weeks[weeks["dose"] == dose]
         ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
         if stop < own["week"].max():
             ax.axvline(stop, color=PALETTE["orange"], linestyle="--", linewidth=1.2)
         ax.fill_between(own["week"], own["low"], own["high"], color=PALETTE["accent"], alpha=0.2, linewidth=0)
         ax.plot(own["week"], own["difference"], color=PALETTE["accent"])
-        ax.set_title(dose_words(dose))
+        ax.set_title(frequency_words(dose))
         ax.set_xlabel(_("weeks since the assignment"))
         last = own.iloc[-1]
-        told.append(
+        descriptions.append(
             _("{dose}: after {week} weeks {difference}.").format(
-                dose=dose_words(dose), week=number(last["week"]),
+                dose=frequency_words(dose), week=number(last["week"]),
                 difference=interval(last["difference"], last["low"], last["high"], currency),
             )
         )  # fmt: skip
@@ -183,7 +185,7 @@ def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
     axes[0, 0].set_ylabel(_("profit per customer, so far"))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=_(
             "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95%"
             " intervals, the dashed line is where the texts of the test stopped. What comes down after it had only been"
@@ -194,12 +196,12 @@ def pull_forward_figure(traced: pd.DataFrame, currency: str) -> Html:
 
 def logs_figure(study: Study, currency: str) -> Html:
     """One text more a week: the log raw, the log adjusted, and the test."""
-    steps = steps_beside_test(study)
+    steps = compare_steps_with_test(study)
     if not len(steps) or not np.isfinite(steps["raw"]).any():
         return note(_("The log has too few weeks outside experiments to set beside a test."))
     drawn, ax = plt.subplots(figsize=(8.2, 3.4))
     ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
-    told = []
+    descriptions = []
     for place, row in enumerate(steps.itertuples()):
         step = _("{a} to {b}").format(a=number(row.fewer), b=number(row.more))
         series = [
@@ -215,7 +217,7 @@ def logs_figure(study: Study, currency: str) -> Html:
             ax.errorbar(
                 at, value, yerr=[[value - low], [high - value]], fmt="o", color=PALETTE[colour], capsize=3, label=label
             )
-            told.append(
+            descriptions.append(
                 _("{step}, {name}: {value}.").format(step=step, name=name, value=interval(value, low, high, currency))
             )
     labels = [
@@ -229,7 +231,7 @@ def logs_figure(study: Study, currency: str) -> Html:
     ax.set_title(_logs_title(study, bool(steps["test_clear"].any())))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=_(
             "One text more in a week, and the profit before message cost that goes with it per customer: in the log"
             " over four weeks (observational: who gets more texts is not the same kind of customer), and by lot. 95%"

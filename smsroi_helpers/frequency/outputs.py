@@ -21,16 +21,16 @@ def response_table(study: Study) -> pd.DataFrame:
     ]  # fmt: skip
     if study.fit is None:
         rows = []
-        for row in study.plain.itertuples():
+        for row in study.arms.itertuples():
             rows.append([row.segment, row.messages_per_week, row.customers, row.profit, row.low, row.high, row.hazard,
                          "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm"])  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
     fit = study.fit
-    profit, caused, value, natural = fit.profit(), fit.caused(), fit.value(), fit.natural()
+    profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_opt_outs()
     rows = []
     for i, name in enumerate(fit.names):
-        for k, dose in enumerate(fit.doses):
-            g = fit.at(dose)
+        for k, dose in enumerate(fit.frequencies):
+            g = fit.grid_index(dose)
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
                 name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,

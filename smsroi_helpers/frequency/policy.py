@@ -18,8 +18,8 @@ __all__ = [
     "AS_TODAY",
     "GATE",
     "TIE_SHARE",
-    "choose_dose",
-    "choose_doses",
+    "choose_frequencies",
+    "choose_frequency",
     "practice_shares",
     "win_back",
 ]
@@ -47,7 +47,7 @@ def practice_shares(
     most = int(fit.grid[-1])
     place = np.searchsorted(fit.grid, np.arange(most + 1))
     weights = rng.exponential(1.0, (draws, GROUPS))
-    for name, sent in counts.dose_shares(logs.weeks, by, most).items():
+    for name, sent in counts.weeks_by_texts(logs.weeks, by, most).items():
         if sent.sum() < _FEWEST_WEEKS_OF_PRACTICE:
             continue
         drawn = weights @ sent
@@ -60,7 +60,7 @@ def practice_shares(
 # --- the policy ------------------------------------------------------------------------------------------------------
 
 
-def choose_dose(net: Floats, smallest_gain: float, rng: np.random.Generator) -> tuple[int, NDArray[np.bool_]]:
+def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator) -> tuple[int, NDArray[np.bool_]]:
     """The dose to take, and those that are not distinguishable from the best.
 
     The best is that with the highest estimate. A smaller one is taken instead if it is not distinguishable from the
@@ -85,7 +85,7 @@ def choose_dose(net: Floats, smallest_gain: float, rng: np.random.Generator) -> 
     return int(np.flatnonzero(near)[0]), chosen
 
 
-def choose_doses(
+def choose_frequencies(
     study: Study, rng: np.random.Generator, smallest_gain: float = 0.0, by: str = "segment"
 ) -> pd.DataFrame:
     """The dose of every segment (or lifecycle stage), and what changing to it would bring.
@@ -110,37 +110,37 @@ def choose_doses(
         return pd.DataFrame(columns=["segment", "outcome"])
     draws = fit.gross.shape[-1]
     shares = practice_shares(study.logs, fit, rng, draws, by)
-    profit, value, net = fit.profit(), fit.value(), fit.net()
-    tested = [fit.at(dose) for dose in fit.doses]
+    profit, value, net = fit.profit(), fit.value(), fit.net_profit()
+    tested = [fit.grid_index(dose) for dose in fit.frequencies]
     shown = fit.effect_p < GATE
     rows = []
     for i, name in enumerate(fit.names):
-        at, chosen = choose_dose(net[i, tested], smallest_gain, rng)
+        at, chosen = choose_frequency(net[i, tested], smallest_gain, rng)
         g = tested[at]
-        told = {"profit": profit[i, g], "net": net[i, g], "value": value[i, g]}
+        draws_of = {"profit": profit[i, g], "net": net[i, g], "value": value[i, g]}
         row: dict[str, Any] = {
             "segment": name,
             "customers": float(fit.customers[i].sum()),
             "subscribed": study.logs.subscribed(name, by),
-            "messages_per_week": float(fit.doses[at]),
-            "best": float(fit.doses[int(np.argmax(net[i, tested].mean(axis=1)))]),
-            "short_run": float(fit.doses[int(np.argmax(profit[i, tested].mean(axis=1)))]),
-            "not_worse": tuple(float(dose) for dose, kept in zip(fit.doses, chosen, strict=True) if kept),
+            "messages_per_week": float(fit.frequencies[at]),
+            "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
+            "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
+            "not_worse": tuple(float(dose) for dose, kept in zip(fit.frequencies, chosen, strict=True) if kept),
             "today": float("nan"), "value_today": float("nan"), "gain": float("nan"), "gain_low": float("nan"),
             "gain_high": float("nan"), "factor": float("nan"), "per_subscriber": float("nan"),
         }  # fmt: skip
-        for key, values in told.items():
+        for key, values in draws_of.items():
             row[key], row[f"{key}_low"], row[f"{key}_high"] = summarise_draws(values)
-        if name in shares and sum(fit.doses > 0) > 1:
+        if name in shares and sum(fit.frequencies > 0) > 1:
             own = shares[name]
-            m, hazard = fit.of_practice(name, own)
-            now = fit.worth(m, hazard)
-            step = fit.weekly((value[i, g] - now)[None])[0] if i == 0 else _weekly_of(fit, i, value[i, g] - now)
+            m, hazard = fit.practice_means(name, own)
+            now = fit.long_run_value(m, hazard)
+            step = fit.weekly_value((value[i, g] - now)[None])[0] if i == 0 else _weekly_of(fit, i, value[i, g] - now)
             row["today"] = float((own.mean(axis=1) * fit.grid).sum())
             row["value_today"] = float(now.mean())
             row["per_subscriber"] = float(step.mean())
             row["gain"], row["gain_low"], row["gain_high"] = summarise_draws(step * row["subscribed"])
-        if sum(fit.doses > 0) == 1:
+        if sum(fit.frequencies > 0) == 1:
             rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
         else:
             rows.append(row | _outcome(row, shown, smallest_gain))
@@ -150,7 +150,7 @@ def choose_doses(
 
 def _weekly_of(fit: DoseResponseFit, i: int, value: Floats) -> Floats:
     """W of one group's V (draws)."""
-    return np.asarray(value * (1 - (1 - fit.natural()[i]) / (1 + fit.discount)))
+    return np.asarray(value * (1 - (1 - fit.natural_opt_outs()[i]) / (1 + fit.discount)))
 
 
 def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str, Any]:
@@ -165,9 +165,13 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
         return {"outcome": "change", "reason": ""}
     if abs(row["messages_per_week"] - row["today"]) < AS_TODAY or row["gain_high"] < max(threshold, 0.0):
         return {"outcome": "stay", "reason": ""}
-    gap = abs(row["gain"] - threshold)
-    half = (row["gain_high"] - row["gain_low"]) / 2
-    return {"outcome": "not_enough", "reason": "interval", "factor": float((half / gap) ** 2) if gap > 0 else np.inf}
+    distance = abs(row["gain"] - threshold)
+    half_width = (row["gain_high"] - row["gain_low"]) / 2
+    return {
+        "outcome": "not_enough",
+        "reason": "interval",
+        "factor": float((half_width / distance) ** 2) if distance > 0 else np.inf,
+    }
 
 
 # --- winning back ----------------------------------------------------------------------------------------------------
@@ -186,11 +190,11 @@ def win_back(study: Study) -> pd.DataFrame:
         for name in fit.names if fit is not None else ():
             if fit is None or name not in _WON_BACK or any(row["segment"] == name for row in rows):
                 continue
-            for at in np.flatnonzero(fit.doses > 0):
-                drawn = fit.profit()[fit.place(name), fit.at(fit.doses[at])]
+            for at in np.flatnonzero(fit.frequencies > 0):
+                drawn = fit.profit()[fit.index(name), fit.grid_index(fit.frequencies[at])]
                 profit, low, high = summarise_draws(drawn)
                 rows.append({
-                    "segment": name, "dose": fit.doses[at], "customers": fit.customers[fit.place(name), at],
+                    "segment": name, "dose": fit.frequencies[at], "customers": fit.customers[fit.index(name), at],
                     "profit": profit, "low": low, "high": high, "pays": _pays(low, high, fit.effect_p < GATE),
                 })  # fmt: skip
     return pd.DataFrame(rows, columns=["segment", "dose", "customers", "profit", "low", "high", "pays"])

@@ -25,7 +25,12 @@ def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
         still ran that week); empty without a sound test or a zero arm.
     """
     columns = ["dose", "week", "customers", "difference", "low", "high", "treated"]
-    if not study.sound or study.experiment is None or 0.0 not in study.doses.values() or not shop.has("messages"):
+    if (
+        not study.sound
+        or study.experiment is None
+        or 0.0 not in study.texts_per_week.values()
+        or not shop.has("messages")
+    ):
         return pd.DataFrame(columns=columns)
     name = study.experiment.name
     days = study.experiment.assigned["outcome_days"].sum() / max(study.experiment.customers.sum(), 1)
@@ -34,7 +39,7 @@ def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     # The weeks after the texts have stopped are what tells: where there are more than twelve, the last ones too.
     counted = experiments.count_weeks(shop, {name: max(most, int(days // 7 * 0.999))})
-    counted = counted.assign(dose=counted["arm"].map(study.doses))
+    counted = counted.assign(dose=counted["arm"].map(study.texts_per_week))
     zero = counted[counted["dose"] == 0].set_index("week")[["n", "sum_y", "sum_y2"]]
     treated_weeks = _treated_weeks(study)
     rows = []
@@ -51,6 +56,6 @@ def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
 def _treated_weeks(study: Study) -> float:
     """How long the texts ran."""
     own = study.cells[study.cells["consenting"] == 1]
-    zero = own[own["arm"].map(study.doses) == 0]
+    zero = own[own["arm"].map(study.texts_per_week) == 0]
     # Nobody of the zero arm is made to opt out: hardly anybody leaves it, and its weeks are the test's own.
     return float(np.ceil(zero["weeks"].sum() / max(zero["n"].sum(), 1) - 0.1))

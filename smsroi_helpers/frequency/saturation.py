@@ -30,17 +30,17 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     rows, drawn = [], []
     audience = study.logs.audience[study.logs.audience["outside"] == 1]
-    net = fit.net()
+    net = fit.net_profit()
     for row in policy.itertuples():
         if row.segment == ALL or row.reason == "no_effect":
             continue
         own = audience[audience["segment"] == row.segment].groupby("texts")["customers"].sum()
         if not len(own):
             continue
-        i = fit.place(row.segment)
+        i = fit.index(row.segment)
         texts = own.index.to_numpy(float) / LANDMARK_WEEKS
         people = own.to_numpy(float)
-        lost = net[i, fit.at(row.messages_per_week)][None] - fit.interpolate(net[i], texts)
+        lost = net[i, fit.grid_index(row.messages_per_week)][None] - fit.interpolate(net[i], texts)
         side = np.select([texts < row.messages_per_week - 0.5, texts > row.messages_per_week + 0.5], [0, 2], 1)
         costs = [(people[side == k] @ lost[side == k]) for k in range(3)]
         whole = costs[0] + costs[2]

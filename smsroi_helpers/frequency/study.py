@@ -12,7 +12,7 @@ from smsroi_helpers import experiments
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.frequency import counts
-from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, summarise_draws, weekly_rate
 from smsroi_helpers.frequency.observational import estimate_steps
@@ -24,12 +24,12 @@ __all__ = [
     "NoTest",
     "Study",
     "analyse",
+    "compare_steps_with_test",
     "in_order",
     "read_logs",
-    "steps_beside_test",
 ]
 
-NoTest = Literal["", "no_experiments", "nobody_assigned", "no_dose_test", "broken", "no_messages"]
+NoTest = Literal["", "no_experiments", "nobody_assigned", "no_frequency_test", "broken", "no_messages"]
 """Why no experiment answers: the source has none; nobody has been assigned to one; none randomised doses; the one that
 did is broken; the messages it sent are not known. Empty where one answers."""
 
@@ -63,10 +63,11 @@ class Study:
     experiment: Experiment | None
     validity: Validity | None
     no_test: NoTest
-    doses: dict[str, float]
-    """Arm → texts a week."""
+    texts_per_week: dict[str, float]
+    """Arm → planned texts a week."""
     cells: pd.DataFrame
-    plain: pd.DataFrame
+    arms: pd.DataFrame
+    """Of `arms.estimate_arms`."""
     fit: DoseResponseFit | None
     stages: DoseResponseFit | None
     """The same by lifecycle stage."""
@@ -120,7 +121,7 @@ def analyse(
         segment_by: as for `segmentation.segments`.
         yearly_discount: what money a year away loses (0.1 = 10 %).
         practice_weeks: how far back today's practice is looked at.
-        channel: of the messages that are dosed; empty for `sms`, or where there is none the most used one.
+        channel: of the messages counted; empty for `sms`, or where there is none the most used one.
 
     Raises:
         NotEnoughData: the source has neither messages nor a dose experiment.
@@ -135,10 +136,10 @@ def analyse(
     nothing = Study(channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount)
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing
-    doses = _doses_of(experiment)
+    doses = _texts_per_week(experiment)
     cells = counts.count_arms(shop, experiment, segment_by, channel, find_cuts(shop))
     consenting = cells[cells["consenting"] == 1].groupby("arm")["n"].sum().reindex(list(doses)).fillna(0)
-    found = dataclasses.replace(nothing, doses=doses, cells=cells, plain=plain_response(cells, doses, discount))
+    found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses, discount))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
     fit = fit_response(cells, doses, discount, rng)
@@ -146,7 +147,7 @@ def analyse(
     return dataclasses.replace(found, fit=fit, stages=stages)
 
 
-def _doses_of(experiment: Experiment) -> dict[str, float]:
+def _texts_per_week(experiment: Experiment) -> dict[str, float]:
     """Arm → planned texts a week."""
     return {arm: float(experiment.plan.loc[arm, "messages_per_week"]) for arm in experiment.arms}
 
@@ -156,26 +157,26 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return None, None, "no_experiments"
     try:
-        every = experiments.list_experiments(shop)
+        listed = experiments.list_experiments(shop)
     except NotEnoughData:
         return None, None, "nobody_assigned"
-    dosed = [
+    tests = [
         each
-        for each in every
+        for each in listed
         if each.kind == "frequency"
         and "messages_per_week" in each.plan.columns
         and each.plan["messages_per_week"].reindex(list(each.arms)).notna().all()
     ]
-    if not dosed:
-        return None, None, "no_dose_test"
-    found = max(dosed, key=lambda each: each.customers.sum())
+    if not tests:
+        return None, None, "no_frequency_test"
+    found = max(tests, key=lambda each: each.customers.sum())
     counted = experiments.count_outcomes(shop, found.name)
     exposure = (
         experiments.count_exposure(shop, found.name)
         if shop.has("messages")
         else pd.DataFrame(columns=["experiment_id"])
     )
-    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), every)
+    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), listed)
     validity = experiments.check(found, counted, exposure, overlaps)
     return found, validity, "broken" if validity.broken else "" if shop.has("messages") else "no_messages"
 
@@ -183,7 +184,7 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
 # --- beside the log --------------------------------------------------------------------------------------------------
 
 
-def steps_beside_test(study: Study) -> pd.DataFrame:
+def compare_steps_with_test(study: Study) -> pd.DataFrame:
     """Each further text a week in the log (`observational.estimate_steps`), and what the test shows of the same step.
 
     Returns:
@@ -196,8 +197,8 @@ def steps_beside_test(study: Study) -> pd.DataFrame:
         return steps.assign(test=np.nan, test_low=np.nan, test_high=np.nan, test_clear=False)
     gross = fit.gross[0]
     shown = [
-        summarise_draws(gross[fit.at(more)] - gross[fit.at(fewer)])
+        summarise_draws(gross[fit.grid_index(more)] - gross[fit.grid_index(fewer)])
         for fewer, more in zip(steps["fewer"], steps["more"], strict=True)
     ]
-    told = steps.assign(**dict(zip(("test", "test_low", "test_high"), np.transpose(shown), strict=True)))
-    return told.assign(test_clear=told["raw_low"] > told["test_high"])
+    compared = steps.assign(**dict(zip(("test", "test_low", "test_high"), np.transpose(shown), strict=True)))
+    return compared.assign(test_clear=compared["raw_low"] > compared["test_high"])

@@ -11,7 +11,7 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import as_today
 from smsroi_helpers.frequency.policy import TIE_SHARE
 from smsroi_helpers.frequency.study import Study, in_order
-from smsroi_helpers.frequency.wording import dose_words, money_words, no_test_words, opt_out_sentence
+from smsroi_helpers.frequency.wording import frequency_words, money_words, no_test_words, opt_out_sentence
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import Html, compact_words, note, p_words, problem_words, segment_name, table
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-def _dose_number(dose: float) -> str:
+def _frequency_number(dose: float) -> str:
     """Texts a week, as a column has room for it."""
     return number(dose, 0 if float(dose).is_integer() else 1)
 
@@ -59,12 +59,12 @@ def exclusions_table(study: Study) -> Html:
         return note(_("No test’s customers are counted."))
     every = int(study.experiment.assigned["n"].sum()) if study.experiment is not None else 0
     late = int(study.experiment.assigned["late"].sum()) if study.experiment is not None else 0
-    asked = study.cells[study.cells["consenting"] == 1]
+    consenting = study.cells[study.cells["consenting"] == 1]
     out = int(study.cells.loc[study.cells["consenting"] == 0, "n"].sum())
     rows = [
         (_("Assigned"), 0, every),
         (_("Assigned too late to have an outcome"), late, every - late),
-        (_("Did not consent when assigned"), out, int(asked["n"].sum())),
+        (_("Did not consent when assigned"), out, int(consenting["n"].sum())),
     ]
     columns = [_("Reason"), _("Customers out"), _("Customers left")]
     return table(pd.DataFrame(rows, columns=columns), caption=_("Whose outcomes count, and whose do not"), digits=0)
@@ -84,17 +84,17 @@ def practice_table(study: Study) -> Html:
         }
         for landmark, own in weeks.groupby("landmark")
     ]
-    said = _(
+    caption = _(
         "Subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash ({channel})"
     ).format(n=number(len(rows)), share=percent(logs.sampled), channel=study.channel)
     if logs.practice.planned:
-        said = joined(
-            said + ".",
+        caption = joined(
+            caption + ".",
             _("From {day} on messages followed a plan of an earlier run, which is not today’s practice").format(
                 day=day(logs.practice.end)
             ),
         )
-    return table(pd.DataFrame(rows), caption=said, suppress=_("Customers"), digits={_("Texts each"): 2})
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits={_("Texts each"): 2})
 
 
 # --- result ----------------------------------------------------------------------------------------------------------
@@ -102,12 +102,12 @@ def practice_table(study: Study) -> Html:
 
 def arms_table(study: Study, currency: str) -> Html:
     """The arms as they came out."""
-    if not len(study.plain):
+    if not len(study.arms):
         return note(_("There are no arms to show."))
-    rows = study.plain[study.plain["segment"] == ALL]
-    zero = 0.0 in study.doses.values()
+    rows = study.arms[study.arms["segment"] == ALL]
+    zero = 0.0 in study.texts_per_week.values()
     frame = pd.DataFrame({
-        _("Dose planned"): [dose_words(x) for x in rows["messages_per_week"]],
+        _("Dose planned"): [frequency_words(x) for x in rows["messages_per_week"]],
         _("Sent a week"): [number(x, 2) for x in rows["sent"]],
         _("Customers"): rows["customers"].to_numpy(),
         _("Orders each"): [number(x, 2) for x in rows["orders"]],
@@ -124,7 +124,7 @@ def arms_table(study: Study, currency: str) -> Html:
             money_words(*row, currency=currency) for row in rows[["profit", "low", "high"]].to_numpy(float)
         ]
     else:
-        compared = compare_with_smallest(study.cells, study.doses)
+        compared = compare_with_smallest(study.cells, study.texts_per_week)
         frame[_("Profit against the smallest dose")] = [
             money_words(*row, currency=currency) for row in compared[["difference", "low", "high"]].to_numpy(float)
         ]
@@ -139,7 +139,7 @@ def response_table(study: Study, currency: str) -> Html:
     """What each dose brings and costs by segment, pooled, beside the arms as they are."""
     if study.fit is None:
         return note(_("Without a test that had an arm without messages, what a dose brings cannot be told."))
-    plain = study.plain.set_index(["segment", "messages_per_week"])
+    plain = study.arms.set_index(["segment", "messages_per_week"])
     pooled = outputs.response_table(study)
     pooled = pooled[pooled["messages_per_week"] > 0].set_index("segment")
     rows = []
@@ -152,7 +152,7 @@ def response_table(study: Study, currency: str) -> Html:
             )
             value = (row.long_run_profit, row.long_run_low, row.long_run_high)
             rows.append({
-                _("Segment"): segment_name(name), _("Dose"): dose_words(row.messages_per_week),
+                _("Segment"): segment_name(name), _("Dose"): frequency_words(row.messages_per_week),
                 _("Customers"): row.customers,
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
                 _("Profit a week, pooled"): money_words(row.profit_per_week, row.low, row.high, currency=currency),
@@ -178,9 +178,9 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
             _("In the test"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
-            _("Best this week"): "–" if row.reason == "no_effect" else _dose_number(row.short_run),
-            _("Best in the long run"): "–" if row.reason == "no_effect" else _dose_number(row.messages_per_week),
-            _("As good, perhaps"): ", ".join(_dose_number(x) for x in row.not_worse),
+            _("Best this week"): "–" if row.reason == "no_effect" else _frequency_number(row.short_run),
+            _("Best in the long run"): "–" if row.reason == "no_effect" else _frequency_number(row.messages_per_week),
+            _("As good, perhaps"): ", ".join(_frequency_number(x) for x in row.not_worse),
             _("Gain a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if row.reason != "no_effect" and not as_today(row.outcome, row.messages_per_week - row.today) else "–",
             _("Verdict"): words[row.outcome],

@@ -9,7 +9,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.frequency import decision
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import (
-    DoseDecision,
+    FrequencyDecision,
     Horizons,
     NeededTest,
     count_opt_outs,
@@ -22,7 +22,7 @@ from smsroi_helpers.pages import compact_words, p_words, problem_words
 
 __all__ = [
     "decide",
-    "dose_words",
+    "frequency_words",
     "money_words",
     "no_test_words",
     "opt_out_sentence",
@@ -34,10 +34,10 @@ __all__ = [
 # --- words shared with figures and tables ----------------------------------------------------------------------------
 
 
-def dose_words(dose: float) -> str:
+def frequency_words(dose: float) -> str:
     """A dose as a planner says it.
 
-    >>> dose_words(0.0), dose_words(1.0), dose_words(2.5)
+    >>> frequency_words(0.0), frequency_words(1.0), frequency_words(2.5)
     ('none', '1 a week', '2.5 a week')
     """
     if dose == 0:
@@ -69,7 +69,7 @@ def no_test_words(study: Study) -> str:
             return _("The source has no experiment.")
         case "nobody_assigned":
             return _("Nobody has been assigned to an experiment yet.")
-        case "no_dose_test":
+        case "no_frequency_test":
             return _("None of the source’s experiments tried doses by lot.")
         case "no_messages":
             return _("Without messages the dose that was sent is not known.")
@@ -102,14 +102,14 @@ def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: flo
 
     Args:
         study: of `study.analyse`.
-        policy: of `policy.choose_doses`.
+        policy: of `policy.choose_frequencies`.
         currency: the source's.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
     """
     return tuple(put_in_words(found, study, currency) for found in decision.decide(study, policy, smallest_gain))
 
 
-def put_in_words(found: DoseDecision, study: Study, currency: str) -> Decision:
+def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decision:
     """One decision as the page shows it.
 
     Args:
@@ -118,7 +118,7 @@ def put_in_words(found: DoseDecision, study: Study, currency: str) -> Decision:
         currency: the source's.
     """
     numbers: dict[str, Any] = {}
-    if found.gain is not None and found.gain_stands:
+    if found.gain is not None and found.gain_is_reported:
         numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week")
     return Decision(
         stage="frequency",
@@ -135,8 +135,8 @@ def put_in_words(found: DoseDecision, study: Study, currency: str) -> Decision:
     )
 
 
-def _action(found: DoseDecision, study: Study) -> str:
-    dose, today = dose_words(found.dose), today_words(found.today)
+def _action(found: FrequencyDecision, study: Study) -> str:
+    dose, today = frequency_words(found.texts_per_week), today_words(found.today)
     match found.reason:
         case "gain":
             return _change_words(found).format(dose=dose, today=today)
@@ -160,8 +160,8 @@ def _action(found: DoseDecision, study: Study) -> str:
     return _("Wait until the test has more customers")
 
 
-def _change_words(found: DoseDecision) -> str:
-    if found.dose == 0:
+def _change_words(found: FrequencyDecision) -> str:
+    if found.texts_per_week == 0:
         return _("Stop texting (today about {today})")
     if found.same_average:
         return _("Text everyone {dose}, evenly: {today} is only today’s average")
@@ -170,7 +170,7 @@ def _change_words(found: DoseDecision) -> str:
     return _("Text {dose} instead of about {today}")
 
 
-def _text(found: DoseDecision, study: Study, currency: str) -> str:
+def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
     match found.reason:
         case "gain" | "no_gain":
             even = ""
@@ -181,7 +181,7 @@ def _text(found: DoseDecision, study: Study, currency: str) -> str:
             return joined(_gain_sentence(found, currency), even, _horizons_sentence(found.horizons, currency))
         case "already_best":
             return _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
-                dose=dose_words(found.dose)
+                dose=frequency_words(found.texts_per_week)
             )
         case "no_effect":
             none = _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
@@ -204,15 +204,15 @@ def _text(found: DoseDecision, study: Study, currency: str) -> str:
     return joined(_why_no_fit(found, study), _needed_sentence(found.needed, currency))
 
 
-def _gain_sentence(found: DoseDecision, currency: str) -> str:
+def _gain_sentence(found: FrequencyDecision, currency: str) -> str:
     if found.gain is None:
         return ""
     return _("A change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
-        dose=dose_words(found.dose), gain=interval(*found.gain, currency)
+        dose=frequency_words(found.texts_per_week), gain=interval(*found.gain, currency)
     )
 
 
-def _settling_sentence(found: DoseDecision) -> str:
+def _settling_sentence(found: FrequencyDecision) -> str:
     """How much more would settle it, if the estimate stays as it is."""
     if not np.isfinite(found.times):
         return _("No test of bearable size would settle it: nothing much hangs on it.")
@@ -226,7 +226,7 @@ def _horizons_sentence(found: Horizons | None, currency: str) -> str:
         return ""
     if found.same:
         return _("It is the best of the doses tried, this week as in the long run.")
-    short, long = (dose_words(dose) for dose in found.doses)
+    short, long = (frequency_words(dose) for dose in found.texts_per_week)
     m_short, m_long = (money(x, currency) for x in found.profit)
     h_short, h_long = (percent(x, 1) for x in found.opt_outs)
     v_short, v_long = (money(x, currency) for x in found.value)
@@ -257,7 +257,7 @@ def _two_figures(n: float) -> float:
     return float(f"{n:.2g}") if np.isfinite(n) and n > 0 else n
 
 
-def _why_no_fit(found: DoseDecision, study: Study) -> str:
+def _why_no_fit(found: FrequencyDecision, study: Study) -> str:
     """Why the dose test, or the log without one, does not say what a dose brings."""
     if found.reason == "no_zero_arm":
         return _(
@@ -266,14 +266,14 @@ def _why_no_fit(found: DoseDecision, study: Study) -> str:
         )
     if found.reason == "one_dose_tested":
         return _("The dose test tried one dose only ({doses}).").format(
-            doses=listed(dose_words(dose) for dose in sorted(set(study.doses.values())))
+            doses=listed(frequency_words(dose) for dose in sorted(set(study.texts_per_week.values())))
         )
     if found.reason == "few_customers":
         return _("An arm of the dose test has fewer than two consenting customers.")
     return no_test_words(study)
 
 
-def _caveat(found: DoseDecision, study: Study) -> str:
+def _caveat(found: FrequencyDecision, study: Study) -> str:
     sentences = []
     for warning in found.warnings:
         match warning:

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
-from smsroi_helpers.measures.columns import beside, hours_between
+from smsroi_helpers.measures.columns import hours_between, left_join_columns
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import valued_orders
@@ -104,7 +104,7 @@ def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
     """
     pairs = attributed_orders(shop, window_hours, "any")
     claims = pairs.group_by("order_id").aggregate(touches=pairs.count(), campaigns=pairs.campaign_id.nunique())
-    orders = beside(_purchases(shop), claims, "order_id")
+    orders = left_join_columns(_purchases(shop), claims, "order_id")
     return orders.fill_null({"touches": 0, "campaigns": 0}).mutate(attributed=ibis._.touches > 0)
 
 
@@ -122,5 +122,5 @@ def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
         attributed_revenue=total(credited.amount),
         attributed_profit=total(credited.order_profit),
     )
-    rows = beside(local_sends(shop), sums, "message_id").fill_null(dict.fromkeys(sums.columns[1:], 0))
+    rows = left_join_columns(local_sends(shop), sums, "message_id").fill_null(dict.fromkeys(sums.columns[1:], 0))
     return rows.mutate(attributed_profit=rows.attributed_profit - rows.cost)

@@ -7,9 +7,9 @@ from smsroi_helpers.engine import local_time, utc_of_clock
 from smsroi_helpers.source import Shop
 
 __all__ = [
-    "beside",
     "dates_only",
     "hours_between",
+    "left_join_columns",
     "midnight_before",
     "optional",
 ]
@@ -25,8 +25,8 @@ def hours_between(start: ir.TimestampValue, end: ir.TimestampValue) -> ir.Floati
     return end.delta(start, unit="microsecond") / 3_600_000_000
 
 
-def beside(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
-    """Every row, and beside it the columns of `more` (at most one row a key); null where it has no such key."""
+def left_join_columns(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
+    """Every row with the columns of `more`, which has at most one row per key; null where the key is missing there."""
     more = more.rename({f"{key}__more": key for key in keys})
     joined = rows.left_join(more, [rows[key] == more[f"{key}__more"] for key in keys])
     return joined.drop(*(f"{key}__more" for key in keys))

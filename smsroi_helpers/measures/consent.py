@@ -52,21 +52,21 @@ def consents(
     return kept & (opted_in_at <= at).fill_null(False) if shop.has("customers", "opted_in_at") else kept
 
 
-def subscribed(shop: Shop, at: ir.TimestampValue, who: ir.Table) -> ir.Table:
-    """customer_id of those of `who` who may be texted at an instant: see `consents`.
+def subscribed(shop: Shop, at: ir.TimestampValue, customers: ir.Table) -> ir.Table:
+    """customer_id of those `customers` who may be texted at an instant: see `consents`.
 
     Args:
         shop: the company.
         at: the instant (UTC), one for all.
-        who: a column customer_id, each once.
+        customers: a column customer_id, each customer once.
     """
-    rows = who.select("customer_id")
-    asked = opt_in_times(shop)
-    if asked is None:
+    rows = customers.select("customer_id")
+    opt_ins = opt_in_times(shop)
+    if opt_ins is None:
         rows = rows.mutate(consent_at=ibis.null("timestamp"))
     else:
-        asked = asked.rename(person="customer_id")
-        rows = rows.left_join(asked, rows.customer_id == asked.person).drop("person")
+        opt_ins = opt_ins.rename(person="customer_id")
+        rows = rows.left_join(opt_ins, rows.customer_id == opt_ins.person).drop("person")
     withdrawn = opt_outs(shop)
     if withdrawn is None:
         rows = rows.mutate(last_opt_out=ibis.null("timestamp"))

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
-from smsroi_helpers.measures.columns import beside, dates_only, hours_between, midnight_before, optional
+from smsroi_helpers.measures.columns import dates_only, hours_between, left_join_columns, midnight_before, optional
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
@@ -123,7 +123,7 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
         pre_revenue=total(theirs.amount, where=~after),
         pre_order_profit=total(theirs.order_profit, where=~after),
     )
-    rows = beside(people, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
+    rows = left_join_columns(people, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
     rows = rows.mutate(ordered=(rows.orders > 0).cast("int64"), pre_ordered=(rows.pre_orders > 0).cast("int64"))
     known = rows.pre_start >= ibis.literal(_log_start(shop))
     before = ("pre_ordered", "pre_orders", "pre_revenue", "pre_order_profit")
@@ -155,7 +155,7 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         clicked_messages=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
         replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
     )
-    rows = beside(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
+    rows = left_join_columns(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
     lacking = {"clicked_at": ("click_known_messages", "clicked_messages"), "replied_at": ("replied_messages",)}
     for column, counts in lacking.items():
         if not shop.has("messages", column):
@@ -169,28 +169,32 @@ def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     visits = shop.visits.select("visited_at", visitor="customer_id")
     theirs = people.join(visits, people.customer_id == visits.visitor)
     theirs = theirs.filter(theirs.visited_at >= theirs.assigned_at, theirs.visited_at < theirs.outcome_end)
-    came = theirs.select(*_PERSON).distinct().mutate(visited=ibis.literal(1, "int64"))
-    return beside(rows, came, *_PERSON).fill_null({"visited": 0})
+    visitors = theirs.select(*_PERSON).distinct().mutate(visited=ibis.literal(1, "int64"))
+    return left_join_columns(rows, visitors, *_PERSON).fill_null({"visited": 0})
 
 
 def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     withdrawn = opt_outs(shop)
-    asked = opt_in_times(shop)
-    rows = rows.mutate(consent_at=ibis.null("timestamp")) if asked is None else beside(rows, asked, "customer_id")
+    opt_ins = opt_in_times(shop)
+    rows = (
+        rows.mutate(consent_at=ibis.null("timestamp"))
+        if opt_ins is None
+        else left_join_columns(rows, opt_ins, "customer_id")
+    )
     if withdrawn is None:
         never = ibis.null("timestamp")
-        consenting = ibis.null("int64") if asked is None else consents(shop, rows.consent_at, never, rows.assigned_at)
+        consenting = ibis.null("int64") if opt_ins is None else consents(shop, rows.consent_at, never, rows.assigned_at)
         unknown = {"opted_out": "int64", "opted_out_at": "timestamp", "subscribed_weeks": "float64"}
         unknown = {name: ibis.null(kind) for name, kind in unknown.items()}
         return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("consent_at")
-    events = withdrawn.select(who="customer_id", withdrawn_at="opt_out_at")
-    theirs = people.join(events, people.customer_id == events.who)
+    events = withdrawn.select(member_id="customer_id", withdrawn_at="opt_out_at")
+    theirs = people.join(events, people.customer_id == events.member_id)
     before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
         opted_out_at=theirs.withdrawn_at.min(where=~before & within),
         earlier_opt_out=theirs.withdrawn_at.max(where=before),
     )
-    rows = beside(rows, sums, *_PERSON)
+    rows = left_join_columns(rows, sums, *_PERSON)
     consenting = consents(shop, rows.consent_at, rows.earlier_opt_out, rows.assigned_at)
     weeks = hours_between(rows.assigned_at, ibis.coalesce(rows.opted_out_at, rows.outcome_end)) / (7 * 24)
     return rows.mutate(

@@ -3,7 +3,7 @@
 import ibis.expr.types as ir
 
 from smsroi_helpers import engine
-from smsroi_helpers.measures.columns import beside, optional
+from smsroi_helpers.measures.columns import left_join_columns, optional
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
 def with_zone(shop: Shop, rows: ir.Table) -> ir.Table:
     """The rows, which have a customer_id, with `timezone`: the customer's own, or else the source's."""
     if shop.has("customers", "timezone"):
-        rows = beside(rows, shop.customers.select("customer_id", "timezone"), "customer_id")
+        rows = left_join_columns(rows, shop.customers.select("customer_id", "timezone"), "customer_id")
     return rows.mutate(timezone=optional(rows, "timezone", "string").fill_null(shop.settings.timezone))
 
 

@@ -22,8 +22,8 @@ def valued_orders(shop: Shop) -> ir.Table:
     stands beside it as a discount is not counted, since it was granted with the order.
     """
     orders = shop.orders
-    let_off = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)
-    discount = ibis.ifelse(orders.amount < 0, 0.0, let_off)
+    granted = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)
+    discount = ibis.ifelse(orders.amount < 0, 0.0, granted)
     profit = (orders.amount + discount) * shop.settings.margin - discount
     return orders.select("order_id", "customer_id", "ordered_at", "amount", discount=discount, order_profit=profit)
 

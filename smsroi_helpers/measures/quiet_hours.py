@@ -217,8 +217,8 @@ def count_places(shop: Shop) -> pd.DataFrame:
     found = shop.count(
         people.group_by("timezone", "region").aggregate(customers=people.count()).order_by("timezone", "region")
     )
-    told = [
+    applicable = [
         " ".join(rule_of(row.timezone or shop.settings.timezone, row.region, jurisdiction))
         for row in found.itertuples()
     ]
-    return found.assign(rules=told)
+    return found.assign(rules=applicable)

@@ -55,7 +55,7 @@ class Arms:
     satterthwaite: Floats
     """Σ over strata of (variance)² / (customers − 1), for Welch and Satterthwaite's degrees of freedom."""
 
-    def place(self, arm: str) -> int:
+    def index(self, arm: str) -> int:
         """Where an arm stands in the arrays."""
         return self.names.index(arm)
 
@@ -208,7 +208,7 @@ def compare(arms: Arms, control: str, level: float = 0.95) -> MeanDifference:
     >>> found.estimate[1], found.standard_error[1].round(4), found.df[1].round(3)
     (np.float64(-1.0), np.float64(0.8165), np.float64(4.0))
     """
-    at = arms.place(control)
+    at = arms.index(control)
     own = np.arange(len(arms.names)) == at
     return welch(
         np.where(own, np.nan, arms.adjusted - arms.adjusted[at]),
@@ -227,7 +227,7 @@ def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats
     Returns:
         lift, low, high; one entry per arm, NaN for the control.
     """
-    at = arms.place(control)
+    at = arms.index(control)
     m0, v0 = arms.adjusted[at], arms.variance[at]
     variance = arms.variance + v0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -249,7 +249,7 @@ def log_ratio(arms: Arms, control: str) -> tuple[Floats, Floats]:
     Returns:
         logarithm, standard error; NaN for the control, and where either mean is less than three errors above 0.
     """
-    at = arms.place(control)
+    at = arms.index(control)
     with np.errstate(divide="ignore", invalid="ignore"):
         clear = arms.adjusted > 3 * np.sqrt(arms.variance)
         logs, squares = np.log(np.where(clear, arms.adjusted, np.nan)), arms.variance / arms.adjusted**2

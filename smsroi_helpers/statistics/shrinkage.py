@@ -31,7 +31,7 @@ class Shrunken(Interval):
 
     common: Floats
     """What each is drawn towards: the common mean, or the covariates' fit."""
-    spread: float
+    sd: float
     """The posterior mean of τ, the standard deviation of the true values around it."""
 
 
@@ -79,14 +79,14 @@ def shrink(
         )
     if not (np.all(np.isfinite(y)) and np.all(np.isfinite(variance)) and np.all(variance > 0)):
         raise ValueError("estimates must be numbers and their errors above 0; leave the others out")
-    tau, weight = _weigh_spreads(turn.T @ y, turn.T @ x, variance)
-    means, spreads, common = _given_spread(tau, turn, turn.T @ y, turn.T @ x, variance)
+    tau, weight = _weigh_tau(turn.T @ y, turn.T @ x, variance)
+    means, sds, common = _posterior_given_tau(tau, turn, turn.T @ y, turn.T @ x, variance)
     return Shrunken(
         estimate=weight @ means,
-        low=_mixture_quantile((1 - level) / 2, weight, means, spreads),
-        high=_mixture_quantile((1 + level) / 2, weight, means, spreads),
+        low=_mixture_quantile((1 - level) / 2, weight, means, sds),
+        high=_mixture_quantile((1 + level) / 2, weight, means, sds),
         common=weight @ common,
-        spread=float(weight @ tau),
+        sd=float(weight @ tau),
     )
 
 
@@ -101,7 +101,7 @@ def _fit_common(tau: Floats, y: Floats, x: Floats, variance: Floats) -> tuple[Fl
     return fitted, beta_covariance, log_density
 
 
-def _weigh_spreads(y: Floats, x: Floats, variance: Floats, nodes: int = 200) -> tuple[Floats, Floats]:
+def _weigh_tau(y: Floats, x: Floats, variance: Floats, nodes: int = 200) -> tuple[Floats, Floats]:
     """Nodes τ and their posterior weights, in u = τ/(τ + scale): first where there is any mass, then closely there."""
     rest = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     scale = float(np.sqrt(np.mean(rest**2)) + np.sqrt(np.median(variance)) / 10)
@@ -122,7 +122,9 @@ def _weigh_spreads(y: Floats, x: Floats, variance: Floats, nodes: int = 200) -> 
     return tau, weight / weight.sum()
 
 
-def _given_spread(tau: Floats, turn: Floats, y: Floats, x: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+def _posterior_given_tau(
+    tau: Floats, turn: Floats, y: Floats, x: Floats, variance: Floats
+) -> tuple[Floats, Floats, Floats]:
     """For each τ: posterior means and standard deviations of θ, and the common part (all τ × estimates)."""
     fitted, beta_covariance, _ = _fit_common(tau, y, x, variance)
     kept = tau[:, None] ** 2 / (variance + tau[:, None] ** 2)
@@ -136,11 +138,11 @@ def _given_spread(tau: Floats, turn: Floats, y: Floats, x: Floats, variance: Flo
     return means, np.sqrt(own + shared), common
 
 
-def _mixture_quantile(share: float, weight: Floats, means: Floats, spreads: Floats) -> Floats:
+def _mixture_quantile(share: float, weight: Floats, means: Floats, sds: Floats) -> Floats:
     """The quantile of each column's mixture of normals; by halving."""
     half_width = 40.0
-    left, right = (means - half_width * spreads).min(axis=0), (means + half_width * spreads).max(axis=0)
-    return bisect(lambda at: weight @ ndtr((at - means) / np.maximum(spreads, 1e-300)) < share, left, right)
+    left, right = (means - half_width * sds).min(axis=0), (means + half_width * sds).max(axis=0)
+    return bisect(lambda at: weight @ ndtr((at - means) / np.maximum(sds, 1e-300)) < share, left, right)
 
 
 def draw_shrunken(
@@ -161,10 +163,10 @@ def draw_shrunken(
     """
     y = np.asarray(estimates, float)
     variance = (np.asarray(errors, float) * t_quantile(0.95, df) / norm.ppf(0.975)) ** 2
-    tau, weight = _weigh_spreads(y, np.ones((len(y), 1)), variance)
-    spread = tau[rng.choice(len(tau), draws, p=weight / weight.sum())][:, None] ** 2
-    precision = 1 / (variance + spread)
+    tau, weight = _weigh_tau(y, np.ones((len(y), 1)), variance)
+    tau_squared = tau[rng.choice(len(tau), draws, p=weight / weight.sum())][:, None] ** 2
+    precision = 1 / (variance + tau_squared)
     total = precision.sum(axis=1, keepdims=True)
     common = (precision * y).sum(axis=1, keepdims=True) / total + rng.standard_normal((draws, 1)) / np.sqrt(total)
-    kept = spread * precision
+    kept = tau_squared * precision
     return kept * y + (1 - kept) * common + np.sqrt(kept * variance) * rng.standard_normal((draws, len(y)))

@@ -17,7 +17,7 @@ from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.customer_hours import customer_send_hours
 from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
-from smsroi_helpers.timing.response import gap_to_records
+from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
 from smsroi_helpers.timing.wording import decide
 
@@ -34,7 +34,7 @@ __all__ = [
     "customer_send_hours",
     "decide",
     "find_best_hours",
-    "gap_to_records",
+    "observational_gap",
     "response_rows",
 ]
 

@@ -24,9 +24,9 @@ from smsroi_helpers.timing.response import (
     DF,
     HourResponse,
     columns_of,
-    hours_differ,
-    learn_from_records,
-    learn_from_test,
+    estimate_from_log,
+    estimate_from_test,
+    hours_differ_p,
     rate_by_hour,
     t_quantile,
 )
@@ -36,9 +36,9 @@ __all__ = [
     "Answer",
     "Timing",
     "analyse",
+    "best_windows",
     "find_best_hours",
     "response_rows",
-    "set_of_best",
 ]
 
 _SEQUENCE = 0.8
@@ -107,8 +107,8 @@ def analyse(
     return Timing(
         sends,
         tests,
-        learn_from_test(shop, sends, sound, segment_by) if sound else None,
-        learn_from_records(shop, sends, segment_by, log_weeks),
+        estimate_from_test(shop, sends, sound, segment_by) if sound else None,
+        estimate_from_log(shop, sends, segment_by, log_weeks),
         count_practice(shop, sends, segment_by, log_weeks),
         count_volume(shop, segment_by),
         find_click_value(shop, sends),
@@ -156,9 +156,9 @@ class Answer:
     against today's schedule, at once for all windows that may be the best)."""
     today: Floats
     """Share of today's sends in each window, of those in any."""
-    outside: float
+    untried_share: float
     """Share of today's sends at hours that were not tried, or are not allowed."""
-    forbidden: float
+    forbidden_share: float
     """Share of today's sends at hours that are not allowed."""
     customers: int
     clicks: float
@@ -168,11 +168,11 @@ class Answer:
     """For no window being better than today's schedule by more than the smallest gain."""
     adjusted_p: float = float("nan")
     """With all answers reckoned in: see `find_best_hours`."""
-    alone_p: float = float("nan")
+    all_windows_p: float = float("nan")
     """As p_value, with all windows taken for possible."""
-    differ_p: float = float("nan")
+    hours_differ_p: float = float("nan")
     """For everybody's hours not differing at all."""
-    smallest: float = 0.0
+    smallest_gain: float = 0.0
     """Clicks per message below which a gain is not worth a change."""
     click: ClickValue | None = field(default=None, repr=False)
 
@@ -204,9 +204,9 @@ class Answer:
     def outcome(self) -> Literal["move", "flat", "open"]:
         """`move`: another hour is worth it; `flat`: none can be worth it; `open`: not known yet."""
         _, low, _ = self.gain()
-        if low > self.smallest and self.adjusted_p < ALPHA:
+        if low > self.smallest_gain and self.adjusted_p < ALPHA:
             return "move"
-        return "flat" if self.regret()[2] <= self.smallest else "open"
+        return "flat" if self.regret()[2] <= self.smallest_gain else "open"
 
 
 def find_best_hours(
@@ -233,7 +233,7 @@ def find_best_hours(
     found: list[Answer] = []
     for segment in response.segments:
         curves = response.curves(segment)
-        at = curves.place(segment)
+        at = curves.index(segment)
         if curves.events[at] < 1 or not np.isfinite(curves.level[at]):
             continue
         answer = _answer(timing, response, segment, rng, smallest, found[0] if found else None)
@@ -241,18 +241,18 @@ def find_best_hours(
             found.append(answer)
     if not found:
         return []
-    adjusted, alone = (np.array([getattr(each, name) for each in found]) for name in ("p_value", "alone_p"))
+    adjusted, alone = (np.array([getattr(each, name) for each in found]) for name in ("p_value", "all_windows_p"))
     adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
     adjusted = np.minimum(adjusted / _SEQUENCE, 1.0)
     adjusted[1:] = np.minimum(adjusted[1:], adjust(alone[1:], "holm") / (1 - _SEQUENCE))
-    differ = hours_differ(response)
+    differ_p = hours_differ_p(response)
     return [
-        dataclasses.replace(each, adjusted_p=float(p), differ_p=differ, click=timing.click)
+        dataclasses.replace(each, adjusted_p=float(p), hours_differ_p=differ_p, click=timing.click)
         for each, p in zip(found, adjusted, strict=True)
     ]
 
 
-def _of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floats, float, float]:
+def _shares_of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floats, float, float]:
     rows = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
     by_hour = rows.groupby("hour")["messages"].sum().reindex(range(24)).fillna(0.0).to_numpy(float)
     everything = by_hour.sum()
@@ -269,11 +269,11 @@ def _of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floa
 
 def _share_forbidden(rows: pd.DataFrame, jurisdiction: str) -> float:
     """Share of messages at hours that the recipient's own rules do not allow."""
-    wrong = 0.0
+    forbidden = 0.0
     for (zone, region), own in rows.groupby(["timezone", "region"]):
         week = allowed(rule_of(zone, region, jurisdiction))
-        wrong += float(own["messages"][~week[own["weekday"].to_numpy(int), own["hour"].to_numpy(int)]].sum())
-    return wrong / float(rows["messages"].sum())
+        forbidden += float(own["messages"][~week[own["weekday"].to_numpy(int), own["hour"].to_numpy(int)]].sum())
+    return forbidden / float(rows["messages"].sum())
 
 
 def _answer(
@@ -291,35 +291,35 @@ def _answer(
         everybody: their answer, which a segment's rests on; None for everybody's own.
     """
     tried = response.windows
-    may = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
+    is_allowed = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
     curves = response.curves(segment)
-    if not may.any():
+    if not is_allowed.any():
         return None
-    logits, covariance = curves.contrast(segment, columns_of(tried[may]))
-    chosen = set_of_best(logits, covariance, rng, alpha=_alpha_of_differing(response, everybody))
+    logits, covariance = curves.contrast(segment, columns_of(tried[is_allowed]))
+    chosen = best_windows(logits, covariance, rng, alpha=_alpha_of_differing(response, everybody))
     rate, of_rates = _rates(curves, segment, tried)
     today = np.zeros(len(tried))
-    today[may], outside, forbidden = _of_today(timing, segment, tried[may])
-    among = may.copy()
-    among[may] = chosen
+    today[is_allowed], untried, forbidden = _shares_of_today(timing, segment, tried[is_allowed])
+    among = is_allowed.copy()
+    among[is_allowed] = chosen
     gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng)
-    alone = compare_with_today(rate, of_rates, today, may, smallest, rng)[-1]
+    p_of_all = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng)[-1]
     windows = rate_by_hour(response, segment).assign(gain=gain, gain_low=low, gain_high=high)
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     return Answer(
         segment=segment,
         evidence=response.evidence,
-        windows=windows[may].reset_index(drop=True).assign(set_of_best=chosen),
+        windows=windows[is_allowed].reset_index(drop=True).assign(set_of_best=chosen),
         today=today,
-        outside=outside,
-        forbidden=forbidden,
+        untried_share=untried,
+        forbidden_share=forbidden,
         customers=response.customers(segment),
-        clicks=float(curves.events[curves.place(segment)]),
-        messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(outside)),
+        clicks=float(curves.events[curves.index(segment)]),
+        messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(untried)),
         # Everybody's is the first of the sequence: it holds whichever window is picked.
-        p_value=alone if everybody is None else p_value,
-        alone_p=alone,
-        smallest=smallest,
+        p_value=p_of_all if everybody is None else p_value,
+        all_windows_p=p_of_all,
+        smallest_gain=smallest,
     )
 
 
@@ -338,7 +338,7 @@ def _rates(curves: Curves, segment: str, windows: pd.DataFrame) -> tuple[Floats,
     return rate, joint * slope[:, None] * slope
 
 
-def set_of_best(
+def best_windows(
     value: Floats, covariance: Floats, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000, *,
     alpha: float = ALPHA,
 ) -> NDArray[np.bool_]:  # fmt: skip
@@ -358,7 +358,7 @@ def set_of_best(
         draws: how many.
         alpha: the error of saying that hours differ; 1 where it is known of everybody.
 
-    >>> set_of_best(np.array([1.0, 0.9, 0.0]), np.eye(3) * 0.01, np.random.default_rng(1)).tolist()
+    >>> best_windows(np.array([1.0, 0.9, 0.0]), np.eye(3) * 0.01, np.random.default_rng(1)).tolist()
     [True, True, False]
     """
     if alpha < 1 and best_set(value, covariance, rng, df=DF, level=1 - alpha, draws=draws).chosen.all():
@@ -397,9 +397,9 @@ def compare_with_today(
     if not np.isfinite(today).all():
         none = np.full(len(rate), np.nan)
         return none, none, none, float("nan")
-    against = np.eye(len(rate)) - today
-    gain = against @ rate
-    joint = against @ covariance @ against.T
+    contrasts = np.eye(len(rate)) - today
+    gain = contrasts @ rate
+    joint = contrasts @ covariance @ contrasts.T
     error = np.sqrt(np.maximum(np.diag(joint), 0.0))
     varies = error > 1e-12
     if not varies.any():

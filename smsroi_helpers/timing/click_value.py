@@ -25,9 +25,9 @@ from smsroi_helpers.timing.counts import Sends
 __all__ = [
     "ClickValue",
     "count_arms",
+    "estimate_click_value",
     "find_click_value",
     "price_clicks",
-    "value_of_click",
 ]
 
 _STRONG = 4.0
@@ -54,24 +54,24 @@ class ClickValue:
         return bool(np.isfinite([self.estimate, self.low, self.high]).all())
 
 
-def value_of_click(
-    moments: pd.DataFrame, dose: Sequence[float], level: float = 0.95
+def estimate_click_value(
+    moments: pd.DataFrame, intensity: Sequence[float], level: float = 0.95
 ) -> tuple[float, float, float, float]:
-    """Σ z ȳ ÷ Σ z c̄ over arms, z = n·(dose − mean dose), with Fieller's interval.
+    """Σ z ȳ ÷ Σ z c̄ over arms, z = n·(intensity − mean intensity), with Fieller's interval.
 
     Args:
         moments: one row per arm: n, and of profit y and clicks c per customer sum_y, sum_c, sum_y2, sum_c2, sum_yc.
-        dose: of each arm, in any unit.
+        intensity: messages of each arm, in any unit.
         level: of the interval.
 
     Returns:
-        estimate, low, high, and the number of standard errors by which clicks follow the dose. NaN limits where clicks
-        do not clearly follow it.
+        estimate, low, high, and the number of standard errors by which clicks follow the intensity. The first three are
+        NaN where clicks do not clearly follow it.
     """
     n, y, c, yy, cc, yc = (
         moments[name].to_numpy(float) for name in ("n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc")
     )
-    z = n * (np.asarray(dose, float) - np.average(dose, weights=n))
+    z = n * (np.asarray(intensity, float) - np.average(intensity, weights=n))
     top, bottom = (z * y / n).sum(), (z * c / n).sum()
 
     def covariance(squares: np.ndarray, one: np.ndarray, two: np.ndarray) -> float:
@@ -87,19 +87,19 @@ def value_of_click(
     return float(top / bottom), float((b - root) / a), float((b + root) / a), float(clicks_z)
 
 
-def _doses(experiment: Experiment) -> list[float] | None:
+def _messages_by_arm(experiment: Experiment) -> list[float] | None:
     """What each arm is sent, relative to the others; None where arms do not differ in it."""
     if experiment.kind == "holdout":
         return [0.0 if arm == experiment.control else 1.0 for arm in experiment.arms]
-    dose = experiment.plan.get("messages_per_week")
-    if dose is None or dose.isna().any():
+    planned = experiment.plan.get("messages_per_week")
+    if planned is None or planned.isna().any():
         return None
-    told = [float(dose[arm]) for arm in experiment.arms]
-    return told if len(set(told)) > 1 else None
+    messages = [float(planned[arm]) for arm in experiment.arms]
+    return messages if len(set(messages)) > 1 else None
 
 
 def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame:
-    """Moments of profit before message costs, and of people's clicks, by arm: see `value_of_click`.
+    """Moments of profit before message costs, and of people's clicks, by arm: see `estimate_click_value`.
 
     Messages too young to be judged are no clicks yet; of those that a machine clicked first as many are taken to have
     been clicked by a person as of the others.
@@ -160,12 +160,12 @@ def find_click_value(shop: Shop, sends: Sends) -> ClickValue:
         return ClickValue("", nan, nan, nan, 0, nan, "no_test")
     found = []
     for experiment in every:
-        doses = _doses(experiment) if experiment.kind in ("frequency", "holdout") else None
-        if doses is None or check_split(experiment).broken or (experiment.customers < 2).any():
+        messages = _messages_by_arm(experiment) if experiment.kind in ("frequency", "holdout") else None
+        if messages is None or check_split(experiment).broken or (experiment.customers < 2).any():
             continue
-        told = value_of_click(count_arms(shop, sends, experiment), doses)
-        reason = "" if np.isfinite(told[:3]).all() else "weak"
-        found.append(ClickValue(experiment.name, *told[:3], int(experiment.customers.sum()), told[3], reason))
+        estimate = estimate_click_value(count_arms(shop, sends, experiment), messages)
+        reason = "" if np.isfinite(estimate[:3]).all() else "weak"
+        found.append(ClickValue(experiment.name, *estimate[:3], int(experiment.customers.sum()), estimate[3], reason))
     if not found:
         return ClickValue("", nan, nan, nan, 0, nan, "no_test")
     return min(found, key=lambda value: np.nan_to_num(value.high - value.low, nan=np.inf))

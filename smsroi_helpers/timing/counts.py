@@ -165,24 +165,24 @@ def find_tests(shop: Shop) -> list[TimingTest]:
     return sorted(found, key=lambda test: (not test.sound, -test.experiment.customers.sum()))
 
 
-def _segmented(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
+def _label_segments(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
     return segments(shop, segment_by, at).rename(member="customer_id")
 
 
 def label_test(shop: Shop, test: TimingTest, segment_by: str) -> ir.Table:
     """Who was assigned in a test, in the segment of that time: member (the customer), segment."""
-    told = label_when_assigned(shop, resolve(shop, segment_by).label, test.experiment.name)
-    return told.drop("of_experiment")
+    labelled = label_when_assigned(shop, resolve(shop, segment_by).label, test.experiment.name)
+    return labelled.drop("of_experiment")
 
 
-def _under(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
+def _in_experiments(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
     """Who was in an experiment of these kinds, from when until when; None where there are none."""
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return None
-    heads = shop.experiments
-    ended = heads.ended_at if "ended_at" in heads.columns else ibis.null("timestamp")
-    heads = heads.filter(heads.kind.isin(kinds)).select(of="experiment_id", ended=ended)
-    people = shop.assignments.join(heads, shop.assignments.experiment_id == heads.of)
+    experiments = shop.experiments
+    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
+    experiments = experiments.filter(experiments.kind.isin(kinds)).select(of="experiment_id", ended=ended)
+    people = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
     return people.select(
         "experiment_id", "arm", subject="customer_id", since="assigned_at",
         end=people.ended.fill_null(ibis.literal(shop.end)),
@@ -196,7 +196,7 @@ def rows_of_test(shop: Shop, sends: Sends, test: TimingTest) -> ir.Table:
         the columns of `Sends.rows`; `hour` and `until` are the arm's, `sent_hour` when it went out, `since` when the
         customer was assigned.
     """
-    people = _under(shop, ("timing",))
+    people = _in_experiments(shop, ("timing",))
     assert people is not None
     people = people.filter(people.experiment_id == test.experiment.name)
     plan = shop.arms.filter(shop.arms.experiment_id == test.experiment.name)
@@ -228,9 +228,9 @@ def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> p
     rows = rows_of_test(shop, sends, test)
     groups = label_test(shop, test, segment_by)
     rows = rows.join(groups, rows.customer_id == groups.member)
-    kept_to = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
+    as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     keys = ["segment", "weekday", "hour", "until", "group"]
-    cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=kept_to))
+    cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=as_planned))
     return shop.count(cells.order_by(keys)).assign(stratum=0)
 
 
@@ -266,14 +266,14 @@ def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table
     """
     first = log_start(shop, weeks)
     rows = sends.rows.filter(sends.rows.sent_at >= ibis.literal(shop.start_of(first)), sends.rows.plan_id.isnull())
-    people = _under(shop, ("timing", "frequency"))
+    people = _in_experiments(shop, ("timing", "frequency"))
     if people is not None:
         people = people.select("subject", "since", "end")
         # A customer is in few tests: their times are laid side by side, so that no message is doubled.
         spans = people.group_by("subject").aggregate(first=people.since.min(), last=people.end.max())
         rows = rows.left_join(spans, rows.customer_id == spans.subject)
         rows = rows.filter(rows.subject.isnull() | (rows.sent_at < rows["first"]) | (rows.sent_at >= rows["last"]))
-    groups = _segmented(shop, segment_by, first - dt.timedelta(days=1))
+    groups = _label_segments(shop, segment_by, first - dt.timedelta(days=1))
     rows = rows.join(groups, rows.customer_id == groups.member)
     return shop.keep(
         rows.select(
@@ -323,8 +323,8 @@ def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tup
     def scores(rows: pd.DataFrame, x: np.ndarray) -> np.ndarray:
         columns = [f"x{j}" for j in range(x.shape[1])]
         table = pd.concat([rows[[*KEYS, "p"]].reset_index(drop=True), pd.DataFrame(x, columns=columns)], axis=1)
-        told = ibis.memtable(table)
-        joined = cells.join(told, list(KEYS))
+        fitted = ibis.memtable(table)
+        joined = cells.join(fitted, list(KEYS))
         rest = joined[events] - joined[trials] * joined.p
         summed = joined.group_by("segment", "group").aggregate(
             **{name: (rest * joined[name]).sum() for name in columns}
@@ -358,7 +358,7 @@ def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
     start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))
     rows = rows.filter(rows.channel == "sms", rows.sent_at >= ibis.literal(start), rows.delivered_at.notnull())
     sent = rows.group_by(addressee="customer_id").aggregate(n=rows.count())
-    groups = _segmented(shop, segment_by, shop.as_of)
+    groups = _label_segments(shop, segment_by, shop.as_of)
     both = groups.left_join(sent, groups.member == sent.addressee)
     cells = both.group_by("segment").aggregate(customers=both.count(), n=both.n.sum().fill_null(0))
     found = shop.count(cells.order_by("segment"))

@@ -11,7 +11,7 @@ from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
-from smsroi_helpers.timing.personal_send_time import BINS, MOST, STEP, PersonalHours, middle_of
+from smsroi_helpers.timing.personal_send_time import BINS, MOST_STEPS, STEP, PersonalHours, middle_of
 from smsroi_helpers.timing.response import ALL
 
 __all__ = [
@@ -33,28 +33,28 @@ def share_moved(personal: PersonalHours) -> float:
     """
     best = {segment: _shifted(curve).argmax(axis=1) for segment, curve in personal.curves.items()}
     people = personal.people
-    of_each = [best.get(row.segment, best[ALL])[[row.bin + MOST, MOST]] for row in people.itertuples()]
-    moved = np.array([own != usual for own, usual in of_each], float)
+    best_bins = [best.get(row.segment, best[ALL])[[row.bin + MOST_STEPS, MOST_STEPS]] for row in people.itertuples()]
+    moved = np.array([own != usual for own, usual in best_bins], float)
     customers = people["customers"].to_numpy(float)
     return float(customers @ moved / customers.sum()) if customers.sum() else float("nan")
 
 
 def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int]) -> pd.DataFrame:
-    """zone, land, of (segment), step, hour: the best allowed window where, for whom, by how the own day runs."""
+    """zone, area, of (segment), step, hour: the best allowed window where, for whom, by how the own day runs."""
     own = parse_rule(own_hours)
-    worth = {segment: _shifted(curve) for segment, curve in curves.items()}
+    shifted_rates = {segment: _shifted(curve) for segment, curve in curves.items()}
     rows = []
     for place in count_places(shop).itertuples():
         week = np.asarray(allowed(place.rules.split(), own).all(axis=0))
         for segment, curve in curves.items():
-            may = np.array([week[w.hour : w.until].all() for w in curve.itertuples()])
-            if not may.any():
+            is_allowed = np.array([week[w.hour : w.until].all() for w in curve.itertuples()])
+            if not is_allowed.any():
                 continue
             hours = curve["hour"].to_numpy(int)
             for step in bins:
-                best = int(np.where(may, worth[segment][step + MOST], -np.inf).argmax())
+                best = int(np.where(is_allowed, shifted_rates[segment][step + MOST_STEPS], -np.inf).argmax())
                 rows.append((place.timezone, place.region, segment, step, int(hours[best])))
-    return pd.DataFrame(rows, columns=["zone", "land", "of", "step", "hour"])
+    return pd.DataFrame(rows, columns=["zone", "area", "of", "step", "hour"])
 
 
 def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "") -> ir.Table:
@@ -74,13 +74,13 @@ def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, ow
     """
     best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0])
     table = ibis.memtable(
-        best, schema={"zone": "string", "land": "string", "of": "string", "step": "int64", "hour": "int64"}
+        best, schema={"zone": "string", "area": "string", "of": "string", "step": "int64", "hour": "int64"}
     )
     people = segments(shop, segment_by, shop.as_of)
     known = sorted(set(best["of"]))
     people = people.mutate(of=ibis.ifelse(people.segment.isin(known), people.segment, ALL) if known else people.segment)
     people = _with_shift(_with_home(shop, people), personal)
-    rows = people.select("customer_id", "of", "zone", "land", "step").join(table, ["of", "zone", "land", "step"])
+    rows = people.select("customer_id", "of", "zone", "area", "step").join(table, ["of", "zone", "area", "step"])
     return rows.select(
         "customer_id", "hour", weekday=ibis.null("int64"),
         basis=ibis.ifelse(rows.step != 0, "personal", "segment"),
@@ -88,16 +88,16 @@ def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, ow
 
 
 def _with_home(shop: Shop, people: ir.Table) -> ir.Table:
-    """The customers with zone and land (region), empty where they are not known."""
+    """The customers with zone and area (region), empty where they are not known."""
     if not shop.has("customers"):
-        return people.mutate(zone=ibis.literal(""), land=ibis.literal(""))
+        return people.mutate(zone=ibis.literal(""), area=ibis.literal(""))
     homes = shop.customers.select(
         home="customer_id",
         zone=shop.customers.timezone if shop.has("customers", "timezone") else ibis.null("string"),
-        land=shop.customers.region if shop.has("customers", "region") else ibis.null("string"),
+        area=shop.customers.region if shop.has("customers", "region") else ibis.null("string"),
     )
     people = people.left_join(homes, people.customer_id == homes.home)
-    return people.mutate(zone=people.zone.fill_null(""), land=people.land.fill_null(""))
+    return people.mutate(zone=people.zone.fill_null(""), area=people.area.fill_null(""))
 
 
 def _with_shift(people: ir.Table, personal: PersonalHours) -> ir.Table:

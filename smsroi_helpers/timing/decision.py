@@ -9,7 +9,7 @@ import numpy as np
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.click_value import price_clicks
-from smsroi_helpers.timing.response import ALL, runs_smoothly
+from smsroi_helpers.timing.response import ALL, smoothness_p
 
 __all__ = [
     "HourDecision",
@@ -104,7 +104,7 @@ def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReas
 
 
 def _hours_found(answer: Answer, known: bool) -> HoursFound:
-    if not (known and answer.outcome == "move") and answer.differ_p >= ALPHA:
+    if not (known and answer.outcome == "move") and answer.hours_differ_p >= ALPHA:
         return "no_difference"
     return "all_alike" if answer.chosen.all() else "best_set"
 
@@ -129,7 +129,7 @@ def _times_to_settle(answer: Answer) -> float:
     Infinite above `MOST_TIMES`, and where the estimate is not above what is worth having.
     """
     gain, low, _high = answer.gain()
-    half_width, gap = gain - low, gain - answer.smallest
+    half_width, gap = gain - low, gain - answer.smallest_gain
     if not gap > 0:
         return float("inf")
     times = (half_width / gap) ** 2
@@ -142,11 +142,11 @@ def _warnings(timing: Timing, answer: Answer) -> tuple[HourWarning, ...]:
     found: list[HourWarning] = []
     if not timing.priced:
         found.append("unpriced")
-    if answer.outside >= _UNTRIED_SHARE:
+    if answer.untried_share >= _UNTRIED_SHARE:
         found.append("untried_hours")
-    if answer.forbidden >= _FORBIDDEN_SHARE:
+    if answer.forbidden_share >= _FORBIDDEN_SHARE:
         found.append("forbidden_hours")
-    if timing.randomised is not None and runs_smoothly(timing.randomised) < _ROUGH:
+    if timing.randomised is not None and smoothness_p(timing.randomised) < _ROUGH:
         found.append("rough_curve")
     if answer.evidence == "observational":
         found.append("observational")

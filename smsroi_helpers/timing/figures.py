@@ -93,7 +93,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         else _("The best hour is among {hours}").format(hours=hours_words(answer))
     )
     ax.set_title(title)
-    told = _("{title}; at {window} {share} respond (95% interval {low} to {high}).").format(
+    description = _("{title}; at {window} {share} respond (95% interval {low} to {high}).").format(
         title=title, window=window_words(best["hour"], best["until"]), share=percent(best["rate"], 1),
         low=percent(best["low"], 1), high=percent(best["high"], 1),
     )  # fmt: skip
@@ -104,7 +104,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     )
     return figure(
         ax,
-        alt=told,
+        alt=description,
         caption=joined(
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
@@ -139,7 +139,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     lines = -(-len(shown) // columns)
     drawn, axes = plt.subplots(lines, columns, figsize=(8.2, 2.5 * lines + 0.3), squeeze=False,
                                gridspec_kw={"hspace": 0.55, "wspace": 0.2})  # fmt: skip
-    told = []
+    descriptions = []
     for answer, ax in zip(shown, axes.ravel(), strict=False):
         rows = _draw(ax, response, answer.segment, "accent")
         _dots(ax, response, answer.segment, "accent")
@@ -151,14 +151,14 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         _frame_hours(ax, step=4)
         words = _("no hour stands out") if answer.chosen.all() else hours_words(answer)
         ax.set_title(_("{segment}: {hours}").format(segment=segment_name(answer.segment), hours=words))
-        told.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
+        descriptions.append(_("{segment}: {hours}.").format(segment=segment_name(answer.segment), hours=words))
     for ax in axes.ravel()[len(shown) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel(_rate_label(timing))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=_("The same by segment. Segments lean on what all have in common, the more the less they say"
                   " themselves; the bands carry the error of that."),
     )  # fmt: skip
@@ -209,7 +209,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         "opt_out": (_("Opt-outs"), _("opted out, percent"), 100.0),
     }
     drawn, axes = plt.subplots(1, len(outcomes), figsize=(8.6, 3.1), squeeze=False, gridspec_kw={"wspace": 0.35})
-    told = []
+    descriptions = []
     for outcome, ax in zip(outcomes, axes.ravel(), strict=True):
         noun, label, scale = names[outcome.kind]
         rows = outcome.rows[outcome.rows["n"] >= 10]
@@ -228,17 +228,17 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
                 if differ
                 else _("{noun}: no difference between hours is shown (p = {p}).")
             )
-            told.append(words.format(noun=noun, p=number(outcome.adjusted_p, 3)))
+            descriptions.append(words.format(noun=noun, p=number(outcome.adjusted_p, 3)))
         else:
-            told.append(_("{noun}: too few to compare the hours.").format(noun=noun))
+            descriptions.append(_("{noun}: too few to compare the hours.").format(noun=noun))
     axes[0, len(outcomes) // 2].set_xlabel(_("hour of sending, the recipient’s time"))
     return figure(
         drawn,
-        alt=joined(*told),
+        alt=joined(*descriptions),
         caption=joined(
             _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
               " itself; p by Holm over the three."),
-            *told,
+            *descriptions,
         ),
     )  # fmt: skip
 
@@ -263,16 +263,16 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
     ax.set_ylabel(_rate_label(timing))
     top, bottom = rows.iloc[int(rate.argmax())], rows.iloc[int(rate.argmin())]
     ax.set_title(_("The response month by month"))
-    told = _("Highest in {top} ({most}), lowest in {bottom} ({least}).").format(
+    description = _("Highest in {top} ({most}), lowest in {bottom} ({least}).").format(
         top=top["month"], most=percent(top["rate"], 1), bottom=bottom["month"], least=percent(bottom["rate"], 1)
     )
     return figure(
         ax,
-        alt=told,
+        alt=description,
         caption=joined(
             _("All texts, whoever sent them for whatever reason: months differ in what was sent to whom, too. 95%"
               " intervals."),
-            told,
+            description,
         ),
     )  # fmt: skip
 
@@ -289,14 +289,14 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
     ax = plt.subplots(figsize=(8.2, 2.7))[1]
     ax.bar(competitors["hour"] + 0.5, 100 * competitors["share"], width=0.9, color=PALETTE["grey"])
     n = number(int(competitors["messages"].sum()))
-    told = _("{n} texts of competitors were seen.").format(n=n)
+    description = _("{n} texts of competitors were seen.").format(n=n)
     if answers and not answers[0].chosen.all():
         windows = answers[0].windows[answers[0].chosen]
         for row in windows.itertuples():
             ax.axvspan(row.hour, row.until, color=PALETTE["good"], alpha=0.13, linewidth=0, zorder=0)
         hours = sorted({hour for row in windows.itertuples() for hour in range(row.hour, row.until)})
         share = float(competitors.set_index("hour")["share"].reindex(hours).sum())
-        told = _(
+        description = _(
             "Of {n} texts of competitors {share} came at the hours that may be the best; spread evenly over the day it"
             " would be {even}."
         ).format(n=n, share=percent(share), even=percent(len(hours) / 24))
@@ -307,6 +307,6 @@ def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer])
     ax.set_title(_("When competitors write"))
     return figure(
         ax,
-        alt=told,
-        caption=joined(told, _("Whether a crowded hour works less well is not known from this.")),
+        alt=description,
+        caption=joined(description, _("Whether a crowded hour works less well is not known from this.")),
     )

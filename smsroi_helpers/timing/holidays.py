@@ -73,17 +73,17 @@ def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
     zones = shop.count(rows.select("timezone").distinct().order_by("timezone"))["timezone"].tolist()
     where = pd.DataFrame({"zone": zones, "territory": [territory_of(zone) for zone in zones]})
     named = [
-        {"land": land, "day": day, "kind": kind}
-        for land in sorted(set(where["territory"]))
-        for day, kind in kind_of_days(land, first, shop.as_of + dt.timedelta(days=1)).items()
+        {"country": country, "day": day, "kind": kind}
+        for country in sorted(set(where["territory"]))
+        for day, kind in kind_of_days(country, first, shop.as_of + dt.timedelta(days=1)).items()
     ]
-    lands = ibis.memtable(where, schema={"zone": "string", "territory": "string"})
-    rows = rows.join(lands, rows.timezone == lands.zone)
+    countries = ibis.memtable(where, schema={"zone": "string", "territory": "string"})
+    rows = rows.join(countries, rows.timezone == countries.zone)
     days = ibis.memtable(
-        pd.DataFrame(named or [{"land": "none", "day": first, "kind": ""}]),
-        schema={"land": "string", "day": "date", "kind": "string"},
+        pd.DataFrame(named or [{"country": "none", "day": first, "kind": ""}]),
+        schema={"country": "string", "day": "date", "kind": "string"},
     )
-    rows = rows.left_join(days, [rows.territory == days.land, rows.local_date == days.day])
+    rows = rows.left_join(days, [rows.territory == days.country, rows.local_date == days.day])
     keys = ["territory", "kind", "month", "weekday", "group"]
     cells = rows.group_by(
         "territory", "weekday", "group", kind=rows.kind.fill_null(""), month=rows.local_date.cast("string").substr(0, 7)

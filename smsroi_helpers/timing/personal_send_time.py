@@ -33,14 +33,14 @@ from smsroi_helpers.timing.response import HourResponse, rate_by_hour
 
 __all__ = [
     "DayFit",
+    "Estimate",
     "PersonalHours",
-    "Span",
     "analyse_personal_send_times",
     "contrasts",
+    "estimate_slope",
     "fit_days",
     "middle_of",
     "shift_bins",
-    "slope_by_lot",
 ]
 
 HELD_OUT = "timing-personal-jackknife"
@@ -48,14 +48,14 @@ BUCKETS = (1, 3, 6, 11, 21)
 """Own events from which a row of the comparison begins."""
 STEP = 0.25
 """Hours: δ is rounded to quarters, so that the engine can look up what follows from it."""
-MOST = 16
+MOST_STEPS = 16
 """Steps: nobody's day is taken to be more than four hours off."""
-BINS = np.arange(-MOST, MOST + 1)
+BINS = np.arange(-MOST_STEPS, MOST_STEPS + 1)
 _MOST_WEEKS = 65
 
 
 @dataclass(frozen=True)
-class Span:
+class Estimate:
     """A number with its 95 % interval; NaN where nothing is known."""
 
     estimate: float = float("nan")
@@ -91,9 +91,9 @@ class PersonalHours:
     held_out: pd.DataFrame
     """own (events from which the row begins), events (later ones), gain, low, high: ln of the chance that the shifted
     day gives a later event ÷ that by the segment's day, on average."""
-    together: Span
+    overall: Estimate
     """The gain over all rows."""
-    by_lot: Span
+    slope: Estimate
     """β; NaN without a test of hours."""
     curves: dict[str, pd.DataFrame]
     """Segment → hour, until, rate of the windows that were tried, in order; everybody's is `all`."""
@@ -101,7 +101,7 @@ class PersonalHours:
     @property
     def used(self) -> bool:
         """Whether customers have hours of their own: later events are likelier by them, and texts clicked more."""
-        return self.together.low > 0 and self.by_lot.low > 0
+        return self.overall.low > 0 and self.slope.low > 0
 
 
 # --- how days differ -------------------------------------------------------------------------------------------------
@@ -122,8 +122,8 @@ def fit_days(sums: pd.DataFrame) -> DayFit:
     n, s, ss, s2n, n2 = (sums[name].to_numpy(float) for name in ("n", "s", "ss", "s2n", "n2"))
     customers, segments_ = float(sums["customers"].sum()), len(sums)
     means = pd.Series(s / n, index=sums["segment"], dtype=float)
-    spare = n.sum() - customers
-    within = float((ss - s2n).sum() / spare) if spare > 0 else float("nan")
+    df_within = n.sum() - customers
+    within = float((ss - s2n).sum() / df_within) if df_within > 0 else float("nan")
     effective = float(n.sum() - (n2 / n).sum())
     between = float(((s2n - s**2 / n).sum() - (customers - segments_) * within) / effective) if effective > 0 else 0.0
     return DayFit(means, within, max(between, 0.0) if np.isfinite(between) else 0.0)
@@ -134,7 +134,7 @@ def shift_bins(n: ir.NumericValue, s: ir.NumericValue, mean: ir.NumericValue, we
     if not np.isfinite(weight):
         return (n * 0).cast("int64")
     steps = ((s - n * mean) / (n + weight) / STEP).round().cast("int64")
-    return ibis.greatest(ibis.least(steps, MOST), -MOST)
+    return ibis.greatest(ibis.least(steps, MOST_STEPS), -MOST_STEPS)
 
 
 def _events(shop: Shop, sends: Sends) -> ir.Table:
@@ -153,13 +153,13 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
     rows = rows.filter(rows["at"] >= start)
     rows = measures.with_zone(shop, rows)
     rows = rows.select("customer_id", "at", local=measures.local_time(shop, rows["at"], rows.timezone))
-    texted = sends.rows.select(told="customer_id", on="local_date")
+    texted = sends.rows.select(member_id="customer_id", on="local_date")
     # A visit that ends in an order is one event: of a day the first counts.
     rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(
         at=rows["at"].min(), hour=rows.local.min().hour().cast("int64")
     )
     rows = shop.keep(
-        rows.anti_join(texted, [rows.customer_id == texted.told, rows.day == texted["on"]]).drop("day")
+        rows.anti_join(texted, [rows.customer_id == texted.member_id, rows.day == texted["on"]]).drop("day")
     )  # fmt: skip
     found = shop.count(rows.group_by("hour").aggregate(n=rows.count()).order_by("hour"))
     by_hour = found.set_index("hour")["n"].reindex(range(24), fill_value=0)
@@ -185,11 +185,11 @@ def _shifts(shop: Shop, events: ir.Table, groups: ir.Table) -> tuple[ir.Table, D
         s2n=total(s * s / n), n2=(people.own * people.own).sum(),
     )  # fmt: skip
     fit = fit_days(shop.count(sums.order_by("segment")))
-    told = ibis.memtable(
+    fitted = ibis.memtable(
         pd.DataFrame({"of": fit.means.index.astype(str), "mean": fit.means.to_numpy(float)}),
         schema={"of": "string", "mean": "float64"},
     )
-    people = people.join(told, people.segment == told["of"])
+    people = people.join(fitted, people.segment == fitted["of"])
     bins = shift_bins(people.own.cast("float64"), people.s.cast("float64"), people["mean"], fit.weight)
     return shop.keep(people.select("customer_id", "segment", "own", bin=bins)), fit
 
@@ -216,7 +216,7 @@ def _log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFrame, Span]:
+def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFrame, Estimate]:
     """Days fitted on earlier events and tested on later ones (a quarter, or a third of a short log)."""
     later_days = dt.timedelta(days=period_of(shop))
     split = ibis.literal(shop.end - later_days)
@@ -228,19 +228,19 @@ def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFra
         with_segment.group_by("segment", "place").aggregate(n=with_segment.count()).order_by("segment", "place")
     )
     if not len(cells):
-        return nothing, Span()
+        return nothing, Estimate()
     people, _fit = _shifts(shop, early, groups)
     keys, (gain, tested) = by_group(
         _score_later(shop, later, people, _log_ratios(cells)), ["bucket"], ["gain", "events"]
     )
     if not len(keys):
-        return nothing, Span()
-    found, together = jackknife_ratio(gain, tested), jackknife_ratio(gain.sum(axis=0), tested.sum(axis=0))
+        return nothing, Estimate()
+    found, overall = jackknife_ratio(gain, tested), jackknife_ratio(gain.sum(axis=0), tested.sum(axis=0))
     held = pd.DataFrame({
         "own": keys["bucket"].to_numpy(), "events": tested.sum(axis=-1), "gain": found.estimate, "low": found.low,
         "high": found.high,
     })  # fmt: skip
-    return held, Span(float(together.estimate), float(together.low), float(together.high))
+    return held, Estimate(float(overall.estimate), float(overall.low), float(overall.high))
 
 
 def _score_later(shop: Shop, later: ir.Table, people: ir.Table, log_ratios: pd.DataFrame) -> pd.DataFrame:
@@ -276,14 +276,14 @@ def contrasts(rate: Floats, middle: Floats, share: Floats) -> Floats:
         share: (windows,) of customers drawn into each; they add up to 1.
 
     >>> x = contrasts(np.array([0.05, 0.1, 0.05]), np.array([9.5, 10.5, 11.5]), np.full(3, 1 / 3))
-    >>> x[MOST + 4].round(3).tolist()  # a day later by an hour: at ten as others at nine, at eleven as others at ten
+    >>> x[MOST_STEPS + 4].round(3).tolist()  # δ = 1 hour: at ten as others at nine
     [-0.167, -0.667, 0.833]
     """
     x = np.interp(middle[None, :] - BINS[:, None] * STEP, middle, rate) / rate - 1
     return x - x @ share[:, None]
 
 
-def slope_by_lot(cells: pd.DataFrame) -> Span:
+def estimate_slope(cells: pd.DataFrame) -> Estimate:
     """β: within segment and hour, how clicks rise with x (1: as the shifted curve says, 0: not at all).
 
     Σ over cells of (Σxy − ΣxΣy/n) ÷ Σ of ȳ(Σx² − (Σx)²/n): least squares for y = r(1 + βx) with r of each cell by
@@ -303,7 +303,7 @@ def slope_by_lot(cells: pd.DataFrame) -> Span:
             return np.asarray(np.where(expected > 1e-12, seen / expected, np.nan))
 
     found = jackknife(slope, sums.reshape(-1, GROUPS))
-    return Span(float(found.estimate), float(found.low), float(found.high))
+    return Estimate(float(found.estimate), float(found.low), float(found.high))
 
 
 def _curves(response: HourResponse | None) -> dict[str, pd.DataFrame]:
@@ -322,9 +322,9 @@ def middle_of(windows: pd.DataFrame) -> Floats:
     return ((windows["hour"] + windows["until"]) / 2).to_numpy(float)
 
 
-def _try_by_lot(
+def _slope_from_test(
     shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: HourResponse, segment_by: str
-) -> Span:
+) -> Estimate:
     """β from the texts of a test, δ from what its customers did before they were assigned."""
     groups = label_test(shop, test, segment_by)
     texts = rows_of_test(shop, sends, test)
@@ -346,7 +346,7 @@ def _try_by_lot(
     cells = texts.group_by("segment", "hour", "until", "group").aggregate(
         messages=texts.count(), clicks=clicked.sum(), x=total(x), xx=total(x * x), xy=total(x * clicked)
     )
-    return slope_by_lot(shop.count(cells.order_by("segment", "hour", "until", "group")))
+    return estimate_slope(shop.count(cells.order_by("segment", "hour", "until", "group")))
 
 
 def _contrast_rows(test: TimingTest, response: HourResponse) -> pd.DataFrame:
@@ -372,11 +372,11 @@ def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> P
         segment_by: which grouping; as of the split of the log, of the test's first day, and of the last day observed.
     """
     events = _events(shop, hours.sends)
-    held_out, together = _hold_out(shop, events, segment_by)
-    by_lot = Span()
+    held_out, overall = _hold_out(shop, events, segment_by)
+    slope = Estimate()
     if hours.test is not None and hours.randomised is not None:
-        by_lot = _try_by_lot(shop, events, hours.sends, hours.test, hours.randomised, segment_by)
+        slope = _slope_from_test(shop, events, hours.sends, hours.test, hours.randomised, segment_by)
     groups = segments(shop, segment_by, shop.as_of).rename(member="customer_id")
     rows, _fit = _shifts(shop, events, groups)
     people = shop.count(rows.group_by("segment", "bin").aggregate(customers=rows.count()).order_by("segment", "bin"))
-    return PersonalHours(rows.drop("own"), people, held_out, together, by_lot, _curves(hours.main))
+    return PersonalHours(rows.drop("own"), people, held_out, overall, slope, _curves(hours.main))

@@ -31,12 +31,12 @@ __all__ = [
     "FEWEST_EVENTS",
     "HourResponse",
     "columns_of",
-    "gap_to_records",
-    "hours_differ",
-    "learn_from_records",
-    "learn_from_test",
+    "estimate_from_log",
+    "estimate_from_test",
+    "hours_differ_p",
+    "observational_gap",
     "rate_by_hour",
-    "runs_smoothly",
+    "smoothness_p",
     "t_quantile",
 ]
 
@@ -77,15 +77,15 @@ class HourResponse:
 # --- learning --------------------------------------------------------------------------------------------------------
 
 
-def _everybody(cells: pd.DataFrame) -> pd.DataFrame:
+def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(segment=ALL)
 
 
 def _fit(cells: pd.DataFrame) -> tuple[Curves, Curves]:
     names = list(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
-    together = _everybody(cells)
-    return by_segment, fit_curves(together, group_scores(together, "clicks", "messages", [ALL]))
+    pooled = _pool_segments(cells)
+    return by_segment, fit_curves(pooled, group_scores(pooled, "clicks", "messages", [ALL]))
 
 
 def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
     return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
 
 
-def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> HourResponse | None:
+def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> HourResponse | None:
     """What an experiment shows of hours; None where there are too few responses, or one hour alone.
 
     Args:
@@ -111,8 +111,8 @@ def learn_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str)
     return HourResponse("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
 
 
-def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:
-    """What the records alone say of hours, compared within campaigns; None as for `learn_from_test`.
+def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:
+    """What the records alone say of hours, compared within campaigns; None as for `estimate_from_test`.
 
     Args:
         shop: the company.
@@ -127,9 +127,9 @@ def learn_from_records(shop: Shop, sends: Sends, segment_by: str, weeks: int) ->
     names = tuple(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, log_scores(shop, kept, "clicks", "messages", names))
     # Everybody: campaigns stay strata of their own within each segment, so that recency does not pass for the hour.
-    together = cells.assign(stratum=cells["segment"] + "\x1f" + cells["stratum"].astype(str), segment=ALL)
-    kept_together = kept.mutate(stratum=kept.segment + "\x1f" + kept.stratum, segment=ibis.literal(ALL))
-    everybody = fit_curves(together, log_scores(shop, kept_together, "clicks", "messages", (ALL,)))
+    pooled = cells.assign(stratum=cells["segment"] + "\x1f" + cells["stratum"].astype(str), segment=ALL)
+    pooled_cells = kept.mutate(stratum=kept.segment + "\x1f" + kept.stratum, segment=ibis.literal(ALL))
+    everybody = fit_curves(pooled, log_scores(shop, pooled_cells, "clicks", "messages", (ALL,)))
     used = cells.groupby(["hour", "until"], as_index=False)["messages"].sum()
     windows = used[used["messages"] >= 0.002 * used["messages"].sum()][["hour", "until"]].reset_index(drop=True)
     people = count_log_people(shop, sends, segment_by, weeks)
@@ -159,7 +159,7 @@ def t_quantile() -> float:
     return float(t.ppf(0.975, DF))
 
 
-def hours_differ(response: HourResponse) -> float:
+def hours_differ_p(response: HourResponse) -> float:
     """The p-value for no difference between the hours that were tried, within strata.
 
     Rao's score test of the hours, divided by how much more customers vary than single messages do (Rao & Scott 1981,
@@ -187,7 +187,7 @@ def hours_differ(response: HourResponse) -> float:
     return float(f.sf(statistic / dispersion / kept.sum(), kept.sum(), DF))
 
 
-def runs_smoothly(response: HourResponse) -> float:
+def smoothness_p(response: HourResponse) -> float:
     """The p-value for everybody's counts by hour departing from the smooth curve by chance alone.
 
     What is left over at the hours, z = (clicks − expected) ÷ information, has covariance V − XCX′ if the curve is as is
@@ -225,7 +225,7 @@ def runs_smoothly(response: HourResponse) -> float:
 # --- the gap ---------------------------------------------------------------------------------------------------------
 
 
-def gap_to_records(randomised: HourResponse, observational: HourResponse, segment: str = ALL) -> pd.DataFrame:
+def observational_gap(randomised: HourResponse, observational: HourResponse, segment: str = ALL) -> pd.DataFrame:
     """What the observational data say of changing the hour, less what the experiment says: for hours that both have.
 
     Both are the change in the share that responds if texts move from the hour with most texts in the log to another.
@@ -243,22 +243,22 @@ def gap_to_records(randomised: HourResponse, observational: HourResponse, segmen
         return pd.DataFrame(columns=columns)
     order = sent.reindex(pd.MultiIndex.from_frame(common)).fillna(0.0).to_numpy(float)
     base = int(order.argmax())
-    changes, variances = [], []
+    differences, variances = [], []
     for response in (observational, randomised):
         centre, joint = response.curves(segment).logits(segment, columns_of(common))
         rate = expit(centre)
         slope = rate * (1 - rate)
         of_rates = joint * slope[:, None] * slope
-        changes.append(rate - rate[base])
+        differences.append(rate - rate[base])
         variances.append(np.diag(of_rates) + of_rates[base, base] - 2 * of_rates[base])
     error = np.sqrt(np.maximum(variances[0] + variances[1], 0.0))
     half_width = t_quantile() * error
-    gap = changes[0] - changes[1]
+    gap = differences[0] - differences[1]
     others = np.arange(len(common)) != base
     p_values = np.ones(len(common))
     p_values[others] = adjust(2 * t.sf(np.abs(gap[others]) / np.maximum(error[others], 1e-12), DF), "holm")
     found = common.assign(
-        reference=int(common["hour"].iloc[base]), records=changes[0], lot=changes[1], gap=gap, low=gap - half_width,
-        high=gap + half_width, adjusted_p=p_values,
+        reference=int(common["hour"].iloc[base]), records=differences[0], lot=differences[1], gap=gap,
+        low=gap - half_width, high=gap + half_width, adjusted_p=p_values,
     )  # fmt: skip
     return found[others].reset_index(drop=True)[columns]

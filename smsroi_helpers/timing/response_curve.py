@@ -30,7 +30,7 @@ __all__ = [
 
 _FEWEST_CLICKS = 100
 """With fewer events a segment's own dispersion is noise, and all segments' is taken."""
-_MOST_STEPS, _STILL = 8, 1e-4
+_MOST_STEPS, _TOLERANCE = 8, 1e-4
 """The curves are taken to stand still once no coefficient moves by more than this (logit)."""
 
 Scores = Callable[[pd.DataFrame, Floats], Floats]
@@ -69,20 +69,20 @@ class Curves:
     common: Floats = field(repr=False)
     """(columns,): coefficients of what the segments have in common."""
 
-    def place(self, segment: str) -> int:
+    def index(self, segment: str) -> int:
         """Where a segment stands in the arrays."""
         return self.segments.index(segment)
 
     def logits(self, segment: str, x: Floats) -> tuple[Floats, Floats]:
         """Logit of the response at rows of columns x, averaged over strata, and their joint covariance."""
-        s = self.place(segment)
+        s = self.index(segment)
         away = x - self.centre[s]
         joint = away @ self.covariance[s] @ away.T + self.level_variance[s]
         return self.level[s] + away @ self.mean[s], joint
 
     def contrast(self, segment: str, x: Floats) -> tuple[Floats, Floats]:
         """The curve alone at rows of columns x, logit scale, and its joint covariance: for differences of hours."""
-        s = self.place(segment)
+        s = self.index(segment)
         return x @ self.mean[s], x @ self.covariance[s] @ x.T
 
 
@@ -143,11 +143,11 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
     """
     segments = tuple(dict.fromkeys(cells["segment"]))
     totals = cells.groupby("segment")[[events, trials]].sum().reindex(list(segments)).to_numpy(float)
-    rows = _line_up(cells, events, trials, segments)
+    rows = _prepare_rows(cells, events, trials, segments)
     # First as if messages were independent; what the groups' scores then vary more is the customers' dispersion.
     fit = _iterate(rows, _Fitted.start(rows), np.ones((len(segments), 2)))
     variance = _score_variance(rows, fit, scores)
-    dispersion = _disperse(fit.information, variance[:, :-1, :-1], totals[:, 0])
+    dispersion = _dispersion(fit.information, variance[:, :-1, :-1], totals[:, 0])
     fit = _iterate(rows, fit, dispersion)
     centre, level_variance = _centre(rows, fit.chance, variance[:, -1, -1])
     pooled = fit.pooled
@@ -185,16 +185,16 @@ def _iterate(rows: _Rows, fit: _Fitted, dispersion: Floats) -> _Fitted:
     likely = None
     for _step in range(_MOST_STEPS):
         alpha, chance = _profile(rows, theta, alpha)
-        _centred, information, score = _informed(rows, chance)
+        _centred, information, score = _information_and_score(rows, chance)
         pooled = pool(information, score, theta, dispersion, common_wave, likely)
         common_wave = float(np.sqrt((pooled.common[:2] ** 2).mean()))
         likely = pooled.likely
         moved = float(np.abs(pooled.mean - theta).max())
         theta = pooled.mean
-        if moved < _STILL:
+        if moved < _TOLERANCE:
             break
     alpha, chance = _profile(rows, theta, alpha)
-    centred, information, score = _informed(rows, chance)
+    centred, information, score = _information_and_score(rows, chance)
     return _Fitted(theta, alpha, common_wave, chance, centred, information, pooled)
 
 
@@ -217,7 +217,7 @@ def _centre(rows: _Rows, chance: Floats, level_score_variance: Floats) -> tuple[
         return np.nan_to_num(centre / weight[:, None]), level_score_variance / weight**2
 
 
-def _line_up(cells: pd.DataFrame, events: str, trials: str, segments: tuple[str, ...]) -> _Rows:
+def _prepare_rows(cells: pd.DataFrame, events: str, trials: str, segments: tuple[str, ...]) -> _Rows:
     keys = ["segment", "stratum", "weekday", "hour", "until"]
     frame = cells.groupby(keys, sort=True, observed=True)[[events, trials]].sum().reset_index()
     inside = frame.groupby(["segment", "stratum"])[[events, trials]].transform("sum")
@@ -238,20 +238,20 @@ def _line_up(cells: pd.DataFrame, events: str, trials: str, segments: tuple[str,
 def _profile(rows: _Rows, theta: Floats, alpha: Floats) -> tuple[Floats, Floats]:
     """Each stratum's level at which as many events are expected as there were, and the rows' chances at it."""
     curve = (rows.x * theta[rows.segment]).sum(axis=1)
-    hit, tried = (np.bincount(rows.stratum, counts, rows.strata) for counts in (rows.k, rows.m))
+    events, trials = (np.bincount(rows.stratum, counts, rows.strata) for counts in (rows.k, rows.m))
     if not alpha.any():
-        alpha = logit(hit / tried)
+        alpha = logit(events / trials)
     for _step in range(30):
         p = expit(alpha[rows.stratum] + curve)
         slope = np.bincount(rows.stratum, rows.m * p * (1 - p), rows.strata)
-        step = np.clip((hit - np.bincount(rows.stratum, rows.m * p, rows.strata)) / np.maximum(slope, 1e-12), -2, 2)
+        step = np.clip((events - np.bincount(rows.stratum, rows.m * p, rows.strata)) / np.maximum(slope, 1e-12), -2, 2)
         alpha = alpha + step
         if np.abs(step).max(initial=0.0) < 1e-9:
             break
     return alpha, expit(alpha[rows.stratum] + curve)
 
 
-def _informed(rows: _Rows, p: Floats) -> tuple[Floats, Floats, Floats]:
+def _information_and_score(rows: _Rows, p: Floats) -> tuple[Floats, Floats, Floats]:
     """Columns centred within strata, and each segment's information and score of the curve."""
     weight = rows.m * p * (1 - p)
     of_stratum = np.bincount(rows.stratum, weight, rows.strata)
@@ -269,7 +269,7 @@ def _informed(rows: _Rows, p: Floats) -> tuple[Floats, Floats, Floats]:
     return centred, information, score
 
 
-def _disperse(information: Floats, variance: Floats, events: Floats) -> Floats:
+def _dispersion(information: Floats, variance: Floats, events: Floats) -> Floats:
     """(segments, 2): how much more the groups' scores vary than single messages' would, of hours and of weekdays.
 
     With fewer than `_FEWEST_CLICKS` events a segment has the mean of the others, weighted by events.

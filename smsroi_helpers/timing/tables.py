@@ -14,7 +14,7 @@ from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours
-from smsroi_helpers.timing.response import gap_to_records
+from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.wording import clicks_words, exclusion_words, hours_words, value_words, window_words
 
 __all__ = [
@@ -51,8 +51,8 @@ def exclusions_table(timing: Timing) -> Html:
 def cleaning_table(timing: Timing) -> Html:
     """Clicks of machines, and the share clicked with and without them."""
     if timing.sends.outcome != "click":
-        told = _("This source records no clicks: orders within {hours} hours after a text stand in for them.")
-        return note(told.format(hours=timing.sends.window_hours))
+        text = _("This source records no clicks: orders within {hours} hours after a text stand in for them.")
+        return note(text.format(hours=timing.sends.window_hours))
     words = {
         "none": _("By people"),
         "fast": _("Within seconds of delivery"),
@@ -205,14 +205,14 @@ def _span(hours: np.ndarray) -> str:
 
 
 def gap_table(timing: Timing) -> Html:
-    """How far the records mislead, hour by hour: see `response.gap_to_records`.
+    """How far the records mislead, hour by hour: see `response.observational_gap`.
 
     Args:
         timing: of `best_hours.analyse`.
     """
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
-    rows = gap_to_records(timing.randomised, timing.observational)
+    rows = observational_gap(timing.randomised, timing.observational)
     if not len(rows):
         return note(_("The test and the records have no two hours in common."))
     reference = window_words(int(rows["reference"].iloc[0]), int(rows["reference"].iloc[0]) + 1)
@@ -222,16 +222,16 @@ def gap_table(timing: Timing) -> Html:
         _("Lot"): [number(1000 * x, 1) for x in rows["lot"]],
         _("Gap"): [clicks_words(r.gap, r.low, r.high) for r in rows.itertuples()],
     })  # fmt: skip
-    wrong = rows[rows["adjusted_p"] < 0.05]
-    told = (
+    differing = rows[rows["adjusted_p"] < 0.05]
+    conclusion = (
         _("At {n} of {all} hours the gap is more than chance (Holm): there the records mislead.").format(
-            n=number(len(wrong)), all=number(len(rows))
+            n=number(len(differing)), all=number(len(rows))
         )
-        if len(wrong)
+        if len(differing)
         else _("No gap is more than chance (Holm): that the records mislead is not shown, nor that they do not.")
     )
     caption = _("Responses per 1,000 texts that another hour brings, as the records and as the lot have it. {told}")
-    return table(frame, caption=caption.format(told=told))
+    return table(frame, caption=caption.format(told=conclusion))
 
 
 def days_table(days: SpecialDays) -> Html:
@@ -246,7 +246,7 @@ def days_table(days: SpecialDays) -> Html:
     rows = []
     for row in days.ratios.itertuples():
         known = np.isfinite(row.ratio)
-        verdict = _("too few to tell") if not known else (
+        reading = _("too few to tell") if not known else (
             _("higher") if row.low > 1 else _("lower") if row.high < 1 else _("no difference shown"))  # fmt: skip
         shown = _("{value} (95% interval {low} to {high})").format(
             value=number(row.ratio, 2), low=number(row.low, 2), high=number(row.high, 2)
@@ -256,7 +256,7 @@ def days_table(days: SpecialDays) -> Html:
             _("Messages"): int(row.messages),
             _("Responses"): int(row.clicks),
             _("Times the response of ordinary days"): shown if known else "",
-            _("Reading"): verdict,
+            _("Reading"): reading,
         })  # fmt: skip
     caption = _(
         "Special days beside ordinary ones of the same country, month and weekday; they are few, and what else happened"
@@ -275,13 +275,13 @@ def personal_table(personal: PersonalHours) -> Html:
     if not len(rows):
         return note(_("Too little is known of when customers are about: everybody has the segment’s hour."))
     first = [int(n) for n in rows["own"]]
-    told_from = [
+    ranges = [
         _("{low} to {high}").format(low=number(n), high=number(after - 1)) if after > n + 1 else number(n)
         for n, after in pairwise(first)
     ]
-    told_from.append(_("{n} or more").format(n=number(first[-1])))
+    ranges.append(_("{n} or more").format(n=number(first[-1])))
     frame = pd.DataFrame({
-        _("Own events before"): told_from,
+        _("Own events before"): ranges,
         _("Later events"): rows["events"].astype(int),
         _("Likelier by"): [
             _("{value} (95% interval {low} to {high})").format(
@@ -300,11 +300,11 @@ def personal_table(personal: PersonalHours) -> Html:
 
 def _own_hours_words(personal: PersonalHours) -> str:
     """Whether own hours are used, and what the test of hours says of them."""
-    lot = personal.by_lot
-    if not np.isfinite(lot.low):
+    slope = personal.slope
+    if not np.isfinite(slope.low):
         return _("Own hours are used for nobody: no test of hours shows that texts at them are answered more.")
     part = _("{value} (95% interval {low} to {high})").format(
-        value=number(lot.estimate, 1), low=number(lot.low, 1), high=number(lot.high, 1)
+        value=number(slope.estimate, 1), low=number(slope.low, 1), high=number(slope.high, 1)
     )
     if personal.used:
         return _(
@@ -312,7 +312,7 @@ def _own_hours_words(personal: PersonalHours) -> str:
             " expected, where 0 would be not at all. So own hours are used, and give {share} of those with such events"
             " another hour than their segment’s."
         ).format(part=part, share=percent(share_moved(personal)))
-    if lot.low > 0:
+    if slope.low > 0:
         return _("Own hours are used for nobody: they do not foretell what customers do later.")
     return _(
         "Own hours are used for nobody: by lot, texts at hours that suit a customer’s own day are not shown to be"

@@ -146,7 +146,7 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
     if found.hours == "no_difference":
         tried = timing.main.windows if timing.main else answer.windows
         return _("No best hour is supported: that the {n} hours tried differ at all is not shown (p = {p}).").format(
-            n=number(len(tried)), p=number(answer.differ_p, 2)
+            n=number(len(tried)), p=number(answer.hours_differ_p, 2)
         )
     if found.hours == "all_alike":
         return _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
@@ -202,9 +202,9 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         "untried_hours": _(
             "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the"
             " others."
-        ).format(share=percent(answer.outside)),
+        ).format(share=percent(answer.untried_share)),
         "forbidden_hours": _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
-            share=percent(answer.forbidden, 1)
+            share=percent(answer.forbidden_share, 1)
         ),
         "rough_curve": _(
             "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"

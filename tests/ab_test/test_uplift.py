@@ -113,7 +113,7 @@ class TestRanking:
     def test_too_few_customers_are_no_ranking(self):
         assert uplift.rank_customers(world(7, n=350), "x", "a", np.random.default_rng(1)) is None
         some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))  # to judge by, not to learn
-        assert some.lacking == {"uplift": "few_customers"}
+        assert some.not_ranked == {"uplift": "few_customers"}
         assert set(some.rules["rule"]) == {"rfm", "value", "churn"}
         assert np.isnan(some.last_tenth).all()
 
@@ -121,7 +121,7 @@ class TestRanking:
         rows = world(8, n=2_000).assign(spend=20.0, orders=1, frequency=0.0, recency_days=0.0, T_days=240.0)
         ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1))
         assert ranking.rules["rule"].tolist() == ["uplift"]
-        assert ranking.lacking == {"rfm": "alike", "churn": "few_repeaters", "value": "few_repeaters"}
+        assert ranking.not_ranked == {"rfm": "alike", "churn": "few_repeaters", "value": "few_repeaters"}
 
     def test_several_rules_in_several_tests_are_allowed_for(self):
         rankings = [

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.frequency.arms import compare_with_smallest, plain_response
+from smsroi_helpers.frequency.arms import compare_with_smallest, estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.simulation.ground_truth import SEGMENTS, draw_world, expected
 from tests.frequency.samples import DOSES, cells_of
@@ -18,7 +18,7 @@ def test_by_hand(natural):
     two["cost"] = 1.0
     # The same four in each of the 64 groups: nothing for the jackknife to correct.
     people = pd.concat([zero, two]).merge(pd.DataFrame({"group": range(64)}), how="cross")
-    rows = plain_response(cells_of(people), {"none": 0.0, "two": 2.0}, 0.002)
+    rows = estimate_arms(cells_of(people), {"none": 0.0, "two": 2.0}, 0.002)
     row = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] == 2)].iloc[0]
     assert row["profit"] == pytest.approx((15 - 10) * 4 / 20)
     assert row["hazard"] == pytest.approx(2 / 20)
@@ -57,7 +57,7 @@ def test_the_long_run_is_the_worlds_closed_form(kind):
     world = draw_world(3)
     truth = expected(world, kind, dose=np.array([1.0, 2.0, 4.0]), hour=12)
     assert (truth.profit_per_week + 0.05 * np.array([1.0, 2.0, 4.0]) > 0).all()
-    rows = plain_response(cells_of(steady_policy(rng, world, kind, 60_000, 11)), DOSES, world.weekly_discount)
+    rows = estimate_arms(cells_of(steady_policy(rng, world, kind, 60_000, 11)), DOSES, world.weekly_discount)
     rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)].sort_values("messages_per_week")
     for name, low, high, true in (
         ("profit", "low", "high", truth.profit_per_week),

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.policy import choose_doses
+from smsroi_helpers.frequency.policy import choose_frequencies
 from smsroi_helpers.frequency.study import Logs, Study
 from tests.frequency.samples import DOSES, cells_of, responsive
 
@@ -25,7 +25,7 @@ def study_with(people, practice):
     none = pd.DataFrame()
     logs = Logs(None, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
-    plain = plain_response(cells, DOSES, 0.002)
+    plain = estimate_arms(cells, DOSES, 0.002)
     return Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
 
 
@@ -35,37 +35,37 @@ def works():
 
 
 def test_a_gain_is_of_the_dose_advised_over_all_subscribers(works):
-    policy = choose_doses(works, np.random.default_rng(1))
+    policy = choose_frequencies(works, np.random.default_rng(1))
     found = decide(works, policy)[0]
     assert (found.segment, found.outcome, found.reason, found.evidence) == (ALL, "do", "gain", "randomised")
     value, low, high = found.gain
     assert 0 < low < value < high
     # Today nothing is sent: the gain is the net profit of the dose, times the subscribers.
-    net = works.fit.net()[0, works.fit.at(found.dose)].mean()
+    net = works.fit.net_profit()[0, works.fit.grid_index(found.texts_per_week)].mean()
     assert value == pytest.approx(4_000 * net)
-    assert found.gain_stands
+    assert found.gain_is_reported
     assert found.warnings == ("long_run_modelled",)
 
 
 def test_the_best_dose_already_sent_has_no_gain_of_its_own(works):
-    policy = choose_doses(works, np.random.default_rng(1))
+    policy = choose_frequencies(works, np.random.default_rng(1))
     best = float(policy.loc[policy["segment"] == ALL, "messages_per_week"].iloc[0])
     same = study_with(responsive(np.random.default_rng(91)), practice=int(best))
-    found = decide(same, choose_doses(same, np.random.default_rng(1)))[0]
-    assert (found.outcome, found.reason, found.gain_stands) == ("dont", "already_best", False)
+    found = decide(same, choose_frequencies(same, np.random.default_rng(1)))[0]
+    assert (found.outcome, found.reason, found.gain_is_reported) == ("dont", "already_best", False)
 
 
 def test_a_gain_below_the_smallest_worth_having_is_none(works):
-    policy = choose_doses(works, np.random.default_rng(1), smallest_gain=100.0)
+    policy = choose_frequencies(works, np.random.default_rng(1), smallest_gain=100.0)
     assert {found.reason for found in decide(works, policy, 100.0)} <= {"no_gain", "already_best"}
 
 
 def test_horizons_compare_this_week_with_the_long_run():
     leaving = study_with(responsive(np.random.default_rng(92), opt_out=0.03), practice=4)
-    found = [each for each in decide(leaving, choose_doses(leaving, np.random.default_rng(1))) if each.horizons]
+    found = [each for each in decide(leaving, choose_frequencies(leaving, np.random.default_rng(1))) if each.horizons]
     assert found
     for each in found:
-        short, long = each.horizons.doses
+        short, long = each.horizons.texts_per_week
         assert each.horizons.same is (short == long)
         if short != long:
             assert each.horizons.profit[0] > each.horizons.profit[1]

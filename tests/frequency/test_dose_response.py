@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
 from tests.frequency.samples import DOSES, cells_of, responsive
@@ -18,9 +18,9 @@ def test_the_curve_finds_what_was_put_in():
         m = 5.0 * 0.08 * dose * np.exp(-0.2 * max(dose - 1, 0)) - 0.02 * dose
         hazard = 0.002 + 0.004 * dose
         for drawn, true in (
-            (fit.profit()[:, fit.at(dose)], m),
-            (fit.hazard[:, fit.at(dose)], hazard),
-            (fit.value()[:, fit.at(dose)], m / (1 - (1 - hazard) / 1.002)),
+            (fit.profit()[:, fit.grid_index(dose)], m),
+            (fit.hazard[:, fit.grid_index(dose)], hazard),
+            (fit.value()[:, fit.grid_index(dose)], m / (1 - (1 - hazard) / 1.002)),
         ):
             assert (np.abs(drawn.mean(axis=-1) - true) < 4 * drawn.std(axis=-1)).all()
     # concave where clicks fall off, and nothing for nothing
@@ -30,11 +30,11 @@ def test_the_curve_finds_what_was_put_in():
 
 def test_h_is_what_texts_cause_and_c_what_is_lost_anyway():
     fit = fit_response(cells_of(responsive(np.random.default_rng(73))), DOSES, 0.002, np.random.default_rng(1))
-    h, c = fit.caused(), fit.natural()[:, None]
+    h, c = fit.caused_opt_outs(), fit.natural_opt_outs()[:, None]
     again = fit.profit() / (1 - (1 - h) * (1 - c) / 1.002)
     assert np.allclose(fit.value(), again, rtol=1e-9)
     # W is a week's profit less the worth of who is lost in it.
-    assert np.allclose(fit.net(), fit.profit() - h * fit.value() * (1 - c) / 1.002, rtol=1e-8, atol=1e-12)
+    assert np.allclose(fit.net_profit(), fit.profit() - h * fit.value() * (1 - c) / 1.002, rtol=1e-8, atol=1e-12)
 
 
 def test_where_profit_is_not_clicks_the_arms_stand_as_they_are():
@@ -51,7 +51,7 @@ def test_order_of_cells_and_names_of_arms_do_not_matter():
     names = {name[::-1]: dose for name, dose in reversed(DOSES.items())}
     key = ["segment", "messages_per_week"]
     one, other = (
-        plain_response(c, d, 0.002).sort_values(key, ignore_index=True) for c, d in ((cells, DOSES), (renamed, names))
+        estimate_arms(c, d, 0.002).sort_values(key, ignore_index=True) for c, d in ((cells, DOSES), (renamed, names))
     )
     pd.testing.assert_frame_equal(one, other)
     first = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.frequency import policy as frequency_policy
-from smsroi_helpers.frequency.arms import plain_response
+from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.study import Logs, Study
 from smsroi_helpers.frequency.wording import decide
@@ -18,7 +18,7 @@ def chosen(means, spread, smallest_gain=0.0):
     rng = np.random.default_rng(76)
     net = np.array(means)[:, None] + spread * rng.standard_normal((len(means), 4_000))
     net[0] = 0.0
-    return frequency_policy.choose_dose(net - (net.mean(axis=1) - np.array(means))[:, None], smallest_gain, rng)[0]
+    return frequency_policy.choose_frequency(net - (net.mean(axis=1) - np.array(means))[:, None], smallest_gain, rng)[0]
 
 
 def test_a_tie_goes_to_fewer_texts_and_only_a_tie():
@@ -37,9 +37,9 @@ def test_texts_that_bring_nothing_move_no_decision():
     nothing = pd.DataFrame()
     audience = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
     logs = Logs(None, audience, nothing, 0.0, nothing, nothing)
-    plain = plain_response(cells, DOSES, 0.002)
+    plain = estimate_arms(cells, DOSES, 0.002)
     study = Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
-    policy = frequency_policy.choose_doses(study, np.random.default_rng(1))
+    policy = frequency_policy.choose_frequencies(study, np.random.default_rng(1))
     assert policy["outcome"].eq("not_enough").all()
     assert policy["reason"].eq("no_effect").all()
     answers = decide(dataclasses.replace(study), policy, "USD")

@@ -13,7 +13,7 @@ from smsroi_helpers.frequency import figures as frequency_figures
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency import tables as frequency_tables
 from smsroi_helpers.frequency.counts import ALL, choose_channel
-from smsroi_helpers.frequency.early_warning import score_by_dose, warn_early
+from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
@@ -33,8 +33,8 @@ def whole_page(shop, study):
     """Every figure and table, as one text; and the decisions."""
     rng = np.random.default_rng(2)
     tables, charts = frequency_tables, frequency_figures
-    policy = frequency_policy.choose_doses(study, rng)
-    stages = frequency_policy.choose_doses(study, rng, by="stage")
+    policy = frequency_policy.choose_frequencies(study, rng)
+    stages = frequency_policy.choose_frequencies(study, rng, by="stage")
     parts = [
         tables.test_note(study), tables.exclusions_table(study), tables.practice_table(study),
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
@@ -46,7 +46,7 @@ def whole_page(shop, study):
         check_tables.steps_table(study, "USD"),
         check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
         check_tables.winback_table(frequency_policy.win_back(study), "USD"),
-        check_tables.satisfaction_table(score_by_dose(shop, study)),
+        check_tables.satisfaction_table(score_by_frequency(shop, study)),
     ]  # fmt: skip
     outputs.response_table(study), outputs.policy_table(policy)
     words = "\n".join(re.sub(r"<svg.*?</svg>|data:image[^\"]*", "", part.markup, flags=re.DOTALL) for part in parts)
@@ -81,7 +81,7 @@ def test_split_files_are_the_same_source(tmp_path, study_of):
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
     shop = open_folder(folder)
     again = analyse(shop, np.random.default_rng(1), practice_weeks=12)
-    pd.testing.assert_frame_equal(study.plain, again.plain)
+    pd.testing.assert_frame_equal(study.arms, again.arms)
     pd.testing.assert_frame_equal(study.logs.steps, again.logs.steps)
 
 
@@ -101,7 +101,7 @@ def test_without_an_experiment_the_log_is_observational(study_of):
 def test_without_an_arm_without_texts_only_differences_are_told(study_of):
     shop, study = study_of(doses=(1, 2))
     assert study.fit is None
-    assert study.plain[["profit", "value"]].isna().all().all()
+    assert study.arms[["profit", "value"]].isna().all().all()
     words, answers = whole_page(shop, study)
     assert "Add an arm that is sent nothing" in answers[0].action
     assert "cannot be told" in answers[0].text
@@ -117,9 +117,8 @@ def test_one_dose_only(study_of, doses):
     assert np.isnan(answers[0].value)
     if doses == (0, 1):
         # Told from none only; of changes among doses nothing is said.
-        assert {row.reason for row in frequency_policy.choose_doses(study, np.random.default_rng(1)).itertuples()} <= {
-            "one_dose", "no_effect",
-        }  # fmt: skip
+        policy = frequency_policy.choose_frequencies(study, np.random.default_rng(1))
+        assert set(policy["reason"]) <= {"one_dose", "no_effect"}
 
 
 def test_nobody_opted_out_has_an_exact_limit(study_of):
@@ -132,7 +131,7 @@ def test_nobody_opted_out_has_an_exact_limit(study_of):
     page, answers = whole_page(shop, study)
     assert "exact 95% limit" in page
     assert "exact 95% limit" in answers[0].caveat
-    rows = study.plain[study.plain["segment"] == ALL]
+    rows = study.arms[study.arms["segment"] == ALL]
     assert (rows["hazard"] == 0).all()
     assert (rows["hazard_high"] > 0).all()
 
@@ -141,7 +140,7 @@ def test_of_a_broken_split_nothing_is_shown(study_of):
     shop, study = study_of(split=(150, 90, 60))
     assert study.validity.broken
     assert study.fit is None
-    assert not len(study.plain)
+    assert not len(study.arms)
     words, answers = whole_page(shop, study)
     assert [each.outcome for each in answers] == ["broken"]
     assert "is broken" in answers[0].text

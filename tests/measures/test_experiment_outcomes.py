@@ -448,8 +448,8 @@ def test_outcomes_per_arm_are_those_counted_by_hand(open_world, seed):
 @pytest.mark.parametrize("seed", SEEDS[:5])
 def test_events_of_profit_add_up_to_each_customers_profit(open_world, seed):
     _, shop = open_world(seed)
-    people, events = outcome_windows(shop), profit_events(shop).rename(who="customer_id")
-    theirs = people.join(events, people.customer_id == events.who)
+    people, events = outcome_windows(shop), profit_events(shop).rename(member_id="customer_id")
+    theirs = people.join(events, people.customer_id == events.member_id)
     theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
     sums = theirs.group_by("experiment_id", "customer_id").aggregate(profit=theirs.profit.sum()).execute()
     outcomes = arm_outcomes(shop).execute().set_index(["experiment_id", "customer_id"])["profit"]

@@ -45,7 +45,7 @@ class TestShrink:
         y, error = EIGHT_SCHOOLS
         alone, joint = shrink(y, error), shrink(y, np.diag(error**2))
         assert joint.low == pytest.approx(alone.low, abs=1e-8)
-        assert joint.spread == pytest.approx(alone.spread, abs=1e-8)
+        assert joint.sd == pytest.approx(alone.sd, abs=1e-8)
 
     def test_a_shared_error_is_no_reason_to_shrink(self):
         """Errors that all have in common move the mean, not the differences."""

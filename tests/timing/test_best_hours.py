@@ -76,7 +76,7 @@ def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
         found[strength] = {each.segment: each for each in answers}
         everybody, *halves = answers
         assert everybody.outcome != "move"
-        alone = 2 * min(each.alone_p for each in halves) / 0.2
+        alone = 2 * min(each.all_windows_p for each in halves) / 0.2
         after = max(everybody.p_value, 2 * min(each.p_value for each in halves)) / 0.8
         assert min(each.adjusted_p for each in halves) == pytest.approx(min(alone, after, 1.0))
     assert {found[0.02][name].outcome for name in "ab"} == {"open"}
@@ -88,7 +88,7 @@ def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
 def test_that_hours_differ_is_not_asked_of_a_segment_once_everybody_shows_it():
     value, covariance = np.array([0.30, 0.28, -0.02, -0.05]), np.eye(4) * 0.02
     alone, after = (
-        best_hours.set_of_best(value, covariance, np.random.default_rng(1), alpha=asked) for asked in (0.05, 1.0)
+        best_hours.best_windows(value, covariance, np.random.default_rng(1), alpha=asked) for asked in (0.05, 1.0)
     )
     assert alone.all()
     assert after.tolist() == [True, True, False, False]
@@ -173,7 +173,7 @@ def test_of_the_public_advertisements_no_best_hour_is_supported(tmp_path, monkey
     both = pd.crosstab(pd.read_csv(file)["most ads hour"], pd.read_csv(file)["converted"])
     assert stats.chi2_contingency(both).pvalue == pytest.approx(0.24, abs=0.005)
     counts = np.stack([plain["sum"], plain["size"] - plain["sum"]])
-    assert answers[0].differ_p >= stats.chi2_contingency(counts).pvalue
+    assert answers[0].hours_differ_p >= stats.chi2_contingency(counts).pvalue
     assert "No best hour is supported" in decided[0].text
     assert all(decision.outcome == "not_enough_evidence" for decision in decided)
     assert not found.click.known

@@ -17,7 +17,7 @@ def test_two_arms_give_walds_ratio():
     rng = np.random.default_rng(8)
     c = [rng.poisson(mean, 4_000).astype(float) for mean in (0.5, 1.5)]
     y = [5.0 * clicked + rng.normal(20, 10, len(clicked)) for clicked in c]
-    value, low, high, strength = click_value.value_of_click(moments(list(zip(y, c, strict=True))), [0, 2])
+    value, low, high, strength = click_value.estimate_click_value(moments(list(zip(y, c, strict=True))), [0, 2])
     assert value == pytest.approx((y[1].mean() - y[0].mean()) / (c[1].mean() - c[0].mean()))
     assert low < 5 < high
     # By hand: the error of the ratio is that of y − 5c, 10·√(2/4000), over the difference in clicks, 1.
@@ -28,7 +28,7 @@ def test_two_arms_give_walds_ratio():
 def test_arms_that_do_not_differ_in_clicks_price_none():
     rng = np.random.default_rng(9)
     arms = [(rng.normal(20, 10, 500), rng.poisson(1.0, 500).astype(float)) for _ in range(2)]
-    value, low, high, _ = click_value.value_of_click(moments(arms), [0, 1])
+    value, low, high, _ = click_value.estimate_click_value(moments(arms), [0, 1])
     assert np.isnan([value, low, high]).all()
 
 

@@ -14,8 +14,8 @@ from tests.timing.samples import ORDERS, messages_at, orders_of, persons_of
 
 def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(make_source, open_source, tmp_path):
     shop, personal = persons_of(make_source, open_source)
-    assert personal.together.low > 0
-    assert personal.by_lot.low > 1  # each customer's curve is steeper than the mixture that the segment's is
+    assert personal.overall.low > 0
+    assert personal.slope.low > 1  # each customer's curve is steeper than the mixture that the segment's is
     assert personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
@@ -41,7 +41,7 @@ def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, t
     orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(len(zones)))
     shop = open_source(make_source(orders=orders, customers="customer_id,timezone,joined_at\n" + rows))
     curve = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24)})
-    nothing, unknown = pd.DataFrame(), personal_send_time.Span()
+    nothing, unknown = pd.DataFrame(), personal_send_time.Estimate()
     personal = personal_send_time.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, {"all": curve})
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]

@@ -49,12 +49,12 @@ def test_the_slope_is_that_of_least_squares():
     y = rng.random(4_000) < 0.1 * (1 + 1.5 * x)
     rows = pd.DataFrame({"segment": "a", "hour": 9, "until": 10, "group": rng.integers(0, 64, 4_000), "messages": 1,
                          "x": x, "xx": x**2, "clicks": y.astype(float), "xy": x * y})  # fmt: skip
-    found = personal_send_time.slope_by_lot(rows)
+    found = personal_send_time.estimate_slope(rows)
     fit = sm.OLS(rows["clicks"], sm.add_constant(x)).fit(cov_type="HC1")
     assert found.estimate == pytest.approx(fit.params["x1"] / y.mean())
     # The jackknife over 64 groups of what is nearly independent: its error is known to a tenth.
     assert (found.high - found.estimate) / 2 == pytest.approx(fit.bse["x1"] / y.mean(), rel=0.35)
-    assert np.isnan(personal_send_time.slope_by_lot(rows.assign(x=0.0, xx=0.0, xy=0.0)).estimate)
+    assert np.isnan(personal_send_time.estimate_slope(rows.assign(x=0.0, xx=0.0, xy=0.0)).estimate)
 
 
 def test_x_says_nothing_of_who_may_be_sent_at_any_hour_alike():
@@ -62,7 +62,7 @@ def test_x_says_nothing_of_who_may_be_sent_at_any_hour_alike():
     share = np.array([0.5, 0.3, 0.2])
     x = personal_send_time.contrasts(np.array([0.04, 0.1, 0.07]), np.array([9.5, 12.0, 18.5]), share)
     assert x @ share == pytest.approx(np.zeros(len(personal_send_time.BINS)))
-    assert x[personal_send_time.MOST] == pytest.approx(np.zeros(3))
+    assert x[personal_send_time.MOST_STEPS] == pytest.approx(np.zeros(3))
     assert x[-1, 1] < 0 < x[0, 0]  # who is late is better sent late, who is early early
 
 
@@ -72,8 +72,8 @@ def test_x_says_nothing_of_who_may_be_sent_at_any_hour_alike():
 )
 def test_being_about_at_an_hour_is_no_proof_that_texts_are_read_then(make_source, open_source, tmp_path, given, said):
     shop, personal = persons_of(make_source, open_source, **given)
-    assert personal.together.low > 0
-    assert not personal.by_lot.low > 0
+    assert personal.overall.low > 0
+    assert not personal.slope.low > 0
     assert not personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}

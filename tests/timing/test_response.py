@@ -11,7 +11,7 @@ from scipy.special import expit
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import wording as timing_wording
-from smsroi_helpers.timing.response import gap_to_records, hours_differ, rate_by_hour, runs_smoothly
+from smsroi_helpers.timing.response import hours_differ_p, observational_gap, rate_by_hour, smoothness_p
 from tests.timing.samples import cells_of, looked, wave
 
 
@@ -25,7 +25,7 @@ def test_one_message_each_in_one_stratum_is_pearsons_test():
     seen = looked(cells.groupby(keys, as_index=False).sum(), hours=range(24)).main
     pearson = stats.chi2_contingency(pd.crosstab(hour, clicked).to_numpy()).statistic
     spread = max(seen.everybody.dispersion[0, 0], 1.0)
-    assert hours_differ(seen) == pytest.approx(stats.f.sf(pearson / spread / 23, 23, GROUPS - 1), rel=1e-6)
+    assert hours_differ_p(seen) == pytest.approx(stats.f.sf(pearson / spread / 23, 23, GROUPS - 1), rel=1e-6)
 
 
 def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
@@ -34,7 +34,7 @@ def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
 
     for how, rough in ((lunch, True), (lambda hour, name: wave(hour), False)):
         seen = looked(cells_of(np.random.default_rng(4), how, 8_000, hours=range(8, 20)))
-        assert (runs_smoothly(seen.randomised) < 0.01) is rough
+        assert (smoothness_p(seen.randomised) < 0.01) is rough
         decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
         assert ("depart from the smooth curve" in decision.caveat) is rough
 
@@ -42,19 +42,19 @@ def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
 def test_without_a_response_nothing_can_depart_from_the_curve():
     seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), 800, hours=range(8, 20)))
     none = dataclasses.replace(seen.randomised, cells=seen.randomised.cells.assign(clicks=0))
-    assert np.isnan(runs_smoothly(none))
+    assert np.isnan(smoothness_p(none))
 
 
 def test_through_two_hours_every_curve_goes():
     seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), hours=(9, 15)), hours=(9, 15))
-    assert np.isnan(runs_smoothly(seen.randomised))
+    assert np.isnan(smoothness_p(seen.randomised))
 
 
 def test_the_gap_is_that_of_the_two_curves(clear):
     seen = looked(clear).main
     later = cells_of(np.random.default_rng(7), lambda hour, name: wave(hour, best=9), 8_000, hours=range(8, 20))
     records = looked(later, evidence="observational").main
-    rows = gap_to_records(seen, records)
+    rows = observational_gap(seen, records)
     assert len(rows) == 11
     assert np.allclose(rows["gap"], rows["records"] - rows["lot"])
     at = rows.set_index("hour")
