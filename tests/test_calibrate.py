@@ -272,6 +272,8 @@ def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
 
     # Put together here, so that this line is not itself what changes.
     assert changed("with known " + "error", "with an error") == before
+    assert changed('ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
+    assert changed("ArithmeticError" + "(", "ValueError(") != before
     assert changed("rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != before
 
 
