@@ -64,7 +64,7 @@ class TestCurve:
         assert ends == pytest.approx([means[1] - means[0]] * 3)
 
     def test_the_interval_is_the_jackknife_of_the_package(self):
-        """The mean gain of treating everybody: as `intervals.jackknife` of the two arms' sums."""
+        """The mean gain of treating everybody equals `statistics.jackknife` of the two arms' sums."""
         from smsroi_helpers.statistics.jackknife import jackknife
 
         rows = world(3)
