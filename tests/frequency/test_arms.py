@@ -34,7 +34,7 @@ def steady_policy(rng, world, kind, customers, weeks):
     """What becomes of customers of one of the world's segments on each dose, week by week: leaving ends the texts."""
     parts = []
     for arm, dose in DOSES.items():
-        told = expected(world, kind, dose=dose, hour=12)
+        told = expected(world, kind, texts_per_week=dose, hour=12)
         stays = (1 - told.opt_out_per_week) * (1 - world.weekly_loss[kind])
         started = np.minimum(rng.geometric(1 - stays, customers), weeks)
         left = rng.random(customers) >= stays  # of those still there in the last week
@@ -55,7 +55,7 @@ def steady_policy(rng, world, kind, customers, weeks):
 def test_the_long_run_is_the_worlds_closed_form(kind):
     rng = np.random.default_rng([71, kind])
     world = draw_world(3)
-    truth = expected(world, kind, dose=np.array([1.0, 2.0, 4.0]), hour=12)
+    truth = expected(world, kind, texts_per_week=np.array([1.0, 2.0, 4.0]), hour=12)
     assert (truth.profit_per_week + 0.05 * np.array([1.0, 2.0, 4.0]) > 0).all()
     rows = estimate_arms(cells_of(steady_policy(rng, world, kind, 60_000, 11)), DOSES, world.weekly_discount)
     rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)].sort_values("messages_per_week")
@@ -74,7 +74,7 @@ def test_the_short_run_and_the_long_run_want_different_doses():
     """What the notebook explains is so in the world: more texts bring more this week, and less in the end."""
     world = draw_world(3)
     doses = np.array([0.0, 1.0, 2.0, 4.0])
-    told = [expected(world, kind, dose=doses, hour=12) for kind in range(len(SEGMENTS))]
+    told = [expected(world, kind, texts_per_week=doses, hour=12) for kind in range(len(SEGMENTS))]
     short = [doses[np.argmax(each.profit_per_week)] for each in told]
     long = [doses[np.argmax(each.long_run_profit)] for each in told]
     assert all(a >= b for a, b in zip(short, long, strict=True))
