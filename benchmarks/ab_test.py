@@ -31,10 +31,10 @@ start, before = time.perf_counter(), cpu()
 found = experiments.list_experiments(shop)[0]
 split = experiments.check_split(found)
 effects = ab_test.measure_effects(found, experiments.count_outcomes(shop))
-seconds, worked = time.perf_counter() - start, cpu() - before
+seconds, cpu_seconds = time.perf_counter() - start, cpu() - before
 row = effects.find("profit", "b")
-told = [row.unadjusted_difference, row.unadjusted_low, row.unadjusted_high]
-print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, told]))
+effect = [row.unadjusted_difference, row.unadjusted_low, row.unadjusted_high]
+print(json.dumps([seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, effect]))
 """
 
 PANDAS = """
@@ -61,9 +61,9 @@ for name in ("profit", "spend", "orders", "out"):
     a, b = (people.loc[people["arm"] == arm, name].astype(float) for arm in "ab")
     test = stats.ttest_ind(b, a, equal_var=False)
     if name == "profit":
-        told = [b.mean() - a.mean(), *test.confidence_interval()]
-seconds, worked = time.perf_counter() - start, time.process_time() - before_cpu
-print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, told]))
+        effect = [b.mean() - a.mean(), *test.confidence_interval()]
+seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - before_cpu
+print(json.dumps([seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, effect]))
 """
 
 
@@ -107,11 +107,11 @@ def write_source(folder: Path, customers: int) -> None:
 
 def run(program: str, *arguments: str) -> tuple[float, float, float, list[float]]:
     """Seconds by the clock and of processors, megabytes, the difference in profit with its interval; by the program."""
-    told = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
     )
-    seconds, worked, megabytes, found = json.loads(told.stdout.strip().splitlines()[-1])
-    return seconds, worked, megabytes, found
+    seconds, cpu_seconds, megabytes, effect = json.loads(done.stdout.strip().splitlines()[-1])
+    return seconds, cpu_seconds, megabytes, effect
 
 
 def main() -> None:
@@ -124,19 +124,19 @@ def main() -> None:
         folder = Path(place) / "source"
         folder.mkdir()
         write_source(folder, chosen.customers)
-        seconds, worked, megabytes, found = run(OURS, str(folder), place)
+        seconds, cpu_seconds, megabytes, our_effect = run(OURS, str(folder), place)
         print(
-            f"{chosen.customers:,} customers: {seconds:.1f} s ({worked:.1f} s of processors), {megabytes:,.0f} MB"
+            f"{chosen.customers:,} customers: {seconds:.1f} s ({cpu_seconds:.1f} s of processors), {megabytes:,.0f} MB"
             " at most (reading included)"
         )
         if not chosen.no_pandas:
-            theirs, their_work, their_megabytes, told = run(PANDAS, str(folder))
+            theirs, their_cpu_seconds, their_megabytes, their_effect = run(PANDAS, str(folder))
             print(
-                f"pandas: {theirs:.1f} s ({their_work:.1f} s of processors), {their_megabytes:,.0f} MB;"
+                f"pandas: {theirs:.1f} s ({their_cpu_seconds:.1f} s of processors), {their_megabytes:,.0f} MB;"
                 f" {theirs / seconds:.1f} times as long"
             )
-            apart = max(abs(ours / other - 1) for ours, other in zip(found, told, strict=True))
-            print(f"the difference in profit and its interval agree to {apart:.0e}")
+            disagreement = max(abs(ours / other - 1) for ours, other in zip(our_effect, their_effect, strict=True))
+            print(f"the difference in profit and its interval agree to {disagreement:.0e}")
 
 
 if __name__ == "__main__":

@@ -40,18 +40,18 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
 
 __all__ = [
+    "Replicate",
     "Row",
     "Score",
-    "Trial",
     "allowed",
     "find_claims",
     "fingerprint",
-    "judge",
     "main",
     "page",
     "read_record",
     "run",
-    "try_once",
+    "run_replicate",
+    "summarise",
     "write_record",
 ]
 
@@ -59,7 +59,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "benchmarks" / ".calibration"
 PAGE = ROOT / "docs" / "calibration.md"
 """The page; the record it is made from lies beside it, as .json."""
-_WORDS = re.compile(r"smsroi_helpers\.(locale|pages|(?!contract\b)\w+\.(wording|figures|tables))\b")
+_PRESENTATION = re.compile(r"smsroi_helpers\.(locale|pages|(?!contract\b)\w+\.(wording|figures|tables))\b")
 """Modules that only put results into words, tables and pictures: no claim depends on them."""
 LEVEL = 0.95
 QUICK = 40
@@ -91,7 +91,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Replicate:
     """One seed of a claim: a score for each part, or the error that stopped it."""
 
     seed: int
@@ -141,16 +141,16 @@ def score(outcome: Outcome) -> Score:
     return Score(1 - rejected, 0.0, math.nan, math.nan, alarm, power)
 
 
-def try_once(claim: Claim, seed: int) -> Trial:
+def run_replicate(claim: Claim, seed: int) -> Replicate:
     """Try a claim at one seed. An exception is a result: a failed replicate."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         outcomes = claim.run(generator(claim.name, seed))
         outcomes = [outcomes] if isinstance(outcomes, Interval | BestSet | Verdict) else outcomes
         parts, error = {outcome.part: score(outcome) for outcome in outcomes}, ""
     except Exception as problem:
         parts, error = {}, f"{type(problem).__name__}: {problem}"
-    return Trial(seed, time.perf_counter() - begun, parts, error)
+    return Replicate(seed, time.perf_counter() - start, parts, error)
 
 
 # --- many seeds ------------------------------------------------------------------------------------------------------
@@ -175,7 +175,8 @@ def find_claims(package: str = "benchmarks.claims") -> dict[str, list[Claim]]:
 def fingerprint(module: str) -> str:
     """What a claim's results hang on: the code of its module and of all of ours that it imports, and the libraries.
 
-    Comments and docstrings may change: the code is hashed as it parses. So may words: a claim is about numbers.
+    Comments, docstrings and the texts of exceptions may change: the code is hashed as it parses, without them. So may
+    modules that only make words: a claim is about numbers.
     """
     digest = hashlib.sha256()
     for name in sorted(_imported(module, set())):
@@ -183,6 +184,8 @@ def fingerprint(module: str) -> str:
         for node in ast.walk(tree):
             if isinstance(body := getattr(node, "body", None), list):
                 node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                node.exc = node.exc.func
         digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
     for name in _LIBRARIES:
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
@@ -205,7 +208,7 @@ def _source(module: str) -> str | None:
 
 
 def _imported(module: str, seen: set[str]) -> set[str]:
-    if module in seen or _WORDS.match(module) or (file := _source(module)) is None:
+    if module in seen or _PRESENTATION.match(module) or (file := _source(module)) is None:
         return seen
     seen.add(module)
     for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
@@ -221,33 +224,33 @@ def _imported(module: str, seen: set[str]) -> set[str]:
     return seen
 
 
-def read_trials(file: Path) -> dict[int, Trial]:
-    """The trials a file holds, by seed; a last line that an interruption cut short is passed over."""
-    trials = {}
+def read_replicates(file: Path) -> dict[int, Replicate]:
+    """The replicates a file holds, by seed; a last line that an interruption cut short is passed over."""
+    replicates = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         try:
             raw = json.loads(line)
         except ValueError:
             continue
         parts = {part: Score(**fields) for part, fields in raw["parts"].items()}
-        trials[raw["seed"]] = Trial(raw["seed"], raw["seconds"], parts, raw["error"])
-    return trials
+        replicates[raw["seed"]] = Replicate(raw["seed"], raw["seconds"], parts, raw["error"])
+    return replicates
 
 
-def keep_trials(file: Path, trials: Iterable[Trial]) -> None:
-    """Append trials to a file, each as a line of its own, whatever was cut short before them."""
-    torn = file.exists() and not file.read_bytes().endswith(b"\n")
+def append_replicates(file: Path, replicates: Iterable[Replicate]) -> None:
+    """Append replicates to a file, each as a line of its own, whatever was cut short before them."""
+    incomplete = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a", encoding="utf-8") as out:
-        out.write("\n" * torn + "".join(json.dumps(asdict(trial)) + "\n" for trial in trials))
+        out.write("\n" * incomplete + "".join(json.dumps(asdict(replicate)) + "\n" for replicate in replicates))
 
 
-def _try_many(module: str, name: str, seeds: list[int]) -> list[Trial]:
+def _run_many(module: str, name: str, seeds: list[int]) -> list[Replicate]:
     """In a process of its own."""
     claim = next(claim for claim in importlib.import_module(module).CLAIMS if claim.name == name)
-    return [try_once(claim, seed) for seed in seeds]
+    return [run_replicate(claim, seed) for seed in seeds]
 
 
-def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Path) -> dict[str, list[Trial]]:
+def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Path) -> dict[str, list[Replicate]]:
     """Try every claim at seeds 0 … n − 1, but for what is on file already, and return all of it by the claims' names.
 
     Args:
@@ -257,15 +260,17 @@ def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Pat
         store: the folder of results, one file a claim and state of the code.
     """
     store.mkdir(parents=True, exist_ok=True)
-    prints = {module: fingerprint(module) for module in claims}
+    fingerprints = {module: fingerprint(module) for module in claims}
     wanted = {claim.name: seeds or claim.n for listed in claims.values() for claim in listed}
-    files = {claim.name: store / f"{claim.name}-{prints[m]}.jsonl" for m, listed in claims.items() for claim in listed}
-    done = {name: read_trials(file) for name, file in files.items()}
+    files = {
+        claim.name: store / f"{claim.name}-{fingerprints[m]}.jsonl" for m, listed in claims.items() for claim in listed
+    }
+    done = {name: read_replicates(file) for name, file in files.items()}
     left = {name: [seed for seed in range(n) if seed not in done[name]] for name, n in wanted.items()}
     os.environ.update(_ONE_THREAD)  # inherited by the processes, before they import anything
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         tasks = {
-            pool.submit(_try_many, module, claim.name, left[claim.name][start : start + _CHUNK]): claim.name
+            pool.submit(_run_many, module, claim.name, left[claim.name][start : start + _CHUNK]): claim.name
             for module, listed in claims.items()
             for claim in listed
             for start in range(0, len(left[claim.name]), _CHUNK)
@@ -273,16 +278,17 @@ def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Pat
         try:
             for task in as_completed(tasks):
                 name = tasks[task]
-                trials = task.result()
-                keep_trials(files[name], trials)
-                done[name].update({trial.seed: trial for trial in trials})
+                replicates = task.result()
+                append_replicates(files[name], replicates)
+                done[name].update({replicate.seed: replicate for replicate in replicates})
                 if len([seed for seed in done[name] if seed < wanted[name]]) == wanted[name]:
                     print(f"{name}: {wanted[name]:,} seeds", flush=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return {
-        name: [trial for seed, trial in sorted(trials.items()) if seed < wanted[name]] for name, trials in done.items()
+        name: [replicate for seed, replicate in sorted(replicates.items()) if seed < wanted[name]]
+        for name, replicates in done.items()
     }
 
 
@@ -342,14 +348,14 @@ class Row:
         return low <= self.share <= high
 
 
-def judge(claim: Claim, trials: Sequence[Trial]) -> list[Row]:
+def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
     """One row for each part of a claim."""
-    n = len(trials)
-    parts = list(dict.fromkeys(part for trial in trials for part in trial.parts)) or [""]
-    errors = tuple(dict.fromkeys(trial.error for trial in trials if trial.error))
+    n = len(replicates)
+    parts = list(dict.fromkeys(part for replicate in replicates for part in replicate.parts)) or [""]
+    errors = tuple(dict.fromkeys(replicate.error for replicate in replicates if replicate.error))
     rows = []
     for part in parts:
-        scores = [trial.parts[part] for trial in trials if part in trial.parts]
+        scores = [replicate.parts[part] for replicate in replicates if part in replicate.parts]
         failed = n - len(scores)
         if claim.rule == "false_alarm":
             shares = np.array([scored.alarm for scored in scores] + [1.0] * failed)
@@ -366,7 +372,7 @@ def judge(claim: Claim, trials: Sequence[Trial]) -> list[Row]:
                 width=_mean(np.array([scored.width for scored in scores if not math.isnan(scored.width)])),
                 alarm=_mean(np.array([scored.alarm for scored in scores if not math.isnan(scored.alarm)])),
                 power=_mean(np.array([scored.power for scored in scores if not math.isnan(scored.power)])),
-                seconds=sum(trial.seconds for trial in trials),
+                seconds=sum(replicate.seconds for replicate in replicates),
             )
         )  # fmt: skip
     return rows
@@ -377,11 +383,11 @@ def _share_interval(shares: npt.NDArray[np.float64]) -> tuple[float, float]:
     if np.isin(shares, (0.0, 1.0)).all():
         low, high = proportion_confint(shares.sum(), len(shares), method="wilson")
         return float(low), float(high)
-    spread = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
-    return float(shares.mean() - spread), float(shares.mean() + spread)
+    half_width = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
+    return float(shares.mean() - half_width), float(shares.mean() + half_width)
 
 
-def verdicts(rows: Iterable[Row]) -> Iterator[str]:
+def list_problems(rows: Iterable[Row]) -> Iterator[str]:
     """What is wrong, a line each: claims that do not hold, and wrong intervals that were not caught."""
     caught: dict[str, bool] = {}
     for row in rows:
@@ -405,9 +411,9 @@ def read_record(file: Path, claims: Mapping[str, Sequence[Claim]]) -> list[Row]:
         now = fingerprint(module)
         for claim in listed:
             for raw in record.get(claim.name, []):
-                told: dict[str, Any] = {key: math.nan if value is None else value for key, value in raw.items()}
-                told |= {"errors": tuple(raw["errors"]), "changed": raw["code"] != now}
-                rows.append(Row(claim=claim, **told))
+                values: dict[str, Any] = {key: math.nan if value is None else value for key, value in raw.items()}
+                values |= {"errors": tuple(raw["errors"]), "changed": raw["code"] != now}
+                rows.append(Row(claim=claim, **values))
     return rows
 
 
@@ -485,9 +491,9 @@ def _table(rows: Sequence[Row]) -> str:
 def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
     """The text of docs/calibration.md: claims and known-wrong intervals, and the claims that were never tried."""
     computing = sum({row.claim.name: row.seconds for row in rows}.values())
-    problems = list(verdicts(rows))
+    problems = list(list_problems(rows))
     errors = sorted({f"- `{_name(row)}`: {text}" for row in rows for text in row.errors[:3]})
-    said = [
+    sections = [
         _INTRODUCTION,
         f"By `make calibrate`: {computing:,.0f} seconds of computing in all. The last column is the day a claim was\n"
         "tried on; with a * some code that it imports has changed since, and `make calibrate` tries it again.\n"
@@ -501,8 +507,8 @@ def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
         _table([row for row in rows if row.claim.known_wrong]) + "\n",
     ]
     if errors:
-        said += ["## Replicates that ended in an error\n", "\n".join(errors) + "\n"]
-    return "\n".join(part for part in said if part)
+        sections += ["## Replicates that ended in an error\n", "\n".join(errors) + "\n"]
+    return "\n".join(part for part in sections if part)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -534,19 +540,19 @@ def main(given: Sequence[str] | None = None) -> int:
     seeds = QUICK if arguments.quick else arguments.n
     file = arguments.page.with_suffix(".json")
     on_record = read_record(file, claims)
-    fresh = set()
+    up_to_date = set()
     if seeds is None and not arguments.only:
-        fresh = {row.claim.name for row in on_record if not row.changed and row.n >= row.claim.n}
-    wanted = set(arguments.only or known) - fresh
+        up_to_date = {row.claim.name for row in on_record if not row.changed and row.n >= row.claim.n}
+    wanted = set(arguments.only or known) - up_to_date
     asked = {module: [claim for claim in listed if claim.name in wanted] for module, listed in claims.items()}
     asked = {module: listed for module, listed in asked.items() if listed}
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    trials = run(asked, seeds, arguments.jobs, arguments.store)
+    replicates = run(asked, seeds, arguments.jobs, arguments.store)
     rows = [
         replace(row, day=today, code=fingerprint(module))
         for module, listed in asked.items()
         for claim in listed
-        for row in judge(claim, trials[claim.name])
+        for row in summarise(claim, replicates[claim.name])
     ]
     print(_table(rows))
     for row in rows:
@@ -557,10 +563,10 @@ def main(given: Sequence[str] | None = None) -> int:
         every = [*rows, *(row for row in on_record if row.claim.name not in tried)]
         rows = sorted(every, key=lambda row: known.index(row.claim.name))
         write_record(file, rows)
-        there = {row.claim.name for row in rows}
-        arguments.page.write_text(page(rows, [name for name in known if name not in there]), encoding="utf-8")
+        recorded = {row.claim.name for row in rows}
+        arguments.page.write_text(page(rows, [name for name in known if name not in recorded]), encoding="utf-8")
         print(f"written: {arguments.page}")
-    problems = list(verdicts(rows))
+    problems = list(list_problems(rows))
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

@@ -43,12 +43,12 @@ TRUTH = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}
 MONEY = {"p": 6.0, "q": 4.0, "v": 48.0}
 AS_OF = pd.Timestamp("2025-12-31")
 PYMC_SIZES = (1_000, 10_000, 100_000, 1_000_000)
-LONGEST = 900
+TIMEOUT = 900
 """Seconds after which a rival is given up."""
 
-LONGEST_NOTEBOOK = 7_200
+NOTEBOOK_TIMEOUT = 7_200
 ROOT = Path(__file__).resolve().parent.parent
-AGAINST = "5d28d3e"
+EARLIER_REVISION = "5d28d3e"
 """The last revision with one integral per cell and parameter."""
 
 NOTEBOOK = """
@@ -64,13 +64,13 @@ papermill.execute_notebook(
 
 MEASURE = """
 import json, resource, sys, time
-steps, clock, processor = {}, time.perf_counter(), time.process_time()
+steps, wall_start, cpu_start = {}, time.perf_counter(), time.process_time()
 def step(name):
-    global clock, processor
-    now, busy = time.perf_counter(), time.process_time()
-    steps[name] = [now - clock, busy - processor]
-    clock, processor = now, busy
-def told(**more):
+    global wall_start, cpu_start
+    now, cpu = time.perf_counter(), time.process_time()
+    steps[name] = [now - wall_start, cpu - cpu_start]
+    wall_start, cpu_start = now, cpu
+def report(**more):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"steps": steps, "peak_mb": peak, **more}))
 """
@@ -95,7 +95,7 @@ forecast = cltv.forecast_value(cells, purchases, value, **ahead)
 step("score")
 rows = shop.write(cltv.customer_values(shop, forecast), place / "customer_value.parquet")
 step("write")
-told(cells=len(cells), customers=rows, log_likelihood=purchases.log_likelihood)
+report(cells=len(cells), customers=rows, log_likelihood=purchases.log_likelihood)
 """
 
 OURS = """
@@ -107,7 +107,7 @@ cells = rows.groupby(["frequency", "recency_weeks", "T_weeks"], as_index=False).
 step("count")
 fit = fit_purchases(cells, "bg_nbd")
 step("fit")
-told(log_likelihood=fit.log_likelihood, parameters=fit.parameters, cells=len(cells))
+report(log_likelihood=fit.log_likelihood, parameters=fit.parameters, cells=len(cells))
 """
 
 LIFETIMES = """
@@ -119,7 +119,7 @@ rows = pd.read_parquet(sys.argv[1])
 step("start")
 fit = BetaGeoFitter().fit(rows["frequency"], rows["recency_weeks"], rows["T_weeks"])
 step("fit")
-told(parameters={name: float(value) for name, value in fit.params_.items()})
+report(parameters={name: float(value) for name, value in fit.params_.items()})
 """
 
 PYMC = """
@@ -135,7 +135,7 @@ model.fit(method="map", progressbar=False)
 step("fit")
 found = model.fit_result if hasattr(model, "fit_result") else model.idata.posterior
 found = found if hasattr(found, "data_vars") else found.to_dataset()
-told(parameters={name: float(found[name].mean()) for name in ("r", "alpha", "a", "b")})
+report(parameters={name: float(found[name].mean()) for name in ("r", "alpha", "a", "b")})
 """
 
 
@@ -143,25 +143,27 @@ def write_company(folder: Path, customers: int) -> Path:
     """A source with the table orders, and beside it `rows.parquet`: frequency, recency_weeks, T_weeks per customer."""
     rng = np.random.default_rng(1)
     rates = np.maximum(rng.gamma(TRUTH["r"], 1 / TRUTH["alpha"], customers), 1e-12)
-    leaves = np.clip(rng.beta(TRUTH["a"], TRUTH["b"], customers), 1e-12, 1.0)
+    dropout = np.clip(rng.beta(TRUTH["a"], TRUTH["b"], customers), 1e-12, 1.0)
     T_days = rng.integers(182, 546, customers)
     first = rng.random(customers)
-    who, when = draw_purchases(rates, leaves, (T_days + 1 - first) / 7, rng)
-    who = np.concatenate([np.arange(customers), who])
-    day = np.concatenate([first, first[who[customers:]] + 7 * when])
-    level = rng.gamma(MONEY["q"], 1 / MONEY["v"], customers)
+    customer, weeks = draw_purchases(rates, dropout, (T_days + 1 - first) / 7, rng)
+    customer = np.concatenate([np.arange(customers), customer])
+    day = np.concatenate([first, first[customer[customers:]] + 7 * weeks])
+    scale = rng.gamma(MONEY["q"], 1 / MONEY["v"], customers)
     orders = pd.DataFrame(
         {
-            "order_id": np.arange(len(who)).astype(str),
-            "customer_id": np.char.add("c", who.astype(str)),
-            "ordered_at": AS_OF - pd.to_timedelta(T_days[who], "D") + pd.to_timedelta((day * 86_400).astype(int), "s"),
-            "amount": np.round(rng.gamma(MONEY["p"], 1 / level[who]), 2),
+            "order_id": np.arange(len(customer)).astype(str),
+            "customer_id": np.char.add("c", customer.astype(str)),
+            "ordered_at": AS_OF
+            - pd.to_timedelta(T_days[customer], "D")
+            + pd.to_timedelta((day * 86_400).astype(int), "s"),
+            "amount": np.round(rng.gamma(MONEY["p"], 1 / scale[customer]), 2),
         }
     )
     folder.mkdir()
     orders.to_parquet(folder / "orders.parquet", index=False)
-    days = pd.DataFrame({"who": who, "day": np.floor(day).astype(int)}).drop_duplicates()
-    each = days.groupby("who")["day"].agg(["size", "max"])
+    days = pd.DataFrame({"customer": customer, "day": np.floor(day).astype(int)}).drop_duplicates()
+    each = days.groupby("customer")["day"].agg(["size", "max"])
     rows = pd.DataFrame({"frequency": each["size"] - 1, "recency_weeks": each["max"] / 7, "T_weeks": T_days / 7})
     rows.to_parquet(folder.parent / "rows.parquet", index=False)
     return folder
@@ -170,13 +172,13 @@ def write_company(folder: Path, customers: int) -> Path:
 def measure(script: str, *arguments: Path, interpreter: str = sys.executable) -> dict[str, Any]:
     """What a script says of itself, run in a process of its own; an `error` if it does not end well, or in time."""
     line = [interpreter, "-c", MEASURE + script, *map(str, arguments)]
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the runner does
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the runner does
     try:
         done = subprocess.run(  # noqa: S603
-            line, capture_output=True, text=True, timeout=LONGEST, check=False, env=alone
+            line, capture_output=True, text=True, timeout=TIMEOUT, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"given up after {LONGEST} s"}
+        return {"error": f"given up after {TIMEOUT} s"}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["it died"])[-1]}
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
@@ -203,17 +205,17 @@ def run_notebook(code: Path, source: Path, run: Path, horizon_weeks: int) -> tup
     Raises:
         SystemExit: it does not end well.
     """
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(code)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(code)}
     line = [sys.executable, "-c", NOTEBOOK, str(source), str(run), str(horizon_weeks), str(run) + ".ipynb"]
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(  # noqa: S603
-        line, cwd=code, env=alone, capture_output=True, text=True, timeout=LONGEST_NOTEBOOK, check=False
+        line, cwd=code, env=environment, capture_output=True, text=True, timeout=NOTEBOOK_TIMEOUT, check=False
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"02_cltv of {code} failed:\n{done.stderr[-3000:]}")
-    busy = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return time.perf_counter() - began, busy
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return time.perf_counter() - began, cpu
 
 
 def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only: bool) -> None:
@@ -231,12 +233,12 @@ def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only:
         def lines(title: str, code: Path) -> float:
             run = place / title
             for state in ("source to be read", "source found read"):
-                seconds, busy = run_notebook(code, source, run, horizon_weeks)
+                seconds, cpu = run_notebook(code, source, run, horizon_weeks)
                 print(
-                    f"{customers:9,} customers, {title:8} {state:17}: {seconds:7.1f} s ({busy:6.1f} s of processor)",
+                    f"{customers:9,} customers, {title:8} {state:17}: {seconds:7.1f} s ({cpu:6.1f} s of processor)",
                     flush=True,
                 )
-            return busy
+            return cpu
 
         now = lines("now", ROOT)
         if against:
@@ -259,12 +261,12 @@ def compare(name: str, rival: dict[str, Any], ours: dict[str, Any], rows: Path) 
     """One line: seconds of the rival's fit and of ours, their ratio, and how far the log-likelihoods are apart."""
     if "error" in rival:
         return f"{name}: {rival['error']}"
-    (theirs, theirs_busy), (mine, mine_busy) = rival["steps"]["fit"], ours["steps"]["fit"]
-    apart = ours["log_likelihood"] - _log_likelihood(rival["parameters"], rows)
+    (theirs, theirs_cpu), (mine, mine_cpu) = rival["steps"]["fit"], ours["steps"]["fit"]
+    difference = ours["log_likelihood"] - _log_likelihood(rival["parameters"], rows)
     return (
-        f"{name}: fit {theirs:8.1f} s ({theirs_busy:.1f} s of processor), ours {mine:.2f} s ({mine_busy:.2f}):"
-        f" {theirs / mine:6.1f} × ({theirs_busy / mine_busy:.1f} × by processor); log-likelihood ours − theirs"
-        f" {apart:+.4f}"
+        f"{name}: fit {theirs:8.1f} s ({theirs_cpu:.1f} s of processor), ours {mine:.2f} s ({mine_cpu:.2f}):"
+        f" {theirs / mine:6.1f} × ({theirs_cpu / mine_cpu:.1f} × by processor); log-likelihood ours − theirs"
+        f" {difference:+.4f}"
     )
 
 
@@ -275,7 +277,9 @@ def main() -> None:
     parser.add_argument("--pymc", default="", help="an interpreter that has pymc-marketing")
     parser.add_argument("--only", choices=("notebook", "whole", "lifetimes", "pymc"), default="")
     parser.add_argument("--sizes", default="20000", help="customers of the notebook's companies, with commas between")
-    parser.add_argument("--against", default=AGAINST, help="an earlier revision to time the notebook of; '': none")
+    parser.add_argument(
+        "--against", default=EARLIER_REVISION, help="an earlier revision to time the notebook of; '': none"
+    )
     parser.add_argument("--horizon-weeks", type=int, default=26)
     parser.add_argument("--orders-only", action="store_true", help="of the notebook's companies")
     chosen = parser.parse_args()
@@ -295,11 +299,11 @@ def main() -> None:
                 print(
                     f"whole: {whole['customers']:,} customers in {whole['cells']:,} cells, {whole['peak_mb']:,.0f} MB"
                 )
-                for step, (seconds, busy) in whole["steps"].items():
-                    print(f"    {step:14} {seconds:6.1f} s ({busy:.1f} s of processor)")
+                for step, (seconds, cpu) in whole["steps"].items():
+                    print(f"    {step:14} {seconds:6.1f} s ({cpu:.1f} s of processor)")
                 counted = [whole["steps"][step] for step in ("count", "fit", "fit of money", "score", "write")]
-                seconds, busy = (sum(column) for column in zip(*counted, strict=True))
-                print(f"    count + fit + score + write: {seconds:.1f} s ({busy:.1f} s of processor)", flush=True)
+                seconds, cpu = (sum(column) for column in zip(*counted, strict=True))
+                print(f"    count + fit + score + write: {seconds:.1f} s ({cpu:.1f} s of processor)", flush=True)
         if chosen.only in ("", "lifetimes"):
             ours, theirs = measure(OURS, rows), measure(LIFETIMES, rows)
             print(compare(f"lifetimes on {chosen.customers:,} rows", theirs, ours, rows), flush=True)

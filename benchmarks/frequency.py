@@ -14,7 +14,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.load import beside_pandas
+from benchmarks.load import compare_with_pandas
 from smsroi_helpers.simulation.write import write_company
 
 STAGE = """
@@ -46,7 +46,7 @@ took = time.perf_counter() - began
 print(f"{took:.1f} s; {sum(brought):,} rows into Python; {decided[0].action}")
 """
 
-BY_HAND = """
+PANDAS = """
 import sys, time
 import numpy as np, pandas as pd
 
@@ -69,9 +69,9 @@ known = bought.agg(["max", "size"]).reset_index()
 own = own.merge(known, on="customer_id", how="left")
 days = (first - own["max"]).dt.days
 own["segment"] = np.select([own["max"].isna(), days < 30, days < 90], ["prospect", "recent", "middle"], "dormant")
-gone = own["opted_out_at"].fillna(head["ended_at"]).clip(upper=head["ended_at"])
-own["weeks"] = (gone - own["assigned_at"]).dt.total_seconds() / 604800
-own["left"] = own["opted_out_at"].between(own["assigned_at"], head["ended_at"])
+left_at = own["opted_out_at"].fillna(head["ended_at"]).clip(upper=head["ended_at"])
+own["weeks"] = (left_at - own["assigned_at"]).dt.total_seconds() / 604800
+own["opted_out"] = own["opted_out_at"].between(own["assigned_at"], head["ended_at"])
 for name, table, at in (("gross", orders.rename(columns={"profit": "gross"}), "ordered_at"),
                         ("cost", rows, "sent_at"), ("click", rows, "sent_at")):
     inside = table.merge(own[["customer_id", "assigned_at"]], on="customer_id")
@@ -79,24 +79,24 @@ for name, table, at in (("gross", orders.rename(columns={"profit": "gross"}), "o
     own = own.merge(inside.groupby("customer_id")[name].sum().reset_index(), on="customer_id", how="left")
 own[["gross", "cost", "click"]] = own[["gross", "cost", "click"]].fillna(0)
 own["profit"] = own["gross"] - own["cost"]
-told = {name: "sum" for name in ("weeks", "left", "click", "cost")} | {"profit": ["size", "mean", "var"]}
-table = own.groupby(["segment", "arm"]).agg(told)
+columns = {name: "sum" for name in ("weeks", "opted_out", "click", "cost")} | {"profit": ["size", "mean", "var"]}
+table = own.groupby(["segment", "arm"]).agg(columns)
 end, parts = rows["sent_at"].max().normalize(), []
-busy = set(assigned.loc[assigned["experiment_id"] == head["experiment_id"], "customer_id"])
+in_test = set(assigned.loc[assigned["experiment_id"] == head["experiment_id"], "customer_id"])
 week = pd.Timedelta(weeks=1)
 for landmark in (end - 4 * k * week for k in range(1, 7)):
-    asked = people[(people["opted_in_at"] < landmark) & ~(people["opted_out_at"] < landmark)]
-    asked = asked[~asked["customer_id"].isin(busy)][["customer_id"]]
-    back = rows[(rows["sent_at"] < landmark) & (rows["sent_at"] >= landmark - 8 * week)]
-    dosed = rows[(rows["sent_at"] >= landmark) & (rows["sent_at"] < landmark + week)]
+    subscribers = people[(people["opted_in_at"] < landmark) & ~(people["opted_out_at"] < landmark)]
+    subscribers = subscribers[~subscribers["customer_id"].isin(in_test)][["customer_id"]]
+    earlier = rows[(rows["sent_at"] < landmark) & (rows["sent_at"] >= landmark - 8 * week)]
+    texted = rows[(rows["sent_at"] >= landmark) & (rows["sent_at"] < landmark + week)]
     after = orders[(orders["ordered_at"] >= landmark) & (orders["ordered_at"] < landmark + 4 * week)]
     before = orders[orders["ordered_at"] < landmark].groupby("customer_id")
-    asked = asked.join(before["ordered_at"].agg(["max", "size"]), on="customer_id")
-    asked = asked.join(before["amount"].sum(), on="customer_id")
-    asked = asked.join(back.groupby("customer_id").agg(before=("click", "size"), clicks=("click", "sum")),
-                       on="customer_id")
-    asked = asked.join(dosed.groupby("customer_id").size().rename("texts"), on="customer_id")
-    parts.append(asked.join(after.groupby("customer_id")["profit"].sum(), on="customer_id"))
+    subscribers = subscribers.join(before["ordered_at"].agg(["max", "size"]), on="customer_id")
+    subscribers = subscribers.join(before["amount"].sum(), on="customer_id")
+    counts = earlier.groupby("customer_id").agg(before=("click", "size"), clicks=("click", "sum"))
+    subscribers = subscribers.join(counts, on="customer_id")
+    subscribers = subscribers.join(texted.groupby("customer_id").size().rename("texts"), on="customer_id")
+    parts.append(subscribers.join(after.groupby("customer_id")["profit"].sum(), on="customer_id"))
 practice = pd.concat(parts)
 print(f"{time.perf_counter() - began:.1f} s; {len(table)} arms and segments, {len(practice):,} customer-weeks")
 """
@@ -110,7 +110,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "company"
         write_company(source, customers=chosen.customers, weeks=52, seed=1)
-        beside_pandas(STAGE, BY_HAND, source, Path(place))
+        compare_with_pandas(STAGE, PANDAS, source, Path(place))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 import psutil
 
-BY_HAND_GB18030 = """
+PANDAS_GB18030 = """
 import sys, pandas as pd
 rows = pd.read_csv(sys.argv[1] + "/orders.csv", encoding="gb18030", dtype={"order_id": str, "customer_id": str})
 rows["ordered_at"] = pd.to_datetime(rows["ordered_at"], errors="coerce")
@@ -33,7 +33,7 @@ print(len(rows), int(rows[required].isna().any(axis=1).sum()), int(rows["order_i
       int((rows["discount"] < 0).sum()), int(rows.duplicated(["customer_id", "ordered_at", "amount"]).sum()))
 """
 
-BY_HAND_MESSAGES = """
+PANDAS_MESSAGES = """
 import sys, pandas as pd
 rows = pd.read_parquet(sys.argv[1] + "/messages.parquet")
 people = pd.read_parquet(sys.argv[1] + "/customers.parquet")
@@ -49,17 +49,17 @@ print(len(people), int(people["customer_id"].isna().sum()), int(people["customer
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One process, measured from outside."""
 
     seconds: float
     cpu_seconds: float
     """Of all its threads: what it costs however busy the machine is."""
     peak_mb: float
-    said: str
+    output: str
 
 
-def measure(command: list[str]) -> Measured:
+def measure(command: list[str]) -> Measurement:
     """Run a command to its end; it must end well.
 
     Raises:
@@ -67,40 +67,40 @@ def measure(command: list[str]) -> Measured:
     """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")  # noqa: S603
-    watched, peak, worked = psutil.Process(process.pid), 0, 0.0
+    watched, peak, cpu_seconds = psutil.Process(process.pid), 0, 0.0
     while process.poll() is None:
         try:
             peak = max(peak, watched.memory_info().rss)
-            worked = max(worked, sum(watched.cpu_times()[:2]))
+            cpu_seconds = max(cpu_seconds, sum(watched.cpu_times()[:2]))
         except psutil.Error:
             break
         time.sleep(0.01)
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     seconds = time.perf_counter() - began
     if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    return Measured(seconds, worked, peak / 2**20, said)
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return Measurement(seconds, cpu_seconds, peak / 2**20, output)
 
 
-def beside_pandas(stage: str, by_hand: str, source: Path, place: Path) -> None:
+def compare_with_pandas(stage: str, pandas_script: str, source: Path, place: Path) -> None:
     """Run the workbook's part and its yardstick, each a process of its own with two threads, and print what they took.
 
     Args:
         stage: a script, given the source and a folder of its own, whose last line begins with its seconds (`1.5 s`).
-        by_hand: the same of pandas.
+        pandas_script: the same of pandas.
         source: what both read.
         place: where their folders are made.
     """
     threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
     seconds = []
-    for name, script in (("workbook", stage), ("pandas", by_hand)):
+    for name, script in (("workbook", stage), ("pandas", pandas_script)):
         out = place / name
         out.mkdir()
-        found = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(source), str(out)])
-        said = found.said.strip().splitlines()[-1]
-        seconds.append(float(said.split(" s")[0]))
-        worked = f"{found.cpu_seconds:.0f} s of the processor in all"
-        print(f"{name:>9}: {said}; {found.peak_mb:,.0f} MB at most; {worked}", flush=True)
+        measured = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(source), str(out)])
+        line = measured.output.strip().splitlines()[-1]
+        seconds.append(float(line.split(" s")[0]))
+        cpu_time = f"{measured.cpu_seconds:.0f} s of CPU time in all"
+        print(f"{name:>9}: {line}; {measured.peak_mb:,.0f} MB at most; {cpu_time}", flush=True)
     print(f"the workbook takes {seconds[0] / seconds[1]:.2f} times as long as the tables in pandas")
 
 
@@ -146,8 +146,8 @@ def write_messages(folder: Path, rows: int) -> str:
 
 
 CASES = {
-    "gb18030": (write_gb18030, 1_000_000, BY_HAND_GB18030, (15.0, 1024.0)),
-    "messages": (write_messages, 10_000_000, BY_HAND_MESSAGES, (20.0, None)),
+    "gb18030": (write_gb18030, 1_000_000, PANDAS_GB18030, (15.0, 1024.0)),
+    "messages": (write_messages, 10_000_000, PANDAS_MESSAGES, (20.0, None)),
 }
 
 
@@ -162,18 +162,18 @@ def main() -> None:
     memory = psutil.virtual_memory().total / 2**30
     print(f"{os.cpu_count()} cores, {memory:.0f} GB, Python {sys.version.split()[0]}, duckdb {duckdb.__version__}")
     for name in options.cases or CASES:
-        write, rows, by_hand, (seconds, megabytes) = CASES[name]
+        write, rows, pandas_script, (seconds, megabytes) = CASES[name]
         with tempfile.TemporaryDirectory(prefix="smsroi-bench-") as place:
             folder = Path(place)
             print(f"\n{name}: {write(folder, round(rows * options.rows))}")
             ours = measure([sys.executable, "-m", "smsroi_helpers.cli", "check", str(folder)])
-            theirs = measure([sys.executable, "-c", by_hand, str(folder)])
+            theirs = measure([sys.executable, "-c", pandas_script, str(folder)])
         target = f"target {seconds:.0f} s" + (f" and {megabytes:,.0f} MB" if megabytes else "")
         met = ours.seconds < seconds and (not megabytes or ours.peak_mb < megabytes)
-        print(ours.said.rstrip())
+        print(ours.output.rstrip())
         for title, one, words in (
             ("smsroi check", ours, f"{target}: {'met' if met else 'MISSED'}"),
-            ("pandas by hand", theirs, f"found {' '.join(theirs.said.split())}"),
+            ("pandas by hand", theirs, f"found {' '.join(theirs.output.split())}"),
         ):
             print(f"  {title:15}{one.seconds:7.1f} s {one.cpu_seconds:7.1f} CPU s {one.peak_mb:7,.0f} MB   {words}")
         ratios = (ours.seconds / theirs.seconds, ours.cpu_seconds / theirs.cpu_seconds, ours.peak_mb / theirs.peak_mb)

@@ -34,11 +34,11 @@ def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
     assert study.experiment is not None
     before = study.experiment.started - dt.timedelta(days=1)
     people = experiment_outcomes.outcome_windows(shop, study.experiment.name).select("customer_id")
-    named = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(member_id="customer_id")
+    segment_of = segments(shop, study.segment_by, before, cuts=find_cuts(shop)).rename(member_id="customer_id")
     truth = shop.con.read_parquet(str(source / "truth" / "customers" / "*.parquet"))
-    truth = truth.select(person="customer_id", world=truth.segment)
-    rows = people.join(named, people.customer_id == named.member_id)
-    rows = rows.join(truth, rows.customer_id == truth.person)
+    truth = truth.select(true_id="customer_id", world=truth.segment)
+    rows = people.join(segment_of, people.customer_id == segment_of.member_id)
+    rows = rows.join(truth, rows.customer_id == truth.true_id)
     counts = shop.count(rows.group_by("segment", "world").aggregate(n=rows.count()).order_by("segment", "world"))
     wide = counts.pivot_table(index="segment", columns="world", values="n", fill_value=0.0)
     wide = wide.reindex(columns=list(SEGMENTS), fill_value=0.0)
@@ -46,12 +46,12 @@ def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
     return wide.div(wide.sum(axis=1), axis=0)
 
 
-def _holds(low: float, truth: float, high: float) -> bool:
+def _covers(low: float, truth: float, high: float) -> bool:
     """To a millionth: without texts both are nothing but for rounding."""
     return low - 1e-6 <= truth <= high + 1e-6
 
 
-def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: Path) -> pd.DataFrame:
+def compare_with_truth(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: Path) -> pd.DataFrame:
     """One row per segment: what was advised, and what doses are truly worth."""
     fit = study.fit
     assert fit is not None
@@ -84,14 +84,14 @@ def judge(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: 
             "best_short": float(fit.frequencies[int(np.argmax((own @ m)[tested]))]), "short_run": row.short_run,
             "v_best": value.max(), "v_chosen": float((own @ v)[chosen]), "v_today": mixed,
             "v_of_means": of_means,
-            "profit_held": _holds(row.profit_low, mean_m, row.profit_high),
-            "value_held": _holds(row.value_low, float((own @ v)[chosen]), row.value_high),
-            "of_means_held": _holds(row.value_low, of_means, row.value_high),
+            "profit_held": _covers(row.profit_low, mean_m, row.profit_high),
+            "value_held": _covers(row.value_low, float((own @ v)[chosen]), row.value_high),
+            "of_means_held": _covers(row.value_low, of_means, row.value_high),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
+def run_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
     """One company, made, studied and judged."""
     place = Path(tempfile.mkdtemp(prefix="recover-"))
     try:
@@ -102,10 +102,10 @@ def try_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
         if study.fit is None:
             return pd.DataFrame([{"seed": seed, "segment": ALL, "outcome": "broken", "claims": False}])
         policy = frequency_policy.choose_frequencies(study, rng)
-        found = judge(shop, study, policy, world, place / "source")
+        rows = compare_with_truth(shop, study, policy, world, place / "source")
         answers = decide(study, policy, "USD")
         claims = any(a.outcome == "do" or (np.isfinite(a.low) and a.low > 0) for a in answers)
-        return found.assign(seed=seed, claims=claims, method=study.fit.method)
+        return rows.assign(seed=seed, claims=claims, method=study.fit.method)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -117,24 +117,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--null", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     parts = []
-    for seed in range(asked.first, asked.first + asked.seeds):
-        parts.append(try_seed(seed, asked.customers, asked.null))
+    for seed in range(options.first, options.first + options.seeds):
+        parts.append(run_seed(seed, options.customers, options.null))
         print(parts[-1].to_string(index=False), flush=True)
     every = pd.concat(parts, ignore_index=True)
     runs = every.groupby("seed")["claims"].any()
-    if asked.null:
+    if options.null:
         _low, high = proportion_confint(int(runs.sum()), len(runs), alpha=0.02, method="beta")
         print(f"null: {runs.sum()} of {len(runs)} claim a gain or advise a change (upper 99% limit {high:.3f})")
         return
     broken = int((every["outcome"] == "broken").sum())
     own = every[(every["segment"] != ALL) & (every["outcome"] != "broken")]
     answered = own[own["outcome"] != "not_enough"]
-    regret, apart = answered["v_best"] - answered["v_chosen"], answered["v_best"] - answered["v_today"]
+    regret, gap_today = answered["v_best"] - answered["v_chosen"], answered["v_best"] - answered["v_today"]
     print(f"{len(runs)} companies ({broken} with a test taken for broken), {len(own)} segments")
     print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
-    print(f"regret: {regret.mean():.2f} of {apart.mean():.2f} = {regret.mean() / apart.mean():.1%}")
+    print(f"regret: {regret.mean():.2f} of {gap_today.mean():.2f} = {regret.mean() / gap_today.mean():.1%}")
     print(f"long run differs from short run: {(answered['best'] != answered['best_short']).mean():.1%} in truth")
     sent = own[own["chosen"] > 0]
     held = sent[["profit_held", "value_held", "of_means_held"]].mean()

@@ -44,12 +44,14 @@ TEST = "which-hour"
 def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarray]:
     """Of each segment, and of all: the click rate at each of `HOURS`, averaged over who can be reached."""
     world = read_truth(source)
-    told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
-    told = told[~told["bad_number"]].rename(columns={"segment": "kind"})[["customer_id", "kind", "hour_shift"]]
+    customers = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
+    customers = customers[~customers["bad_number"]].rename(columns={"segment": "kind"})[
+        ["customer_id", "kind", "hour_shift"]
+    ]
     assigned = pd.concat(pd.read_parquet(file) for file in sorted((source / "assignments").glob("*.parquet")))
     assigned = assigned[assigned["experiment_id"] == TEST][["customer_id"]]
     members = label_test(shop, test, "rfm_group").rename(customer_id="member").to_pandas()
-    rows = assigned.merge(members, on="customer_id").merge(told, on="customer_id")
+    rows = assigned.merge(members, on="customer_id").merge(customers, on="customer_id")
     found = {}
     for name, own in [("all", rows), *rows.groupby("segment")]:
         rate = np.zeros(len(HOURS))
@@ -60,7 +62,7 @@ def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarr
     return found
 
 
-def look(shop: Shop) -> best_hours.Timing:
+def analyse_company(shop: Shop) -> best_hours.Timing:
     """As `timing.analyse` with the notebook’s parameters, without the records’ curves."""
     sends = counts.collect_sends(shop)
     tests = counts.find_tests(shop)
@@ -78,17 +80,17 @@ def look(shop: Shop) -> best_hours.Timing:
     )
 
 
-def try_own_hours(shop: Shop, source: Path, seen: best_hours.Timing, place: Path) -> tuple[bool, float]:
+def measure_personal_hours(shop: Shop, source: Path, timing: best_hours.Timing, place: Path) -> tuple[bool, float]:
     """Whether own hours are used, and by what share clicks per text would rise if they were."""
-    personal = personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")
+    personal = personal_send_time.analyse_personal_send_times(shop, timing, "rfm_group")
     world = read_truth(source)
-    told = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
-    told["kind"] = told["segment"].map({name: i for i, name in enumerate(SEGMENTS)})
+    customers = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
+    customers["kind"] = customers["segment"].map({name: i for i, name in enumerate(SEGMENTS)})
     rates = []
-    for lot in (personal_send_time.Estimate(), personal_send_time.Estimate(1.0, 1.0, 1.0)):
-        asked = dataclasses.replace(personal, overall=personal_send_time.Estimate(1.0, 1.0, 1.0), slope=lot)
-        shop.write(customer_hours.customer_send_hours(shop, asked, "rfm_group"), place / "hours.parquet")
-        rows = pd.read_parquet(place / "hours.parquet").merge(told[~told["bad_number"]], on="customer_id")
+    for slope in (personal_send_time.Estimate(), personal_send_time.Estimate(1.0, 1.0, 1.0)):
+        scenario = dataclasses.replace(personal, overall=personal_send_time.Estimate(1.0, 1.0, 1.0), slope=slope)
+        shop.write(customer_hours.customer_send_hours(shop, scenario, "rfm_group"), place / "hours.parquet")
+        rows = pd.read_parquet(place / "hours.parquet").merge(customers[~customers["bad_number"]], on="customer_id")
         rates.append(
             expected(
                 world, rows["kind"], texts_per_week=2, hour=rows["hour"], hour_shift=rows["hour_shift"]
@@ -97,7 +99,7 @@ def try_own_hours(shop: Shop, source: Path, seen: best_hours.Timing, place: Path
     return personal.used, float(rates[1] / rates[0] - 1)
 
 
-def try_company(
+def run_company(
     seed: int, customers: int, null: bool, place: Path
 ) -> tuple[list[dict[str, object]], list[str], tuple[bool, float]]:
     """One row per segment of what was found and what is true; the outcomes of the page's decisions; own hours."""
@@ -105,15 +107,15 @@ def try_company(
     write_company(source, customers=customers, weeks=52, seed=seed, null=null)
     shop = open_shop(load(source, place / ".loaded"), "", place / ".cache")
     began = time.perf_counter()
-    seen = look(shop)
-    answers = best_hours.find_best_hours(seen, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
+    timing = analyse_company(shop)
+    answers = best_hours.find_best_hours(timing, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
     seconds = time.perf_counter() - began
-    decided = decision.decide(seen, answers)
+    decided = decision.decide(timing, answers)
     gains = ["gain" for d in decided if d.evidence == "randomised" and np.isfinite(d.low) and d.low > 0]
-    test = seen.test
+    test = timing.test
     if test is None:
         return [], [d.outcome for d in decided] + gains, (False, 0.0)
-    own = try_own_hours(shop, source, seen, place)
+    own = measure_personal_hours(shop, source, timing, place)
     truth = true_rates(shop, source, test)
     rows: list[dict[str, object]] = []
     for answer in answers:
@@ -121,17 +123,18 @@ def try_company(
         at = answer.windows["hour"].to_numpy(int) - HOURS[0]
         today = answer.today @ true
         best = true[at].max()
-        picked = true[at][answer.best]
+        chosen_rate = true[at][answer.best]
         rows.append({
             "seed": seed, "segment": answer.segment, "customers": answer.customers, "outcome": answer.outcome,
-            "size": int(answer.chosen.sum()), "holds": bool(answer.chosen[true[at].argmax()]),
-            "apart": best - today, "missed": best - picked, "spread": float(np.log(best / true[at].min())),
-            "true_regret": best - today, "low": answer.regret()[1], "high": answer.regret()[2], "seconds": seconds,
+            "size": int(answer.chosen.sum()), "covers_best": bool(answer.chosen[true[at].argmax()]),
+            "gain_of_best": best - today, "regret": best - chosen_rate,
+            "log_range": float(np.log(best / true[at].min())), "true_regret": best - today,
+            "low": answer.regret()[1], "high": answer.regret()[2], "seconds": seconds,
         })  # fmt: skip
     return rows, [d.outcome for d in decided] + gains, own
 
 
-def upper(hits: int, n: int, level: float = 0.99) -> float:
+def upper_limit(hits: int, n: int, level: float = 0.99) -> float:
     """The exact one-sided upper limit of a share."""
     return float(beta.ppf(level, hits + 1, n - hits)) if hits < n else 1.0
 
@@ -142,43 +145,48 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--seeds", default="201-220", help="first-last")
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--null", action="store_true", help="companies whose messages do nothing")
-    asked = parser.parse_args(given)
-    first, last = (int(x) for x in asked.seeds.split("-"))
-    every, outcomes, own_hours = [], [], []
+    options = parser.parse_args(given)
+    first, last = (int(x) for x in options.seeds.split("-"))
+    every, outcomes, personal_hours = [], [], []
     for seed in range(first, last + 1):
         with tempfile.TemporaryDirectory() as place:
-            rows, decided, own = try_company(seed, asked.customers, asked.null, Path(place))
+            rows, decided, own = run_company(seed, options.customers, options.null, Path(place))
         every += rows
         outcomes.append(decided)
-        own_hours.append(own)
-        told = (f"{row['segment']} {row['size']}{'+' if row['holds'] else '-'} {row['outcome']};" for row in rows)
-        missed, apart = (sum(float(str(row[name])) for row in rows) for name in ("missed", "apart"))
-        own_words = f"own hours {'used' if own[0] else 'not used'}, worth {own[1]:+.4f} of the clicks"
-        print(seed, *told, *sorted(set(decided)), f"forgone {missed:.4f} of {apart:.4f};", own_words, flush=True)
+        personal_hours.append(own)
+        segments = (
+            f"{row['segment']} {row['size']}{'+' if row['covers_best'] else '-'} {row['outcome']};" for row in rows
+        )
+        regret, gain = (sum(float(str(row[name])) for row in rows) for name in ("regret", "gain_of_best"))
+        loss = f"regret {regret:.4f} of {gain:.4f};"
+        personal = f"personal hours {'used' if own[0] else 'not used'}, clicks {own[1]:+.2%}"
+        print(seed, *segments, *sorted(set(decided)), loss, personal, flush=True)
     n = len(outcomes)
     acted = sum("do" in decided or "gain" in decided for decided in outcomes)
     print(
-        f"companies told to send at another hour, or of a gain: {acted} of {n}; upper 99% limit {upper(acted, n):.2f}"
+        f"companies with a recommended change of hours or a claimed gain: {acted} of {n};"
+        f" upper 99% limit {upper_limit(acted, n):.2f}"
     )
-    taken = [gain for used, gain in own_hours if used]
+    taken = [gain for used, gain in personal_hours if used]
     print(
-        f"own hours used in {len(taken)} of {n}; there clicks are {np.mean(taken) if taken else 0.0:+.4f} of what the"
-        f" segment's hour brings, at worst {min(taken, default=0.0):+.4f}"
+        f"personal hours used in {len(taken)} of {n}; there clicks change by"
+        f" {np.mean(taken) if taken else 0.0:+.2%} compared with the segment's hour, at worst"
+        f" {min(taken, default=0.0):+.2%}"
     )
-    if asked.null or not every:
+    if options.null or not every:
         return 0
     frame = pd.DataFrame(every)
     for name, own in (("segments", frame[frame["segment"] != "all"]), ("everybody", frame[frame["segment"] == "all"])):
-        worth = own["apart"].sum()
+        possible = own["gain_of_best"].sum()
         known = own["outcome"] != "open"
         print(
-            f"{name}: {len(own)}; windows {own['size'].mean():.2f} on average,"
-            f" {own[known]['size'].mean():.2f} where there is evidence enough; hold the best {own['holds'].mean():.3f};"
-            f" forgone {own['missed'].sum() / worth:.3f} of what parts the best from today's (mean of ratios"
-            f" {(own['missed'] / own['apart'].clip(lower=1e-12)).clip(upper=5).mean():.3f}); not enough evidence"
-            f" {1 - known.mean():.3f}; regret within its limits"
+            f"{name}: {len(own)}; mean size of the best set {own['size'].mean():.2f} windows,"
+            f" {own[known]['size'].mean():.2f} with enough evidence; contains the best {own['covers_best'].mean():.3f};"
+            f" regret {own['regret'].sum() / possible:.3f} of the gain from today's hours to the best (mean of ratios"
+            f" {(own['regret'] / own['gain_of_best'].clip(lower=1e-12)).clip(upper=5).mean():.3f}); not enough evidence"
+            f" {1 - known.mean():.3f}; interval of the regret contains the truth"
             f" {((own['low'] <= own['true_regret'].clip(lower=0)) & (own['true_regret'] <= own['high'])).mean():.3f};"
-            f" {own['seconds'].mean():.1f} s a company"
+            f" {own['seconds'].mean():.1f} s per company"
         )
     return 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.load import beside_pandas
+from benchmarks.load import compare_with_pandas
 
 STAGE = """
 import sys, time
@@ -31,7 +31,7 @@ days = segmentation.period_of(shop)
 found = segmentation.find_grouping(shop)
 scores = segmentation.score_table(shop)
 outcomes = segmentation.collect_outcomes(shop, found, days)
-came = segmentation.outcomes_by_segment(shop, outcomes, "rfm_group")
+by_segment = segmentation.outcomes_by_segment(shop, outcomes, "rfm_group")
 explained = segmentation.explained(shop, outcomes)
 rules = segmentation.rule_table(shop, found.cuts)
 profiles = segmentation.profile(found.sample, found.clusters)
@@ -45,13 +45,13 @@ recency = segmentation.response_by_recency(shop, outcomes)
 moved_cuts = segmentation.move_cuts(shop, found.cuts)
 returns = segmentation.count_returns(shop, found.cuts, days)
 factors = segmentation.factor_loadings(shop, found.sample)
-findings = segmentation.Findings(came, explained, five, recency, scores, days)
+findings = segmentation.Findings(by_segment, explained, five, recency, scores, days)
 answer = segmentation.decide(found, "rfm_group", findings)
 rows = shop.write(segmentation.customer_segments(shop, found), place / "customer_segments.parquet")
 print(f"{time.perf_counter() - began:.1f} s for {rows:,} customers; {answer[0].action}")
 """
 
-BY_HAND = """
+PANDAS = """
 import sys, time
 import numpy as np, pandas as pd
 
@@ -78,12 +78,12 @@ def rfm(at):
 def features(at):
     rows = rfm(at)
     sent = messages[messages["sent_at"].dt.floor("D") <= at]
-    sent = sent.assign(hit=(sent["clicked_at"] - sent["delivered_at"]).dt.total_seconds() >= 5)
-    clicks = sent.groupby("customer_id").agg(n=("delivered_at", "count"), hit=("hit", "sum"))
-    rows = rows.join(clicks).fillna({"n": 0, "hit": 0})
+    sent = sent.assign(click=(sent["clicked_at"] - sent["delivered_at"]).dt.total_seconds() >= 5)
+    clicks = sent.groupby("customer_id").agg(n=("delivered_at", "count"), click=("click", "sum"))
+    rows = rows.join(clicks).fillna({"n": 0, "click": 0})
     rate = (rows["days"] - 0.5) / ((at + day - rows["first"]).dt.days + 40)
     return rows.assign(orders=np.log(rows["days"]), rate=np.log(rate), value=np.log(rows["monetary"] / rows["days"]),
-                       click=np.log((rows["hit"] + 1) / (rows["n"] + 20)))
+                       click=np.log((rows["click"] + 1) / (rows["n"] + 20)))
 
 split = end - 91 * day
 now, then, before = features(end), features(split), rfm(split - 91 * day)
@@ -97,9 +97,9 @@ for column in ("group", "scores", "attr_level", "acquisition_channel"):
     for outcome in ("spend", "orders_later"):
         cells = rows.groupby([column, "fold"])[outcome].agg(["size", "sum"])
         others = cells.groupby(level=0).transform("sum") - cells
-        told = rows.join((others["sum"] / others["size"]).rename("told"), on=[column, "fold"])
-        rest, whole = told[outcome] - told["told"], told[outcome] - told[outcome].mean()
-        share = 1 - (rest**2).sum() / (whole**2).sum()
+        predicted = rows.join((others["sum"] / others["size"]).rename("prediction"), on=[column, "fold"])
+        residual, total = predicted[outcome] - predicted["prediction"], predicted[outcome] - predicted[outcome].mean()
+        explained = 1 - (residual**2).sum() / (total**2).sum()
 moves = pd.crosstab(then["group"].reindex(now.index), now["group"])
 kept = ["customer_id", "recency", "frequency", "monetary", "r", "f", "m", "group"]
 now.reset_index()[kept].to_parquet(sys.argv[2] + "/by_hand.parquet")
@@ -153,7 +153,7 @@ def main() -> None:
         folder = Path(place) / "log"
         folder.mkdir()
         print(write_log(folder, chosen.rows), flush=True)
-        beside_pandas(STAGE, BY_HAND, folder, Path(place))
+        compare_with_pandas(STAGE, PANDAS, folder, Path(place))
 
 
 if __name__ == "__main__":

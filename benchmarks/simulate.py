@@ -26,13 +26,13 @@ print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAG
 
 def measure(folder: Path, customers: int, weeks: int) -> str:
     """One company, written by a process of its own: a line with its size, seconds, peak memory and the ratio."""
-    told = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", WRITE, str(folder), str(customers), str(weeks)],
         check=True,
         capture_output=True,
         text=True,
     )
-    seconds, megabytes = json.loads(told.stdout)
+    seconds, megabytes = json.loads(done.stdout)
     con = duckdb.connect()
     start = time.perf_counter()
     (messages,) = con.sql(f"SELECT count(*) FROM '{folder}/messages/*.parquet'").fetchone() or (0,)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.load import beside_pandas
+from benchmarks.load import compare_with_pandas
 
 STAGE = """
 import sys, time
@@ -48,7 +48,7 @@ took = time.perf_counter() - began
 print(f"{took:.1f} s; {sum(brought):,} rows into Python; {rows:,} customers; {decided[0].action}")
 """
 
-BY_HAND = """
+PANDAS = """
 import sys, time
 import numpy as np, pandas as pd
 
@@ -65,36 +65,36 @@ for zone, own in rows.groupby("timezone")["sent_at"]:
 rows["weekday"], rows["hour"], rows["day"] = local.dt.dayofweek, local.dt.hour, local.dt.floor("D")
 seconds = (rows["clicked_at"] - rows["delivered_at"]).dt.total_seconds()
 clicked = rows["clicked_at"].notna()
-every = rows.assign(hit=clicked).groupby("customer_id")["hit"].agg(["size", "sum"])
+every = rows.assign(click=clicked).groupby("customer_id")["click"].agg(["size", "sum"])
 machine = every.index[(every["size"] >= 10) & (every["sum"] >= 0.9 * every["size"])]
 second = rows["clicked_at"].dt.floor("s")
 bursts = rows[clicked & (seconds >= 5)].groupby(["campaign_id", second]).size()
 bursts = bursts[bursts >= 20]
 rows["machine"] = (seconds < 5) | rows["customer_id"].isin(machine)
-rows["hit"] = clicked & ~rows["machine"]
+rows["click"] = clicked & ~rows["machine"]
 rows["fold"] = pd.util.hash_array(rows["customer_id"].to_numpy().astype(object)) % 64
 test = assigned[assigned["experiment_id"] == "hours"].merge(arms[["arm", "hour_start"]], on="arm")
 inside = rows.merge(test[["customer_id", "assigned_at", "hour_start"]], on="customer_id")
 inside = inside[inside["sent_at"] >= inside["assigned_at"]]
 keys = ["attr_level", "weekday", "hour_start", "fold"]
-tested = inside.groupby(keys).agg(messages=("machine", "size"), clicks=("hit", "sum"))
+tested = inside.groupby(keys).agg(messages=("machine", "size"), clicks=("click", "sum"))
 start = rows["sent_at"].max() - pd.Timedelta(weeks=26)
 log = rows[(rows["sent_at"] >= start) & ~rows["customer_id"].isin(assigned["customer_id"])]
 logged = log.groupby(["attr_level", "campaign_id", "weekday", "hour", "fold"])
-logged = logged.agg(messages=("machine", "size"), clicks=("hit", "sum"))
+logged = logged.agg(messages=("machine", "size"), clicks=("click", "sum"))
 practice = log.groupby(["attr_level", "timezone", "region", "weekday", "hour"]).size()
 doses = assigned[assigned["experiment_id"] == "doses"]
-for name, table, column in (("profit", orders, "amount"), ("clicks", rows, "hit")):
+for name, table, column in (("profit", orders, "amount"), ("clicks", rows, "click")):
     at = "ordered_at" if name == "profit" else "sent_at"
     own = table.merge(doses[["customer_id", "assigned_at"]], on="customer_id")
     own = own[own[at] >= own["assigned_at"]].groupby("customer_id")[column].sum()
     doses = doses.join(own.rename(name), on="customer_id")
 moments = doses.fillna({"profit": 0, "clicks": 0}).groupby("arm")[["profit", "clicks"]].agg(["mean", "var", "size"])
 texted = rows[["customer_id", "day"]].drop_duplicates()
-about = orders.assign(day=orders["ordered_at"].dt.floor("D"), hour=orders["ordered_at"].dt.hour)
-about = about.merge(texted.assign(texted=True), on=["customer_id", "day"], how="left")
-own_hours = about[about["texted"].isna()].groupby(["customer_id", "hour"]).size()
-months = rows.groupby([rows["day"].dt.to_period("M"), "fold"])["hit"].agg(["size", "sum"])
+events = orders.assign(day=orders["ordered_at"].dt.floor("D"), hour=orders["ordered_at"].dt.hour)
+events = events.merge(texted.assign(texted=True), on=["customer_id", "day"], how="left")
+own_hours = events[events["texted"].isna()].groupby(["customer_id", "hour"]).size()
+months = rows.groupby([rows["day"].dt.to_period("M"), "fold"])["click"].agg(["size", "sum"])
 print(f"{time.perf_counter() - began:.1f} s; {len(tested):,} and {len(logged):,} cells")
 """
 
@@ -125,17 +125,17 @@ def write_log(folder: Path, share: float) -> str:
               FROM range({orders}) AS t(j)) TO '{folder}/orders.parquet'""")
     # Two customers in five are in the test of hours, one in five in that of doses; texts by day from 8 to 20.
     con.execute(f"""
-        COPY (SELECT 'm' || k AS message_id, {name.format("who")} AS customer_id,
+        COPY (SELECT 'm' || k AS message_id, {name.format("customer")} AS customer_id,
                      'c' || (floor({chance("k", 8)} * 52))::INTEGER AS campaign_id, 0.02 AS cost, sent_at,
                      sent_at + INTERVAL 3 SECOND AS delivered_at,
                      CASE WHEN {chance("k", 7)} < 0.04 + 0.015 * sin((hour(sent_at) - 8) / 4.0)
                           THEN sent_at + to_seconds((30 + 3000 * {chance("k", 9)})::BIGINT) END AS clicked_at
-              FROM (SELECT k, who,
+              FROM (SELECT k, customer,
                            date_trunc('day', {start} + to_seconds(({chance("k", 8)} * 365 * 86400)::BIGINT))
-                           + to_hours(CASE WHEN who % 5 < 2 THEN 13 + (who // 5) % 12
+                           + to_hours(CASE WHEN customer % 5 < 2 THEN 13 + (customer // 5) % 12
                                            ELSE 13 + ({chance("k", 10)} * 12)::INTEGER % 12 END)
                            + to_seconds(({chance("k", 11)} * 3600)::BIGINT) AS sent_at
-                    FROM (SELECT k, floor({customers} * {chance("k", 6)})::BIGINT AS who
+                    FROM (SELECT k, floor({customers} * {chance("k", 6)})::BIGINT AS customer
                           FROM range({messages}) AS t(k)))) TO '{folder}/messages.parquet'""")
     con.execute(f"""
         COPY (SELECT * FROM (VALUES ('hours', 'timing', 'h8', {start} + INTERVAL 180 DAY),
@@ -165,7 +165,7 @@ def main() -> None:
         folder = Path(place) / "log"
         folder.mkdir()
         print(write_log(folder, chosen.rows), flush=True)
-        beside_pandas(STAGE, BY_HAND, folder, Path(place))
+        compare_with_pandas(STAGE, PANDAS, folder, Path(place))
 
 
 if __name__ == "__main__":

@@ -176,15 +176,15 @@ class Sheet:
 
 @dataclass
 class Expected:
-    """What must come of a table of orders."""
+    """The correct result of reading a table of orders."""
 
     refused: str
     """Why the source must be refused; empty: it must not be."""
     rows_in: int = 0
     kept: dict[str, float] = field(default_factory=dict)
     """Order id → amount."""
-    aside: set[int] = field(default_factory=set)
-    """Rows of the file put aside; the heading is 1."""
+    rejected: set[int] = field(default_factory=set)
+    """Numbers of the rows rejected, as lines of the file: the header is 1."""
 
 
 def expect(sheet: Sheet, share: float) -> Expected:
@@ -222,13 +222,13 @@ def expect(sheet: Sheet, share: float) -> Expected:
         if sound and alone:
             kept[typed[0]] = typed[3]
             good.add(place)
-    aside = set(range(len(sheet.rows))) - good
-    if len(aside) > share * len(sheet.rows) or not kept:
+    rejected = set(range(len(sheet.rows))) - good
+    if len(rejected) > share * len(sheet.rows) or not kept:
         return Expected("too many")
     ids = {typed[1] if typed[1] is not FAULT else "1.38E+10" for _place, typed, _sound in read} - {None}
     if sum(one == PHONE for one in ids) > len(ids) / 2:
         return Expected("telephone numbers")
-    return Expected("", len(sheet.rows), kept, {place + 2 for place in aside})
+    return Expected("", len(sheet.rows), kept, {place + 2 for place in rejected})
 
 
 # --- what happens to it ----------------------------------------------------------------------------------------------
@@ -379,7 +379,7 @@ def damage_bytes(draw: Any, content: bytes) -> bytes:
 
 @dataclass
 class Source:
-    """Files of a source, the share of rows that may be put aside, and its orders where it is known what they give."""
+    """Files of a source, the share of rows that may be rejected, and its orders where the correct result is known."""
 
     files: dict[str, bytes]
     share: float
@@ -423,24 +423,24 @@ def sources(draw: Any) -> Source:
     """A whole source of which some tables were damaged, cell by cell and byte by byte."""
     names = ["orders", *draw(st.sampled_from([("customers",), ("messages",), ("customers", "messages"),
                                               ("experiments", "arms", "assignments")]))]  # fmt: skip
-    hit = draw(st.sets(st.sampled_from(names), min_size=1, max_size=2))
+    damaged = draw(st.sets(st.sampled_from(names), min_size=1, max_size=2))
     files = {}
     for name in names:
         sheet = Sheet.sound(name)
-        if name in hit:
+        if name in damaged:
             for _ in range(draw(st.integers(0, 4))):
                 damage_cells(draw, sheet)
         content = sheet.content()
-        if name in hit:
+        if name in damaged:
             for _ in range(draw(st.integers(0, 2))):
                 content = damage_bytes(draw, content)
-        files |= _held(draw, name, content) if name in hit else {f"{name}.csv": content}
+        files |= _stored(draw, name, content) if name in damaged else {f"{name}.csv": content}
     if draw(st.integers(0, 5)) == 0:
         files["source.yml"] = draw(st.sampled_from(SETTINGS))
     return Source(files, draw(SHARES))
 
 
-def _held(draw: Any, name: str, content: bytes) -> dict[str, bytes]:
+def _stored(draw: Any, name: str, content: bytes) -> dict[str, bytes]:
     """The file of a table: as it is called, packed, cut, or called what it is not."""
     match draw(
         st.sampled_from(["csv"] * 6 + ["gz", "cut gz", "flipped gz", "not gz", "csv as parquet", "both", "sql"])
@@ -560,8 +560,8 @@ def parquet_sources(draw: Any) -> Source:
         files["customers.parquet"] = _written(draw, pa.table(people))
     if draw(st.integers(0, 3)) == 0:
         files["source.yml"] = b"timezone: Asia/Shanghai\n"
-    hit = draw(st.sampled_from(sorted(files.keys() - {"source.yml"})))
-    content = bytearray(files[hit])
+    damaged = draw(st.sampled_from(sorted(files.keys() - {"source.yml"})))
+    content = bytearray(files[damaged])
     match draw(
         st.sampled_from(["none", "none", "flip", "flip", "flip", "cut", "as csv", "parts", "in a folder", "as gz"])
     ):
@@ -571,20 +571,20 @@ def parquet_sources(draw: Any) -> Source:
         case "cut":
             content = content[: draw(st.integers(0, len(content)))]
         case "as csv":
-            del files[hit]
-            hit = hit.replace(".parquet", ".csv")
+            del files[damaged]
+            damaged = damaged.replace(".parquet", ".csv")
         case "as gz":
-            del files[hit]
-            hit = hit.replace(".parquet", ".csv.gz")
+            del files[damaged]
+            damaged = damaged.replace(".parquet", ".csv.gz")
         case "parts":
             other = pa.table({"order_id": column("id"), "amount": column("number"), "x": column("time")})
-            del files[hit]
-            hit = hit.replace(".parquet", "/1.parquet")
-            files[hit.replace("1", "2")] = _written(draw, other)
+            del files[damaged]
+            damaged = damaged.replace(".parquet", "/1.parquet")
+            files[damaged.replace("1", "2")] = _written(draw, other)
         case "in a folder":
-            del files[hit]
-            hit = hit.replace(".parquet", "/1.parquet")
-    return Source(files | {hit: bytes(content)}, draw(SHARES))
+            del files[damaged]
+            damaged = damaged.replace(".parquet", "/1.parquet")
+    return Source(files | {damaged: bytes(content)}, draw(SHARES))
 
 
 def _written(draw: Any, table: Any) -> bytes:

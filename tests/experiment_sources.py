@@ -102,17 +102,19 @@ def _write_test(tables, test, *, arms, shares=None, orders=None, messages=None, 
             ("before", (before or {}).get(arm, 0.2)),
         )}  # fmt: skip
         for i in range(n):
-            who, day = f"{test}-{arm}{i}", dt.timedelta(days=int(rng.integers(1, 20)), hours=9)
+            customer, day = f"{test}-{arm}{i}", dt.timedelta(days=int(rng.integers(1, 20)), hours=9)
             when = END + dt.timedelta(days=1) if i < late else START
-            tables["assignments"].append(f"{test},{who},{arm},{when}")
-            tables["customers"].append(f"{who},{START + day if picks['out'][i] else ''}")
+            tables["assignments"].append(f"{test},{customer},{arm},{when}")
+            tables["customers"].append(f"{customer},{START + day if picks['out'][i] else ''}")
             value = amount if amount is not None else round(float(rng.lognormal(3, 0.7)), 2)
             if picks["order"][i]:
-                tables["orders"].append(f"o{who},{who},{START + day},{value}")
+                tables["orders"].append(f"o{customer},{customer},{START + day},{value}")
             if picks["before"][i]:
-                tables["orders"].append(f"b{who},{who},{START - day},{round(float(rng.lognormal(3, 0.7)), 2)}")
+                tables["orders"].append(
+                    f"b{customer},{customer},{START - day},{round(float(rng.lognormal(3, 0.7)), 2)}"
+                )
             if picks["message"][i]:
-                tables["messages"].append(f"m{who},{who},k,{START + dt.timedelta(hours=10)},0.1")
+                tables["messages"].append(f"m{customer},{customer},k,{START + dt.timedelta(hours=10)},0.1")
 
 
 SENT = {"a": 1.0, "b": 1.0}

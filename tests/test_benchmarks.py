@@ -18,17 +18,17 @@ def scripts() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "script"), [pytest.param(*each, id=each[0]) for each in scripts()])
-def test_a_script_takes_from_the_package_what_is_there(where, script):
+def test_every_name_a_script_imports_exists(where, script):
     tree = ast.parse(script)
-    taken = {}
+    imported = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("smsroi_helpers"):
             module = importlib.import_module(str(node.module))
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{module.__name__}.{alias.name}")
-                taken[alias.asname or alias.name] = getattr(module, alias.name)
-    assert taken, where
+                imported[alias.asname or alias.name] = getattr(module, alias.name)
+    assert imported, where
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
-            assert hasattr(taken[node.value.id], node.attr), f"{where}: {node.value.id}.{node.attr}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in imported:
+            assert hasattr(imported[node.value.id], node.attr), f"{where}: {node.value.id}.{node.attr}"

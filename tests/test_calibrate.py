@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks import calibrate
-from benchmarks.calibrate import Score, Trial, allowed, find_claims, fingerprint, judge, main, score, try_once
+from benchmarks.calibrate import (
+    Replicate,
+    Score,
+    allowed,
+    find_claims,
+    fingerprint,
+    main,
+    run_replicate,
+    score,
+    summarise,
+)
 from benchmarks.claims import BestSet, Claim, Interval, Verdict
 
 N = 400
@@ -25,7 +35,7 @@ def too_narrow(rng):
     return Interval(found, found - 1.5 * 2, found + 1.5 * 2, truth=3.0)  # holds it 87 % of the time
 
 
-def breaks_often(rng):
+def fails_often(rng):
     if rng.random() < 0.2:
         raise ArithmeticError("no number")
     return exact(rng)
@@ -41,15 +51,15 @@ def claim(run=exact, rule="two_sided", **more):
     return Claim("toy", "a toy", "nowhere", rule, run, **more)
 
 
-def trials_of(run, n=N, rule="two_sided"):
+def replicates_of(run, n=N, rule="two_sided"):
     toy = claim(run, rule)
-    return toy, [try_once(toy, seed) for seed in range(n)]
+    return toy, [run_replicate(toy, seed) for seed in range(n)]
 
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
 
-def test_at_a_thousand_seeds_the_rule_is_95_percent_give_or_take_2_72():
+def test_with_a_thousand_seeds_a_claim_may_miss_95_percent_by_2_72_points():
     low, high = allowed(claim(), 1_000)
     assert (0.95 - low, high - 0.95) == pytest.approx((0.0272, 0.0272), abs=5e-5)
     assert allowed(claim(rule="shrunken"), 1_000) == (low, high)
@@ -69,15 +79,15 @@ def test_at_a_thousand_seeds_the_rule_is_95_percent_give_or_take_2_72():
         (922, "at_least", False),
     ],
 )
-def test_the_edges_of_the_rule(held, rule, passes):
-    trials = [Trial(seed, 0.0, {"": Score(float(seed < held), 0, 0, 1, 0, 0)}) for seed in range(1_000)]
-    (row,) = judge(claim(rule=rule), trials)
+def test_the_limits_of_the_allowed_range(held, rule, passes):
+    replicates = [Replicate(seed, 0.0, {"": Score(float(seed < held), 0, 0, 1, 0, 0)}) for seed in range(1_000)]
+    (row,) = summarise(claim(rule=rule), replicates)
     assert row.share == held / 1_000
     assert row.passed is passes
 
 
 def test_an_exact_interval_passes_and_a_narrow_one_fails():
-    (good,), (bad,) = (judge(*trials_of(run)) for run in (exact, too_narrow))
+    (good,), (bad,) = (summarise(*replicates_of(run)) for run in (exact, too_narrow))
     assert good.passed
     assert not bad.passed
     # P(|Z| < 1.96), P(|Z| < 1.5), within four standard errors of a share of 400.
@@ -93,9 +103,9 @@ def test_an_exact_interval_passes_and_a_narrow_one_fails():
 
 
 def test_failed_replicates_are_misses_and_are_shown():
-    toy, trials = trials_of(breaks_often)
-    (row,) = judge(toy, trials)
-    assert row.failed == sum(bool(trial.error) for trial in trials)
+    toy, replicates = replicates_of(fails_often)
+    (row,) = summarise(toy, replicates)
+    assert row.failed == sum(bool(replicate.error) for replicate in replicates)
     assert 0.1 < row.failed / N < 0.3
     assert row.share < 0.9
     assert not row.passed
@@ -109,27 +119,27 @@ def test_a_claim_that_never_works_fails_under_every_rule():
         raise ValueError("never")
 
     for rule in ("two_sided", "at_least", "false_alarm"):
-        toy, trials = trials_of(broken, n=30, rule=rule)
-        (row,) = judge(toy, trials)
+        toy, replicates = replicates_of(broken, n=30, rule=rule)
+        (row,) = summarise(toy, replicates)
         assert (row.failed, row.passed) == (30, False)
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------
 
 
-def test_cells_of_one_world_are_one_by_their_mean():
-    told = score(
+def test_cells_of_one_world_are_averaged():
+    found = score(
         Interval([1.0, 2.0, 3.0, 4.0], [0, 0, 0, 4.5], [2, 1, math.nan, 5], truth=[1.5, 1.5, 1.5, 4.7], null=0)
     )
-    assert told.held == 0.5
-    assert told.lacking == 0.25
-    assert told.width == pytest.approx((2 + 1 + 0.5) / 3)
-    assert told.power == 0.25
+    assert found.held == 0.5
+    assert found.lacking == 0.25
+    assert found.width == pytest.approx((2 + 1 + 0.5) / 3)
+    assert found.power == 0.25
 
 
-def test_false_alarms_are_told_from_power_by_the_truth():
-    told = score(Interval(0, [1.0, -1.0, 0.5], [2.0, 1.0, 0.7], truth=[0.0, 0.0, 0.6], null=0.0))
-    assert (told.alarm, told.power) == (0.5, 1.0)
+def test_the_truth_decides_between_false_alarm_and_power():
+    found = score(Interval(0, [1.0, -1.0, 0.5], [2.0, 1.0, 0.7], truth=[0.0, 0.0, 0.6], null=0.0))
+    assert (found.alarm, found.power) == (0.5, 1.0)
     one_sided = score(Interval(2.0, 1.0, math.inf, truth=5.0))
     assert (one_sided.held, one_sided.lacking) == (1.0, 0.0)
 
@@ -141,7 +151,7 @@ def test_best_sets_and_tests():
     assert score(BestSet([True, False, True], [3.0, 2.0, 1.0])).width == 2
     assert score(Verdict(rejected=True)).alarm == 1
     assert score(Verdict(rejected=True, effect=True)).power == 1
-    (row,) = judge(*trials_of(lambda rng: Verdict(bool(rng.random() < 0.05)), rule="false_alarm"))
+    (row,) = summarise(*replicates_of(lambda rng: Verdict(bool(rng.random() < 0.05)), rule="false_alarm"))
     assert row.passed
     assert row.share == pytest.approx(0.05, abs=4 * math.sqrt(0.0475 / N))
 
@@ -170,7 +180,7 @@ def results(folder):
     return {file.name.split("-")[0]: file for file in folder.glob("*.jsonl")}
 
 
-def test_processes_try_every_seed_once_and_the_page_says_so(folder, capsys):
+def test_every_seed_is_run_once_and_the_page_shows_the_result(folder, capsys):
     assert command(folder) == 0
     page = (folder / "page.md").read_text()
     assert f"| an exact interval | nowhere | two-sided | {N} | 0.9" in page
@@ -185,7 +195,7 @@ def test_processes_try_every_seed_once_and_the_page_says_so(folder, capsys):
     assert "exact: 400 seeds" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(folder):
+def test_an_interrupted_run_resumes_where_it_stopped(folder):
     """After the run above: the first 300 lines and a torn one are left; exactly what is missing is tried again."""
     file = results(folder)["exact"]
     whole = file.read_text().splitlines(keepends=True)
@@ -194,26 +204,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(folder):
     assert command(folder, "--only", "exact") == 0
     lines = file.read_text().splitlines(keepends=True)
     assert lines[:300] == kept
-    told = calibrate.read_trials(file)
-    assert sorted(told) == list(range(N))
+    saved = calibrate.read_replicates(file)
+    assert sorted(saved) == list(range(N))
     # The same seeds have the same worlds, whoever tries them.
     for line in whole:
-        trial = json.loads(line)
-        assert told[trial["seed"]].parts[""].error == trial["parts"][""]["error"]
+        replicate = json.loads(line)
+        assert saved[replicate["seed"]].parts[""].error == replicate["parts"][""]["error"]
 
 
-def test_nothing_is_left_to_do_the_third_time(folder, monkeypatch):
-    monkeypatch.setattr(calibrate, "_try_many", None)  # cannot be called, nor sent to another process
+def test_a_complete_run_computes_nothing_again(folder, monkeypatch):
+    monkeypatch.setattr(calibrate, "_run_many", None)  # cannot be called, nor sent to another process
     assert command(folder) == 0
 
 
-def test_the_page_says_which_rows_are_of_other_code(folder, monkeypatch):
+def test_the_page_marks_rows_whose_code_has_changed(folder, monkeypatch):
     """A claim whose code has changed is marked, and tried again; one that was never tried is named."""
     record = folder / "page.json"
     before = json.loads(record.read_text())
-    told = calibrate.read_record(record, find_claims("tests.test_calibrate"))
-    assert [row.claim.name for row in told] == list(before)
-    assert not any(row.changed for row in told)
+    rows = calibrate.read_record(record, find_claims("tests.test_calibrate"))
+    assert [row.claim.name for row in rows] == list(before)
+    assert not any(row.changed for row in rows)
     first = before.pop("exact")
     record.write_text(json.dumps({"too_narrow": [before["too_narrow"][0] | {"code": "another"}]}))
     (row,) = calibrate.read_record(record, find_claims("tests.test_calibrate"))
@@ -230,11 +240,13 @@ def test_the_page_says_which_rows_are_of_other_code(folder, monkeypatch):
 
 def test_a_wrong_interval_that_passes_is_a_failure_of_the_harness(capsys):
     good = Claim("exact", "an exact interval", "nowhere", "two_sided", exact, n=N, known_wrong=True)
-    rows = judge(good, [try_once(good, seed) for seed in range(N)])
-    assert list(calibrate.verdicts(rows)) == ["exact is known to be wrong, and passed: the harness does not see it"]
+    rows = summarise(good, [run_replicate(good, seed) for seed in range(N)])
+    assert list(calibrate.list_problems(rows)) == [
+        "exact is known to be wrong, and passed: the harness does not see it"
+    ]
     bad = Claim("too_narrow", "one too narrow", "nowhere", "two_sided", too_narrow, n=N)
-    rows = judge(bad, [try_once(bad, seed) for seed in range(N)])
-    (said,) = calibrate.verdicts(rows)
+    rows = summarise(bad, [run_replicate(bad, seed) for seed in range(N)])
+    (said,) = calibrate.list_problems(rows)
     assert said.startswith("too_narrow does not hold: 0.8")
 
 
@@ -244,12 +256,12 @@ def test_quick_writes_no_page(tmp_path):
     assert len(results(tmp_path)["exact"].read_text().splitlines()) == calibrate.QUICK
 
 
-def test_an_unknown_claim(tmp_path, capsys):
+def test_an_unknown_claim_is_refused(tmp_path, capsys):
     assert command(tmp_path, "--only", "none") == 2
     assert "no claim is called none; there are exact, too_narrow" in capsys.readouterr().err
 
 
-def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
+def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch):
     before = fingerprint("tests.test_calibrate")
     assert before == fingerprint("tests.test_calibrate")
     assert before != fingerprint("benchmarks.claims.rates")
@@ -272,10 +284,12 @@ def test_changed_code_starts_afresh_and_changed_words_do_not(monkeypatch):
 
     # Put together here, so that this line is not itself what changes.
     assert changed("with known " + "error", "with an error") == before
+    assert changed('ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
+    assert changed("ArithmeticError" + "(", "ValueError(") != before
     assert changed("rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != before
 
 
-def quick_claims(claims):
+def cheap_claims(claims):
     """All, but one of those about whole segmentations, which take seconds each; `make calibrate` tries the rest."""
     return [
         one for name, listed in claims.items() for one in (listed[:1] if name.endswith(".segmentation") else listed)
@@ -290,14 +304,14 @@ def test_the_project_s_claims_are_found_and_run():
         least = 200 if module.endswith(".segmentation") else 1_000  # a whole stage is tried there, not one function
         assert all(one.n >= least or one.known_wrong for one in listed), module
     assert sum(one.known_wrong for one in every) >= 2
-    for one in quick_claims(claims):
-        trial = try_once(one, 10**6)
-        assert not trial.error, f"{one.name}: {trial.error}"
-        assert trial.parts
-        assert all(np.isfinite(told.held) for told in trial.parts.values())
+    for one in cheap_claims(claims):
+        replicate = run_replicate(one, 10**6)
+        assert not replicate.error, f"{one.name}: {replicate.error}"
+        assert replicate.parts
+        assert all(np.isfinite(part.held) for part in replicate.parts.values())
 
 
-def test_two_claims_of_one_name(monkeypatch):
+def test_two_claims_with_one_name_are_refused(monkeypatch):
     monkeypatch.setattr("tests.test_calibrate.CLAIMS", [CLAIMS[0], CLAIMS[0]])
     with pytest.raises(ValueError, match="'exact' must be unique among the claims"):
         find_claims("tests.test_calibrate")

@@ -46,7 +46,7 @@ def test_a_sound_source(check):
     ]
 
 
-def test_findings_of_rows_of_mappings_and_of_the_whole_log(check):
+def test_findings_about_rows_mappings_and_the_whole_log(check):
     code, stdout, _ = check(
         "--max-rejected-share=0.5",
         export=HEAD + GOOD + "8,c1,someday,5\n9,,2024-01-04,1\n",
@@ -67,7 +67,7 @@ def test_findings_of_rows_of_mappings_and_of_the_whole_log(check):
     assert unreadable[5].startswith("write it as a date")
 
 
-def test_a_refused_source_shows_all_its_faults_and_ends_with_10(check):
+def test_a_refused_source_shows_all_its_errors_and_ends_with_10(check):
     code, stdout, stderr = check(orders=HEAD + GOOD + "8,c1,someday,5\n9,c1,2024-01-02,five\n")
     assert code == 10
     assert "ordered_at: unreadable" in stdout
@@ -88,7 +88,7 @@ def test_no_good_row_at_all(check):
     assert stderr.startswith("smsroi: table orders: 4 of 4 rows (100.0%) cannot be used")
 
 
-def test_a_share_that_is_none(check):
+def test_a_share_above_1_is_refused(check):
     code, stdout, _ = check("--max-rejected-share", "2", orders=HEAD + GOOD)
     assert (code, stdout) == (2, "")
 
@@ -97,7 +97,7 @@ HOSTILE = "[red]13812345678[/red] \x1b[31m [link=x]ann@example.com"
 SHOWN = "[red][number][/red] \N{REPLACEMENT CHARACTER}[31m [link=x][e-mail]"
 
 
-def test_what_data_say_is_text(check):
+def test_text_from_the_data_is_escaped(check):
     reason = HOSTILE.replace("\x1b", "' || chr(27) || '")
     _, stdout, _ = check(
         export=HEAD + GOOD,
@@ -107,7 +107,7 @@ def test_what_data_say_is_text(check):
     assert SHOWN in stdout
 
 
-def test_a_terminal_gets_a_table_of_text(monkeypatch):
+def test_a_terminal_gets_a_table_with_escaped_text(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

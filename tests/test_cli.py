@@ -38,12 +38,12 @@ def invoke(root: Path, *arguments: str, **environment: str) -> tuple[int, str, s
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_says_its_version(root: Path) -> None:
+def test_the_version_is_printed(root: Path) -> None:
     assert invoke(root, "--version") == (0, f"smsroi {smsroi_helpers.__version__}\n", "")
 
 
 @pytest.mark.slow
-def test_run_prints_the_index_and_a_second_run_that_nothing_changed(root: Path) -> None:
+def test_run_prints_the_index_and_a_second_run_prints_unchanged(root: Path) -> None:
     file = "notebooks/parameters/tiny.yaml"
     first = smsroi(root, "run", file, LC_ALL="C")
     assert (first.returncode, first.stderr.count("\r")) == (0, 0)
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
         (("--on-failure", "'"), "--on-failure: No closing quotation"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_runs(
+def test_invalid_arguments_are_refused_before_anything_runs(
     tmp_path: Path, arguments: tuple[str, ...], line: str
 ) -> None:
     file = make_project(tmp_path, {"00_alpha": ["1"], "01_beta": ["1"]})
@@ -133,18 +133,18 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     "arguments", [("run",), ("run", "x", "--jobs", "0"), ("run", "x", "--deadline", "-1"), ("no",)]
 )
-def test_a_wrong_command_line_is_usage_too(root: Path, arguments: tuple[str, ...]) -> None:
+def test_a_wrong_command_line_ends_with_the_usage_code(root: Path, arguments: tuple[str, ...]) -> None:
     assert invoke(root, *arguments)[0] == 2
 
 
 def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def note(file: Path, options: runner_run.RunOptions, progress: object) -> runner_run.Published:
+    def record(file: Path, options: runner_run.RunOptions, progress: object) -> runner_run.Published:
         given.append((file, options))
         return runner_run.Published(Path.cwd() / "reports" / "x" / "index.html", unchanged=False)
 
-    monkeypatch.setattr(runner, "run_report", note)
+    monkeypatch.setattr(runner, "run_report", record)
     arguments = (
         "run a.yaml --only a,b --from c -p x=1 -p b.y=2 --jobs 3 --force --deadline 1.5 --cell-timeout 9 --no-code"
     )
@@ -165,9 +165,7 @@ def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert given == [(Path("a.yaml"), expected)]
 
 
-def test_an_error_is_its_line_and_its_code_and_a_traceback_only_on_request(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_prints_one_line_and_a_traceback_only_on_request(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise raised
 
@@ -199,7 +197,7 @@ def test_example_writes_a_source_once(tmp_path: Path) -> None:
     assert stderr.startswith("smsroi: there is no example '../cdnow'; there are cdnow")
 
 
-def whole_run(root: Path, name: str = "20240102-030405-abcdef") -> Path:
+def published_run(root: Path, name: str = "20240102-030405-abcdef") -> Path:
     """A published run as far as `verify` and `status` look."""
     from smsroi_helpers.runner.publish import open_report, utc_now
 
@@ -210,8 +208,8 @@ def whole_run(root: Path, name: str = "20240102-030405-abcdef") -> Path:
         return folder.publish(staging, manifest)
 
 
-def test_verify_tells_a_run_that_is_whole_from_one_that_is_not(tmp_path: Path) -> None:
-    run = whole_run(tmp_path)
+def test_verify_detects_a_changed_file(tmp_path: Path) -> None:
+    run = published_run(tmp_path)
     assert invoke(tmp_path, "verify", "tiny") == (0, f"{run.name}: 1 files are as they were published\n", "")
     (run / "index.html").write_text("y", encoding="utf-8")
     code, stdout, stderr = invoke(tmp_path, "verify", str(run))
@@ -221,7 +219,7 @@ def test_verify_tells_a_run_that_is_whole_from_one_that_is_not(tmp_path: Path) -
 
 
 def test_status_ends_with_1_when_the_last_good_run_is_too_old(tmp_path: Path) -> None:
-    run = whole_run(tmp_path)
+    run = published_run(tmp_path)
     assert invoke(tmp_path, "status", "tiny", "--max-age", "26h") == (
         0,
         f"tiny: the last good run, {run.name}, is 0.0 h old\n",
@@ -239,7 +237,9 @@ def test_status_ends_with_1_when_the_last_good_run_is_too_old(tmp_path: Path) ->
         assert invoke(tmp_path, "status", *wrong)[0] == 2
 
 
-def test_a_log_gets_a_line_at_the_start_each_minute_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_without_a_terminal_is_a_line_at_the_start_each_minute_and_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     lines = cli._Lines()
     lines.started("02_cltv")
     for cell, seconds in ((1, 0.1), (2, 59.9), (3, 60.0), (3, 119.0), (3, 121.0)):
@@ -255,7 +255,7 @@ def test_a_log_gets_a_line_at_the_start_each_minute_and_at_the_end(capsys: pytes
     ]
 
 
-def test_a_terminal_gets_a_bar_per_notebook() -> None:
+def test_progress_on_a_terminal_is_a_bar_per_notebook() -> None:
     bars = cli._Bars()
     bars.started("02_cltv")
     bars.advanced("02_cltv", 4, 9, 1.0)

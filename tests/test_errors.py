@@ -19,10 +19,10 @@ MOBILE = "13812345678"
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
-    "around", ["{}", "call {} now", "'{}'", "({})", "{},", "={};", "会员{}号", "Could not convert {}"]
+    "template", ["{}", "call {} now", "'{}'", "({})", "{},", "={};", "会员{}号", "Could not convert {}"]
 )
-def test_a_number_of_somebody_is_blotted_out(number, around):
-    assert errors.redact(around.format(number)) == around.format("[number]")
+def test_a_phone_or_id_number_is_redacted(number, template):
+    assert errors.redact(template.format(number)) == template.format("[number]")
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ def test_a_number_of_somebody_is_blotted_out(number, around):
 )
 @pytest.mark.parametrize("number", [MOBILE, "138-1234-5678", "138 1234 5678", "13812345678.0"])
 @pytest.mark.parametrize("after", ["", "x", ".csv", " not found", "_1", ": no"])
-def test_a_mobile_number_is_found_within_words(before, number, after):
-    said = errors.redact(f"{before}{number}{after}")
-    assert said.startswith(before)
-    assert said.endswith(after)
-    assert "[number]" in said
-    assert not any(part in said for part in ("1381234", "138-1234", "1234-5678", "1234 5678"))
+def test_a_mobile_number_inside_a_word_is_redacted(before, number, after):
+    message = errors.redact(f"{before}{number}{after}")
+    assert message.startswith(before)
+    assert message.endswith(after)
+    assert "[number]" in message
+    assert not any(part in message for part in ("1381234", "138-1234", "1234-5678", "1234 5678"))
 
 
 @pytest.mark.parametrize("address", ["ann@example.com", "a.b+c@mail.example.com", "张三@例子.公司", "ann＠example.com"])
-def test_an_address_is_blotted_out(address):
+def test_an_email_address_is_redacted(address):
     assert errors.redact(f"{address} wrote") == "[e-mail] wrote"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "paid 45960395801.12 in all", "13812345678.12 paid", "￥13,812,345,678.00", "8,832,003.27", "amount -1380.50",
         "a share of 0.13812345678", "1469307 rows", "1,469,307 rows", "order 12345678", "invoice C489449",
@@ -56,23 +56,23 @@ def test_an_address_is_blotted_out(address):
         "3 of 1,500,000,000", "0x7f08b41887c0",
     ],
 )  # fmt: skip
-def test_what_is_no_number_of_anybody_stays(said):
-    assert errors.redact(said) == said
+def test_other_numbers_are_not_redacted(message):
+    assert errors.redact(message) == message
 
 
-def test_a_long_word_is_read_once():
+def test_a_long_word_takes_linear_time():
     """Without a bound the pattern for addresses is quadratic: two million letters would take hours."""
     began = time.monotonic()
     assert errors.redact("a" * 2_000_000) == "a" * 2_000_000
     assert time.monotonic() - began < 20
 
 
-def test_an_error_is_one_line_without_numbers():
-    said = str(errors.DataError("row 7:\n   '13812345678'\n is no date"))
-    assert said == "row 7: '[number]' is no date"
+def test_an_error_is_one_line_without_personal_numbers():
+    message = str(errors.DataError("row 7:\n   '13812345678'\n is no date"))
+    assert message == "row 7: '[number]' is no date"
 
 
-def test_in_a_notebook_the_line_stands_in_place_of_a_traceback():
+def test_a_notebook_shows_the_line_instead_of_a_traceback():
     assert errors.DataError("table x")._render_traceback_() == ["DataError: table x"]
 
 

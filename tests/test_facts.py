@@ -63,14 +63,14 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     ]
     messages = []
     for i in range(900):
-        who = int(rng.integers(PEOPLE))
+        customer = int(rng.integers(PEOPLE))
         at = some_day(155)
-        pause = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds: the first is a machine's
-        clicks = rng.random() < (0.97 if who < 3 else 0.3)  # three customers have a machine that opens everything
+        delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds: the first is a machine's
+        clicks = rng.random() < (0.97 if customer < 3 else 0.3)  # three customers have a machine that opens everything
         messages.append({
-            "message_id": f"m{i}", "customer_id": names[who], "campaign_id": f"k{i % 4}", "sent_at": at,
+            "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
             "delivered_at": at + dt.timedelta(seconds=3),
-            "clicked_at": at + dt.timedelta(seconds=3 + pause) if clicks else None,
+            "clicked_at": at + dt.timedelta(seconds=3 + delay) if clicks else None,
             "opted_out_at": at + dt.timedelta(hours=1) if rng.random() < 0.02 else None, "cost": 0.05,
         })  # fmt: skip
     experiment = {"experiment_id": "x", "kind": "content", "control_arm": "a", "started_at": ASSIGNED}
@@ -120,13 +120,15 @@ def human_clicks_by_hand(messages: list[dict[str, Any]]) -> set[str]:
 
 def subscribers_by_hand(rows: dict[str, list[dict[str, Any]]], at: dt.datetime) -> set[str]:
     """Opted in by then, and not opted out since, in either table."""
-    left = [(row["customer_id"], row["opted_out_at"]) for table in ("customers", "messages") for row in rows[table]]
+    opt_outs = [(row["customer_id"], row["opted_out_at"]) for table in ("customers", "messages") for row in rows[table]]
     found = set()
     for person in rows["customers"]:
-        asked = person["opted_in_at"]
-        if asked is not None and asked <= at:
-            outs = [out for who, out in left if who == person["customer_id"] and out is not None and out < at]
-            if all(out < asked for out in outs):
+        opted_in = person["opted_in_at"]
+        if opted_in is not None and opted_in <= at:
+            outs = [
+                out for customer, out in opt_outs if customer == person["customer_id"] and out is not None and out < at
+            ]
+            if all(out < opted_in for out in outs):
                 found.add(person["customer_id"])
     return found
 
@@ -140,17 +142,17 @@ def total_of(shop: Shop, value: ibis.Scalar) -> float:
     return float(shop.count(value.name("n").as_table())["n"].iloc[0])
 
 
-def test_clicks_are_the_same_everywhere(world):
+def test_clicks_are_the_same_in_every_stage(world):
     rows, shop = world
     clicked = human_clicks_by_hand(rows["messages"])
     assert 0 < len(clicked) < sum(row["clicked_at"] is not None for row in rows["messages"])
-    judged = measures.human_clicks(shop)
+    messages = measures.human_clicks(shop)
     timing = collect_sends(shop, window_hours=72).rows
     frequency = texts_of(shop, "sms")
     segmentation = _messages_by_customer(shop, shop.as_of)
     arms = count_outcomes(shop)
     counted = {
-        "measures": total_of(shop, judged.count(where=judged.human_click_at.notnull())),
+        "measures": total_of(shop, messages.count(where=messages.human_click_at.notnull())),
         "timing": total_of(shop, timing.happened.sum()),
         "frequency": total_of(shop, frequency.count(where=frequency.human_click_at.notnull())),
         "segmentation": total_of(shop, segmentation.clicked.sum()),
@@ -163,33 +165,33 @@ def test_clicks_are_the_same_everywhere(world):
         "segmentation": total_of(shop, segmentation.delivered.sum()),
         "ab_test": float(arms["click_rate__sum_x"].sum()),
     }
-    nobody = sum(row["clicked_at"] is None for row in rows["messages"])
-    assert known == dict.fromkeys(known, nobody + len(clicked))
+    unclicked = sum(row["clicked_at"] is None for row in rows["messages"])
+    assert known == dict.fromkeys(known, unclicked + len(clicked))
 
 
-def test_subscribers_are_the_same_everywhere(world):
+def test_subscribers_are_the_same_in_every_stage(world):
     rows, shop = world
-    here = subscribers_by_hand(rows, dt.datetime(2025, 7, 1))
-    assert 0 < len(here) < len(rows["customers"])
+    expected = subscribers_by_hand(rows, dt.datetime(2025, 7, 1))
+    assert 0 < len(expected) < len(rows["customers"])
     everybody = shop.customers.select("customer_id")
-    asked = measures.subscribed(shop, ibis.literal(shop.end), everybody)
-    assert set(asked.execute()["customer_id"]) == here
+    subscribers = measures.subscribed(shop, ibis.literal(shop.end), everybody)
+    assert set(subscribers.execute()["customer_id"]) == expected
     audience = count_audience(shop, find_practice(shop), "region", "sms", find_cuts(shop))
-    reach = reachable(shop, resolve(shop, "region").at(shop.as_of), "region", 400).detail
+    by_segment = reachable(shop, resolve(shop, "region").at(shop.as_of), "region", 400).detail
     texted = {row["customer_id"] for row in rows["messages"]}
-    assert read_audience(shop).customers == len(here)
-    assert audience["customers"].sum() == len(here)
-    assert reach.loc[reach["segment"] == "all", "reachable"].item() == len(here & texted)
+    assert read_audience(shop).customers == len(expected)
+    assert audience["customers"].sum() == len(expected)
+    assert by_segment.loc[by_segment["segment"] == "all", "reachable"].item() == len(expected & texted)
 
 
-def test_consent_at_an_assignment_is_that_of_the_instant(world):
+def test_consent_is_read_at_the_instant_of_assignment(world):
     rows, shop = world
     outcomes = measures.arm_outcomes(shop, "x").execute()
     at_start = set(outcomes.loc[outcomes["consenting"] == 1, "customer_id"])
     assert at_start == subscribers_by_hand(rows, ASSIGNED)
 
 
-def test_purchases_are_the_same_everywhere(world):
+def test_purchases_are_the_same_in_every_stage(world):
     rows, shop = world
     bought = [row for row in rows["orders"] if row["amount"] >= 0]
     spend = sum(row["amount"] for row in bought)
@@ -207,7 +209,7 @@ def test_purchases_are_the_same_everywhere(world):
     assert customers["purchase_days"].sum() == len(days)
 
 
-def test_profit_is_the_same_everywhere(world):
+def test_profit_is_the_same_in_every_stage(world):
     rows, shop = world
     orders = sum(profit_by_hand(row) for row in rows["orders"])
     messages = 0.05 * len(rows["messages"])
@@ -222,7 +224,7 @@ def test_profit_is_the_same_everywhere(world):
     assert share < MARGIN
 
 
-def test_without_discounts_the_share_kept_is_the_margin(make_source, open_source):
+def test_without_discounts_the_profit_share_is_the_margin(make_source, open_source):
     orders = "order_id,customer_id,ordered_at,amount\n1,a,2025-01-01,10\n2,b,2025-01-02,0\n3,b,2025-01-03,-4\n"
     shop = open_source(make_source(orders=orders, source="timezone: UTC\nmargin: 0.35\n"))
     assert measures.profit_share(shop) == pytest.approx(0.35)

@@ -1,4 +1,4 @@
-"""The rules of the house, read off the imports: CONTRIBUTING.md says what each wing is for."""
+"""The rules of the house, read off the imports: CONTRIBUTING.md says what each subpackage is for."""
 
 import ast
 import json
@@ -25,18 +25,18 @@ LEVELS = {
     "runner": 11,
     "cli": 12,
 }  # fmt: skip
-"""A wing imports from lower levels only. Segmentation lies above experiments, which it asks whether a test is valid."""
+"""A subpackage imports from lower levels only. `segmentation` uses the validity checks of `experiments`."""
 STAGES = tuple(path.stem[3:] for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
-IN_WORDS = ("wording", "figures", "tables")
+PRESENTATION_MODULES = ("wording", "figures", "tables")
 """Modules of a stage that may know a language or a page; `criteria_tables` counts as `tables`."""
-MEASURED = ("amount", "clicked_at", "opted_in_at", "opted_out_at")
+MEASURED_COLUMNS = ("amount", "clicked_at", "opted_in_at", "opted_out_at")
 """Columns whose meaning is defined in `measures/`: other wings ask for the fact."""
 ENGINES = {"duckdb": ("engine",), "pyspark": ("engine",), "psycopg": ("engine", "source/database.py")}
 
-TOO_LONG = 450
-TOO_LONG_A_FUNCTION = 60
-TOO_LONG_A_TEST = 600
-LONG = {
+MAX_MODULE_LINES = 450
+MAX_FUNCTION_LINES = 60
+MAX_TEST_LINES = 600
+LONG_MODULES = {
     "smsroi_helpers/cltv/holdout.py": "counting, trying, testing and ranking of one forecast: to be split",
     "tests/measures/test_experiment_outcomes.py": "one random log serves all measures: to be split",
 }
@@ -47,12 +47,12 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def name_of(path: Path) -> str:
+def relative_name(path: Path) -> str:
     """`timing/counts.py`, as the rules name it."""
     return path.relative_to(PACKAGE).as_posix()
 
 
-def wing_of(path: Path) -> str:
+def subpackage_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -63,12 +63,12 @@ def imports(path: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
             for alias in node.names:
                 yield node.lineno, alias.name, ()
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name_of(path)}:{node.lineno} imports relatively; name the module in full"
+            assert node.level == 0, f"{relative_name(path)}:{node.lineno} imports relatively; name the module in full"
             yield node.lineno, str(node.module), tuple(alias.name for alias in node.names)
 
 
 def own_imports(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, wing and rest of the module (`""` for the wing itself) of every import from this package."""
+    """Line, subpackage and rest of the module (`""` for the subpackage itself) of every import from this package."""
     for line, module, names in imports(path):
         parts = module.split(".")
         if parts[0] != "smsroi_helpers":
@@ -90,34 +90,34 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def test_every_module_belongs_to_a_wing_with_a_level():
-    assert {wing_of(path) for path in modules()} - {"__init__"} <= set(LEVELS)
+def test_every_module_belongs_to_a_subpackage_with_a_level():
+    assert {subpackage_of(path) for path in modules()} - {"__init__"} <= set(LEVELS)
 
 
-def test_imports_come_from_lower_levels_and_never_from_a_wing_beside():
+def test_subpackages_import_only_from_lower_levels():
     wrong = [
-        f"{name_of(path)}:{line} imports {wing} (level {LEVELS[wing]} from level {LEVELS[wing_of(path)]})"
-        for path in modules() if wing_of(path) in LEVELS
-        for line, wing, _rest in own_imports(path)
-        if wing != wing_of(path) and LEVELS[wing] >= LEVELS[wing_of(path)]
+        f"{relative_name(path)}:{line} imports {other} (level {LEVELS[other]} from level {LEVELS[subpackage_of(path)]})"
+        for path in modules() if subpackage_of(path) in LEVELS
+        for line, other, _rest in own_imports(path)
+        if other != subpackage_of(path) and LEVELS[other] >= LEVELS[subpackage_of(path)]
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
 
-def test_between_wings_only_what_a_wing_exports_is_imported():
+def test_subpackages_import_only_what_another_exports():
     wrong = [
-        f"{name_of(path)}:{line} imports smsroi_helpers.{wing}.{rest}; take it from smsroi_helpers.{wing}"
+        f"{relative_name(path)}:{line} imports smsroi_helpers.{other}.{rest}; import it from smsroi_helpers.{other}"
         for path in modules()
-        for line, wing, rest in own_imports(path)
-        if rest and wing != wing_of(path)
+        for line, other, rest in own_imports(path)
+        if rest and other != subpackage_of(path)
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_statistics_know_no_shop_no_engine_no_language():
+def test_statistics_imports_no_shop_no_engine_no_language():
     wrong = [
-        f"{name_of(path)}:{line} imports {module}"
-        for path in modules() if wing_of(path) == "statistics"
+        f"{relative_name(path)}:{line} imports {module}"
+        for path in modules() if subpackage_of(path) == "statistics"
         for line, module, _names in imports(path)
         if module.split(".")[0] in ("ibis", "duckdb", "babel")
     ]  # fmt: skip
@@ -125,12 +125,12 @@ def test_statistics_know_no_shop_no_engine_no_language():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_wording_figures_and_tables_of_a_stage_know_pages_and_languages(stage):
+def test_only_wording_figures_and_tables_of_a_stage_import_pages_or_locale(stage):
     wrong = [
-        f"{name_of(path)}:{line} imports {wing}; words belong into wording, figures or tables"
-        for path in modules() if wing_of(path) == stage and path.stem.split("_")[-1] not in IN_WORDS
-        for line, wing, _rest in own_imports(path)
-        if wing in ("pages", "locale")
+        f"{relative_name(path)}:{line} imports {other}; text belongs into wording, figures or tables"
+        for path in modules() if subpackage_of(path) == stage and path.stem.split("_")[-1] not in PRESENTATION_MODULES
+        for line, other, _rest in own_imports(path)
+        if other in ("pages", "locale")
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
@@ -138,18 +138,18 @@ def test_only_wording_figures_and_tables_of_a_stage_know_pages_and_languages(sta
 def test_only_measures_reads_the_columns_it_defines():
     free = ("contract", "source", "simulation", "measures", "pages")
     wrong = [
-        f"{name_of(path)}:{line} reads {word}"
-        for path in modules() if wing_of(path) not in free
+        f"{relative_name(path)}:{line} reads {word}"
+        for path in modules() if subpackage_of(path) not in free
         for line, word in strings(path)
-        if word in MEASURED
+        if word in MEASURED_COLUMNS
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_measures_turns_instants_into_local_time():
+def test_only_measures_converts_to_local_time():
     wrong = [
-        f"{name_of(path)}:{line} imports local_time"
-        for path in modules() if wing_of(path) not in ("engine", "source", "measures")
+        f"{relative_name(path)}:{line} imports local_time"
+        for path in modules() if subpackage_of(path) not in ("engine", "source", "measures")
         for line, _module, names in imports(path)
         if "local_time" in names
     ]  # fmt: skip
@@ -158,27 +158,27 @@ def test_only_measures_turns_instants_into_local_time():
 
 def test_only_the_engine_names_an_engine():
     wrong = [
-        f"{name_of(path)}:{line} imports {module}"
+        f"{relative_name(path)}:{line} imports {module}"
         for path in modules()
         for line, module, _names in imports(path)
         for engine, allowed in ENGINES.items()
-        if module.split(".")[0] == engine and not name_of(path).startswith(allowed)
+        if module.split(".")[0] == engine and not relative_name(path).startswith(allowed)
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_simulation_knows_no_estimator():
+def test_the_simulation_imports_no_estimator():
     allowed = {"errors", "contract", "simulation"}
     wrong = [
-        f"{name_of(path)}:{line} imports {wing}"
-        for path in modules() if wing_of(path) == "simulation"
-        for line, wing, _rest in own_imports(path)
-        if wing not in allowed
+        f"{relative_name(path)}:{line} imports {other}"
+        for path in modules() if subpackage_of(path) == "simulation"
+        for line, other, _rest in own_imports(path)
+        if other not in allowed
     ]  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_notebook_imports_its_stage_and_notebook():
+def test_a_notebook_imports_only_its_stage_and_notebook():
     for stage, path in zip(STAGES, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")), strict=True):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -189,15 +189,15 @@ def test_a_notebook_imports_its_stage_and_notebook():
 def test_long_modules_and_tests_are_listed_with_a_reason():
     wrong = [
         f"{path.relative_to(ROOT)} has {lines} lines; {most} are the guide"
-        for folder, most in ((PACKAGE, TOO_LONG), (ROOT / "tests", TOO_LONG_A_TEST))
+        for folder, most in ((PACKAGE, MAX_MODULE_LINES), (ROOT / "tests", MAX_TEST_LINES))
         for path in sorted(folder.rglob("*.py"))
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > most
-        and path.relative_to(ROOT).as_posix() not in LONG
+        and path.relative_to(ROOT).as_posix() not in LONG_MODULES
     ]
     assert not wrong, "\n".join(wrong)
-    assert len(LONG) <= 10
-    for name in LONG:
-        most = TOO_LONG_A_TEST if name.startswith("tests/") else TOO_LONG
+    assert len(LONG_MODULES) <= 10
+    for name in LONG_MODULES:
+        most = MAX_TEST_LINES if name.startswith("tests/") else MAX_MODULE_LINES
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > most, f"{name} is short now"
 
 
@@ -205,8 +205,8 @@ def test_long_functions_have_a_docstring():
     wrong = []
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= TOO_LONG_A_FUNCTION:
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES:
                 doc = ast.get_docstring(node)
                 if doc is None:
-                    wrong.append(f"{name_of(path)}:{node.lineno} {node.name}")
+                    wrong.append(f"{relative_name(path)}:{node.lineno} {node.name}")
     assert not wrong, "\n".join(wrong)

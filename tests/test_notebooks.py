@@ -33,7 +33,7 @@ def markdown(notebook):
     return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
-def test_there_are_notebooks_and_each_has_its_stage():
+def test_each_notebook_has_a_stage_and_tests():
     assert len(NOTEBOOKS) >= 2
     for path in NOTEBOOKS:
         stage = path.stem[3:]
@@ -41,7 +41,7 @@ def test_there_are_notebooks_and_each_has_its_stage():
         assert list((ROOT / "tests" / stage).glob("test_*.py"))
 
 
-def test_it_is_valid_and_committed_without_outputs(notebook):
+def test_a_notebook_is_valid_and_committed_without_outputs(notebook):
     nbformat.validate(notebook)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.kernelspec.name == "python3"
@@ -52,14 +52,14 @@ def test_it_is_valid_and_committed_without_outputs(notebook):
         assert set(cell.metadata) <= {"tags"}
 
 
-def test_it_opens_with_its_question_and_keeps_the_order_of_headings(notebook):
+def test_a_notebook_starts_with_its_question_and_has_the_standard_headings(notebook):
     lines = markdown(notebook).splitlines()
     assert [line for line in lines if re.match(r"# ", line)] == [notebook.cells[0].source.splitlines()[0]]
     assert notebook.cells[0].source.splitlines()[0].endswith("?")
     assert [line for line in lines if line.startswith("## ")] == HEADINGS
 
 
-def test_its_parameters_are_literals_one_a_line_each_with_its_meaning(notebook):
+def test_each_parameter_is_a_literal_on_its_own_line_with_a_comment(notebook):
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     for line in tagged[0].source.splitlines():
@@ -74,7 +74,7 @@ def test_its_parameters_are_literals_one_a_line_each_with_its_meaning(notebook):
         assert re.search(rf"\b{name}\b", used), f"the parameter {name} changes nothing"
 
 
-def test_it_holds_no_logic(notebook):
+def test_a_notebook_contains_no_logic(notebook):
     forbidden = (
         ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.For, ast.While, ast.If, ast.With,
     )  # fmt: skip
@@ -84,14 +84,14 @@ def test_it_holds_no_logic(notebook):
         assert not found, source
 
 
-def test_no_number_is_typed_into_its_prose(notebook):
+def test_no_number_is_typed_into_the_prose(notebook):
     """But years of papers, and the numbers of a list."""
     prose = re.sub(r"^\d+\. ", "", markdown(notebook), flags=re.M)
     prose = re.sub(r"\b(?:19|20)\d\d\)", "", prose)
     assert re.findall(r"\d[\d.,]*", prose.replace("`", "")) == []
 
 
-def test_rows_come_into_memory_in_two_places_only():
+def test_rows_are_loaded_into_memory_only_in_listed_functions():
     """`Shop.count` returns cells; reading, one row per fault or per broken group. All else stays in the engine."""
     reading = ("_tally", "_check_tables", "_refuse_personal_ids", "_repeat")
     allowed = {("shop.py", "count"), ("open.py", "_stated_exclusions"), *(("read.py", name) for name in reading)}
@@ -112,7 +112,7 @@ def test_rows_come_into_memory_in_two_places_only():
     assert found == allowed
 
 
-def test_notebooks_ask_the_engine_only_through_the_package():
+def test_notebooks_query_the_engine_only_through_the_package():
     for path in NOTEBOOKS:
         for source in code(nbformat.read(path, as_version=4)):
             assert not re.search(r"\.(execute|to_pandas|to_pyarrow)\(|read_(csv|parquet)|\bpd\.", source), source

@@ -1,4 +1,4 @@
-"""The workbook's own notebooks over odd data: they publish, the same for every form of a source, and name nobody."""
+"""The real notebooks on unusual data: they publish, give one result for every file format, and name nobody."""
 
 import datetime as dt
 import gzip
@@ -60,7 +60,7 @@ ODD: dict[str, Files] = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_the_notebooks_publish_what_little_or_odd_data_allow(workbook: Project, case: str) -> None:
+def test_the_notebooks_publish_with_little_or_odd_data(workbook: Project, case: str) -> None:
     workbook.fill(ODD[case])
     code, _stdout, stderr = workbook.run()
     assert code == 0, stderr
@@ -75,12 +75,12 @@ def test_the_notebooks_publish_what_little_or_odd_data_allow(workbook: Project, 
         assert not any(word in text for word in (PHONE, EMAIL, "<script>alert", "<img src=x", "Traceback"))
 
 
-# --- one shop in every form ------------------------------------------------------------------------------------------
+# --- one shop in every file format -----------------------------------------------------------------------------------
 
 COLUMNS = ("order_id", "customer_id", "ordered_at", "amount", "discount")
 
 
-def some_orders() -> list[tuple[str, ...]]:
+def example_orders() -> list[tuple[str, ...]]:
     """Orders of 60 customers over two years, some of them of people with Chinese names; amounts are of whole cents."""
     made = []
     for i in range(900):
@@ -93,8 +93,8 @@ def some_orders() -> list[tuple[str, ...]]:
     return made
 
 
-def in_every_form() -> dict[str, Files]:
-    rows = some_orders()
+def every_format() -> dict[str, Files]:
+    rows = example_orders()
     text = "".join(",".join(row) + "\n" for row in [COLUMNS, *rows])
     table = duckdb.from_arrow(pa.table({name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)})).project(
         "order_id, customer_id,"
@@ -114,7 +114,7 @@ def in_every_form() -> dict[str, Files]:
     mapping = (
         "SELECT 订单 AS order_id, 顾客 AS customer_id, 时间 AS ordered_at, 实付 AS amount, 优惠 AS discount FROM export"
     )
-    forms: dict[str, Files] = {
+    formats: dict[str, Files] = {
         "UTF-8": {"orders.csv": text},
         "BOM": {"orders.csv": "\ufeff" + text},
         "GB18030": {"orders.csv": text.encode("gb18030")},
@@ -131,12 +131,12 @@ def in_every_form() -> dict[str, Files]:
         },
     }
     settings = "title: One shop\ntimezone: Asia/Shanghai\ncurrency: CNY\n"
-    return {name: {"source.yml": settings, **files} for name, files in forms.items()}
+    return {name: {"source.yml": settings, **files} for name, files in formats.items()}
 
 
-def test_the_same_orders_in_every_form_are_the_same_rows(tmp_path: Path) -> None:
+def test_the_same_orders_in_every_format_are_the_same_rows(tmp_path: Path) -> None:
     rows = {}
-    for number, (form, files) in enumerate(in_every_form().items()):
+    for number, (file_format, files) in enumerate(every_format().items()):
         folder = tmp_path / str(number)
         for name, content in files.items():
             file = folder / name
@@ -144,35 +144,37 @@ def test_the_same_orders_in_every_form_are_the_same_rows(tmp_path: Path) -> None
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
         loaded = load(folder, tmp_path / f"loaded {number}")
         shop = open_shop(loaded, "", tmp_path / f"cache {number}")
-        assert not loaded.findings, form
-        rows[form] = shop.orders.order_by("order_id").to_pandas()
-    for form, frame in rows.items():
-        pd.testing.assert_frame_equal(frame, rows["UTF-8"], obj=form)
+        assert not loaded.findings, file_format
+        rows[file_format] = shop.orders.order_by("order_id").to_pandas()
+    for file_format, frame in rows.items():
+        pd.testing.assert_frame_equal(frame, rows["UTF-8"], obj=file_format)
     assert len(rows["UTF-8"]) == 900
-    assert rows["UTF-8"]["amount"].sum() == pytest.approx(sum(float(row[3]) for row in some_orders()))
+    assert rows["UTF-8"]["amount"].sum() == pytest.approx(sum(float(row[3]) for row in example_orders()))
 
 
-def test_the_same_orders_in_four_forms_leave_the_same_tables(workbook: Project) -> None:
-    """To the byte. Every notebook sees the two forms that are read in the least similar ways, the first two more."""
-    forms = in_every_form()
-    seen: dict[str, dict[str, bytes]] = {}
-    for form in ("UTF-8", "a mapping", "GB18030", "semicolons, rows in another order"):
-        workbook.fill(forms[form])
-        code, _stdout, stderr = workbook.run("--force", *([] if form in ("UTF-8", "a mapping") else ["--only=quality"]))
-        assert code == 0, (form, stderr)
+def test_the_same_orders_in_four_formats_give_the_same_tables(workbook: Project) -> None:
+    """To the byte. Every notebook sees the two formats that are read in the least similar ways, the first two more."""
+    formats = every_format()
+    contents: dict[str, dict[str, bytes]] = {}
+    for file_format in ("UTF-8", "a mapping", "GB18030", "semicolons, rows in another order"):
+        workbook.fill(formats[file_format])
+        code, _stdout, stderr = workbook.run(
+            "--force", *([] if file_format in ("UTF-8", "a mapping") else ["--only=quality"])
+        )
+        assert code == 0, (file_format, stderr)
         tables = workbook.root / "reports" / "tiny" / workbook.manifest()["run"] / "tables"
-        seen[form] = {str(file.relative_to(tables)): file.read_bytes() for file in tables.rglob("*.parquet")}
-    whole = seen["UTF-8"]
+        contents[file_format] = {str(file.relative_to(tables)): file.read_bytes() for file in tables.rglob("*.parquet")}
+    whole = contents["UTF-8"]
     assert {"exclusions.parquet", "quarantine.parquet", "decisions/00_quality.parquet"} < set(whole)
-    assert set(seen["a mapping"]) == set(whole)
-    for form, tables_of in seen.items():
-        assert [name for name, content in tables_of.items() if whole[name] != content] == [], form
+    assert set(contents["a mapping"]) == set(whole)
+    for file_format, tables_of in contents.items():
+        assert [name for name, content in tables_of.items() if whole[name] != content] == [], file_format
 
 
 # --- canaries --------------------------------------------------------------------------------------------------------
 
 
-def canary_files() -> Files:
+def files_with_personal_data() -> Files:
     """A sound source in which somebody's number and address stand wherever a source can hold text."""
     canary = f"{PHONE} {EMAIL}"
     return {
@@ -192,7 +194,7 @@ def canary_files() -> Files:
     }
 
 
-def assert_nobody_is_named(folder: Path) -> None:
+def assert_no_personal_data(folder: Path) -> None:
     """In no file but the tables of customers, which are not read by others; nor in any name."""
     spellings = (PHONE, EMAIL, f"{PHONE[:3]}-{PHONE[3:7]}", f"{PHONE[:3]} {PHONE[3:7]} ", KEY)
     for file in folder.rglob("*"):
@@ -204,11 +206,11 @@ def assert_nobody_is_named(folder: Path) -> None:
 KEY = "a key that is thirty-two bytes long, or more"
 
 
-def test_a_canary_appears_in_no_page_log_manifest_notebook_or_error(
+def test_personal_data_appear_in_no_page_log_manifest_notebook_or_error(
     workbook: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMSROI_KEY", KEY)
-    workbook.fill(canary_files())
+    workbook.fill(files_with_personal_data())
     code, stdout, stderr = workbook.run("-p", "max_rejected_share=0.05", "--force")
     assert code == 0, stderr
     manifest = workbook.manifest()
@@ -219,9 +221,9 @@ def test_a_canary_appears_in_no_page_log_manifest_notebook_or_error(
     assert len(manifest["source"]["key_id"]) == 8
     run = workbook.root / "reports" / "tiny" / manifest["run"]
     assert {"index.html", "00_quality.html", "manifest.json"} <= {file.name for file in run.iterdir()}
-    assert_nobody_is_named(workbook.root / "reports")
-    aside = duckdb.sql(f"FROM '{run / 'tables' / 'quarantine.parquet'}'").df()
-    assert aside["key"].str.fullmatch("[0-9a-f]{32}").all()
+    assert_no_personal_data(workbook.root / "reports")
+    quarantine = duckdb.sql(f"FROM '{run / 'tables' / 'quarantine.parquet'}'").df()
+    assert quarantine["key"].str.fullmatch("[0-9a-f]{32}").all()
     for table in ("quarantine", "exclusions"):
         assert not any(word in str(duckdb.sql(f"FROM '{run / 'tables' / table}.parquet'").fetchall())
                        for word in (PHONE, EMAIL, KEY))  # fmt: skip
@@ -230,6 +232,6 @@ def test_a_canary_appears_in_no_page_log_manifest_notebook_or_error(
     assert code == 10
     checked = CliRunner().invoke(cli.app, ["check", "data/tiny"])
     assert checked.exit_code == 10
-    for said in (stdout, stderr, refused, checked.stdout, checked.stderr):
-        assert not any(word in said for word in (PHONE, EMAIL, KEY)), said
-    assert_nobody_is_named(workbook.root / "reports")
+    for output in (stdout, stderr, refused, checked.stdout, checked.stderr):
+        assert not any(word in output for word in (PHONE, EMAIL, KEY)), output
+    assert_no_personal_data(workbook.root / "reports")

@@ -83,13 +83,7 @@ __all__ = [
 NEEDS = ("orders",)
 
 PARAMETERS: dict[str, Any] = {
-    "dormant_after_days": Annotated[int, Field(ge=0)],
-    "lost_after_days": Annotated[int, Field(ge=0)],
-    "frequent_score": Annotated[int, Field(ge=1, le=5)],
-    "high_score": Annotated[int, Field(ge=1, le=5)],
     "period_days": Annotated[int, Field(ge=0)],
-    "smallest_cluster_share": Annotated[float, Field(ge=0, le=0.5)],
-    "response": str,
 }
 
 __getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "tables")

@@ -81,13 +81,16 @@ class Features:
 
 
 def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, ...]:
-    """The columns of `customers` that describe people in categories: the user's own and the acquisition channel."""
+    """The columns of `customers` that describe people in categories: the user's own and the acquisition channel.
+
+    The column that `response` of the `segments` settings names is left out: it is an outcome.
+    """
     if not shop.has("customers"):
         return ()
     names = [name for name in shop.customers.columns if name.startswith("attr_") or name in ATTRIBUTE_COLUMNS]
     kept = []
     for name in sorted(names):
-        if name in leave_out:
+        if name in (*leave_out, shop.settings.segments.response):
             continue
         levels = int(shop.count(shop.customers.aggregate(n=shop.customers[name].nunique()))["n"].iloc[0])
         if 2 <= levels <= MOST_LEVELS:

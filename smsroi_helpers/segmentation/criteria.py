@@ -79,7 +79,6 @@ def principles(
     segment_by: str,
     comparison: pd.DataFrame,
     outcomes: Outcomes,
-    response: str = "",
 ) -> list[Principle]:
     """The five principles of the chosen segmentation.
 
@@ -89,7 +88,6 @@ def principles(
         segment_by: the segmentation.
         comparison: of `explained`.
         outcomes: of `predictive_value.collect_outcomes`.
-        response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
     """
     chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
     found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
@@ -99,19 +97,19 @@ def principles(
         value = low = high = float("nan")
     return [
         Principle("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
-        identifiable(shop, chosen, segment_by, (response,)),
+        identifiable(shop, chosen, segment_by),
         reachable(shop, chosen, segment_by, outcomes.period_days),
         measurable(shop, outcomes, segment_by),
         actionable(shop, grouping, segment_by),
     ]
 
 
-def identifiable(shop: Shop, chosen: ir.Table, segment_by: str, leave_out: tuple[str, ...] = ()) -> Principle:
+def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
     """How much better attributes tell the segment than naming the largest for everybody: points of accuracy.
 
     Multinomial logistic regression on the customers' categories, five-fold over the hash, on the hashed sample.
     """
-    names = attribute_columns(shop, (segment_by, *leave_out))
+    names = attribute_columns(shop, (segment_by,))
     if shop.has("customers", "region") and segment_by != "region":
         levels = int(shop.count(shop.customers.aggregate(n=shop.customers.region.nunique()))["n"].iloc[0])
         names = (*names, "region") if 2 <= levels <= MOST_LEVELS else names

@@ -8,7 +8,7 @@ test whether there are any clusters in `cluster_test`.
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import ibis
 import ibis.expr.types as ir
@@ -100,13 +100,7 @@ def period_of(shop: Shop, period_days: int = 0) -> int:
     return min(period_days or USUAL_PERIOD_DAYS, max(log_days // 3, 1))
 
 
-def find_clusters(
-    shop: Shop,
-    cuts: Cuts,
-    *,
-    smallest_cluster_share: float = 0.05,
-    leave_out: tuple[str, ...] = (),
-) -> tuple[Trial, Clusters | None, Sample]:
+def find_clusters(shop: Shop, cuts: Cuts) -> tuple[Trial, Clusters | None, Sample]:
     """Look for clusters, test them against one population, and fit them where the test accepts them.
 
     Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
@@ -114,36 +108,19 @@ def find_clusters(
     Args:
         shop: the company.
         cuts: of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
-        smallest_cluster_share: share (0–1) of customers a cluster must hold to be of use.
-        leave_out: columns of `customers` that must not describe people: outcomes, the column segmented by.
     """
-    names = attribute_columns(shop, leave_out)
+    names = attribute_columns(shop)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
-    trial = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest_cluster_share)
+    smallest = shop.settings.segments.smallest_cluster_share
+    trial = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
     return trial, fit_clusters(sample, trial.k, shop.seed) if trial.stands else None, sample
 
 
-def find_grouping(
-    shop: Shop,
-    *,
-    smallest_cluster_share: float = 0.05,
-    response: str = "",
-    **cut_settings: Any,
-) -> Grouping:
-    """Cut-offs and clusters as of the last day observed.
-
-    Args:
-        shop: the company.
-        smallest_cluster_share: as for `find_clusters`.
-        response: a column of `customers` that is an outcome, and so no feature; empty for none.
-        cut_settings: of `cutoffs.find_cuts`.
-    """
+def find_grouping(shop: Shop) -> Grouping:
+    """Cut-offs and clusters as of the last day observed."""
     check_buyers(shop)
-    cuts = find_cuts(shop, **cut_settings)
-    leave_out = (response,) if response else ()
-    trial, clusters, sample = find_clusters(
-        shop, cuts, smallest_cluster_share=smallest_cluster_share, leave_out=leave_out
-    )
+    cuts = find_cuts(shop)
+    trial, clusters, sample = find_clusters(shop, cuts)
     return Grouping(cuts, trial, clusters, sample)
 
 

@@ -64,33 +64,29 @@ class Outcomes:
         return self.answered if outcome == "response" else self.later
 
 
-def collect_outcomes(
-    shop: Shop, grouping: Grouping, period_days: int, response: str = "", segment_by: str = "rfm_group"
-) -> Outcomes:
+def collect_outcomes(shop: Shop, grouping: Grouping, period_days: int, segment_by: str = "rfm_group") -> Outcomes:
     """What customers did in the last `period_days`, beside every segmentation as of the day before.
 
-    Clusters are fitted anew to what was known at the split, as many as were accepted.
+    Response is the yes/no column of `customers` that `response` of the `segments` settings names, recorded after the
+    last day observed; without one, who clicked a message after the split, of those whom a message reached. Clusters are
+    fitted anew to what was known at the split, as many as were accepted.
 
     Args:
         shop: the company.
         grouping: of `membership.find_grouping`.
         period_days: how long the period after the split is.
-        response: a yes/no column of `customers`, recorded after the last day observed, that says who answered; empty:
-            who clicked a message after the split, of those a message reached.
         segment_by: a segmentation to label by too, where it is none of those already: `recency`, or a column.
 
     Raises:
-        UsageError: `response` is no yes/no column of `customers`, or `segment_by` names no groups.
+        UsageError: the response is no yes/no column of `customers`, or `segment_by` names no groups.
     """
-    split = shop.as_of - dt.timedelta(days=period_days)
-    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", response, segment_by)
-    answered = _label_and_follow(shop, grouping, shop.as_of, response, response, segment_by) if response else later
+    split, response = shop.as_of - dt.timedelta(days=period_days), shop.settings.segments.response
+    later = _label_and_follow(shop, grouping, split, "" if response else "clicks", segment_by)
+    answered = _label_and_follow(shop, grouping, shop.as_of, response, segment_by) if response else later
     return Outcomes(later, answered, period_days)
 
 
-def _label_and_follow(
-    shop: Shop, grouping: Grouping, split: dt.date, response: str, leave_out: str, segment_by: str
-) -> ir.Table:
+def _label_and_follow(shop: Shop, grouping: Grouping, split: dt.date, response: str, segment_by: str) -> ir.Table:
     """Rows of `Outcomes`; response is that of a column, of `clicks`, or null for none."""
     clusters = grouping.clusters
     if clusters is not None:
@@ -106,7 +102,7 @@ def _label_and_follow(
     )  # fmt: skip
     if clusters is None:
         rows = rows.drop("cluster")
-    names = attribute_columns(shop, (leave_out,))
+    names = attribute_columns(shop)
     if names:
         told = shop.customers.select(
             who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}

@@ -43,6 +43,34 @@ def resolve_path(path: str | Path) -> Path:
 # --- what a source says of itself ------------------------------------------------------------------------------------
 
 
+class SegmentSettings(pydantic.BaseModel):
+    """`segments` of `source.yml`: what decides who is in which segment, on every page."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    dormant_after_days: int = pydantic.Field(0, ge=0)
+    """Days without an order after which a customer is dormant; 0: estimated from the times between orders."""
+    lost_after_days: int = pydantic.Field(0, ge=0)
+    """Days without an order after which a customer is lost; 0: estimated likewise."""
+    frequent_score: int = pydantic.Field(4, ge=1, le=5)
+    """Frequency score from which a customer buys often."""
+    high_score: int = pydantic.Field(5, ge=1, le=5)
+    """Monetary score from which a customer spends much."""
+    smallest_cluster_share: float = pydantic.Field(0.05, ge=0, le=0.5)
+    """Share of customers (0–0.5) that a cluster must hold to be of use."""
+    response: str = ""
+    """Yes/no column of `customers` that is an outcome: who answered a campaign after the last day observed."""
+
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> "SegmentSettings":
+        if 0 < self.lost_after_days < self.dormant_after_days:
+            raise ValueError(
+                f"lost_after_days {self.lost_after_days} is less than dormant_after_days {self.dormant_after_days};"
+                " exchange them"
+            )
+        return self
+
+
 class Settings(pydantic.BaseModel):
     """`source.yml`: what the tables themselves cannot say."""
 
@@ -64,6 +92,7 @@ class Settings(pydantic.BaseModel):
     jurisdiction: str = ""
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
     """Clicks sooner after delivery are a machine's: nobody takes out a telephone, reads and opens a link in less."""
+    segments: SegmentSettings = SegmentSettings()
 
     @property
     def currency_digits(self) -> int:

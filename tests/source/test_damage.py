@@ -139,7 +139,7 @@ def check_against_plain_reading(loaded: Loaded, source: Source) -> None:
     assert math.fsum(amount / 16 for _id, amount in rows) == math.fsum(a / 16 for a in expected.kept.values())
     aside = Path(loaded.output_folder) / "quarantine.parquet"
     lines = set(parquet.read_table(aside)["line"].to_pylist()) if aside.exists() else set()
-    assert lines == expected.aside
+    assert lines == expected.rejected
 
 
 def check_shop(loaded: Loaded, cache: Path) -> None:
