@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.engine import local_time, utc_of_clock
+from smsroi_helpers.engine import local_time, utc_from_local
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -43,4 +43,4 @@ def dates_only(shop: Shop, table: str, column: str) -> bool:
 def midnight_before(shop: Shop, instant: ir.TimestampValue) -> ir.TimestampValue:
     """The start (UTC) of the day of an instant in the source's time zone."""
     zone = shop.settings.timezone
-    return utc_of_clock(local_time(instant, zone).truncate("D"), zone)
+    return utc_from_local(local_time(instant, zone).truncate("D"), zone)

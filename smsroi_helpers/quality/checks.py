@@ -85,33 +85,33 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
         if row.later
     ]
     used = tables.set_index("table")["used"]
-    for remark in contract.REMARKS:
-        if _can_be_asked(shop, remark) and (count := _count_remark(shop, remark)):
+    for warning in contract.DATA_WARNINGS:
+        if _applies(shop, warning) and (count := _count_rows(shop, warning)):
             rows.append(
                 {
-                    "table": remark.table,
+                    "table": warning.table,
                     "column": "",
-                    "rule": remark.code,
+                    "rule": warning.code,
                     "severity": "warning",
                     "rows": count,
-                    "share": None if remark.of_customers else count / int(used[remark.table]),
-                    "remedy": remark.remedy,
+                    "share": None if warning.of_customers else count / int(used[warning.table]),
+                    "remedy": warning.remedy,
                 }
             )
     kinds = {"table": str, "column": str, "rule": str, "severity": str, "rows": "int64", "share": float, "remedy": str}
     return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
-def _can_be_asked(shop: Shop, remark: contract.Remark) -> bool:
-    """Whether the source has the tables and columns that a remark needs, and lacks those that must be missing."""
-    return all(shop.has(*need.split(".")) for need in remark.needs if not need.startswith("-")) and not any(
-        shop.has(*need[1:].split(".")) for need in remark.needs if need.startswith("-")
+def _applies(shop: Shop, warning: contract.DataWarning) -> bool:
+    """Whether the source has the tables and columns that a warning needs, and lacks those that must be missing."""
+    return all(shop.has(*need.split(".")) for need in warning.needs if not need.startswith("-")) and not any(
+        shop.has(*need[1:].split(".")) for need in warning.needs if need.startswith("-")
     )
 
 
-def _count_remark(shop: Shop, remark: contract.Remark) -> int:
+def _count_rows(shop: Shop, warning: contract.DataWarning) -> int:
     tables = {name: getattr(shop, name) for name in contract.TABLES if shop.has(name)}
-    concerned = remark.rows(tables, shop.settings)
+    concerned = warning.rows(tables, shop.settings)
     return int(shop.count(concerned.aggregate(rows=concerned.count()))["rows"].iloc[0])
 
 
@@ -197,7 +197,7 @@ def count_by_week(shop: Shop) -> pd.DataFrame:
     for name in ("orders", "messages", "visits"):
         if shop.has(name):
             table = getattr(shop, name)
-            week = shop.day(table[contract.TABLES[name].own_time]).truncate("week")
+            week = shop.day(table[contract.TABLES[name].event_time]).truncate("week")
             counted = table.mutate(week=week).group_by("week").aggregate(rows=ibis._.count()).order_by("week")
             frame = shop.count(counted).assign(week=lambda f: pd.to_datetime(f["week"])).set_index("week")
             parts.append(frame.asfreq("W-MON", fill_value=0).reset_index().assign(table=name))

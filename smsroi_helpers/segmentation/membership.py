@@ -286,7 +286,7 @@ def no_clusters() -> NoReturn:
 def _check_column(shop: Shop, column: str) -> None:
     """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
     known = shop.customers.columns if shop.has("customers") else ()
-    if column not in known or column in contract.NAMES_PEOPLE or column.endswith("_at"):
+    if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
         choices = [*DATED, *(name for name in known if name.startswith("attr_")), "region", "acquisition_channel"]
         raise UsageError(f"segment_by: {column!r} names no groups here; {', '.join(dict.fromkeys(choices))} may")
     levels = int(shop.count(shop.customers.aggregate(n=shop.customers[column].nunique()))["n"].iloc[0])

@@ -26,8 +26,8 @@ __all__ = [
 
 def project_root() -> Path:
     """The project's folder: `$SMSROI_PROJECT`, else the nearest folder upwards with notebooks/, else this checkout."""
-    if named := os.environ.get("SMSROI_PROJECT"):
-        return Path(named).resolve()
+    if configured := os.environ.get("SMSROI_PROJECT"):
+        return Path(configured).resolve()
     here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
@@ -101,7 +101,7 @@ class Settings(pydantic.BaseModel):
 
     @pydantic.field_validator("title")
     @classmethod
-    def _nobodys_number(cls, title: str) -> str:
+    def _redact_title(cls, title: str) -> str:
         return redact(title)
 
     @pydantic.field_validator("timezone")
@@ -117,14 +117,14 @@ def _fill_environment(value: Any, where: str) -> Any:
         return {key: _fill_environment(inner, f"{where}.{key}") for key, inner in value.items()}
     if not isinstance(value, str):
         return value
-    in_address = value.rfind("@") if where == "database" else -1
+    credentials_end = value.rfind("@") if where == "database" else -1
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise DataError(f"source.yml, {where}: the environment has no {match[1]}; set it before the run")
         filled = os.environ[match[1]]
         # A user or a password in an address (before its @) may hold signs that would end it there.
-        return urllib.parse.quote(filled, safe="") if match.start() < in_address else filled
+        return urllib.parse.quote(filled, safe="") if match.start() < credentials_end else filled
 
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
@@ -135,9 +135,9 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         DataError: it cannot be read, or says what it cannot.
     """
-    said = read_source_yml(folder)
+    content = read_source_yml(folder)
     try:
-        return Settings(**{name: _fill_environment(value, name) for name, value in said.items()})
+        return Settings(**{name: _fill_environment(value, name) for name, value in content.items()})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

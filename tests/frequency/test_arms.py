@@ -34,7 +34,7 @@ def steady_policy(rng, world, kind, customers, weeks):
     """Outcomes of one simulated segment at each frequency, week by week; opting out ends the texts."""
     parts = []
     for arm, dose in DOSES.items():
-        truth = expected(world, kind, dose=dose, hour=12)
+        truth = expected(world, kind, texts_per_week=dose, hour=12)
         stays = (1 - truth.opt_out_per_week) * (1 - world.weekly_loss[kind])
         started = np.minimum(rng.geometric(1 - stays, customers), weeks)
         left = rng.random(customers) >= stays  # of those still there in the last week
@@ -55,7 +55,7 @@ def steady_policy(rng, world, kind, customers, weeks):
 def test_the_long_run_matches_the_closed_form(kind):
     rng = np.random.default_rng([71, kind])
     world = draw_world(3)
-    truth = expected(world, kind, dose=np.array([1.0, 2.0, 4.0]), hour=12)
+    truth = expected(world, kind, texts_per_week=np.array([1.0, 2.0, 4.0]), hour=12)
     assert (truth.profit_per_week + 0.05 * np.array([1.0, 2.0, 4.0]) > 0).all()
     rows = estimate_arms(cells_of(steady_policy(rng, world, kind, 60_000, 11)), DOSES, world.weekly_discount)
     rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)].sort_values("messages_per_week")
@@ -74,7 +74,7 @@ def test_the_best_frequency_differs_between_short_and_long_run():
     """In the simulation, as the notebook explains: more texts earn more this week and less in the long run."""
     world = draw_world(3)
     doses = np.array([0.0, 1.0, 2.0, 4.0])
-    truths = [expected(world, kind, dose=doses, hour=12) for kind in range(len(SEGMENTS))]
+    truths = [expected(world, kind, texts_per_week=doses, hour=12) for kind in range(len(SEGMENTS))]
     short = [doses[np.argmax(each.profit_per_week)] for each in truths]
     long = [doses[np.argmax(each.long_run_profit)] for each in truths]
     assert all(a >= b for a, b in zip(short, long, strict=True))

@@ -10,7 +10,7 @@ import ibis
 import numpy as np
 import pytest
 
-from smsroi_helpers.contract.tables import PLANNED, TABLES
+from smsroi_helpers.contract.tables import PLANNED_TIMES, TABLES
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.measures.attribution import attributed_orders, message_outcomes, touches_per_order
 from smsroi_helpers.measures.experiment_outcomes import arm_moments, arm_moments_together, arm_outcomes, outcome_windows
@@ -94,10 +94,10 @@ class World:
 
     def seen(self, table):
         """The rows as the contract has them at as_of: later ones left out, other later instants null."""
-        own = TABLES[table].own_time
+        own = TABLES[table].event_time
         rows = [row for row in self.tables.get(table, []) if row.get(own) is None or row[own] < self.end]
         late = {key for row in rows for key, value in row.items() if isinstance(value, dt.datetime)} - {own}
-        late -= {column for of, column in PLANNED if of == table}
+        late -= {column for of, column in PLANNED_TIMES if of == table}
         return [
             {key: None if key in late and value and value >= self.end else value for key, value in row.items()}
             for row in rows
