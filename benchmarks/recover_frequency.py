@@ -58,7 +58,10 @@ def compare_with_truth(shop: Shop, study: Study, policy: pd.DataFrame, world: Wo
     assert fit is not None
     shares = members(shop, study, source)
     truth = expected(
-        world, np.arange(len(SEGMENTS))[:, None, None], dose=fit.grid[None, :, None], hour=np.array(HOURS)[None, None]
+        world,
+        np.arange(len(SEGMENTS))[:, None, None],
+        texts_per_week=fit.grid[None, :, None],
+        hour=np.array(HOURS)[None, None],
     )
     m, h = truth.profit_per_week.mean(axis=2), truth.opt_out_per_week.mean(axis=2)
     v = truth.long_run_profit.mean(axis=2)

@@ -56,7 +56,7 @@ def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarr
         rate = np.zeros(len(HOURS))
         for (kind, shift), n in own.groupby(["kind", "hour_shift"]).size().items():
             at = np.full(len(HOURS), SEGMENTS.index(kind))
-            rate += n * expected(world, at, dose=2, hour=np.array(HOURS), hour_shift=int(shift)).click_rate
+            rate += n * expected(world, at, texts_per_week=2, hour=np.array(HOURS), hour_shift=int(shift)).click_rate
         found[str(name)] = rate / len(own)
     return found
 
@@ -91,7 +91,9 @@ def measure_personal_hours(shop: Shop, source: Path, timing: best_hours.Timing, 
         shop.write(customer_hours.customer_send_hours(shop, scenario, "rfm_group"), place / "hours.parquet")
         rows = pd.read_parquet(place / "hours.parquet").merge(customers[~customers["bad_number"]], on="customer_id")
         rates.append(
-            expected(world, rows["kind"], dose=2, hour=rows["hour"], hour_shift=rows["hour_shift"]).click_rate.mean()
+            expected(
+                world, rows["kind"], texts_per_week=2, hour=rows["hour"], hour_shift=rows["hour_shift"]
+            ).click_rate.mean()
         )
     return personal.used, float(rates[1] / rates[0] - 1)
 

@@ -55,8 +55,8 @@ def _one_line() -> Iterator[None]:
         raise typer.Exit(failure.exit_code) from None
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"smsroi {smsroi_helpers.__version__}")
         raise typer.Exit
 
@@ -183,10 +183,10 @@ def pseudonymise(
     with _one_line():
         copied = source.pseudonymise(data, out, source.read_key(key_file, data))
         for name, rows in copied.rows.items():
-            _say(f"{name}: {rows:,} rows")
+            _print_note(f"{name}: {rows:,} rows")
         for note in copied.notes:
-            _say(note)
-        _say(f"key id: {copied.key_id}; keep the key, outside the project: without it nobody can be found again")
+            _print_note(note)
+        _print_note(f"key id: {copied.key_id}; keep the key, outside the project: without it nobody can be found again")
         print(_shown(copied.folder))
 
 
@@ -217,8 +217,8 @@ def status(
         elif hours == float("inf"):
             print(f"{report}: the last good run, {run_name}, is dated in the future; check the clock")
         else:
-            verdict = f", older than {max_age}" if hours > hours_allowed else ""
-            print(f"{report}: the last good run, {run_name}, is {hours:.1f} h old{verdict}")
+            remark = f", older than {max_age}" if hours > hours_allowed else ""
+            print(f"{report}: the last good run, {run_name}, is {hours:.1f} h old{remark}")
         if hours > hours_allowed:
             raise typer.Exit(1)
 
@@ -346,10 +346,10 @@ def _show_table(heading: _Cells, rows: list[_Cells]) -> None:
 
 
 def _plain(text: str) -> str:
-    return redact("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text))
+    return redact("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
 
 
-def _say(line: str) -> None:
+def _print_note(line: str) -> None:
     print(_plain(line), file=sys.stderr)
 
 
@@ -363,18 +363,18 @@ class _Lines:
         self._minutes: dict[str, int] = {}
 
     def started(self, name: str) -> None:
-        self._say(f"{name}: started")
+        self._print(f"{name}: started")
 
     def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:
         if int(seconds // 60) > self._minutes.get(name, 0):
             self._minutes[name] = int(seconds // 60)
-            self._say(f"{name}: cell {cell} of {cells}, {seconds:.0f} s")
+            self._print(f"{name}: cell {cell} of {cells}, {seconds:.0f} s")
 
     def ended(self, name: str, outcome: "Outcome") -> None:
         memory = f", {outcome.peak_memory_mb} MB" if outcome.peak_memory_mb else ""
-        self._say(f"{name}: {outcome.status}, {outcome.seconds:.1f} s{memory}")
+        self._print(f"{name}: {outcome.status}, {outcome.seconds:.1f} s{memory}")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 

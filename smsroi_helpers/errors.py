@@ -53,10 +53,10 @@ def redact(text: str) -> str:
     return _NUMBERS.sub(lambda found: found["digest"] or "[number]", text)
 
 
-def shortened(text: str, most: int = 60) -> str:
+def shortened(text: str, max_length: int = 60) -> str:
     """What a message quotes of the data: printable, and no longer than a reader wants it."""
-    text = "".join(sign for sign in text if sign.isprintable())
-    return text if len(text) <= most else f"{text[:most]}…"
+    text = "".join(character for character in text if character.isprintable())
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def reason_of(error: Exception) -> str:
@@ -94,7 +94,7 @@ class DataError(SmsroiError):
 class NotEnoughData(SmsroiError):
     """The data are sound and too few for the question: the notebook is skipped, with this reason on the index.
 
-    The reason is read on a page, so it is written in the reader's language, by the function that `speak_with` was
+    The reason is read on a page, so it is written in the reader's language, by the function that `set_translator` was
     given: stages that count know no language.
 
     >>> str(NotEnoughData("Only {n} customers came back; {least} are needed.", n=12, least=30))
@@ -102,15 +102,15 @@ class NotEnoughData(SmsroiError):
     """
 
     exit_code = 0
-    _say: ClassVar[Callable[..., str]] = str.format
+    _translate: ClassVar[Callable[..., str]] = str.format
 
     def __init__(self, message: str, **values: object) -> None:
-        super().__init__(NotEnoughData._say(message, **values))
+        super().__init__(NotEnoughData._translate(message, **values))
 
     @classmethod
-    def speak_with(cls, say: Callable[..., str]) -> None:
+    def set_translator(cls, translate: Callable[..., str]) -> None:
         """Have reasons written by `say(message, **values)`, which translates the message and fills the values in."""
-        cls._say = say
+        cls._translate = translate
 
 
 class NotebookError(SmsroiError):

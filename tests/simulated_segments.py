@@ -45,14 +45,14 @@ def likeliest_segments(source: Path) -> pd.DataFrame:
     weeks = len(con.sql(f"SELECT DISTINCT campaign_id FROM '{source}/campaigns.parquet'").df()) // 4
     company = plan_company(world, weeks)
     days = (pd.to_datetime(orders["day"]) - pd.Timestamp(company.first_day)).dt.days
-    at = np.interp(days + 0.5, np.arange(len(company.own_pace)), company.own_pace) / 7
+    at = np.interp(days + 0.5, np.arange(len(company.organic_pace)), company.organic_pace) / 7
     history = orders.assign(at=at).groupby(["customer_id", "day"])["at"].first().groupby("customer_id")
     history = history.agg(["min", "max", "count"]).reindex(people.index)
     spend = orders.assign(log=np.log(orders["value"])).groupby("customer_id").agg(
         n=("value", "size"), total=("value", "sum"), logs=("log", "sum")
     ).reindex(people.index)  # fmt: skip
     logs = np.column_stack([
-        np.log(world.share[s]) + _purchases(world, s, history, company.own_pace[-1] / 7) + _money(world, s, spend)
+        np.log(world.share[s]) + _purchases(world, s, history, company.organic_pace[-1] / 7) + _money(world, s, spend)
         + _attributes(s, people) + _clicks(world, s, clicks)
         for s in range(len(SEGMENTS))
     ])  # fmt: skip

@@ -284,6 +284,8 @@ def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch)
 
     # Strings in two parts, so that the replacement does not change this line.
     assert changed("with known " + "error", "with an error") == before
+    assert changed('ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
+    assert changed("ArithmeticError" + "(", "ValueError(") != before
     assert changed("rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != before
 
 

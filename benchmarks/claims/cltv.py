@@ -134,12 +134,12 @@ def _rank(rng: np.random.Generator, customers: int) -> tuple[pd.DataFrame, tuple
     people = _world(rng, USUAL, customers)
     cells = people.assign(recency_weeks=people["recency_days"] / 7, T_weeks=people["T_days"] / 7)
     true = Fit("bg_nbd", USUAL, np.eye(4), 0.0, customers, "converged")
-    told = expected_orders(true, cells, HORIZON_WEEKS) * (MONEY["v"] + people["repeat_spend"])
-    told /= MONEY["p"] * people["frequency"] + MONEY["q"] - 1
-    rows = pd.DataFrame({"told": told, "spend": people["later"], "group": rng.integers(0, GROUPS, customers)})
+    predicted = expected_orders(true, cells, HORIZON_WEEKS) * (MONEY["v"] + people["repeat_spend"])
+    predicted /= MONEY["p"] * people["frequency"] + MONEY["q"] - 1
+    rows = pd.DataFrame({"predicted": predicted, "spend": people["later"], "group": rng.integers(0, GROUPS, customers)})
     rows["customers"] = 1
     counted = []
-    for ranking, column in (("told", "told"), ("later_spend", "spend")):
+    for ranking, column in (("predicted", "predicted"), ("later_spend", "spend")):
         ranks = rows[column].rank(ascending=False, method="first").astype(int)
         placed = rows.assign(ranking=ranking, place=(ranks - 1) * 100 // customers + 1)
         counted.append(placed.groupby(["ranking", "place", "group"], as_index=False).sum())

@@ -33,7 +33,7 @@ def _sample(numbers: Floats, levels: dict[str, NDArray[np.str_]], purchases: Flo
 
 def _verdict(sample: Sample, rng: np.random.Generator) -> Verdict:
     hopeless = try_clusterings(sample, rng, draws=6).p_value > 0.3
-    return Verdict(not hopeless and try_clusterings(sample, rng).stands)
+    return Verdict(not hopeless and try_clusterings(sample, rng).accepted)
 
 
 def _traits(rng: np.random.Generator, traits: int) -> Floats:

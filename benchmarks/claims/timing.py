@@ -50,7 +50,7 @@ def _heeded(world: World, lift: Floats | None) -> Floats:
 def _truth(world: World, mixing: Floats) -> Floats:
     """Clicks per message, averaged over the members: segments and all customers × hours."""
     of_kind = np.array(
-        [expected(world, kind, dose=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))]
+        [expected(world, kind, texts_per_week=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))]
     )
     joint = world.share[:, None] * mixing
     return np.vstack([(joint / joint.sum(axis=0)).T @ of_kind, world.share @ of_kind])

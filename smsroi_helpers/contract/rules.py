@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.contract.tables import (
-    _PLAIN_KIND,
+    _KIND_DESCRIPTION,
     ATTRIBUTE_PREFIX,
     EXPERIMENT_KINDS,
     PRIMARY_METRICS,
@@ -23,20 +23,20 @@ from smsroi_helpers.contract.tables import (
 )
 
 __all__ = [
-    "REMARKS",
+    "DATA_WARNINGS",
     "RULES",
     "TABLE_RULES",
     "WRONG_FIELDS",
-    "Remark",
+    "DataWarning",
     "RowRule",
     "fault_name",
     "fault_parts",
-    "judge_rows",
     "remedy_for",
+    "validate_rows",
     "withdrawn",
 ]
 
-Others = Mapping[str, ir.Table]
+SourceTables = Mapping[str, ir.Table]
 """The tables read before, by name, with their good rows."""
 
 
@@ -45,81 +45,82 @@ class RowRule:
     """A rule that one row can break; the row is then put aside."""
 
     where: str
-    """`table.column`; or `*.` and what a column must be: a kind, `required`, `least`, `most`."""
+    """`table.column`; or `*.` and what a column must be: a kind, `required`, `minimum`, `maximum`."""
     code: str
     """The rule in a word or two, as pages and messages name it."""
-    broken: Callable[[ir.Table, Column, Others], ir.BooleanValue]
+    broken: Callable[[ir.Table, Column, SourceTables], ir.BooleanValue]
     """True where it is broken. The rows hold the typed columns (null where unreadable) and the raw ones beside them."""
     remedy: str
     """What to do about it."""
 
-    def holds_for(self, table: Table, column: Column) -> bool:
+    def applies_to(self, table: Table, column: Column) -> bool:
         """Whether a column is held to it."""
         place, _, what = self.where.partition(".")
         if place != "*":
             return (place, what) == (table.name, column.name)
-        if what in ("required", "least", "most"):
+        if what in ("required", "minimum", "maximum"):
             required_or_limit = getattr(column, what)
             return required_or_limit is not None and required_or_limit is not False  # a limit of 0 is one
         return column.kind == what
 
 
-def _unreadable(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+def _unreadable(rows: ir.Table, column: Column, tables: SourceTables) -> ir.BooleanValue:
     return rows[raw_name(column.name)].notnull() & rows[column.name].isnull()
 
 
-def _before_sending(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+def _before_sending(rows: ir.Table, column: Column, tables: SourceTables) -> ir.BooleanValue:
     return rows[column.name] < rows.sent_at
 
 
-def _looks_like(pattern: str) -> Callable[[ir.Table, Column, Others], ir.BooleanValue]:
-    def broken(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
+def _looks_like(pattern: str) -> Callable[[ir.Table, Column, SourceTables], ir.BooleanValue]:
+    def broken(rows: ir.Table, column: Column, tables: SourceTables) -> ir.BooleanValue:
         raw = rows[raw_name(column.name)]
         return raw.re_search(pattern) if raw.type().is_string() else ibis.literal(False)
 
     return broken
 
 
-def _unknown_arm(rows: ir.Table, column: Column, others: Others) -> ir.BooleanValue:
-    if "arms" not in others:
+def _unknown_arm(rows: ir.Table, column: Column, tables: SourceTables) -> ir.BooleanValue:
+    if "arms" not in tables:
         return ibis.literal(True)
-    known = others["arms"].select(known=others["arms"].experiment_id + "\x1f" + others["arms"].arm).known
+    known = tables["arms"].select(known=tables["arms"].experiment_id + "\x1f" + tables["arms"].arm).known
     return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
 
 
-_AFTER = "what follows a message cannot come before it: check the clocks of the two columns"
+_AFTER_SENDING = "what follows a message cannot come before it: check the clocks of the two columns"
 
 RULES: tuple[RowRule, ...] = (
     RowRule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
          "a spreadsheet has rounded the ids; export again with the column formatted as text"),
     RowRule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
          "a spreadsheet's day number; export again with the column formatted as a date"),
-    RowRule("*.timestamp", "no such local time", lambda rows, column, others: rows[gap_name(column.name)],
+    RowRule("*.timestamp", "no such local time", lambda rows, column, tables: rows[gap_name(column.name)],
          "the clock was set forward over it; write times with their offset, or check source.yml's timezone"),
     RowRule("*.timestamp", "unreadable", _unreadable,
-         f"write it as {_PLAIN_KIND['timestamp']}; another order of day and month needs strptime in a .sql mapping"),
-    RowRule("*.float", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['float']}"),
-    RowRule("*.int", "unreadable", _unreadable, f"write it as {_PLAIN_KIND['int']}"),
-    RowRule("*.required", "missing", lambda rows, column, others: rows[column.name].isnull(),
+         f"write it as {_KIND_DESCRIPTION['timestamp']};"
+         " another order of day and month needs strptime in a .sql mapping"),
+    RowRule("*.float", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['float']}"),
+    RowRule("*.int", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['int']}"),
+    RowRule("*.required", "missing", lambda rows, column, tables: rows[column.name].isnull(),
          "every row needs a value here; a .sql mapping can leave such rows out and say so in exclusions.sql"),
-    RowRule("*.float", "not finite", lambda rows, column, others: rows[column.name].isnan() | rows[column.name].isinf(),
+    RowRule("*.float", "not finite", lambda rows, column, tables: rows[column.name].isnan() | rows[column.name].isinf(),
          "NaN and infinity are no amounts: leave the field empty or mend the export"),
-    RowRule("*.least", "too small", lambda rows, column, others: rows[column.name] < column.least,
+    RowRule("*.minimum", "too small", lambda rows, column, tables: rows[column.name] < column.minimum,
          "the contract's columns say how small it may be (data/README.md)"),
-    RowRule("*.most", "too large", lambda rows, column, others: rows[column.name] > column.most,
+    RowRule("*.maximum", "too large", lambda rows, column, tables: rows[column.name] > column.maximum,
          "the contract's columns say how large it may be (data/README.md)"),
     RowRule("customers.timezone", "unknown time zone",
-         lambda rows, column, others: rows.timezone.notin(sorted(zoneinfo.available_timezones())),
+         lambda rows, column, tables: rows.timezone.notin(sorted(zoneinfo.available_timezones())),
          "write an IANA name such as Asia/Shanghai, or leave it empty"),
-    RowRule("messages.delivered_at", "before it was sent", _before_sending, _AFTER),
-    RowRule("messages.opened_at", "before it was sent", _before_sending, _AFTER),
-    RowRule("messages.clicked_at", "before it was sent", _before_sending, _AFTER),
-    RowRule("messages.replied_at", "before it was sent", _before_sending, _AFTER),
-    RowRule("messages.opted_out_at", "before it was sent", _before_sending, _AFTER),
-    RowRule("experiments.kind", "unknown kind", lambda rows, column, others: rows.kind.notin(EXPERIMENT_KINDS),
+    RowRule("messages.delivered_at", "before it was sent", _before_sending, _AFTER_SENDING),
+    RowRule("messages.opened_at", "before it was sent", _before_sending, _AFTER_SENDING),
+    RowRule("messages.clicked_at", "before it was sent", _before_sending, _AFTER_SENDING),
+    RowRule("messages.replied_at", "before it was sent", _before_sending, _AFTER_SENDING),
+    RowRule("messages.opted_out_at", "before it was sent", _before_sending, _AFTER_SENDING),
+    RowRule("experiments.kind", "unknown kind", lambda rows, column, tables: rows.kind.notin(EXPERIMENT_KINDS),
          f"one of {', '.join(EXPERIMENT_KINDS)}"),
     RowRule("experiments.primary_metric", "unknown metric",
-         lambda rows, column, others: rows.primary_metric.notin(PRIMARY_METRICS),
+         lambda rows, column, tables: rows.primary_metric.notin(PRIMARY_METRICS),
          f"one of {', '.join(PRIMARY_METRICS)}, or empty for profit"),
     RowRule("assignments.arm", "unknown arm", _unknown_arm,
          "the table arms must list every arm of the experiment; check the spelling of both"),
@@ -138,27 +139,27 @@ _ROW_FAULTS = {
 }
 
 
-def judge_rows(rows: ir.Table, table: Table, others: Others, *, names_repeat: bool) -> ir.Table:
+def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_repeated_keys: bool) -> ir.Table:
     """The rows with a column `fault`: null where the row keeps every rule, else the first one broken, as `fault_name`.
 
     Args:
         rows: the contract's columns with the contract's types, each one's raw value under `raw_name`, whether a time is
             in a gap of the clock under `gap_name`, and `line`, by which the first of equal rows is told.
         table: whose rules.
-        others: the tables read before.
-        names_repeat: whether any key stands on more than one row; if not, the costly comparison of rows is spared.
+        tables: the tables read before.
+        has_repeated_keys: whether any key stands on more than one row; if not, the costly comparison of rows is spared.
 
     Rows that repeat another row of the same key to the letter are put aside but for one; where rows of one key differ,
     none can be told to be the right one and all are put aside.
     """
     present = [column for column in table.columns if column.name in rows.columns]
     branches = [
-        (rule.broken(rows, column, others), ibis.literal(fault_name(column.name, rule.code)))
+        (rule.broken(rows, column, tables), ibis.literal(fault_name(column.name, rule.code)))
         for rule in RULES
         for column in present
-        if rule.holds_for(table, column)
+        if rule.applies_to(table, column)
     ]
-    if names_repeat:
+    if has_repeated_keys:
         name = " + ".join(table.key)
         own = [rows[attribute] for attribute in rows.columns if attribute.startswith(ATTRIBUTE_PREFIX)]
         # What cannot be read is null like an empty field, but not the same: there the values as they came are compared.
@@ -190,12 +191,12 @@ def fault_parts(fault: str) -> tuple[str, str]:
 
 
 def remedy_for(fault: str, table: Table) -> str:
-    """What to do about a fault that `judge_rows` named."""
+    """What to do about a fault that `validate_rows` named."""
     name, code = fault_parts(fault)
     if code in _ROW_FAULTS:
         return _ROW_FAULTS[code]
     column = table.by_name[name]
-    return next(rule.remedy for rule in RULES if rule.code == code and rule.holds_for(table, column))
+    return next(rule.remedy for rule in RULES if rule.code == code and rule.applies_to(table, column))
 
 
 @dataclass(frozen=True)
@@ -206,18 +207,18 @@ class TableRule:
     table: str
     column: str
     code: str
-    broken: Callable[[Others], ir.Table]
+    broken: Callable[[SourceTables], ir.Table]
     """The groups that break it, as a table with the columns `name` and `found`."""
     remedy: str
 
 
-def _uneven_shares(tables: Others) -> ir.Table:
+def _uneven_shares(tables: SourceTables) -> ir.Table:
     totals = tables["arms"].group_by("experiment_id").aggregate(total=tables["arms"].share.sum())
     uneven = totals.filter((totals.total - 1).abs() > 1e-6)
     return uneven.select(name=uneven.experiment_id, found=uneven.total.round(6).cast("string"))
 
 
-def _controls_without_arm(tables: Others) -> ir.Table:
+def _controls_without_arm(tables: SourceTables) -> ir.Table:
     arms = tables["arms"].select("experiment_id", control_arm=tables["arms"].arm)
     lost = tables["experiments"].anti_join(arms, ["experiment_id", "control_arm"])
     return lost.select(name=lost.experiment_id, found=lost.control_arm)
@@ -232,14 +233,14 @@ TABLE_RULES: tuple[TableRule, ...] = (
 
 
 @dataclass(frozen=True)
-class Remark:
+class DataWarning:
     """Something a reader must know that refuses nothing: counted up to the last day observed."""
 
     needs: tuple[str, ...]
     """`table` or `table.column`: it is looked for where all are there; `-table.column`: where this one is missing."""
     table: str
     code: str
-    rows: Callable[[Others, "SourceSettings"], ir.Table]
+    rows: Callable[[SourceTables, "SourceSettings"], ir.Table]
     """The rows it concerns."""
     remedy: str
     of_customers: bool = False
@@ -255,8 +256,8 @@ class SourceSettings(Protocol):
         ...
 
 
-def _strangers(name: str) -> Callable[[Others, SourceSettings], ir.Table]:
-    def rows(tables: Others, settings: SourceSettings) -> ir.Table:
+def _unknown_customers(name: str) -> Callable[[SourceTables, SourceSettings], ir.Table]:
+    def rows(tables: SourceTables, settings: SourceSettings) -> ir.Table:
         return tables[name].select("customer_id").distinct().anti_join(tables["customers"], "customer_id")
 
     return rows
@@ -273,66 +274,67 @@ def withdrawn(
     return (opted_out_at < at).fill_null(False) & ~undone.fill_null(False)
 
 
-def _after_opt_out(tables: Others, settings: SourceSettings) -> ir.Table:
+def _after_opt_out(tables: SourceTables, settings: SourceSettings) -> ir.Table:
     """Texts to customers whose opt-out was in force; e-mail and push have consents of their own."""
-    people, sent = tables["customers"], tables["messages"]
+    people, messages = tables["customers"], tables["messages"]
     opt_outs = [
         table.select("customer_id", opt_out_at=table.opted_out_at.cast("timestamp"))
-        for table in (people, sent)
+        for table in (people, messages)
         if "opted_out_at" in table.columns
     ]
-    texts = sent.filter(sent.channel.fill_null("sms") == "sms") if "channel" in sent.columns else sent
+    texts = messages.filter(messages.channel.fill_null("sms") == "sms") if "channel" in messages.columns else messages
     if not opt_outs:
         return texts.limit(0)
     left = ibis.union(*opt_outs) if len(opt_outs) > 1 else opt_outs[0]
-    left = left.filter(left.opt_out_at.notnull()).rename(left_by="customer_id")
+    left = left.filter(left.opt_out_at.notnull()).rename(opt_out_customer="customer_id")
     opt_ins = people.opted_in_at if "opted_in_at" in people.columns else ibis.null("timestamp")
-    opt_ins = people.select(asked_of="customer_id", opt_in_at=opt_ins)
+    opt_ins = people.select(customer="customer_id", opt_in_at=opt_ins)
     pairs = texts.select("message_id", "customer_id", sent="sent_at")
-    pairs = pairs.join(left, pairs.customer_id == left.left_by)
-    pairs = pairs.left_join(opt_ins, pairs.customer_id == opt_ins.asked_of)
+    pairs = pairs.join(left, pairs.customer_id == left.opt_out_customer)
+    pairs = pairs.left_join(opt_ins, pairs.customer_id == opt_ins.customer)
     wrong = pairs.filter(withdrawn(pairs.opt_in_at, pairs.opt_out_at, pairs.sent)).select("message_id").distinct()
     return texts.semi_join(wrong, "message_id")
 
 
-def _refunds_first(tables: Others, settings: SourceSettings) -> ir.Table:
+def _refunds_without_order(tables: SourceTables, settings: SourceSettings) -> ir.Table:
     """Refunds with no order before them, where they are more than 1 % of the refunds."""
     orders = tables["orders"]
     bought = orders.filter(orders.amount >= 0).group_by("customer_id").aggregate(first=ibis._.ordered_at.min())
     refunds = orders.filter(orders.amount < 0).left_join(bought, "customer_id")
-    refunds = refunds.mutate(lonely=refunds["first"].isnull() | (refunds["first"] > refunds.ordered_at))
-    refunds = refunds.mutate(share=refunds.lonely.cast("int64").mean().over(ibis.window()))
-    return refunds.filter(refunds.lonely, refunds.share > 0.01)
+    refunds = refunds.mutate(without_order=refunds["first"].isnull() | (refunds["first"] > refunds.ordered_at))
+    refunds = refunds.mutate(share=refunds.without_order.cast("int64").mean().over(ibis.window()))
+    return refunds.filter(refunds.without_order, refunds.share > 0.01)
 
 
-def _finer_than_currency(tables: Others, settings: SourceSettings) -> ir.Table:
+def _finer_than_currency(tables: SourceTables, settings: SourceSettings) -> ir.Table:
     amount = tables["orders"].amount
     return tables["orders"].filter((amount - amount.round(settings.currency_digits)).abs() > 1e-6)
 
 
-def _twins(tables: Others, settings: SourceSettings) -> ir.Table:
+def _repeated_orders(tables: SourceTables, settings: SourceSettings) -> ir.Table:
     orders = tables["orders"].filter(tables["orders"].amount != 0)
     same = ibis.window(group_by=["customer_id", "ordered_at", "amount"], order_by="order_id")
     ranked = orders.mutate(place=ibis.row_number().over(same))
     return ranked.filter(ranked.place > 0)
 
 
-REMARKS: tuple[Remark, ...] = (
-    Remark(("customers", "orders"), "orders", "customers who are not in customers", _strangers("orders"),
+DATA_WARNINGS: tuple[DataWarning, ...] = (
+    DataWarning(("customers", "orders"), "orders", "customers who are not in customers", _unknown_customers("orders"),
             "their attributes, consent and time zone are unknown; export customers as widely as orders",
             of_customers=True),
-    Remark(("customers", "messages"), "messages", "customers who are not in customers", _strangers("messages"),
+    DataWarning(("customers", "messages"), "messages", "customers who are not in customers",
+            _unknown_customers("messages"),
             "their attributes, consent and time zone are unknown; export customers as widely as messages",
             of_customers=True),
-    Remark(("messages", "customers"), "messages", "sent after the opt-out", _after_opt_out,
+    DataWarning(("messages", "customers"), "messages", "sent after the opt-out", _after_opt_out,
             "a compliance finding: whoever opted out must not be texted; find the list these sends came from"),
-    Remark(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
+    DataWarning(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
             lambda tables, settings: tables["messages"],
             "every message sent counts as delivered; add delivered_at from the gateway's receipts"),
-    Remark(("orders",), "orders", "refunds without an order before", _refunds_first,
+    DataWarning(("orders",), "orders", "refunds without an order before", _refunds_without_order,
             "their orders lie before the log or under another id; a longer export would hold them"),
-    Remark(("orders",), "orders", "finer than the currency", _finer_than_currency,
+    DataWarning(("orders",), "orders", "finer than the currency", _finer_than_currency,
             "amounts have more decimals than the currency: are they prices before tax, or another currency's?"),
-    Remark(("orders",), "orders", "same customer, instant and amount", _twins,
+    DataWarning(("orders",), "orders", "same customer, instant and amount", _repeated_orders,
             "orders exported twice under two ids look so; if they are, leave one out in a .sql mapping"),
 )  # fmt: skip

@@ -5,9 +5,9 @@ from typing import Literal
 
 __all__ = [
     "ATTRIBUTE_PREFIX",
-    "NAMES_PEOPLE",
-    "PERSONAL_ID",
-    "PLANNED",
+    "CUSTOMER_ID_COLUMNS",
+    "PERSONAL_DATA_PATTERN",
+    "PLANNED_TIMES",
     "TABLES",
     "Column",
     "Table",
@@ -20,10 +20,10 @@ Kind = Literal["id", "text", "timestamp", "float", "int"]
 ATTRIBUTE_PREFIX = "attr_"
 """Columns of `customers` beginning so are the user's own and are kept as they come."""
 
-NAMES_PEOPLE = ("customer_id", "referred_by")
+CUSTOMER_ID_COLUMNS = ("customer_id", "referred_by")
 """Columns that say who somebody is, in whichever table: refused where they do it by telephone number or address."""
 
-PERSONAL_ID = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
+PERSONAL_DATA_PATTERN = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
 """An id that matches is a telephone number or an address, to DuckDB's and to Arrow's regular expressions alike."""
 
 
@@ -35,9 +35,9 @@ class Column:
     kind: Kind
     required: bool = False
     """The table cannot be read without it, and no row may lack a value."""
-    least: float | None = None
+    minimum: float | None = None
     """The smallest value allowed."""
-    most: float | None = None
+    maximum: float | None = None
     """The largest value allowed."""
 
 
@@ -49,7 +49,7 @@ class Table:
     key: tuple[str, ...]
     """Columns that together name a row; empty where rows have no name."""
     columns: tuple[Column, ...]
-    own_time: str = ""
+    event_time: str = ""
     """The column that says when the row came to be: a row later than the last day observed is left out."""
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
@@ -57,16 +57,16 @@ class Table:
         object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
 
 
-def _table(name: str, key: str, columns: str, own_time: str = "") -> Table:
+def _table(name: str, key: str, columns: str, event_time: str = "") -> Table:
     """A table from its compact form: `name:kind`, `*` required, `[0,1]` the range; ids and text need no kind."""
     parsed = []
     for word in columns.split():
         rest, _, ends = word.partition("[")
         label, _, kind = rest.rstrip("*").partition(":")
         default: Kind = "id" if label.endswith("_id") or label == "referred_by" else "text"
-        least, most = (float(end) if end else None for end in (ends.rstrip("]") or ",").split(","))
-        parsed.append(Column(label, kind or default, "*" in rest, least, most))  # type: ignore[arg-type]
-    return Table(name, tuple(key.split()), tuple(parsed), own_time)
+        minimum, maximum = (float(end) if end else None for end in (ends.rstrip("]") or ",").split(","))
+        parsed.append(Column(label, kind or default, "*" in rest, minimum, maximum))  # type: ignore[arg-type]
+    return Table(name, tuple(key.split()), tuple(parsed), event_time)
 
 
 TABLES: dict[str, Table] = {
@@ -77,13 +77,13 @@ TABLES: dict[str, Table] = {
             "customer_id",
             "customer_id* joined_at:timestamp timezone region acquisition_channel acquisition_cost:float[0,]"
             " referred_by opted_in_at:timestamp opted_out_at:timestamp",
-            own_time="joined_at",
+            event_time="joined_at",
         ),
         _table(
             "orders",
             "order_id",
             "order_id* customer_id* ordered_at:timestamp* amount:float* discount:float[0,]",
-            own_time="ordered_at",
+            event_time="ordered_at",
         ),
         _table(
             "messages",
@@ -91,13 +91,13 @@ TABLES: dict[str, Table] = {
             "message_id* customer_id* campaign_id* sent_at:timestamp* channel variant cost:float[0,]"
             " delivered_at:timestamp opened_at:timestamp clicked_at:timestamp replied_at:timestamp"
             " opted_out_at:timestamp plan_id",
-            own_time="sent_at",
+            event_time="sent_at",
         ),
         _table(
             "campaigns",
             "campaign_id",
             "campaign_id* name* started_at:timestamp objective theme",
-            own_time="started_at",
+            event_time="started_at",
         ),
         _table("creatives", "campaign_id variant", "campaign_id* variant* text* content_type"),
         _table(
@@ -105,7 +105,7 @@ TABLES: dict[str, Table] = {
             "experiment_id",
             "experiment_id* kind* control_arm* started_at:timestamp* ended_at:timestamp outcome_until:timestamp"
             " primary_metric",
-            own_time="started_at",
+            event_time="started_at",
         ),
         _table(
             "arms",
@@ -117,11 +117,13 @@ TABLES: dict[str, Table] = {
             "assignments",
             "experiment_id customer_id",
             "experiment_id* customer_id* arm* assigned_at:timestamp*",
-            own_time="assigned_at",
+            event_time="assigned_at",
         ),
-        _table("feedback", "", "customer_id* responded_at:timestamp* score:float*[0,10] text", own_time="responded_at"),
-        _table("visits", "", "customer_id* visited_at:timestamp* source", own_time="visited_at"),
-        _table("competitor_messages", "", "competitor* sent_at:timestamp* region text", own_time="sent_at"),
+        _table(
+            "feedback", "", "customer_id* responded_at:timestamp* score:float*[0,10] text", event_time="responded_at"
+        ),
+        _table("visits", "", "customer_id* visited_at:timestamp* source", event_time="visited_at"),
+        _table("competitor_messages", "", "competitor* sent_at:timestamp* region text", event_time="sent_at"),
         _table(
             "plans",
             "plan_id customer_id",
@@ -131,7 +133,7 @@ TABLES: dict[str, Table] = {
             "external_metrics",
             "",
             "metric* at:timestamp* value:float* low:float high:float source",
-            own_time="at",
+            event_time="at",
         ),
     )
 }
@@ -139,13 +141,13 @@ TABLES: dict[str, Table] = {
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
-LAST_DAYS = ("ended_at", "outcome_until")
+END_DATES = ("ended_at", "outcome_until")
 """Columns in which a date without a time means until the end of that day."""
-PLANNED = {("plans", "send_at"), ("experiments", "outcome_until")}
+PLANNED_TIMES = {("plans", "send_at"), ("experiments", "outcome_until")}
 """Times that are meant, not seen: they may lie after the last day observed without being read as null. Of an experiment
 whose outcomes run on, nothing else would say that they do not end with it."""
 
-_PLAIN_KIND = {
+_KIND_DESCRIPTION = {
     "timestamp": "a date or time, year first (2025-06-30, 2025/6/30 21:15, 2025-06-30T21:15:00+08:00)",
     "float": "a number (1234.5, 1,234.50, ￥99)",
     "int": "a whole number",

@@ -17,17 +17,17 @@ __all__ = [
     "EngineError",
     "EngineIOError",
     "EngineName",
-    "composed",
     "connect",
     "copy_to_parquet",
     "hash_group",
     "is_ascii",
     "is_one_select",
     "local_time",
+    "normalise_nfc",
     "sql_of",
     "total",
-    "utc_of_clock",
-    "utc_of_instant",
+    "utc_from_local",
+    "utc_from_offset",
 ]
 
 EngineName = Literal["duckdb"]
@@ -41,12 +41,12 @@ EngineIOError = duckdb.IOException
 
 
 @ibis.udf.scalar.builtin(name="timezone")
-def _instant_of(zone: str, clock: idt.timestamp) -> idt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
+def _local_to_utc(zone: str, clock: idt.timestamp) -> idt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
     """DuckDB: what a clock in that zone shows → the instant."""
 
 
 @ibis.udf.scalar.builtin(name="timezone")
-def _clock_of(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestamp:  # type: ignore[valid-type]
+def _utc_to_local(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestamp:  # type: ignore[valid-type]
     """DuckDB: an instant → what a clock in that zone shows."""
 
 
@@ -56,18 +56,18 @@ def _md5(text: str) -> str:  # type: ignore[empty-body]
 
 
 @ibis.udf.scalar.builtin(name="nfc_normalize")
-def composed(text: str) -> str:  # type: ignore[empty-body]
+def normalise_nfc(text: str) -> str:  # type: ignore[empty-body]
     """DuckDB: text with letters and their accents as one sign (Unicode NFC)."""
 
 
 @ibis.udf.scalar.builtin(name="strlen")
-def _bytes_of(text: str) -> int:  # type: ignore[empty-body]
+def _byte_length(text: str) -> int:  # type: ignore[empty-body]
     """DuckDB: how many bytes the text has in UTF-8."""
 
 
 def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
     """Whether a text has nothing but plain signs, told without looking at each."""
-    return _bytes_of(text) == text.length()
+    return _byte_length(text) == text.length()
 
 
 def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
@@ -81,20 +81,22 @@ def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: S
     """
     if isinstance(zone, str) and zone == "UTC":
         return instant
-    read = _clock_of(zone, _instant_of("UTC", instant))
+    read = _utc_to_local(zone, _local_to_utc("UTC", instant))
     if isinstance(zone, str) or not common:
         return read
-    return ibis.cases(*((zone == name, _clock_of(name, _instant_of("UTC", instant))) for name in common), else_=read)
+    return ibis.cases(
+        *((zone == name, _utc_to_local(name, _local_to_utc("UTC", instant))) for name in common), else_=read
+    )
 
 
-def utc_of_instant(instant: ir.TimestampValue) -> ir.TimestampValue:
+def utc_from_offset(instant: ir.TimestampValue) -> ir.TimestampValue:
     """An instant that carries its offset, as stored: in UTC, without a zone."""
-    return _clock_of("UTC", instant)
+    return _utc_to_local("UTC", instant)
 
 
-def utc_of_clock(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
+def utc_from_local(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     """The instant, in UTC, at which the clock of a zone shows this."""
-    return clock if zone == "UTC" else _clock_of("UTC", _instant_of(zone, clock))
+    return clock if zone == "UTC" else _utc_to_local("UTC", _local_to_utc(zone, clock))
 
 
 def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> ir.IntegerValue:

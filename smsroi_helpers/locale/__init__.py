@@ -227,10 +227,10 @@ def interval(value: float, low: float, high: float, currency: str | None = None)
     return _("{value} (95% interval {low} to {high})").format(value=show(value), low=show(low), high=show(high))
 
 
-def _reason(message: str, **values: object) -> str:
+def _reason_text(message: str, **values: object) -> str:
     """What `NotEnoughData` says, in the language in use, its numbers as the reader writes them."""
-    plain = {name: number(value) if isinstance(value, int | float) else value for name, value in values.items()}
-    return translated(message).format(**plain)
+    formatted = {name: number(value) if isinstance(value, int | float) else value for name, value in values.items()}
+    return translated(message).format(**formatted)
 
 
-NotEnoughData.speak_with(_reason)
+NotEnoughData.set_translator(_reason_text)

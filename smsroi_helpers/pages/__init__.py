@@ -3,7 +3,7 @@
 A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(…)`; the page shows nothing else as markup.
 """
 
-from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, verdict_words
+from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, outcome_label
 from smsroi_helpers.pages.markup import Html, note
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import table
@@ -34,11 +34,11 @@ __all__ = [
     "metric_words",
     "names_of",
     "note",
+    "outcome_label",
     "p_words",
     "problem_words",
     "segment_name",
     "sentence_case",
     "table",
     "use_style",
-    "verdict_words",
 ]

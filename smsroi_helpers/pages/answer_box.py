@@ -18,7 +18,7 @@ __all__ = [
     "amount",
     "answer",
     "evidence_words",
-    "verdict_words",
+    "outcome_label",
 ]
 
 
@@ -84,7 +84,7 @@ def _float(value: object) -> float:
     return float("nan") if is_missing(value) or value == "" else float(cast(float, value))
 
 
-def verdict_words(outcome: str) -> str:
+def outcome_label(outcome: str) -> str:
     """What an outcome of the decisions table is called on a page."""
     return {
         "do": _("Do it"),
@@ -151,7 +151,7 @@ def answer(
     label, meaning = evidence_words(main, min_customers=min_customers)
     outcome = str(main.get("outcome") or "")
     parts = [
-        f'<p class="verdict {_token(outcome)}">{as_text(verdict_words(outcome))}</p>'
+        f'<p class="verdict {_token(outcome)}">{as_text(outcome_label(outcome))}</p>'
         if main.get("kind") in ("gain", "worth") or outcome != "do"
         else "",
         f'<p class="action">{as_text(main.get("action") or "")}</p>',
@@ -207,9 +207,9 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
     shown = []
     for row in rows:
         worth = amount(row, currency, min_customers=k)
-        verdict, outcome = verdict_words(str(row.get("outcome"))), row.get("outcome")
+        label, outcome = outcome_label(str(row.get("outcome"))), row.get("outcome")
         action = str(row.get("action") or "")
-        said = action if outcome == "do" else locale.joined(locale.sentence(verdict), action)
+        said = action if outcome == "do" else locale.joined(locale.sentence(label), action)
         shown.append((row.get("question"), said, worth.words or EMPTY, _float(row.get("customers"))))
     names = [_("Question"), _("Answer"), _("Worth (95% interval)"), _("Customers")]
     return table(pd.DataFrame(shown, columns=names), caption=_("The other answers"), suppress=_("Customers"), k=k)

@@ -50,7 +50,7 @@ class Html:
 
 def as_text(value: object) -> str:
     """Any value as page text: no phone number or address in it, no markup, no control or direction-changing sign."""
-    shown = "".join(sign for sign in redact(str(value)) if sign.isprintable() or sign.isspace())
+    shown = "".join(character for character in redact(str(value)) if character.isprintable() or character.isspace())
     return html.escape(" ".join(shown.split()))
 
 

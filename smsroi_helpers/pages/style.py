@@ -141,8 +141,8 @@ class Chart(Html):
 
     __slots__ = ("alt", "caption", "figure")
 
-    def __init__(self, drawn: Figure, alt: str, caption: str) -> None:
-        for name, value in (("figure", drawn), ("alt", alt), ("caption", caption)):
+    def __init__(self, mpl_figure: Figure, alt: str, caption: str) -> None:
+        for name, value in (("figure", mpl_figure), ("alt", alt), ("caption", caption)):
             object.__setattr__(self, name, value)
         super().__init__(self._render(), f"{caption}\n{alt}")
 
@@ -189,11 +189,11 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
     """
     if not alt.strip() or not caption.strip():
         raise ValueError("a figure needs alt= (what it shows, in words) and caption= (the line under it)")
-    drawn = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
+    mpl_figure = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
     try:
-        return Chart(drawn, alt, caption)
+        return Chart(mpl_figure, alt, caption)
     finally:
-        plt.close(drawn)
+        plt.close(mpl_figure)
 
 
 def _number_ticks(axes: Axes) -> None:
@@ -214,12 +214,12 @@ def _tick(value: float) -> str:
     return locale.number(value, 0 if float(value).is_integer() else max(digits, 1))
 
 
-def _draw(drawn: Figure) -> str:
+def _draw(mpl_figure: Figure) -> str:
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": _HASH_SALT, "svg.fonttype": "path"}):
         warnings.filterwarnings("error", message=r"Glyph .* missing")
         try:
-            drawn.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
+            mpl_figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
         except UserWarning as missing:
             raise PageError(
                 f"a figure would show empty boxes ({missing}): install a font that has the signs, for rare Chinese one "
@@ -241,18 +241,18 @@ _ROOT_ATTRIBUTES = {
 def _svg(source: str, alt: str) -> str:
     """Drawn SVG as a page can carry it: named, unstyled, its ids its own, its colours the page's."""
     root = ET.fromstring(source)  # noqa: S314 - matplotlib wrote it a moment ago
-    referred = set()
+    referenced = set()
     for element in root.iter():
         for name, value in _attributes(element):
             if name == "href" and value.startswith("#"):
-                referred.add(value[1:])
-            referred.update(_REFERENCE.findall(value))
+                referenced.add(value[1:])
+            referenced.update(_REFERENCE.findall(value))
     # Ids are numbered in document order: matplotlib makes some of them from memory addresses.
     names: dict[str, str] = {}
     for element in root.iter():
-        own = element.get("id", "")
-        if own in referred:
-            names.setdefault(own, f"{len(names)}")
+        element_id = element.get("id", "")
+        if element_id in referenced:
+            names.setdefault(element_id, f"{len(names)}")
     _, _, width, height = (float(part) for part in root.get("viewBox", "").split())
     body = "".join(_serialise(child, names) for child in root)
     prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:10]

@@ -52,12 +52,14 @@ def table(
     headings = frame.index.nlevels if named_index else 1
     shown = frame.reset_index() if named_index else frame
     columns = [str(name) for name in shown.columns]
-    if person := _PERSON_KEYS.intersection(columns):
-        raise ValueError(f"column {min(person)!r} names single customers: a page shows groups; save() it as a table")
+    if person_columns := _PERSON_KEYS.intersection(columns):
+        raise ValueError(
+            f"column {min(person_columns)!r} names single customers: a page shows groups; save() it as a table"
+        )
     formats = formats or {}
     by_column = digits if isinstance(digits, Mapping) else {}
-    asked = {*formats, *by_column, *([suppress] if suppress else [])}
-    if unknown := asked.difference(columns):
+    named_columns = {*formats, *by_column, *([suppress] if suppress else [])}
+    if unknown := named_columns.difference(columns):
         raise ValueError(f"no column {min(unknown)!r} in the table {caption!r}: it has {', '.join(columns)}")
 
     hidden: dict[int, str] = {}

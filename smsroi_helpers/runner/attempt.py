@@ -51,19 +51,19 @@ class Attempt:
                 if not folder.exists():  # else the run of another report was quicker
                     raise
         if "simulate" in make:
-            self._hold_to_what_is_asked(folder / "truth.json", make["simulate"])
+            self._check_simulation_settings(folder / "truth.json", make["simulate"])
         self._inputs = source.fingerprint_inputs(self._data)
         self._key_id = source.key_id(source.find_key(self._data))
 
-    def _hold_to_what_is_asked(self, truth: Path, asked: Mapping[str, Any]) -> None:
+    def _check_simulation_settings(self, truth: Path, requested: Mapping[str, Any]) -> None:
         """Refuse a simulated company that differs from the one the file describes; any other source is left alone."""
         if not truth.is_file():
             return
-        made = json.loads(truth.read_text(encoding="utf-8")).get("made", {})
-        if other := [name for name in asked if made.get(name) != asked[name]]:
+        recorded = json.loads(truth.read_text(encoding="utf-8")).get("made", {})
+        if differing := [name for name in requested if recorded.get(name) != requested[name]]:
             raise UsageError(
-                f"{self._data} was made otherwise than the file asks (make: {', '.join(other)}); take the folder away"
-                " to have it made anew, or name another one under data"
+                f"{self._data} was made otherwise than the file asks (make: {', '.join(differing)}); take the folder"
+                " away to have it made anew, or name another one under data"
             )
 
     def unchanged_before_loading(self) -> Path | None:
@@ -167,7 +167,7 @@ class Attempt:
         run_dir = staging.relative_to(self._root)
         jobs = []
         for notebook in self._run_notebooks:
-            if reason := _what_it_lacks(notebook.stage, loaded):
+            if reason := _missing_tables(notebook.stage, loaded):
                 manifest["notebooks"][notebook.name] = _entry(notebook.stage, "skipped", reason)
                 continue
             parameters = manifest["parameters"][notebook.name]
@@ -181,7 +181,7 @@ class Attempt:
             root=self._root,
             logs=staging / ".logs",
             progress=progress,
-            at_once=self._options.jobs,
+            max_parallel=self._options.jobs,
             deadline=deadline,
             cell_timeout=self._options.cell_timeout_seconds,
         )
@@ -191,7 +191,7 @@ class Attempt:
             entry = _entry(job.stage, outcome.status, reason, outcome.seconds, outcome.peak_memory_mb)
             manifest["notebooks"][job.name] = entry
         if errors := [outcome.error for outcome in outcomes.values() if outcome.error]:
-            raise _together(errors)
+            raise _combined_error(errors)
         if changed := _differences(self._inputs, source.fingerprint_inputs(self._data)):
             raise DataError(f"{self._data} changed while the report was being made: {changed}; run it again")
 
@@ -208,7 +208,7 @@ class Attempt:
             text = notebook.read_text(encoding="utf-8")
             notebook.write_text(text.replace(staging.name, manifest["run"]), encoding="utf-8", newline="\n")
         manifest |= {"status": "ok", "reason": "", "exit_code": 0, "finished": publish.utc_now()}
-        earlier, show_code = self._folder.whole_runs(), self._options.show_code
+        earlier, show_code = self._folder.complete_runs(), self._options.show_code
         render.render_run(staging, manifest, earlier_runs=earlier, show_code=show_code)
 
     def render_list_of_reports(self) -> None:
@@ -255,7 +255,7 @@ def _entry(
     }
 
 
-def _what_it_lacks(stage: str, loaded: source.Loaded) -> str:
+def _missing_tables(stage: str, loaded: source.Loaded) -> str:
     """A sentence on the tables a stage cannot do without and this source has not; empty: it has all."""
     missing = [table for table in getattr(stage_module(stage), "NEEDS", ()) if table not in loaded.tables]
     if not missing:
@@ -263,10 +263,10 @@ def _what_it_lacks(stage: str, loaded: source.Loaded) -> str:
     return _("It needs data this source does not have: {tables}.").format(tables=", ".join(missing))
 
 
-def _together(errors: Sequence[SmsroiError]) -> SmsroiError:
+def _combined_error(errors: Sequence[SmsroiError]) -> SmsroiError:
     """One error that says what all of them say, with the gravest one's exit code."""
-    worst = execute.gravest(errors)
-    return type(worst)("; ".join([str(worst), *(str(error) for error in errors if error is not worst)]))
+    first = execute.most_severe(errors)
+    return type(first)("; ".join([str(first), *(str(error) for error in errors if error is not first)]))
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> str:

@@ -22,8 +22,8 @@ import psutil
 from smsroi_helpers.errors import redact
 
 __all__ = [
+    "is_executed",
     "main",
-    "runs",
 ]
 
 # nbformat imports jsonschema, which builds a grammar of international URLs for 1.2 s where it finds this package. No
@@ -31,7 +31,7 @@ __all__ = [
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
-def runs(cell: dict[str, Any]) -> bool:
+def is_executed(cell: dict[str, Any]) -> bool:
     """Whether a notebook's cell is executed: code, and not empty."""
     return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
 
@@ -42,21 +42,21 @@ def main() -> None:
     to_parent = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     task = json.loads(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, args=(sys.stdin, Path(task["private"])), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(sys.stdin, Path(task["private"])), daemon=True).start()
 
-    def say(**event: Any) -> None:
+    def send(**event: Any) -> None:
         with contextlib.suppress(OSError):
             to_parent.write(json.dumps(event) + "\n")
             to_parent.flush()
 
-    ended = _execute(task, say)
-    say(event="end", peak_memory_mb=_peak_memory_of_kernel(), **ended)
+    outcome = _execute(task, send)
+    send(event="end", peak_memory_mb=_peak_memory_of_kernel(), **outcome)
     to_parent.close()
     # Threads of the kernel's client must not hold up an exit after the last word.
     os._exit(0)
 
 
-def _die_with_parent(stdin: IO[str], private: Path) -> None:
+def _exit_with_parent(stdin: IO[str], private: Path) -> None:
     with contextlib.suppress(ValueError, OSError):
         stdin.read()
     for process in psutil.Process().children(recursive=True):
@@ -66,7 +66,7 @@ def _die_with_parent(stdin: IO[str], private: Path) -> None:
     os._exit(1)
 
 
-def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
     """Run papermill; returns how it ended, with a message where that needs one."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -76,7 +76,7 @@ def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     cells = 0
 
     def cell_starts(**_: Any) -> None:
-        say(event="cell", cell=next(numbers), cells=cells)
+        send(event="cell", cell=next(numbers), cells=cells)
 
     config = Config()
     config.KernelManager.connection_file = str(Path(task["private"]) / "kernel.json")  # it holds the session's key
@@ -87,8 +87,10 @@ def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     output = Path(task["output"])
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        written = json.loads(Path(task["notebook"]).read_text(encoding="utf-8"))["cells"]
-        cells = sum(map(runs, written)) + bool(task["parameters"])  # papermill puts in one with the parameters
+        notebook_cells = json.loads(Path(task["notebook"]).read_text(encoding="utf-8"))["cells"]
+        cells = sum(map(is_executed, notebook_cells)) + bool(
+            task["parameters"]
+        )  # papermill puts in one with the parameters
         papermill.execute_notebook(
             _literal_path(task["notebook"]),
             _literal_path(task["output"]),
@@ -103,7 +105,7 @@ def _execute(task: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
             shutdown_kernel="immediate",
         )
     except papermill.PapermillExecutionError as error:
-        return _meaning(error.ename, error.evalue, error.traceback)
+        return _classify_exception(error.ename, error.evalue, error.traceback)
     except CellTimeoutError:
         return {"ended": "cell timeout"}
     except DeadKernelError:
@@ -124,7 +126,7 @@ def _literal_path(path: str) -> str:
     return path.replace("{", "{{").replace("}", "}}")
 
 
-def _meaning(name: str, value: str, traceback: Sequence[str]) -> dict[str, Any]:
+def _classify_exception(name: str, value: str, traceback: Sequence[str]) -> dict[str, Any]:
     """How a cell's exception counts: our own errors about data and disk keep their meaning, an exit is no error."""
     if name == "SystemExit":
         return {"ended": "exit", "message": f"sys.exit({value})"}

@@ -19,14 +19,14 @@ from smsroi_helpers.locale import heading_parts, paragraphs
 from smsroi_helpers.runner.parameters import find_notebooks
 
 __all__ = [
-    "ELSEWHERE",
+    "FINDING_MESSAGES",
     "collect_messages",
     "update_catalogues",
 ]
 
 _PACKAGE = Path(__file__).parents[1]
 
-ELSEWHERE = (
+FINDING_MESSAGES = (
     "not in the contract",
     "the column is not read",
     "time shown twice",
@@ -66,7 +66,7 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
         options_map={"**.j2": {"trimmed": "true"}},
     ):
         found.setdefault(str(message), []).append((f"smsroi_helpers/{name}", line))
-    for text in (*_rules(), *ELSEWHERE):
+    for text in (*_rules(), *FINDING_MESSAGES):
         found.setdefault(text, []).append(("smsroi_helpers/contract.py", 0))
     for file in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
@@ -86,8 +86,8 @@ def _rules() -> Iterator[str]:
     """What a finding can say: the name of each rule, and what to do where it is broken."""
     for rule in contract.RULES:
         yield from (rule.code, rule.remedy)
-    for remark in contract.REMARKS:
-        yield from (remark.code, remark.remedy)
+    for warning in contract.DATA_WARNINGS:
+        yield from (warning.code, warning.remedy)
     for code in (*contract.KEY_FAULTS, contract.WRONG_FIELDS):
         yield from (code, contract.remedy_for(f": {code}", contract.TABLES["orders"]))
 

@@ -38,19 +38,19 @@ from smsroi_helpers.errors import (
     TimeLimit,
 )
 from smsroi_helpers.runner import child as child_program
-from smsroi_helpers.runner.child import runs
+from smsroi_helpers.runner.child import is_executed
 
 __all__ = [
     "Job",
     "Outcome",
     "Progress",
     "execute_notebooks",
-    "gravest",
-    "process_family",
-    "what_is_incomplete",
+    "most_severe",
+    "process_tree",
+    "why_incomplete",
 ]
 
-_GRAVEST_FIRST: tuple[type[SmsroiError], ...] = (
+_BY_SEVERITY: tuple[type[SmsroiError], ...] = (
     Interrupted,
     StorageError,
     KernelDied,
@@ -60,8 +60,8 @@ _GRAVEST_FIRST: tuple[type[SmsroiError], ...] = (
     Incomplete,
     PageError,
 )
-_SECONDS_TO_END = 5.0
-_SECONDS_BETWEEN_LINES = 60.0
+_TERMINATION_SECONDS = 5.0
+_SECONDS_BETWEEN_REPORTS = 60.0
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class Progress(Protocol):
         """A notebook ended."""
 
 
-def gravest(errors: Sequence[SmsroiError]) -> SmsroiError:
+def most_severe(errors: Sequence[SmsroiError]) -> SmsroiError:
     """The error whose exit code the run ends with, when several notebooks failed."""
-    return min(errors, key=lambda error: _GRAVEST_FIRST.index(type(error)))
+    return min(errors, key=lambda error: _BY_SEVERITY.index(type(error)))
 
 
 @dataclass
@@ -114,11 +114,11 @@ class _Child:
     private: Path
     """Short-lived folder of this notebook's sockets and Jupyter settings."""
     began: float
-    told: float
+    reported_at: float
     cell: int = 0
     """Number of the code cell it is at, as Jupyter shows it in brackets; 0 before the first."""
     cells: int = 0
-    said: dict[str, Any] = field(default_factory=dict)
+    final_event: dict[str, Any] = field(default_factory=dict)
     """The child's last word on how it ended; empty while there is none."""
 
 
@@ -128,7 +128,7 @@ def execute_notebooks(
     root: Path,
     logs: Path,
     progress: Progress,
-    at_once: int = 2,
+    max_parallel: int = 2,
     deadline: float | None = None,
     cell_timeout: int | None = None,
 ) -> dict[str, Outcome]:
@@ -139,7 +139,7 @@ def execute_notebooks(
         root: the project's folder, where kernels start.
         logs: folder for what the children write to standard error.
         progress: who is told.
-        at_once: how many run side by side.
+        max_parallel: how many run side by side.
         deadline: `time.monotonic()` at which all must have ended; None: no limit.
         cell_timeout: seconds one cell may take; None: no limit.
 
@@ -150,34 +150,34 @@ def execute_notebooks(
     logs.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, Outcome] = {}
     waiting, running = list(jobs), dict[str, _Child]()
-    heard: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
-    environment = _environment(root, at_once)
+    events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
+    environment = _environment(root, max_parallel)
     stopped: SmsroiError | None = None
     try:
         while waiting or running:
             if deadline is not None and time.monotonic() >= deadline:
                 stopped = TimeLimit("the run was stopped by its deadline")
                 break
-            while waiting and len(running) < at_once:
-                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, heard)
+            while waiting and len(running) < max_parallel:
+                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, events)
                 progress.started(waiting.pop(0).name)
-            name, event = _next_event(heard, deadline)
+            name, event = _next_event(events, deadline)
             if event is not None:
-                _note(running[name], event, progress)
+                _handle_event(running[name], event, progress)
             elif name:
-                outcomes[name] = _judge(running[name], root)
+                outcomes[name] = _outcome_of(running[name], root)
                 progress.ended(name, outcomes[name])
                 del running[name]
             for child in running.values():
-                if time.monotonic() - child.told >= _SECONDS_BETWEEN_LINES:
-                    _tell(child, progress)
+                if time.monotonic() - child.reported_at >= _SECONDS_BETWEEN_REPORTS:
+                    _report_progress(child, progress)
     except Interrupted as interruption:
         stopped = interruption
     finally:
-        _end(list(running.values()))
+        _terminate(list(running.values()))
     if stopped is not None:
         for name, child in running.items():
-            error = type(stopped)(f"{_where(child)}: {stopped}")
+            error = type(stopped)(f"{_position(child)}: {stopped}")
             outcomes.setdefault(name, Outcome("failed", error, seconds=time.monotonic() - child.began))
         for job in waiting:
             outcomes.setdefault(job.name, Outcome("not_run", type(stopped)(f"{job.name}: not begun when {stopped}")))
@@ -185,33 +185,33 @@ def execute_notebooks(
 
 
 def _next_event(
-    heard: "queue.Queue[tuple[str, dict[str, Any] | None]]", deadline: float | None
+    events: "queue.Queue[tuple[str, dict[str, Any] | None]]", deadline: float | None
 ) -> tuple[str, dict[str, Any] | None]:
     """What a child said, or its name and None when it has ended; an empty name when nobody spoke for a second."""
-    patience = 1.0 if deadline is None else max(0.0, min(1.0, deadline - time.monotonic()))
+    timeout = 1.0 if deadline is None else max(0.0, min(1.0, deadline - time.monotonic()))
     try:
-        return heard.get(timeout=patience)
+        return events.get(timeout=timeout)
     except queue.Empty:
         return "", None
 
 
-def _environment(root: Path, at_once: int) -> dict[str, str]:
+def _environment(root: Path, max_parallel: int) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // at_once))
+    threads = str(max(1, cores // max_parallel))
     environment = {
         **os.environ,
         "SMSROI_PROJECT": str(root),
         "SMSROI_THREADS": threads,
-        "SMSROI_MEMORY_MB": str(int(_memory_bytes() * 0.6 / at_once / 2**20)),
+        "SMSROI_MEMORY_MB": str(int(_memory_bytes() * 0.6 / max_parallel / 2**20)),
         "OMP_NUM_THREADS": threads,
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    home = Path(__file__).resolve().parents[2]
-    if home not in (Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")):
+    package_root = Path(__file__).resolve().parents[2]
+    if package_root not in (Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")):
         # A checkout: kernels start in the project, which need not be where this package lies.
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), environment.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(package_root), environment.get("PYTHONPATH"))))
     return environment
 
 
@@ -229,7 +229,7 @@ def _start(
     logs: Path,
     environment: dict[str, str],
     cell_timeout: int | None,
-    heard: "queue.Queue[tuple[str, dict[str, Any] | None]]",
+    events: "queue.Queue[tuple[str, dict[str, Any] | None]]",
 ) -> _Child:
     private = _private_folder()
     # As a file, not as a module of this package: importing the package would cost each notebook two seconds.
@@ -265,13 +265,13 @@ def _start(
         with stdout:
             for line in stdout:
                 with contextlib.suppress(ValueError):
-                    heard.put((job.name, json.loads(line)))
+                    events.put((job.name, json.loads(line)))
         process.wait()
-        heard.put((job.name, None))
+        events.put((job.name, None))
 
     threading.Thread(target=listen, daemon=True).start()
     now = time.monotonic()
-    return _Child(job, process, private, began=now, told=now)
+    return _Child(job, process, private, began=now, reported_at=now)
 
 
 def _private_folder() -> Path:
@@ -302,61 +302,61 @@ def _jupyter_paths(private: Path) -> dict[str, str]:
     }
 
 
-def _note(child: _Child, event: dict[str, Any], progress: Progress) -> None:
+def _handle_event(child: _Child, event: dict[str, Any], progress: Progress) -> None:
     if event.get("event") == "cell":
         child.cell, child.cells = event["cell"], event["cells"]
-        _tell(child, progress)
+        _report_progress(child, progress)
     else:
-        child.said = event
+        child.final_event = event
 
 
-def _tell(child: _Child, progress: Progress) -> None:
-    child.told = time.monotonic()
-    progress.advanced(child.job.name, child.cell, child.cells, child.told - child.began)
+def _report_progress(child: _Child, progress: Progress) -> None:
+    child.reported_at = time.monotonic()
+    progress.advanced(child.job.name, child.cell, child.cells, child.reported_at - child.began)
 
 
-def _where(child: _Child) -> str:
+def _position(child: _Child) -> str:
     return f"{child.job.name}, cell {child.cell}" if child.cell else child.job.name
 
 
-def _judge(child: _Child, root: Path) -> Outcome:
+def _outcome_of(child: _Child, root: Path) -> Outcome:
     """The outcome of a child that has ended."""
-    _end([child])
-    message = child.said.get("message", "")
+    _terminate([child])
+    message = child.final_event.get("message", "")
     error: SmsroiError | None = None
-    match child.said.get("ended"):
+    match child.final_event.get("ended"):
         case "well":
-            if problem := what_is_incomplete(root / child.job.output, child.job.stage):
+            if problem := why_incomplete(root / child.job.output, child.job.stage):
                 error = Incomplete(f"{child.job.name}{problem}")
         case None:
-            error = KernelDied(f"{_where(child)}: the process executing the notebook was killed")
+            error = KernelDied(f"{_position(child)}: the process executing the notebook was killed")
         case "kernel died":
-            error = KernelDied(f"{_where(child)}: the kernel died, as it does when memory runs out")
+            error = KernelDied(f"{_position(child)}: the kernel died, as it does when memory runs out")
         case "cell timeout":
-            error = TimeLimit(f"{_where(child)}: took longer than one cell may (--cell-timeout)")
+            error = TimeLimit(f"{_position(child)}: took longer than one cell may (--cell-timeout)")
         case "storage":
-            error = StorageError(f"{_where(child)}: {message}")
+            error = StorageError(f"{_position(child)}: {message}")
         case "notenoughdata":
             (root / child.job.output).unlink(missing_ok=True)
             return Outcome("skipped", reason=message, seconds=time.monotonic() - child.began)
         case "data":
-            error = DataError(f"{_where(child)}: {message}")
+            error = DataError(f"{_position(child)}: {message}")
         case "exit":
-            error = Incomplete(f"{_where(child)}: ended by {message}; the rest never ran")
+            error = Incomplete(f"{_position(child)}: ended by {message}; the rest never ran")
         case _:
-            error = NotebookError(f"{_where(child)}: {message}")
+            error = NotebookError(f"{_position(child)}: {message}")
     seconds = time.monotonic() - child.began
-    peak_memory_mb = child.said.get("peak_memory_mb")
+    peak_memory_mb = child.final_event.get("peak_memory_mb")
     return Outcome("failed" if error else "ok", error, seconds=seconds, peak_memory_mb=peak_memory_mb)
 
 
-def what_is_incomplete(notebook: Path, stage: str) -> str:
+def why_incomplete(notebook: Path, stage: str) -> str:
     """Why an executed notebook cannot be taken for finished, as the end of a sentence about it; empty: it can."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
         return ": the executed notebook cannot be read back"
-    code = [cell for cell in cells if runs(cell)]
+    code = [cell for cell in cells if is_executed(cell)]
     for number, cell in enumerate(code, 1):
         for output in cell["outputs"]:
             if output["output_type"] == "error":
@@ -369,14 +369,14 @@ def what_is_incomplete(notebook: Path, stage: str) -> str:
     return ""
 
 
-def _end(children: Sequence[_Child]) -> None:
+def _terminate(children: Sequence[_Child]) -> None:
     """End the children with all their processes, gently first, and take their private folders away."""
-    processes = [process for child in children for process in process_family(child.process.pid)]
+    processes = [process for child in children for process in process_tree(child.process.pid)]
     for child in children:
         with contextlib.suppress(OSError):
             assert child.process.stdin is not None
             child.process.stdin.close()
-    _, alive = psutil.wait_procs(processes, timeout=_SECONDS_TO_END)
+    _, alive = psutil.wait_procs(processes, timeout=_TERMINATION_SECONDS)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -385,10 +385,10 @@ def _end(children: Sequence[_Child]) -> None:
         shutil.rmtree(child.private, ignore_errors=True)
 
 
-def process_family(pid: int) -> list[psutil.Process]:
+def process_tree(pid: int) -> list[psutil.Process]:
     """A process and all it started; empty if it is gone."""
     try:
-        head = psutil.Process(pid)
-        return [*head.children(recursive=True), head]
+        parent = psutil.Process(pid)
+        return [*parent.children(recursive=True), parent]
     except psutil.NoSuchProcess:
         return []

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from smsroi_helpers.errors import UsageError, redact
-from smsroi_helpers.runner.execute import process_family
+from smsroi_helpers.runner.execute import process_tree
 
 __all__ = [
     "call_hook",
@@ -45,7 +45,7 @@ def call_hook(command: list[str], option: str, summary: dict[str, Any]) -> None:
         try:
             process.communicate(json.dumps(summary), timeout=_HOOK_SECONDS)
         except subprocess.TimeoutExpired:
-            for member in process_family(process.pid):
+            for member in process_tree(process.pid):
                 with contextlib.suppress(psutil.Error):
                     member.kill()
             process.wait()

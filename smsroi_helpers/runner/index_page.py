@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import Amount, amount, evidence_words, verdict_words
+from smsroi_helpers.pages import Amount, amount, evidence_words, outcome_label
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -104,7 +104,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "question": redact(str(main["question"])),
         "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
         # An action that is to be done needs no "do it" before it.
-        "verdict": "" if outcome == "do" else locale.sentence(verdict_words(outcome)),
+        "verdict": "" if outcome == "do" else locale.sentence(outcome_label(outcome)),
         "action": redact(str(main["action"] or "")),
         "text": redact(str(main.get("text") or "")),
         "caveat": redact(str(main.get("caveat") or "")),
@@ -187,26 +187,26 @@ def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str) -> di
 def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]:
     value, low, high = row["numbers"]
 
-    def place(x: float) -> float:
+    def position(x: float) -> float:
         return _MARGIN + (x - origin) * scale
 
     has_interval = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
     worth: Amount = row["worth"]
-    said = f"{worth.value} {worth.unit}".strip()
+    text = f"{worth.value} {worth.unit}".strip()
     if worth.interval:
-        said = _("{amount}, 95% interval {interval}").format(amount=said, interval=worth.interval)
+        text = _("{amount}, 95% interval {interval}").format(amount=text, interval=worth.interval)
     return {
-        "value": f"{place(value):.1f}",
-        "low": f"{place(low):.1f}" if has_interval else "",
+        "value": f"{position(value):.1f}",
+        "low": f"{position(low):.1f}" if has_interval else "",
         "width": f"{max((high - low) * scale, 1.0):.1f}" if has_interval else "",
-        "words": f"{row['question']} {said}",
+        "words": f"{row['question']} {text}",
     }
 
 
 def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[str, Markup]:
     """The page's heading, and the answer in a sentence: texts that do not pay, a change, or that there is none."""
     gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
-    todo, pays, fails = (
+    recommended, paying, losing = (
         sorted(
             (row for row in listed if row["outcome"] == outcome),
             key=lambda row: (
@@ -217,26 +217,26 @@ def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[st
         for listed, outcome in ((gains, "do"), (worths, "do"), (worths, "dont"))
     )
     against_none = _("Against no texts at all that is worth {worth}.")
-    if fails and not pays:
-        worth = _worth_sentence(against_none, fails[0]["worth"])
-        return _("Texting does not pay"), _together(_action_sentence(fails[0]["action"]), worth)
-    if todo:
-        best = todo[0]
+    if losing and not paying:
+        worth = _worth_sentence(against_none, losing[0]["worth"])
+        return _("Texting does not pay"), _together(_action_sentence(losing[0]["action"]), worth)
+    if recommended:
+        best = recommended[0]
         worth = _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
         more = (
             ""
-            if len(todo) == 1
+            if len(recommended) == 1
             else _("One more change is worth making.")
-            if len(todo) == 2
-            else _("{n} more changes are worth making.").format(n=locale.number(len(todo) - 1))
+            if len(recommended) == 2
+            else _("{n} more changes are worth making.").format(n=locale.number(len(recommended) - 1))
         )
         return _("What to do next"), _together(_action_sentence(best["action"]), worth, more)
     if gains or worths:
         nothing = _("No change has been shown to be worth making. Each question below says what would settle it.")
-        if not pays:
+        if not paying:
             return _("Nothing to change yet"), Markup.escape(nothing)
-        worth = _worth_sentence(against_none, pays[0]["worth"])
-        return _("Texting pays"), _together(_action_sentence(pays[0]["action"]), worth, nothing if gains else "")
+        worth = _worth_sentence(against_none, paying[0]["worth"])
+        return _("Texting pays"), _together(_action_sentence(paying[0]["action"]), worth, nothing if gains else "")
     if forecasts:
         limit = _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
         worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
@@ -258,11 +258,11 @@ def _action_sentence(action: str) -> Markup:
 def _worth_sentence(sentence: str, worth: Amount) -> Markup:
     if not worth.value:
         return Markup("")
-    said = Markup("<b>{}</b>").format(f"{worth.value.removeprefix('+')} {worth.unit}".strip())
+    text = Markup("<b>{}</b>").format(f"{worth.value.removeprefix('+')} {worth.unit}".strip())
     if worth.interval:
         words = Markup.escape(_("{amount} (95% interval {interval})"))
-        said = words.format(amount=said, interval=worth.interval)
-    return Markup.escape(sentence).format(worth=said)
+        text = words.format(amount=text, interval=worth.interval)
+    return Markup.escape(sentence).format(worth=text)
 
 
 def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -283,9 +283,9 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
         parts.append(_("{n} customers").format(n=locale.number(customers) if customers >= 10 else "<10"))
     parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
     rows_in = sum(t["rows_in"] for t in tables)
-    aside = rows_in - sum(t["rows_out"] for t in tables)
-    if aside:
-        share = aside / rows_in
+    rejected = rows_in - sum(t["rows_out"] for t in tables)
+    if rejected:
+        share = rejected / rows_in
         digits = max(0, min(4, -math.floor(math.log10(share * 100))))
         parts.append(_("{share} of rows put aside").format(share=locale.percent(share, digits)))
     else:
@@ -313,8 +313,8 @@ def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]
     data_page = next((f"{name}.html" for name, state in manifest["notebooks"].items() if _is_data_page(state)), "")
     for finding in _findings(run_dir, manifest):
         head = _("{n} rows of {place}:").format(n=locale.number(finding["rows"]), place=finding["place"])
-        said = [redact(locale.translated(str(x))) for x in (finding["rule"], finding["remedy"]) if x]
-        text = locale.joined(*map(locale.sentence, said))
+        parts = [redact(locale.translated(str(x))) for x in (finding["rule"], finding["remedy"]) if x]
+        text = locale.joined(*map(locale.sentence, parts))
         found.append({"head": head, "text": text, "page": data_page, "link": _("The data")})
     heads = {"skipped": _("{stage} was skipped:"), "failed": _("{stage} failed:")}
     for state in manifest["notebooks"].values():
@@ -346,10 +346,10 @@ def _changes(
     before = _decisions(run_dir.parent / previous) if RUN_NAME.fullmatch(previous) else []
     if not before:
         return {"rows": [], "words": _("The last run left no decisions to compare with.")}
-    then, now = ({_key(row): row for row in rows} for rows in (before, decisions))
+    previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
     rows = []
-    for key in dict.fromkeys([*then, *now]):
-        old, new = _said(then.get(key), currency), _said(now.get(key), currency)
+    for key in dict.fromkeys([*previous_rows, *current_rows]):
+        old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
         if old == new:
             continue
         # Where only the value moved, the action is not said twice.
@@ -373,14 +373,14 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
 
 
-def _said(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
+def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
     """A decision's action, with its verdict where that is not "do it", and its worth."""
     if row is None:
         return _("not answered"), ""
     worth = amount(row, currency)
-    verdict = "" if row["outcome"] == "do" else locale.sentence(verdict_words(row["outcome"]))
+    label = "" if row["outcome"] == "do" else locale.sentence(outcome_label(row["outcome"]))
     action = redact(str(row["action"] or ""))
-    return locale.joined(verdict, locale.sentence(action) if action else ""), worth.words
+    return locale.joined(label, locale.sentence(action) if action else ""), worth.words
 
 
 def _earlier(run: Mapping[str, Any]) -> dict[str, str]:

@@ -26,9 +26,9 @@ __all__ = [
     "Parameter",
     "convert_text",
     "convert_value",
+    "quoted",
     "read_literals",
     "refuse_secret",
-    "shown",
 ]
 
 _SECRET_NAME = re.compile(
@@ -51,19 +51,19 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _inside(text: str) -> str:
+def _without_parent_folder(text: str) -> str:
     if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
         raise ValueError("must not climb out of its folder with '..'")
     return text
 
 
 COMMON: dict[str, Any] = {
-    "data": Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_inside)],
+    "data": Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_without_parent_folder)],
     "run_dir": str,
     "as_of": Annotated[str, pydantic.AfterValidator(_iso_date_or_empty)],
     "language": Literal["en", "zh"],
     "seed": Annotated[int, pydantic.Field(ge=0)],
-    "previous_run": Annotated[str, pydantic.AfterValidator(_inside)],
+    "previous_run": Annotated[str, pydantic.AfterValidator(_without_parent_folder)],
     "segment_by": str,
     "attribution_hours": Annotated[float, pydantic.Field(gt=0)],
     "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
@@ -157,7 +157,7 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or type(value) in (str, int, bool)
@@ -169,14 +169,14 @@ def refuse_secret(name: str, value: Any, where: str) -> None:
     Raises:
         UsageError: it is one.
     """
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_VALUE.search(value)):
         raise UsageError(
             f"{where}: {name} looks like a secret, and parameters are written into notebooks and manifests; "
             "put it into the environment and name it in source.yml as ${NAME}"
         )
-    for key, part in inner:
-        refuse_secret(str(key), part, where)
+    for key, item in items:
+        refuse_secret(str(key), item, where)
 
 
 def convert_value(value: Any, parameter: Parameter, where: str) -> Any:
@@ -190,7 +190,7 @@ def convert_value(value: Any, parameter: Parameter, where: str) -> Any:
     try:
         return _adapter(parameter).validate_python(value)
     except pydantic.ValidationError as error:
-        raise UsageError(f"{where}: {parameter.name} {_complaint(error)}, not {shown(value)}") from None
+        raise UsageError(f"{where}: {parameter.name} {_complaint(error)}, not {quoted(value)}") from None
 
 
 def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
@@ -199,12 +199,12 @@ def _adapter(parameter: Parameter) -> pydantic.TypeAdapter[Any]:
 
 def _complaint(error: pydantic.ValidationError) -> str:
     messages = dict.fromkeys(
-        part["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for part in error.errors()
+        item["msg"].replace("Input should be", "must be").removeprefix("Value error, ") for item in error.errors()
     )
     return ", or ".join(messages)
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as a complaint quotes it, cut short."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -23,9 +23,9 @@ from smsroi_helpers.runner.parameter_types import (
     Parameter,
     convert_text,
     convert_value,
+    quoted,
     read_literals,
     refuse_secret,
-    shown,
 )
 from smsroi_helpers.source import EXAMPLES, parse_yaml
 
@@ -107,10 +107,10 @@ def read_notebook(file: Path) -> Notebook:
     if len(tagged) != 1:
         raise UsageError(f"notebooks/{file.name}: one cell must be tagged 'parameters', {len(tagged)} are")
     source = "".join(tagged[0]["source"])
-    own = getattr(stage_module(match["stage"]), "PARAMETERS", {})
+    stage_parameters = getattr(stage_module(match["stage"]), "PARAMETERS", {})
     parameters = {}
     for name, default, meaning, annotation in read_literals(source, f"notebooks/{file.name}, parameters cell"):
-        declared = COMMON.get(name, own.get(name, annotation))
+        declared = COMMON.get(name, stage_parameters.get(name, annotation))
         parameters[name] = Parameter(name, default, meaning, declared)
     return Notebook(file.stem, match["stage"], file, parameters)
 
@@ -126,8 +126,8 @@ def find_notebooks(root: Path) -> tuple[Notebook, ...]:
         raise UsageError("no notebook like 02_cltv.ipynb in notebooks/; run the command inside the project")
     notebooks = tuple(read_notebook(file) for file in files)
     stages = [notebook.stage for notebook in notebooks]
-    if twice := {stage for stage in stages if stages.count(stage) > 1}:
-        raise UsageError(f"two notebooks share the stage {', '.join(sorted(twice))}; a stage has one notebook")
+    if repeated := {stage for stage in stages if stages.count(stage) > 1}:
+        raise UsageError(f"two notebooks share the stage {', '.join(sorted(repeated))}; a stage has one notebook")
     return notebooks
 
 
@@ -196,7 +196,7 @@ def _source_to_make(value: Any, where: str) -> dict[str, Any]:
     kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else None
     if kind == "example":
         if value["example"] not in EXAMPLES:
-            named = shown(value["example"])
+            named = quoted(value["example"])
             raise UsageError(f"{where}: there is no example {named}; there are {', '.join(EXAMPLES)}")
         return {"example": value["example"]}
     if kind == "simulate" and isinstance(value["simulate"], dict):
@@ -206,7 +206,7 @@ def _source_to_make(value: Any, where: str) -> dict[str, Any]:
             first = error.errors()[0]
             name = ".".join(str(part)[:60] for part in first["loc"])
             raise UsageError(f"{where}: simulate.{name}: {first['msg']}") from None
-    given = ", ".join(map(str, value)) if isinstance(value, dict) else shown(value)
+    given = ", ".join(map(str, value)) if isinstance(value, dict) else quoted(value)
     raise UsageError(
         f"{where}: make takes {{example: NAME}} or {{simulate: {{customers: …, weeks: …, seed: …}}}}, and not {given}"
     )
@@ -223,8 +223,8 @@ def _entries_of_file(
         if key not in stages:
             entries.append(_Entry(where, None, key, value, False))
         elif isinstance(value, dict):
-            for name, own in value.items():
-                entries.append(_Entry(f"{file}, line {lines[(key, str(name))]}", key, str(name), own, False))
+            for name, inner in value.items():
+                entries.append(_Entry(f"{file}, line {lines[(key, str(name))]}", key, str(name), inner, False))
         elif value is not None:
             raise UsageError(f"{where}: {key} is a notebook; its own parameters stand below it, indented")
     return entries
@@ -244,8 +244,8 @@ def _entries_of_command_line(overrides: Iterable[str], stages: set[str]) -> list
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    close_matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close_matches[0]!r}?" if close_matches else ""
 
 
 def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[str, Any]]) -> Any:
@@ -256,16 +256,16 @@ def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[
         raise UsageError(f"{entry.where}: run_dir is the runner's to choose; a report is named with `report:`")
     if entry.stage and entry.name in RUN_WIDE:
         raise UsageError(f"{entry.where}: {entry.name} is one for all notebooks; set it without {entry.stage}")
-    among = [notebook for notebook in notebooks if entry.stage in (None, notebook.stage)]
-    takers = [notebook for notebook in among if entry.name in notebook.parameters]
-    if not takers:
-        who = f"the notebook {entry.stage} has" if entry.stage else "no notebook has"
-        known = {name for notebook in among for name in notebook.parameters}
+    candidates = [notebook for notebook in notebooks if entry.stage in (None, notebook.stage)]
+    declaring = [notebook for notebook in candidates if entry.name in notebook.parameters]
+    if not declaring:
+        subject = f"the notebook {entry.stage} has" if entry.stage else "no notebook has"
+        known = {name for notebook in candidates for name in notebook.parameters}
         known |= set() if entry.stage or entry.is_text else {*(notebook.stage for notebook in notebooks), *_RESERVED}
         negation = "no parameter" if entry.stage else "a parameter"
-        raise UsageError(f"{entry.where}: {who} {negation} {entry.name!r}{_hint(entry.name, known)}")
+        raise UsageError(f"{entry.where}: {subject} {negation} {entry.name!r}{_hint(entry.name, known)}")
     value: Any = None
-    for notebook in takers:
+    for notebook in declaring:
         convert = convert_text if entry.is_text else convert_value
         value = convert(entry.value, notebook.parameters[entry.name], entry.where)
         values[notebook.name][entry.name] = value
@@ -304,7 +304,7 @@ def plan_run(
     report_line = f"{file.name}, line {lines.get(('report',), 1)}"
     report, where = content.get("report", file.stem), report_line if "report" in content else file.name
     if not isinstance(report, str):
-        raise UsageError(f"{where}: the report's name must be text, not {shown(report)}")
+        raise UsageError(f"{where}: the report's name must be text, not {quoted(report)}")
     check_name(report, where)
     make: dict[str, Any] = {}
     if "make" in content:
@@ -327,7 +327,7 @@ def plan_run(
             if entry.is_text:
                 converted[f"{entry.stage}.{entry.name}" if entry.stage else entry.name] = value
     given = frozenset(entry.name for entry in (*from_file, *from_line) if entry.name in RUN_WIDE)
-    _agree_run_wide(values, root, given)
+    _unify_run_wide(values, root, given)
     return RunPlan(
         report=report,
         parameter_file=_from_root(file, root),
@@ -340,10 +340,10 @@ def plan_run(
     )
 
 
-def _agree_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozenset[str]) -> None:
+def _unify_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozenset[str]) -> None:
     """Give every notebook the run-wide values of the first that declares them; paths in the project are relative."""
     for name in RUN_WIDE:
-        declaring = [own for own in values.values() if name in own]
+        declaring = [values_of_notebook for values_of_notebook in values.values() if name in values_of_notebook]
         if not declaring and name == "data":
             raise UsageError("no notebook has a parameter 'data', so there is nothing to report on")
         if not declaring:
@@ -355,8 +355,8 @@ def _agree_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozen
             value = _from_root(Path(value), root, outside=value)
             if name in given and not (root / value / "manifest.json").is_file():
                 raise UsageError(f"previous_run: {value} is no run's folder (it has no manifest.json); empty: none")
-        for own in declaring:
-            own[name] = value
+        for values_of_notebook in declaring:
+            values_of_notebook[name] = value
 
 
 def _from_root(path: Path, root: Path, outside: str = "") -> str:

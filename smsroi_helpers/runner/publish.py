@@ -47,7 +47,7 @@ _RUN = r"\d{8}-\d{6}-[0-9a-f]{6}"
 _NOT_PUBLISHED = (".loaded", ".cache", ".logs")
 _CLOCK_TOLERANCE_HOURS = 0.25
 
-_VERSIONED = [
+_VERSIONED_PACKAGES = [
     "smsroi-helpers",
     "ibis-framework",
     "duckdb",
@@ -90,7 +90,7 @@ def sha256(file: Path) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages numbers and pages hang on, where they are installed."""
     found = {"python": platform.python_version()}
-    for name in _VERSIONED:
+    for name in _VERSIONED_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
@@ -109,11 +109,11 @@ def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
         if file.is_file() and "__pycache__" not in file.parts
     }
     files |= {f"notebooks/{file.name}": file for file in notebooks}
-    together = {name: sha256(file) for name, file in sorted(files.items())}
+    hashes = {name: sha256(file) for name, file in sorted(files.items())}
     lock = root / "requirements.lock"
     return {
         "revision": _git_revision(root),
-        "package": hashlib.sha256(json.dumps(together).encode()).hexdigest(),
+        "package": hashlib.sha256(json.dumps(hashes).encode()).hexdigest(),
         "lock": sha256(lock) if lock.is_file() else "",
     }
 
@@ -161,7 +161,7 @@ class ReportFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def whole_runs(self) -> list[dict[str, Any]]:
+    def complete_runs(self) -> list[dict[str, Any]]:
         """run, started, as_of and status of every whole run, newest first."""
         found = []
         for folder in sorted(self.path.iterdir(), reverse=True):
@@ -179,18 +179,18 @@ class ReportFolder:
         """
         run = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         staging = self.path / f".staging-{run}"
-        with _disk(f"the report {self.report} cannot be built"):
+        with _storage_errors(f"the report {self.report} cannot be built"):
             staging.mkdir(mode=0o700)
         return run, staging
 
-    def note(self, staging: Path, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, staging: Path, manifest: dict[str, Any]) -> None:
         """Leave the manifest as it stands, so that even a run that is killed has one.
 
         Raises:
             StorageError: the disk refuses.
         """
-        with _disk(f"the report {self.report} cannot be built"):
-            _put(staging / "manifest.json", _manifest_text(manifest))
+        with _storage_errors(f"the report {self.report} cannot be built"):
+            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
 
     def publish(self, staging: Path, manifest: dict[str, Any]) -> Path:
         """Make a built run visible under its name, whole, and the newest; its folder.
@@ -199,19 +199,19 @@ class ReportFolder:
             StorageError: the disk refuses; the latest run is then the one it was.
         """
         run = str(manifest["run"])
-        with _disk(f"the run {run} cannot be published"):
+        with _storage_errors(f"the run {run} cannot be published"):
             _drop_working_files(staging)
             manifest["outputs"] = {
-                file.relative_to(staging).as_posix(): _settled_hash(file)
+                file.relative_to(staging).as_posix(): _synced_hash(file)
                 for file in sorted(staging.rglob("*"))
                 if file.is_file() and file != staging / "manifest.json"
             }
-            _put(staging / "manifest.json", _manifest_text(manifest))
+            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
             # Readers may open what the report's folder lets them open; only the building is private.
             staging.chmod(stat.S_IMODE(self.path.stat().st_mode))
             staging.replace(self.path / run)
-            _settle_folder(self.path)
-        with _disk(f"the run {run} is whole, but could not be made the latest"):
+            _sync_folder(self.path)
+        with _storage_errors(f"the run {run} is whole, but could not be made the latest"):
             self._point_to(run, manifest)
         return self.path / run
 
@@ -219,12 +219,12 @@ class ReportFolder:
         """Set a failed run aside, with its manifest; the folder, or None where the disk refuses even that."""
         try:
             _drop_working_files(staging, keep=".logs")
-            _put(staging / "manifest.json", _manifest_text(manifest))
-            kept = self.path / f"failed-{manifest['run']}"
-            staging.replace(kept)
+            _write_atomically(staging / "manifest.json", _manifest_text(manifest))
+            failed_folder = self.path / f"failed-{manifest['run']}"
+            staging.replace(failed_folder)
         except OSError:
             return None
-        return kept
+        return failed_folder
 
     def discard(self, staging: Path) -> None:
         """Take away a run that turned out to be needless."""
@@ -241,7 +241,7 @@ class ReportFolder:
         Raises:
             StorageError: the disk refuses.
         """
-        with _disk(f"the report {self.report} cannot be put in order"):
+        with _storage_errors(f"the report {self.report} cannot be put in order"):
             for staging in self.path.glob(".staging-*"):
                 run = staging.name.removeprefix(".staging-")
                 file = staging / "manifest.json"
@@ -252,15 +252,15 @@ class ReportFolder:
                 page = _pointer_page(self.report, latest["run"], latest["manifest"].get("language", "en"))
                 file = self.path / "latest.html"
                 if not file.is_file() or file.read_text(encoding="utf-8") != page:
-                    _put(file, page)
+                    _write_atomically(file, page)
 
     def _point_to(self, run: str, manifest: dict[str, Any]) -> None:
         """Both pointers, old or new together: what can fail for want of space is done before the first."""
         pointer, page = self.path / "latest.json", self.path / "latest.html"
         before = pointer.read_text(encoding="utf-8") if pointer.is_file() else None
         new = {"run": run, "fingerprint": manifest["fingerprint"]}
-        new_pointer = _write_beside(pointer, json.dumps(new) + "\n")
-        new_page = _write_beside(page, _pointer_page(self.report, run, manifest["language"]))
+        new_pointer = _write_temporary(pointer, json.dumps(new) + "\n")
+        new_page = _write_temporary(page, _pointer_page(self.report, run, manifest["language"]))
         new_pointer.replace(pointer)
         try:
             new_page.replace(page)
@@ -270,9 +270,9 @@ class ReportFolder:
                 if before is None:
                     pointer.unlink()
                 else:
-                    _put(pointer, before)
+                    _write_atomically(pointer, before)
             raise
-        _settle_folder(self.path)
+        _sync_folder(self.path)
 
 
 @contextlib.contextmanager
@@ -284,7 +284,7 @@ def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
         StorageError: the disk refuses.
     """
     folder = ReportFolder(root, report)
-    with _disk(f"the folder reports/{report} cannot be written"):
+    with _storage_errors(f"the folder reports/{report} cannot be written"):
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder.path / ".lock")
         try:
@@ -299,7 +299,7 @@ def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
 
 
 @contextlib.contextmanager
-def _disk(what: str) -> Iterator[None]:
+def _storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -310,13 +310,13 @@ def _manifest_text(manifest: dict[str, Any]) -> str:
     return json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
 
 
-def _put(file: Path, text: str) -> None:
+def _write_atomically(file: Path, text: str) -> None:
     """Write a small file so that it is old or new, never half."""
-    _write_beside(file, text).replace(file)
-    _settle_folder(file.parent)
+    _write_temporary(file, text).replace(file)
+    _sync_folder(file.parent)
 
 
-def _write_beside(file: Path, text: str) -> Path:
+def _write_temporary(file: Path, text: str) -> Path:
     new = file.with_name(f".{file.name}.new")
     with new.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)
@@ -325,14 +325,14 @@ def _write_beside(file: Path, text: str) -> Path:
     return new
 
 
-def _settled_hash(file: Path) -> str:
+def _synced_hash(file: Path) -> str:
     """The file's hash, once its bytes are on the disk."""
     with file.open("rb" if os.name == "posix" else "rb+") as stream:  # Windows settles only what it may write
         os.fsync(stream.fileno())
     return sha256(file)
 
 
-def _settle_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # elsewhere a folder cannot be opened
         descriptor = os.open(folder, os.O_RDONLY)
         try:

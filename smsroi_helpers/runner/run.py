@@ -73,13 +73,13 @@ def run_report(file: Path, options: RunOptions, progress: Progress) -> Published
             published = _run(file, options, progress, signals, summary)
         except Exception as error:
             failure = as_failure(error)
-            with signals.held():
+            with signals.deferred():
                 outcome = {"exit_code": failure.exit_code, "reason": str(failure)}
                 call_hook(on_failure, "--on-failure", summary | outcome)
             if failure is error:
                 raise
             raise failure from error
-        with signals.held():
+        with signals.deferred():
             call_hook(on_success, "--on-success", summary | {"status": "unchanged" if published.unchanged else "ok"})
     return published
 
@@ -112,7 +112,7 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
         summary |= {"run": run}
         manifest = attempt.first_manifest(run)
         try:
-            folder.note(staging, manifest)
+            folder.write_manifest(staging, manifest)
             loaded = attempt.load(staging, manifest)
             if not options.force and (index := attempt.unchanged(manifest["as_of"])):
                 folder.discard(staging)
@@ -121,12 +121,12 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
             deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
             attempt.execute(staging, manifest, loaded, progress, deadline)
             attempt.render(staging, manifest)
-            with signals.held():
+            with signals.deferred():
                 index = folder.publish(staging, manifest) / "index.html"
                 summary |= {"path": index.relative_to(root).as_posix()}
                 attempt.render_list_of_reports()
         except Exception as error:
-            with signals.held():
+            with signals.deferred():
                 failure = as_failure(error)
                 manifest |= {"status": "failed", "reason": str(failure), "exit_code": failure.exit_code}
                 manifest["finished"] = publish.utc_now()

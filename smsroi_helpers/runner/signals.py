@@ -17,36 +17,36 @@ __all__ = [
 class Signals:
     """While it is open, the first signal to stop raises Interrupted where the program is; further ones do nothing.
 
-    Within `held` nothing is raised: what has begun there (publishing, setting aside) is finished first.
+    Within `deferred` nothing is raised: what has begun there (publishing, setting aside) is finished first.
     """
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}
-        self._caught = self._holding = False
+        self._previous_handlers: dict[int, Any] = {}
+        self._interrupted = self._deferring = False
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-                number = getattr(signal, name, None)
+                signal_number = getattr(signal, name, None)
                 # What is ignored (as nohup does with SIGHUP) stays ignored.
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._hear)
+                if signal_number is not None and signal.getsignal(signal_number) is not signal.SIG_IGN:
+                    self._previous_handlers[signal_number] = signal.signal(signal_number, self._handle)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        for signal_number, handler in self._previous_handlers.items():
+            signal.signal(signal_number, handler)
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if not self._caught and not self._holding:
-            self._caught = True
-            raise Interrupted(f"the run was stopped by {signal.Signals(number).name}")
+    def _handle(self, signal_number: int, _frame: FrameType | None) -> None:
+        if not self._interrupted and not self._deferring:
+            self._interrupted = True
+            raise Interrupted(f"the run was stopped by {signal.Signals(signal_number).name}")
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Let nothing interrupt what is done here."""
-        before, self._holding = self._holding, True
+        previous, self._deferring = self._deferring, True
         try:
             yield
         finally:
-            self._holding = before
+            self._deferring = previous

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.segmentation.cluster_test import FEWEST
-from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH, profile
+from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
 from smsroi_helpers.segmentation.criteria import Principle, principles
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
 from smsroi_helpers.segmentation.decision import Findings
@@ -44,7 +44,7 @@ from smsroi_helpers.segmentation.wording import decide
 __all__ = [
     "DATED",
     "FEWEST",
-    "LEAST_STRENGTH",
+    "LEAST_EIGENVALUE",
     "NEEDS",
     "PARAMETERS",
     "Cuts",
@@ -83,13 +83,7 @@ __all__ = [
 NEEDS = ("orders",)
 
 PARAMETERS: dict[str, Any] = {
-    "dormant_after_days": Annotated[int, Field(ge=0)],
-    "lost_after_days": Annotated[int, Field(ge=0)],
-    "frequent_score": Annotated[int, Field(ge=1, le=5)],
-    "high_score": Annotated[int, Field(ge=1, le=5)],
     "period_days": Annotated[int, Field(ge=0)],
-    "smallest_cluster_share": Annotated[float, Field(ge=0, le=0.5)],
-    "response": str,
 }
 
 __getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "tables")

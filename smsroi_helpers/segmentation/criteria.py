@@ -79,7 +79,6 @@ def principles(
     segment_by: str,
     comparison: pd.DataFrame,
     outcomes: Outcomes,
-    response: str = "",
 ) -> list[Principle]:
     """The five principles of the chosen segmentation.
 
@@ -89,7 +88,6 @@ def principles(
         segment_by: the segmentation.
         comparison: of `explained`.
         outcomes: of `predictive_value.collect_outcomes`.
-        response: the column of `customers` that is an outcome, and so tells nobody's segment; empty for none.
     """
     chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
     found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
@@ -99,29 +97,29 @@ def principles(
         value = low = high = float("nan")
     return [
         Principle("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
-        identifiable(shop, chosen, segment_by, (response,)),
+        identifiable(shop, chosen, segment_by),
         reachable(shop, chosen, segment_by, outcomes.period_days),
         measurable(shop, outcomes, segment_by),
         actionable(shop, grouping, segment_by),
     ]
 
 
-def identifiable(shop: Shop, chosen: ir.Table, segment_by: str, leave_out: tuple[str, ...] = ()) -> Principle:
+def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
     """How much better attributes tell the segment than naming the largest for everybody: points of accuracy.
 
     Multinomial logistic regression on the customers' categories, five-fold over the hash, on the hashed sample.
     """
-    names = attribute_columns(shop, (segment_by, *leave_out))
+    names = attribute_columns(shop, (segment_by,))
     if shop.has("customers", "region") and segment_by != "region":
         levels = int(shop.count(shop.customers.aggregate(n=shop.customers.region.nunique()))["n"].iloc[0])
         names = (*names, "region") if 2 <= levels <= MOST_LEVELS else names
     unknown = Principle("identifiable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     if not names:
         return unknown
-    told = shop.customers.select(
-        who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
+    attributes = shop.customers.select(
+        member_id="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
     )
-    rows = chosen.join(told, chosen.customer_id == told.who)
+    rows = chosen.join(attributes, chosen.customer_id == attributes.member_id)
     count = int(shop.count(rows.aggregate(n=rows.count()))["n"].iloc[0])
     slices = min(256, -(-256 * SAMPLE_SIZE // max(count, 1)))
     rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
@@ -148,12 +146,12 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str, leave_out: tuple
     n = weight.sum()
     mean = float(weight @ gain / n)
     error = float(np.sqrt(weight @ (gain - mean) ** 2 / n / n))
-    reach = float(norm.ppf(0.975)) * error
+    half_width = float(norm.ppf(0.975)) * error
     detail = pd.DataFrame(
         {"accuracy": [float(weight @ right / n)], "largest": [float(weight @ plain / n)], "customers": [int(n)],
          "columns": [", ".join(names)]}
     )  # fmt: skip
-    low, high = mean - reach, mean + reach
+    low, high = mean - half_width, mean + half_width
     return Principle("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
 
 

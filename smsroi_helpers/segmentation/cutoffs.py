@@ -108,12 +108,8 @@ def _returns(gaps: pd.DataFrame) -> pd.DataFrame:
 def find_cuts(
     shop: Shop,
     *,
-    dormant_after_days: int = 0,
-    lost_after_days: int = 0,
     dormant_share: float = 0.75,
     lost_share: float = 0.95,
-    frequent_score: int = 4,
-    high_score: int = 5,
 ) -> Cuts:
     """Where dormant and lost begin: at the days within which so many of the log's repurchases have come.
 
@@ -122,26 +118,19 @@ def find_cuts(
     makes the cut-offs short.
 
     Args:
-        shop: the company.
-        dormant_after_days: the day, if it is known; 0 finds it.
-        lost_after_days: likewise.
+        shop: the company; the days that its `segments` settings give are not estimated.
         dormant_share: share (0–1) of repurchases that come before dormant begins.
         lost_share: before lost begins; above `dormant_share`.
-        frequent_score: 1–5.
-        high_score: 1–5.
 
     Raises:
-        UsageError: lost would begin before dormant.
+        UsageError: `dormant_share` is not below `lost_share`.
     """
     if not 0 < dormant_share < lost_share < 1:
         raise UsageError(
             f"dormant_share {dormant_share} and lost_share {lost_share}: shares of repurchases, the first the smaller"
         )
-    if dormant_after_days and lost_after_days and lost_after_days < dormant_after_days:
-        raise UsageError(
-            f"lost_after_days {lost_after_days} lies before dormant_after_days {dormant_after_days}: nobody would be"
-            " dormant"
-        )
+    given = shop.settings.segments
+    dormant_after_days, lost_after_days = given.dormant_after_days, given.lost_after_days
     gaps = count_gaps(shop)
     returned, log_days = int(gaps["returned"].sum()), int(gaps["days"].max()) if len(gaps) else 0
     first = shop.loaded.tables["orders"].first
@@ -160,8 +149,8 @@ def find_cuts(
     return Cuts(
         dormant_after_days or (min(dormant, lost_after_days) if lost_after_days else dormant),
         lost_after_days or max(lost, dormant_after_days, dormant),
-        frequent_score,
-        high_score,
+        given.frequent_score,
+        given.high_score,
         float("nan") if dormant_after_days else dormant_share,
         float("nan") if lost_after_days else lost_share,
         0 if dormant_after_days and lost_after_days else returned,

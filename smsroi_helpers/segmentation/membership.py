@@ -8,7 +8,7 @@ test whether there are any clusters in `cluster_test`.
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ import numpy as np
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.segmentation.cluster_test import Trial, try_clusterings
+from smsroi_helpers.segmentation.cluster_test import ClusterTest, try_clusterings
 from smsroi_helpers.segmentation.clusters import (
     UNKNOWN,
     Clusters,
@@ -73,7 +73,7 @@ class Grouping:
     """Everything that says who is in which segment."""
 
     cuts: Cuts
-    trial: Trial
+    tested: ClusterTest
     clusters: Clusters | None
     """None where no clustering is accepted."""
     sample: Sample
@@ -100,13 +100,7 @@ def period_of(shop: Shop, period_days: int = 0) -> int:
     return min(period_days or USUAL_PERIOD_DAYS, max(log_days // 3, 1))
 
 
-def find_clusters(
-    shop: Shop,
-    cuts: Cuts,
-    *,
-    smallest_cluster_share: float = 0.05,
-    leave_out: tuple[str, ...] = (),
-) -> tuple[Trial, Clusters | None, Sample]:
+def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None, Sample]:
     """Look for clusters, test them against one population, and fit them where the test accepts them.
 
     Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
@@ -114,37 +108,20 @@ def find_clusters(
     Args:
         shop: the company.
         cuts: of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
-        smallest_cluster_share: share (0–1) of customers a cluster must hold to be of use.
-        leave_out: columns of `customers` that must not describe people: outcomes, the column segmented by.
     """
-    names = attribute_columns(shop, leave_out)
+    names = attribute_columns(shop)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
-    trial = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest_cluster_share)
-    return trial, fit_clusters(sample, trial.k, shop.seed) if trial.stands else None, sample
+    smallest = shop.settings.segments.smallest_cluster_share
+    tested = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
+    return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
 
 
-def find_grouping(
-    shop: Shop,
-    *,
-    smallest_cluster_share: float = 0.05,
-    response: str = "",
-    **cut_settings: Any,
-) -> Grouping:
-    """Cut-offs and clusters as of the last day observed.
-
-    Args:
-        shop: the company.
-        smallest_cluster_share: as for `find_clusters`.
-        response: a column of `customers` that is an outcome, and so no feature; empty for none.
-        cut_settings: of `cutoffs.find_cuts`.
-    """
+def find_grouping(shop: Shop) -> Grouping:
+    """Cut-offs and clusters as of the last day observed."""
     check_buyers(shop)
-    cuts = find_cuts(shop, **cut_settings)
-    leave_out = (response,) if response else ()
-    trial, clusters, sample = find_clusters(
-        shop, cuts, smallest_cluster_share=smallest_cluster_share, leave_out=leave_out
-    )
-    return Grouping(cuts, trial, clusters, sample)
+    cuts = find_cuts(shop)
+    tested, clusters, sample = find_clusters(shop, cuts)
+    return Grouping(cuts, tested, clusters, sample)
 
 
 # --- who is in which segment -----------------------------------------------------------------------------------------
@@ -163,8 +140,8 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
     if clusters is None:
         bought = bought.mutate(cluster=ibis.null("string"))
     else:
-        nearest = cluster_of(shop, clusters, at).rename(who="customer_id")
-        bought = bought.left_join(nearest, bought.customer_id == nearest.who).drop("who")
+        nearest = cluster_of(shop, clusters, at).rename(member_id="customer_id")
+        bought = bought.left_join(nearest, bought.customer_id == nearest.member_id).drop("member_id")
     people = known_people(shop, at).rename(person="customer_id")
     rows = people.left_join(bought, people.person == bought.customer_id)
     never = rows.customer_id.isnull()
@@ -309,7 +286,7 @@ def no_clusters() -> NoReturn:
 def _check_column(shop: Shop, column: str) -> None:
     """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
     known = shop.customers.columns if shop.has("customers") else ()
-    if column not in known or column in contract.NAMES_PEOPLE or column.endswith("_at"):
+    if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
         choices = [*DATED, *(name for name in known if name.startswith("attr_")), "region", "acquisition_channel"]
         raise UsageError(f"segment_by: {column!r} names no groups here; {', '.join(dict.fromkeys(choices))} may")
     levels = int(shop.count(shop.customers.aggregate(n=shop.customers[column].nunique()))["n"].iloc[0])

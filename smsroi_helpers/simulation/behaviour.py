@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from smsroi_helpers.simulation.ground_truth import (
     CREATIVES,
-    DOSES,
+    FREQUENCIES,
     HOUR_SHIFT_SHARES,
     HOUR_SHIFTS,
     HOURS,
@@ -43,13 +43,13 @@ __all__ = [
     "TESTED_CREATIVES",
     "ZONES",
     "ZONE_HEAD",
-    "Arm",
     "Company",
-    "CompanyExperiment",
-    "People",
-    "choose",
-    "draw_own_orders",
-    "draw_people",
+    "Customers",
+    "SimulatedArm",
+    "SimulatedExperiment",
+    "draw_categories",
+    "draw_customers",
+    "draw_organic_orders",
     "draw_purchases",
     "draw_seconds",
     "plan_company",
@@ -109,7 +109,7 @@ def draw_purchases(rates: Floats, dropout: Floats, weeks: Floats, rng: np.random
 
 
 @dataclass(frozen=True)
-class Arm:
+class SimulatedArm:
     """One arm of an experiment: what who is in it gets."""
 
     name: str
@@ -120,7 +120,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class CompanyExperiment:
+class SimulatedExperiment:
     """An experiment on customers who consent when it starts."""
 
     name: str
@@ -130,7 +130,7 @@ class CompanyExperiment:
     weeks: int
     outcome_weeks: int
     """How long outcomes are counted after its end."""
-    arms: tuple[Arm, ...]
+    arms: tuple[SimulatedArm, ...]
     metric: str = "profit"
 
     @property
@@ -147,25 +147,29 @@ class CompanyExperiment:
 TESTED_CREATIVES = ("new_in", "sale_20", "story")
 
 
-def place_experiments(weeks: int) -> dict[str, CompanyExperiment]:
+def place_experiments(weeks: int) -> dict[str, SimulatedExperiment]:
     """The company's experiments by kind, placed in a log of that many weeks."""
     at = [int(share * weeks) for share in (0.25, 0.45, 0.5, 0.6)]
     dose_weeks = max(6, int(0.23 * weeks))
     return {
-        "holdout": CompanyExperiment(
-            "always-on", "holdout", "held_out", at[0], weeks - at[0], 0, (Arm("texted", 0.9), Arm("held_out", 0.1))
+        "holdout": SimulatedExperiment(
+            "always-on", "holdout", "held_out", at[0], weeks - at[0], 0,
+            (SimulatedArm("texted", 0.9), SimulatedArm("held_out", 0.1))
         ),
-        "frequency": CompanyExperiment(
+        "frequency": SimulatedExperiment(
             "how-often", "frequency", "none", at[1], dose_weeks, min(6, weeks - 4 - at[1] - dose_weeks),
-            tuple(Arm(f"{d}_a_week" if d else "none", 1 / len(DOSES), messages_per_week=d) for d in DOSES),
+            tuple(
+                SimulatedArm(f"{d}_a_week" if d else "none", 1 / len(FREQUENCIES), messages_per_week=d)
+                for d in FREQUENCIES
+            ),
         ),
-        "timing": CompanyExperiment(
+        "timing": SimulatedExperiment(
             "which-hour", "timing", "10h", at[2], int(0.85 * weeks) - at[2], 0,
-            tuple(Arm(f"{h:02}h", 1 / len(HOURS), hour=h) for h in HOURS), "click_rate",
+            tuple(SimulatedArm(f"{h:02}h", 1 / len(HOURS), hour=h) for h in HOURS), "click_rate",
         ),
-        "content": CompanyExperiment(
+        "content": SimulatedExperiment(
             "which-text", "content", "new_in", at[3], int(0.8 * weeks) - at[3], 1,
-            tuple(Arm(v, 1 / len(TESTED_CREATIVES), variant=v) for v in TESTED_CREATIVES),
+            tuple(SimulatedArm(v, 1 / len(TESTED_CREATIVES), variant=v) for v in TESTED_CREATIVES),
         ),
     }  # fmt: skip
 
@@ -184,11 +188,11 @@ class Company:
     first_day: dt.date
     offsets: Ints
     """(zones, days and a month more): seconds that local time is ahead of UTC."""
-    own_pace: Floats
+    organic_pace: Floats
     """(days + 1,): days of steady buying that have passed by the start of each day."""
     pairs: Ints
     """(weeks, 2): the two texts of each week."""
-    experiments: dict[str, CompanyExperiment]
+    experiments: dict[str, SimulatedExperiment]
 
     @property
     def days(self) -> int:
@@ -221,17 +225,17 @@ def plan_company(world: World, weeks: int) -> Company:
     noons = [dt.datetime.combine(first_day + dt.timedelta(days=d), dt.time(12)) for d in range(7 * weeks + 31)]
     zones = [zoneinfo.ZoneInfo(name) for name in ZONES]
     offsets = [[int(zone.utcoffset(noon).total_seconds()) for noon in noons] for zone in zones]  # type: ignore[union-attr]
-    pace = np.append(0.0, np.cumsum(season(world, first_day, 7 * weeks)))
+    organic_pace = np.append(0.0, np.cumsum(season(world, first_day, 7 * weeks)))
     rng = np.random.default_rng([world.seed, 2])
     pairs = np.array([rng.choice(len(CREATIVES), 2, replace=False) for _ in range(weeks)])
-    return Company(world, weeks, first_day, np.array(offsets), pace, pairs, place_experiments(weeks))
+    return Company(world, weeks, first_day, np.array(offsets), organic_pace, pairs, place_experiments(weeks))
 
 
 # --- one chunk of customers ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class People:
+class Customers:
     """A chunk of customers; days count from the company's first, on the customer's own clock."""
 
     number: Ints
@@ -260,24 +264,26 @@ class People:
         return np.asarray(_ZONE_MARKET[self.zone])
 
 
-def choose(shares: Any, segment: Ints, rng: np.random.Generator) -> Ints:
+def draw_categories(shares: Any, segment: Ints, rng: np.random.Generator) -> Ints:
     """For each customer a number drawn with the shares of the customer's row (of `segment`)."""
-    edges = np.cumsum(np.asarray(shares, float), axis=1)
-    return np.asarray((rng.random(len(segment))[:, None] > edges[segment] / edges[segment][:, -1:]).sum(axis=1))
+    cumulative = np.cumsum(np.asarray(shares, float), axis=1)
+    return np.asarray(
+        (rng.random(len(segment))[:, None] > cumulative[segment] / cumulative[segment][:, -1:]).sum(axis=1)
+    )
 
 
-def draw_people(company: Company, first: int, n: int, rng: np.random.Generator) -> People:
+def draw_customers(company: Company, first: int, n: int, rng: np.random.Generator) -> Customers:
     """`n` customers, numbered from `first`."""
     world = company.world
     segment = rng.choice(len(SEGMENTS), n, p=world.share)
     market = rng.choice(len(MARKETS), n, p=MARKET_SHARES)
     joined = (0.75 * company.days * rng.beta(0.8, 1.8, n)).astype(np.int64)
-    waits = rng.choice(3, n, p=(0.72, 0.1, 0.18))  # consents on joining, some weeks later, never
-    later = joined + 7 + rng.integers(0, 60, n)
-    return People(
+    consent_timing = rng.choice(3, n, p=(0.72, 0.1, 0.18))  # consents on joining, some weeks later, never
+    consents_later = joined + 7 + rng.integers(0, 60, n)
+    return Customers(
         number=np.arange(first, first + n),
         segment=segment,
-        zone=choose(_ZONE_SHARES, market, rng),
+        zone=draw_categories(_ZONE_SHARES, market, rng),
         hour_shift=rng.choice(len(HOUR_SHIFTS), n, p=HOUR_SHIFT_SHARES),
         responsiveness=0.5 + rng.beta(2, 2, n),
         rate=rng.gamma(world.r[segment]) / world.alpha[segment],
@@ -285,31 +291,33 @@ def draw_people(company: Company, first: int, n: int, rng: np.random.Generator) 
         value_rate=rng.gamma(world.value_q[segment]) / world.value_v[segment],
         joined=joined,
         buyer=rng.random(n) < 0.94,
-        consented=np.select([waits == 0, waits == 1], [joined, later], NEVER),
+        consented=np.select([consent_timing == 0, consent_timing == 1], [joined, consents_later], NEVER),
         bad_number=rng.random(n) < world.bad_numbers[segment],
         scanner=rng.random(n) < 0.08,
         email=rng.random(n) < 0.7,
     )
 
 
-def draw_seconds(people: People, who: Ints, rng: np.random.Generator) -> Ints:
+def draw_seconds(customers: Customers, customer: Ints, rng: np.random.Generator) -> Ints:
     """A second of the day at which each of these customers buys or looks around."""
-    usual = rng.choice(24, len(who), p=_BUYING_HOURS / _BUYING_HOURS.sum())
-    hour = (usual + np.array(HOUR_SHIFTS)[people.hour_shift[who]]) % 24
-    return np.asarray(hour * 3600 + rng.integers(0, 3600, len(who)))
+    hour_of_own_clock = rng.choice(24, len(customer), p=_BUYING_HOURS / _BUYING_HOURS.sum())
+    hour = (hour_of_own_clock + np.array(HOUR_SHIFTS)[customers.hour_shift[customer]]) % 24
+    return np.asarray(hour * 3600 + rng.integers(0, 3600, len(customer)))
 
 
-def draw_own_orders(company: Company, people: People, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def draw_organic_orders(company: Company, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Who buys on which day without any message, the first order included; sorted by customer and day."""
-    start = people.joined + rng.random(len(people.joined))
-    pace = np.interp(start, np.arange(company.days + 1), company.own_pace)
-    buyers = np.flatnonzero(people.buyer)
-    who, when = draw_purchases(
-        people.rate[buyers], people.dropout[buyers], (company.own_pace[-1] - pace[buyers]) / 7, rng
+    start = customers.joined + rng.random(len(customers.joined))
+    organic_pace_at = np.interp(start, np.arange(company.days + 1), company.organic_pace)
+    buyers = np.flatnonzero(customers.buyer)
+    customer, time = draw_purchases(
+        customers.rate[buyers], customers.dropout[buyers], (company.organic_pace[-1] - organic_pace_at[buyers]) / 7, rng
     )
-    who = buyers[who]
-    day = np.interp(pace[who] + 7 * when, company.own_pace, np.arange(company.days + 1)).astype(np.int64)
-    who = np.concatenate([buyers, who])
-    day = np.minimum(np.concatenate([people.joined[buyers], day]), company.days - 1)
-    order = np.lexsort((day, who))
-    return who[order], day[order]
+    customer = buyers[customer]
+    day = np.interp(organic_pace_at[customer] + 7 * time, company.organic_pace, np.arange(company.days + 1)).astype(
+        np.int64
+    )
+    customer = np.concatenate([buyers, customer])
+    day = np.minimum(np.concatenate([customers.joined[buyers], day]), company.days - 1)
+    order = np.lexsort((day, customer))
+    return customer[order], day[order]

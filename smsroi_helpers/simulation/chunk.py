@@ -20,15 +20,15 @@ from smsroi_helpers.simulation.behaviour import (
     PLAN_WEEKS,
     ZONES,
     Company,
+    Customers,
     Ints,
-    People,
-    choose,
-    draw_own_orders,
-    draw_people,
+    draw_categories,
+    draw_customers,
+    draw_organic_orders,
     draw_seconds,
 )
 from smsroi_helpers.simulation.ground_truth import CREATIVES, MARKETS, REFUNDED, SEGMENTS
-from smsroi_helpers.simulation.texting import Assigned, Drawn, draw_messages
+from smsroi_helpers.simulation.texting import Assignments, Columns, draw_messages
 
 __all__ = [
     "ATTRIBUTES",
@@ -37,9 +37,9 @@ __all__ = [
     "write_chunk",
 ]
 
-_LONGEST_DELAY = 14 * DAY
+_MAX_DELAY = 14 * DAY
 """A message works for at most two weeks."""
-_SALE = 0.1
+_DISCOUNTED_SHARE = 0.1
 """Share of its own orders that a company lets somebody off a tenth of, whatever it sends."""
 
 # Shares of what is visible of a customer, by segment: a hint of the segment, no more.
@@ -63,8 +63,8 @@ ATTRIBUTES: dict[str, tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]] = {
 }
 _CHANNEL_COSTS = {"shop": 2.0, "search": 9.0, "social": 6.0, "marketplace": 12.0}
 REGIONS = ("New York", "Illinois", "California", "上海", "新疆")
-_SCORES = (8.6, 7.8, 7.4, 6.6)
-_SAID = {
+_MEAN_SCORES = (8.6, 7.8, 7.4, 6.6)
+_FEEDBACK_TEXTS = {
     "often": ("Too many texts.", "短信太多了。"),
     "bad": ("Delivery took two weeks.", "发货太慢，等了两周。"),
     "fair": ("Nice clothes, a bit expensive.", "衣服不错，价格偏高。"),
@@ -118,159 +118,181 @@ def list_campaigns(company: Company) -> list[dict[str, Any]]:
     return rows
 
 
-def _instants_of(company: Company, people: People, who: Ints, day: Ints, second: Ints) -> Ints:
+def _instants_of(company: Company, customers: Customers, customer: Ints, day: Ints, second: Ints) -> Ints:
     """Seconds from 1970 of seconds of days on the customers' clocks; a day outside the log is never."""
-    seen = day < company.days
-    return np.where(seen, company.instant(people.zone[who], np.where(seen, day, 0), second), NEVER)
+    within_log = day < company.days
+    return np.where(within_log, company.instant(customers.zone[customer], np.where(within_log, day, 0), second), NEVER)
 
 
-def _customers(company: Company, people: People, opted_out: Ints, rng: np.random.Generator) -> dict[str, Any]:
-    """The table customers; `opted_out`: when, in seconds from 1970, or never."""
-    n = len(people.number)
-    drawn = {name: choose(shares, people.segment, rng) for name, (_, shares) in ATTRIBUTES.items()}
+def _customers(company: Company, customers: Customers, opt_out_times: Ints, rng: np.random.Generator) -> dict[str, Any]:
+    """The table customers; `opt_out_times`: when, in seconds from 1970, or never."""
+    n = len(customers.number)
+    attributes = {name: draw_categories(shares, customers.segment, rng) for name, (_, shares) in ATTRIBUTES.items()}
     channels = ATTRIBUTES["acquisition_channel"][0]
-    paid = np.array([_CHANNEL_COSTS[name] for name in channels])[drawn["acquisition_channel"]]
-    by_joining = np.argsort(people.joined, kind="stable")
+    channel_cost = np.array([_CHANNEL_COSTS[name] for name in channels])[attributes["acquisition_channel"]]
+    by_joining = np.argsort(customers.joined, kind="stable")
     rank = np.empty(n, np.int64)
     rank[by_joining] = np.arange(n)
-    friend = people.number[by_joining[(rng.random(n) * rank).astype(np.int64)]]
-    everyone = np.arange(n)
+    referrer = customers.number[by_joining[(rng.random(n) * rank).astype(np.int64)]]
+    all_customers = np.arange(n)
     return {
-        "customer_id": _ids("c", people.number, 8),
-        "joined_at": _instants(company.instant(people.zone, people.joined, 0), company.end),
-        "timezone": _words(people.zone, ZONES),
-        "region": _words(people.zone, REGIONS),
-        "acquisition_channel": _words(drawn["acquisition_channel"], channels),
-        "acquisition_cost": np.round(paid * rng.gamma(8, 1 / 8, n), 2),
-        "referred_by": _ids("c", np.where((rng.random(n) < 0.08) & (rank > 0), friend, -1), 8),
+        "customer_id": _ids("c", customers.number, 8),
+        "joined_at": _instants(company.instant(customers.zone, customers.joined, 0), company.end),
+        "timezone": _words(customers.zone, ZONES),
+        "region": _words(customers.zone, REGIONS),
+        "acquisition_channel": _words(attributes["acquisition_channel"], channels),
+        "acquisition_cost": np.round(channel_cost * rng.gamma(8, 1 / 8, n), 2),
+        "referred_by": _ids("c", np.where((rng.random(n) < 0.08) & (rank > 0), referrer, -1), 8),
         "opted_in_at": _instants(
-            _instants_of(company, people, everyone, people.consented, rng.integers(0, DAY, n)), company.end
+            _instants_of(company, customers, all_customers, customers.consented, rng.integers(0, DAY, n)), company.end
         ),
-        "opted_out_at": _instants(opted_out, company.end),
-        **{name: _words(drawn[name], words) for name, (words, _) in ATTRIBUTES.items() if name.startswith("attr_")},
+        "opted_out_at": _instants(opt_out_times, company.end),
+        **{
+            name: _words(attributes[name], words) for name, (words, _) in ATTRIBUTES.items() if name.startswith("attr_")
+        },
     }
 
 
 def _draw_orders(
-    company: Company, people: People, own: tuple[Ints, Ints], sent: Drawn, sent_at: Ints, rng: np.random.Generator
-) -> Drawn:
+    company: Company,
+    customers: Customers,
+    organic: tuple[Ints, Ints],
+    sent: Columns,
+    sent_at: Ints,
+    rng: np.random.Generator,
+) -> Columns:
     """Every order: who, at (seconds from 1970), list_value, discount (share), origin (0 own, 1 moved, 2 caused), by."""
     world = company.world
-    who, day = own
-    at = company.instant(people.zone[who], day, draw_seconds(people, who, rng))
-    origin, by = np.zeros(len(who), np.int64), np.full(len(who), -1)
+    customer, day = organic
+    at = company.instant(customers.zone[customer], day, draw_seconds(customers, customer, rng))
+    origin, message_row = np.zeros(len(customer), np.int64), np.full(len(customer), -1)
 
     # An order that would have come within two weeks comes now: the customer's next one, moved by the first message.
     span = np.int64(1) << 36
-    key = who * span + at
+    key = customer * span + at
     by_time = np.argsort(key, kind="stable")
-    brings_forward = rng.random(len(sent_at)) < world.moved_share[people.segment[sent["who"]]]
-    moving = np.flatnonzero(sent["heeded"] & brings_forward)
-    place = np.searchsorted(key[by_time], sent["who"][moving] * span + sent_at[moving], side="right")
-    next_one = by_time[np.minimum(place, len(by_time) - 1)]
-    waits = at[next_one] - sent_at[moving]
-    right = (place < len(by_time)) & (who[next_one] == sent["who"][moving]) & (waits <= _LONGEST_DELAY) & (waits > 0)
-    moved, first = np.unique(next_one[right], return_index=True)
-    mover = moving[right][first]
-    at[moved] = sent_at[mover] + (rng.random(len(mover)) ** 2 * (at[moved] - sent_at[mover])).astype(np.int64)
-    origin[moved], by[moved] = 1, mover
+    brings_forward = rng.random(len(sent_at)) < world.moved_share[customers.segment[sent["customer"]]]
+    candidates = np.flatnonzero(sent["responded"] & brings_forward)
+    position = np.searchsorted(key[by_time], sent["customer"][candidates] * span + sent_at[candidates], side="right")
+    next_order = by_time[np.minimum(position, len(by_time) - 1)]
+    waits = at[next_order] - sent_at[candidates]
+    can_be_moved = (
+        (position < len(by_time))
+        & (customer[next_order] == sent["customer"][candidates])
+        & (waits <= _MAX_DELAY)
+        & (waits > 0)
+    )
+    moved_orders, first = np.unique(next_order[can_be_moved], return_index=True)
+    moving_message = candidates[can_be_moved][first]
+    at[moved_orders] = sent_at[moving_message] + (
+        rng.random(len(moving_message)) ** 2 * (at[moved_orders] - sent_at[moving_message])
+    ).astype(np.int64)
+    origin[moved_orders], message_row[moved_orders] = 1, moving_message
 
     caused = np.flatnonzero(sent["buys"])
     delay = rng.exponential(30 * 3600.0, len(caused))
-    delay = np.where(delay < _LONGEST_DELAY, delay, rng.random(len(caused)) * _LONGEST_DELAY).astype(np.int64)
-    off = np.array([c.discount for c in CREATIVES])
-    all_who = np.concatenate([who, sent["who"][caused]])
-    shape = world.value_p[people.segment[all_who]]
+    delay = np.where(delay < _MAX_DELAY, delay, rng.random(len(caused)) * _MAX_DELAY).astype(np.int64)
+    discounts = np.array([c.discount for c in CREATIVES])
+    all_customers = np.concatenate([customer, sent["customer"][caused]])
+    shape = world.value_p[customers.segment[all_customers]]
     orders = {
-        "who": all_who,
+        "customer": all_customers,
         "at": np.concatenate([at, sent_at[caused] + 60 + delay]),
-        "list_value": rng.gamma(shape) / people.value_rate[all_who],
-        "discount": np.concatenate([0.1 * (rng.random(len(who)) < _SALE), off[sent["variant"][caused]]]),
+        "list_value": rng.gamma(shape) / customers.value_rate[all_customers],
+        "discount": np.concatenate(
+            [0.1 * (rng.random(len(customer)) < _DISCOUNTED_SHARE), discounts[sent["variant"][caused]]]
+        ),
         "origin": np.concatenate([origin, np.full(len(caused), 2)]),
-        "by": np.concatenate([by, caused]),
+        "message_row": np.concatenate([message_row, caused]),
     }
-    seen = np.flatnonzero(orders["at"] < company.end)
-    seen = seen[np.argsort(orders["at"][seen], kind="stable")]
-    return {name: column[seen] for name, column in orders.items()}
+    within_log = np.flatnonzero(orders["at"] < company.end)
+    within_log = within_log[np.argsort(orders["at"][within_log], kind="stable")]
+    return {name: column[within_log] for name, column in orders.items()}
 
 
 def _write_orders(
-    company: Company, people: People, to: Path, part: int, orders: Drawn, message: Ints, rng: np.random.Generator
+    company: Company,
+    customers: Customers,
+    to: Path,
+    part: int,
+    orders: Columns,
+    message: Ints,
+    rng: np.random.Generator,
 ) -> None:
     """The table orders, refunds at its end, and truth/orders: where each order came from, because of which message."""
     n = len(orders["at"])
     discount = np.round(orders["list_value"] * orders["discount"], 2)
     amount = np.maximum(np.round(orders["list_value"] - discount, 2), 0.01)
-    back = np.flatnonzero(rng.random(n) < company.world.refunds)
-    back_at = orders["at"][back] + rng.integers(DAY, 14 * DAY, len(back))
-    back_amount = -np.round(amount[back] * rng.choice((0.5, 1.0), len(back), p=_HALF_OR_ALL), 2)
-    seen = (back_at < company.end) & (back_amount < 0)
-    who = np.concatenate([orders["who"], orders["who"][back[seen]]])
-    ids = _ids(f"o{part:03}-", np.arange(len(who)), 8)
+    refunded = np.flatnonzero(rng.random(n) < company.world.refunds)
+    refunded_at = orders["at"][refunded] + rng.integers(DAY, 14 * DAY, len(refunded))
+    refund_amount = -np.round(amount[refunded] * rng.choice((0.5, 1.0), len(refunded), p=_REFUND_PROBABILITIES), 2)
+    within_log = (refunded_at < company.end) & (refund_amount < 0)
+    customer = np.concatenate([orders["customer"], orders["customer"][refunded[within_log]]])
+    ids = _ids(f"o{part:03}-", np.arange(len(customer)), 8)
     _write(to, "orders", part, {
         "order_id": ids,
-        "customer_id": _ids("c", people.number[who], 8),
-        "ordered_at": _instants(np.concatenate([orders["at"], back_at[seen]]), company.end),
-        "amount": np.concatenate([amount, back_amount[seen]]),
-        "discount": np.concatenate([discount, np.zeros(seen.sum())]),
+        "customer_id": _ids("c", customers.number[customer], 8),
+        "ordered_at": _instants(np.concatenate([orders["at"], refunded_at[within_log]]), company.end),
+        "amount": np.concatenate([amount, refund_amount[within_log]]),
+        "discount": np.concatenate([discount, np.zeros(within_log.sum())]),
     })  # fmt: skip
     _write(to / "truth", "orders", part, {
         "order_id": ids.slice(0, n),
         "origin": _words(orders["origin"], ("own", "moved", "caused")),
-        "message_id": _ids(_message(part), np.where(orders["by"] < 0, -1, message[orders["by"]]), 9),
+        "message_id": _ids(_message(part), np.where(orders["message_row"] < 0, -1, message[orders["message_row"]]), 9),
         "list_value": orders["list_value"],
     })  # fmt: skip
 
 
-_HALF_OR_ALL = (2 * (1 - REFUNDED), 2 * REFUNDED - 1)
+_REFUND_PROBABILITIES = (2 * (1 - REFUNDED), 2 * REFUNDED - 1)
 
 
-def _draw_mails(company: Company, people: People, rng: np.random.Generator) -> Drawn:
+def _draw_mails(company: Company, customers: Customers, rng: np.random.Generator) -> Columns:
     """Every second Tuesday at ten a newsletter goes to whose address is known."""
     days = np.arange(1, company.days, 14)
-    rows = [np.flatnonzero(people.email & (people.joined < day)) for day in days]
-    who = np.concatenate(rows)
+    rows = [np.flatnonzero(customers.email & (customers.joined < day)) for day in days]
+    customer = np.concatenate(rows)
     day = np.repeat(days, [len(r) for r in rows])
-    sent_at = _instants_of(company, people, who, day, 36_000 + rng.integers(0, 900, len(who)))
-    opened = np.where(rng.random(len(who)) < 0.25, sent_at + 60 + rng.integers(0, 2 * DAY, len(who)), NEVER)
-    clicks = (opened < NEVER) & (rng.random(len(who)) < 0.12)
-    return {"who": who, "day": day, "sent_at": sent_at, "opened": opened,
-            "clicked": np.where(clicks, opened + rng.integers(5, 120, len(who)), NEVER)}  # fmt: skip
+    sent_at = _instants_of(company, customers, customer, day, 36_000 + rng.integers(0, 900, len(customer)))
+    opened = np.where(rng.random(len(customer)) < 0.25, sent_at + 60 + rng.integers(0, 2 * DAY, len(customer)), NEVER)
+    clicks = (opened < NEVER) & (rng.random(len(customer)) < 0.12)
+    return {"customer": customer, "day": day, "sent_at": sent_at, "opened": opened,
+            "clicked": np.where(clicks, opened + rng.integers(5, 120, len(customer)), NEVER)}  # fmt: skip
 
 
 def _write_messages(
-    company: Company, people: People, to: Path, part: int, sent: Drawn, sent_at: Ints, rng: np.random.Generator
+    company: Company, customers: Customers, to: Path, part: int, sent: Columns, sent_at: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
     """The table messages. Returns of each SMS its number, when a person clicked, when it made its reader opt out."""
     n = len(sent_at)
 
-    def when(happened: Any, seconds: Any) -> Ints:
+    def time_if(happened: Any, seconds: Any) -> Ints:
         return np.where(happened, delivered + np.asarray(seconds).astype(np.int64), NEVER)
 
     delivered = sent_at + 1 + rng.integers(0, 20, n)
-    person = when(sent["clicked"], np.minimum(rng.lognormal(np.log(900), 1.2, n) + 5, 3.0 * DAY))
-    machine = when(sent["scanned"], rng.integers(0, 4, n))
-    left = when(sent["left"], 5 + rng.exponential(1200.0, n))
-    replied = when(sent["replied"], 20 + rng.exponential(1800.0, n))
-    mails = _draw_mails(company, people, rng)
-    m = len(mails["who"])
-    who = np.concatenate([sent["who"], mails["who"]])
+    human_click = time_if(sent["clicked"], np.minimum(rng.lognormal(np.log(900), 1.2, n) + 5, 3.0 * DAY))
+    machine_click = time_if(sent["scanned"], rng.integers(0, 4, n))
+    opted_out_at = time_if(sent["opted_out"], 5 + rng.exponential(1200.0, n))
+    replied = time_if(sent["replied"], 20 + rng.exponential(1800.0, n))
+    mails = _draw_mails(company, customers, rng)
+    m = len(mails["customer"])
+    customer = np.concatenate([sent["customer"], mails["customer"]])
     week = np.concatenate([sent["day"], mails["day"]]) // 7
     mail = np.arange(n + m) >= n
     never = np.full(m, NEVER)
-    cost = company.world.costs[sent["variant"], people.market[sent["who"]]]
+    cost = company.world.costs[sent["variant"], customers.market[sent["customer"]]]
     starts = np.concatenate([sent_at, mails["sent_at"]])
     order = np.argsort(starts, kind="stable")
-    number = np.empty(n + m, np.int64)
-    number[order] = np.arange(n + m)
+    message_number = np.empty(n + m, np.int64)
+    message_number[order] = np.arange(n + m)
 
     def column(of_sms: Any, of_mail: Any) -> Any:
         return np.concatenate([of_sms, of_mail])[order]
 
-    campaign = (week * 2 + people.market[who]) * 2 + mail
+    campaign = (week * 2 + customers.market[customer]) * 2 + mail
     _write(to, "messages", part, {
         "message_id": _ids(_message(part), np.arange(n + m), 9),
-        "customer_id": _ids("c", people.number[who[order]], 8),
+        "customer_id": _ids("c", customers.number[customer[order]], 8),
         "campaign_id": _words(campaign[order], [row["campaign_id"] for row in list_campaigns(company)]),
         "sent_at": _instants(starts[order], company.end),
         "channel": _words(mail[order].astype(np.int64), ("sms", "email")),
@@ -279,12 +301,12 @@ def _write_messages(
         "delivered_at": _instants(column(np.where(sent["delivered"], delivered, NEVER), mails["sent_at"] + 2),
                                   company.end),
         "opened_at": _instants(column(np.full(n, NEVER), mails["opened"]), company.end),
-        "clicked_at": _instants(column(np.minimum(person, machine), mails["clicked"]), company.end),
+        "clicked_at": _instants(column(np.minimum(human_click, machine_click), mails["clicked"]), company.end),
         "replied_at": _instants(column(replied, never), company.end),
-        "opted_out_at": _instants(column(left, never), company.end),
+        "opted_out_at": _instants(column(opted_out_at, never), company.end),
         "plan_id": _words(column(np.where(sent["plan"], 0, -1), np.full(m, -1)), (_plan_id(company),)),
     })  # fmt: skip
-    return number[:n], person, left
+    return message_number[:n], human_click, opted_out_at
 
 
 def _message(part: int) -> str:
@@ -298,37 +320,37 @@ def _plan_id(company: Company) -> str:
 
 
 def _write_assignments(
-    company: Company, people: People, to: Path, part: int, assigned: Assigned, sent: Drawn, sent_at: Ints
+    company: Company, customers: Customers, to: Path, part: int, assigned: Assignments, sent: Columns, sent_at: Ints
 ) -> None:
     """The tables assignments (who is assigned is so as their own day begins) and plans."""
-    names, arms, who, at = [], [], [], []
+    names, arms, customer, at = [], [], [], []
     for kind, experiment in company.experiments.items():
         rows = np.flatnonzero(assigned.arm[kind] >= 0)
-        who.append(rows)
+        customer.append(rows)
         names.append(np.repeat(experiment.name, len(rows)))
         arms.append(np.array([arm.name for arm in experiment.arms])[assigned.arm[kind][rows]])
-        at.append(company.instant(people.zone[rows], assigned.day[kind][rows], 0))
+        at.append(company.instant(customers.zone[rows], assigned.day[kind][rows], 0))
     _write(to, "assignments", part, {
         "experiment_id": pa.array(np.concatenate(names)),
-        "customer_id": _ids("c", people.number[np.concatenate(who)], 8),
+        "customer_id": _ids("c", customers.number[np.concatenate(customer)], 8),
         "arm": pa.array(np.concatenate(arms)),
         "assigned_at": _instants(np.concatenate(at), company.end),
     })  # fmt: skip
 
     planned = np.flatnonzero(assigned.role >= 0)
     role = assigned.role[planned]
-    first_message = np.full(len(people.number), -1)
+    first_message = np.full(len(customers.number), -1)
     of_plan = np.flatnonzero(sent["plan"])[::-1]
-    first_message[sent["who"][of_plan]] = of_plan
+    first_message[sent["customer"][of_plan]] = of_plan
     message = first_message[planned]
-    start = company.instant(people.zone[planned], np.full(len(planned), company.days - 7 * PLAN_WEEKS), 0)
+    start = company.instant(customers.zone[planned], np.full(len(planned), company.days - 7 * PLAN_WEEKS), 0)
     # What an earlier, too hopeful plan promised: twice what the average text brings, and half a unit of money.
     world = company.world
-    brings = (world.attention * world.order_share * world.order_profit()[:, 0])[people.segment[planned]]
-    promised = np.round(PLAN_WEEKS * (2 * brings + 0.5), 4)
+    expected_gain = (world.attention * world.order_share * world.order_profit()[:, 0])[customers.segment[planned]]
+    promised = np.round(PLAN_WEEKS * (2 * expected_gain + 0.5), 4)
     _write(to, "plans", part, {
         "plan_id": pa.array([_plan_id(company)] * len(planned), pa.string()),
-        "customer_id": _ids("c", people.number[planned], 8),
+        "customer_id": _ids("c", customers.number[planned], 8),
         "role": _words(role, [name for name, _ in PLAN_ROLES]),
         "probability": np.array([share for _, share in PLAN_ROLES])[role],
         "send_at": _instants(np.where(message >= 0, sent_at[message] if len(sent_at) else start, NEVER), company.end),
@@ -338,81 +360,89 @@ def _write_assignments(
 
 
 def _write_visits(
-    company: Company, people: People, to: Path, part: int, orders: Drawn, clicks: Ints, sent: Drawn,
+    company: Company, customers: Customers, to: Path, part: int, orders: Columns, clicks: Ints, sent: Columns,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """The table visits: before each order, after each click, and just to look around."""
-    n = len(people.number)
-    days_here = company.days - people.joined
-    browsing = np.repeat(np.arange(n), rng.poisson(0.05 * days_here / 7))
-    day = people.joined[browsing] + (rng.random(len(browsing)) * days_here[browsing]).astype(np.int64)
+    n = len(customers.number)
+    days_as_customer = company.days - customers.joined
+    browsing = np.repeat(np.arange(n), rng.poisson(0.05 * days_as_customer / 7))
+    day = customers.joined[browsing] + (rng.random(len(browsing)) * days_as_customer[browsing]).astype(np.int64)
     clicked = np.flatnonzero(clicks < company.end)
     before = orders["at"] - rng.integers(60, 5400, len(orders["at"]))
     at = np.concatenate(
-        [before, clicks[clicked], _instants_of(company, people, browsing, day, draw_seconds(people, browsing, rng))]
+        [
+            before,
+            clicks[clicked],
+            _instants_of(company, customers, browsing, day, draw_seconds(customers, browsing, rng)),
+        ]
     )
-    who = np.concatenate([orders["who"], sent["who"][clicked], browsing])
+    customer = np.concatenate([orders["customer"], sent["customer"][clicked], browsing])
     source = np.concatenate([rng.integers(1, 4, len(before)), np.zeros(len(clicked), np.int64),
                              rng.integers(1, 4, len(browsing))])  # fmt: skip
     by_time = np.argsort(at, kind="stable")[: (at < company.end).sum()]
     _write(to, "visits", part, {
-        "customer_id": _ids("c", people.number[who[by_time]], 8),
+        "customer_id": _ids("c", customers.number[customer[by_time]], 8),
         "visited_at": _instants(at[by_time], company.end),
         "source": _words(source[by_time], ("sms", "direct", "search", "social")),
     })  # fmt: skip
 
 
 def _write_feedback(
-    company: Company, people: People, to: Path, part: int, sent: Drawn, rng: np.random.Generator
+    company: Company, customers: Customers, to: Path, part: int, sent: Columns, rng: np.random.Generator
 ) -> None:
     """The table feedback: what customers say, the more annoyed the more they were texted in the week before."""
-    n = len(people.number)
-    days_here = company.days - people.joined
-    asked = np.repeat(np.arange(n), rng.poisson(0.01 * days_here / 7))
-    day = people.joined[asked] + (rng.random(len(asked)) * days_here[asked]).astype(np.int64)
+    n = len(customers.number)
+    days_as_customer = company.days - customers.joined
+    respondent = np.repeat(np.arange(n), rng.poisson(0.01 * days_as_customer / 7))
+    day = customers.joined[respondent] + (rng.random(len(respondent)) * days_as_customer[respondent]).astype(np.int64)
     span = np.int64(10_000)
-    log = np.sort(sent["who"] * span + sent["day"])
-    texts = np.searchsorted(log, asked * span + day) - np.searchsorted(log, asked * span + np.maximum(day - 7, 0))
+    text_days = np.sort(sent["customer"] * span + sent["day"])
+    texts = np.searchsorted(text_days, respondent * span + day) - np.searchsorted(
+        text_days, respondent * span + np.maximum(day - 7, 0)
+    )
     annoyance = 0.0 if company.world.null else 0.6
-    score = np.array(_SCORES)[people.segment[asked]] - annoyance * texts + rng.normal(0, 1.8, len(asked))
+    score = (
+        np.array(_MEAN_SCORES)[customers.segment[respondent]] - annoyance * texts + rng.normal(0, 1.8, len(respondent))
+    )
     score = np.clip(np.round(score), 0, 10)
     kind = np.select([(texts >= 2) & (score <= 6), score <= 4, score <= 7], [0, 1, 2], 3)
-    said = np.where(rng.random(len(asked)) < 0.6, kind * 2 + people.market[asked], -1)
-    at = _instants_of(company, people, asked, day, draw_seconds(people, asked, rng))
+    text_number = np.where(rng.random(len(respondent)) < 0.6, kind * 2 + customers.market[respondent], -1)
+    at = _instants_of(company, customers, respondent, day, draw_seconds(customers, respondent, rng))
     by_time = np.argsort(at, kind="stable")[: (at < company.end).sum()]
     _write(to, "feedback", part, {
-        "customer_id": _ids("c", people.number[asked[by_time]], 8),
+        "customer_id": _ids("c", customers.number[respondent[by_time]], 8),
         "responded_at": _instants(at[by_time], company.end),
         "score": score[by_time],
-        "text": _words(said[by_time], [text for pair in _SAID.values() for text in pair]),
+        "text": _words(text_number[by_time], [text for pair in _FEEDBACK_TEXTS.values() for text in pair]),
     })  # fmt: skip
 
 
-def write_chunk(company: Company, to: Path, part: int, first: int, n: int) -> Drawn:
+def write_chunk(company: Company, to: Path, part: int, first: int, n: int) -> Columns:
     """All tables of one chunk of customers; returns what today's practice does, counted by segment."""
     rng = np.random.default_rng([company.world.seed, 3, part])
-    people = draw_people(company, first, n, rng)
-    own = draw_own_orders(company, people, rng)
-    sent, assigned, lost, practice = draw_messages(company, people, own, rng)
-    sent_at = _instants_of(company, people, sent["who"], sent["day"], sent["second"])
-    message, clicks, left = _write_messages(company, people, to, part, sent, sent_at, rng)
-    opted_out = _instants_of(company, people, np.arange(n), lost, rng.integers(0, DAY, n))
-    opted_out[sent["who"][sent["left"]]] = left[sent["left"]]
-    _write(to, "customers", part, _customers(company, people, opted_out, rng))
-    orders = _draw_orders(company, people, own, sent, sent_at, rng)
-    _write_orders(company, people, to, part, orders, message, rng)
-    _write_assignments(company, people, to, part, assigned, sent, sent_at)
-    _write_visits(company, people, to, part, orders, clicks, sent, rng)
-    _write_feedback(company, people, to, part, sent, rng)
+    customers = draw_customers(company, first, n, rng)
+    organic = draw_organic_orders(company, customers, rng)
+    sent, assigned, subscription_end, practice = draw_messages(company, customers, organic, rng)
+    sent_at = _instants_of(company, customers, sent["customer"], sent["day"], sent["second"])
+    message, clicks, opted_out_at = _write_messages(company, customers, to, part, sent, sent_at, rng)
+    opt_out_times = _instants_of(company, customers, np.arange(n), subscription_end, rng.integers(0, DAY, n))
+    opt_out_times[sent["customer"][sent["opted_out"]]] = opted_out_at[sent["opted_out"]]
+    _write(to, "customers", part, _customers(company, customers, opt_out_times, rng))
+    orders = _draw_orders(company, customers, organic, sent, sent_at, rng)
+    _write_orders(company, customers, to, part, orders, message, rng)
+    _write_assignments(company, customers, to, part, assigned, sent, sent_at)
+    _write_visits(company, customers, to, part, orders, clicks, sent, rng)
+    _write_feedback(company, customers, to, part, sent, rng)
     _write(to / "truth", "customers", part, {
-        "customer_id": _ids("c", people.number, 8),
-        "segment": _words(people.segment, SEGMENTS),
-        "hour_shift": people.hour_shift,
-        "responsiveness": people.responsiveness,
-        "rate": people.rate,
-        "dropout": people.dropout,
-        "bad_number": people.bad_number,
-        "scanner": people.scanner,
-        "buyer": people.buyer,
+        "customer_id": _ids("c", customers.number, 8),
+        "segment": _words(customers.segment, SEGMENTS),
+        "hour_shift": customers.hour_shift,
+        "responsiveness": customers.responsiveness,
+        "rate": customers.rate,
+        "dropout": customers.dropout,
+        "bad_number": customers.bad_number,
+        "scanner": customers.scanner,
+        "buyer": customers.buyer,
     })  # fmt: skip
     return practice

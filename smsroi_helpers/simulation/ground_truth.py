@@ -28,7 +28,7 @@ from scipy.special import expit, logit
 
 __all__ = [
     "CREATIVES",
-    "DOSES",
+    "FREQUENCIES",
     "HOURS",
     "HOUR_SHIFTS",
     "HOUR_SHIFT_SHARES",
@@ -53,7 +53,7 @@ MARKET_SHARES = (0.6, 0.4)
 HOUR_SHIFTS = (-3, 0, 3)
 """Early risers, most people, late risers: by how many hours their day is moved."""
 HOUR_SHIFT_SHARES = (0.25, 0.5, 0.25)
-DOSES = (0, 1, 2, 4)
+FREQUENCIES = (0, 1, 2, 4)
 """Messages per week that the company's frequency experiment tries."""
 HOURS = tuple(range(8, 20))
 """Local hours that its timing experiment tries."""
@@ -325,7 +325,7 @@ def expected(
     world: World,
     segment: ArrayLike,
     *,
-    dose: ArrayLike,
+    texts_per_week: ArrayLike,
     hour: ArrayLike,
     weekday: ArrayLike | None = None,
     creative: ArrayLike | None = None,
@@ -336,7 +336,7 @@ def expected(
     Args:
         world: the company.
         segment: numbers in `SEGMENTS`.
-        dose: messages a week, 0–7; a message then meets dose − 1 others of the six days before it (none below 1).
+        texts_per_week: 0–7; a message then meets texts_per_week − 1 others of the six days before it (none below 1).
         hour: the recipient's local hour, 0–23.
         weekday: 0 (Monday) to 6; None: the mean over the week.
         creative: numbers in `CREATIVES`; None: the mean over them.
@@ -346,33 +346,34 @@ def expected(
         Rates, orders and money, each in the shape to which the arguments broadcast.
     """
     arguments = np.broadcast_arrays(
-        np.asarray(segment), np.asarray(dose, float), np.asarray(hour),
+        np.asarray(segment), np.asarray(texts_per_week, float), np.asarray(hour),
         *(np.asarray(0 if given is None else given) for given in (weekday, creative, hour_shift)),
     )  # fmt: skip
     s, d, h, w, c, k = (array.ravel() for array in arguments)
     before = np.maximum(d - 1, 0)[:, None, None, None]
     # axes: case, hour shift, weekday, creative
     eta = world.attention_logit()[s, :, h]
-    heeded = expit(eta - world.fatigue[s][:, None, None, None] * before)
+    responds = expit(eta - world.fatigue[s][:, None, None, None] * before)
     shares = np.array(HOUR_SHIFT_SHARES)
-    heeded = np.einsum("nkwc,k->nwc", heeded, shares) if hour_shift is None else heeded[np.arange(len(s)), k]
-    heeded = heeded.mean(axis=1) if weekday is None else heeded[np.arange(len(s)), w]
-    left = expit(world.opt_out_logit()[s, h] + (world.opt_out_fatigue[s] * before[:, 0, 0, 0])[:, None])
+    responds = np.einsum("nkwc,k->nwc", responds, shares) if hour_shift is None else responds[np.arange(len(s)), k]
+    responds = responds.mean(axis=1) if weekday is None else responds[np.arange(len(s)), w]
+    opts_out = expit(world.opt_out_logit()[s, h] + (world.opt_out_fatigue[s] * before[:, 0, 0, 0])[:, None])
     buys, profit = world.buys_more()[s], world.order_profit()[s]
-    cost = np.broadcast_to(world.costs @ np.array(MARKET_SHARES), left.shape)
+    cost = np.broadcast_to(world.costs @ np.array(MARKET_SHARES), opts_out.shape)
 
     def over_creatives(values: Floats) -> Floats:
         return values.mean(axis=1) if creative is None else values[np.arange(len(s)), c]
 
-    reached = 1 - world.bad_numbers[s]
-    arrives = reached * (1 - world.not_delivered)
-    heeds, orders, leaves = over_creatives(heeded), over_creatives(heeded * buys), over_creatives(left)
-    gains = over_creatives(heeded * buys * profit)
-    weekly = d * (arrives * gains - over_creatives(cost))
-    lost = reached * -np.expm1(d * np.log1p(-(1 - world.not_delivered) * leaves))
-    stays = (1 - lost) * (1 - world.weekly_loss[s]) / (1 + world.weekly_discount)
+    reachable = 1 - world.bad_numbers[s]
+    delivered = reachable * (1 - world.not_delivered)
+    responses, orders, opt_outs = over_creatives(responds), over_creatives(responds * buys), over_creatives(opts_out)
+    profit_per_text = over_creatives(responds * buys * profit)
+    weekly_profit = d * (delivered * profit_per_text - over_creatives(cost))
+    weekly_opt_out = reachable * -np.expm1(d * np.log1p(-(1 - world.not_delivered) * opt_outs))
+    retention = (1 - weekly_opt_out) * (1 - world.weekly_loss[s]) / (1 + world.weekly_discount)
     results = (
-        heeds * world.click_share[s], orders, leaves, d * arrives * orders, weekly, lost, weekly / (1 - stays),
+        responses * world.click_share[s], orders, opt_outs, d * delivered * orders, weekly_profit, weekly_opt_out,
+        weekly_profit / (1 - retention),
     )  # fmt: skip
     return PolicyTruth(*(np.asarray(values).reshape(arguments[0].shape) for values in results))
 
@@ -389,10 +390,10 @@ def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
         dose, then to the earlier hour.
     """
     grid = pd.MultiIndex.from_product(
-        [range(len(SEGMENTS)), DOSES, HOURS, range(len(CREATIVES))], names=["segment", "dose", "hour", "creative"]
+        [range(len(SEGMENTS)), FREQUENCIES, HOURS, range(len(CREATIVES))], names=["segment", "dose", "hour", "creative"]
     ).to_frame(index=False)
     truth = expected(
-        world, grid["segment"], dose=grid["dose"], hour=grid["hour"], creative=grid["creative"]
+        world, grid["segment"], texts_per_week=grid["dose"], hour=grid["hour"], creative=grid["creative"]
     )  # fmt: skip
     grid = grid.assign(**{name: getattr(truth, name) for name in (f.name for f in dataclasses.fields(truth))})
     best = grid.loc[grid.groupby("segment")[horizon].idxmax()].reset_index(drop=True)
@@ -406,15 +407,15 @@ def season(world: World, first_day: dt.date, days: int) -> Floats:
     dates = pd.date_range(first_day, periods=days)
     of_year = dates.dayofyear.to_numpy(float)
     wave = 1 + world.season_strength * np.cos(2 * np.pi * (of_year - 330) / 365.25)
-    rush = np.where((of_year >= 315) & (of_year <= 358), 1.25, 1.0)
-    return np.asarray(wave * rush * np.where(dates.dayofweek.to_numpy() >= 5, 1.15, 0.94))
+    pre_christmas = np.where((of_year >= 315) & (of_year <= 358), 1.25, 1.0)
+    return np.asarray(wave * pre_christmas * np.where(dates.dayofweek.to_numpy() >= 5, 1.15, 0.94))
 
 
-def write_truth(world: World, practice: pd.DataFrame, made: Mapping[str, Any], file: Path) -> None:
+def write_truth(world: World, practice: pd.DataFrame, requested: Mapping[str, Any], file: Path) -> None:
     """`truth.json`: the parameters, the best policies, what today's practice is worth, and what was asked for."""
     content = {
         "schema": 1,
-        "made": dict(made),
+        "made": dict(requested),
         "segments": SEGMENTS,
         "creatives": [c.variant for c in CREATIVES],
         "world": {

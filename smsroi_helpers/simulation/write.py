@@ -17,7 +17,7 @@ from smsroi_helpers.errors import StorageError, UsageError
 from smsroi_helpers.simulation.behaviour import CLOCK, DAY, ZONES, Company, plan_company
 from smsroi_helpers.simulation.chunk import REGIONS, list_campaigns, write_chunk
 from smsroi_helpers.simulation.ground_truth import CREATIVES, MARKETS, SEGMENTS, World, draw_world, write_truth
-from smsroi_helpers.simulation.texting import Drawn
+from smsroi_helpers.simulation.texting import Columns
 
 __all__ = [
     "CHUNK",
@@ -93,7 +93,7 @@ def _write_once(company: Company, to: Path) -> None:
                             store_schema=False)  # fmt: skip
 
 
-def _practice_frame(company: Company, counted: Drawn) -> pd.DataFrame:
+def _practice_frame(company: Company, counted: Columns) -> pd.DataFrame:
     """Today's practice by segment, per subscribed customer and week: messages, profit, opt-outs; what it is worth."""
     frame = pd.DataFrame({"segment": SEGMENTS, "customer_weeks": counted["customer_weeks"]})
     for name, column in (("messages", "dose"), ("profit", "profit_per_week"), ("opt_outs", "opt_out_per_week")):
@@ -128,21 +128,21 @@ def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool
     company = plan_company(draw_world(seed, null), weeks)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        half_made = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
         try:
-            (half_made / "truth").mkdir()
-            counted: Drawn = {}
+            (partial / "truth").mkdir()
+            counted: Columns = {}
             for part, first in enumerate(range(0, customers, CHUNK)):
-                practice = write_chunk(company, half_made, part, first, min(CHUNK, customers - first))
+                practice = write_chunk(company, partial, part, first, min(CHUNK, customers - first))
                 counted = {name: counted.get(name, 0.0) + values for name, values in practice.items()}
-            _write_once(company, half_made)
+            _write_once(company, partial)
             made = {"customers": customers, "weeks": weeks, "seed": seed, "null": null}
-            write_truth(company.world, _practice_frame(company, counted), made, half_made / "truth.json")
-            (half_made / "source.yml").write_text(_source_yml(company, customers), encoding="utf-8")
-            half_made.chmod(0o755)
-            half_made.rename(to)
+            write_truth(company.world, _practice_frame(company, counted), made, partial / "truth.json")
+            (partial / "source.yml").write_text(_source_yml(company, customers), encoding="utf-8")
+            partial.chmod(0o755)
+            partial.rename(to)
         finally:
-            shutil.rmtree(half_made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"the company cannot be written: {error.strerror or error}") from None
     return company.world

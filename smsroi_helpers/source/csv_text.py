@@ -26,26 +26,26 @@ __all__ = [
     "LINE",
     "CsvTable",
     "Encoding",
-    "Text",
+    "Utf8File",
     "as_utf8",
     "csv_to_parquet",
 ]
 
 Encoding = Literal["utf-8", "gb18030", "utf-16"]
 
-MOST_BYTES = 64 * 2**30
+MAX_UNPACKED_BYTES = 64 * 2**30
 """A text file may unpack to this; more is a mistake or an attack, and belongs into parquet."""
-_MOST_RATIO = 400
+_MAX_COMPRESSION_RATIO = 400
 """Real tables shrink 5 to 50 times; a bomb comes near the 1,030 times that gzip can at most."""
-_NO_TEXT = (b"PK\x03\x04", b"PAR1", b"\x80\x04", b"\x80\x05", b"%PDF", b"\xd0\xcf\x11\xe0", b"SQLite format")
+_BINARY_SIGNATURES = (b"PK\x03\x04", b"PAR1", b"\x80\x04", b"\x80\x05", b"%PDF", b"\xd0\xcf\x11\xe0", b"SQLite format")
 """How zip (and Excel), parquet, pickle, PDF, old Excel and SQLite files begin."""
 _CHUNK = 4 * 2**20
-_CHANCE = 5
+_MIN_MULTIBYTE = 5
 """So many multi-byte UTF-8 characters in a row do not happen by chance in GBK text (each has a chance of 9 %)."""
 
 
 @dataclass(frozen=True)
-class Text:
+class Utf8File:
     """A text file as the engine will read it."""
 
     path: Path
@@ -53,7 +53,7 @@ class Text:
     encoding: Encoding
 
 
-def as_utf8(file: Path, copy_to: Path) -> Text:
+def as_utf8(file: Path, copy_to: Path) -> Utf8File:
     """The file as UTF-8, itself or as a copy.
 
     Args:
@@ -64,38 +64,45 @@ def as_utf8(file: Path, copy_to: Path) -> Text:
         DataError: no bytes, not a whole gzip file, unpacks beyond measure, a NUL byte, or bytes that are neither
             UTF-8 nor GB18030; with file and line.
     """
-    head = next(_chunks(file), b"")
+    head = next(_read_chunks(file), b"")
     if not head:
         raise DataError(f"{file.name}: the file is empty (0 bytes); export it again")
-    if head.startswith(_NO_TEXT):
+    if head.startswith(_BINARY_SIGNATURES):
         raise DataError(f"{file.name}: this is no text file, whatever its name says; export it as CSV")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _copied(file, "utf-16", copy_to)
-    failure = _first_failure(file, "utf-8")
-    if failure is None:
-        return Text(file, "utf-8")
-    if failure.good < _CHANCE and _first_failure(file, "gb18030") is None and _reads_as_chinese(file):
-        return _copied(file, "gb18030", copy_to)
-    other = "" if failure.good >= _CHANCE else " nor GB18030"
-    neither = "not" if failure.good >= _CHANCE else "neither"
+        return _copy_as_utf8(file, "utf-16", copy_to)
+    first_error = _first_decoding_error(file, "utf-8")
+    if first_error is None:
+        return Utf8File(file, "utf-8")
+    if (
+        first_error.non_ascii < _MIN_MULTIBYTE
+        and _first_decoding_error(file, "gb18030") is None
+        and _is_mostly_chinese(file)
+    ):
+        return _copy_as_utf8(file, "gb18030", copy_to)
+    other = "" if first_error.non_ascii >= _MIN_MULTIBYTE else " nor GB18030"
+    neither = "not" if first_error.non_ascii >= _MIN_MULTIBYTE else "neither"
     raise DataError(
-        f"{file.name}, line {failure.line}: {neither} UTF-8{other} (a byte that cannot be read); save the file as UTF-8"
+        f"{file.name}, line {first_error.line}: {neither} UTF-8{other} (a byte that cannot be read); "
+        "save the file as UTF-8"
     )
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _open_binary(file: Path) -> IO[bytes]:
     return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
+def _read_chunks(file: Path) -> Iterator[bytes]:
     """The file's bytes, unpacked, a few megabytes at a time."""
     packed = file.stat().st_size
     total = 0
     try:
-        with _opened(file) as stream:
+        with _open_binary(file) as stream:
             while chunk := stream.read(_CHUNK):
                 total += len(chunk)
-                if total > MOST_BYTES or (file.suffix == ".gz" and total > max(_MOST_RATIO * packed, 2**26)):
+                if total > MAX_UNPACKED_BYTES or (
+                    file.suffix == ".gz" and total > max(_MAX_COMPRESSION_RATIO * packed, 2**26)
+                ):
                     raise DataError(
                         f"{file.name}: unpacks to more than {total / 2**30:.1f} GiB from {packed:,} bytes; this is no"
                         " table, or belongs into parquet"
@@ -106,21 +113,21 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
-class _Failure:
+class _DecodingError:
     line: int
-    good: int
+    non_ascii: int
     """Characters beyond ASCII that were read before it."""
 
 
-def _first_failure(file: Path, encoding: str) -> _Failure | None:
+def _first_decoding_error(file: Path, encoding: str) -> _DecodingError | None:
     """Where the file stops being text in this encoding; None if it never does.
 
     Raises:
         DataError: a NUL byte.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    line, good = 1, 0
-    for chunk in _chunks(file):
+    line, non_ascii = 1, 0
+    for chunk in _read_chunks(file):
         if b"\0" in chunk:
             at = line + chunk[: chunk.index(b"\0")].count(b"\n")
             raise DataError(f"{file.name}, line {at}: a NUL byte; this is no text file, or it was cut in writing")
@@ -132,44 +139,46 @@ def _first_failure(file: Path, encoding: str) -> _Failure | None:
         except UnicodeDecodeError as error:
             before = error.object[: error.start]
             known = before.decode(encoding, errors="ignore")
-            return _Failure(line + before.count(b"\n"), good + sum(not sign.isascii() for sign in known))
-        good += sum(not sign.isascii() for sign in text) if good < _CHANCE else 0
+            return _DecodingError(
+                line + before.count(b"\n"), non_ascii + sum(not character.isascii() for character in known)
+            )
+        non_ascii += sum(not character.isascii() for character in text) if non_ascii < _MIN_MULTIBYTE else 0
         line += chunk.count(b"\n")
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return _Failure(line, good)
+        return _DecodingError(line, non_ascii)
     return None
 
 
-def _reads_as_chinese(file: Path) -> bool:
+def _is_mostly_chinese(file: Path) -> bool:
     """Whether most of what lies beyond ASCII is common Chinese: Latin-1 also decodes as GB18030, but to rare signs."""
     decoder = codecs.getincrementaldecoder("gb18030")()
-    common = beyond = 0
-    for chunk in _chunks(file):
-        for sign in decoder.decode(chunk):
-            if not sign.isascii():
-                beyond += 1
-                common += _is_gb2312(sign)
-        if beyond > 10_000:
+    common = non_ascii_total = 0
+    for chunk in _read_chunks(file):
+        for character in decoder.decode(chunk):
+            if not character.isascii():
+                non_ascii_total += 1
+                common += _is_gb2312(character)
+        if non_ascii_total > 10_000:
             break
-    return beyond > 0 and common / beyond > 0.5
+    return non_ascii_total > 0 and common / non_ascii_total > 0.5
 
 
-def _is_gb2312(sign: str) -> bool:
+def _is_gb2312(character: str) -> bool:
     try:
-        sign.encode("gb2312")
+        character.encode("gb2312")
     except UnicodeEncodeError:
         return False
     return True
 
 
-def _copied(file: Path, encoding: Encoding, copy_to: Path) -> Text:
+def _copy_as_utf8(file: Path, encoding: Encoding, copy_to: Path) -> Utf8File:
     decoder = codecs.getincrementaldecoder(encoding)()
     copy_to.parent.mkdir(parents=True, exist_ok=True)
     line = 1
     with copy_to.open("w", encoding="utf-8", newline="") as copy:
-        for chunk in _chunks(file):
+        for chunk in _read_chunks(file):
             try:
                 text = decoder.decode(chunk)
             except UnicodeDecodeError:
@@ -182,7 +191,7 @@ def _copied(file: Path, encoding: Encoding, copy_to: Path) -> Text:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             raise DataError(f"{file.name}: cut in the middle of a character; export it again") from None
-    return Text(copy_to, encoding)
+    return Utf8File(copy_to, encoding)
 
 
 # --- from text to a table --------------------------------------------------------------------------------------------
@@ -191,7 +200,7 @@ LINE = "line__"
 """The column that says on which row of the file a record stands: the heading is 1, blank rows are not counted."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _LINE_BREAK = re.compile("[\r\n]")
-_LONGEST_HEADING = 100_000
+_MAX_HEADER_LENGTH = 100_000
 """Characters; beyond it the file has no lines, or no heading."""
 
 
@@ -216,14 +225,14 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
         DataError: the text cannot be decoded, a heading stands twice or is empty, or a quote is never closed.
     """
     text = as_utf8(file, to.with_suffix(".utf8.csv"))
-    names, delimiter = _heading(text, file.name)
+    names, delimiter = _read_header(text, file.name)
     ragged: list[int] = []
-    swallowing: list[int] = []
+    unclosed_quotes: list[int] = []
 
-    def put_aside(row: arrow_csv.InvalidRow) -> str:
+    def on_invalid_row(row: arrow_csv.InvalidRow) -> str:
         # A row that runs over lines and has the wrong fields is no short row: an open quote swallowed its neighbours.
-        (swallowing if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(row.number)
-        return "error" if swallowing else "skip"
+        (unclosed_quotes if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(row.number)
+        return "error" if unclosed_quotes else "skip"
 
     try:
         with (
@@ -233,7 +242,7 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
                     use_threads=False, column_names=names, skip_rows=1, block_size=8 * 2**20
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=put_aside
+                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=on_invalid_row
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types={name: pa.string() for name in names},
@@ -244,45 +253,45 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
             ) as records,
             parquet.ParquetWriter(to, records.schema.append(pa.field(LINE, pa.int64()))) as writer,
         ):
-            number, passed, over_lines = 2, 0, False
+            number, ragged_passed, has_line_breaks = 2, 0, False
             for batch in records:
-                over_lines = over_lines or any(_holds_line_break(column) for column in batch.columns)
+                has_line_breaks = has_line_breaks or any(_has_line_break(column) for column in batch.columns)
                 numbers: list[int] = []
                 while len(numbers) < batch.num_rows:
-                    if passed < len(ragged) and ragged[passed] == number:
-                        passed += 1
+                    if ragged_passed < len(ragged) and ragged[ragged_passed] == number:
+                        ragged_passed += 1
                     else:
                         numbers.append(number)
                     number += 1
                 writer.write_batch(batch.append_column(pa.field(LINE, pa.int64()), pa.array(numbers, pa.int64())))
     except pa.ArrowInvalid as error:
-        if swallowing:
-            where = f"{file.name}, line {swallowing[0]}"
-            raise DataError(f"{where}: {_OPEN_QUOTE}") from None
+        if unclosed_quotes:
+            where = f"{file.name}, line {unclosed_quotes[0]}"
+            raise DataError(f"{where}: {_UNCLOSED_QUOTE}") from None
         if "Could not skip initial" in str(error):
             raise DataError(f"{file.name}: it has no rows below its first line") from None
         raise DataError(f"{file.name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
     else:
-        if over_lines and (row := _first_open_quote(text.path, delimiter)):
-            raise DataError(f"{file.name}, line {row}: {_OPEN_QUOTE}")
+        if has_line_breaks and (row := _first_unclosed_quote(text.path, delimiter)):
+            raise DataError(f"{file.name}, line {row}: {_UNCLOSED_QUOTE}")
     finally:
         if text.path != file:
             text.path.unlink()
     return CsvTable(to, text.encoding, ragged)
 
 
-_OPEN_QUOTE = "a quote is opened and not closed on its row; double it or remove it"
+_UNCLOSED_QUOTE = "a quote is opened and not closed on its row; double it or remove it"
 
 
-def _holds_line_break(column: pa.Array) -> bool:
-    return any(compute.any(compute.match_substring(column, sign)).as_py() for sign in "\r\n")
+def _has_line_break(column: pa.Array) -> bool:
+    return any(compute.any(compute.match_substring(column, character)).as_py() for character in "\r\n")
 
 
-def _first_open_quote(file: Path, delimiter: str) -> int | None:
+def _first_unclosed_quote(file: Path, delimiter: str) -> int | None:
     """The row whose quote ends within a field or not at all: in the last column it swallows rows and leaves no gap."""
     number, before = 1, csv.field_size_limit(2**31 - 1)
     try:
-        with _as_lines(file, newline="") as lines:
+        with _open_text(file, newline="") as lines:
             for row in csv.reader(lines, delimiter=delimiter, strict=True):
                 number += bool(row)
     except csv.Error:
@@ -292,29 +301,29 @@ def _first_open_quote(file: Path, delimiter: str) -> int | None:
     return None
 
 
-def _heading(text: Text, name: str) -> tuple[list[str], str]:
+def _read_header(text: Utf8File, name: str) -> tuple[list[str], str]:
     """The column names and the delimiter, from the file's first row."""
-    with _as_lines(text.path) as lines:
-        first = lines.readline(_LONGEST_HEADING + 1).rstrip("\r\n")
-    if len(first) > _LONGEST_HEADING:
+    with _open_text(text.path) as lines:
+        first = lines.readline(_MAX_HEADER_LENGTH + 1).rstrip("\r\n")
+    if len(first) > _MAX_HEADER_LENGTH:
         raise DataError(
             f"{name}: the first line is too long to be one of column names; export the file with its heading"
         )
     if not first.strip():
         raise DataError(f"{name}: the first line is empty; it must hold the column names")
-    counts = {sign: first.count(sign) for sign in _DELIMITERS}
-    delimiter = max(counts, key=lambda sign: counts[sign])
+    counts = {character: first.count(character) for character in _DELIMITERS}
+    delimiter = max(counts, key=lambda character: counts[character])
     cells = next(csv.reader([first], delimiter=delimiter))
-    names = ["".join(sign for sign in cell if sign.isprintable()).strip() for cell in cells]
+    names = ["".join(character for character in cell if character.isprintable()).strip() for cell in cells]
     if empty := [place for place, cell in enumerate(names, start=1) if not cell]:
         raise DataError(f"{name}: column {empty[0]} has no name in the first line; name it or take it out")
-    if twice := [cell for cell, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{name}: column {shortened(twice[0])} stands twice in the first line; rename one of them")
+    if repeated := [cell for cell, count in Counter(names).items() if count > 1]:
+        raise DataError(f"{name}: column {shortened(repeated[0])} stands twice in the first line; rename one of them")
     if LINE in names:
         raise DataError(f"{name}: the column name {LINE} is the reader's own; rename the column")
     return names, delimiter
 
 
-def _as_lines(file: Path, newline: str | None = None) -> IO[str]:
+def _open_text(file: Path, newline: str | None = None) -> IO[str]:
     opener = gzip.open if file.suffix == ".gz" else open
     return opener(file, "rt", encoding="utf-8-sig", newline=newline)

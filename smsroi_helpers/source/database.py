@@ -27,7 +27,7 @@ __all__ = [
 if TYPE_CHECKING:
     import psycopg
 
-_PATIENCE_SECONDS = 30
+_CONNECT_TIMEOUT_SECONDS = 30
 """A server that has not answered by then is taken to be down, unless the address says otherwise."""
 _ROWS_AT_A_TIME = 100_000
 
@@ -80,10 +80,10 @@ def connect_database(settings: Settings, folder: Path) -> Database | None:
         return None
     try:
         if (file := files.sqlite_file(settings, folder)) is not None:
-            return _ThroughIbis(ibis.sqlite.connect(file), "sqlite")
+            return _IbisDatabase(ibis.sqlite.connect(file), "sqlite")
         if scheme in ("postgres", "postgresql"):
-            return _Postgres(settings.database)
-        return _ThroughIbis(ibis.connect(settings.database), scheme)
+            return _PostgresDatabase(settings.database)
+        return _IbisDatabase(ibis.connect(settings.database), scheme)
     except DataError:
         raise
     except ImportError as error:
@@ -93,14 +93,15 @@ def connect_database(settings: Settings, folder: Path) -> Database | None:
         ) from None
     except Exception as error:  # each driver has its own
         raise DataError(
-            f"source.yml, database: cannot be opened ({_why(error)}); check the address and that it is up"
+            f"source.yml, database: cannot be opened ({_connection_failure(error)}); "
+            "check the address and that it is up"
         ) from None
 
 
-def _why(error: Exception) -> str:
+def _connection_failure(error: Exception) -> str:
     """Why a connection failed, in words of our own: the driver's may quote the address."""
-    said = str(error).lower()
-    for sign, words in {
+    message = str(error).lower()
+    for fragment, reason in {
         "password": "it refuses the user or the password",
         "authentication": "it refuses the user or the password",
         "pg_hba": "it refuses connections from here",
@@ -110,12 +111,12 @@ def _why(error: Exception) -> str:
         "resolve": "there is no such host",
         "does not exist": "it has no such database or user",
     }.items():
-        if sign in said:
-            return words
+        if fragment in message:
+            return reason
     return type(error).__name__
 
 
-class _ThroughIbis:
+class _IbisDatabase:
     """SQLite, and whatever else Ibis reaches."""
 
     def __init__(self, backend: BaseBackend, dialect: str) -> None:
@@ -135,7 +136,7 @@ class _ThroughIbis:
 
     def copy_query(self, name: str, query: str, to: Path) -> None:
         try:
-            if len([one for one in sqlglot.parse(query, read=self._dialect) if one is not None]) != 1:
+            if len([statement for statement in sqlglot.parse(query, read=self._dialect) if statement is not None]) != 1:
                 raise ValueError("it must be one SELECT")
             self._write(self._backend.sql(query), to)
         except Exception as error:  # the driver's, sqlglot's or Arrow's
@@ -154,7 +155,7 @@ class _ThroughIbis:
         return DataError(f"{place}: the query fails: {reason_of(error)}")
 
 
-class _Postgres:
+class _PostgresDatabase:
     """PostgreSQL: every table as it stood at one moment."""
 
     def __init__(self, address: str) -> None:
@@ -162,9 +163,9 @@ class _Postgres:
         from psycopg import conninfo
 
         self._errors = psycopg.Error
-        self._secret = str(conninfo.conninfo_to_dict(address).get("password") or "")
-        patience = {} if "connect_timeout" in address else {"connect_timeout": _PATIENCE_SECONDS}
-        options: dict[str, Any] = {"client_encoding": "UTF8", "application_name": "smsroi", **patience}
+        self._password = str(conninfo.conninfo_to_dict(address).get("password") or "")
+        timeout = {} if "connect_timeout" in address else {"connect_timeout": _CONNECT_TIMEOUT_SECONDS}
+        options: dict[str, Any] = {"client_encoding": "UTF8", "application_name": "smsroi", **timeout}
         self._con: psycopg.Connection[Any] = psycopg.connect(address, **options)
         self._con.read_only = True
         self._con.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -215,5 +216,5 @@ class _Postgres:
         if self._con.closed or self._con.broken:
             return DataError(f"{place}: the database ended the connection; see that it is up, and run again")
         line = reason_of(error)
-        line = line.replace(self._secret, "[secret]") if self._secret else line
+        line = line.replace(self._password, "[secret]") if self._password else line
         return DataError(f"{place}: the query fails: {line}")

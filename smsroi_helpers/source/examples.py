@@ -142,12 +142,12 @@ def write_example(name: str, to: Path) -> None:
         raise UsageError(f"the folder {to.name} is there already; take it away first if it is to be made anew")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        half_made = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
         try:
-            EXAMPLES[name](half_made)
-            half_made.chmod(0o755)
-            half_made.rename(to)
+            EXAMPLES[name](partial)
+            partial.chmod(0o755)
+            partial.rename(to)
         finally:
-            shutil.rmtree(half_made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"example {name} cannot be written: {error.strerror or error}") from None

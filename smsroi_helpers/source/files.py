@@ -101,12 +101,12 @@ def sqlite_file(settings: Settings, folder: Path) -> Path | None:
     return file.resolve()
 
 
-_OF_THIS_PROCESS = uuid.uuid4().hex
+_PROCESS_TOKEN = uuid.uuid4().hex
 
 
 def database_state(settings: Settings) -> str:
     """What tells one reading of a server's tables from another: they can change unseen, so each process has its own."""
-    return _OF_THIS_PROCESS if settings.database and not settings.database.startswith("sqlite:") else ""
+    return _PROCESS_TOKEN if settings.database and not settings.database.startswith("sqlite:") else ""
 
 
 def source_folder(data: str | Path) -> Path:
@@ -138,7 +138,7 @@ def fingerprint_inputs(data: str | Path) -> dict[str, str]:
     folder = source_folder(data)
     try:
         settings = read_settings(folder)
-        prints = {name: sha256_of(file) for name, file in input_files(folder, settings).items()}
-        return prints | ({"database": state} if (state := database_state(settings)) else {})
+        digests = {name: sha256_of(file) for name, file in input_files(folder, settings).items()}
+        return digests | ({"database": state} if (state := database_state(settings)) else {})
     except OSError as error:
         raise StorageError(f"data {Path(data).name}: a file cannot be read: {error.strerror}") from None

@@ -55,7 +55,7 @@ class Loaded:
     """A source that has been read and checked."""
 
     folder: str
-    place: str
+    output_folder: str
     """Where the typed tables and the quarantine lie."""
     settings: Settings
     tables: dict[str, LoadedTable]

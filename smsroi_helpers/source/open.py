@@ -43,110 +43,114 @@ class Opened:
     con: Connection
     """The engine that holds them; whoever opened them closes it."""
     tables: dict[str, RawTable]
-    stated: list[Finding]
+    declared_exclusions: list[Finding]
 
 
-def open_tables(folder: Path, into: Path, settings: Settings) -> Opened:
+def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
     """Open every table of a source.
 
     Args:
         folder: the source's.
-        into: where text and query results stand as parquet meanwhile, under `TEXT`.
+        work_folder: where text and query results stand as parquet meanwhile, under `TEXT`.
         settings: what its source.yml says.
 
     Raises:
         DataError: there are no orders, a file cannot be read, a query fails, or the database does not answer.
     """
-    opening = _Opening(folder, into, settings)
+    opener = _Opener(folder, work_folder, settings)
     database = connect_database(settings, folder)
     try:
-        return opening.open(database)
+        return opener.open(database)
     finally:
         if database is not None:
             database.close()
 
 
-class _Opening:
+class _Opener:
     """One opening of one source."""
 
-    def __init__(self, folder: Path, into: Path, settings: Settings) -> None:
-        self._folder, self._into, self._settings = folder, into, settings
-        self._con = connect(into)
+    def __init__(self, folder: Path, work_folder: Path, settings: Settings) -> None:
+        self._folder, self._work_folder, self._settings = folder, work_folder, settings
+        self._con = connect(work_folder)
 
     def open(self, database: Database | None) -> Opened:
         """Every table, the mappings last."""
-        held = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
-        in_database = database.list_tables() if database is not None else set()
-        if not held["orders"][0] and "orders" not in in_database:
+        files_of_table = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
+        database_tables = database.list_tables() if database is not None else set()
+        if not files_of_table["orders"][0] and "orders" not in database_tables:
             raise DataError(
                 f"data {self._folder.name}: there is no table orders (orders.parquet, .csv, .csv.gz or .sql); "
                 "data/README.md says what a source holds"
             )
         tables: dict[str, RawTable] = {}
         mappings: dict[str, Path] = {}
-        for name, (kind, files) in held.items():
+        for name, (kind, files) in files_of_table.items():
             if kind == "sql":
                 mappings[name] = files[0]
             elif kind:
                 tables[name] = self._open_files(name, files)
-            elif database is not None and name in in_database:
+            elif database is not None and name in database_tables:
                 database.copy_table(name, self._text_file(name))
-                tables[name] = self._copied(name)
-        stated = self._folder / "exclusions.sql"
-        if stated.is_file():
-            mappings["exclusions"] = stated
+                tables[name] = self._read_text_file(name)
+        declared = self._folder / "exclusions.sql"
+        if declared.is_file():
+            mappings["exclusions"] = declared
         if database is not None:
             for name, file in mappings.items():
                 database.copy_query(name, _query_of(file), self._text_file(name))
-                tables[name] = self._copied(name)
+                tables[name] = self._read_text_file(name)
         elif mappings:
             for alias, file in source_files.aliased_files(self._folder, self._settings).items():
                 if alias not in tables:
                     self._open_files(alias, [file])
             tables |= self._run_mappings(mappings)
-        findings = _stated_exclusions(tables.pop("exclusions").rows) if "exclusions" in tables else []
+        findings = _declared_exclusions(tables.pop("exclusions").rows) if "exclusions" in tables else []
         return Opened(self._con, tables, findings)
 
     def _open_files(self, alias: str, files: list[Path]) -> RawTable:
         ragged: list[int] = []
-        ready = files
+        usable_files = files
         if files[0].suffix != ".parquet":
             read = csv_to_parquet(files[0], self._text_file(alias))
-            files, ready, ragged = [read.path], [], read.ragged
+            files, usable_files, ragged = [read.path], [], read.ragged
         try:
-            return RawTable(self._con.read_parquet([str(file) for file in files], table_name=alias), ready, ragged)
+            return RawTable(
+                self._con.read_parquet([str(file) for file in files], table_name=alias), usable_files, ragged
+            )
         except EngineError as error:
             reason = reason_of(error)
             raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
 
     def _text_file(self, alias: str) -> Path:
-        file = self._into / TEXT / f"{alias}.parquet"
+        file = self._work_folder / TEXT / f"{alias}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
-    def _copied(self, alias: str) -> RawTable:
+    def _read_text_file(self, alias: str) -> RawTable:
         """A table that stands in its text file; the rows of a database have no numbers."""
         rows = self._con.read_parquet(self._text_file(alias), table_name=alias)
         return RawTable(rows.drop(LINE) if LINE in rows.columns else rows)
 
     def _run_mappings(self, mappings: dict[str, Path]) -> dict[str, RawTable]:
         """Run the mappings, those first that others select from."""
-        done: dict[str, RawTable] = {}
+        finished: dict[str, RawTable] = {}
         waiting = dict(mappings)
         while waiting:
             failures: dict[str, DataError] = {}
-            tried = list(waiting)
-            for name in tried:
+            attempted = list(waiting)
+            for name in attempted:
                 try:
                     rows = self._query(waiting[name])
                 except DataError as failure:
                     failures[name] = failure
                     continue
-                done[name] = RawTable(self._con.read_parquet(self._written(name, rows, waiting[name]), table_name=name))
+                finished[name] = RawTable(
+                    self._con.read_parquet(self._write_text_file(name, rows, waiting[name]), table_name=name)
+                )
                 del waiting[name]
-            if len(failures) == len(waiting) == len(tried):
-                raise failures[tried[0]]
-        return done
+            if len(failures) == len(waiting) == len(attempted):
+                raise failures[attempted[0]]
+        return finished
 
     def _query(self, file: Path) -> ir.Table:
         """The result of a mapping over files."""
@@ -158,7 +162,7 @@ class _Opening:
         except Exception as error:  # the engine's, sqlglot's and Ibis' errors have no common ancestor
             raise DataError(f"{file.name}: the query fails: {reason_of(error)}") from None
 
-    def _written(self, name: str, rows: ir.Table, mapping: Path) -> Path:
+    def _write_text_file(self, name: str, rows: ir.Table, mapping: Path) -> Path:
         """The result of a mapping, once, for all that is asked of it."""
         file = self._text_file(name)
         try:
@@ -175,13 +179,13 @@ def _query_of(file: Path) -> str:
         raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
 
 
-def _stated_exclusions(rows: ir.Table) -> list[Finding]:
+def _declared_exclusions(rows: ir.Table) -> list[Finding]:
     """What the mappings say they left out."""
     if missing := [column for column in ("reason", "rows") if column not in rows.columns]:
         raise DataError(f"exclusions.sql: no column {', '.join(missing)}; it yields reason and rows")
     try:
-        stated = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
-        frame = stated.execute()
+        declared = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
+        frame = declared.execute()
     except EngineError as error:
         raise DataError(f"exclusions.sql: {reason_of(error)}") from None
     if frame.isna().any(axis=None):

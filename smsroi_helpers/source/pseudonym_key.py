@@ -25,8 +25,8 @@ __all__ = [
 
 KEY_VARIABLE = "SMSROI_KEY"
 KEY_FILE_VARIABLE = "SMSROI_KEY_FILE"
-_LEAST_BYTES = 32
-_HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_hex(32))" makes one'
+_MIN_KEY_BYTES = 32
+_MAKE_A_KEY = 'python -c "import secrets; print(secrets.token_hex(32))" makes one'
 
 
 def find_key(data: str | Path) -> bytes | None:
@@ -38,8 +38,8 @@ def find_key(data: str | Path) -> bytes | None:
     Raises:
         UsageError: there is one and it cannot be used.
     """
-    told = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_FILE_VARIABLE)
-    return read_key(None, data) if told else None
+    configured = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_FILE_VARIABLE)
+    return read_key(None, data) if configured else None
 
 
 def read_key(key_file: str | Path | None, data: str | Path) -> bytes:
@@ -53,21 +53,21 @@ def read_key(key_file: str | Path | None, data: str | Path) -> bytes:
     Raises:
         UsageError: no key, one of less than 32 bytes, or a file that lies beside what it is to protect.
     """
-    told = os.environ.get(KEY_VARIABLE)
-    if key_file is None and not told:
+    configured = os.environ.get(KEY_VARIABLE)
+    if key_file is None and not configured:
         key_file = os.environ.get(KEY_FILE_VARIABLE) or None
     if key_file is not None:
-        key, place = _key_of_file(Path(key_file), data), "the key file"
-    elif told:
-        key, place = os.fsencode(told), KEY_VARIABLE
+        key, origin = _key_of_file(Path(key_file), data), "the key file"
+    elif configured:
+        key, origin = os.fsencode(configured), KEY_VARIABLE
     else:
         raise UsageError(
-            f"a secret key is needed, of {_LEAST_BYTES} bytes at least: set {KEY_VARIABLE}, or name a file outside"
-            f" the project with --key-file or {KEY_FILE_VARIABLE}; {_HOW_TO_MAKE}"
+            f"a secret key is needed, of {_MIN_KEY_BYTES} bytes at least: set {KEY_VARIABLE}, or name a file outside"
+            f" the project with --key-file or {KEY_FILE_VARIABLE}; {_MAKE_A_KEY}"
         )
     key = key.rstrip(b"\r\n")
-    if len(key) < _LEAST_BYTES:
-        raise UsageError(f"{place} holds {len(key)} bytes; a key has {_LEAST_BYTES} at least: {_HOW_TO_MAKE}")
+    if len(key) < _MIN_KEY_BYTES:
+        raise UsageError(f"{origin} holds {len(key)} bytes; a key has {_MIN_KEY_BYTES} at least: {_MAKE_A_KEY}")
     return key
 
 

@@ -21,7 +21,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.contract import NAMES_PEOPLE, PERSONAL_ID
+from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS, PERSONAL_DATA_PATTERN
 from smsroi_helpers.engine import EngineError, connect
 from smsroi_helpers.errors import DataError, StorageError, UsageError
 from smsroi_helpers.source import files as source_files
@@ -33,7 +33,7 @@ from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
 from smsroi_helpers.source.types import type_column
 
 __all__ = [
-    "Copied",
+    "PseudonymisedSource",
     "pseudonymise",
 ]
 
@@ -42,7 +42,7 @@ _ID = contract.TABLES["customers"].by_name["customer_id"]
 
 
 @dataclass(frozen=True)
-class Copied:
+class PseudonymisedSource:
     """What came of it."""
 
     folder: Path
@@ -53,7 +53,7 @@ class Copied:
     """What the reader must know: what was not copied, and what may still name people."""
 
 
-def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
+def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> PseudonymisedSource:
     """Copy a source, with `customer_id` and `referred_by` of every table as pseudonyms and all else as it was.
 
     CSV stays CSV (UTF-8, commas), parquet stays parquet; what a mapping or a database yields becomes parquet, because
@@ -77,16 +77,16 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
         raise UsageError(f"{target.name} lies within the source; name a folder outside it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        work_folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            (workshop / "read").mkdir()
-            made = workshop / "made"
-            made.mkdir(mode=0o700)
-            copying = _Copying(folder, workshop / "read", settings, made, key)
-            copied = copying.copy(target)
-            made.rename(target)
+            (work_folder / "read").mkdir()
+            output_folder = work_folder / "made"
+            output_folder.mkdir(mode=0o700)
+            copier = _Copier(folder, work_folder / "read", settings, output_folder, key)
+            copied = copier.copy(target)
+            output_folder.rename(target)
         finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+            shutil.rmtree(work_folder, ignore_errors=True)
     except OSError as error:
         if error.errno is None:  # Arrow's: the file is damaged, the disk is not
             raise DataError(f"data {folder.name}: {error}") from None
@@ -97,33 +97,33 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Copied:
 
 
 @dataclass
-class _Copying:
+class _Copier:
     """One copy of one source."""
 
     folder: Path
-    into: Path
+    read_folder: Path
     """For what is needed on the way; it holds raw ids and goes afterwards."""
     settings: source_settings.Settings
-    made: Path
+    output_folder: Path
     key: bytes
-    values: Counter[tuple[str, str]] = field(default_factory=Counter)
+    value_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(table, column) → values, of columns that are no ids."""
-    personal: Counter[tuple[str, str]] = field(default_factory=Counter)
+    personal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The same, of values that look like telephone numbers or addresses."""
 
     def __post_init__(self) -> None:
-        self.con = connect(self.into)
+        self.con = connect(self.read_folder)
 
-    def copy(self, target: Path) -> Copied:
+    def copy(self, target: Path) -> PseudonymisedSource:
         """Every table, then what the source says of itself."""
-        opened = open_tables(self.folder, self.into, self.settings)
+        opened = open_tables(self.folder, self.read_folder, self.settings)
         notes: list[str] = []
         rows: dict[str, int] = {}
-        taken = {"source.yml", "exclusions.sql"}
+        handled_files = {"source.yml", "exclusions.sql"}
         for name, raw in opened.tables.items():
             kind, files = source_files.table_files(self.folder, name)
             rows[name] = self._copy_table(name, kind, files, raw)
-            taken |= {file.relative_to(self.folder).parts[0] for file in files}
+            handled_files |= {file.relative_to(self.folder).parts[0] for file in files}
             if raw.ragged:
                 notes.append(
                     f"{files[0].name}: {len(raw.ragged):,} rows with the wrong number of fields are left out: nobody"
@@ -133,36 +133,36 @@ class _Copying:
         self.con.disconnect()
         self._write_settings()
         if (self.folder / "exclusions.sql").is_file():
-            self._write_exclusions(opened.stated)
+            self._write_exclusions(opened.declared_exclusions)
         notes += [
             f"table {table}, column {column}: most values look like telephone numbers or e-mail addresses; they are"
             " copied as they are, take the column out"
-            for (table, column), found in sorted(self.personal.items())
-            if found > self.values[table, column] / 2
+            for (table, column), found in sorted(self.personal_counts.items())
+            if found > self.value_counts[table, column] / 2
         ]
-        if left := sorted(file.name for file in self.folder.iterdir() if file.name not in taken):
-            notes.append(f"not copied, being no tables: {', '.join(left)}")
-        return Copied(target, rows, key_id(self.key), notes)
+        if ignored_files := sorted(file.name for file in self.folder.iterdir() if file.name not in handled_files):
+            notes.append(f"not copied, being no tables: {', '.join(ignored_files)}")
+        return PseudonymisedSource(target, rows, key_id(self.key), notes)
 
     def _copy_table(self, name: str, kind: str, files: list[Path], raw: RawTable) -> int:
         if kind == "parquet":
             return sum(self._copy_parquet(name, file) for file in files)
-        held = raw.rows.drop(LINE) if LINE in raw.rows.columns else raw.rows
-        batches = held.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME)
-        to = self.made / (files[0].name if kind == "csv" else f"{name}.parquet")
+        raw_rows = raw.rows.drop(LINE) if LINE in raw.rows.columns else raw.rows
+        batches = raw_rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME)
+        to = self.output_folder / (files[0].name if kind == "csv" else f"{name}.parquet")
         return self._write(name, batches.schema, batches, to)
 
     def _copy_parquet(self, name: str, file: Path) -> int:
-        to = self.made / file.relative_to(self.folder)
+        to = self.output_folder / file.relative_to(self.folder)
         to.parent.mkdir(exist_ok=True)
-        with parquet.ParquetFile(file) as held:
-            return self._write(name, held.schema_arrow, held.iter_batches(_ROWS_AT_A_TIME), to)
+        with parquet.ParquetFile(file) as original:
+            return self._write(name, original.schema_arrow, original.iter_batches(_ROWS_AT_A_TIME), to)
 
     def _write(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], to: Path) -> int:
         # What else a file says of itself (a data frame's index, say) may name people too.
         schema = pa.schema(
             [
-                pa.field(column.name, pa.string()) if column.name in NAMES_PEOPLE else column.remove_metadata()
+                pa.field(column.name, pa.string()) if column.name in CUSTOMER_ID_COLUMNS else column.remove_metadata()
                 for column in schema
             ]
         )
@@ -174,17 +174,17 @@ class _Copying:
                 stream = stack.enter_context(pa.output_stream(to))  # packs where the name ends in .gz
                 writer = stack.enter_context(arrow_csv.CSVWriter(stream, schema))
             for batch in batches:
-                writer.write_batch(self._changed(table, schema, batch))
+                writer.write_batch(self._pseudonymised(table, schema, batch))
                 rows += len(batch)
         return rows
 
-    def _changed(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _pseudonymised(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
         for name, column in zip(schema.names, batch.columns, strict=True):
-            if name in NAMES_PEOPLE:
+            if name in CUSTOMER_ID_COLUMNS:
                 columns.append(self._pseudonyms(column))
             else:
-                self._look_at(table, name, column)
+                self._count_personal_values(table, name, column)
                 columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -193,14 +193,14 @@ class _Copying:
             ids = ids.dictionary_decode()
         elif pa.types.is_string_view(ids.type):
             ids = ids.cast(pa.string())
-        coded = ids.dictionary_encode()
-        distinct = ibis.memtable(pa.table({"place": range(len(coded.dictionary)), "id": coded.dictionary}))
-        read = distinct.select("place", id=type_column(distinct.id, _ID, "UTC").value).order_by("place")
-        plain = self.con.to_pyarrow(read)["id"].to_pylist()
-        names = [None if plain_id is None else pseudonym(plain_id, self.key) for plain_id in plain]
-        return pa.array(names, pa.string()).take(coded.indices)
+        encoded = ids.dictionary_encode()
+        distinct = ibis.memtable(pa.table({"place": range(len(encoded.dictionary)), "id": encoded.dictionary}))
+        normalised = distinct.select("place", id=type_column(distinct.id, _ID, "UTC").value).order_by("place")
+        plain_ids = self.con.to_pyarrow(normalised)["id"].to_pylist()
+        pseudonyms = [None if plain_id is None else pseudonym(plain_id, self.key) for plain_id in plain_ids]
+        return pa.array(pseudonyms, pa.string()).take(encoded.indices)
 
-    def _look_at(self, table: str, name: str, column: pa.Array) -> None:
+    def _count_personal_values(self, table: str, name: str, column: pa.Array) -> None:
         """Count what looks like a telephone number or an address in a column that is copied as it is."""
         known = contract.TABLES[table].by_name.get(name)
         if (known and known.kind != "text") or not (
@@ -208,24 +208,24 @@ class _Copying:
         ):
             return
         text = column.cast(pa.string()).drop_null()
-        self.values[table, name] += len(text)
-        self.personal[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_ID)).as_py() or 0
+        self.value_counts[table, name] += len(text)
+        self.personal_counts[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_DATA_PATTERN)).as_py() or 0
 
     def _write_settings(self) -> None:
         """source.yml without the places where the raw data lie; `${…}` stays unfilled."""
-        said = source_settings.read_source_yml(self.folder)
-        kept = {name: value for name, value in said.items() if name not in ("files", "database")}
+        content = source_settings.read_source_yml(self.folder)
+        kept = {name: value for name, value in content.items() if name not in ("files", "database")}
         text = (
             "# Made by `smsroi pseudonymise`: customer_id and referred_by are pseudonyms (HMAC-SHA-256, 32 digits).\n"
             f"# Key id: {key_id(self.key)}. The key stands nowhere here; these are personal data all the same.\n"
         )
         if kept:
             text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
-        (self.made / "source.yml").write_text(text, encoding="utf-8")
+        (self.output_folder / "source.yml").write_text(text, encoding="utf-8")
 
-    def _write_exclusions(self, stated: list[loaded.Finding]) -> None:
-        quoted = [f"    ('{found.rule.replace(chr(39), 2 * chr(39))}', {found.rows})" for found in stated]
+    def _write_exclusions(self, declared: list[loaded.Finding]) -> None:
+        quoted = [f"    ('{found.rule.replace(chr(39), 2 * chr(39))}', {found.rows})" for found in declared]
         if quoted:
             lines = ",\n".join(quoted)
             text = f"SELECT * FROM (VALUES\n{lines}\n) AS stated (reason, rows)\n"
-            (self.made / "exclusions.sql").write_text(text, encoding="utf-8")
+            (self.output_folder / "exclusions.sql").write_text(text, encoding="utf-8")

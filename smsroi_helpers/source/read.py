@@ -34,20 +34,20 @@ __all__ = [
     "load",
 ]
 
-_NAME = "name__"
+_PLAIN_KEY = "name__"
 """The column of a row's key, joined and in clear, on the way to its pseudonym; it is never written."""
 _ROWS_AT_A_TIME = 100_000
 
 
-def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -> Loaded:
-    """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `into`.
+def load(data: str | Path, output_folder: str | Path, max_rejected_share: float = 0.01) -> Loaded:
+    """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `output_folder`.
 
     A second call over unchanged files (same sizes and times) reads only `source.json`. Where the environment has a
     secret key (`pseudonym_key.find_key`), the quarantine names each row by a pseudonym of its key.
 
     Args:
         data: the source's folder; relative to the project's root.
-        into: where the typed tables go, normally `<run_dir>/.loaded`.
+        output_folder: where the typed tables go, normally `<run_dir>/.loaded`.
         max_rejected_share: the share (0–1) of a table's rows that may be put aside before the source is refused.
 
     Raises:
@@ -55,33 +55,33 @@ def load(data: str | Path, into: str | Path, max_rejected_share: float = 0.01) -
             many rows.
         UsageError: there is a secret key that cannot be used.
     """
-    folder, into = source_files.source_folder(data), Path(into)
+    folder, output_folder = source_files.source_folder(data), Path(output_folder)
     settings = source_settings.read_settings(folder)
     key = pseudonym_key.find_key(folder)
     try:
-        into.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(into / ".lock"):
-            state = _state_of(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
-            record = into / "source.json"
-            if record.exists() and (known := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
-                return _from_record(known["loaded"])
+        output_folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(output_folder / ".lock"):
+            state = _cache_state(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
+            record = output_folder / "source.json"
+            if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
+                return _from_record(cached["loaded"])
             record.unlink(missing_ok=True)
             try:
-                loaded = _Reading(folder, into, settings, max_rejected_share, key).read()
+                loaded = _SourceReader(folder, output_folder, settings, max_rejected_share, key).read()
             finally:
-                shutil.rmtree(into / TEXT, ignore_errors=True)
+                shutil.rmtree(output_folder / TEXT, ignore_errors=True)
             text = json.dumps({"state": state, "loaded": _to_record(loaded)}, ensure_ascii=False, indent=1)
-            (into / "source.json.new").write_text(text, encoding="utf-8")
-            (into / "source.json.new").replace(record)
+            (output_folder / "source.json.new").write_text(text, encoding="utf-8")
+            (output_folder / "source.json.new").replace(record)
             return loaded
     except OSError as error:
         raise StorageError(f"data {Path(data).name}: {error.strerror or error}") from None
 
 
-def _state_of(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
+def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
     """What a reuse hangs on: the code that reads, the settings, the key, and each file's size and time."""
-    wings = (Path(str(module.__file__)).parent for module in (contract, engine, source_files))
-    code = [source_files.sha256_of(file) for wing in wings for file in sorted(wing.glob("*.py"))]
+    packages = (Path(str(module.__file__)).parent for module in (contract, engine, source_files))
+    code = [source_files.sha256_of(file) for package in packages for file in sorted(package.glob("*.py"))]
     files = source_files.input_files(folder, settings).items()
     stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
     return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
@@ -122,29 +122,32 @@ class _Columns:
         return [column.name for column in self.present if column.kind == "timestamp"]
 
 
-class _Reading:
+class _SourceReader:
     """One reading of one source."""
 
     def __init__(
-        self, folder: Path, into: Path, settings: Settings, max_rejected_share: float, key: bytes | None
+        self, folder: Path, output_folder: Path, settings: Settings, max_rejected_share: float, key: bytes | None
     ) -> None:
-        self._folder, self._into, self._settings, self._most = folder, into, settings, max_rejected_share
+        self._folder, self._output_folder, self._settings = folder, output_folder, settings
+        self._max_rejected_share = max_rejected_share
         self._key = key
         self._findings: list[Finding] = []
-        self._good: dict[str, ir.Table] = {}
+        self._valid_tables: dict[str, ir.Table] = {}
 
     def read(self) -> Loaded:
         """Everything, table by table; what one table's rules ask of another stands before it in the contract."""
-        opened = open_tables(self._folder, self._into, self._settings)
+        opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
-        self._findings += opened.stated
+        self._findings += opened.declared_exclusions
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
         for name in contract.TABLES:
             if name in opened.tables:
                 try:
-                    tables[name], rejected = self._judge(contract.TABLES[name], opened.tables[name])
-                    self._good[name] = self._con.read_parquet(list(tables[name].paths), table_name=f"good_{name}")
+                    tables[name], rejected = self._validate(contract.TABLES[name], opened.tables[name])
+                    self._valid_tables[name] = self._con.read_parquet(
+                        list(tables[name].paths), table_name=f"good_{name}"
+                    )
                 except EngineError as error:
                     reason = reason_of(error)
                     raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
@@ -156,7 +159,7 @@ class _Reading:
         identity = json.dumps([inputs, self._settings.model_dump()], sort_keys=True)
         return Loaded(
             folder=str(self._folder),
-            place=str(self._into),
+            output_folder=str(self._output_folder),
             settings=self._settings,
             tables=tables,
             findings=tuple(self._findings),
@@ -167,97 +170,99 @@ class _Reading:
 
     # --- judging -----------------------------------------------------------------------------------------------------
 
-    def _judge(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
+    def _validate(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and judge one table; its good rows stand in parquet afterwards, its bad ones are returned."""
         columns = self._columns_of(table, raw.rows)
-        judged = self._rows_with_faults(table, raw, columns)
-        tally = self._tally(judged, columns.times)
-        good = tally[tally["fault"].isna()]
-        rows_in, rows_out = int(tally["rows"].sum()) + len(raw.ragged), int(good["rows"].sum())
+        validated = self._validated_rows(table, raw, columns)
+        counts = self._count_faults(validated, columns.times)
+        valid = counts[counts["fault"].isna()]
+        rows_in, rows_out = int(counts["rows"].sum()) + len(raw.ragged), int(valid["rows"].sum())
         if rows_in == 0:
             raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
-        faults = _faults_of(tally, raw.ragged)
-        self._report(table, faults, rows_in)
+        faults = _faults_of(counts, raw.ragged)
+        self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
         self._refuse_personal_ids(table, raw.rows, columns.present)
-        self._note_unread(table, set(raw.rows.columns) - set(columns.kept), rows_in)
-        self._note_folds(table, {name: int(good[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
-        untouched = rows_out == rows_in and not int(tally["altered"].sum())
-        paths = self._good_rows(table, raw, judged, columns, untouched=untouched)
-        first, last = (_day(good[name].iloc[0]) if len(good) else None for name in ("first", "last"))
+        self._add_unread_columns(table, set(raw.rows.columns) - set(columns.kept), rows_in)
+        self._add_ambiguous_times(table, {name: int(valid[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
+        unchanged = rows_out == rows_in and not int(counts["altered"].sum())
+        paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
+        first, last = (_day(valid[name].iloc[0]) if len(valid) else None for name in ("first", "last"))
         loaded = LoadedTable(table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last)
         if rows_out == rows_in:
             return loaded, None
-        if "line" not in judged.columns:
-            judged = self._rows_with_faults(table, raw, columns, with_line=True)
-        return loaded, self._quarantined(table, judged, raw.ragged)
+        if "line" not in validated.columns:
+            validated = self._validated_rows(table, raw, columns, with_line=True)
+        return loaded, self._quarantine_rows(table, validated, raw.ragged)
 
-    def _columns_of(self, table: contract.Table, held: ir.Table) -> "_Columns":
+    def _columns_of(self, table: contract.Table, raw_rows: ir.Table) -> "_Columns":
         """The columns that are read, all the required ones among them."""
-        missing = [column.name for column in table.columns if column.required and column.name not in held.columns]
+        missing = [column.name for column in table.columns if column.required and column.name not in raw_rows.columns]
         if missing:
-            there = shortened(", ".join(name for name in held.columns if name != LINE), 300)
+            found_columns = shortened(", ".join(name for name in raw_rows.columns if name != LINE), 300)
             raise DataError(
-                f"table {table.name}: no column {', '.join(missing)} (there are: {there});"
+                f"table {table.name}: no column {', '.join(missing)} (there are: {found_columns});"
                 f" rename it in the file, or map it in {table.name}.sql"
             )
-        present = [column for column in table.columns if column.name in held.columns]
-        of_customers = held.columns if table.name == "customers" else ()
-        return _Columns(present, [name for name in of_customers if name.startswith(contract.ATTRIBUTE_PREFIX)])
+        present = [column for column in table.columns if column.name in raw_rows.columns]
+        customer_columns = raw_rows.columns if table.name == "customers" else ()
+        return _Columns(present, [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)])
 
-    def _good_rows(
-        self, table: contract.Table, raw: RawTable, judged: ir.Table, columns: "_Columns", *, untouched: bool
+    def _valid_row_files(
+        self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
     ) -> tuple[str, ...]:
         """The parquet files of the good rows: those that came, if they are so already, else a new one."""
-        ready = untouched and raw.files
-        if ready and _lies_ready(raw.rows, columns.present, columns.kept, self._settings.timezone):
+        ready = unchanged and raw.files
+        if ready and _has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone):
             return tuple(str(file) for file in raw.files)
-        target = self._into / f"{table.name}.parquet"
-        judged.filter(judged.fault.isnull()).select(columns.kept).to_parquet(target)
+        target = self._output_folder / f"{table.name}.parquet"
+        validated.filter(validated.fault.isnull()).select(columns.kept).to_parquet(target)
         return (str(target),)
 
-    def _rows_with_faults(
+    def _validated_rows(
         self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
     ) -> ir.Table:
         """The rows typed and judged; with their places in their file where asked, since numbering costs a pass."""
-        held = raw.rows
-        typed = {c.name: type_column(held[c.name], c, self._settings.timezone) for c in columns.present}
-        texts = [c.name for c in columns.present if c.kind in ("id", "text") and held[c.name].type().is_string()]
+        raw_rows = raw.rows
+        typed = {c.name: type_column(raw_rows[c.name], c, self._settings.timezone) for c in columns.present}
+        texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
         values = {name: column.value for name, column in typed.items()}
-        names_repeat = bool(table.key) and _repeat(held.select(**{name: values[name] for name in table.key}))
-        rows = held.select(
+        has_repeated_keys = bool(table.key) and _has_duplicates(
+            raw_rows.select(**{name: values[name] for name in table.key})
+        )
+        rows = raw_rows.select(
             **values,
-            **{name: held[name] for name in columns.attributes},
+            **{name: raw_rows[name] for name in columns.attributes},
             # Text that is to stay text is as it came but for blanks and signs without width.
-            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(held[n]) for n in typed},
+            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
-            altered=ibis.or_(ibis.literal(False), *(~held[name].identical_to(values[name]) for name in texts)),
-            **({"line": _line_of(raw)} if with_line or names_repeat else {}),
+            altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
+            **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
-        judged = contract.judge_rows(rows, table, self._good, names_repeat=names_repeat)
-        own = judged[table.own_time] if table.own_time in typed else ibis.null("timestamp")
-        return judged.mutate(clock=local_time(own, self._settings.timezone))
+        validated = contract.validate_rows(rows, table, self._valid_tables, has_repeated_keys=has_repeated_keys)
+        event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
+        return validated.mutate(clock=local_time(event_time_values, self._settings.timezone))
 
-    def _tally(self, judged: ir.Table, times: list[str]) -> pd.DataFrame:
+    def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
         """One row per fault: its rows, first and last day, and times that the clock showed twice."""
-        folds = {f"fold__{name}": judged[f"fold__{name}"].cast("int64").sum() for name in times}
-        by_fault = judged.group_by("fault").aggregate(
-            rows=judged.count(),
-            altered=judged.altered.cast("int64").sum(),
-            first=judged.clock.min(),
-            last=judged.clock.max(),
+        folds = {f"fold__{name}": validated[f"fold__{name}"].cast("int64").sum() for name in times}
+        by_fault = validated.group_by("fault").aggregate(
+            rows=validated.count(),
+            altered=validated.altered.cast("int64").sum(),
+            first=validated.clock.min(),
+            last=validated.clock.max(),
             **folds,
         )
         return by_fault.order_by("fault").execute()
 
-    def _report(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
+    def _add_errors(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         for fault, count in sorted(faults.items()):
             column, rule = contract.fault_parts(fault)
             remedy = contract.remedy_for(fault, table)
             self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
 
-    def _note_unread(self, table: contract.Table, names: set[str], rows_in: int) -> None:
+    def _add_unread_columns(self, table: contract.Table, names: set[str], rows_in: int) -> None:
         """Columns that the contract does not have."""
         remedy = "the column is not read"
         self._findings += [
@@ -265,35 +270,35 @@ class _Reading:
             for name in sorted(names - {LINE})
         ]
 
-    def _note_folds(self, table: contract.Table, twice: dict[str, int], rows_in: int) -> None:
+    def _add_ambiguous_times(self, table: contract.Table, ambiguous: dict[str, int], rows_in: int) -> None:
         """Times that the clock showed twice: how many in which column."""
         remedy = "the clock was set back over it and the offset is unknown; write times with their offset"
         self._findings += [
             Finding(table.name, name, "time shown twice", "warning", rows, rows / rows_in, remedy)
-            for name, rows in twice.items()
+            for name, rows in ambiguous.items()
             if rows
         ]
 
     def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
-        put_aside = sum(faults.values())
-        none_left = put_aside == rows_in and table.name == "orders"
-        if put_aside <= self._most * rows_in and not none_left:
+        rejected_rows = sum(faults.values())
+        none_left = rejected_rows == rows_in and table.name == "orders"
+        if rejected_rows <= self._max_rejected_share * rows_in and not none_left:
             return
         worst = max(faults, key=lambda fault: faults[fault])
         column, rule = contract.fault_parts(worst)
         where = f"column {column}, {rule}" if column else rule
-        limit = "so none is left" if none_left else f"above max_rejected_share {self._most:.1%}"
+        limit = "so none is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
         raise DataError(
-            f"table {table.name}: {put_aside:,} of {rows_in:,} rows ({put_aside / rows_in:.1%}) cannot be used,"
+            f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
             f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
         )
 
-    def _refuse_personal_ids(self, table: contract.Table, held: ir.Table, present: list[contract.Column]) -> None:
+    def _refuse_personal_ids(self, table: contract.Table, raw_rows: ir.Table, present: list[contract.Column]) -> None:
         for column in present:
-            if column.name in contract.NAMES_PEOPLE:
-                spellings = held.select(raw=held[column.name]).distinct()
+            if column.name in contract.CUSTOMER_ID_COLUMNS:
+                spellings = raw_rows.select(raw=raw_rows[column.name]).distinct()
                 ids = spellings.select(id=type_column(spellings.raw, column, self._settings.timezone).value).distinct()
-                personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_ID))
+                personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_DATA_PATTERN))
                 found = ids.aggregate(all=ids.id.count(), personal=personal).execute()
                 if found["personal"].iloc[0] > found["all"].iloc[0] / 2:
                     raise DataError(
@@ -301,17 +306,19 @@ class _Reading:
                         "addresses; replace them with `smsroi pseudonymise`"
                     )
 
-    def _quarantined(self, table: contract.Table, judged: ir.Table, ragged: list[int]) -> ir.Table:
-        """The rows put aside: table, line, reason, and their key in clear under `_NAME`."""
-        rejected = judged.filter(judged.fault.notnull())
-        named = table.key and set(table.key) <= set(rejected.columns)
-        name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if named else ibis.null("string")
-        whole = ibis.and_(*(rejected[column].notnull() for column in table.key)) if named else ibis.literal(False)
+    def _quarantine_rows(self, table: contract.Table, validated: ir.Table, ragged: list[int]) -> ir.Table:
+        """The rows put aside: table, line, reason, and their key in clear under `_PLAIN_KEY`."""
+        rejected = validated.filter(validated.fault.notnull())
+        has_key = table.key and set(table.key) <= set(rejected.columns)
+        name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if has_key else ibis.null("string")
+        key_is_complete = (
+            ibis.and_(*(rejected[column].notnull() for column in table.key)) if has_key else ibis.literal(False)
+        )
         rows = rejected.select(
             table=ibis.literal(table.name),
             line=rejected.line.cast("int64"),
             reason=rejected.fault,
-            **{_NAME: ibis.ifelse(whole, name, ibis.null("string"))},
+            **{_PLAIN_KEY: ibis.ifelse(key_is_complete, name, ibis.null("string"))},
         )
         if not ragged:
             return rows
@@ -320,20 +327,20 @@ class _Reading:
                 "table": [table.name] * len(ragged),
                 "line": pa.array(ragged, pa.int64()),
                 "reason": [contract.WRONG_FIELDS] * len(ragged),
-                _NAME: pa.nulls(len(ragged), pa.string()),
+                _PLAIN_KEY: pa.nulls(len(ragged), pa.string()),
             }
         )
         return rows.union(ibis.memtable(lines))
 
     def _write_quarantine(self, parts: list[ir.Table]) -> None:
         """Write quarantine.parquet, in which the key of a row is a pseudonym, or null where there is no secret."""
-        file = self._into / "quarantine.parquet"
+        file = self._output_folder / "quarantine.parquet"
         file.unlink(missing_ok=True)
         if not parts:
             return
-        rows = ibis.union(*parts).order_by("table", "line", "reason", _NAME)
+        rows = ibis.union(*parts).order_by("table", "line", "reason", _PLAIN_KEY)
         if self._key is None:
-            rows.mutate(key=ibis.null("string")).drop(_NAME).to_parquet(file)
+            rows.mutate(key=ibis.null("string")).drop(_PLAIN_KEY).to_parquet(file)
             remedy = "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it"
             count = parquet.read_metadata(file).num_rows
             self._findings.append(Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy))
@@ -343,51 +350,53 @@ class _Reading:
         )
         with parquet.ParquetWriter(file, schema) as writer:
             for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
-                names = batch.column(_NAME).to_pylist()
+                names = batch.column(_PLAIN_KEY).to_pylist()
                 pseudonyms = [None if name is None else pseudonym_key.pseudonym(name, self._key) for name in names]
                 others = [batch.column(name).cast(schema.field(name).type) for name in schema.names[:-1]]
                 writer.write_batch(pa.record_batch([*others, pa.array(pseudonyms, pa.string())], schema=schema))
 
     def _check_tables(self) -> None:
         for rule in contract.TABLE_RULES:
-            if set(rule.needs) <= set(self._good):
-                groups = rule.broken(self._good).order_by("name").limit(3).execute()
+            if set(rule.needs) <= set(self._valid_tables):
+                groups = rule.broken(self._valid_tables).order_by("name").limit(3).execute()
                 if len(groups):
-                    named = "; ".join(
+                    examples = "; ".join(
                         f"{shortened(row['name'])}: {shortened(row['found'])}" for _place, row in groups.iterrows()
                     )
-                    raise DataError(f"table {rule.table}, column {rule.column}: {rule.code} ({named}); {rule.remedy}")
+                    raise DataError(
+                        f"table {rule.table}, column {rule.column}: {rule.code} ({examples}); {rule.remedy}"
+                    )
 
 
-def _faults_of(tally: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
+def _faults_of(counts: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
     """Fault → rows."""
-    faults = {str(row.fault): int(row.rows) for row in tally[tally["fault"].notna()].itertuples()}
+    faults = {str(row.fault): int(row.rows) for row in counts[counts["fault"].notna()].itertuples()}
     return faults | ({contract.WRONG_FIELDS: len(ragged)} if ragged else {})
 
 
-def _repeat(names: ir.Table) -> bool:
+def _has_duplicates(names: ir.Table) -> bool:
     """Whether any of them stands more than once."""
     return bool(names.count().execute() > names.distinct().count().execute())
 
 
-def _line_of(raw: RawTable) -> ir.IntegerValue:
+def _line_numbers(raw: RawTable) -> ir.IntegerValue:
     """Where each row stands in its file; null for the result of a query, whose rows come in any order."""
     if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
         return raw.rows[LINE].cast("int64")
     return ibis.row_number() + 1 if raw.files else ibis.null("int64")
 
 
-def _lies_ready(held: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
+def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
     """Whether a parquet table has the contract's types already, so that it can be used where it lies."""
     wanted = {"id": "string", "text": "string", "float": "float64", "int": "int64"}
     for column in columns:
-        dtype = held[column.name].type()
+        dtype = raw_rows[column.name].type()
         if column.kind == "timestamp":
             if not dtype.is_timestamp() or dtype.timezone is not None or zone != "UTC":
                 return False
         elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
             return False
-    return set(held.columns) == set(kept)
+    return set(raw_rows.columns) == set(kept)
 
 
 def _blank_as_null(value: ir.Value) -> ir.Value:

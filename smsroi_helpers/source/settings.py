@@ -26,8 +26,8 @@ __all__ = [
 
 def project_root() -> Path:
     """The project's folder: `$SMSROI_PROJECT`, else the nearest folder upwards with notebooks/, else this checkout."""
-    if named := os.environ.get("SMSROI_PROJECT"):
-        return Path(named).resolve()
+    if configured := os.environ.get("SMSROI_PROJECT"):
+        return Path(configured).resolve()
     here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
@@ -41,6 +41,34 @@ def resolve_path(path: str | Path) -> Path:
 
 
 # --- what a source says of itself ------------------------------------------------------------------------------------
+
+
+class SegmentSettings(pydantic.BaseModel):
+    """`segments` of `source.yml`: what decides who is in which segment, on every page."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    dormant_after_days: int = pydantic.Field(0, ge=0)
+    """Days without an order after which a customer is dormant; 0: estimated from the times between orders."""
+    lost_after_days: int = pydantic.Field(0, ge=0)
+    """Days without an order after which a customer is lost; 0: estimated likewise."""
+    frequent_score: int = pydantic.Field(4, ge=1, le=5)
+    """Frequency score from which a customer buys often."""
+    high_score: int = pydantic.Field(5, ge=1, le=5)
+    """Monetary score from which a customer spends much."""
+    smallest_cluster_share: float = pydantic.Field(0.05, ge=0, le=0.5)
+    """Share of customers (0–0.5) that a cluster must hold to be of use."""
+    response: str = ""
+    """Yes/no column of `customers` that is an outcome: who answered a campaign after the last day observed."""
+
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> "SegmentSettings":
+        if 0 < self.lost_after_days < self.dormant_after_days:
+            raise ValueError(
+                f"lost_after_days {self.lost_after_days} is less than dormant_after_days {self.dormant_after_days};"
+                " exchange them"
+            )
+        return self
 
 
 class Settings(pydantic.BaseModel):
@@ -64,6 +92,7 @@ class Settings(pydantic.BaseModel):
     jurisdiction: str = ""
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
     """Clicks sooner after delivery are a machine's: nobody takes out a telephone, reads and opens a link in less."""
+    segments: SegmentSettings = SegmentSettings()
 
     @property
     def currency_digits(self) -> int:
@@ -72,7 +101,7 @@ class Settings(pydantic.BaseModel):
 
     @pydantic.field_validator("title")
     @classmethod
-    def _nobodys_number(cls, title: str) -> str:
+    def _redact_title(cls, title: str) -> str:
         return redact(title)
 
     @pydantic.field_validator("timezone")
@@ -88,14 +117,14 @@ def _fill_environment(value: Any, where: str) -> Any:
         return {key: _fill_environment(inner, f"{where}.{key}") for key, inner in value.items()}
     if not isinstance(value, str):
         return value
-    in_address = value.rfind("@") if where == "database" else -1
+    credentials_end = value.rfind("@") if where == "database" else -1
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise DataError(f"source.yml, {where}: the environment has no {match[1]}; set it before the run")
         filled = os.environ[match[1]]
         # A user or a password in an address (before its @) may hold signs that would end it there.
-        return urllib.parse.quote(filled, safe="") if match.start() < in_address else filled
+        return urllib.parse.quote(filled, safe="") if match.start() < credentials_end else filled
 
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
@@ -106,9 +135,9 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         DataError: it cannot be read, or says what it cannot.
     """
-    said = read_source_yml(folder)
+    content = read_source_yml(folder)
     try:
-        return Settings(**{name: _fill_environment(value, name) for name, value in said.items()})
+        return Settings(**{name: _fill_environment(value, name) for name, value in content.items()})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -46,23 +46,23 @@ class Shop:
         """The first instant no longer observed, in UTC."""
         self.con = connect(cache)
         self._tables = {
-            name: self._cut(self.con.read_parquet(list(table.paths), table_name=name), contract.TABLES[name])
+            name: self._until_as_of(self.con.read_parquet(list(table.paths), table_name=name), contract.TABLES[name])
             for name, table in loaded.tables.items()
         }
 
-    def _cut(self, table: ir.Table, of: contract.Table) -> ir.Table:
+    def _until_as_of(self, table: ir.Table, definition: contract.Table) -> ir.Table:
         end = ibis.literal(self.end)
-        later = {
+        hidden_times = {
             column.name: ibis.ifelse(table[column.name] < end, table[column.name], ibis.null("timestamp"))
-            for column in of.columns
+            for column in definition.columns
             if column.kind == "timestamp"
             and column.name in table.columns
-            and column.name != of.own_time
-            and (of.name, column.name) not in contract.PLANNED
+            and column.name != definition.event_time
+            and (definition.name, column.name) not in contract.PLANNED_TIMES
         }
-        if of.own_time in table.columns:
-            table = table.filter((table[of.own_time] < end) | table[of.own_time].isnull())
-        return table.mutate(**later) if later else table
+        if definition.event_time in table.columns:
+            table = table.filter((table[definition.event_time] < end) | table[definition.event_time].isnull())
+        return table.mutate(**hidden_times) if hidden_times else table
 
     def __getattr__(self, name: str) -> ir.Table:
         if name.startswith("_") or name not in contract.TABLES:
@@ -78,7 +78,7 @@ class Shop:
     @property
     def quarantine_file(self) -> Path | None:
         """The rows that were put aside when the source was read; None where there were none."""
-        file = Path(self.loaded.place) / "quarantine.parquet"
+        file = Path(self.loaded.output_folder) / "quarantine.parquet"
         return file if file.exists() else None
 
     def start_of(self, day: dt.date) -> dt.datetime:
@@ -95,10 +95,10 @@ class Shop:
         """The time zones that most customers live in, for `engine.local_time`; none where the source tells none."""
         if not self.has("customers", "timezone"):
             return ()
-        people = self.customers.filter(self.customers.timezone.notnull())
-        sizes = people.group_by("timezone").aggregate(n=people.count())
-        found = self.count(sizes.order_by(ibis.desc("n"), "timezone").limit(_COMMON_ZONES))
-        return tuple(found["timezone"])
+        with_timezone = self.customers.filter(self.customers.timezone.notnull())
+        sizes = with_timezone.group_by("timezone").aggregate(n=with_timezone.count())
+        most_common = self.count(sizes.order_by(ibis.desc("n"), "timezone").limit(_COMMON_ZONES))
+        return tuple(most_common["timezone"])
 
     def days_until_as_of(self, date: ir.DateValue) -> ir.IntegerValue:
         """Whole days from a date to the last day observed."""
@@ -120,10 +120,10 @@ class Shop:
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """The rows of an expression, computed once in a run: for what many counts rest on. They stay in the engine."""
-        if (asked := rows.op()) not in self._kept:
+        if (expression := rows.op()) not in self._kept:
             file = self._computed(rows)
-            self._kept[asked] = self.con.read_parquet(file, table_name=f"kept_{file.stem}")
-        return self._kept[asked]
+            self._kept[expression] = self.con.read_parquet(file, table_name=f"kept_{file.stem}")
+        return self._kept[expression]
 
     def _computed(self, rows: ir.Table) -> Path:
         """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""

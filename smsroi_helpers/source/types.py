@@ -9,11 +9,11 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import LAST_DAYS, Column
-from smsroi_helpers.engine import composed, is_ascii, local_time, utc_of_clock, utc_of_instant
+from smsroi_helpers.contract import END_DATES, Column
+from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
 
 __all__ = [
-    "Typed",
+    "TypedColumn",
     "plain_text",
     "trimmed",
     "type_column",
@@ -21,11 +21,11 @@ __all__ = [
 
 # Full-width forms of ASCII (U+FF01 … U+FF5E) and the ideographic space; then signs without width, which are taken out.
 _FULL_WIDTH = "".join(chr(code) for code in range(0xFF01, 0xFF5F)) + "\u3000\u00a0"
-_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F)) + "  "
-_NO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"
+_HALF_WIDTH = "".join(chr(code) for code in range(0x21, 0x7F)) + "  "
+_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"
 
 _NUMBER = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
-_NO_NUMBER = r"^[+-]?(?:nan|inf|infinity)$"
+_NON_FINITE = r"^[+-]?(?:nan|inf|infinity)$"
 _CURRENCY = r"^([+-]?)\s*(?:¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)\s*([+-]?[0-9.])"
 _CURRENCY_AFTER = r"([0-9])\s*(?:元|¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)$"
 _DATE = r"^([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?"
@@ -39,7 +39,7 @@ _OFFSET = r":[0-9]{2}(?:\.[0-9]+)? ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedColumn:
     """A column read as its kind."""
 
     value: ir.Value
@@ -54,22 +54,22 @@ def plain_text(text: ir.StringValue) -> ir.StringValue:
 
     Empty text is null. Plain text, which most is, is spared the work.
     """
-    to_rewrite = text.re_search(f"[{_FULL_WIDTH}{_NO_WIDTH}]")
-    rewritten = ibis.ifelse(to_rewrite, text.translate(_FULL_WIDTH + _NO_WIDTH, _PLAIN), text)
-    return ibis.ifelse(is_ascii(text) & _is_bare(text), text, composed(rewritten).strip().nullif(""))
+    to_rewrite = text.re_search(f"[{_FULL_WIDTH}{_ZERO_WIDTH}]")
+    rewritten = ibis.ifelse(to_rewrite, text.translate(_FULL_WIDTH + _ZERO_WIDTH, _HALF_WIDTH), text)
+    return ibis.ifelse(is_ascii(text) & _is_trimmed(text), text, normalise_nfc(rewritten).strip().nullif(""))
 
 
 def trimmed(text: ir.StringValue) -> ir.StringValue:
     """Text without blanks around it; null where nothing is left. Text that has none is spared the work."""
-    return ibis.ifelse(_is_bare(text), text, text.strip().nullif(""))
+    return ibis.ifelse(_is_trimmed(text), text, text.strip().nullif(""))
 
 
-def _is_bare(text: ir.StringValue) -> ir.BooleanValue:
+def _is_trimmed(text: ir.StringValue) -> ir.BooleanValue:
     """Whether a text begins and ends with a sign that is no blank: all blanks come before the exclamation mark."""
     return (text >= "!") & (text.right(1) >= "!")
 
 
-def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
+def type_column(raw: ir.Value, column: Column, zone: str) -> TypedColumn:
     """A column of a source with its contract's type.
 
     Args:
@@ -80,17 +80,17 @@ def type_column(raw: ir.Value, column: Column, zone: str) -> Typed:
     never = ibis.literal(False)
     match column.kind:
         case "timestamp":
-            return _read_time(raw, zone, until_its_end=column.name in LAST_DAYS)
+            return _read_time(raw, zone, date_is_end_of_day=column.name in END_DATES)
         case "float":
-            return Typed(_read_number(raw), never, never)
+            return TypedColumn(_read_number(raw), never, never)
         case "int":
             number = _read_number(raw)
             whole = ibis.ifelse(number.floor() == number, number, ibis.null("float64"))
-            return Typed(whole.try_cast("int64"), never, never)
+            return TypedColumn(whole.try_cast("int64"), never, never)
         case "id":
-            return Typed(_read_id(raw), never, never)
+            return TypedColumn(_read_id(raw), never, never)
         case _:
-            return Typed(trimmed(raw) if raw.type().is_string() else raw.cast("string"), never, never)
+            return TypedColumn(trimmed(raw) if raw.type().is_string() else raw.cast("string"), never, never)
 
 
 def _read_id(raw: ir.Value) -> ir.StringValue:
@@ -109,19 +109,19 @@ def _read_number(raw: ir.Value) -> ir.FloatingValue:
         return raw.try_cast("float64")
     text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
     text = text.re_replace(_CURRENCY, r"\1\2").re_replace(_CURRENCY_AFTER, r"\1")
-    readable = text.re_search(_NUMBER) | text.lower().re_search(_NO_NUMBER)
+    readable = text.re_search(_NUMBER) | text.lower().re_search(_NON_FINITE)
     return ibis.ifelse(readable, text.replace(",", "").try_cast("float64"), ibis.null("float64"))
 
 
-def _read_time(raw: ir.Value, zone: str, *, until_its_end: bool = False) -> Typed:
-    """An instant; `until_its_end` takes a date without a time for the last microsecond of that day."""
+def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) -> TypedColumn:
+    """An instant; `date_is_end_of_day` takes a date without a time for the last microsecond of that day."""
     never = ibis.literal(False)
     dtype = raw.type()
     if dtype.is_timestamp() and dtype.timezone is not None:
-        return Typed(_instant(utc_of_instant(raw), zone), never, never)
+        return TypedColumn(_instant(utc_from_offset(raw), zone), never, never)
     if not dtype.is_string():
         clock = raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp")
-        return _on_clock(_end_of_day(clock) if until_its_end and dtype.is_date() else clock, zone)
+        return _from_local_time(_end_of_day(clock) if date_is_end_of_day and dtype.is_date() else clock, zone)
     text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     text = ibis.ifelse(text.re_search(_TIME), text, ibis.null("string"))
     with_offset = text.re_search(_OFFSET)
@@ -129,11 +129,11 @@ def _read_time(raw: ir.Value, zone: str, *, until_its_end: bool = False) -> Type
     instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
     in_utc = instant.try_cast(idt.Timestamp(timezone="UTC"))
     clock = ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp")
-    if until_its_end:
+    if date_is_end_of_day:
         clock = ibis.ifelse(text.re_search(_ONLY_DATE), _end_of_day(clock), clock)
-    on_clock = _on_clock(clock, zone)
-    return Typed(
-        ibis.ifelse(with_offset, _instant(utc_of_instant(in_utc), zone), on_clock.value),
+    on_clock = _from_local_time(clock, zone)
+    return TypedColumn(
+        ibis.ifelse(with_offset, _instant(utc_from_offset(in_utc), zone), on_clock.value),
         on_clock.in_gap,
         on_clock.in_fold,
     )
@@ -144,25 +144,25 @@ def _end_of_day(clock: ir.TimestampValue) -> ir.TimestampValue:
     return clock + ibis.interval(days=1) - ibis.interval(microseconds=1)
 
 
-def _within_years(time: ir.TimestampValue) -> ir.TimestampValue:
+def _within_calendar(time: ir.TimestampValue) -> ir.TimestampValue:
     """A time of the years 1 to 9999, else null: parquet and offsets can go beyond, calendars cannot."""
     inside = time.between(ibis.timestamp("0001-01-01 00:00:00"), ibis.timestamp("9999-12-31 23:59:59.999999"))
     return ibis.ifelse(inside, time, ibis.null("timestamp"))
 
 
 def _instant(utc: ir.TimestampValue, zone: str) -> ir.TimestampValue:
-    utc = _within_years(utc)
+    utc = _within_calendar(utc)
     if zone == "UTC":
         return utc
-    return ibis.ifelse(_within_years(local_time(utc, zone)).notnull(), utc, ibis.null("timestamp"))
+    return ibis.ifelse(_within_calendar(local_time(utc, zone)).notnull(), utc, ibis.null("timestamp"))
 
 
-def _on_clock(clock: ir.TimestampValue, zone: str) -> Typed:
-    clock = _within_years(clock)
+def _from_local_time(clock: ir.TimestampValue, zone: str) -> TypedColumn:
+    clock = _within_calendar(clock)
     if zone == "UTC":
-        return Typed(clock, ibis.literal(False), ibis.literal(False))
-    instant = utc_of_clock(clock, zone)
+        return TypedColumn(clock, ibis.literal(False), ibis.literal(False))
+    instant = utc_from_local(clock, zone)
     hour = ibis.interval(hours=1)
     gap = (local_time(instant, zone) != clock).fill_null(False)
     twice = (local_time(instant + hour, zone) == clock) | (local_time(instant - hour, zone) == clock)
-    return Typed(instant, gap, twice.fill_null(False))
+    return TypedColumn(instant, gap, twice.fill_null(False))

@@ -163,7 +163,7 @@ def test_customers_that_differ_in_what_is_the_users_own_are_no_repeated_rows(mak
 def test_every_rule_says_what_to_do():
     for rule in RULES:
         held = [
-            (table, column) for table in TABLES.values() for column in table.columns if rule.holds_for(table, column)
+            (table, column) for table in TABLES.values() for column in table.columns if rule.applies_to(table, column)
         ]
         assert held, rule
         assert all(remedy_for(f"{column.name}: {rule.code}", table) == rule.remedy for table, column in held)

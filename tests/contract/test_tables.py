@@ -8,7 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from smsroi_helpers.contract.tables import NAMES_PEOPLE, PERSONAL_ID, PLANNED, TABLES, gap_name, raw_name
+from smsroi_helpers.contract.tables import (
+    CUSTOMER_ID_COLUMNS,
+    PERSONAL_DATA_PATTERN,
+    PLANNED_TIMES,
+    TABLES,
+    gap_name,
+    raw_name,
+)
 
 
 def test_the_tables_are_those_of_the_contract_page():
@@ -23,12 +30,12 @@ def test_the_tables_are_those_of_the_contract_page():
 def test_keys_are_columns_and_are_required():
     for table in TABLES.values():
         assert all(table.by_name[name].required for name in table.key)
-        assert not table.own_time or table.by_name[table.own_time].kind == "timestamp"
+        assert not table.event_time or table.by_name[table.event_time].kind == "timestamp"
 
 
 def test_columns_named_elsewhere_are_columns_of_the_contract():
-    assert all(TABLES[table].by_name[column].kind == "timestamp" for table, column in PLANNED)
-    for name in NAMES_PEOPLE:
+    assert all(TABLES[table].by_name[column].kind == "timestamp" for table, column in PLANNED_TIMES)
+    for name in CUSTOMER_ID_COLUMNS:
         assert any(name in table.by_name for table in TABLES.values()), name
 
 
@@ -41,8 +48,8 @@ def test_columns_named_elsewhere_are_columns_of_the_contract():
     ],
 )  # fmt: skip
 def test_a_personal_id_is_one_to_both_engines_that_look_for_it(text, personal):
-    assert duckdb.execute("SELECT regexp_matches(?, ?)", [text, PERSONAL_ID]).fetchone() == (personal,)
-    assert pc.match_substring_regex(pa.array([text]), PERSONAL_ID).to_pylist() == [personal]
+    assert duckdb.execute("SELECT regexp_matches(?, ?)", [text, PERSONAL_DATA_PATTERN]).fetchone() == (personal,)
+    assert pc.match_substring_regex(pa.array([text]), PERSONAL_DATA_PATTERN).to_pylist() == [personal]
 
 
 def test_the_names_on_the_way_are_no_columns():

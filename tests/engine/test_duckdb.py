@@ -11,17 +11,17 @@ import pytest
 from smsroi_helpers.engine.duckdb import (
     EngineError,
     EngineIOError,
-    composed,
     connect,
     copy_to_parquet,
     hash_group,
     is_ascii,
     is_one_select,
     local_time,
+    normalise_nfc,
     sql_of,
     total,
-    utc_of_clock,
-    utc_of_instant,
+    utc_from_local,
+    utc_from_offset,
 )
 
 
@@ -78,7 +78,7 @@ def test_a_clock_and_its_instant_are_each_other_s(con):
     clocks = [dt.datetime(2024, month, 10, 6, 15) for month in (1, 7)]
     rows = con.create_table("clocks", pd.DataFrame({"clock": pd.Series(clocks, dtype="datetime64[us]")}))
     for zone in ("UTC", "America/New_York", "Asia/Shanghai"):
-        instant = utc_of_clock(rows.clock, zone)
+        instant = utc_from_local(rows.clock, zone)
         found = rows.select(instant=instant, back=local_time(instant, zone)).execute()
         expected = [c.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(dt.UTC).replace(tzinfo=None) for c in clocks]
         assert [moment.to_pydatetime() for moment in found["instant"]] == expected
@@ -87,12 +87,12 @@ def test_a_clock_and_its_instant_are_each_other_s(con):
 
 def test_an_instant_with_its_offset_is_stored_in_utc(con):
     rows = con.sql("SELECT TIMESTAMPTZ '2024-03-05 23:30:00+08:00' AS at")
-    assert rows.select(at=utc_of_instant(rows["at"])).execute()["at"].iloc[0] == pd.Timestamp("2024-03-05 15:30")
+    assert rows.select(at=utc_from_offset(rows["at"])).execute()["at"].iloc[0] == pd.Timestamp("2024-03-05 15:30")
 
 
 def test_text_is_composed_and_known_to_be_ascii_or_not(con):
     rows = con.create_table("texts", pd.DataFrame({"text": ["plain", "e\u0301", "客"]}))
-    found = rows.select("text", one=composed(rows.text), ascii=is_ascii(rows.text)).execute().set_index("text")
+    found = rows.select("text", one=normalise_nfc(rows.text), ascii=is_ascii(rows.text)).execute().set_index("text")
     assert found["one"].to_dict() == {"plain": "plain", "e\u0301": "\u00e9", "客": "客"}
     assert found["ascii"].to_dict() == {"plain": True, "e\u0301": False, "客": False}
 

@@ -24,7 +24,7 @@ from smsroi_helpers.errors import (
     StorageError,
     TimeLimit,
 )
-from smsroi_helpers.runner.execute import Job, Outcome, execute_notebooks, gravest, what_is_incomplete
+from smsroi_helpers.runner.execute import Job, Outcome, execute_notebooks, most_severe, why_incomplete
 from tests.faults.tiny import command, make_project, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         job(root, "08_other_data", ["class DataError(Exception): pass", "raise DataError('an engine says')"]),
         job(root, "09_full", ["raise OSError(28, 'No space left on device')"]),
     ]
-    return root, *execute(root, jobs, at_once=3, cell_timeout=4)
+    return root, *execute(root, jobs, max_parallel=3, cell_timeout=4)
 
 
 def error_of(outcomes: tuple[Path, dict[str, Outcome], Told], name: str) -> SmsroiError:
@@ -149,7 +149,7 @@ def test_each_way_to_fail_has_its_own_error(
 def test_the_deadline_ends_what_runs_and_what_waits(tmp_path: Path) -> None:
     jobs = [job(tmp_path, f"0{n}_sleeper{n}", ["import time; time.sleep(60)"]) for n in (1, 2)]
     began = time.monotonic()
-    outcomes, _ = execute(tmp_path, jobs, at_once=1, deadline=began + 4)
+    outcomes, _ = execute(tmp_path, jobs, max_parallel=1, deadline=began + 4)
     assert time.monotonic() - began < 20
     assert [outcome.status for outcome in outcomes.values()] == ["failed", "not_run"]
     assert all(isinstance(outcome.error, TimeLimit) for outcome in outcomes.values())
@@ -240,8 +240,8 @@ def test_whatever_ends_the_parent_ends_its_children(tmp_path: Path, signal_sent:
 def test_the_gravest_error_gives_the_exit_code() -> None:
     order = [Interrupted, StorageError, KernelDied, TimeLimit, DataError, NotebookError, Incomplete, PageError]
     for graver, lighter in itertools.pairwise(order):
-        assert type(gravest([lighter("x"), graver("x")])) is graver
-        assert type(gravest([graver("x"), lighter("x")])) is graver
+        assert type(most_severe([lighter("x"), graver("x")])) is graver
+        assert type(most_severe([graver("x"), lighter("x")])) is graver
 
 
 def executed(count: int | None = 1, outputs: list[dict[str, object]] | None = None) -> dict[str, object]:
@@ -268,7 +268,7 @@ def mark(stage: str) -> dict[str, object]:
 def test_what_is_incomplete(tmp_path: Path, cells: list[dict[str, object]], problem: str) -> None:
     file = tmp_path / "00_alpha.ipynb"
     file.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    found = what_is_incomplete(file, "alpha")
+    found = why_incomplete(file, "alpha")
     assert problem in found
     assert bool(problem) == bool(found)
 
@@ -276,4 +276,4 @@ def test_what_is_incomplete(tmp_path: Path, cells: list[dict[str, object]], prob
 def test_a_truncated_notebook_is_not_taken_for_finished(tmp_path: Path) -> None:
     file = tmp_path / "00_alpha.ipynb"
     file.write_text('{"cells": [', encoding="utf-8")
-    assert "cannot be read back" in what_is_incomplete(file, "alpha")
+    assert "cannot be read back" in why_incomplete(file, "alpha")

@@ -67,7 +67,7 @@ def test_a_run_is_published_whole_under_its_name(tmp_path: Path) -> None:
 def test_runs_sort_by_time_and_are_listed_newest_first(tmp_path: Path) -> None:
     first, second = (publish_one(tmp_path, text) for text in ("one", "two"))
     (tmp_path / "reports" / "tiny" / "failed-20240101-000000-abcdef").mkdir()
-    listed = ReportFolder(tmp_path, "tiny").whole_runs()
+    listed = ReportFolder(tmp_path, "tiny").complete_runs()
     assert {entry["run"] for entry in listed} == {first.name, second.name}
     assert [entry["run"] for entry in listed] == sorted((first.name, second.name), reverse=True)
     assert listed[0].keys() == {"run", "started", "as_of", "status"}
@@ -142,7 +142,7 @@ def test_what_a_killed_run_left_is_set_aside_by_the_next(tmp_path: Path) -> None
     report = tmp_path / "reports" / "tiny"
     with open_report(tmp_path, "tiny") as folder:
         killed, manifest = build(folder, "new")
-        folder.note(killed, manifest)
+        folder.write_manifest(killed, manifest)
         _, bare = folder.stage()
     (report / "latest.html").write_text("of a run that was killed between the two pointers", encoding="utf-8")
     with open_report(tmp_path, "tiny"):

@@ -45,14 +45,14 @@ def one_population(rng, customers):
     return sample_of(numbers, level=np.digitize(z[:, 3], [-0.5, 0.8]).astype(str))
 
 
-def decide_all(shop, segment_by="rfm_group", response="", found=None):
+def decide_all(shop, segment_by="rfm_group", found=None):
     """Everything the notebook asks, and its decisions."""
-    found = found or membership.find_grouping(shop, response=response)
+    found = found or membership.find_grouping(shop)
     days = membership.period_of(shop)
-    later = predictive_value.collect_outcomes(shop, found, days, response)
+    later = predictive_value.collect_outcomes(shop, found, days)
     came = predictive_value.outcomes_by_segment(shop, later, segment_by)
     table = predictive_value.explained(shop, later)
-    five = criteria.principles(shop, found, segment_by, table, later, response)
+    five = criteria.principles(shop, found, segment_by, table, later)
     recency = predictive_value.response_by_recency(shop, later)
     findings = decision.Findings(came, table, five, recency, rfm.score_table(shop), days)
     return wording.decide(found, segment_by, findings)

@@ -8,6 +8,7 @@ import pytest
 
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.segmentation import cutoffs
+from smsroi_helpers.source.settings import SegmentSettings
 from smsroi_helpers.statistics.jackknife import GROUPS
 from tests.segmentation.samples import HEAD
 
@@ -29,14 +30,15 @@ class TestCuts:
         cuts = cutoffs.find_cuts(shop)
         assert (cuts.dormant_after_days, cuts.lost_after_days, cuts.gaps) == (22, 28, 200)
 
-    def test_a_longer_share_cuts_later_and_given_days_are_kept(self, company):
+    def test_a_longer_share_cuts_later_and_given_days_are_kept(self, company, monkeypatch):
         shop, found, _source = company
         later = cutoffs.find_cuts(shop, dormant_share=0.85)
         assert later.dormant_after_days > found.cuts.dormant_after_days
-        given_days = cutoffs.find_cuts(shop, dormant_after_days=33, lost_after_days=77)
-        assert (given_days.dormant_after_days, given_days.lost_after_days) == (33, 77)
-        with pytest.raises(UsageError, match="lies before"):
-            cutoffs.find_cuts(shop, dormant_after_days=77, lost_after_days=33)
+        segments = SegmentSettings(dormant_after_days=33, lost_after_days=77, frequent_score=3, high_score=4)
+        monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"segments": segments}))
+        given = cutoffs.find_cuts(shop)
+        assert (given.dormant_after_days, given.lost_after_days) == (33, 77)
+        assert (given.frequent_score, given.high_score) == (3, 4)
         with pytest.raises(UsageError, match="the first the smaller"):
             cutoffs.find_cuts(shop, dormant_share=0.9, lost_share=0.8)
 

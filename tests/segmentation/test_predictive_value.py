@@ -11,6 +11,7 @@ from smsroi_helpers.errors import UsageError
 from smsroi_helpers.segmentation import cluster_test, clusters, cutoffs, membership, predictive_value, rules, wording
 from smsroi_helpers.segmentation import figures as segmentation_figures
 from smsroi_helpers.source.read import load
+from smsroi_helpers.source.settings import SegmentSettings
 from smsroi_helpers.source.shop import open_shop
 from smsroi_helpers.statistics.jackknife import GROUPS
 from tests.machine import PUBLIC_DATA
@@ -126,8 +127,8 @@ class TestRecency:
         shop = open_shop(loaded, "", tmp_path / ".cache")
         cuts = cutoffs.find_cuts(shop)
         sample = clusters.take_sample(shop, 30, attributes=())
-        found = membership.Grouping(cuts, cluster_test.Trial(pd.DataFrame(), 0, 1.0, False, 0, 0), None, sample)
-        later = predictive_value.collect_outcomes(shop, found, 91, "attr_responded")
+        found = membership.Grouping(cuts, cluster_test.ClusterTest(pd.DataFrame(), 0, 1.0, False, 0, 0), None, sample)
+        later = predictive_value.collect_outcomes(shop, found, 91)
         table = predictive_value.response_by_recency(shop, later)
         rates = table[table["outcome"] == "response"].sort_values("r_score", ascending=False)["rate"]
         # By fifths that split ties: .062 .084 .091 .121 .112 (data/README of the public set).
@@ -135,9 +136,10 @@ class TestRecency:
         assert wording.recency_sentence(table, "response").startswith("Recent is not better here but worse")
 
 
-def test_a_response_that_is_no_yes_or_no_is_refused(company):
+@pytest.mark.parametrize(("column", "said"), [("attr_favourite", "must hold yes or no"), ("attr_nothing", "no column")])
+def test_a_response_that_is_no_yes_or_no_is_refused(company, monkeypatch, column, said):
     shop, found, _source = company
-    with pytest.raises(UsageError, match="must hold yes or no"):
-        predictive_value.collect_outcomes(shop, found, 91, "attr_favourite")
-    with pytest.raises(UsageError, match="no column"):
-        predictive_value.collect_outcomes(shop, found, 91, "attr_nothing")
+    segments = SegmentSettings(response=column)
+    monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"segments": segments}))
+    with pytest.raises(UsageError, match=said):
+        predictive_value.collect_outcomes(shop, found, 91)

@@ -11,7 +11,7 @@ from scipy.special import expit
 from smsroi_helpers.simulation import ground_truth
 from smsroi_helpers.simulation.ground_truth import (
     CREATIVES,
-    DOSES,
+    FREQUENCIES,
     HOUR_SHIFTS,
     HOURS,
     RANGES,
@@ -50,52 +50,58 @@ def test_the_same_seed_gives_the_same_company(world):
 def test_a_policy_s_worth_is_what_a_game_of_chance_pays(world):
     """A million customers of one segment play one week of two messages: clicks, orders, opt-outs and money."""
     rng = np.random.default_rng(5)
-    n, s, dose, hour, weekday, creative = 1_000_000, 1, 2, 13, 4, 2
+    n, s, texts_per_week, hour, weekday, creative = 1_000_000, 1, 2, 13, 4, 2
     market = rng.choice(2, n, p=ground_truth.MARKET_SHARES)
     shift = rng.choice(3, n, p=ground_truth.HOUR_SHIFT_SHARES)
     bad = rng.random(n) < world.bad_numbers[s]
-    heeding = np.empty(n)
+    response_probability = np.empty(n)
     for k, hours in enumerate(HOUR_SHIFTS):
         angle = 2 * np.pi * (hour - hours - world.best_hour[s]) / 24
         eta = (
             np.log(world.attention[s] / (1 - world.attention[s])) + world.hour_strength[s] * np.cos(angle)
             + world.second_strength[s] * np.cos(2 * angle) + world.weekday[s, weekday] + world.creative[s, creative]
-            - world.fatigue[s] * (dose - 1)
+            - world.fatigue[s] * (texts_per_week - 1)
         )  # fmt: skip
-        heeding[shift == k] = 1 / (1 + np.exp(-eta))
+        response_probability[shift == k] = 1 / (1 + np.exp(-eta))
     base = np.log(world.opt_out[s] / (1 - world.opt_out[s])) + world.creative_opt_out[creative]
-    leaving = 1 / (1 + np.exp(-base - world.opt_out_fatigue[s] * (dose - 1)))
-    money, gone, delivered, heeded, orders = np.zeros(n), np.zeros(n, bool), 0, 0, 0
-    for _ in range(dose):
-        arrives = ~bad & (rng.random(n) >= world.not_delivered)
-        heeds = arrives & (rng.random(n) < heeding)
-        buys = heeds & (rng.random(n) < world.order_share[s] * np.exp(world.discount_pull * 0.2))
+    opt_out_probability = 1 / (1 + np.exp(-base - world.opt_out_fatigue[s] * (texts_per_week - 1)))
+    money, opted_out, delivered, responded, orders = np.zeros(n), np.zeros(n, bool), 0, 0, 0
+    for _ in range(texts_per_week):
+        delivered_now = ~bad & (rng.random(n) >= world.not_delivered)
+        responds_now = delivered_now & (rng.random(n) < response_probability)
+        buys = responds_now & (rng.random(n) < world.order_share[s] * np.exp(world.discount_pull * 0.2))
         value = world.mean_value[s] * rng.exponential(1.0, n)
         back = np.where(rng.random(n) < world.refunds, rng.choice([0.5, 1.0], n), 0.0)
         paid = value * 0.8
         money += np.where(buys, world.margin * value - 0.2 * value - world.margin * back * paid, 0.0)
         money -= 0.015 * np.array([CREATIVES[creative].billing_segments(m) for m in range(2)])[market]
-        gone |= arrives & (rng.random(n) < leaving)
-        delivered, heeded, orders = delivered + arrives.sum(), heeded + heeds.sum(), orders + buys.sum()
-    truth = expected(world, s, dose=dose, hour=hour, weekday=weekday, creative=creative)
+        opted_out |= delivered_now & (rng.random(n) < opt_out_probability)
+        delivered, responded, orders = (
+            delivered + delivered_now.sum(),
+            responded + responds_now.sum(),
+            orders + buys.sum(),
+        )
+    truth = expected(world, s, texts_per_week=texts_per_week, hour=hour, weekday=weekday, creative=creative)
 
-    def near(seen, told, error):
-        assert abs(seen - told) < 4 * error, (seen, told, error)
+    def assert_close(observed, predicted, error):
+        assert abs(observed - predicted) < 4 * error, (observed, predicted, error)
 
-    near(
-        heeded / delivered * world.click_share[s], truth.click_rate, world.click_share[s] * np.sqrt(heeded) / delivered
+    assert_close(
+        responded / delivered * world.click_share[s],
+        truth.click_rate,
+        world.click_share[s] * np.sqrt(responded) / delivered,
     )
-    near(orders / delivered, truth.order_rate, np.sqrt(orders) / delivered)
-    near(gone.mean(), truth.opt_out_per_week, np.sqrt(gone.mean() / n))
-    near(money.mean(), truth.profit_per_week, money.std() / np.sqrt(n))
-    near(leaving, truth.opt_out_rate, 1e-12)
+    assert_close(orders / delivered, truth.order_rate, np.sqrt(orders) / delivered)
+    assert_close(opted_out.mean(), truth.opt_out_per_week, np.sqrt(opted_out.mean() / n))
+    assert_close(money.mean(), truth.profit_per_week, money.std() / np.sqrt(n))
+    assert_close(opt_out_probability, truth.opt_out_rate, 1e-12)
     assert truth.orders_per_week == pytest.approx(
-        dose * (1 - world.bad_numbers[s]) * (1 - world.not_delivered) * truth.order_rate
+        texts_per_week * (1 - world.bad_numbers[s]) * (1 - world.not_delivered) * truth.order_rate
     )
 
 
 def test_the_long_run_is_the_sum_of_its_weeks(world):
-    truth = expected(world, 0, dose=2, hour=12)
+    truth = expected(world, 0, texts_per_week=2, hour=12)
     stays = (1 - truth.opt_out_per_week) * (1 - world.weekly_loss[0]) / (1 + world.weekly_discount)
     weeks = np.arange(20_000)
     assert truth.long_run_profit == pytest.approx((truth.profit_per_week * stays**weeks).sum(), rel=1e-9)
@@ -103,20 +109,22 @@ def test_the_long_run_is_the_sum_of_its_weeks(world):
 
 
 def test_what_is_not_named_is_averaged(world):
-    by_day = expected(world, 2, dose=1, hour=9, weekday=np.arange(7), creative=3)
-    assert expected(world, 2, dose=1, hour=9, creative=3).order_rate == pytest.approx(by_day.order_rate.mean())
-    by_text = expected(world, 2, dose=1, hour=9, creative=np.arange(len(CREATIVES)))
-    assert expected(world, 2, dose=1, hour=9).profit_per_week == pytest.approx(by_text.profit_per_week.mean())
-    by_shift = expected(world, 2, dose=1, hour=9, creative=3, hour_shift=np.arange(3)).click_rate
-    assert expected(world, 2, dose=1, hour=9, creative=3).click_rate == pytest.approx(
+    by_day = expected(world, 2, texts_per_week=1, hour=9, weekday=np.arange(7), creative=3)
+    assert expected(world, 2, texts_per_week=1, hour=9, creative=3).order_rate == pytest.approx(
+        by_day.order_rate.mean()
+    )
+    by_text = expected(world, 2, texts_per_week=1, hour=9, creative=np.arange(len(CREATIVES)))
+    assert expected(world, 2, texts_per_week=1, hour=9).profit_per_week == pytest.approx(by_text.profit_per_week.mean())
+    by_shift = expected(world, 2, texts_per_week=1, hour=9, creative=3, hour_shift=np.arange(3)).click_rate
+    assert expected(world, 2, texts_per_week=1, hour=9, creative=3).click_rate == pytest.approx(
         by_shift @ ground_truth.HOUR_SHIFT_SHARES
     )
 
 
 def test_the_best_policy_is_the_best_of_those_tested(world):
     best = best_policy(world)
-    grid = np.meshgrid(np.arange(len(SEGMENTS)), DOSES, HOURS, np.arange(len(CREATIVES)), indexing="ij")
-    values = expected(world, grid[0], dose=grid[1], hour=grid[2], creative=grid[3]).long_run_profit
+    grid = np.meshgrid(np.arange(len(SEGMENTS)), FREQUENCIES, HOURS, np.arange(len(CREATIVES)), indexing="ij")
+    values = expected(world, grid[0], texts_per_week=grid[1], hour=grid[2], creative=grid[3]).long_run_profit
     np.testing.assert_allclose(best["long_run_profit"], values.max(axis=(1, 2, 3)))
     short = best_policy(world, "profit_per_week")
     assert (short["dose"] >= best["dose"]).all()
@@ -125,8 +133,8 @@ def test_the_best_policy_is_the_best_of_those_tested(world):
 
 def test_where_messages_cause_nothing_every_policy_is_worth_nothing():
     null = draw_world(3, null=True)
-    grid = np.meshgrid(np.arange(4), DOSES, np.arange(24), np.arange(len(CREATIVES)), indexing="ij")
-    truth = expected(null, grid[0], dose=grid[1], hour=grid[2], creative=grid[3])
+    grid = np.meshgrid(np.arange(4), FREQUENCIES, np.arange(24), np.arange(len(CREATIVES)), indexing="ij")
+    truth = expected(null, grid[0], texts_per_week=grid[1], hour=grid[2], creative=grid[3])
     for name in ("order_rate", "opt_out_rate", "profit_per_week", "opt_out_per_week", "long_run_profit"):
         assert not np.any(getattr(truth, name)), name
     assert np.ptp(truth.click_rate, axis=(1, 2, 3)).max() < 1e-12  # clicks come, at one rate whatever is done

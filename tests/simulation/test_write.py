@@ -12,7 +12,7 @@ from scipy.stats import chi2, chisquare, f_oneway
 from smsroi_helpers.contract import tables as contract_tables
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.simulation.behaviour import LAST_DAY, ZONES, plan_company
-from smsroi_helpers.simulation.ground_truth import CREATIVES, DOSES, HOURS, SEGMENTS, expected, read_truth
+from smsroi_helpers.simulation.ground_truth import CREATIVES, FREQUENCIES, HOURS, SEGMENTS, expected, read_truth
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 
@@ -35,7 +35,7 @@ def world(folder):
 
 
 @pytest.fixture(scope="module")
-def ask(folder):
+def query(folder):
     """A question in SQL over the tables, and over `people` and `bought`, the truth of customers and orders."""
     con = duckdb.connect()
     con.sql("SET timezone = 'UTC'")
@@ -48,9 +48,9 @@ def ask(folder):
 
 
 @pytest.fixture(scope="module")
-def texts(ask):
+def texts(query):
     """Every delivered text: its reader's truth, local time, and how many texts of the six days before it meets."""
-    found = ask(
+    found = query(
         """
         WITH t AS (
           SELECT m.*, c.timezone, timezone(c.timezone, m.sent_at) AS local, p.segment, p.hour_shift, p.responsiveness,
@@ -74,21 +74,21 @@ def texts(ask):
 
 
 @pytest.fixture(scope="module")
-def told(texts, world):
+def predicted(texts, world):
     """What the closed form says of each of those texts."""
     return expected(
-        world, texts["segment"], dose=texts["before_it"] + 1, hour=texts["hour"], weekday=texts["weekday"],
+        world, texts["segment"], texts_per_week=texts["before_it"] + 1, hour=texts["hour"], weekday=texts["weekday"],
         creative=texts["creative"], hour_shift=texts["hour_shift"],
     )  # fmt: skip
 
 
-def agree(frame, happened, probability, *by):
+def assert_agrees(frame, happened, probability, *by):
     """Whether, cell by cell, as many happened as probabilities add up to, and over all cells together."""
-    cells = frame[list(by)].assign(seen=happened, told=probability, noise=probability * (1 - probability))
+    cells = frame[list(by)].assign(seen=happened, predicted=probability, noise=probability * (1 - probability))
     cells = cells.groupby(list(by)).sum()
     assert len(cells) > 1
-    z = (cells["seen"] - cells["told"]) / np.sqrt(cells["noise"])
-    large = cells["told"] >= 20
+    z = (cells["seen"] - cells["predicted"]) / np.sqrt(cells["noise"])
+    large = cells["predicted"] >= 20
     assert large.sum() > 1
     assert z[large].abs().max() < ERRORS, z[large].sort_values()
     assert chi2.sf((z[large] ** 2).sum(), large.sum()) > 1e-4
@@ -104,29 +104,29 @@ BY = (
 
 
 @pytest.mark.parametrize("by", BY)
-def test_clicks_are_as_the_truth_says(texts, told, by):
+def test_clicks_are_as_the_truth_says(texts, predicted, by):
     by_hand = ~texts["scanner"].to_numpy()
-    probability = told.click_rate * texts["responsiveness"]
-    agree(texts[by_hand], texts["clicked"][by_hand], probability[by_hand], *by)
+    probability = predicted.click_rate * texts["responsiveness"]
+    assert_agrees(texts[by_hand], texts["clicked"][by_hand], probability[by_hand], *by)
 
 
 @pytest.mark.parametrize("by", BY)
-def test_orders_caused_are_as_the_truth_says(texts, told, by):
+def test_orders_caused_are_as_the_truth_says(texts, predicted, by):
     # What a text causes comes within two weeks: of the last ones, part is not seen yet.
     old = (texts["sent_at"] < pd.Timestamp(LAST_DAY, tz="UTC") - pd.Timedelta(days=14)).to_numpy()
-    agree(texts[old], texts["bought"][old], (told.order_rate * texts["responsiveness"])[old], *by)
+    assert_agrees(texts[old], texts["bought"][old], (predicted.order_rate * texts["responsiveness"])[old], *by)
 
 
 @pytest.mark.parametrize("by", BY[:4])
-def test_opt_outs_are_as_the_truth_says(texts, told, by):
+def test_opt_outs_are_as_the_truth_says(texts, predicted, by):
     # Who opts out some minutes after the end of the log is not seen doing so.
     old = (texts["sent_at"] < pd.Timestamp(LAST_DAY, tz="UTC")).to_numpy()
-    agree(texts[old], texts["left_because"][old], told.opt_out_rate[old], *by)
+    assert_agrees(texts[old], texts["left_because"][old], predicted.opt_out_rate[old], *by)
 
 
-def test_the_dose_experiment_brings_what_the_truth_says(ask, world):
+def test_the_dose_experiment_brings_what_the_truth_says(query, world):
     """Per subscribed week after the first: orders caused and subscribers lost, by segment and dose."""
-    rows = ask(
+    rows = query(
         """
         WITH a AS (
           SELECT customer_id, assigned_at, arm, people.segment,
@@ -142,10 +142,11 @@ def test_the_dose_experiment_brings_what_the_truth_says(ask, world):
         FROM a LEFT JOIN caused USING (customer_id) GROUP BY ALL
         """
     )
-    assert len(rows) == len(SEGMENTS) * len(DOSES)
-    dose = rows["arm"].map({f"{d}_a_week" if d else "none": d for d in DOSES})
+    assert len(rows) == len(SEGMENTS) * len(FREQUENCIES)
+    texts_per_week = rows["arm"].map({f"{d}_a_week" if d else "none": d for d in FREQUENCIES})
     truth = expected(
-        world, rows["segment"].map(SEGMENTS.index).to_numpy()[:, None, None], dose=dose.to_numpy()[:, None, None],
+        world, rows["segment"].map(SEGMENTS.index).to_numpy()[:, None, None],
+        texts_per_week=texts_per_week.to_numpy()[:, None, None],
         hour=np.array(HOURS)[:, None], creative=np.arange(len(CREATIVES)),
     )  # fmt: skip
     # Every hour is tried as often, but the texts are the pairs of those weeks.
@@ -154,15 +155,15 @@ def test_the_dose_experiment_brings_what_the_truth_says(ask, world):
     pairs = company.pairs[test.first_week + 1 : test.first_week + test.weeks].ravel()
     orders = truth.orders_per_week[:, :, pairs].mean(axis=(1, 2))
     z = (rows["orders"] - orders * rows["weeks"]) / np.sqrt(np.maximum(orders * rows["weeks"], 1))
-    assert z[dose > 0].abs().max() < ERRORS, rows.assign(z=z)
-    assert rows["orders"][dose == 0].sum() == 0
+    assert z[texts_per_week > 0].abs().max() < ERRORS, rows.assign(z=z)
+    assert rows["orders"][texts_per_week == 0].sum() == 0
     assert rows["orders"].sum() > 300
 
 
 @pytest.mark.parametrize("segment", range(len(SEGMENTS)))
-def test_people_buy_by_themselves_as_bg_nbd_says(ask, world, segment):
+def test_people_buy_by_themselves_as_bg_nbd_says(query, world, segment):
     """Repeat orders against the closed form, each customer's time running with the season."""
-    rows = ask(
+    rows = query(
         f"""
         SELECT timezone(c.timezone, c.joined_at)::DATE AS joined,
                count(b.order_id) FILTER (b.origin <> 'caused') - 1 AS x
@@ -173,18 +174,18 @@ def test_people_buy_by_themselves_as_bg_nbd_says(ask, world, segment):
     )
     company = plan_company(world, WEEKS)
     start = (rows["joined"] - pd.Timestamp(company.first_day)).dt.days.to_numpy() + 0.5
-    pace = np.interp(start, np.arange(company.days + 1), company.own_pace)
+    pace = np.interp(start, np.arange(company.days + 1), company.organic_pace)
     fitter = BetaGeoFitter()
     fitter.params_ = pd.Series({name: getattr(world, name)[segment] for name in ("r", "alpha", "a", "b")})
-    told = fitter.expected_number_of_purchases_up_to_time((company.own_pace[-1] - pace) / 7)
-    difference = rows["x"].to_numpy() - np.asarray(told)
+    predicted = fitter.expected_number_of_purchases_up_to_time((company.organic_pace[-1] - pace) / 7)
+    difference = rows["x"].to_numpy() - np.asarray(predicted)
     assert len(rows) > 2_000
     assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(rows))
 
 
-def test_who_is_texted_when_and_how_often_follows_recency_not_chance(ask, world):
+def test_who_is_texted_when_and_how_often_follows_recency_not_chance(query, world):
     """Today's practice: those who buy by themselves get more texts, and in the evening."""
-    rows = ask(
+    rows = query(
         """
         SELECT hour(timezone(c.timezone, m.sent_at)) >= 18 AS evening, p.rate
         FROM messages m JOIN customers c USING (customer_id) JOIN people p USING (customer_id)
@@ -194,7 +195,7 @@ def test_who_is_texted_when_and_how_often_follows_recency_not_chance(ask, world)
     )
     by_hour = rows.groupby("evening")["rate"].mean()
     assert by_hour[True] > 1.2 * by_hour[False]
-    doses = ask(
+    doses = query(
         """
         WITH texts AS (SELECT customer_id, sent_at FROM messages WHERE channel = 'sms'
                        AND sent_at < (SELECT min(started_at) FROM experiments)),
@@ -207,8 +208,8 @@ def test_who_is_texted_when_and_how_often_follows_recency_not_chance(ask, world)
     assert doses["rate"].corr(doses["texts"], method="spearman") > 0.3
 
 
-def test_experiments_are_balanced(ask):
-    rows = ask(
+def test_experiments_are_balanced(query):
+    rows = query(
         """
         SELECT a.experiment_id, a.arm, arms.share, p.rate, p.responsiveness, p.segment
         FROM assignments a JOIN arms USING (experiment_id, arm) JOIN people p USING (customer_id)
@@ -223,16 +224,16 @@ def test_experiments_are_balanced(ask):
             assert f_oneway(*(arm[column] for _, arm in members.groupby("arm"))).pvalue > 1e-4, (name, column)
 
 
-def test_who_is_assigned_consents_and_gets_nothing_else(ask):
+def test_who_is_assigned_consents_and_gets_nothing_else(query):
     """At assignment everybody has consented; held out and zero-dose customers are sent nothing until it ends."""
-    late = ask(
+    late = query(
         """
         SELECT count(*) AS n FROM assignments a JOIN customers c USING (customer_id)
         WHERE coalesce(c.opted_in_at > a.assigned_at, true) OR c.opted_out_at < a.assigned_at
         """
     )
     assert late["n"].item() == 0
-    texted = ask(
+    texted = query(
         """
         SELECT count(*) AS n FROM assignments a JOIN experiments e USING (experiment_id)
              JOIN messages m ON m.customer_id = a.customer_id AND m.channel = 'sms' AND m.sent_at >= a.assigned_at
@@ -241,12 +242,12 @@ def test_who_is_assigned_consents_and_gets_nothing_else(ask):
         """
     )
     assert texted["n"].item() == 0
-    after = ask(
+    after = query(
         """SELECT count(*) AS n FROM messages m JOIN customers c USING (customer_id)
            WHERE m.channel = 'sms' AND m.sent_at > c.opted_out_at"""
     )
     assert after["n"].item() == 0
-    hours = ask(
+    hours = query(
         """
         SELECT count(*) AS n, count(*) FILTER (hour(timezone(c.timezone, m.sent_at)) <> r.hour_start) AS wrong
         FROM assignments a JOIN experiments e USING (experiment_id) JOIN arms r USING (experiment_id, arm)
@@ -260,18 +261,18 @@ def test_who_is_assigned_consents_and_gets_nothing_else(ask):
     assert hours["wrong"].item() == 0
 
 
-def test_a_part_of_what_would_have_come_comes_sooner(ask):
-    moved = ask("SELECT origin, count(*) AS n FROM bought GROUP BY 1").set_index("origin")["n"]
+def test_a_part_of_what_would_have_come_comes_sooner(query):
+    moved = query("SELECT origin, count(*) AS n FROM bought GROUP BY 1").set_index("origin")["n"]
     assert moved["moved"] > 200
-    wait = ask(
+    wait = query(
         """SELECT date_diff('second', m.sent_at, o.ordered_at) / 86400 AS days
            FROM bought b JOIN orders o USING (order_id) JOIN messages m USING (message_id)"""
     )["days"]
     assert wait.between(0, 14.01).all()
 
 
-def test_machines_click_at_once(ask):
-    delays = ask(
+def test_machines_click_at_once(query):
+    delays = query(
         """SELECT p.scanner, date_diff('second', delivered_at, clicked_at) AS seconds
            FROM messages JOIN people p USING (customer_id) WHERE clicked_at IS NOT NULL AND channel = 'sms'"""
     )
@@ -291,10 +292,10 @@ def test_the_source_passes_every_check(folder, tmp_path):
     assert loaded.settings.simulated
 
 
-def test_two_languages_and_all_zones(ask):
-    texts = set(ask("SELECT DISTINCT text FROM creatives")["text"])
+def test_two_languages_and_all_zones(query):
+    texts = set(query("SELECT DISTINCT text FROM creatives")["text"])
     assert texts == {text for creative in CREATIVES for text in creative.texts}
-    assert set(ask("SELECT DISTINCT timezone FROM customers")["timezone"]) == set(ZONES)
+    assert set(query("SELECT DISTINCT timezone FROM customers")["timezone"]) == set(ZONES)
 
 
 def digests(folder):
@@ -336,10 +337,10 @@ def test_where_messages_cause_nothing_they_cause_nothing(tmp_path):
     assert {policy["dose"] for policy in truth["best_long_run"]} == {0}
 
 
-def test_today_s_practice_is_worth_what_its_texts_are(folder, ask, world):
+def test_today_s_practice_is_worth_what_its_texts_are(folder, query, world):
     """`truth.json` adds it up while texting; here it is added up again, from the tables and the closed form."""
-    told = pd.DataFrame(pd.read_json(folder / "truth.json", typ="series")["practice"]).set_index("segment")
-    rows = ask(
+    predicted = pd.DataFrame(pd.read_json(folder / "truth.json", typ="series")["practice"]).set_index("segment")
+    rows = query(
         """
         WITH tested AS (
           SELECT customer_id, timezone(timezone, assigned_at)::DATE AS since,
@@ -359,7 +360,7 @@ def test_today_s_practice_is_worth_what_its_texts_are(folder, ask, world):
     )
     number, creative = rows["segment"].map(SEGMENTS.index), rows["variant"].map([c.variant for c in CREATIVES].index)
     truth = expected(
-        world, number, dose=rows["met"], hour=rows["hour"], weekday=rows["weekday"], creative=creative,
+        world, number, texts_per_week=rows["met"], hour=rows["hour"], weekday=rows["weekday"], creative=creative,
         hour_shift=rows["hour_shift"],
     )  # fmt: skip
     arrives = ~rows["bad_number"] * (1 - world.not_delivered)
@@ -367,12 +368,14 @@ def test_today_s_practice_is_worth_what_its_texts_are(folder, ask, world):
     habit = rows["by_habit"]
     by_segment = pd.DataFrame({"segment": rows["segment"], "worth": worth, "left": arrives * truth.opt_out_rate})
     added = by_segment[habit].groupby("segment").sum()
-    weeks = told["customer_weeks"]
-    assert (rows[habit].groupby("segment").size() / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(told["dose"])
-    assert (added["worth"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(told["profit_per_week"])
-    assert (added["left"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(told["opt_out_per_week"])
+    weeks = predicted["customer_weeks"]
+    assert (rows[habit].groupby("segment").size() / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(
+        predicted["dose"]
+    )
+    assert (added["worth"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(predicted["profit_per_week"])
+    assert (added["left"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(predicted["opt_out_per_week"])
     best = pd.DataFrame(pd.read_json(folder / "truth.json", typ="series")["best_long_run"]).set_index("segment")
-    assert (best["long_run_profit"] > told["long_run_profit"]).all()
+    assert (best["long_run_profit"] > predicted["long_run_profit"]).all()
 
 
 @pytest.mark.parametrize(("customers", "weeks"), [(99, 52), (1_000, 25)])

@@ -92,7 +92,7 @@ def check_line(line: str, place: Path) -> None:
 
 
 def check_totals(loaded: Loaded, source: Source) -> None:
-    aside = Path(loaded.place) / "quarantine.parquet"
+    aside = Path(loaded.output_folder) / "quarantine.parquet"
     put_aside = parquet.read_table(aside).to_pylist() if aside.exists() else []
     assert all(set(row) == {"table", "line", "reason", "key"} for row in put_aside)
     for name, table in loaded.tables.items():
@@ -122,8 +122,8 @@ def check_kept_rows(table: contract_tables.Table, paths: list[str], rows_out: in
             assert types[column.name] in (wanted[column.kind], "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S")
             tests += [f"{column.name} IS NOT NULL"] * column.required
             tests += [f"coalesce(isfinite({column.name}), true)"] * (column.kind in ("float", "timestamp"))
-            tests += [f"coalesce({column.name} >= {column.least}, true)"] * (column.least is not None)
-            tests += [f"coalesce({column.name} <= {column.most}, true)"] * (column.most is not None)
+            tests += [f"coalesce({column.name} >= {column.minimum}, true)"] * (column.minimum is not None)
+            tests += [f"coalesce({column.name} <= {column.maximum}, true)"] * (column.maximum is not None)
     assert rows.filter(" AND ".join(tests)).shape[0] == rows.shape[0] == rows_out
     if table.key:
         assert rows.project(", ".join(table.key)).distinct().shape[0] == rows_out
@@ -137,7 +137,7 @@ def check_against_plain_reading(loaded: Loaded, source: Source) -> None:
     assert table.rows_in == expected.rows_in
     assert dict(rows) == expected.kept
     assert math.fsum(amount / 16 for _id, amount in rows) == math.fsum(a / 16 for a in expected.kept.values())
-    aside = Path(loaded.place) / "quarantine.parquet"
+    aside = Path(loaded.output_folder) / "quarantine.parquet"
     lines = set(parquet.read_table(aside)["line"].to_pylist()) if aside.exists() else set()
     assert lines == expected.rejected
 

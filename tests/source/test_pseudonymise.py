@@ -263,7 +263,7 @@ class TestRefusals:
         def full(*arguments):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(sys.modules[pseudonymise.__module__]._Copying, "_write_settings", full)
+        monkeypatch.setattr(sys.modules[pseudonymise.__module__]._Copier, "_write_settings", full)
         with pytest.raises(Exception, match="No space left") as refusal:
             pseudonymise(raw, tmp_path / "out", KEY)
         assert type(refusal.value).__name__ == "StorageError"

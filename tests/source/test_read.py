@@ -87,7 +87,7 @@ def test_every_rule_is_reached_by_a_run_and_says_so_in_its_manifest(project: Pro
         codes.add(code)
         of = contract_tables.TABLES[table]
         known = of.by_name.get(column)
-        reached |= {rule for rule in rules.RULES if rule.code == code and known and rule.holds_for(of, known)}
+        reached |= {rule for rule in rules.RULES if rule.code == code and known and rule.applies_to(of, known)}
     assert set(rules.RULES) - reached == set()
     assert {*rules.KEY_FAULTS, rules.WRONG_FIELDS} <= codes
     assert codes == {rule.code for rule in rules.RULES} | {*rules.KEY_FAULTS, rules.WRONG_FIELDS}

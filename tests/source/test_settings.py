@@ -127,6 +127,11 @@ class TestRefusals:
             ({"orders": ORDERS.encode("utf-16")[:-1]}, r"orders\.csv: cut in the middle of a character"),
             ({"orders": ORDERS, "source": "currency: Yuan\n"}, "source.yml, currency"),
             ({"orders": ORDERS, "source": "margin: 30\n"}, "source.yml, margin"),
+            ({"orders": ORDERS, "source": "segments: {high_score: 9}\n"}, "source.yml, segments.high_score"),
+            (
+                {"orders": ORDERS, "source": "segments: {dormant_after_days: 77, lost_after_days: 33}\n"},
+                "source.yml, segments: .*lost_after_days 33 is less than dormant_after_days 77",
+            ),
             ({"orders": ORDERS, "source": "timezone: Peking\n"}, "no IANA time zone"),
             ({"orders": ORDERS, "source": "zeitzone: UTC\n"}, "source.yml, zeitzone"),
             ({"orders": ORDERS, "source": "a: [\n"}, "source.yml cannot be read as YAML"),
