@@ -3,7 +3,7 @@
 SELECT
     line__ AS order_id,
     customer_id,
-    -- Month/day/year as ISO; what is no such date stays as it came, to be put aside as unreadable.
+    -- Month/day/year as ISO; any other value stays unchanged and is rejected as unreadable.
     coalesce(strftime(try_strptime(trans_date, '%m/%d/%Y'), '%Y-%m-%d'), trans_date) AS ordered_at,
     tran_amount AS amount,
     line__
