@@ -167,7 +167,7 @@ def ranking(rng: np.random.Generator) -> list[Interval]:
 CLAIMS = [
     Claim(
         "ranking_in_the_test",
-        "how well the spend foretold ranks 1,500 customers: what each tenth brings in the 26 weeks after, by jackknife"
+        "how well predicted spend ranks 1,500 customers: share of the next 26 weeks' spend by tenth, by jackknife"
         " over 64 groups",
         "CLTV",
         "two_sided",

@@ -258,9 +258,9 @@ def log(rng: np.random.Generator, hidden: float = 0.0) -> Sequence[Outcome]:
             for row in steps.itertuples() if np.isfinite(row.effect)]  # fmt: skip
 
 
-_WORLDS = "6,000 customers of four kinds, seen as four segments that mix them, by lot to 0, 1, 2 or 4 texts a week"
+_WORLDS = "6,000 customers of four kinds, mixed in four segments, randomised to 0, 1, 2 or 4 texts a week"
 CLAIMS = [
-    Claim("dose_arms", f"what a dose brings and costs; {_WORLDS}", "frequency", "two_sided", arms, n=2_000),
+    Claim("dose_arms", f"profit and opt-outs by texts a week; {_WORLDS}", "frequency", "two_sided", arms, n=2_000),
     Claim("dose_curve", "the same by a concave curve that segments share the shape of", "frequency", "shrunken", curve),
     Claim("dose_null", "more texts advised, or a gain claimed, where texts bring nothing", "frequency", "false_alarm",
           null),

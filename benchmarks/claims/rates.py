@@ -219,7 +219,7 @@ def arm_difference(rng: np.random.Generator, sizes: tuple[int, int] = (2_000, 2_
 CLAIMS = [
     Claim(
         "click_rate",
-        "click rate by jackknife over 64 groups; messages and click rates differ between customers, and hang together",
+        "click rate by jackknife over 64 groups; messages and click rates vary over customers and are correlated",
         "timing, content, effectiveness",
         "two_sided",
         click_rate,
@@ -259,7 +259,7 @@ CLAIMS = [
     ),
     Claim(
         "resampled_orders",
-        "from 2,000 customers told as cells, by 1,000 multinomial draws of the cells",
+        "from the cells of 2,000 customers, by 1,000 multinomial draws of the cells",
         "segmentation, CLTV",
         "two_sided",
         resampled_orders,

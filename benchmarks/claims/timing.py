@@ -294,8 +294,8 @@ def arms_differ(rng: np.random.Generator) -> Verdict:
 CLAIMS = [
     Claim(
         "timing_hours",
-        "click rates by hour from smooth pooled curves, windows that may be the best, what today's hours forgo (all"
-        " windows at once), in an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn anew",
+        "click rates by hour from smooth pooled curves, best set of windows, clicks and money lost at today's hours"
+        " (all windows at once), in an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn anew",
         "timing",
         "at_least",
         hours,
@@ -346,9 +346,9 @@ CLAIMS = [
         partial(click_value, customers=1_500),
         n=2_000,
     ),
-    Claim("timing_gap", "what records say of two hours less what the lot says, records as if by lot", "timing",
+    Claim("timing_gap", "observational difference between two hours less the randomised one, without confounding", "timing",
           "two_sided", partial(gap, misled=False)),
-    Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
+    Claim("timing_gap_misled", "the same where customers who respond more are texted in the evening", "timing", "two_sided",
           partial(gap, misled=True)),
     Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 people, 8 days with luck of"
           " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),

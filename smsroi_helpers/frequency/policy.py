@@ -53,7 +53,7 @@ def practice_shares(
             continue
         drawn = weights @ sent
         shares = np.zeros((len(fit.grid), draws))
-        shares[place] = (drawn / drawn.sum(axis=1, keepdims=True)).T
+        np.add.at(shares, place, (drawn / drawn.sum(axis=1, keepdims=True)).T)
         found[name] = shares
     return found
 

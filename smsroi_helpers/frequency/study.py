@@ -91,7 +91,7 @@ def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[st
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, seed: int = 1) -> Logs:
+def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int) -> Logs:
     """Read today's practice, and estimate the observational effects in it."""
     cuts = find_cuts(shop)
     practice = counts.find_practice(shop, practice_weeks)
@@ -101,7 +101,7 @@ def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, se
         return Logs(practice, empty, none, 0.0, *estimate_steps(none))
     audience = counts.count_audience(shop, practice, segment_by, channel, cuts)
     weeks, sampled = counts.count_weeks_of_practice(shop, practice, segment_by, channel, cuts)
-    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, seed))
+    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, shop.seed))
 
 
 def analyse(
