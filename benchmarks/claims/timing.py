@@ -295,7 +295,8 @@ CLAIMS = [
     Claim(
         "timing_hours",
         "click rates by hour from smooth pooled curves, best set of windows, clicks and money lost at today's hours"
-        " (all windows at once), in an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn anew",
+        " (all windows at once): an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn"
+        " anew",
         "timing",
         "at_least",
         hours,
@@ -346,10 +347,10 @@ CLAIMS = [
         partial(click_value, customers=1_500),
         n=2_000,
     ),
-    Claim("timing_gap", "observational difference between two hours less the randomised one, without confounding", "timing",
-          "two_sided", partial(gap, misled=False)),
-    Claim("timing_gap_misled", "the same where customers who respond more are texted in the evening", "timing", "two_sided",
-          partial(gap, misled=True)),
+    Claim("timing_gap", "observational difference between two hours less the randomised one, without confounding",
+          "timing", "two_sided", partial(gap, misled=False)),
+    Claim("timing_gap_misled", "the same where customers who respond more are texted in the evening", "timing",
+          "two_sided", partial(gap, misled=True)),
     Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 people, 8 days with luck of"
           " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),
     Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",
