@@ -1,4 +1,4 @@
-"""The helpers behind the SMS ROI notebooks: count in the engine, reason in Python, apply in the engine."""
+"""The package behind the SMS ROI notebooks: aggregate in the engine, model in Python, apply in the engine."""
 
 import importlib
 from collections.abc import Callable
@@ -8,14 +8,13 @@ __version__ = "0.1.0"
 
 
 def lazy_submodules(package: str, *names: str) -> Callable[[str], ModuleType]:
-    """The `__getattr__` of a package whose modules `names` are imported when first asked for.
+    """Return the `__getattr__` of a package that imports its modules `names` on first use.
 
-    A stage's figures and tables bring the drawing library with them, which a stage that asks for its numbers does not
-    need.
+    Figures and tables import the plotting library, which other stages do not need.
 
     Args:
-        package: its `__name__`.
-        names: modules of it.
+        package: `__name__` of the package.
+        names: names of its modules.
     """
 
     def import_when_asked(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What can go wrong, each with the exit code a scheduler sees, and the redaction of what is said about it."""
+"""The exceptions of the project, each with its exit code, and the redaction of their messages."""
 
 import re
 from collections.abc import Callable
@@ -22,19 +22,19 @@ __all__ = [
     "shortened",
 ]
 
-# Bounded and anchored at a word's start, so that a text of two million letters without a blank is still read once.
+# Bounded and anchored at the start of a word, so that matching stays linear for long texts without blanks.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}[@＠][\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _NUMBERS = re.compile(
     r"""
-    # A digest (MD5, SHA-1, SHA-256, a pseudonym) is nobody's number, whatever digits stand in it.
+    # A digest (MD5, SHA-1, SHA-256, a pseudonym) is not a telephone number, whatever digits it contains.
     (?P<digest> (?<![0-9A-Za-z]) (?=[0-9]*[a-f]) [0-9a-f]{32,128} (?![0-9A-Za-z]) )
-    # A Chinese mobile number: also with its country, in groups, after a letter, as a float; but no decimals.
+    # A Chinese mobile number: also with country code, in groups, after a letter, or as a float; not decimals.
     | (?<![0-9]) (?<![0-9]\.) (?:(?:\+|00)?86[ \-]?)?
       [1１][3-9３-９]\d [ \N{NO-BREAK SPACE}.\-]? \d{4} [ \N{NO-BREAK SPACE}.\-]? \d{4} (?!\d) (?!\.\d*[1-9]) (?:\.0+)?
     | (?<![0-9.]) 1\.[3-9]\d{9}[eE]\+?10 (?!\d)
-    # Any other one that begins with a plus: eight digits or more.
+    # Any other number that begins with a plus and has eight digits or more.
     | (?<![0-9eE]) \+ (?: [\s().\-]{0,2} \d ){8,15} (?!\d)
-    # Digits in a row, where they are no part of a word or of an amount.
+    # Nine or more digits that are not part of a word or an amount.
     | (?<![0-9A-Za-z_.]) \d{9,} (?!\.?\d)
     """,
     re.VERBOSE,
@@ -42,9 +42,9 @@ _NUMBERS = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with e-mail addresses, telephone numbers and runs of nine or more digits blotted out.
+    """Replace e-mail addresses, telephone numbers and runs of nine or more digits.
 
-    Engine errors and tracebacks quote values; every line that reaches a log, a manifest or a page passes here.
+    Engine errors and tracebacks quote values, so every line of a log, a manifest or a page is redacted.
 
     >>> redact("bad value '13812345678' for ann@example.com at row 12")
     "bad value '[number]' for [e-mail] at row 12"
@@ -54,20 +54,20 @@ def redact(text: str) -> str:
 
 
 def shortened(text: str, max_length: int = 60) -> str:
-    """What a message quotes of the data: printable, and no longer than a reader wants it."""
+    """Return text from the data for use in a message: printable characters only, cut to `max_length`."""
     text = "".join(character for character in text if character.isprintable())
     return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def reason_of(error: Exception) -> str:
-    """What an engine says of a failure, in one line that names a file but not the machine's folders."""
+    """Return the first line of an engine's error, with file names but without the machine's folders."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     line = re.sub(r"""["'][^"']*[/\\]([^"'/\\]+)["']""", r"\1", line)
     return shortened(line, 200)
 
 
 class SmsroiError(Exception):
-    """A failure that is the reader's to mend: its text is one line saying what, where and what to do."""
+    """A failure that the user can fix. The message is one line: what is wrong, where, and what to do."""
 
     exit_code: ClassVar[int] = 20
 
@@ -75,27 +75,27 @@ class SmsroiError(Exception):
         super().__init__(redact(" ".join(message.split())))
 
     def _render_traceback_(self) -> list[str]:
-        """IPython's hook: in JupyterLab the one line stands in place of a traceback."""
+        """Hook of IPython: JupyterLab shows this line instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(SmsroiError):
-    """A parameter, a name or a command that cannot be meant."""
+    """An invalid parameter, name or command."""
 
     exit_code = 2
 
 
 class DataError(SmsroiError):
-    """The source cannot be read as the contract says, or changed while it was read."""
+    """The source violates the contract, cannot be read, or changed during the run."""
 
     exit_code = 10
 
 
 class NotEnoughData(SmsroiError):
-    """The data are sound and too few for the question: the notebook is skipped, with this reason on the index.
+    """The data are valid but too few for the question: the notebook is skipped, and the index shows this reason.
 
-    The reason is read on a page, so it is written in the reader's language, by the function that `set_translator` was
-    given: stages that count know no language.
+    The reason is shown in the reader's language. The function given to `set_translator` translates it, so that the
+    stages do not depend on `locale`.
 
     >>> str(NotEnoughData("Only {n} customers came back; {least} are needed.", n=12, least=30))
     'Only 12 customers came back; 30 are needed.'
@@ -109,36 +109,36 @@ class NotEnoughData(SmsroiError):
 
     @classmethod
     def set_translator(cls, translate: Callable[..., str]) -> None:
-        """Have reasons written by `say(message, **values)`, which translates the message and fills the values in."""
+        """Set the function that translates a message and fills in its values: `translate(message, **values)`."""
         cls._translate = translate
 
 
 class NotebookError(SmsroiError):
-    """A cell raised."""
+    """A cell raised an exception."""
 
     exit_code = 20
 
 
 class TimeLimit(SmsroiError):
-    """A cell or the whole run took longer than it may."""
+    """A cell or the run exceeded its time limit."""
 
     exit_code = 21
 
 
 class KernelDied(SmsroiError):
-    """The process that executes a notebook ended by itself, as it does when memory runs out."""
+    """The process that executes a notebook died, usually because memory ran out."""
 
     exit_code = 22
 
 
 class Incomplete(SmsroiError):
-    """A notebook ended without an error and without running to its end."""
+    """A notebook stopped before its end without an error."""
 
     exit_code = 23
 
 
 class PageError(SmsroiError):
-    """A page that must not be published: it loads something from outside, carries a script, or is too large."""
+    """A page that must not be published: it loads external content, contains a script, or is too large."""
 
     exit_code = 24
 
@@ -150,12 +150,12 @@ class AlreadyRunning(SmsroiError):
 
 
 class StorageError(SmsroiError):
-    """The disk is full, read-only or otherwise refuses."""
+    """A file cannot be written or read: the disk is full, read-only, or fails."""
 
     exit_code = 40
 
 
 class Interrupted(SmsroiError):
-    """The run was told to stop."""
+    """The run was stopped by a signal."""
 
     exit_code = 50

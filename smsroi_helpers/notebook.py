@@ -1,4 +1,4 @@
-"""What every notebook begins and ends with: the shop it works on, what it saves, what it decides, and its end mark."""
+"""The frame of every notebook: open the source, save tables, record decisions, mark the end."""
 
 import dataclasses
 import datetime as dt
@@ -22,23 +22,23 @@ __all__ = ["Run", "begin"]
 
 @dataclasses.dataclass
 class Run:
-    """One notebook at work."""
+    """The run of one notebook."""
 
     stage: str
     shop: Shop
     rng: np.random.Generator
-    """Every random draw of the notebook comes from here."""
+    """Source of every random draw of the notebook."""
     folder: Path
-    """Where its results go."""
+    """Folder of the results."""
     _decisions: list[Decision] = dataclasses.field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """The notebook's name, such as `02_cltv`."""
+        """Name of the notebook, such as `02_cltv`."""
         return _notebook_name(self.stage)
 
     def exclusions(self, table: str) -> pd.DataFrame:
-        """What was put aside of a table, and why: reason, rows out, rows left; the last row counts what is used."""
+        """Return the rejected rows of a table: reason, rows out, rows left. The last row counts the rows used."""
         loaded = self.shop.loaded.tables[table]
         left = loaded.rows_in
         rows = [{"reason": _("As it came"), "rows_out": 0, "rows_left": left}]
@@ -61,39 +61,39 @@ class Run:
         return frame.rename(columns={"reason": _("Reason"), "rows_out": _("Rows out"), "rows_left": _("Rows left")})
 
     def save(self, table: str, rows: ir.Table | pd.DataFrame) -> Path:
-        """Write one of the run's tables by the engine; returns its file.
+        """Write an output table; return its file.
 
         Args:
-            table: a name of the contract's outputs.
-            rows: an expression over the shop's tables, or a frame of cells.
+            table: name of an output table of the contract.
+            rows: an expression over the shop's tables, or a data frame.
 
         Raises:
-            ValueError: the contract knows no such table, or a column it asks for is missing.
+            ValueError: the contract has no such table, or a required column is missing.
         """
         if table not in contract.OUTPUTS:
-            raise ValueError(f"the contract has no table {table}; it has {', '.join(contract.OUTPUTS)}")
+            raise ValueError(f"the contract has no output table {table}; choose one of {', '.join(contract.OUTPUTS)}")
         if missing := [column for column in contract.OUTPUTS[table] if column not in rows.columns]:
-            raise ValueError(f"table {table} lacks {', '.join(missing)}")
+            raise ValueError(f"table {table} lacks the columns {', '.join(missing)}")
         part = f"{table}/{self.name}" if table in contract.SHARED_OUTPUTS else table
         file = self.folder / "tables" / f"{part}.parquet"
         self.shop.write(ibis.memtable(rows) if isinstance(rows, pd.DataFrame) else rows, file)
         return file
 
     def decide(self, *decisions: Decision) -> pages.Html:
-        """Record what the notebook answers, and show the answer box. The first decision is the answer."""
+        """Record the decisions, and show the answer box; the first decision is the notebook's answer."""
         self._decisions.extend(decisions)
         rows = pd.DataFrame([dataclasses.asdict(decision) for decision in self._decisions])
         self.save("decisions", rows)
         return pages.answer(rows, currency=self.shop.settings.currency)
 
     def finish(self) -> None:
-        """Leave the mark by which the runner knows that the notebook ran to its end.
+        """Mark the notebook as complete, for the runner.
 
         Raises:
-            ValueError: the notebook has decided nothing.
+            ValueError: the notebook has recorded no decision.
         """
         if not self._decisions:
-            raise ValueError(f"notebook {self.name} ends without run.decide(…): every notebook answers its question")
+            raise ValueError(f"notebook {self.name} has no decision; call run.decide(…) before run.finish()")
         display({FINISHED: {"stage": self.stage}, "text/plain": _("Finished.")}, raw=True)
 
 
@@ -112,33 +112,33 @@ def begin(
     seed: int = 1,
     max_rejected_share: float = 0.01,
 ) -> Run:
-    """Open a source for a notebook: read (or found read) and checked, cut at `as_of`, in the reader's language.
+    """Open a source for a notebook: read and validate it (or reuse the result), up to `as_of`; set the language.
 
     Args:
         stage: the notebook's stage, such as `cltv`.
-        data: the source's folder, from the project's root.
-        run_dir: where results go, from the project's root; empty: `reports/lab`.
+        data: folder of the source, relative to the project's root.
+        run_dir: folder of the results, relative to the project's root; empty: `reports/lab`.
         as_of: last day observed (ISO); empty: the last order or message.
-        language: `en`, or another with a catalogue.
-        seed: of every random draw, 0 or more.
-        max_rejected_share: share (0–1) of a table's rows that may be put aside.
+        language: `en`, or another language with a catalogue.
+        seed: seed of every random draw, ≥ 0.
+        max_rejected_share: largest share (0–1) of a table's rows that may be rejected.
 
     Raises:
         DataError: the source cannot be used.
-        UsageError: a parameter cannot be meant.
-        NotEnoughData: the source lacks a table the stage cannot do without.
+        UsageError: a parameter is invalid.
+        NotEnoughData: the source lacks a table that the stage needs.
     """
     if as_of:
         try:
             dt.date.fromisoformat(as_of)
         except ValueError:
-            raise UsageError(f"as_of {as_of!r} is no date; write it as 2025-06-30") from None
+            raise UsageError(f"as_of={as_of!r} is not a date; use YYYY-MM-DD") from None
     if seed < 0:
-        raise UsageError(f"seed {seed}: a whole number, 0 or more")
+        raise UsageError(f"seed={seed} is invalid; use an integer of at least 0")
     locale.use_language(language)
     pages.use_style()
     folder = resolve_path(run_dir or "reports/lab")
-    # A run works on one source; the lab on many, and each has a place of its own there.
+    # A run uses one source; the lab uses many, each with its own folder.
     place = folder if run_dir else folder / resolve_path(data).name
     loaded = load(data, place / ".loaded", max_rejected_share)
     shop = open_shop(loaded, as_of, place / ".cache", seed)

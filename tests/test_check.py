@@ -79,7 +79,9 @@ def test_a_refused_source_shows_all_its_errors_and_ends_with_10(check):
 def test_a_table_that_cannot_be_used_is_one_line(check):
     code, stdout, stderr = check(orders="order_id,customer_id,amount\n1,a,5\n")
     assert (code, stdout) == (10, "")
-    assert stderr.startswith("smsroi: table orders: no column ordered_at (there are: order_id, customer_id, amount)")
+    assert stderr.startswith(
+        "smsroi: table orders: no column ordered_at (columns found: order_id, customer_id, amount)"
+    )
 
 
 def test_no_good_row_at_all(check):

@@ -1,4 +1,4 @@
-"""The data contract as code: tables in, rules they keep, tables out."""
+"""The data contract as code: the input tables, their validation rules, and the output tables."""
 
 from smsroi_helpers.contract.outputs import FINISHED, OUTPUTS, SHARED_OUTPUTS, Decision
 from smsroi_helpers.contract.rules import (

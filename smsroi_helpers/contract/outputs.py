@@ -1,4 +1,4 @@
-"""The tables a run leaves, and the decisions in them."""
+"""The output tables of a run, and the decisions in them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,9 @@ __all__ = [
 ]
 
 
-# --- what a run leaves -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Decision:
-    """What a notebook answers: one row of the table `decisions`, in the reader's language."""
+    """The answer of a notebook: one row of the table `decisions`, in the reader's language."""
 
     stage: str
     question: str
@@ -24,25 +21,25 @@ class Decision:
     action: str
     """What to do, in one sentence."""
     text: str
-    """What the action means, in a sentence or two."""
+    """Explanation of the action, in one or two sentences."""
     evidence: Literal["randomised", "observational", "none"]
     customers: int
-    """How many people the numbers rest on."""
+    """Number of customers behind the numbers."""
     value: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
-    """95 % interval of `value`; NaN where the decision has no number."""
+    """95 % interval of `value`; NaN if the decision has no number."""
     unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
-    """`gain`: money against today's practice; `worth`: against no texts at all; `forecast`: what is expected to come;
-    `fact`: none of these."""
+    """`gain`: money compared with today's practice; `worth`: compared with no texts;
+    `forecast`: a prediction; `fact`: none of these."""
     segment: str = "all"
     caveat: str = ""
-    """What the reader must know before acting."""
+    """Limitation that the reader must know before acting."""
 
     def __post_init__(self) -> None:
         if self.unit and not self.low <= self.value <= self.high:
-            raise ValueError(f"a value travels with its interval: {self.low} ≤ {self.value} ≤ {self.high} is not so")
+            raise ValueError(f"value {self.value} is not within its interval {self.low} to {self.high}")
 
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -79,10 +76,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "text",
     ),
 }  # fmt: skip
-"""The tables a run leaves and the columns each must have; more are welcome."""
+"""The output tables and their required columns; more columns are allowed."""
 
 SHARED_OUTPUTS = ("decisions",)
-"""Tables that several notebooks fill: a folder of parts, one per stage."""
+"""Tables written by several notebooks: folders with one part per stage."""
 
 FINISHED = "application/vnd.smsroi.finished+json"
-"""MIME type of the output `run.finish()` leaves in a notebook's last code cell."""
+"""MIME type of the output of `run.finish()`, which marks a notebook as complete."""

@@ -1,6 +1,6 @@
-"""The data contract as code: the tables a source may hold, their columns, and the rules their rows are held to.
+"""Validation rules for the rows and tables of a source, and warnings about its data.
 
-`data/README.md` says the same in prose; where the two disagree, one of them is a bug.
+`data/README.md` describes the same rules in prose; a difference between the two is a bug.
 """
 
 import zoneinfo
@@ -37,30 +37,30 @@ __all__ = [
 ]
 
 SourceTables = Mapping[str, ir.Table]
-"""The tables read before, by name, with their good rows."""
+"""Tables read so far, by name, with their valid rows."""
 
 
 @dataclass(frozen=True)
 class RowRule:
-    """A rule that one row can break; the row is then put aside."""
+    """A validation rule for one row; a row that breaks it is rejected."""
 
     where: str
-    """`table.column`; or `*.` and what a column must be: a kind, `required`, `minimum`, `maximum`."""
+    """`table.column`, or `*.` and a property of columns: a kind, `required`, `minimum` or `maximum`."""
     code: str
-    """The rule in a word or two, as pages and messages name it."""
+    """Short name of the rule on pages and in messages."""
     broken: Callable[[ir.Table, Column, SourceTables], ir.BooleanValue]
-    """True where it is broken. The rows hold the typed columns (null where unreadable) and the raw ones beside them."""
+    """True for rows that break the rule. Rows have the typed columns (null if unreadable) and the raw ones."""
     remedy: str
-    """What to do about it."""
+    """How to correct the data."""
 
     def applies_to(self, table: Table, column: Column) -> bool:
-        """Whether a column is held to it."""
+        """Whether the rule applies to a column."""
         place, _, what = self.where.partition(".")
         if place != "*":
             return (place, what) == (table.name, column.name)
         if what in ("required", "minimum", "maximum"):
             required_or_limit = getattr(column, what)
-            return required_or_limit is not None and required_or_limit is not False  # a limit of 0 is one
+            return required_or_limit is not None and required_or_limit is not False  # 0 is a valid limit
         return column.kind == what
 
 
@@ -87,7 +87,7 @@ def _unknown_arm(rows: ir.Table, column: Column, tables: SourceTables) -> ir.Boo
     return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
 
 
-_AFTER_SENDING = "what follows a message cannot come before it: check the clocks of the two columns"
+_AFTER_SENDING = "an event cannot be earlier than its message: check the clocks of the two columns"
 
 RULES: tuple[RowRule, ...] = (
     RowRule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
@@ -95,20 +95,21 @@ RULES: tuple[RowRule, ...] = (
     RowRule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
          "a spreadsheet's day number; export again with the column formatted as a date"),
     RowRule("*.timestamp", "no such local time", lambda rows, column, tables: rows[gap_name(column.name)],
-         "the clock was set forward over it; write times with their offset, or check source.yml's timezone"),
+         "the clock was set forward, so this time does not exist; write times with their offset, or check source.yml's"
+         " timezone"),
     RowRule("*.timestamp", "unreadable", _unreadable,
          f"write it as {_KIND_DESCRIPTION['timestamp']};"
          " another order of day and month needs strptime in a .sql mapping"),
     RowRule("*.float", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['float']}"),
     RowRule("*.int", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['int']}"),
     RowRule("*.required", "missing", lambda rows, column, tables: rows[column.name].isnull(),
-         "every row needs a value here; a .sql mapping can leave such rows out and say so in exclusions.sql"),
+         "every row needs a value; a .sql mapping can exclude such rows and declare them in exclusions.sql"),
     RowRule("*.float", "not finite", lambda rows, column, tables: rows[column.name].isnan() | rows[column.name].isinf(),
-         "NaN and infinity are no amounts: leave the field empty or mend the export"),
+         "NaN and infinity are not amounts: leave the field empty or correct the export"),
     RowRule("*.minimum", "too small", lambda rows, column, tables: rows[column.name] < column.minimum,
-         "the contract's columns say how small it may be (data/README.md)"),
+         "below the smallest value allowed; see data/README.md"),
     RowRule("*.maximum", "too large", lambda rows, column, tables: rows[column.name] > column.maximum,
-         "the contract's columns say how large it may be (data/README.md)"),
+         "above the largest value allowed; see data/README.md"),
     RowRule("customers.timezone", "unknown time zone",
          lambda rows, column, tables: rows.timezone.notin(sorted(zoneinfo.available_timezones())),
          "write an IANA name such as Asia/Shanghai, or leave it empty"),
@@ -125,32 +126,33 @@ RULES: tuple[RowRule, ...] = (
     RowRule("assignments.arm", "unknown arm", _unknown_arm,
          "the table arms must list every arm of the experiment; check the spelling of both"),
 )  # fmt: skip
-"""What every row of every table is held to, in the order in which a row's first fault is looked for."""
+"""The rules for rows, in order of precedence: a row's fault is the first rule that it breaks."""
 
 KEY_FAULTS = {
-    "conflicting key": "rows of one key differ and none can be told to be right: keep one, or give each its own id",
-    "in two arms": "a customer belongs to one arm of an experiment: keep the assignment that was acted on",
-    "repeated row": "the row stands twice, to the letter; one is kept",
+    "conflicting key": "rows with the same key differ, and the correct one is unknown: keep one, or give each its"
+    " own id",
+    "in two arms": "a customer belongs to one arm of an experiment: keep the assignment that was used",
+    "repeated row": "the row has exact duplicates; one copy is kept",
 }
 WRONG_FIELDS = "wrong number of fields"
 _ROW_FAULTS = {
     **KEY_FAULTS,
-    WRONG_FIELDS: "the row has other than the heading's number of fields: a delimiter within a field needs quotes",
+    WRONG_FIELDS: "the row has more or fewer fields than the header: quote fields that contain the delimiter",
 }
 
 
 def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_repeated_keys: bool) -> ir.Table:
-    """The rows with a column `fault`: null where the row keeps every rule, else the first one broken, as `fault_name`.
+    """Return the rows with a column `fault`: null for a valid row, else the first rule it breaks, as `fault_name`.
+
+    Among exact duplicates, one row is kept and the others are rejected. If rows with the same key differ, all are
+    rejected, because the correct one is unknown.
 
     Args:
-        rows: the contract's columns with the contract's types, each one's raw value under `raw_name`, whether a time is
-            in a gap of the clock under `gap_name`, and `line`, by which the first of equal rows is told.
-        table: whose rules.
-        tables: the tables read before.
-        has_repeated_keys: whether any key stands on more than one row; if not, the costly comparison of rows is spared.
-
-    Rows that repeat another row of the same key to the letter are put aside but for one; where rows of one key differ,
-    none can be told to be the right one and all are put aside.
+        rows: the contract's columns with their types; the raw values under `raw_name`; whether a local time does not
+            exist under `gap_name`; and `line`, which orders exact duplicates.
+        table: the table's definition.
+        tables: the tables read before this one.
+        has_repeated_keys: whether a key occurs in several rows; if not, the costly comparison of rows is skipped.
     """
     present = [column for column in table.columns if column.name in rows.columns]
     branches = [
@@ -162,7 +164,7 @@ def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_rep
     if has_repeated_keys:
         name = " + ".join(table.key)
         own = [rows[attribute] for attribute in rows.columns if attribute.startswith(ATTRIBUTE_PREFIX)]
-        # What cannot be read is null like an empty field, but not the same: there the values as they came are compared.
+        # Unreadable values and empty fields are both null; they differ by their raw values.
         unread = [
             ibis.ifelse(rows[column.name].isnull(), rows[raw_name(column.name)].cast("string"), ibis.null("string"))
             for column in present
@@ -180,18 +182,18 @@ def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_rep
 
 
 def fault_name(column: str, code: str) -> str:
-    """How the quarantine names a fault: `column: rule`, or the rule alone where it is none of a column."""
+    """Return the name of a fault in the quarantine: `column: rule`, or only the rule if it concerns the whole row."""
     return f"{column}: {code}" if column else code
 
 
 def fault_parts(fault: str) -> tuple[str, str]:
-    """The column (empty if none) and the rule of a `fault_name`."""
+    """Return the column (empty if there is none) and the rule of a `fault_name`."""
     column, _, code = fault.rpartition(": ")  # a rule's code has no colon
     return column, code
 
 
 def remedy_for(fault: str, table: Table) -> str:
-    """What to do about a fault that `validate_rows` named."""
+    """Return the remedy for a fault of `validate_rows`."""
     name, code = fault_parts(fault)
     if code in _ROW_FAULTS:
         return _ROW_FAULTS[code]
@@ -201,14 +203,14 @@ def remedy_for(fault: str, table: Table) -> str:
 
 @dataclass(frozen=True)
 class TableRule:
-    """A rule that a table keeps or breaks as a whole; one that is broken refuses the source."""
+    """A validation rule for a whole table; a source that breaks it is refused."""
 
     needs: tuple[str, ...]
     table: str
     column: str
     code: str
     broken: Callable[[SourceTables], ir.Table]
-    """The groups that break it, as a table with the columns `name` and `found`."""
+    """Returns the groups that break the rule: a table with the columns `name` and `found`."""
     remedy: str
 
 
@@ -226,7 +228,7 @@ def _controls_without_arm(tables: SourceTables) -> ir.Table:
 
 TABLE_RULES: tuple[TableRule, ...] = (
     TableRule(("arms",), "arms", "share", "shares do not sum to 1", _uneven_shares,
-              "the planned shares of an experiment's arms add up to 1"),
+              "the planned shares of an experiment's arms must sum to 1"),
     TableRule(("experiments", "arms"), "experiments", "control_arm", "is none of the arms", _controls_without_arm,
               "list the control arm in the table arms"),
 )  # fmt: skip
@@ -234,21 +236,21 @@ TABLE_RULES: tuple[TableRule, ...] = (
 
 @dataclass(frozen=True)
 class DataWarning:
-    """Something a reader must know that refuses nothing: counted up to the last day observed."""
+    """A warning about the data, counted up to the last day observed; no row is rejected."""
 
     needs: tuple[str, ...]
-    """`table` or `table.column`: it is looked for where all are there; `-table.column`: where this one is missing."""
+    """`table` or `table.column` that must exist, or `-table.column` that must be missing, for the warning to apply."""
     table: str
     code: str
     rows: Callable[[SourceTables, "SourceSettings"], ir.Table]
-    """The rows it concerns."""
+    """Returns the rows concerned."""
     remedy: str
     of_customers: bool = False
-    """It counts customers, not rows of the table."""
+    """The rows are customers, not rows of the table."""
 
 
 class SourceSettings(Protocol):
-    """What warnings ask of a source's settings."""
+    """The settings that warnings use."""
 
     @property
     def currency_digits(self) -> int:
@@ -266,16 +268,16 @@ def _unknown_customers(name: str) -> Callable[[SourceTables, SourceSettings], ir
 def withdrawn(
     opted_in_at: ir.TimestampValue, opted_out_at: ir.TimestampValue, at: ir.TimestampValue
 ) -> ir.BooleanValue:
-    """Whether an opt-out is in force at an instant: it came before, and no later opt-in has undone it by then.
+    """Whether an opt-out is in force at an instant: it is earlier, and no opt-in has followed it by then.
 
-    An opt-in at the very instant of the opt-out does not undo it.
+    An opt-in at the same instant as the opt-out does not revoke it.
     """
     undone = (opted_in_at > opted_out_at) & (opted_in_at <= at)
     return (opted_out_at < at).fill_null(False) & ~undone.fill_null(False)
 
 
 def _after_opt_out(tables: SourceTables, settings: SourceSettings) -> ir.Table:
-    """Texts to customers whose opt-out was in force; e-mail and push have consents of their own."""
+    """Return the texts sent while an opt-out was in force; e-mail and push have separate consent."""
     people, messages = tables["customers"], tables["messages"]
     opt_outs = [
         table.select("customer_id", opt_out_at=table.opted_out_at.cast("timestamp"))
@@ -297,7 +299,7 @@ def _after_opt_out(tables: SourceTables, settings: SourceSettings) -> ir.Table:
 
 
 def _refunds_without_order(tables: SourceTables, settings: SourceSettings) -> ir.Table:
-    """Refunds with no order before them, where they are more than 1 % of the refunds."""
+    """Return the refunds without an earlier order, if they are more than 1 % of all refunds."""
     orders = tables["orders"]
     bought = orders.filter(orders.amount >= 0).group_by("customer_id").aggregate(first=ibis._.ordered_at.min())
     refunds = orders.filter(orders.amount < 0).left_join(bought, "customer_id")
@@ -327,14 +329,14 @@ DATA_WARNINGS: tuple[DataWarning, ...] = (
             "their attributes, consent and time zone are unknown; export customers as widely as messages",
             of_customers=True),
     DataWarning(("messages", "customers"), "messages", "sent after the opt-out", _after_opt_out,
-            "a compliance finding: whoever opted out must not be texted; find the list these sends came from"),
+            "compliance: customers who opted out must not be texted; find the list that these messages came from"),
     DataWarning(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
             lambda tables, settings: tables["messages"],
             "every message sent counts as delivered; add delivered_at from the gateway's receipts"),
     DataWarning(("orders",), "orders", "refunds without an order before", _refunds_without_order,
-            "their orders lie before the log or under another id; a longer export would hold them"),
+            "their orders are before the export begins or under another id; export a longer period"),
     DataWarning(("orders",), "orders", "finer than the currency", _finer_than_currency,
             "amounts have more decimals than the currency: are they prices before tax, or another currency's?"),
     DataWarning(("orders",), "orders", "same customer, instant and amount", _repeated_orders,
-            "orders exported twice under two ids look so; if they are, leave one out in a .sql mapping"),
+            "possibly one order exported under two ids; if so, exclude one in a .sql mapping"),
 )  # fmt: skip

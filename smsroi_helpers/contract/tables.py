@@ -1,4 +1,4 @@
-"""The tables of a source and their columns."""
+"""The input tables of a source and their columns."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,13 +18,13 @@ __all__ = [
 Kind = Literal["id", "text", "timestamp", "float", "int"]
 
 ATTRIBUTE_PREFIX = "attr_"
-"""Columns of `customers` beginning so are the user's own and are kept as they come."""
+"""Prefix of the user's own columns of `customers`; their values are kept unchanged."""
 
 CUSTOMER_ID_COLUMNS = ("customer_id", "referred_by")
-"""Columns that say who somebody is, in whichever table: refused where they do it by telephone number or address."""
+"""Columns with customer ids, in every table; telephone numbers and e-mail addresses are refused."""
 
 PERSONAL_DATA_PATTERN = r"@|^\+[0-9]{8,15}$|^(?:\+?86)?1[3-9][0-9]{9}$"
-"""An id that matches is a telephone number or an address, to DuckDB's and to Arrow's regular expressions alike."""
+"""Matches telephone numbers and e-mail addresses, with the regular expressions of DuckDB and of Arrow."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Column:
     name: str
     kind: Kind
     required: bool = False
-    """The table cannot be read without it, and no row may lack a value."""
+    """The column must exist, and every row needs a value."""
     minimum: float | None = None
     """The smallest value allowed."""
     maximum: float | None = None
@@ -47,10 +47,10 @@ class Table:
 
     name: str
     key: tuple[str, ...]
-    """Columns that together name a row; empty where rows have no name."""
+    """Columns that together identify a row; empty if rows have no key."""
     columns: tuple[Column, ...]
     event_time: str = ""
-    """The column that says when the row came to be: a row later than the last day observed is left out."""
+    """The column with the time of the row's event: a row later than the last day observed is left out."""
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Table:
 
 
 def _table(name: str, key: str, columns: str, event_time: str = "") -> Table:
-    """A table from its compact form: `name:kind`, `*` required, `[0,1]` the range; ids and text need no kind."""
+    """Parse the compact form of a table: `name:kind`, `*` required, `[0,1]` the range; ids and text need no kind."""
     parsed = []
     for word in columns.split():
         rest, _, ends = word.partition("[")
@@ -139,13 +139,13 @@ TABLES: dict[str, Table] = {
 }
 
 
-# --- the rules -------------------------------------------------------------------------------------------------------
+# --- times and kinds -------------------------------------------------------------------------------------------------
 
 END_DATES = ("ended_at", "outcome_until")
-"""Columns in which a date without a time means until the end of that day."""
+"""Columns in which a date without a time means the end of that day."""
 PLANNED_TIMES = {("plans", "send_at"), ("experiments", "outcome_until")}
-"""Times that are meant, not seen: they may lie after the last day observed without being read as null. Of an experiment
-whose outcomes run on, nothing else would say that they do not end with it."""
+"""Planned times. Unlike observed ones, they are not set to null if they are after the last day observed; an experiment
+can collect outcomes after its end."""
 
 _KIND_DESCRIPTION = {
     "timestamp": "a date or time, year first (2025-06-30, 2025/6/30 21:15, 2025-06-30T21:15:00+08:00)",
@@ -157,10 +157,10 @@ PRIMARY_METRICS = ("profit", "revenue", "order_rate", "click_rate", "opt_out_rat
 
 
 def raw_name(column: str) -> str:
-    """Under this name a column's value as it came travels beside the typed one while rows are judged."""
+    """Return the name of the column with the raw values, which exists during validation."""
     return f"raw__{column}"
 
 
 def gap_name(column: str) -> str:
-    """Under this name travels whether a time is one that the source's clock never showed."""
+    """Return the name of the column that marks local times that do not exist."""
     return f"gap__{column}"

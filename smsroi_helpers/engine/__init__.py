@@ -1,4 +1,4 @@
-"""The engine that counts: the only wing that names one."""
+"""The query engine; no other package of the project imports one."""
 
 from smsroi_helpers.engine.duckdb import (
     Connection,

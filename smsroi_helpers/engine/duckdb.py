@@ -1,4 +1,4 @@
-"""What is particular to an engine: opening it, its errors, its SQL, local time, and a hash the engines agree on."""
+"""Everything specific to the engine: connection, errors, SQL, local time, and a hash that all engines share."""
 
 import os
 import sys
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 EngineName = Literal["duckdb"]
-"""The engines a source can be counted with, as source.yml names them."""
+"""Engines that can be named in source.yml."""
 
 EngineError = duckdb.Error
-"""Whatever the engine raises."""
+"""Base class of the engine's exceptions."""
 
 EngineIOError = duckdb.IOException
 """An `EngineError`: a file cannot be read or written."""
@@ -42,42 +42,42 @@ EngineIOError = duckdb.IOException
 
 @ibis.udf.scalar.builtin(name="timezone")
 def _local_to_utc(zone: str, clock: idt.timestamp) -> idt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
-    """DuckDB: what a clock in that zone shows → the instant."""
+    """DuckDB: local time in a zone → instant."""
 
 
 @ibis.udf.scalar.builtin(name="timezone")
 def _utc_to_local(zone: str, instant: idt.Timestamp(timezone="UTC")) -> idt.timestamp:  # type: ignore[valid-type]
-    """DuckDB: an instant → what a clock in that zone shows."""
+    """DuckDB: instant → local time in a zone."""
 
 
 @ibis.udf.scalar.builtin(name="md5")
 def _md5(text: str) -> str:  # type: ignore[empty-body]
-    """The digest in lower-case hexadecimal; the engines agree on it."""
+    """MD5 in lower-case hexadecimal; the same on all engines."""
 
 
 @ibis.udf.scalar.builtin(name="nfc_normalize")
 def normalise_nfc(text: str) -> str:  # type: ignore[empty-body]
-    """DuckDB: text with letters and their accents as one sign (Unicode NFC)."""
+    """DuckDB: text in Unicode NFC (a letter and its accent as one character)."""
 
 
 @ibis.udf.scalar.builtin(name="strlen")
 def _byte_length(text: str) -> int:  # type: ignore[empty-body]
-    """DuckDB: how many bytes the text has in UTF-8."""
+    """DuckDB: length in bytes of the text in UTF-8."""
 
 
 def is_ascii(text: ir.StringValue) -> ir.BooleanValue:
-    """Whether a text has nothing but plain signs, told without looking at each."""
+    """Whether a text is ASCII: it has as many bytes as characters."""
     return _byte_length(text) == text.length()
 
 
 def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: Sequence[str] = ()) -> ir.TimestampValue:
-    """What the clock of a time zone shows at an instant (stored in UTC, without a zone): a timestamp without a zone.
+    """Return the local time of an instant in a time zone, as a timestamp without a zone.
 
     Args:
-        instant: of each row.
-        zone: one for all rows, or of each.
-        common: names of zones that many rows have. Of a zone named in the query DuckDB makes its calendar once, else
-            for each row, which takes five times as long; the result is the same.
+        instant: instants in UTC, stored without a zone.
+        zone: one zone for all rows, or a column of zones.
+        common: names of zones that many rows have. DuckDB prepares a zone named in the query once, others for each
+            row, which takes five times as long; the result is the same.
     """
     if isinstance(zone, str) and zone == "UTC":
         return instant
@@ -90,21 +90,28 @@ def local_time(instant: ir.TimestampValue, zone: ir.StringValue | str, common: S
 
 
 def utc_from_offset(instant: ir.TimestampValue) -> ir.TimestampValue:
-    """An instant that carries its offset, as stored: in UTC, without a zone."""
+    """Convert a timestamp with an offset to UTC, without a zone."""
     return _utc_to_local("UTC", instant)
 
 
 def utc_from_local(clock: ir.TimestampValue, zone: str) -> ir.TimestampValue:
-    """The instant, in UTC, at which the clock of a zone shows this."""
+    """Convert a local time in a zone to UTC."""
     return clock if zone == "UTC" else _utc_to_local("UTC", _local_to_utc(zone, clock))
 
 
 def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> ir.IntegerValue:
-    """A number 0 … groups − 1 that hangs on the customer and the purpose alone, the same on every engine.
+    """Return a group, 0 to groups − 1, that depends only on the customer and the purpose, on every engine.
 
-    It is `md5(purpose ‖ ':' ‖ customer_id)`, its first two hexadecimal digits, modulo `groups` (a power of two up to
-    256, so that groups are equally likely). Each use has a purpose of its own: with one hash for two uses a whole
-    group of the one would be one arm of the other.
+    The group is the first two hexadecimal digits of `md5(purpose ‖ ':' ‖ customer_id)`, modulo `groups`. Every use
+    needs its own purpose: with one hash for two uses, a group of the first would fall into one arm of the second.
+
+    Args:
+        customer_id: ids of the customers.
+        purpose: name of the use.
+        groups: a power of two up to 256, so that groups are equally likely.
+
+    Raises:
+        ValueError: `groups` is not such a power.
     """
     if groups not in (2, 4, 8, 16, 32, 64, 128, 256):
         raise ValueError(f"groups must be a power of two up to 256, not {groups}")
@@ -114,20 +121,20 @@ def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> i
 
 
 def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue) -> ir.FloatingScalar:
-    """Their sum, rounded: the order in which an engine's threads add numbers up leaves no trace in the result."""
+    """Return the rounded sum, so that the result does not depend on the order in which threads add."""
     return amounts.sum(**where).round(digits)
 
 
 def sql_of(rows: ir.Table) -> str:
-    """The query that yields these rows, in the engine's SQL."""
+    """Return the query of an expression, in the engine's SQL."""
     return str(ibis.to_sql(rows, dialect="duckdb"))
 
 
 def is_one_select(query: str) -> bool:
-    """Whether a query is a single SELECT, which reads and changes nothing.
+    """Whether a query is a single SELECT, which changes no data.
 
     Raises:
-        EngineError: it cannot be parsed.
+        EngineError: the query cannot be parsed.
     """
     return [statement.type for statement in duckdb.extract_statements(query)] == [duckdb.StatementType.SELECT]
 
@@ -139,14 +146,14 @@ def copy_to_parquet(con: Connection, query: str, file: Path) -> None:
 
 
 def connect(folder: Path) -> Connection:
-    """DuckDB in memory, spilling into `folder`, within the threads and megabytes the runner grants this process."""
+    """Open DuckDB in memory, spilling to `folder`, with the threads and memory that the runner allots."""
     con: Connection = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
     if threads := os.environ.get("SMSROI_THREADS"):
         con.raw_sql(f"SET threads = {int(threads)}")
     if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
         con.raw_sql(f"SET memory_limit = '{int(float(megabytes))}MB'")
     con.raw_sql("SET TimeZone = 'UTC'")
-    if "ipykernel" not in sys.modules:  # in a kernel there is no bar, and DuckDB refuses to be told so
-        con.raw_sql("SET enable_progress_bar = false")  # it would write into the runner's own lines
-    con.raw_sql("SET autoinstall_known_extensions = false")  # no query makes the engine fetch code from elsewhere
+    if "ipykernel" not in sys.modules:  # in a kernel there is no progress bar, and DuckDB rejects the setting
+        con.raw_sql("SET enable_progress_bar = false")  # it would mix with the runner's output
+    con.raw_sql("SET autoinstall_known_extensions = false")  # no query may download code
     return con

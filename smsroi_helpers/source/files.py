@@ -1,6 +1,6 @@
-"""What a data source is: its folder, what it says of itself, its files, and what reading it has found.
+"""The files of a data source: which exist, what each is called, and their fingerprints.
 
-`smsroi_helpers.source.read` reads it, `smsroi_helpers.source.shop` opens the result for a stage.
+`smsroi_helpers.source.read` reads them; `smsroi_helpers.source.shop` opens the result for a stage.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ _CSV_NAMES = ("{}.csv", "{}.csv.gz")
 
 
 def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
-    """How a table is held (`parquet`, `csv`, `sql`, or `` for not at all) and in which files.
+    """Return the format of a table (`parquet`, `csv`, `sql`; empty if it is missing) and its files.
 
     Raises:
-        DataError: two files claim to be it, or its folder is empty.
+        DataError: there are several files for the table, or its folder is empty.
     """
     found: list[tuple[str, list[Path]]] = []
     if (file := folder / f"{name}.parquet").is_file():
@@ -43,17 +43,17 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
         found.append(("sql", [file]))
     if len(found) > 1:
         names = ", ".join(sorted(files[0].name if files else name for _, files in found))
-        raise DataError(f"table {name}: {len(found)} files claim to be it ({names}); keep one")
+        raise DataError(f"table {name}: {len(found)} sources for one table ({names}); keep one")
     if found and not found[0][1]:
-        raise DataError(f"table {name}: the folder {name}/ holds no .parquet file")
+        raise DataError(f"table {name}: the folder {name}/ contains no .parquet file; add one or delete the folder")
     return found[0] if found else ("", [])
 
 
 def aliased_files(folder: Path, settings: Settings) -> dict[str, Path]:
-    """The files that `.sql` mappings may select from: those named in source.yml, and others beside the mappings.
+    """Return the files that `.sql` mappings can query: those named in source.yml, and those in the folder.
 
     Raises:
-        DataError: a named file is not there.
+        DataError: a named file does not exist.
     """
     aliases = {alias: (folder / path).resolve() for alias, path in settings.files.items()}
     for file in sorted(folder.iterdir()):
@@ -62,12 +62,12 @@ def aliased_files(folder: Path, settings: Settings) -> dict[str, Path]:
             aliases.setdefault(stem, file)
     for alias, file in aliases.items():
         if not file.is_file():
-            raise DataError(f"source.yml, files.{alias}: there is no file {file.name} at that path")
+            raise DataError(f"source.yml, files.{alias}: no file {file.name} at that path; correct the path")
     return aliases
 
 
 def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
-    """Every file the source is read from, by the name it is known under."""
+    """Return every file of the source, by name."""
     files = {}
     if (file := folder / "source.yml").is_file():
         files["source.yml"] = file
@@ -87,17 +87,19 @@ def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
 
 
 def sqlite_file(settings: Settings, folder: Path) -> Path | None:
-    """The file of the database, where it is SQLite: `sqlite:///shop.db` (from the source's folder) or an absolute path.
+    """Return the SQLite file of the database; None for other databases.
+
+    The address is `sqlite:///shop.db` (relative to the source's folder) or has an absolute path.
 
     Raises:
-        DataError: there is no such file.
+        DataError: the file does not exist.
     """
     scheme, _, place = settings.database.partition("://")
     if scheme != "sqlite":
         return None
     file = (folder / place.removeprefix("/")) if not place.startswith("//") else Path(place[1:])
     if not file.is_file():
-        raise DataError(f"source.yml, database: there is no file {file.name} at that path")
+        raise DataError(f"source.yml, database: no file {file.name} at that path; correct the path")
     return file.resolve()
 
 
@@ -105,35 +107,39 @@ _PROCESS_TOKEN = uuid.uuid4().hex
 
 
 def database_state(settings: Settings) -> str:
-    """What tells one reading of a server's tables from another: they can change unseen, so each process has its own."""
+    """Return a token for the state of a database server; empty for files.
+
+    Changes on a server cannot be detected, so the token differs for each process.
+    """
     return _PROCESS_TOKEN if settings.database and not settings.database.startswith("sqlite:") else ""
 
 
 def source_folder(data: str | Path) -> Path:
-    """The folder a source is in.
+    """Return the folder of a source.
 
     Raises:
-        DataError: there is none.
+        DataError: the folder does not exist.
     """
     folder = resolve_path(data)
     if not folder.is_dir():
         raise DataError(
-            f"there is no data folder {data}; see data/README.md, or make one: `smsroi example cdnow` makes data/cdnow"
+            f"no data folder {data}; see data/README.md, or create one: `smsroi example cdnow` writes data/cdnow"
         )
     return folder
 
 
 def sha256_of(file: Path) -> str:
-    """The digest of a file's bytes."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fingerprint_inputs(data: str | Path) -> dict[str, str]:
-    """The SHA-256 of every file a source is read from, by file name.
+    """Return the SHA-256 of every file of a source, by file name.
 
     Raises:
-        DataError: there is no such folder, or its source.yml cannot be read.
+        DataError: the folder does not exist, or its source.yml cannot be read.
+        StorageError: a file cannot be read.
     """
     folder = source_folder(data)
     try:

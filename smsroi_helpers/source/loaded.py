@@ -1,4 +1,4 @@
-"""What a source is once it was read: its tables as parquet, what was found wrong, and its last day."""
+"""The result of reading a source: its tables as parquet, the findings, and the last day observed."""
 
 import datetime as dt
 import zoneinfo
@@ -17,74 +17,73 @@ __all__ = [
 ]
 
 
-# --- what was found and what came of it ------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Finding:
-    """One thing met while reading, and what to do about it."""
+    """One problem or remark found while reading, and its remedy."""
 
     table: str
     column: str
     rule: str
     severity: Literal["error", "warning", "note", "stated"]
-    """`error`: rows put aside; `stated`: left out by the mapping, as it says itself."""
+    """`error`: rows were rejected; `stated`: rows that the mapping itself excludes and declares."""
     rows: int
     share: float | None
-    """Of the table's rows, 0–1; None where what they are a share of is not known."""
+    """Share of the table's rows, 0–1; None if the total is unknown."""
     remedy: str
 
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """One table as it stands after reading."""
+    """One table after reading."""
 
     name: str
     paths: tuple[str, ...]
     """Parquet files with the contract's types."""
     columns: tuple[str, ...]
     rows_in: int
+    """Rows read."""
     rows_out: int
+    """Rows that passed validation."""
     first: str | None
-    """First day of the table's own time, on the source's clock; None where it has none."""
+    """First day of the table's event time, in the source's time zone; None if the table has no event time."""
     last: str | None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A source that has been read and checked."""
+    """A source that has been read and validated."""
 
     folder: str
     output_folder: str
-    """Where the typed tables and the quarantine lie."""
+    """Folder of the typed tables and the quarantine."""
     settings: Settings
     tables: dict[str, LoadedTable]
     findings: tuple[Finding, ...]
     inputs: dict[str, str]
     """File name → SHA-256."""
     fingerprint: str
-    """Of the inputs and of the settings."""
+    """SHA-256 of the inputs and the settings."""
     key_id: str = ""
-    """Of the secret key under which the quarantine has pseudonyms; empty: there was none."""
+    """Identifies the secret key of the quarantine's pseudonyms; empty without a key."""
 
     @property
     def title(self) -> str:
-        """Whose data this is."""
+        """The title shown on pages."""
         return self.settings.title or Path(self.folder).name
 
 
 def resolve_as_of(loaded: Loaded, as_of: str) -> str:
-    """The last day observed, as an ISO date on the source's clock: as given, else the last order or message.
+    """Return the last day observed (ISO date, the source's time zone): as given, else the last order or message.
 
-    Rows later than today are no evidence of when the data end, so without a date today is the latest it can be.
+    The default is never later than today, because rows with a future date do not show when the data end.
 
     Raises:
-        DataError: the date given lies before the first order.
+        DataError: the given date is before the first order.
     """
     if as_of:
         first = loaded.tables["orders"].first
         if first and as_of < first:
-            raise DataError(f"as_of {as_of}: the first order is of {first}; choose a later day")
+            raise DataError(f"as_of {as_of} is before the first order ({first}); choose a later day")
         return as_of
     today = dt.datetime.now(zoneinfo.ZoneInfo(loaded.settings.timezone)).date().isoformat()
     days = [table.last for name in ("orders", "messages") if (table := loaded.tables.get(name)) and table.last]

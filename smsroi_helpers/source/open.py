@@ -1,4 +1,4 @@
-"""A source's tables as they came: its files decoded, its mappings run, its database asked; nothing typed or judged."""
+"""Open the raw tables of a source: decode files, run mappings, query the database. Types and rules come later."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,26 +22,26 @@ __all__ = [
 ]
 
 TEXT = ".text"
-"""Where CSV files and query results stand as parquet while they are read."""
+"""Folder of the temporary parquet files made from CSV files and query results."""
 
 
 @dataclass
 class RawTable:
-    """A table as it came."""
+    """A table before typing and validation."""
 
     rows: ir.Table
     files: list[Path] = field(default_factory=list)
-    """Parquet files that could be used where they lie; none for text and queries."""
+    """Parquet files of the source that can be used in place; empty for text and queries."""
     ragged: list[int] = field(default_factory=list)
-    """Rows of a CSV file with the wrong number of fields; they are not among `rows`."""
+    """Row numbers of a CSV file with the wrong number of fields; these rows are not in `rows`."""
 
 
 @dataclass
 class Opened:
-    """A source's tables as they came, and what its mappings say they left out."""
+    """The raw tables of a source, and the exclusions that its mappings declare."""
 
     con: Connection
-    """The engine that holds them; whoever opened them closes it."""
+    """The engine that holds the tables; the caller closes it."""
     tables: dict[str, RawTable]
     declared_exclusions: list[Finding]
 
@@ -50,12 +50,12 @@ def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
     """Open every table of a source.
 
     Args:
-        folder: the source's.
-        work_folder: where text and query results stand as parquet meanwhile, under `TEXT`.
-        settings: what its source.yml says.
+        folder: folder of the source.
+        work_folder: folder of temporary files, under `TEXT`.
+        settings: settings of source.yml.
 
     Raises:
-        DataError: there are no orders, a file cannot be read, a query fails, or the database does not answer.
+        DataError: the table orders is missing, a file cannot be read, a query fails, or the database does not answer.
     """
     opener = _Opener(folder, work_folder, settings)
     database = connect_database(settings, folder)
@@ -67,20 +67,20 @@ def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
 
 
 class _Opener:
-    """One opening of one source."""
+    """Opens one source."""
 
     def __init__(self, folder: Path, work_folder: Path, settings: Settings) -> None:
         self._folder, self._work_folder, self._settings = folder, work_folder, settings
         self._con = connect(work_folder)
 
     def open(self, database: Database | None) -> Opened:
-        """Every table, the mappings last."""
+        """Open every table; mappings last, since they query the other tables."""
         files_of_table = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
         database_tables = database.list_tables() if database is not None else set()
         if not files_of_table["orders"][0] and "orders" not in database_tables:
             raise DataError(
-                f"data {self._folder.name}: there is no table orders (orders.parquet, .csv, .csv.gz or .sql); "
-                "data/README.md says what a source holds"
+                f"data {self._folder.name}: no table orders (orders.parquet, .csv, .csv.gz or .sql); "
+                "data/README.md describes the tables of a source"
             )
         tables: dict[str, RawTable] = {}
         mappings: dict[str, Path] = {}
@@ -127,12 +127,12 @@ class _Opener:
         return file
 
     def _read_text_file(self, alias: str) -> RawTable:
-        """A table that stands in its text file; the rows of a database have no numbers."""
+        """Read a table from its temporary file; rows from a database have no row numbers."""
         rows = self._con.read_parquet(self._text_file(alias), table_name=alias)
         return RawTable(rows.drop(LINE) if LINE in rows.columns else rows)
 
     def _run_mappings(self, mappings: dict[str, Path]) -> dict[str, RawTable]:
-        """Run the mappings, those first that others select from."""
+        """Run the mappings in the order of their dependencies: one that fails is tried again after the others."""
         finished: dict[str, RawTable] = {}
         waiting = dict(mappings)
         while waiting:
@@ -153,17 +153,17 @@ class _Opener:
         return finished
 
     def _query(self, file: Path) -> ir.Table:
-        """The result of a mapping over files."""
+        """Return the result of a mapping over files."""
         query = _query_of(file)
         try:
             if not is_one_select(query):
-                raise ValueError("it must be one SELECT")
+                raise ValueError("a mapping must be one SELECT")
             return self._con.sql(query)
-        except Exception as error:  # the engine's, sqlglot's and Ibis' errors have no common ancestor
+        except Exception as error:  # errors of the engine, sqlglot and Ibis have no common base class
             raise DataError(f"{file.name}: the query fails: {reason_of(error)}") from None
 
     def _write_text_file(self, name: str, rows: ir.Table, mapping: Path) -> Path:
-        """The result of a mapping, once, for all that is asked of it."""
+        """Write the result of a mapping, so that it is computed once; return the file."""
         file = self._text_file(name)
         try:
             rows.to_parquet(file)
@@ -180,17 +180,17 @@ def _query_of(file: Path) -> str:
 
 
 def _declared_exclusions(rows: ir.Table) -> list[Finding]:
-    """What the mappings say they left out."""
+    """Return the exclusions that the mappings declare, as findings."""
     if missing := [column for column in ("reason", "rows") if column not in rows.columns]:
-        raise DataError(f"exclusions.sql: no column {', '.join(missing)}; it yields reason and rows")
+        raise DataError(f"exclusions.sql: no column {', '.join(missing)}; the query must return reason and rows")
     try:
         declared = rows.select(reason=rows.reason.cast("string"), rows=rows.rows.cast("int64")).order_by("reason")
         frame = declared.execute()
     except EngineError as error:
         raise DataError(f"exclusions.sql: {reason_of(error)}") from None
     if frame.isna().any(axis=None):
-        raise DataError("exclusions.sql: a reason or its number of rows is empty; coalesce(…, 0) fills it")
-    remedy = "stated by the mapping itself, in exclusions.sql"
+        raise DataError("exclusions.sql: a reason or its number of rows is empty; fill it with coalesce(…, 0)")
+    remedy = "declared by the mapping, in exclusions.sql"
     return [
         Finding("mapping", "", redact(str(row.reason)), "stated", int(row.rows), None, remedy)
         for row in frame.itertuples()

@@ -1,9 +1,9 @@
-"""The secret key, and the pseudonyms made under it.
+"""The secret key, and the pseudonyms computed with it.
 
-A pseudonym is HMAC-SHA-256 of an id (UTF-8, as reading compares it) under the key, its first 32 hexadecimal digits. A
-plain hash would not do: all Chinese mobile numbers are hashed in 1.4 core-hours. 128 bits are enough: among a billion
-customers the chance that any two share a pseudonym is 10¹⁸ / 2¹²⁹, about 1 in 10²¹. Nothing else goes into it, so that
-whoever has the key and the id (the gateway that sends) can work out the same pseudonym in any language.
+A pseudonym is the first 32 hexadecimal digits of HMAC-SHA-256(key, id), with the id normalised and in UTF-8. A plain
+hash is not safe: hashing all Chinese mobile numbers takes 1.4 core-hours. 128 bits are enough: among a billion
+customers, the probability of any collision is 10¹⁸ / 2¹²⁹, about 1 in 10²¹. The pseudonym depends only on key and id,
+so the SMS gateway, which has both, can compute it in any language.
 """
 
 import hashlib
@@ -30,28 +30,29 @@ _MAKE_A_KEY = 'python -c "import secrets; print(secrets.token_hex(32))" makes on
 
 
 def find_key(data: str | Path) -> bytes | None:
-    """The secret key that the environment holds or names the file of; None where it does neither.
+    """Return the secret key from SMSROI_KEY or the file in SMSROI_KEY_FILE; None if neither is set.
 
     Args:
-        data: the source's folder.
+        data: folder of the source.
 
     Raises:
-        UsageError: there is one and it cannot be used.
+        UsageError: the key cannot be used.
     """
     configured = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_FILE_VARIABLE)
     return read_key(None, data) if configured else None
 
 
 def read_key(key_file: str | Path | None, data: str | Path) -> bytes:
-    """The secret key: of the file if one is named, else of the environment's SMSROI_KEY, else of the file that
-    SMSROI_KEY_FILE names; without a line's end.
+    """Return the secret key: from `key_file`, else SMSROI_KEY, else the file in SMSROI_KEY_FILE.
+
+    Line breaks at its end are removed.
 
     Args:
         key_file: a file outside the project and outside the source, or None.
-        data: the source's folder.
+        data: folder of the source.
 
     Raises:
-        UsageError: no key, one of less than 32 bytes, or a file that lies beside what it is to protect.
+        UsageError: there is no key, it is shorter than 32 bytes, or its file is inside the project or the source.
     """
     configured = os.environ.get(KEY_VARIABLE)
     if key_file is None and not configured:
@@ -62,12 +63,12 @@ def read_key(key_file: str | Path | None, data: str | Path) -> bytes:
         key, origin = os.fsencode(configured), KEY_VARIABLE
     else:
         raise UsageError(
-            f"a secret key is needed, of {_MIN_KEY_BYTES} bytes at least: set {KEY_VARIABLE}, or name a file outside"
+            f"a secret key of at least {_MIN_KEY_BYTES} bytes is needed: set {KEY_VARIABLE}, or name a file outside"
             f" the project with --key-file or {KEY_FILE_VARIABLE}; {_MAKE_A_KEY}"
         )
     key = key.rstrip(b"\r\n")
     if len(key) < _MIN_KEY_BYTES:
-        raise UsageError(f"{origin} holds {len(key)} bytes; a key has {_MIN_KEY_BYTES} at least: {_MAKE_A_KEY}")
+        raise UsageError(f"{origin} has {len(key)} bytes; a key needs at least {_MIN_KEY_BYTES}: {_MAKE_A_KEY}")
     return key
 
 
@@ -75,7 +76,7 @@ def _key_of_file(named: Path, data: str | Path) -> bytes:
     file = named.expanduser().resolve()
     for folder, name in ((settings.project_root(), "project"), (settings.resolve_path(data), "source")):
         if file.is_relative_to(folder.resolve()):
-            raise UsageError(f"the key file lies inside the {name}, beside what it is to protect; keep it elsewhere")
+            raise UsageError(f"the key file is inside the {name} that it protects; move it elsewhere")
     try:
         return file.read_bytes()
     except OSError as error:
@@ -83,12 +84,12 @@ def _key_of_file(named: Path, data: str | Path) -> bytes:
 
 
 def key_id(key: bytes | None) -> str:
-    """What tells one key from another without giving it away: 8 hexadecimal digits; empty for no key."""
+    """Return 8 hexadecimal digits that identify a key without revealing it; empty without a key."""
     return "" if key is None else hashlib.sha256(b"smsroi key id:" + key).hexdigest()[:8]
 
 
 def pseudonym(plain_id: str, key: bytes) -> str:
-    """The pseudonym of an id that has been made plain.
+    """Return the pseudonym of a normalised id.
 
     >>> pseudonym("what do ya want for nothing?", b"Jefe")  # RFC 4231, test case 2
     '5bdcc146bf60754e6a042426089575c7'

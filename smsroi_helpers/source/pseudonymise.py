@@ -1,8 +1,8 @@
-"""A copy of a source in which customers have pseudonyms instead of telephone numbers, so that a workbook may read it.
+"""Copy a source with pseudonyms instead of telephone numbers, so that the notebooks may read it.
 
-What a pseudonym is, and the key, `smsroi_helpers.source.pseudonym_key` says.
+`smsroi_helpers.source.pseudonym_key` defines the pseudonym and the key.
 
-Pseudonymised data stay personal data.
+Pseudonymised data remain personal data.
 """
 
 import shutil
@@ -43,38 +43,38 @@ _ID = contract.TABLES["customers"].by_name["customer_id"]
 
 @dataclass(frozen=True)
 class PseudonymisedSource:
-    """What came of it."""
+    """The copy that was written."""
 
     folder: Path
     rows: dict[str, int]
-    """Table → rows."""
+    """Table → number of rows."""
     key_id: str
     notes: list[str]
-    """What the reader must know: what was not copied, and what may still name people."""
+    """Messages for the user: what was not copied, and which columns may still identify people."""
 
 
 def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> PseudonymisedSource:
-    """Copy a source, with `customer_id` and `referred_by` of every table as pseudonyms and all else as it was.
+    """Copy a source with `customer_id` and `referred_by` replaced by pseudonyms; other columns are unchanged.
 
-    CSV stays CSV (UTF-8, commas), parquet stays parquet; what a mapping or a database yields becomes parquet, because
-    the raw export it selects from stays behind. `exclusions.sql` keeps its counts.
+    CSV stays CSV (UTF-8, commas) and parquet stays parquet. Results of mappings and databases become parquet, because
+    the raw export that they query is not copied. `exclusions.sql` keeps its counts.
 
     Args:
-        data: the source's folder; relative to the project's root.
-        out: the new folder; it appears whole or not at all, and only its owner may enter it.
-        key: of `pseudonym_key.read_key`.
+        data: folder of the source, relative to the project's root.
+        out: the new folder. It is written completely or not at all; only its owner can open it.
+        key: the result of `pseudonym_key.read_key`.
 
     Raises:
-        UsageError: `out` is there already, or lies within the source.
+        UsageError: `out` exists, or is inside the source.
         DataError: a table cannot be read.
-        StorageError: the disk refuses.
+        StorageError: the folder cannot be written.
     """
     folder, target = source_files.source_folder(data), source_settings.resolve_path(out)
     settings = source_settings.read_settings(folder)
     if target.exists():
-        raise UsageError(f"{target.name} is there already; name a new folder, or take it away first")
+        raise UsageError(f"{target.name} already exists; name a new folder, or delete it first")
     if target.is_relative_to(folder):
-        raise UsageError(f"{target.name} lies within the source; name a folder outside it")
+        raise UsageError(f"{target.name} is inside the source; name a folder outside it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work_folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -88,7 +88,7 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Pseudonymised
         finally:
             shutil.rmtree(work_folder, ignore_errors=True)
     except OSError as error:
-        if error.errno is None:  # Arrow's: the file is damaged, the disk is not
+        if error.errno is None:  # raised by Arrow: the file is damaged, not the disk
             raise DataError(f"data {folder.name}: {error}") from None
         raise StorageError(f"{target.name}: {error.strerror}") from None
     except (pa.ArrowException, EngineError) as error:
@@ -98,24 +98,24 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Pseudonymised
 
 @dataclass
 class _Copier:
-    """One copy of one source."""
+    """Copies one source."""
 
     folder: Path
     read_folder: Path
-    """For what is needed on the way; it holds raw ids and goes afterwards."""
+    """Temporary files with raw ids; deleted afterwards."""
     settings: source_settings.Settings
     output_folder: Path
     key: bytes
     value_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(table, column) → values, of columns that are no ids."""
+    """(table, column) → number of values, for columns that are not ids."""
     personal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """The same, of values that look like telephone numbers or addresses."""
+    """(table, column) → number of values that look like telephone numbers or e-mail addresses."""
 
     def __post_init__(self) -> None:
         self.con = connect(self.read_folder)
 
     def copy(self, target: Path) -> PseudonymisedSource:
-        """Every table, then what the source says of itself."""
+        """Copy every table, then the settings."""
         opened = open_tables(self.folder, self.read_folder, self.settings)
         notes: list[str] = []
         rows: dict[str, int] = {}
@@ -126,8 +126,8 @@ class _Copier:
             handled_files |= {file.relative_to(self.folder).parts[0] for file in files}
             if raw.ragged:
                 notes.append(
-                    f"{files[0].name}: {len(raw.ragged):,} rows with the wrong number of fields are left out: nobody"
-                    " can tell what stands in which column"
+                    f"{files[0].name}: {len(raw.ragged):,} rows with the wrong number of fields are left out,"
+                    " because their columns cannot be identified"
                 )
         opened.con.disconnect()
         self.con.disconnect()
@@ -135,13 +135,13 @@ class _Copier:
         if (self.folder / "exclusions.sql").is_file():
             self._write_exclusions(opened.declared_exclusions)
         notes += [
-            f"table {table}, column {column}: most values look like telephone numbers or e-mail addresses; they are"
-            " copied as they are, take the column out"
+            f"table {table}, column {column}: most values look like telephone numbers or e-mail addresses; they were"
+            " copied unchanged: remove the column"
             for (table, column), found in sorted(self.personal_counts.items())
             if found > self.value_counts[table, column] / 2
         ]
         if ignored_files := sorted(file.name for file in self.folder.iterdir() if file.name not in handled_files):
-            notes.append(f"not copied, being no tables: {', '.join(ignored_files)}")
+            notes.append(f"not copied, because they are not tables: {', '.join(ignored_files)}")
         return PseudonymisedSource(target, rows, key_id(self.key), notes)
 
     def _copy_table(self, name: str, kind: str, files: list[Path], raw: RawTable) -> int:
@@ -159,7 +159,7 @@ class _Copier:
             return self._write(name, original.schema_arrow, original.iter_batches(_ROWS_AT_A_TIME), to)
 
     def _write(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], to: Path) -> int:
-        # What else a file says of itself (a data frame's index, say) may name people too.
+        # Metadata of the file, such as the index of a data frame, may identify people too.
         schema = pa.schema(
             [
                 pa.field(column.name, pa.string()) if column.name in CUSTOMER_ID_COLUMNS else column.remove_metadata()
@@ -171,7 +171,7 @@ class _Copier:
             if to.suffix == ".parquet":
                 writer = stack.enter_context(parquet.ParquetWriter(to, schema))
             else:
-                stream = stack.enter_context(pa.output_stream(to))  # packs where the name ends in .gz
+                stream = stack.enter_context(pa.output_stream(to))  # compresses if the name ends in .gz
                 writer = stack.enter_context(arrow_csv.CSVWriter(stream, schema))
             for batch in batches:
                 writer.write_batch(self._pseudonymised(table, schema, batch))
@@ -201,7 +201,7 @@ class _Copier:
         return pa.array(pseudonyms, pa.string()).take(encoded.indices)
 
     def _count_personal_values(self, table: str, name: str, column: pa.Array) -> None:
-        """Count what looks like a telephone number or an address in a column that is copied as it is."""
+        """Count the telephone numbers and e-mail addresses in a column that is copied unchanged."""
         known = contract.TABLES[table].by_name.get(name)
         if (known and known.kind != "text") or not (
             pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_integer(column.type)
@@ -212,12 +212,12 @@ class _Copier:
         self.personal_counts[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_DATA_PATTERN)).as_py() or 0
 
     def _write_settings(self) -> None:
-        """source.yml without the places where the raw data lie; `${…}` stays unfilled."""
+        """Write source.yml without `files` and `database`; `${…}` is not filled in."""
         content = source_settings.read_source_yml(self.folder)
         kept = {name: value for name, value in content.items() if name not in ("files", "database")}
         text = (
             "# Made by `smsroi pseudonymise`: customer_id and referred_by are pseudonyms (HMAC-SHA-256, 32 digits).\n"
-            f"# Key id: {key_id(self.key)}. The key stands nowhere here; these are personal data all the same.\n"
+            f"# Key id: {key_id(self.key)}. The key is not in this folder. These are still personal data.\n"
         )
         if kept:
             text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)

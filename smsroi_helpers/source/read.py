@@ -1,6 +1,6 @@
-"""A source read once: its files decoded, mapped and typed, its rows judged, what was met written down.
+"""Read a source once: decode, map, type and validate its tables, and record the findings.
 
-`load` leaves typed parquet with instants in UTC; a parquet file that is so already is used where it lies.
+`load` writes typed parquet with instants in UTC. A parquet file that already has these types is used in place.
 """
 
 import dataclasses
@@ -35,25 +35,26 @@ __all__ = [
 ]
 
 _PLAIN_KEY = "name__"
-"""The column of a row's key, joined and in clear, on the way to its pseudonym; it is never written."""
+"""Column of a row's key in plain text, from which its pseudonym is computed; it is never written."""
 _ROWS_AT_A_TIME = 100_000
 
 
 def load(data: str | Path, output_folder: str | Path, max_rejected_share: float = 0.01) -> Loaded:
-    """Read and check a source folder once, leaving typed parquet, a quarantine and `source.json` in `output_folder`.
+    """Read and validate a source; write typed parquet, a quarantine and `source.json` to `output_folder`.
 
-    A second call over unchanged files (same sizes and times) reads only `source.json`. Where the environment has a
-    secret key (`pseudonym_key.find_key`), the quarantine names each row by a pseudonym of its key.
+    A second call for unchanged files (same sizes and times) reads only `source.json`. If the environment has a secret
+    key (`pseudonym_key.find_key`), the quarantine identifies each row by a pseudonym of its key.
 
     Args:
-        data: the source's folder; relative to the project's root.
-        output_folder: where the typed tables go, normally `<run_dir>/.loaded`.
-        max_rejected_share: the share (0–1) of a table's rows that may be put aside before the source is refused.
+        data: folder of the source, relative to the project's root.
+        output_folder: folder of the typed tables, normally `<run_dir>/.loaded`.
+        max_rejected_share: largest share (0–1) of a table's rows that may be rejected; above it the source is refused.
 
     Raises:
-        DataError: a table cannot be read, misses a required column, has no rows, breaks a rule as a whole, or loses too
-            many rows.
-        UsageError: there is a secret key that cannot be used.
+        DataError: a table cannot be read, lacks a required column, has no rows, breaks a table rule, or has too many
+            rejected rows.
+        UsageError: the secret key cannot be used.
+        StorageError: a file cannot be read or written.
     """
     folder, output_folder = source_files.source_folder(data), Path(output_folder)
     settings = source_settings.read_settings(folder)
@@ -79,7 +80,7 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
 
 
 def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, key_id: str) -> list[Any]:
-    """What a reuse hangs on: the code that reads, the settings, the key, and each file's size and time."""
+    """Return what determines the result: the code, the settings, the key, and each file's size and time."""
     packages = (Path(str(module.__file__)).parent for module in (contract, engine, source_files))
     code = [source_files.sha256_of(file) for package in packages for file in sorted(package.glob("*.py"))]
     files = source_files.input_files(folder, settings).items()
@@ -111,7 +112,7 @@ class _Columns:
 
     present: list[contract.Column]
     attributes: list[str]
-    """Columns of the customers beyond the contract's."""
+    """Columns of `customers` that begin with `ATTRIBUTE_PREFIX`."""
 
     @property
     def kept(self) -> list[str]:
@@ -123,7 +124,7 @@ class _Columns:
 
 
 class _SourceReader:
-    """One reading of one source."""
+    """Reads one source."""
 
     def __init__(
         self, folder: Path, output_folder: Path, settings: Settings, max_rejected_share: float, key: bytes | None
@@ -135,7 +136,7 @@ class _SourceReader:
         self._valid_tables: dict[str, ir.Table] = {}
 
     def read(self) -> Loaded:
-        """Everything, table by table; what one table's rules ask of another stands before it in the contract."""
+        """Read every table, in the contract's order: a table's rules use only tables before it."""
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
         self._findings += opened.declared_exclusions
@@ -150,7 +151,7 @@ class _SourceReader:
                     )
                 except EngineError as error:
                     reason = reason_of(error)
-                    raise DataError(f"table {name}: cannot be read: {reason}; mend it or export it again") from None
+                    raise DataError(f"table {name}: cannot be read: {reason}; correct it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []
         self._check_tables()
         self._write_quarantine(quarantine)
@@ -168,17 +169,17 @@ class _SourceReader:
             key_id=pseudonym_key.key_id(self._key),
         )
 
-    # --- judging -----------------------------------------------------------------------------------------------------
+    # --- validation --------------------------------------------------------------------------------------------------
 
     def _validate(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
-        """Type and judge one table; its good rows stand in parquet afterwards, its bad ones are returned."""
+        """Type and validate one table. Return the valid table, and the rejected rows (None if there are none)."""
         columns = self._columns_of(table, raw.rows)
         validated = self._validated_rows(table, raw, columns)
         counts = self._count_faults(validated, columns.times)
         valid = counts[counts["fault"].isna()]
         rows_in, rows_out = int(counts["rows"].sum()) + len(raw.ragged), int(valid["rows"].sum())
         if rows_in == 0:
-            raise DataError(f"table {table.name}: it has no rows; take the file away if there is nothing to say")
+            raise DataError(f"table {table.name}: no rows; delete the file if there are no data")
         faults = _faults_of(counts, raw.ragged)
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
@@ -196,12 +197,16 @@ class _SourceReader:
         return loaded, self._quarantine_rows(table, validated, raw.ragged)
 
     def _columns_of(self, table: contract.Table, raw_rows: ir.Table) -> "_Columns":
-        """The columns that are read, all the required ones among them."""
+        """Return the columns to read.
+
+        Raises:
+            DataError: a required column is missing.
+        """
         missing = [column.name for column in table.columns if column.required and column.name not in raw_rows.columns]
         if missing:
             found_columns = shortened(", ".join(name for name in raw_rows.columns if name != LINE), 300)
             raise DataError(
-                f"table {table.name}: no column {', '.join(missing)} (there are: {found_columns});"
+                f"table {table.name}: no column {', '.join(missing)} (columns found: {found_columns});"
                 f" rename it in the file, or map it in {table.name}.sql"
             )
         present = [column for column in table.columns if column.name in raw_rows.columns]
@@ -211,7 +216,7 @@ class _SourceReader:
     def _valid_row_files(
         self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
     ) -> tuple[str, ...]:
-        """The parquet files of the good rows: those that came, if they are so already, else a new one."""
+        """Return the parquet files of the valid rows: the original files if nothing changes, else a new file."""
         ready = unchanged and raw.files
         if ready and _has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone):
             return tuple(str(file) for file in raw.files)
@@ -222,7 +227,7 @@ class _SourceReader:
     def _validated_rows(
         self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
     ) -> ir.Table:
-        """The rows typed and judged; with their places in their file where asked, since numbering costs a pass."""
+        """Return the rows with types and faults. Line numbers cost another pass, so they are optional."""
         raw_rows = raw.rows
         typed = {c.name: type_column(raw_rows[c.name], c, self._settings.timezone) for c in columns.present}
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
@@ -233,7 +238,7 @@ class _SourceReader:
         rows = raw_rows.select(
             **values,
             **{name: raw_rows[name] for name in columns.attributes},
-            # Text that is to stay text is as it came but for blanks and signs without width.
+            # For text columns the typed value is the raw one without blanks and zero-width characters.
             **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
@@ -245,7 +250,7 @@ class _SourceReader:
         return validated.mutate(clock=local_time(event_time_values, self._settings.timezone))
 
     def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
-        """One row per fault: its rows, first and last day, and times that the clock showed twice."""
+        """Count by fault: rows, first and last day, and ambiguous local times."""
         folds = {f"fold__{name}": validated[f"fold__{name}"].cast("int64").sum() for name in times}
         by_fault = validated.group_by("fault").aggregate(
             rows=validated.count(),
@@ -263,7 +268,7 @@ class _SourceReader:
             self._findings.append(Finding(table.name, column, rule, "error", count, count / rows_in, remedy))
 
     def _add_unread_columns(self, table: contract.Table, names: set[str], rows_in: int) -> None:
-        """Columns that the contract does not have."""
+        """Add a note for each column that is not in the contract."""
         remedy = "the column is not read"
         self._findings += [
             Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
@@ -271,8 +276,8 @@ class _SourceReader:
         ]
 
     def _add_ambiguous_times(self, table: contract.Table, ambiguous: dict[str, int], rows_in: int) -> None:
-        """Times that the clock showed twice: how many in which column."""
-        remedy = "the clock was set back over it and the offset is unknown; write times with their offset"
+        """Add a warning for each column with ambiguous local times (shown twice when the clock is set back)."""
+        remedy = "the clock was set back, so this time is ambiguous; write times with their offset"
         self._findings += [
             Finding(table.name, name, "time shown twice", "warning", rows, rows / rows_in, remedy)
             for name, rows in ambiguous.items()
@@ -287,7 +292,7 @@ class _SourceReader:
         worst = max(faults, key=lambda fault: faults[fault])
         column, rule = contract.fault_parts(worst)
         where = f"column {column}, {rule}" if column else rule
-        limit = "so none is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
+        limit = "so no row is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
         raise DataError(
             f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
             f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
@@ -307,7 +312,7 @@ class _SourceReader:
                     )
 
     def _quarantine_rows(self, table: contract.Table, validated: ir.Table, ragged: list[int]) -> ir.Table:
-        """The rows put aside: table, line, reason, and their key in clear under `_PLAIN_KEY`."""
+        """Return the rejected rows: table, line, reason, and their key in plain text under `_PLAIN_KEY`."""
         rejected = validated.filter(validated.fault.notnull())
         has_key = table.key and set(table.key) <= set(rejected.columns)
         name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if has_key else ibis.null("string")
@@ -333,7 +338,7 @@ class _SourceReader:
         return rows.union(ibis.memtable(lines))
 
     def _write_quarantine(self, parts: list[ir.Table]) -> None:
-        """Write quarantine.parquet, in which the key of a row is a pseudonym, or null where there is no secret."""
+        """Write quarantine.parquet. The key of a row is a pseudonym, or null without a secret key."""
         file = self._output_folder / "quarantine.parquet"
         file.unlink(missing_ok=True)
         if not parts:
@@ -341,7 +346,7 @@ class _SourceReader:
         rows = ibis.union(*parts).order_by("table", "line", "reason", _PLAIN_KEY)
         if self._key is None:
             rows.mutate(key=ibis.null("string")).drop(_PLAIN_KEY).to_parquet(file)
-            remedy = "set SMSROI_KEY, and each row has a pseudonym by which whoever has the key can find it"
+            remedy = "set SMSROI_KEY to give each row a pseudonym, by which the holder of the key can find it"
             count = parquet.read_metadata(file).num_rows
             self._findings.append(Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy))
             return
@@ -369,25 +374,25 @@ class _SourceReader:
 
 
 def _faults_of(counts: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
-    """Fault → rows."""
+    """Return the number of rows by fault."""
     faults = {str(row.fault): int(row.rows) for row in counts[counts["fault"].notna()].itertuples()}
     return faults | ({contract.WRONG_FIELDS: len(ragged)} if ragged else {})
 
 
 def _has_duplicates(names: ir.Table) -> bool:
-    """Whether any of them stands more than once."""
+    """Whether any value occurs more than once."""
     return bool(names.count().execute() > names.distinct().count().execute())
 
 
 def _line_numbers(raw: RawTable) -> ir.IntegerValue:
-    """Where each row stands in its file; null for the result of a query, whose rows come in any order."""
+    """Return the row number in the file; null for query results, whose order is not defined."""
     if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
         return raw.rows[LINE].cast("int64")
     return ibis.row_number() + 1 if raw.files else ibis.null("int64")
 
 
 def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
-    """Whether a parquet table has the contract's types already, so that it can be used where it lies."""
+    """Whether a parquet table already has the contract's types, so that it can be used in place."""
     wanted = {"id": "string", "text": "string", "float": "float64", "int": "int64"}
     for column in columns:
         dtype = raw_rows[column.name].type()

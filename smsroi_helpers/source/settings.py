@@ -1,4 +1,4 @@
-"""What `source.yml` says of a source, and where paths begin."""
+"""The settings of a source (`source.yml`), and the project's root."""
 
 import os
 import re
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def project_root() -> Path:
-    """The project's folder: `$SMSROI_PROJECT`, else the nearest folder upwards with notebooks/, else this checkout."""
+    """Return the project's folder: `$SMSROI_PROJECT`, else the nearest parent with notebooks/, else this checkout."""
     if configured := os.environ.get("SMSROI_PROJECT"):
         return Path(configured).resolve()
     here = Path.cwd().resolve()
@@ -36,11 +36,11 @@ def project_root() -> Path:
 
 
 def resolve_path(path: str | Path) -> Path:
-    """A path as the parameters mean it: relative ones from the project's root."""
+    """Return an absolute path; relative paths start at the project's root."""
     return (project_root() / path).resolve()
 
 
-# --- what a source says of itself ------------------------------------------------------------------------------------
+# --- settings ------------------------------------------------------------------------------------------------------
 
 
 class SegmentSettings(pydantic.BaseModel):
@@ -72,26 +72,26 @@ class SegmentSettings(pydantic.BaseModel):
 
 
 class Settings(pydantic.BaseModel):
-    """`source.yml`: what the tables themselves cannot say."""
+    """The content of `source.yml`: facts that the tables do not contain."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     title: str = ""
-    """Whose data this is, as the pages show it; empty: the folder's name."""
+    """Title on the pages; empty: the folder's name."""
     simulated: bool = False
-    """The company is made up: every page says so."""
+    """The data are simulated; every page says so."""
     engine: EngineName = "duckdb"
     database: str = pydantic.Field("", exclude=True, repr=False)
-    """Address of a database to read tables from; it may hold a password, so it is neither recorded nor shown."""
+    """Address of a database with the tables. It may contain a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}
-    """Alias → path of a file elsewhere, for `.sql` mappings to select from."""
+    """Alias → path of a file outside the folder, which `.sql` mappings can query."""
     timezone: str = "UTC"
     currency: str = pydantic.Field("USD", pattern="^[A-Z]{3}$")
     margin: float = pydantic.Field(0.3, ge=0, le=1)
     message_cost: float | None = pydantic.Field(None, ge=0)
     jurisdiction: str = ""
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
-    """Clicks sooner after delivery are a machine's: nobody takes out a telephone, reads and opens a link in less."""
+    """Clicks sooner than this after delivery count as machine clicks, since people need longer to read and click."""
     segments: SegmentSettings = SegmentSettings()
 
     @property
@@ -108,7 +108,7 @@ class Settings(pydantic.BaseModel):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         if name not in zoneinfo.available_timezones():
-            raise ValueError(f"{name!r} is no IANA time zone (such as Asia/Shanghai)")
+            raise ValueError(f"{name!r} is not an IANA time zone; use a name such as Asia/Shanghai")
         return name
 
 
@@ -121,19 +121,21 @@ def _fill_environment(value: Any, where: str) -> Any:
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise DataError(f"source.yml, {where}: the environment has no {match[1]}; set it before the run")
+            raise DataError(
+                f"source.yml, {where}: the environment variable {match[1]} is not set; set it before the run"
+            )
         filled = os.environ[match[1]]
-        # A user or a password in an address (before its @) may hold signs that would end it there.
+        # The user name and password of an address (before its @) may contain reserved characters.
         return urllib.parse.quote(filled, safe="") if match.start() < credentials_end else filled
 
     return re.sub(r"\$\{(\w+)\}", fill, value)
 
 
 def read_settings(folder: Path) -> Settings:
-    """What `source.yml` says; the defaults where there is none.
+    """Return the settings of `source.yml`; the defaults if there is no such file.
 
     Raises:
-        DataError: it cannot be read, or says what it cannot.
+        DataError: the file cannot be read, or a value is invalid.
     """
     content = read_source_yml(folder)
     try:
@@ -145,10 +147,10 @@ def read_settings(folder: Path) -> Settings:
 
 
 def read_source_yml(folder: Path) -> dict[str, Any]:
-    """What stands in `source.yml`, its `${…}` unfilled; nothing where there is no such file.
+    """Return the content of `source.yml`, with `${…}` not filled in; empty if there is no such file.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     file = folder / "source.yml"
     if not file.exists():
@@ -159,8 +161,8 @@ def read_source_yml(folder: Path) -> dict[str, Any]:
         raise DataError("source.yml: not UTF-8; save the file as UTF-8") from None
     except yaml.YAMLError as error:
         raise DataError(f"source.yml cannot be read as YAML: {error}") from None
-    except (ValueError, RecursionError):  # PyYAML's, of values such as 2024-13-01
-        raise DataError("source.yml cannot be read as YAML: a value in it is none") from None
+    except (ValueError, RecursionError):  # raised by PyYAML for values such as 2024-13-01
+        raise DataError("source.yml cannot be read as YAML: a value is invalid") from None
     if not isinstance(content, dict):
-        raise DataError("source.yml: not a list of `name: value` lines")
+        raise DataError("source.yml must be a list of `name: value` lines")
     return {str(name): value for name, value in content.items()}

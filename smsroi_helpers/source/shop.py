@@ -1,4 +1,4 @@
-"""A company's tables as a stage sees them, and the two ways to ask them: `count` for cells, `write` for customers."""
+"""The tables of a source as the stages query them: `count` returns small results, `write` saves large ones."""
 
 import datetime as dt
 import functools
@@ -25,25 +25,25 @@ __all__ = [
 ]
 
 MAX_CELLS = 5_000_000
-"""More rows than this are customers, not cells: `Shop.count` refuses to bring them into memory."""
+"""Largest number of rows that `Shop.count` loads into memory; larger results have one row per customer."""
 _COMMON_ZONES = 12
-"""So many zones are named in a query; each is asked of every row."""
+"""Number of time zones named in a query; each is compared with every row."""
 
 
 class Shop:
-    """A company's tables as a stage sees them: instants in UTC, nothing later than the last day observed.
+    """The tables of a source, with instants in UTC and nothing after the last day observed.
 
-    Tables are attributes (`shop.orders`): Ibis expressions over views whose names do not change, so that the same
-    question is counted once per run. A row later than `as_of` is left out, any other later instant reads as null.
+    Tables are attributes (`shop.orders`): Ibis expressions over views with fixed names, so that each query is computed
+    once per run. Rows whose event time is after `as_of` are left out; other later instants are null.
     """
 
     def __init__(self, loaded: Loaded, as_of: dt.date, cache: Path, seed: int = 1) -> None:
         self.loaded, self.as_of, self._cache, self.seed = loaded, as_of, cache, seed
         self.settings = loaded.settings
         self._kept: dict[Relation, ir.Table] = {}
-        """What `keep` has computed, by the expression asked for."""
+        """Results of `keep`, by expression."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
-        """The first instant no longer observed, in UTC."""
+        """End of the observed period (exclusive), in UTC."""
         self.con = connect(cache)
         self._tables = {
             name: self._until_as_of(self.con.read_parquet(list(table.paths), table_name=name), contract.TABLES[name])
@@ -68,31 +68,31 @@ class Shop:
         if name.startswith("_") or name not in contract.TABLES:
             raise AttributeError(name)
         if name not in self._tables:
-            raise DataError(f"this source has no table {name}; data/README.md says what it would hold")
+            raise DataError(f"this source has no table {name}; data/README.md describes it")
         return self._tables[name]
 
     def has(self, table: str, *columns: str) -> bool:
-        """Whether the source holds this table and these of its columns."""
+        """Whether the source has this table, with these columns."""
         return table in self._tables and set(columns) <= set(self._tables[table].columns)
 
     @property
     def quarantine_file(self) -> Path | None:
-        """The rows that were put aside when the source was read; None where there were none."""
+        """The file of the rejected rows; None if no row was rejected."""
         file = Path(self.loaded.output_folder) / "quarantine.parquet"
         return file if file.exists() else None
 
     def start_of(self, day: dt.date) -> dt.datetime:
-        """The instant (UTC) at which a day begins on the source's clock: quicker to compare with than `day`."""
+        """Return the start of a day in the source's time zone, in UTC. Comparing with it is faster than with `day`."""
         midnight = dt.datetime.combine(day, dt.time(), tzinfo=zoneinfo.ZoneInfo(self.settings.timezone))
         return midnight.astimezone(dt.UTC).replace(tzinfo=None)
 
     def day(self, instant: ir.TimestampValue) -> ir.DateValue:
-        """The date of an instant on the source's clock."""
+        """Return the date of an instant in the source's time zone."""
         return local_time(instant, self.settings.timezone).date()
 
     @functools.cached_property
     def common_zones(self) -> tuple[str, ...]:
-        """The time zones that most customers live in, for `engine.local_time`; none where the source tells none."""
+        """The most common time zones of customers, for `engine.local_time`; empty if the source has none."""
         if not self.has("customers", "timezone"):
             return ()
         with_timezone = self.customers.filter(self.customers.timezone.notnull())
@@ -101,32 +101,32 @@ class Shop:
         return tuple(most_common["timezone"])
 
     def days_until_as_of(self, date: ir.DateValue) -> ir.IntegerValue:
-        """Whole days from a date to the last day observed."""
+        """Return the whole days from a date to the last day observed."""
         return ibis.literal(self.as_of).delta(date, unit="day")
 
     def count(self, cells: ir.Table) -> pd.DataFrame:
-        """The cells of a counting expression as a frame; the same question is asked of the engine once per run.
+        """Return the result of an expression as a data frame; each query is computed once per run.
 
-        The result is kept under the run by (SQL, input fingerprint). The expression should end in an `order_by`, so
-        that identical data give identical frames.
+        The result is cached by (SQL, input fingerprint). The expression should end in an `order_by`, so that identical
+        data give identical frames.
 
         Raises:
-            ValueError: more rows than cells can be (5 million): a customer-sized table belongs to `write`.
+            ValueError: the result has more than `MAX_CELLS` rows; use `write`.
         """
         file = self._computed(cells)
         if (rows := parquet.read_metadata(file).num_rows) > MAX_CELLS:
-            raise ValueError(f"{rows:,} rows are no cells; write them with the engine instead")
+            raise ValueError(f"{rows:,} rows are too many to load; use Shop.write instead")
         return pd.read_parquet(file)
 
     def keep(self, rows: ir.Table) -> ir.Table:
-        """The rows of an expression, computed once in a run: for what many counts rest on. They stay in the engine."""
+        """Return the rows of an expression, computed once per run and kept in the engine."""
         if (expression := rows.op()) not in self._kept:
             file = self._computed(rows)
             self._kept[expression] = self.con.read_parquet(file, table_name=f"kept_{file.stem}")
         return self._kept[expression]
 
     def _computed(self, rows: ir.Table) -> Path:
-        """The file that holds an expression's rows, by (SQL, input fingerprint); made if it is not there."""
+        """Return the cached file of an expression, by (SQL, input fingerprint); compute it if it is missing."""
         sql = sql_of(rows)
         key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
@@ -136,15 +136,18 @@ class Shop:
                 new = file.with_suffix(".new")
                 if rows.op().find(InMemoryTable):
                     rows.to_parquet(new)
-                else:  # the same, but for Ibis writing the SQL out anew, which takes longer than most counts
+                else:  # avoids that Ibis compiles the SQL again, which takes longer than most queries
                     copy_to_parquet(self.con, sql, new)
                 new.replace(file)
         return file
 
     def write(self, rows: ir.Table, file: Path) -> int:
-        """Write a customer-sized result as parquet by the engine alone; returns its number of rows.
+        """Write a large result as parquet, without loading it into memory; return its number of rows.
 
-        The file appears whole or not at all.
+        The file is written completely or not at all.
+
+        Raises:
+            StorageError: the file cannot be written.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(".new")
@@ -157,15 +160,15 @@ class Shop:
 
 
 def open_shop(loaded: Loaded, as_of: str, cache: Path, seed: int = 1) -> Shop:
-    """The tables of a loaded source, cut at a day, with counts kept under `cache`.
+    """Open the tables of a loaded source up to a day, with results cached in `cache`.
 
     Args:
-        loaded: what `load` returned.
-        as_of: the last day observed (ISO), or empty for the last order or message.
-        cache: folder of the counts.
-        seed: of what every notebook must draw alike, such as the search for clusters.
+        loaded: the result of `load`.
+        as_of: last day observed (ISO); empty: the last order or message.
+        cache: folder of the cached results.
+        seed: seed of the draws that all notebooks share, such as the fit of clusters.
 
     Raises:
-        DataError: `as_of` lies before the first order.
+        DataError: `as_of` is before the first order.
     """
     return Shop(loaded, dt.date.fromisoformat(resolve_as_of(loaded, as_of)), cache, seed)

@@ -1,6 +1,6 @@
-"""From what a column holds to what the contract says it is: ids, numbers and instants as expressions of the engine.
+"""Convert raw columns to the contract's types (ids, numbers, instants), as expressions of the engine.
 
-A value that cannot be read becomes null; `contract.RULES` then tells null from unreadable by the raw value beside it.
+A value that cannot be converted becomes null. `contract.RULES` distinguishes it from an empty field by its raw value.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = [
     "type_column",
 ]
 
-# Full-width forms of ASCII (U+FF01 … U+FF5E) and the ideographic space; then signs without width, which are taken out.
+# Full-width forms of ASCII (U+FF01 … U+FF5E), the ideographic and the no-break space; then zero-width characters.
 _FULL_WIDTH = "".join(chr(code) for code in range(0xFF01, 0xFF5F)) + "\u3000\u00a0"
 _HALF_WIDTH = "".join(chr(code) for code in range(0x21, 0x7F)) + "  "
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"
@@ -40,19 +40,19 @@ _OFFSET = r":[0-9]{2}(?:\.[0-9]+)? ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 
 @dataclass(frozen=True)
 class TypedColumn:
-    """A column read as its kind."""
+    """A column converted to its type."""
 
     value: ir.Value
     in_gap: ir.BooleanValue
-    """The clock of the source never showed this time: it was being set forward."""
+    """The local time does not exist, because the clock was set forward."""
     in_fold: ir.BooleanValue
-    """The clock showed it twice, an hour apart; the first or the second is taken as the engine does."""
+    """The local time is ambiguous, because the clock was set back; the engine chooses one of the two instants."""
 
 
 def plain_text(text: ir.StringValue) -> ir.StringValue:
-    """Text as it is compared: full-width letters and digits as plain ones, accents composed, signs without width gone.
+    """Return normalised text: half-width characters, Unicode NFC, no zero-width characters; empty text is null.
 
-    Empty text is null. Plain text, which most is, is spared the work.
+    Trimmed ASCII text, the usual case, is returned at once.
     """
     to_rewrite = text.re_search(f"[{_FULL_WIDTH}{_ZERO_WIDTH}]")
     rewritten = ibis.ifelse(to_rewrite, text.translate(_FULL_WIDTH + _ZERO_WIDTH, _HALF_WIDTH), text)
@@ -60,22 +60,22 @@ def plain_text(text: ir.StringValue) -> ir.StringValue:
 
 
 def trimmed(text: ir.StringValue) -> ir.StringValue:
-    """Text without blanks around it; null where nothing is left. Text that has none is spared the work."""
+    """Return text without leading and trailing blanks; null if nothing is left."""
     return ibis.ifelse(_is_trimmed(text), text, text.strip().nullif(""))
 
 
 def _is_trimmed(text: ir.StringValue) -> ir.BooleanValue:
-    """Whether a text begins and ends with a sign that is no blank: all blanks come before the exclamation mark."""
+    """Whether a text begins and ends with a non-blank character; all blanks sort before the exclamation mark."""
     return (text >= "!") & (text.right(1) >= "!")
 
 
 def type_column(raw: ir.Value, column: Column, zone: str) -> TypedColumn:
-    """A column of a source with its contract's type.
+    """Convert a column of a source to its type in the contract.
 
     Args:
-        raw: text, or whatever parquet or a mapping yields.
-        column: what it is to be.
-        zone: the clock (IANA) of times without an offset.
+        raw: text, or any type from parquet or a mapping.
+        column: the column's definition.
+        zone: IANA time zone of times without an offset.
     """
     never = ibis.literal(False)
     match column.kind:
@@ -97,10 +97,10 @@ def _read_id(raw: ir.Value) -> ir.StringValue:
     if raw.type().is_string():
         return plain_text(raw)
     if raw.type().is_floating():
-        # 13085.0: a whole number that some tool has made a float of, because others were missing.
+        # 13085.0: an integer column that a tool has converted to float because of missing values.
         whole = raw.try_cast("int64")
         text = ibis.ifelse(whole.cast("float64") == raw, whole.cast("string"), raw.cast("string"))
-        return ibis.ifelse(raw.isnan() | raw.isinf(), ibis.null("string"), text)  # a float's NaN is no id "nan"
+        return ibis.ifelse(raw.isnan() | raw.isinf(), ibis.null("string"), text)  # NaN must not become the id "nan"
     return raw.cast("string")
 
 
@@ -114,7 +114,7 @@ def _read_number(raw: ir.Value) -> ir.FloatingValue:
 
 
 def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) -> TypedColumn:
-    """An instant; `date_is_end_of_day` takes a date without a time for the last microsecond of that day."""
+    """Convert to an instant. With `date_is_end_of_day`, a date without a time means the last microsecond of the day."""
     never = ibis.literal(False)
     dtype = raw.type()
     if dtype.is_timestamp() and dtype.timezone is not None:
@@ -140,12 +140,12 @@ def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) ->
 
 
 def _end_of_day(clock: ir.TimestampValue) -> ir.TimestampValue:
-    """The last microsecond of the day: what comes before the next midnight comes before or at it."""
+    """Return the last microsecond of the day."""
     return clock + ibis.interval(days=1) - ibis.interval(microseconds=1)
 
 
 def _within_calendar(time: ir.TimestampValue) -> ir.TimestampValue:
-    """A time of the years 1 to 9999, else null: parquet and offsets can go beyond, calendars cannot."""
+    """Return the time if its year is 1 to 9999, else null: parquet and offsets allow years that calendars do not."""
     inside = time.between(ibis.timestamp("0001-01-01 00:00:00"), ibis.timestamp("9999-12-31 23:59:59.999999"))
     return ibis.ifelse(inside, time, ibis.null("timestamp"))
 

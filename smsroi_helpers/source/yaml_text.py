@@ -1,4 +1,4 @@
-"""YAML without its traps, as source.yml and parameter files are written."""
+"""A strict subset of YAML, for source.yml and parameter files."""
 
 import re
 from typing import Any
@@ -13,8 +13,8 @@ __all__ = [
 class _Loader(yaml.SafeLoader):
     """Refuses duplicate keys and aliases.
 
-    Only plain numbers, true, false, null and dates are anything but text: `21:00` is no 1260, `NO` no False, `017` no
-    15.
+    Everything except plain numbers, true, false, null and dates is text: `21:00` is not 1260, `NO` is not False, `017`
+    is not 15.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as PyYAML declares it
@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(None, None, "an alias (*name) cannot stand here", mark)
+            raise yaml.MarkedYAMLError(None, None, "an alias (*name) is not allowed", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = True) -> dict[Any, Any]:
@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key_node, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(None, None, "a key must be a plain name", key_node.start_mark)
             if key in seen:
-                problem = f"the key {key!r} stands twice (first on line {seen[key]})"
+                problem = f"the key {key!r} appears twice (first on line {seen[key]})"
                 raise yaml.MarkedYAMLError(None, None, problem, key_node.start_mark)
             seen[key] = line
         return super().construct_mapping(node, deep=deep)
@@ -49,16 +49,16 @@ for _tag, _pattern, _first in (
 
 
 def parse_yaml(text: str) -> tuple[Any, dict[tuple[str, ...], int]]:
-    r"""The content of a YAML document, and the line of each key at its two upper levels.
+    r"""Return the content of a YAML document, and the line of each key on the first two levels.
 
-    An empty document is an empty mapping without lines.
+    An empty document is an empty mapping.
 
     >>> parse_yaml("at: 21:00\nbeta:\n  margin: 0.3\n")
     ({'at': '21:00', 'beta': {'margin': 0.3}}, {('at',): 1, ('beta',): 2, ('beta', 'margin'): 3})
 
     Raises:
-        yaml.YAMLError: it is not valid, or holds a duplicate key or an alias; a MarkedYAMLError says where.
-        ValueError, RecursionError: a value in it is none (such as 2024-13-01), or it is nested too deeply.
+        yaml.YAMLError: the document is invalid, or has a duplicate key or an alias; a MarkedYAMLError has the position.
+        ValueError, RecursionError: a value is invalid (such as 2024-13-01), or the nesting is too deep.
     """
     loader = _Loader(text)
     node = loader.get_single_node()

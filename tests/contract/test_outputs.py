@@ -8,7 +8,7 @@ from smsroi_helpers.contract.outputs import OUTPUTS, SHARED_OUTPUTS, Decision
 
 
 def test_a_decision_without_its_interval_is_refused():
-    with pytest.raises(ValueError, match="a value travels with its interval"):
+    with pytest.raises(ValueError, match="is not within its interval"):
         Decision("s", "q", "do", "a", "t", "none", 1, value=3.0, low=4.0, high=5.0, unit="money_per_week")
 
 

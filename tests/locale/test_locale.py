@@ -52,7 +52,7 @@ def test_an_interval_reads_as_a_sentence():
 
 
 def test_a_language_without_a_catalogue_is_refused():
-    with pytest.raises(UsageError, match="language 'fr': there are en"):
+    with pytest.raises(UsageError, match="unknown language 'fr'; choose one of en"):
         locale.use_language("fr")
     assert locale.language() == "en"
 

@@ -225,8 +225,8 @@ def test_yaml_means_what_it_says(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("seed: 1\nas_of: ''\nseed: 2\n", "tiny.yaml, line 3: the key 'seed' stands twice (first on line 1)"),
-        ("seed: 1\nbeta:\n  margin: 0\n  margin: 1\n", "tiny.yaml, line 4: the key 'margin' stands twice"),
+        ("seed: 1\nas_of: ''\nseed: 2\n", "tiny.yaml, line 3: the key 'seed' appears twice (first on line 1)"),
+        ("seed: 1\nbeta:\n  margin: 0\n  margin: 1\n", "tiny.yaml, line 4: the key 'margin' appears twice"),
         ("seed: 1\nhorizon_week: 3\n", "tiny.yaml, line 2: no notebook has a parameter 'horizon_week'"),
         ("beta:\n  dept: 3\n", "tiny.yaml, line 2: the notebook beta has no parameter 'dept'; did you mean 'depth'?"),
         ("horizon_weeks: '39'\n", "tiny.yaml, line 1: horizon_weeks must be a valid integer, not '39'"),

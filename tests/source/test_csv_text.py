@@ -99,5 +99,5 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 
 @pytest.mark.parametrize("content", [b"\x80\x04\x95pickle", b"PK\x03\x04", b"PAR1", b"SQLite format 3\0"])
 def test_what_is_no_text_is_not_opened(tmp_path, content):
-    with pytest.raises(DataError, match="this is no text file"):
+    with pytest.raises(DataError, match="not a text file"):
         read(tmp_path, content + b"rest")

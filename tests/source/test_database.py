@@ -80,7 +80,7 @@ def test_a_password_in_an_address_is_neither_recorded_nor_shown(make_source, tmp
     monkeypatch.setenv("SHOP_DB", "postgres://me:geheim@127.0.0.1:1/shop")
     folder = make_source(source="database: ${SHOP_DB}\n", orders=ORDERS)
     with pytest.raises(
-        DataError, match=r"source\.yml, database: cannot be opened \(nothing answers there\)"
+        DataError, match=r"source\.yml, database: cannot be opened \(nothing listens at that address\)"
     ) as refusal:
         load(folder, tmp_path / "into")
     assert "geheim" not in str(refusal.value)
@@ -279,7 +279,7 @@ class TestPostgres:
             ("WITH gone AS (DELETE FROM sales RETURNING no) SELECT * FROM gone", "WITH clause containing a data-mod"),
             ("DELETE FROM sales", "syntax error"),
             ("SELECT nothing FROM sales", 'column "nothing" does not exist'),
-            ("SELECT 1 AS a, 2 AS a", "column a stands twice"),
+            ("SELECT 1 AS a, 2 AS a", "column a appears twice"),
             (f"SELECT CAST('{PHONE}x' AS int)", r"\[number\]x"),
             ("SELECT no AS order_id FROM sales", "table orders: no column customer_id, ordered_at, amount"),
         ],
@@ -307,10 +307,10 @@ class TestPostgres:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda a, port: a.replace("${PGPASSWORD}", "wrong"), "it refuses the user or the password"),
-            (lambda a, port: a.replace("${PGUSER}", "nobody"), "it refuses the user or the password"),
-            (lambda a, port: a.replace("/postgres", "/nowhere"), "it has no such database or user"),
-            (lambda a, port: a.replace(str(port), "1"), "nothing answers there"),
+            (lambda a, port: a.replace("${PGPASSWORD}", "wrong"), "wrong user or password"),
+            (lambda a, port: a.replace("${PGUSER}", "nobody"), "wrong user or password"),
+            (lambda a, port: a.replace("/postgres", "/nowhere"), "no such database or user"),
+            (lambda a, port: a.replace(str(port), "1"), "nothing listens at that address"),
             (lambda a, port: a.replace(str(port), "none"), "ProgrammingError|OperationalError"),
         ],
     )
@@ -320,7 +320,9 @@ class TestPostgres:
         assert (result.exit_code, result.stdout) == (10, "")
         (line,) = result.stderr.splitlines()
         assert re.fullmatch(
-            rf"smsroi: source\.yml, database: cannot be opened \(({words})\); check the address and that it is up", line
+            rf"smsroi: source\.yml, database: cannot be opened \(({words})\);"
+            r" check the address, and that the database is running",
+            line,
         )
 
 
@@ -350,7 +352,9 @@ def test_a_server_gone_in_the_middle_ends_with_10_and_leaves_the_last_report(tmp
         server.start()
     assert (result.returncode, result.stdout) == (10, "")
     (line,) = result.stderr.splitlines()
-    assert line.startswith("smsroi: orders.sql: the database ended the connection; see that it is up, and run again")
+    assert line.startswith(
+        "smsroi: orders.sql: the database closed the connection; check that it is running, and run again"
+    )
     assert report_files(root) == before
     secrets = (PASSWORD, urllib.parse.quote(PASSWORD, safe=""), hashlib.sha256(PASSWORD.encode()).hexdigest())
     for kept in root.rglob("*"):

@@ -39,8 +39,8 @@ def test_cdnow_in_full(tmp_path, open_source):
 
 
 def test_what_is_there_is_not_overwritten(tmp_path):
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_example("cdnow_sample", tmp_path)
-    with pytest.raises(UsageError, match="there are cdnow, cdnow_sample, complete_journey"):
+    with pytest.raises(UsageError, match="choose one of cdnow, cdnow_sample, complete_journey"):
         write_example("cdnau", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ ORDERS = (
 
 def test_two_files_for_one_table_are_refused(make_source, tmp_path):
     folder = make_source(orders=ORDERS, orders__sql="SELECT 1")
-    with pytest.raises(DataError, match=r"table orders: 2 files claim to be it \(orders\.csv, orders\.sql\)"):
+    with pytest.raises(DataError, match=r"table orders: 2 sources for one table \(orders\.csv, orders\.sql\)"):
         load(folder, tmp_path / "into")
 
 
@@ -32,7 +32,7 @@ def test_a_file_elsewhere_is_opened_under_its_alias_from_the_environment(tmp_pat
 def test_parts_of_a_table_come_in_the_order_of_their_names(tmp_path):
     (tmp_path / "orders").mkdir()
     assert table_files(tmp_path, "messages") == ("", [])
-    with pytest.raises(DataError, match="the folder orders/ holds no .parquet file"):
+    with pytest.raises(DataError, match="the folder orders/ contains no .parquet file"):
         table_files(tmp_path, "orders")
     for name in ("b", "a", "c"):
         (tmp_path / "orders" / f"{name}.parquet").touch()
@@ -45,7 +45,7 @@ def test_files_beside_a_mapping_have_their_stem_as_alias(tmp_path):
     for name in ("export.csv", "other.csv.gz", "third.parquet", "notes.txt", "1st.csv"):
         (tmp_path / name).touch()
     assert set(aliased_files(tmp_path, Settings())) == {"export", "other", "third"}
-    with pytest.raises(DataError, match=r"files.gone: there is no file gone.csv"):
+    with pytest.raises(DataError, match=r"files.gone: no file gone.csv"):
         aliased_files(tmp_path, Settings(files={"gone": "gone.csv"}))
 
 

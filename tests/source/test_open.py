@@ -74,13 +74,13 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         {"orders.parquet": b""},
         r"orders\.parquet: cannot be read as parquet: .*; export it again",
     ),
-    "D1 no file": ({"readme.txt": ""}, r"there is no table orders \(orders\.parquet, .*data/README\.md"),
+    "D1 no file": ({"readme.txt": ""}, r"no table orders \(orders\.parquet, .*data/README\.md"),
     "D1 an empty folder of parts": (
         {"orders/readme.txt": ""},
-        r"table orders: the folder orders/ holds no \.parquet file",
+        r"table orders: the folder orders/ contains no \.parquet file",
     ),
-    "D2 header only": ({"orders.csv": HEAD}, "table orders: it has no rows; take the file away"),
-    "D2 header without an end": ({"orders.csv": HEAD.strip()}, r"orders\.csv: it has no rows below its first line"),
+    "D2 header only": ({"orders.csv": HEAD}, "table orders: no rows; delete the file"),
+    "D2 header without an end": ({"orders.csv": HEAD.strip()}, r"orders\.csv: there are no rows below the header"),
     "D2 parquet without rows": (
         lambda: {
             "orders.parquet": orders_parquet(
@@ -95,15 +95,15 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
                 }
             )
         },
-        "table orders: it has no rows",
+        "table orders: no rows",
     ),
     "D6 conflicting keys": (
         orders("000,c1,2024-01-01 10:00:00,99,"),
-        r"table orders: 2 of 10 rows \(20\.0%\).*column order_id, conflicting key in 2 rows: rows of one key differ",
+        r"table orders: 2 of 10 rows \(20\.0%\).*column order_id, conflicting key in 2 rows: rows with the same key",
     ),
     "D6 repeated rows": (
         {"orders.csv": ORDERS + ROWS},
-        r"table orders: 9 of 18 rows .*column order_id, repeated row in 9 rows: the row stands twice",
+        r"table orders: 9 of 18 rows .*column order_id, repeated row in 9 rows: the row has exact duplicates",
     ),
     "D6 a copy that cannot be read": (
         orders("000,c0,2024-01-01 10:00:00,0.5,oops"),
@@ -116,7 +116,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D10 a time the clock never showed": (
         orders("a,c1,2024-03-10 02:30:00,5,") | {"source.yml": "timezone: America/New_York\n"},
-        "column ordered_at, no such local time in 1 rows: the clock was set forward .*; write times with their offset",
+        "column ordered_at, no such local time in 1 rows: the clock was set forward.*; write times with their offset",
     ),
     "D10 Shanghai in 1991": (
         orders("a,c1,1991-04-14 02:30:00,5,") | {"source.yml": "timezone: Asia/Shanghai\n"},
@@ -140,7 +140,10 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         {"orders.csv": HEAD + "".join(f"{i},{EMAIL}{i},2024-01-01,5,\n" for i in range(4))},
         "table orders, column customer_id: most values are telephone numbers or e-mail addresses",
     ),
-    "D13 UTF-16 cut": ({"orders.csv": ORDERS.encode("utf-16")[:-1]}, r"orders\.csv: cut in the middle of a character"),
+    "D13 UTF-16 cut": (
+        {"orders.csv": ORDERS.encode("utf-16")[:-1]},
+        r"orders\.csv: the file ends in the middle of a character",
+    ),
     "D13 UTF-16 without its mark": ({"orders.csv": ORDERS.encode("utf-16-le")}, r"orders\.csv, line 1: a NUL byte"),
     "D13 Latin-1": (
         {"orders.csv": (ORDERS + "a,Jérôme,2024-01-01,5,\n").encode("latin-1")},
@@ -160,25 +163,25 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D16 ragged": (
         orders("a,c1,2024-01-01,5", "b,c1,2024-01-01,5,,,"),
-        "wrong number of fields in 2 rows: .*needs quotes",
+        "wrong number of fields in 2 rows: .*quote fields that contain the delimiter",
     ),
     "D16 an open quote": (
         {"orders.csv": HEAD + '000,"c0,2024-01-01,5,\n' + ROWS},
-        r"orders\.csv, line 2: a quote is opened and not closed .*; double it",
+        r"orders\.csv, line 2: a quote is opened but not closed .*; double it",
     ),
     "D16 an open quote in the last column": (
         {"orders.csv": HEAD + '000,c0,2024-01-01,5,"0\n' + ROWS},
-        r"orders\.csv, line 2: a quote is opened and not closed",
+        r"orders\.csv, line 2: a quote is opened but not closed",
     ),
     "D16 no lines at all": ({"orders.csv": "a" * 200_000}, r"orders\.csv: the first line is too long .*; export"),
     "D16 a NUL": (orders("a,c\0,2024-01-01,5,"), r"orders\.csv, line 11: a NUL byte"),
     "D17 a missing column": (
         {"orders.csv": "order_id,customer_id,amount\n1,a,5\n"},
-        r"table orders: no column ordered_at \(there are: order_id, customer_id, amount\); rename it in the file",
+        r"table orders: no column ordered_at \(columns found: order_id, customer_id, amount\); rename it in the file",
     ),
     "D17 a column twice": (
         {"orders.csv": HEAD.replace("discount", "amount") + ROWS},
-        r"orders\.csv: column amount stands twice .*; rename one",
+        r"orders\.csv: column amount appears twice .*; rename one",
     ),
     "D17 a column without a name": (
         {"orders.csv": ORDERS.replace("discount", "")},
@@ -186,7 +189,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D17 a column of the reader's own name": (
         {"orders.csv": ORDERS.replace("discount", "line__")},
-        r"orders\.csv: the column name line__ is the reader's own; rename",
+        r"orders\.csv: the column name line__ is reserved; rename",
     ),
     "D17 the heading is missing": (
         {"orders.csv": f"1,{PHONE},2024-01-01,5\n2,b,2024-01-01,6\n"},
@@ -206,20 +209,23 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D18 parquet called csv": (
         lambda: {"orders.csv": orders_parquet()},
-        r"orders\.csv: this is no text file, .*; export it as CSV",
+        r"orders\.csv: not a text file, .*; export it as CSV",
     ),
     "D18 csv called parquet": (
         {"orders.parquet": ORDERS},
         r"orders\.parquet: cannot be read as parquet: .*; export it again",
     ),
-    "D18 csv called gz": ({"orders.csv.gz": ORDERS}, r"orders\.csv\.gz: not a whole gzip file; pack it again"),
+    "D18 csv called gz": (
+        {"orders.csv.gz": ORDERS},
+        r"orders\.csv\.gz: the gzip file is damaged or cut short; compress it again",
+    ),
     "D18 gz cut": (
         {"orders.csv.gz": gzip.compress(ORDERS.encode())[:-20]},
-        r"orders\.csv\.gz: not a whole gzip file; pack it again",
+        r"orders\.csv\.gz: the gzip file is damaged or cut short; compress it again",
     ),
     "D18 two files": (
         {"orders.csv": ORDERS, "orders.sql": "SELECT 1"},
-        r"table orders: 2 files claim to be it .*; keep one",
+        r"table orders: 2 sources for one table .*; keep one",
     ),
     "D18 parts that differ": (
         lambda: {"orders/1.parquet": orders_parquet(), "orders/2.parquet": as_parquet(order_id=["1"])},
@@ -227,17 +233,17 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D19 a bomb": (
         lambda: {"orders.csv.gz": gzip.compress(ORDERS.encode() + b"\n" * 120_000_000, 6)},
-        r"orders\.csv\.gz: unpacks to more than .*; this is no table",
+        r"orders\.csv\.gz: unpacks to more than .*; check the file",
     ),
-    "D19 a pickle": (lambda: {"orders.csv": pickle.dumps(Bomb(), protocol=4)}, r"orders\.csv: this is no text file"),
+    "D19 a pickle": (lambda: {"orders.csv": pickle.dumps(Bomb(), protocol=4)}, r"orders\.csv: not a text file"),
     "D19 a pickle called parquet": (
         lambda: {"orders.parquet": pickle.dumps(Bomb())},
         r"orders\.parquet: cannot be read as parquet",
     ),
-    "D19 zip": ({"orders.csv": b"PK\x03\x04" + b"\0" * 60}, r"orders\.csv: this is no text file"),
+    "D19 zip": ({"orders.csv": b"PK\x03\x04" + b"\0" * 60}, r"orders\.csv: not a text file"),
     "D19 an address": (
         {"orders.sql": "SELECT * FROM export", "source.yml": "files: {export: 'http://127.0.0.1:9/orders.csv'}\n"},
-        r"source\.yml, files\.export: there is no file orders\.csv at that path",
+        r"source\.yml, files\.export: no file orders\.csv at that path",
     ),
     "D19 a tag in source.yml": (
         {"orders.csv": ORDERS, "source.yml": "title: !!python/object/apply:os._exit [77]\n"},
@@ -253,7 +259,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D20 a mapping of two statements": (
         {"export.csv": ORDERS, "orders.sql": "SELECT * FROM export; COPY export TO 'stolen.csv'"},
-        r"orders\.sql: the query fails: it must be one SELECT",
+        r"orders\.sql: the query fails: a mapping must be one SELECT",
     ),
     "D20 a mapping not UTF-8": (
         {"export.csv": ORDERS, "orders.sql": "SELECT '街' FROM export".encode("gbk")},
@@ -286,10 +292,10 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         trial(messages=("10:00:09,0.05\nm3", "09:59:59,0.05\nm3")),
         "table messages: 1 of 4 rows .*column clicked_at, before it was sent in 1 rows: .*check the clocks",
     ),
-    "D23 messages without orders": ({"messages.csv": TRIAL["messages.csv"]}, "there is no table orders"),
+    "D23 messages without orders": ({"messages.csv": TRIAL["messages.csv"]}, "no table orders"),
     "D24 an experiment of no rows": (
         trial(experiments=("x,holdout,no,2024-01-01,\n", "")),
-        "table experiments: it has no rows; take the file away",
+        "table experiments: no rows; delete the file",
     ),
 }
 
@@ -304,7 +310,7 @@ def test_a_source_that_cannot_be_used_is_refused_in_one_line(project: Project, c
 
 def test_as_of_before_the_first_order_is_refused(project: Project) -> None:
     line = refusal(project, {"orders.csv": ORDERS}, "-p", "as_of=2023-12-31")
-    assert line == "smsroi: as_of 2023-12-31: the first order is of 2024-01-01; choose a later day"
+    assert line == "smsroi: as_of 2023-12-31 is before the first order (2024-01-01); choose a later day"
 
 
 def test_the_command_itself_says_the_same(project: Project) -> None:

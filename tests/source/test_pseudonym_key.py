@@ -19,15 +19,17 @@ class TestTheKey:
         assert read_key(None, "data/x") == KEY
 
     def test_none_at_all(self):
-        with pytest.raises(UsageError, match=r"a secret key is needed.*SMSROI_KEY.*--key-file.*token_hex"):
+        with pytest.raises(
+            UsageError, match=r"a secret key of at least 32 bytes is needed.*SMSROI_KEY.*--key-file.*token_hex"
+        ):
             read_key(None, "data/x")
 
     def test_31_bytes_are_too_few_and_32_are_enough(self, tmp_path, monkeypatch):
         monkeypatch.setenv("SMSROI_KEY", "k" * 31)
-        with pytest.raises(UsageError, match="SMSROI_KEY holds 31 bytes; a key has 32 at least"):
+        with pytest.raises(UsageError, match="SMSROI_KEY has 31 bytes; a key needs at least 32"):
             read_key(None, "data/x")
         (tmp_path / "key").write_bytes(b"k" * 31 + b"\n\n\n")
-        with pytest.raises(UsageError, match="the key file holds 31 bytes"):
+        with pytest.raises(UsageError, match="the key file has 31 bytes"):
             read_key(tmp_path / "key", "data/x")
         monkeypatch.setenv("SMSROI_KEY", "密" * 11)
         assert len(read_key(None, "data/x")) == 33
@@ -41,7 +43,7 @@ class TestTheKey:
         file.write_bytes(KEY)
         (tmp_path / "link").symlink_to(file)
         for name in (file, tmp_path / "link"):
-            with pytest.raises(UsageError, match=f"the key file lies inside the {place}"):
+            with pytest.raises(UsageError, match=f"the key file is inside the {place}"):
                 read_key(name, tmp_path / "source")
 
     def test_a_file_that_is_not_there(self, tmp_path):
@@ -63,7 +65,7 @@ class TestTheKey:
         assert find_key("data/x") is None
         assert key_id(None) == ""
         monkeypatch.setenv("SMSROI_KEY", "short")
-        with pytest.raises(UsageError, match="SMSROI_KEY holds 5 bytes"):
+        with pytest.raises(UsageError, match="SMSROI_KEY has 5 bytes"):
             find_key("data/x")
 
 

@@ -228,7 +228,7 @@ class TestMappings:
             "orders.parquet",
             "source.yml",
         ]
-        assert copied.notes == ["not copied, being no tables: contacts.csv"]
+        assert copied.notes == ["not copied, because they are not tables: contacts.csv"]
         assert_names_nobody(copied.folder)
         assert "title: ${HOME} sweet" in (copied.folder / "source.yml").read_text(encoding="utf-8")
         monkeypatch.delenv("EXPORT")
@@ -247,13 +247,13 @@ class TestRefusals:
     def test_what_is_there_is_not_touched(self, make_source, tmp_path):
         raw = make_source(orders=ORDERS)
         (tmp_path / "out").mkdir()
-        with pytest.raises(UsageError, match="out is there already"):
+        with pytest.raises(UsageError, match="out already exists"):
             pseudonymise(raw, tmp_path / "out", KEY)
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_a_copy_within_the_source(self, make_source):
         raw = make_source(orders=ORDERS)
-        with pytest.raises(UsageError, match="lies within the source"):
+        with pytest.raises(UsageError, match="is inside the source"):
             pseudonymise(raw, raw / "deeper" / "out", KEY)
         assert [file.name for file in raw.iterdir()] == ["orders.csv"]
 
@@ -289,11 +289,11 @@ class TestTheCommand:
         assert f"key id: {key_id(KEY)}" in result.stderr
         again = CliRunner().invoke(cli.app, arguments)
         assert (again.exit_code, again.stdout) == (2, "")
-        assert again.stderr == "smsroi: out is there already; name a new folder, or take it away first\n"
+        assert again.stderr == "smsroi: out already exists; name a new folder, or delete it first\n"
 
     def test_without_a_key_it_is_a_usage_error(self, make_source, tmp_path, monkeypatch):
         monkeypatch.delenv("SMSROI_KEY", raising=False)
         result = CliRunner().invoke(cli.app, ["pseudonymise", str(make_source(orders=ORDERS)), str(tmp_path / "out")])
         assert result.exit_code == 2
-        assert result.stderr.startswith("smsroi: a secret key is needed")
+        assert result.stderr.startswith("smsroi: a secret key of at least 32 bytes is needed")
         assert not (tmp_path / "out").exists()

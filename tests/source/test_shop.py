@@ -75,7 +75,7 @@ def test_another_as_of_is_another_question(make_source, open_source):
 def test_a_customer_sized_result_does_not_come_into_memory(make_source, open_source, monkeypatch):
     shop = open_source(make_source(orders=ORDERS))
     monkeypatch.setattr(source_shop, "MAX_CELLS", 2)
-    with pytest.raises(ValueError, match="3 rows are no cells"):
+    with pytest.raises(ValueError, match="3 rows are too many to load"):
         shop.count(shop.orders)
 
 

@@ -23,9 +23,9 @@ def test_the_lines_of_two_levels_of_keys_are_told() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ("a: 1\na: 2\n", 2, "the key 'a' stands twice (first on line 1)"),
-        ("a:\n  b: 1\n  b: 2\n", 3, "the key 'b' stands twice (first on line 2)"),
-        ("a: &x 1\nb: *x\n", 2, "an alias (*name) cannot stand here"),
+        ("a: 1\na: 2\n", 2, "the key 'a' appears twice (first on line 1)"),
+        ("a:\n  b: 1\n  b: 2\n", 3, "the key 'b' appears twice (first on line 2)"),
+        ("a: &x 1\nb: *x\n", 2, "an alias (*name) is not allowed"),
         ("? [a]\n: 1\n", 1, "a key must be a plain name"),
     ],
 )
