@@ -202,7 +202,7 @@ def _forecast_at_risk(forecast: Forecast) -> Forecast:
 
     def lost(values: Floats) -> Floats:
         horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
-        _orders, discounted = expected_and_discounted_if_alive(fit.model, cell_histories, horizon, discount_rate, values)
+        discounted = expected_and_discounted_if_alive(fit.model, cell_histories, horizon, discount_rate, values)[1]
         return discounted * (1 - probability_alive(fit, cell_histories, values=values))
 
     cells = forecast.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
