@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Interval
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import KEYS, Forecast, Z, add_up, forecast_value
-from smsroi_helpers.cltv.holdout import rank
 from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import expected_orders
+from smsroi_helpers.cltv.ranking import rank_by_spend
 from smsroi_helpers.simulation.behaviour import draw_purchases
 from smsroi_helpers.statistics.jackknife import GROUPS
 
@@ -143,7 +143,7 @@ def _rank(rng: np.random.Generator, customers: int) -> tuple[pd.DataFrame, tuple
         ranks = rows[column].rank(ascending=False, method="first").astype(int)
         placed = rows.assign(ranking=ranking, place=(ranks - 1) * 100 // customers + 1)
         counted.append(placed.groupby(["ranking", "place", "group"], as_index=False).sum())
-    return rank(pd.concat(counted, ignore_index=True))
+    return rank_by_spend(pd.concat(counted, ignore_index=True))
 
 
 @cache

@@ -1,4 +1,8 @@
-"""The answer of each experiment: outcome, value, next step and sample size needed. `wording` puts it in words."""
+"""The answer of each experiment: outcome, value, next step and sample size needed. `wording` puts it in words.
+
+The money per week of the answer box and the index is the difference per customer with its limits (`decision_rule`) ×
+customers of the arm ÷ weeks (`_answer`).
+"""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,9 +1,7 @@
-"""What will each customer be worth, and how sure are we: BG/NBD (or a rival) for orders, Gamma–Gamma for money.
+"""What the engine counts for customer value: cells of customers who share a purchase history, by the day.
 
-The engine counts day cells, the models are fitted to the cells (`fitting`), say what is to come
-(`forecast`), are tested on later weeks (`holdout`) and on what they assume (`assumptions`); the engine
-writes each customer's value by joining the cells' scores back. What follows for segments, channels and retention is in
-`implications`. Time is in weeks, money in the source's currency.
+A cell is a frequency (repeat purchase days), a recency (first to last purchase) and an age (first purchase to the last
+day observed), in days. The models are fitted to cells, so that their cost grows with cells and not with customers.
 """
 
 import datetime as dt

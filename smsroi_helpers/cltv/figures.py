@@ -113,7 +113,7 @@ def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
     """Repeat purchases in each week: what happened, and what the model fitted up to the split says.
 
     Args:
-        tested: of `cltv_holdout.holdout_test`.
+        tested: of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -146,7 +146,7 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     """Shares of the money by tenth of the customers, ordered by the spend foretold: foretold and come.
 
     Args:
-        tested: of `cltv_holdout.holdout_test`.
+        tested: of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -174,7 +174,7 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     """The share who bought in the test by P(alive) before it: foretold with interval, happened.
 
     Args:
-        tested: of `cltv_holdout.holdout_test`.
+        tested: of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]

@@ -7,13 +7,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import ibis
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import csr_array
-from scipy.special import expit, logit
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv.counts import count_cells, count_value_cells, histories
@@ -29,9 +27,10 @@ from smsroi_helpers.cltv.predictions import (
     probability_alive,
     variance_of_orders,
 )
-from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.cltv.ranking import count_ranked, rank_by_spend
+from smsroi_helpers.engine import hash_group
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "Holdout",
@@ -39,7 +38,6 @@ __all__ = [
     "compare_models",
     "count_outcomes",
     "holdout_test",
-    "rank",
 ]
 
 MOST_TESTED = 1_000_000
@@ -83,30 +81,6 @@ def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
     repeats = repeats.cross_join(start)
     repeats = repeats.mutate(week=repeats.day.delta(repeats.start, unit="day").cast("int64") // 7 + 1)
     return shop.count(repeats.group_by("week").aggregate(purchases=repeats.count()).order_by("week"))
-
-
-def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: float) -> pd.DataFrame:
-    """Customers in a hundred places of equal size by the spend foretold, and by the spend that came.
-
-    Returns:
-        one row per ranking (`predicted`, `later_spend`), place (1 = most) and group (of customers, by hash, for the
-        standard error): customers, predicted, spend.
-    """
-    p, q, v = (float(x) for x in value.predicting)
-    scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
-    rows = histories(shop, split).join(scores, list(KEYS))
-    predicted = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
-    hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
-    rows = rows.select("customer_id", "later_spend", predicted=predicted.round(9), group=hashed)
-    ranked = []
-    for name in ("predicted", "later_spend"):
-        order = ibis.window(order_by=[rows[name].desc(), rows.customer_id])
-        placed = rows.mutate(place=ibis.ntile(100).over(order) + 1)
-        sums = placed.group_by("place", "group").aggregate(
-            customers=placed.count(), predicted=total(placed.predicted), spend=total(placed.later_spend)
-        )
-        ranked.append(shop.count(sums.order_by("place", "group")).assign(ranking=name))
-    return pd.concat(ranked, ignore_index=True)
 
 
 # --- compare ---------------------------------------------------------------------------------------------------------
@@ -278,9 +252,8 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
     by_frequency.insert(0, "customers", customers)
     predicted = _sum_up(predicted_by_cell, cells).iloc[0]
     value_cells = count_value_cells(shop, comparison.split)
-    by_tenth, (gini, gini_low, gini_high) = rank(
-        _count_ranked(shop, comparison.split, cells, fit, fit_value(value_cells), weeks)
-    )
+    ranked = count_ranked(shop, comparison.split, cells, fit, fit_value(value_cells), weeks)
+    by_tenth, (gini, gini_low, gini_high) = rank_by_spend(ranked)
     return Holdout(
         model=comparison.chosen,
         split=comparison.split,
@@ -398,60 +371,6 @@ def _compare_rivals(comparison: ModelComparison) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float]]:
-    """Shares by tenth of the customers, and the normalised Gini coefficient, with intervals by the jackknife.
-
-    Those of the shares are of their logit: the last tenths' are small, and skewed.
-
-    Args:
-        counted: per ranking, place and group the customers, predicted and spend, as `_count_ranked` has them.
-
-    Returns:
-        `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
-    """
-    keys, sums = by_group(counted, ["ranking", "place"], ["customers", "predicted", "spend"])
-    by_predicted = (keys["ranking"] == "predicted").to_numpy()
-
-    def compute(flat: Floats) -> Floats:
-        customers, _told, spend = flat.reshape(3, len(keys), -1)
-        people, money, best_people, best_money = (
-            _running_share(amounts[here]) for here in (by_predicted, ~by_predicted) for amounts in (customers, spend)
-        )
-        best = np.trapezoid(best_money, best_people, axis=0) - 0.5
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gini = (np.trapezoid(money, people, axis=0) - 0.5) / np.where(best > 0, best, np.nan)
-        return np.vstack([_by_tenth(people, money), gini]).reshape(11, *flat.shape[2:])
-
-    customers, predicted, spend = sums.sum(axis=-1, keepdims=True)
-    shares = pd.DataFrame({"tenth": np.arange(1, 11)})
-    shares["predicted"] = _by_tenth(_running_share(customers[by_predicted]), _running_share(predicted[by_predicted]))[
-        :, 0
-    ]
-    if not spend.any():
-        return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
-    found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
-    spend_shares = found.estimate[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
-        half = (found.high[:-1] - spend_shares) / (spend_shares * (1 - spend_shares))
-    shares = shares.assign(
-        spend=spend_shares, low=expit(logit(spend_shares) - half), high=expit(logit(spend_shares) + half)
-    )
-    return shares, (float(found.estimate[-1]), float(found.low[-1]), min(float(found.high[-1]), 1.0))
-
-
-def _running_share(amounts: Floats) -> Floats:
-    """Of the whole, up to each place (first axis), from none on; one column for each group that is left out."""
-    running = np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0)
-    return np.asarray(running / np.maximum(running[-1], 1e-12), float)
-
-
-def _by_tenth(people: Floats, money: Floats) -> Floats:
-    """Shares of the money by tenth of the people; exact tenths, of those who are left too."""
-    marks = np.linspace(0, 1, 11)
-    columns = [np.interp(marks, before, share) for before, share in zip(people.T, money.T, strict=True)]
-    return np.diff(np.column_stack(columns), axis=0)
 
 
 def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:

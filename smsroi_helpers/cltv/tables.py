@@ -71,7 +71,7 @@ def test_note(tested: Holdout) -> Html:
     """What the test means for the amounts that follow, in words.
 
     Args:
-        tested: of `cltv_holdout.holdout_test`.
+        tested: of `holdout.holdout_test`.
     """
     if not tested.missed:
         return note(_("The forecast passed its test: what happened lay within its interval."))

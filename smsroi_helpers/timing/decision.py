@@ -1,4 +1,8 @@
-"""Whether to send at another hour: the decisions of `03_timing`, typed and without words."""
+"""Whether to send at another hour: the decisions of `03_timing`, typed and without words.
+
+The money per week of the answer box and the index is clicks gained per text (`best_hours`) × value of a click
+(`click_value`) × texts per week (`_per_week`). `gains_table` shows the same money as what today's hours lose.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -160,16 +160,6 @@ class TestHoldout:
         assert 0.3 < tested.gini_low < tested.gini < tested.gini_high < 0.9
         assert spent > 0
 
-    @pytest.mark.parametrize(("order", "gini"), [("same", 1.0), ("reverse", -1.0)])
-    def test_gini_is_one_for_hindsight(self, order, gini):
-        spend = np.linspace(100, 1, 100) ** 2
-        places = pd.DataFrame({"place": range(1, 101), "group": 0, "customers": 10, "predicted": spend, "spend": spend})
-        predicted = places.assign(ranking="predicted", spend=spend if order == "same" else spend[::-1])
-        tenths, (found, low, _high) = holdout.rank(pd.concat([predicted, places.assign(ranking="later_spend")]))
-        assert found == pytest.approx(gini)
-        assert np.isnan(low), "one group of customers says nothing of the error"
-        assert tenths["predicted"].iloc[0] == pytest.approx(spend[:10].sum() / spend.sum())
-
     def test_groups_by_alive_hold_everybody(self, tested):
         rows = tested.by_alive
         assert tested.alive_model in ("mbg_nbd", "pareto_nbd")
