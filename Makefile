@@ -5,27 +5,27 @@ REPORT = notebooks/parameters/demo.yaml
 help:             ## print the targets
 	@sed -n 's/^\([a-z]*\): *## /  make \1\t/p; s/^\([a-z]*\):.*## /  make \1\t/p' Makefile | sort -u
 
-report:           ## run the workbook on demo data and print where the page is
+report:           ## run the workbook on demo data and print the path of the page
 	@$(RUN) smsroi run $(REPORT)
 
-test:             ## run every test; those whose programs or data are missing here are skipped and listed
+test:             ## run every test; tests that need missing programs or data are skipped and listed
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n logical --dist worksteal $(PYTEST)
 
 lab:              ## open the notebooks in JupyterLab
 	@$(RUN) jupyter lab notebooks
 
-lint:             ## style and types
+lint:             ## check style and types
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-calibrate:        ## hold published intervals to known truths, where code has changed, and write docs/calibration.md (hours, if all has)
+calibrate:        ## test published intervals against known truths, where code has changed; write docs/calibration.md (hours for all)
 	@$(RUN) python -m benchmarks.calibrate
 
-bench:            ## time it against what a user would run instead (half an hour, on an idle machine)
+bench:            ## compare run times with what a user would run instead (half an hour, on an idle machine)
 	@for part in load simulate cltv segmentation timing frequency ab_test; do $(RUN) python -m benchmarks.$$part || exit 1; done
 
-lock:             ## renew requirements.lock from pyproject.toml (needs uv)
+lock:             ## update requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-header \
 	  --quiet --upgrade pyproject.toml --output-file requirements.lock
 

@@ -1,6 +1,6 @@
-"""Make `.venv` from requirements.lock, then run a command in it; the standard library suffices.
+"""Create `.venv` from requirements.lock, then run a command in it. Needs only the standard library.
 
-    python bootstrap.py                      set up, or see that nothing is to do
+    python bootstrap.py                      set up, if `.venv` is missing or out of date
     python bootstrap.py smsroi run FILE      set up, then run
 
 `make` calls this; on Windows, without make, call it yourself.
@@ -22,7 +22,7 @@ OLDEST, NEWEST = (3, 11), (3, 14)
 
 
 def find_python() -> str:
-    """The interpreter to build with: this one if it is new enough, else a python3.x on the path."""
+    """The interpreter for `.venv`: this one if it is new enough, else a python3.x on the PATH."""
     if sys.version_info >= OLDEST:
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
@@ -33,7 +33,7 @@ def find_python() -> str:
 
 
 def wanted_stamp(python: str) -> str:
-    """What an up-to-date environment was made from: the lock, the package's metadata and the interpreter."""
+    """Digest of everything that `.venv` depends on: the lock, the package's metadata and the interpreter."""
     digest = hashlib.sha256(python.encode())
     for name in ("requirements.lock", "pyproject.toml", "bootstrap.py"):
         digest.update((ROOT / name).read_bytes())
@@ -41,12 +41,12 @@ def wanted_stamp(python: str) -> str:
 
 
 def set_up() -> None:
-    """Bring `.venv` up to date; nothing is done where it is."""
+    """Create or update `.venv`; does nothing if it is up to date."""
     python = find_python()
     stamp = wanted_stamp(python)
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == stamp:
         return
-    print("Setting up .venv from requirements.lock (once; under a minute on a good line) …", flush=True)
+    print("Setting up .venv from requirements.lock (once; under a minute with a fast connection) …", flush=True)
     lock = str(ROOT / "requirements.lock")
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     try:
@@ -59,12 +59,12 @@ def set_up() -> None:
         subprocess.run([*install, "--require-hashes", "-r", lock], check=True)
         subprocess.run([*install, *project], check=True)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"Setting up failed (exit code {error.returncode}); what went wrong stands above.")
+        sys.exit(f"Setting up failed (exit code {error.returncode}); the error is printed above.")
     STAMP.write_text(stamp)
 
 
 def main() -> int:
-    """Set up, then run what the command line names."""
+    """Set up, then run the command on the command line."""
     set_up()
     if not (command := sys.argv[1:]):
         return 0

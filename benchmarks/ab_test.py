@@ -1,9 +1,9 @@
-"""How long ten million customers in one experiment take, and how much memory: `python -m benchmarks.ab_test`.
+"""Time and memory of one experiment with ten million customers: `python -m benchmarks.ab_test`.
 
-Timed is all that stands between a source that has been read and checked and its effects: outcomes per customer from
-orders, messages and opt-outs, moments by arm, the split's test, every metric with its intervals. Target: 20 s on two
-cores and 2 GB. The yardstick is the same profit, revenue, orders and opt-outs by pandas, from the same files, with
-Welch by SciPy. Each is a process of its own; seconds are those of one run on one machine.
+The measurement starts with a source that has been read and checked and ends with its effects. It covers outcomes per
+customer from orders, messages and opt-outs, moments by arm, the test of the split, and every metric with its intervals.
+Target: 20 s on two cores and 2 GB. The baseline computes the same profit, revenue, orders and opt-outs in pandas from
+the same files, with Welch's test from SciPy. Each runs in its own process; seconds are those of one run on one machine.
 """
 
 import argparse
@@ -68,7 +68,7 @@ print(json.dumps([seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF)
 
 
 def write_source(folder: Path, customers: int) -> None:
-    """One experiment with two arms: half the customers order in eight weeks, all are sent a message, some opt out."""
+    """Write one experiment with two arms: half the customers order in eight weeks, all get a message, some opt out."""
     con = duckdb.connect()
     con.execute("SET threads = 2; SET memory_limit = '1500MB'")
     (folder / "source.yml").write_text("margin: 0.3\n")
@@ -106,7 +106,7 @@ def write_source(folder: Path, customers: int) -> None:
 
 
 def run(program: str, *arguments: str) -> tuple[float, float, float, list[float]]:
-    """Seconds by the clock and of processors, megabytes, the difference in profit with its interval; by the program."""
+    """Run a program: wall seconds, CPU seconds, peak megabytes, and the difference in profit with its interval."""
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
     )
@@ -115,7 +115,7 @@ def run(program: str, *arguments: str) -> tuple[float, float, float, list[float]
 
 
 def main() -> None:
-    """Print what each takes."""
+    """Print time and memory of both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=10_000_000)
     parser.add_argument("--no-pandas", action="store_true")
@@ -126,17 +126,17 @@ def main() -> None:
         write_source(folder, chosen.customers)
         seconds, cpu_seconds, megabytes, our_effect = run(OURS, str(folder), place)
         print(
-            f"{chosen.customers:,} customers: {seconds:.1f} s ({cpu_seconds:.1f} s of processors), {megabytes:,.0f} MB"
-            " at most (reading included)"
+            f"{chosen.customers:,} customers: {seconds:.1f} s ({cpu_seconds:.1f} s of CPU time), {megabytes:,.0f} MB"
+            " peak (including reading)"
         )
         if not chosen.no_pandas:
             theirs, their_cpu_seconds, their_megabytes, their_effect = run(PANDAS, str(folder))
             print(
-                f"pandas: {theirs:.1f} s ({their_cpu_seconds:.1f} s of processors), {their_megabytes:,.0f} MB;"
+                f"pandas: {theirs:.1f} s ({their_cpu_seconds:.1f} s of CPU time), {their_megabytes:,.0f} MB;"
                 f" {theirs / seconds:.1f} times as long"
             )
             disagreement = max(abs(ours / other - 1) for ours, other in zip(our_effect, their_effect, strict=True))
-            print(f"the difference in profit and its interval agree to {disagreement:.0e}")
+            print(f"the difference in profit and its interval agree within {disagreement:.0e} (relative)")
 
 
 if __name__ == "__main__":

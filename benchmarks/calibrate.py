@@ -1,15 +1,14 @@
-"""Hold every published interval to the truth: `make calibrate`.
+"""Test the coverage of every published interval in simulated worlds: `make calibrate`.
 
-    python -m benchmarks.calibrate                     every claim whose code has changed since it was last tried
-    python -m benchmarks.calibrate --only click_rate   these alone; may be given several times
-    python -m benchmarks.calibrate --quick             40 seeds each, nothing written: does it run?
+    python -m benchmarks.calibrate                     every claim whose code has changed since its last run
+    python -m benchmarks.calibrate --only click_rate   only these; may be given several times
+    python -m benchmarks.calibrate --quick             40 seeds each, writes no page: a smoke test
 
-What a claim is, and how to write one, stands in `benchmarks/claims/__init__.py`. Results are kept a seed at a time
-under `benchmarks/.calibration/`, so that an interrupted run goes on where it stopped; changed code starts afresh.
-docs/calibration.json records what each claim came to, when, and of which state of the code; docs/calibration.md is that
-record to read, and says which rows are of code that has changed since.
-Exit code 0: every claim holds, and every interval known to be wrong was caught; 1: not so; 2: a command line that
-cannot be meant.
+`benchmarks/claims/__init__.py` explains what a claim is and how to write one. Results are saved per seed under
+`benchmarks/.calibration/`, so that an interrupted run resumes where it stopped; changed code starts again.
+docs/calibration.json records the result of each claim, its date and the fingerprint of its code. docs/calibration.md
+shows that record and marks rows whose code has changed since.
+Exit codes: 0, every claim passes and every interval known to be wrong fails; 1, otherwise; 2, invalid command line.
 """
 
 import argparse
@@ -58,13 +57,13 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "benchmarks" / ".calibration"
 PAGE = ROOT / "docs" / "calibration.md"
-"""The page; the record it is made from lies beside it, as .json."""
+"""The page; the record that it shows is the .json file beside it."""
 _PRESENTATION = re.compile(r"smsroi_helpers\.(locale|pages|(?!contract\b)\w+\.(wording|figures|tables))\b")
 """Modules that only put results into words, tables and pictures: no claim depends on them."""
 LEVEL = 0.95
 QUICK = 40
 _CHUNK = 20
-"""Seeds that a process tries before it hands them back: what an interruption loses at most."""
+"""Seeds that a process runs before it returns them: an interruption loses at most these, per process."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SMSROI_THREADS": "1"}
 _LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels")
 
@@ -74,25 +73,25 @@ _LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels")
 
 @dataclass(frozen=True)
 class Score:
-    """What one part of a claim came to at one seed; means over the cells of its world, NaN where there is none."""
+    """The result of one part of a claim at one seed: means over the cells of the world, NaN where undefined."""
 
     held: float
-    """Share of intervals that held the truth; of a test, whether it did not reject."""
+    """Share of intervals that contain the truth; for a test, 1 if it did not reject."""
     lacking: float
-    """Share of intervals with a limit that is no number."""
+    """Share of intervals with a limit that is NaN."""
     error: float
     """Estimate − truth."""
     width: float
-    """High − low; of a best set, how many candidates were kept."""
+    """High − low; for a best set, its size."""
     alarm: float
-    """Share of those without an effect that were said to have one."""
+    """Share of the cells without an effect for which an effect was reported."""
     power: float
-    """Share of those with an effect that were said to have one."""
+    """Share of the cells with an effect for which an effect was reported."""
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """One seed of a claim: a score for each part, or the error that stopped it."""
+    """One seed of a claim: a score for each part, or the exception that stopped it."""
 
     seed: int
     seconds: float
@@ -101,7 +100,7 @@ class Replicate:
 
 
 def generator(name: str, seed: int) -> np.random.Generator:
-    """The random numbers of one seed of one claim: independent of every other claim's and seed's."""
+    """The random generator for one seed of one claim, independent of all other claims and seeds."""
     entropy = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(seed,)))
 
@@ -111,7 +110,7 @@ def _mean(values: npt.NDArray[Any]) -> float:
 
 
 def score(outcome: Outcome) -> Score:
-    """Measure one outcome against its truth.
+    """Compare one outcome with its truth.
 
     >>> score(Interval(0.4, 0.1, 0.6, truth=0.3)).held
     1.0
@@ -134,7 +133,7 @@ def score(outcome: Outcome) -> Score:
         )
     if isinstance(outcome, BestSet):
         chosen, values = np.asarray(outcome.chosen, bool), np.asarray(outcome.values, float)
-        # Of several that are truly best each must be kept so often.
+        # If several candidates are truly best, the score is the share of them that was kept.
         return Score(_mean(chosen[values == values.max()]), 0.0, math.nan, float(chosen.sum()), math.nan, math.nan)
     rejected = float(outcome.rejected)
     alarm, power = (math.nan, rejected) if outcome.effect else (rejected, math.nan)
@@ -142,7 +141,7 @@ def score(outcome: Outcome) -> Score:
 
 
 def run_replicate(claim: Claim, seed: int) -> Replicate:
-    """Try a claim at one seed. An exception is a result: a failed replicate."""
+    """Run a claim at one seed. An exception is a result: a failed replicate."""
     start = time.perf_counter()
     try:
         outcomes = claim.run(generator(claim.name, seed))
@@ -160,7 +159,7 @@ def find_claims(package: str = "benchmarks.claims") -> dict[str, list[Claim]]:
     """The claims of every module of a package (or of one module), by the module's name.
 
     Raises:
-        ValueError: two claims of one name, or a name that cannot be a file's.
+        ValueError: two claims have one name, or a name is not a valid file name.
     """
     home = importlib.import_module(package)
     names = [f"{package}.{found.name}" for found in pkgutil.iter_modules(getattr(home, "__path__", []))] or [package]
@@ -168,15 +167,15 @@ def find_claims(package: str = "benchmarks.claims") -> dict[str, list[Claim]]:
     every = [claim.name for listed in claims.values() for claim in listed]
     for name in every:
         if not (name.isidentifier() and name == name.lower()) or every.count(name) > 1:
-            raise ValueError(f"{name!r} must be unique among the claims, of small letters, digits and underscores")
+            raise ValueError(f"claim {name!r}: the name must be unique, with lower-case letters, digits and _ only")
     return claims
 
 
 def fingerprint(module: str) -> str:
-    """What a claim's results hang on: the code of its module and of all of ours that it imports, and the libraries.
+    """Hash of everything that a claim's results depend on: its module, our modules that it imports, the libraries.
 
-    Comments, docstrings and the texts of exceptions may change: the code is hashed as it parses, without them. So may
-    modules that only make words: a claim is about numbers.
+    The parsed code is hashed without comments, docstrings and the texts of exceptions. Modules that only write text are
+    left out.
     """
     digest = hashlib.sha256()
     for name in sorted(_imported(module, set())):
@@ -225,7 +224,7 @@ def _imported(module: str, seen: set[str]) -> set[str]:
 
 
 def read_replicates(file: Path) -> dict[int, Replicate]:
-    """The replicates a file holds, by seed; a last line that an interruption cut short is passed over."""
+    """The replicates in a file, by seed. A line that an interruption cut short is skipped."""
     replicates = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         try:
@@ -238,26 +237,26 @@ def read_replicates(file: Path) -> dict[int, Replicate]:
 
 
 def append_replicates(file: Path, replicates: Iterable[Replicate]) -> None:
-    """Append replicates to a file, each as a line of its own, whatever was cut short before them."""
+    """Append replicates to a file, one line each; starts a new line if the last one is incomplete."""
     incomplete = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a", encoding="utf-8") as out:
         out.write("\n" * incomplete + "".join(json.dumps(asdict(replicate)) + "\n" for replicate in replicates))
 
 
 def _run_many(module: str, name: str, seeds: list[int]) -> list[Replicate]:
-    """In a process of its own."""
+    """Run a claim at several seeds, in a worker process."""
     claim = next(claim for claim in importlib.import_module(module).CLAIMS if claim.name == name)
     return [run_replicate(claim, seed) for seed in seeds]
 
 
 def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Path) -> dict[str, list[Replicate]]:
-    """Try every claim at seeds 0 … n − 1, but for what is on file already, and return all of it by the claims' names.
+    """Run every claim at seeds 0 … n − 1, except saved ones, and return all replicates by the claims' names.
 
     Args:
         claims: by module.
-        seeds: of each claim; None for its own n.
-        jobs: processes at once, of one thread each.
-        store: the folder of results, one file a claim and state of the code.
+        seeds: number of seeds of each claim; None for its own n.
+        jobs: number of parallel processes, with one thread each.
+        store: the folder of results, with one file per claim and code fingerprint.
     """
     store.mkdir(parents=True, exist_ok=True)
     fingerprints = {module: fingerprint(module) for module in claims}
@@ -267,7 +266,7 @@ def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Pat
     }
     done = {name: read_replicates(file) for name, file in files.items()}
     left = {name: [seed for seed in range(n) if seed not in done[name]] for name, n in wanted.items()}
-    os.environ.update(_ONE_THREAD)  # inherited by the processes, before they import anything
+    os.environ.update(_ONE_THREAD)  # inherited by the worker processes before they import anything
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         tasks = {
             pool.submit(_run_many, module, claim.name, left[claim.name][start : start + _CHUNK]): claim.name
@@ -292,13 +291,13 @@ def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Pat
     }
 
 
-# --- the judgement ---------------------------------------------------------------------------------------------------
+# --- pass or fail ----------------------------------------------------------------------------------------------------
 
 
 def allowed(claim: Claim, n: int) -> tuple[float, float]:
-    """The shares of seeds between which a claim passes: of intervals that held, or of false alarms.
+    """The range of shares in which a claim passes: coverage, or the share of false alarms.
 
-    .95 ± (.01 + 2.5 √(.0475/n)), the rule of calibration; `at_least` has no upper end, `false_alarm` no lower one.
+    .95 ± (.01 + 2.5 √(.0475/n)); `at_least` has no upper limit, `false_alarm` no lower limit.
 
     >>> low, high = allowed(Claim("a", "", "", "two_sided", lambda rng: []), 1_000)
     >>> f"{low:.4f} {high:.4f}"
@@ -312,17 +311,17 @@ def allowed(claim: Claim, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Row:
-    """One part of a claim, over all its seeds."""
+    """The result of one part of a claim over all its seeds."""
 
     claim: Claim
     part: str
     n: int
     failed: int
-    """Seeds at which there was an exception, or nothing for this part: counted as misses, or as false alarms."""
+    """Seeds with an exception or without a result for this part; counted as misses, or as false alarms."""
     errors: tuple[str, ...]
-    """What the exceptions said, each once."""
+    """The distinct messages of the exceptions."""
     share: float
-    """Of intervals that held; of false alarms under that rule."""
+    """Coverage; under the rule `false_alarm`, the share of false alarms."""
     share_low: float
     share_high: float
     lacking: float
@@ -333,23 +332,23 @@ class Row:
     alarm: float
     power: float
     seconds: float
-    """Of computing, over all seeds and parts."""
+    """Computing time over all seeds and parts."""
     day: str = ""
-    """ISO, on which it was tried."""
+    """ISO date of the run."""
     code: str = ""
-    """The `fingerprint` of what it was tried with."""
+    """The `fingerprint` of the code that was run."""
     changed: bool = False
     """Whether the code has changed since."""
 
     @property
     def passed(self) -> bool:
-        """Whether the share lies where the rule has it."""
+        """Whether the share lies in the range of `allowed`."""
         low, high = allowed(self.claim, self.n)
         return low <= self.share <= high
 
 
 def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
-    """One row for each part of a claim."""
+    """One row for each part of a claim, over its replicates."""
     n = len(replicates)
     parts = list(dict.fromkeys(part for replicate in replicates for part in replicate.parts)) or [""]
     errors = tuple(dict.fromkeys(replicate.error for replicate in replicates if replicate.error))
@@ -379,7 +378,7 @@ def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
 
 
 def _share_interval(shares: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """95 %: Wilson's of a share of seeds; for means over cells, which are no counts, the normal one."""
+    """95 % interval: Wilson's for a share of seeds, the normal one for means over cells (not counts)."""
     if np.isin(shares, (0.0, 1.0)).all():
         low, high = proportion_confint(shares.sum(), len(shares), method="wilson")
         return float(low), float(high)
@@ -388,23 +387,23 @@ def _share_interval(shares: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def list_problems(rows: Iterable[Row]) -> Iterator[str]:
-    """What is wrong, a line each: claims that do not hold, and wrong intervals that were not caught."""
+    """One line per problem: claims that fail, and intervals known to be wrong that pass."""
     caught: dict[str, bool] = {}
     for row in rows:
         if row.claim.known_wrong and row.n >= row.claim.n:  # with fewer seeds it may pass by chance
             caught[row.claim.name] = caught.get(row.claim.name, False) or not row.passed
         if not row.claim.known_wrong and not row.passed:
-            yield f"{_name(row)} does not hold: {row.share:.3f}, allowed {_band(row)}"
+            yield f"{_name(row)} fails: {row.share:.3f}, allowed {_band(row)}"
     for name, was_caught in caught.items():
         if not was_caught:
-            yield f"{name} is known to be wrong, and passed: the harness does not see it"
+            yield f"{name} is known to be wrong but passes: this benchmark cannot detect it"
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
 def read_record(file: Path, claims: Mapping[str, Sequence[Claim]]) -> list[Row]:
-    """The rows on record of the claims there are, in their order, each with whether its code has changed since."""
+    """The recorded rows of the given claims, in their order; `changed` tells whether the code has changed since."""
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     rows = []
     for module, listed in claims.items():
@@ -418,7 +417,7 @@ def read_record(file: Path, claims: Mapping[str, Sequence[Claim]]) -> list[Row]:
 
 
 def write_record(file: Path, rows: Iterable[Row]) -> None:
-    """The rows by their claims' names; NaN is written as null."""
+    """Write the rows as JSON by the claims' names; NaN becomes null."""
     record: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         raw = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("claim", "changed")}
@@ -431,23 +430,25 @@ def write_record(file: Path, rows: Iterable[Row]) -> None:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 _INTRODUCTION = """\
-# How often the intervals hold the truth
+# Coverage of the published intervals
 
-Each row is a claim that a page of the workbook makes: an interval, a set or a test, tried in made-up worlds whose truth
-is known, computed by the code that computes it for the pages. *Held* is the share of worlds (independent seeds) in
-which it held the truth, with its own 95 % interval; it passes if that share lies within *allowed*:
-.95 ± (.01 + 2.5 √(.0475/n)), or not below the lower end where the rule is *at least*. Where a world has many cells they
-count as one, by their mean. A replicate that ended in an error, or without an interval, is a miss.
+Each row is a claim that a page of the workbook makes: an interval, a set or a test. It is run in simulated worlds with
+a known truth, by the same code that computes it for the pages. *Coverage* is the share of worlds (independent seeds) in
+which the result contains the truth, with its own 95 % interval; under the rule *false alarm* it is the share of false
+alarms. A claim passes if that share lies within *allowed*: .95 ± (.01 + 2.5 √(.0475/n)), or is not below the lower
+limit under the rule *at least*. If a world has many cells, their mean counts as one. A replicate with an error or
+without an interval is a miss.
 
 Rules: *two-sided*, neither too narrow nor too wide; *at least*, not too narrow (sets and simultaneous intervals);
-*shrunken*, averaged over worlds whose effects are drawn anew; *predictive*, against what then happened; *false alarm*,
-the share of worlds without an effect in which one was reported.
+*shrunken*, averaged over worlds with new random effects; *predictive*, compared with what happened afterwards; *false
+alarm*, the share of worlds without an effect in which an effect was reported.
 """
 
 _KNOWN_WRONG = """\
 ## Intervals known to be wrong
 
-No page may tell these as they are tried here. They are held to the same rule, and show that it can fail: each must.
+No page uses these. They are tested by the same rule, and each must fail in at least one part: this shows that the rule
+detects wrong intervals.
 """
 
 _RULES = {"two_sided": "two-sided", "at_least": "at least", "false_alarm": "false alarm"}
@@ -483,31 +484,33 @@ def _cells(row: Row, first: bool) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "| claim | where | rule | n | held | allowed | bias (s.e.) | width | false alarms | power | none | | tried |"
+    columns = "claim | where | rule | n | coverage | allowed | bias (s.e.) | width | false alarms | power"
+    columns += " | no interval | | date"
     lines = [_cells(row, not i or rows[i - 1].claim is not row.claim) for i, row in enumerate(rows)]
-    return "\n".join([head, "|" + " --- |" * 13, *lines])
+    return "\n".join([f"| {columns} |", "|" + " --- |" * 13, *lines])
 
 
 def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
-    """The text of docs/calibration.md: claims and known-wrong intervals, and the claims that were never tried."""
+    """The text of docs/calibration.md: claims, intervals known to be wrong, and the names in `missing` (never run)."""
     computing = sum({row.claim.name: row.seconds for row in rows}.values())
     problems = list(list_problems(rows))
     errors = sorted({f"- `{_name(row)}`: {text}" for row in rows for text in row.errors[:3]})
     sections = [
         _INTRODUCTION,
-        f"By `make calibrate`: {computing:,.0f} seconds of computing in all. The last column is the day a claim was\n"
-        "tried on; with a * some code that it imports has changed since, and `make calibrate` tries it again.\n"
+        f"`make calibrate` writes this page; the runs took {computing:,.0f} seconds of computing. *Date* is the day\n"
+        "of the run. A * means that code which the claim uses has changed since; `make calibrate` runs it again.\n"
         "*False alarms* and *power* are the shares of intervals or tests that reported an effect where there was none\n"
-        "and where there was; *width* is the mean, of a set its size; *none*, how many of n gave no interval.\n",
-        "\n".join(f"**{problem}**\n" for problem in problems) or "Every claim holds, and every wrong one was caught.\n",
-        f"Not tried yet: {', '.join(missing)}.\n" if missing else "",
+        "and where there was one. *Width* is the mean width, or the mean size of a set. *No interval* is the number\n"
+        "of the n replicates without an interval.\n",
+        "\n".join(f"**{each}**\n" for each in problems) or "All claims pass; all wrong intervals fail.\n",
+        f"Not run yet: {', '.join(missing)}.\n" if missing else "",
         "## Claims\n",
         _table([row for row in rows if not row.claim.known_wrong]) + "\n",
         _KNOWN_WRONG,
         _table([row for row in rows if row.claim.known_wrong]) + "\n",
     ]
     if errors:
-        sections += ["## Replicates that ended in an error\n", "\n".join(errors) + "\n"]
+        sections += ["## Replicates that failed\n", "\n".join(errors) + "\n"]
     return "\n".join(part for part in sections if part)
 
 
@@ -516,13 +519,15 @@ def page(rows: Sequence[Row], missing: Sequence[str] = ()) -> str:
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", metavar="NAME", help="this claim alone; may be given several times")
-    parser.add_argument("--n", type=int, metavar="N", help="seeds of each claim; the page is then not written")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this claim; may be given several times")
+    parser.add_argument("--n", type=int, metavar="N", help="seeds of each claim; no page is written")
     parser.add_argument("--quick", action="store_true", help=f"the same as --n {QUICK}")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at once")
-    parser.add_argument("--claims", default="benchmarks.claims", metavar="MODULE", help="where the claims are")
-    parser.add_argument("--store", type=Path, default=STORE, metavar="FOLDER", help="where results are kept")
-    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="the page that is written")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="parallel processes")
+    parser.add_argument(
+        "--claims", default="benchmarks.claims", metavar="MODULE", help="module or package of the claims"
+    )
+    parser.add_argument("--store", type=Path, default=STORE, metavar="FOLDER", help="folder of the saved results")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="the page to write")
     arguments = parser.parse_args(given)
     if arguments.jobs < 1 or (arguments.n is not None and arguments.n < 1):
         parser.error("--jobs and --n must be at least 1")
@@ -530,12 +535,12 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """The command; see the head of this file."""
+    """The command line; see the docstring of this file."""
     arguments = _arguments(given)
     claims = find_claims(arguments.claims)
     known = [claim.name for listed in claims.values() for claim in listed]
     if unknown := [name for name in arguments.only or [] if name not in known]:
-        print(f"no claim is called {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"unknown claim {', '.join(unknown)}; choose from {', '.join(known)}", file=sys.stderr)
         return 2
     seeds = QUICK if arguments.quick else arguments.n
     file = arguments.page.with_suffix(".json")
@@ -557,7 +562,7 @@ def main(given: Sequence[str] | None = None) -> int:
     print(_table(rows))
     for row in rows:
         for text in row.errors[:3]:
-            print(f"{_name(row)}: {row.failed} of {row.n} ended in an error: {text}")
+            print(f"{_name(row)}: {row.failed} of {row.n} replicates failed: {text}")
     if seeds is None:
         tried = {row.claim.name for row in rows}
         every = [*rows, *(row for row in on_record if row.claim.name not in tried)]
@@ -565,7 +570,7 @@ def main(given: Sequence[str] | None = None) -> int:
         write_record(file, rows)
         recorded = {row.claim.name for row in rows}
         arguments.page.write_text(page(rows, [name for name in known if name not in recorded]), encoding="utf-8")
-        print(f"written: {arguments.page}")
+        print(f"wrote {arguments.page}")
     problems = list(list_problems(rows))
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -1,24 +1,23 @@
-"""How long the notebook 02_cltv takes beside an earlier revision, and its parts beside other libraries.
+"""Time of the notebook 02_cltv compared with an earlier revision, and of its parts compared with other libraries.
 
     .venv/bin/python -m benchmarks.cltv --only notebook          02_cltv on 20,000 customers, this revision and 5d28d3e
-    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 20000,200000 --against v1.0    other sizes, another one
-    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 1000000 --orders-only --against ''    this one alone
-    .venv/bin/python -m benchmarks.cltv                          also the values of a million customers by step, and the
-                                                                 fit against lifetimes
-    .venv/bin/python -m benchmarks.cltv --customers 100000       fewer in the last two
-    .venv/bin/python -m benchmarks.cltv --pymc /tmp/pm/bin/python    also against pymc-marketing's MAP: the interpreter
-                                                                 of an environment that has it (it is not in the lock)
+    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 20000,200000 --against v1.0    other sizes and revision
+    .venv/bin/python -m benchmarks.cltv --only notebook --sizes 1000000 --orders-only --against ''    only this one
+    .venv/bin/python -m benchmarks.cltv                          also each step for a million customers, and the fit
+                                                                 compared with lifetimes
+    .venv/bin/python -m benchmarks.cltv --customers 100000       fewer customers in the last two
+    .venv/bin/python -m benchmarks.cltv --pymc PYTHON            also pymc-marketing's MAP; PYTHON is the interpreter of
+                                                                 an environment that has it (it is not in the lock)
 
-The notebook is executed by papermill with a kernel of its own, in a process of its own, twice: with the source still to
-be read and checked, and with it found read. Seconds of the processor are those of all its processes. Both revisions run
-on the same simulated company (52 weeks, seed 1, every table), one after the other; the earlier one from a temporary git
-worktree, in this environment. With `--orders-only` the company is the following one.
+Papermill executes the notebook twice in a separate process with its own kernel: first the source must be read and
+checked, the second time it has been read. CPU time is that of all its processes. Both revisions run one after the other
+on the same simulated company (52 weeks, seed 1, every table). The earlier revision comes from a temporary git worktree
+and runs in this environment. With `--orders-only` the company is the one described next.
 
-Customers buy as BG/NBD says (r .6, α 5 weeks, a .9, b 2.6), have been customers for 26 to 78 weeks, evenly spread, and
-spend as Gamma–Gamma says (p 6, q 4, v 48): all drawn with seed 1. Orders come at instants; whoever counts them by days
-gets the cells of the page. Each measurement is a process of its own: seconds by the clock, seconds of the processor
-(others may use the machine too) and the peak of its resident memory, linear algebra on one thread. Ratios are those of
-one run on one machine.
+Customers buy according to BG/NBD (r .6, α 5 weeks, a .9, b 2.6) and spend according to Gamma–Gamma (p 6, q 4, v 48).
+They have been customers for 26 to 78 weeks (uniform). All is drawn with seed 1. Orders have exact times; counted by
+days they give the cells of the page. Each measurement is a separate process: wall time, CPU time (other users may load
+the machine) and peak resident memory, with linear algebra on one thread. Ratios are those of one run on one machine.
 """
 
 import argparse
@@ -44,7 +43,7 @@ MONEY = {"p": 6.0, "q": 4.0, "v": 48.0}
 AS_OF = pd.Timestamp("2025-12-31")
 PYMC_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 TIMEOUT = 900
-"""Seconds after which a rival is given up."""
+"""Seconds after which another library is stopped."""
 
 NOTEBOOK_TIMEOUT = 7_200
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,7 +88,7 @@ step("count")
 purchases = cltv.fit_purchases(cells, "bg_nbd")
 step("fit")
 value = cltv.fit_value(value_cells)
-step("fit of money")
+step("fit value")
 ahead = {"horizon_weeks": 52, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
 forecast = cltv.forecast_value(cells, purchases, value, **ahead)
 step("score")
@@ -140,7 +139,7 @@ report(parameters={name: float(found[name].mean()) for name in ("r", "alpha", "a
 
 
 def write_company(folder: Path, customers: int) -> Path:
-    """A source with the table orders, and beside it `rows.parquet`: frequency, recency_weeks, T_weeks per customer."""
+    """Write a source with orders, and beside it `rows.parquet`: frequency, recency_weeks, T_weeks per customer."""
     rng = np.random.default_rng(1)
     rates = np.maximum(rng.gamma(TRUTH["r"], 1 / TRUTH["alpha"], customers), 1e-12)
     dropout = np.clip(rng.beta(TRUTH["a"], TRUTH["b"], customers), 1e-12, 1.0)
@@ -170,7 +169,7 @@ def write_company(folder: Path, customers: int) -> Path:
 
 
 def measure(script: str, *arguments: Path, interpreter: str = sys.executable) -> dict[str, Any]:
-    """What a script says of itself, run in a process of its own; an `error` if it does not end well, or in time."""
+    """Run a script in a separate process and return its report, or an `error` if it fails or exceeds the time limit."""
     line = [interpreter, "-c", MEASURE + script, *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the runner does
     try:
@@ -178,9 +177,9 @@ def measure(script: str, *arguments: Path, interpreter: str = sys.executable) ->
             line, capture_output=True, text=True, timeout=TIMEOUT, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"given up after {TIMEOUT} s"}
+        return {"error": f"stopped after {TIMEOUT} s"}
     if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or ["it died"])[-1]}
+        return {"error": (done.stderr.strip().splitlines() or ["no error message"])[-1]}
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
@@ -200,10 +199,10 @@ def checked_out(revision: str) -> Iterator[Path]:
 
 
 def run_notebook(code: Path, source: Path, run: Path, horizon_weeks: int) -> tuple[float, float]:
-    """Seconds by the clock and of the processor that 02_cltv of the project in `code` takes, its kernel included.
+    """Wall seconds and CPU seconds of 02_cltv of the project in `code`, including its kernel.
 
     Raises:
-        SystemExit: it does not end well.
+        SystemExit: the notebook fails.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(code)}
     line = [sys.executable, "-c", NOTEBOOK, str(source), str(run), str(horizon_weeks), str(run) + ".ipynb"]
@@ -219,7 +218,7 @@ def run_notebook(code: Path, source: Path, run: Path, horizon_weeks: int) -> tup
 
 
 def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only: bool) -> None:
-    """Print how long the notebook takes on a company, now and then, in one run."""
+    """Print how long the notebook takes on a company, in this and the earlier revision."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         if orders_only:
@@ -232,10 +231,10 @@ def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only:
 
         def lines(title: str, code: Path) -> float:
             run = place / title
-            for state in ("source to be read", "source found read"):
+            for state in ("source not yet read", "source already read"):
                 seconds, cpu = run_notebook(code, source, run, horizon_weeks)
                 print(
-                    f"{customers:9,} customers, {title:8} {state:17}: {seconds:7.1f} s ({cpu:6.1f} s of processor)",
+                    f"{customers:9,} customers, {title:8} {state:19}: {seconds:7.1f} s ({cpu:6.1f} s of CPU time)",
                     flush=True,
                 )
             return cpu
@@ -244,28 +243,28 @@ def time_notebook(customers: int, against: str, horizon_weeks: int, orders_only:
         if against:
             with checked_out(against) as code:
                 then = lines(against, code)
-            print(f"{customers:9,} customers: {then / now:.1f} × by processor, source found read", flush=True)
+            print(f"{customers:9,} customers: {then / now:.1f} × by CPU time, source already read", flush=True)
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------
 
 
 def _log_likelihood(parameters: dict[str, float], rows: Path) -> float:
-    """By our likelihood, which the tests hold to the library's."""
+    """The log-likelihood by our function, which the tests compare with the library's."""
     from smsroi_helpers.cltv.likelihoods import log_likelihood
 
     return log_likelihood("bg_nbd", parameters, pd.read_parquet(rows).assign(customers=1))
 
 
 def compare(name: str, rival: dict[str, Any], ours: dict[str, Any], rows: Path) -> str:
-    """One line: seconds of the rival's fit and of ours, their ratio, and how far the log-likelihoods are apart."""
+    """One line: seconds of the other library's fit and of ours, their ratio, and the difference of log-likelihoods."""
     if "error" in rival:
         return f"{name}: {rival['error']}"
     (theirs, theirs_cpu), (mine, mine_cpu) = rival["steps"]["fit"], ours["steps"]["fit"]
     difference = ours["log_likelihood"] - _log_likelihood(rival["parameters"], rows)
     return (
-        f"{name}: fit {theirs:8.1f} s ({theirs_cpu:.1f} s of processor), ours {mine:.2f} s ({mine_cpu:.2f}):"
-        f" {theirs / mine:6.1f} × ({theirs_cpu / mine_cpu:.1f} × by processor); log-likelihood ours − theirs"
+        f"{name}: fit {theirs:8.1f} s ({theirs_cpu:.1f} s of CPU time), ours {mine:.2f} s ({mine_cpu:.2f}):"
+        f" {theirs / mine:6.1f} × ({theirs_cpu / mine_cpu:.1f} × by CPU time); log-likelihood ours − theirs"
         f" {difference:+.4f}"
     )
 
@@ -274,14 +273,16 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=1_000_000)
-    parser.add_argument("--pymc", default="", help="an interpreter that has pymc-marketing")
+    parser.add_argument("--pymc", default="", help="interpreter of an environment with pymc-marketing")
     parser.add_argument("--only", choices=("notebook", "whole", "lifetimes", "pymc"), default="")
-    parser.add_argument("--sizes", default="20000", help="customers of the notebook's companies, with commas between")
+    parser.add_argument("--sizes", default="20000", help="customers of the notebook's companies, separated by commas")
     parser.add_argument(
         "--against", default=EARLIER_REVISION, help="an earlier revision to time the notebook of; '': none"
     )
     parser.add_argument("--horizon-weeks", type=int, default=26)
-    parser.add_argument("--orders-only", action="store_true", help="of the notebook's companies")
+    parser.add_argument(
+        "--orders-only", action="store_true", help="the notebook's companies have only the table orders"
+    )
     chosen = parser.parse_args()
     if chosen.only in ("", "notebook"):
         for size in chosen.sizes.split(","):
@@ -300,15 +301,15 @@ def main() -> None:
                     f"whole: {whole['customers']:,} customers in {whole['cells']:,} cells, {whole['peak_mb']:,.0f} MB"
                 )
                 for step, (seconds, cpu) in whole["steps"].items():
-                    print(f"    {step:14} {seconds:6.1f} s ({cpu:.1f} s of processor)")
-                counted = [whole["steps"][step] for step in ("count", "fit", "fit of money", "score", "write")]
+                    print(f"    {step:14} {seconds:6.1f} s ({cpu:.1f} s of CPU time)")
+                counted = [whole["steps"][step] for step in ("count", "fit", "fit value", "score", "write")]
                 seconds, cpu = (sum(column) for column in zip(*counted, strict=True))
-                print(f"    count + fit + score + write: {seconds:.1f} s ({cpu:.1f} s of processor)", flush=True)
+                print(f"    count + fit + score + write: {seconds:.1f} s ({cpu:.1f} s of CPU time)", flush=True)
         if chosen.only in ("", "lifetimes"):
             ours, theirs = measure(OURS, rows), measure(LIFETIMES, rows)
             print(compare(f"lifetimes on {chosen.customers:,} rows", theirs, ours, rows), flush=True)
         if not chosen.pymc:
-            print("pymc-marketing: not installed (say --pymc INTERPRETER)")
+            print("pymc-marketing: not measured; pass --pymc INTERPRETER")
         elif chosen.only in ("", "pymc"):
             for size in (size for size in PYMC_SIZES if size <= chosen.customers):
                 few = place / f"rows-{size}.parquet"

@@ -1,13 +1,13 @@
-"""How long `04_frequency` takes on a large log, and how much memory, beside the same tables in pandas.
+"""Time and memory of `04_frequency` on a large log, compared with the same tables in pandas.
 
     .venv/bin/python -m benchmarks.frequency                      200,000 simulated customers, 9.6 M messages
     .venv/bin/python -m benchmarks.frequency --customers 20000    fewer
 
-Target: 30 s and 2 GB on two cores for everything the notebook counts and decides, reading and drawing left out, and
-fewer than 200,000 rows brought into Python. Each measurement is a process of its own, with two threads. The yardstick
-is pandas, asked for the test's arms by segment (customers, subscribed weeks, opt-outs, clicks of people, profit) and
-for the customer-weeks of today's practice with what was known of each before; without pooling, intervals, long-run
-value, the weighting of the log, early warning, or P(alive).
+Target: 30 s and 2 GB on two cores for everything that the notebook counts and decides, without reading and drawing, and
+fewer than 200,000 rows loaded into Python. Each measurement is a separate process with two threads. The baseline is
+pandas. It computes the test's arms by segment (customers, subscribed weeks, opt-outs, human clicks, profit) and the
+customer-weeks of today's practice with the covariates known before. It has no pooling, intervals, long-run value,
+weighting of the log, early warning or P(alive).
 """
 
 import argparse
@@ -103,7 +103,7 @@ print(f"{time.perf_counter() - began:.1f} s; {len(table)} arms and segments, {le
 
 
 def main() -> None:
-    """Print what each took."""
+    """Print time and memory of both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=200_000, metavar="N")
     chosen = parser.parse_args()

@@ -1,14 +1,14 @@
-"""How long `smsroi check` takes over large sources, and how much memory, beside what a user would write instead.
+"""Time and memory of `smsroi check` on large sources, compared with what a user would write instead.
 
     .venv/bin/python benchmarks/load.py                  both, about two minutes
     .venv/bin/python benchmarks/load.py gb18030          a million orders as GB18030 CSV; target: 15 s and 1 GB
     .venv/bin/python benchmarks/load.py messages         ten million messages as parquet; target: 20 s
     .venv/bin/python benchmarks/load.py --rows 0.1       a tenth of the rows
 
-The data are made up by arithmetic alone, so they are the same everywhere. Each measurement is a process of its own:
-seconds by the clock, seconds of the processor (others may use the machine too), and the peak of its resident memory.
-The yardstick is pandas, asked what every row must answer (required values there, no key twice, ranges, times in order),
-without time zones, full-width digits, quarantine, opt-outs or any count of the log as a whole.
+The data are computed without random numbers, so they are the same everywhere. Each measurement is a separate process:
+wall time, CPU time (other users may load the machine) and peak resident memory. The baseline is pandas. It checks every
+row for required values, duplicate keys, ranges and the order of times. It has no time zones, full-width digits,
+quarantine, opt-outs or counts of the whole log.
 """
 
 import argparse
@@ -54,16 +54,16 @@ class Measurement:
 
     seconds: float
     cpu_seconds: float
-    """Of all its threads: what it costs however busy the machine is."""
+    """CPU time of all its threads; does not depend on the load of the machine."""
     peak_mb: float
     output: str
 
 
 def measure(command: list[str]) -> Measurement:
-    """Run a command to its end; it must end well.
+    """Run a command to its end and measure it.
 
     Raises:
-        SystemExit: it does not.
+        SystemExit: the command fails.
     """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")  # noqa: S603
@@ -78,18 +78,18 @@ def measure(command: list[str]) -> Measurement:
     output = process.communicate()[0]
     seconds = time.perf_counter() - began
     if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+        sys.exit(f"{' '.join(command)} failed with exit code {process.returncode}:\n{output}")
     return Measurement(seconds, cpu_seconds, peak / 2**20, output)
 
 
 def compare_with_pandas(stage: str, pandas_script: str, source: Path, place: Path) -> None:
-    """Run the workbook's part and its yardstick, each a process of its own with two threads, and print what they took.
+    """Run the workbook's part and the pandas baseline in separate processes with two threads; print time and memory.
 
     Args:
-        stage: a script, given the source and a folder of its own, whose last line begins with its seconds (`1.5 s`).
-        pandas_script: the same of pandas.
-        source: what both read.
-        place: where their folders are made.
+        stage: a script that gets the source and its own folder; its last line begins with its seconds (`1.5 s`).
+        pandas_script: the same for pandas.
+        source: the source that both read.
+        place: the folder in which their folders are made.
     """
     threads = ["OMP_NUM_THREADS=2", "OPENBLAS_NUM_THREADS=2", "SMSROI_THREADS=2", "SMSROI_MEMORY_MB=1200"]
     seconds = []
@@ -99,13 +99,13 @@ def compare_with_pandas(stage: str, pandas_script: str, source: Path, place: Pat
         measured = measure(["env", *threads, sys.executable, "-W", "ignore", "-c", script, str(source), str(out)])
         line = measured.output.strip().splitlines()[-1]
         seconds.append(float(line.split(" s")[0]))
-        cpu_time = f"{measured.cpu_seconds:.0f} s of CPU time in all"
-        print(f"{name:>9}: {line}; {measured.peak_mb:,.0f} MB at most; {cpu_time}", flush=True)
+        cpu_time = f"{measured.cpu_seconds:.0f} s of CPU time in total"
+        print(f"{name:>9}: {line}; {measured.peak_mb:,.0f} MB peak; {cpu_time}", flush=True)
     print(f"the workbook takes {seconds[0] / seconds[1]:.2f} times as long as the tables in pandas")
 
 
 def write_gb18030(folder: Path, rows: int) -> str:
-    """A million orders of a fifth as many customers, as a spreadsheet exports them; returns what it wrote."""
+    """Write a million orders by a fifth as many customers, as a spreadsheet exports them; returns a summary."""
     with (folder / "orders.csv").open("w", encoding="gb18030", newline="") as file:
         file.write("order_id,customer_id,ordered_at,amount,discount,门店,备注\n")
         for i in range(rows):
@@ -121,7 +121,7 @@ def write_gb18030(folder: Path, rows: int) -> str:
 
 
 def write_messages(folder: Path, rows: int) -> str:
-    """Ten million messages to a twentieth as many customers, and their orders; returns what it wrote."""
+    """Write ten million messages to a twentieth as many customers, and their orders; returns a summary."""
     people, orders = max(rows // 20, 1), max(rows // 10, 1)
     tables = {
         "customers": f"""SELECT 'p' || i AS customer_id,
@@ -152,13 +152,13 @@ CASES = {
 
 
 def main() -> None:
-    """Measure what the command line names and print it."""
+    """Measure the cases named on the command line and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="gb18030, messages; both if none is named")
-    parser.add_argument("--rows", type=float, default=1.0, metavar="SHARE", help="of the rows, for a quick look")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="gb18030 or messages; both by default")
+    parser.add_argument("--rows", type=float, default=1.0, metavar="SHARE", help="share of the rows, for a quick run")
     options = parser.parse_args()
     if unknown := set(options.cases) - set(CASES):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+        parser.error(f"unknown case {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
     memory = psutil.virtual_memory().total / 2**30
     print(f"{os.cpu_count()} cores, {memory:.0f} GB, Python {sys.version.split()[0]}, duckdb {duckdb.__version__}")
     for name in options.cases or CASES:

@@ -1,9 +1,10 @@
-"""Whether the dose advised is worth what the best is, in simulated companies: `python -m benchmarks.recover_frequency`.
+"""Regret of the recommended texts per week in simulated companies: `python -m benchmarks.recover_frequency`.
 
-For each seed a company is made, its doses studied as by `04_frequency`, and every segment's advised dose held against
-the truth of its members when assigned: worth V of each tested dose, at the test's hours, averaged over them. Regret is
-V(best) − V(chosen), over V(best) − V(today's mixture of doses); segments without enough evidence are counted apart.
-With `--null` messages cause nothing: told is how often more messages are advised or a gain is claimed.
+Each seed simulates a company and analyses it as `04_frequency` does. The recommended frequency of every segment is
+compared with the truth for the members at assignment: the long-run value V of each tested frequency, averaged over the
+members and the test's hours. Relative regret is (V(best) − V(chosen)) / (V(best) − V(today's mixture of frequencies)).
+Segments without enough evidence are counted separately. With `--null` messages cause nothing, and the output is how
+often more messages are recommended or a gain is claimed.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from smsroi_helpers.source.shop import Shop, open_shop
 
 
 def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
-    """Segment (as of the assignment; `all` too) × the world's own segments: shares of the test's customers."""
+    """Segment as of the assignment (and `all`) × latent segment of the simulation: shares of the test's customers."""
     assert study.experiment is not None
     before = study.experiment.started - dt.timedelta(days=1)
     people = experiment_outcomes.outcome_windows(shop, study.experiment.name).select("customer_id")
@@ -47,12 +48,12 @@ def members(shop: Shop, study: Study, source: Path) -> pd.DataFrame:
 
 
 def _covers(low: float, truth: float, high: float) -> bool:
-    """To a millionth: without texts both are nothing but for rounding."""
+    """Whether the interval contains the truth, to 1e-6: without texts both differ from 0 by rounding only."""
     return low - 1e-6 <= truth <= high + 1e-6
 
 
 def compare_with_truth(shop: Shop, study: Study, policy: pd.DataFrame, world: World, source: Path) -> pd.DataFrame:
-    """One row per segment: what was advised, and what doses are truly worth."""
+    """One row per segment: the recommendation, and the true value of the frequencies."""
     fit = study.fit
     assert fit is not None
     shares = members(shop, study, source)
@@ -92,7 +93,7 @@ def compare_with_truth(shop: Shop, study: Study, policy: pd.DataFrame, world: Wo
 
 
 def run_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
-    """One company, made, studied and judged."""
+    """Simulate one company, analyse it and compare it with the truth."""
     place = Path(tempfile.mkdtemp(prefix="recover-"))
     try:
         world = write_company(place / "source", customers=customers, weeks=52, seed=seed, null=null)
@@ -111,7 +112,7 @@ def run_seed(seed: int, customers: int, null: bool) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Print what was advised, and what it costs against the truth."""
+    """Print the recommendations and their regret."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=101)
     parser.add_argument("--seeds", type=int, default=20)
@@ -126,24 +127,25 @@ def main() -> None:
     runs = every.groupby("seed")["claims"].any()
     if options.null:
         _low, high = proportion_confint(int(runs.sum()), len(runs), alpha=0.02, method="beta")
-        print(f"null: {runs.sum()} of {len(runs)} claim a gain or advise a change (upper 99% limit {high:.3f})")
+        print(f"null: {runs.sum()} of {len(runs)} claim a gain or recommend a change (upper 99% limit {high:.3f})")
         return
     broken = int((every["outcome"] == "broken").sum())
     own = every[(every["segment"] != ALL) & (every["outcome"] != "broken")]
     answered = own[own["outcome"] != "not_enough"]
     regret, gap_today = answered["v_best"] - answered["v_chosen"], answered["v_best"] - answered["v_today"]
-    print(f"{len(runs)} companies ({broken} with a test taken for broken), {len(own)} segments")
+    print(f"{len(runs)} companies ({broken} with a test judged broken), {len(own)} segments")
     print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
     print(f"regret: {regret.mean():.2f} of {gap_today.mean():.2f} = {regret.mean() / gap_today.mean():.1%}")
-    print(f"long run differs from short run: {(answered['best'] != answered['best_short']).mean():.1%} in truth")
+    differs = (answered["best"] != answered["best_short"]).mean()
+    print(f"true best frequency differs between long and short run: {differs:.1%}")
     sent = own[own["chosen"] > 0]
     held = sent[["profit_held", "value_held", "of_means_held"]].mean()
     more = (sent["v_chosen"] / sent["v_of_means"] - 1).quantile([0.5, 0.95])
     print(
-        f"intervals at the dose advised, of {len(sent)} segments where it is not 0, held the truth:"
+        f"coverage at the recommended frequency, {len(sent)} segments where it is not 0:"
         f" m {held.iloc[0]:.1%}, V averaged over members {held.iloc[1]:.1%},"
         f" V of their mean m, h and loss {held.iloc[2]:.1%};"
-        f" the first is above the second by {more.iloc[0]:.0%} (median), {more.iloc[1]:.0%} (one of twenty)"
+        f" the former V exceeds the latter by {more.iloc[0]:.0%} (median), {more.iloc[1]:.0%} (95th percentile)"
     )
 
 

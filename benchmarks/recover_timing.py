@@ -1,14 +1,13 @@
-"""Does `03_timing` find the best hours of companies whose truth is known, and none where there is none?
+"""Regret of the recommended hours of `03_timing` in simulated companies, and false alarms where hours do not matter.
 
     .venv/bin/python -m benchmarks.recover_timing                      20 companies of 20,000 customers; 10 minutes
-    .venv/bin/python -m benchmarks.recover_timing --null               20 whose messages do nothing at any hour
+    .venv/bin/python -m benchmarks.recover_timing --null               20 companies whose messages have no effect
     .venv/bin/python -m benchmarks.recover_timing --seeds 1-3 --customers 5000
 
-Each company is simulated, read and judged as the notebook does (the records' curves left out, which decide nothing
-where there is a test). A segment's truth is the click rate of each hour tried,
-averaged over the members the experiment texted, whose kind and habits the simulator wrote down; what today's schedule
-makes of it follows from its own mixture of hours. Own hours are held against the truth of every customer. Seeds 201–220
-were not looked at while the method was built.
+Each company is simulated, read and analysed as in the notebook, without the observational curves, which decide nothing
+where there is a test. A segment's truth is the click rate at each tested hour, averaged over the members in the
+experiment; the simulation records their latent segment and habits. Today's truth is the mean over today's mixture of
+hours. Personal hours are compared with the truth of every customer. Seeds 201–220 were not used in development.
 """
 
 import argparse
@@ -42,7 +41,7 @@ TEST = "which-hour"
 
 
 def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarray]:
-    """Of each segment, and of all: the click rate at each of `HOURS`, averaged over who can be reached."""
+    """By segment, and for `all`: the true click rate at each of `HOURS`, averaged over reachable customers."""
     world = read_truth(source)
     customers = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
     customers = customers[~customers["bad_number"]].rename(columns={"segment": "kind"})[
@@ -63,7 +62,7 @@ def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarr
 
 
 def analyse_company(shop: Shop) -> best_hours.Timing:
-    """As `timing.analyse` with the notebook’s parameters, without the records’ curves."""
+    """As `timing.analyse` with the notebook's parameters, without the observational curves."""
     sends = counts.collect_sends(shop)
     tests = counts.find_tests(shop)
     sound = [test for test in tests if test.sound]
@@ -81,7 +80,7 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
 
 
 def measure_personal_hours(shop: Shop, source: Path, timing: best_hours.Timing, place: Path) -> tuple[bool, float]:
-    """Whether own hours are used, and by what share clicks per text would rise if they were."""
+    """Whether personal hours are used, and the relative rise of clicks per text if they were."""
     personal = personal_send_time.analyse_personal_send_times(shop, timing, "rfm_group")
     world = read_truth(source)
     customers = pd.concat(pd.read_parquet(file) for file in sorted((source / "truth" / "customers").glob("*.parquet")))
@@ -102,7 +101,7 @@ def measure_personal_hours(shop: Shop, source: Path, timing: best_hours.Timing, 
 def run_company(
     seed: int, customers: int, null: bool, place: Path
 ) -> tuple[list[dict[str, object]], list[str], tuple[bool, float]]:
-    """One row per segment of what was found and what is true; the outcomes of the page's decisions; own hours."""
+    """Run one company: results and truth by segment, the outcomes of the page's decisions, personal hours."""
     source = place / "source"
     write_company(source, customers=customers, weeks=52, seed=seed, null=null)
     shop = open_shop(load(source, place / ".loaded"), "", place / ".cache")
@@ -135,16 +134,16 @@ def run_company(
 
 
 def upper_limit(hits: int, n: int, level: float = 0.99) -> float:
-    """The exact one-sided upper limit of a share."""
+    """The exact one-sided upper limit of a share (Clopper–Pearson)."""
     return float(beta.ppf(level, hits + 1, n - hits)) if hits < n else 1.0
 
 
 def main(given: list[str] | None = None) -> int:
-    """The command; see the head of this file."""
+    """The command line; see the docstring of this file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recover_timing")
     parser.add_argument("--seeds", default="201-220", help="first-last")
     parser.add_argument("--customers", type=int, default=20_000)
-    parser.add_argument("--null", action="store_true", help="companies whose messages do nothing")
+    parser.add_argument("--null", action="store_true", help="companies whose messages have no effect")
     options = parser.parse_args(given)
     first, last = (int(x) for x in options.seeds.split("-"))
     every, outcomes, personal_hours = [], [], []

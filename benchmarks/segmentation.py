@@ -1,13 +1,13 @@
-"""How long `01_segmentation` takes on a large log, and how much memory, beside the same in pandas.
+"""Time and memory of `01_segmentation` on a large log, compared with pandas.
 
     .venv/bin/python benchmarks/segmentation.py               1 M customers, 5 M orders, 10 M messages; a few minutes
     .venv/bin/python benchmarks/segmentation.py --rows 0.1    a tenth of the rows
 
-Target: 60 s and 2 GB on two cores, for everything the notebook counts and decides, reading and drawing left out. The
-data are made by arithmetic alone, so they are the same everywhere. Each measurement is a process of its own, with two
-threads. The yardstick is pandas, asked for the scores and named groups on three days, the clusters' features, and what
-groups, stages and attributes explain of the next period with their jackknife; without the test of clusterings,
-portraits, experiments, intervals of shares and the writing of tables.
+Target: 60 s and 2 GB on two cores for everything that the notebook counts and decides, without reading and drawing. The
+data are computed without random numbers, so they are the same everywhere. Each measurement is a separate process with
+two threads. The baseline is pandas. It computes the scores and rule-based segments on three days, the clusters'
+features, and the share of the next period's outcomes that segments, stages and attributes explain, with the jackknife.
+It has no test of clusters, profiles, experiments, intervals of shares or writing of tables.
 """
 
 import argparse
@@ -108,7 +108,7 @@ print(f"{time.perf_counter() - began:.1f} s for {len(now):,} customers")
 
 
 def write_log(folder: Path, share: float) -> str:
-    """A log of a year whose customers differ in how often they buy and click; returns what it wrote."""
+    """Write the log of a year; customers differ in how often they buy and click. Returns a summary."""
     customers, orders, messages = (int(share * n) for n in (1_000_000, 5_000_000, 10_000_000))
     con = duckdb.connect()
     con.execute("SET threads = 2")
@@ -125,7 +125,7 @@ def write_log(folder: Path, share: float) -> str:
                      ['none', 'silver', 'gold'][1 + ({chance("i", 2)} * 3)::INTEGER % 3] AS attr_level,
                      ['north', 'south', 'east', 'west'][1 + i % 4] AS region
               FROM range({customers}) AS t(i)) TO '{folder}/customers.parquet'""")
-    # Squares make some customers buy far more often than others.
+    # The square makes some customers buy far more often than others.
     con.execute(f"""
         COPY (SELECT 'o' || j AS order_id,
                      'c' || lpad(floor({customers} * pow({chance("j", 3)}, 2))::BIGINT::VARCHAR, 8, '0')
@@ -145,7 +145,7 @@ def write_log(folder: Path, share: float) -> str:
 
 
 def main() -> None:
-    """Print what each took."""
+    """Print time and memory of both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=float, default=1.0, help="share of the full size")
     chosen = parser.parse_args()

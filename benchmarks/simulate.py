@@ -1,7 +1,7 @@
-"""How long a simulated company takes to write, and how much memory: `python -m benchmarks.simulate`.
+"""Time and memory of simulating a company: `python -m benchmarks.simulate`.
 
-There is no other generator of such companies to compare with; the ratio given is to reading the result once, which any
-use of it begins with. Seconds are those of one run on one machine.
+No other generator of such companies exists for comparison. The ratio compares it with reading the messages once, which
+every use must do. Seconds are those of one run on one machine.
 """
 
 import argparse
@@ -25,7 +25,7 @@ print(json.dumps([time.perf_counter() - start, resource.getrusage(resource.RUSAG
 
 
 def measure(folder: Path, customers: int, weeks: int) -> str:
-    """One company, written by a process of its own: a line with its size, seconds, peak memory and the ratio."""
+    """Simulate one company in a separate process; returns a line with its size, seconds, peak memory and the ratio."""
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", WRITE, str(folder), str(customers), str(weeks)],
         check=True,
@@ -40,14 +40,14 @@ def measure(folder: Path, customers: int, weeks: int) -> str:
     reading = time.perf_counter() - start
     return (
         f"{customers:>9,} customers × {weeks} weeks: {messages:>11,} messages, {seconds:7.1f} s, "
-        f"{megabytes:6,.0f} MB at most, {seconds / reading:5.1f} × reading the messages once"
+        f"{megabytes:6,.0f} MB peak, {seconds / reading:5.1f} × reading the messages once"
     )
 
 
 def main() -> None:
     """Print one line for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="5000,100000,1000000", help="numbers of customers, by commas")
+    parser.add_argument("--sizes", default="5000,100000,1000000", help="numbers of customers, separated by commas")
     parser.add_argument("--weeks", type=int, default=52)
     chosen = parser.parse_args()
     for customers in map(int, chosen.sizes.split(",")):

@@ -1,13 +1,14 @@
-"""How long `03_timing` takes on a large log, and how much memory, beside the same tables in pandas.
+"""Time and memory of `03_timing` on a large log, compared with the same tables in pandas.
 
     .venv/bin/python -m benchmarks.timing               200,000 customers, 10 M messages; a few minutes
     .venv/bin/python -m benchmarks.timing --rows 0.1    a tenth of the rows
 
-Target: 30 s and 2 GB on two cores for everything the notebook counts and decides, reading and drawing left out, and
-fewer than 200,000 rows brought into Python. The data are made by arithmetic alone, so they are the same everywhere.
-Each measurement is a process of its own, with two threads. The yardstick is pandas, asked for cleaned clicks at local
-hours by segment, weekday, hour and group of customers, of the experiment and of the log by campaign, for what arms of
-unlike doses brought, and for each customer's hours; without curves, sets, intervals, money and the writing of tables.
+Target: 30 s and 2 GB on two cores for everything that the notebook counts and decides, without reading and drawing, and
+fewer than 200,000 rows loaded into Python. The data are computed without random numbers, so they are the same
+everywhere. Each measurement is a separate process with two threads. The baseline is pandas. It computes human clicks at
+local hours by segment, weekday, hour and group of customers, for the experiment and for the log by campaign. It also
+computes the outcomes of the arms of a frequency test, and each customer's hours. It has no curves, sets, intervals,
+money or writing of tables.
 """
 
 import argparse
@@ -100,7 +101,7 @@ print(f"{time.perf_counter() - began:.1f} s; {len(tested):,} and {len(logged):,}
 
 
 def write_log(folder: Path, share: float) -> str:
-    """A log of a year with a test of hours and one of doses; returns what it wrote."""
+    """Write the log of a year with an hour test and a frequency test; returns a summary."""
     customers, orders, messages = (int(share * n) for n in (200_000, 1_000_000, 10_000_000))
     con = duckdb.connect()
     con.execute("SET threads = 2")
@@ -123,7 +124,7 @@ def write_log(folder: Path, share: float) -> str:
                      {start} + to_seconds(({chance("j", 4)} * 365 * 86400)::BIGINT) AS ordered_at,
                      round(5 + 80 * pow({chance("j", 5)}, 3), 2) AS amount
               FROM range({orders}) AS t(j)) TO '{folder}/orders.parquet'""")
-    # Two customers in five are in the test of hours, one in five in that of doses; texts by day from 8 to 20.
+    # Two customers in five are in the hour test, one in five in the frequency test; texts: 8:00–20:00 New York time.
     con.execute(f"""
         COPY (SELECT 'm' || k AS message_id, {name.format("customer")} AS customer_id,
                      'c' || (floor({chance("k", 8)} * 52))::INTEGER AS campaign_id, 0.02 AS cost, sent_at,
@@ -157,7 +158,7 @@ def write_log(folder: Path, share: float) -> str:
 
 
 def main() -> None:
-    """Print what each took."""
+    """Print time and memory of both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=float, default=1.0, help="share of the full size")
     chosen = parser.parse_args()

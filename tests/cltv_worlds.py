@@ -1,4 +1,4 @@
-"""Simulated companies whose truth is known, for the tests of the stage cltv; each from a seed alone."""
+"""Simulated companies with known parameters, for the tests of the stage cltv; each is determined by a seed."""
 
 import datetime as dt
 
@@ -10,15 +10,15 @@ HEAD = "order_id,customer_id,ordered_at,amount\n"
 
 
 def world_as_csv(seed, customers=1500, days=420, shares=None):
-    """Orders of a BG/NBD population with gamma–gamma money, in whole days, as a source file.
+    """Orders of a BG/NBD population with Gamma–Gamma spend, as a source file.
 
-    `shares`: the share of the customers that each channel brings; a channel's customers buy `i + 1` times as often as
-    the first's. With it, also returns the table customers, each channel costing `5 · (i + 1)` a customer.
+    `shares`: share of the customers by channel. Customers of channel `i` buy `i + 1` times as often as those of channel
+    0. With `shares`, also returns the table customers; a customer of channel `i` costs about `5 · (i + 1)`.
     """
     rng = np.random.default_rng(seed)
     channel = rng.choice(len(shares), customers, p=shares) if shares else np.zeros(customers, int)
     rate = rng.gamma(0.6, 1 / 35.0, customers) * (channel + 1)  # purchases a day
-    leaves = rng.beta(0.9, 2.6, customers)
+    dropout = rng.beta(0.9, 2.6, customers)
     joined = rng.integers(0, 90, customers)
     scale = rng.gamma(4.0, 1 / 16.0, customers)
     lines = []
@@ -28,7 +28,7 @@ def world_as_csv(seed, customers=1500, days=420, shares=None):
             amount = rng.gamma(6.0, 1 / scale[i]) if scale[i] > 0 else 0
             lines.append(f"{i}-{bought},c{i},{START + dt.timedelta(days=at):%Y-%m-%d %H:%M:%S},{amount:.2f}")
             bought += 1
-            if bought > 1 and rng.random() < leaves[i]:
+            if bought > 1 and rng.random() < dropout[i]:
                 break
             at += rng.exponential(1 / rate[i])
     orders = HEAD + "\n".join(lines) + "\n"
@@ -39,11 +39,11 @@ def world_as_csv(seed, customers=1500, days=420, shares=None):
 
 
 def histories(rng, *, r, alpha, a, b, customers=150, longest=60):
-    """One row a customer of a BG/NBD population: frequency, recency_weeks, T_weeks, customers = 1 (continuous time)."""
-    rate, leaves = rng.gamma(r, 1 / alpha, customers), rng.beta(a, b, customers)
+    """One row per customer of a BG/NBD population: frequency, recency_weeks, T_weeks, customers = 1 (exact times)."""
+    rate, dropout = rng.gamma(r, 1 / alpha, customers), rng.beta(a, b, customers)
     T = rng.integers(10, longest, customers).astype(float)
     times = np.cumsum(rng.exponential(1.0, (customers, 400)) / np.maximum(rate, 1e-12)[:, None], axis=1)
-    stays = rng.geometric(np.clip(leaves, 1e-12, 1))
+    stays = rng.geometric(np.clip(dropout, 1e-12, 1))
     made = (times < T[:, None]) & (np.arange(1, 401)[None, :] <= stays[:, None])
     x = made.sum(axis=1)
     t_x = np.where(x > 0, np.take_along_axis(times, np.maximum(x - 1, 0)[:, None], 1)[:, 0], 0.0)
@@ -57,4 +57,4 @@ KINDS = {
     "leave at once": {"r": 0.5, "alpha": 4.0, "a": 3.0, "b": 1.0},
     "all alike": {"r": 30.0, "alpha": 100.0, "a": 0.3, "b": 3.0},
 }
-"""Populations on which lifetimes raises ConvergenceError for a few up to most data sets of 150 customers."""
+"""Populations for which lifetimes raises ConvergenceError on some or most data sets of 150 customers."""

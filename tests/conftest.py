@@ -1,4 +1,4 @@
-"""Sources that several test files read."""
+"""Fixtures that several test files use."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 from tests import machine
 
-# How long an example takes hangs on what else the machine does.
+# The time of an example depends on the load of the machine.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine lacks the programs or data for (tests/machine.py)."""
+    """Skip tests whose programs or data are missing on this machine (tests/machine.py)."""
     for item in items:
         missing = [machine.what_is_missing(marker.name) for marker in item.iter_markers()]
         if any(missing):
@@ -53,11 +53,11 @@ def _no_key_of_the_machine(monkeypatch):
 
 @pytest.fixture
 def ordinary_users_folder(tmp_path) -> Iterator[Path]:
-    """A folder of an ordinary user: root, which may write anywhere, is the user nobody for the length of a test."""
+    """A folder of an ordinary user. Root may write anywhere, so a test under root runs as the user nobody."""
     if os.geteuid() != 0:
         yield tmp_path
         return
-    folder, nobody = Path(tempfile.mkdtemp()), 65534  # pytest's own folders are closed to other users
+    folder, nobody = Path(tempfile.mkdtemp()), 65534  # other users cannot read pytest's folders
     os.chown(folder, nobody, nobody)
     os.seteuid(nobody)
     try:
@@ -77,7 +77,7 @@ def cdnow_sample(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def cdnow_shop(cdnow_sample, tmp_path_factory) -> Callable[[str], Shop]:
-    """Opens cdnow_sample as of a day."""
+    """A function that opens cdnow_sample as of a day."""
     place = tmp_path_factory.mktemp("cdnow_shop")
     loaded = load(cdnow_sample, place / ".loaded")
     return lambda as_of="": open_shop(loaded, as_of, place / ".cache")
@@ -102,7 +102,7 @@ def make_source(tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture
 def open_source(tmp_path) -> Callable[..., Shop]:
-    """Loads a folder and opens it."""
+    """A function that loads a folder and opens it."""
 
     def opened(folder: Path, as_of: str = "", max_rejected_share: float = 0.01) -> Shop:
         return open_shop(load(folder, tmp_path / ".loaded", max_rejected_share), as_of, tmp_path / ".cache")

@@ -1,4 +1,4 @@
-"""Sound sources and everything that can happen to them on the way here; for some damage, what must come of it."""
+"""Valid sources and ways of damaging them, with the correct result where it is known."""
 
 import datetime as dt
 import decimal
@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 PHONE = "13812345678"
-"""Planted among the values: no message may repeat it."""
+"""A phone number among the values; no message may contain it."""
 
 FAULT = object()
-"""What a value means where it cannot be read."""
+"""Marks a value that is unreadable in a column of that type."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """A text, and what the contract makes of it in a column of ids, of numbers and of times; None is an empty field."""
+    """A text and its value in a column of ids, of numbers and of times; None is an empty field."""
 
     text: str
     as_id: Any
@@ -30,7 +30,7 @@ class Meaning:
 
 
 def _day(year: int, month: int = 1, day: int = 1, hour: int = 0) -> dt.datetime:
-    return dt.datetime(year, month, day, hour)  # on the clock of UTC, as it is stored
+    return dt.datetime(year, month, day, hour)  # in UTC, as stored
 
 
 def _name(text: str, read_as: str = "") -> Meaning:
@@ -73,7 +73,7 @@ _BY_TEXT = {meaning.text: meaning for meaning in (*HOSTILE, NUL)}
 
 
 def meaning_of(text: str) -> Meaning:
-    """Of a hostile value as it is written above, of a sound one as plain Python reads it."""
+    """The meaning of a text: as listed above for a hostile value, as Python reads it for a valid one."""
     if text in _BY_TEXT:
         return _BY_TEXT[text]
     try:
@@ -131,19 +131,19 @@ SOUND: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
 
 @dataclass
 class Sheet:
-    """A table as text before it is written, and whether it is still known what must come of it."""
+    """A table as text before it is written to a file."""
 
     table: str
     names: list[str]
     rows: list[list[str]]
     ragged: dict[int, int] = field(default_factory=dict)
-    """Row → fields too many (or, negative, too few)."""
+    """Row → number of surplus fields (negative: missing fields)."""
     delimiter: str = ","
     line_end: str = "\n"
     encoding: str = "utf-8"
     quoted: bool = False
     blank_lines: set[int] = field(default_factory=set)
-    """Rows before which an empty line stands."""
+    """Rows that follow an empty line."""
 
     @classmethod
     def sound(cls, table: str) -> "Sheet":
@@ -151,14 +151,14 @@ class Sheet:
         return cls(table, list(names), [list(row) for row in rows])
 
     def text(self) -> str:
-        """As it stands in the file, before it is encoded."""
+        """The text of the file before encoding."""
         lines = [self._line(self.names)]
         for place in range(len(self.rows)):
             lines += [""] * (place in self.blank_lines) + [self._line(self.cells(place))]
         return self.line_end.join([*lines, ""])
 
     def cells(self, place: int) -> list[str]:
-        """A row's fields as they are written."""
+        """The fields of a row as written to the file."""
         extra = self.ragged.get(place, 0)
         return self.rows[place][:extra] if extra < 0 else self.rows[place] + ["surplus"] * extra
 
@@ -179,7 +179,7 @@ class Expected:
     """The correct result of reading a table of orders."""
 
     refused: str
-    """Why the source must be refused; empty: it must not be."""
+    """Why the source must be refused; empty if it must be accepted."""
     rows_in: int = 0
     kept: dict[str, float] = field(default_factory=dict)
     """Order id → amount."""
@@ -188,7 +188,7 @@ class Expected:
 
 
 def expect(sheet: Sheet, share: float) -> Expected:
-    """What an independent, plain reading makes of a table of orders."""
+    """The correct result for a table of orders, by an independent reading in plain Python."""
     names = [name.strip() for name in sheet.names]
     required = ("order_id", "customer_id", "ordered_at", "amount")
     if len(set(names)) < len(names) or not set(required) <= set(names):
@@ -198,7 +198,7 @@ def expect(sheet: Sheet, share: float) -> Expected:
     if not sheet.rows:
         return Expected("no rows")
     if any({"\n", "\r"} & set("".join(sheet.cells(place))) for place in sheet.ragged):
-        return Expected("a row over two lines with other than its fields looks like an open quote")
+        return Expected("a row over two lines with a wrong number of fields looks like an open quote")
     read: list[tuple[int, tuple[Any, ...], bool]] = []
     for place, row in enumerate(sheet.rows):
         if place in sheet.ragged:
@@ -231,7 +231,7 @@ def expect(sheet: Sheet, share: float) -> Expected:
     return Expected("", len(sheet.rows), kept, {place + 2 for place in rejected})
 
 
-# --- what happens to it ----------------------------------------------------------------------------------------------
+# --- damage ----------------------------------------------------------------------------------------------------------
 
 EXTRA_NAMES = (
     "note", "fault", "clock", "altered", "raw__amount", "gap__ordered_at", "fold__ordered_at", "order_id_1",
@@ -244,7 +244,7 @@ def _pick(draw: Any, many: Any) -> Any:
 
 
 def damage_cells(draw: Any, sheet: Sheet) -> None:
-    """One thing that can happen in a spreadsheet or a faulty export; what must come of it stays known."""
+    """Damage a sheet once, as a spreadsheet or a faulty export may; the correct result stays known."""
     row = draw(st.integers(0, max(0, len(sheet.rows) - 1)))
     what = _pick(
         draw,
@@ -307,7 +307,7 @@ def damage_cells(draw: Any, sheet: Sheet) -> None:
         case "encoding":
             sheet.encoding = _pick(draw, ("utf-8-sig", "utf-16", "gb18030"))
             if sheet.encoding == "gb18030" and "备注" not in sheet.names:
-                # As a Chinese export looks; a single sign might as well be UTF-8, which nothing can tell.
+                # As in a Chinese export. A single character could also be UTF-8, which cannot be distinguished.
                 sheet.names.append("备注")
                 for line in sheet.rows:
                     line.append("老顾客常来")
@@ -320,7 +320,7 @@ def _without(sheet: Sheet, column: int) -> None:
 
 
 def damage_bytes(draw: Any, content: bytes) -> bytes:
-    """One thing that can happen to a file; nobody can say what must come of it but a clean end."""
+    """Damage the bytes of a file once; the only requirement is a clean end."""
     what = _pick(
         draw,
         ("flip", "flip", "insert", "delete", "cut", "join", "open quote", "delimiter", "latin", "twice", "empty", "nul",
@@ -343,7 +343,7 @@ def damage_bytes(draw: Any, content: bytes) -> bytes:
         case "join":
             return b"\n".join([*lines[:line], b"".join(lines[line : line + 2]), *lines[line + 2 :]])
         case "open quote":
-            # At a field's beginning, where it counts.
+            # At the beginning of a field, where a quote has a meaning.
             return b"\n".join([*lines[:line], lines[line].replace(b",", b',"', 1), *lines[line + 1 :]])
         case "delimiter":
             return content.replace(b",", draw(st.sampled_from([b"|", b";", b"\t", b" ", b",,", b"\x01"])))
@@ -395,7 +395,7 @@ SHARES = st.sampled_from([0.01, 0.3, 0.6, 1.0])
 
 @st.composite
 def text_orders(draw: Any) -> Source:
-    """A table of orders whose cells were damaged: what must come of it is known."""
+    """A table of orders with damaged cells; the correct result is known."""
     sheet = Sheet.sound("orders")
     sheet.rows = sheet.rows[: draw(st.integers(1, 12))]
     for _ in range(draw(st.integers(0, 5))):
@@ -420,7 +420,7 @@ SETTINGS = (
 
 @st.composite
 def sources(draw: Any) -> Source:
-    """A whole source of which some tables were damaged, cell by cell and byte by byte."""
+    """A whole source with damaged cells and bytes in some tables."""
     names = ["orders", *draw(st.sampled_from([("customers",), ("messages",), ("customers", "messages"),
                                               ("experiments", "arms", "assignments")]))]  # fmt: skip
     damaged = draw(st.sets(st.sampled_from(names), min_size=1, max_size=2))
@@ -441,7 +441,7 @@ def sources(draw: Any) -> Source:
 
 
 def _stored(draw: Any, name: str, content: bytes) -> dict[str, bytes]:
-    """The file of a table: as it is called, packed, cut, or called what it is not."""
+    """The file of a table: plain, compressed, truncated, or with a wrong name."""
     match draw(
         st.sampled_from(["csv"] * 6 + ["gz", "cut gz", "flipped gz", "not gz", "csv as parquet", "both", "sql"])
     ):
@@ -478,7 +478,7 @@ def _stored(draw: Any, name: str, content: bytes) -> dict[str, bytes]:
 
 
 def same_sum(one: float, other: float) -> bool:
-    """Equal but for the order of adding."""
+    """Whether two sums are equal up to the order of addition."""
     return one == other or math.isclose(one, other, rel_tol=1e-12)
 
 
@@ -539,10 +539,10 @@ _COLUMNS: dict[str, list[Any]] = {
 
 @st.composite
 def parquet_sources(draw: Any) -> Source:
-    """Orders (and customers) as parquet of every type, and then with bytes of it wrong."""
+    """Orders (and customers) as parquet with every column type, then damaged."""
 
     def column(kind: str) -> Any:
-        # What is sound stands first: it comes half of the time.
+        # The first array is valid; it is drawn half of the time.
         many = _COLUMNS[kind]
         return many[0] if draw(st.booleans()) else draw(st.sampled_from(many))
 

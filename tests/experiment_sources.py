@@ -1,4 +1,4 @@
-"""Sources with experiments, whose truth or whose fault is known: public ones, and small ones with one fault each."""
+"""Sources with experiments: public ones, and small ones with one known fault each."""
 
 import datetime as dt
 from pathlib import Path
@@ -34,7 +34,7 @@ def by_name(evaluated, name):
 
 
 def effect(evaluated, metric, arm, names=("difference", "low", "high"), segment="all"):
-    """Some numbers of one arm's effect."""
+    """The named numbers of one arm's effect."""
     row = evaluated.effects.find(metric, arm, segment)
     return [getattr(row, name) for name in names]
 
@@ -55,10 +55,10 @@ START, END = dt.datetime(2024, 3, 4), dt.datetime(2024, 4, 1)
 
 
 def write_tests(make_source, **tests):
-    """A source with these experiments, each with customers of its own.
+    """Write a source with these experiments; no customer is in two of them.
 
     Args:
-        tests: by name, what `_write_test` is told; without messages (None) in all of them there is no such table.
+        tests: arguments of `_write_test` by name. If all have messages=None, there is no table messages.
     """
     tables = {
         "experiments": ["experiment_id,kind,control_arm,started_at,ended_at,primary_metric"],
@@ -78,16 +78,16 @@ def write_tests(make_source, **tests):
 
 def _write_test(tables, test, *, arms, shares=None, orders=None, messages=None, kind="content", control=None, late=0,
                 ended=True, opt_outs=None, primary="profit", before=None, seed=1):  # fmt: skip
-    """The lines of one experiment.
+    """Append the lines of one experiment to the tables.
 
     Args:
         arms: name → customers.
-        shares: planned; equal if not given.
-        orders: name → share who order once; their amounts are random unless (share, amount) is given.
-        messages: name → share who are messaged once, at 0.1 each.
-        late: so many of each arm are assigned when it is over.
-        opt_outs: name → share who opt out.
-        before: name → share who ordered in the weeks before.
+        shares: planned shares; equal by default.
+        orders: name → share of customers who order once; amounts are random unless (share, amount) is given.
+        messages: name → share of customers who get one message, at a cost of 0.1.
+        late: number of customers of each arm assigned after the end.
+        opt_outs: name → share of customers who opt out.
+        before: name → share of customers who ordered in the weeks before.
     """
     rng = np.random.default_rng(seed)
     control = control or next(iter(arms))
@@ -147,4 +147,4 @@ ONE_FAULT_EACH = {
     "doses-above-one": {**CLEAR, "kind": "frequency"},
     "standing": {**CLEAR, "kind": "holdout", "messages": {"a": 0.0, "b": 1.0}},
     "hours": {**CLEAR, "kind": "timing"},
-}  # fmt: skip  # fmt: skip
+}  # fmt: skip

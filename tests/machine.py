@@ -1,6 +1,6 @@
-"""What some tests need besides Python, make and git: a marker for each need, and how to get what is missing.
+"""Programs and data that some tests need besides Python, make and git: one marker each, and how to install them.
 
-A test is skipped only through these markers, so the list at the end of a run names everything that was not tested.
+Tests are skipped only through these markers, so the list at the end of a run names everything that was not tested.
 With `SMSROI_REQUIRE=1`, as in the second part of `.ci/run`, a skipped test fails.
 """
 
@@ -17,8 +17,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def find_postgres() -> Path | None:
     """The folder of PostgreSQL's server programs.
 
-    Debian keeps them off the PATH. There they are looked for only if `pg_createcluster`, which comes with them, is on
-    the PATH: a test of a machine without PostgreSQL can then hide it by the PATH alone.
+    Debian keeps them off the PATH. They are looked for there only if `pg_createcluster`, which comes with them, is on
+    the PATH. A simulated machine without PostgreSQL can then hide it through the PATH.
     """
     folders = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
     if shutil.which("pg_createcluster"):
@@ -35,7 +35,7 @@ def _missing_for_spark() -> str:
     return " and ".join(missing)
 
 
-# For each marker, what is missing on this machine; empty if nothing is.
+# By marker: what is missing on this machine; empty if nothing is.
 MISSING: dict[str, Callable[[], str]] = {
     "browser": lambda: "" if CHROMIUM else "Chromium (apt-get install chromium libatomic1)",
     "pdf": lambda: "" if shutil.which("pdftotext") else "pdftotext (apt-get install poppler-utils)",
@@ -46,5 +46,5 @@ MISSING: dict[str, Callable[[], str]] = {
 
 
 def what_is_missing(marker: str) -> str:
-    """What a test with this marker needs and this machine lacks, and how to get it; empty if nothing."""
+    """What this machine lacks for tests with this marker, and how to install it; empty if nothing."""
     return MISSING[marker]() if marker in MISSING else ""

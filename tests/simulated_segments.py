@@ -1,9 +1,9 @@
-"""The best guess at a simulated customer's latent segment, from what is true of the company: a bound, not a method.
+"""The most probable latent segment of simulated customers, given the true parameters: an upper bound for clustering.
 
-Each customer's probability of every segment given the history, by Bayes: BG/NBD for the purchases on the company's own
-clock, Gamma–Gamma for what they are worth, the shares of the attributes, and clicks at the segment's mean rate with the
-spread of responsiveness. Orders that messages caused are taken for the customers' own, and hours and fatigue are
-averaged over; so the bound is a little low.
+Computes each customer's posterior probabilities of the segments by Bayes' rule. The likelihood uses BG/NBD for
+purchases in the company's own time, Gamma–Gamma for values, the shares of the attributes, and clicks at the segment's
+mean rate with the distribution of responsiveness. It treats orders caused by messages as organic and averages over
+hours and fatigue, so the bound is slightly low.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from smsroi_helpers.simulation.ground_truth import SEGMENTS, World, read_truth
 
 
 def likeliest_segments(source: Path) -> pd.DataFrame:
-    """customer_id, segment (the truth), likeliest (the best guess), of who has bought.
+    """customer_id, segment (true), likeliest (index of the most probable segment), for customers with purchases.
 
     Args:
         source: the folder of a simulated company.
@@ -88,7 +88,7 @@ def _attributes(s: int, people: pd.DataFrame) -> np.ndarray:
 
 
 def _clicks(world: World, s: int, clicks: pd.DataFrame) -> np.ndarray:
-    """Binomial, over responsiveness .5 + Beta(2, 2) on a grid; two messages a week take a little attention."""
+    """Binomial log-likelihood over responsiveness .5 + Beta(2, 2) on a grid; includes fatigue at two texts a week."""
     rate = float(expit(world.attention_logit()[s]).mean()) * np.exp(-0.15) * world.click_share[s]
     grid = 0.5 + (np.arange(20) + 0.5) / 20
     weight = (grid - 0.5) * (1.5 - grid)

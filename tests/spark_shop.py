@@ -1,4 +1,4 @@
-"""A shop counted by Spark: the same tables and expressions on the second engine that Ibis speaks for."""
+"""A shop on Spark: the same tables and expressions on a second engine of Ibis."""
 
 import hashlib
 from pathlib import Path
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def connect_spark(folder: Path) -> "Backend":
-    """Spark on this machine alone, on the clock of UTC as DuckDB is.
+    """A local Spark session in UTC, like DuckDB.
 
-    `engine.local_time` asks for DuckDB's `timezone(zone, instant)`; Spark's word for it is `from_utc_timestamp`.
-    Queries are interpreted: Java takes longer to compile them than a test's small tables take to read.
+    `engine.local_time` uses DuckDB's `timezone(zone, instant)`; Spark's equivalent is `from_utc_timestamp`. Queries are
+    interpreted, because compiling them takes longer than reading the small tables of a test.
     """
     from pyspark.sql import SparkSession
 
@@ -40,7 +40,7 @@ def connect_spark(folder: Path) -> "Backend":
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
-    con = ibis.pyspark.connect(session.newSession())  # with names of tables of its own
+    con = ibis.pyspark.connect(session.newSession())  # with its own table names
     con.raw_sql(
         "CREATE OR REPLACE TEMPORARY FUNCTION timezone(zone STRING, instant TIMESTAMP_NTZ) RETURNS TIMESTAMP_NTZ"
         " RETURN CAST(from_utc_timestamp(CAST(instant AS TIMESTAMP), zone) AS TIMESTAMP_NTZ)"
@@ -49,7 +49,7 @@ def connect_spark(folder: Path) -> "Backend":
 
 
 class SparkShop(Shop):
-    """As `Shop`, but every expression is computed by Spark."""
+    """A `Shop` that computes every expression with Spark."""
 
     def __init__(self, like: Shop, cache: Path) -> None:
         self.loaded, self.as_of, self.settings, self.end = like.loaded, like.as_of, like.settings, like.end

@@ -1,4 +1,4 @@
-"""Benchmarks run scripts in processes of their own: every name that a script takes from the package exists."""
+"""Scripts that benchmarks run in separate processes import only names that the package has."""
 
 import ast
 import importlib

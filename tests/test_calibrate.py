@@ -1,4 +1,4 @@
-"""The harness: it passes what is exact, fails what is too narrow, goes on where it stopped, and judges by the rule."""
+"""Calibration: an exact interval passes, a narrow one fails, and an interrupted run resumes."""
 
 import datetime as dt
 import json
@@ -25,14 +25,14 @@ N = 400
 
 
 def exact(rng):
-    """Of one normal number with known error."""
+    """The interval of one normal number with known error."""
     found = rng.normal(3.0, 2.0)
     return Interval(found, found - 1.96 * 2, found + 1.96 * 2, truth=3.0, null=0.0)
 
 
 def too_narrow(rng):
     found = rng.normal(3.0, 2.0)
-    return Interval(found, found - 1.5 * 2, found + 1.5 * 2, truth=3.0)  # holds it 87 % of the time
+    return Interval(found, found - 1.5 * 2, found + 1.5 * 2, truth=3.0)  # contains the truth in 87 % of seeds
 
 
 def fails_often(rng):
@@ -147,7 +147,7 @@ def test_the_truth_decides_between_false_alarm_and_power():
 def test_best_sets_and_tests():
     assert score(BestSet([True, False, True], [3.0, 2.0, 1.0])).held == 1
     assert score(BestSet([False, True, True], [3.0, 2.0, 1.0])).held == 0
-    assert score(BestSet([True, False, True], [3.0, 3.0, 1.0])).held == 0.5  # each of two best half of the time
+    assert score(BestSet([True, False, True], [3.0, 3.0, 1.0])).held == 0.5  # one of the two best was kept
     assert score(BestSet([True, False, True], [3.0, 2.0, 1.0])).width == 2
     assert score(Verdict(rejected=True)).alarm == 1
     assert score(Verdict(rejected=True, effect=True)).power == 1
@@ -188,7 +188,7 @@ def test_every_seed_is_run_once_and_the_page_shows_the_result(folder, capsys):
     known_wrong = page[page.index("## Intervals known to be wrong") :]
     assert "one too narrow" in known_wrong
     assert "**fails**" in known_wrong
-    assert "Every claim holds, and every wrong one was caught." in page
+    assert "All claims pass; all wrong intervals fail." in page
     for file in results(folder).values():
         seeds = [json.loads(line)["seed"] for line in file.read_text().splitlines()]
         assert sorted(seeds) == list(range(N))
@@ -196,7 +196,7 @@ def test_every_seed_is_run_once_and_the_page_shows_the_result(folder, capsys):
 
 
 def test_an_interrupted_run_resumes_where_it_stopped(folder):
-    """After the run above: the first 300 lines and a torn one are left; exactly what is missing is tried again."""
+    """Uses the run above: 300 lines and an incomplete one remain; exactly the missing seeds are run again."""
     file = results(folder)["exact"]
     whole = file.read_text().splitlines(keepends=True)
     kept = whole[:300]
@@ -206,19 +206,19 @@ def test_an_interrupted_run_resumes_where_it_stopped(folder):
     assert lines[:300] == kept
     saved = calibrate.read_replicates(file)
     assert sorted(saved) == list(range(N))
-    # The same seeds have the same worlds, whoever tries them.
+    # The same seeds give the same worlds in any process.
     for line in whole:
         replicate = json.loads(line)
         assert saved[replicate["seed"]].parts[""].error == replicate["parts"][""]["error"]
 
 
 def test_a_complete_run_computes_nothing_again(folder, monkeypatch):
-    monkeypatch.setattr(calibrate, "_run_many", None)  # cannot be called, nor sent to another process
+    monkeypatch.setattr(calibrate, "_run_many", None)  # cannot be called, nor sent to a worker process
     assert command(folder) == 0
 
 
 def test_the_page_marks_rows_whose_code_has_changed(folder, monkeypatch):
-    """A claim whose code has changed is marked, and tried again; one that was never tried is named."""
+    """A claim whose code has changed is marked and run again; a claim that was never run is named."""
     record = folder / "page.json"
     before = json.loads(record.read_text())
     rows = calibrate.read_record(record, find_claims("tests.test_calibrate"))
@@ -230,7 +230,7 @@ def test_the_page_marks_rows_whose_code_has_changed(folder, monkeypatch):
     assert row.changed
     page = calibrate.page([row], ["exact"])
     assert f"| {row.day}* |" in page
-    assert "Not tried yet: exact." in page
+    assert "Not run yet: exact." in page
     assert command(folder) == 0
     again = json.loads(record.read_text())
     for name, rows in {"exact": first, "too_narrow": before["too_narrow"]}.items():
@@ -242,12 +242,12 @@ def test_a_wrong_interval_that_passes_is_a_failure_of_the_harness(capsys):
     good = Claim("exact", "an exact interval", "nowhere", "two_sided", exact, n=N, known_wrong=True)
     rows = summarise(good, [run_replicate(good, seed) for seed in range(N)])
     assert list(calibrate.list_problems(rows)) == [
-        "exact is known to be wrong, and passed: the harness does not see it"
+        "exact is known to be wrong but passes: this benchmark cannot detect it"
     ]
     bad = Claim("too_narrow", "one too narrow", "nowhere", "two_sided", too_narrow, n=N)
     rows = summarise(bad, [run_replicate(bad, seed) for seed in range(N)])
-    (said,) = calibrate.list_problems(rows)
-    assert said.startswith("too_narrow does not hold: 0.8")
+    (problem,) = calibrate.list_problems(rows)
+    assert problem.startswith("too_narrow fails: 0.8")
 
 
 def test_quick_writes_no_page(tmp_path):
@@ -258,18 +258,18 @@ def test_quick_writes_no_page(tmp_path):
 
 def test_an_unknown_claim_is_refused(tmp_path, capsys):
     assert command(tmp_path, "--only", "none") == 2
-    assert "no claim is called none; there are exact, too_narrow" in capsys.readouterr().err
+    assert "unknown claim none; choose from exact, too_narrow" in capsys.readouterr().err
 
 
 def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch):
     before = fingerprint("tests.test_calibrate")
     assert before == fingerprint("tests.test_calibrate")
     assert before != fingerprint("benchmarks.claims.rates")
-    # What a claim computes with is part of it.
+    # The fingerprint covers the modules that a claim uses.
     assert {"benchmarks.claims.rates", "smsroi_helpers.statistics.jackknife"} <= calibrate._imported(
         "benchmarks.claims.rates", set()
     )
-    # What only makes words is not.
+    # It leaves out modules that only write text.
     imported = calibrate._imported("benchmarks.claims.ab_test", set())
     wings = {name.split(".")[1] for name in imported if name.startswith("smsroi_helpers.")}
     assert {"ab_test", "contract"} <= wings
@@ -282,7 +282,7 @@ def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch)
         monkeypatch.setattr(calibrate.Path, "read_text", lambda *given, **more: read(*given, **more).replace(old, new))
         return fingerprint("tests.test_calibrate")
 
-    # Put together here, so that this line is not itself what changes.
+    # Strings in two parts, so that the replacement does not change this line.
     assert changed("with known " + "error", "with an error") == before
     assert changed('ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
     assert changed("ArithmeticError" + "(", "ValueError(") != before
@@ -290,7 +290,7 @@ def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch)
 
 
 def cheap_claims(claims):
-    """All, but one of those about whole segmentations, which take seconds each; `make calibrate` tries the rest."""
+    """All claims, but only one about whole segmentations, which take seconds each."""
     return [
         one for name, listed in claims.items() for one in (listed[:1] if name.endswith(".segmentation") else listed)
     ]
@@ -301,7 +301,7 @@ def test_the_project_s_claims_are_found_and_run():
     assert {"benchmarks.claims.best", "benchmarks.claims.purchases", "benchmarks.claims.rates"} <= set(claims)
     every = [one for listed in claims.values() for one in listed]
     for module, listed in claims.items():
-        least = 200 if module.endswith(".segmentation") else 1_000  # a whole stage is tried there, not one function
+        least = 200 if module.endswith(".segmentation") else 1_000  # a claim there runs a whole stage, not one function
         assert all(one.n >= least or one.known_wrong for one in listed), module
     assert sum(one.known_wrong for one in every) >= 2
     for one in cheap_claims(claims):
@@ -313,5 +313,5 @@ def test_the_project_s_claims_are_found_and_run():
 
 def test_two_claims_with_one_name_are_refused(monkeypatch):
     monkeypatch.setattr("tests.test_calibrate.CLAIMS", [CLAIMS[0], CLAIMS[0]])
-    with pytest.raises(ValueError, match="'exact' must be unique among the claims"):
+    with pytest.raises(ValueError, match="claim 'exact': the name must be unique"):
         find_claims("tests.test_calibrate")

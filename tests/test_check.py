@@ -1,4 +1,4 @@
-"""`smsroi check`: what is wrong with a source, told without a run."""
+"""`smsroi check`: reports the problems of a source without a run."""
 
 import io
 import re
@@ -16,7 +16,7 @@ GOOD = "".join(f"{i},c{i},2024-01-{1 + i:02},5\n" for i in range(4))
 
 @pytest.fixture
 def check(make_source, tmp_path, monkeypatch):
-    """Checks a source of these files: exit code, standard output, standard error; nothing stays behind."""
+    """Checks a source with these files and returns exit code, standard output, standard error; leaves no files."""
 
     def checked(*options: str, **files: str) -> tuple[int, str, str]:
         folder = make_source(**files)

@@ -1,4 +1,4 @@
-"""The command: what it prints where, and its exit codes."""
+"""The command line: its output and exit codes."""
 
 import os
 import re
@@ -26,14 +26,14 @@ if model == "waits":
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in a folder with blanks, braces and Chinese."""
+    """A project in a folder whose name has blanks, braces and Chinese characters."""
     root = tmp_path_factory.mktemp("短信 {seed}").resolve()
     make_project(root, {"00_alpha": [WAITS], "01_beta": ["1"]})
     return root
 
 
 def invoke(root: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command run inside this process."""
+    """Run a command inside this process; exit code, standard output, standard error."""
     result = CliRunner().invoke(cli.app, arguments, env={"SMSROI_PROJECT": str(root), **environment})
     return result.exit_code, result.stdout, result.stderr
 
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
     )
     process = subprocess.Popen(
         line, cwd=root, env=env, stderr=subprocess.PIPE, encoding="utf-8",
-        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        # Background jobs of a shell ignore Ctrl-C, and so would their children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 60
@@ -198,7 +198,7 @@ def test_example_writes_a_source_once(tmp_path: Path) -> None:
 
 
 def published_run(root: Path, name: str = "20240102-030405-abcdef") -> Path:
-    """A published run as far as `verify` and `status` look."""
+    """A published run with the files that `verify` and `status` read."""
     from smsroi_helpers.runner.publish import open_report, utc_now
 
     with open_report(root, "tiny") as folder:

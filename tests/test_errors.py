@@ -1,4 +1,4 @@
-"""One line per failure, with its exit code and without anybody's number in it."""
+"""Errors are one line with an exit code and contain no personal numbers."""
 
 import time
 
@@ -61,7 +61,7 @@ def test_other_numbers_are_not_redacted(message):
 
 
 def test_a_long_word_takes_linear_time():
-    """Without a bound the pattern for addresses is quadratic: two million letters would take hours."""
+    """Without a length limit the pattern for addresses is quadratic: two million letters would take hours."""
     began = time.monotonic()
     assert errors.redact("a" * 2_000_000) == "a" * 2_000_000
     assert time.monotonic() - began < 20

@@ -1,7 +1,7 @@
-"""Each basic fact comes out the same from every stage, and as a plain count of the rows says.
+"""Every stage computes the same value of each basic fact, equal to a count in plain Python.
 
-Small random sources, made so that the rules matter: clicks of machines, opt-outs in both tables, customers who opted in
-again or never did, refunds, free orders, discounts, people who are in no table of customers.
+The sources are small and random, and contain the cases that the rules are about: machine clicks, opt-outs in both
+tables, customers who opted in again or never, refunds, free orders, discounts, customers missing from the table.
 """
 
 import datetime as dt
@@ -49,7 +49,7 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
             "opted_out_at": some_day() if rng.random() < 0.3 else None,
             "region": "ab"[i % 2],
         }
-        for i, name in enumerate(names[:-5])  # the last five are known by their orders alone
+        for i, name in enumerate(names[:-5])  # the last five are known only by their orders
     ]
     orders = [
         {
@@ -65,8 +65,8 @@ def random_rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     for i in range(900):
         customer = int(rng.integers(PEOPLE))
         at = some_day(155)
-        delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds: the first is a machine's
-        clicks = rng.random() < (0.97 if customer < 3 else 0.3)  # three customers have a machine that opens everything
+        delay = [2, 90, 4_000, 90_000][rng.integers(4)]  # seconds; the first is a machine click
+        clicks = rng.random() < (0.97 if customer < 3 else 0.3)  # three customers have a machine that clicks everything
         messages.append({
             "message_id": f"m{i}", "customer_id": names[customer], "campaign_id": f"k{i % 4}", "sent_at": at,
             "delivered_at": at + dt.timedelta(seconds=3),
@@ -100,9 +100,9 @@ def world(request, tmp_path_factory) -> tuple[dict[str, list[dict[str, Any]]], S
 
 
 def human_clicks_by_hand(messages: list[dict[str, Any]]) -> set[str]:
-    """Messages that a person clicked: not within five seconds, and not of a machine that opens nine in ten.
+    """Messages with a human click: later than five seconds, and not by a machine that clicks nine in ten.
 
-    Nothing here makes twenty clicks of a campaign in one second.
+    Bursts of twenty clicks of a campaign in one second do not occur here.
     """
     sent: dict[str, int] = {}
     opened: dict[str, int] = {}
@@ -119,7 +119,7 @@ def human_clicks_by_hand(messages: list[dict[str, Any]]) -> set[str]:
 
 
 def subscribers_by_hand(rows: dict[str, list[dict[str, Any]]], at: dt.datetime) -> set[str]:
-    """Opted in by then, and not opted out since, in either table."""
+    """Customers who opted in by then and did not opt out afterwards, in either table."""
     opt_outs = [(row["customer_id"], row["opted_out_at"]) for table in ("customers", "messages") for row in rows[table]]
     found = set()
     for person in rows["customers"]:

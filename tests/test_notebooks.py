@@ -1,4 +1,4 @@
-"""The committed notebooks: their skeleton, and that nothing in them can be wrong out of reach of a test."""
+"""The committed notebooks: their structure, and that they contain no untested logic."""
 
 import ast
 import re
@@ -85,17 +85,17 @@ def test_a_notebook_contains_no_logic(notebook):
 
 
 def test_no_number_is_typed_into_the_prose(notebook):
-    """But years of papers, and the numbers of a list."""
+    """Except years of papers and the numbers of a list."""
     prose = re.sub(r"^\d+\. ", "", markdown(notebook), flags=re.M)
     prose = re.sub(r"\b(?:19|20)\d\d\)", "", prose)
     assert re.findall(r"\d[\d.,]*", prose.replace("`", "")) == []
 
 
 def test_rows_are_loaded_into_memory_only_in_listed_functions():
-    """`Shop.count` returns cells; reading, one row per fault or per broken group. All else stays in the engine."""
-    reading = ("_tally", "_check_tables", "_refuse_personal_ids", "_repeat")
-    allowed = {("shop.py", "count"), ("open.py", "_stated_exclusions"), *(("read.py", name) for name in reading)}
-    # What a server is told, and the names of its tables; rows come as CSV, straight to the disk.
+    """`Shop.count` returns cells; reading returns one row per error or group. Everything else stays in the engine."""
+    reading = ("_count_faults", "_check_tables", "_refuse_personal_ids", "_has_duplicates")
+    allowed = {("shop.py", "count"), ("open.py", "_declared_exclusions"), *(("read.py", name) for name in reading)}
+    # Commands to a server, and the names of its tables; rows go to disk as CSV.
     allowed |= {("database.py", name) for name in ("__init__", "list_tables", "_copy")}
     found = set()
     for path in sorted((ROOT / "smsroi_helpers").rglob("*.py")):

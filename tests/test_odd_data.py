@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project with the workbook's own notebooks; nothing is published yet."""
+    """A project with the real notebooks; nothing is published yet."""
     root = tmp_path_factory.mktemp("workbook").resolve()
     made = Project(root)
     (root / "notebooks" / "00_alpha.ipynb").unlink()
@@ -81,7 +81,7 @@ COLUMNS = ("order_id", "customer_id", "ordered_at", "amount", "discount")
 
 
 def example_orders() -> list[tuple[str, ...]]:
-    """Orders of 60 customers over two years, some of them of people with Chinese names; amounts are of whole cents."""
+    """Orders of 60 customers with Chinese names over two years; amounts are whole cents."""
     made = []
     for i in range(900):
         person = i * 37 % 60 if i % 3 else i % 11
@@ -101,7 +101,7 @@ def every_format() -> dict[str, Files]:
         " timezone('UTC', timezone('Asia/Shanghai', CAST(ordered_at AS TIMESTAMP))) AS ordered_at,"
         " CAST(amount AS DOUBLE) AS amount, CAST(nullif(discount, '') AS DOUBLE) AS discount"
     )
-    # A parquet time is on the source's clock too, unless it carries its zone.
+    # A parquet time without a zone is in the source's time zone, too.
     typed = table.select("* REPLACE (timezone('UTC', ordered_at) AS ordered_at)").to_arrow_table()
 
     def parquet_of(part: pa.Table) -> bytes:
@@ -153,7 +153,7 @@ def test_the_same_orders_in_every_format_are_the_same_rows(tmp_path: Path) -> No
 
 
 def test_the_same_orders_in_four_formats_give_the_same_tables(workbook: Project) -> None:
-    """To the byte. Every notebook sees the two formats that are read in the least similar ways, the first two more."""
+    """Equal to the byte. `00_quality` reads four formats; both notebooks read the first two."""
     formats = every_format()
     contents: dict[str, dict[str, bytes]] = {}
     for file_format in ("UTF-8", "a mapping", "GB18030", "semicolons, rows in another order"):
@@ -171,11 +171,11 @@ def test_the_same_orders_in_four_formats_give_the_same_tables(workbook: Project)
         assert [name for name, content in tables_of.items() if whole[name] != content] == [], file_format
 
 
-# --- canaries --------------------------------------------------------------------------------------------------------
+# --- personal data ---------------------------------------------------------------------------------------------------
 
 
 def files_with_personal_data() -> Files:
-    """A sound source in which somebody's number and address stand wherever a source can hold text."""
+    """A valid source with a phone number and an e-mail address wherever a source can contain text."""
     canary = f"{PHONE} {EMAIL}"
     return {
         "source.yml": f"title: Shop of {canary}\njurisdiction: CN\n",
@@ -195,7 +195,7 @@ def files_with_personal_data() -> Files:
 
 
 def assert_no_personal_data(folder: Path) -> None:
-    """In no file but the tables of customers, which are not read by others; nor in any name."""
+    """No file outside `tables/` contains personal data, and no file name does."""
     spellings = (PHONE, EMAIL, f"{PHONE[:3]}-{PHONE[3:7]}", f"{PHONE[:3]} {PHONE[3:7]} ", KEY)
     for file in folder.rglob("*"):
         if file.is_file() and "tables" not in file.relative_to(folder).parts:
@@ -228,7 +228,7 @@ def test_personal_data_appear_in_no_page_log_manifest_notebook_or_error(
         assert not any(word in str(duckdb.sql(f"FROM '{run / 'tables' / table}.parquet'").fetchall())
                        for word in (PHONE, EMAIL, KEY))  # fmt: skip
 
-    code, _stdout, refused = workbook.run("--force")  # now the two bad rows are too many
+    code, _stdout, refused = workbook.run("--force")  # now two rejected rows are too many
     assert code == 10
     checked = CliRunner().invoke(cli.app, ["check", "data/tiny"])
     assert checked.exit_code == 10

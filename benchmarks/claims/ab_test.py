@@ -1,7 +1,7 @@
-"""What the A/B page claims: intervals of differences, looking every day, the split, several arms and segments.
+"""Claims of the A/B page: intervals of differences, daily looks, the split, several arms and segments.
 
-Customers buy at rates of their own (gamma), amounts are log-normal; half of what distinguishes them shows in the time
-before. 1,200 a test, 30 days: as small as lists that are tested on.
+Customers have gamma-distributed purchase rates, and amounts are log-normal. Spend in the pre-period explains about half
+of the differences between customers. Tests have 1,200 customers and 30 days, as small as real lists.
 """
 
 from functools import partial
@@ -37,17 +37,17 @@ START = pd.Timestamp("2025-03-03").date()
 
 
 def _habits(rng: np.random.Generator, customers: int) -> Floats:
-    """What each customer's rate is multiplied by: mean 1, some ten times as busy as others."""
+    """Factor of each customer's rate: mean 1; some buy ten times as often as others."""
     return rng.gamma(1.2, 1 / 1.2, customers)
 
 
 def _spend(rng: np.random.Generator, orders: NDArray[np.int64]) -> Floats:
-    """Money of so many orders, as if all of one order's amount: skewed as spend is."""
+    """Spend of the given numbers of orders, all of one log-normal amount per customer: skewed, as real spend is."""
     return orders * rng.lognormal(*AMOUNT, orders.shape)
 
 
 def _moments(arm: NDArray[np.int64], y: Floats, x: Floats | None = None, stratum: Floats | None = None) -> pd.DataFrame:
-    """What `measures.arm_moments` counts; x is NaN where it is not known."""
+    """The moments that `measures.arm_moments` counts; x is NaN where it is unknown."""
     columns = {"arm": arm, "n": 1.0, "sum_y": y, "sum_y2": y * y}
     if x is not None:
         known = ~np.isnan(x)
@@ -61,7 +61,7 @@ def _moments(arm: NDArray[np.int64], y: Floats, x: Floats | None = None, stratum
 
 
 def _drawn(rng: np.random.Generator, effect: float, arms: int = 2) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Arm, spend after, spend before (not known of a fifth); treated arms (1 …) buy `effect` more."""
+    """Arm, spend after, spend before (unknown for a fifth); treated arms (1 …) buy more by the factor 1 + `effect`."""
     habits = _habits(rng, CUSTOMERS)
     arm = rng.integers(0, arms, CUSTOMERS)
     after = _spend(rng, rng.poisson(habits * RATE * DAYS * np.where(arm > 0, 1 + effect, 1.0)))
@@ -73,7 +73,7 @@ EFFECTS = {"no effect": 0.0, "a fifth more": 0.2}
 
 
 def welch(rng: np.random.Generator) -> list[Interval]:
-    """The difference without adjustment."""
+    """The unadjusted difference (Welch)."""
     found = []
     for part, effect in EFFECTS.items():
         arm, y, _before = _drawn(rng, effect)
@@ -84,7 +84,7 @@ def welch(rng: np.random.Generator) -> list[Interval]:
 
 
 def adjusted(rng: np.random.Generator) -> list[Interval]:
-    """The difference adjusted by the time before, and by an indicator where that is not known."""
+    """The difference adjusted for pre-period spend (CUPED), with an indicator where that is unknown."""
     found = []
     for part, effect in EFFECTS.items():
         arm, y, x = _drawn(rng, effect)
@@ -95,7 +95,7 @@ def adjusted(rng: np.random.Generator) -> list[Interval]:
 
 
 def relative(rng: np.random.Generator) -> list[Interval]:
-    """The relative lift, adjusted, by Fieller."""
+    """The adjusted relative lift, with Fieller's interval."""
     found = []
     for part, effect in EFFECTS.items():
         arm, y, x = _drawn(rng, effect)
@@ -105,7 +105,7 @@ def relative(rng: np.random.Generator) -> list[Interval]:
 
 
 def ratio(rng: np.random.Generator) -> list[Interval]:
-    """Clicks per message, which busy customers give more of."""
+    """Clicks per message (delta method); customers who buy more also click more."""
     found = []
     for part, effect in EFFECTS.items():
         habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
@@ -119,7 +119,7 @@ def ratio(rng: np.random.Generator) -> list[Interval]:
 
 
 def stratified(rng: np.random.Generator) -> Interval:
-    """A split that goes from one in ten to nine in ten while everybody comes to buy more, adjusted by day."""
+    """The treated share rises from 10 to 90 % while all customers buy more; the difference is adjusted by day."""
     day = rng.integers(0, 4, CUSTOMERS)
     arm = (rng.random(CUSTOMERS) < np.array([0.1, 0.3, 0.6, 0.9])[day]).astype(int)
     y = _spend(rng, rng.poisson(_habits(rng, CUSTOMERS) * RATE * DAYS * (1 + 0.3 * day)))
@@ -128,7 +128,7 @@ def stratified(rng: np.random.Generator) -> Interval:
 
 
 def _capped_mean(rate: float, cap: float) -> float:
-    """E min(spend, cap) where so many orders are expected: over negative binomial counts, each log-normal."""
+    """E min(spend, cap) for an expected number of orders: negative binomial counts, each sum log-normal."""
     k = np.arange(1, 80)
     chance = nbinom.pmf(k, 1.2, 1.2 / (1.2 + rate))
     mu, sigma = AMOUNT[0] + np.log(k), AMOUNT[1]
@@ -138,7 +138,7 @@ def _capped_mean(rate: float, cap: float) -> float:
 
 
 def capped(rng: np.random.Generator) -> list[Interval]:
-    """The difference with nobody's spend above the 99th percentile of all buyers, whatever that comes to be."""
+    """The difference of spend capped at the 99th percentile of all buyers in the sample."""
     found = []
     for part, effect in EFFECTS.items():
         arm, y, x = _drawn(rng, effect)
@@ -150,7 +150,7 @@ def capped(rng: np.random.Generator) -> list[Interval]:
 
 
 def ledger(rng: np.random.Generator) -> list[Interval]:
-    """What a month's texting earned by a holdout of a tenth; customers without an order are in no sum, but counted."""
+    """Incremental profit of one month, from a holdout of a tenth; customers without an order count with 0."""
     found = []
     for part, effect in EFFECTS.items():
         habits = _habits(rng, 5 * CUSTOMERS)
@@ -168,7 +168,7 @@ def ledger(rng: np.random.Generator) -> list[Interval]:
 
 
 def _daily(rng: np.random.Generator, arriving: bool) -> tuple[Floats, Floats, pd.DataFrame]:
-    """A test of nothing, seen every day: the difference, its standard error (day by day), and who came when."""
+    """A test without an effect, seen daily: the difference and its standard error by day, and assignments by day."""
     habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
     came = rng.integers(0, 20, CUSTOMERS) if arriving else np.zeros(CUSTOMERS, int)
     day = np.arange(DAYS)
@@ -194,7 +194,7 @@ def _clock(assigned: pd.DataFrame) -> Floats:
 
 
 def daily_looks(rng: np.random.Generator, rule: str) -> list[Verdict]:
-    """Whether a test of nothing is called significant at any of thirty daily looks."""
+    """Whether a test without an effect is significant at any of thirty daily looks."""
     found = []
     for part, arriving in (("everybody on one day", False), ("sixty new customers a day", True)):
         difference, error, assigned = _daily(rng, arriving)
@@ -212,7 +212,7 @@ def daily_looks(rng: np.random.Generator, rule: str) -> list[Verdict]:
 
 
 def daily_intervals(rng: np.random.Generator) -> list[Interval]:
-    """The always-valid interval at its worst look of thirty: held only if it held the truth at every one."""
+    """The always-valid interval at its worst of thirty looks: it covers only if every look contains the truth."""
     found = []
     for part, arriving in (("everybody on one day", False), ("sixty new customers a day", True)):
         difference, error, assigned = _daily(rng, arriving)
@@ -224,7 +224,7 @@ def daily_intervals(rng: np.random.Generator) -> list[Interval]:
 
 
 def daily_split(rng: np.random.Generator, rule: str) -> list[Verdict]:
-    """Whether a sound split is called broken at any of thirty daily looks."""
+    """Whether a correct split is reported as a sample-ratio mismatch at any of thirty daily looks."""
     found = []
     for part, shares in (("half and half", (0.5, 0.5)), ("nine to one", (0.9, 0.1)), ("three arms", (0.5, 0.3, 0.2))):
         counts = rng.multinomial(400, shares, DAYS)
@@ -243,14 +243,14 @@ def daily_split(rng: np.random.Generator, rule: str) -> list[Verdict]:
 
 
 def several_arms(rng: np.random.Generator) -> Verdict:
-    """Whether any of five arms that all do nothing lies clear of the control at 1 − .05/5."""
+    """Whether any of five arms without an effect differs from the control at level 1 − .05/5."""
     arm, y, x = _drawn(rng, 0.0, arms=6)
     told = compare(estimate_means(_moments(arm, y, x), tuple(range(6))), 0, level=1 - 0.05 / 5)  # type: ignore[arg-type]
     return Verdict(bool(((told.low > 0) | (told.high < 0))[1:].any()), effect=False)
 
 
 def segments_alike(rng: np.random.Generator) -> Verdict:
-    """Whether segments whose effects are one and the same are said to differ (Cochran's Q at .05)."""
+    """Whether Cochran's Q at .05 reports different effects in segments with equal effects."""
     habits = _habits(rng, 4 * CUSTOMERS)
     segment = np.digitize(habits, [0.4, 0.9, 1.6])
     arm = rng.integers(0, 2, len(habits))
@@ -265,7 +265,7 @@ def segments_alike(rng: np.random.Generator) -> Verdict:
 
 
 def segments_in_proportion(rng: np.random.Generator) -> Verdict:
-    """Whether segments in each of which the arm brings three tenths more are said to differ in proportion."""
+    """Whether Cochran's Q of log ratios reports differences between segments with an equal lift of 30 %."""
     habits = _habits(rng, 4 * CUSTOMERS)
     segment = np.digitize(habits, [0.4, 0.9, 1.6])
     arm = rng.integers(0, 2, len(habits))
@@ -279,7 +279,7 @@ def segments_in_proportion(rng: np.random.Generator) -> Verdict:
 
 
 def family(rng: np.random.Generator) -> Verdict:
-    """Whether anything is clear after Holm over two arms × two metrics × all customers and three segments."""
+    """Whether anything is significant after Holm over 2 arms × 2 metrics × (all customers and 3 segments)."""
     habits = _habits(rng, 3 * CUSTOMERS)
     segment, arm = np.digitize(habits, [0.5, 1.2]), rng.integers(0, 3, len(habits))
     orders = rng.poisson(habits * RATE * DAYS)
@@ -292,7 +292,7 @@ def family(rng: np.random.Generator) -> Verdict:
 
 
 def small_holdout(rng: np.random.Generator) -> list[Interval]:
-    """What choosing by past spend gains over chance, judged by a holdout of a tenth; who bought most is moved most."""
+    """Qini gain of targeting by past spend, estimated from a holdout of a tenth; the top half may respond more."""
     found = []
     for part, moved in (("the same for everybody", 0.0), ("the upper half is moved", 3.0)):
         habits = _habits(rng, 3 * CUSTOMERS)
@@ -316,7 +316,7 @@ def _gain(
 
 
 def learned(rng: np.random.Generator) -> list[Interval]:
-    """The gain of the ranking that two forests have learned, against what it truly is for these customers."""
+    """Qini gain of the ranking by two cross-fitted forests, compared with the true gain for these customers."""
     found = []
     for part, moved in (("the same for everybody", 0.0), ("who bought lately is moved", 8.0)):
         habits, n = _habits(rng, CUSTOMERS), CUSTOMERS
@@ -347,7 +347,7 @@ def learned(rng: np.random.Generator) -> list[Interval]:
 
 
 def ranking(rng: np.random.Generator) -> Interval:
-    """What choosing whom to treat by past spend gains over chance, where the effect is the same for everybody."""
+    """Qini gain of targeting by past spend, where the effect is the same for everybody."""
     habits, arm = _habits(rng, CUSTOMERS), rng.integers(0, 2, CUSTOMERS)
     before = _spend(rng, rng.poisson(habits * RATE * DAYS))
     y = _spend(rng, rng.poisson(habits * RATE * DAYS)) + 2.0 * arm

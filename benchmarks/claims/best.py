@@ -1,4 +1,4 @@
-"""The best of many, and many at once: sets that may hold the best hour, shrunken rates, adjusted tests."""
+"""Claims about the best of many hours: sets that may contain the best, shrunken rates, adjusted tests."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ _NODES, _WEIGHTS = roots_hermitenorm(40)
 
 
 def _hour_rates(effects: Floats) -> Floats:
-    """The true click rate of each hour, over customers whose liking of messages is normal on the logit scale."""
+    """The true click rate of each hour; customers' responsiveness is normal on the logit scale."""
     return expit(BASE + effects[:, None] + _NODES) @ _WEIGHTS / _WEIGHTS.sum()
 
 
 def _hours(rng: np.random.Generator, effects: Floats) -> tuple[Floats, Floats]:
-    """Clicks and messages by hour and group of customers (hours × groups): the same customers are in all hours."""
+    """Clicks and messages by hour and group of customers (hours × groups); all customers occur in all hours."""
     likes = rng.standard_normal(CUSTOMERS)
     messages = rng.poisson(1.5, (len(effects), CUSTOMERS))
     clicks = rng.binomial(messages, expit(BASE + effects[:, None] + likes))
@@ -37,28 +37,28 @@ def _hours(rng: np.random.Generator, effects: Floats) -> tuple[Floats, Floats]:
 
 
 def _effects(rng: np.random.Generator) -> dict[str, Floats]:
-    """Weeks as they may be: flat; hours that hardly differ, drawn anew; one hour that stands out among equals."""
+    """Effects of the hours: none; small random ones; one better hour among equal ones."""
     one = np.zeros(HOURS)
     one[4] = 0.4
     return {"flat": np.zeros(HOURS), "slightly different": rng.normal(0, 0.1, HOURS), "one better by 40 %": one}
 
 
 def hours_perhaps_best(rng: np.random.Generator) -> list[Outcome]:
-    """The set of hours that cannot be told from the best, and the simultaneous distances to the best of the others."""
+    """The set of hours not distinguishable from the best, and simultaneous distances to the best of the others."""
     found: list[Outcome] = []
     for part, effects in _effects(rng).items():
         rates, truth = jackknife_ratio(*_hours(rng, effects)), _hour_rates(effects)
         chosen = best_set(rates.estimate, rates.covariance(), rng, df=GROUPS - 1)
         found.append(BestSet(chosen.chosen, truth, f"{part}, the set"))
         true_gap = truth - np.array([np.delete(truth, hour).max() for hour in range(HOURS)])
-        # All at once: the tightest of them decides.
+        # Simultaneous coverage: the tightest limit decides.
         low, high = (chosen.low - true_gap).max(), (chosen.high - true_gap).min()
         found.append(Interval(np.nan, low, high, 0.0, f"{part}, distances"))
     return found
 
 
 def hours_of_the_week_perhaps_best(rng: np.random.Generator) -> BestSet:
-    """The same over 7 × 13 hours of a flat week, more than there are groups."""
+    """The same over 7 × 13 hours of a flat week: more hours than jackknife groups."""
     rates = jackknife_ratio(*_hours(rng, np.zeros(7 * HOURS)))
     chosen = best_set(rates.estimate, rates.covariance(), rng, df=GROUPS - 1, draws=3_000).chosen
     return BestSet(chosen, np.zeros(7 * HOURS))
@@ -78,14 +78,14 @@ def bootstrap_best_set(rng: np.random.Generator) -> BestSet:
 
 
 def _shrinking_world(rng: np.random.Generator) -> tuple[Jackknife, Floats]:
-    """Logit click rates of the hours and their truth; how much hours differ is drawn anew, from hardly to a lot."""
+    """Logit click rates of the hours and their truth; the standard deviation of the hours is random (.05 to .4)."""
     effects = rng.normal(0, rng.uniform(0.05, 0.4), HOURS)
     found = jackknife(lambda sums: logit((sums[0] + 0.5) / (sums[1] + 1)), np.stack(_hours(rng, effects)))
     return found, logit(_hour_rates(effects))
 
 
 def shrunken_rates(rng: np.random.Generator) -> list[Interval]:
-    """Hours' click rates drawn towards their mean, from their joint covariance and from standard errors alone."""
+    """Click rates by hour shrunk towards their mean, with the joint covariance and with standard errors only."""
     found, truth = _shrinking_world(rng)
     tried = []
     for given, errors in (("joint covariance", found.covariance()), ("standard errors alone", found.standard_error)):
@@ -99,7 +99,7 @@ def shrunken_rates(rng: np.random.Generator) -> list[Interval]:
 
 
 def naive_shrinkage(rng: np.random.Generator) -> Interval:
-    """The same with the mean and the spread put in as if they were known (DerSimonian and Laird's)."""
+    """The same with mean and variance treated as known (DerSimonian–Laird)."""
     found, truth = _shrinking_world(rng)
     y, variance = found.estimate, found.standard_error**2
     weight = 1 / variance
@@ -113,7 +113,7 @@ def naive_shrinkage(rng: np.random.Generator) -> Interval:
 
 
 def holm(rng: np.random.Generator) -> Verdict:
-    """Whether any hour of a flat week is found to differ from the mean of all hours."""
+    """Whether any hour of a flat week differs from the mean of all hours after Holm."""
     clicks, messages = _hours(rng, np.zeros(HOURS))
     sums = np.stack([clicks, messages])
     everything = np.broadcast_to(sums.sum(axis=1, keepdims=True), sums.shape)

@@ -1,7 +1,7 @@
-"""What customers will bring: each one, segments, all, and the top tenth, against what they then do bring.
+"""Claims about forecasts of spend: each customer, segments, all and the top tenth, compared with the simulated future.
 
-Worlds are BG/NBD's with Gamma–Gamma money, counted in days as the pages count them: a customer's orders of one day are
-one purchase. The log ends, everything is fitted and foretold as on the page, and the same customers go on.
+Worlds are BG/NBD with Gamma–Gamma spend, counted in days as on the pages: a customer's orders of one day are one
+purchase. At the end of the log the models are fitted and used as on the page. Then the same customers continue.
 """
 
 from functools import cache
@@ -22,18 +22,18 @@ from smsroi_helpers.statistics.jackknife import GROUPS
 Floats = NDArray[np.float64]
 USUAL = {"r": 0.6, "alpha": 5.0, "a": 0.9, "b": 2.6}
 LOYAL = {"r": 2.0, "alpha": 20.0, "a": 0.02, "b": 5.0}
-"""Hardly anybody leaves, so that drop-out is mostly not identified."""
+"""Few customers drop out, so that drop-out is mostly not identified."""
 MONEY = {"p": 6.0, "q": 4.0, "v": 48.0}
 T_DAYS = (182, 364)
 HORIZON_WEEKS = 26
 
 
 def _world(rng: np.random.Generator, truth: dict[str, float], customers: int) -> pd.DataFrame:
-    """One row a customer: the cell's keys, repeat_spend, segment, and later: the money of the 26 weeks that follow."""
+    """One row per customer: the cell's keys, repeat_spend, segment, and `later`: spend in the following 26 weeks."""
     rates = np.maximum(rng.gamma(truth["r"], 1 / truth["alpha"], customers), 1e-12)
     leaves = np.clip(rng.beta(truth["a"], truth["b"], customers), 1e-12, 1.0)
     T_days = rng.integers(*T_DAYS, customers)
-    first = rng.random(customers)  # the time of day of the first purchase; the last day is observed to its end
+    first = rng.random(customers)  # time of day of the first purchase; the last day is observed to its end
     who, when = draw_purchases(rates, leaves, (T_days + 1 - first) / 7 + HORIZON_WEEKS, rng)
     day = np.floor(first[who] + 7 * when).astype(int)
     who, day = np.unique(np.stack([who[day > 0], day[day > 0]]), axis=1)
@@ -49,14 +49,14 @@ def _world(rng: np.random.Generator, truth: dict[str, float], customers: int) ->
             "T_days": T_days,
             "repeat_spend": np.bincount(who[seen], money[seen], customers),
             "later": np.bincount(who[~seen], money[~seen], customers),
-            # Early customers and late ones: they share the parameters, not the chances.
+            # Early and late customers share the parameters, but differ in the length of their history.
             "segment": np.where(T_days < T_DAYS[0] + 60, "young", "old"),
         }
     )
 
 
 def _count(people: pd.DataFrame, *by: str) -> pd.DataFrame:
-    """What the engine counts of them, by the cells' keys and `by`."""
+    """The counts that the engine computes, by the cells' keys and `by`."""
     rows = people.assign(customers=1, repeat_spend_squared=people["repeat_spend"] ** 2)
     columns = ["customers", "repeat_spend", "repeat_spend_squared"]
     cells = rows.groupby([*by, *KEYS], as_index=False)[columns].sum()
@@ -80,7 +80,7 @@ def _tell(rng: np.random.Generator, people: pd.DataFrame, model: Model) -> Forec
 
 
 def _customers(told: Forecast, people: pd.DataFrame) -> Interval:
-    """Each customer's predictive interval, for those who have one: of some nothing at all is foretold, surely."""
+    """Each customer's predictive interval; customers whose interval is exactly 0 are left out."""
     rows = people.merge(told.cells[[*KEYS, "expected_orders", "spend_low", "spend_high"]], on=list(KEYS))
     rows = rows[rows["spend_high"] > 0]
     p, q, v = told.value.predicting
@@ -108,21 +108,21 @@ def _top_tenth(told: Forecast, people: pd.DataFrame) -> Interval:
 
 
 def realised_spend(rng: np.random.Generator) -> list[Interval]:
-    """1,500 customers, of whom every purchase makes a quarter leave on average."""
+    """1,500 customers; after each purchase a quarter drop out on average."""
     people = _world(rng, USUAL, 1_500)
     told = _tell(rng, people, "bg_nbd")
     return [_customers(told, people), *_totals(told, people), _top_tenth(told, people)]
 
 
 def realised_spend_of_the_loyal(rng: np.random.Generator) -> list[Interval]:
-    """400 customers of whom hardly anybody leaves: forecasts rest on what a weak prior leaves plausible."""
+    """400 customers with hardly any drop-out: the forecasts depend on a weakly informative prior."""
     people = _world(rng, LOYAL, 400)
     told = _tell(rng, people, "bg_nbd")
     return [_customers(told, people), *_totals(told, people)]
 
 
 def parameters_alone(rng: np.random.Generator) -> Interval:
-    """The total of all by the parameters' uncertainty alone, as if customers did exactly what is expected of them."""
+    """The total with parameter uncertainty only, as if every customer bought exactly the expected amount."""
     people = _world(rng, USUAL, 1_500)
     sums = add_up(_tell(rng, people, "bg_nbd"), "spend")
     reach = Z * float(np.sqrt(np.square(sums.deviations[0]).sum()))
@@ -130,16 +130,16 @@ def parameters_alone(rng: np.random.Generator) -> Interval:
 
 
 def _rank(rng: np.random.Generator, customers: int) -> tuple[pd.DataFrame, tuple[float, float, float]]:
-    """Customers ranked by what the true parameters foretell, counted as the test of the forecast counts them."""
+    """Customers ranked by the forecast with the true parameters, counted as in the test of the forecast."""
     people = _world(rng, USUAL, customers)
     cells = people.assign(recency_weeks=people["recency_days"] / 7, T_weeks=people["T_days"] / 7)
     true = Fit("bg_nbd", USUAL, np.eye(4), 0.0, customers, "converged")
-    told = expected_orders(true, cells, HORIZON_WEEKS) * (MONEY["v"] + people["repeat_spend"])
-    told /= MONEY["p"] * people["frequency"] + MONEY["q"] - 1
-    rows = pd.DataFrame({"told": told, "spend": people["later"], "group": rng.integers(0, GROUPS, customers)})
+    predicted = expected_orders(true, cells, HORIZON_WEEKS) * (MONEY["v"] + people["repeat_spend"])
+    predicted /= MONEY["p"] * people["frequency"] + MONEY["q"] - 1
+    rows = pd.DataFrame({"predicted": predicted, "spend": people["later"], "group": rng.integers(0, GROUPS, customers)})
     rows["customers"] = 1
     counted = []
-    for ranking, column in (("told", "told"), ("later_spend", "spend")):
+    for ranking, column in (("predicted", "predicted"), ("later_spend", "spend")):
         ranks = rows[column].rank(ascending=False, method="first").astype(int)
         placed = rows.assign(ranking=ranking, place=(ranks - 1) * 100 // customers + 1)
         counted.append(placed.groupby(["ranking", "place", "group"], as_index=False).sum())
@@ -148,13 +148,13 @@ def _rank(rng: np.random.Generator, customers: int) -> tuple[pd.DataFrame, tuple
 
 @cache
 def _true_ranking() -> tuple[pd.DataFrame, float]:
-    """Of a million customers, whose error is a fortieth of those it is compared with."""
+    """The ranking of a million customers; its error is small compared with that of 1,500."""
     shares, (gini, _low, _high) = _rank(np.random.default_rng(0), 1_000_000)
     return shares, gini
 
 
 def ranking(rng: np.random.Generator) -> list[Interval]:
-    """1,500 customers: shares of the money by tenth of the ranking, and the normalised Gini coefficient."""
+    """1,500 customers: shares of spend by tenth of the ranking, and the normalised Gini coefficient."""
     (shares, (gini, low, high)), (true_shares, true_gini) = _rank(rng, 1_500), _true_ranking()
     top = shares.iloc[0]
     return [
@@ -167,7 +167,7 @@ def ranking(rng: np.random.Generator) -> list[Interval]:
 CLAIMS = [
     Claim(
         "ranking_in_the_test",
-        "how well the spend foretold ranks 1,500 customers: what each tenth brings in the 26 weeks after, by jackknife"
+        "how well predicted spend ranks 1,500 customers: share of the next 26 weeks' spend by tenth, by jackknife"
         " over 64 groups",
         "CLTV",
         "two_sided",

@@ -1,9 +1,9 @@
-"""How many messages: what doses bring and cost by arm and by curve, what is advised, and what the log alone says.
+"""Claims about frequency: effects by arm and by curve, the recommendation, and the observational estimate.
 
-Worlds are drawn anew at each seed: four kinds of customers, seen through segments that mix them, each put by lot to
-0, 1, 2 or 4 texts a week for eleven weeks. A text is clicked, the less so the more came that week; clicks go with
-orders; a text makes some opt out, and some leave anyway, at any moment. Truths are those of an arm's subscribed weeks,
-as the definitions of m and H have them. The curve that is fitted knows none of that.
+Each seed draws a new world: four kinds of customers, observed as segments that mix them, randomly assigned to 0, 1, 2
+or 4 texts a week for eleven weeks. The click rate falls with the texts of the week, and clicks cause orders. Each text
+makes some customers opt out, and some opt out anyway at any time. Truths refer to the subscribed weeks of an arm, as in
+the definitions of m and H. The fitted curve uses none of this knowledge.
 """
 
 import datetime as dt
@@ -34,26 +34,26 @@ DOSES = np.array([0.0, 1.0, 2.0, 4.0])
 ARMS = {f"{d:.0f}_a_week": d for d in DOSES}
 DISCOUNT, COST = 0.0018, 0.02
 SUBSCRIBERS = 2_000.0
-"""Of each segment, to whom a gain is told."""
+"""Subscribers of each segment, for whom the gain is computed."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What is true of each kind of customer."""
+    """The true parameters of each kind of customer."""
 
     share: Floats
     mixing: Floats
     """Kinds × observed segments: P(segment | kind)."""
     click: Floats
-    """Clicks of a first text."""
+    """Click rate of the first text of a week."""
     fatigue: Floats
-    """By how much the log of it falls with each further text of the week."""
+    """Fall of the log click rate with each further text of the week."""
     worth: Floats
-    """Profit before message cost that goes with a click."""
+    """Profit before message cost per click."""
     opt_out: Floats
-    """Rate per text."""
+    """Opt-out rate per text."""
     loss: Floats
-    """Rate per week without texts."""
+    """Opt-out rate per week without texts."""
 
     def gross(self, dose: Floats) -> Floats:
         """Kinds × doses: profit before message cost per subscribed week."""
@@ -63,11 +63,11 @@ class World:
         )
 
     def hazard(self, dose: Floats) -> Floats:
-        """Kinds × doses: rate of leaving per subscribed week."""
+        """Kinds × doses: opt-out rate per subscribed week."""
         return np.asarray(self.loss[:, None] + self.opt_out[:, None] * np.asarray(dose, float))
 
     def members(self) -> Floats:
-        """Segments (everybody first) × kinds: who they are made of."""
+        """Segments (all customers first) × kinds: the composition of each segment."""
         joint = self.share * self.mixing.T
         return np.vstack([self.share, joint / joint.sum(axis=1, keepdims=True)])
 
@@ -101,7 +101,7 @@ def _draw(rng: np.random.Generator, null: bool = False) -> World:
 
 
 def _cells(rng: np.random.Generator, world: World) -> pd.DataFrame:
-    """Cells as `frequency.counts.count_arms` gives them."""
+    """Cells in the form of `frequency.counts.count_arms`."""
     n = CUSTOMERS
     kind = rng.choice(KINDS, n, p=world.share)
     segment = (rng.random(n)[:, None] > world.mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)
@@ -112,7 +112,7 @@ def _cells(rng: np.random.Generator, world: World) -> pd.DataFrame:
     texts = rng.poisson(dose * weeks)
     rate = world.click[kind] * np.exp(-world.fatigue[kind] * np.maximum(dose - 1, 0))
     clicks = rng.binomial(texts, rate)
-    # What a customer buys anyway: few orders, of skewed worth, alike before and after.
+    # Purchases without texts: few orders of skewed value, with one distribution before and after.
     pace = rng.gamma(0.8, 1.0, n) * 0.12 * WEEKS
     own, before = (rng.poisson(pace) * rng.lognormal(2.3, 0.5, n) for _ in range(2))
     caused = rng.poisson(clicks * world.worth[kind] / 12.0) * 12.0
@@ -134,13 +134,13 @@ def _cells(rng: np.random.Generator, world: World) -> pd.DataFrame:
 
 
 def _told(rows: pd.DataFrame, names: Sequence[str], truth: Floats, part: str) -> Interval:
-    """Estimate, low and high in the columns named."""
+    """The interval from the columns `names`: estimate, low, high."""
     estimate, low, high = rows[list(names)].to_numpy(float).T
     return Interval(estimate, low, high, truth, part=part)
 
 
 def arms(rng: np.random.Generator) -> Sequence[Outcome]:
-    """Of each dose of everybody: m, H and V without any model."""
+    """m, H and V of each frequency for all customers, without a model."""
     world = _draw(rng)
     rows = estimate_arms(_cells(rng, world), ARMS, DISCOUNT)
     rows = rows[(rows["segment"] == ALL) & (rows["messages_per_week"] > 0)]
@@ -154,7 +154,7 @@ def arms(rng: np.random.Generator) -> Sequence[Outcome]:
 
 
 def _study(cells: pd.DataFrame, rng: np.random.Generator) -> Study:
-    """What the notebook would have read: the cells, and a practice of one to three texts a week."""
+    """The study as in the notebook: the cells, and a practice of zero to three texts a week."""
     names = sorted(cells["segment"].unique())
     weeks = pd.DataFrame({
         "segment": np.repeat(names, 1_000), "group": rng.integers(0, GROUPS, 1_000 * len(names)),
@@ -179,7 +179,7 @@ PRACTICE = np.array([0.15, 0.25, 0.35, 0.25])
 
 
 def curve(rng: np.random.Generator) -> Sequence[Outcome]:
-    """Of each dose of each segment m, H and V by the shared curve; the gain of what is advised; what today costs."""
+    """m, H and V of each frequency and segment by the pooled curve; gain of the recommendation; cost of today."""
     world = _draw(rng)
     study = _study(_cells(rng, world), rng)
     fit = study.fit
@@ -224,7 +224,7 @@ def curve(rng: np.random.Generator) -> Sequence[Outcome]:
 
 
 def null(rng: np.random.Generator) -> Outcome:
-    """Whether more texts are advised, or any gain claimed, where texts are clicked and bring nothing."""
+    """Whether more texts are recommended, or a gain is claimed, where texts are clicked but cause no profit."""
     study = _study(_cells(rng, _draw(rng, null=True)), rng)
     policy = frequency_policy.choose_frequencies(study, rng)
     more = policy["messages_per_week"] > policy["today"]
@@ -233,11 +233,11 @@ def null(rng: np.random.Generator) -> Outcome:
 
 
 def log(rng: np.random.Generator, hidden: float = 0.0) -> Sequence[Outcome]:
-    """A text more a week in a log whose sender follows what the log tells (`hidden`: and what it does not).
+    """The observational effect of one more text a week, where the sender's choice depends on logged covariates.
 
     Args:
-        rng: of the world.
-        hidden: how strongly something untold goes with both texts and profit.
+        rng: the generator of the world.
+        hidden: strength of an unobserved confounder of texts and profit.
     """
     people, landmarks = 1_500, 4
     n = people * landmarks
@@ -258,9 +258,9 @@ def log(rng: np.random.Generator, hidden: float = 0.0) -> Sequence[Outcome]:
             for row in steps.itertuples() if np.isfinite(row.effect)]  # fmt: skip
 
 
-_WORLDS = "6,000 customers of four kinds, seen as four segments that mix them, by lot to 0, 1, 2 or 4 texts a week"
+_WORLDS = "6,000 customers of four kinds, mixed in four segments, randomised to 0, 1, 2 or 4 texts a week"
 CLAIMS = [
-    Claim("dose_arms", f"what a dose brings and costs; {_WORLDS}", "frequency", "two_sided", arms, n=2_000),
+    Claim("dose_arms", f"profit and opt-outs by texts a week; {_WORLDS}", "frequency", "two_sided", arms, n=2_000),
     Claim("dose_curve", "the same by a concave curve that segments share the shape of", "frequency", "shrunken", curve),
     Claim("dose_null", "more texts advised, or a gain claimed, where texts bring nothing", "frequency", "false_alarm",
           null),

@@ -1,8 +1,8 @@
-"""Own hours: how clicks rise where texts come at hours that suit a customer's own day, by lot.
+"""Claims about personal hours: the rise of clicks at hours that suit a customer, in a randomised hour test.
 
-Customers' days run three hours early, as others', or three hours late, and their own events tell so vaguely. In one
-world they answer texts as early or late, in the other everybody of a segment answers at the same hours. The curves from
-which x is made are fitted to the test itself, as on the page.
+A customer's daily pattern is shifted by −3, 0 or +3 hours, and the customer's own events are noisy signs of the shift.
+In one world clicks follow the personal shift; in the other all customers of a segment share one pattern. The curves
+from which x is computed are fitted to the test itself, as on the page.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NAMES = np.array([f"s{i}" for i in range(SEGMENTS)])
 
 @dataclass(frozen=True)
 class _People:
-    """Customers of one world: their segment, the hour drawn, their chance to click, and their own events."""
+    """Customers of one world: their segment, assigned hour, click probability and own events."""
 
     segment: NDArray[np.int64]
     arm: NDArray[np.int64]
@@ -45,14 +45,14 @@ class _People:
         return personal_send_time.fit_days(frame.groupby("segment", as_index=False).sum())
 
     def x(self, fit: DayFit, tables: Floats) -> Floats:
-        """By each customer's δ in quarters of an hour, 0 where there are no events."""
+        """Covariate x at each customer's shift δ in quarters of an hour; δ is 0 without events."""
         delta = (self.s - self.n * fit.means[NAMES].to_numpy()[self.segment]) / (self.n + fit.weight)
         bins = np.rint(delta / STEP).astype(int).clip(-MOST_STEPS, MOST_STEPS)
         return np.asarray(tables[self.segment, bins + MOST_STEPS, self.arm])
 
 
 def _people(rng: np.random.Generator, best: Floats, strength: Floats, heeded: bool, size: int) -> _People:
-    """Own events are around two in the afternoon, more or less, and many have few or none."""
+    """Own events are around 14:00 plus the personal shift; many customers have few events or none."""
     segment = rng.choice(SEGMENTS, size, p=[0.5, 0.3, 0.2])
     late = rng.choice([-3.0, 0.0, 3.0], size, p=[0.25, 0.5, 0.25])
     arm = rng.integers(0, len(HOURS), size)
@@ -66,7 +66,7 @@ def _people(rng: np.random.Generator, best: Floats, strength: Floats, heeded: bo
 
 
 def _curves(cells: pd.DataFrame) -> Floats:
-    """(segments, hours): the smooth curves of the page."""
+    """The smooth curves of the page: segments × hours."""
     everybody = cells.assign(segment="all")
     response = HourResponse(
         "randomised",
@@ -80,7 +80,7 @@ def _curves(cells: pd.DataFrame) -> Floats:
 
 
 def _cells(people: _People, x: Floats, group: NDArray[np.int64], messages: Floats, clicks: Floats) -> pd.DataFrame:
-    """What the engine counts of the test for `estimate_slope`."""
+    """The counts of the test that the engine computes for `estimate_slope`."""
     rows = pd.DataFrame({
         "segment": NAMES[people.segment], "hour": HOURS[people.arm], "until": HOURS[people.arm] + 1, "group": group,
         "messages": messages, "x": messages * x, "xx": messages * x**2, "clicks": clicks, "xy": clicks * x,
@@ -89,7 +89,7 @@ def _cells(people: _People, x: Floats, group: NDArray[np.int64], messages: Float
 
 
 def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Estimate, float]:
-    """β as the page has it, and as it is among a hundred times as many such customers, on the same curves."""
+    """β as on the page, and its truth: β of a hundred times as many such customers, with the same curves."""
     best, strength = rng.uniform(9, 19, SEGMENTS), rng.uniform(0.25, 0.6, SEGMENTS)
     people = _people(rng, best, strength, heeded, CUSTOMERS)
     messages = rng.poisson(MESSAGES * rng.gamma(4, 1 / 4, CUSTOMERS)[:, None] / 7, (CUSTOMERS, 7))
@@ -116,7 +116,7 @@ def _slope(rng: np.random.Generator, heeded: bool) -> tuple[Estimate, float]:
 
 
 def slope(rng: np.random.Generator) -> list[Outcome]:
-    """The slope where own days matter and where they do not."""
+    """The slope where clicks follow the personal shift, and where they do not."""
     found: list[Outcome] = []
     for part, heeded in (("own days matter", True), ("they do not", False)):
         told, truth = _slope(rng, heeded)
@@ -125,7 +125,7 @@ def slope(rng: np.random.Generator) -> list[Outcome]:
 
 
 def used(rng: np.random.Generator) -> Verdict:
-    """Own hours are said to be answered more, where everybody of a segment answers at the same hours."""
+    """Whether personal hours are used where all customers of a segment share one pattern."""
     return Verdict(_slope(rng, heeded=False)[0].low > 0)
 
 

@@ -1,9 +1,10 @@
-"""The purchase model's parameters, and how many orders they promise: one population without messages, as CDNOW's.
+"""Claims about the purchase model: its parameters and expected orders, in one population like CDNOW, without messages.
 
-What the contract calls a purchase is a day with one, and an age is counted in whole days; the model's clock is
-continuous. On exact times the claim is that fit and sandwich hold what they say where the model is true. On days, as on
-the pages, it is that E[X(52)] holds the expected number of further *days* with a purchase, which has a closed form. The
-parameters of days are not those of single orders: frequent customers' orders merge. To read them so is a known wrong.
+In the contract a purchase is a day with an order, and an age is a number of whole days; the model's time is continuous.
+With exact times the claim is that fit and sandwich errors are right where the model is true. With days, as on the
+pages, the claim is that the interval of E[X(52)] covers the expected number of further *days* with a purchase, which
+has a closed form. Parameters from days differ from those of single orders, because orders of one day merge. Reading
+them as parameters of orders is known to be wrong.
 """
 
 from functools import cache
@@ -23,7 +24,7 @@ TRUTH = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}
 """CDNOW's (Fader, Hardie & Lee 2005), in weeks."""
 CUSTOMERS = 3_000
 T_DAYS = (182, 546)
-"""Ages at the end, evenly spread: half a year to a year and a half."""
+"""Ages at the end, uniform: half a year to a year and a half."""
 HORIZON_DAYS = 364
 _Z = float(norm.ppf(0.975))
 
@@ -32,10 +33,10 @@ _Z = float(norm.ppf(0.975))
 def true_orders(by_day: bool) -> float:
     """E[X(52 weeks)] of the average newcomer, or the expected number of days 1 … 364 with a purchase.
 
-    A customer with rate λ and chance p is still one at time s with probability exp(−λ p s). Continuous: purchases until
-    leaving, (1 − exp(−λ p t))/p. By day, μ = λ/7 and the first purchase at u of day 0: day k has a purchase with
-    probability exp(−μ p (k − u)) (1 − exp(−μ)); summed over days it is a geometric series. The means over λ, p and u
-    are taken at 800,000 points of equal probability, the orders of the three made unlike by irrational steps.
+    A customer with rate λ and drop-out probability p is alive at time s with probability exp(−λ p s). In continuous
+    time the expected purchases are (1 − exp(−λ p t))/p. By day, μ = λ/7 and the first purchase is at u of day 0: day k
+    has a purchase with probability exp(−μ p (k − u)) (1 − exp(−μ)); the sum over days is a geometric series. The means
+    over λ, p and u use 800,000 points of equal probability, decorrelated by irrational steps.
     """
     points = (np.arange(800_000) + 0.5) / 800_000
     rate = gamma.ppf(points, TRUTH["r"], scale=1 / TRUTH["alpha"])
@@ -55,7 +56,7 @@ def _worlds(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     rates = np.maximum(rng.gamma(TRUTH["r"], 1 / TRUTH["alpha"], CUSTOMERS), 1e-12)
     leaves = rng.beta(TRUTH["a"], TRUTH["b"], CUSTOMERS)
     T_days = rng.integers(T_DAYS[0], T_DAYS[1], CUSTOMERS)
-    first = rng.random(CUSTOMERS)  # the time of day of the first purchase; the last day is observed to its end
+    first = rng.random(CUSTOMERS)  # time of day of the first purchase; the last day is observed to its end
     weeks = (T_days + 1 - first) / 7
     who, when = draw_purchases(rates, leaves, weeks, rng)
 
@@ -85,7 +86,7 @@ def _orders(fit: Fit) -> tuple[float, float]:
 
 
 def _told(fit: Fit, part: str) -> list[Interval]:
-    """The logarithms of r, α, a, b against the truth."""
+    """Intervals of the logarithms of r, α, a, b, with their truth."""
     estimates, errors = np.log(fit.values), np.sqrt(np.diag(fit.covariance))
     named = zip(TRUTH.items(), estimates, errors, strict=True)
     return [Interval(e, e - _Z * s, e + _Z * s, np.log(true), f"{name}, {part}") for (name, true), e, s in named]
@@ -105,7 +106,7 @@ def bgnbd(rng: np.random.Generator) -> list[Interval]:
 
 
 def bgnbd_days_as_orders(rng: np.random.Generator) -> list[Interval]:
-    """Parameters from days against those by which single orders come."""
+    """Parameters from days, compared with those of single orders."""
     return _told(fit_purchases(_worlds(rng)["days"], "bg_nbd"), "days")
 
 

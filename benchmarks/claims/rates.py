@@ -1,4 +1,4 @@
-"""Shares and means: clicks, opt-outs and money per message by hour and segment, and the arms of an experiment."""
+"""Claims about rates and means: clicks, opt-outs and profit per message; the arms of an experiment."""
 
 from functools import cache, partial
 
@@ -19,19 +19,19 @@ SIZES = {"2,000 customers": 2_000, "20,000 customers": 20_000}
 # --- one customer's messages -----------------------------------------------------------------------------------------
 
 MESSAGES = np.arange(1, 41)
-"""How many messages a customer may have had; geometric, a few having many."""
+"""Numbers of messages per customer; geometric, so that a few customers have many."""
 HOW_OFTEN = 0.88**MESSAGES / (0.88**MESSAGES).sum()
 ALIKE = 6.0
 """α + β of the beta distribution of customers' rates: the smaller, the more they differ."""
 
 
 def _click_rate(messages: NDArray[np.int64]) -> Floats:
-    """The mean click rate of customers with so many messages: who gets many is tired of them."""
+    """The mean click rate of customers with this number of messages: it falls with the number (fatigue)."""
     return 0.09 * np.exp(-messages / 25)
 
 
 def _by_group(rng: np.random.Generator, *values: NDArray[np.generic]) -> list[Floats]:
-    """Sums by a random group of customers, as the hash makes them."""
+    """Sums by random groups of customers, like the groups by hash."""
     group = rng.integers(0, GROUPS, len(values[0]))
     return [np.bincount(group, value, GROUPS).astype(float) for value in values]
 
@@ -56,22 +56,22 @@ def click_rate(rng: np.random.Generator) -> list[Interval]:
 
 
 def binomial_on_messages(rng: np.random.Generator) -> Interval:
-    """Clicks ÷ messages as if each message were a customer."""
+    """Clicks ÷ messages, as if messages were independent (Wilson)."""
     clicks, messages = _draw_clicks(rng, 2_000)
     low, high = proportion_confint(clicks.sum(), messages.sum(), method="wilson")
     return Interval(clicks.sum() / messages.sum(), low, high, TRUE_CLICK_RATE)
 
 
 OPT_OUT = (0.04, 9.96)
-"""α and β of customers' chance to opt out at a message: .4 % on average, very different from one to the next."""
+"""α and β of customers' probability of opting out per message: .4 % on average, very heterogeneous."""
 
 
 @cache
 def true_opt_out_rate() -> float:
     """Opt-outs ÷ messages sent, in expectation; messages end with the opt-out.
 
-    With h ~ Beta(α, β) and N messages planned, a customer leaves with chance 1 − E(1 − h)^N, having got
-    Σ_{k<N} E(1 − h)^k of them.
+    With h ~ Beta(α, β) and N planned messages, a customer opts out with probability 1 − E(1 − h)^N and gets
+    Σ_{k<N} E(1 − h)^k messages in expectation.
     """
     alpha, beta = OPT_OUT
     still = np.exp(betaln(alpha, beta + np.arange(MESSAGES.max() + 1)) - betaln(alpha, beta))
@@ -79,7 +79,7 @@ def true_opt_out_rate() -> float:
 
 
 def opt_out_rate(rng: np.random.Generator) -> list[Interval]:
-    """Opt-outs ÷ messages, at most one a customer."""
+    """Opt-outs ÷ messages, at most one opt-out per customer."""
     found = []
     for part, customers in SIZES.items():
         planned = rng.choice(MESSAGES, customers, p=HOW_OFTEN)
@@ -93,7 +93,7 @@ def opt_out_rate(rng: np.random.Generator) -> list[Interval]:
 
 CELLS = 84
 RARE = np.geomspace(0.0005, 0.02, CELLS)
-"""True click rates of small cells, with about one click to forty."""
+"""True click rates of small cells, with about 1 to 40 expected clicks."""
 
 
 def rare_clicks(rng: np.random.Generator) -> Interval:
@@ -117,7 +117,7 @@ ORDER_RATE = 0.02
 
 
 def profit_per_message(rng: np.random.Generator) -> list[Interval]:
-    """Attributed profit ÷ messages: few orders of very different worth, less what each message costs."""
+    """Attributed profit ÷ messages: few orders of very different value, minus the message cost."""
     found = []
     for part, customers in SIZES.items():
         messages = rng.choice(MESSAGES, customers, p=HOW_OFTEN)
@@ -132,11 +132,11 @@ def profit_per_message(rng: np.random.Generator) -> list[Interval]:
 
 
 def two_hours(rng: np.random.Generator) -> list[Interval]:
-    """The log ratio of two hours' click rates, the same customers being in both; once alike, once 30 % apart."""
+    """The log ratio of two hours' click rates among the same customers; truth: equal, or 30 % higher."""
     found = []
     for part, ratio in (("alike", 1.0), ("30 % apart", 1.3)):
         mean = np.array([0.04, 0.04 * ratio])
-        likes = rng.beta(2.0, 3.0, 2_000) / 0.4  # of mean 1: who clicks in the morning clicks in the evening
+        likes = rng.beta(2.0, 3.0, 2_000) / 0.4  # mean 1: the same responsiveness in the morning and in the evening
         messages = rng.poisson(5, (2, 2_000))
         clicks = rng.binomial(messages, mean[:, None] * likes)
         sums = np.stack(_by_group(rng, clicks[0], messages[0], clicks[1], messages[1]))
@@ -145,11 +145,11 @@ def two_hours(rng: np.random.Generator) -> list[Interval]:
     return found
 
 
-# --- customers told as cells -----------------------------------------------------------------------------------------
+# --- customers as cells ----------------------------------------------------------------------------------------------
 
 
 def resampled_orders(rng: np.random.Generator) -> list[Interval]:
-    """Orders per customer, and the share of them that the busiest make, from customers by number of orders."""
+    """Orders per customer, and the share of orders by customers with five or more, from counts by number of orders."""
     counts = np.bincount(rng.negative_binomial(0.4, 0.2, 2_000), minlength=60)
     orders = np.arange(len(counts))
     busy = orders >= 5
@@ -180,7 +180,7 @@ SAME = {part: sizes for part, sizes in ARMS.items() if sizes[1] == sizes[3]}
 
 
 def miettinen_nurminen(rng: np.random.Generator) -> list[Interval]:
-    """The difference of two shares, with five to twenty events in the smaller arm."""
+    """The difference of two proportions, with five to twenty events in the smaller arm."""
     found = []
     for part, (treated, rate, control, control_rate) in ARMS.items():
         events = rng.binomial(treated, rate), treated, rng.binomial(control, control_rate), control
@@ -203,7 +203,7 @@ def fisher(rng: np.random.Generator) -> list[Verdict]:
 
 
 def arm_difference(rng: np.random.Generator, sizes: tuple[int, int] = (2_000, 2_000)) -> list[Interval]:
-    """Spend per customer, treated − control: most spend nothing, a few very much."""
+    """Spend per customer, treated − control; most spend nothing, a few very much (Welch)."""
     found = []
     for part, (rate, control_rate) in {"an effect": (0.08, 0.06), "no effect": (0.06, 0.06)}.items():
         moments = []
@@ -219,7 +219,7 @@ def arm_difference(rng: np.random.Generator, sizes: tuple[int, int] = (2_000, 2_
 CLAIMS = [
     Claim(
         "click_rate",
-        "click rate by jackknife over 64 groups; messages and click rates differ between customers, and hang together",
+        "click rate by jackknife over 64 groups; messages and click rates vary over customers and are correlated",
         "timing, content, effectiveness",
         "two_sided",
         click_rate,
@@ -259,7 +259,7 @@ CLAIMS = [
     ),
     Claim(
         "resampled_orders",
-        "from 2,000 customers told as cells, by 1,000 multinomial draws of the cells",
+        "from the cells of 2,000 customers, by 1,000 multinomial draws of the cells",
         "segmentation, CLTV",
         "two_sided",
         resampled_orders,

@@ -1,8 +1,8 @@
-"""Clusters: that one population of customers, however skewed and correlated what they do is, is not parted.
+"""Claims about the cluster test: one population of customers, however skewed and correlated, has no clusters.
 
-A trial of a world takes seconds, and most worlds are settled sooner: where two of six reference populations look as
-well parted as the data, that none of thirty-nine would is out of the question, and they are not drawn. Worlds known by
-their orders alone are the hard ones: with features that have nothing to do with one another no clusters are looked for.
+One replicate takes seconds; most end early. If two of six reference populations are clustered as well as the data, the
+data cannot beat all thirty-nine, and the rest are not drawn. Worlds with orders only are the hard cases: with unrelated
+features no clusters are looked for.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,11 @@ def _sample(numbers: Floats, levels: dict[str, NDArray[np.str_]], purchases: Flo
 
 def _verdict(sample: Sample, rng: np.random.Generator) -> Verdict:
     hopeless = try_clusterings(sample, rng, draws=6).p_value > 0.3
-    return Verdict(not hopeless and try_clusterings(sample, rng).stands)
+    return Verdict(not hopeless and try_clusterings(sample, rng).accepted)
 
 
 def _traits(rng: np.random.Generator, traits: int) -> Floats:
-    """Normal traits of customers that hang together by two things behind them, drawn anew: customers × traits."""
+    """Normal traits that are correlated through two latent factors with random loadings: customers × traits."""
     loading = rng.uniform(0.2, 0.8, (traits, 2)) * rng.choice([1, 1, -1], (traits, 2))
     own = np.sqrt(rng.uniform(0.2, 1.0, traits))
     z = rng.standard_normal((CUSTOMERS, 2)) @ loading.T + rng.standard_normal((CUSTOMERS, traits)) * own
@@ -45,10 +45,10 @@ def _traits(rng: np.random.Generator, traits: int) -> Floats:
 
 
 def correlated_and_skewed(rng: np.random.Generator) -> Verdict:
-    """Three features and two attributes of one population, correlations and skewness drawn anew."""
+    """Three features and two attributes of one population, with random correlations and skewness."""
     z = _traits(rng, 5)
     skew = rng.uniform(0.2, 1.0, 2)
-    rate = np.log(1 + np.floor(np.exp(skew[0] * 1.5 * z[:, 0])))  # whole numbers: many have the least
+    rate = np.log(1 + np.floor(np.exp(skew[0] * 1.5 * z[:, 0])))  # whole numbers: many customers have the minimum
     numbers = np.column_stack([rate, np.exp(skew[1] * z[:, 1]), z[:, 2] ** 3])
     levels = {
         "level": np.digitize(z[:, 3], np.sort(rng.normal(0, 0.7, 2))).astype(str),
@@ -66,17 +66,17 @@ def one_shop(
     shapes: tuple[float, float] = (0.4, 2.0),
     scales: tuple[float, float] = (4.0, 14.0),
 ) -> Verdict:
-    """One BG/NBD and Gamma–Gamma population: no two kinds of customers, and no Gaussian copula either.
+    """One BG/NBD and Gamma–Gamma population: one kind of customer, and not a Gaussian copula.
 
     Fader, Hardie & Lee (2005) and Fader & Hardie (2013).
 
     Args:
-        rng: of everything.
-        linked: whether how often customers buy, how soon they leave, what they spend, click and are hang together.
+        rng: the generator for everything.
+        linked: whether purchase rate, drop-out, spend, clicks and attributes are correlated.
         described: whether there are messages and attributes.
-        weeks: the length of the log; the first purchases lie anywhere in its first three quarters.
-        shapes: least and most that r of the rates is drawn as.
-        scales: likewise alpha.
+        weeks: length of the log; first purchases lie in its first three quarters.
+        shapes: range from which r of the purchase rates is drawn.
+        scales: range from which alpha is drawn.
     """
     z = _traits(rng, 7) if linked else rng.standard_normal((CUSTOMERS, 7))
     share = np.clip(ndtr(z), 1e-9, 1 - 1e-9).T

@@ -1,8 +1,8 @@
-"""When to text: curves by hour, windows that may be the best, what today's hours forgo, what a click is worth.
+"""Claims about timing: curves by hour, windows that may be the best, regret of today's hours, the value of a click.
 
-Worlds are those of the simulated company, told as cells: four kinds of customers whose day runs differently, early and
-late risers among them, seen through segments that mix them. A segment's truth is the average over its members. The
-curves that are fitted know none of that.
+Worlds follow the simulated company, as cells: four kinds of customers with different daily patterns, some shifted early
+or late, observed as segments that mix them. A segment's truth is the average over its members. The fitted curves use
+none of this knowledge.
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ def _world(
 ) -> tuple[World, Floats]:
     """A company's effects, and P(observed segment | kind of customer).
 
-    `second_peak`: from what to what (logit) a second wave of half a day is drawn, where other than in `draw_world`.
+    `second_peak`: range (logit) of the half-day wave, if it should differ from `draw_world`.
     """
     world, mixing = draw_world(int(rng.integers(2**31)), null), rng.dirichlet(np.full(OBSERVED, 0.5), len(SEGMENTS))
     if second_peak is not None:
@@ -42,13 +42,13 @@ def _world(
 
 
 def _heeded(world: World, lift: Floats | None) -> Floats:
-    """(kinds, shifts, hours, weekdays): chance of heeding the second text of a week, creatives taken together."""
+    """Probability of attention to the second text of a week, over all creatives: kinds × shifts × hours × weekdays."""
     eta = world.attention_logit() - world.fatigue[:, None, None, None, None]
     return np.asarray(expit(eta if lift is None else eta + lift[:, None, None]).mean(axis=-1))
 
 
 def _truth(world: World, mixing: Floats) -> Floats:
-    """(segments and everybody, hours): clicks per message, averaged over the members."""
+    """Clicks per message, averaged over the members: segments and all customers × hours."""
     of_kind = np.array(
         [expected(world, kind, texts_per_week=2, hour=np.array(HOURS)).click_rate for kind in range(len(SEGMENTS))]
     )
@@ -57,7 +57,7 @@ def _truth(world: World, mixing: Floats) -> Floats:
 
 
 def _cells(rng: np.random.Generator, world: World, mixing: Floats, lift: Floats | None = None) -> pd.DataFrame:
-    """Cells of an experiment: each customer at one of the hours tried, on all days; `lift` is added to each hour."""
+    """Cells of an experiment: each customer has one tested hour on all days; `lift` (logit) is added by hour."""
     kind = rng.choice(len(SEGMENTS), CUSTOMERS, p=world.share)
     observed = (rng.random(CUSTOMERS)[:, None] > mixing.cumsum(axis=1)[kind]).sum(axis=1).clip(max=OBSERVED - 1)
     shift = rng.choice(3, CUSTOMERS, p=HOUR_SHIFT_SHARES)
@@ -81,7 +81,7 @@ def _cells(rng: np.random.Generator, world: World, mixing: Floats, lift: Floats 
 
 
 def _seen(cells: pd.DataFrame, click: ClickValue) -> best_hours.Timing:
-    """What the notebook would have read of it."""
+    """The analysis as in the notebook."""
     segments = sorted(cells["segment"].unique())
     everybody = cells.assign(segment="all")
     response = HourResponse(
@@ -108,7 +108,7 @@ _NO_PRICE = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
 
 
 def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = None) -> list[Outcome]:
-    """Rates at all hours, the windows that may be the best, and what today's hours forgo, of all segments."""
+    """Rates by hour, windows that may be the best, and the regret of today's hours, for all segments."""
     world, mixing = _world(rng, second_peak=second_peak)
     truth = _truth(world, mixing)
     price = 4.0
@@ -144,7 +144,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
 
 
 def null_hours(rng: np.random.Generator) -> list[Verdict]:
-    """Whether a company whose hours do not differ is told to send at another one, or an hour is left out of the set."""
+    """Where hours do not differ: whether another hour is recommended, or an hour is excluded from the set."""
     world, mixing = _world(rng, null=True)
     answers = best_hours.find_best_hours(_seen(_cells(rng, world, mixing), _NO_PRICE), rng)
     moved = any(answer.outcome == "move" for answer in answers)
@@ -156,7 +156,7 @@ def null_hours(rng: np.random.Generator) -> list[Verdict]:
 
 
 def narrow_peak(rng: np.random.Generator) -> Interval:
-    """Everybody's rates at all hours where lunch makes a peak, two hours wide, narrower than the curve can be."""
+    """Rates of all customers by hour with a lunch peak two hours wide, narrower than the curve can follow."""
     world, mixing = _world(rng)
     lift = np.exp(-0.5 * (np.arange(24.0) - 12.5) ** 2) * rng.uniform(0.2, 0.7)
     response = _seen(_cells(rng, world, mixing, lift), _NO_PRICE).main
@@ -168,7 +168,7 @@ def narrow_peak(rng: np.random.Generator) -> Interval:
 
 
 def rough(rng: np.random.Generator) -> list[Verdict]:
-    """Whether counts are said to depart from the curve on days of one wave, more or less, and on days of two peaks."""
+    """Whether lack of fit of the curve is reported, for days with about one wave and for days with two peaks."""
     found = []
     for part, second in (("one wave, more or less", None), ("two peaks", (0.1, 0.4))):
         world, mixing = _world(rng, second_peak=second)
@@ -179,7 +179,7 @@ def rough(rng: np.random.Generator) -> list[Verdict]:
 
 
 def click_value(rng: np.random.Generator, customers: int) -> Interval:
-    """Profit per further click between arms of 0, 1, 2 and 4 messages a week; likes, spend and clicks hang together."""
+    """Profit per additional click between arms of 0 to 4 texts a week; responsiveness affects clicks and orders."""
     dose = np.array([0, 1, 2, 4])
     arm = rng.integers(0, 4, customers)
     likes, habit = rng.gamma(3, 1 / 3, customers), rng.gamma(0.8, 1.0, customers)
@@ -198,9 +198,9 @@ def click_value(rng: np.random.Generator, customers: int) -> Interval:
 
 
 def gap(rng: np.random.Generator, misled: bool) -> Interval:
-    """What the records say of an evening against a morning, less what the lot says.
+    """Observational minus randomised difference of an evening and a morning hour.
 
-    In the records who likes messages may get theirs in the evening more often: the gap is then what that makes.
+    In the observational data responsive customers may be texted in the evening more often; the gap is then the bias.
     """
     base, evening, customers = 0.06, 1.3, 3_000
     likes = np.where(rng.random(customers) < 0.5, 0.6, 1.4)
@@ -233,7 +233,7 @@ def gap(rng: np.random.Generator, misled: bool) -> Interval:
 
 
 def special_days_ratio(rng: np.random.Generator) -> Interval:
-    """Response on holidays ÷ on ordinary days of the month: customers differ, and each day has a luck of its own."""
+    """Response on holidays ÷ on ordinary days of the month; customers differ, and each holiday has a random effect."""
     customers, months, true = 2_000, 8, 1.2
     likes = rng.gamma(2, 1 / 2, customers)
     season = np.exp(rng.normal(0, 0.2, months))
@@ -254,7 +254,7 @@ def special_days_ratio(rng: np.random.Generator) -> Interval:
 
 
 def arms(rng: np.random.Generator) -> list[Outcome]:
-    """Orders and profit per customer in the arms of a test of 12 hours, 300 customers each; whether hours differ."""
+    """Orders and profit per customer in the arms of a test of 12 hours with 300 customers each."""
     rows = []
     for hour in range(8, 20):
         orders = rng.poisson(rng.gamma(0.8, 1.5, 300))
@@ -267,7 +267,7 @@ def arms(rng: np.random.Generator) -> list[Outcome]:
             told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
         rows.append(told)
     outcomes = compare_arms(pd.DataFrame(rows))
-    # E(orders) = .8 · 1.5; E(1/gamma(4) of scale 1/3) = 1, so that an order is worth 18.
+    # E(orders) = .8 · 1.5; E(1/gamma(4) of scale 1/3) = 1, so that the mean order value is 18.
     truth = {"orders": 1.2, "profit": 21.6, "opt_out": 0.1}
     found: list[Outcome] = [
         Interval(each.rows["mean"], each.rows["low"], each.rows["high"], truth[each.kind], part=each.kind)
@@ -278,7 +278,7 @@ def arms(rng: np.random.Generator) -> list[Outcome]:
 
 
 def arms_differ(rng: np.random.Generator) -> Verdict:
-    """Whether any of orders, profit and opt-outs is said to differ between hours that do not."""
+    """Whether orders, profit or opt-outs are reported to differ between hours that do not differ."""
     rows = []
     for hour in range(8, 20):
         orders = rng.poisson(rng.gamma(0.8, 1.5, 300)).astype(float)
@@ -294,8 +294,9 @@ def arms_differ(rng: np.random.Generator) -> Verdict:
 CLAIMS = [
     Claim(
         "timing_hours",
-        "click rates by hour from smooth pooled curves, windows that may be the best, what today's hours forgo (all"
-        " windows at once), in an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn anew",
+        "click rates by hour from smooth pooled curves, best set of windows, clicks and money lost at today's hours"
+        " (all windows at once): an experiment of 4,000 customers and 12 hours; four mixed segments, effects drawn"
+        " anew",
         "timing",
         "at_least",
         hours,
@@ -346,10 +347,10 @@ CLAIMS = [
         partial(click_value, customers=1_500),
         n=2_000,
     ),
-    Claim("timing_gap", "what records say of two hours less what the lot says, records as if by lot", "timing",
-          "two_sided", partial(gap, misled=False)),
-    Claim("timing_gap_misled", "the same where who likes messages gets them in the evening", "timing", "two_sided",
-          partial(gap, misled=True)),
+    Claim("timing_gap", "observational difference between two hours less the randomised one, without confounding",
+          "timing", "two_sided", partial(gap, misled=False)),
+    Claim("timing_gap_misled", "the same where customers who respond more are texted in the evening", "timing",
+          "two_sided", partial(gap, misled=True)),
     Claim("timing_holidays", "response on holidays ÷ on ordinary days of the month, 2,000 people, 8 days with luck of"
           " their own, by Mantel and Haenszel with two jackknives", "timing", "at_least", special_days_ratio, n=2_000),
     Claim("timing_arms", "orders and profit per customer in an hour's arm of 300 (Student's t)", "timing", "two_sided",

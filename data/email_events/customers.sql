@@ -1,4 +1,4 @@
--- One row per user. A zone or a segment that is blank on all rows of a user, or contradicts itself, is unknown.
+-- One row per user. A zone or segment that is blank on all rows of a user, or inconsistent, is unknown.
 SELECT
     lower(trim(user_id)) AS customer_id,
     CASE WHEN count(DISTINCT nullif(trim(timezone), '')) = 1 THEN max(trim(timezone)) END AS timezone,

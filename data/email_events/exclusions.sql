@@ -1,5 +1,5 @@
--- What messages.sql and customers.sql leave out or read otherwise than it was written, in rows of the export. A row
--- can have several faults: the first line says how many rows are out in all.
+-- Rows of the export that messages.sql and customers.sql leave out or change. A row can have several errors: the first
+-- line counts all rows left out.
 WITH judged AS (
     SELECT
         user_id,

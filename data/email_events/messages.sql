@@ -1,5 +1,5 @@
--- One row per e-mail. User ids are compared in lower case and without blanks around them. What is left out is counted
--- in exclusions.sql. The row of the file is the message's id.
+-- One row per e-mail. User ids are compared in lower case without surrounding blanks. exclusions.sql counts the rows
+-- left out. The row number of the file is the message id.
 SELECT
     line__ AS message_id,
     lower(trim(user_id)) AS customer_id,

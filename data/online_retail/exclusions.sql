@@ -1,5 +1,5 @@
--- What orders.sql leaves out, in rows of the export. Cancellations stand here because they are no purchases: those of
--- known customers come back as refunds.
+-- Rows of the export that orders.sql leaves out. Cancellations are listed because they are not purchases; those of known
+-- customers become refunds.
 WITH judged AS (
     SELECT
         "Customer ID" IS NULL AS unknown,

@@ -1,6 +1,6 @@
 -- An invoice is an order, and an invoice C… a refund: the sum of its lines, Quantity × Price (in a refund Quantity is
--- negative). Lines that are neither are left out and counted in exclusions.sql. Lines that stand twice to the letter
--- are kept: the same article can be rung up twice.
+-- negative). Other lines are left out and counted in exclusions.sql. Identical lines are kept: one article can be
+-- entered twice.
 SELECT
     Invoice AS order_id,
     regexp_replace("Customer ID", '\.0$', '') AS customer_id,  -- 13085.0 is 13085: some tool made a float of it

@@ -1,9 +1,9 @@
--- Transactions have no ids: the row of the file is one, so that the same file gives the same ids. (line__ is what the
--- reader adds to every CSV file; passed on, it also names the file's row in the quarantine.)
+-- Transactions have no ids; the row number is used, so that one file always gives the same ids. (The reader adds line__
+-- to every CSV file. If selected, it also gives the row in the quarantine.)
 SELECT
     line__ AS order_id,
     customer_id,
-    -- Month/day/year as ISO; what is no such date stays as it came, to be put aside as unreadable.
+    -- Month/day/year as ISO; any other value stays unchanged and is rejected as unreadable.
     coalesce(strftime(try_strptime(trans_date, '%m/%d/%Y'), '%Y-%m-%d'), trans_date) AS ordered_at,
     tran_amount AS amount,
     line__

@@ -1,8 +1,8 @@
-"""Did the change pay: every experiment of the source, from its split to a decision in money.
+"""Evaluation of every experiment of the source, from the check of its split to a decision in money.
 
-`effects` measures what each arm did, `experiments.check` says whether to believe it, `decision_rule` decides,
-`decision` says what to do and what would settle it, `wording` says so in words. `profit_over_time`, `uplift` and
-`planning` answer what comes next: whether it lasts, whom it moves, what the next test would detect.
+`effects` estimates the effects of each arm, `experiments.check` checks their validity, `decision_rule` decides,
+`decision` adds the next step, and `wording` puts it in words. `profit_over_time` shows whether the effect lasts,
+`uplift` which customers respond, `planning` what the next test would detect.
 """
 
 from typing import Annotated, Any

@@ -1,9 +1,9 @@
-"""How customers stood on the eve of an experiment: RFM score, risk of having left, value to come.
+"""Scores of customers before an experiment: RFM score, churn risk and expected value.
 
-These are what a list is chosen by where nobody has predicted effects. Each customer's history ends the day before the
-day of their own assignment, and the models are fitted to these histories alone: nothing that an experiment can have
-changed is in a score. P(alive) is that of MBG/NBD, since BG/NBD holds for sure that whoever bought once is still a
-customer (Batislam, Denizel & Filiztekin 2007); money per purchase is Gamma–Gamma's (Fader & Hardie 2013).
+Campaign lists are usually chosen by such scores where effects have not been predicted. Each customer's history ends the
+day before their own assignment, and the models are fitted to these histories alone. So the experiment cannot have
+changed a score. P(alive) is that of MBG/NBD, because under BG/NBD every one-time buyer is alive with certainty
+(Batislam, Denizel & Filiztekin 2007). Money per purchase follows Gamma–Gamma (Fader & Hardie 2013).
 """
 
 from collections.abc import Sequence
@@ -33,23 +33,23 @@ __all__ = [
 WhyNotRanked = Literal["no_history", "few_repeaters", "no_value", "alike", "few_customers"]
 """Why customers cannot be ranked by a score."""
 HISTORY = ("frequency", "recency_days", "T_days", "repeat_spend")
-"""Columns of a customer's history; null for who had not bought."""
+"""Columns of a customer's history; null for customers without a purchase."""
 HORIZON_WEEKS = 52
-"""The value to come is that of a year."""
+"""The horizon of the expected value: a year."""
 _FIFTHS = 5
 
 
 def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, WhyNotRanked]]:
-    """Scores by which a list may be chosen, the higher the sooner; who had not bought comes last in each.
+    """Scores by which a list may be chosen, highest first; customers without a purchase come last in each.
 
     Args:
         rows: one per customer: frequency (days with a repeat purchase), recency_days (first to last purchase), T_days
             (first purchase to the assignment), repeat_spend (money, after the first day), spend (money, in all); the
-            first four null for who had not bought.
+            first four null for customers without a purchase.
 
     Returns:
-        scores by name: `rfm` (the sum of three scores 1–5: how lately, how often, for how much), `churn` (the chance of
-        having left, 0–1), `value` (money expected in the coming year); and for each that cannot be had, why.
+        scores by name: `rfm` (the sum of the scores 1–5 for recency, frequency and spend), `churn` (1 − P(alive), 0–1),
+        `value` (money expected in the coming year); and the reason for each score that cannot be computed.
     """
     bought = rows["T_days"].notna().to_numpy()
     if not bought.any():
@@ -85,18 +85,18 @@ def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, Wh
 
 
 def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:
-    """The scores of all customers; −∞ for who had not bought."""
+    """The scores of all customers; −∞ for those without a purchase."""
     every = np.full(len(bought), -np.inf)
     every[bought] = scores
     return every
 
 
 def _rfm(rows: pd.DataFrame, bought: NDArray[np.bool_]) -> Floats:
-    """The sum of three scores, each 1 + the whole fifths of the buyers strictly below, as in `segmentation.rfm`.
+    """The sum of three scores, each 1 + the number of whole fifths of buyers strictly below, as in `segmentation.rfm`.
 
     >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "frequency": [1, 0, None],
     ...                      "spend": [30.0, 40.0, 0.0]})
-    >>> _rfm(rows, np.array([True, True, False])).tolist()  # of two, who lies above the other has three
+    >>> _rfm(rows, np.array([True, True, False])).tolist()  # of two buyers, the better one scores 3
     [7.0, 5.0, -inf]
     """
     own = rows[bought]

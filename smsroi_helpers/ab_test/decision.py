@@ -1,4 +1,4 @@
-"""What each experiment answers: what to do, what it is worth, what would settle it. No words: see `wording`."""
+"""The answer of each experiment: outcome, value, next step and sample size needed. `wording` puts it in words."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LONGEST_WAIT_DAYS = 365
-"""Nobody waits longer for an answer: beyond, only more customers would give one."""
+"""A longer wait is not suggested; more customers are asked for instead."""
 
 Step = Literal[
     "do_not_use", "keep_texting", "switch", "stop_texting", "keep_control", "repeat_with", "wait_for_customers",
@@ -31,17 +31,17 @@ Step = Literal[
 
 @dataclass(frozen=True)
 class NextStep:
-    """What to do with an experiment."""
+    """The next step for an experiment."""
 
     kind: Step
     customers: float = float("nan")
-    """In all (repeat_with, wait_for_customers, would_detect), or more than there are."""
+    """In total (repeat_with, wait_for_customers, would_detect); else in addition to the present ones."""
     until: dt.date | None = None
 
 
 @dataclass(frozen=True)
 class ExperimentAnswer:
-    """What one experiment answers, with the numbers it rests on."""
+    """The answer of one experiment, with the numbers behind it."""
 
     experiment: Experiment
     validity: Validity
@@ -49,26 +49,26 @@ class ExperimentAnswer:
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
     next_step: NextStep
     against_no_texts: bool
-    """Whether the difference is what texting brings at all, rather than what a change of it would."""
+    """Whether the control is not texted, so that the difference is the incremental profit of texting."""
     value: float = float("nan")
-    """Of all customers of the arm together, over the window or a week of it (money); else the difference of shares."""
+    """Money over all customers of the arm, for the whole window or per week (`unit`); else the difference of shares."""
     low: float = float("nan")
     high: float = float("nan")
     unit: Literal["money_per_week", "money", "share", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
     evidence: Literal["randomised", "none"] = "randomised"
     enough_for_events: float = float("nan")
-    """Customers in all with whom, at the rates seen, every arm has the least number of events."""
+    """Total customers with whom every arm would have the minimum number of events, at the observed rates."""
     weeks_needed: float = float("nan")
-    """For how many weeks these customers would have to be observed; NaN where they are enough already."""
+    """Weeks for which these customers would have to be observed; NaN where the present data are enough."""
     sold_more: ArmEffect | None = None
-    """Of an arm that loses money: its order rate, where more customers are shown to have ordered."""
+    """For an arm that loses money: the effect on the order rate, if it is significantly positive."""
     opt_outs_rose: ArmEffect | None = None
-    """Where the control was not texted and no margin can be asked for: opting out, where it is shown to have risen."""
+    """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
 
 
 def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
-    """What each experiment answers: the standing holdout first, then what is worth doing.
+    """The answers of all experiments: the standing holdout first, then by outcome and value.
 
     Args:
         evaluated: of `evaluate.analyse`.
@@ -138,7 +138,7 @@ def _next_step(each: Evaluated, against_none: bool, enough: float) -> NextStep:
 
 
 def _still_open(experiment: Experiment, decision: ExperimentDecision, enough: float) -> NextStep:
-    """What to do with an experiment that does not say yet, and for how long."""
+    """The next step for an undecided experiment."""
     n = float(experiment.customers.sum())
     more = (decision.times - 1) * n if np.isfinite(decision.times) else float("nan")
     ended = experiment.state == "ended"

@@ -1,13 +1,13 @@
 """The decision rule of an experiment, in money: ship, keep the control, keep running, or broken.
 
-With the interval of an arm's profit against the control's (always-valid while the experiment runs, fixed once it has
-ended; each arm at 1 − α/k, k being how many arms are compared with the control), an experiment is
+The rule uses the interval of the difference in profit between an arm and the control: always-valid while the experiment
+runs, fixed once it has ended; at level 1 − α/k, with k arms compared with the control. An experiment is
 
-- *broken* where `experiments.check` finds a problem;
-- *ship* where the whole interval lies above the smallest gain worth having, at least 20 customers bought in each arm,
-  the opt-out guardrail is held (opting out is shown not to have risen by more than the margin), and Holm's p-value over
-  the family is below .05;
-- *keep control* where every arm's whole interval lies below that gain;
+- *broken* if `experiments.check` finds a problem;
+- *ship* if the whole interval is above the smallest worthwhile gain, at least 20 customers bought in each arm, the
+  opt-out guardrail holds (the increase in opt-outs is shown to be below the margin), and Holm's p-value over the family
+  is below .05;
+- *keep control* if every arm's whole interval is below that gain;
 - *keep running* otherwise.
 """
 
@@ -46,22 +46,22 @@ RuleOutcome = Literal["ship", "keep_control", "keep_running", "broken"]
 Guardrail = Literal["held", "open", "breached", "unknown", "not_asked"]
 WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers"]
 UNEQUAL = 5.0
-"""Where one arm has so many times the other's customers, the mean of money needs more buyers to be near normal."""
+"""From this ratio of customers between two arms on, a mean of money needs more buyers to be nearly normal."""
 FEWEST_BUYERS_UNEQUAL = 100
-"""As many in the smaller arm (benchmarks/claims/rates.py: with 48 of 800 against 8,000 the interval is wrong)."""
+"""Buyers needed in the smaller arm (benchmarks/claims/rates.py: 48 buyers of 800 against 8,000 are too few)."""
 _NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class ExperimentDecision:
-    """What the decision rule comes to in one experiment."""
+    """The result of the decision rule for one experiment."""
 
     outcome: RuleOutcome
     metric: str = ""
-    """What it was decided by; empty where it is broken."""
+    """The metric that decides; empty if broken."""
     by_arm: dict[str, RuleOutcome] = field(default_factory=dict)
     arm: str = ""
-    """Which arm the numbers below are of; empty where none stands out."""
+    """The arm that the numbers below describe; empty where none is selected."""
     difference: float = _NAN
     """Per customer, over the window."""
     low: float = _NAN
@@ -70,30 +70,30 @@ class ExperimentDecision:
     arm_customers: float = _NAN
     """Assigned to that arm."""
     guardrails: dict[str, Guardrail] = field(default_factory=dict)
-    """Arm → whether opting out is shown not to have risen by more than the margin."""
+    """Arm → result of the opt-out guardrail: the increase is shown to be below the margin, or not."""
     times: float = _NAN
-    """How many times as much observation would settle it, the difference staying as it is; NaN where nothing is."""
+    """Times as much data needed for a decision, if the difference stays as it is; NaN where not known."""
     detectable: float = _NAN
-    """The smallest difference per customer that the test, as far as it has come, detects with 80 % power."""
+    """The smallest difference per customer that the test detects with 80 % power, with the data so far."""
     wanted: float = _NAN
-    """The difference that it should be able to detect: a gain per customer and week (money), or a rise of a share."""
+    """The difference that the test should detect: a gain per customer and week (money), or a rise of a share."""
     needed: float = _NAN
-    """Customers in all, of all arms, with whom it would detect that with 80 % power."""
+    """Total customers of all arms with whom it would detect `wanted` with 80 % power."""
     why_open: tuple[WhyOpen, ...] = ()
 
     @property
     def value(self) -> float:
-        """The arm's customers × difference: what the arm earned, or cost, against the control."""
+        """The arm's customers × difference: incremental profit or loss compared with the control."""
         return self.difference * self.arm_customers
 
     @property
     def priced(self) -> bool:
-        """Whether it was decided in money after message and discount costs."""
+        """Whether the deciding metric is profit, after message and discount costs."""
         return self.metric == "profit"
 
     @property
     def in_money(self) -> bool:
-        """Whether it was decided in money at all."""
+        """Whether the deciding metric is in money."""
         return bool(self.metric) and METRICS[self.metric].kind == "money"
 
     @property
@@ -104,20 +104,20 @@ class ExperimentDecision:
 
 @dataclass(frozen=True)
 class _Limits:
-    """An arm's interval at 1 − α/k, turned so that more is better; NaN while there is none."""
+    """An arm's interval at 1 − α/k, with the sign chosen so that more is better; NaN where there is none."""
 
     difference: float
     low: float
     high: float
 
 
-# --- what decides, and the many comparisons --------------------------------------------------------------------------
+# --- the deciding metric and multiple comparisons --------------------------------------------------------------------
 
 
 def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
-    """Profit where it is known and varies; else the experiment's own metric, revenue, or who ordered.
+    """Profit if it is known and varies; else the experiment's own metric, revenue, or the order rate.
 
-    Clicks per message never decide: where arms differ in messages their clicks cannot be compared.
+    Clicks per message never decide, because they cannot be compared between arms that differ in messages.
     """
     known = {row.metric for row in effects.overall() if not np.isnan(row.low)}
     for metric in ("profit", experiment.primary, "revenue", "order_rate"):
@@ -127,11 +127,11 @@ def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
 
 
 def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
-    """The effects with p-values that allow for many comparisons.
+    """The effects with p-values adjusted for multiple comparisons.
 
-    The metrics that decide (the one decided by and the experiment's own) form, over all arms and segments, one family
-    under Holm's correction; the others, which only point where to look, one under Benjamini and Hochberg's. While an
-    experiment runs the always-valid p-values are taken, afterwards the fixed ones.
+    The deciding metrics (the deciding one and the experiment's own) form one family over all arms and segments, under
+    Holm's correction. The other metrics are exploratory and form one family under Benjamini and Hochberg's correction.
+    The always-valid p-values are used while the experiment runs, the fixed ones afterwards.
     """
     decides = {deciding_metric(experiment, effects), experiment.primary}
     deciding = np.array([row.metric in decides for row in effects], bool)
@@ -159,10 +159,10 @@ def decide_experiment(
 
     Args:
         experiment: which.
-        validity: whether to believe it.
+        validity: of `experiments.check`.
         effects: of `measure_effects`, with the p-values of `adjust_p`.
-        smallest_gain: profit per customer and week worth having (money).
-        opt_out_margin: share of customers a week by which opting out may rise.
+        smallest_gain: the smallest worthwhile profit per customer and week (money).
+        opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
     """
     if validity.broken:
         return ExperimentDecision("broken", by_arm=dict.fromkeys(experiment.treated, "broken"))
@@ -194,7 +194,7 @@ def decide_experiment(
             found, arm=arm, difference=sign * own.difference, low=low, high=high,
             arm_customers=_find(effects, metric, arm).customers,
         )  # fmt: skip
-        if outcome == "keep_running":  # of several arms the best-looking one would promise too much
+        if outcome == "keep_running":  # with several arms the best-looking one would be over-optimistic
             found = replace(found, times=_times(experiment, _find(effects, metric, arm), own, threshold))
     return _with_size(found, experiment, effects, smallest_gain)
 
@@ -206,7 +206,7 @@ def _find(effects: ArmEffects, metric: str, arm: str) -> ArmEffect:
 
 
 def _information(experiment: Experiment) -> float | None:
-    """The clock of the always-valid interval where that decides; None where the fixed one does."""
+    """The information of the always-valid interval while the experiment runs; None once the fixed one decides."""
     return experiment.information if experiment.state == "running" else None
 
 
@@ -228,7 +228,7 @@ def _limits(experiment: Experiment, row: ArmEffect, control: ArmEffect, sign: fl
 
 
 def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
-    """Why an arm's number must not be shipped on: few_events, few_buyers, or nothing."""
+    """Why an arm must not be shipped yet: few_events, few_buyers, or empty."""
     if min(row.events, control.events) < FEW_EVENTS:
         return "few_events"
     smaller, larger = sorted((row, control), key=lambda each: each.customers)
@@ -239,7 +239,7 @@ def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
 def _decide_arm(
     row: ArmEffect, control: ArmEffect, limits: _Limits, threshold: float, guardrail: Guardrail
 ) -> tuple[RuleOutcome, WhyOpen]:
-    """One arm's decision, and what is lacking where it stays open."""
+    """One arm's decision, and why it stays open if it does."""
     if not np.isfinite(limits.low):
         return "keep_running", "few_events" if row.method == "few_events" else "first_week"
     lacking = _enough_events(row, control)
@@ -255,19 +255,19 @@ def _decide_arm(
 
 
 def _overall(by_arm: dict[str, RuleOutcome], limits: dict[str, _Limits]) -> tuple[RuleOutcome, str]:
-    """The experiment's decision, and the arm its numbers are of."""
+    """The experiment's decision, and the arm that its numbers describe."""
     shipped = [arm for arm, outcome in by_arm.items() if outcome == "ship"]
     if shipped:
         return "ship", max(shipped, key=lambda arm: limits[arm].difference)
     outcome: RuleOutcome = "keep_control" if set(by_arm.values()) == {"keep_control"} else "keep_running"
     if len(by_arm) == 1 and limits:
         return outcome, next(iter(by_arm))
-    # Of several arms, what the least bad would cost; while the test is open none is picked.
+    # With several arms: the least bad one if the control is kept; none while the test is undecided.
     return outcome, max(limits, key=lambda arm: limits[arm].difference) if outcome == "keep_control" else ""
 
 
 def _guardrail(experiment: Experiment, validity: Validity, effects: ArmEffects, arm: str, margin: float) -> Guardrail:
-    """Whether opting out is shown to have risen by no more than the margin a week (non-inferiority)."""
+    """Non-inferiority test: whether the weekly opt-out rate is shown to rise by less than the margin."""
     if not validity.control_treated_too:
         return "not_asked"
     row = effects.find("opt_out_rate", arm)
@@ -281,7 +281,7 @@ def _guardrail(experiment: Experiment, validity: Validity, effects: ArmEffects, 
     return "held" if high < allowed else "breached" if low > allowed else "open"
 
 
-# --- what would settle it --------------------------------------------------------------------------------------------
+# --- sample size needed ----------------------------------------------------------------------------------------------
 
 
 def _times(experiment: Experiment, row: ArmEffect, limits: _Limits, threshold: float) -> float:
@@ -294,7 +294,7 @@ def _times(experiment: Experiment, row: ArmEffect, limits: _Limits, threshold: f
 def _with_size(
     found: ExperimentDecision, experiment: Experiment, effects: ArmEffects, smallest_gain: float
 ) -> ExperimentDecision:
-    """The decision with what the test detects today, what it should, and how many customers that takes."""
+    """Add the difference detectable today, the difference wanted, and the customers needed to detect it."""
     arms = len(experiment.treated)
     errors = [row.standard_error for row in effects.overall(found.metric) if np.isfinite(row.standard_error)]
     error = min(errors, default=_NAN)

@@ -1,7 +1,7 @@
-"""What each arm of an experiment did, in every metric, compared with the control.
+"""The effect of each arm of an experiment in every metric, compared with the control.
 
-The engine counts moments by arm; `statistics.effects` turns them into differences. Outcomes are those of all who were
-assigned, treated or not (intention to treat), from the assignment on. Money is in the source's currency, per customer
+The engine counts moments by arm; `statistics.effects` turns them into differences. Outcomes are those of all assigned
+customers, treated or not (intention to treat), from the assignment on. Money is in the source's currency, per customer
 over the whole window.
 """
 
@@ -47,23 +47,23 @@ ALL = "all"
 class ArmEffect:
     """One metric in one arm, of all customers or of one segment, compared with the control's.
 
-    NaN stands for what is not known; the control itself has no difference.
+    NaN means not known; the control itself has no difference.
     """
 
     metric: str
     segment: str
-    """`all`, or the one customers were in when assigned."""
+    """`all`, or the segment of the customers when assigned."""
     arm: str
     customers: float
     events: float
-    """Customers with the event; of money, customers who ordered; of ratios, clicks or replies."""
+    """Customers with the event; for money, customers who ordered; for ratios, clicks or replies."""
     mean: float
-    """Per customer, as it was (0–1 of shares)."""
+    """Per customer, unadjusted (0–1 for shares)."""
     difference: float
-    """From the control, adjusted where `method` says so."""
+    """From the control; adjusted if `method` is `adjusted`."""
     low: float
     high: float
-    """95 %, of a single look."""
+    """95 % limits for a single look."""
     standard_error: float
     df: float
     p_value: float
@@ -76,22 +76,22 @@ class ArmEffect:
     log_ratio_error: float
     always_valid_low: float
     always_valid_high: float
-    """95 %, over all looks together."""
+    """95 % limits that hold over all looks together."""
     always_valid_p: float
     unadjusted_difference: float
     unadjusted_low: float
     unadjusted_high: float
     probability_best: float
-    """Of all arms, in this metric."""
+    """Posterior probability that this is the best of all arms in this metric."""
     expected_loss: float
-    """Per customer, if this arm is taken and another is better."""
+    """Per customer, if this arm is chosen and another one is better."""
     method: str
     """welch, adjusted (by CUPED and the day of assignment), ratio, few_events (Miettinen and Nurminen, and Fisher)."""
     reason: str
     """Why there is no interval: no_customers, no_messages, no_variance, few_events; else empty."""
     adjusted_p: float = float("nan")
     correction: str = ""
-    """By which `adjusted_p` allows for many comparisons: holm, benjamini_hochberg."""
+    """The correction of `adjusted_p` for multiple comparisons: holm, benjamini_hochberg."""
 
     @property
     def interval(self) -> tuple[float, float, float]:
@@ -100,7 +100,7 @@ class ArmEffect:
 
     @property
     def always_valid(self) -> tuple[float, float, float]:
-        """Difference, and the limits that hold over all looks."""
+        """Difference, low, high, with limits that hold over all looks."""
         return self.difference, self.always_valid_low, self.always_valid_high
 
     @property
@@ -138,14 +138,14 @@ class ArmEffects:
         return None
 
     def overall(self, metric: str = "") -> tuple[ArmEffect, ...]:
-        """Of all customers together, every arm but the control; of this metric, or of each."""
+        """The effects over all customers of every arm but the control; in one metric, or in all of them."""
         return tuple(
             row for row in self.rows
             if row.segment == ALL and row.arm != self.control and metric in ("", row.metric)
         )  # fmt: skip
 
     def by_segment(self, metric: str, arm: str) -> tuple[ArmEffect, ...]:
-        """Of one arm in one metric, segment by segment."""
+        """The effects of one arm in one metric, by segment."""
         return tuple(row for row in self.rows if row.segment != ALL and (row.metric, row.arm) == (metric, arm))
 
     def frame(self) -> pd.DataFrame:
@@ -153,23 +153,23 @@ class ArmEffects:
         return pd.DataFrame([asdict(row) for row in self.rows], columns=[field.name for field in fields(ArmEffect)])
 
 
-# --- measuring -------------------------------------------------------------------------------------------------------
+# --- estimation ------------------------------------------------------------------------------------------------------
 
 
 def measure_effects(
     experiment: Experiment, counted: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS), segment: str = ALL
 ) -> ArmEffects:
-    """Every metric of every arm against the control's, the control's row first.
+    """Estimate every metric of every arm compared with the control; the control's row comes first.
 
-    Shares with fewer than 20 events in an arm are compared by Miettinen and Nurminen's interval and Fisher's test;
-    clicks and replies as ratios of sums, customers as units; all else by Welch, adjusted by the same outcome before the
-    assignment (CUPED) and by day of assignment.
+    Shares with fewer than 20 events in an arm are compared by Miettinen and Nurminen's interval and Fisher's test.
+    Clicks and replies are ratios of sums, with customers as units. All other metrics use Welch's test, adjusted by the
+    same outcome before the assignment (CUPED) and by day of assignment.
 
     Args:
         experiment: which.
         counted: of `experiments.count_outcomes`, or with a column segment.
-        metrics: which, where the source knows them.
-        segment: the name these rows are given.
+        metrics: which ones; metrics that the source does not record are skipped.
+        segment: the segment's name in the rows.
     """
     by_day = "assigned_day" in counted.columns and len(counted) > 0
     strata = _strata(experiment) if by_day else None
@@ -191,7 +191,7 @@ def measure_effects(
 
 
 def _strata(experiment: Experiment) -> pd.Series | None:
-    """Which stratum each day of assignment belongs to; None where one day held everybody."""
+    """Day of assignment → stratum; None where there is only one stratum."""
     rows = experiment.assigned.assign(n=experiment.assigned["n"] - experiment.assigned["late"])
     wide = rows.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0).sort_index()
     strata = merge_strata(wide)
@@ -208,7 +208,7 @@ def _sums(counted: pd.DataFrame, experiment: Experiment, metric: str) -> Floats:
 def _effects_of(
     experiment: Experiment, metric: Metric, moments: pd.DataFrame, buyers: Floats, segment: str
 ) -> list[ArmEffect]:
-    """One metric, arm by arm, whatever the number of events."""
+    """One metric for every arm, whatever the number of events."""
     names = list(experiment.arms)
     if metric.kind == "ratio":
         arms = plain = estimate_ratios(moments, names)
@@ -224,7 +224,7 @@ def _effects_of(
     half_width = always_valid_half_width(found.standard_error, information)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = found.estimate / found.standard_error
-    # Without an interval there is no estimate either.
+    # Without an interval no estimate is reported either.
     known = np.isfinite(found.low)
     columns = {
         "customers": arms.customers, "events": buyers if metric.kind == "money" else sums, "mean": arms.mean,
@@ -250,7 +250,7 @@ def _effects_of(
 
 
 def _same(arms: Arms, plain: Arms) -> bool:
-    """Whether there was nothing to adjust by."""
+    """Whether the adjustment changed nothing."""
     return bool(np.allclose(arms.variance, plain.variance, rtol=1e-12, atol=0, equal_nan=True))
 
 
@@ -269,7 +269,7 @@ def _why_unknown(arms: Arms) -> list[str]:
 
 
 def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
-    """Shares with few events, or few without one: Miettinen and Nurminen, and Fisher."""
+    """Replace effects on shares with few events, or few non-events: Miettinen and Nurminen, and Fisher."""
     control = rows[0]
     found = [control]
     for row in rows[1:]:
@@ -287,9 +287,9 @@ def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
 
 
 def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
-    """No effect where an arm has few events: of ratios, and of money by segment.
+    """Remove effects where an arm has few events: on ratios, and on money by segment.
 
-    Of money, an arm in which hardly anybody bought has next to no variance, and would look certain.
+    With few buyers in an arm, the estimated variance of money is too small, and the effect would look certain.
     """
     control = rows[0]
     found = []
@@ -307,14 +307,15 @@ def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
 
 
 def compare_segments(effects: ArmEffects, arms: Sequence[str], metric: str) -> pd.DataFrame:
-    """Whether an arm's effect differs between segments (as of the assignment): one row per arm.
+    """Test whether an arm's effect differs between segments (as of the assignment): one row per arm.
 
-    In money and in proportion: an arm that makes everybody buy a tenth more brings more money where more is bought.
+    Tested in money and in proportion: an arm with the same relative effect in all segments has a larger effect in money
+    where customers buy more.
 
     Args:
         effects: of one experiment.
         arms: the treated arms.
-        metric: by which.
+        metric: in which metric.
 
     Returns:
         arm, segments, q, df, p_value (Cochran's Q of the differences), adjusted_p (Holm over the arms), p_relative and

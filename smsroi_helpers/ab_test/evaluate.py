@@ -1,7 +1,4 @@
-"""Every experiment of the source: its validity, its effects, its decision.
-
-`effects` measures, `experiments.check` says whether to believe it, `decision_rule` decides.
-"""
+"""Evaluate every experiment of the source: validity (`experiments.check`), `effects` and `decision_rule`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,17 +30,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One experiment with all that was found of it."""
+    """One experiment with its validity, effects and decision."""
 
     experiment: Experiment
     validity: Validity
     effects: ArmEffects
-    """None where the experiment is broken."""
+    """Empty if the experiment is broken."""
     decision: ExperimentDecision
 
     @property
     def likeliest_best(self) -> tuple[ArmEffect, ...]:
-        """Every arm, the control too, in what decides: the likeliest best one first."""
+        """Every arm including the control, in the deciding metric, by probability of being best."""
         own = [self.effects.find(self.decision.metric, arm) for arm in self.experiment.arms]
         known = [row for row in own if row is not None]
         return tuple(sorted(known, key=lambda row: -np.nan_to_num(row.probability_best, nan=-1.0)))
@@ -56,14 +53,13 @@ def analyse(
     opt_out_margin: float = 0.002,
     segment_by: str = "recency",
 ) -> list[Evaluated]:
-    """Every experiment of the source: believed or not, measured, decided.
+    """Check, measure and decide every experiment of the source.
 
     Args:
         shop: the company.
         smallest_gain: profit per customer and week below which a change is not worth making (money).
-        opt_out_margin: by how much the share of customers who opt out in a week may rise at most (0–1).
-        segment_by: as `segmentation.resolve` takes it; segments are those of the day before an experiment's first
-            assignment.
+        opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
+        segment_by: as `segmentation.resolve` takes it; segments are those of `experiments.label_when_assigned`.
     """
     found = experiments.list_experiments(shop)
     counted = experiments.count_outcomes(shop)
@@ -92,15 +88,15 @@ def analyse(
 
 
 def map_overlaps(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Who was in two of the experiments at once: see `experiments.check_overlaps`."""
+    """Customers in two of the experiments at once: see `experiments.check_overlaps`."""
     return experiments.check_overlaps(experiments.count_overlaps(shop), [each.experiment for each in evaluated])
 
 
 def locate_broken_days(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Of experiments with a broken split, the days of assignment on which it was off, twenty at most of each.
+    """The days of assignment on which a broken split deviates, at most twenty per experiment.
 
     Returns:
-        experiment_id, and the columns of `experiments.locate_split`, name being the day.
+        experiment_id, and the columns of `experiments.locate_split`; `name` is the day.
     """
     parts = []
     for each in evaluated:
@@ -113,17 +109,17 @@ def locate_broken_days(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
 
 
 def differ_by_segment(evaluated: Evaluated, metric: str = "") -> pd.DataFrame:
-    """Whether an arm's effect differs between segments, by what decides: see `effects.compare_segments`."""
+    """Test whether effects on the deciding metric differ between segments: see `effects.compare_segments`."""
     return compare_segments(evaluated.effects, evaluated.experiment.treated, metric or evaluated.decision.metric)
 
 
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
-    """Who responds, customer by customer: rankings of each sound experiment that has an arm that stands out.
+    """Rank customers by expected effect, for each valid experiment decided in profit that has a selected arm.
 
     Args:
         shop: the company.
         evaluated: of `analyse`.
-        rng: of forests and ties.
+        rng: of the forests and of ties.
     """
     found = []
     for each in evaluated:
@@ -138,22 +134,23 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """The shares of experiments without any effect in which an interval excluded 0 on some day (0–1)."""
+    """Share (0–1) of simulated experiments without an effect whose interval excludes 0 on some day."""
 
     days: int
     fixed: float
-    """By the interval of a single look."""
+    """With the fixed interval for a single look."""
     always_valid: float
+    """With the always-valid interval."""
     level: float = ALPHA
-    """The most that the always-valid one promises."""
+    """The upper bound that the always-valid interval guarantees."""
 
 
 def simulate_daily_looks(rng: np.random.Generator, days: int = 30) -> FalseAlarms:
-    """What looking every day does to either interval when nothing differs: see `statistics.false_alarms`."""
+    """The false-alarm rate of daily looks with either interval, by simulation: see `statistics.false_alarms`."""
     return FalseAlarms(days, *false_alarms(days, rng))
 
 
-# --- the table a run leaves ------------------------------------------------------------------------------------------
+# --- the saved table -------------------------------------------------------------------------------------------------
 
 _WORDS = (
     "experiment_id", "metric", "segment", "arm", "correction", "decision", "evidence", "kind", "state", "method",
@@ -169,7 +166,7 @@ _COLUMNS = (
 
 
 def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """The table `experiment_results`: of a broken experiment customers and the split's p-value, and no effect at all.
+    """The table `experiment_results`; a broken experiment has customers and the split's p-value but no effects.
 
     Returns:
         experiment_id, metric, arm, customers, mean, difference, low, high, relative, p_value, always_valid_low,

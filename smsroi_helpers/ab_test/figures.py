@@ -31,7 +31,7 @@ _DECISION_COLOURS = {"ship": "good", "keep_control": "orange", "keep_running": "
 
 
 def _money_ticks(axis: Axis, currency: str) -> None:
-    """Round amounts at the ticks, with as many decimals as their distance asks for."""
+    """Format the ticks as amounts, with as many decimals as their distance needs."""
     axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     ticks = axis.get_majorticklocs()
     step = float(np.diff(ticks).min()) if len(ticks) > 1 else 1.0
@@ -40,10 +40,10 @@ def _money_ticks(axis: Axis, currency: str) -> None:
 
 
 def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
-    """Each arm against its control, in what the test is decided by, one panel a test; broken tests are not drawn.
+    """Each arm compared with its control in the deciding metric, one panel per test; broken tests are left out.
 
     Args:
-        evaluated: of `ab_test.analyse`, one of them sound.
+        evaluated: of `ab_test.analyse`, at least one of them valid.
         currency: the source's.
     """
     sound = [each for each in evaluated if not each.validity.broken]
@@ -95,7 +95,7 @@ def _effects_title(each: Evaluated) -> str:
 
 
 def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """`effects` with alt text and caption; a note where no test can be believed."""
+    """`effects` with alt text and caption; a note where all tests are broken."""
     if all(each.validity.broken for each in evaluated):
         return note(_("No test can be believed, so nothing is drawn."))
     described = []
@@ -122,7 +122,7 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
-    """What treating only the customers ranked first by predicted effect brings, against as many at random.
+    """The profit of treating only the customers ranked first, compared with as many at random.
 
     Args:
         rankings: of `ab_test.rank_responders`.
@@ -186,7 +186,7 @@ def _targeting_title(ranking: Ranking) -> str:
 
 
 def _sleeping_words(ranking: Ranking, currency: str) -> str:
-    """Whether the treatment harms those ranked last."""
+    """A sentence if the treatment harms the customers ranked last; else empty."""
     value, low, high = ranking.last_tenth
     if not high < 0:
         return ""
@@ -196,7 +196,7 @@ def _sleeping_words(ranking: Ranking, currency: str) -> str:
 
 
 def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """How the difference in profit grew since the assignment, of the arm each test is decided by.
+    """The cumulative difference in profit since the assignment, for the selected arm of each test.
 
     Args:
         weeks: of `ab_test.trace_weeks`.
@@ -256,7 +256,7 @@ def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
 
 
 def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """What the programme earned in each month, by the standing holdout.
+    """Incremental profit by month, from the standing holdout.
 
     Args:
         months: of `ab_test.estimate_monthly_profit`, of one holdout.

@@ -1,10 +1,10 @@
-"""How large a test must be, and what the customers at hand can show: sample size, power, smallest detectable effect.
+"""Planning of tests: sample size, power and smallest detectable effect.
 
 The formulas are those of `statistics.power`. For orders two shares are compared; for profit two means, whose standard
-deviation comes from the order rate and from how much orders differ.
+deviation follows from the order rate and the variation of an order's profit.
 
-`read_audience` asks a source for what planning needs (who can be texted, how often and for how much they order), and
-`plan_next_test` says what tests of so many arms and weeks would detect there.
+`read_audience` counts what planning needs (reachable customers, their order rate and profit). `plan_next_test` computes
+what tests with given numbers of arms and weeks would detect.
 """
 
 import datetime as dt
@@ -34,15 +34,15 @@ __all__ = [
 ]
 
 WEEKS = (2, 4, 8, 12)
-"""How long tests are planned for: each is measured on as long a time just past."""
+"""Planned lengths of tests; each is measured on an equally long period just past."""
 WANTED_SHARE = 0.1
-"""Where no smallest gain is given, plans are for a tenth of what a customer brings: a large effect for one message."""
+"""Share of a customer's profit that is planned for where no smallest gain is given: a large effect for messages."""
 _RECENT_WEEKS = 12
 
 
 @dataclass(frozen=True)
 class SampleSizePlan:
-    """What so many customers can show, and what would be needed to show a wanted gain."""
+    """What a test of this size detects, and what is needed to detect a wanted gain."""
 
     customers: int
     """Treated and control together, all arms."""
@@ -51,19 +51,19 @@ class SampleSizePlan:
     per_arm: int
     control: int
     base_rate: float
-    """Share of customers who order within the test's time without the change (0–1)."""
+    """Share of customers who order during the test without the treatment (0–1)."""
     smallest_rate: float
-    """The smallest rise of that share which is detected with the wanted power (0–1)."""
+    """The smallest increase of that share that is detected with the wanted power (0–1)."""
     smallest_profit: float
-    """The smallest difference in profit per customer which does, message cost taken off already (money)."""
+    """The smallest difference in profit per customer that is detected, net of message cost (money)."""
     breakeven_rate: float
-    """The rise of the share at which an order's profit pays for the messages (0–1)."""
+    """The increase of the share at which the orders' profit pays for the messages (0–1)."""
     power_at_gain: float
-    """The power to show the wanted gain; NaN where none was given."""
+    """The power to detect the wanted gain; NaN where none was given."""
     customers_for_gain: float
-    """Customers needed to show the wanted gain with the wanted power; infinite where it is no gain after all costs."""
+    """Customers needed to detect the wanted gain with the wanted power; infinite for a gain of 0 or less."""
     times_for_gain: float
-    """How many times as long these customers would have to be tested instead, each order being independent."""
+    """Times as long that these customers would have to be tested instead, if orders are independent."""
 
 
 def plan_test(
@@ -78,34 +78,37 @@ def plan_test(
     gain: float = float("nan"),
     power: float = POWER,
 ) -> SampleSizePlan:
-    """What so many customers can show in a test, in orders and in money.
+    """Compute what a test of this size detects, in orders and in money.
 
-    Where the test runs for several such times, gains add up and the standard deviation grows with the root of the time,
-    so that `times_for_gain` is as many times the customers as are needed. Customers who keep their habits differ by
-    more than that, and it takes longer.
+    Over k such periods gains add up and the standard deviation grows with √k, so `times_for_gain` is customers needed ÷
+    customers. Customers with persistent habits differ by more than that, and the test takes longer.
 
     Args:
         customers: in the test, ≥ 20.
-        base_rate: share of them who order within the test's time anyway, 0 < rate < 1.
-        profit_per_order: what an order brings on average, > 0 (money).
+        base_rate: share of them who order during the test without the treatment, 0 < rate < 1.
+        profit_per_order: mean profit of an order, > 0 (money).
         order_spread: standard deviation of an order's profit ÷ its mean, ≥ 0.
-        cost_per_customer: what the treatment costs each treated customer, ≥ 0 (money).
-        arms: how many treatments are compared with the one control.
-        control_share: of all customers, 0–1.
-        gain: profit per customer, after that cost, which one would like to see shown (money).
-        power: how often it should show, 0–1.
+        cost_per_customer: cost of the treatment per treated customer, ≥ 0 (money).
+        arms: the number of treatments compared with the one control.
+        control_share: the control's share of all customers, 0–1.
+        gain: the profit per customer, net of that cost, that should be detected (money).
+        power: the wanted power, 0–1.
 
     Raises:
-        UsageError: numbers that cannot be meant.
+        UsageError: an argument is out of its range.
     """
     if not (customers >= 20 and 0 < base_rate < 1 and profit_per_order > 0 and arms >= 1):
-        raise UsageError("a test needs 20 customers, a rate between 0 and 1, a profit per order above 0, and an arm")
+        raise UsageError(
+            "customers must be at least 20, base_rate between 0 and 1, profit_per_order above 0, and arms at least 1"
+        )
     if not (0 < control_share < 1 and 0 < power < 1 and cost_per_customer >= 0 and order_spread >= 0):
-        raise UsageError("control share and power lie between 0 and 1; cost and spread are not below 0")
+        raise UsageError(
+            "control_share and power must lie between 0 and 1; cost_per_customer and order_spread must not be below 0"
+        )
     control = control_share * customers
     per_arm = (customers - control) / arms
     rate_sd = float(np.sqrt(base_rate * (1 - base_rate)))
-    # Var(orders × worth) for an order or none: p·E w² − (p·E w)²
+    # Variance of profit with one order (probability p, profit w) or none: p·E w² − (p·E w)²
     money_sd = profit_per_order * float(np.sqrt(base_rate * (1 + order_spread**2) - base_rate**2))
     rate_error, money_error = (float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd))
     wanted = np.isfinite(gain)
@@ -130,30 +133,30 @@ def plan_test(
     )
 
 
-# --- the customers at hand -------------------------------------------------------------------------------------------
+# --- the present customers -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Audience:
-    """Who can be texted today, and how they have bought lately."""
+    """The customers who can be texted today, and their recent orders."""
 
     customers: int
-    """Known, and not opted out."""
+    """Known and subscribed."""
     message_cost: float
-    """Of one message, on average over the last twelve weeks; NaN where none was sent (money)."""
+    """Mean cost of a message over the last twelve weeks (money); NaN where none was sent."""
     windows: pd.DataFrame
-    """One row for each of some numbers of weeks just past, of those customers who were known when they began: weeks,
-    customers, base_rate (share who ordered, 0–1), profit (per customer over the weeks), deviation (its standard
-    deviation), adjusted_deviation (what is left once the equally long time before is taken out), profit_per_order."""
+    """One row per window of weeks just past, for customers known at its start: weeks, customers, base_rate (share who
+    ordered, 0–1), profit (per customer over the weeks), deviation (its standard deviation), adjusted_deviation (its
+    standard deviation adjusted for the equally long period before), profit_per_order."""
 
 
 def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
-    """Count who can be texted: how many, their orders, and how much they differ in the profit they bring.
+    """Count the customers who can be texted, their orders, and the variation of their profit.
 
     Args:
         shop: the company.
-        weeks: how long the times just past are that are counted; those that the log of orders does not hold, with as
-            long a time before, are left out.
+        weeks: lengths of the windows counted; windows are left out where the order log does not cover twice their
+            length.
     """
     people = _reachable(shop)
     size = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
@@ -166,12 +169,12 @@ def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
 
 
 def _reachable(shop: Shop) -> ir.Table:
-    """customer_id of everybody known who has not opted out, and has opted in where the source tells that."""
+    """customer_id of all known customers who are subscribed: see `measures.subscribed`."""
     return measures.subscribed(shop, ibis.literal(shop.end), known_people(shop))
 
 
 def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
-    """A row of `Audience.windows`; empty where nobody ordered, or all brought the same."""
+    """A row of `Audience.windows`; empty where nobody ordered or profit does not vary."""
     begun = known_people(shop, shop.as_of - dt.timedelta(weeks=weeks))
     here = people.filter(people.customer_id.isin(begun.customer_id)).select(member_id="customer_id")
     start, earlier = (ibis.literal(shop.end - dt.timedelta(weeks=k * weeks)) for k in (1, 2))
@@ -212,9 +215,9 @@ def _message_cost(shop: Shop) -> float:
 
 
 def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
-    """The gain per customer and week that a test should be able to show (money): the smallest one worth having.
+    """The gain per customer and week that a test should detect (money): the smallest worthwhile gain.
 
-    Where none is given, a tenth of what a customer brings; NaN where that is nothing.
+    If that is 0, a tenth of a customer's weekly profit; NaN where that is not above 0.
 
     >>> wanted_gain(profit=12.0, weeks=4, smallest_gain=0.0), wanted_gain(12.0, 4, smallest_gain=0.05)
     (0.30000000000000004, 0.05)
@@ -225,22 +228,22 @@ def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
 
 
 def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0) -> pd.DataFrame:
-    """What tests on all of them would detect with 80 % power, by how many arms and weeks they have.
+    """What tests on all reachable customers would detect with 80 % power, by number of arms and weeks.
 
-    Arms and control are of one size. Profit is compared as the workbook does it, each customer's own past taken out.
+    Arms and control have the same size. Profit is adjusted for each customer's own past, as in the evaluation.
 
     Args:
         found: of `read_audience`.
-        arms: how many arms beside the control.
-        smallest_gain: profit per customer and week worth having (money); 0: a tenth of what a customer brings, by the
-            longest window.
+        arms: numbers of arms in addition to the control.
+        smallest_gain: smallest worthwhile profit per customer and week (money); 0: a tenth of a customer's profit in
+            the longest window.
 
     Returns:
         weeks, arms, per_arm (customers); smallest_gain (the smallest true difference in profit per customer and week
-        that is detected), smallest_share (of what a customer brings), smallest_money (a week, if all of them had it),
+        that is detected), smallest_share (of a customer's profit), smallest_money (a week, over all customers),
         smallest_rate (the smallest true difference in the share who order in these weeks, 0–1), breakeven_rate (the
-        rise of that share which pays for one more message a week; NaN where messages have no cost); wanted_gain, power
-        (to detect the wanted gain), customers_needed (in all, for 80 % power).
+        increase of that share that pays for one more message a week; NaN where messages have no cost); wanted_gain,
+        power (to detect the wanted gain), customers_needed (in total, for 80 % power).
     """
     rows = []
     longest = found.windows.iloc[-1] if len(found.windows) else None

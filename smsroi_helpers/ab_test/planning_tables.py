@@ -1,4 +1,4 @@
-"""What the next test would show, as `05_ab_test` tells it."""
+"""The table of `05_ab_test` on what the next test would detect."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ __all__ = [
 
 
 def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
-    """What tests of this list would show, by weeks and arms.
+    """What tests on these customers would detect, by weeks and arms.
 
     Args:
         found: of `ab_test.read_audience`.

@@ -1,4 +1,4 @@
-"""What an experiment's difference in profit comes to over time: by week, by month, and without the largest profits."""
+"""An experiment's difference in profit over time: by week, by month, in total, and with the largest profits capped."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ __all__ = [
 ]
 
 MOST_WEEKS = 12
-"""How long the difference is followed week by week."""
+"""The difference is followed for at most this many weeks."""
 _SHARE_OBSERVED = 0.8
-"""As many weeks are followed as this share of the customers has been observed for."""
+"""Weeks are followed for which at least this share of the customers has been observed."""
 
 
 def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """How the difference in profit grew week by week since the assignment: what was only bought earlier comes back.
+    """The cumulative difference in profit by week since the assignment; pulled-forward orders make it fall again.
 
-    Always the same customers: those observed for all the weeks shown, at most twelve.
+    The customers are the same in all weeks: those observed for all weeks shown, at most twelve.
 
     Returns:
         experiment_id, arm, week, customers (arm and control), difference, low, high (Welch, profit per customer since
-        the assignment, message costs taken off).
+        the assignment, net of message costs).
     """
     weeks = {e.experiment.name: _whole_weeks(e.experiment) for e in evaluated if not e.validity.broken}
     weeks = {name: count for name, count in weeks.items() if count >= 2}
@@ -59,7 +59,7 @@ def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
 
 
 def _whole_weeks(experiment: Experiment) -> int:
-    """For how many weeks, at most twelve, most customers have been observed."""
+    """The number of weeks, at most twelve, for which `_SHARE_OBSERVED` of the customers have been observed."""
     rows = experiment.assigned[experiment.assigned["n"] > experiment.assigned["late"]]
     n = (rows["n"] - rows["late"]).to_numpy(float)
     if not len(n):
@@ -72,13 +72,13 @@ def _whole_weeks(experiment: Experiment) -> int:
 
 
 def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Incremental profit by month: what texting earned in each, by the standing holdout, and what holding out cost.
+    """Incremental profit by month from the standing holdout, and the profit lost by holding out.
 
     Returns:
         experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
         (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; lost,
         lost_low, lost_high = control × difference; p_value, adjusted_p (Holm over the holdout's months), significant
-        (by it). Sound holdouts with messages only.
+        (by it). Only valid holdouts, and only with messages.
     """
     holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.validity.broken]
     columns = [
@@ -116,7 +116,7 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
 
 
 def estimate_total_profit(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """Incremental profit over the whole time of each standing holdout: its customers are the same in all months.
+    """Incremental profit over the whole time of each standing holdout.
 
     Returns:
         experiment_id, weeks, earned, earned_low, earned_high, lost, lost_low, lost_high, as
@@ -145,11 +145,11 @@ def _assigned_by(experiment: Experiment, day: dt.date) -> Floats:
 
 
 def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
-    """The difference in profit with nobody's profit above the 99th percentile of those who ordered, in all arms alike.
+    """The difference in profit with each profit capped at the 99th percentile of buyers, the same cap in all arms.
 
     Returns:
         experiment_id, arm, cap, difference, low, high (uncapped), capped_difference, capped_low, capped_high, agrees
-        (whether both intervals lie on the same side of 0, or both include it); sound experiments with profit only.
+        (whether both intervals lie on the same side of 0, or both include it). Only valid experiments with profit.
     """
     counted = experiments.count_capped(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
     rows = []

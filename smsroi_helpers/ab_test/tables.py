@@ -30,7 +30,7 @@ __all__ = [
 
 
 MANY_ARMS = 4
-"""Of tests with more arms, rows that say nothing are left out of tables, and counted."""
+"""For tests with more arms, rows without a significant effect are left out of tables and counted."""
 
 
 def _kind_words(kind: str) -> str:
@@ -43,7 +43,7 @@ def _kind_words(kind: str) -> str:
 
 
 def reason_words(reason: str) -> str:
-    """Why there is no interval, as `ArmEffect.reason` has it; empty for none."""
+    """`ArmEffect.reason` in words; empty for none."""
     return {
         "no_customers": _("an arm has fewer than two customers"),
         "no_messages": _("an arm was sent nothing"),
@@ -59,7 +59,7 @@ def difference_words(metric: str, estimate: tuple[float, float, float], currency
         metric: its name.
         estimate: difference, low, high.
         currency: the source's.
-        reason: why there is none, as `ArmEffect.reason` has it.
+        reason: `ArmEffect.reason`.
     """
     value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
@@ -77,7 +77,7 @@ def _mean(metric: str, value: float, currency: str) -> str:
 
 
 def exclusions_table(exclusions: pd.DataFrame) -> Html:
-    """What was put aside of the assignments, and why.
+    """The assignments rejected, and why.
 
     Args:
         exclusions: of `Run.exclusions`.
@@ -112,7 +112,7 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
 
 
 def validity_table(evaluated: Sequence[Evaluated]) -> Html:
-    """Whether each experiment can be believed, check by check.
+    """The validity of each experiment, check by check.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -137,7 +137,7 @@ def validity_table(evaluated: Sequence[Evaluated]) -> Html:
 
 
 def broken_days_table(days: pd.DataFrame) -> Html:
-    """Of tests with a broken split, the days of assignment on which it went wrong.
+    """The days of assignment on which a broken split deviates.
 
     Args:
         days: of `ab_test.locate_broken_days`.
@@ -157,7 +157,7 @@ def broken_days_table(days: pd.DataFrame) -> Html:
 
 
 def overlaps_table(overlaps: pd.DataFrame) -> Html:
-    """Who sat in two tests at once, and whether that mixes their effects.
+    """Customers in two tests at once, and whether the arms are independent.
 
     Args:
         overlaps: of `ab_test.map_overlaps`.
@@ -215,7 +215,7 @@ def _effect_rows(each: Evaluated, rows: Sequence[ArmEffect], currency: str, *, l
 
 
 def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """What decides, the test's own metric, and opting out where it moved, by arm.
+    """By arm: the deciding metric, the test's own metric, and opt-outs where they changed.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -242,7 +242,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def _is_shown(each: Evaluated, row: ArmEffect) -> bool:
-    """What decides; the test's own metric, of many arms only where it moved; opting out where it moved."""
+    """Whether to show a row: the deciding metric, the own one (of many arms, if significant), significant opt-outs."""
     moved = row.adjusted_p < ALPHA
     if row.metric == each.decision.metric or (moved and row.metric == "opt_out_rate"):
         return True
@@ -250,7 +250,7 @@ def _is_shown(each: Evaluated, row: ArmEffect) -> bool:
 
 
 def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """What else moved, among the metrics that only point where to look.
+    """Significant effects on the exploratory metrics.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -274,7 +274,7 @@ def others_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """Of tests with several arms: how likely each is the best, and what settling on it would cost on average.
+    """For tests with several arms: each arm's probability of being best, and its expected loss.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -301,7 +301,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def capped_table(capped: pd.DataFrame, currency: str) -> Html:
-    """Whether a few very large customers make the difference.
+    """Whether the difference depends on a few very large profits.
 
     Args:
         capped: of `ab_test.cap_profit`.
@@ -342,7 +342,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
 
 
 def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: str) -> Html:
-    """The months in numbers, with what holding out cost, and all of them together.
+    """Incremental profit and the cost of holding out, by month and in total.
 
     Args:
         months: of `ab_test.estimate_monthly_profit`.
@@ -376,7 +376,7 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
 
 
 def peeking_note(found: FalseAlarms) -> Html:
-    """What looking every day does to the usual interval, and to the one used here, when nothing differs.
+    """The false-alarm rates of daily looks with the fixed and the always-valid interval.
 
     Args:
         found: of `ab_test.simulate_daily_looks`.

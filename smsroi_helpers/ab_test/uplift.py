@@ -1,11 +1,11 @@
-"""Who responds: customers ranked by what the treatment is expected to do to each, and whether that beats chance.
+"""Uplift: customers ranked by their expected treatment effect, and whether the ranking is better than random.
 
 A T-learner (two forests, one of the treated and one of the control; Künzel et al. 2019, PNAS 116) predicts each
-customer's profit with and without the treatment from what was known at the assignment, always fitted on the other half
-of the customers. The ranking is judged by what the experiment then shows of it: the profit gained by treating the first
-share of customers alone, against treating as many at random (Radcliffe 2007, Using control groups to target on
-predicted lift: the Qini curve). Beside it, on the same customers, stand the rankings that lists are usually chosen by
-(`baseline_scores`): they need no experiment to be made, only to be judged. “No better than random” is a normal outcome.
+customer's profit with and without the treatment from data known at the assignment, fitted on the other half of the
+customers. The experiment evaluates the ranking: the profit of treating only the first share of customers compared with
+treating as many at random (Radcliffe 2007, Using control groups to target on predicted lift: the Qini curve). The usual
+rankings (`baseline_scores`) are evaluated on the same customers; they need no experiment to be computed. “No better
+than random” is a common result.
 """
 
 from collections.abc import Sequence
@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 MOST_CUSTOMERS = 20_000
-"""Customers taken, by a hash: forests need rows."""
+"""The most customers sampled, by a hash, because forests need rows in memory."""
 FEWEST_PER_ARM = 200
-"""Fewer in an arm cannot judge a ranking."""
+"""With fewer customers in an arm no ranking is evaluated."""
 FEWEST_TO_LEARN = 400
-"""Fewer in an arm cannot teach and test one."""
+"""With fewer customers in an arm no effects are predicted."""
 FOLDS = 2
-"""Halves: with more, forests would share most of their customers, and their errors with what they are judged by."""
+"""Two folds: with more, the forests would share most of their training customers, and their errors would correlate."""
 DEPTHS = np.arange(1, 101) / 100
 """Shares of the list that are treated."""
 LEVELS = 8
-"""Values of an attribute that are told apart, the commonest; the rest are one."""
+"""The most common values of an attribute that get a column each."""
 RULES = ("uplift", "rfm", "value", "churn")
 """Rankings compared; first come the largest predicted effect, the best RFM score, the largest value to come, the
 greatest risk of having left."""
@@ -55,7 +55,7 @@ greatest risk of having left."""
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well rankings of one experiment's customers find those whom the treatment moves."""
+    """How well rankings of one experiment's customers find those who respond to the treatment."""
 
     experiment: str
     arm: str
@@ -65,25 +65,25 @@ class Ranking:
     """rule, depth (share treated, 0–1), gain, low, high: profit per customer of the list, against treating none."""
     rules: pd.DataFrame
     """rule; qini, low, high (profit per customer: the mean gain over treating as many at random), p_value, adjusted_p,
-    better (than random, by adjusted_p); behind, behind_low, behind_high: how much less than by predicted effect."""
+    better (than random, by adjusted_p); behind, behind_low, behind_high: qini by predicted effect less this qini."""
     last_tenth: tuple[float, float, float]
-    """The effect among the tenth ranked last by uplift, with its interval: below 0, sleeping dogs are woken; NaN where
-    nothing was predicted."""
+    """The effect among the tenth ranked last by uplift, with its interval; below 0 there are sleeping dogs (customers
+    whom the treatment harms). NaN where no effects were predicted."""
     not_ranked: dict[str, WhyNotRanked] = field(default_factory=dict)
-    """Rankings that could not be made, and why."""
+    """Rankings that could not be computed, and why."""
 
 
 # --- the rows --------------------------------------------------------------------------------------------------------
 
 
 def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int = MOST_CUSTOMERS) -> pd.DataFrame:
-    """A sample of customers of two arms with what was known of each when assigned, and the profit that followed.
+    """A sample of customers of two arms with covariates known at the assignment, and their profit after it.
 
     Args:
         shop: the company, with messages.
         experiment: its name.
         arms: the control and the arm.
-        most: customers at most; which ones a hash of the customer decides.
+        most: the most customers, sampled by a hash of customer_id.
 
     Returns:
         treated (0 or 1), profit, group (0 … 63), fold (0 or 1); since_order (days, NaN for never), orders, spend and
@@ -121,7 +121,7 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
 
 
 def _with_history(shop: Shop, rows: ir.Table) -> ir.Table:
-    """The rows with each customer's days of purchase before the day of assignment, told as `HISTORY`."""
+    """The rows with the columns of `HISTORY`, from purchases before the day of assignment."""
     days = measures.purchase_days(shop).rename(buyer="customer_id")
     before = rows.join(days, rows.customer_id == days.buyer)
     before = before.filter(before.day < before.assigned_day)
@@ -143,13 +143,13 @@ def _days(start: ir.TimestampValue, end: ir.TimestampValue) -> ir.FloatingValue:
 
 
 def _sampled(rows: ir.Table, most: int) -> ir.Table:
-    """The first by a hash; their order hangs on it alone, so that equal data give equal frames."""
+    """The first rows by a hash. The order depends on the hash alone, so that equal data give equal frames."""
     digest = hash_group(rows.customer_id, "uplift sample", 256)
     return rows.mutate(draw=digest).order_by("draw", "customer_id").limit(most)
 
 
 def _features(rows: pd.DataFrame) -> Floats:
-    """Numbers as they are (never ordered: beyond any day), each of the commonest attribute values as 0 or 1."""
+    """Numbers unchanged (a large number of days for never ordered); the most common attribute values as 0 or 1."""
     numbers = rows[["since_order", "months", "orders", "spend"]].astype(float)
     parts = [numbers.fillna({"since_order": 9_999.0, "months": 0.0}).to_numpy()]
     for name in rows.columns:
@@ -163,11 +163,11 @@ def _features(rows: pd.DataFrame) -> Floats:
     return np.hstack(parts)
 
 
-# --- ranking and judging it ------------------------------------------------------------------------------------------
+# --- ranking and evaluation ------------------------------------------------------------------------------------------
 
 
 def _predicted_effects(rows: pd.DataFrame, seed: int) -> Floats:
-    """What the treatment is expected to do to each customer, from forests that have not seen them."""
+    """The predicted treatment effect of each customer, from forests fitted to the other fold."""
     x, y = _features(rows), rows["profit"].to_numpy(float)
     treated, fold = rows["treated"].to_numpy() == 1, rows["fold"].to_numpy()
     found = np.zeros(len(rows))
@@ -183,9 +183,10 @@ def _predicted_effects(rows: pd.DataFrame, seed: int) -> Floats:
 
 
 def _rank_within(scores: Floats, fold: NDArray[np.int64], rng: np.random.Generator) -> Floats:
-    """Places 0–1, the highest score first, within each fold: forests of different folds are not compared.
+    """Ranks from 0 to 1 within each fold, the highest score first.
 
-    Across folds, a fold whose own customers did badly would stand high, since its forests have not seen them.
+    Scores of different folds come from different forests and are not comparable: each forest is fitted without the fold
+    it scores, so a fold with low effects by chance would get the higher scores.
     """
     place = np.zeros(len(scores))
     tie = rng.random(len(scores))
@@ -197,16 +198,16 @@ def _rank_within(scores: Floats, fold: NDArray[np.int64], rng: np.random.Generat
 
 
 def qini(place: Floats, treated: NDArray[np.int64], y: Floats, group: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """The gain of treating the first share of a ranking alone, at each depth, with each group of customers left out.
+    """The gain of treating only the first share of a ranking, at each depth, and without each jackknife group.
 
     Args:
-        place: of each customer, 0 (first) to 1.
+        place: the rank of each customer, 0 (first) to 1.
         treated: 0 or 1, randomly assigned.
-        y: what followed.
+        y: the outcome.
         group: 0 … 63.
 
     Returns:
-        gain at each of `DEPTHS`: depth × (mean of the treated − mean of the control) among those so high (per
+        gain at each of `DEPTHS`: depth × (mean of the treated − mean of the control) among those ranked so high (per
         customer of the whole list); the same without each group, groups × depths.
     """
     bin_ = np.minimum((place * len(DEPTHS)).astype(int), len(DEPTHS) - 1)
@@ -230,8 +231,9 @@ def qini(place: Floats, treated: NDArray[np.int64], y: Floats, group: NDArray[np
 def jackknifed(parts: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
     """The mean of the parts' values with a jackknife interval (by group of customers, as in `statistics.jackknife`).
 
-    Two halves, each judged by what the other taught, may err alike: in a world without effects they do. Of their mean
-    nothing more is sure than that its standard error is at most the mean of theirs, and that is what is taken.
+    Each half is evaluated with a ranking fitted on the other, so the errors of the two may be correlated; simulations
+    without effects show that they are. The standard error of their mean is at most the mean of their standard errors,
+    and this upper bound is used.
     """
     values, errors = [], []
     for whole, left in parts:
@@ -249,7 +251,7 @@ def _jackknifed_number(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, f
 
 
 def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random.Generator) -> Ranking | None:
-    """Rank an experiment's customers by each of `RULES`, and let the experiment say what each ranking is worth.
+    """Rank an experiment's customers by each of `RULES`, and evaluate each ranking by the experiment.
 
     Args:
         rows: of `read_customers`.
@@ -258,7 +260,7 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
         rng: of the forests and of ties.
 
     Returns:
-        None where an arm has too few customers to judge a ranking by, or all customers are alike in every way.
+        None where an arm has too few customers to evaluate a ranking, or no score varies between customers.
     """
     treated = rows["treated"].to_numpy(np.int64)
     if min(treated.sum(), (1 - treated).sum()) < FEWEST_PER_ARM:
@@ -306,7 +308,7 @@ def rank_customers(rows: pd.DataFrame, experiment: str, arm: str, rng: np.random
 
 
 def _over_random(part: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-    """The mean gain over the straight line to the gain of treating everybody, whole and without each group."""
+    """The mean gain above the straight line of random targeting, for all customers and without each group."""
     whole, left = ((curve - curve[..., -1:] * DEPTHS).mean(axis=-1) for curve in part)
     return whole, left
 
@@ -318,7 +320,7 @@ def _p_above(value: float, low: float, high: float) -> float:
 
 
 def adjust_rules(rankings: Sequence[Ranking]) -> list[Ranking]:
-    """The rankings with adjusted_p (Holm, over all ways of choosing in all of them) and better."""
+    """The rankings with adjusted_p (Holm, over all rules of all rankings) and better."""
     p = [ranking.rules["p_value"].to_numpy(float) for ranking in rankings]
     adjusted = np.split(adjust(np.concatenate(p), "holm"), np.cumsum([len(own) for own in p])[:-1]) if p else []
     return [

@@ -1,4 +1,4 @@
-"""Tables of `05_ab_test` on whom an arm moves: by segment, and by ways of choosing whom to treat."""
+"""Tables of `05_ab_test` on who responds: by segment, and by targeting rule."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
-    """The effect by the segment customers were in when assigned, with the test of whether segments differ.
+    """The effect by segment when assigned, with the test of whether segments differ.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -73,7 +73,7 @@ def _segment_words(segment: str) -> str:
 
 
 def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
-    """Ways of choosing whom to treat, on the same customers.
+    """The targeting rules compared on the same customers.
 
     Args:
         rankings: of `ab_test.rank_responders`.
@@ -110,7 +110,7 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
 
 
 def rule_words(rule: str) -> str:
-    """A way of choosing whom to treat, as pages name it."""
+    """The name of a targeting rule on pages."""
     return {
         "uplift": _("predicted effect"),
         "rfm": _("RFM score, best first"),

@@ -1,4 +1,4 @@
-"""An experiment's answer in words: what to do, what it brings, what would settle it, what to bear in mind."""
+"""An experiment's answer in words: action, effect, data still needed, caveats."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def decide(evaluated: Sequence[Evaluated], currency: str) -> list[Decision]:
-    """The answers of the notebook, one per experiment: the standing holdout first, then what is worth doing.
+    """The decisions in words, one per experiment: the standing holdout first, then by outcome and value.
 
     Args:
         evaluated: of `ab_test.analyse`.
@@ -62,7 +62,7 @@ def _question(answer: ExperimentAnswer) -> str:
 
 
 def _elsewhere(answer: ExperimentAnswer) -> str:
-    """Which other question a test answers too, where the answers could be taken for one another."""
+    """Names the page that answers a related question better; empty where there is none."""
     if answer.outcome == "broken":
         return ""
     if answer.experiment.kind == "frequency" and answer.against_no_texts:
@@ -121,7 +121,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
 
 
 def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
-    """How large the test would have to be, where no one arm's difference says it."""
+    """The size of the test needed, where no single arm's difference gives it."""
     decision = answer.decision
     facts = {"test": answer.experiment.name, "n": _roughly(decision.needed)}
     if decision.in_money:
@@ -142,7 +142,7 @@ def points(value: float, low: float, high: float) -> str:
 
 
 def _roughly(n: float) -> str:
-    """A number of customers to two figures, rounded up."""
+    """A number of customers, rounded up to two significant digits."""
     if n <= 0:
         return number(0)
     unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
@@ -150,7 +150,7 @@ def _roughly(n: float) -> str:
 
 
 def weeks_words(weeks: float) -> str:
-    """Weeks with a decimal where they are no whole ones.
+    """Weeks in words, with a decimal unless whole.
 
     >>> weeks_words(2.0001), weeks_words(16.95)
     ('2', '16.9')
@@ -159,7 +159,7 @@ def weeks_words(weeks: float) -> str:
 
 
 def time_words(weeks: float) -> str:
-    """For how long customers were counted, on average."""
+    """The mean time for which outcomes were counted, in words."""
     shown = weeks_words(weeks)
     return _("one week") if shown == number(1) else _("{weeks} weeks on average").format(weeks=shown)
 
@@ -209,7 +209,7 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
 
 
 def _sold_at_a_loss(row: ArmEffect | None) -> str:
-    """Where an arm is shown to sell more, and to lose by it."""
+    """A sentence where an arm sells more but loses money; else empty."""
     if row is None:
         return ""
     return _("More customers ordered, by {points}, and what they brought did not pay for it.").format(
@@ -248,7 +248,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
 
 
 def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
-    """What would settle it, in customers or weeks, and for which gain."""
+    """The customers or weeks needed for a decision, and the gain they would detect."""
     decision, weeks = answer.decision, answer.weeks_needed
     if not np.isfinite(weeks):
         return ""

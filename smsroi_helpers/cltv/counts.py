@@ -52,7 +52,7 @@ def count_cells(
     Args:
         shop: the company.
         until: the last day that counts as past; None for the last day observed.
-        keep: of which customers, told by the rows of `purchase_history`; None for all.
+        keep: of which customers, by the rows of `purchase_history`; None for all.
 
     Returns:
         One row per (frequency, recency_days, T_days): recency_weeks, T_weeks; customers; repeat_spend and

@@ -20,29 +20,29 @@ __all__ = [
 # --- apply -----------------------------------------------------------------------------------------------------------
 
 
-def customer_values(shop: Shop, told: Forecast) -> ir.Table:
+def customer_values(shop: Shop, forecast: Forecast) -> ir.Table:
     """The table `customer_value`, one row per customer, as an expression for the engine to write.
 
     Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` bound expected_value
     by the parameters' uncertainty; `cltv_low` and `cltv_high` bound what this customer will really bring.
     """
-    return value_rows(shop, told).drop("recency_days", "T_days", "scale", "repeat_spend").order_by("customer_id")
+    return value_rows(shop, forecast).drop("recency_days", "T_days", "scale", "repeat_spend").order_by("customer_id")
 
 
-def value_rows(shop: Shop, told: Forecast) -> ir.Table:
+def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
     """`customer_values` with the keys of each customer's cell and `scale`, v + repeat spend."""
-    p, q, v = (float(value) for value in told.value.predicting)
+    p, q, v = (float(value) for value in forecast.value.predicting)
     columns = [
         *KEYS, "p_alive", "expected_orders", "orders_log_error", "discounted_orders", "spend_low", "spend_high",
     ]  # fmt: skip
-    scores = ibis.memtable(told.cells[columns])
+    scores = ibis.memtable(forecast.cells[columns])
     history = histories(shop).drop("later_purchases")
     rows = history.join(scores, list(KEYS))
     scale = rows.repeat_spend + v
     per_order = scale * p / (rows.frequency * p + (q - 1))
     # log value per order = log p + log(v + s) − log(p·x + q − 1), by log p, log q and log v
     slopes = (1 - rows.frequency * p / (rows.frequency * p + (q - 1)), -q / (rows.frequency * p + (q - 1)), v / scale)
-    covariance = told.value.log_covariance
+    covariance = forecast.value.log_covariance
     variance = rows.orders_log_error * rows.orders_log_error
     for i, left in enumerate(slopes):
         for j, right in enumerate(slopes):
@@ -58,9 +58,9 @@ def value_rows(shop: Shop, told: Forecast) -> ir.Table:
         expected_value=expected,
         expected_low=expected * (variance.sqrt() * -Z).exp(),
         expected_high=expected * (variance.sqrt() * Z).exp(),
-        cltv=rows.discounted_orders * per_order * told.margin,
-        cltv_low=(rows.spend_low if told.margin >= 0 else rows.spend_high) * scale * told.margin,
-        cltv_high=(rows.spend_high if told.margin >= 0 else rows.spend_low) * scale * told.margin,
+        cltv=rows.discounted_orders * per_order * forecast.margin,
+        cltv_low=(rows.spend_low if forecast.margin >= 0 else rows.spend_high) * scale * forecast.margin,
+        cltv_high=(rows.spend_high if forecast.margin >= 0 else rows.spend_low) * scale * forecast.margin,
         recency_days=rows.recency_days,
         T_days=rows.T_days,
         repeat_spend=rows.repeat_spend,
@@ -68,18 +68,18 @@ def value_rows(shop: Shop, told: Forecast) -> ir.Table:
     )
 
 
-def value_by_tenth(shop: Shop, told: Forecast) -> pd.DataFrame:
+def value_by_tenth(shop: Shop, forecast: Forecast) -> pd.DataFrame:
     """Customers in ten groups of equal size, the most valuable first.
 
     Returns:
         tenth (1–10), customers, cltv; share of all customers' cltv, with low and high: where the share will lie (95 %:
         parameters and chance; who is in which tenth is held).
     """
-    values = value_rows(shop, told).select("customer_id", *KEYS, "cltv", "repeat_spend")
+    values = value_rows(shop, forecast).select("customer_id", *KEYS, "cltv", "repeat_spend")
     order = ibis.window(order_by=[values.cltv.desc(), values.customer_id])
     ranked = values.mutate(group=ibis.ntile(10).over(order) + 1)
     return (
-        add_up(told, "cltv", count_groups(shop, ranked))
+        add_up(forecast, "cltv", count_groups(shop, ranked))
         .shares()
         .rename(columns={"group": "tenth", "value": "cltv"})
         .astype({"customers": int})

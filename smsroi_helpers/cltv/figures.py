@@ -151,7 +151,7 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.subplots()[1]
     rows = tested.by_tenth
-    ax.bar(rows["tenth"] - 0.2, rows["told"], 0.4, color=PALETTE["sky"], label=_("foretold"))
+    ax.bar(rows["tenth"] - 0.2, rows["predicted"], 0.4, color=PALETTE["sky"], label=_("foretold"))
     reach = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
     ax.bar(
         rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=reach,
@@ -181,7 +181,8 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     rows = _shown(tested.by_alive)
     places = np.arange(len(rows))
     ax.errorbar(
-        places - 0.08, rows["told"], yerr=[rows["told"] - rows["low"], rows["high"] - rows["told"]], fmt="o",
+        places - 0.08, rows["predicted"], fmt="o",
+        yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
         color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
     )  # fmt: skip
     ax.plot(places + 0.08, rows["bought"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
@@ -193,7 +194,7 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(_("bought in the test"))
     inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
     if len(rows) == 1:
-        told, bought = percent(rows["told"].iloc[0]), percent(rows["bought"].iloc[0])
+        told, bought = percent(rows["predicted"].iloc[0]), percent(rows["bought"].iloc[0])
         ax.set_title(_("Nobody is in doubt: {told} were to buy, {bought} did").format(told=told, bought=bought))
     else:
         ax.set_title(_("{n} of {all} groups bought as often as foretold").format(n=inside, all=len(rows)))
@@ -309,7 +310,7 @@ def lift_figure(tested: Holdout) -> Chart:
     """`lift` with alt text and caption."""
     parts = [
         _("{tenth}: foretold {told}, came {came}").format(
-            tenth=row.tenth, told=percent(row.told, 1), came=percent(row.spend, 1)
+            tenth=row.tenth, told=percent(row.predicted, 1), came=percent(row.spend, 1)
         )
         for row in tested.by_tenth.itertuples()
     ]
@@ -352,7 +353,7 @@ def by_alive_figure(tested: Holdout) -> Chart:
         _("Of the {n} with {range}: foretold {told}, bought {bought}.").format(
             n=number(row.customers),
             range=_range(row),
-            told=_share(row.told, row.low, row.high),
+            told=_share(row.predicted, row.low, row.high),
             bought=percent(row.bought, 1),
         )
         for row in _shown(tested.by_alive).itertuples()

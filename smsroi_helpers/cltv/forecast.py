@@ -264,16 +264,16 @@ class Sums:
         return self.table().assign(share=share, low=low, high=high)
 
 
-def add_up(told: Forecast, measure: Measure = "cltv", members: pd.DataFrame | None = None) -> Sums:
+def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame | None = None) -> Sums:
     """What groups of customers will do together: orders, spend or (discounted, times margin) cltv.
 
     Args:
-        told: the forecast of each kind of customer.
+        forecast: the forecast of each kind of customer.
         measure: of what.
         members: how many of each kind a group has: group, the cells' keys, customers, repeat_spend and
             repeat_spend_squared; None for all customers as one group.
     """
-    cells = told.cells
+    cells = forecast.cells
     members = cells.assign(group="all") if members is None else members
     kinds = pd.MultiIndex.from_frame(cells[list(KEYS)])
     at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
@@ -286,9 +286,9 @@ def add_up(told: Forecast, measure: Measure = "cltv", members: pd.DataFrame | No
         return np.asarray(np.bincount(codes, amounts, len(groups)), float)
 
     worth, off = (
-        (cells["discounted_orders"], told.worth_deviations)
+        (cells["discounted_orders"], forecast.worth_deviations)
         if measure == "cltv"
-        else (cells["expected_orders"], told.orders_deviations)
+        else (cells["expected_orders"], forecast.orders_deviations)
     )
     orders = worth.to_numpy(float)[at]
     people = by_group(n)
@@ -296,16 +296,16 @@ def add_up(told: Forecast, measure: Measure = "cltv", members: pd.DataFrame | No
         noise = by_group(n * cells["orders_variance"].to_numpy(float)[at])
         deviations = np.stack([by_group(n * column[at]) for column in off.T], axis=1)
         return Sums(list(groups), people, by_group(n * orders), deviations, noise)
-    share = told.margin if measure == "cltv" else 1.0
+    share = forecast.margin if measure == "cltv" else 1.0
     frequency = members["frequency"].to_numpy(float)
 
     def money(values: Floats) -> Floats:
         return share * value_factor(values, frequency) * (n * values[2] + spent)
 
-    v = told.value.predicting[2]
-    each = money(told.value.predicting)
+    v = forecast.value.predicting[2]
+    each = money(forecast.value.predicting)
     by_orders = np.stack([by_group(each * column[at]) for column in off.T], axis=1)
-    by_value = told.value.deviations(lambda values: by_group(orders * money(values)))
+    by_value = forecast.value.deviations(lambda values: by_group(orders * money(values)))
     noise = cells["spend_variance"].to_numpy(float)[at] * (n * v**2 + 2 * v * spent + squared)
     deviations = np.concatenate([by_orders, by_value], axis=1)
     return Sums(list(groups), people, by_group(each * orders), deviations, by_group(share**2 * noise))

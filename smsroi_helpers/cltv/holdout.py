@@ -35,7 +35,7 @@ from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife
 
 __all__ = [
     "Holdout",
-    "Trial",
+    "ModelComparison",
     "count_outcomes",
     "holdout_test",
     "rank",
@@ -89,21 +89,21 @@ def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, val
     """Customers in a hundred places of equal size by the spend foretold, and by the spend that came.
 
     Returns:
-        one row per ranking (`told`, `later_spend`), place (1 = most) and group (of customers, by hash, for the error):
-        customers, told, spend.
+        one row per ranking (`predicted`, `later_spend`), place (1 = most) and group (of customers, by hash, for the
+        standard error): customers, predicted, spend.
     """
     p, q, v = (float(x) for x in value.predicting)
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
     rows = histories(shop, split).join(scores, list(KEYS))
-    told = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
+    predicted = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
     hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
-    rows = rows.select("customer_id", "later_spend", told=told.round(9), group=hashed)
+    rows = rows.select("customer_id", "later_spend", predicted=predicted.round(9), group=hashed)
     ranked = []
-    for name in ("told", "later_spend"):
+    for name in ("predicted", "later_spend"):
         order = ibis.window(order_by=[rows[name].desc(), rows.customer_id])
         placed = rows.mutate(place=ibis.ntile(100).over(order) + 1)
         sums = placed.group_by("place", "group").aggregate(
-            customers=placed.count(), told=total(placed.told), spend=total(placed.later_spend)
+            customers=placed.count(), predicted=total(placed.predicted), spend=total(placed.later_spend)
         )
         ranked.append(shop.count(sums.order_by("place", "group")).assign(ranking=name))
     return pd.concat(ranked, ignore_index=True)
@@ -113,7 +113,7 @@ def _count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, val
 
 
 @dataclass(frozen=True)
-class Trial:
+class ModelComparison:
     """Every model fitted to the days up to a split, and how it did on the days after it."""
 
     split: dt.date
@@ -155,7 +155,9 @@ def _best(scores: pd.DataFrame, models: tuple[Model, ...]) -> Model:
     return str(among.idxmax())  # type: ignore[return-value]
 
 
-def try_models(shop: Shop, *, model: Literal["auto"] | Model, horizon_weeks: int, holdout_weeks: int) -> Trial:
+def try_models(
+    shop: Shop, *, model: Literal["auto"] | Model, horizon_weeks: int, holdout_weeks: int
+) -> ModelComparison:
     """Fit each model to the earlier part of the log and score it on the later part.
 
     With `auto` the model with the best log score is chosen, unless it is within one standard error of BG/NBD, which
@@ -184,7 +186,7 @@ def try_models(shop: Shop, *, model: Literal["auto"] | Model, horizon_weeks: int
         best = scores.set_index("model").loc[chosen]
         if best["difference"] <= (best["high"] - best["difference"]) / Z:
             chosen = "bg_nbd"
-    return Trial(split, kept_back, cells, outcomes, fits, scores, chosen)
+    return ModelComparison(split, kept_back, cells, outcomes, fits, scores, chosen)
 
 
 def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, weeks: int) -> pd.DataFrame:
@@ -235,16 +237,16 @@ class Holdout:
     """rival (the model, `repeat` the last period, `nbd`), predicted, bias, error (root of the mean squared error per
     customer), and worse: by how much its mean squared error exceeds the model's, as a share, with low and high."""
     by_tenth: pd.DataFrame
-    """tenth of the customers by spend foretold (1 = most); told and spend, shares of the spend foretold and come; low
-    and high of the latter (95 %, other customers of the kind having been there)."""
+    """tenth of the customers by predicted spend (1 = most); predicted and spend, shares of the predicted and of the
+    actual spend; low and high of the latter (95 %, over samples of customers)."""
     gini: float
-    """How well the spend foretold ranks customers: 1 as well as the spend that came, 0 as by lot."""
+    """How well predicted spend ranks customers: 1 as well as actual spend does, 0 like a random order."""
     gini_low: float
     gini_high: float
     alive_model: Model
     by_alive: pd.DataFrame
-    """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean), told
-    (share expected to buy at least once), low, high (95 %, by chance), bought (share who did)."""
+    """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean),
+    predicted (share expected to buy at least once), low, high (95 %, sampling), bought (share who did)."""
 
     @property
     def missed(self) -> bool:
@@ -257,45 +259,45 @@ class Holdout:
         return self.predicted / self.actual - 1 if self.actual else float("nan")
 
 
-def holdout_test(shop: Shop, trial: Trial) -> Holdout:
+def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
     """How the chosen model did on the days it has not seen.
 
     Args:
         shop: the company.
-        trial: of `try_models`.
+        comparison: of `try_models`.
     """
-    fit, cells, weeks = trial.fit, trial.cells, trial.weeks
+    fit, cells, weeks = comparison.fit, comparison.cells, comparison.weeks
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     later = cells["later_purchases"].to_numpy(float)
     who = Histories.of(cells)
-    told_by_cell = _predict(fit, who, weeks)
-    by_frequency = _sum_up(told_by_cell, cells, groups)
+    predicted_by_cell = _predict(fit, who, weeks)
+    by_frequency = _sum_up(predicted_by_cell, cells, groups)
     by_frequency["actual"] = cells.groupby(groups)["later_purchases"].sum()
     customers = cells.groupby(groups)["customers"].sum()
     by_frequency = by_frequency.div(customers, axis=0)
     by_frequency.insert(0, "customers", customers)
-    told = _sum_up(told_by_cell, cells).iloc[0]
-    value_cells = count_value_cells(shop, trial.split)
+    predicted = _sum_up(predicted_by_cell, cells).iloc[0]
+    value_cells = count_value_cells(shop, comparison.split)
     by_tenth, (gini, gini_low, gini_high) = rank(
-        _count_ranked(shop, trial.split, cells, fit, fit_value(value_cells), weeks)
+        _count_ranked(shop, comparison.split, cells, fit, fit_value(value_cells), weeks)
     )
     return Holdout(
-        model=trial.chosen,
-        split=trial.split,
+        model=comparison.chosen,
+        split=comparison.split,
         weeks=weeks,
-        predicted=float(told["predicted"]),
-        low=float(told["low"]),
-        high=float(told["high"]),
+        predicted=float(predicted["predicted"]),
+        low=float(predicted["low"]),
+        high=float(predicted["high"]),
         actual=int(later.sum()),
         by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
-        by_week=_track(shop, fit, cells, who, trial.split, told),
-        rivals=_against_rivals(trial),
+        by_week=_track(shop, fit, cells, who, comparison.split, predicted),
+        rivals=_against_rivals(comparison),
         by_tenth=by_tenth,
         gini=gini,
         gini_low=gini_low,
         gini_high=gini_high,
-        alive_model=trial.dated,
-        by_alive=_by_alive(trial.fits[trial.dated], trial.outcomes, weeks),
+        alive_model=comparison.dated,
+        by_alive=_by_alive(comparison.fits[comparison.dated], comparison.outcomes, weeks),
     )
 
 
@@ -309,15 +311,16 @@ def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
     return expected_orders(fit, who, weeks), off, variance_of_orders(fit, who, weeks)
 
 
-def _sum_up(told: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
+def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
     """Purchases to come, summed by group of cells: group (index), predicted, low, high (parameters and chance)."""
     customers = cells["customers"].to_numpy(float)
     codes, names = pd.factorize(np.zeros(len(cells)) if groups is None else groups)
     member = csr_array((customers, (codes, np.arange(len(cells)))))
-    predicted, off, noise = (member @ part for part in told)
-    reach = Z * np.sqrt(np.square(off).sum(axis=1) + noise)
+    predicted, off, noise = (member @ part for part in prediction)
+    half_width = Z * np.sqrt(np.square(off).sum(axis=1) + noise)
     return pd.DataFrame(
-        {"predicted": predicted, "low": np.maximum(predicted - reach, 0), "high": predicted + reach}, index=names
+        {"predicted": predicted, "low": np.maximum(predicted - half_width, 0), "high": predicted + half_width},
+        index=names,
     )
 
 
@@ -344,7 +347,7 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.
     band = PchipInterpolator(
         [0.0, *asked, (shop.as_of - split).days / 7], [0.0, *widths, whole["high"] - whole["predicted"]]
     )
-    reach = np.where(ahead, band(weeks_ahead), np.nan)
+    half_width = np.where(ahead, band(weeks_ahead), np.nan)
     expected = np.where(ahead, customers @ cells["frequency"] + future, past)
     mean = np.diff(past, prepend=0.0) + np.diff(future, prepend=0.0)
     # A week is short against the gaps between a customer's purchases, so its count scatters as a Poisson's does; the
@@ -356,8 +359,8 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.
             "week": weeks,
             "actual": in_week.cumsum(),
             "expected": expected,
-            "low": np.maximum(expected - reach, 0),
-            "high": expected + reach,
+            "low": np.maximum(expected - half_width, 0),
+            "high": expected + half_width,
             "in_week": in_week,
             "expected_in_week": mean,
             "low_in_week": np.maximum(mean - in_week_reach, 0),
@@ -366,26 +369,26 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.
     )
 
 
-def _against_rivals(trial: Trial) -> pd.DataFrame:
-    outcomes = trial.outcomes
+def _against_rivals(comparison: ModelComparison) -> pd.DataFrame:
+    outcomes = comparison.outcomes
     n, y = outcomes["customers"].to_numpy(float), outcomes["later_purchases"].to_numpy(float)
-    told = {
-        trial.chosen: expected_orders(trial.fit, outcomes, trial.weeks),
+    predicted = {
+        comparison.chosen: expected_orders(comparison.fit, outcomes, comparison.weeks),
         "repeat": outcomes["recent_purchases"].to_numpy(float),
-        "nbd": expected_orders(trial.fits["nbd"], outcomes, trial.weeks),
+        "nbd": expected_orders(comparison.fits["nbd"], outcomes, comparison.weeks),
     }
-    squares = {rival: (y - foretold) ** 2 for rival, foretold in told.items()}
-    ours = max(float(n @ squares[trial.chosen]) / n.sum(), 1e-12)
+    squares = {rival: (y - prediction) ** 2 for rival, prediction in predicted.items()}
+    ours = max(float(n @ squares[comparison.chosen]) / n.sum(), 1e-12)
     rows = []
-    for rival, foretold in told.items():
-        apart = squares[rival] - squares[trial.chosen]
+    for rival, prediction in predicted.items():
+        apart = squares[rival] - squares[comparison.chosen]
         worse = float(n @ apart) / n.sum()
         error = float(np.sqrt(n @ (apart - worse) ** 2)) / n.sum()
         rows.append(
             {
                 "rival": rival,
-                "predicted": float(n @ foretold),
-                "bias": float(n @ foretold) / max(float(n @ y), 1.0) - 1,
+                "predicted": float(n @ prediction),
+                "bias": float(n @ prediction) / max(float(n @ y), 1.0) - 1,
                 "error": float(np.sqrt(n @ squares[rival] / n.sum())),
                 "worse": worse / ours,
                 "low": (worse - Z * error) / ours,
@@ -401,13 +404,13 @@ def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
     Those of the shares are of their logit: the last tenths' are small, and skewed.
 
     Args:
-        counted: per ranking, place and group the customers, told and spend, as `_count_ranked` has them.
+        counted: per ranking, place and group the customers, predicted and spend, as `_count_ranked` has them.
 
     Returns:
         `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
     """
-    keys, sums = by_group(counted, ["ranking", "place"], ["customers", "told", "spend"])
-    by_told = (keys["ranking"] == "told").to_numpy()
+    keys, sums = by_group(counted, ["ranking", "place"], ["customers", "predicted", "spend"])
+    by_told = (keys["ranking"] == "predicted").to_numpy()
 
     def compute(flat: Floats) -> Floats:
         customers, _told, spend = flat.reshape(3, len(keys), -1)
@@ -419,9 +422,9 @@ def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
             gini = (np.trapezoid(money, people, axis=0) - 0.5) / np.where(best > 0, best, np.nan)
         return np.vstack([_by_tenth(people, money), gini]).reshape(11, *flat.shape[2:])
 
-    customers, told, spend = sums.sum(axis=-1, keepdims=True)
+    customers, predicted, spend = sums.sum(axis=-1, keepdims=True)
     shares = pd.DataFrame({"tenth": np.arange(1, 11)})
-    shares["told"] = _by_tenth(_running_share(customers[by_told]), _running_share(told[by_told]))[:, 0]
+    shares["predicted"] = _by_tenth(_running_share(customers[by_told]), _running_share(predicted[by_told]))[:, 0]
     if not spend.any():
         return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
     found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
@@ -455,7 +458,7 @@ def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
     for fifth in np.unique(group):
         here = group == fifth
         people = n[here].sum()
-        told = float(n[here] @ buys[here] / people)
+        predicted = float(n[here] @ buys[here] / people)
         chance = Z * np.sqrt(float(n[here] @ (buys[here] * (1 - buys[here])))) / people
         rows.append(
             {
@@ -463,9 +466,9 @@ def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
                 "highest": (fifth + 1) / 5,
                 "customers": int(people),
                 "p_alive": float(n[here] @ alive[here] / people),
-                "told": told,
-                "low": max(told - chance, 0.0),
-                "high": min(told + chance, 1.0),
+                "predicted": predicted,
+                "low": max(predicted - chance, 0.0),
+                "high": min(predicted + chance, 1.0),
                 "bought": float(n[here] @ (outcomes["later_purchases"].to_numpy()[here] > 0) / people),
             }
         )

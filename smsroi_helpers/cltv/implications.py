@@ -94,14 +94,14 @@ def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
     return members.assign(group=members["group"].where(~members["group"].isin(small), OTHERS))
 
 
-def segment_totals(told: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
+def segment_totals(forecast: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
     """What each segment will bring: group, customers, cltv, low, high, per_customer; the largest first, `all` last.
 
     Without segments (None) the row `all` stands alone.
     """
-    parts = [add_up(told).table()]
+    parts = [add_up(forecast).table()]
     if members is not None:
-        parts.insert(0, add_up(told, "cltv", members).table().sort_values("value", ascending=False, kind="stable"))
+        parts.insert(0, add_up(forecast, "cltv", members).table().sort_values("value", ascending=False, kind="stable"))
     table = pd.concat(parts, ignore_index=True).rename(columns={"value": "cltv"})
     return table.assign(per_customer=table["cltv"] / table["customers"])
 
@@ -109,7 +109,7 @@ def segment_totals(told: Forecast, members: pd.DataFrame | None) -> pd.DataFrame
 # --- what one more is worth ------------------------------------------------------------------------------------------
 
 
-def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
+def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     """What one more point of retention and one more order a year are worth, to each segment and to all.
 
     One more point of retention: of a hundred who are customers today, one more still is one at the end of the horizon,
@@ -117,16 +117,16 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     orders once more a year than foretold. Both are what-ifs, no effects of anything that is known to bring them about.
 
     Args:
-        told: the forecast.
+        forecast: the forecast.
         members: of `count_segments`; None for all customers alone.
 
     Returns:
         group, customers, retained (share of today's customers who still are at the end), point and order (money over
         the horizon), each with low and high (95 %, by the parameters).
     """
-    everybody = told.cells.assign(group="all")
+    everybody = forecast.cells.assign(group="all")
     members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
-    kinds = pd.MultiIndex.from_frame(told.cells[list(KEYS)])
+    kinds = pd.MultiIndex.from_frame(forecast.cells[list(KEYS)])
     at = kinds.get_indexer(pd.MultiIndex.from_frame(members[list(KEYS)]))
     groups = [*[name for name in pd.unique(members["group"]) if name != "all"], "all"]
     codes = members["group"].map({name: i for i, name in enumerate(groups)}).to_numpy()
@@ -136,25 +136,25 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
         return np.asarray(np.bincount(codes, amounts, len(groups)), float)
 
     def money(values: Floats) -> Floats:
-        return told.margin * value_factor(values, frequency) * (n * values[2] + spent)
+        return forecast.margin * value_factor(values, frequency) * (n * values[2] + spent)
 
-    who = Histories.of(told.cells)
-    at_best = _what_if(told, who, told.purchases.predicting)
+    who = Histories.of(forecast.cells)
+    at_best = _what_if(forecast, who, forecast.purchases.predicting)
 
     def compute(orders_by: Floats, value_by: Floats) -> Floats:
-        unchanged = orders_by is told.purchases.predicting
-        alive, stay, more_stay, more_worth, years = at_best if unchanged else _what_if(told, who, orders_by)
+        unchanged = orders_by is forecast.purchases.predicting
+        alive, stay, more_stay, more_worth, years = at_best if unchanged else _what_if(forecast, who, orders_by)
         each = money(value_by)
         today = by_group(n * alive[at])
         point = 0.01 * by_group(each * (alive * more_worth)[at]) * today / by_group(n * (alive * more_stay)[at])
         return np.stack([by_group(n * (alive * stay)[at]) / today, point, by_group(each * (alive * years)[at])])
 
-    orders_by, value_by = told.purchases.predicting, told.value.predicting
+    orders_by, value_by = forecast.purchases.predicting, forecast.value.predicting
     centre = compute(orders_by, value_by)
     off = np.concatenate(
         [
-            told.purchases.deviations(lambda values: compute(values, value_by)),
-            told.value.deviations(lambda values: compute(orders_by, values)),
+            forecast.purchases.deviations(lambda values: compute(values, value_by)),
+            forecast.value.deviations(lambda values: compute(orders_by, values)),
         ],
         axis=-1,
     )
@@ -167,23 +167,23 @@ def gains(told: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
     return table
 
 
-def _what_if(told: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Of each kind of customer: P(alive); the chance to stay to the end; the slopes of that and of the discounted
     purchases by the logarithm of the (inverse) chance of leaving; and the discounted years as a customer to come.
     """
-    fit, ends = told.purchases, month_ends(told.horizon_weeks)
+    fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
     step = 0.02
     loyal, fickle = values.copy(), values.copy()
     loyal[2] *= np.exp(-step)
     fickle[2] *= np.exp(step)
 
     def worth(at: Floats) -> Floats:
-        return worth_while_customer(fit.model, cells, told.horizon_weeks, told.yearly_discount_rate, at)[1]
+        return worth_while_customer(fit.model, cells, forecast.horizon_weeks, forecast.yearly_discount_rate, at)[1]
 
     still = np.column_stack([np.ones(len(cells)), staying(fit, cells, ends, values=values)])
     loyal_stay, fickle_stay = (staying(fit, cells, ends[-1:], values=at)[:, 0] for at in (loyal, fickle))
     months = np.diff(ends, prepend=0.0) / WEEKS_A_YEAR
-    discounts = (1 + told.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
+    discounts = (1 + forecast.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
     years = (still[:, 1:] + still[:, :-1]) / 2 @ (months * discounts)
     alive = probability_alive(fit, cells, values=values)
     more_stay, more_worth = (loyal_stay - fickle_stay) / (2 * step), (worth(loyal) - worth(fickle)) / (2 * step)
@@ -193,24 +193,24 @@ def _what_if(told: Forecast, cells: Histories, values: Floats) -> tuple[Floats, 
 # --- who is leaving --------------------------------------------------------------------------------------------------
 
 
-def _with_risk(told: Forecast) -> Forecast:
+def _with_risk(forecast: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
-    fit, who = told.purchases, Histories.of(told.cells)
+    fit, who = forecast.purchases, Histories.of(forecast.cells)
 
     def lost(values: Floats) -> Floats:
-        worth = worth_while_customer(fit.model, who, told.horizon_weeks, told.yearly_discount_rate, values)[1]
+        worth = worth_while_customer(fit.model, who, forecast.horizon_weeks, forecast.yearly_discount_rate, values)[1]
         return worth * (1 - probability_alive(fit, who, values=values))
 
-    cells = told.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
-    return replace(told, cells=cells, worth_deviations=fit.deviations(lost))
+    cells = forecast.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
+    return replace(forecast, cells=cells, worth_deviations=fit.deviations(lost))
 
 
-def churn_warnings(shop: Shop, told: Forecast, alive_below: float) -> ir.Table:
+def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Table:
     """The table `churn_warnings`: customers who have more likely left than not, as an expression for the engine.
 
     Args:
         shop: the company.
-        told: a forecast by MBG/NBD or Pareto/NBD: BG/NBD knows no doubt of those who bought once.
+        forecast: a forecast by MBG/NBD or Pareto/NBD: BG/NBD knows no doubt of those who bought once.
         alive_below: the P(alive) (0–1) below which a customer is on the list.
 
     Returns:
@@ -220,9 +220,9 @@ def churn_warnings(shop: Shop, told: Forecast, alive_below: float) -> ir.Table:
     Raises:
         ValueError: the forecast is by BG/NBD.
     """
-    if told.purchases.model == "bg_nbd":
+    if forecast.purchases.model == "bg_nbd":
         raise ValueError("P(alive) of BG/NBD is 1 for everybody who bought once: warn by mbg_nbd or pareto_nbd")
-    rows = value_rows(shop, _with_risk(told))
+    rows = value_rows(shop, _with_risk(forecast))
     rows = rows.filter(rows.p_alive < alive_below)
     table = rows.select(
         "customer_id",
@@ -234,17 +234,17 @@ def churn_warnings(shop: Shop, told: Forecast, alive_below: float) -> ir.Table:
     return table.order_by(table.value_at_risk.desc(), table.customer_id)
 
 
-def at_risk(told: Forecast, alive_below: float) -> pd.DataFrame:
+def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
     """How many customers are on the list of `churn_warnings`, and what is at risk with them.
 
     Returns:
         group (`once`, `again`: bought once, came back), customers (on the list), gone, gone_low, gone_high (of them,
         those expected to have left), value, low, high (money at risk; 95 %, by the parameters).
     """
-    listed = told.cells[told.cells["p_alive"] < alive_below]
+    listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
-    risk = add_up(_with_risk(told), "cltv", members).table()
-    fit = told.purchases
+    risk = add_up(_with_risk(forecast), "cltv", members).table()
+    fit = forecast.purchases
     n = members["customers"].to_numpy(float)
     rows = []
     for group in ("once", "again"):
@@ -419,26 +419,26 @@ def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
     return arpu * lifetime - cac
 
 
-def textbook(shop: Shop, told: Forecast, cac: float) -> dict[str, float]:
+def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
     """The formula on this log, beside what the model says of a customer seen so far.
 
     Args:
         shop: the company.
-        told: the forecast.
+        forecast: the forecast.
         cac: mean cost of acquisition; NaN where unknown, which counts as none.
 
     Returns:
         arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
         (0 where unknown), textbook, model (expected spend a customer − CAC).
     """
-    cells = told.cells
+    cells = forecast.cells
     days = measures.purchase_days(shop)
     spent = float(shop.count(days.aggregate(spent=total(days.value)))["spent"].iloc[0])
     month = WEEKS_A_YEAR / 12
     # The day of the first purchase is a day as a customer too.
     arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
-    months, cac = told.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
-    spend = told.total("spend")[0] / told.purchases.customers
+    months, cac = forecast.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
+    spend = forecast.total("spend")[0] / forecast.purchases.customers
     return {
         "arpu": arpu, "months": months, "cac": cac, "textbook": textbook_value(arpu, months, cac), "model": spend - cac,
     }  # fmt: skip

@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
-from smsroi_helpers.cltv.holdout import Holdout, Trial
+from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
 from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
 from smsroi_helpers.pages import Html, names_of, note, segment_name, table
@@ -38,13 +38,13 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     return table(exclusions, caption=_("Orders put aside, and why"))
 
 
-def totals_table(told: Forecast, currency: str) -> Html:
+def totals_table(forecast: Forecast, currency: str) -> Html:
     """What all customers together are expected to do, with intervals."""
     names = {
         "orders": _("Purchases"),
         "spend": _("Spend"),
         "cltv": _("Profit before message cost, discounted ({margin} of what is paid)").format(
-            margin=percent(told.margin)
+            margin=percent(forecast.margin)
         ),
     }
 
@@ -58,12 +58,12 @@ def totals_table(told: Forecast, currency: str) -> Html:
             _("Low"): show(row.measure, row.low),
             _("High"): show(row.measure, row.high),
         }
-        for row in told.totals.itertuples()
+        for row in forecast.totals.itertuples()
     ]
     caption = _(
         "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters and"
         " chance; not the model’s being wrong)"
-    ).format(n=number(told.purchases.customers), weeks=number(told.horizon_weeks))
+    ).format(n=number(forecast.purchases.customers), weeks=number(forecast.horizon_weeks))
     return table(pd.DataFrame(rows), caption=caption)
 
 
@@ -142,14 +142,16 @@ def drop_out_note(fit: Fit) -> Html:
     return note(describe_drop_out(fit) or _("All parameters are identified: the orders tell what the model asks."))
 
 
-def models_table(trial: Trial) -> Html:
+def models_table(comparison: ModelComparison) -> Html:
     """The models beside one another, by how probable they made what each customer did in the test weeks."""
     names = {**MODELS, "nbd": _("nobody leaves")}
-    scores = trial.scores
+    scores = comparison.scores
     shown = pd.DataFrame(
         {
             _("Model"): [
-                _("{model} (chosen)").format(model=names[row.model]) if row.model == trial.chosen else names[row.model]
+                _("{model} (chosen)").format(model=names[row.model])
+                if row.model == comparison.chosen
+                else names[row.model]
                 for row in scores.itertuples()
             ],
             _("Log score per customer"): [number(row.log_score, 4) for row in scores.itertuples()],
@@ -176,7 +178,9 @@ def models_table(trial: Trial) -> Html:
         "Models fitted to the days up to {day} and scored on the {weeks} weeks after: the mean log probability of what"
         " each customer did, with 95% interval; higher is better. A model must beat BG/NBD by more than one standard"
         " error to take its place; {actual} purchases happened"
-    ).format(day=day(trial.split), weeks=number(trial.weeks), actual=number(trial.cells["later_purchases"].sum()))
+    )
+    actual = number(comparison.cells["later_purchases"].sum())
+    caption = caption.format(day=day(comparison.split), weeks=number(comparison.weeks), actual=actual)
     return table(shown, caption=caption)
 
 
@@ -278,12 +282,12 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
     return table(shown, caption=caption, suppress=_("Customers"))
 
 
-def gains_table(gains: pd.DataFrame, told: Forecast, currency: str) -> Html:
+def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     """What one more point of retention and one more order a year are worth.
 
     Args:
         gains: of `cltv_worth.gains`.
-        told: the forecast.
+        forecast: the forecast.
         currency: the source's.
     """
 
@@ -315,19 +319,19 @@ def gains_table(gains: pd.DataFrame, told: Forecast, currency: str) -> Html:
         "What profit over {weeks} weeks would gain if of a hundred customers one more stayed to the end, and if each"
         " ordered once more a year while a customer (95% intervals: parameters). A what-if: nothing here says what"
         " would bring it about. Points do not add up: of all, the one who stays is mostly one of those who leave most"
-    ).format(weeks=number(told.horizon_weeks))
-    if told.purchases.model != "pareto_nbd":
+    ).format(weeks=number(forecast.horizon_weeks))
+    if forecast.purchases.model != "pareto_nbd":
         rare = _("Under {model} customers leave after a purchase, so those who hardly buy hardly leave")
-        caption = joined(caption + ".", rare.format(model=MODELS[told.purchases.model]))
+        caption = joined(caption + ".", rare.format(model=MODELS[forecast.purchases.model]))
     return table(shown, caption=caption, suppress=_("Customers"))
 
 
-def churn_table(risk: pd.DataFrame, told: Forecast, alive_below: float, currency: str) -> Html:
+def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, currency: str) -> Html:
     """Who has more likely left than not, in numbers: the customers themselves are in the table `churn_warnings`.
 
     Args:
         risk: of `cltv_worth.at_risk`.
-        told: the forecast it rests on.
+        forecast: the forecast it rests on.
         alive_below: the P(alive) below which a customer is listed.
         currency: the source's.
     """
@@ -335,7 +339,7 @@ def churn_table(risk: pd.DataFrame, told: Forecast, alive_below: float, currency
     if risk.empty:
         return note(
             _("Nobody’s probability of being a customer still, under {model}, is below {limit}.").format(
-                model=MODELS[told.purchases.model], limit=percent(alive_below)
+                model=MODELS[forecast.purchases.model], limit=percent(alive_below)
             )
         )
     names = {"once": _("bought once"), "again": _("came back before")}
@@ -363,7 +367,7 @@ def churn_table(risk: pd.DataFrame, told: Forecast, alive_below: float, currency
         "Customers whose probability of being one still, under {model}, is below {limit}: the table churn_warnings"
         " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
         " customers, times the probability that they are not (95% intervals)"
-    ).format(model=MODELS[told.purchases.model], limit=percent(alive_below), weeks=number(told.horizon_weeks))
+    ).format(model=MODELS[forecast.purchases.model], limit=percent(alive_below), weeks=number(forecast.horizon_weeks))
     return table(shown, caption=caption, suppress=_("On the list"))
 
 

@@ -1,4 +1,4 @@
-"""Randomised experiments: which there are, what their arms did, and whether they can be believed."""
+"""Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
 from smsroi_helpers.experiments.registry import (
     METRICS,

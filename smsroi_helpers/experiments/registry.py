@@ -1,4 +1,4 @@
-"""The experiments of a source as they stand: arms, customers, windows; and what is counted of them in the engine.
+"""The experiments of a source: arms, customers and windows; and the counts of their outcomes in the engine.
 
 Everything here is a count by arm (and day, channel, week, month, segment): the number of rows does not grow with the
 customers.
@@ -37,18 +37,18 @@ __all__ = [
 
 
 MOST_LABEL_DAYS = 26
-"""Days as of which the customers of one experiment are labelled: half a year of enrolment gets one a week."""
+"""The most days at which the customers of one experiment are labelled: one a week for half a year of enrolment."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """An outcome as it is compared between arms."""
+    """An outcome that is compared between arms."""
 
     name: str
     outcome: str
     """A column of `measures.arm_outcomes`."""
     covariate: str | None
-    """The same before the assignment; of a ratio, what it is divided by."""
+    """The same outcome before the assignment; for a ratio, its denominator."""
     kind: Literal["share", "money", "ratio"]
     more_is_better: bool = True
 
@@ -65,13 +65,13 @@ METRICS: dict[str, Metric] = {
         Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
     )
 }
-"""By name. Shares are of the customers assigned; reply_rate is Σ replies ÷ Σ messages
-sent; click_rate is Σ human clicks ÷ Σ messages sent of which a human click can be known."""
+"""By name. Shares are of the customers assigned. reply_rate is Σ replies ÷ Σ messages sent; click_rate is Σ human
+clicks ÷ Σ messages sent for which it is known whether a human clicked."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment, as far as it has come."""
+    """One experiment, with the data up to the last day observed."""
 
     name: str
     kind: str
@@ -79,35 +79,35 @@ class Experiment:
     arms: tuple[str, ...]
     """In the order of the table `arms`, the control first."""
     shares: Floats
-    """Planned, of each arm."""
+    """Planned share of each arm (0–1)."""
     primary: str
-    """The metric it was set up for."""
+    """The experiment's own (primary) metric."""
     state: Literal["running", "ended"]
-    """Running until the last outcome that counts has been seen."""
+    """Running until the end of the outcome window has been observed."""
     started: dt.date
     last: dt.date
-    """The last day whose outcomes count, so far."""
+    """The last day whose outcomes count so far."""
     until: dt.date | None
     """The last day whose outcomes will count; None where no end is planned."""
     assigned: pd.DataFrame
-    """arm, day; n, late (assigned when no outcome could count any more), early (before the start), outcome_days."""
+    """arm, day; n, late (assigned after the outcome window), early (before the start), outcome_days."""
     plan: pd.DataFrame
-    """What each arm (index) gets: messages_per_week, hour_start, hour_end, variant, where stated."""
+    """The treatment of each arm (index): messages_per_week, hour_start, hour_end, variant, where stated."""
 
     @property
     def customers(self) -> Floats:
-        """Assigned, of each arm; those assigned too late are left out."""
+        """Customers assigned to each arm; those assigned too late are left out."""
         sums = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["arm"]).sum()
         return sums.reindex(list(self.arms)).fillna(0).to_numpy(float)
 
     @property
     def weeks(self) -> float:
-        """How long outcomes were counted, on average over the customers."""
+        """Mean weeks for which outcomes were counted, over the customers."""
         return float(self.assigned["outcome_days"].sum() / max(self.customers.sum(), 1) / 7)
 
     @property
     def information(self) -> float:
-        """The clock of the always-valid interval: see `sequential.information`."""
+        """The information of the always-valid interval: see `sequential.information`."""
         by_day = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["day"]).sum()
         days = pd.DataFrame({"day": by_day.index, "n": by_day.to_numpy()})
         planned = (self.until - self.started).days / 7 if self.until else statistics.TUNED_WEEKS
@@ -119,15 +119,15 @@ class Experiment:
         return self.arms[1:]
 
 
-# --- which there are -------------------------------------------------------------------------------------------------
+# --- experiments -----------------------------------------------------------------------------------------------------
 
 
 def list_experiments(shop: Shop) -> list[Experiment]:
-    """The experiments that somebody has been assigned to, in the order in which they began.
+    """The experiments with assigned customers, in order of their start.
 
     Raises:
         DataError: the source has no experiments, arms or assignments.
-        NotEnoughData: nobody has been assigned yet.
+        NotEnoughData: no customer has been assigned yet.
     """
     experiments = shop.experiments
     optional = {
@@ -153,7 +153,8 @@ def list_experiments(shop: Shop) -> list[Experiment]:
             continue
         if row.control_arm not in plan.index:
             raise DataError(
-                f"experiments.control_arm: {row.experiment_id} names {row.control_arm!r}, which is none of its arms"
+                f"experiments.control_arm: {row.experiment_id} names {row.control_arm!r}, which is not among its arms;"
+                " correct it, or add the arm to the table arms"
             )
         names = (row.control_arm, *(arm for arm in _planned_order(plan) if arm != row.control_arm))
         until = None if pd.isna(row.until) else pd.Timestamp(row.until).date()
@@ -179,7 +180,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
 
 
 def _planned_order(plan: pd.DataFrame) -> list[str]:
-    """Arms by dose or hour where they have one, else by name."""
+    """Arms ordered by texts per week or hour where planned, else by name."""
     keys = [name for name in ("messages_per_week", "hour_start") if name in plan.columns and plan[name].notna().any()]
     return list(plan.rename_axis("arm_name").reset_index().sort_values([*keys, "arm_name"])["arm_name"])
 
@@ -199,7 +200,7 @@ def _count_assigned(shop: Shop) -> pd.DataFrame:
     return shop.count(cells.order_by("experiment_id", "arm", "day"))
 
 
-# --- what became of them ---------------------------------------------------------------------------------------------
+# --- outcomes --------------------------------------------------------------------------------------------------------
 
 
 def _pairs() -> dict[str, tuple[str, str | None]]:
@@ -207,7 +208,7 @@ def _pairs() -> dict[str, tuple[str, str | None]]:
 
 
 def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
-    """Outcomes of everybody for whom any could count."""
+    """Outcomes of customers with an outcome window above 0."""
     rows = measures.arm_outcomes(shop, experiment)
     return rows.filter(rows.outcome_days > 0)
 
@@ -229,7 +230,7 @@ def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence
         counted: of `count_outcomes`, or of another count with the same columns.
         experiment: its name.
         metric: its name.
-        by: columns to keep in addition to arm.
+        by: columns to keep beside arm.
 
     Returns:
         arm, the columns of `by`, and the columns of `measures.arm_moments` but for n_unknown.
@@ -241,11 +242,11 @@ def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence
 
 
 def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.DataFrame:
-    """Moments of a metric none of whose values exceeds a cap that is the same in all arms of an experiment.
+    """Moments of a metric with its values capped; the cap is the same in all arms of an experiment.
 
     Args:
         shop: the company.
-        metric: of money.
+        metric: a metric in money.
         share: the cap is this quantile of the metric among all customers of the experiment who ordered.
 
     Returns:
@@ -271,16 +272,17 @@ def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.
 def label_when_assigned(
     shop: Shop, label: Callable[[ir.Table, dt.date], ir.Table], experiment_id: str | None = None
 ) -> ir.Table:
-    """The segment of each customer of an experiment when assigned: the one definition for all stages.
+    """The segment of each customer of an experiment when assigned, as used by all stages.
 
-    A segment of a later day would be an outcome. Customers are labelled as of the day before their own assignment;
-    where an experiment assigns for longer than 26 days, as of the day before the first of at most 26 equal stretches.
+    A segment of a later day would be an outcome. Customers are labelled as of the day before their own assignment.
+    Where an experiment assigns for longer than 26 days, the days are divided into at most 26 equal intervals, and
+    customers are labelled as of the day before their interval.
 
     Args:
         shop: the company, with assignments.
         label: takes a table of customers (customer_id) and a day, and gives customer_id and segment of each of them as
             of that day: `segmentation.Segmentation.label`.
-        experiment_id: this experiment alone; None for all.
+        experiment_id: one experiment; None for all.
 
     Returns:
         of_experiment, member (the customer), segment: one row per assigned customer and experiment.
@@ -311,12 +313,12 @@ def count_by_segment(
     label: Callable[[ir.Table, dt.date], ir.Table],
     metrics: Sequence[str] = ("profit", "order_rate"),
 ) -> pd.DataFrame:
-    """Moments by experiment, arm and the segment each customer was in when assigned: `label_when_assigned`.
+    """Moments by experiment, arm and segment when assigned: see `label_when_assigned`.
 
     Args:
         shop: the company.
         label: `segmentation.Segmentation.label`.
-        metrics: of which.
+        metrics: names of the metrics.
     """
     labelled = label_when_assigned(shop, label)
     rows = _in_time(shop)
@@ -326,11 +328,11 @@ def count_by_segment(
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
 
 
-# --- who was treated how ---------------------------------------------------------------------------------------------
+# --- exposure and overlaps -------------------------------------------------------------------------------------------
 
 
 def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
-    """What each arm was sent while its experiment (all, or this one) ran.
+    """Messages sent to each arm while its experiment (all, or this one) ran.
 
     Returns:
         experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
@@ -352,7 +354,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     }
     plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
     theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
-    # Of the messages of other tests the hour is not asked: to read a recipient's clock is most of the work.
+    # Local hours are computed only for tests of hours, because they are most of the work.
     sent_at = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
     hour = measures.local_time(shop, sent_at, theirs.timezone).hour()
     at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
@@ -366,7 +368,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
 
 
 def count_overlaps(shop: Shop) -> pd.DataFrame:
-    """Who sat in two experiments: experiment_id, arm, other_id, other_arm, customers; each pair of experiments once."""
+    """Customers in two experiments: experiment_id, arm, other_id, other_arm, customers; each pair once."""
     one = shop.assignments.select("experiment_id", "customer_id", "arm")
     two = shop.assignments.select(other_id="experiment_id", member_id="customer_id", other_arm="arm")
     both = one.join(two, (one.customer_id == two.member_id) & (one.experiment_id < two.other_id))
@@ -378,10 +380,10 @@ def count_overlaps(shop: Shop) -> pd.DataFrame:
 
 
 def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
-    """Moments of each customer's profit so far, week by week since the assignment, always of the same customers.
+    """Moments of each customer's cumulative profit, by week since the assignment, for the same customers in all weeks.
 
-    With S a customer's profit so far, S² grows by (S + y)² − S² in a week that brings y: so one pass over the events
-    gives Σ S² of every week.
+    With S a customer's cumulative profit, S² grows by (S + y)² − S² in a week with profit y. So one pass over the
+    events gives Σ S² of every week.
 
     Args:
         shop: the company.
@@ -426,7 +428,7 @@ def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
 def count_months(shop: Shop) -> pd.DataFrame:
     """Moments of profit by calendar month in each standing holdout: experiment_id, arm, month; sum_y, sum_y2.
 
-    The month is that of the source's clock. Customers without an event in a month are in neither sum.
+    Months are those of the source's time zone. Customers without an event in a month add nothing to its sums.
     """
     holdouts = shop.experiments.filter(shop.experiments.kind == "holdout").select(of="experiment_id")
     people = measures.outcome_windows(shop)

@@ -1,7 +1,7 @@
-"""Whether an experiment can be believed: its split, assignment, balance before the start, exposure, overlaps.
+"""The validity of an experiment: its split, assignment, balance before the start, exposure and overlaps.
 
-A broken experiment shows no effect: its problems are shown in place of the numbers. Problems are codes and
-numbers; `pages.problem_words` puts them in words.
+No effects are reported for a broken experiment; its problems are reported instead. Problems are codes and numbers;
+`pages.problem_words` puts them in words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,28 +30,28 @@ __all__ = [
 ]
 
 SPLIT_ALPHA = 0.01
-"""Below it the arms did not come in the planned shares. Sound tests are called broken once in a hundred."""
+"""Below this p-value there is a sample-ratio mismatch. One valid test in a hundred is called broken."""
 BALANCE_ALPHA = 0.001
-"""Below it the arms differed before anything happened. Far stricter than the split's: the past is looked at again at
-every run, and a small difference is taken out by the covariate."""
+"""Below this p-value the arms differed before the assignment. It is stricter than for the split, because balance is
+tested again at every run and the covariate adjusts for small differences."""
 LATE_SHARE = 0.01
-"""More assignments than this after the last outcome that counts: the log of assignments is wrong."""
+"""With a larger share of assignments after the outcome window, the log of assignments is taken to be wrong."""
 LEAST_CONTRAST = 0.5
-"""Below it, control and treatment were messaged so alike that the test answers another question."""
+"""Below this contrast, control and treated arms were messaged too similarly for the test to show the effect."""
 _FEWEST_EXPECTED = 5
 
 
 @dataclass(frozen=True)
 class Split:
-    """Whether the customers came in the planned shares."""
+    """The test for a sample-ratio mismatch: whether the arms have the planned shares."""
 
     p_value: float
     method: Literal["chi_squared", "sequential"]
-    """`sequential` while the experiment runs and is looked at again and again, and where customers are few."""
+    """`sequential` while the experiment runs and is tested repeatedly, and where customers are few."""
 
     @property
     def broken(self) -> bool:
-        """Whether they did not."""
+        """Whether there is a sample-ratio mismatch."""
         return bool(self.p_value < SPLIT_ALPHA)
 
 
@@ -59,26 +59,26 @@ ProblemKind = Literal[
     "empty_arms", "split", "assigned_late", "assigned_early", "unbalanced", "control_messaged", "not_messaged",
     "overlap", "orders_without_times",
 ]  # fmt: skip
-"""What can be wrong with an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the
-last outcome that counts, or before the start; arms that differed before the assignment; a control that was messaged;
-treated arms that were not; arms that go together with another experiment's; orders of the assignment's day that may
-have come before it, since orders carry dates only."""
+"""Problems of an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the outcome
+window, or before the start; arms that differed before the assignment; a control that was messaged; treated arms that
+were not; arms that depend on another experiment's; orders of the assignment's day that may have come before it, since
+orders carry dates only."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, with the numbers that show it; what a kind does not need stays empty."""
+    """One problem with its numbers; fields that a kind does not need stay empty."""
 
     kind: ProblemKind
     breaks: bool
-    """Whether the experiment can show nothing because of it."""
+    """Whether it makes the experiment's effects invalid."""
     arms: tuple[str, ...] = ()
     """The arms concerned: those without customers, the one whose share is off, or the one that differed."""
     control: str = ""
     other: str = ""
     """The other experiment of an overlap."""
     metric: str = ""
-    """In which the arms differed before."""
+    """The metric in which the arms differed before the assignment."""
     customers: int = 0
     """Assigned too late, or too early."""
     of_customers: int = 0
@@ -86,38 +86,38 @@ class Problem:
     share: float = float("nan")
     """Of all customers in that arm; of the control's customers who were messaged; of all orders counted (0–1)."""
     planned: float = float("nan")
-    """The share that was planned (0–1)."""
+    """The planned share (0–1)."""
     contrast: float = float("nan")
-    """What is left of the difference when some of the control were messaged (0–1)."""
+    """The share of the treatment contrast that remains when some of the control were messaged (0–1)."""
     p_value: float = float("nan")
 
 
 @dataclass(frozen=True)
 class Validity:
-    """Whether one experiment can be believed, and why not."""
+    """The validity of one experiment, with its problems and warnings."""
 
     split: Split
     problems: tuple[Problem, ...]
-    """Each breaks the test."""
+    """Problems that break the experiment."""
     warnings: tuple[Problem, ...]
-    """What to know, which breaks nothing."""
+    """Problems that do not break it."""
     control_messaged: float = float("nan")
-    """Share of the control's customers who were messaged although nobody should have been; NaN where that was meant."""
+    """Share of the control's customers who were messaged although none should be; NaN where messages were planned."""
     contrast: float = float("nan")
-    """(share messaged in the treated arms − in the control) ÷ share in the treated: what contamination leaves."""
+    """(share messaged in the treated arms − in the control) ÷ share in the treated arms: 1 without contamination."""
     control_treated_too: bool = True
-    """Whether the control gets messages as well, so that opting out is possible in every arm."""
+    """Whether the control gets messages too, so that opt-outs are possible in every arm."""
     balance: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Of `check_balance`."""
 
     @property
     def balance_p(self) -> float:
-        """The smallest adjusted p-value of the arms having been alike before; NaN where the log does not reach back."""
+        """The smallest adjusted p-value for balance before the assignment; NaN where the log is too short."""
         return float(self.balance["adjusted_p"].min()) if len(self.balance) else float("nan")
 
     @property
     def broken(self) -> bool:
-        """Whether the experiment can show nothing."""
+        """Whether the experiment's effects are invalid."""
         return bool(self.problems)
 
 
@@ -125,10 +125,10 @@ class Validity:
 
 
 def check_split(experiment: Experiment) -> Split:
-    """The total split, tested once where the experiment has ended, and by a test that may be asked daily while it runs.
+    """Test the split: by χ² once the experiment has ended, by a sequential test while it runs.
 
-    Arms that nobody is in count like any other. χ² needs five customers expected in each arm; where fewer are, the
-    sequential test stands in, which holds at any size.
+    Arms without customers are included. χ² needs five expected customers in each arm; with fewer, the sequential test
+    is used, which is valid at any size.
     """
     planned = experiment.shares > 0
     counts = experiment.customers[planned]
@@ -152,11 +152,11 @@ def _by_day(experiment: Experiment) -> pd.DataFrame:
 
 
 def locate_split(cells: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Where a split went wrong: each day's or segment's own test. It locates and proves nothing.
+    """Locate a sample-ratio mismatch by testing each day or segment. The result is exploratory.
 
     Args:
         cells: name (of the day or segment), arm, n.
-        experiment: whose planned shares.
+        experiment: for its planned shares.
 
     Returns:
         name, customers, share (of the arm that deviates most), planned, arm, adjusted_p (Benjamini–Hochberg). Those
@@ -180,19 +180,19 @@ def locate_split(cells: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return found.assign(adjusted_p=adjust(found["p_value"].to_numpy(float), "benjamini_hochberg"))
 
 
-# --- the past --------------------------------------------------------------------------------------------------------
+# --- balance ---------------------------------------------------------------------------------------------------------
 
 
 def check_balance(experiment: Experiment, counted: pd.DataFrame) -> pd.DataFrame:
-    """How the arms differed in the time before the assignment, which no treatment can have changed.
+    """Differences between arms before the assignment, where no treatment can have had an effect.
 
     Args:
         experiment: which.
         counted: of `experiments.count_outcomes`.
 
     Returns:
-        metric (of the past: orders, revenue, profit), arm, customers (whose past is known), mean, control_mean,
-        difference, low, high, p_value, adjusted_p (Holm); empty where the log does not reach back.
+        metric (before the assignment: order rate, revenue, profit), arm, customers (with a known past), mean,
+        control_mean, difference, low, high, p_value, adjusted_p (Holm); empty where the log is too short.
     """
     rows = []
     for metric in ("order_rate", "revenue", "profit"):
@@ -216,11 +216,11 @@ def check_balance(experiment: Experiment, counted: pd.DataFrame) -> pd.DataFrame
     return frame.assign(adjusted_p=adjust(frame["p_value"].to_numpy(float), "holm"))
 
 
-# --- who was treated, and who sat elsewhere --------------------------------------------------------------------------
+# --- exposure and overlaps -------------------------------------------------------------------------------------------
 
 
 def _messaged(experiment: Experiment, exposure: pd.DataFrame) -> tuple[float, float]:
-    """Share of the treated arms' and of the control's customers messaged, in the channel in which they differ most."""
+    """Shares of the treated arms' and of the control's customers messaged, in the channel that differs most."""
     own = exposure[exposure["experiment_id"] == experiment.name]
     if not len(own):
         return float("nan"), float("nan")
@@ -234,7 +234,7 @@ def _messaged(experiment: Experiment, exposure: pd.DataFrame) -> tuple[float, fl
 
 
 def _control_gets_none(experiment: Experiment) -> bool:
-    """Whether the control was meant to get no message."""
+    """Whether the control was planned to get no messages."""
     if experiment.kind == "holdout":
         return True
     texts_per_week = experiment.plan.get("messages_per_week")
@@ -242,7 +242,7 @@ def _control_gets_none(experiment: Experiment) -> bool:
 
 
 def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """The map of who sat in two experiments at once, and whether the one's arms tell something of the other's.
+    """Customers in two experiments at once, and whether the arms of the two are independent.
 
     Args:
         overlaps: of `experiments.count_overlaps`.
@@ -276,7 +276,7 @@ def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) ->
 
 
 def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame, overlaps: pd.DataFrame) -> Validity:
-    """Everything that can make an experiment's numbers untrue.
+    """Check an experiment for everything that can bias its effects.
 
     Args:
         experiment: which.
@@ -305,7 +305,7 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
 
 
 def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Problem]:
-    """What is wrong with who was assigned to which arm, and when."""
+    """Problems of the assignment: empty arms, a broken split, late or early customers."""
     n = experiment.customers
     empty = tuple(arm for arm, people in zip(experiment.arms, n, strict=True) if people == 0)
     if empty:
@@ -336,7 +336,7 @@ def _time_problems(experiment: Experiment, counted: pd.DataFrame) -> Iterator[Pr
 
 
 def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator[Problem]:
-    """Arms that differed before the assignment: the worst of them."""
+    """The arm that differed most before the assignment, if significantly."""
     if len(balance) and (worst := balance["adjusted_p"].min()) < BALANCE_ALPHA:
         row = balance.loc[balance["adjusted_p"].idxmin()]
         yield Problem(
@@ -346,7 +346,7 @@ def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator
 
 
 def _exposure_problems(experiment: Experiment, treated: float, control: float, contrast: float) -> Iterator[Problem]:
-    """A control that should get no texts was texted, or nobody was."""
+    """A control planned without messages was messaged, or the treated arms were not."""
     if experiment.customers.sum() and np.isfinite(contrast):
         breaks = contrast < LEAST_CONTRAST
         if breaks or control > LATE_SHARE:

@@ -1,9 +1,10 @@
-"""How many texts a week before they cost more than they earn: the dose of each segment, from a dose test and the log.
+"""How many texts a week each segment should get, from a frequency test and from observational data.
 
-`counts` counts; `arms` compares the arms as they are and `dose_response` fits what a dose brings and costs;
-`observational` says what the log alone would have said. `study` puts these together, `policy` chooses each segment's
-dose: the one whose long-run profit is not distinguishable from the best and hardly below it, ties going to fewer texts.
-`saturation`, `pull_forward` and `early_warning` describe today's customers.
+`counts` counts in the engine. `arms` compares the arms without a model; `dose_response` fits profit and opt-outs as
+functions of texts per week. `observational` estimates the same effects from the message log alone. `study` runs all of
+them. `policy` chooses each segment's texts per week: the smallest number whose long-run profit is not distinguishable
+from the best and at most slightly below it. `saturation`, `pull_forward` and `early_warning` describe today's
+customers.
 """
 
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""The arms of the dose experiment as they are: each against the zero arm or the smallest dose, no model.
+"""The arms of the frequency test without a model: each compared with the zero arm, or with the fewest texts.
 
 The definitions of m, H and V are those of `dose_response`.
 """
@@ -20,19 +20,19 @@ __all__ = [
 def estimate_arms(
     cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
 ) -> pd.DataFrame:
-    """Every arm against the zero arm as the definitions say, without any model; intervals by jackknife over customers.
+    """Compare every arm with the zero arm, without a model; intervals by a jackknife over customers.
 
     Args:
         cells: of `counts.count_arms`.
         doses: arm → texts a week.
         discount: weekly (δ).
-        by: the column of groups; a row `all` for everybody comes first.
+        by: the column of groups; rows `all` for all customers come first.
 
     Returns:
-        One row per group and dose: segment, messages_per_week, customers, weeks, sent (texts per subscribed week),
-        clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs; profit
-        (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). m and V are NaN without a zero
-        arm, at dose 0 they are 0 without interval.
+        One row per group and number of texts: segment, messages_per_week, customers, weeks, sent (texts per subscribed
+        week), clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs;
+        profit (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). Without a zero arm, m
+        and V are NaN. In the zero arm both are 0 and have no interval.
     """
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
     names = ["n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue"]
@@ -80,14 +80,14 @@ def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) ->
 
 
 def compare_with_smallest(cells: pd.DataFrame, doses: Mapping[str, float]) -> pd.DataFrame:
-    """Profit per customer of each dose less that of the smallest one: of a test without an arm that is sent nothing.
+    """Profit per customer of each arm less that of the arm with the fewest texts, for tests without a zero arm.
 
     Args:
         cells: of `counts.count_arms`.
         doses: arm → texts a week.
 
     Returns:
-        One row per dose, ascending: messages_per_week, difference, low, high; NaN for the smallest itself.
+        One row per number of texts, ascending: messages_per_week, difference, low, high; NaN for the smallest.
     """
     own = cells[cells["consenting"] == 1]
     own = own.assign(messages_per_week=own["arm"].map(doses)).groupby("messages_per_week")

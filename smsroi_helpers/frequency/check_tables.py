@@ -1,4 +1,4 @@
-"""Tables of `04_frequency`'s checks: what supports the result, what the log alone says, who is fading."""
+"""Tables of `04_frequency`'s checks: what supports the result, what the log alone shows, which customers are fading."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def shape_note(study: Study) -> Html:
-    """Whether clicks may tell the shape of profit."""
+    """Whether clicks may be used to model the shape of profit."""
     if study.fit is None:
         return note(_("Without a response there is no shape to check."))
     p = study.fit.proportional_p
@@ -46,7 +46,7 @@ def shape_note(study: Study) -> Html:
 
 
 def clicks_table(study: Study, currency: str) -> Html:
-    """What a click is worth, by segment, alone and pooled."""
+    """The value of a click by segment, unpooled and pooled."""
     if study.fit is None or not len(study.fit.click_value):
         return note(_("What a click is worth is not worked out."))
     order = in_order(study, study.fit.names)
@@ -70,7 +70,7 @@ def clicks_table(study: Study, currency: str) -> Html:
 
 
 def steps_table(study: Study, currency: str) -> Html:
-    """What one text more a week goes with in the log, raw and adjusted, beside what the test shows."""
+    """The association of one more text a week with profit in the log, raw and adjusted, beside the test's effect."""
     steps = compare_steps_with_test(study)
     if not len(steps):
         return note(_("The log has no weeks outside experiments to compare."))
@@ -101,7 +101,7 @@ def steps_table(study: Study, currency: str) -> Html:
 
 
 def overlap_table(study: Study) -> Html:
-    """How far customers who got one dose could have got another."""
+    """Overlap: how likely customers with one number of texts were to get another number."""
     overlap = study.logs.overlap
     if not len(overlap):
         return note(_("There is no overlap to show."))
@@ -119,7 +119,7 @@ def overlap_table(study: Study) -> Html:
 
 
 def saturation_table(found: pd.DataFrame, currency: str) -> Html:
-    """Who gets too few, about right, too many; and what it costs."""
+    """How many customers get too few, about the right number or too many texts, and the cost."""
     if not len(found):
         return note(_("Without an advised dose nobody can be called under- or over-messaged."))
     rows = [
@@ -145,7 +145,7 @@ def saturation_table(found: pd.DataFrame, currency: str) -> Html:
 
 
 def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
-    """Who is fading."""
+    """How many customers are fading, by segment."""
     frame, why = found
     frame = frame.set_index("segment").loc[in_order(study, list(frame["segment"]))].reset_index()
     rows = [
@@ -169,7 +169,7 @@ def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
 
 
 def winback_table(found: pd.DataFrame, currency: str) -> Html:
-    """What the dormant and lost answer to each dose.
+    """How dormant and lost customers respond to each number of texts.
 
     Args:
         found: of `policy.win_back`.
@@ -193,7 +193,7 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
 
 
 def satisfaction_table(found: tuple[pd.DataFrame, str]) -> Html:
-    """The feedback score by dose."""
+    """The feedback score by texts per week."""
     frame, evidence = found
     if not len(frame):
         return note(_("Nobody’s feedback tells how content they are with being texted so often."))

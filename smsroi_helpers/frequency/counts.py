@@ -1,7 +1,7 @@
-"""What the frequency stage counts: arms of the dose experiment, and weeks of today's practice outside all experiments.
+"""What the frequency stage counts: arms of the frequency test, and weeks of today's practice outside all experiments.
 
-A dose is texts per subscribed customer and week. Everything here is an expression of the engine that ends in cells, or
-in weeks of a hashed sample of customers (`count_weeks_of_practice`); nothing here estimates.
+Texts per week are texts per subscribed customer and week. Everything here is an expression of the engine that ends in
+cells, or in weeks of a hashed sample of customers (`count_weeks_of_practice`). Nothing here estimates.
 """
 
 import datetime as dt
@@ -42,17 +42,17 @@ SAMPLE = "frequency-sample"
 LANDMARK_WEEKS = 4
 """Weeks from one landmark to the next, and over which a landmark's outcome is counted."""
 MOST_SAMPLE_ROWS = 60_000
-"""Customer-weeks of practice that come into memory at most, about."""
+"""About the most customer-weeks of practice that are read into memory."""
 _SLICES = 256
 _LOOK_BACK_WEEKS = 8
 _MOST_TEXTS = 7
-"""More texts than this a week are counted as this many."""
+"""More texts a week than this are counted as this many."""
 
 
 def choose_channel(shop: Shop, wanted: str = "") -> str:
-    """The channel whose messages are dosed: as asked; else `sms`, or where there is none, the one with most messages.
+    """The channel whose messages are counted: `wanted`; else `sms`; else the channel with most messages.
 
-    Empty where the source has no message at all.
+    Empty where the source has no messages.
     """
     if wanted or not shop.has("messages"):
         return wanted
@@ -76,17 +76,17 @@ def texts_of(shop: Shop, channel: str) -> ir.Table:
 
 
 def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
-    """What became of the customers of a dose experiment while it treated them, by arm, segment and lifecycle stage.
+    """Outcomes of a frequency test's customers while it treated them, by arm, segment and lifecycle stage.
 
-    Segments and stages are those of each customer when assigned. Only customers who consented when assigned
-    are counted (all, where the source tells no opt-outs); outcomes are whole: what an opted-out customer buys counts.
+    Segments and stages are those of each customer when assigned. `consenting` marks customers who consented when
+    assigned (all of them, where the source records no opt-outs). Orders after an opt-out count.
 
     Returns:
         arm, segment, stage, group (0–63, of the jackknife), consenting (0 or 1); n, messages (of the channel),
         messaged_customers, raw_clicks, clicks (of people: `measures.human_clicks`), opt_outs, weeks
-        (subscribed; elapsed where opt-outs are not told), consent_known, orders, revenue, message_cost, profit and
-        gross (before message cost), each with its moments as `measures.arm_moments` has them, the covariate being the
-        gross profit of an equally long time before.
+        (subscribed; elapsed where opt-outs are not recorded), consent_known, orders, revenue, message_cost, profit and
+        gross (before message cost), each with the moments of `measures.arm_moments`; the covariate is the
+        gross profit of an equally long period before.
     """
     rows = measures.arm_outcomes(shop, experiment.name, "treatment")
     rows = rows.filter(rows.outcome_days > 0)
@@ -139,7 +139,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
 
 
 def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
-    """Feedback given while the experiment treated: arm, n (customers), sum_y and sum_y2 of each one's mean score."""
+    """Feedback given during treatment: arm, n (customers), sum_y and sum_y2 of each customer's mean score."""
     people = measures.outcome_windows(shop, experiment.name, "treatment")
     feedback = shop.feedback.select("responded_at", "score", member_id="customer_id")
     theirs = people.join(feedback, people.customer_id == feedback.member_id)
@@ -154,12 +154,12 @@ def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Practice:
-    """The stretch of the log that shows what is done today, and at which of its days customers are looked at."""
+    """The part of the log that shows today's practice, and the landmark days in it."""
 
     end: dt.date
-    """The first day that is no longer of it: the day after as_of, or the day a plan of an earlier run began."""
+    """The first day after it: the day after as_of, or the day on which an earlier run's plan began."""
     planned: bool
-    """Whether such a plan ended it."""
+    """Whether a plan of an earlier run ended it."""
     landmarks: tuple[dt.date, ...]
     """Latest first; each has its whole outcome window before `end`."""
 
@@ -167,7 +167,7 @@ class Practice:
 def find_practice(shop: Shop, weeks: int = 26) -> Practice:
     """Where today's practice ends and which landmarks the log allows, at most `weeks` back.
 
-    Weeks that an earlier run's plan decided (messages with a plan_id) are no practice of the company's own.
+    Weeks in which an earlier run's plan decided the messages (those with a plan_id) are excluded.
     """
     after = shop.as_of + dt.timedelta(days=1)
     end, planned = after, False
@@ -184,9 +184,10 @@ def find_practice(shop: Shop, weeks: int = 26) -> Practice:
 
 
 def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
-    """customer_id of everybody whose dose or hour an experiment set in [start, end): no practice of the company's own.
+    """customer_id of customers whose frequency or hour an experiment set in [start, end).
 
-    Tests of texts leave the dose alone; of a standing holdout only the held-out are apart.
+    Content tests do not change the frequency, so their customers stay. Of a standing holdout only the held-out
+    customers are returned.
     """
     if not (shop.has("experiments") and shop.has("assignments")):
         return None
@@ -202,11 +203,11 @@ def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Tabl
 
 
 def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
-    """Everybody subscribed as the practice ends, by segment and by how many texts the last four weeks brought.
+    """Customers subscribed when the practice ends, by segment and by texts received in the last four weeks.
 
     Returns:
-        segment, stage (of the last day of the practice), outside (1 where no experiment set their dose in those weeks),
-        texts (of four weeks, 0–28), customers.
+        segment, stage (of the last day of the practice), outside (1 where no experiment set their frequency in those
+        weeks), texts (of four weeks, 0–28), customers.
     """
     end = shop.start_of(practice.end)
     start = end - dt.timedelta(weeks=LANDMARK_WEEKS)
@@ -235,17 +236,17 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str
 def count_weeks_of_practice(
     shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts
 ) -> tuple[pd.DataFrame, float]:
-    """Customer-weeks of today's practice: a row per landmark and customer of a hashed sample, no id among the columns.
+    """Customer-weeks of today's practice: a row per landmark and customer of a hashed sample, without customer ids.
 
-    At each landmark t: who is subscribed, was outside experiments for the whole outcome window, and what was known of
-    them strictly before t.
+    At each landmark t: the customers who are subscribed and outside experiments for the whole outcome window, with
+    what was known of them strictly before t.
 
     Returns:
-        landmark (date), customer (a number that says which rows are of one person), group (0–63), segment, stage;
+        landmark (date), customer (a number that identifies a customer's rows), group (0–63), segment, stage;
         texts (sent in [t, t + 1 week), at most 7), profit (in [t, t + 4 weeks), before what the texts of
         [t, t + 1 week) cost), cost (of those texts); before t: recency_days, purchase_days, tenure_days, monetary (NaN
-        for who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
-        subscribed_days (NaN where not told). And the share (0–1) of customers that the sample is.
+        for customers who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
+        subscribed_days (NaN where not recorded). And the sample's share (0–1) of all customers.
     """
     if not practice.landmarks or not channel:
         return pd.DataFrame(), 0.0
@@ -280,7 +281,7 @@ def count_weeks_of_practice(
 def _landmark(
     shop: Shop, day: dt.date, sample: ir.Table, texts: ir.Table, events: ir.Table, segment_by: str, cuts: Cuts
 ) -> ir.Table:
-    """The rows of one landmark."""
+    """The rows of one landmark: see `count_weeks_of_practice`."""
     start = shop.start_of(day)
 
     def weeks(n: float) -> ir.TimestampValue:
@@ -329,7 +330,7 @@ def _landmark(
 
 
 def weeks_by_texts(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TEXTS) -> dict[str, np.ndarray]:
-    """Customer-weeks of practice by texts sent: per segment (and `all`) an array, groups of customers × 0 … most."""
+    """Customer-weeks of practice by texts sent: segment (and `all`) → array, jackknife groups × (0 … most texts)."""
     found = {}
     names = [ALL, *sorted(weeks[by].unique())] if len(weeks) else []
     for name in names:

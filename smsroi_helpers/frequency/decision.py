@@ -30,47 +30,47 @@ FrequencyReason = Literal[
     "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
-"""Why this is decided. With a fit: a change is shown to gain, or not to; the dose of today is the best; texts are not
-shown to change profit; today's dose is not known; one dose was tested against none, so doses cannot be compared; the
-interval decides nothing. Without one: the test is broken; there is none; it has no arm without texts; it has one dose;
-an arm has too few customers."""
+"""Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
+not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
+cannot be compared; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
+without texts; it has only one frequency; an arm has too few customers."""
 FrequencyWarning = Literal["long_run_modelled", "arms_alone", "opt_outs", "segments_missing", "log_only"]
-"""What to know before acting: the long-run value is a model; clicks do not help; opt-outs are unknown or none was seen;
-subscribers are in segments that the test had too few of; only observational data show anything."""
+"""Caveats: the long-run value is modelled; clicks are not used; opt-outs are unknown or none was observed; subscribers
+are in segments with too few customers in the test; there are only observational data."""
 
 _TEST_WEEKS = 8
 _TEST_ARMS = 4
 _MISSING_SHARE = 0.02
-"""More subscribers than this share (0–1) in segments without an answer, and the reader is told."""
+"""A larger share (0–1) of subscribers in segments without an answer is reported as a warning."""
 
 
 @dataclass(frozen=True)
 class NeededTest:
-    """A test of doses that would detect a difference with 80 % power."""
+    """A frequency test that would detect a difference with 80 % power."""
 
     difference: float
     """Per customer and week (money)."""
     arms: int
     weeks: int
     customers_per_arm: float
-    """To two figures."""
+    """Rounded to two significant digits."""
 
 
 @dataclass(frozen=True)
 class OptOuts:
-    """What the test shows of opting out."""
+    """What the test shows about opt-outs."""
 
     kind: Literal["seen", "none_seen", "unknown"]
     """`unknown`: the source records none."""
     weeks: float = float("nan")
     """Subscribed customer-weeks of the arms that were texted."""
     limit: float = float("nan")
-    """Exact 97.5 % upper limit of opt-outs per customer-week where none was seen."""
+    """Exact 97.5 % upper limit of opt-outs per customer-week where none was observed."""
 
 
 @dataclass(frozen=True)
 class Horizons:
-    """The dose that earns most this week and the dose that earns most in the long run, each as `(short, long)`."""
+    """The frequency that earns most this week and the one that earns most in the long run, as `(short, long)`."""
 
     texts_per_week: tuple[float, float]
     profit: tuple[float, float]
@@ -82,13 +82,13 @@ class Horizons:
 
     @property
     def same(self) -> bool:
-        """Whether they are one dose."""
+        """Whether both are the same frequency."""
         return self.texts_per_week[0] == self.texts_per_week[1]
 
 
 @dataclass(frozen=True)
 class FrequencyDecision:
-    """What is decided of one group's dose, and the numbers it rests on; NaN where nothing is known."""
+    """The decision on one group's texts per week, and the numbers behind it; NaN where a number is not known."""
 
     segment: str
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
@@ -96,32 +96,32 @@ class FrequencyDecision:
     evidence: Literal["randomised", "observational", "none"]
     customers: int
     texts_per_week: float = float("nan")
-    """Texts a week of the best dose tested."""
+    """The best frequency tested."""
     today: float = float("nan")
     """Texts a week today, on average."""
     gain: tuple[float, float, float] | None = None
-    """Of a change to `dose`, money a week over all subscribers, with its 95 % interval; opt-outs priced in."""
+    """Of a change to `texts_per_week`: money a week over all subscribers, with its 95 % interval, net of opt-outs."""
     gain_is_reported: bool = False
-    """Whether the gain is the decision's own number: not where the dose stays what it is today."""
+    """Whether the decision reports the gain; it does not where the frequency stays as it is today."""
     value: tuple[float, float, float] | None = None
-    """Long-run value of a subscriber at `dose`, with its 95 % interval."""
+    """Long-run value of a subscriber at `texts_per_week`, with its 95 % interval."""
     same_average: bool = False
-    """Whether today's average is the dose advised, sent unevenly."""
+    """Whether today's average equals the recommended frequency but is sent unevenly."""
     differs_by_segment: bool = False
-    """Everybody's only: whether segments are advised other doses."""
+    """Only for all customers: whether other frequencies are recommended for some segments."""
     horizons: Horizons | None = None
-    """Why the long run asks for another dose than this week."""
+    """The comparison of this week with the long run."""
     effect_p: float = float("nan")
-    """Of texts changing profit at all."""
+    """The p-value for no effect of texts on profit."""
     times: float = float("nan")
-    """How many times as many customer-weeks would settle it; infinite where no test of bearable size would."""
+    """How many times as many customer-weeks would be needed for a decision; infinite above `MOST_TIMES`."""
     needed: NeededTest | None = None
-    """The test that would answer."""
+    """The test that would be needed."""
     warnings: tuple[FrequencyWarning, ...] = ()
 
 
 def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[FrequencyDecision, ...]:
-    """The decisions: for all, then for each segment.
+    """Decide for all customers, then for each segment.
 
     Args:
         study: of `study.analyse`.
@@ -138,11 +138,11 @@ def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tu
 
 
 def as_today(outcome: str, step: float) -> bool:
-    """Whether the advice is to go on as today: then nothing is gained by a change.
+    """Whether the recommendation is to continue as today; then there is no change to gain from.
 
     Args:
         outcome: of `policy.choose_frequencies`.
-        step: the dose advised less today's.
+        step: the recommended texts per week less today's.
     """
     return outcome == "stay" and abs(step) < AS_TODAY
 
@@ -227,12 +227,12 @@ def _warnings(study: Study, fit: DoseResponseFit) -> tuple[FrequencyWarning, ...
 
 
 def missing_subscribers(study: Study, fit: DoseResponseFit) -> float:
-    """How many subscribers are in segments that the test had too few of."""
+    """Subscribers in segments with too few customers in the test."""
     return study.logs.subscribed(ALL) - sum(study.logs.subscribed(name) for name in fit.names[1:])
 
 
 def count_opt_outs(study: Study) -> OptOuts:
-    """Whether anybody who was texted opted out, and how rare it is where nobody did."""
+    """Whether any texted customer opted out; where none did, the upper limit of the opt-out rate."""
     if study.fit is None or not len(study.cells):
         return OptOuts("seen")
     own = study.cells[study.cells["consenting"] == 1]
@@ -249,9 +249,9 @@ def count_opt_outs(study: Study) -> OptOuts:
 
 
 def customers_needed(study: Study, difference: float, weeks: int = _TEST_WEEKS) -> float:
-    """Customers an arm of a dose test needs to detect a difference per customer and week with 80 % power.
+    """Customers per arm that a frequency test needs to detect a difference per customer and week with 80 % power.
 
-    From the variance of four weeks' profit in the log; a customer's weeks are taken as independent of each other.
+    Uses the variance of four weeks' profit in the log and assumes that a customer's weeks are independent.
     """
     if not len(study.logs.weeks) or not difference > 0:
         return float("nan")
@@ -260,7 +260,7 @@ def customers_needed(study: Study, difference: float, weeks: int = _TEST_WEEKS) 
 
 
 def _test_needed(study: Study, smallest_gain: float) -> NeededTest | None:
-    """For the difference worth having: as asked, else a tenth of what a customer brings in a week."""
+    """The test that detects `smallest_gain`; if that is 0, a tenth of a customer's weekly profit."""
     difference = smallest_gain
     if not smallest_gain > 0 and len(study.logs.weeks):
         difference = 0.1 * abs(float(study.logs.weeks["profit"].mean())) / 4
@@ -275,7 +275,7 @@ def _without_test(study: Study) -> tuple[FrequencyWarning, ...]:
 
 
 def _without_fit(study: Study, smallest_gain: float) -> FrequencyDecision:
-    """Nothing was randomised, or no arm was sent nothing, or there are too few customers."""
+    """The decision where there is no test, no zero arm, only one frequency, or too few customers."""
     needed = _test_needed(study, smallest_gain)
     if study.experiment is None or not study.sound or not len(study.arms):
         customers = int(study.logs.weeks["customer"].nunique()) if len(study.logs.weeks) else 0

@@ -1,21 +1,22 @@
-"""What a dose brings and costs, by segment: the arms as they are, and a concave curve the segments share the shape of.
+"""The dose–response of profit and opt-outs by segment, with a concave curve whose shape is pooled across segments.
 
-With d texts per subscribed customer and week, of the customers who consented when assigned:
+d, the dose, is texts per subscribed customer and week. Of the customers who consented when assigned:
 
     m(d) = (mean profit in arm d − in the zero arm) ÷ mean subscribed weeks in arm d
     H(d) = opt-outs ÷ subscribed weeks of arm d,  c = H(0),  h(d) = 1 − (1 − H(d)) / (1 − c)
     V(d) = m(d) / (1 − (1 − h(d)) (1 − c) / (1 + δ)) = m(d) / (1 − (1 − H(d)) / (1 + δ))
     W(d) = V(d) · (1 − (1 − c) / (1 + δ)) = m(d) − h(d) · V(d) · (1 − c) / (1 + δ)
 
-h is what the texts make opt out, c what is lost anyway, δ the weekly discount. V is what a subscriber texted so from
-now on is worth; W, in money per subscriber and week, is a week's profit less the worth of the subscribers lost in it,
-and orders doses of a segment as V does. An opted-out customer still buys: what is lost is the profit of texting them.
+h is the weekly opt-out rate that the texts cause, c the rate without texts, δ the weekly discount rate. V is the
+long-run value of a subscriber who gets d texts a week from now on. W, in money per subscriber and week, is a week's
+profit less the value of the subscribers lost in that week. Within a segment W ranks doses as V does. An opted-out
+customer still buys: what is lost is the incremental profit of texting that customer.
 
-Profit by arm is noisy, clicks are not. So m(d) = κ · A(d) − cost · d, with A(d) = d · exp(θ − φ · max(d − 1, 0)) the
-clicks of a week and κ what a click is worth: profit before message cost is taken to be proportional to clicks over the
-arms, which is tested (`DoseResponseFit.proportional_p`). φ and κ of the segments are shrunken towards each other as far
-as they differ by chance (`statistics.shrink`), opt-outs by a gamma prior on each segment's ratio to all (Clayton &
-Kaldor 1987). Where the test rejects, or clicks are not known, the arms are used as they are.
+Profit by arm is noisy; clicks are not. The curve is therefore m(d) = κ · A(d) − cost · d. Clicks a week are
+A(d) = d · exp(θ − φ · max(d − 1, 0)), and κ is the value of a click. This assumes that profit before message cost is
+proportional to clicks over the arms, which is tested (`DoseResponseFit.proportional_p`). φ and κ of the segments are
+partially pooled (`statistics.shrink`), opt-outs by a gamma prior on each segment's ratio to all customers (Clayton &
+Kaldor 1987). Where the test rejects, or clicks are not known, each arm's own estimate is used instead of the curve.
 
 References:
     Angrist & Imbens (1995), JASA 90(430): arms as instruments for a treatment of varying intensity.
@@ -46,15 +47,15 @@ __all__ = [
 
 Method = Literal["curve", "arms"]
 FEWEST_IN_ARM = 30
-"""A segment with fewer customers in any arm gets no answer of its own."""
+"""Segments with fewer customers in any arm get no estimate of their own."""
 PROPORTIONAL_ALPHA = 0.01
-"""Below it profit is not proportional to clicks, and the curve is not used."""
+"""Below this p-value profit is taken not to be proportional to clicks, and the curve is not used."""
 DRAWS = 4_000
 _GRID = np.arange(8.0)
 
 
 def weekly_rate(yearly: float) -> float:
-    """A yearly discount rate by the week.
+    """Convert a yearly discount rate to a weekly one.
 
     >>> round(weekly_rate(0.1), 5)
     0.00183
@@ -73,75 +74,75 @@ def summarise_draws(values: Floats) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class DoseResponseFit:
-    """The joint posterior of what doses bring and cost in every segment, as draws; `all` comes first."""
+    """Draws from the joint posterior of profit and opt-outs by dose in every segment; `all` comes first."""
 
     names: tuple[str, ...]
     frequencies: Floats
     """Texts a week that were tested, ascending; the first is 0."""
     grid: Floats
-    """Texts a week at which the draws below are given; every tested dose among them."""
+    """Texts a week at which the draws below are given, including every tested frequency."""
     gross: Floats
-    """names × grid × draws: profit before message cost per subscribed customer and week, against none."""
+    """names × grid × draws: profit before message cost per subscribed customer and week, compared with no texts."""
     hazard: Floats
-    """The same of opt-outs, natural ones included."""
+    """names × grid × draws: H, weekly opt-out rate, including opt-outs that would happen without texts."""
     cost: Floats
-    """names: what a text a week costs in a week (money)."""
+    """names: weekly message cost of one text a week (money)."""
     customers: Floats
-    """names × doses."""
+    """names × frequencies."""
     discount: float
     """Weekly."""
     method: Method
     proportional_p: float
-    """Of profit being proportional to clicks over the arms; NaN where it cannot be tested."""
+    """The p-value for profit being proportional to clicks over the arms; NaN where it cannot be tested."""
     effect_p: float
-    """Two-sided, of texts changing profit at all, over all customers."""
+    """Two-sided p-value for no effect of texts on profit, over all customers."""
     effect: float
-    """The sign of that effect, and of a click's worth (or of a text's, where the arms stand as they are)."""
+    """The sign of that effect: of the value of a click (`curve`) or of the slope of profit on texts (`arms`)."""
     click_value: pd.DataFrame
-    """segment, estimate (of a click's value, unpooled), standard_error, estimate_low, estimate_high, pooled, low, high;
-    empty for method `arms`."""
+    """segment, estimate (of the value of a click, unpooled), standard_error, estimate_low, estimate_high, pooled, low,
+    high; empty for method `arms`."""
     too_small: tuple[str, ...]
     """Segments with too few customers in an arm."""
 
     def index(self, name: str) -> int:
-        """Where a segment stands in the arrays."""
+        """The position of a segment in the arrays."""
         return self.names.index(name)
 
     def grid_index(self, dose: float) -> int:
-        """Where a tested dose stands in the grid."""
+        """The position of a tested frequency in the grid."""
         return int(np.flatnonzero(np.isclose(self.grid, dose))[0])
 
     def profit(self) -> Floats:
-        """m: names × grid × draws."""
+        """m, profit per subscribed customer and week: names × grid × draws."""
         return np.asarray(self.gross - (self.cost[:, None] * self.grid)[..., None])
 
     def natural_opt_outs(self) -> Floats:
-        """c: names × draws."""
+        """c, weekly opt-out rate without texts: names × draws."""
         return np.asarray(self.hazard[:, 0])
 
     def caused_opt_outs(self) -> Floats:
-        """h: names × grid × draws."""
+        """h, weekly opt-out rate caused by the texts: names × grid × draws."""
         return np.asarray(1 - (1 - self.hazard) / (1 - self.hazard[:, :1]))
 
     def long_run_value(self, profit: Floats, hazard: Floats) -> Floats:
-        """V of m and H."""
+        """V, the long-run value of a subscriber, from m and H."""
         return np.asarray(profit / (1 - (1 - hazard) / (1 + self.discount)))
 
     def value(self) -> Floats:
-        """V: names × grid × draws."""
+        """V, the long-run value of a subscriber: names × grid × draws."""
         return self.long_run_value(self.profit(), self.hazard)
 
     def weekly_value(self, value: Floats) -> Floats:
-        """W of V (names × … × draws)."""
+        """W from V (names × … × draws)."""
         factor = 1 - (1 - self.natural_opt_outs()) / (1 + self.discount)
         return np.asarray(value * factor.reshape(factor.shape[0], *(1,) * (value.ndim - 2), -1))
 
     def net_profit(self) -> Floats:
-        """W: names × grid × draws."""
+        """W, weekly profit net of the value of lost subscribers: names × grid × draws."""
         return self.weekly_value(self.value())
 
     def practice_means(self, name: str, shares: Floats) -> tuple[Floats, Floats]:
-        """M and H (draws) of a practice that mixes doses.
+        """Mean m and H (draws) of a practice that mixes frequencies.
 
         Args:
             name: the segment.
@@ -151,7 +152,7 @@ class DoseResponseFit:
         return (self.profit()[i] * shares).sum(axis=0), (self.hazard[i] * shares).sum(axis=0)
 
     def interpolate(self, values: Floats, texts: Floats) -> Floats:
-        """Of one segment's values (grid × draws), those at any texts a week: linear in between, the last beyond."""
+        """One segment's values (grid × draws) at any texts a week: linear interpolation, constant beyond the grid."""
         texts = np.clip(texts, self.grid[0], self.grid[-1])
         right = np.clip(np.searchsorted(self.grid, texts), 1, len(self.grid) - 1)
         share = ((texts - self.grid[right - 1]) / (self.grid[right] - self.grid[right - 1]))[:, None]
@@ -175,7 +176,7 @@ class _Arms:
 
 
 def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> _Arms:
-    """Sums by dose; profit before message cost adjusted by what the same customers brought before (CUPED)."""
+    """Sums by dose; profit before message cost is adjusted by the same customers' earlier profit (CUPED)."""
     keys, sums = by_group(rows, ["dose"], ["n", "weeks", "messages", "message_cost", "clicks", "opt_outs"])
     index = pd.Index(keys["dose"]).get_indexer(doses)
     whole = sums.sum(axis=-1)[:, index]
@@ -212,15 +213,15 @@ def fit_response(
     by: str = "segment",
     draws: int = DRAWS,
 ) -> DoseResponseFit:
-    """DoseResponseFit the response of every group of customers, and of all together.
+    """Fit the dose–response of every group of customers, and of all customers together.
 
     Args:
         cells: of `counts.count_arms`.
-        doses: arm → texts a week, a zero dose among them.
+        doses: arm → texts a week; one arm must have 0.
         discount: weekly (δ).
         rng: of the posterior's draws.
         by: the column of groups.
-        draws: how many.
+        draws: the number of posterior draws.
     """
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
     rows = rows.assign(segment=rows[by].astype(str))
@@ -261,11 +262,11 @@ def _cost_rate(arms: _Arms, doses: Floats) -> float:
     return float((arms.cost - arms.n * arms.cost[0] / max(arms.n[0], 1))[doses > 0].sum() / planned) if planned else 0.0
 
 
-# --- what a click is worth -------------------------------------------------------------------------------------------
+# --- value of a click ------------------------------------------------------------------------------------------------
 
 
 def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
-    """Slope of y on x with an intercept, weighted; its standard error; χ² of what is left."""
+    """Weighted least squares of y on x with an intercept: slope, its standard error, χ² of the residuals."""
     weight = 1 / variance
     centre = (weight @ x) / weight.sum()
     squares = float(weight @ (x - centre) ** 2)
@@ -277,14 +278,14 @@ def _line(y: Floats, variance: Floats, x: Floats) -> tuple[float, float, float]:
 
 
 def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, float, float]:
-    """κ of every group with its error; p of proportionality; sign and p of κ of all."""
+    """κ of every group with its standard error; p-value for proportionality; sign and p-value of κ of all customers."""
     found = []
     for each in arms:
         with np.errstate(divide="ignore", invalid="ignore"):
             found.append(_line(each.gross, each.variance, each.clicks / each.n))
     slope, error, left = (np.array(column) for column in zip(*found, strict=True))
     free = len(arms[0].n) - 2
-    # Segments are parts of all: the test is of the parts where there are any.
+    # All customers are the sum of the segments: where there are segments, only they are tested.
     parts = left[1:] if len(left) > 1 else left
     parts = parts[np.isfinite(parts)]
     p = float(chi2.sf(parts.sum(), free * len(parts))) if free > 0 and len(parts) else float("nan")
@@ -293,7 +294,7 @@ def _click_values(arms: Sequence[_Arms]) -> tuple[dict[str, Floats], float, floa
 
 
 def _slope(arms: _Arms, doses: Floats) -> tuple[float, float]:
-    """Sign and p of profit rising with the dose, over the arms."""
+    """Sign and p-value of the slope of profit on the dose, over the arms."""
     with np.errstate(divide="ignore", invalid="ignore"):
         slope, error, _left = _line(arms.gross, arms.variance, doses)
     p = float(2 * t.sf(abs(slope / error), arms.degrees)) if error > 0 else float("nan")
@@ -301,7 +302,7 @@ def _slope(arms: _Arms, doses: Floats) -> tuple[float, float]:
 
 
 def _pool(estimates: Floats, errors: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Draws × groups: the first (all) by itself, the others drawn towards each other where there are three or more."""
+    """Draws × groups: the first (all) unpooled; the others partially pooled where there are three or more."""
     alone = estimates + errors * rng.standard_normal((draws, len(estimates)))
     known = np.isfinite(estimates[1:]) & (errors[1:] > 0) & np.isfinite(errors[1:])
     if known.sum() >= 3:
@@ -335,7 +336,7 @@ def _draw_curve(
 
 
 def _draw_arms(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Profit before message cost of each arm as it is; per text linear between tested doses, beyond as at the ends."""
+    """Profit before message cost of each arm, unmodelled; profit per text is interpolated between tested doses."""
     used = doses > 0
     gross = np.empty((len(arms), len(grid), draws))
     for i, each in enumerate(arms):
@@ -346,7 +347,7 @@ def _draw_arms(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.rando
 
 
 def _between(values: Floats, at: Floats, grid: Floats) -> Floats:
-    """Rows of values at `at`, told at `grid`: linear in between, the nearest beyond."""
+    """Rows of values at `at`, interpolated linearly at `grid`; the nearest value beyond the ends."""
     right = np.clip(np.searchsorted(at, grid), 0, len(at) - 1)
     left = np.clip(right - 1, 0, len(at) - 1)
     gap = np.where(at[right] > at[left], at[right] - at[left], 1.0)
@@ -355,11 +356,11 @@ def _between(values: Floats, at: Floats, grid: Floats) -> Floats:
     return np.asarray(values[left] * (1 - share) + values[right] * share)
 
 
-# --- who opts out ----------------------------------------------------------------------------------------------------
+# --- opt-outs --------------------------------------------------------------------------------------------------------
 
 
 def _draw_hazards(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Opt-outs a week: those of all by dose (gamma, Jeffreys' prior), times each segment's ratio to them."""
+    """Weekly opt-out rates: those of all customers by dose (gamma, Jeffreys' prior), times each segment's ratio."""
     whole = arms[0]
     common = rng.gamma(whole.opt_outs[:, None] + 0.5, 1.0, (len(doses), draws)) / whole.weeks[:, None]
     ratios = np.ones((len(arms), draws))
@@ -376,13 +377,13 @@ def _draw_hazards(arms: Sequence[_Arms], doses: Floats, grid: Floats, rng: np.ra
 
 
 def _draw_ratios(seen: Floats, expected: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    """Segments' opt-outs ÷ what all customers' rates would give: gamma with mean 1, its shape ν summed over a grid."""
+    """Segments' opt-outs ÷ those expected at all customers' rates: gamma with mean 1, shape ν summed over a grid."""
     shape = np.exp(np.linspace(np.log(0.5), np.log(500), 80))[:, None]
     density = (
         gammaln(seen + shape) - gammaln(shape) + shape * np.log(shape / (shape + expected))
         + seen * np.log(expected / (shape + expected))
     ).sum(axis=1)  # fmt: skip
-    # flat on the segments' spread 1/√ν, which on the grid's scale of log ν weighs by ν^(−1/2)
+    # A flat prior on the segments' standard deviation 1/√ν is ν^(−1/2) on the grid's scale of log ν.
     weight = np.exp(density - density.max()) / np.sqrt(shape[:, 0])
     drawn = shape[rng.choice(len(shape), draws, p=weight / weight.sum()), 0]
     return np.asarray(rng.gamma(seen[:, None] + drawn, 1.0) / (expected[:, None] + drawn))

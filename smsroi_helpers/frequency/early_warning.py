@@ -1,4 +1,4 @@
-"""Who is fading, and how content people are, by dose: what goes with a frequency policy."""
+"""Customers who are fading, and the feedback score by texts per week."""
 
 import datetime as dt
 from typing import Literal
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 RECENT_WEEKS = 8
-"""The weeks up to the last day observed that are held against as many before."""
+"""The weeks up to the last day observed, compared with as many weeks before."""
 ALIVE = 0.5
-"""P(alive) at which a customer is more likely still one than not."""
+"""P(alive) from which a customer counts as alive."""
 FITTED = 20_000
-"""About so many customers are enough to fit P(alive): of more, its parameters' error no longer matters."""
+"""About this many customers are enough to fit P(alive); with more, the error of its parameters is negligible."""
 SAMPLE = "alive-sample"
 
 
@@ -40,13 +40,14 @@ SAMPLE = "alive-sample"
 
 
 def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
-    """How many subscribers are fading, by segment of eight weeks ago: in buying (P(alive)) and in clicking.
+    """Count fading subscribers, by purchases (P(alive)) and by clicks, per segment of eight weeks ago.
 
     Returns:
-        segment, subscribers; alive (of them, P(alive) ≥ .5 eight weeks ago), fading (of these, below it now); clickers
-        (tapped at least once in the eight weeks before the last eight, and got two texts or more in both), gone_quiet
-        (of these, no tap in the last eight), silent (no tap before, texts as above), woken (of these, tapped since);
-        `all` is the first row. What is not known is NaN. And why P(alive) is not known: `few_buyers`, or nothing.
+        segment, subscribers; alive (of them, P(alive) ≥ .5 eight weeks ago), fading (of these, below .5 now); clickers
+        (clicked at least once in the eight weeks before the last eight, and got two or more texts in both periods),
+        gone_quiet (of these, no click in the last eight weeks), silent (no click before, texts as above), woken (of
+        these, clicked since); `all` is the first row; NaN where not known. And the reason why P(alive) is not known:
+        `few_buyers`, or empty.
     """
     last = shop.as_of
     then = last - dt.timedelta(weeks=RECENT_WEEKS)
@@ -74,7 +75,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
 
 
 def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, str]:
-    """The rows with alive_then and alive_now, P(alive) by MBG/NBD; null for who never bought.
+    """The rows with alive_then and alive_now, P(alive) by MBG/NBD; null for customers who never bought.
 
     The model is fitted to the whole log of about `FITTED` customers of a hashed sample and applied to all.
     """
@@ -96,10 +97,10 @@ def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, st
 def alive_expression(fit: Fit, history: ir.Table) -> ir.FloatingValue:
     """P(alive) under MBG/NBD of the rows of `measures.purchase_history`, for the engine.
 
-    1 ÷ (1 + a/(b + x) · ((α + T)/(α + t))^(r + x)), x repeat purchases, the last at t, of a customer for T weeks
-    (Batislam, Denizel & Filiztekin 2007, International Journal of Research in Marketing 24). The same formula as
-    `cltv.probability_alive`, which computes it in Python from cells: here it is an expression, so that two days of
-    every customer are scored without a row per history coming into memory. A test holds the two to each other.
+    1 ÷ (1 + a/(b + x) · ((α + T)/(α + t))^(r + x)), with x repeat purchases, the last at week t, of a customer for T
+    weeks (Batislam, Denizel & Filiztekin 2007, International Journal of Research in Marketing 24). The formula is that
+    of `cltv.probability_alive`, which computes it in Python from cells. Here it is an engine expression, so that every
+    customer is scored on two days without reading a row per customer into memory. A test compares the two.
 
     Args:
         fit: an MBG/NBD fit; `predicting` holds r, α, a, b.
@@ -115,7 +116,7 @@ def alive_expression(fit: Fit, history: ir.Table) -> ir.FloatingValue:
 
 
 def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
-    """The rows with texts and clicks of the last eight weeks (now) and of as many before (then)."""
+    """The rows with texts and clicks of the last eight weeks (now) and of the eight weeks before (then)."""
     names = ("texts_then", "texts_now", "clicks_then", "clicks_now")
     if not channel or not measures.knows_clicks(shop):
         return rows.mutate(**dict.fromkeys(names, ibis.literal(0)))
@@ -138,11 +139,11 @@ def _with_clicks(shop: Shop, rows: ir.Table, channel: str) -> ir.Table:
 
 
 def score_by_frequency(shop: Shop, study: Study) -> tuple[pd.DataFrame, Literal["randomised", "observational", "none"]]:
-    """The feedback score by dose: randomised where a sound test ran, else by the texts of the week before the answer.
+    """The feedback score by texts per week: by arm of a valid test, else by texts in the week before the response.
 
     Returns:
-        dose, n (customers of an arm, or answers), mean, low, high; difference (to the zero arm), difference_low,
-        difference_high (randomised only; NaN otherwise). And on what evidence. No rows without feedback.
+        dose (texts a week), n (customers of an arm, or responses), mean, low, high; difference (from the zero arm),
+        difference_low, difference_high (randomised only; else NaN). And the kind of evidence. No rows without feedback.
     """
     columns = ["dose", "n", "mean", "low", "high", "difference", "difference_low", "difference_high"]
     if not shop.has("feedback"):
@@ -174,7 +175,7 @@ def _randomised_scores(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _observational_scores(shop: Shop, channel: str) -> pd.DataFrame:
-    """Answers by the texts of the week before; customers as units, by jackknife."""
+    """Feedback by the number of texts in the week before; intervals by a jackknife over customers."""
     feedback = shop.feedback.select("customer_id", "responded_at", "score")
     texts = counts.texts_of(shop, channel).select("addressee", "sent_at")
     pairs = feedback.left_join(

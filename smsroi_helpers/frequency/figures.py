@@ -49,12 +49,12 @@ def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
 
 
 def _best_words(row: pd.Series, column: str) -> str:
-    """The best dose; of none it is said where texts are not shown to bring anything."""
+    """The best frequency in words; `not shown` where texts have no proven effect on profit."""
     return _("not shown") if row["reason"] == "no_effect" else frequency_words(row[column])
 
 
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
-    """This week's profit and the long run's, by dose, of all customers.
+    """This week's profit and the long-run value by texts per week, for all customers.
 
     Args:
         study: with a fit.
@@ -87,7 +87,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
 
 
 def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
-    """`response` with alt text and caption; a note where no test answers."""
+    """`response` with alt text and caption; a note where there is no valid test."""
     if study.fit is None or not len(policy):
         return note(_("No test with an arm without messages can be believed, so no response is drawn."))
     fit, row = study.fit, policy.iloc[0]
@@ -113,7 +113,7 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
 
 
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
-    """The worth of a subscriber by dose, one panel a segment."""
+    """The long-run value of a subscriber by texts per week, one panel per segment."""
     fit = study.fit
     names = [name for name in policy["segment"] if name != ALL][:_MOST_PANELS] if len(policy) else []
     if fit is None or not names:
@@ -156,7 +156,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
 
 
 def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
-    """How each dose's gain grew, and what of it stayed once the texts had stopped."""
+    """The cumulative gain of each frequency by week, including the weeks after the texts stopped."""
     if not len(weeks):
         return note(_("No sound test with an arm without messages: nothing to follow week by week."))
     doses = sorted(weeks["dose"].unique())
@@ -195,7 +195,7 @@ def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
 
 
 def logs_figure(study: Study, currency: str) -> Html:
-    """One text more a week: the log raw, the log adjusted, and the test."""
+    """The effect of one more text a week: raw log, adjusted log, and test."""
     steps = compare_steps_with_test(study)
     if not len(steps) or not np.isfinite(steps["raw"]).any():
         return note(_("The log has too few weeks outside experiments to set beside a test."))
@@ -241,7 +241,7 @@ def logs_figure(study: Study, currency: str) -> Html:
 
 
 def _logs_title(study: Study, clear: bool) -> str:
-    """How far the log is from the test."""
+    """The title: how far the log is from the test."""
     if study.fit is None:
         return _("What the log alone says (observational)")
     if clear:

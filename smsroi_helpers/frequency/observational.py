@@ -1,10 +1,11 @@
-"""What the log alone says of doses: one text a week more against one fewer, among customers who might have got either.
+"""Observational estimates from the log: one more text a week, among customers who might have got either number.
 
-A landmark is a day t. What was known strictly before t predicts how many texts come in [t, t + 1 week) and what profit
-comes in [t, t + 4 weeks), whether or not the customer then opts out: who opts out gets fewer texts, so that a dose
-counted over the outcome's own time would credit staying to the texts. Effects are augmented inverse-probability
-weighted (Robins, Rotnitzky & Zhao 1994), cross-fitted with customers as folds (Chernozhukov et al. 2018), errors by
-customer. None of it is more than observational: what the sender knew and the log does not tell can make all of it.
+A landmark is a day t. Covariates known strictly before t predict the texts in [t, t + 1 week) and the profit in
+[t, t + 4 weeks), whether or not the customer opts out in that time. Customers who opt out get fewer texts, so counting
+texts over the whole outcome window would attribute staying to the texts. Effects are augmented inverse-probability
+weighted (Robins, Rotnitzky & Zhao 1994) and cross-fitted with folds of customers (Chernozhukov et al. 2018). Standard
+errors are clustered by customer. The estimates are observational: confounders that the sender knew and the log does
+not record may explain all of them.
 
 References:
     Chernozhukov et al. (2018), Double/debiased machine learning, Econometrics Journal 21(1).
@@ -38,21 +39,22 @@ COVARIATES = (
     "recency_days", "purchase_days", "tenure_days", "monetary", "texts_last_week", "texts_last_four", "texts_before",
     "clicks_before", "subscribed_days",
 )  # fmt: skip
-"""What is known before t; null where it is not known, which is told to the model too."""
+"""What is known before t; null where it is not known, with an indicator for that in the model."""
 MOST_TEXTS = 3
 """More texts a week than this count as this many."""
 FEWEST_ROWS = 200
-"""With fewer customer-weeks on either side of a step nothing is estimated."""
+"""With fewer customer-weeks on either side of a step, no effect is estimated."""
 LEAST_CHANCE = 0.05
-"""Customer-weeks whose chance of either dose is smaller are left out: nobody like them got it."""
+"""Customer-weeks with a smaller propensity for either number of texts are left out (no overlap)."""
 FOLDS = 5
 BINS = 8
 
 
 def e_value(effect: float, standard_deviation: float) -> float:
-    """How strongly something unseen must hang together with both dose and profit (as risk ratios) to explain an effect.
+    """The E-value: how strongly an unmeasured confounder must relate to both texts and profit to explain an effect.
 
-    The standardised difference d stands for a risk ratio of exp(0.91 d); E = RR + √(RR (RR − 1)) (VanderWeele & Ding).
+    On the scale of risk ratios. The standardised difference d corresponds to a risk ratio RR = exp(0.91 d);
+    E = RR + √(RR (RR − 1)) (VanderWeele & Ding 2017).
 
     >>> round(e_value(0.5, 1.0), 2)
     2.53
@@ -62,7 +64,7 @@ def e_value(effect: float, standard_deviation: float) -> float:
 
 
 def _features(weeks: pd.DataFrame) -> Floats:
-    """Covariates in bins of about equal size, whether each is known, and the landmark: columns of zeros and ones."""
+    """Columns of zeros and ones: covariates in bins of about equal size, missingness indicators, and landmarks."""
     parts = []
     for name in COVARIATES:
         values = weeks[name].to_numpy(float)
@@ -80,52 +82,52 @@ def _features(weeks: pd.DataFrame) -> Floats:
     return np.hstack(parts) if parts else np.zeros((len(weeks), 1))
 
 
-def _dose(weeks: pd.DataFrame) -> NDArray[np.int64]:
+def _texts_per_week(weeks: pd.DataFrame) -> NDArray[np.int64]:
     return np.minimum(weeks["texts"].to_numpy(int), MOST_TEXTS)
 
 
 def _cross_fit(weeks: pd.DataFrame, seed: int) -> tuple[Floats, Floats]:
-    """For each row and dose: the chance of it, and the profit expected with it; each from other customers' rows."""
-    x, dose, profit = _features(weeks), _dose(weeks), weeks["profit"].to_numpy(float)
+    """The propensity and expected profit of each row at each dose, from models fitted to other customers."""
+    x, dose, profit = _features(weeks), _texts_per_week(weeks), weeks["profit"].to_numpy(float)
     doses = range(MOST_TEXTS + 1)
     chance, expected = np.zeros((len(weeks), len(doses))), np.full((len(weeks), len(doses)), np.nan)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for learn, tell in folds.split(x, groups=weeks["customer"]):
-        known = np.unique(dose[learn])
+    for train, test in folds.split(x, groups=weeks["customer"]):
+        known = np.unique(dose[train])
         if len(known) > 1:
             model: Any = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, solver="newton-cholesky"))
-            chance[np.ix_(tell, known)] = model.fit(x[learn], dose[learn]).predict_proba(x[tell])
+            chance[np.ix_(test, known)] = model.fit(x[train], dose[train]).predict_proba(x[test])
         else:
-            chance[tell, known[0]] = 1.0
+            chance[test, known[0]] = 1.0
         for d in known:
-            own = learn[dose[learn] == d]
+            own = train[dose[train] == d]
             if len(own) >= 20:
-                expected[tell, d] = (
-                    make_pipeline(StandardScaler(), Ridge(alpha=10.0)).fit(x[own], profit[own]).predict(x[tell])
+                expected[test, d] = (
+                    make_pipeline(StandardScaler(), Ridge(alpha=10.0)).fit(x[own], profit[own]).predict(x[test])
                 )
     return chance, expected
 
 
 def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What each further text a week goes with, in the log: raw, and adjusted for what was known before.
+    """The effect of each further text a week in the log: raw, and adjusted for covariates known before.
 
     Args:
         weeks: of `counts.count_weeks_of_practice`.
         seed: of the folds.
 
     Returns:
-        One row per step (fewer, more: texts a week; the last stands for as many or more): rows and customers of the
-        two doses; raw (difference of mean profit over the four weeks, before message cost of the step), raw_low,
+        One row per step (fewer, more: texts a week; the last means as many or more): rows and customers at the two
+        numbers of texts; raw (difference of mean profit over the four weeks, before message cost of the step), raw_low,
         raw_high; kept (customer-weeks with overlap), trimmed; effect, low, high, e_value, e_value_low (of the limit
-        nearer to 0; 1 where the interval holds 0); reason where there is no estimate. Money per customer-week of the
-        dose. And the overlap: dose, rows that got it, and share_<d>: of those rows, the share whose chance of dose d
-        was at least `LEAST_CHANCE`.
+        nearer to 0; 1 where the interval includes 0); reason where there is no estimate. Money per customer-week.
+        And the overlap: dose (texts a week), rows with that dose, and share_<d>: the share of those rows whose
+        propensity for dose d was at least `LEAST_CHANCE`.
     """
     if not len(weeks):
         return pd.DataFrame(columns=["fewer", "more", "rows", "reason"]), pd.DataFrame(columns=["dose", "rows"])
-    dose, person = _dose(weeks), weeks["customer"].to_numpy(int)
+    dose, person = _texts_per_week(weeks), weeks["customer"].to_numpy(int)
     profit = weeks["profit"].to_numpy(float)
-    with threadpool_limits(1):  # of matrices as small as these threads wait for each other most of the time
+    with threadpool_limits(1):  # with such small matrices threads mostly wait for each other
         chance, expected = _cross_fit(weeks, seed)
     found = []
     for d in range(1, MOST_TEXTS + 1):
@@ -166,7 +168,7 @@ def estimate_steps(weeks: pd.DataFrame, seed: int = 1) -> tuple[pd.DataFrame, pd
 
 
 def _interval(estimate: float, parts: Floats, person: NDArray[np.int64]) -> tuple[float, float, float]:
-    """The estimate with its 95 % interval, from each row's part in its error, added up by customer."""
+    """The estimate with its 95 % interval, from each row's influence, summed by customer."""
     _people, place = np.unique(person, return_inverse=True)
     sums = np.bincount(place, parts)
     n = len(sums)

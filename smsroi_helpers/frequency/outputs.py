@@ -13,7 +13,7 @@ __all__ = [
 
 
 def response_table(study: Study) -> pd.DataFrame:
-    """The table `frequency_response`: every tested dose of every segment; of a test without a zero arm, its arms."""
+    """The table `frequency_response`: every tested frequency of every segment; the arms, if there is no zero arm."""
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
         "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
@@ -39,7 +39,7 @@ def response_table(study: Study) -> pd.DataFrame:
 
 
 def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
-    """The table `frequency_policy`: the dose advised for each segment, and whether it is to be taken."""
+    """The table `frequency_policy`: the recommended texts per week for each segment, and the outcome."""
     columns = [
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",
         "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "subscribed",

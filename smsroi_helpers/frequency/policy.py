@@ -1,6 +1,7 @@
-"""The dose of each segment: whose long-run profit is not distinguishable from the best and hardly below it.
+"""The recommended texts per week of each segment, and its gain compared with today's practice.
 
-Ties go to fewer texts. What changing to it would bring is compared with today's practice, resampled from the log.
+The recommendation is the smallest frequency whose long-run profit is not distinguishable from the best and at most
+slightly below it. Today's practice is resampled from the log.
 """
 
 from typing import Any, Literal
@@ -25,11 +26,11 @@ __all__ = [
 ]
 
 TIE_SHARE = 0.05
-"""A smaller dose is taken only if its estimate falls short of the best by no more than this share of the best."""
+"""A smaller frequency is chosen only if its estimate is below the best by at most this share of the best."""
 GATE = 0.02
-"""Two-sided p above which texts are not shown to change profit at all: no change of dose is then advised."""
+"""Two-sided p-value for no effect of texts on profit; above it no change of frequency is recommended."""
 AS_TODAY = 0.25
-"""Doses nearer to each other than this many texts a week are one and the same to a planner."""
+"""Frequencies closer than this many texts a week count as the same."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 _WON_BACK = ("dormant", "lost", "lapsing", "lapsed")
 
@@ -40,7 +41,7 @@ _WON_BACK = ("dormant", "lost", "lapsing", "lapsed")
 def practice_shares(
     logs: Logs, fit: DoseResponseFit, rng: np.random.Generator, draws: int, by: str = "segment"
 ) -> dict[str, Floats]:
-    """How often each number of texts a week is sent today: group → grid × draws (customers resampled by group)."""
+    """Share of customer-weeks with each number of texts today: group → grid × draws (customers resampled by group)."""
     found: dict[str, Floats] = {}
     if not len(logs.weeks):
         return found
@@ -52,7 +53,7 @@ def practice_shares(
             continue
         drawn = weights @ sent
         shares = np.zeros((len(fit.grid), draws))
-        shares[place] = (drawn / drawn.sum(axis=1, keepdims=True)).T
+        np.add.at(shares, place, (drawn / drawn.sum(axis=1, keepdims=True)).T)
         found[name] = shares
     return found
 
@@ -61,21 +62,25 @@ def practice_shares(
 
 
 def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator) -> tuple[int, NDArray[np.bool_]]:
-    """The dose to take, and those that are not distinguishable from the best.
+    """The frequency to choose, and those that are not distinguishable from the best.
 
-    The best is that with the highest estimate. A smaller one is taken instead if it is not distinguishable from the
-    best (multiple comparisons with the best, 95 %) *and* its estimate is below it by no more than `TIE_SHARE` of it, or
-    than the smallest gain worth having: the first condition alone would let a noisy test choose whatever is small.
+    The best has the highest estimate. A smaller one is chosen instead if two conditions hold. It must not be
+    distinguishable from the best (multiple comparisons with the best, 95 %). Its estimate must be below the best by at
+    most `TIE_SHARE` of the best, or by at most `smallest_gain`. Under the first condition alone a noisy test would
+    always choose a small frequency.
 
     Args:
-        net: doses × draws of W, in ascending doses.
+        net: frequencies × draws of W, in ascending order of frequency.
         smallest_gain: per subscriber and week (money).
         rng: of the critical values.
+
+    Returns:
+        the position of the frequency chosen; which ones are not distinguishable from the best.
     """
     estimate = net.mean(axis=1)
     covariance = np.cov(net)
     scale = float(np.diag(covariance).max())
-    # Sending nothing brings nothing, exactly: a trace of variance lets it be compared like the others.
+    # The gain of no texts is exactly 0; a tiny variance lets it be compared like the others.
     covariance = covariance + np.diag(np.where(np.diag(covariance) > 0, 0.0, 1e-9 * scale if scale > 0 else 1e-12))
     chosen = best_set(estimate, covariance, rng).chosen
     best = int(np.argmax(estimate))
@@ -88,7 +93,7 @@ def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator
 def choose_frequencies(
     study: Study, rng: np.random.Generator, smallest_gain: float = 0.0, by: str = "segment"
 ) -> pd.DataFrame:
-    """The dose of every segment (or lifecycle stage), and what changing to it would bring.
+    """The recommended texts per week of every segment (or lifecycle stage), and the gain of changing to it.
 
     Args:
         study: of `analyse`.
@@ -98,12 +103,13 @@ def choose_frequencies(
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
-        (advised), best (highest estimate), short_run (best by m), not_worse (doses not distinguishable from the best),
-        today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high (m at the dose
-        advised); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high (money a week over all
-        subscribed, opt-outs priced; NaN where today's dose is not known); per_subscriber (the same of one); factor
-        (how many times as many customer-weeks would settle it); outcome: `change`, `stay`, `not_enough`; reason of the
-        last: `no_effect`, `interval`, `practice`, `one_dose`. Empty without a fit.
+        (recommended), best (highest estimate of W), short_run (highest m), not_worse (frequencies not distinguishable
+        from the best), today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high
+        (m at the recommended frequency); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high
+        (money a week over all subscribers, net of opt-outs; NaN where today's frequency is not known); per_subscriber
+        (the gain per subscriber); factor (how many times as many customer-weeks would be needed for a decision);
+        outcome: `change`, `stay`, `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`.
+        Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
     if fit is None:
@@ -154,13 +160,13 @@ def _weekly_of(fit: DoseResponseFit, i: int, value: Floats) -> Floats:
 
 
 def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str, Any]:
-    """Change, stay, or not enough evidence, by the interval of the gain."""
+    """Decide by the interval of the gain: change, stay, or not enough evidence."""
     if not shown:
         return {"outcome": "not_enough", "reason": "no_effect"}
     if not np.isfinite(row["gain"]):
         return {"outcome": "not_enough", "reason": "practice"}
     threshold = smallest_gain * row["subscribed"]
-    # The same number on average may still be worth a change: some get three in a week now and others none.
+    # Even at the same average a change may pay: some customers may now get three texts a week and others none.
     if row["gain_low"] > threshold:
         return {"outcome": "change", "reason": ""}
     if abs(row["messages_per_week"] - row["today"]) < AS_TODAY or row["gain_high"] < max(threshold, 0.0):
@@ -178,12 +184,12 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
 
 
 def win_back(study: Study) -> pd.DataFrame:
-    """What each dose brings of the customers who had gone quiet when the test began.
+    """The profit of each frequency among customers who were inactive when the test began.
 
     Returns:
-        segment, dose (above 0), customers (of the arm), profit (per subscriber and week), low, high; pays: `yes` or
-        `no` where the interval says so and texts are shown to do anything at all, else `not_shown`. Without a fit, or
-        where the test had too few such customers, no rows.
+        segment, dose (texts a week, above 0), customers (of the arm), profit (per subscriber and week), low, high;
+        pays: `yes` if the interval is above 0 and texts have a proven effect on profit, `no` if it is below 0, else
+        `not_shown`. No rows without a fit, or where the test had too few such customers.
     """
     rows: list[dict[str, Any]] = []
     for fit in (study.fit, study.stages):
@@ -201,7 +207,7 @@ def win_back(study: Study) -> pd.DataFrame:
 
 
 def _pays(low: float, high: float, shown: bool) -> Literal["yes", "no", "not_shown"]:
-    """As for every decision here: of a group nothing is claimed before texts are shown to do anything at all."""
+    """Whether texting pays; a gain is claimed only if texts have a proven effect on profit over all customers."""
     if shown and low > 0:
         return "yes"
     return "no" if high < 0 else "not_shown"

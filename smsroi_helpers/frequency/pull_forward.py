@@ -1,4 +1,4 @@
-"""How much of a dose's gain was only brought forward: each arm against none, week by week, after the texts stopped."""
+"""Pull-forward: how much of the gain of texting was brought forward, week by week, also after the texts stopped."""
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,17 @@ __all__ = [
 ]
 
 MOST_WEEKS = 12
-"""Weeks that are followed at most while customers are still assigned; of a test that has ended, all."""
+"""At most this many weeks are followed while customers are still assigned; all weeks of a test that has ended."""
 
 
 def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
-    """Each dose against none, week by week since the assignment: what stays of a gain once the texts have stopped.
+    """Compare each frequency with no texts, week by week since the assignment.
+
+    The gain that remains after the texts have stopped was not merely brought forward.
 
     Returns:
-        dose, week (1 …), customers, difference (profit per assigned customer so far), low, high, treated (whether texts
-        still ran that week); empty without a sound test or a zero arm.
+        dose (texts a week), week (1 …), customers, difference (cumulative profit per assigned customer), low, high,
+        treated (whether texts were still sent that week); empty without a valid test or without a zero arm.
     """
     columns = ["dose", "week", "customers", "difference", "low", "high", "treated"]
     if (
@@ -37,7 +39,7 @@ def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
     most = int(min(MOST_WEEKS, days // 7))
     if most < 1:
         return pd.DataFrame(columns=columns)
-    # The weeks after the texts have stopped are what tells: where there are more than twelve, the last ones too.
+    # The weeks after the texts stopped are the informative ones, so all observed weeks are counted.
     counted = experiments.count_weeks(shop, {name: max(most, int(days // 7 * 0.999))})
     counted = counted.assign(dose=counted["arm"].map(study.texts_per_week))
     zero = counted[counted["dose"] == 0].set_index("week")[["n", "sum_y", "sum_y2"]]
@@ -54,8 +56,8 @@ def trace_pull_forward(shop: Shop, study: Study) -> pd.DataFrame:
 
 
 def _treated_weeks(study: Study) -> float:
-    """How long the texts ran."""
+    """The number of weeks in which texts were sent."""
     own = study.cells[study.cells["consenting"] == 1]
     zero = own[own["arm"].map(study.texts_per_week) == 0]
-    # Nobody of the zero arm is made to opt out: hardly anybody leaves it, and its weeks are the test's own.
+    # Texts cause no opt-outs in the zero arm, so its subscribed weeks are nearly the test's length.
     return float(np.ceil(zero["weeks"].sum() / max(zero["n"].sum(), 1) - 0.1))

@@ -1,4 +1,4 @@
-"""Who gets too few, about the right number and too many texts today, and what that costs."""
+"""How many customers get too few, about the right number and too many texts today, and the cost of it."""
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,15 @@ __all__ = [
 
 
 def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
-    """Who gets too few, about right and too many texts today, and what that costs.
+    """Count customers who get too few, about the right number and too many texts today, and the cost of it.
 
-    Customers are those subscribed as the practice ends and outside experiments, by the texts of their last four weeks
-    against the dose advised for their segment; right is half a text a week more or less.
+    Customers are those subscribed when the practice ends and outside experiments. Their texts of the last four weeks
+    are compared with the recommended number for their segment; within half a text a week counts as right.
 
     Returns:
-        One row per segment with a dose, `all` (their sum) first: segment, customers, under, right, over (customers);
-        under_cost, over_cost, cost (money a week against the dose advised, opt-outs priced), cost_low, cost_high.
+        One row per segment with a recommendation, `all` (their sum) first: segment, customers, under, right, over
+        (customers); under_cost, over_cost, cost (money a week compared with the recommendation, net of opt-outs),
+        cost_low, cost_high.
     """
     columns = [
         "segment", "customers", "under", "right", "over", "under_cost", "over_cost", "cost", "cost_low", "cost_high",

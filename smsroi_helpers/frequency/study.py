@@ -1,4 +1,4 @@
-"""The dose experiment, whether it can be believed, what its doses did, and today's practice in the log."""
+"""The frequency test, its validity and effects, and today's practice in the log."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 NoTest = Literal["", "no_experiments", "nobody_assigned", "no_frequency_test", "broken", "no_messages"]
-"""Why no experiment answers: the source has none; nobody has been assigned to one; none randomised doses; the one that
-did is broken; the messages it sent are not known. Empty where one answers."""
+"""Why there is no frequency test to analyse: the source has no experiments; no customer has been assigned to one; none
+randomised the frequency; the frequency test is broken; its messages are not known. Empty where there is one."""
 
 
 @dataclass(frozen=True)
 class Logs:
-    """What the log shows of today's practice."""
+    """Today's practice, from the log."""
 
     practice: counts.Practice
     audience: pd.DataFrame
@@ -44,20 +44,20 @@ class Logs:
     weeks: pd.DataFrame
     """Of `counts.count_weeks_of_practice`."""
     sampled: float
-    """Share (0–1) of customers that `weeks` is of."""
+    """Share (0–1) of customers who are in `weeks`."""
     steps: pd.DataFrame
     """Of `observational.estimate_steps`."""
     overlap: pd.DataFrame
 
     def subscribed(self, name: str, by: str = "segment") -> float:
-        """How many are subscribed as the practice ends."""
+        """Subscribers of a group when the practice ends."""
         rows = self.audience
         return float(rows["customers"].sum() if name == ALL else rows.loc[rows[by] == name, "customers"].sum())
 
 
 @dataclass(frozen=True)
 class Study:
-    """Everything found of doses."""
+    """All results on texts per week."""
 
     channel: str
     experiment: Experiment | None
@@ -70,7 +70,7 @@ class Study:
     """Of `arms.estimate_arms`."""
     fit: DoseResponseFit | None
     stages: DoseResponseFit | None
-    """The same by lifecycle stage."""
+    """As `fit`, by lifecycle stage."""
     logs: Logs
     segment_by: str
     discount: float
@@ -78,12 +78,12 @@ class Study:
 
     @property
     def sound(self) -> bool:
-        """Whether an experiment's arms may be shown."""
+        """Whether there is a frequency test whose split is not broken."""
         return self.experiment is not None and self.validity is not None and not self.validity.broken
 
 
 def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[str]:
-    """Of groups, `all` first and the others as a reader wants them."""
+    """Groups in the order of display: `all` first, then by `segment_order`."""
     rest = [name for name in names if name != ALL]
     return [ALL, *segment_order(study.segment_by if by == "segment" else "lifecycle_stage", rest)]
 
@@ -91,8 +91,8 @@ def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[st
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, seed: int = 1) -> Logs:
-    """What is done today, and what the log alone says of it."""
+def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int) -> Logs:
+    """Read today's practice, and estimate the observational effects in it."""
     cuts = find_cuts(shop)
     practice = counts.find_practice(shop, practice_weeks)
     if not channel:
@@ -101,7 +101,7 @@ def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, se
         return Logs(practice, empty, none, 0.0, *estimate_steps(none))
     audience = counts.count_audience(shop, practice, segment_by, channel, cuts)
     weeks, sampled = counts.count_weeks_of_practice(shop, practice, segment_by, channel, cuts)
-    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, seed))
+    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, shop.seed))
 
 
 def analyse(
@@ -113,23 +113,23 @@ def analyse(
     practice_weeks: int = 26,
     channel: str = "",
 ) -> Study:
-    """Find the dose experiment, hold it to its split and past, fit it, and read today's practice off the log.
+    """Find the frequency test, check its validity, fit it, and read today's practice from the log.
 
     Args:
         shop: the company.
         rng: of the posterior's draws.
         segment_by: as for `segmentation.segments`.
-        yearly_discount: what money a year away loses (0.1 = 10 %).
-        practice_weeks: how far back today's practice is looked at.
+        yearly_discount: the yearly discount rate (0.1 = 10 %).
+        practice_weeks: how many weeks back today's practice is read.
         channel: of the messages counted; empty for `sms`, or where there is none the most used one.
 
     Raises:
-        NotEnoughData: the source has neither messages nor a dose experiment.
+        NotEnoughData: the source has neither messages nor assignments to experiments.
     """
     discount = weekly_rate(yearly_discount)
     channel = counts.choose_channel(shop, channel)
     if not channel and not shop.has("assignments"):
-        raise NotEnoughData("This source has no messages: how many there should be cannot be told.")
+        raise NotEnoughData("The source has no messages and no experiments, so texts per week cannot be analysed.")
     logs = read_logs(shop, channel, segment_by, practice_weeks)
     experiment, validity, no_test = _find_experiment(shop)
     none = pd.DataFrame()
@@ -153,7 +153,7 @@ def _texts_per_week(experiment: Experiment) -> dict[str, float]:
 
 
 def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, NoTest]:
-    """The dose experiment with most customers, whether it can be believed, and why there is none."""
+    """The frequency test with most customers, its validity, and why there is none."""
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return None, None, "no_experiments"
     try:
@@ -185,11 +185,11 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
 
 
 def compare_steps_with_test(study: Study) -> pd.DataFrame:
-    """Each further text a week in the log (`observational.estimate_steps`), and what the test shows of the same step.
+    """The log's estimate of each further text a week (`observational.estimate_steps`) beside the test's.
 
     Returns:
         The log's steps with test, test_low, test_high: profit before message cost per subscribed customer and week;
-        NaN without a test. test_clear: whether the log's raw interval lies above all of the test's.
+        NaN without a test. test_clear: whether the log's raw interval lies entirely above the test's.
     """
     steps = study.logs.steps
     fit = study.fit

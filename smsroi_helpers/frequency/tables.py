@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _frequency_number(dose: float) -> str:
-    """Texts a week, as a column has room for it."""
+    """Texts a week, formatted for a table cell."""
     return number(dose, 0 if float(dose).is_integer() else 1)
 
 
@@ -41,7 +41,7 @@ def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
 
 
 def test_note(study: Study) -> Html:
-    """Which test answers, or why none does."""
+    """Which test is used, or why there is none."""
     if study.no_test or study.experiment is None or study.validity is None:
         return note(
             joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."))
@@ -54,7 +54,7 @@ def test_note(study: Study) -> Html:
 
 
 def exclusions_table(study: Study) -> Html:
-    """Who of the test counts, and who does not."""
+    """Which customers of the test are included and excluded."""
     if not study.sound or not len(study.cells):
         return note(_("No test’s customers are counted."))
     every = int(study.experiment.assigned["n"].sum()) if study.experiment is not None else 0
@@ -71,7 +71,7 @@ def exclusions_table(study: Study) -> Html:
 
 
 def practice_table(study: Study) -> Html:
-    """The landmarks at which today's practice is read off the log."""
+    """The landmarks at which today's practice is read from the log."""
     weeks, logs = study.logs.weeks, study.logs
     if not len(weeks):
         return note(_("The log has too few weeks of messages outside experiments to show what is done today."))
@@ -101,7 +101,7 @@ def practice_table(study: Study) -> Html:
 
 
 def arms_table(study: Study, currency: str) -> Html:
-    """The arms as they came out."""
+    """The arms without a model."""
     if not len(study.arms):
         return note(_("There are no arms to show."))
     rows = study.arms[study.arms["segment"] == ALL]
@@ -136,7 +136,7 @@ def arms_table(study: Study, currency: str) -> Html:
 
 
 def response_table(study: Study, currency: str) -> Html:
-    """What each dose brings and costs by segment, pooled, beside the arms as they are."""
+    """Profit and opt-outs of each frequency by segment: pooled estimates beside each arm's own."""
     if study.fit is None:
         return note(_("Without a test that had an arm without messages, what a dose brings cannot be told."))
     plain = study.arms.set_index(["segment", "messages_per_week"])
@@ -168,7 +168,7 @@ def response_table(study: Study, currency: str) -> Html:
 
 
 def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "stage"] = "segment") -> Html:
-    """The dose advised for each group against today's."""
+    """The recommended texts per week of each group compared with today's."""
     if not len(policy):
         return note(_("No dose can be advised."))
     words = {"change": _("change"), "stay": _("stay"), "not_enough": _("not enough evidence")}
@@ -199,7 +199,7 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
 
 
 def rule_note(study: Study) -> Html:
-    """The rule by which a dose is chosen, and how the tie is broken."""
+    """The rule that chooses the texts per week, and how ties are broken."""
     if study.fit is None:
         return note(_("Without such a test no rule chooses a dose."))
     return note(

@@ -1,4 +1,4 @@
-"""The decisions of `04_frequency` in words and money, and the words that its figures and tables share."""
+"""The decisions of `04_frequency` in words, and wording that its figures and tables share."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def frequency_words(dose: float) -> str:
-    """A dose as a planner says it.
+    """Texts a week in words.
 
     >>> frequency_words(0.0), frequency_words(1.0), frequency_words(2.5)
     ('none', '1 a week', '2.5 a week')
@@ -46,7 +46,7 @@ def frequency_words(dose: float) -> str:
 
 
 def today_words(today: float) -> str:
-    """Today's mean dose.
+    """Today's mean texts a week, in words.
 
     >>> today_words(1.414)
     '1.4 a week'
@@ -55,7 +55,7 @@ def today_words(today: float) -> str:
 
 
 def money_words(*numbers: float, currency: str) -> str:
-    """An amount (value, low, high) as a table has room for it; alone where it has no interval."""
+    """An amount (value, low, high) formatted for a table cell; without an interval, the value alone."""
     value, low, high = numbers
     if not np.isfinite([value, low, high]).all() or low == high:
         return "–" if not np.isfinite(value) else money(value, currency, 0 if value == 0 else 2)
@@ -63,7 +63,7 @@ def money_words(*numbers: float, currency: str) -> str:
 
 
 def no_test_words(study: Study) -> str:
-    """Why no experiment answers; empty where one does."""
+    """Why there is no valid frequency test; empty where there is one."""
     match study.no_test:
         case "no_experiments":
             return _("The source has no experiment.")
@@ -82,7 +82,7 @@ def no_test_words(study: Study) -> str:
 
 
 def opt_out_sentence(study: Study) -> str:
-    """What the test shows of opting out, where nobody did or the source does not record it; else empty."""
+    """A sentence on opt-outs where none was observed or the source does not record them; else empty."""
     found = count_opt_outs(study)
     if found.kind == "unknown":
         return _("The source tells no opt-outs: none is counted, and the long run is that of the discount rate alone.")
@@ -98,7 +98,7 @@ def opt_out_sentence(study: Study) -> str:
 
 
 def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0) -> tuple[Decision, ...]:
-    """The answers of the notebook, for all, then for each segment: `decision.decide` in words.
+    """The decisions of `decision.decide` in words: for all customers, then for each segment.
 
     Args:
         study: of `study.analyse`.
@@ -110,11 +110,11 @@ def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: flo
 
 
 def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decision:
-    """One decision as the page shows it.
+    """One decision in words.
 
     Args:
         found: of `decision.decide`.
-        study: what was decided on.
+        study: the study it was decided from.
         currency: the source's.
     """
     numbers: dict[str, Any] = {}
@@ -213,7 +213,7 @@ def _gain_sentence(found: FrequencyDecision, currency: str) -> str:
 
 
 def _settling_sentence(found: FrequencyDecision) -> str:
-    """How much more would settle it, if the estimate stays as it is."""
+    """How much more data would be needed for a decision, if the estimate stays as it is."""
     if not np.isfinite(found.times):
         return _("No test of bearable size would settle it: nothing much hangs on it.")
     more = _("It would take about {n} customers in such a test to settle it, or {factor} times as many weeks.")
@@ -221,7 +221,7 @@ def _settling_sentence(found: FrequencyDecision) -> str:
 
 
 def _horizons_sentence(found: Horizons | None, currency: str) -> str:
-    """Why the dose that is best in the long run is not the one that earns most this week."""
+    """Why the best frequency in the long run differs from the one that earns most this week."""
     if found is None:
         return ""
     if found.same:
@@ -253,12 +253,12 @@ def _needed_sentence(plan: NeededTest | None, currency: str) -> str:
 
 
 def _two_figures(n: float) -> float:
-    """A planner needs no more."""
+    """Round to two significant digits."""
     return float(f"{n:.2g}") if np.isfinite(n) and n > 0 else n
 
 
 def _why_no_fit(found: FrequencyDecision, study: Study) -> str:
-    """Why the dose test, or the log without one, does not say what a dose brings."""
+    """Why neither a frequency test nor the log gives a dose–response."""
     if found.reason == "no_zero_arm":
         return _(
             "The dose test has no arm without texts: it shows how doses differ, not what any of them brings, so the"

@@ -1,8 +1,8 @@
-"""Every basic fact, defined once for all stages: each is one expression over a shop's tables, and stays in the engine.
+"""Every basic measure, defined once for all stages, as an expression over a shop's tables that stays in the engine.
 
-Windows are half-open, `[from, until)`: windows that meet neither overlap nor leave a gap. Hours and weeks are elapsed
-time, so that a day on which the clocks change makes no window longer or shorter. Money is in the source's currency.
-The expressions keep to what DuckDB and Spark read alike (of `last` over a window, one skips nulls and one does not).
+Windows are half-open, `[from, until)`: adjacent windows neither overlap nor leave a gap. Hours and weeks are elapsed
+time, so a change of clocks makes no window longer or shorter. Money is in the source's currency. The expressions use
+only what DuckDB and Spark compute alike (for example, `last` over a window skips nulls in one of them only).
 """
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order

@@ -1,4 +1,4 @@
-"""Orders after messages, credited by last touch or any touch: attributed, never caused."""
+"""Orders attributed to messages, by last touch or any touch. Attribution shows correlation, not causation."""
 
 from typing import Literal
 
@@ -28,18 +28,18 @@ Touch = Literal["last", "any"]
 def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last") -> ir.Table:
     """Orders within `window_hours` after a delivered message, with the message they are credited to.
 
-    An order at d counts for a message delivered at d (clocks that show only seconds, or days, cannot tell them apart);
-    one at d + `window_hours` does not, so that the windows 0–12 h and 12–24 h part the orders of 0–24 h. Without
-    a column `delivered_at` a sent message counts as delivered. Refunds are not attributed, and since they name no
-    order, lessen none: the amounts are gross of them. This is correlation: attributed, never lift.
+    An order at the instant of delivery counts, because timestamps may be rounded to seconds or days. An order exactly
+    `window_hours` later does not, so that the windows 0–12 h and 12–24 h partition the orders of 0–24 h. Without a
+    column `delivered_at`, sent messages count as delivered. Refunds are not attributed; they name no order, so amounts
+    are gross of refunds. Attributed orders are not incremental orders.
 
     Args:
         shop: the company.
-        window_hours: elapsed hours, above 0. The orders of a shorter window are those of a longer one whose
-            `hours_after` is below the shorter.
-        touch: `last` credits an order to the last such message alone, so that credits add up to the orders; of messages
-            delivered at one instant that with the greatest message_id is the last. `any` credits it in full to every
-            such message: one row per order and message, whose sums count an order several times.
+        window_hours: elapsed hours, above 0. The orders of a shorter window are those of a longer one with
+            `hours_after` below the shorter length.
+        touch: `last` credits an order to the last such message only, so that credits sum to the orders; of messages
+            delivered at the same instant, the one with the greatest message_id is the last. `any` credits it in full to
+            every such message: one row per order and message, so sums count an order several times.
 
     Returns:
         order_id, customer_id, ordered_at (UTC), amount, discount, order_profit (margin × (amount + discount) −
@@ -47,7 +47,7 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
         (0 ≤ hours_after < window_hours).
 
     Raises:
-        ValueError: a window or touch that cannot be meant.
+        ValueError: window_hours is not above 0, or touch is unknown.
         DataError: the source has no messages.
     """
     if window_hours <= 0:
@@ -79,28 +79,28 @@ def _purchases(shop: Shop) -> ir.Table:
 
 
 def _last_deliveries(orders: ir.Table, sends: ir.Table) -> ir.Table:
-    """order_id, buyer, at, last_delivery: when the last message up to the order (at) came to its buyer; null for none.
+    """order_id, buyer, at, last_delivery: the buyer's last delivery up to the order (at); null without one.
 
-    It is the running maximum over messages and orders in the order of time, since Spark has no as-of join.
+    Computed as a running maximum over messages and orders by time, because Spark has no as-of join.
     """
-    # The cast gives both one type: a column keeps its file's precision, or not, as the source's other columns have it.
+    # The cast gives both the same type; the precision of a file's timestamps depends on the source.
     ordered_at, delivered_at = orders.ordered_at.cast("timestamp"), sends.delivered_at.cast("timestamp")
     moments = ibis.union(
         orders.select("order_id", buyer="customer_id", at=ordered_at, delivery=ibis.null("timestamp")),
         sends.select(order_id=ibis.null("string"), buyer="customer_id", at=delivered_at, delivery=delivered_at),
     )
-    is_order = moments.order_id.notnull()  # false comes first: of one instant, the message before the order
+    is_order = moments.order_id.notnull()  # false sorts first: at the same instant, the message comes before the order
     so_far = ibis.window(group_by="buyer", order_by=["at", is_order], rows=(None, 0))
     return moments.mutate(last_delivery=moments.delivery.max().over(so_far)).filter(is_order).drop("delivery")
 
 
 def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
-    """One row per purchase, attributed or not, with the number of messages that could claim it.
+    """One row per purchase, attributed or not, with the number of messages whose window includes it.
 
     Returns:
         order_id, customer_id, ordered_at (UTC), amount, discount, order_profit; touches: delivered messages whose
-        window (as in `attributed_orders`) holds the order; campaigns: how many different ones they belong to;
-        attributed: whether there is any.
+        window (as in `attributed_orders`) includes the order; campaigns: the number of their campaigns; attributed:
+        whether there is any.
     """
     pairs = attributed_orders(shop, window_hours, "any")
     claims = pairs.group_by("order_id").aggregate(touches=pairs.count(), campaigns=pairs.campaign_id.nunique())
@@ -109,12 +109,12 @@ def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
 
 
 def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
-    """One row per message sent, with what last touch attributes to it: for rates by hour, campaign or creative.
+    """One row per message sent, with its orders by last touch, for rates by hour, campaign or creative.
 
     Returns:
         the columns of `local_sends`, and attributed_orders, attributed_revenue (money, gross of refunds),
-        attributed_profit (margin × (amount + discount) − discount − the message's cost): zero orders where none came,
-        and a profit of −cost. Messages with observed_hours below `window_hours` have not had their whole window.
+        attributed_profit (margin × (amount + discount) − discount − the message's cost). Without an order these are 0,
+        0 and −cost. For messages with observed_hours below `window_hours` the window has not ended yet.
     """
     credited = attributed_orders(shop, window_hours, "last")
     sums = credited.group_by("message_id").aggregate(

@@ -1,8 +1,8 @@
-"""What a click is: a person's, not that of a link preview or a scanner.
+"""Human clicks, separated from machine clicks of link previews and scanners.
 
-Handsets, carriers and security software open links by themselves: at once, or every link a customer is sent, or a
-whole campaign in the same second. Where the first click of a message was a machine's, a person's later one was not
-recorded: of such a message it is unknown whether somebody clicked, so it counts neither as clicked nor as sent.
+Handsets, carriers and security software open links automatically: immediately after delivery, every link of a customer,
+or many links of a campaign in the same second. Only the first click of a message is recorded, so a machine click hides
+a later human one. Whether a human clicked such a message is unknown: it counts neither as clicked nor as sent.
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MachineRules:
-    """What shows that a click was a machine's."""
+    """The rules by which a click is classified as a machine's."""
 
     fast_seconds: float
-    """Clicks sooner after delivery are a machine's: `fast_click_seconds` of source.yml."""
+    """Clicks sooner after delivery are machine clicks: `fast_click_seconds` of source.yml."""
     everything_share: float = 0.9
-    """A customer with clicks on this share of at least `everything_messages` messages has a machine that clicks."""
+    """All clicks of a customer are machine clicks if at least this share of their messages has one."""
     everything_messages: int = 10
+    """The fewest messages of a customer for which `everything_share` is applied."""
     burst_clicks: int = 20
-    """So many clicks of one campaign in one second, and ten times as many as in the seconds of the minute around."""
+    """At least this many clicks of one campaign in one second are a burst, if `burst_times` is exceeded too."""
     burst_times: float = 10.0
+    """Clicks of the second ÷ the mean of the other seconds of its minute, from which it is a burst."""
 
 
 def knows_clicks(shop: Shop) -> bool:
@@ -40,18 +42,18 @@ def knows_clicks(shop: Shop) -> bool:
 
 
 def human_clicks(shop: Shop) -> ir.Table:
-    """Every message with its click judged: the one definition of a click for all notebooks.
+    """Every message with its click classified as human or machine: the definition of a click for all stages.
 
-    Judged are all messages of the source, whatever their channel and age, so that a message is judged alike wherever
-    it is counted.
+    All messages of the source are classified, whatever their channel and age, so that a message has the same
+    classification wherever it is counted.
 
     Args:
         shop: the company, with messages.
 
     Returns:
-        the columns of `every_send`; machine (`none`: no click, or a person's; `fast`, `burst`, `everything`);
-        click_known (false where a machine's click hides a person's, or the source records no clicks); any_click_at
-        (UTC: of a person or a machine); human_click_at (UTC; null where nobody clicked, or it is not known).
+        the columns of `every_send`; machine (`none`: no click, or a human one; `fast`, `burst`, `everything`);
+        click_known (false where a machine click may hide a human one, or the source records no clicks);
+        any_click_at (UTC; human or machine); human_click_at (UTC; null where no human clicked, or it is not known).
 
     Raises:
         DataError: the source has no messages.
@@ -93,7 +95,7 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
 
 
 def _bursts(sends: ir.Table, rules: MachineRules) -> ir.Table:
-    """burst_campaign, burst_second: when so many links of a campaign were opened in a second that no people did it."""
+    """burst_campaign, burst_second: seconds with more clicks on a campaign than humans could make."""
     slow = sends.filter(sends.clicked_at.notnull(), ~sends.fast)
     slow = slow.mutate(second=slow.clicked_at.truncate("s"), minute=slow.clicked_at.truncate("m"))
     by_second = slow.group_by("campaign_id", "second", "minute").aggregate(clicks=slow.count())
@@ -105,7 +107,7 @@ def _bursts(sends: ir.Table, rules: MachineRules) -> ir.Table:
 
 
 def _clickers_of_everything(sends: ir.Table, rules: MachineRules) -> ir.Table:
-    """clicker: the customers whose every link is opened."""
+    """clicker: customers with clicks on nearly all their messages."""
     reached = sends.filter(sends.delivered_at.notnull())
     people = reached.group_by("customer_id").aggregate(n=reached.count(), clicked=reached.clicked_at.notnull().sum())
     return people.filter(

@@ -1,4 +1,4 @@
-"""Small expressions that the measures share: columns a source may lack, joins that keep every row, elapsed time."""
+"""Expressions shared by the measures: optional columns, left joins, elapsed time."""
 
 import ibis
 import ibis.expr.types as ir
@@ -16,12 +16,12 @@ __all__ = [
 
 
 def optional(table: ir.Table, column: str, kind: str) -> ir.Value:
-    """The column, or a null of its kind where the source has no such column."""
+    """The column, or a null of type `kind` where the source lacks it."""
     return table[column] if column in table.columns else ibis.null(kind)
 
 
 def hours_between(start: ir.TimestampValue, end: ir.TimestampValue) -> ir.FloatingValue:
-    """Elapsed hours between two instants; in microseconds first, since coarser units count the boundaries crossed."""
+    """Elapsed hours between two instants, from microseconds, because coarser units count boundaries crossed."""
     return end.delta(start, unit="microsecond") / 3_600_000_000
 
 
@@ -33,7 +33,7 @@ def left_join_columns(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
 
 
 def dates_only(shop: Shop, table: str, column: str) -> bool:
-    """Whether a column of instants holds dates without times: each is a midnight on the source's clock."""
+    """Whether a timestamp column has dates only: every value is a midnight in the source's time zone."""
     rows = getattr(shop, table)
     clock = local_time(rows[column], shop.settings.timezone)
     with_time = rows.filter(rows[column].notnull() & (clock != clock.truncate("D")))
@@ -41,6 +41,6 @@ def dates_only(shop: Shop, table: str, column: str) -> bool:
 
 
 def midnight_before(shop: Shop, instant: ir.TimestampValue) -> ir.TimestampValue:
-    """The instant (UTC) at which the day of an instant began on the source's clock."""
+    """The start (UTC) of the day of an instant in the source's time zone."""
     zone = shop.settings.timezone
     return utc_from_local(local_time(instant, zone).truncate("D"), zone)

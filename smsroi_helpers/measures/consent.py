@@ -1,4 +1,4 @@
-"""Who may be texted: consent given, and not withdrawn since."""
+"""Consent: which customers may be texted at an instant."""
 
 import ibis
 import ibis.expr.types as ir
@@ -28,7 +28,7 @@ def opt_outs(shop: Shop) -> ir.Table | None:
 
 
 def opt_in_times(shop: Shop) -> ir.Table | None:
-    """customer_id, consent_at (UTC; null: never asked); None where the source has no such column."""
+    """customer_id, consent_at (UTC; null: no consent); None where the source has no column `opted_in_at`."""
     if not shop.has("customers", "opted_in_at"):
         return None
     return shop.customers.select("customer_id", consent_at=ibis._.opted_in_at.cast("timestamp"))
@@ -37,10 +37,10 @@ def opt_in_times(shop: Shop) -> ir.Table | None:
 def consents(
     shop: Shop, opted_in_at: ir.TimestampValue, last_opt_out: ir.TimestampValue, at: ir.TimestampValue
 ) -> ir.BooleanValue:
-    """The rule itself: whether somebody may be texted at an instant.
+    """The consent rule: whether a customer may be texted at an instant.
 
-    The later of opt-in and opt-out decides; an opt-out at the very instant of the opt-in withdraws it. Without a column
-    `opted_in_at` consent is unknown and taken as given; an empty one means that none was given.
+    The later of opt-in and opt-out decides; an opt-out at the same instant as the opt-in withdraws it. Without a column
+    `opted_in_at` consent is assumed; an empty value means no consent.
 
     Args:
         shop: the company.
@@ -57,7 +57,7 @@ def subscribed(shop: Shop, at: ir.TimestampValue, customers: ir.Table) -> ir.Tab
 
     Args:
         shop: the company.
-        at: the instant (UTC), one for all.
+        at: the instant (UTC), the same for all customers.
         customers: a column customer_id, each customer once.
     """
     rows = customers.select("customer_id")

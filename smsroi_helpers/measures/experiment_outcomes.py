@@ -1,4 +1,4 @@
-"""What became of the customers of an experiment's arms, and the sums from which effects follow."""
+"""Outcomes of the customers of an experiment's arms, and their moments."""
 
 import datetime as dt
 import zoneinfo
@@ -23,24 +23,24 @@ __all__ = [
     "outcome_windows",
 ]
 Window = Literal["outcome", "treatment"]
-"""Until when an experiment's outcomes count: its `outcome_until`, or no longer than it treats (`ended_at`)."""
+"""The end of an experiment's outcome window: its `outcome_until`, or the end of treatment (`ended_at`)."""
 
 
 def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
-    """One row per assigned customer and experiment, whatever became of them (intention to treat).
+    """One row per assigned customer and experiment, treated or not (intention to treat).
 
-    Outcomes are counted from `assigned_at` (which counts) until `outcome_until`, else `ended_at`, else the end of the
-    last day observed, and never beyond it (the end itself does not count). Where orders carry dates only, those of the
-    assignment's day count as after it. Orders, messages and opt-outs before the assignment are no outcomes. All of a
-    customer's messages count, whichever campaign sent them: the log does not tie a message to an experiment.
+    The window starts at `assigned_at` (included) and ends at `outcome_until`, else `ended_at`, else the end of the last
+    day observed, and never after it (the end is excluded). Where orders have dates only, those of the assignment's day
+    count as after it. Orders, messages and opt-outs before the assignment are not outcomes. All of a customer's
+    messages count, from any campaign, because the log does not link messages to experiments.
 
     Args:
         shop: the company.
-        experiment_id: this experiment alone; None for all.
-        window: `treatment` counts until `ended_at` instead: for rates per week of treatment.
+        experiment_id: one experiment; None for all.
+        window: `treatment` ends at `ended_at` instead, for rates per week of treatment.
 
     Returns:
-        experiment_id, arm, customer_id, assigned_at, assigned_day (on the source's clock), outcome_end (UTC),
+        experiment_id, arm, customer_id, assigned_at, assigned_day (in the source's time zone), outcome_end (UTC),
         outcome_days (elapsed; 0 where the assignment came after the end).
 
         Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
@@ -49,19 +49,19 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
-        replied_messages (of them, clicked by a person or replied to before its end; null without `clicked_at`,
-        `replied_at`), click_known_messages (of them, those that no machine's click hides), profit = order_profit −
+        replied_messages (of them, clicked by a human or replied to before its end; null without `clicked_at`,
+        `replied_at`), click_known_messages (of them, those without a machine click), profit = order_profit −
         message_cost.
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
         Consent: consenting (0 or 1, at the assignment, by the rule of `consents`; null where the source records
         neither opt-ins nor opt-outs); null where it records no opt-outs: opted_out (0 or 1: an opt-out within the
-        window, from `customers` or `messages`), opted_out_at (the first such), subscribed_weeks (within the window,
+        window, from `customers` or `messages`), opted_out_at (the first one), subscribed_weeks (within the window,
         until the first opt-out; 0 for customers who did not consent at the assignment).
 
-        The equally long time just before the assignment: pre_ordered, pre_orders, pre_revenue, pre_order_profit; null
-        where the log of orders does not reach back so far.
+        The equally long period just before the assignment: pre_ordered, pre_orders, pre_revenue, pre_order_profit; null
+        where the order log does not cover it.
 
     Raises:
         DataError: the source has no experiments or no assignments.
@@ -77,12 +77,12 @@ _PERSON = ("experiment_id", "customer_id")
 
 
 def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window = "outcome") -> ir.Table:
-    """Assigned customers with the windows of their outcomes, as `arm_outcomes` has them.
+    """Assigned customers with the windows of their outcomes, as in `arm_outcomes`.
 
     Returns:
         experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days; orders_from: the instant
-        from which orders are outcomes (the assignment, or the midnight before it where orders carry dates only, since a
-        date means the whole day); and pre_start: as long before the assignment.
+        from which orders are outcomes (the assignment, or the midnight before it where orders have dates only, since a
+        date means the whole day); pre_start: the start of the equally long period before the assignment.
     """
     experiments, assignments = shop.experiments, shop.assignments
     if experiment_id is not None:
@@ -131,7 +131,7 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
 
 
 def _log_start(shop: Shop) -> dt.datetime:
-    """The midnight, on the source's clock, with which the first day of the log of orders began; in UTC."""
+    """The start (UTC) of the first day of the order log, in the source's time zone."""
     if (first := shop.loaded.tables["orders"].first) is None:
         return shop.end
     midnight = dt.datetime.fromisoformat(first).replace(tzinfo=zoneinfo.ZoneInfo(shop.settings.timezone))
@@ -207,7 +207,7 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 def arm_moments(
     outcomes: ir.Table, outcome: str, covariate: str | None = None, by: Sequence[str] = ("experiment_id", "arm")
 ) -> ir.Table:
-    """The sums from which means, Welch, CUPED and ratio metrics follow: one row per arm, however many the customers.
+    """The moments for means, Welch, CUPED and ratio metrics: one row per arm, however many customers.
 
     With y the outcome and x the covariate: Welch needs n, Σy, Σy²; CUPED adds Σx, Σx², Σxy; a ratio of sums (clicked
     messages ÷ messages) is y = clicked_messages, x = messages. Where x is null it counts as 0 here, and n_known and
@@ -215,14 +215,14 @@ def arm_moments(
     Σyz = Σy − sum_y_known, Σxz = 0.
 
     Args:
-        outcomes: what `arm_outcomes` returned, perhaps with further columns to group by.
-        outcome: the column y. Customers for whom it is null are in no sum, and are counted as n_unknown.
+        outcomes: of `arm_outcomes`, perhaps with further columns to group by.
+        outcome: the column y. Customers with a null are in no sum; they are counted as n_unknown.
         covariate: the column x; None for none.
-        by: what names a row; ("experiment_id", "arm", "assigned_day") stratifies a ramp-up.
+        by: the columns to group by; ("experiment_id", "arm", "assigned_day") stratifies a ramp-up.
 
     Returns:
         the columns of `by`; n, n_unknown, sum_y, sum_y2; with a covariate also n_known, sum_y_known, sum_x, sum_x2,
-        sum_xy. In the order of `by`.
+        sum_xy. Sorted by `by`.
     """
     sums = _moment_sums(outcomes, outcome, covariate)
     return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
@@ -236,13 +236,13 @@ def arm_moments_together(
     """`arm_moments` of several outcomes in one pass over the customers.
 
     Args:
-        outcomes: what `arm_outcomes` returned, perhaps with further columns to group by.
+        outcomes: of `arm_outcomes`, perhaps with further columns to group by.
         pairs: name → outcome and covariate (None for none).
-        by: what names a row.
+        by: the columns to group by.
 
     Returns:
-        the columns of `by`; of each name the columns of `arm_moments` as `<name>__n`, `<name>__sum_y` …; in the order
-        of `by`.
+        the columns of `by`; for each name the columns of `arm_moments` as `<name>__n`, `<name>__sum_y` …; sorted by
+        `by`.
     """
     sums = {
         f"{name}__{moment}": value

@@ -1,4 +1,4 @@
-"""Messages with the time that their recipients' clocks showed."""
+"""Messages with the recipients' local time."""
 
 import ibis
 import ibis.expr.types as ir
@@ -13,18 +13,18 @@ __all__ = ["local_sends"]
 
 
 def local_sends(shop: Shop) -> ir.Table:
-    """One row per message sent, delivered or not, with the time at which its recipient's clock showed it sent.
+    """One row per message sent, delivered or not, with the recipient's local time of sending.
 
     Returns:
         message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
-        (money; the source's `message_cost`, else 0, where a message carries none); sent_at, delivered_at (UTC; the same
+        (money; the source's `message_cost`, else 0, where a message has none); sent_at, delivered_at (UTC; the same
         where the source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else
-        sending) to the end of the last day observed, so that messages younger than an outcome's window can be left out;
+        sending) to the end of the last day observed, to leave out messages whose outcome window has not ended;
         timezone (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of
-        sending: it is what a sender chooses, delivery is not; opened_at, clicked_at, replied_at, opted_out_at (UTC),
+        sending, which the sender chooses, unlike delivery; opened_at, clicked_at, replied_at, opted_out_at (UTC),
         and whether each happened as opened, clicked, replied, opted_out: null where the source has no such column
         (unknown); machine, click_known, any_click_at and human_click_at as `human_clicks` has
-        them; opt_out_at (UTC), the opt-out that the gateway tied to the message.
+        them; opt_out_at (UTC), the opt-out that the gateway linked to the message.
     """
     sends = with_zone(shop, human_clicks(shop))
     sends = sends.mutate(local_at=local_time(shop, sends.sent_at, sends.timezone))

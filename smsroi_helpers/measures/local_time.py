@@ -1,4 +1,4 @@
-"""What the recipient's clock shows."""
+"""Local time in the recipient's time zone."""
 
 import ibis.expr.types as ir
 
@@ -13,12 +13,12 @@ __all__ = [
 
 
 def with_zone(shop: Shop, rows: ir.Table) -> ir.Table:
-    """The rows, which have a customer_id, with `timezone`: the customer's own, or else the source's."""
+    """Add `timezone` to rows with a customer_id: the customer's own, else the source's."""
     if shop.has("customers", "timezone"):
         rows = left_join_columns(rows, shop.customers.select("customer_id", "timezone"), "customer_id")
     return rows.mutate(timezone=optional(rows, "timezone", "string").fill_null(shop.settings.timezone))
 
 
 def local_time(shop: Shop, instant: ir.TimestampValue, zone: ir.StringValue) -> ir.TimestampValue:
-    """What a clock of the zone shows at an instant (UTC): a timestamp without a zone."""
+    """Convert an instant (UTC) to local time in a zone: a timestamp without a zone."""
     return engine.local_time(instant, zone, shop.common_zones)

@@ -1,4 +1,4 @@
-"""Messages as they were sent."""
+"""Messages sent, with all optional columns."""
 
 import ibis.expr.types as ir
 
@@ -11,11 +11,11 @@ __all__ = [
 ]
 
 EVENTS = ("opened", "clicked", "replied", "opted_out")
-"""What may follow a message, each with a column `…_at`."""
+"""Events that may follow a message, each with a column `…_at`."""
 
 
 def every_send(shop: Shop) -> ir.Table:
-    """Messages with every column that is asked of them; delivered_at is sent_at where the log tells no deliveries."""
+    """Messages with all optional columns; delivered_at is sent_at where the source records no deliveries."""
     messages = shop.messages
     return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],

@@ -1,4 +1,4 @@
-"""What an order or a message earns or costs: margin × (amount + discount) − discount − message cost."""
+"""Profit of orders and messages: margin × (amount + discount) − discount − message cost."""
 
 import ibis
 import ibis.expr.types as ir
@@ -18,8 +18,8 @@ __all__ = [
 def valued_orders(shop: Shop) -> ir.Table:
     """Orders and refunds with order_profit = margin × (amount + discount) − discount: profit before message cost.
 
-    Without a column `discount`, or where it is null, nothing was let off. A refund takes back margin × amount; what
-    stands beside it as a discount is not counted, since it was granted with the order.
+    A missing or null `discount` counts as 0. The profit of a refund is margin × amount (< 0). A discount in a refund's
+    row is ignored, since it was granted with the order.
     """
     orders = shop.orders
     granted = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)
@@ -29,11 +29,11 @@ def valued_orders(shop: Shop) -> ir.Table:
 
 
 def profit_share(shop: Shop) -> float:
-    """Profit before message cost kept of each unit of money paid: the source's margin, less what discounts cost.
+    """Profit before message cost per unit of money paid: the source's margin, less the cost of discounts.
 
-    It is Σ (margin × (amount + discount) − discount) ÷ Σ amount over all purchases: with a margin of 30 % and a fifth
-    of the price let off, a unit paid keeps .3 × 1.25 − .25 = .125 of itself. Without discounts, or without a purchase
-    that cost anything, it is the margin. May be negative.
+    It is Σ (margin × (amount + discount) − discount) ÷ Σ amount over all purchases. Example: with a margin of 30 % and
+    a discount of 20 %, it is .3 × 1.25 − .25 = .125. Without discounts, or if all purchases were free, it is the
+    margin. May be negative.
     """
     orders = valued_orders(shop)
     orders = orders.filter(orders.amount >= 0)
@@ -42,7 +42,7 @@ def profit_share(shop: Shop) -> float:
 
 
 def profit_events(shop: Shop) -> ir.Table:
-    """What made or cost money, and when: one row per order or refund, and per message that is not free.
+    """Profit by event and time: one row per order or refund, and per message that is not free.
 
     Returns:
         customer_id, at (UTC), profit: margin × (amount + discount) − discount of an order, −cost of a message.
@@ -59,7 +59,7 @@ def profit_events(shop: Shop) -> ir.Table:
 
 
 def order_events(shop: Shop) -> ir.Table:
-    """What orders and refunds brought, and when, before the cost of messages.
+    """Profit of orders and refunds by time, before message costs.
 
     Returns:
         customer_id, at (UTC), profit = margin × (amount + discount) − discount, purchase (1; of a refund 0).

@@ -1,4 +1,4 @@
-"""What a purchase is, and the purchase history of each customer."""
+"""Purchases, refunds, and the purchase history of each customer."""
 
 import datetime as dt
 
@@ -18,10 +18,10 @@ __all__ = [
 
 
 def purchases(shop: Shop) -> ir.Table:
-    """One row per purchase: an order that is no refund. A free order (amount 0) is a purchase; it has no price.
+    """One row per purchase: an order that is not a refund. A free order (amount 0) is a purchase.
 
     Returns:
-        order_id, customer_id, ordered_at (UTC), day (on the source's clock), spend (money ≥ 0, after discount),
+        order_id, customer_id, ordered_at (UTC), day (in the source's time zone), spend (money ≥ 0, after discount),
         discount (≥ 0), profit (margin × (spend + discount) − discount, before message cost).
     """
     orders = valued_orders(shop)
@@ -41,7 +41,7 @@ def refunds(shop: Shop) -> ir.Table:
     """One row per refund (a negative amount).
 
     Returns:
-        order_id, customer_id, refunded_at (UTC), day (on the source's clock), refunded (money > 0), profit (≤ 0).
+        order_id, customer_id, refunded_at (UTC), day (in the source's time zone), refunded (money > 0), profit (≤ 0).
     """
     orders = valued_orders(shop)
     orders = orders.filter(orders.amount < 0)
@@ -56,22 +56,22 @@ def refunds(shop: Shop) -> ir.Table:
 
 
 def purchase_days(shop: Shop) -> ir.Table:
-    """One row per customer and day with a purchase: customer_id, day (on the source's clock), value (money).
+    """One row per customer and day with a purchase: customer_id, day (in the source's time zone), value (money).
 
-    Orders of one day are one purchase; refunds (negative amounts) are none, and do not lessen the day's value.
+    Orders of one day are one purchase. Refunds (negative amounts) are not purchases and do not reduce the day's value.
     """
     orders = purchases(shop)
     return orders.group_by("customer_id", "day").aggregate(value=total(orders.spend))
 
 
 def purchase_history(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
-    """One row per customer with a purchase: what BG/NBD and Gamma–Gamma need to know of them.
+    """One row per customer with a purchase: the inputs of BG/NBD and Gamma–Gamma.
 
     Args:
         shop: the company.
         until: the last day that counts (inclusive); None for the last day observed. Customers whose first purchase is
             later are left out.
-        recent_weeks: how many weeks up to `until` recent_purchases counts.
+        recent_weeks: the number of weeks up to `until` for recent_purchases.
 
     Returns:
         customer_id; first_day; frequency = days with a purchase − 1; recency_days = last − first; T_days = until −

@@ -1,7 +1,7 @@
-"""At which local hours a text may be sent, by jurisdiction: a dated table, and what follows where little is known.
+"""Quiet hours: at which local hours a text may be sent, by jurisdiction, and which rules apply to a recipient.
 
-The sources are secondary; the hours are to be confirmed by the user's own counsel. A rule holds in the recipient's own
-time zone, whose clock changes with daylight saving: hours are local hours, so nothing here needs to know of it.
+The sources are secondary; users must confirm the hours with their own counsel. Rules apply in the recipient's time zone
+and are stated in local hours, so daylight saving needs no special treatment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ Week = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Rule:
-    """When one jurisdiction allows texts: from the first hour until before the last, local time."""
+    """The hours at which one jurisdiction allows texts: local time, half-open."""
 
     name: str
     hours: tuple[int, int]
@@ -46,7 +46,7 @@ class Rule:
     source: str
 
     def week(self) -> Week:
-        """(7 weekdays from Monday, 24 hours): whether a text may be sent in the whole of that hour."""
+        """(7 weekdays from Monday, 24 hours): whether a text may be sent during the whole hour."""
         hour = np.arange(24)
         spans = [self.hours] * 5 + [self.saturday, self.sunday]
         return np.array([(hour >= first) & (hour < end) for first, end in spans])
@@ -72,7 +72,7 @@ RULES: dict[str, Rule] = {
         _rule("CN", "careful reading of the carriers' rules; some allow until 22", (8, 20)),
     )
 }
-"""By jurisdiction; a state's is written after its country's."""
+"""By jurisdiction: a country (`US`), or a state after its country (`US-TX`)."""
 
 _STATE_NAMES = {
     "florida": "FL", "maryland": "MD", "mississippi": "MS", "new jersey": "NJ", "oklahoma": "OK", "connecticut": "CT",
@@ -95,7 +95,7 @@ _ZONE_STATES = {
     "Mountain": ("TX",),
     "Pacific": (),
 }
-"""States with hours of their own in each of the country's zones; the others follow the federal rule."""
+"""States with their own hours in each US time zone; the others follow the federal rule."""
 _US_ZONES = {
     "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis",
                 "US/Eastern", "EST5EDT"),
@@ -105,12 +105,12 @@ _US_ZONES = {
 
 
 def territory_of(zone: str | None) -> str:
-    """The country a time zone belongs to (`US`, `CN`); empty where the zone does not tell."""
+    """The country of a time zone (`US`, `CN`); empty where it has none."""
     return str(get_global("zone_territories").get(zone or "", "")).replace("001", "")
 
 
 def rules_of_zone(zone: str | None) -> tuple[str, ...]:
-    """Every rule that may apply to somebody of whom only the time zone is known; all of them where not even that."""
+    """Every rule that may apply in a time zone; all rules where the zone is unknown or has no rules here."""
     territory = territory_of(zone)
     if territory == "CN":
         return ("CN",)
@@ -123,12 +123,12 @@ def rules_of_zone(zone: str | None) -> tuple[str, ...]:
 
 
 def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "") -> tuple[str, ...]:
-    """The rules that a recipient falls under, or may fall under: hours must be allowed by all of them.
+    """The rules that apply, or may apply, to a recipient; hours must be allowed by all of them.
 
     Args:
         zone: the recipient's time zone, if known.
         region: a state's name or code, as the source has it.
-        jurisdiction: the source's, for who has no zone, or one of a country without rules here: `US`, `US-TX`, `CN`.
+        jurisdiction: the source's, for recipients without a zone, or in a country without rules: `US`, `US-TX`, `CN`.
 
     >>> rule_of("America/Chicago", "Texas"), rule_of("America/New_York", "New York"), rule_of("Asia/Shanghai")
     (('US-TX',), ('US',), ('CN',))
@@ -151,10 +151,10 @@ def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "")
 
 
 def parse_rule(text: str) -> tuple[int, int] | None:
-    """Hours such as `9-18`, from the first until before the last; None for an empty text.
+    """Parse hours such as `9-18` (half-open); None for an empty text.
 
     Raises:
-        UsageError: no such hours.
+        UsageError: the text is not FIRST-END with 0 ≤ FIRST < END ≤ 24.
 
     >>> parse_rule("9-18"), parse_rule("")
     ((9, 18), None)
@@ -163,12 +163,12 @@ def parse_rule(text: str) -> tuple[int, int] | None:
         return None
     first, _, end = text.partition("-")
     if not (first.strip().isdigit() and end.strip().isdigit() and 0 <= int(first) < int(end) <= 24):
-        raise UsageError(f"own_hours {text!r} names no hours; write them as 9-18: from the first until before the last")
+        raise UsageError(f"own_hours={text!r} is no range of hours; use FIRST-END (0 ≤ FIRST < END ≤ 24), such as 9-18")
     return int(first), int(end)
 
 
 def allowed(rules: Iterable[str], own: tuple[int, int] | None = None, table: Mapping[str, Rule] = RULES) -> Week:
-    """(7, 24): hours that all of these rules allow, and the sender's own hours too.
+    """(7, 24): hours that all of these rules and the sender's own hours allow.
 
     Args:
         rules: names in `table`.
@@ -190,7 +190,7 @@ def allowed(rules: Iterable[str], own: tuple[int, int] | None = None, table: Map
 
 
 def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
-    """(24,): local hours allowed on all weekdays for everybody: by every rule that at least 1 % of customers are under.
+    """(24,): local hours allowed on all weekdays by every rule that applies to at least 1 % of customers.
 
     Args:
         shop: the company.
@@ -203,7 +203,7 @@ def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
 
 
 def count_places(shop: Shop) -> pd.DataFrame:
-    """timezone, region, rules (names of `RULES`, separated by blanks), customers."""
+    """Customers by timezone, region and rules (names of `RULES`, separated by blanks)."""
     jurisdiction = shop.settings.jurisdiction
     if not shop.has("customers"):
         rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))

@@ -1,4 +1,4 @@
-"""Is this log fit to analyse: what came in, what was put aside, which days it covers, which notebooks can run on it."""
+"""Data quality: rows read, rejected and used, days covered, and which notebooks can run on this source."""
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.quality.checks import (

@@ -28,11 +28,11 @@ OPTIONAL = (
     "messages", "experiments", "customers", "customers.timezone", "customers.opted_out_at", "orders.discount",
     "messages.delivered_at", "messages.clicked_at", "messages.cost", "creatives", "feedback", "visits",
 )  # fmt: skip
-"""Tables, and columns of tables, that a source may lack and that would answer more questions."""
+"""Optional tables and columns that would answer more questions."""
 
 
 def describe_tables(shop: Shop) -> pd.DataFrame:
-    """What came in: table, rows_in, put_aside, later (than the last day observed), used, first, last (days)."""
+    """By table: rows_in, put_aside (rejected), later (than the last day observed), used, first, last (days)."""
     rows = []
     for name, loaded in shop.loaded.tables.items():
         used = getattr(shop, name)
@@ -52,11 +52,11 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
 
 
 def list_exclusions(shop: Shop) -> pd.DataFrame:
-    """The table `exclusions`: what was put aside (`error`), stated by a mapping, or is to be known (`warning`, `note`).
+    """The table `exclusions`: rejected rows (`error`), facts stated by a mapping (`stated`), `warning` and `note`.
 
     Returns:
-        table, column (empty where it is about none), rule, severity, rows, share (of the table's rows, 0–1; missing
-        where that is not known), remedy.
+        table, column (empty if it concerns none), rule, severity, rows, share (of the table's rows, 0–1; missing where
+        not known), remedy.
     """
     rows = [
         {
@@ -103,7 +103,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
 
 
 def _applies(shop: Shop, warning: contract.DataWarning) -> bool:
-    """Whether the source holds what a remark asks for, and lacks what it asks to be missing."""
+    """Whether the source has the tables and columns that a warning needs, and lacks those that must be missing."""
     return all(shop.has(*need.split(".")) for need in warning.needs if not need.startswith("-")) and not any(
         shop.has(*need[1:].split(".")) for need in warning.needs if need.startswith("-")
     )
@@ -118,8 +118,8 @@ def _count_rows(shop: Shop, warning: contract.DataWarning) -> int:
 def list_quarantine(shop: Shop) -> ibis.expr.types.Table:
     """The table `quarantine`, as an expression: table, line, reason, key.
 
-    `line` is the row of the file (none for what a query yields), `key` a pseudonym of the row's key (none where the
-    source was read without a secret key, or the row has none).
+    `line` is the row of the file (null for rows of a query). `key` is a pseudonym of the row's key (null where the
+    source was read without a secret key, or the row has no key).
     """
     file = shop.quarantine_file
     if file is None:
@@ -130,21 +130,21 @@ def list_quarantine(shop: Shop) -> ibis.expr.types.Table:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the orders cover."""
+    """Counts and dates of the orders."""
 
     customers: int
     buyers: int
-    """Of them, those with an order; the others have refunds alone."""
+    """Customers with an order; the others have refunds only."""
     orders: int
     refunds: int
     paid: float
-    """What the orders brought, in the source's currency."""
+    """Revenue of the orders, in the source's currency."""
     net_paid: float
-    """The same, less refunds."""
+    """Revenue less refunds."""
     first: str
     last: str
     days: int
-    """From the first order to the last day observed, both counted."""
+    """From the first order to the last day observed, both included."""
     longest_gap_days: int
     """The longest run of days without an order."""
     customers_unknown: int
@@ -152,7 +152,7 @@ class Coverage:
 
 
 def measure_coverage(shop: Shop) -> Coverage:
-    """Count what the orders cover, up to the last day observed."""
+    """Count customers, orders, refunds and days of the orders, up to the last day observed."""
     orders = shop.orders.mutate(day=shop.day(shop.orders.ordered_at))
     known = shop.customers.customer_id if shop.has("customers") else None
     totals = shop.count(
@@ -192,7 +192,7 @@ def measure_coverage(shop: Shop) -> Coverage:
 
 
 def count_by_week(shop: Shop) -> pd.DataFrame:
-    """Rows by week of the tables that grow by the day: week (its Monday), table, rows; weeks without rows are 0."""
+    """Rows by week of orders, messages and visits: week (its Monday), table, rows; 0 in weeks without rows."""
     parts = []
     for name in ("orders", "messages", "visits"):
         if shop.has(name):
@@ -205,7 +205,7 @@ def count_by_week(shop: Shop) -> pd.DataFrame:
 
 
 def count_overlap(shop: Shop) -> pd.DataFrame:
-    """How the tables agree on who there is: table, customers; the share (0–1) of them also in orders, in customers."""
+    """Overlap of customers between tables: table, customers; shares (0–1) also in orders and in customers."""
     rows = []
     for name, table in contract.TABLES.items():
         if shop.has(name) and "customer_id" in table.by_name:
@@ -222,9 +222,9 @@ def count_overlap(shop: Shop) -> pd.DataFrame:
 
 
 def count_prices(shop: Shop) -> pd.DataFrame:
-    """What messages cost, by channel: channel, messages, with_cost (share 0–1 whose cost is known), cost_per_message.
+    """Message costs: channel, messages, with_cost (share 0–1 whose cost is known), cost_per_message.
 
-    No rows where the source has no messages. Without a cost in the table, the source's `message_cost` counts.
+    No rows where the source has no messages. Where a message has no cost, the source's `message_cost` is used.
     """
     columns = ["channel", "messages", "with_cost", "cost_per_message"]
     if not shop.has("messages"):
@@ -241,7 +241,7 @@ def count_prices(shop: Shop) -> pd.DataFrame:
 
 
 def list_missing(shop: Shop) -> list[str]:
-    """Which optional tables and columns the source lacks; columns only of tables that are there."""
+    """The optional tables and columns that the source lacks; columns only of tables that it has."""
     return [
         name
         for name in OPTIONAL

@@ -1,4 +1,4 @@
-"""Whether a log is fit to analyse."""
+"""The decision whether a log can be analysed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,27 +14,27 @@ __all__ = [
 ]
 
 LONGEST_GAP_DAYS = 28
-"""Four weeks without a single order are a hole in the export, or a shop that was closed: both distort every rate."""
+"""A longer gap means a hole in the export or a closed shop; both distort every rate."""
 
 
 @dataclass(frozen=True)
 class LogAssessment:
-    """Whether a log can be analysed, and the counts this rests on."""
+    """Whether a log can be analysed, and the counts behind it."""
 
     outcome: Literal["do", "broken"]
     reason: Literal["complete", "gap_in_orders"]
     coverage: Coverage
     rows_rejected: int
-    """Of all tables."""
+    """In all tables."""
     share_rejected: float
-    """Of all rows, 0–1."""
+    """Share of all rows, 0–1."""
     notebooks_runnable: int
     notebooks: int
-    """All there are."""
+    """The number of all notebooks."""
 
 
 def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> LogAssessment:
-    """Whether to go on with this log.
+    """Decide whether this log can be analysed.
 
     Args:
         coverage: of `checks.measure_coverage`.

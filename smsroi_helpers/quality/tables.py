@@ -23,7 +23,7 @@ __all__ = [
 
 
 def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Rows a week of each table that grows by the day, one line each.
+    """Rows per week of orders, messages and visits, one line each.
 
     Args:
         by_week: of `quality.count_by_week`: week, table, rows.
@@ -68,7 +68,7 @@ def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
 
 
 def coverage_table(coverage: Coverage, currency: str) -> Html:
-    """What the orders cover, in one table."""
+    """The coverage of the orders."""
     rows = {
         _("Customers with orders or refunds"): number(coverage.customers),
         _("Customers with orders"): number(coverage.buyers),
@@ -86,7 +86,7 @@ def coverage_table(coverage: Coverage, currency: str) -> Html:
 
 
 def tables_table(tables: pd.DataFrame) -> Html:
-    """What came in, by table.
+    """Rows read, rejected and used, by table.
 
     Args:
         tables: of `quality.describe_tables`.
@@ -109,7 +109,7 @@ def _day(value: str | None) -> str:
 
 
 def exclusions_table(exclusions: pd.DataFrame) -> Html:
-    """What was put aside or noted, and what to do about it.
+    """Rejected rows and warnings, with remedies.
 
     Args:
         exclusions: of `quality.list_exclusions`.
@@ -140,7 +140,7 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
 
 
 def overlap_table(overlap: pd.DataFrame) -> Html:
-    """How the tables agree on who there is.
+    """The overlap of customers between tables.
 
     Args:
         overlap: of `quality.count_overlap`.
@@ -153,7 +153,7 @@ def overlap_table(overlap: pd.DataFrame) -> Html:
 
 
 def prices_table(prices: pd.DataFrame, currency: str) -> Html:
-    """What a message costs, by channel.
+    """Message costs by channel.
 
     Args:
         prices: of `quality.count_prices`.
@@ -173,7 +173,7 @@ def prices_table(prices: pd.DataFrame, currency: str) -> Html:
 
 
 def gains_table(gains: pd.DataFrame) -> Html:
-    """What the source lacks and what it would add.
+    """Missing tables and columns, and what they would add.
 
     Args:
         gains: of `quality.list_gains`.
@@ -183,7 +183,7 @@ def gains_table(gains: pd.DataFrame) -> Html:
 
 
 def _rule(column: str, rule: str) -> str:
-    """What was found in the reader's language; a column keeps its name."""
+    """A rule in the reader's language; column names stay as they are."""
     return _("{column}: {rule}").format(column=column, rule=translated(rule)) if column else translated(rule)
 
 

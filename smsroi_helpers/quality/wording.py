@@ -17,12 +17,12 @@ __all__ = [
 
 
 def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> Decision:
-    """Whether to go on with this log, and the first thing to repair: `decision.decide` in words."""
+    """The decision of `decision.decide` in words: whether this log can be analysed, and what to repair first."""
     return put_in_words(decision.decide(coverage, tables, notebooks))
 
 
 def put_in_words(found: LogAssessment) -> Decision:
-    """The decision as the page shows it."""
+    """The decision in words."""
     coverage = found.coverage
     broken = found.reason == "gap_in_orders"
     caveats = []
@@ -66,7 +66,7 @@ def put_in_words(found: LogAssessment) -> Decision:
 
 
 def list_gains(shop: Shop) -> pd.DataFrame:
-    """What the source lacks and what it would add: missing (table or table.column), would_add (a sentence)."""
+    """Missing tables and columns: missing (table or table.column), would_add (what it would add)."""
     gains = {
         "messages": _("who was texted when: without it there is no timing, no frequency, no effectiveness"),
         "experiments": _("what was tried by lot: without it nothing on these pages is caused by a message"),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.segmentation.cluster_test import FEWEST
-from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH, profile
+from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
 from smsroi_helpers.segmentation.criteria import Principle, principles
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
 from smsroi_helpers.segmentation.decision import Findings
@@ -44,7 +44,7 @@ from smsroi_helpers.segmentation.wording import decide
 __all__ = [
     "DATED",
     "FEWEST",
-    "LEAST_STRENGTH",
+    "LEAST_EIGENVALUE",
     "NEEDS",
     "PARAMETERS",
     "Cuts",

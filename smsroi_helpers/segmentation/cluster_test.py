@@ -32,7 +32,7 @@ from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers.segmentation.clusters import (
-    LEAST_STRENGTH,
+    LEAST_EIGENVALUE,
     PURCHASES,
     Features,
     Sample,
@@ -43,7 +43,7 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "FEWEST",
-    "Trial",
+    "ClusterTest",
     "try_clusterings",
 ]
 
@@ -66,7 +66,7 @@ FEWEST = 300
 
 
 @dataclass(frozen=True)
-class Trial:
+class ClusterTest:
     """How clusterings of the data did beside those of one population without groups."""
 
     table: pd.DataFrame
@@ -78,13 +78,13 @@ class Trial:
     p_value: float
     """How often one population does at least as well, its number of clusters chosen as freely; 1 where none is
     admissible or too few customers were there to look."""
-    stands: bool
+    accepted: bool
     """Whether there are groups: silhouette and stability both beyond their limits, and no draw as good."""
     customers: int
     """Looked at."""
     draws: int
     """0 where there was nothing to look for."""
-    strength: float = float("nan")
+    first_eigenvalue: float = float("nan")
     """Variance of the strongest dimension, of which a feature alone has 1."""
 
 
@@ -95,7 +95,7 @@ def try_clusterings(
     smallest_share: float = 0.05,
     draws: int = DRAWS,
     tried: int = TRIED,
-) -> Trial:
+) -> ClusterTest:
     """Hold k-means with 2 to 5 clusters against one population with the same margins and correlations.
 
     Of the numbers of clusters without one below `smallest_share` that is best whose silhouette and stability, in
@@ -122,10 +122,10 @@ def try_clusterings(
         coded = code(rows, sample.features)
         numbers = len(sample.features.numbers)
         dimensions = find_dimensions(coded, numbers)
-        kept, strength = dimensions.axes.shape[1], float(dimensions.strength[0])
-        if strength < LEAST_STRENGTH and kept < (dimensions.strength > 1e-9).sum():
+        kept, first_eigenvalue = dimensions.axes.shape[1], float(dimensions.eigenvalues[0])
+        if first_eigenvalue < LEAST_EIGENVALUE and kept < (dimensions.eigenvalues > 1e-9).sum():
             # What is kept would be chance directions among features that have nothing to do with one another.
-            return _nothing_tried(len(rows), strength)
+            return _nothing_tried(len(rows), first_eigenvalue)
         measured = [_measure(coded, numbers, kept, ks, rng)]
         population = _OnePopulation(rows, sample.features, rng)
         for _ in range(draws):
@@ -137,8 +137,8 @@ def try_clusterings(
     limits = [np.quantile(values[1:], LIMIT, axis=0) for values in (silhouette, stability)]
     at = int(best[0])
     beyond = useful[0] & (silhouette[0] > limits[0]) & (stability[0] > limits[1])
-    stands = bool(p_value < 2 / (1 + draws) and beyond[at])
-    if stands:
+    accepted = bool(p_value < 2 / (1 + draws) and beyond[at])
+    if accepted:
         # Deviations from a mean among forty are six at most, so those far out look alike; the use of clusters is to be
         # found again.
         at = int(np.where(beyond, stability[0], -np.inf).argmax())
@@ -153,20 +153,20 @@ def try_clusterings(
             "admissible": useful[0],
         }
     )
-    return Trial(table, ks[at], p_value, stands, len(rows), draws, strength)
+    return ClusterTest(table, ks[at], p_value, accepted, len(rows), draws, first_eigenvalue)
 
 
-def _nothing_tried(customers: int, strength: float = float("nan")) -> Trial:
+def _nothing_tried(customers: int, first_eigenvalue: float = float("nan")) -> ClusterTest:
     columns = ["k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible"]
-    return Trial(pd.DataFrame(columns=columns), 0, 1.0, False, customers, 0, strength)
+    return ClusterTest(pd.DataFrame(columns=columns), 0, 1.0, False, customers, 0, first_eigenvalue)
 
 
 def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
     """The column chosen in each row, and its statistic: data and draws are standardised together, all alike."""
 
     def standard(values: Floats) -> Floats:
-        spread = values.std(axis=0)
-        return np.asarray((values - values.mean(axis=0)) / np.where(spread > 1e-12, spread, 1.0))
+        sd = values.std(axis=0)
+        return np.asarray((values - values.mean(axis=0)) / np.where(sd > 1e-12, sd, 1.0))
 
     first, second = standard(silhouette), standard(stability)
     chosen = np.where(useful, first + second, -np.inf).argmax(axis=1)
@@ -273,7 +273,7 @@ class _OnePopulation:
         data = np.column_stack(columns)
         self._sorted = np.sort(data, axis=0)
         purchases = rows[PURCHASES].to_numpy(float) if PURCHASES in rows else np.ones(len(rows))
-        self._middle, self._spread = self._curves(data, purchases)
+        self._middle, self._sd = self._curves(data, purchases)
         self._scale: list[Floats] = []
         self._root = _root(self._match(_normal_correlation(data), rng))
         self._fix_scale(rng.standard_normal((20_000, len(self._root))) @ self._root.T)
@@ -286,16 +286,17 @@ class _OnePopulation:
         scores = _normal_scores(data)
         along, places = scores[:, 0], np.argsort(data[:, 0], kind="stable")
         curve = np.column_stack([np.ones(len(data)), along, along**2, np.log(purchases), 1 / purchases])
-        axes, strength, _others = np.linalg.svd(curve, full_matrices=False)
-        curve = axes[:, strength > 1e-8 * strength[0]] * np.sqrt(len(data))  # where all bought as often, fewer
-        middle, spread = [], []
+        axes, singular_values, _others = np.linalg.svd(curve, full_matrices=False)
+        # Where all have bought equally often there are fewer dimensions.
+        curve = axes[:, singular_values > 1e-8 * singular_values[0]] * np.sqrt(len(data))
+        middle, sd = [], []
         for score in scores.T[1 : len(self._features.numbers)]:
             of_middle = curve @ (curve.T @ score) / len(data)
-            apart = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
-            of_spread = GLM(apart, curve, family=families.Gamma(families.links.Log())).fit(maxiter=25)
+            squared = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
+            variance_fit = GLM(squared, curve, family=families.Gamma(families.links.Log())).fit(maxiter=25)
             middle.append(of_middle[places])
-            spread.append(np.sqrt(of_spread.fittedvalues)[places])
-        return np.array(middle), np.array(spread)
+            sd.append(np.sqrt(variance_fit.fittedvalues)[places])
+        return np.array(middle), np.array(sd)
 
     def _match(self, target: Floats, rng: np.random.Generator, rounds: int = 8, size: int = 10_000) -> Floats:
         """The correlations of the normals behind, such that what is drawn correlates as the data do."""
@@ -312,7 +313,7 @@ class _OnePopulation:
         """The numbers but the first, before they get their margins: numbers × drawn."""
         others = normals.T[1 : len(self._features.numbers)]
         customer = self._place(ndtr(normals[:, 0]))
-        return self._middle[:, customer] + self._spread[:, customer] * others if len(others) else others
+        return self._middle[:, customer] + self._sd[:, customer] * others if len(others) else others
 
     def _fix_scale(self, normals: Floats) -> None:
         """What counts as the middle, the upper tenth … of those numbers, so that they have the data's margins."""
@@ -341,8 +342,8 @@ class _OnePopulation:
 
 def _root(correlation: Floats) -> Floats:
     """A matrix whose rows have length 1 and whose product with its transpose is, as nearly as can be, this."""
-    strength, axes = np.linalg.eigh(correlation)
-    root = axes * np.sqrt(np.maximum(strength, 1e-6))
+    eigenvalues, axes = np.linalg.eigh(correlation)
+    root = axes * np.sqrt(np.maximum(eigenvalues, 1e-6))
     return np.asarray(root / np.sqrt((root**2).sum(axis=1))[:, None])
 
 

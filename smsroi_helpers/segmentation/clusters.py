@@ -54,7 +54,7 @@ MOST_LEVELS = 12
 """An attribute of more values than this is a number or a name, not a category."""
 PRIOR_MESSAGES = 20
 """A customer's click rate counts as much as the company's would with so many messages more."""
-LEAST_STRENGTH = 1.2
+LEAST_EIGENVALUE = 1.2
 """A dimension must carry at least a fifth more than a single standardised feature would alone."""
 ATTRIBUTE_COLUMNS = ("acquisition_channel",)
 """Columns of the contract that describe a customer, beside the user's own."""
@@ -99,12 +99,12 @@ def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, .
 
 
 def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
-    """who, delivered and clicked messages sent by a day, without those of which no human click can be known."""
+    """member_id, delivered and clicked messages sent by a day, without those of which no human click can be known."""
     messages = measures.human_clicks(shop)
     messages = messages.filter(shop.day(messages.sent_at) <= ibis.literal(at), messages.click_known)
     clicked = shop.day(messages.human_click_at) <= ibis.literal(at)
     return shop.keep(
-        messages.group_by(who="customer_id").aggregate(
+        messages.group_by(member_id="customer_id").aggregate(
             delivered=messages.count(where=messages.delivered_at.notnull()),
             clicked=messages.count(where=clicked.fill_null(False)),
         )
@@ -129,17 +129,17 @@ def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> i
     table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
     if "click_rate" in features.numbers:
         sent = _messages_by_customer(shop, last)
-        table = table.left_join(sent, table.customer_id == sent.who).drop("who")
+        table = table.left_join(sent, table.customer_id == sent.member_id).drop("member_id")
         smoothed = (table.clicked.fill_null(0) + PRIOR_MESSAGES * features.click_rate) / (
             table.delivered.fill_null(0) + PRIOR_MESSAGES
         )
         table = table.mutate(click_rate=smoothed.ln()).drop("clicked", "delivered")
     if features.categories:
         described = shop.customers.select(
-            who="customer_id",
+            member_id="customer_id",
             **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in features.categories},
         )
-        table = table.left_join(described, table.customer_id == described.who).drop("who")
+        table = table.left_join(described, table.customer_id == described.member_id).drop("member_id")
         table = table.mutate(
             **{
                 name: ibis.ifelse(table[name].isin(list(levels)), table[name], ibis.literal(_other(levels)))
@@ -217,7 +217,7 @@ def take_sample(
 class Dimensions:
     """The dimensions that features share; scores are linear in the columns of `coded`."""
 
-    strength: Floats
+    eigenvalues: Floats
     """Variance of every dimension; a feature alone has 1."""
     axes: Floats
     """columns × dimensions kept, orthonormal."""
@@ -251,14 +251,14 @@ def find_dimensions(coded: Floats, numbers: int, keep: int = 0) -> Dimensions:
     scale = np.append(coded[:, :numbers].std(axis=0), np.sqrt(mean[numbers:]))
     scale = np.where(scale > 1e-12, scale, 1.0)
     standard = (coded - mean) / scale
-    strength, axes = np.linalg.eigh(standard.T @ standard / len(coded))
-    strength, axes = strength[::-1], axes[:, ::-1]
-    kept = keep or max(int((strength >= LEAST_STRENGTH).sum()), 2)
-    kept = min(kept, len(strength))
+    eigenvalues, axes = np.linalg.eigh(standard.T @ standard / len(coded))
+    eigenvalues, axes = eigenvalues[::-1], axes[:, ::-1]
+    kept = keep or max(int((eigenvalues >= LEAST_EIGENVALUE).sum()), 2)
+    kept = min(kept, len(eigenvalues))
     axes = axes[:, :kept]
     # A direction and its opposite are the same; the largest weight is taken as positive.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(kept)])
-    return Dimensions(strength, axes, mean, scale)
+    return Dimensions(eigenvalues, axes, mean, scale)
 
 
 # --- clusters --------------------------------------------------------------------------------------------------------
@@ -354,14 +354,14 @@ def profile(sample: Sample, clusters: Clusters | None) -> pd.DataFrame | None:
     coded = code(sample.rows, sample.features)
     names = [(name, "") for name in sample.features.numbers]
     names += [(name, level) for name, levels in sample.features.categories.items() for level in levels]
-    spread = np.where(coded.std(axis=0) > 1e-12, coded.std(axis=0), 1.0)
+    sd = np.where(coded.std(axis=0) > 1e-12, coded.std(axis=0), 1.0)
     rows = []
     for j, cluster in enumerate(clusters.names):
         inside = coded[labels == j]
         for column, (feature, value) in enumerate(names):
             mean, overall = float(inside[:, column].mean()), float(coded[:, column].mean())
             own = (mean, overall) if value else (float(np.exp(mean)), float(np.exp(overall)))
-            distance = (mean - overall) / spread[column]
+            distance = (mean - overall) / sd[column]
             rows.append((cluster, len(inside), len(inside) / len(coded), feature, value, *own, distance))
     columns = ["cluster", "customers", "share", "feature", "value", "mean", "overall", "distance"]
     return pd.DataFrame(rows, columns=columns)

@@ -116,10 +116,10 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
     unknown = Principle("identifiable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     if not names:
         return unknown
-    told = shop.customers.select(
-        who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
+    attributes = shop.customers.select(
+        member_id="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
     )
-    rows = chosen.join(told, chosen.customer_id == told.who)
+    rows = chosen.join(attributes, chosen.customer_id == attributes.member_id)
     count = int(shop.count(rows.aggregate(n=rows.count()))["n"].iloc[0])
     slices = min(256, -(-256 * SAMPLE_SIZE // max(count, 1)))
     rows = rows.filter(hash_group(rows.customer_id, SAMPLE, 256) < slices)
@@ -146,12 +146,12 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
     n = weight.sum()
     mean = float(weight @ gain / n)
     error = float(np.sqrt(weight @ (gain - mean) ** 2 / n / n))
-    reach = float(norm.ppf(0.975)) * error
+    half_width = float(norm.ppf(0.975)) * error
     detail = pd.DataFrame(
         {"accuracy": [float(weight @ right / n)], "largest": [float(weight @ plain / n)], "customers": [int(n)],
          "columns": [", ".join(names)]}
     )  # fmt: skip
-    low, high = mean - reach, mean + reach
+    low, high = mean - half_width, mean + half_width
     return Principle("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
 
 

@@ -31,16 +31,16 @@ def _behaviour(shop: Shop, sample: Sample) -> pd.DataFrame:
     kept = ("orders", *(name for name in features.numbers if name != "rate"))
     rows = feature_rows(shop, Features(kept, {}, features.gap_days, features.click_rate))
     state = rfm_rows(shop).select(
-        who="customer_id",
+        member_id="customer_id",
         recency=ibis._.recency_days.cast("float64").ln(),
         tenure=ibis._.tenure_days.cast("float64").ln(),
     )
-    rows = rows.join(state, rows.customer_id == state.who).drop("who")
+    rows = rows.join(state, rows.customer_id == state.member_id).drop("member_id")
     bought, returned = measures.purchases(shop), measures.refunds(shop)
-    spent = bought.group_by(who="customer_id").aggregate(paid=total(bought.spend), let_off=total(bought.discount))
-    back = returned.group_by(who="customer_id").aggregate(back=total(returned.refunded))
-    rows = rows.join(spent, rows.customer_id == spent.who).drop("who")
-    rows = rows.left_join(back, rows.customer_id == back.who).drop("who")
+    spent = bought.group_by(member_id="customer_id").aggregate(paid=total(bought.spend), let_off=total(bought.discount))
+    back = returned.group_by(member_id="customer_id").aggregate(back=total(returned.refunded))
+    rows = rows.join(spent, rows.customer_id == spent.member_id).drop("member_id")
+    rows = rows.left_join(back, rows.customer_id == back.member_id).drop("member_id")
     worth = ibis.greatest(rows.paid.fill_null(0.0) + rows.let_off.fill_null(0.0), 0.01)
     rows = rows.mutate(
         discount=rows.let_off.fill_null(0.0) / worth,
@@ -71,8 +71,8 @@ def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
     if len(columns) < 3 or len(behaviour) < 10 * len(columns):
         return empty
     standard = (behaviour[columns] - behaviour[columns].mean()) / behaviour[columns].std(ddof=0)
-    strengths = np.linalg.eigvalsh(np.corrcoef(standard.to_numpy().T))[::-1]
-    count = min(max(int((strengths > 1).sum()), 1), (len(columns) - 1) // 2)
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(standard.to_numpy().T))[::-1]
+    count = min(max(int((eigenvalues > 1).sum()), 1), (len(columns) - 1) // 2)
     with threadpool_limits(1):
         fit = FactorAnalysis(count, rotation="varimax" if count > 1 else None, random_state=0).fit(standard.to_numpy())
     matrix = fit.components_

@@ -11,11 +11,13 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_name, sentence_case
 from smsroi_helpers.segmentation.membership import DATED, Grouping
-from smsroi_helpers.segmentation.wording import range_words, recency_sentence, step_name, trial_sentence
+from smsroi_helpers.segmentation.wording import cluster_test_sentence, range_words, recency_sentence, step_name
 
 __all__ = [
     "by_recency",
     "by_recency_figure",
+    "cluster_test_bars",
+    "cluster_test_figure",
     "colours_of",
     "comparison",
     "comparison_figure",
@@ -26,8 +28,6 @@ __all__ = [
     "moves_figure",
     "segments_figure",
     "spend",
-    "trial",
-    "trial_figure",
 ]
 
 FEWEST_SHOWN = 10
@@ -51,7 +51,7 @@ def colours_of(names: list[str]) -> dict[str, str]:
     return {name: PALETTE[COLOURS.get(name) or own[name]] for name in names}
 
 
-def trial(grouping: Grouping, axes: Any = None) -> Any:
+def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     """Silhouette and stability by the number of clusters, beside what one population without groups shows.
 
     Args:
@@ -60,7 +60,7 @@ def trial(grouping: Grouping, axes: Any = None) -> Any:
     """
     if axes is None:
         axes = plt.subplots(1, 2, figsize=(8.2, 3.6))[1]
-    rows = grouping.trial.table
+    rows = grouping.tested.table
     names = {"silhouette": _("silhouette"), "stability": _("stability (adjusted Rand)")}
     for ax, (column, name) in zip(axes, names.items(), strict=True):
         ax.bar(rows["k"], rows[f"{column}_limit"], color=PALETTE["line"], width=0.6, label=_("one population, up to"))
@@ -70,22 +70,22 @@ def trial(grouping: Grouping, axes: Any = None) -> Any:
         ax.set_ylabel(name)
         ax.set_ylim(0, 1.45 * float(rows[[column, f"{column}_limit"]].max().max()))
     axes[0].legend(frameon=False, loc="upper right", fontsize=8.5)
-    axes[0].set_title(_trial_title(grouping))
+    axes[0].set_title(_cluster_test_title(grouping))
     return axes
 
 
-def _trial_title(grouping: Grouping) -> str:
-    if grouping.trial.stands:
-        return _("{k} clusters are more than chance").format(k=number(grouping.trial.k))
+def _cluster_test_title(grouping: Grouping) -> str:
+    if grouping.tested.accepted:
+        return _("{k} clusters are more than chance").format(k=number(grouping.tested.k))
     return _("No number of clusters is more than chance")
 
 
-def trial_figure(grouping: Grouping) -> Html:
-    """`trial` with alt text and caption; a sentence where there was nothing to draw."""
-    said = grouping.trial
+def cluster_test_figure(grouping: Grouping) -> Html:
+    """`cluster_test_bars` with alt text and caption; a sentence where there was nothing to draw."""
+    said = grouping.tested
     if said.table.empty:
-        return note(trial_sentence(grouping))
-    axes = trial(grouping)
+        return note(cluster_test_sentence(grouping))
+    axes = cluster_test_bars(grouping)
     parts = [
         _("{k} clusters: silhouette {silhouette} (limit {limit}), stability {stability} (limit {other}).").format(
             k=number(row.k), silhouette=number(row.silhouette, 2), limit=number(row.silhouette_limit, 2),
@@ -97,8 +97,8 @@ def trial_figure(grouping: Grouping) -> Html:
         "{sentence} Bars reach to the 95th percentile of {draws} populations without groups that have the same margins"
         " and correlations. A clustering must be above both bars and do better than each of those populations, in which"
         " the number of clusters is chosen as freely. Tried on {n} customers."
-    ).format(sentence=trial_sentence(grouping), draws=number(said.draws), n=number(said.customers))
-    return figure(axes[0].figure, alt=joined(_trial_title(grouping) + ".", *parts), caption=caption)
+    ).format(sentence=cluster_test_sentence(grouping), draws=number(said.draws), n=number(said.customers))
+    return figure(axes[0].figure, alt=joined(_cluster_test_title(grouping) + ".", *parts), caption=caption)
 
 
 def _too_few_words() -> str:
@@ -118,8 +118,8 @@ def spend(came: pd.DataFrame, ax: Axes | None = None) -> Axes:
     colours = colours_of(list(rows["segment"]))
     for place, row in zip(places, rows.itertuples(), strict=True):
         ax.barh(place, row.spend_share, height=0.5, color=colours[row.segment], alpha=0.85)
-    reach = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
-    ax.errorbar(rows["spend_share"], places, xerr=reach, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    errors = [rows["spend_share"] - rows["low"], rows["high"] - rows["spend_share"]]
+    ax.errorbar(rows["spend_share"], places, xerr=errors, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
     ax.plot(rows["share"], places, "|", color=PALETTE["ink"], markersize=22, markeredgewidth=2)
     ax.set_yticks(places, [segment_name(str(name)) for name in rows["segment"]])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -179,8 +179,8 @@ def comparison(explained: pd.DataFrame, ax: Axes | None = None) -> Axes:
         if rows["share"].isna().all():
             continue
         places = np.arange(len(names))[::-1] + 0.22 * (1 - i)
-        reach = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
-        ax.errorbar(rows["share"], places, xerr=reach, fmt="o", color=PALETTE[colour], linewidth=1.6, label=label)
+        errors = [rows["share"] - rows["low"], rows["high"] - rows["share"]]
+        ax.errorbar(rows["share"], places, xerr=errors, fmt="o", color=PALETTE[colour], linewidth=1.6, label=label)
     ax.set_yticks(np.arange(len(names))[::-1], [names_of(name) for name in names])
     ax.axvline(0, color=PALETTE["soft"], linewidth=0.8)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -251,8 +251,8 @@ def by_recency(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for i, (outcome, part) in enumerate(rows.groupby("outcome", sort=True)):
         label, colour = labels[str(outcome)]
         part = part[part["customers"] >= FEWEST_SHOWN]
-        reach = [part["rate"] - part["low"], part["high"] - part["rate"]]
-        ax.errorbar(part["r_score"] + 0.06 * i, part["rate"], yerr=reach, fmt="o-", color=PALETTE[colour], label=label)
+        errors = [part["rate"] - part["low"], part["high"] - part["rate"]]
+        ax.errorbar(part["r_score"] + 0.06 * i, part["rate"], yerr=errors, fmt="o-", color=PALETTE[colour], label=label)
     ax.set_ylim(bottom=0)
     ax.set_xticks(sorted(set(rows["r_score"])))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
@@ -393,8 +393,8 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rows = steps[steps["share"].notna() & (steps["could"] >= FEWEST_SHOWN)].iloc[::-1]
     places = np.arange(len(rows))
     ax.barh(places, rows["share"], color=PALETTE["accent"], alpha=0.8, height=0.6)
-    reach = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
-    ax.errorbar(rows["share"], places, xerr=reach, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
+    errors = [(rows["share"] - rows["low"]).fillna(0), (rows["high"] - rows["share"]).fillna(0)]
+    ax.errorbar(rows["share"], places, xerr=errors, fmt="none", ecolor=PALETTE["ink"], linewidth=1.4)
     ax.set_yticks(places, [step_name(step) for step in rows["step"]])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))

@@ -16,7 +16,7 @@ import numpy as np
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.segmentation.cluster_test import Trial, try_clusterings
+from smsroi_helpers.segmentation.cluster_test import ClusterTest, try_clusterings
 from smsroi_helpers.segmentation.clusters import (
     UNKNOWN,
     Clusters,
@@ -73,7 +73,7 @@ class Grouping:
     """Everything that says who is in which segment."""
 
     cuts: Cuts
-    trial: Trial
+    tested: ClusterTest
     clusters: Clusters | None
     """None where no clustering is accepted."""
     sample: Sample
@@ -100,7 +100,7 @@ def period_of(shop: Shop, period_days: int = 0) -> int:
     return min(period_days or USUAL_PERIOD_DAYS, max(log_days // 3, 1))
 
 
-def find_clusters(shop: Shop, cuts: Cuts) -> tuple[Trial, Clusters | None, Sample]:
+def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None, Sample]:
     """Look for clusters, test them against one population, and fit them where the test accepts them.
 
     Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
@@ -112,16 +112,16 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[Trial, Clusters | None, Sampl
     names = attribute_columns(shop)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
     smallest = shop.settings.segments.smallest_cluster_share
-    trial = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
-    return trial, fit_clusters(sample, trial.k, shop.seed) if trial.stands else None, sample
+    tested = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
+    return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
 
 
 def find_grouping(shop: Shop) -> Grouping:
     """Cut-offs and clusters as of the last day observed."""
     check_buyers(shop)
     cuts = find_cuts(shop)
-    trial, clusters, sample = find_clusters(shop, cuts)
-    return Grouping(cuts, trial, clusters, sample)
+    tested, clusters, sample = find_clusters(shop, cuts)
+    return Grouping(cuts, tested, clusters, sample)
 
 
 # --- who is in which segment -----------------------------------------------------------------------------------------
@@ -140,8 +140,8 @@ def label_customers(shop: Shop, cuts: Cuts, clusters: Clusters | None = None, at
     if clusters is None:
         bought = bought.mutate(cluster=ibis.null("string"))
     else:
-        nearest = cluster_of(shop, clusters, at).rename(who="customer_id")
-        bought = bought.left_join(nearest, bought.customer_id == nearest.who).drop("who")
+        nearest = cluster_of(shop, clusters, at).rename(member_id="customer_id")
+        bought = bought.left_join(nearest, bought.customer_id == nearest.member_id).drop("member_id")
     people = known_people(shop, at).rename(person="customer_id")
     rows = people.left_join(bought, people.person == bought.customer_id)
     never = rows.customer_id.isnull()

@@ -56,7 +56,7 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
     begin, earlier = (shop.as_of - dt.timedelta(days=n * period_days) for n in (1, 2))
     spent = _spend_by_period(shop, begin, earlier)
     moves = _moves(segmentation, begin, shop.as_of)
-    moves = moves.left_join(spent, moves.customer_id == spent.who).drop("who")
+    moves = moves.left_join(spent, moves.customer_id == spent.member_id).drop("member_id")
     moves = moves.fill_null({"this": 0.0, "last": 0.0})
     cells = moves.group_by("before", "now", "group").aggregate(
         customers=moves.count(), money=(total(moves.this) - total(moves.last)).round(6)
@@ -80,9 +80,9 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
 
 def _moves(segmentation: Segmentation, begin: dt.date, end: dt.date) -> ir.Table:
     """customer_id, before, now, group of everybody known at the end."""
-    was = segmentation.at(begin).select(who="customer_id", before="segment")
+    was = segmentation.at(begin).select(member_id="customer_id", before="segment")
     is_now = segmentation.at(end).select("customer_id", now="segment")
-    rows = is_now.left_join(was, is_now.customer_id == was.who).drop("who").fill_null({"before": "new"})
+    rows = is_now.left_join(was, is_now.customer_id == was.member_id).drop("member_id").fill_null({"before": "new"})
     return segmentation.shop.keep(rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE, GROUPS)))
 
 
@@ -91,7 +91,7 @@ def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
     recent = orders.day > ibis.literal(begin)
     return (
         orders.filter(orders.day > ibis.literal(earlier))
-        .group_by(who="customer_id")
+        .group_by(member_id="customer_id")
         .aggregate(
             this=total(orders.spend, where=recent).fill_null(0.0),
             last=total(orders.spend, where=~recent).fill_null(0.0),
@@ -152,11 +152,11 @@ def count_funnel(shop: Shop, cuts: Cuts) -> pd.DataFrame:
     last = ibis.literal(shop.as_of)
     rows.append(("activation", *_activated(shop, bought, cuts, last)))
 
-    began = bought.select(who="customer_id", first="first")
-    second = days.join(began, days.customer_id == began.who)
+    began = bought.select(member_id="customer_id", first="first")
+    second = days.join(began, days.customer_id == began.member_id)
     second = second.filter(second.day > second["first"])
-    second = second.group_by(who="customer_id").aggregate(second=second.day.min())
-    both = bought.left_join(second, bought.customer_id == second.who)
+    second = second.group_by(member_id="customer_id").aggregate(second=second.day.min())
+    both = bought.left_join(second, bought.customer_id == second.member_id)
     old = last.delta(both["first"], unit="day") >= cuts.lost_after_days
     again = both.second.notnull() & (both.second.delta(both["first"], unit="day") <= cuts.lost_after_days)
     counted = shop.count(both.aggregate(could=both.count(where=old), reached=both.count(where=old & again))).iloc[0]
@@ -179,8 +179,8 @@ def _activated(shop: Shop, bought: ir.Table, cuts: Cuts, last: ir.DateScalar) ->
     if not shop.has("customers", "joined_at"):
         return (np.nan, np.nan)
     people = shop.customers.filter(shop.customers.joined_at.notnull())
-    people = people.select(who="customer_id", joined=shop.day(people.joined_at))
-    rows = people.left_join(bought, people.who == bought.customer_id)
+    people = people.select(member_id="customer_id", joined=shop.day(people.joined_at))
+    rows = people.left_join(bought, people.member_id == bought.customer_id)
     old = last.delta(rows.joined, unit="day") >= cuts.dormant_after_days
     soon = rows["first"].notnull() & (rows["first"].delta(rows.joined, unit="day") <= cuts.dormant_after_days)
     counted = shop.count(rows.aggregate(could=rows.count(where=old), reached=rows.count(where=old & soon))).iloc[0]
@@ -191,8 +191,8 @@ def _paid_back(shop: Shop, bought: ir.Table) -> tuple[float, float]:
     if not shop.has("customers", "acquisition_cost"):
         return (np.nan, np.nan)
     people = shop.customers.filter(shop.customers.acquisition_cost.notnull())
-    people = people.select(who="customer_id", cost=people.acquisition_cost)
-    rows = bought.join(people, bought.customer_id == people.who)
+    people = people.select(member_id="customer_id", cost=people.acquisition_cost)
+    rows = bought.join(people, bought.customer_id == people.member_id)
     back = rows.profit >= rows.cost
     counted = shop.count(rows.aggregate(could=rows.count(), reached=rows.count(where=back))).iloc[0]
     return float(counted["could"]), float(counted["reached"])

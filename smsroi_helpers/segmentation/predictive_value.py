@@ -104,25 +104,33 @@ def _label_and_follow(shop: Shop, grouping: Grouping, split: dt.date, response: 
         rows = rows.drop("cluster")
     names = attribute_columns(shop)
     if names:
-        told = shop.customers.select(
-            who="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
+        attributes = shop.customers.select(
+            member_id="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
         )
-        rows = rows.left_join(told, rows.customer_id == told.who).drop("who").fill_null(dict.fromkeys(names, UNKNOWN))
+        rows = (
+            rows.left_join(attributes, rows.customer_id == attributes.member_id)
+            .drop("member_id")
+            .fill_null(dict.fromkeys(names, UNKNOWN))
+        )
     if segment_by == "recency" or segment_by not in (*DATED, *names):
         chosen = resolve(shop, segment_by).label(rows, split)
-        chosen = chosen.select(who="customer_id", **{segment_by: ibis._.segment})
-        rows = rows.left_join(chosen, rows.customer_id == chosen.who).drop("who")
+        chosen = chosen.select(member_id="customer_id", **{segment_by: ibis._.segment})
+        rows = rows.left_join(chosen, rows.customer_id == chosen.member_id).drop("member_id")
     later = measures.purchases(shop).filter(ibis._.day > ibis.literal(split))
-    sums = later.group_by(who="customer_id").aggregate(orders=later.count(), spend=total(later.spend))
-    rows = rows.left_join(sums, rows.customer_id == sums.who).drop("who").fill_null({"orders": 0, "spend": 0.0})
+    sums = later.group_by(member_id="customer_id").aggregate(orders=later.count(), spend=total(later.spend))
+    rows = (
+        rows.left_join(sums, rows.customer_id == sums.member_id)
+        .drop("member_id")
+        .fill_null({"orders": 0, "spend": 0.0})
+    )
     answered = _responses(shop, split, response) if response else None
     if answered is None:
         return shop.keep(rows.mutate(response=ibis.null("int64")))
-    return shop.keep(rows.left_join(answered, rows.customer_id == answered.who).drop("who"))
+    return shop.keep(rows.left_join(answered, rows.customer_id == answered.member_id).drop("member_id"))
 
 
 def _responses(shop: Shop, split: dt.date, response: str) -> ir.Table | None:
-    """Customer (who) and response (0 or 1) of those who were asked; None where the source does not tell."""
+    """Customer (member_id) and response (0 or 1) of those who were asked; None where the source does not tell."""
     if response != "clicks":
         if not shop.has("customers", response):
             raise UsageError(f"response: the table customers has no column {response!r}")
@@ -132,16 +140,16 @@ def _responses(shop: Shop, split: dt.date, response: str) -> ir.Table | None:
         odd = shop.customers.filter(said.notnull() & ~yes & ~no)
         if int(shop.count(odd.aggregate(n=odd.count()))["n"].iloc[0]):
             raise UsageError(f"response: column {response} must hold yes or no (1 or 0, true or false)")
-        return shop.customers.filter(said.notnull()).select(who="customer_id", response=yes.cast("int64"))
+        return shop.customers.filter(said.notnull()).select(member_id="customer_id", response=yes.cast("int64"))
     if not measures.knows_clicks(shop):
         return None
     messages = measures.human_clicks(shop)
     messages = messages.filter(shop.day(messages.sent_at) > ibis.literal(split), messages.click_known)
-    by_person = messages.group_by(who="customer_id").aggregate(
+    by_person = messages.group_by(member_id="customer_id").aggregate(
         reached=messages.count(where=messages.delivered_at.notnull()),
         clicked=messages.count(where=messages.human_click_at.notnull()),
     )
-    return by_person.filter(by_person.reached > 0).select("who", response=(by_person.clicked > 0).cast("int64"))
+    return by_person.filter(by_person.reached > 0).select("member_id", response=(by_person.clicked > 0).cast("int64"))
 
 
 def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> pd.DataFrame:

@@ -62,8 +62,10 @@ def _of_columns(shop: Shop, rows: ir.Table) -> pd.DataFrame:
         names += ["region"] if 2 <= levels <= 3 * MOST_LEVELS else []
     parts = []
     for name in names:
-        told = shop.customers.select(who="customer_id", value=shop.customers[name].cast("string").fill_null(UNKNOWN))
-        described = rows.join(told, rows.customer_id == told.who)
+        attributes = shop.customers.select(
+            member_id="customer_id", value=shop.customers[name].cast("string").fill_null(UNKNOWN)
+        )
+        described = rows.join(attributes, rows.customer_id == attributes.member_id)
         cells = described.group_by("segment", "value", "group").aggregate(n=described.count())
         frame = shop.count(cells.order_by("segment", "value", "group"))
         kind = {"region": "region", "acquisition_channel": "channel"}.get(name, "attribute")
@@ -73,11 +75,11 @@ def _of_columns(shop: Shop, rows: ir.Table) -> pd.DataFrame:
 
 def _of_hours(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     """The hours, on the buyer's clock, of orders."""
-    orders = measures.with_zone(shop, measures.purchases(shop)).rename(who="customer_id")
+    orders = measures.with_zone(shop, measures.purchases(shop)).rename(member_id="customer_id")
     hour = measures.local_time(shop, orders.ordered_at, orders.timezone).hour()
     bands = [(hour < start, HOURS[i]) for i, start in enumerate(_STARTS)]
-    orders = orders.select("who", value=ibis.cases(*bands, else_=HOURS[-1]))
-    bought = rows.join(orders, rows.customer_id == orders.who)
+    orders = orders.select("member_id", value=ibis.cases(*bands, else_=HOURS[-1]))
+    bought = rows.join(orders, rows.customer_id == orders.member_id)
     cells = bought.group_by("segment", "value", "group").aggregate(n=bought.count())
     frame = shop.count(cells.order_by("segment", "value", "group"))
     # A log that knows only days has every order at one hour.
@@ -90,11 +92,11 @@ def _of_creatives(shop: Shop, rows: ir.Table) -> pd.DataFrame:
         return pd.DataFrame()
     messages = measures.human_clicks(shop)
     messages = messages.filter(messages.variant.notnull(), messages.click_known)
-    sums = messages.group_by("variant", who="customer_id").aggregate(
+    sums = messages.group_by("variant", member_id="customer_id").aggregate(
         n=messages.count(where=messages.delivered_at.notnull()),
         hit=messages.count(where=messages.human_click_at.notnull()),
     )
-    sent = rows.join(sums, rows.customer_id == sums.who)
+    sent = rows.join(sums, rows.customer_id == sums.member_id)
     cells = sent.group_by("segment", "group", value=sent.variant).aggregate(n=sent.n.sum(), hit=sent.hit.sum())
     frame = shop.count(cells.order_by("segment", "value", "group"))
     if frame.empty or frame["value"].nunique() > 3 * MOST_LEVELS or not frame["hit"].sum():
@@ -169,9 +171,11 @@ def find_themes(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
     columns = ["segment", "term", "people", "share", "overall", "times", "low", "high"]
     if not shop.has("feedback", "text"):
         return pd.DataFrame(columns=columns)
-    said = shop.feedback.filter(shop.feedback.text.notnull()).select("text", who="customer_id")
+    said = shop.feedback.filter(shop.feedback.text.notnull()).select("text", member_id="customer_id")
     rows = chosen.mutate(group=hash_group(chosen.customer_id, JACKKNIFE, GROUPS))
-    texts = rows.join(said, rows.customer_id == said.who).select("segment", "group", "text", "who").distinct()
+    texts = (
+        rows.join(said, rows.customer_id == said.member_id).select("segment", "group", "text", "member_id").distinct()
+    )
     cells = texts.group_by("segment", "group", "text").aggregate(people=texts.count())
     frame = shop.count(cells.order_by("text", "segment", "group").limit(MOST_TEXTS))
     counted: Counter[tuple[str, int, str]] = Counter()

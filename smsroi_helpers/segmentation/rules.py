@@ -93,9 +93,9 @@ def advocates(shop: Shop, at: dt.date | None = None) -> ir.Table | None:
     if shop.has("feedback"):
         said = shop.feedback.filter(shop.day(shop.feedback.responded_at) <= last)
         latest = said.group_by("customer_id").aggregate(at=said.responded_at.max())
-        told = said.join(latest, (said.customer_id == latest.customer_id) & (said.responded_at == latest["at"]))
+        answers = said.join(latest, (said.customer_id == latest.customer_id) & (said.responded_at == latest["at"]))
         # Of answers of one instant the lower counts.
-        lowest = told.group_by("customer_id").aggregate(score=told.score.min())
+        lowest = answers.group_by("customer_id").aggregate(score=answers.score.min())
         parts.append(lowest.filter(lowest.score >= PROMOTER).select("customer_id"))
     if not parts:
         return None

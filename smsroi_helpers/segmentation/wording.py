@@ -8,12 +8,13 @@ from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.pages import column_name, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
 from smsroi_helpers.segmentation.cluster_test import FEWEST
-from smsroi_helpers.segmentation.clusters import LEAST_STRENGTH
+from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
 from smsroi_helpers.segmentation.decision import Findings, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
 
 __all__ = [
     "actions",
+    "cluster_test_sentence",
     "cuts_sentence",
     "decide",
     "feature_words",
@@ -24,7 +25,6 @@ __all__ = [
     "range_words",
     "recency_sentence",
     "step_name",
-    "trial_sentence",
 ]
 
 
@@ -102,13 +102,13 @@ def _action(found: SegmentationOutcome) -> str:
 
 def _text(found: SegmentationOutcome, grouping: Grouping) -> str:
     if found.best is None:
-        return joined(trial_sentence(grouping), cuts_sentence(grouping))
+        return joined(cluster_test_sentence(grouping), cuts_sentence(grouping))
     return joined(
         _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
             days=number(found.period_days), segmentation=names_of(found.segment_by),
             share=interval_share(found.explained.value, found.explained.low, found.explained.high),
         ),
-        trial_sentence(grouping),
+        cluster_test_sentence(grouping),
     )  # fmt: skip
 
 
@@ -163,27 +163,27 @@ def actions() -> dict[str, str]:
 # --- sentences that the numbers choose -------------------------------------------------------------------------------
 
 
-def trial_sentence(grouping: Grouping) -> str:
+def cluster_test_sentence(grouping: Grouping) -> str:
     """Whether there are clusters, in a sentence."""
-    trial = grouping.trial
-    if not trial.draws and trial.customers < FEWEST:
+    tested = grouping.tested
+    if not tested.draws and tested.customers < FEWEST:
         return _("No clustering stands: fewer than {least} customers are too few to look for one.").format(
             least=number(FEWEST)
         )
-    if not trial.draws and np.isfinite(trial.strength):
+    if not tested.draws and np.isfinite(tested.first_eigenvalue):
         return _(
             "No clustering stands: what is known of customers hangs together too little to group them by; its strongest"
             " dimension carries {strength} times what one feature carries alone, and {least} is the least."
-        ).format(strength=number(trial.strength, 2), least=number(LEAST_STRENGTH, 1))
-    if not trial.draws:
+        ).format(strength=number(tested.first_eigenvalue, 2), least=number(LEAST_EIGENVALUE, 1))
+    if not tested.draws:
         return _("No clustering stands: customers differ in fewer than two features, and that is no ground for one.")
-    if trial.stands:
+    if tested.accepted:
         return _("{k} clusters stand: of {draws} populations without groups, none looks as well parted.").format(
-            k=number(trial.k), draws=number(trial.draws)
+            k=number(tested.k), draws=number(tested.draws)
         )
-    if not trial.table["admissible"].any():
+    if not tested.table["admissible"].any():
         return _("No clustering stands: into however many parts, one of them holds too few customers to be of use.")
-    as_good = round(trial.p_value * (1 + trial.draws)) - 1
+    as_good = round(tested.p_value * (1 + tested.draws)) - 1
     if not as_good:
         return _(
             "No clustering stands: in how well apart or how stable it is, the best is no better than one population"
@@ -192,7 +192,7 @@ def trial_sentence(grouping: Grouping) -> str:
     return _(
         "No clustering stands, and none is used. As well parted as these customers look {n} of {draws} populations"
         " without groups, and none should."
-    ).format(draws=number(trial.draws), n=number(as_good))
+    ).format(draws=number(tested.draws), n=number(as_good))
 
 
 def once_sentence(scores: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Statistics on counts and sums: knows neither shops nor engines nor languages."""
+"""Statistics on counts and sums, independent of shops, engines and languages."""
 
 from smsroi_helpers.statistics.arrays import Floats, Ints
 from smsroi_helpers.statistics.effects import (

@@ -1,4 +1,4 @@
-"""The arrays that the estimators take and give."""
+"""Array types of the estimators."""
 
 from typing import TypeAlias
 

@@ -1,8 +1,7 @@
-"""What randomised arms differ by, from moments alone: with a covariate, as a ratio, in relative terms, by stratum.
+"""Differences between randomised arms from moments: with a covariate, as ratios, relative, and stratified.
 
-Moments are those of `measures.arm_moments`: one row per arm and stratum, however many the customers. Every estimate of
-an arm is a mean with the variance of that mean, and all that follows (differences, relative lift, the chance of being
-best) needs no more.
+Moments are those of `measures.arm_moments`: one row per arm and stratum. Every arm is summarised by a mean and the
+variance of that mean. Differences, relative lift and the probability of being best are computed from these alone.
 
 References:
     Deng, Xu, Kohavi & Walker (2013), Improving the sensitivity of online controlled experiments by utilizing
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 _ROUNDING = 1e-12
-"""A variance below this share of the squares it is left from is rounding, and stands for none."""
+"""A variance below this share of the sum of squares is a rounding error and counts as 0."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,16 @@ class Arms:
     names: tuple[str, ...]
     customers: Floats
     mean: Floats
-    """As the metric came, per customer (or Σ ÷ Σ)."""
+    """Unadjusted, per customer (or Σ ÷ Σ)."""
     adjusted: Floats
-    """The same had every arm the covariate's overall mean and the strata's overall shares; `mean` without either."""
+    """Adjusted to the covariate's overall mean and the strata's overall shares; equals `mean` without either."""
     variance: Floats
     """Of `adjusted`. NaN with fewer than two customers; 0 where the outcome never varies."""
     satterthwaite: Floats
     """Σ over strata of (variance)² / (customers − 1), for Welch and Satterthwaite's degrees of freedom."""
 
     def index(self, arm: str) -> int:
-        """Where an arm stands in the arrays."""
+        """The position of an arm in the arrays."""
         return self.names.index(arm)
 
 
@@ -64,18 +63,18 @@ class Arms:
 
 
 def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool = True) -> Arms:
-    """The mean outcome per customer of each arm, adjusted by a covariate and by strata where there are any.
+    """The mean outcome per customer of each arm, adjusted for a covariate and for strata where given.
 
-    With y the outcome, x the covariate and z = 1 where x is not known (and x then 0), the adjusted outcome is
-    y − θ₁(x − x̄) − θ₂(z − z̄), θ being what makes the variance of all arm means together smallest (Deng et al. 2013,
-    with two covariates). Arm means are averaged over strata with the strata's shares of all customers (Miratrix et
-    al. 2013), so that a split that changed on the way does not pass for an effect.
+    With y the outcome, x the covariate, and z = 1 where x is not known (x is then 0), the adjusted outcome is
+    y − θ₁(x − x̄) − θ₂(z − z̄). θ minimises the sum of the variances of the arm means (Deng et al. 2013, with two
+    covariates). Arm means are averaged over strata with the strata's shares of all customers (Miratrix et al. 2013), so
+    that a change of the split over time does not bias the effect.
 
     Args:
         moments: arm, perhaps stratum; n, sum_y, sum_y2; and for a covariate n_known, sum_y_known, sum_x, sum_x2,
             sum_xy.
-        arms: the arms, in the order in which they are wanted; one without a row has no customers.
-        adjust: use covariate and strata.
+        arms: the arms, in the order of the result; an arm without a row has no customers.
+        adjust: whether to use covariate and strata.
 
     >>> rows = pd.DataFrame({"arm": ["a", "b"], "n": [3, 3], "sum_y": [9.0, 6.0], "sum_y2": [29.0, 14.0]})
     >>> found = estimate_means(rows, ["a", "b"])
@@ -120,7 +119,7 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
         with np.errstate(divide="ignore", invalid="ignore"):
             for k in range(2):
                 y_mean = y_mean - theta[k] * (u[k] / n - u[k].sum(axis=0) / n.sum(axis=0))
-        # rest of the variance once θ is taken out; never below 0 but for rounding
+        # the residual variance after the adjustment; below 0 only by rounding
         s_yy = s_yy - 2 * sum(theta[i] * s_yu[i] for i in range(2))
         s_yy = s_yy + sum(theta[i] * theta[j] * s_uu[i][j] for i in range(2) for j in range(2))
         s_yy = np.maximum(s_yy, 0.0)
@@ -132,7 +131,7 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
 
 
 def _solve(a: Floats, b: Floats) -> Floats:
-    """θ with a θ = b; a covariate that never varies gets 0."""
+    """Solve a θ = b; the coefficient of a covariate that never varies is 0."""
     scale = np.sqrt(np.diag(a))
     used = scale > 0
     theta = np.zeros(len(b))
@@ -143,16 +142,16 @@ def _solve(a: Floats, b: Floats) -> Floats:
 
 
 def estimate_ratios(moments: pd.DataFrame, arms: Sequence[str]) -> Arms:
-    """Σy ÷ Σx of each arm, such as clicks ÷ messages, the customer being the unit (Deng, Knoblich & Lu 2018).
+    """Σy ÷ Σx of each arm, such as clicks ÷ messages, with the customer as unit (Deng, Knoblich & Lu 2018).
 
     The variance is that of the mean of (y − R x) / x̄.
 
     Args:
         moments: arm; n, sum_y, sum_y2, sum_x, sum_x2, sum_xy; y and x of every customer of the arm.
-        arms: the arms, in the order in which they are wanted.
+        arms: the arms, in the order of the result.
 
     Returns:
-        NaN where an arm has no x at all: a share of nothing.
+        estimates per arm; NaN for an arm with Σx = 0.
     """
     names = ["n", "sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy"]
     rows = moments.groupby("arm")[names].sum().reindex(list(arms)).fillna(0.0)
@@ -167,14 +166,14 @@ def estimate_ratios(moments: pd.DataFrame, arms: Sequence[str]) -> Arms:
 
 
 def merge_strata(counts: pd.DataFrame, fewest: int = 20) -> pd.Series:
-    """Days of assignment joined with the days after them until every arm has enough customers in each stratum.
+    """Merge days of assignment with the following days until every arm has enough customers in each stratum.
 
     Args:
         counts: day × arm, customers; days in order.
         fewest: customers an arm must have in a stratum.
 
     Returns:
-        the number of each day's stratum; what is left over at the end belongs to the last whole one.
+        the stratum number of each day; left-over days at the end belong to the last complete stratum.
 
     >>> merge_strata(pd.DataFrame({"a": [30, 5, 30, 1], "b": [30, 30, 15, 1]})).tolist()
     [0, 1, 1, 1]
@@ -189,11 +188,11 @@ def merge_strata(counts: pd.DataFrame, fewest: int = 20) -> pd.Series:
     return pd.Series(np.minimum(strata, whole), index=counts.index)
 
 
-# --- arms against the control ----------------------------------------------------------------------------------------
+# --- comparison with the control -------------------------------------------------------------------------------------
 
 
 def compare(arms: Arms, control: str, level: float = 0.95) -> MeanDifference:
-    """Each arm − the control, by Welch.
+    """The difference of each arm from the control, by Welch.
 
     Args:
         arms: of `estimate_means` or `estimate_ratios`.
@@ -201,7 +200,8 @@ def compare(arms: Arms, control: str, level: float = 0.95) -> MeanDifference:
         level: of the intervals.
 
     Returns:
-        NaN limits where the data say nothing of the error: an arm with fewer than two customers, or no variance at all.
+        differences per arm; NaN limits where the error cannot be estimated: an arm has fewer than two customers, or no
+        outcome varies.
 
     >>> rows = pd.DataFrame({"arm": ["a", "b"], "n": [3, 3], "sum_y": [9.0, 6.0], "sum_y2": [29.0, 14.0]})
     >>> found = compare(estimate_means(rows, ["a", "b"]), "a")
@@ -219,13 +219,13 @@ def compare(arms: Arms, control: str, level: float = 0.95) -> MeanDifference:
 
 
 def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
-    """Arm ÷ control − 1, with Fieller's interval: of two arms, either may be the control.
+    """The relative lift, arm ÷ control − 1, with Fieller's interval, which is consistent if the arms are swapped.
 
     The limits are the r at which adjusted₁ − (1 + r)·adjusted₀ is just significant. Where the control's mean is not
-    clearly above 0 there is no such interval, and a lift relative to it means nothing: NaN throughout.
+    significantly above 0 there is no such interval, and the result is NaN.
 
     Returns:
-        lift, low, high; one entry per arm, NaN for the control.
+        lift, low, high; one entry per arm; NaN for the control.
     """
     at = arms.index(control)
     m0, v0 = arms.adjusted[at], arms.variance[at]
@@ -241,13 +241,12 @@ def relative_lift(arms: Arms, control: str, level: float = 0.95) -> tuple[Floats
 
 
 def log_ratio(arms: Arms, control: str) -> tuple[Floats, Floats]:
-    """The logarithm of each arm's mean ÷ the control's with its standard error, by the delta method.
+    """The log ratio of each arm's mean to the control's, with its standard error by the delta method.
 
-    Segments whose customers buy more or less differ in money where the arm does the same to all of them: on this scale
-    they do not.
+    An arm with the same relative effect in all segments differs between segments in money, but not on this scale.
 
     Returns:
-        logarithm, standard error; NaN for the control, and where either mean is less than three errors above 0.
+        log ratio, standard error; NaN for the control, and where a mean is less than three standard errors above 0.
     """
     at = arms.index(control)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -264,19 +263,19 @@ def log_ratio(arms: Arms, control: str) -> tuple[Floats, Floats]:
 
 
 def _grid(mean: Floats, error: Floats) -> tuple[Floats, float]:
-    """Points over all that is likely, and their distance: for smooth densities the trapezium's sum is exact enough."""
+    """Grid points over all probable values, and their distance, for the trapezoidal rule."""
     at = np.linspace((mean - 9 * error).min(), (mean + 9 * error).max(), 8001)
     return at, float(at[1] - at[0])
 
 
 def probability_best(mean: Floats, error: Floats) -> Floats:
-    """The chance that each arm is the best one, every arm's true mean being normal around its estimate (flat prior).
+    """The posterior probability that each arm is the best, with true means normal around the estimates (flat prior).
 
-    ∫ φ_a Π_{b≠a} Φ_b, integrated numerically. A posterior of a model: it makes no promise of coverage.
+    ∫ φ_a Π_{b≠a} Φ_b, integrated numerically. As a model posterior it has no guaranteed frequentist coverage.
 
     Args:
-        mean: of each arm; the more the better.
-        error: standard error of each; an arm without one makes the answer NaN.
+        mean: of each arm; larger is better.
+        error: standard error of each; the result is NaN if one is missing.
 
     >>> probability_best(np.array([0.0, 0.0]), np.array([1.0, 1.0])).round(6).tolist()
     [0.5, 0.5]
@@ -292,7 +291,7 @@ def probability_best(mean: Floats, error: Floats) -> Floats:
 
 
 def expected_loss(mean: Floats, error: Floats) -> Floats:
-    """What settling on each arm costs on average against the truly best one, in the metric's unit (same posterior).
+    """The expected loss of choosing each arm instead of the truly best one, in the metric's unit (same posterior).
 
     E max_b θ_b − θ̂_a, since the arms' posteriors are independent.
 
@@ -308,10 +307,10 @@ def expected_loss(mean: Floats, error: Floats) -> Floats:
 
 
 def heterogeneity(effects: Floats, errors: Floats) -> tuple[float, int, float]:
-    """Whether effects by segment differ more than by chance: Cochran's Q, its degrees of freedom, its p-value.
+    """Test for heterogeneity of effects between segments: Cochran's Q, its degrees of freedom, its p-value.
 
     Args:
-        effects: one of each segment; those without an error are left out.
+        effects: one per segment; those without a standard error are left out.
         errors: their standard errors.
 
     Returns:

@@ -1,9 +1,9 @@
-"""The delete-a-group jackknife: intervals with the customer as unit, from sums by cell, never from rows of customers.
+"""The delete-a-group jackknife: intervals with the customer as unit, from sums by cell instead of rows of customers.
 
-Everything here takes counts and sums that the engine has made: by group of customers (column `group`, 0 … 63, a hash of
-the customer), by cell, by arm. Intervals are two-sided at `level` (0.95) unless said otherwise. Where the data say
-nothing about the error of a number its limits are NaN, never equal to each other. That they hold the truth as often as
-they say is tried in `benchmarks/claims/` and reported in docs/calibration.md.
+Everything here takes counts and sums from the engine: by group of customers (column `group`, 0 … 63, a hash of the
+customer), by cell, by arm. Intervals are two-sided at `level` (0.95) unless stated otherwise. Where the error of a
+number cannot be estimated, its limits are NaN and never equal to each other. Coverage is tested in `benchmarks/claims/`
+and reported in docs/calibration.md.
 
 References:
     Kott (2001), The delete-a-group jackknife, Journal of Official Statistics 17(4).
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 GROUPS = 64
-"""Groups of customers, by hash, that the jackknife leaves out one at a time."""
+"""The number of groups of customers, by hash, that the jackknife leaves out one at a time."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Interval:
 def by_group(
     cells: pd.DataFrame, by: Sequence[str], columns: Sequence[str], groups: int = GROUPS
 ) -> tuple[pd.DataFrame, Floats]:
-    """Sums by what the rows of a result are named by, with the groups of customers side by side.
+    """Sums by the key columns `by`, with the groups of customers on the last axis.
 
     Args:
-        cells: the columns of `by`, `group` (0 … groups − 1), and what is to be summed. Absent combinations are zeros.
-        by: names a row; empty for one row of everything.
-        columns: what is to be summed.
-        groups: how many groups the hash makes.
+        cells: the columns of `by`, `group` (0 … groups − 1), and `columns`. Absent combinations are zeros.
+        by: the key columns; empty for one row of all cells.
+        columns: the columns to sum.
+        groups: the number of groups.
 
     Returns:
-        the rows' names, in order, one row each; the sums, columns × rows × groups.
+        the keys, sorted, one row each; the sums, columns × rows × groups.
 
     Raises:
-        ValueError: a group that is none.
+        ValueError: a value of `group` is not a whole number from 0 to groups − 1.
 
     >>> cells = pd.DataFrame({"hour": [9, 9, 8], "group": [0, 1, 1], "clicks": [1, 2, 5]})
     >>> keys, sums = by_group(cells, ["hour"], ["clicks"], groups=2)
@@ -95,34 +95,34 @@ def by_group(
 
 @dataclass(frozen=True)
 class Jackknife(Interval):
-    """Estimates, with what each group of customers contributes to their error."""
+    """Estimates, with the contribution of each group of customers to their variance."""
 
     standard_error: Floats
     groups: Ints
-    """How many groups hold anybody; the t distribution has one degree of freedom fewer."""
+    """The number of groups with any customers; the t distribution has one degree of freedom fewer."""
     deviations: Floats
-    """Estimate without a group − estimate, scaled so that their squares add up to the variance; last axis: groups."""
+    """Estimate without a group − estimate, scaled so that the squares sum to the variance; last axis: groups."""
 
     def covariance(self) -> Floats:
-        """The joint covariance of the estimates (taken in one line), since the same customers are in many of them."""
+        """The joint covariance of the estimates (flattened), since the same customers are in many of them."""
         flat = self.deviations.reshape(-1, self.deviations.shape[-1])
         return flat @ flat.T
 
 
 def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: float = 0.95) -> Jackknife:
-    """The interval of any smooth function of ratios of sums, leaving out one group of customers at a time.
+    """The interval of a smooth function of ratios of sums, leaving out one group of customers at a time.
 
     v = (G − 1)/G Σ_g (θ_(g) − θ)², with θ_(g) the estimate from all but group g, and Student's t at G − 1 degrees of
-    freedom (Kott 2001). Groups in which a cell has nothing do not count towards its G.
+    freedom (Kott 2001). Groups without data in a cell do not count towards its G.
 
     Args:
-        function: from sums (k, …) to estimates (…), element by element: `lambda s: s[0] / s[1]`. Not of totals: what
-            doubles with the customers is estimated by its mean, times their number.
-        sums: k × … × groups, as `by_group` gives them.
+        function: from sums (k, …) to estimates (…), element by element: `lambda s: s[0] / s[1]`. It must not
+            be a total, which grows with the number of customers; estimate the mean and multiply it by their number.
+        sums: k × … × groups, of `by_group`.
         level: of the intervals.
 
     Returns:
-        arrays in the shape of the cells; NaN limits where fewer than two groups hold anybody.
+        arrays in the shape of the cells; NaN limits where fewer than two groups have customers.
 
     >>> found = jackknife(lambda s: s[0] / s[1], [[[1.0, 3.0]], [[10.0, 10.0]]])  # one cell: .1 and .3 in two groups
     >>> found.estimate, found.standard_error
@@ -136,7 +136,7 @@ def jackknife(function: Callable[[Floats], Floats], sums: ArrayLike, level: floa
         estimate = np.asarray(function(total), float)
         without = np.asarray(function(total[..., None] - sums), float)
         scale = np.where(used > 1, (used - 1) / np.maximum(used, 1), np.nan)
-        # A group without anybody changes nothing, whatever a rounded sum says.
+        # A group without customers has no deviation, whatever the rounding of the sums.
         deviations = np.where(held, (without - estimate[..., None]), 0.0) * np.sqrt(scale)[..., None]
     error = np.sqrt((deviations**2).sum(axis=-1))
     half_width = t_quantile(level, used - 1) * error
@@ -150,7 +150,7 @@ def t_quantile(level: float, df: ArrayLike) -> Floats:
 
 
 def jackknife_ratio(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -> Jackknife:
-    """Σ numerator ÷ Σ denominator per cell, with its interval: profit per message, orders per week.
+    """Σ numerator ÷ Σ denominator per cell, with its interval; for example profit per message, or orders per week.
 
     Args:
         numerator: … × groups, any sign.
@@ -158,8 +158,8 @@ def jackknife_ratio(numerator: ArrayLike, denominator: ArrayLike, level: float =
         level: of the intervals.
 
     Returns:
-        arrays in the shape of the cells. NaN limits where every numerator is 0: the data then say nothing of the error;
-        of a share of trials `jackknife_rate` has limits even so.
+        arrays in the shape of the cells. NaN limits where every numerator is 0, since the error cannot be estimated;
+        for a share of trials `jackknife_rate` has limits in that case too.
     """
     numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
     found = jackknife(lambda sums: sums[0] / sums[1], np.stack([numerator, denominator]), level)
@@ -186,9 +186,9 @@ def ratios(
 
 
 def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
-    """The robust covariance of parameters fitted to weighted cells, the customer being the unit.
+    """The robust (sandwich) covariance of parameters fitted to weighted cells, with the customer as unit.
 
-    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2), the n customers of a cell having one score s each: the derivatives of
+    H⁻¹ (Σ n s sᵀ) H⁻¹ (White 1982, theorem 3.2). Each of the n customers of a cell has the score s, the derivative of
     one customer's log-likelihood.
 
     Args:
@@ -200,18 +200,18 @@ def sandwich(squares: ArrayLike, hessian: ArrayLike) -> Floats:
 
 
 def resample_cells(counts: ArrayLike, draws: int, rng: np.random.Generator) -> Ints:
-    """The bootstrap over customers, from cells alone: as many customers drawn anew, with replacement.
+    """The bootstrap over customers from cells: as many customers, drawn with replacement.
 
     Drawing N customers with replacement and counting them by cell is one multinomial draw (Efron 1979, Annals of
     Statistics 7(1)).
 
     Args:
         counts: customers of each cell.
-        draws: how many times.
+        draws: the number of bootstrap samples.
         rng: of the draws.
 
     Returns:
-        draws × cells, each row with the sum of `counts`.
+        draws × cells; each row sums to the sum of `counts`.
     """
     counts = np.asarray(counts)
     total = int(counts.sum())

@@ -21,7 +21,7 @@ __all__ = [
     "welch",
 ]
 _ROUNDING = 1e-12
-"""A variance below this share of the squares it is left from is rounding, and stands for none."""
+"""A variance below this share of the sum of squares is a rounding error and counts as 0."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class MeanDifference(Interval):
     df: Floats
     """Welch and Satterthwaite's degrees of freedom."""
     p_value: Floats
-    """Two-sided, for no difference; fixed in advance, so not for looking every day."""
+    """Two-sided, for no difference; valid for a single look planned in advance, not for daily looks."""
 
 
 def variance_from_sums(products: ArrayLike, first: ArrayLike, second: ArrayLike, n: ArrayLike) -> Floats:
     """Σ(a − ā)(b − b̄) ÷ (n − 1), a variance or a covariance, from Σab, Σa and Σb.
 
     Returns:
-        0 where what is left of Σab is no more than its rounding; NaN below two customers.
+        the (co)variance; 0 where it is no larger than the rounding error of Σab; NaN below two customers.
 
     >>> variance_from_sums([14.0], [6.0], [6.0], [3])  # 1, 2, 3
     array([1.])
@@ -54,18 +54,18 @@ def variance_from_sums(products: ArrayLike, first: ArrayLike, second: ArrayLike,
 def welch(
     estimate: Floats, variances: tuple[Floats, Floats], satterthwaite: tuple[Floats, Floats], level: float = 0.95
 ) -> MeanDifference:
-    """The interval and p-value of a difference of two estimates with variances of their own.
+    """The interval and p-value of a difference of two estimates with unequal variances.
 
     df = (v₁ + v₀)² ÷ (v₁²/(n₁ − 1) + v₀²/(n₀ − 1)).
 
     Args:
         estimate: of the difference.
         variances: v₁ and v₀, of the two estimates.
-        satterthwaite: v²/(n − 1) of each; of an average over strata, the sum of theirs.
+        satterthwaite: v²/(n − 1) of each; for an average over strata, the sum over strata.
         level: of the interval.
 
     Returns:
-        NaN limits where a variance is not known or both are 0: the data then say nothing of the error.
+        the difference; NaN limits where a variance is not known or both are 0, since the error cannot be estimated.
     """
     variance = variances[0] + variances[1]
     variance = np.where(variance > 0, variance, np.nan)
@@ -82,16 +82,16 @@ def difference_of_means(
     control: tuple[ArrayLike, ArrayLike, ArrayLike],
     level: float = 0.95,
 ) -> MeanDifference:
-    """Mean outcome per treated customer − per control customer, from moments, by Welch.
+    """Mean outcome per treated customer less mean outcome per control customer, from moments, by Welch.
 
     Args:
-        treated: n, Σy and Σy² over the arm's customers; arrays are taken element by element.
+        treated: n, Σy and Σy² over the arm's customers; arrays are handled element by element.
         control: the same.
         level: of the intervals.
 
     Returns:
-        NaN limits where an arm has fewer than two customers or neither arm's outcome varies: of the error of such
-        numbers the data say nothing.
+        the difference; NaN limits where an arm has fewer than two customers or neither arm's outcome varies, since the
+        error cannot be estimated.
 
     >>> found = difference_of_means(([3], [6.0], [14.0]), ([3], [9.0], [29.0]))  # 1, 2, 3 against 2, 3, 4
     >>> found.estimate, found.standard_error.round(4), found.df.round(3)
@@ -100,7 +100,7 @@ def difference_of_means(
     means, variances, satterthwaite = [], [], []
     for arm in (treated, control):
         n, total, squares = (np.asarray(moment, float) for moment in arm)
-        # of a sum of squares what is left cannot be below 0 but for rounding
+        # a variance is below 0 only by rounding
         variance = np.maximum(variance_from_sums(squares, total, total, n), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             means.append(total / n)

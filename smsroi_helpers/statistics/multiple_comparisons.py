@@ -1,4 +1,4 @@
-"""Many comparisons at once: the set that holds the best, and adjusted p-values.
+"""Multiple comparisons: the set that contains the best, and adjusted p-values.
 
 References:
     Edwards & Hsu (1983), Multiple comparisons with the best treatment, JASA 78(384); Hsu (1996), Multiple Comparisons.
@@ -21,15 +21,15 @@ __all__ = [
 ]
 
 
-# --- many comparisons ------------------------------------------------------------------------------------------------
+# --- multiple comparisons --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class BestSet(Interval):
-    """Which candidates may be the best, and how far each is from the best of the others.
+    """The candidates that may be the best, and the difference of each from the best of the others.
 
-    `estimate`, `low`, `high`: θ_i − max_{j≠i} θ_j, all of them at once at the given level; −low is the most that is
-    lost by settling on candidate i. NaN for candidates whose error is not known.
+    `estimate`, `low`, `high`: θ_i − max_{j≠i} θ_j, with simultaneous limits at the given level. −low is the upper limit
+    of the loss from choosing candidate i. NaN for candidates whose error is not known.
     """
 
     chosen: NDArray[np.bool_]
@@ -47,21 +47,20 @@ def best_set(
 ) -> BestSet:
     """The candidates that are not distinguishable from the best: P(the truly best is among them) ≥ level.
 
-    Multiple comparisons with the best (Edwards & Hsu 1983; Hsu 1996, chapter 4): candidate i stays unless
-    some other one is ahead of it by more than c_i standard errors of their difference, c_i being the quantile of the
-    largest of the studentised differences to i (Dunnett's, one-sided), simulated from the joint covariance.
+    Multiple comparisons with the best (Edwards & Hsu 1983; Hsu 1996, chapter 4): candidate i is excluded if another
+    one is better by more than c_i standard errors of their difference. c_i is the quantile of the largest studentised
+    difference from i (Dunnett's, one-sided), simulated from the joint covariance.
 
     Args:
-        estimates: the more the better. One of each candidate.
-        covariance: joint, of the estimates. Candidates whose variance is NaN or 0 always stay: nothing is known that
-            would exclude them.
+        estimates: one per candidate; larger is better.
+        covariance: joint, of the estimates. Candidates with a variance of NaN or 0 are never excluded.
         rng: of the critical values.
         df: degrees of freedom of the covariance (groups − 1 from a jackknife).
-        level: at least so often is the best in the set.
-        draws: to simulate; at 10,000 they move the coverage by about ±.002.
+        level: the least probability that the set contains the best.
+        draws: the number of simulations; with 10,000 the coverage varies by about ±.002.
 
     Raises:
-        ValueError: no candidate, or a covariance of another shape.
+        ValueError: there is no candidate, or the covariance has another shape.
 
     >>> found = best_set([3.0, 2.9, 0.0], np.diag([0.01, 0.01, 0.01]), np.random.default_rng(1))
     >>> found.chosen.tolist()
@@ -80,10 +79,10 @@ def best_set(
     if known.sum() < 2:
         return BestSet(gap, low, high, np.ones(estimates.size, bool))
     value, joint = estimates[known], covariance[np.ix_(known, known)]
-    ahead = value[None, :] - value[:, None]  # of row i, how far each other one is ahead
+    ahead = value[None, :] - value[:, None]  # in row i, the lead of each other candidate over i
     variance = np.diag(joint)
     error = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * joint, 0.0))
-    # The others' distances in their own errors; pairs that move together entirely have none.
+    # Standard errors of the differences; 0 for pairs with perfectly correlated errors.
     error[error < 1e-9 * np.sqrt(variance.max())] = 0.0
     critical = _critical_values(joint, error, df, level, draws, rng)
     others = ~np.eye(value.size, dtype=bool)
@@ -115,12 +114,12 @@ def _critical_values(
 
 
 def adjust(p_values: ArrayLike, method: Literal["holm", "benjamini_hochberg"]) -> Floats:
-    """P-values adjusted for being many: Holm's (1979) for decisions, Benjamini and Hochberg's (1995) for screening.
+    """P-values adjusted for multiple comparisons: Holm (1979), or Benjamini and Hochberg (1995).
 
     Args:
         p_values: of one family; NaN (not tested) stays NaN and does not count.
-        method: with Holm's below .05, the chance of any false finding is at most .05; with Benjamini and Hochberg's,
-            the expected share of false ones among those found.
+        method: `holm` controls the probability of any false positive, for decisions; `benjamini_hochberg` controls the
+            expected share of false positives among the positives, for screening.
 
     >>> adjust([0.01, 0.04, float("nan"), 0.03], "holm").round(2).tolist()
     [0.03, 0.06, nan, 0.06]
@@ -130,7 +129,7 @@ def adjust(p_values: ArrayLike, method: Literal["holm", "benjamini_hochberg"]) -
     tested = ~np.isnan(p_values)
     if method == "benjamini_hochberg" and tested.any():
         adjusted[tested] = false_discovery_control(p_values[tested])
-    elif tested.any():  # statsmodels' multipletests says the same, and collects garbage each time: a third of a second
+    elif tested.any():  # as statsmodels' multipletests, which is slow (it collects garbage)
         p = p_values[tested]
         order = np.argsort(p)
         stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

@@ -1,9 +1,9 @@
-"""What a comparison of two arms can show: its power, the smallest effect it detects, the customers it needs.
+"""Power of a comparison of two arms: power, smallest detectable difference, sample size.
 
-Two arms are compared by the two-sided z test of a difference of means or shares, at `ALPHA`; where several arms are
-compared with one control, each at `ALPHA` ÷ arms (Bonferroni). A share p has the standard deviation √(p (1 − p)) in
-both arms. The formulas are those of statsmodels. Sample sizes take the tail on the effect's side alone: at a power of
-0.8 the other adds 10⁻⁶.
+Two arms are compared by the two-sided z test of a difference of means or shares, at `ALPHA`. Where several arms are
+compared with one control, each test is at `ALPHA` ÷ arms (Bonferroni). A share p has the standard deviation
+√(p (1 − p)) in both arms. The formulas are those of statsmodels. Sample sizes use the tail on the effect's side only;
+at a power of 0.8 the other tail adds 10⁻⁶.
 
 References:
     Cohen (1988), Statistical power analysis for the behavioral sciences, chapter 2.
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 ALPHA = 0.05
-"""The level of every test, unless it says otherwise: two-sided, over all arms of one experiment."""
+"""The default significance level of tests: two-sided, over all arms of one experiment."""
 POWER = 0.8
-"""How often a true difference of the size asked for is to be detected."""
+"""The default power."""
 MOST_TIMES = 50.0
-"""A test that would need more than so many times its size is not expected to settle."""
+"""If more than this many times the data would be needed, no decision is expected."""
 
 
 def standard_error(standard_deviation: ArrayLike, treated: ArrayLike, control: ArrayLike) -> Floats:
-    """Of the difference of two means: σ √(1/n₁ + 1/n₀).
+    """The standard error of a difference of two means: σ √(1/n₁ + 1/n₀).
 
     Args:
         standard_deviation: of one customer's outcome, the same in both arms.
@@ -53,12 +53,12 @@ def standard_error(standard_deviation: ArrayLike, treated: ArrayLike, control: A
 
 
 def power_of_difference(difference: float, standard_error: float, comparisons: int = 1) -> float:
-    """The chance that a true difference is detected.
+    """The power: the probability that a true difference is detected.
 
     Args:
-        difference: true, treated − control.
+        difference: the true difference, treated − control.
         standard_error: of the difference's estimate, > 0.
-        comparisons: arms compared with the control.
+        comparisons: the number of arms compared with the control.
 
     >>> round(power_of_difference(0.02, 0.3 * (2 / 3532) ** 0.5), 3)  # the textbook's 80 %
     0.8
@@ -74,10 +74,10 @@ def detectable_difference(
 
     Args:
         standard_error: of the difference's estimate.
-        power: how often it is to be detected (0–1).
-        comparisons: k, arms compared with the control.
-        information: where the always-valid interval decides, its clock today (`sequential.information`): its
-            half-width then stands for z₁₋α/₂ₖ standard errors.
+        power: the wanted power (0–1).
+        comparisons: k, the number of arms compared with the control.
+        information: if the always-valid interval decides, its information today (`sequential.information`); its
+            half-width then replaces z₁₋α/₂ₖ standard errors.
 
     >>> detectable_difference(0.3 * (2 / 3532) ** 0.5).round(4)
     np.float64(0.02)
@@ -97,15 +97,15 @@ def sample_size(
     power: float = POWER,
     comparisons: int = 1,
 ) -> float:
-    """Customers in all, of all arms, with whom a true difference is detected: (z σ / δ)² (1/s₁ + 1/s₀).
+    """The total customers of all arms needed to detect a true difference: (z σ / δ)² (1/s₁ + 1/s₀).
 
     Args:
         difference: δ, true; infinitely many customers for 0.
         standard_deviation: σ of one customer's outcome, the same in both arms.
-        treated_share: s₁, of all customers, in the treated arm (0–1).
-        control_share: s₀, in the control.
-        power: how often it is to be detected (0–1).
-        comparisons: arms compared with the control.
+        treated_share: s₁, the treated arm's share of all customers (0–1).
+        control_share: s₀, the control's share.
+        power: the wanted power (0–1).
+        comparisons: the number of arms compared with the control.
 
     >>> round(sample_size(0.5, 1.0) / 2)  # Cohen (1988), table 2.4.1: 64 a group by t, 63 by the normal
     63
@@ -119,17 +119,17 @@ def sample_size(
 def times_to_settle(
     standard_error: float, gap: float, *, comparisons: int = 1, information: float | None = None
 ) -> float:
-    """How many times as much observation makes the interval's end reach a threshold, the estimate staying as it is.
+    """How many times as much data makes the interval exclude a threshold, if the estimate stays as it is.
 
     Args:
         standard_error: of the estimate today.
         gap: from the estimate to the threshold, > 0.
-        comparisons: arms compared with the control.
-        information: where the always-valid interval decides, its clock today; None: the fixed interval does.
+        comparisons: the number of arms compared with the control.
+        information: of the always-valid interval today, if it decides; None if the fixed interval decides.
 
     Returns:
-        1 where it reaches already; infinity above `MOST_TIMES` (of the always-valid interval); NaN where no interval
-        is known.
+        the factor. For the always-valid interval: 1 where the threshold is excluded already, infinity above
+        `MOST_TIMES`. NaN where no interval is known.
 
     >>> round(times_to_settle(1.0, 0.98), 2)  # half of 1.96 standard errors: four times the customers
     4.0

@@ -1,4 +1,4 @@
-"""Shares: intervals that are honest of few events, and the difference of two.
+"""Proportions: intervals that are valid with few events, and the difference of two proportions.
 
 References:
     Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
@@ -28,31 +28,31 @@ __all__ = [
     "rates",
 ]
 FEW_EVENTS = 20
-"""With fewer events than this in an arm, rates are compared by exact and score methods, never by normal ones."""
+"""With fewer events in an arm, rates are compared by exact and score methods, not by normal approximations."""
 _FEWEST_FOR_LOGIT = 10
-"""Fewer events than this: the logit's interval ends too high (seen: it misses a small rate 3–4 % of the time below)."""
+"""With fewer events the logit interval is too high; in simulations it misses small rates below it 3–4 % of the time."""
 
 
 def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level: float = 0.95) -> Jackknife:
-    """Σ events ÷ Σ trials per cell, a share between 0 and 1, with an interval honest of few events.
+    """Σ events ÷ Σ trials per cell, a share between 0 and 1, with an interval that is valid with few events.
 
-    From 10 events on, the jackknife by group on the logit scale. Below, Clopper and Pearson's exact interval at the
-    effective number of trials p (1 − p)/v · (z/t)² that follows from the jackknife's variance v (Korn & Graubard 1998).
-    With no event at all, nothing but events, or the very same share in every group, v is 0 and says nothing: the exact
-    interval for `units` independent chances.
+    From 10 events (and non-events) on, it is the jackknife by group on the logit scale. Below, it is Clopper and
+    Pearson's exact interval at the effective number of trials p (1 − p)/v · (z/t)², with v the jackknife variance
+    (Korn & Graubard 1998). Without events, with events only, or with the same share in every group, v is 0 and cannot
+    be used; then it is the exact interval for `units` independent trials.
 
     Args:
         events: … × groups, 0 ≤ events ≤ trials.
         trials: the same shape.
-        units: … (one for each cell), how many independent chances stand behind the trials: customers, where one may
-            have many events (clicks); the trials themselves, where at most one (opt-outs).
+        units: … (one per cell), the number of independent trials: customers, if one may have many events (clicks); the
+            trials themselves, if at most one (opt-outs).
         level: of the intervals.
 
     Returns:
         arrays in the shape of the cells; NaN where a cell has no trial. `standard_error` is on the scale of shares.
 
     Raises:
-        ValueError: more events than trials, or fewer than none.
+        ValueError: events are below 0 or above trials.
 
     >>> none = jackknife_rate([[0.0, 0.0]], [[400.0, 600.0]], units=[100])
     >>> none.low, none.high.round(4), round(1 - 0.025 ** (1 / 100), 4)  # 1,000 messages to 100 customers, no click
@@ -66,7 +66,7 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
     rate, error = found.estimate, found.standard_error
     count, tried = events.sum(axis=-1), trials.sum(axis=-1)
     half_width = t_quantile(level, found.groups - 1)
-    # The last is 0 but for rounding: an event more or less in one group is far above it.
+    # The last condition means an error of 0 up to rounding; one event more in a group is far above it.
     even = (count == 0) | (count == tried) | (error <= 1e-12 * rate)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = rate * (1 - rate)
@@ -81,7 +81,7 @@ def jackknife_rate(events: ArrayLike, trials: ArrayLike, units: ArrayLike, level
 
 
 def _clopper_pearson(events: Floats, trials: Floats, level: float) -> tuple[Floats, Floats]:
-    """Exact limits of a share; events and trials need not be whole, since the limits are quantiles of a beta."""
+    """Exact limits of a share; events and trials need not be whole, since the limits are beta quantiles."""
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = proportion_confint(events, trials, alpha=1 - level, method="beta")
     unknown = ~(trials > 0)
@@ -94,12 +94,12 @@ def rates(
     """One row for each combination of `by`, with a share and its interval: see `jackknife_rate`.
 
     Args:
-        cells: the columns of `by`, group (0 … groups − 1), and those named next; one row for each combination there is.
-        by: segment, weekday, hour …
-        events: the column counted, such as clicks.
-        trials: the column it is a share of, such as messages.
-        units: the column of customers, where one may have many events; the same as `trials`, where at most one.
-        groups: how many groups there are.
+        cells: the columns of `by`, group (0 … groups − 1), and those named next; one row per combination.
+        by: the key columns, such as segment, weekday or hour.
+        events: the column of events, such as clicks.
+        trials: the column of trials, such as messages.
+        units: the column of customers, if one may have many events; the same as `trials`, if at most one.
+        groups: the number of groups.
 
     Returns:
         the columns of `by`; events, trials, units, rate, low, high.
@@ -127,23 +127,23 @@ def difference_of_rates(
     control_customers: ArrayLike,
     level: float = 0.95,
 ) -> RateDifference:
-    """Share of events among the treated − among the control: Miettinen and Nurminen's score interval, Fisher's p.
+    """The share of events among the treated less that of the control: Miettinen–Nurminen interval, Fisher's p-value.
 
-    The limits are the differences d at which (p̂₁ − p̂₀ − d)/√v(d) = ±z, with v(d) from the shares that are likeliest
-    given d, times N/(N − 1) (Miettinen & Nurminen 1985). For any number of events, none included: the only
-    interval to use with fewer than `FEW_EVENTS` in an arm. It is our own since that of statsmodels 0.15,
-    `confint_proportions_2indep(method="score")`, has x₀ for n₀ in the cubic (its issue 10269; seen: .3440 for the
-    published limit .3382 of 56/70 − 48/80), and looks for limits too near the estimate (an error with five events).
+    The limits are the differences d at which (p̂₁ − p̂₀ − d)/√v(d) = ±z, with v(d) from the maximum-likelihood shares
+    given d, times N/(N − 1) (Miettinen & Nurminen 1985). Valid for any number of events, including 0. It is used with
+    fewer than `FEW_EVENTS` in an arm. It replaces `confint_proportions_2indep(method="score")` of statsmodels 0.15,
+    which has x₀ for n₀ in the cubic (its issue 10269; it gives .3440 for the published limit .3382 of 56/70 − 48/80)
+    and searches for limits too close to the estimate (an error with five events).
 
     Args:
-        events: of the treated; arrays are taken element by element.
+        events: of the treated; arrays are handled element by element.
         customers: of the treated.
         control_events: of the control.
         control_customers: of the control.
         level: of the intervals.
 
     Raises:
-        ValueError: an arm without customers, or events that cannot be.
+        ValueError: an arm has no customers, or events are below 0 or above its customers.
 
     >>> found = difference_of_rates([293], [11_298], [5], [464])  # a public test of advertisements
     >>> found.estimate.round(4), found.low.round(4), found.high.round(4), found.p_value.round(3)
@@ -153,7 +153,7 @@ def difference_of_rates(
         *(np.asarray(given, float) for given in (events, customers, control_events, control_customers))
     )
     if np.any((n1 <= 0) | (n0 <= 0) | (x1 < 0) | (x0 < 0) | (x1 > n1) | (x0 > n0)):
-        raise ValueError("each arm needs customers, and between 0 and as many events")
+        raise ValueError("each arm needs at least one customer, and between 0 and as many events as customers")
     estimate = x1 / n1 - x0 / n0
     z = norm.ppf((1 + level) / 2)
     low = bisect(lambda d: _score(d, x1, n1, x0, n0) > z, np.full(estimate.shape, -1.0), estimate)
@@ -164,7 +164,7 @@ def difference_of_rates(
 
 
 def bisect(is_left: Callable[[Floats], NDArray[np.bool_]], left: Floats, right: Floats) -> Floats:
-    """Where a falling function passes its level, between left and right; all elements at once, by halving."""
+    """Bisection: where a decreasing function crosses its level between left and right; all elements at once."""
     for _ in range(60):
         middle = (left + right) / 2
         more = is_left(middle)
@@ -173,9 +173,9 @@ def bisect(is_left: Callable[[Floats], NDArray[np.bool_]], left: Floats, right: 
 
 
 def _score(difference: Floats, x1: Floats, n1: Floats, x0: Floats, n0: Floats) -> Floats:
-    """Miettinen and Nurminen's statistic for p₁ − p₀ = difference; it falls as the difference grows.
+    """Miettinen and Nurminen's statistic for p₁ − p₀ = difference; it decreases in the difference.
 
-    p₀ is the root of the cubic of their appendix I, here by the arccosine, kept between what p₀ and p₁ can be.
+    p₀ is the root of the cubic of their appendix I, by the arccosine, clipped to the possible values of p₀ and p₁.
     """
     d, n, x = difference, n1 + n0, x1 + x0
     second = ((n1 + 2 * n0) * d - n - x) / (3 * n)

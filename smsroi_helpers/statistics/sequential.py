@@ -1,17 +1,17 @@
-"""Looking every day without fooling oneself: an always-valid interval, and a sequential test of the split.
+"""Sequential inference: an always-valid interval, and a sequential test of the split.
 
-A 95 % interval read every night excludes 0 sooner or later although nothing differs. The interval here may be read as
-often as one likes: over *all* looks together it misses the truth in at most one test of twenty. It is the
-normal-mixture boundary of Robbins (1970), as the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy
+A fixed 95 % interval that is read every day excludes 0 sooner or later even without an effect. An always-valid interval
+may be read at any time: over *all* looks together it misses the truth in at most 5 % of tests. It is the normal-mixture
+boundary of Robbins (1970), as the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy
 & Ramdas (2024), Time-uniform central limit theory and asymptotic confidence sequences, Annals of Statistics 52, theorem
 2.2:
 
     estimate ± standard error · √((1 + 1/r) · log((1 + r) / α²)),    r = information so far / information tuned for.
 
-There information is a count of independent rows. Here the same customers buy week after week, so it is the customers'
-time under observation. The boundary then holds whenever two looks' estimates are at least as correlated as those of a
-Brownian motion in that clock (Slepian 1962, Bell System Technical Journal 41), that is, if customers keep their habits
-(busy ones stay busy) and none buys the faster the longer ago the assignment was.
+In the paper, information is the number of independent rows. Here the same customers buy week after week, so it is the
+customers' time under observation. The boundary is valid if the estimates of two looks are at least as correlated as
+those of a Brownian motion in that time (Slepian 1962, Bell System Technical Journal 41). This is so if customers have
+persistent habits and do not buy faster with time since assignment.
 """
 
 import datetime as dt
@@ -35,11 +35,11 @@ __all__ = [
 ]
 
 FIRST_DAYS = 7
-"""No always-valid interval before a whole week: its clock is set by the first week's customers."""
+"""There is no always-valid interval before this day: the first week's customers set the unit of information."""
 TUNED_WEEKS = 8.0
-"""When the interval is to be narrowest, where no end is planned. Any other choice is as valid, and a little wider."""
+"""The time at which the interval is narrowest if no end is planned. Other choices are equally valid."""
 CONCENTRATION = 10_000.0
-"""How surely the alternative's shares lie near the planned ones, as in Lindon & Malek's own program."""
+"""Concentration of the alternative's Dirichlet prior at the planned shares, as in Lindon & Malek's software."""
 
 
 def tuned_information(level: float = 0.95) -> float:
@@ -57,8 +57,8 @@ def always_valid_half_width(standard_error: ArrayLike, r: ArrayLike, level: floa
 
     Args:
         standard_error: of the estimate today.
-        r: of `information`; NaN: there is no interval yet.
-        level: over all looks together.
+        r: of `information`; NaN where there is no interval yet.
+        level: the coverage over all looks together.
 
     >>> always_valid_half_width(1.0, 8.78).round(2)  # where it is narrowest: 1.55 times the fixed 1.96
     np.float64(3.04)
@@ -69,7 +69,7 @@ def always_valid_half_width(standard_error: ArrayLike, r: ArrayLike, level: floa
 
 
 def always_valid_p(z: ArrayLike, r: ArrayLike) -> Floats:
-    """The least α at which the always-valid interval excludes a value z errors away: √(1 + r) · e^(−z²r / 2(1 + r)).
+    """The always-valid p-value of an estimate z standard errors from a value: √(1 + r) · e^(−z²r / 2(1 + r)).
 
     >>> half_width = always_valid_half_width(1.0, 5.0)
     >>> always_valid_p(half_width, 5.0).round(6)
@@ -80,14 +80,14 @@ def always_valid_p(z: ArrayLike, r: ArrayLike) -> Floats:
 
 
 def information(assigned: pd.DataFrame, last: dt.date, planned_weeks: float = TUNED_WEEKS) -> float:
-    """The clock r of `always_valid_half_width`: customers' days under observation, in units fixed by the first week.
+    """The information r of `always_valid_half_width`: customer-days observed, in units fixed by the first week.
 
-    It hangs on when customers were assigned and on the calendar, never on what they did.
+    It depends on the dates of assignment and on the calendar only, not on outcomes.
 
     Args:
         assigned: day (of assignment), n (customers); one experiment.
         last: the last day whose outcomes count (inclusive).
-        planned_weeks: how long the experiment was meant to take when it began.
+        planned_weeks: the planned length of the experiment when it began.
 
     Returns:
         NaN until `FIRST_DAYS` have passed since the first assignment.
@@ -107,14 +107,15 @@ def information(assigned: pd.DataFrame, last: dt.date, planned_weeks: float = TU
 
 
 def false_alarms(days: int, rng: np.random.Generator, tests: int = 20_000) -> tuple[float, float]:
-    """How many tests of nothing are called significant by who looks every day: by the fixed interval, by ours.
+    """The false-alarm rates of daily looks without an effect: with the fixed interval, and with the always-valid one.
 
-    The estimate's path is a Brownian motion, as it is for many customers; ours looks from the first week on.
+    The estimate's path is simulated as a Brownian motion, which it is asymptotically. The always-valid interval is read
+    from the end of the first week on.
 
     Args:
-        days: how long, one look a day; the tuning is for that end.
+        days: the length, with one look a day; the interval is tuned for its end.
         rng: of the paths.
-        tests: how many.
+        tests: the number of simulated tests.
 
     Returns:
         the shares of tests in which the fixed 95 % interval, and the always-valid one, excluded 0 at any look.
@@ -127,15 +128,15 @@ def false_alarms(days: int, rng: np.random.Generator, tests: int = 20_000) -> tu
 
 
 def sequential_split(counts: ArrayLike, shares: ArrayLike, concentration: float = CONCENTRATION) -> Floats:
-    """The p-value, after each look, of the customers having come in the planned shares: however often it is asked.
+    """Sequential p-value of the planned split after each look, valid for any number of looks.
 
-    1 ÷ the greatest Bayes factor so far of shares ~ Dirichlet(concentration · planned) against the planned ones
-    (Lindon & Malek 2022, Anytime-valid inference for multinomial count data, NeurIPS): where the split is sound,
-    it falls to α or below, at any look, in at most α of all tests.
+    1 ÷ the largest Bayes factor so far of shares ~ Dirichlet(concentration · planned) against the planned shares
+    (Lindon & Malek 2022, Anytime-valid inference for multinomial count data, NeurIPS). If the split is as planned, the
+    probability that it reaches α or less at any look is at most α.
 
     Args:
-        counts: looks × arms, customers that came between one look and the next; in the order of time.
-        shares: planned, of each arm; > 0 and adding up to 1.
+        counts: looks × arms, customers assigned between one look and the next; in order of time.
+        shares: the planned share of each arm; > 0, summing to 1.
         concentration: of the alternative.
 
     >>> sequential_split([[500, 500], [600, 400], [700, 300]], [0.5, 0.5]).round(4)[[0, 2]].tolist()

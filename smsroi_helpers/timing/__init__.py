@@ -1,9 +1,9 @@
-"""When should a message go out: what a timing experiment shows, what the logs suggest, what another hour is worth.
+"""At which hour to send: results of a timing experiment, of observational data, and the value of changing the hour.
 
-The engine counts (`counts`), curves are fitted to the cells (`response_curve`, `response`), multiple comparisons find
-the hours that are not distinguishable from the best (`best_hours`), and today's schedule is compared with them. What a
-click is worth comes from other experiments (`click_value`), each customer's active hours from `personal_send_time`,
-what is allowed from `measures.quiet_hours`.
+`counts` counts in the engine; `response_curve` and `response` fit curves to the cells. `best_hours` finds the hours
+that are not distinguishable from the best (multiple comparisons) and compares today's schedule with them. The value of
+a click comes from other experiments (`click_value`), customers' active hours from `personal_send_time`, and the hours
+allowed from `measures.quiet_hours`.
 """
 
 from typing import Annotated, Any

@@ -1,7 +1,7 @@
-"""The columns of a response curve: a daily wave, smooth departures from it, and the weekdays.
+"""The basis of a response curve: a daily wave, smooth departures from it, and weekday effects.
 
 Departures are a periodic cubic spline under the harmonic acceleration penalty ∫ (f″′ + ω²f′)² (Ramsay & Silverman 2005,
-section 5.4), which leaves every wave alone.
+section 5.4), which does not penalise a daily wave.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 DEPARTURES = 6
-"""Columns of the spline that are kept: departures from a wave of up to four turns a day; the rest hardly counts."""
+"""Columns of the spline that are kept: departures of up to four cycles a day; the others are negligible."""
 HOUR_COLUMNS = 2 + DEPARTURES
 WEEKDAY_COLUMNS = 6
 COLUMNS = HOUR_COLUMNS + WEEKDAY_COLUMNS
@@ -30,7 +30,7 @@ _KNOT_HOURS = 2
 
 
 def _departures() -> Floats:
-    """Departures from a daily wave at each minute: columns whose coefficients are alike a priori, mean variance 1."""
+    """Departures from a daily wave at each minute: columns scaled to equal prior variance of coefficients, mean 1."""
     minutes = np.arange(24 * 60)[:, None] / 60
     knots = np.arange(0, 24 + _KNOT_HOURS, _KNOT_HOURS, dtype=float)[:, None]
     spline = SplineTransformer(degree=3, knots=knots, extrapolation="periodic").fit_transform(minutes)
@@ -49,7 +49,7 @@ _BY_MINUTE = _departures()
 
 
 def hour_basis(start: Floats | Sequence[float], until: Floats | Sequence[float]) -> Floats:
-    """The columns of a curve over the day, averaged over windows of local hours.
+    """The basis of a curve over the day, averaged over windows of local hours.
 
     Args:
         start: first hours, 0–23.
@@ -71,13 +71,13 @@ def hour_basis(start: Floats | Sequence[float], until: Floats | Sequence[float])
 
 
 def weekday_basis() -> Floats:
-    """7 × 6: contrasts of the weekdays, orthonormal, each adding up to 0 over the week."""
+    """7 × 6: orthonormal contrasts of the weekdays, each summing to 0 over the week."""
     contrasts = np.linalg.qr(np.eye(7)[:, :6] - 1 / 7)[0]
     return np.asarray(contrasts - contrasts.mean(axis=0))
 
 
 def design(rows: pd.DataFrame) -> Floats:
-    """The columns of cells named by weekday (0–6), hour and until: rows × all columns."""
+    """The design matrix of cells with columns weekday (0–6), hour and until: rows × `COLUMNS`."""
     windows = rows[["hour", "until"]].drop_duplicates()
     basis = hour_basis(windows["hour"].to_numpy(float), windows["until"].to_numpy(float))
     place = {window: at for at, window in enumerate(windows.itertuples(index=False, name=None))}

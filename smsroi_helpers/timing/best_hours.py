@@ -1,7 +1,7 @@
-"""Which hours are best, and what each would bring against today's hours.
+"""Which hours are best, and the gain of each compared with today's hours.
 
-Multiple comparisons find the hours that are not distinguishable from the best; today's schedule is compared with the
-likeliest of them, with limits that hold for all of them at once.
+Multiple comparisons find the hours that are not distinguishable from the best. Today's schedule is compared with the
+most likely best hour; its confidence limits are simultaneous over all hours in that set.
 """
 
 import dataclasses
@@ -42,14 +42,14 @@ __all__ = [
 ]
 
 _SEQUENCE = 0.8
-"""Share of ALPHA for everybody, and then segments; the rest is for segments that stand out by themselves."""
+"""Share of ALPHA for the sequence of all customers, then segments; the rest is for segments tested on their own."""
 _FEWEST_SHOWN = 10
-"""A segment of fewer customers is in no table that leaves the run."""
+"""Segments of fewer customers are left out of saved tables."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """All that the page tells."""
+    """All results on hours."""
 
     sends: Sends
     tests: list[TimingTest]
@@ -64,21 +64,21 @@ class Timing:
 
     @property
     def test(self) -> TimingTest | None:
-        """The experiment that answers; None without a sound one."""
+        """The experiment that is used; None without a valid one."""
         return self.tests[0] if self.randomised is not None else None
 
     @property
     def main(self) -> HourResponse | None:
-        """What the answer rests on: the experiment, else the logs."""
+        """The response used for decisions: the experiment's, else the observational one."""
         return self.randomised or self.observational
 
     @property
     def priced(self) -> bool:
-        """Whether a click has a price, so that gains are in money."""
+        """Whether a click has a known value above 0, so that gains are in money."""
         return self.click.known and self.click.estimate > 0
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- analysis --------------------------------------------------------------------------------------------------------
 
 
 def analyse(
@@ -89,13 +89,13 @@ def analyse(
     log_weeks: int = 26,
     own_hours: str = "",
 ) -> Timing:
-    """Everything the engine has to say of hours.
+    """Count and fit everything on hours.
 
     Args:
         shop: the company.
         segment_by: which grouping.
         window_hours: how long after delivery an outcome counts.
-        log_weeks: how much of the log is read for what the company does of itself.
+        log_weeks: how many weeks of the log are read for today's practice.
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
 
     Raises:
@@ -121,7 +121,7 @@ def analyse(
 
 
 def response_rows(timing: Timing) -> pd.DataFrame:
-    """The table `timing_response`: of each kind of evidence, segment, weekday and hour with messages."""
+    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages."""
     parts = []
     for response in (timing.randomised, timing.observational):
         if response is None:
@@ -147,38 +147,38 @@ def response_rows(timing: Timing) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of one segment's hours."""
+    """The estimates for one segment's hours."""
 
     segment: str
     evidence: Literal["randomised", "observational"]
     windows: pd.DataFrame
     """hour, until (tried and allowed), rate, low, high; set_of_best; gain, gain_low, gain_high (clicks per message
-    against today's schedule, at once for all windows that may be the best)."""
+    compared with today's schedule; limits are simultaneous over all windows in the set of the best)."""
     today: Floats
-    """Share of today's sends in each window, of those in any."""
+    """Each window's share of today's sends that are in any window."""
     untried_share: float
-    """Share of today's sends at hours that were not tried, or are not allowed."""
+    """Share of today's sends at hours that were not tested, or are not allowed."""
     forbidden_share: float
     """Share of today's sends at hours that are not allowed."""
     customers: int
     clicks: float
     messages_per_week: float
-    """Sent of late, times the share at hours that were tried: what the gain is multiplied with."""
+    """Recent volume × the share at tested hours; the gain is multiplied by it."""
     p_value: float
-    """For no window being better than today's schedule by more than the smallest gain."""
+    """For the hypothesis that no window is better than today's schedule by more than the smallest gain."""
     adjusted_p: float = float("nan")
-    """With all answers reckoned in: see `find_best_hours`."""
+    """Adjusted for all segments: see `find_best_hours`."""
     all_windows_p: float = float("nan")
-    """As p_value, with all windows taken for possible."""
+    """As p_value, over all windows."""
     hours_differ_p: float = float("nan")
-    """For everybody's hours not differing at all."""
+    """For no difference between hours over all customers."""
     smallest_gain: float = 0.0
     """Clicks per message below which a gain is not worth a change."""
     click: ClickValue | None = field(default=None, repr=False)
 
     @property
     def best(self) -> int:
-        """The row of the likeliest best window."""
+        """The row of the window that is most likely the best."""
         return int(np.where(self.chosen, self.windows["rate"].to_numpy(float), -np.inf).argmax())
 
     @property
@@ -187,12 +187,12 @@ class Answer:
         return self.windows["set_of_best"].to_numpy(bool)
 
     def gain(self) -> tuple[float, float, float]:
-        """Clicks per message that the likeliest best window brings more than today's schedule, and its limits."""
+        """Clicks per message of the most likely best window less today's schedule: estimate, low, high."""
         row = self.windows.iloc[self.best]
         return float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])
 
     def regret(self) -> tuple[float, float, float]:
-        """What the truly best window would bring more than today's schedule: never below 0."""
+        """Clicks per message that today's schedule loses to the truly best window (≥ 0): estimate, low, high."""
         w = self.windows[self.chosen]
         return (
             float(max(w["gain"].max(), 0.0)),
@@ -202,7 +202,7 @@ class Answer:
 
     @property
     def outcome(self) -> Literal["move", "flat", "open"]:
-        """`move`: another hour is worth it; `flat`: none can be worth it; `open`: not known yet."""
+        """`move`: another hour has a worthwhile gain; `flat`: no hour can have one; `open`: undecided."""
         _, low, _ = self.gain()
         if low > self.smallest_gain and self.adjusted_p < ALPHA:
             return "move"
@@ -212,19 +212,19 @@ class Answer:
 def find_best_hours(
     timing: Timing, rng: np.random.Generator, *, smallest_gain: float = 0.0, smallest_click_gain: float = 0.0
 ) -> list[Answer]:
-    """What is known of everybody's hours and of each segment's, by the experiment where there is one, else by the logs.
+    """Estimate the best hours of all customers and of each segment, from the experiment or else from the log.
 
     Args:
         timing: of `analyse`.
         rng: of critical values.
-        smallest_gain: profit per message below which a change is not worth making; counts where a click has a price.
-        smallest_click_gain: clicks per message, where it has none.
+        smallest_gain: profit per message below which a change is not worth making; used where a click has a value.
+        smallest_click_gain: clicks per message below which it is not; used where a click has no known value.
 
     Returns:
-        Everybody first, then each segment with any event. P-values are those of a fixed sequence (Westfall & Krishen
-        2001), everybody's, then Holm's over the segments, none below everybody's; or Holm's over the segments by
-        themselves, for those whose days oppose each other. Four fifths of the error go to the one, a fifth to the
-        other.
+        All customers first, then each segment with an event. P-values are adjusted along a fixed sequence (Westfall &
+        Krishen 2001): all customers first, then Holm over the segments, none below that of all customers. Segments
+        with opposite patterns may cancel out over all customers, so they are also tested by Holm alone, and the smaller
+        adjusted p-value counts. The first procedure gets four fifths of the error rate, the second one fifth.
     """
     response = timing.main
     if response is None:
@@ -258,7 +258,7 @@ def _shares_of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tup
     everything = by_hour.sum()
     if not everything:
         return np.full(len(windows), np.nan), float("nan"), float("nan")
-    # Windows that meet share an hour's messages evenly.
+    # Overlapping windows share an hour's messages evenly.
     cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], float)
     inside = cover.sum(axis=0)
     shares = (cover / np.maximum(inside, 1)) @ by_hour
@@ -284,11 +284,11 @@ def _answer(
 
     Args:
         timing: of `analyse`.
-        response: what the answer rests on.
-        segment: whose.
+        response: the response it is based on.
+        segment: which segment.
         rng: of critical values.
         smallest: clicks per message below which a gain is not worth a change.
-        everybody: their answer, which a segment's rests on; None for everybody's own.
+        everybody: the answer for all customers, on which a segment's depends; None for all customers themselves.
     """
     tried = response.windows
     is_allowed = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
@@ -316,7 +316,7 @@ def _answer(
         customers=response.customers(segment),
         clicks=float(curves.events[curves.index(segment)]),
         messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(untried)),
-        # Everybody's is the first of the sequence: it holds whichever window is picked.
+        # All customers are tested first in the sequence: their p-value must hold whichever window is chosen.
         p_value=p_of_all if everybody is None else p_value,
         all_windows_p=p_of_all,
         smallest_gain=smallest,
@@ -324,7 +324,7 @@ def _answer(
 
 
 def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:
-    """The error allowed in saying that hours differ; 1 for a segment once everybody's are shown to."""
+    """The α for claiming that hours differ; 1 for a segment once they differ over all customers."""
     if everybody is None:
         return ALPHA * _SEQUENCE
     return 1.0 if not everybody.chosen.all() else ALPHA * (1 - _SEQUENCE) / len(response.by_segment.segments)
@@ -342,13 +342,13 @@ def best_windows(
     value: Floats, covariance: Floats, rng: np.random.Generator, level: float = 0.95, draws: int = 10_000, *,
     alpha: float = ALPHA,
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """The windows among which the best is.
+    """The set of windows that contains the best one with probability `level`.
 
-    All of them, unless multiple comparisons with the best exclude one (Hsu 1996; `statistics.best_set`): then hours do
-    differ, and the set is the smallest that holds the best with this probability, given the curves' joint distribution.
-    That hours differ is asked of everybody first: a segment's curve rests on what all have in common.
-    That distribution includes the pooling uncertainty, which a bootstrap leaves out; how often the set contains the
-    best is tested in `benchmarks/claims/timing.py`.
+    All windows, unless multiple comparisons with the best exclude one (Hsu 1996; `statistics.best_set`). Then hours
+    differ, and the set is the smallest that contains the best window with this probability under the curves' joint
+    distribution. Whether hours differ is tested over all customers first, because a segment's curve is pooled with
+    theirs. The joint distribution includes the pooling uncertainty, which a bootstrap leaves out. How often the set
+    contains the best is tested in `benchmarks/claims/timing.py`.
 
     Args:
         value: of each window.
@@ -356,7 +356,7 @@ def best_windows(
         rng: of the simulation.
         level: the probability.
         draws: how many.
-        alpha: the error of saying that hours differ; 1 where it is known of everybody.
+        alpha: the error rate of claiming that hours differ; 1 where this is already shown over all customers.
 
     >>> best_windows(np.array([1.0, 0.9, 0.0]), np.eye(3) * 0.01, np.random.default_rng(1)).tolist()
     [True, True, False]
@@ -377,22 +377,22 @@ def compare_with_today(
     rate: Floats, covariance: Floats, today: Floats, among: NDArray[np.bool_], smallest: float,
     rng: np.random.Generator, draws: int = 10_000,
 ) -> tuple[Floats, Floats, Floats, float]:  # fmt: skip
-    """How much more each window brings than today's mixture of windows, with limits that hold for several at once.
+    """The gain of each window compared with today's mixture of windows, with simultaneous limits.
 
-    G_h = r_h − Σ q_j r_j; its limits are G_h ± c·s.e., c being the quantile of the largest |t| over the windows among
-    which one is picked, simulated from their joint covariance. Where all may be the best these are all of them.
+    G_h = r_h − Σ q_j r_j, with limits G_h ± c·s.e. The critical value c is the quantile of the largest |t| over the
+    windows in `among`, simulated from their joint covariance.
 
     Args:
         rate: of each window.
         covariance: joint, of the rates.
-        today: q, today's shares; NaN where nothing is known of today.
-        among: the windows among which one is picked.
-        smallest: the gain worth having.
+        today: q, today's shares; NaN where they are not known.
+        among: the windows among which one is chosen.
+        smallest: the smallest worthwhile gain.
         rng: of the simulation.
         draws: how many.
 
     Returns:
-        gain, low, high of each window, and the p-value for no window's gain being above `smallest`.
+        gain, low, high of each window, and the p-value for the hypothesis that no window's gain is above `smallest`.
     """
     if not np.isfinite(today).all():
         none = np.full(len(rate), np.nan)
@@ -405,7 +405,7 @@ def compare_with_today(
     if not varies.any():
         return gain, gain, gain, 1.0
     picked = among & varies
-    usable = picked if picked.any() else varies  # the only window picked may be all of today's
+    usable = picked if picked.any() else varies  # the only window chosen may be today's only window
     eigenvalues, eigenvectors = np.linalg.eigh(joint[np.ix_(usable, usable)])
     noise = (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0))) @ rng.standard_normal((int(usable.sum()), draws))
     noise = noise / np.sqrt(rng.chisquare(DF, draws) / DF) / error[usable, None]

@@ -1,9 +1,9 @@
-"""What a click is worth, by randomisation: the profit that more messages bring, for each click they bring.
+"""The value of a click from randomised tests: incremental profit of more messages ÷ their incremental clicks.
 
 Arms that differ in messages differ in clicks and in profit. The ratio of the two differences (Wald 1940; an
-instrumental variable, Angrist & Imbens 1994) is the profit, before message costs, that goes with one more click by a
-person. It is a price for the clicks of another hour under one assumption: that what changes the clicks changes the
-profit through people taking notice of the message, in the same proportion.
+instrumental variable, Angrist & Imbens 1994) is the profit, before message costs, per additional human click. It
+values the clicks of another hour under one assumption: the hour changes profit only by changing how many people notice
+the message, and in the same proportion as it changes clicks.
 
 The interval is Fieller's (1954): the values β at which Σ z (profit − β·clicks) is not significantly different from 0.
 """
@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 _STRONG = 4.0
-"""Clicks must differ between the arms by so many standard errors before profit is divided by them."""
+"""Profit is divided by clicks only if the arms' clicks differ by more than this many standard errors."""
 
 
 @dataclass(frozen=True)
 class ClickValue:
-    """Profit before message costs per further click by a person; NaN where no experiment tells."""
+    """Profit before message costs per additional human click; NaN where no experiment shows it."""
 
     experiment: str
     estimate: float
@@ -44,9 +44,9 @@ class ClickValue:
     high: float
     customers: int
     clicks_z: float
-    """By how many standard errors the arms differ in clicks."""
+    """The difference in clicks between the arms, in standard errors."""
     reason: str = ""
-    """Why there is none: `no_test`, `no_clicks`, `weak`."""
+    """Why there is no value: `no_test`, `no_clicks`, `weak`."""
 
     @property
     def known(self) -> bool:
@@ -88,7 +88,7 @@ def estimate_click_value(
 
 
 def _messages_by_arm(experiment: Experiment) -> list[float] | None:
-    """What each arm is sent, relative to the others; None where arms do not differ in it."""
+    """Messages of each arm, relative to the others; None where the arms do not differ."""
     if experiment.kind == "holdout":
         return [0.0 if arm == experiment.control else 1.0 for arm in experiment.arms]
     planned = experiment.plan.get("messages_per_week")
@@ -99,10 +99,10 @@ def _messages_by_arm(experiment: Experiment) -> list[float] | None:
 
 
 def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame:
-    """Moments of profit before message costs, and of people's clicks, by arm: see `estimate_click_value`.
+    """Moments of profit before message costs and of human clicks, by arm: see `estimate_click_value`.
 
-    Messages too young to be judged are no clicks yet; of those that a machine clicked first as many are taken to have
-    been clicked by a person as of the others.
+    Messages whose outcome window has not passed count as not clicked. Messages that a machine clicked first are assumed
+    to have the same human click rate as the others.
     """
     people = measures.arm_outcomes(shop, experiment.name)
     people = people.filter(people.outcome_days > 0)
@@ -126,11 +126,11 @@ def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame
 
 
 def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple[float, float, float]:
-    """Clicks × what one is worth, with the limits that both errors together leave.
+    """Clicks × the value of a click, with an interval that includes both errors.
 
-    The products a·b that the two (independent) estimates do not contradict together: those on or within the ellipse
-    whose half-axes are the distances to the limits, which is the profile likelihood's interval (Cox & Hinkley 1974,
-    section 9.3). Where both intervals lie above 0, so does it.
+    The interval is that of the profile likelihood of the product of two independent estimates (Cox & Hinkley 1974,
+    section 9.3): all products a·b on or within the ellipse whose half-axes are the distances to the limits. If both
+    intervals lie above 0, so does the product's.
 
     Args:
         clicks: estimate, low, high.
@@ -148,7 +148,7 @@ def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple
 
 
 def find_click_value(shop: Shop, sends: Sends) -> ClickValue:
-    """The value of a click by the sound experiment that tells it most closely."""
+    """The value of a click from the valid experiment with the narrowest interval."""
     nan = float("nan")
     if sends.outcome != "click":
         return ClickValue("", nan, nan, nan, 0, nan, "no_clicks")

@@ -1,4 +1,4 @@
-"""At which hours competitors write: where a text stands among others'. A description, of what was seen."""
+"""At which hours competitors send: a description of the competitor messages observed."""
 
 import ibis
 import pandas as pd
@@ -12,9 +12,9 @@ __all__ = [
 
 
 def count_competitors(shop: Shop) -> pd.DataFrame | None:
-    """By hour (0–23): messages, share of all competitors' messages seen; None where the source has none.
+    """By hour (0–23): messages, share of all competitors' messages observed; None where the source has none.
 
-    The hour is that of the region's customers where a region is told (their commonest time zone), else the source's.
+    The hour is in the most common time zone of the region's customers where a region is given, else in the source's.
     """
     if not shop.has("competitor_messages"):
         return None

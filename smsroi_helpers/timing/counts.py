@@ -1,7 +1,7 @@
-"""What was sent at which local hour, and what followed: cells from the engine, one table of messages behind them all.
+"""Messages by local hour and their outcomes: cells from the engine, all from one table of messages.
 
-A message counts once its outcome window has passed; younger ones are left out and counted. The hour is that of sending
-on the recipient's clock.
+A message counts once its outcome window has passed; younger ones are left out, and their number is reported. The hour
+is the recipient's local hour of sending.
 """
 
 import datetime as dt
@@ -38,24 +38,24 @@ __all__ = [
 
 JACKKNIFE = "timing-jackknife"
 MOST_STRATA_CELLS = 120_000
-"""More cells of campaign × segment × weekday × hour than this, and campaigns of one month count as one."""
+"""With more cells of campaign × segment × weekday × hour, campaigns of one month are merged."""
 KEYS = ("segment", "stratum", "weekday", "hour", "until")
 Outcome = Literal["click", "order"]
 EXCLUSIONS = ("received", "not_a_text", "not_delivered", "too_recent")
-"""All messages, and why some of them are left out, in this order."""
+"""All messages, then the reasons for leaving some out, in this order."""
 
 
 @dataclass(frozen=True)
 class Sends:
-    """The messages that can be judged, as a table of the engine, and how many there are."""
+    """The messages whose outcomes count, as a table of the engine, and their number."""
 
     rows: ir.Table
     """customer_id, campaign_id, sent_at, weekday, hour, local_date, timezone, plan_id, group; happened (the outcome),
-    happened_raw (with clicks of machines), human_click_at, known (false where a machine clicked first), machine,
+    happened_raw (including machine clicks), human_click_at, known (false where a machine clicked first), machine,
     opted_out.
     """
     outcome: Outcome
-    """Clicks; orders within the window where the source records no clicks."""
+    """`click`, or `order` (within the window) where the source records no clicks."""
     window_hours: int
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left): what was left out; the last row counts what is used."""
@@ -69,7 +69,7 @@ class Sends:
 
 
 def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
-    """Every text that was delivered and whose outcome window has passed, its click judged.
+    """Every delivered text whose outcome window has passed, with its click classified as human or machine.
 
     Args:
         shop: the company.
@@ -110,7 +110,7 @@ def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
     left = [int(every[name]) for name in ("sent", "texts", "delivered", "old")]
     if not left[-1]:
         raise NotEnoughData(
-            "No text was delivered at least {hours} hours before the last day observed ended.", hours=window_hours
+            "No text was delivered at least {hours} hours before the end of the last day observed.", hours=window_hours
         )
     gone = [0, *(-np.diff(left))]
     judged = kept.group_by("machine").aggregate(messages=kept.count(), clicks=kept.happened_raw.sum())
@@ -135,11 +135,11 @@ class TimingTest:
     """arm, hour, until (local, half-open), in order of the hours."""
     split_p: float
     sound: bool
-    """Whether the customers came in the planned shares."""
+    """Whether the arms have the planned shares (no sample-ratio mismatch)."""
 
 
 def find_tests(shop: Shop) -> list[TimingTest]:
-    """The timing experiments with at least two arms of known hours, the largest sound one first."""
+    """The timing experiments with at least two arms of known hours, the largest valid one first."""
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return []
     try:
@@ -170,13 +170,13 @@ def _label_segments(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
 
 
 def label_test(shop: Shop, test: TimingTest, segment_by: str) -> ir.Table:
-    """Who was assigned in a test, in the segment of that time: member (the customer), segment."""
+    """The customers assigned in a test with their segment when assigned: member (the customer), segment."""
     labelled = label_when_assigned(shop, resolve(shop, segment_by).label, test.experiment.name)
     return labelled.drop("of_experiment")
 
 
 def _in_experiments(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
-    """Who was in an experiment of these kinds, from when until when; None where there are none."""
+    """Customers in an experiment of these kinds, with start and end; None where there are none."""
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return None
     experiments = shop.experiments
@@ -190,7 +190,7 @@ def _in_experiments(shop: Shop, kinds: tuple[str, ...]) -> ir.Table | None:
 
 
 def rows_of_test(shop: Shop, sends: Sends, test: TimingTest) -> ir.Table:
-    """Messages to the experiment's customers while it ran, at the hours of their arm whatever was kept to.
+    """Messages to the experiment's customers while it ran, by their arm's hours (intention to treat).
 
     Returns:
         the columns of `Sends.rows`; `hour` and `until` are the arm's, `sent_hour` when it went out, `since` when the
@@ -222,8 +222,8 @@ def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> p
     """The experiment's cells: segment (when assigned), weekday, hour, until, group.
 
     Returns:
-        those, stratum (0), messages and clicks (machines' left out), all_messages and all_clicks (with them), opt_outs,
-        as_planned (messages sent within the arm's hours).
+        those, stratum (0), messages and clicks (without machine clicks), all_messages and all_clicks (with them),
+        opt_outs, as_planned (messages sent within the arm's hours).
     """
     rows = rows_of_test(shop, sends, test)
     groups = label_test(shop, test, segment_by)
@@ -235,7 +235,7 @@ def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> p
 
 
 def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataFrame:
-    """segment, customers: who was assigned, whatever reached them."""
+    """segment, customers: all assigned, whether or not a message reached them."""
     groups = label_test(shop, test, segment_by)
     people = shop.assignments.filter(shop.assignments.experiment_id == test.experiment.name)
     people = people.join(groups, people.customer_id == groups.member)
@@ -248,8 +248,8 @@ def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataF
 def log_start(shop: Shop, weeks: int) -> dt.date:
     """The first day of the log that is read.
 
-    Where people become known in the course of the log, at least a third of it lies before: who is in which segment is
-    told by it.
+    Where customers become known in the course of the log (no table customers, or one with joined_at), the first third
+    of the log is not read, because the customers' segments are computed from it.
     """
     start = shop.as_of - dt.timedelta(days=7 * weeks - 1)
     if shop.has("customers") and not shop.has("customers", "joined_at"):
@@ -260,16 +260,16 @@ def log_start(shop: Shop, weeks: int) -> dt.date:
 
 
 def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
-    """Messages as the company sends them of itself, with their recipients' segment; kept in the engine.
+    """Messages of today's practice with the recipients' segment; kept in the engine.
 
-    They are of no plan, and to nobody in a test of hours or of frequency.
+    Messages of a plan, and messages to customers in a test of hours or of frequency, are left out.
     """
     first = log_start(shop, weeks)
     rows = sends.rows.filter(sends.rows.sent_at >= ibis.literal(shop.start_of(first)), sends.rows.plan_id.isnull())
     people = _in_experiments(shop, ("timing", "frequency"))
     if people is not None:
         people = people.select("subject", "since", "end")
-        # A customer is in few tests: their times are laid side by side, so that no message is doubled.
+        # One interval per customer, from the first start to the last end, so that no message is duplicated.
         spans = people.group_by("subject").aggregate(first=people.since.min(), last=people.end.max())
         rows = rows.left_join(spans, rows.customer_id == spans.subject)
         rows = rows.filter(rows.subject.isnull() | (rows.sent_at < rows["first"]) | (rows.sent_at >= rows["last"]))
@@ -284,7 +284,7 @@ def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table
 
 
 def _log_cells(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
-    """Cells of the log with the group of customers, kept in the engine."""
+    """Cells of the log with the jackknife group, kept in the engine."""
     rows = _log_rows(shop, sends, segment_by, weeks)
     cells = rows.group_by(
         "segment", "weekday", "hour", "group", "campaign_id", "month", until=rows.hour + 1
@@ -293,10 +293,10 @@ def _log_cells(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Tabl
 
 
 def count_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> tuple[pd.DataFrame, ir.Table]:
-    """The log's cells, and the same with the group of customers as a table of the engine (see `log_scores`).
+    """The log's cells, and the same cells with the jackknife group as a table of the engine (see `log_scores`).
 
-    Segments are as of the day before the first day read; who came later is left out. A stratum is a campaign; of a
-    company with so many campaigns that there are more than 120,000 cells, all of a month's.
+    Segments are as of the day before the first day read; customers who joined later are left out. A stratum is a
+    campaign, or all campaigns of a month where there would be more than 120,000 cells.
     """
     cells = _log_cells(shop, sends, segment_by, weeks)
     for name in ("campaign_id", "month"):
@@ -311,14 +311,14 @@ def count_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> tuple[pd
 
 
 def count_log_people(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
-    """segment, customers: who was sent anything in the log."""
+    """segment, customers: those who were sent any message in the log."""
     rows = _log_rows(shop, sends, segment_by, weeks)
     cells = rows.group_by("segment").aggregate(customers=rows.customer_id.nunique())
     return shop.count(cells.order_by("segment"))
 
 
 def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tuple[str, ...]) -> Scores:
-    """As `response_curve.group_scores`, summed in the engine: the cells by campaign and group are too many to bring."""
+    """As `response_curve.group_scores`, summed in the engine because cells by campaign and group are too many."""
 
     def scores(rows: pd.DataFrame, x: np.ndarray) -> np.ndarray:
         columns = [f"x{j}" for j in range(x.shape[1])]
@@ -339,7 +339,7 @@ def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tup
 
 
 def count_practice(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
-    """When the company sends of itself: segment (as in `count_log`), timezone, region, weekday, hour; messages."""
+    """Today's sending hours: segment (as in `count_log`), timezone, region, weekday, hour; messages."""
     rows = _log_rows(shop, sends, segment_by, weeks)
     if shop.has("customers", "region"):
         where = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
@@ -351,8 +351,10 @@ def count_practice(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.
 
 
 def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
-    """How many texts a week reached each segment, as it is on the last day observed, of late: segment, customers,
-    messages_per_week.
+    """Texts delivered per week to each segment of the last day observed, over the last weeks.
+
+    Returns:
+        segment, customers, messages_per_week.
     """
     rows = measures.every_send(shop)
     start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))

@@ -1,4 +1,4 @@
-"""Each customer's hour: the table `customer_send_hour`, and how many have another than their segment's."""
+"""Each customer's send hour: the table `customer_send_hour`, and the share that differs from the segment's hour."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,15 +21,15 @@ __all__ = [
 
 
 def _shifted(curve: pd.DataFrame) -> Floats:
-    """(bins, windows): the curve at each window's middle less δ, level beyond the first and the last window."""
+    """(bins, windows): the curve at each window's middle less δ, constant beyond the first and the last window."""
     middle = middle_of(curve)
     return np.interp(middle[None, :] - BINS[:, None] * STEP, middle, curve["rate"].to_numpy(float))
 
 
 def share_moved(personal: PersonalHours) -> float:
-    """Share of the customers with own events whose best hour is another than their segment's; NaN where none has any.
+    """Share of customers with own events whose best hour differs from their segment's; NaN where none has events.
 
-    Of all windows tried, whichever of them the law allows a customer.
+    Over all windows tested, whether or not they are allowed for the customer.
     """
     best = {segment: _shifted(curve).argmax(axis=1) for segment, curve in personal.curves.items()}
     people = personal.people
@@ -40,7 +40,7 @@ def share_moved(personal: PersonalHours) -> float:
 
 
 def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int]) -> pd.DataFrame:
-    """zone, area, of (segment), step, hour: the best allowed window where, for whom, by how the own day runs."""
+    """zone, area, of (segment), step, hour: the best allowed window by place, segment and shift δ."""
     own = parse_rule(own_hours)
     shifted_rates = {segment: _shifted(curve) for segment, curve in curves.items()}
     rows = []
@@ -58,19 +58,20 @@ def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, 
 
 
 def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "") -> ir.Table:
-    """The table `customer_send_hour`, for the engine to write: nobody at an hour that is not allowed them.
+    """The table `customer_send_hour`, for the engine to write; no customer gets an hour that is not allowed for them.
 
-    The likeliest best of the windows tried and allowed, on the segment's curve or on that shifted by the customer's δ.
+    The hour is the best of the windows tested and allowed, by the segment's curve or by that curve shifted by the
+    customer's δ.
 
     Args:
         shop: the company.
         personal: of `analyse_personal_send_times`.
         segment_by: which grouping, as of the last day observed.
-        own_hours: the sender's own.
+        own_hours: the sender's own allowed hours (`9-18`); empty for none.
 
     Returns:
-        customer_id, hour (local), weekday (null: any), basis (`personal`, `segment`). Who may be sent to at none of
-        the hours that were tried has no row.
+        customer_id, hour (local), weekday (null: any), basis (`personal`, `segment`). Customers for whom no
+        tested hour is allowed have no row.
     """
     best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0])
     table = ibis.memtable(
@@ -88,7 +89,7 @@ def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, ow
 
 
 def _with_home(shop: Shop, people: ir.Table) -> ir.Table:
-    """The customers with zone and area (region), empty where they are not known."""
+    """The customers with zone and area (their region); empty where not known."""
     if not shop.has("customers"):
         return people.mutate(zone=ibis.literal(""), area=ibis.literal(""))
     homes = shop.customers.select(
@@ -101,7 +102,7 @@ def _with_home(shop: Shop, people: ir.Table) -> ir.Table:
 
 
 def _with_shift(people: ir.Table, personal: PersonalHours) -> ir.Table:
-    """The customers with step: δ in quarter hours; 0 for who has no own events, and where own hours are not used."""
+    """The customers with step (δ in quarter hours): 0 without own events, and where own hours are not used."""
     if not personal.used:
         return people.mutate(step=ibis.literal(0).cast("int64"))
     own = personal.rows.select(person="customer_id", bin="bin")

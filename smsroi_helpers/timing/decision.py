@@ -23,23 +23,23 @@ __all__ = [
 HourReason = Literal[
     "better_hour", "no_gain_possible", "observational", "no_price_shown", "undecided", "nothing_to_compare",
 ]  # fmt: skip
-"""Why this is decided: a better hour is shown; no hour can bring a gain worth having; only observational data; more
-clicks are shown and profit is not; the interval decides nothing; too few responses, or all at one hour."""
+"""Why this is decided: a better hour is shown; no hour can have a worthwhile gain; only observational data; more clicks
+are shown but not more profit; the interval is undecided; too few responses, or all at one hour."""
 HoursFound = Literal["no_difference", "all_alike", "best_set"]
-"""What is known of the hours tried: not shown to differ at all; none distinguishable from another; some are better."""
+"""Result for the hours tested: not shown to differ; none distinguishable from another; some are better."""
 HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "rough_curve", "observational"]
-"""What to know before acting: clicks have no price; today's texts go out at hours that were not tried, or that are not
-allowed; the counts depart from the smooth curve; who is sent to when was not randomised."""
+"""Caveats: clicks have no known value; today's texts go out at hours that were not tested, or that are not allowed; the
+counts depart from the smooth curve; the hours were not randomised."""
 
 _ROUGH = 0.01
-"""Below this p-value the smooth curve is not believed at every hour."""
+"""Below this p-value the counts are taken to depart from the smooth curve."""
 _UNTRIED_SHARE, _FORBIDDEN_SHARE = 0.01, 0.001
-"""Shares (0–1) of today's texts from which the reader is told."""
+"""Shares (0–1) of today's texts from which a warning is reported."""
 
 
 @dataclass(frozen=True)
 class HourDecision:
-    """What is decided of one segment's hours, and the numbers it rests on; NaN where nothing is known."""
+    """The decision on one segment's hours, and the numbers behind it; NaN where a number is not known."""
 
     segment: str
     outcome: Literal["do", "dont", "not_enough_evidence"]
@@ -47,22 +47,22 @@ class HourDecision:
     evidence: Literal["randomised", "observational", "none"]
     customers: int
     value: float = float("nan")
-    """What the likeliest best window brings more than today's hours, with its 95 % interval, in `unit`."""
+    """The gain of the most likely best window compared with today's hours, with its 95 % interval, in `unit`."""
     low: float = float("nan")
     high: float = float("nan")
     unit: Literal["money_per_week", "count", ""] = ""
     """`count`: responses a week."""
     answer: Answer | None = None
-    """What the estimates were; None where hours cannot be compared."""
+    """The estimates; None where hours cannot be compared."""
     hours: HoursFound = "no_difference"
     times: float = float("nan")
-    """How many times as many texts would settle it, if the estimate stays as it is; infinite where none would."""
+    """Times as many texts that would give a decision if the estimate stays as it is; infinite above `MOST_TIMES`."""
     warnings: tuple[HourWarning, ...] = ()
-    """Everybody's only."""
+    """Only for all customers."""
 
 
 def decide(timing: Timing, answers: Sequence[Answer]) -> list[HourDecision]:
-    """The decisions: everybody's first, then one per segment.
+    """Decide for all customers, then for each segment.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -110,30 +110,31 @@ def _hours_found(answer: Answer, known: bool) -> HoursFound:
 
 
 def _per_week(timing: Timing, answer: Answer, clicks: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Clicks per message as money a week where a click has a price, else as clicks a week."""
+    """Convert clicks per message to money a week where a click has a value, else to clicks a week."""
     each = price_clicks(clicks, timing.click) if timing.priced else clicks
     value, low, high = (x * answer.messages_per_week for x in each)
     return value, low, high
 
 
 def regret_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
-    """What today's hours lose against the best window, in money a week, with its limits; NaN without a price."""
+    """Money a week lost by today's hours compared with the best window, with limits; NaN without a click value."""
     if not timing.priced:
         return float("nan"), float("nan"), float("nan")
     return _per_week(timing, answer, answer.regret())
 
 
 def _times_to_settle(answer: Answer) -> float:
-    """How many times as many texts would put the gain's lower limit above what is worth having, if it stays so.
+    """How many times as many texts would put the gain's lower limit above the smallest worthwhile gain.
 
-    Infinite above `MOST_TIMES`, and where the estimate is not above what is worth having.
+    Assumes that the estimate stays as it is. Infinite above `MOST_TIMES`, and where the estimate is not above the
+    smallest worthwhile gain.
     """
     gain, low, _high = answer.gain()
     half_width, gap = gain - low, gain - answer.smallest_gain
     if not gap > 0:
         return float("inf")
     times = (half_width / gap) ** 2
-    # Holm over the segments asks for a little more than the interval alone.
+    # Holm's correction over the segments needs a little more than the interval alone.
     times = max(times, 1.0) if answer.adjusted_p < ALPHA else max(times, 1.2) * 1.3
     return times if times <= MOST_TIMES else float("inf")
 

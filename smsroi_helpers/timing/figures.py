@@ -38,7 +38,7 @@ def _shade(ax: Axes, timing: Timing) -> None:
 
 
 def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
-    """The curve over what was tried, each hour's band, and the share clicked at each as it was counted."""
+    """Draw the curve over the windows tested, with each hour's interval; return its rows."""
     rows = rate_by_hour(response, segment)
     at = _middle(rows)
     ax.fill_between(at, 100 * rows["low"], 100 * rows["high"], color=PALETTE[colour], alpha=0.2, linewidth=0)
@@ -65,7 +65,7 @@ def _rate_label(timing: Timing) -> str:
 
 
 def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
-    """How the response runs over the day, of everybody, with the windows that cannot be told from the best.
+    """The response by hour over all customers, with the windows that are not distinguishable from the best.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -115,7 +115,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
 
 
 def _why_a_gap(answer: Answer) -> str:
-    """Why the first or the last window tried may be the best where its neighbour is not."""
+    """Explains why the first or the last window may be in the set of the best while its neighbour is not."""
     chosen = answer.chosen
     if chosen.sum() < 2 or not ((chosen[0] and not chosen[1]) or (chosen[-1] and not chosen[-2])):
         return ""
@@ -165,7 +165,7 @@ def segments_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
 
 
 def logs_figure(timing: Timing) -> Html:
-    """The experiment's curve beside what the records alone would have said."""
+    """The experiment's curve beside the observational curve."""
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
@@ -278,7 +278,7 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
 
 
 def crowding_figure(competitors: pd.DataFrame | None, answers: Sequence[Answer]) -> Html:
-    """When competitors write, with the hours that may be the best.
+    """When competitors send, with the hours in the set of the best.
 
     Args:
         competitors: of `competitors.count_competitors`.

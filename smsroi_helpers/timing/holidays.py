@@ -1,7 +1,7 @@
-"""Public holidays, working days moved to a weekend, and the season: how the response on them compares.
+"""Response rates on public holidays, on working days moved to a weekend, and by month.
 
-Which day is what in the recipient's country comes from `holidays`; the country from the recipient's time zone.
-Holidays are not randomised, and there are few of them: the numbers include whatever else happened on those days.
+The package `holidays` gives each country's holidays; the country follows from the recipient's time zone. Holidays are
+few and not randomised, so the ratios include everything else that happened on those days.
 """
 
 import datetime as dt
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 KINDS = ("holiday", "shifted")
-"""A public holiday; a Saturday or Sunday that is worked in exchange for one."""
+"""A public holiday; a Saturday or Sunday that is a working day in exchange for one."""
 
 _FEWEST_STRATA = 5
-"""Fewer special days say nothing of how special days differ among themselves."""
+"""With fewer strata the variance between special days cannot be estimated."""
 
 
 @dataclass(frozen=True)
 class SpecialDays:
-    """What is known of days that are not like others."""
+    """Response ratios of special days, and response rates by month."""
 
     ratios: pd.DataFrame
     """kind, strata, messages, clicks, ratio, low, high: see `compare_days`."""
@@ -46,7 +46,7 @@ class SpecialDays:
 
 
 def kind_of_days(territory: str, first: dt.date, last: dt.date) -> dict[dt.date, str]:
-    """Days that are no ordinary ones in a country; none where its holidays are not known.
+    """The special days of a country; none where its holidays are not known.
 
     >>> days = kind_of_days("CN", dt.date(2026, 2, 1), dt.date(2026, 2, 28))
     >>> days[dt.date(2026, 2, 17)], days[dt.date(2026, 2, 28)], dt.date(2026, 2, 14) in days
@@ -97,14 +97,14 @@ def count_kinds(shop: Shop, sends: Sends, weeks: int = 104) -> pd.DataFrame:
 def compare_days(cells: pd.DataFrame) -> pd.DataFrame:
     """Response on special days ÷ on ordinary ones of the same country, month and weekday (Mantel & Haenszel 1959).
 
-    RR = Σ a·n₀/N ÷ Σ b·n₁/N over strata with both, a and b being the responses on special and on ordinary days, n₁ and
-    n₀ the messages, N their sum. A weekend day that is worked is compared with ordinary weekend days. Its variance, on
-    the log scale, is the jackknife's over groups of customers + the jackknife's over strata: what else happened on the
-    few special days is an error too, and the larger one.
+    RR = Σ a·n₀/N ÷ Σ b·n₁/N over strata with both kinds of days; a and b are the responses on special and on ordinary
+    days, n₁ and n₀ the messages, N their sum. A working weekend day is compared with ordinary weekend days. The
+    variance of log RR is the sum of a jackknife over groups of customers and a jackknife over strata. The second part
+    covers the variation between the few special days, and is the larger one.
 
     Returns:
-        kind, strata, messages, clicks (on special days with ordinary ones beside them), ratio, low, high; NaN with
-        fewer than 5 strata, or 20 responses on either side. No row for a kind without such days.
+        kind, strata, messages, clicks (on special days that have ordinary days in their stratum), ratio, low, high; NaN
+        with fewer than 5 strata, or fewer than 20 responses on either side. No row for a kind without such days.
     """
     found = []
     keys = ["territory", "month", "weekday"]
@@ -153,7 +153,7 @@ def _ratio_with_limits(m: Floats, k: Floats) -> tuple[float, float, float]:
 
 
 def _log_ratio(m: Floats, k: Floats) -> float:
-    """Logarithm of Mantel and Haenszel's ratio; columns: ordinary, special."""
+    """The logarithm of the Mantel–Haenszel ratio; columns: ordinary, special."""
     both = m.sum(axis=1)
     used = (m > 0).all(axis=1)
     m, k, both = m[used], k[used], both[used]
@@ -165,7 +165,7 @@ def season(cells: pd.DataFrame, customers: int) -> pd.DataFrame:
 
     Args:
         cells: of `count_kinds`.
-        customers: how many stand behind a month's messages, about.
+        customers: the approximate number of customers who get a month's messages.
     """
     sums = cells.groupby(["month", "group"], as_index=False)[["messages", "clicks"]].sum()
     sums = sums[sums["messages"] > 0].assign(people=lambda rows: np.minimum(rows["messages"], customers / GROUPS))

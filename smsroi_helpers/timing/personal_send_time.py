@@ -1,17 +1,17 @@
 """Customers' active hours, and whether texts at a customer's own hours are clicked more.
 
-A customer's daily pattern is the segment's, shifted by δ hours. δ is estimated from the customer's visits, orders and
-clicks on days without a text (on other days they may follow the sender's hours): the mean hour of the customer's events
-less the segment's, shrunken towards 0 (a random effect with variances by the method of moments: Searle, Casella &
-McCulloch 1992, Variance Components, section 3.6).
+The model: a customer's daily pattern is the segment's, shifted by δ hours. δ is estimated from the customer's visits,
+orders and clicks on days without a text; on other days they may follow the sender's hours. It is the mean hour of the
+customer's events less the segment's mean, shrunken towards 0 (a random effect with variances by the method of moments:
+Searle, Casella & McCulloch 1992, Variance Components, section 3.6).
 
-Two tests decide whether it is used. On later events: does the segment's pattern shifted by δ predict them better? In a
-test of hours: are texts clicked as if the segment's response curve were shifted by δ too? With r the curve, h the
-randomly assigned hour and x = r(h − δ)/r(h) − 1, less its mean over the hours the customer might have been assigned,
-clicks are r(h)·(1 + βx). β is 0 if own hours do not matter, 1 if customers' curves are the segment's shifted, and more
-if they are steeper than the segment's, which is their mixture. Own hours are used only where both tests pass. Being
-active at an hour does not imply reading texts then: in simulated companies a tilt of each hour by own events, a
-Dirichlet–multinomial, predicted later events and lost clicks.
+Two tests decide whether δ is used. First, the segment's pattern shifted by δ must predict later events better. Second,
+in a test of hours, clicks must follow the segment's response curve shifted by δ. With r the curve, h the randomly
+assigned hour, and x = r(h − δ)/r(h) − 1 less its mean over the hours that might have been assigned, the click rate is
+r(h)·(1 + βx). β is 0 if own hours do not matter, and 1 if customers' curves are the segment's curve shifted. It is
+above 1 if customers' curves are steeper than the segment's, which is their mixture. Own hours are used only where both
+tests pass. Being active at an hour does not imply reading texts then: in simulated companies a Dirichlet–multinomial
+model of own events by hour predicted later events but lost clicks.
 """
 
 import datetime as dt
@@ -45,18 +45,18 @@ __all__ = [
 
 HELD_OUT = "timing-personal-jackknife"
 BUCKETS = (1, 3, 6, 11, 21)
-"""Own events from which a row of the comparison begins."""
+"""Lower bounds of the bins of own events in the comparison."""
 STEP = 0.25
-"""Hours: δ is rounded to quarters, so that the engine can look up what follows from it."""
+"""δ is rounded to this many hours, so that the engine can look it up in a table."""
 MOST_STEPS = 16
-"""Steps: nobody's day is taken to be more than four hours off."""
+"""The largest |δ| in steps (four hours)."""
 BINS = np.arange(-MOST_STEPS, MOST_STEPS + 1)
 _MOST_WEEKS = 65
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval; NaN where nothing is known."""
+    """An estimate with its 95 % interval; NaN where not known."""
 
     estimate: float = float("nan")
     low: float = float("nan")
@@ -65,10 +65,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class DayFit:
-    """How customers' days differ from their segment's."""
+    """Variance components of customers' daily patterns around their segment's."""
 
     means: pd.Series
-    """Segment → the mean place of its events in the day (hours from the cut)."""
+    """Segment → the mean place of its events in the day (hours since the cut)."""
     within: float
     """Variance of one customer's events (hours²)."""
     between: float
@@ -76,39 +76,39 @@ class DayFit:
 
     @property
     def weight(self) -> float:
-        """k: as many events as the segment's mean is worth; infinite where customers do not differ."""
+        """k: the number of events that the segment's mean is equivalent to; infinite where customers do not differ."""
         return self.within / self.between if self.between > 0 else float("inf")
 
 
 @dataclass(frozen=True)
 class PersonalHours:
-    """Whether customers' own days tell more than the segment's, and what is needed to use them."""
+    """Whether customers' own daily patterns are used, and the data for using them."""
 
     rows: ir.Table
-    """customer_id, segment, bin (δ in steps of a quarter hour), of who has own events; kept in the engine."""
+    """customer_id, segment, bin (δ in steps of a quarter hour) of customers with own events; kept in the engine."""
     people: pd.DataFrame
-    """segment, bin, customers: the same, counted."""
+    """segment, bin, customers: counts of `rows`."""
     held_out: pd.DataFrame
-    """own (events from which the row begins), events (later ones), gain, low, high: ln of the chance that the shifted
-    day gives a later event ÷ that by the segment's day, on average."""
+    """own (lower bound of own events), events (later ones), gain, low, high: the mean log ratio of the probability of a
+    later event under the shifted pattern ÷ under the segment's pattern."""
     overall: Estimate
-    """The gain over all rows."""
+    """The gain over all rows of `held_out`."""
     slope: Estimate
     """β; NaN without a test of hours."""
     curves: dict[str, pd.DataFrame]
-    """Segment → hour, until, rate of the windows that were tried, in order; everybody's is `all`."""
+    """Segment → hour, until, rate of the windows tested, in order; `all` for all customers."""
 
     @property
     def used(self) -> bool:
-        """Whether customers have hours of their own: later events are likelier by them, and texts clicked more."""
+        """Whether own hours are used: they predict later events better, and texts at them are clicked more."""
         return self.overall.low > 0 and self.slope.low > 0
 
 
-# --- how days differ -------------------------------------------------------------------------------------------------
+# --- variance components ---------------------------------------------------------------------------------------------
 
 
 def fit_days(sums: pd.DataFrame) -> DayFit:
-    """A customer's own mean as a random effect around the segment's, by the moments of an analysis of variance.
+    """Fit customers' mean hours as random effects around the segment's mean, by the ANOVA method of moments.
 
     Args:
         sums: one row per segment: customers, n (events), s and ss (sums of their place in the day and its square),
@@ -130,7 +130,7 @@ def fit_days(sums: pd.DataFrame) -> DayFit:
 
 
 def shift_bins(n: ir.NumericValue, s: ir.NumericValue, mean: ir.NumericValue, weight: float) -> ir.IntegerValue:
-    """δ in steps of a quarter hour, of customers with n events whose places in the day add up to s."""
+    """δ in steps of a quarter hour, for customers with n events whose places in the day sum to s."""
     if not np.isfinite(weight):
         return (n * 0).cast("int64")
     steps = ((s - n * mean) / (n + weight) / STEP).round().cast("int64")
@@ -140,7 +140,7 @@ def shift_bins(n: ir.NumericValue, s: ir.NumericValue, mean: ir.NumericValue, we
 def _events(shop: Shop, sends: Sends) -> ir.Table:
     """customer_id, at, place: each day's first visit, order or click, on days without a text.
 
-    The place is the hour on the recipient's clock, counted from the hour at which least happens.
+    The place is the recipient's local hour, counted from the hour with the fewest events.
     """
     parts = [measures.purchases(shop).select("customer_id", at=ibis._.ordered_at.cast("timestamp"))]
     if shop.has("visits"):
@@ -154,7 +154,7 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
     rows = measures.with_zone(shop, rows)
     rows = rows.select("customer_id", "at", local=measures.local_time(shop, rows["at"], rows.timezone))
     texted = sends.rows.select(member_id="customer_id", on="local_date")
-    # A visit that ends in an order is one event: of a day the first counts.
+    # A visit that ends in an order is one event: the first event of a day counts.
     rows = rows.group_by("customer_id", day=rows.local.date()).aggregate(
         at=rows["at"].min(), hour=rows.local.min().hour().cast("int64")
     )
@@ -168,7 +168,7 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
 
 
 def _shifts(shop: Shop, events: ir.Table, groups: ir.Table) -> tuple[ir.Table, DayFit]:
-    """customer_id, segment, own (events), bin; and how customers differ.
+    """customer_id, segment, own (events), bin; and the variance components.
 
     Args:
         shop: the company.
@@ -194,11 +194,11 @@ def _shifts(shop: Shop, events: ir.Table, groups: ir.Table) -> tuple[ir.Table, D
     return shop.keep(people.select("customer_id", "segment", "own", bin=bins)), fit
 
 
-# --- what later events say -------------------------------------------------------------------------------------------
+# --- prediction of later events --------------------------------------------------------------------------------------
 
 
 def _log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
-    """segment, bin, place, ratio: ln of the segment's day shifted ÷ the segment's day itself.
+    """Columns of (segment), step, at_place, ratio: the log ratio of the shifted pattern ÷ the segment's pattern.
 
     Args:
         cells: segment, place, n (events).
@@ -217,7 +217,7 @@ def _log_ratios(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFrame, Estimate]:
-    """Days fitted on earlier events and tested on later ones (a quarter, or a third of a short log)."""
+    """Patterns fitted on earlier events and tested on later ones (a quarter, or a third of a short log)."""
     later_days = dt.timedelta(days=period_of(shop))
     split = ibis.literal(shop.end - later_days)
     groups = segments(shop, segment_by, shop.as_of - later_days).rename(member="customer_id")
@@ -244,7 +244,7 @@ def _hold_out(shop: Shop, events: ir.Table, segment_by: str) -> tuple[pd.DataFra
 
 
 def _score_later(shop: Shop, later: ir.Table, people: ir.Table, log_ratios: pd.DataFrame) -> pd.DataFrame:
-    """Bucket (own events from which a row begins), group; gain (summed log ratios of the later events), events.
+    """Columns bucket (lower bound of own events), group; gain (sum of log ratios of the later events), events.
 
     Args:
         shop: the company.
@@ -264,16 +264,16 @@ def _score_later(shop: Shop, later: ir.Table, people: ir.Table, log_ratios: pd.D
     return shop.count(sums.order_by("bucket", "group"))
 
 
-# --- what a test of hours says ---------------------------------------------------------------------------------------
+# --- the slope in a test of hours ------------------------------------------------------------------------------------
 
 
 def contrasts(rate: Floats, middle: Floats, share: Floats) -> Floats:
-    """(bins, windows): x, how much more a shifted curve has at a window, less its mean over what might be drawn.
+    """(bins, windows): x, the relative change of a shifted curve in a window, less its mean over the assignment.
 
     Args:
         rate: (windows,) of the segment's curve, above 0.
-        middle: (windows,) of each window, rising (hours).
-        share: (windows,) of customers drawn into each; they add up to 1.
+        middle: (windows,) of each window (hours), ascending.
+        share: (windows,) of customers assigned to each; they sum to 1.
 
     >>> x = contrasts(np.array([0.05, 0.1, 0.05]), np.array([9.5, 10.5, 11.5]), np.full(3, 1 / 3))
     >>> x[MOST_STEPS + 4].round(3).tolist()  # δ = 1 hour: at ten as others at nine
@@ -284,14 +284,13 @@ def contrasts(rate: Floats, middle: Floats, share: Floats) -> Floats:
 
 
 def estimate_slope(cells: pd.DataFrame) -> Estimate:
-    """β: within segment and hour, how clicks rise with x (1: as the shifted curve says, 0: not at all).
+    """β: the slope of clicks on x within segment and hour (1: as predicted by the shifted curve, 0: no relation).
 
-    Σ over cells of (Σxy − ΣxΣy/n) ÷ Σ of ȳ(Σx² − (Σx)²/n): least squares for y = r(1 + βx) with r of each cell by
-    itself, with a jackknife over groups of customers.
+    Σ over cells of (Σxy − ΣxΣy/n) ÷ Σ of ȳ(Σx² − (Σx)²/n): least squares for y = r(1 + βx) with a separate r in each
+    cell. The interval is a jackknife over groups of customers.
 
     Args:
-        cells: segment, hour, until, group; messages, clicks, x, xx and xy (sums over messages of x, x² and of x where
-            it was clicked).
+        cells: segment, hour, until, group; messages, clicks, x, xx and xy (sums over messages of x, x² and of x·click).
     """
     keys, sums = by_group(cells, ["segment", "hour", "until"], ["messages", "x", "xx", "clicks", "xy"])
 
@@ -325,7 +324,7 @@ def middle_of(windows: pd.DataFrame) -> Floats:
 def _slope_from_test(
     shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: HourResponse, segment_by: str
 ) -> Estimate:
-    """β from the texts of a test, δ from what its customers did before they were assigned."""
+    """β from the texts of a test; δ from its customers' events before their assignment."""
     groups = label_test(shop, test, segment_by)
     texts = rows_of_test(shop, sends, test)
     texts = texts.filter(texts.known)
@@ -364,12 +363,12 @@ def _contrast_rows(test: TimingTest, response: HourResponse) -> pd.DataFrame:
 
 
 def analyse_personal_send_times(shop: Shop, hours: Timing, segment_by: str) -> PersonalHours:
-    """How customers' days differ from their segment's, and what later events and a test of hours say of it.
+    """Estimate customers' shifts δ, and test them on later events and in a test of hours.
 
     Args:
         shop: the company.
         hours: of `best_hours.analyse`.
-        segment_by: which grouping; as of the split of the log, of the test's first day, and of the last day observed.
+        segment_by: which grouping, as of three days: the split of the log, the assignment, and the last day observed.
     """
     events = _events(shop, hours.sends)
     held_out, overall = _hold_out(shop, events, segment_by)

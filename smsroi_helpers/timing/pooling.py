@@ -1,4 +1,4 @@
-"""Partial pooling: segments' curves share a common one, as far as the data of all segments say that they do.
+"""Partial pooling: segments' curves are shrunken towards a common curve as far as the data support it.
 
 The standard deviations of segments around the common curve, of curves around a wave, and of weekdays around the common
 weekdays are estimated from all segments together and integrated over (Gelman et al. 2013, section 5.4), so that
@@ -19,14 +19,14 @@ __all__ = [
 ]
 
 _COMMON_SD = 2.0
-"""Standard deviation (logit) of what all segments have in common, wave and weekdays: a weakly informative prior."""
+"""Prior standard deviation (logit) of the common wave and weekdays: weakly informative."""
 _SEGMENT_SDS = np.array([0.005, 0.04, 0.08, 0.12, 0.17, 0.23, 0.3, 0.4, 0.55, 0.8])
 _DEPARTURE_SDS = np.array([0.004, 0.02, 0.04, 0.07, 0.11, 0.17, 0.26, 0.4])
 _WEEKDAY_SDS = np.array([0.005, 0.05, 0.1, 0.16, 0.25, 0.4])
 _SEGMENT_PRIOR, _WEEKDAY_PRIOR = 0.5, 0.3
-"""Scales (logit) of half-normal priors on how segments differ from the common curve, and weekdays by segment."""
+"""Scales (logit) of half-normal priors on the standard deviations of segments and of weekdays by segment."""
 _DEPARTURE_PRIOR = 0.05
-"""Scale (logit) of the half-Cauchy prior on how far curves depart from a wave: mostly little, sometimes a lot."""
+"""Scale (logit) of the half-Cauchy prior on departures from a wave: mostly small, sometimes large."""
 
 
 @dataclass
@@ -38,12 +38,12 @@ class Pooled:
     covariance: Floats
     """(segments, columns, columns)."""
     common: Floats
-    """(columns,): posterior mean of what the segments have in common."""
+    """(columns,): posterior mean of the common coefficients."""
     segment_sd: float
     departure_sd: float
     weekday_sd: float
     likely: Ints
-    """The nodes with any weight to speak of."""
+    """The nodes with non-negligible weight."""
 
 
 @dataclass
@@ -56,12 +56,12 @@ class _Nodes:
     log_prior: Floats
 
     def take(self, among: Ints) -> "_Nodes":
-        """Some of the nodes."""
+        """A subset of the nodes."""
         return _Nodes(self.segment_sd[among], self.departure_sd[among], self.weekday_sd[among], self.log_prior[among])
 
 
 def _nodes(segments: int) -> _Nodes:
-    """All nodes; a single segment does not differ from what is common."""
+    """All nodes; with a single segment the standard deviations between segments have one value."""
     segment_sds = _SEGMENT_SDS if segments > 1 else _SEGMENT_SDS[:1]
     weekday_sds = _WEEKDAY_SDS if segments > 1 else _WEEKDAY_SDS[:1]
     logs = [
@@ -94,9 +94,9 @@ def pool(
         information: segments × columns × columns, of the likelihood at theta.
         score: segments × columns, its slope there.
         theta: segments × columns, where both were computed.
-        dispersion: segments × 2: by how much the information of hours and of weekdays is divided.
-        common_wave: of the common curve one step before.
-        among: the nodes to look at; None for all.
+        dispersion: segments × 2: the divisors of the information of hours and of weekdays.
+        common_wave: root mean square of the common wave in the previous step.
+        among: the nodes to use; None for all.
     """
     h, g = _temper(information, score, theta, dispersion)
     nodes = _nodes(len(information))
@@ -122,8 +122,8 @@ def _temper(information: Floats, score: Floats, theta: Floats, dispersion: Float
 def _precisions(nodes: _Nodes, segments: int, common_wave: float) -> tuple[Floats, Floats]:
     """(nodes, columns) each: the prior precisions of d_s and of c.
 
-    d_s departs from a wave by the share of its own size by which c does of `common_wave` (root mean square of c's
-    wave): how segments differ is as smooth as what they have in common.
+    Relative to its own size, d_s departs from a wave as much as c does relative to `common_wave` (root mean square of
+    c's wave). So the differences between segments are as smooth as the common curve.
     """
     own = np.empty((len(nodes.segment_sd), COLUMNS))
     share = (
@@ -141,7 +141,7 @@ def _precisions(nodes: _Nodes, segments: int, common_wave: float) -> tuple[Float
 
 @dataclass
 class _Common:
-    """What is known of c at each node, d_s integrated out."""
+    """The posterior of c at each node, with d_s integrated out."""
 
     mean: Floats
     covariance: Floats
@@ -166,7 +166,7 @@ def _integrate(h: Floats, g: Floats, precision_own: Floats, precision_common: Fl
 def _weigh_nodes(
     nodes: _Nodes, g: Floats, own: Floats, common: _Common, precision_own: Floats, precision_common: Floats
 ) -> Floats:
-    """The posterior of the nodes: prior × marginal likelihood, adding up to 1."""
+    """The posterior weights of the nodes: prior × marginal likelihood, summing to 1."""
     segments = own.shape[1]
     log_weight = (
         nodes.log_prior
@@ -184,7 +184,7 @@ def _weigh_nodes(
 def _mix(g: Floats, own: Floats, common: _Common, precision_own: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Mean and covariance of every θ_s over the nodes.
 
-    θ_s = c + own (g − h c). As own (h + precision) = 1, what remains of c is own · precision.
+    θ_s = c + own (g − h c). As own (h + precision) = 1, the coefficient of c is own · precision.
     """
     remains = precision_own[:, None, None, :] * own
     mean = np.einsum("nsij,nj->nsi", remains, common.mean) + np.einsum("nsij,sj->nsi", own, g)

@@ -1,4 +1,4 @@
-"""How the response runs over the week, by one kind of evidence: an experiment's arms, or the records alone."""
+"""The response rate over the week, estimated from an experiment's arms or from observational data."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -43,38 +43,38 @@ __all__ = [
 ALL = "all"
 DF = GROUPS - 1
 FEWEST_EVENTS = 20
-"""Fewer than this in all say nothing of hours."""
+"""With fewer events in all, no curve is fitted."""
 
 
 @dataclass(frozen=True)
 class HourResponse:
-    """One way of learning how the response runs over the week: curves by segment, and of everybody."""
+    """Response curves over the week from one kind of evidence: by segment, and of all customers."""
 
     evidence: Literal["randomised", "observational"]
     cells: pd.DataFrame
     by_segment: Curves
     everybody: Curves
     windows: pd.DataFrame
-    """hour, until: what was tried, in order."""
+    """hour, until: the windows tested (or in the log), in order."""
     people: pd.DataFrame = field(repr=False)
     """segment, customers."""
 
     def customers(self, segment: str) -> int:
-        """How many people a segment's curve rests on."""
+        """The number of customers behind a segment's curve."""
         rows = self.people if segment == ALL else self.people[self.people["segment"] == segment]
         return int(rows["customers"].sum())
 
     def curves(self, segment: str) -> Curves:
-        """The curves that hold a segment, or everybody."""
+        """The curves that include a segment, or those of all customers."""
         return self.everybody if segment == ALL else self.by_segment
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """Everybody first."""
+        """All customers first, then the segments."""
         return (ALL, *self.by_segment.segments)
 
 
-# --- learning --------------------------------------------------------------------------------------------------------
+# --- estimation ------------------------------------------------------------------------------------------------------
 
 
 def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
 
 
 def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> HourResponse | None:
-    """What an experiment shows of hours; None where there are too few responses, or one hour alone.
+    """Estimate the response from an experiment; None with too few responses, or with one hour only.
 
     Args:
         shop: the company.
@@ -112,13 +112,13 @@ def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: s
 
 
 def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:
-    """What the records alone say of hours, compared within campaigns; None as for `estimate_from_test`.
+    """Estimate the response from the log, comparing hours within campaigns; None as for `estimate_from_test`.
 
     Args:
         shop: the company.
         sends: of `counts.collect_sends`.
         segment_by: which grouping, as of the day before the first day read.
-        weeks: how much of the log is read.
+        weeks: how many weeks of the log are read.
     """
     cells, kept = count_log(shop, sends, segment_by, weeks)
     cells = _ordered(cells, segment_by)
@@ -126,7 +126,7 @@ def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> 
         return None
     names = tuple(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, log_scores(shop, kept, "clicks", "messages", names))
-    # Everybody: campaigns stay strata of their own within each segment, so that recency does not pass for the hour.
+    # All customers: a stratum is still a campaign within a segment, so that segments do not confound the hours.
     pooled = cells.assign(stratum=cells["segment"] + "\x1f" + cells["stratum"].astype(str), segment=ALL)
     pooled_cells = kept.mutate(stratum=kept.segment + "\x1f" + kept.stratum, segment=ibis.literal(ALL))
     everybody = fit_curves(pooled, log_scores(shop, pooled_cells, "clicks", "messages", (ALL,)))
@@ -140,7 +140,7 @@ def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> 
 
 
 def columns_of(windows: pd.DataFrame) -> Floats:
-    """The columns of windows on an average weekday."""
+    """The design matrix of windows on an average weekday."""
     x = design(windows.assign(weekday=0))
     x[:, -WEEKDAY_COLUMNS:] = 0.0
     return x
@@ -155,16 +155,16 @@ def rate_by_hour(response: HourResponse, segment: str, windows: pd.DataFrame | N
 
 
 def t_quantile() -> float:
-    """Student's t for a 95 % interval, with as many degrees of freedom as groups of customers leave."""
+    """Student's t for a 95 % interval, with one degree of freedom fewer than groups of customers."""
     return float(t.ppf(0.975, DF))
 
 
 def hours_differ_p(response: HourResponse) -> float:
-    """The p-value for no difference between the hours that were tried, within strata.
+    """The p-value for no difference between the hours tested, within strata.
 
-    Rao's score test of the hours, divided by how much more customers vary than single messages do (Rao & Scott 1981,
-    first order), with as many degrees of freedom for that as groups leave. With one message to each in one stratum it
-    is Pearson's χ².
+    Rao's score test, divided by the dispersion of customers relative to independent messages (Rao & Scott 1981, first
+    order). Its reference is F with `DF` denominator degrees of freedom. With one message per customer in one stratum
+    the statistic is Pearson's χ².
     """
     keys = ["segment", "stratum", "hour", "until"]
     rows = response.cells.groupby(keys, as_index=False)[["clicks", "messages"]].sum()
@@ -188,13 +188,13 @@ def hours_differ_p(response: HourResponse) -> float:
 
 
 def smoothness_p(response: HourResponse) -> float:
-    """The p-value for everybody's counts by hour departing from the smooth curve by chance alone.
+    """The p-value for the fit of the smooth curve to the counts by hour, over all customers.
 
-    What is left over at the hours, z = (clicks − expected) ÷ information, has covariance V − XCX′ if the curve is as is
-    believed (V: of the counts, with the customers' dispersion; C: of the curve given the counts), so that it is held
-    against all that could be seen by a sum of squares (Box 1980, J. R. Statist. Soc. A 143:383). Made for one stratum,
-    as an experiment has; a small value tells of a peak that is narrower than the curve can be. NaN without a response,
-    with nothing else, and where so few hours were tried that the curve goes through all of them.
+    The residuals z = (clicks − expected) ÷ information have covariance V − XCX′ if the model holds; V is the covariance
+    of the counts with the customers' dispersion, C that of the curve given the counts. Their quadratic form is a
+    prior predictive check (Box 1980, J. R. Statist. Soc. A 143:383). It is valid for one stratum, as in an experiment.
+    A small value indicates a peak that is narrower than the curve can represent. NaN where nobody or everybody
+    responded, and where the curve fits exactly because few hours were tested.
     """
     keys = ["hour", "until"]
     rows = response.cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
@@ -211,29 +211,31 @@ def smoothness_p(response: HourResponse) -> float:
     x = columns_of(hours)
     alone = response.everybody.dispersion[0, 0] / information
     covariance = np.diag(alone) - x @ response.everybody.covariance[0] @ x.T
-    # What the hours have in common is the level's, not the curve's.
+    # The mean over the hours belongs to the level, not to the curve.
     contrast = np.linalg.qr(np.eye(len(hours))[:, :-1] - 1 / len(hours))[0].T
     left, covariance = contrast @ left, contrast @ covariance @ contrast.T
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    kept = eigenvalues > 0.01 * alone.mean()  # the curve follows the others wherever they lead: nothing is left over
+    kept = eigenvalues > 0.01 * alone.mean()  # in the other directions the curve fits exactly: no residual
     if not kept.any():
         return float("nan")
     statistic = float(((eigenvectors[:, kept].T @ left) ** 2 / eigenvalues[kept]).sum())
     return float(f.sf(statistic / kept.sum(), kept.sum(), DF))
 
 
-# --- the gap ---------------------------------------------------------------------------------------------------------
+# --- confounding -----------------------------------------------------------------------------------------------------
 
 
 def observational_gap(randomised: HourResponse, observational: HourResponse, segment: str = ALL) -> pd.DataFrame:
-    """What the observational data say of changing the hour, less what the experiment says: for hours that both have.
+    """The observational estimate of changing the hour less the experiment's, for hours in both.
 
-    Both are the change in the share that responds if texts move from the hour with most texts in the log to another.
+    Each is the change in the response rate if texts move from the reference hour to another. The reference is the hour
+    with most texts in the log.
 
     Returns:
-        hour, until, reference (the hour compared with); records, lot (response there − at the reference, per message),
-        gap, low, high (95 %, of the two as independent: an experiment's customers are in the records only outside of
-        it), adjusted_p (Holm's, for no gap). No row where fewer than two hours are common.
+        hour, until, reference (the hour compared with); records, lot (observational and randomised
+        response there − at the reference, per message), gap, low, high (95 %; the two count as independent, since the
+        experiment's messages are not in the observational data), adjusted_p (Holm's, for no gap). No rows if fewer than
+        two hours are in both.
     """
     columns = ["hour", "until", "reference", "records", "lot", "gap", "low", "high", "adjusted_p"]
     cells = observational.cells if segment == ALL else observational.cells[observational.cells["segment"] == segment]

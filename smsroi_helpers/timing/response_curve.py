@@ -1,13 +1,14 @@
-"""How a response runs over the hours of the day and the days of the week: smooth, periodic, pooled across segments.
+"""A response rate by hour of day and weekday: smooth, periodic, partially pooled across segments.
 
-Of each segment the logit of the response is the stratum's own level (a campaign, or the experiment) + the hour's curve
-+ the weekday's effect. The curve is a daily wave and a smooth departure from it (`basis`); segments share a common
-curve (`pooling`). A second peak is found; one narrower than about three hours is smoothed over its neighbours.
+For each segment, the logit of the response is the level of the stratum (a campaign, or the experiment) + the curve of
+the hour + the effect of the weekday. The curve is a daily wave and a smooth departure from it (`basis`); segments are
+shrunken towards a common curve (`pooling`). Second peaks are fitted, but peaks narrower than about three hours are
+smoothed out.
 
-Levels are profiled out: hours are compared within a stratum, never between. The customer is the unit: the likelihood of
-the cells is tempered by the factor by which the scores of 64 groups of customers vary more than single messages would
-(Pauli, Racugno & Ventura 2011, Bayesian composite marginal likelihoods, Statistica Sinica 21), hours and weekdays each
-by their own, since a customer who gets messages at one hour may get them on all days.
+Levels are profiled out, so hours are compared within strata only. The customer is the unit. The likelihood of the cells
+is tempered by a dispersion: the variance of the scores of 64 groups of customers ÷ that of independent messages (Pauli,
+Racugno & Ventura 2011, Bayesian composite marginal likelihoods, Statistica Sinica 21). Hours and weekdays have separate
+dispersions, because a customer who gets messages at one hour may get them on all days.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +30,9 @@ __all__ = [
 ]
 
 _FEWEST_CLICKS = 100
-"""With fewer events a segment's own dispersion is noise, and all segments' is taken."""
+"""With fewer events a segment gets the pooled dispersion instead of its own."""
 _MOST_STEPS, _TOLERANCE = 8, 1e-4
-"""The curves are taken to stand still once no coefficient moves by more than this (logit)."""
+"""The iteration has converged once no coefficient changes by more than this (logit)."""
 
 Scores = Callable[[pd.DataFrame, Floats], Floats]
 """From the fitted rows (segment, stratum, weekday, hour, until, p) and their columns x (centred, and a 1 at the end) to
@@ -54,23 +55,24 @@ class Curves:
     covariance: Floats
     """(segments, columns, columns)."""
     centre: Floats
-    """(segments, columns): where the errors of level and curve are uncorrelated, and the level has `level_variance`."""
+    """(segments, columns): the point at which the errors of level and curve are uncorrelated."""
     level: Floats
     """(segments,): logit of the response at `centre`, as an average over the segment's strata."""
     level_variance: Floats
+    """(segments,): the variance of `level`."""
     dispersion: Floats
-    """(segments, 2): how many times as much as single messages the scores of customers vary, by hour and by weekday."""
+    """(segments, 2): the variance of customers' scores ÷ that of independent messages, for hours and weekdays."""
     segment_sd: float
     """Standard deviation (logit) of segments' waves around the common one: posterior mean."""
     departure_sd: float
-    """Of curves' departures from a wave."""
+    """Standard deviation (logit) of curves' departures from a wave: posterior mean."""
     weekday_sd: float
-    """Of segments' weekdays around the common ones."""
+    """Standard deviation (logit) of segments' weekday effects around the common ones: posterior mean."""
     common: Floats = field(repr=False)
-    """(columns,): coefficients of what the segments have in common."""
+    """(columns,): the common coefficients."""
 
     def index(self, segment: str) -> int:
-        """Where a segment stands in the arrays."""
+        """The position of a segment in the arrays."""
         return self.segments.index(segment)
 
     def logits(self, segment: str, x: Floats) -> tuple[Floats, Floats]:
@@ -81,7 +83,7 @@ class Curves:
         return self.level[s] + away @ self.mean[s], joint
 
     def contrast(self, segment: str, x: Floats) -> tuple[Floats, Floats]:
-        """The curve alone at rows of columns x, logit scale, and its joint covariance: for differences of hours."""
+        """The curve without the level at rows of columns x (logit) and its joint covariance, to contrast hours."""
         s = self.index(segment)
         return x @ self.mean[s], x @ self.covariance[s] @ x.T
 
@@ -91,7 +93,7 @@ class Curves:
 
 @dataclass
 class _Rows:
-    """Cells in one line, with where each belongs."""
+    """The cells as arrays, with the position of each one's segment and stratum."""
 
     frame: pd.DataFrame
     k: Floats
@@ -132,19 +134,19 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
     """Fit the curves of all segments to cells.
 
     Args:
-        cells: segment, stratum, weekday, hour, until, and the two counts; a row for each combination there is. Strata
-            without an event, or with nothing else, tell nothing of hours.
+        cells: segment, stratum, weekday, hour, until, and the two counts; one row per combination.
+            Strata without an event, or in which every trial has one, carry no information on hours.
         scores: the groups' scores, such as `group_scores` makes.
         events: the column counted.
         trials: the column it is a share of.
 
     Returns:
-        Curves of every segment there is in the cells; one without an event has the common curve, and no level (NaN).
+        Curves of every segment in the cells; a segment without an event has the common curve and level NaN.
     """
     segments = tuple(dict.fromkeys(cells["segment"]))
     totals = cells.groupby("segment")[[events, trials]].sum().reindex(list(segments)).to_numpy(float)
     rows = _prepare_rows(cells, events, trials, segments)
-    # First as if messages were independent; what the groups' scores then vary more is the customers' dispersion.
+    # The first fit treats messages as independent; the groups' scores then give the customers' dispersion.
     fit = _iterate(rows, _Fitted.start(rows), np.ones((len(segments), 2)))
     variance = _score_variance(rows, fit, scores)
     dispersion = _dispersion(fit.information, variance[:, :-1, :-1], totals[:, 0])
@@ -160,7 +162,7 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
 
 @dataclass
 class _Fitted:
-    """Where the iteration stands: coefficients, the strata's levels, and what follows from them."""
+    """The state of the iteration: coefficients, the strata's levels, and quantities derived from them."""
 
     theta: Floats
     alpha: Floats
@@ -173,14 +175,14 @@ class _Fitted:
 
     @classmethod
     def start(cls, rows: "_Rows") -> "_Fitted":
-        """No curve, and no levels yet."""
+        """The start: all coefficients 0 and no levels yet."""
         theta, nothing = np.zeros((rows.segments, COLUMNS)), np.zeros(0)
         pooled = Pooled(theta, nothing, nothing, 0.0, 0.0, 0.0, np.zeros(0, int))
         return cls(theta, np.zeros(rows.strata), 0.0, nothing, nothing, nothing, pooled)
 
 
 def _iterate(rows: _Rows, fit: _Fitted, dispersion: Floats) -> _Fitted:
-    """Levels given the curves, then the curves given the levels (Newton's steps), until the curves stand still."""
+    """Alternate between levels given the curves and curves given the levels (Newton steps), until convergence."""
     theta, alpha, common_wave = fit.theta, fit.alpha, fit.common_wave
     likely = None
     for _step in range(_MOST_STEPS):
@@ -199,7 +201,7 @@ def _iterate(rows: _Rows, fit: _Fitted, dispersion: Floats) -> _Fitted:
 
 
 def _score_variance(rows: _Rows, fit: _Fitted, scores: Scores) -> Floats:
-    """(segments, columns + 1, columns + 1): variance of the customers' summed scores, the level's last."""
+    """(segments, columns + 1, columns + 1): covariance of the customers' summed scores; the level comes last."""
     columns = np.concatenate([fit.centred, np.ones((len(rows.m), 1))], axis=1)
     of_group = scores(rows.frame.assign(p=fit.chance), columns)
     of_group = of_group - of_group.mean(axis=1, keepdims=True)
@@ -236,7 +238,7 @@ def _prepare_rows(cells: pd.DataFrame, events: str, trials: str, segments: tuple
 
 
 def _profile(rows: _Rows, theta: Floats, alpha: Floats) -> tuple[Floats, Floats]:
-    """Each stratum's level at which as many events are expected as there were, and the rows' chances at it."""
+    """Each stratum's level at which expected events equal those observed, and the rows' probabilities there."""
     curve = (rows.x * theta[rows.segment]).sum(axis=1)
     events, trials = (np.bincount(rows.stratum, counts, rows.strata) for counts in (rows.k, rows.m))
     if not alpha.any():
@@ -270,7 +272,7 @@ def _information_and_score(rows: _Rows, p: Floats) -> tuple[Floats, Floats, Floa
 
 
 def _dispersion(information: Floats, variance: Floats, events: Floats) -> Floats:
-    """(segments, 2): how much more the groups' scores vary than single messages' would, of hours and of weekdays.
+    """(segments, 2): the dispersion of the groups' scores relative to independent messages, for hours and weekdays.
 
     With fewer than `_FEWEST_CLICKS` events a segment has the mean of the others, weighted by events.
     """
@@ -289,7 +291,7 @@ def _dispersion(information: Floats, variance: Floats, events: Floats) -> Floats
 
 
 def _variance_ratio(information: Floats, variance: Floats) -> tuple[float, int]:
-    """Variance of the scores ÷ information, summed over the directions that are informed of; and how many these are."""
+    """Variance of the scores ÷ information, summed over the directions with information; and their number."""
     eigenvalues, eigenvectors = np.linalg.eigh(information)
     used = eigenvalues > 1e-4 * max(eigenvalues.max(), 1e-300)
     turned = eigenvectors[:, used]
@@ -298,7 +300,7 @@ def _variance_ratio(information: Floats, variance: Floats) -> tuple[float, int]:
 
 
 def _levels(rows: _Rows, theta: Floats, alpha: Floats, centre: Floats) -> Floats:
-    """Logit of the mean chance over a segment's strata, weighted with their trials, at the centre; NaN without any."""
+    """Logit of the mean probability at the centre over a segment's strata, weighted by trials; NaN without any."""
     of = np.zeros(rows.strata, int)
     of[rows.stratum] = rows.segment
     tried = np.bincount(rows.stratum, rows.m, rows.strata)

@@ -1,6 +1,6 @@
-"""What another hour does beside clicks: orders, profit and opt-outs of the customers in each hour's arm.
+"""Secondary outcomes of a test of hours: orders, profit and opt-outs of the customers in each hour's arm.
 
-Every assigned customer counts in their arm, whatever reached them, over the experiment's outcome window.
+Every assigned customer counts in their arm (intention to treat), over the experiment's outcome window.
 """
 
 import dataclasses
@@ -30,15 +30,15 @@ _COLUMNS: dict[Kind, str] = {"orders": "orders", "profit": "profit", "opt_out": 
 
 @dataclass(frozen=True)
 class HourOutcome:
-    """One outcome at each hour that was tried."""
+    """One outcome at each hour tested."""
 
     kind: Kind
     rows: pd.DataFrame
     """hour, until, n, mean (per customer), low, high (95 %, each by itself)."""
     events: float
-    """How often it happened in all; money has none (NaN)."""
+    """The number of events in all; NaN for money."""
     p_value: float
-    """For no difference between the arms: Welch's analysis of variance, χ² of shares; NaN where it cannot be asked."""
+    """For no difference between the arms: Welch's ANOVA, χ² for shares; NaN where it cannot be computed."""
     adjusted_p: float = float("nan")
     """Holm's over the outcomes."""
 
@@ -52,14 +52,14 @@ def count_outcomes(shop: Shop, test: TimingTest) -> pd.DataFrame:
 
 
 def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
-    """Each outcome that the source knows of, with intervals by arm and a test of whether the arms differ.
+    """Every outcome that the source records, with intervals by arm and a test of whether the arms differ.
 
     Args:
         moments: of `count_outcomes`.
 
     Returns:
-        those with at least two arms of two customers. Opt-outs have Clopper and Pearson's interval; where an arm has
-        fewer than 20 of them χ² is not asked of all arms.
+        outcomes with at least two arms, each of two customers or more. Opt-outs have Clopper and Pearson's interval;
+        with fewer than 20 opt-outs in all, or fewer than 5 expected in an arm, there is no χ² test.
     """
     found = []
     for kind in _COLUMNS:

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def exclusions_table(timing: Timing) -> Html:
-    """Which messages count, and which do not.
+    """Which messages are included and excluded.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -49,7 +49,7 @@ def exclusions_table(timing: Timing) -> Html:
 
 
 def cleaning_table(timing: Timing) -> Html:
-    """Clicks of machines, and the share clicked with and without them."""
+    """Clicks of machines, and the click rate with and without them."""
     if timing.sends.outcome != "click":
         text = _("This source records no clicks: orders within {hours} hours after a text stand in for them.")
         return note(text.format(hours=timing.sends.window_hours))
@@ -71,7 +71,7 @@ def cleaning_table(timing: Timing) -> Html:
 
 
 def tests_table(timing: Timing) -> Html:
-    """The experiments that try hours, and whether they can be believed."""
+    """The experiments that test hours, and whether their split is valid."""
     if not timing.tests:
         return note(
             _(
@@ -99,7 +99,7 @@ def tests_table(timing: Timing) -> Html:
 
 
 def windows_table(answers: Sequence[Answer]) -> Html:
-    """The windows that cannot be told from the best, by segment.
+    """The windows that are not distinguishable from the best, by segment.
 
     Args:
         answers: of `best_hours.find_best_hours`.
@@ -124,7 +124,7 @@ def windows_table(answers: Sequence[Answer]) -> Html:
 
 
 def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Html:
-    """What today's schedule forgoes against the best window, in clicks and in money.
+    """What today's schedule loses compared with the best window, in clicks and in money.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -152,7 +152,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
 
 
 def value_note(timing: Timing, currency: str) -> Html:
-    """What a click is worth, and why that is assumed of other hours too."""
+    """The value of a click, and the assumption under which it applies to other hours."""
     click = timing.click
     if not click.known:
         return note(value_words(click, timing.sends.outcome))
@@ -169,7 +169,7 @@ def value_note(timing: Timing, currency: str) -> Html:
 
 
 def allowed_table(places: pd.DataFrame) -> Html:
-    """Which rules the customers are under, and the hours they allow.
+    """Which quiet-hours rules apply to the customers, and the hours they allow.
 
     Args:
         places: of `measures.count_places`.
@@ -205,7 +205,7 @@ def _span(hours: np.ndarray) -> str:
 
 
 def gap_table(timing: Timing) -> Html:
-    """How far the records mislead, hour by hour: see `response.observational_gap`.
+    """The bias of the observational data by hour: see `response.observational_gap`.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -235,7 +235,7 @@ def gap_table(timing: Timing) -> Html:
 
 
 def days_table(days: SpecialDays) -> Html:
-    """Holidays and shifted workdays against ordinary days.
+    """Holidays and shifted workdays compared with ordinary days.
 
     Args:
         days: of `holidays.analyse_days`.
@@ -266,7 +266,7 @@ def days_table(days: SpecialDays) -> Html:
 
 
 def personal_table(personal: PersonalHours) -> Html:
-    """Whether own days tell more of a customer's later hours than the segment's, and whether texts then are read more.
+    """Whether customers' own patterns predict later events better, and texts at their own hours are clicked more.
 
     Args:
         personal: of `personal_send_time.analyse_personal_send_times`.
@@ -299,7 +299,7 @@ def personal_table(personal: PersonalHours) -> Html:
 
 
 def _own_hours_words(personal: PersonalHours) -> str:
-    """Whether own hours are used, and what the test of hours says of them."""
+    """Whether own hours are used, and the result of the test of hours."""
     slope = personal.slope
     if not np.isfinite(slope.low):
         return _("Own hours are used for nobody: no test of hours shows that texts at them are answered more.")

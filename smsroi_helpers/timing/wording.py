@@ -1,4 +1,4 @@
-"""The decisions of `03_timing` in words and money, and the words that its figures and tables share."""
+"""The decisions of `03_timing` in words, and wording that its figures and tables share."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def exclusion_words(reason: str, window_hours: int) -> str:
-    """A reason of `Sends.exclusions`."""
+    """A reason of `Sends.exclusions` in words."""
     return {
         "received": _("As they came"),
         "not_a_text": _("Not a text"),
@@ -61,7 +61,7 @@ def clicks_words(value: float, low: float, high: float) -> str:
 
 
 def value_words(click: ClickValue, outcome: str) -> str:
-    """Why clicks have a price, or why not."""
+    """Why clicks have a known value, or why not."""
     if outcome != "click":
         return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
     return {
@@ -78,7 +78,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
 
 
 def decide(timing: Timing, answers: Sequence[Answer]) -> list[Decision]:
-    """The answers of the notebook, everybody's first, then one per segment: `decision.decide` in words.
+    """The decisions of `decision.decide` in words: all customers first, then each segment.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -88,11 +88,11 @@ def decide(timing: Timing, answers: Sequence[Answer]) -> list[Decision]:
 
 
 def put_in_words(found: HourDecision, timing: Timing) -> Decision:
-    """One decision as the page shows it.
+    """One decision in words.
 
     Args:
         found: of `decision.decide`.
-        timing: what was decided on.
+        timing: the results it was decided from.
     """
     return Decision(
         stage="timing",
@@ -142,7 +142,7 @@ def _text(found: HourDecision, timing: Timing) -> str:
 
 
 def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
-    """What is known of the hours tried."""
+    """The result for the hours tested."""
     if found.hours == "no_difference":
         tried = timing.main.windows if timing.main else answer.windows
         return _("No best hour is supported: that the {n} hours tried differ at all is not shown (p = {p}).").format(
@@ -158,7 +158,7 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
 
 
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
-    """What another hour would bring against today's, and what would settle it."""
+    """The gain of another hour compared with today's, and how much more data a decision needs."""
     if not found.unit:
         return (_("What is sent today falls at no hour that was tried, so nothing can be set against it."),)
     if found.reason == "no_gain_possible":
@@ -185,7 +185,7 @@ def _no_gain_sentence(answer: Answer, timing: Timing) -> str:
 
 
 def _settling_sentence(times: float) -> str:
-    """How much more would show the difference, if the estimate stays as it is."""
+    """How much more data would show the difference, if the estimate stays as it is."""
     if not np.isfinite(times):
         return _("If it stays as it looks, no test of a bearable size would show it.")
     return _("If it stays as it looks, about {factor} times as many texts in the test would settle it.").format(

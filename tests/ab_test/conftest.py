@@ -1,4 +1,4 @@
-"""Experiments that several test files read, evaluated once."""
+"""Experiments shared by the tests, evaluated once."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def evaluated(company):
 
 @pytest.fixture(scope="session")
 def evaluate(tmp_path_factory):
-    """Evaluates an experiment of `ONE_FAULT_EACH`; they are counted together, and judged as one asks."""
+    """Evaluates an experiment of `ONE_FAULT_EACH`, optionally with other decision parameters."""
     place = tmp_path_factory.mktemp("one_fault_each")
     (place / "source").mkdir()
 
@@ -51,13 +51,13 @@ def evaluate(tmp_path_factory):
     every = ab_test.analyse(open_folder(write_tests(write, **ONE_FAULT_EACH), place))
     by_test = {each.experiment.name: each for each in every}
 
-    def run(name, **asked):
+    def run(name, **changes):
         found = by_test[name]
-        if not asked:
+        if not changes:
             return found
-        asked = {"smallest_gain": 0.0, "opt_out_margin": 0.002, **asked}
+        changes = {"smallest_gain": 0.0, "opt_out_margin": 0.002, **changes}
         return dataclasses.replace(
-            found, decision=decide_experiment(found.experiment, found.validity, found.effects, **asked)
+            found, decision=decide_experiment(found.experiment, found.validity, found.effects, **changes)
         )
 
     return run

@@ -1,4 +1,4 @@
-"""What an experiment answers: the next step, and the numbers it rests on."""
+"""The answers of experiments: next steps and numbers."""
 
 import dataclasses
 import datetime as dt
@@ -22,7 +22,7 @@ def answer(found, **changes):
     ])[0]  # fmt: skip
 
 
-def test_money_is_that_of_all_customers_of_the_arm(evaluate):
+def test_money_is_over_all_customers_of_the_arm(evaluate):
     found = evaluate("clear")
     one = answer(found)
     effect = found.effects.find("profit", "b")
@@ -30,7 +30,7 @@ def test_money_is_that_of_all_customers_of_the_arm(evaluate):
     assert (one.value, one.low, one.high) == pytest.approx(tuple(2_000 * x for x in effect.interval))
 
 
-def test_against_no_texts_it_is_a_week_s(evaluate):
+def test_compared_with_no_texts_money_is_per_week(evaluate):
     found = evaluate("standing")
     one = answer(found)
     assert (one.unit, one.kind, one.next_step.kind) == ("money_per_week", "worth", "keep_texting")
@@ -38,13 +38,13 @@ def test_against_no_texts_it_is_a_week_s(evaluate):
     assert answer(evaluate("doses-lost")).next_step.kind == "stop_texting"
 
 
-def test_opting_out_is_told_where_the_control_was_not_texted(evaluate):
+def test_opt_outs_are_reported_where_the_control_was_not_texted(evaluate):
     assert answer(evaluate("doses")).opt_outs_rose.low > 0
     assert answer(evaluate("clear")).opt_outs_rose is None
 
 
 def test_no_difference_at_all_keeps_its_interval(evaluate):
-    """A difference of exactly 0 has limits all the same."""
+    """A difference of exactly 0 has limits too."""
     one = answer(evaluate("clear"), difference=0.0, low=-1.0, high=1.5)
     assert (one.value, one.low, one.high) == (0.0, -2_000.0, 3_000.0)
 
@@ -62,21 +62,21 @@ def test_no_difference_at_all_keeps_its_interval(evaluate):
         ({"state": "running", "until": None, "times": np.nan, "needed": np.nan}, "keep_running", np.nan),
     ],
 )
-def test_what_is_open_has_a_next_step(evaluate, changes, step, customers):
+def test_undecided_experiments_have_a_next_step(evaluate, changes, step, customers):
     one = answer(evaluate("open"), **changes)
     assert (one.outcome, one.next_step.kind) == ("not_enough_evidence", step)
     assert one.next_step.customers == pytest.approx(customers, nan_ok=True)
 
 
-def test_it_runs_as_many_times_as_long(evaluate):
-    """28 days in, three times as much observation: 56 more days."""
+def test_the_end_follows_from_the_data_needed(evaluate):
+    """After 28 days, three times as much data: 56 more days."""
     one = answer(evaluate("open"), state="running", until=None, times=3.0)
     days = (one.experiment.last - one.experiment.started).days + 1
     assert one.next_step.until == one.experiment.last + dt.timedelta(days=2 * days)
 
 
-def test_few_events_ask_for_more_customers(evaluate):
-    """Five buyers of 2,000 customers: 8,000 for twenty."""
+def test_with_few_events_more_customers_are_needed(evaluate):
+    """Five buyers of 2,000 customers: 8,000 customers for twenty buyers."""
     found = evaluate("five-buyers")
     assert answer(found).enough_for_events == pytest.approx(2_000 * 20 / 5)
     assert answer(found).next_step.kind == "repeat_with"

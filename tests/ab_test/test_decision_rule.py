@@ -1,4 +1,4 @@
-"""The decision rule: what is shipped, what is kept, what stays open, and by which interval."""
+"""The decision rule: ship, keep the control or keep running, and by which interval."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from tests.experiment_sources import effect
 
 
 def test_a_decision_needs_numbers_that_exist(evaluate):
-    """A metric without an interval leaves the arm open; it is no zero."""
+    """A metric without an interval leaves the arm undecided; it does not count as 0."""
     found = evaluate("clear")
     unknown = dict.fromkeys(("difference", "low", "high", "standard_error", "p_value", "adjusted_p"), float("nan"))
     blank = ArmEffects("a", tuple(dataclasses.replace(row, **unknown) for row in found.effects))
@@ -27,7 +27,7 @@ class TestPublic:
     def found(self, open_public):
         return ab_test.analyse(open_public("hillstrom"), segment_by="attr_channel")[0]
 
-    def test_it_is_sound_and_shipped(self, found):
+    def test_it_is_valid_and_shipped(self, found):
         assert found.validity.split.p_value == pytest.approx(0.904, abs=5e-4)
         assert (found.decision.outcome, found.decision.arm) == ("ship", "mens")
         assert set(found.decision.by_arm.values()) == {"ship"}
@@ -44,7 +44,7 @@ class TestRule:
         assert found.effects.find("profit", "b").low > 0
         assert (found.decision.outcome, found.decision.why_open) == ("keep_running", ("few_events",))
 
-    def test_a_gain_below_the_one_worth_having_is_not(self, evaluate):
+    def test_the_threshold_is_the_weekly_gain_times_weeks(self, evaluate):
         """Four weeks: the threshold is four times the weekly one."""
         weekly = evaluate("clear").decision
         assert evaluate("clear", smallest_gain=0.9 * weekly.low / 4).decision.outcome == "ship"
@@ -70,7 +70,7 @@ class TestRule:
         assert low < fixed[0] < fixed[1] < high
         assert running.validity.split.method == "sequential"
 
-    def test_several_arms_are_allowed_for(self, evaluate):
+    def test_the_level_is_corrected_for_several_arms(self, evaluate):
         found = evaluate("two-against-one")
         row = found.effects.find("profit", "b")
         half_width = stats.t.ppf(1 - 0.025 / 2, row.df) * row.standard_error
@@ -89,16 +89,16 @@ class TestRule:
         assert {row.correction for row in family} == {"holm"}
         assert {row.correction for row in tested if row.metric == "revenue"} == {"benjamini_hochberg"}
 
-    def test_what_is_open_says_how_much_more(self, evaluate):
-        """As many more customers as named make the interval end where the gain begins, the difference staying."""
+    def test_an_undecided_test_gives_the_data_needed(self, evaluate):
+        """With `times` as much data the interval ends at the threshold, if the difference stays as it is."""
         found = evaluate("open")
         decision = found.decision
         assert decision.outcome == "keep_running"
         error = effect(found, "profit", "b", ("standard_error",))[0]
         assert decision.difference / (error / np.sqrt(decision.times)) == pytest.approx(1.96, rel=1e-3)
 
-    def test_what_is_worth_having_and_how_many_may_leave_are_asked(self, company):
-        """No test here can show a gain of a million a week, and none that fewer than nine of ten left in a week."""
+    def test_both_thresholds_are_parameters(self, company):
+        """No test shows a gain of a million a week; every test shows that opt-outs rise by less than 90 % a week."""
         found = ab_test.analyse(company[2], smallest_gain=1e6, opt_out_margin=0.9)
         assert {each.decision.outcome for each in found} == {"keep_control"}
         assert {guardrail for each in found for guardrail in each.decision.guardrails.values()} <= {"held", "not_asked"}

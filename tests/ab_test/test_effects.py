@@ -1,4 +1,4 @@
-"""Effects: the published ones of public experiments, and those of every customer's row."""
+"""Effects compared with published ones of public experiments, and with estimates from customers' rows."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class TestHillstrom:
     def test_differences_are_the_published_ones(self, found, arm, metric, published, digits):
         assert tuple(round(value, digits) for value in effect(found, metric, arm)) == published
 
-    def test_without_a_past_nothing_is_adjusted(self, found):
+    def test_without_a_covariate_nothing_is_adjusted(self, found):
         assert {row.method for row in found.effects} <= {"welch", "few_events"}
         compared = [row for row in found.effects if row.method == "welch" and not np.isnan(row.difference)]
         assert len(compared) > 6
@@ -97,12 +97,12 @@ class TestFewEvents:
         assert np.isnan([[*row.interval, row.p_value] for row in money]).all()
         assert {row.reason for row in money} == {"no_variance"}
         rate = effect(found, "order_rate", "b", ("difference", "low", "high", "p_value"))
-        assert rate == pytest.approx([0, -0.0126, 0.0126, 1], abs=1e-4)  # Miettinen & Nurminen know something even so
+        assert rate == pytest.approx([0, -0.0126, 0.0126, 1], abs=1e-4)  # by Miettinen & Nurminen
         assert found.decision.outcome == "keep_running"
 
 
 class TestArms:
-    def test_arms_swapped_turn_the_decision_round(self, evaluate):
+    def test_swapped_arms_reverse_the_decision(self, evaluate):
         one = evaluate("clear")
         other = evaluate("swapped")
         assert effect(other, "profit", "a") == pytest.approx(
@@ -112,8 +112,8 @@ class TestArms:
         assert back == pytest.approx(-lift / (1 + lift))
         assert other.decision.outcome == "keep_control"
 
-    def test_segments_alike_in_truth_do_not_differ(self, evaluate):
-        """The arm makes everybody buy as much more, whether they had bought lately or never."""
+    def test_segments_with_the_same_effect_do_not_differ(self, evaluate):
+        """The arm has the same effect on recent buyers and on customers who never bought."""
         for name, arms in (("clear", 1), ("two-against-one", 2)):
             found = evaluate(name)
             apart = differ_by_segment(found)

@@ -1,4 +1,4 @@
-"""All experiments of a source: what is broken shows nothing, and what the run's table holds."""
+"""All experiments of a source: broken ones show no effect, and the saved table is complete."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def test_cookie_cats_is_broken_and_shows_nothing(open_public):
     assert [problem.kind for problem in found.validity.problems] == ["split"]
     assert found.decision.outcome == "broken"
     assert_shows_no_effect(found)
-    # What it would have been, had anybody been allowed to look:
+    # The effect that is not shown:
     counted = registry.count_outcomes(open_public("cookie_cats"))
     effect = measure_effects(found.experiment, counted).find("order_rate", "gate_40")
     assert [round(x, 4) for x in effect.interval] == [-0.0082, -0.0133, -0.0031]
@@ -64,19 +64,20 @@ def test_a_broken_public_experiment_is_a_run_whose_page_shows_no_lift(tmp_path):
 
 
 class TestCompany:
-    def test_all_experiments_are_there_and_sound(self, evaluated):
+    def test_all_experiments_are_found_and_valid(self, evaluated):
         assert [each.experiment.name for each in evaluated] == ["always-on", "how-often", "which-hour", "which-text"]
         assert not any(each.validity.broken for each in evaluated)
         assert by_name(evaluated, "always-on").experiment.state == "running"
         assert len(by_name(evaluated, "which-hour").experiment.arms) == 12
 
-    def test_who_sat_in_two_tests(self, company, evaluated):
+    def test_customers_in_two_tests(self, company, evaluated):
         overlaps = ab_test.map_overlaps(company[2], evaluated).set_index(["one", "two"])
         assigned = company[2].assignments.execute()
         sets = {name: set(rows["customer_id"]) for name, rows in assigned.groupby("experiment_id")}
         for (one, two), row in overlaps.iterrows():
             assert row["customers"] == len(sets[one] & sets[two])
-        assert np.isnan(overlaps.loc[("always-on", "which-hour"), "p_value"])  # only the texted could be in it
+        # Only customers of the texted arm can be in the test of hours.
+        assert np.isnan(overlaps.loc[("always-on", "which-hour"), "p_value"])
         assert overlaps.loc[("which-hour", "which-text"), "p_value"] > 0.001
 
     def test_two_parts_of_a_table_are_one_table(self, company, evaluated, tmp_path):
@@ -93,16 +94,16 @@ class TestCompany:
         split = ab_test.analyse(open_folder(again, tmp_path))
         pd.testing.assert_frame_equal(ab_test.results_table(split), ab_test.results_table(evaluated), rtol=1e-9)
 
-    def test_the_table_has_what_the_contract_asks(self, evaluated):
+    def test_the_table_follows_the_contract(self, evaluated):
 
         table = ab_test.results_table(evaluated)
         assert set(outputs.OUTPUTS["experiment_results"]) <= set(table.columns)
         assert set(table["decision"]) <= {"ship", "keep_control", "keep_running", "broken"}
         keys = table.loc[table["segment"] == "all", ["experiment_id", "metric", "arm"]]
         assert not keys.duplicated().any()
-        told = table.dropna(subset=["low"])
-        assert ((told["low"] <= told["difference"]) & (told["difference"] <= told["high"])).all()
-        assert (told["adjusted_p"] >= told["p_value"] - 1e-12).all() or (told["state"] == "running").any()
+        known = table.dropna(subset=["low"])
+        assert ((known["low"] <= known["difference"]) & (known["difference"] <= known["high"])).all()
+        assert (known["adjusted_p"] >= known["p_value"] - 1e-12).all() or (known["state"] == "running").any()
 
     def test_without_effects_arms_do_not_differ(self, tmp_path):
         """A company whose messages cause nothing: no interval of profit by arm or segment is far from 0."""
@@ -110,15 +111,15 @@ class TestCompany:
         found = ab_test.analyse(open_folder(tmp_path / "null", tmp_path))
         assert not any(each.validity.broken for each in found)
         assert not any(each.decision.outcome == "ship" for each in found)
-        told = 0
+        tested = 0
         for each in found:
             rows = [row for row in each.effects if row.metric == "profit" and not np.isnan(row.standard_error)]
             assert all(row.adjusted_p > 0.01 for row in rows)
             apart = differ_by_segment(each)
-            # Segments with hardly a buyer have no interval, and an arm with fewer than two others nothing to differ in.
+            # Segments with few buyers have no interval; with fewer than two segments there is no test.
             assert (apart[["adjusted_p", "adjusted_p_relative"]].fillna(1.0) > 0.01).all().all()
-            told += int(apart["p_value"].notna().sum())
-        assert told >= 5
+            tested += int(apart["p_value"].notna().sum())
+        assert tested >= 5
 
 
 BROKEN = ("other-split", "three-broken", "empty-arm", "late", "other-past", "messaged-alike")

@@ -1,4 +1,4 @@
-"""Planning: against what happens when such tests are run."""
+"""Planning, compared with simulated tests."""
 
 import numpy as np
 import pytest
@@ -11,36 +11,36 @@ from smsroi_helpers.statistics import detectable_difference, power_of_difference
 
 
 @pytest.fixture
-def asked():
+def settings():
     return {"customers": 4_000, "base_rate": 0.06, "profit_per_order": 14.0, "order_spread": 0.9, "gain": 0.5}
 
 
-def test_tests_run_as_planned_show_the_gain_as_often_as_said(asked):
+def test_simulated_tests_have_the_planned_power(settings):
     """400 simulated tests of the planned size, by Welch on every customer."""
-    plan = planning.plan_test(**asked)
+    plan = planning.plan_test(**settings)
     rng = np.random.default_rng(1)
     sigma = np.sqrt(np.log(1 + 0.9**2))
     shown = 0
     for _ in range(400):
         arms = []
         for rate in (0.06 + 0.5 / 14, 0.06):
-            worth = rng.lognormal(np.log(14) - sigma**2 / 2, sigma, 2_000) * (rng.random(2_000) < rate)
-            arms.append((worth.mean(), worth.var(ddof=1) / 2_000))
+            profit = rng.lognormal(np.log(14) - sigma**2 / 2, sigma, 2_000) * (rng.random(2_000) < rate)
+            arms.append((profit.mean(), profit.var(ddof=1) / 2_000))
         shown += abs(arms[0][0] - arms[1][0]) > 1.96 * np.sqrt(arms[0][1] + arms[1][1])
-    # The plan takes the control's spread for both arms; the treated one's is larger, and the power a little less.
+    # The plan uses the control's variance for both arms; the treated arm's is larger, so the power is a bit lower.
     assert shown / 400 == pytest.approx(plan.power_at_gain, abs=4 * 0.5 / 20 + 0.05)
 
 
-def test_as_many_customers_as_it_asks_for_have_the_power(asked):
-    needed = planning.plan_test(**asked).customers_for_gain
-    again = planning.plan_test(**{**asked, "customers": int(needed)})
+def test_the_customers_needed_give_the_power(settings):
+    needed = planning.plan_test(**settings).customers_for_gain
+    again = planning.plan_test(**{**settings, "customers": int(needed)})
     assert again.power_at_gain == pytest.approx(0.8, abs=1e-3)
     assert again.smallest_profit == pytest.approx(0.5, rel=1e-3)
 
 
-def test_twice_the_time_is_as_good_as_twice_the_customers(asked):
+def test_twice_the_time_is_as_good_as_twice_the_customers(settings):
     """A gain g a week on n customers over k weeks: k·g, and √k times the deviation, as g on k·n customers."""
-    plan = planning.plan_test(**asked)
+    plan = planning.plan_test(**settings)
     k = plan.times_for_gain
     error = plan.smallest_profit / detectable_difference(1.0)
     assert power_of_difference(k * 0.5, np.sqrt(k) * error) == pytest.approx(0.8, abs=1e-3)
@@ -61,26 +61,26 @@ def test_twice_the_time_is_as_good_as_twice_the_customers(asked):
         ({"power": 0.95}, "customers_for_gain", True),
     ],
 )
-def test_every_parameter_counts(asked, change, field, rises):
-    before, after = (getattr(planning.plan_test(**settings), field) for settings in (asked, {**asked, **change}))
+def test_every_parameter_counts(settings, change, field, rises):
+    before, after = (getattr(planning.plan_test(**each), field) for each in (settings, {**settings, **change}))
     assert (after > before) if rises else (after < before)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"customers": 4}, {"base_rate": 0.0}, {"base_rate": 1.0}, {"control_share": 1.0}, {"power": 1.0}]
 )
-def test_numbers_that_cannot_be_meant_are_refused(asked, wrong):
+def test_arguments_out_of_range_are_refused(settings, wrong):
     with pytest.raises(UsageError):
-        planning.plan_test(**{**asked, **wrong})
+        planning.plan_test(**{**settings, **wrong})
 
 
-def test_the_command_says_the_same(asked):
+def test_the_command_prints_the_same(settings):
     words = (
         "plan-test --customers 4000 --base-rate 0.06 --profit-per-order 14 --order-spread 0.9 --gain 0.5 --cost 0.07"
     )
     done = CliRunner().invoke(cli.app, words.split())
     assert done.exit_code == 0, done.output
-    plan = planning.plan_test(**asked, cost_per_customer=0.07)
+    plan = planning.plan_test(**settings, cost_per_customer=0.07)
     assert f"{plan.customers_for_gain:,.0f} customers" in done.stdout
     assert f"{plan.smallest_profit:,.4g} more profit" in done.stdout
     assert "pays for itself from 6.50% on" in done.stdout

@@ -10,7 +10,7 @@ from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from tests.experiment_sources import by_name
 
 
-def test_months_add_up_to_all_there_was(company, evaluated):
+def test_months_sum_to_the_total(company, evaluated):
     months = registry.count_months(company[2])
     rows = arm_outcomes(company[2], "always-on").execute()
     assert months.groupby("arm")["sum_y"].sum().to_dict() == pytest.approx(
@@ -24,7 +24,7 @@ def test_months_add_up_to_all_there_was(company, evaluated):
     assert monthly["treated"].iloc[-1] == by_name(evaluated, "always-on").experiment.customers[1]
 
 
-def test_the_cap_is_one_for_all_arms_and_narrows(company, evaluated):
+def test_the_cap_is_the_same_in_all_arms_and_narrows_intervals(company, evaluated):
     capped = ab_test.cap_profit(company[2], evaluated)
     assert len(capped[["experiment_id", "cap"]].drop_duplicates()) == len(evaluated)
     rows = arm_outcomes(company[2], "which-text").execute()

@@ -1,4 +1,4 @@
-"""Tables and figures: that they can be drawn, and that a broken test draws nothing."""
+"""Tables and figures can be drawn; a broken test draws nothing."""
 
 import datetime as dt
 import re
@@ -41,7 +41,7 @@ def test_a_broken_page_draws_nothing(evaluate):
 
 
 def test_days_of_a_broken_split(evaluate):
-    """All of one day: the day is named, and of sound tests none is."""
+    """The day of a broken split is listed; a valid test has none."""
     days = ab_test.locate_broken_days([evaluate("other-split"), evaluate("clear")])
     assert days["experiment_id"].tolist() == ["other-split"]
     assert days["name"].tolist() == [dt.date(2024, 3, 4)]

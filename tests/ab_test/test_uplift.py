@@ -1,4 +1,4 @@
-"""Who responds: the gain curve against a count by hand, a world where some are moved, and one where nobody is."""
+"""Uplift: the gain curve by hand, a simulation with responders, and one without."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from smsroi_helpers.source.shop import open_shop
 
 
 def world(seed, n=4_000, moved=0.0, harmed=0.0):
-    """Customers of whom the recent are moved, those of group c harmed; half treated."""
+    """Customers of whom recent buyers respond and those of kind c are harmed; half are treated."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {"treated": rng.integers(0, 2, n), "group": rng.integers(0, 64, n), "fold": rng.integers(0, 2, n)}
@@ -33,7 +33,7 @@ def world(seed, n=4_000, moved=0.0, harmed=0.0):
     return rows
 
 
-def told(ranking, rule):
+def rule_of(ranking, rule):
     return ranking.rules.set_index("rule").loc[rule]
 
 
@@ -64,7 +64,7 @@ class TestCurve:
         assert ends == pytest.approx([means[1] - means[0]] * 3)
 
     def test_the_interval_is_the_jackknife_of_the_package(self):
-        """The mean gain of treating everybody: as `intervals.jackknife` of the two arms' sums."""
+        """The mean gain of treating everybody equals `statistics.jackknife` of the two arms' sums."""
         from smsroi_helpers.statistics.jackknife import jackknife
 
         rows = world(3)
@@ -78,22 +78,22 @@ class TestCurve:
 
 
 class TestRanking:
-    def test_those_who_are_moved_are_found(self):
+    def test_responders_are_found(self):
         ranking = uplift.rank_customers(world(4, n=8_000, moved=8.0), "x", "a", np.random.default_rng(1))
-        assert told(ranking, "uplift")["better"]
-        assert told(ranking, "rfm")["better"]  # the recent are moved, and a third of the score is recency
-        assert not told(ranking, "churn")["better"]  # chooses them last
-        assert told(ranking, "churn")["behind_low"] > 0
-        ours, churn = told(ranking, "uplift"), told(ranking, "churn")
+        assert rule_of(ranking, "uplift")["better"]
+        assert rule_of(ranking, "rfm")["better"]  # recent buyers respond, and a third of the score is recency
+        assert not rule_of(ranking, "churn")["better"]  # chooses them last
+        assert rule_of(ranking, "churn")["behind_low"] > 0
+        ours, churn = rule_of(ranking, "uplift"), rule_of(ranking, "churn")
         assert churn["behind"] == pytest.approx(ours["qini"] - churn["qini"], abs=0.05)  # of halves, and of the whole
 
-    def test_sleeping_dogs_are_named(self):
+    def test_sleeping_dogs_are_reported(self):
         ranking = uplift.rank_customers(world(5, n=8_000, harmed=10.0), "x", "a", np.random.default_rng(1))
         value, low, high = ranking.last_tenth
         assert high < 0
         assert value == pytest.approx(-10, abs=4 * (high - low) / 4)  # all of the last tenth are of the group harmed
 
-    def test_where_nobody_is_moved_nothing_beats_chance(self):
+    def test_without_effects_no_rule_is_better_than_random(self):
         found = [
             uplift.rank_customers(world(seed, n=2_000), "x", "a", np.random.default_rng(seed)).rules.set_index("rule")
             for seed in range(10, 18)
@@ -103,27 +103,28 @@ class TestRanking:
             assert sum(bool(rules.loc[rule, "better"]) for rules in found) <= 2
         assert all(rules.loc["uplift", "low"] < rules.loc["uplift", "qini"] for rules in found)
 
-    def test_an_effect_that_is_the_same_for_all_is_none_to_choose_by(self):
+    def test_a_constant_effect_gives_no_better_ranking(self):
         rows = world(6, n=4_000)
         rows["profit"] = rows["profit"] + 5.0 * rows["treated"]
         ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1))
-        assert not told(ranking, "uplift")["better"]
+        assert not rule_of(ranking, "uplift")["better"]
         assert ranking.curve.query("rule == 'value' and depth == 1")["low"].iloc[0] > 3
 
-    def test_too_few_customers_are_no_ranking(self):
+    def test_too_few_customers_give_no_ranking(self):
         assert uplift.rank_customers(world(7, n=350), "x", "a", np.random.default_rng(1)) is None
-        some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))  # to judge by, not to learn
+        # Enough customers to evaluate rankings, too few to predict effects.
+        some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))
         assert some.not_ranked == {"uplift": "few_customers"}
         assert set(some.rules["rule"]) == {"rfm", "value", "churn"}
         assert np.isnan(some.last_tenth).all()
 
-    def test_a_rule_by_which_all_are_alike_is_left_out(self):
+    def test_a_rule_without_variation_is_left_out(self):
         rows = world(8, n=2_000).assign(spend=20.0, orders=1, frequency=0.0, recency_days=0.0, T_days=240.0)
         ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1))
         assert ranking.rules["rule"].tolist() == ["uplift"]
         assert ranking.not_ranked == {"rfm": "alike", "churn": "few_repeaters", "value": "few_repeaters"}
 
-    def test_several_rules_in_several_tests_are_allowed_for(self):
+    def test_p_values_are_adjusted_over_rules_and_tests(self):
         rankings = [
             uplift.rank_customers(world(seed, n=1_000, moved=8.0), name, "a", np.random.default_rng(1))
             for seed, name in ((20, "x"), (21, "y"))
@@ -136,7 +137,7 @@ class TestRanking:
         assert len(p) == 2 * len(uplift.RULES)
 
 
-def test_what_is_known_of_a_customer_is_of_the_time_before(tmp_path):
+def test_covariates_are_from_before_the_assignment(tmp_path):
     write_company(tmp_path / "source", customers=1_000, weeks=26, seed=3)
     shop = open_shop(load(tmp_path / "source", tmp_path / ".loaded"), "", tmp_path / ".cache")
     rows = uplift.read_customers(shop, "always-on", ("held_out", "texted"))

@@ -82,8 +82,8 @@ class TestSmall:
             ("clear", "gain", "do", "clear: switch to b"),
         ],
     )
-    def test_against_no_texts_is_what_texting_brings_and_no_change(self, evaluate, test, kind, outcome, action):
-        """Who left is lost to the dose, which the arm's profit does not say: it is no reason to switch to it."""
+    def test_compared_with_no_texts_it_is_the_profit_of_texting(self, evaluate, test, kind, outcome, action):
+        """The arm's profit ignores the value of lost subscribers, so it is no reason to switch the frequency."""
         found = evaluate(test)
         decision = ab_test.decide([found], "USD")[0]
         assert (decision.kind, decision.outcome, decision.action) == (kind, outcome, action)
@@ -91,23 +91,23 @@ class TestSmall:
         assert decision.value == pytest.approx(2_000 * effect(found, "profit", "b")[0] / weeks)
         assert decision.unit == ("money_per_week" if kind == "worth" else "money")
 
-    def test_what_another_page_answers_better_is_said(self, evaluate):
-        said = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}
-        assert "“How often should we text?”" in said["doses"]
-        assert "“When should a text go out?”" in said["hours"]
-        assert "“" not in said["clear"]
+    def test_a_better_page_is_named(self, evaluate):
+        texts = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}
+        assert "“How often should we text?”" in texts["doses"]
+        assert "“When should a text go out?”" in texts["hours"]
+        assert "“" not in texts["clear"]
 
     def test_without_messages_revenue_decides_and_says_so(self, make_source, open_source):
-        asked = {**CLEAR, "messages": None, "primary": "revenue"}
-        found = ab_test.analyse(open_source(write_tests(make_source, x=asked)))[0]
+        experiment = {**CLEAR, "messages": None, "primary": "revenue"}
+        found = ab_test.analyse(open_source(write_tests(make_source, x=experiment)))[0]
         assert (found.decision.outcome, found.decision.metric) == ("ship", "revenue")
         assert "revenue, not profit" in ab_test.decide([found], "USD")[0].caveat
 
-    def test_opting_out_beyond_the_margin_is_said(self, evaluate):
+    def test_opt_outs_beyond_the_margin_are_a_caveat(self, evaluate):
         decision = ab_test.decide([evaluate("breached")], "USD")[0]
         assert "Opting out rose by more than the margin in b" in decision.caveat
 
-    def test_what_is_open_says_how_many_more(self, evaluate):
+    def test_an_undecided_test_asks_for_more_customers(self, evaluate):
         assert "run it again with about" in ab_test.decide([evaluate("open")], "USD")[0].action
 
     def test_a_control_some_of_whom_were_messaged_is_a_caveat(self, evaluate):

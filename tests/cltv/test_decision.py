@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from lifetimes.utils import summary_data_from_transaction_data
 
-from smsroi_helpers.cltv import assumptions, counts, customer_value, forecast, holdout, implications, wording
+from smsroi_helpers.cltv import assumptions, counts, customer_value, holdout, implications, wording
 from smsroi_helpers.cltv import figures as cltv_figures
+from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import fit_purchases, fit_value
 from smsroi_helpers.cltv.predictions import expected_orders
@@ -35,18 +36,18 @@ def fits(shop):
 
 def summarise_draws(fits, **changes):
     settings = {"horizon_weeks": 39, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
-    return forecast.forecast_value(*fits, **{**settings, **changes})
+    return forecasting.forecast_value(*fits, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
-def told(fits):
+def forecast(fits):
     return summarise_draws(fits)
 
 
 @pytest.fixture(scope="module")
-def table(shop, told, tmp_path_factory):
+def table(shop, forecast, tmp_path_factory):
     file = tmp_path_factory.mktemp("values") / "customer_value.parquet"
-    assert shop.write(customer_value.customer_values(shop, told), file) == 2_357
+    assert shop.write(customer_value.customer_values(shop, forecast), file) == 2_357
     return pd.read_parquet(file)
 
 
@@ -102,9 +103,9 @@ class TestForecast:
     def test_customers_add_up_to_the_published_repeats(self, table):
         assert table["expected_orders"].sum() == pytest.approx(cdnow.EXPECTED_REPEATS["bg_nbd"], abs=0.06)
 
-    def test_customers_add_up_to_the_totals(self, told, table):
+    def test_customers_add_up_to_the_totals(self, forecast, table):
         for measure, column in (("orders", "expected_orders"), ("spend", "expected_value"), ("cltv", "cltv")):
-            value, low, high = told.total(measure)
+            value, low, high = forecast.total(measure)
             assert table[column].sum() == pytest.approx(value, rel=1e-9)
             assert low < value < high
 
@@ -116,36 +117,36 @@ class TestForecast:
         assert np.isfinite(table.select_dtypes(float)).all().all()
 
     def test_without_discount_value_is_margin_times_spend(self, fits):
-        told = summarise_draws(fits, yearly_discount_rate=0.0)
-        assert told.total("cltv")[0] == pytest.approx(0.3 * told.total("spend")[0], rel=1e-9)
+        forecast = summarise_draws(fits, yearly_discount_rate=0.0)
+        assert forecast.total("cltv")[0] == pytest.approx(0.3 * forecast.total("spend")[0], rel=1e-9)
 
     def test_discounting_is_by_the_end_of_the_month(self, fits):
         cells, purchases, _value = fits
-        month, rate = forecast.WEEKS_A_YEAR / 12, 0.5
+        month, rate = forecasting.WEEKS_A_YEAR / 12, 0.5
         by_hand, so_far = 0.0, 0.0
         for k, end in enumerate((month, 2 * month, 10.0), start=1):
             by_then = expected_orders(purchases, cells, end)
-            years = min(k * month, 10.0) / forecast.WEEKS_A_YEAR
+            years = min(k * month, 10.0) / forecasting.WEEKS_A_YEAR
             by_hand, so_far = by_hand + (by_then - so_far) / 1.5**years, by_then
-        assert forecast.discounted_orders(purchases, cells, 10, rate) == pytest.approx(by_hand, rel=1e-12)
+        assert forecasting.discounted_orders(purchases, cells, 10, rate) == pytest.approx(by_hand, rel=1e-12)
 
     @pytest.mark.parametrize(
         ("change", "measure", "factor"),
         [({"margin": 0.6}, "cltv", 2.0), ({"margin": 0.6}, "spend", 1.0), ({"margin": 0.6}, "orders", 1.0)],
     )
-    def test_the_margin_changes_profit_and_nothing_else(self, fits, told, change, measure, factor):
+    def test_the_margin_changes_profit_and_nothing_else(self, fits, forecast, change, measure, factor):
         changed = summarise_draws(fits, **change).total(measure)[0]
-        assert changed / told.total(measure)[0] == pytest.approx(factor, rel=1e-9)
+        assert changed / forecast.total(measure)[0] == pytest.approx(factor, rel=1e-9)
 
-    def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, told):
+    def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, forecast):
         """Some leave on the way."""
         changed = summarise_draws(fits, horizon_weeks=78).total("orders")[0]
-        assert 1.5 < changed / told.total("orders")[0] < 2
+        assert 1.5 < changed / forecast.total("orders")[0] < 2
 
-    def test_the_seed_moves_predictive_intervals_only(self, fits, told):
+    def test_the_seed_moves_predictive_intervals_only(self, fits, forecast):
         other = summarise_draws(fits, rng=np.random.default_rng(2))
-        assert other.total("cltv")[0] == told.total("cltv")[0]
-        assert not other.cells["spend_high"].equals(told.cells["spend_high"])
+        assert other.total("cltv")[0] == forecast.total("cltv")[0]
+        assert not other.cells["spend_high"].equals(forecast.cells["spend_high"])
 
     def test_money_that_has_no_finite_mean_is_no_number(self, fits):
         cells, purchases, value = fits
@@ -153,11 +154,11 @@ class TestForecast:
         with pytest.raises(NotEnoughData, match="946 customers who came back"):
             summarise_draws((cells, purchases, wild))
 
-    def test_the_tenths_hold_everybody_and_all_the_value(self, shop, told):
-        tenths = customer_value.value_by_tenth(shop, told)
+    def test_the_tenths_hold_everybody_and_all_the_value(self, shop, forecast):
+        tenths = customer_value.value_by_tenth(shop, forecast)
         assert tenths["tenth"].tolist() == list(range(1, 11))
         assert tenths["customers"].sum() == 2_357
-        assert tenths["cltv"].sum() == pytest.approx(told.total("cltv")[0])
+        assert tenths["cltv"].sum() == pytest.approx(forecast.total("cltv")[0])
         assert tenths["share"].sum() == pytest.approx(1)
         assert tenths["share"].is_monotonic_decreasing
         assert ((tenths["low"] < tenths["share"]) & (tenths["share"] < tenths["high"])).all()
@@ -201,8 +202,8 @@ def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
         make(folder)
         same = open_shop(load(folder, folder / ".loaded"), "1997-09-30", folder / ".cache")
         cells = counts.count_cells(same)
-        told = summarise_draws((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
-        same.write(customer_value.customer_values(same, told), folder / "customer_value.parquet")
+        forecast = summarise_draws((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
+        same.write(customer_value.customer_values(same, forecast), folder / "customer_value.parquet")
         left[form] = (folder / "customer_value.parquet").read_bytes()
     assert [form for form, table in left.items() if table != left["parquet"]] == []
 
@@ -211,17 +212,17 @@ class TestDecision:
     @pytest.fixture(scope="class")
     def tested(self, cdnow_shop):
         shop = cdnow_shop("1998-06-30")
-        trial = holdout.try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
-        return holdout.holdout_test(shop, trial)
+        comparison = holdout.try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
+        return holdout.holdout_test(shop, comparison)
 
     @pytest.mark.parametrize(
         ("actual", "words", "stretched"),
         [(1882, "Likely too low", "high"), (1653, "Tested on the last", ""), (1100, "Likely too high", "low")],
     )
-    def test_the_wording_and_the_interval_follow_the_test(self, shop, told, tested, actual, words, stretched):
-        tenths = customer_value.value_by_tenth(shop, told)
-        decision = wording.decide(told, replace(tested, actual=actual), tenths, "USD")
-        value, low, high = (x / 39 for x in told.total("cltv"))
+    def test_the_wording_and_the_interval_follow_the_test(self, shop, forecast, tested, actual, words, stretched):
+        tenths = customer_value.value_by_tenth(shop, forecast)
+        decision = wording.decide(forecast, replace(tested, actual=actual), tenths, "USD")
+        value, low, high = (x / 39 for x in forecast.total("cltv"))
         assert decision.caveat.startswith(words)
         assert decision.action.startswith("Trust the ranking of customers, not the amount") == (actual != 1653)
         assert decision.value == value
@@ -232,34 +233,36 @@ class TestDecision:
             f"{decision.action} {decision.text}".lower().split()
         )
 
-    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, told, tested):
+    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, forecast, tested):
         poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
-        decision = wording.decide(told, poor, customer_value.value_by_tenth(shop, told), "USD")
+        decision = wording.decide(forecast, poor, customer_value.value_by_tenth(shop, forecast), "USD")
         assert decision.action.startswith("Trust neither the amount nor the ranking")
         assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
         assert "multiplied by 1.14" in cltv_tables.test_note(poor).text  # 1,882 came of 1,653 foretold
 
-    def test_where_nobody_stands_out_it_is_said(self, shop, told, tested):
-        tenths = customer_value.value_by_tenth(shop, told)
+    def test_where_nobody_stands_out_it_is_said(self, shop, forecast, tested):
+        tenths = customer_value.value_by_tenth(shop, forecast)
         alike = tenths.assign(share=0.1, low=0.09, high=0.11)
         passed = replace(tested, actual=1653)
-        assert wording.decide(told, passed, alike, "USD").action.startswith("Treat customers alike")
-        assert wording.decide(told, passed, tenths, "USD").action.startswith("Look after the")
+        assert wording.decide(forecast, passed, alike, "USD").action.startswith("Treat customers alike")
+        assert wording.decide(forecast, passed, tenths, "USD").action.startswith("Look after the")
 
-    def test_nothing_happened_at_all(self, shop, told, tested):
-        decision = wording.decide(told, replace(tested, actual=0), customer_value.value_by_tenth(shop, told), "USD")
+    def test_nothing_happened_at_all(self, shop, forecast, tested):
+        decision = wording.decide(
+            forecast, replace(tested, actual=0), customer_value.value_by_tenth(shop, forecast), "USD"
+        )
         assert "and none happened" in decision.caveat
         assert "–" not in decision.caveat
         assert "nothing of what was foretold" in cltv_tables.test_note(replace(tested, actual=0)).text
 
-    def test_what_fails_and_what_cannot_be_told_is_said(self, shop, told, tested):
-        loose = replace(told.purchases, status="not_identified", unidentified=("a", "b"))
-        tenths = customer_value.value_by_tenth(shop, told)
-        decision = wording.decide(replace(told, purchases=loose), tested, tenths, "USD", ["No refunds"])
+    def test_what_fails_and_what_cannot_be_told_is_said(self, shop, forecast, tested):
+        loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
+        tenths = customer_value.value_by_tenth(shop, forecast)
+        decision = wording.decide(replace(forecast, purchases=loose), tested, tenths, "USD", ["No refunds"])
         assert "Drop-out is not identified" in decision.caveat
         assert decision.caveat.endswith("(see the checks): No refunds.")
         assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))
-        assert wording.describe_drop_out(told.purchases) == ""
+        assert wording.describe_drop_out(forecast.purchases) == ""
 
     def test_every_parameter_of_every_fit_is_in_the_table(self, fits):
         table = customer_value.fits_table({"full": [fits[1], fits[2]], "calibration": [fits[1]]})
@@ -293,26 +296,30 @@ def regulars(seed, customers=200, amount=None):
 def publish(shop, horizon_weeks=12):
     """Everything the notebook publishes of a source, checked for numbers that are none."""
     cells, value_cells = counts.count_cells(shop), counts.count_value_cells(shop)
-    trial = holdout.try_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
-    purchases, dated = fit_purchases(cells, trial.chosen), fit_purchases(cells, trial.dated)
+    comparison = holdout.try_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
+    purchases, dated = fit_purchases(cells, comparison.chosen), fit_purchases(cells, comparison.dated)
     value = fit_value(value_cells)
-    told, doubted = (summarise_draws((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, dated))
-    tested = holdout.holdout_test(shop, trial)
+    forecast, doubted = (
+        summarise_draws((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, dated)
+    )
+    tested = holdout.holdout_test(shop, comparison)
     found = assumptions.check_assumptions(
         shop, cells=cells, value_cells=value_cells, purchases=purchases, value=value, horizon_weeks=horizon_weeks,
-        yearly_discount_rate=0.1, holdout_weeks=trial.weeks,
+        yearly_discount_rate=0.1, holdout_weeks=comparison.weeks,
     )  # fmt: skip
     checks = wording.describe_assumptions(found)
-    new = implications.new_customers(shop, model=trial.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1)
-    tenths, gains = customer_value.value_by_tenth(shop, told), implications.gains(told)
+    new = implications.new_customers(
+        shop, model=comparison.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1
+    )
+    tenths, gains = customer_value.value_by_tenth(shop, forecast), implications.gains(forecast)
     risk = implications.at_risk(doubted, 0.5)
     pages = [
         cltv_tables.test_note(tested),
-        cltv_tables.totals_table(told, "USD"),
-        cltv_tables.models_table(trial),
+        cltv_tables.totals_table(forecast, "USD"),
+        cltv_tables.models_table(comparison),
         cltv_tables.assumptions_table(checks),
         cltv_tables.rivals_table(tested),
-        cltv_tables.gains_table(gains, told, "USD"),
+        cltv_tables.gains_table(gains, forecast, "USD"),
         cltv_tables.churn_table(risk, doubted, 0.5, "USD"),
         cltv_tables.new_customers_table(new, horizon_weeks, "USD"),
         cltv_tables.fits_table(customer_value.fits_table({"full": [purchases, value]})),
@@ -325,12 +332,12 @@ def publish(shop, horizon_weeks=12):
     ]
     for page in pages:
         assert not re.search(r"\b(nan|inf)\b|∞", page.markup, re.IGNORECASE), page.text
-    decision = wording.decide(told, tested, tenths, "USD", wording.list_failing(checks))
+    decision = wording.decide(forecast, tested, tenths, "USD", wording.list_failing(checks))
     assert np.isfinite([decision.value, decision.low, decision.high]).all()
-    for table in (customer_value.customer_values(shop, told), implications.churn_warnings(shop, doubted, 0.5)):
+    for table in (customer_value.customer_values(shop, forecast), implications.churn_warnings(shop, doubted, 0.5)):
         frame = shop.con.to_pandas(table)
         assert np.isfinite(frame.select_dtypes(float)).all().all()
-    return told, checks.set_index("check"), decision
+    return forecast, checks.set_index("check"), decision
 
 
 class TestSmallAndOddData:
@@ -342,8 +349,8 @@ class TestSmallAndOddData:
             counts.count_cells(shop)
 
     def test_all_amounts_equal(self, make_source, open_source):
-        told, _checks, _decision = publish(open_source(make_source(orders=orders_of(regulars(1, amount=19.9)))))
-        orders, spend = told.total("orders")[0], told.total("spend")[0]
+        forecast, _checks, _decision = publish(open_source(make_source(orders=orders_of(regulars(1, amount=19.9)))))
+        orders, spend = forecast.total("orders")[0], forecast.total("spend")[0]
         assert spend == pytest.approx(19.9 * orders, rel=1e-4)
 
     def test_refunds_above_purchases(self, make_source, open_source):
@@ -356,8 +363,8 @@ class TestSmallAndOddData:
     def test_a_customer_with_400_orders(self, make_source, open_source):
         days = np.arange(400) * 0.9
         busy = [(day, 10 + day % 7) for day in days]
-        told, _checks, _decision = publish(open_source(make_source(orders=orders_of([*regulars(3), busy]))))
-        best = told.cells.loc[told.cells["frequency"].idxmax()]
+        forecast, _checks, _decision = publish(open_source(make_source(orders=orders_of([*regulars(3), busy]))))
+        best = forecast.cells.loc[forecast.cells["frequency"].idxmax()]
         # 360 days with a purchase in 360 days, each day one: no more than one a day is to be expected for 12 weeks.
         assert 60 < best["expected_orders"] < 1.02 * 84
 
@@ -367,10 +374,10 @@ class TestSmallAndOddData:
         for _who in range(300):
             days = np.unique(np.cumsum(rng.exponential(rng.uniform(20, 60), 60)).astype(int))
             people.append([(0, 10.0), *((day, rng.gamma(4, 5) + 0.01) for day in days if day < 364)])
-        told, _checks, decision = publish(open_source(make_source(orders=orders_of(people))))
-        assert told.purchases.status == "not_identified"
+        forecast, _checks, decision = publish(open_source(make_source(orders=orders_of(people))))
+        assert forecast.purchases.status == "not_identified"
         assert "Drop-out is not identified" in decision.caveat
-        value, low, high = told.total("orders")
+        value, low, high = forecast.total("orders")
         assert low < value < high
 
 
@@ -388,12 +395,12 @@ class TestWhereDropOutIsNotIdentified:
     def test_real_data(self, tmp_path, monkeypatch, source, variables, log_likelihood):
         for variable in variables:
             monkeypatch.setenv(variable, str(public(variable)))
-        told, _checks, decision = publish(opened(DATA / source, tmp_path), horizon_weeks=26)
-        assert told.purchases.model == "bg_nbd"
-        assert told.purchases.status == "not_identified"
-        assert not told.purchases.drop_out_identified
+        forecast, _checks, decision = publish(opened(DATA / source, tmp_path), horizon_weeks=26)
+        assert forecast.purchases.model == "bg_nbd"
+        assert forecast.purchases.status == "not_identified"
+        assert not forecast.purchases.drop_out_identified
         assert "Drop-out is not identified" in decision.caveat
         if log_likelihood:
-            assert told.purchases.log_likelihood == pytest.approx(log_likelihood, abs=0.01)
-        value, low, high = told.total("cltv")
+            assert forecast.purchases.log_likelihood == pytest.approx(log_likelihood, abs=0.01)
+        value, low, high = forecast.total("cltv")
         assert 0 < low < value < high < 1.2 * value

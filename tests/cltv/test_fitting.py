@@ -75,8 +75,8 @@ class TestPublishedValues:
     @pytest.mark.parametrize(("x", "mean", "expected"), cdnow.ORDER_VALUES)
     def test_conditional_mean_value(self, value, x, mean, expected):
         # Cells 0.01 wide in the log move the parameters by up to .03 %.
-        told = predictions.expected_order_value(value, np.array([x]), np.array([mean]))[0]
-        assert told == pytest.approx(expected, rel=3e-4)
+        forecast = predictions.expected_order_value(value, np.array([x]), np.array([mean]))[0]
+        assert forecast == pytest.approx(expected, rel=3e-4)
 
     @pytest.mark.parametrize(("x", "t_x", "T", "weeks", "expected"), cdnow.EXPECTED_ORDERS)
     def test_expected_orders(self, fits, x, t_x, T, weeks, expected):
@@ -92,8 +92,8 @@ class TestPublishedValues:
         """At the printed parameters, as the value was derived."""
         printed, printed_likelihood = cdnow.PUBLISHED["bg_nbd"]
         fit = fitting.Fit("bg_nbd", printed, np.eye(4), printed_likelihood, 2_357, "converged")
-        told = predictions.expected_orders_of_new(fit, np.array([38.86]))[0]
-        assert told == pytest.approx(cdnow.E_X_AT_38_86_WEEKS, abs=6e-4)
+        forecast = predictions.expected_orders_of_new(fit, np.array([38.86]))[0]
+        assert forecast == pytest.approx(cdnow.E_X_AT_38_86_WEEKS, abs=6e-4)
 
     def test_clv_of_twelve_months(self, fits, value, cells):
         """The library's rule: months of 4.345 weeks, each discounted to its end at 1 %."""
@@ -281,8 +281,8 @@ class TestWhereNotIdentified:
     def test_money_that_is_the_same_for_all_is_known_exactly(self, log_mean):
         cells = pd.DataFrame({"frequency": [1, 2, 9], "log_mean_value": log_mean, "customers": [50, 20, 3]})
         fit = fitting.fit_value(cells)
-        told = predictions.expected_order_value(fit, np.array([0.0, 2.0]), np.array([0.0, np.exp(log_mean)]))
-        assert told == pytest.approx(np.exp(log_mean), rel=1e-9)
+        forecast = predictions.expected_order_value(fit, np.array([0.0, 2.0]), np.array([0.0, np.exp(log_mean)]))
+        assert forecast == pytest.approx(np.exp(log_mean), rel=1e-9)
         assert (fit.covariance == 0).all()
 
     def test_deviations_are_the_delta_methods_where_identified(self, fits):
@@ -316,12 +316,12 @@ def test_small_and_odd_data_never_end_in_an_exception(capsys):
             assert fit.status in ("converged", "not_identified")
             assert np.isfinite(fit.covariance).all() == (fit.status == "converged")
             off = fit.deviations(partial(total_orders, fit, rows))
-            for told in (
+            for forecast in (
                 predictions.expected_orders(fit, rows, 26),
                 predictions.variance_of_orders(fit, rows, 26),
                 off,
             ):
-                assert np.isfinite(told).all()
+                assert np.isfinite(forecast).all()
             statuses[model, fit.status] += 1
             if model == "bg_nbd":
                 ours = fit

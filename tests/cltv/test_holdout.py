@@ -8,7 +8,7 @@ import pytest
 
 from smsroi_helpers.cltv import holdout
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates
-from smsroi_helpers.cltv.holdout import Trial, holdout_test, try_models
+from smsroi_helpers.cltv.holdout import ModelComparison, holdout_test, try_models
 from smsroi_helpers.cltv.predictions import draw_orders, expected_orders
 from tests.cltv_worlds import HEAD, histories, world_as_csv
 from tests.reference import cdnow
@@ -22,13 +22,13 @@ def shop(cdnow_shop):
 
 
 @pytest.fixture(scope="module")
-def trial(shop):
+def comparison(shop):
     return try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
 
 
 @pytest.fixture(scope="module")
-def tested(shop, trial):
-    return holdout_test(shop, trial)
+def tested(shop, comparison):
+    return holdout_test(shop, comparison)
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +41,24 @@ def days(shop):
 
 class TestTrial:
     @pytest.mark.parametrize("model", list(cdnow.EXPECTED_REPEATS))
-    def test_each_model_foretells_the_published_repeats(self, trial, model):
-        told = trial.scores.set_index("model").loc[model, "predicted"]
-        assert told == pytest.approx(cdnow.EXPECTED_REPEATS[model], abs=0.06)
+    def test_each_model_foretells_the_published_repeats(self, comparison, model):
+        predicted = comparison.scores.set_index("model").loc[model, "predicted"]
+        assert predicted == pytest.approx(cdnow.EXPECTED_REPEATS[model], abs=0.06)
 
-    def test_the_score_is_the_probability_of_what_happened(self, trial):
+    def test_the_score_is_the_probability_of_what_happened(self, comparison):
         """Once more from its parts, for those who bought once: under BG/NBD all of them are customers still."""
-        r, alpha = trial.fit.values[:2]
-        once = trial.outcomes[(trial.outcomes["frequency"] == 0) & (trial.outcomes["later_purchases"] == 0)]
+        r, alpha = comparison.fit.values[:2]
+        once = comparison.outcomes[
+            (comparison.outcomes["frequency"] == 0) & (comparison.outcomes["later_purchases"] == 0)
+        ]
         by_hand = -r * np.log1p(39 / (alpha + once["T_weeks"]))
-        ours = holdout.log_chance_of_orders(trial.fit, once, 39, np.zeros(len(once)))
+        ours = holdout.log_chance_of_orders(comparison.fit, once, 39, np.zeros(len(once)))
         assert ours == pytest.approx(by_hand.to_numpy(), rel=1e-10)
-        assert (trial.scores["log_score"] < 0).all()
-        bg = trial.scores.set_index("model").loc["bg_nbd"]
+        assert (comparison.scores["log_score"] < 0).all()
+        bg = comparison.scores.set_index("model").loc["bg_nbd"]
         assert (bg["difference"], bg["low"], bg["high"]) == (0, 0, 0)
 
-    def test_outcomes_are_counted_as_by_pandas(self, trial, days):
+    def test_outcomes_are_counted_as_by_pandas(self, comparison, days):
         first = days.groupby("customer_id")["day"].min()
         known = days[days["customer_id"].map(first) <= SPLIT]
         start = SPLIT - pd.Timedelta(weeks=39)
@@ -65,7 +67,7 @@ class TestTrial:
         recent = known[is_recent].groupby("customer_id").size()
         both = pd.DataFrame({"recent": recent, "later": later}, index=first[first <= SPLIT].index).fillna(0)
         expected = both.groupby(["recent", "later"]).size()
-        ours = trial.outcomes.groupby(["recent_purchases", "later_purchases"])["customers"].sum()
+        ours = comparison.outcomes.groupby(["recent_purchases", "later_purchases"])["customers"].sum()
         assert ours.to_dict() == expected.to_dict()
 
     def test_of_many_customers_a_sample_is_scored(self, shop, monkeypatch):
@@ -90,9 +92,9 @@ class TestSelection:
             ]
         )
         monkeypatch.setattr(holdout, "_score", lambda *arguments: scores)
-        trial = try_models(shop, model="auto", horizon_weeks=39, holdout_weeks=39)
-        assert trial.chosen == chosen
-        assert trial.dated == "mbg_nbd"
+        comparison = try_models(shop, model="auto", horizon_weeks=39, holdout_weeks=39)
+        assert comparison.chosen == chosen
+        assert comparison.dated == "mbg_nbd"
         assert try_models(shop, model="pareto_nbd", horizon_weeks=39, holdout_weeks=39).chosen == "pareto_nbd"
 
     def test_the_world_s_own_model_scores_best(self):
@@ -131,17 +133,17 @@ class TestHoldout:
         # Fewer are left each week: what is foretold of a week falls, without steps.
         assert (ahead["expected_in_week"].diff().iloc[1:] < 0).all()
 
-    def test_rivals_are_what_they_say(self, tested, trial):
+    def test_rivals_are_what_they_say(self, tested, comparison):
         rivals = tested.rivals.set_index("rival")
         assert list(rivals.index) == ["bg_nbd", "repeat", "nbd"]
         # All repeats of the 39 weeks up to the split: CDNOW's customers all came after its start.
         assert rivals.loc["repeat", "predicted"] == cdnow.CALIBRATION["repeats"]
-        cells = trial.cells
-        r, alpha = trial.fits["nbd"].values
+        cells = comparison.cells
+        r, alpha = comparison.fits["nbd"].values
         by_hand = cells["customers"] @ ((r + cells["frequency"]) / (alpha + cells["T_weeks"]) * 39)
         assert rivals.loc["nbd", "predicted"] == pytest.approx(by_hand)
-        rows = trial.outcomes
-        off = expected_orders(trial.fit, rows, 39) - rows["later_purchases"]
+        rows = comparison.outcomes
+        off = expected_orders(comparison.fit, rows, 39) - rows["later_purchases"]
         assert rivals.loc["bg_nbd", "error"] == pytest.approx(np.sqrt((rows["customers"] @ off**2) / 2_357))
         assert rivals.loc["repeat", "worse"] == pytest.approx(
             (rivals.loc["repeat", "error"] / rivals.loc["bg_nbd", "error"]) ** 2 - 1
@@ -150,9 +152,9 @@ class TestHoldout:
 
     def test_the_lift_is_the_money_of_those_put_first(self, tested, days):
         spent = days[days["day"] > SPLIT]["amount"].sum()
-        assert tested.by_tenth["told"].sum() == pytest.approx(1)
+        assert tested.by_tenth["predicted"].sum() == pytest.approx(1)
         assert tested.by_tenth["spend"].sum() == pytest.approx(1)
-        assert tested.by_tenth["told"].is_monotonic_decreasing
+        assert tested.by_tenth["predicted"].is_monotonic_decreasing
         assert (tested.by_tenth["low"] <= tested.by_tenth["spend"]).all()
         assert (tested.by_tenth["spend"] <= tested.by_tenth["high"]).all()
         assert 0.3 < tested.gini_low < tested.gini < tested.gini_high < 0.9
@@ -161,20 +163,20 @@ class TestHoldout:
     @pytest.mark.parametrize(("order", "gini"), [("same", 1.0), ("reverse", -1.0)])
     def test_gini_is_one_for_hindsight(self, order, gini):
         spend = np.linspace(100, 1, 100) ** 2
-        places = pd.DataFrame({"place": range(1, 101), "group": 0, "customers": 10, "told": spend, "spend": spend})
-        told = places.assign(ranking="told", spend=spend if order == "same" else spend[::-1])
-        tenths, (found, low, _high) = holdout.rank(pd.concat([told, places.assign(ranking="later_spend")]))
+        places = pd.DataFrame({"place": range(1, 101), "group": 0, "customers": 10, "predicted": spend, "spend": spend})
+        predicted = places.assign(ranking="predicted", spend=spend if order == "same" else spend[::-1])
+        tenths, (found, low, _high) = holdout.rank(pd.concat([predicted, places.assign(ranking="later_spend")]))
         assert found == pytest.approx(gini)
         assert np.isnan(low), "one group of customers says nothing of the error"
-        assert tenths["told"].iloc[0] == pytest.approx(spend[:10].sum() / spend.sum())
+        assert tenths["predicted"].iloc[0] == pytest.approx(spend[:10].sum() / spend.sum())
 
     def test_groups_by_alive_hold_everybody(self, tested):
         rows = tested.by_alive
         assert tested.alive_model in ("mbg_nbd", "pareto_nbd")
         assert rows["customers"].sum() == 2_357
         assert ((rows["lowest"] <= rows["p_alive"]) & (rows["p_alive"] <= rows["highest"])).all()
-        assert ((rows["low"] <= rows["told"]) & (rows["told"] <= rows["high"])).all()
-        assert (rows["told"] <= rows["p_alive"]).all()
+        assert ((rows["low"] <= rows["predicted"]) & (rows["predicted"] <= rows["high"])).all()
+        assert (rows["predicted"] <= rows["p_alive"]).all()
 
     def test_a_sound_model_holds_its_interval(self, tmp_path, open_source):
         """16 companies that are as the model says: what happens lies within the interval as often as it claims."""
@@ -203,8 +205,8 @@ def test_nothing_bought_in_the_test_weeks(make_source, open_source):
     assert np.isfinite(tested.rivals.drop(columns="rival").to_numpy(float)).all()
 
 
-def test_a_trial_names_what_was_chosen(trial):
-    assert isinstance(trial, Trial)
-    assert trial.table().set_index("model")["chosen"].to_dict() == {
+def test_a_trial_names_what_was_chosen(comparison):
+    assert isinstance(comparison, ModelComparison)
+    assert comparison.table().set_index("model")["chosen"].to_dict() == {
         "bg_nbd": True, "mbg_nbd": False, "pareto_nbd": False, "nbd": False,
     }  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.cltv import counts, customer_value, forecast, implications, wording
+from smsroi_helpers.cltv import counts, customer_value, implications, wording
+from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.predictions import draw_orders_while_customer, expected_orders, probability_alive
 from smsroi_helpers.errors import UsageError
@@ -20,7 +21,7 @@ AHEAD = {"horizon_weeks": 30, "yearly_discount_rate": 0.1}
 def summarise_draws(shop, model="mbg_nbd", **changes):
     cells, value = counts.count_cells(shop), fit_value(counts.count_value_cells(shop))
     settings = {**AHEAD, "margin": 0.4, "rng": np.random.default_rng(1), **changes}
-    return forecast.forecast_value(cells, fit_purchases(cells, model), value, **settings)
+    return forecasting.forecast_value(cells, fit_purchases(cells, model), value, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def told(shop):
+def forecast(shop):
     return summarise_draws(shop)
 
 
@@ -45,35 +46,35 @@ def members(shop):
 
 
 @pytest.fixture(scope="module")
-def values(shop, told, tmp_path_factory):
+def values(shop, forecast, tmp_path_factory):
     file = tmp_path_factory.mktemp("values") / "values.parquet"
-    shop.write(customer_value.customer_values(shop, told), file)
+    shop.write(customer_value.customer_values(shop, forecast), file)
     return pd.read_parquet(file).assign(number=lambda rows: rows["customer_id"].str[1:].astype(int))
 
 
 class TestSegments:
-    def test_totals_are_those_of_the_customers(self, told, members, values):
-        totals = implications.segment_totals(told, members).set_index("group")
+    def test_totals_are_those_of_the_customers(self, forecast, members, values):
+        totals = implications.segment_totals(forecast, members).set_index("group")
         assert list(totals.index)[-1] == "all"
         assert totals.loc["all", "cltv"] == pytest.approx(totals["cltv"].iloc[:-1].sum())
-        assert totals.loc["all", "cltv"] == pytest.approx(told.total("cltv")[0])
+        assert totals.loc["all", "cltv"] == pytest.approx(forecast.total("cltv")[0])
         unknown = values[values["number"] >= 2300]
         assert totals.loc["unknown", "customers"] == len(unknown) == 200
         assert totals.loc["unknown", "cltv"] == pytest.approx(unknown["cltv"].sum(), rel=1e-9)
         assert ((totals["low"] < totals["cltv"]) & (totals["cltv"] < totals["high"])).all()
 
-    def test_groups_err_together(self, told, members):
+    def test_groups_err_together(self, forecast, members):
         """They share the parameters: the whole is less sure than the sum of independent parts would be."""
-        sums = forecast.add_up(told, "cltv", members)
-        whole = forecast.add_up(told)
+        sums = forecasting.add_up(forecast, "cltv", members)
+        whole = forecasting.add_up(forecast)
         assert whole.noise[0] == pytest.approx(sums.noise.sum())
         assert whole.error[0] > np.sqrt((sums.error**2).sum())
         assert whole.deviations[0] == pytest.approx(sums.deviations.sum(axis=0))
 
-    def test_without_the_column_there_are_none(self, make_source, open_source, told):
+    def test_without_the_column_there_are_none(self, make_source, open_source, forecast):
         orders = "order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n"
         assert implications.count_channels(open_source(make_source(orders=orders))) is None
-        assert implications.segment_totals(told, None)["group"].tolist() == ["all"]
+        assert implications.segment_totals(forecast, None)["group"].tolist() == ["all"]
 
     @pytest.mark.parametrize("column", ["customer_id", "joined_at", "region", "attr_none"])
     def test_what_names_no_groups_is_refused(self, shop, column):
@@ -93,26 +94,26 @@ class TestGains:
         loyal = summarise_draws(shop, yearly_discount_rate=0.0)
         stays = {**loyal.purchases.parameters, "a": 1e-5, "b": 1e5}
         fit = replace(loyal.purchases, parameters=stays)
-        told = replace(loyal, purchases=fit, cells=loyal.cells)
-        gains = implications.gains(told).iloc[0]
-        p, q, v = told.value.values
-        cells = told.cells
+        forecast = replace(loyal, purchases=fit, cells=loyal.cells)
+        gains = implications.gains(forecast).iloc[0]
+        p, q, v = forecast.value.values
+        cells = forecast.cells
         per_order = p * (cells["customers"] * v + cells["repeat_spend"]) / (p * cells["frequency"] + q - 1)
         assert gains["order"] == pytest.approx(0.4 * per_order.sum() * 30 / (365.25 / 7), rel=1e-3)
 
     @pytest.mark.parametrize("model", ["mbg_nbd", "pareto_nbd"])
     def test_a_point_of_retention_is_what_less_leaving_brings(self, shop, model):
         """Lower the chance of leaving a little, by hand: profit gained per point of those still there at the end."""
-        told = summarise_draws(shop, model, yearly_discount_rate=0.0)
-        gains = implications.gains(told).iloc[0]
+        forecast = summarise_draws(shop, model, yearly_discount_rate=0.0)
+        gains = implications.gains(forecast).iloc[0]
         rng = np.random.default_rng(6)
-        x, T = (told.cells[name].to_numpy(float) for name in ("frequency", "T_weeks"))
-        n = told.cells["customers"] * probability_alive(told.purchases, told.cells)
-        stayed = self.share_staying(told.purchases, x, T, rng)
+        x, T = (forecast.cells[name].to_numpy(float) for name in ("frequency", "T_weeks"))
+        n = forecast.cells["customers"] * probability_alive(forecast.purchases, forecast.cells)
+        stayed = self.share_staying(forecast.purchases, x, T, rng)
         assert gains["retained"] == pytest.approx(n @ stayed / n.sum(), abs=0.005)
         assert gains["point_low"] < gains["point"] < gains["point_high"]
         # One point more of retention cannot bring more than one customer in a hundred is worth while one.
-        worth = told.total("cltv")[0]
+        worth = forecast.total("cltv")[0]
         assert 0 < gains["point"] < 0.02 * worth
 
     def share_staying(self, fit, x, T, rng, draws=400):
@@ -124,16 +125,16 @@ class TestGains:
             hazard = rate * rng.beta(third, fourth + x[:, None] + 1, rate.shape)
         return np.exp(-hazard * 30).mean(axis=1)
 
-    def test_segments_add_up_in_orders(self, told, members):
-        gains = implications.gains(told, members)
+    def test_segments_add_up_in_orders(self, forecast, members):
+        gains = implications.gains(forecast, members)
         assert gains["group"].tolist()[-1] == "all"
         assert gains["order"].iloc[:-1].sum() == pytest.approx(gains["order"].iloc[-1])
         assert gains["customers"].iloc[:-1].sum() == gains["customers"].iloc[-1]
 
 
 class TestChurn:
-    def test_the_list_is_those_below_and_no_others(self, shop, told, values, tmp_path):
-        shop.write(implications.churn_warnings(shop, told, 0.5), tmp_path / "warnings.parquet")
+    def test_the_list_is_those_below_and_no_others(self, shop, forecast, values, tmp_path):
+        shop.write(implications.churn_warnings(shop, forecast, 0.5), tmp_path / "warnings.parquet")
         listed = pd.read_parquet(tmp_path / "warnings.parquet")
         expected = values[values["p_alive"] < 0.5]
         assert set(listed["customer_id"]) == set(expected["customer_id"])
@@ -144,18 +145,21 @@ class TestChurn:
         clear = both["p_alive_x"] > 1e-6
         assert both["value_at_risk"][clear].to_numpy() == pytest.approx(at_risk[clear].to_numpy(), rel=1e-6)
         assert both["silent_weeks"].to_numpy() == pytest.approx((both["T"] - both["recency"]).to_numpy())
-        table = implications.at_risk(told, 0.5).set_index("group")
+        table = implications.at_risk(forecast, 0.5).set_index("group")
         assert table["customers"].sum() == len(listed)
         assert table["value"].sum() == pytest.approx(listed["value_at_risk"].sum())
         gone = (1 - both["p_alive_x"]).groupby(both["frequency_x"] > 0).sum()
         assert table["gone"].tolist() == pytest.approx(gone.tolist())
         assert ((table["gone_low"] <= table["gone"]) & (table["gone"] <= table["gone_high"])).all()
 
-    def test_the_threshold_makes_the_list(self, told):
-        assert implications.at_risk(told, 0.2)["customers"].sum() < implications.at_risk(told, 0.6)["customers"].sum()
+    def test_the_threshold_makes_the_list(self, forecast):
+        assert (
+            implications.at_risk(forecast, 0.2)["customers"].sum()
+            < implications.at_risk(forecast, 0.6)["customers"].sum()
+        )
 
-    def test_nobody_is_in_doubt(self, told):
-        empty = implications.at_risk(told, 1e-12)
+    def test_nobody_is_in_doubt(self, forecast):
+        empty = implications.at_risk(forecast, 1e-12)
         assert (empty[["customers", "gone", "value", "low", "high"]].to_numpy() == 0).all()
 
     def test_bg_nbd_knows_no_doubt_and_is_refused(self, shop):
@@ -215,10 +219,10 @@ class TestTextbook:
     def test_the_worked_example(self):
         assert implications.textbook_value(100, 24, 50) == 2_350  # a source text prints 2,450
 
-    def test_on_a_log(self, shop, told):
-        book = implications.textbook(shop, told, 7.0)
+    def test_on_a_log(self, shop, forecast):
+        book = implications.textbook(shop, forecast, 7.0)
         assert book["textbook"] == pytest.approx(book["arpu"] * book["months"] - 7)
         assert book["months"] == pytest.approx(30 / (365.25 / 7 / 12))
-        assert book["model"] == pytest.approx(told.total("spend")[0] / 2500 - 7)
+        assert book["model"] == pytest.approx(forecast.total("spend")[0] / 2500 - 7)
         assert book["textbook"] > book["model"], "it takes everybody for a customer to the end"
-        assert implications.textbook(shop, told, float("nan"))["cac"] == 0
+        assert implications.textbook(shop, forecast, float("nan"))["cac"] == 0

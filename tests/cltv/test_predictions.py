@@ -73,7 +73,7 @@ class TestStaying:
     def test_against_random_customers(self, model):
         rng, n = np.random.default_rng(4), 200_000
         first, scale, third, fourth = VALUES[model]
-        told = predictions.staying(fit_of(model), CELLS, [26.0, 52.0])
+        forecast = predictions.staying(fit_of(model), CELLS, [26.0, 52.0])
         for row, cell in enumerate(CELLS.itertuples()):
             rate = rng.gamma(first + cell.frequency, 1 / (scale + cell.T_weeks), n)
             if model == "pareto_nbd":
@@ -82,13 +82,13 @@ class TestStaying:
                 hazard = rate * rng.beta(third, fourth + cell.frequency + (model == "mbg_nbd"), n)
             for column, weeks in enumerate((26.0, 52.0)):
                 still = np.exp(-hazard * weeks)
-                assert told[row, column] == pytest.approx(still.mean(), abs=4 * still.std() / np.sqrt(n))
+                assert forecast[row, column] == pytest.approx(still.mean(), abs=4 * still.std() / np.sqrt(n))
 
     def test_a_surely_known_chance_is_its_mean(self):
         """With b in the hundred thousands the quadrature has no weights; then p = a / (a + b)."""
         fit = fitting.Fit("bg_nbd", {"r": 0.9, "alpha": 10.0, "a": 90.0, "b": 90_000.0}, np.eye(4), 0.0, 1, "converged")
-        told = predictions.staying(fit, CELLS.iloc[:1], [52.0])[0, 0]
-        assert told == pytest.approx((1 + 90 / 90_090 * 52 / 22) ** -0.9, rel=1e-4)
+        forecast = predictions.staying(fit, CELLS.iloc[:1], [52.0])[0, 0]
+        assert forecast == pytest.approx((1 + 90 / 90_090 * 52 / 22) ** -0.9, rel=1e-4)
         assert np.isfinite(predictions.expected_orders(fit, CELLS, 39)).all()
 
 
@@ -139,17 +139,17 @@ class TestCorners:
     def test_one_is_no_exception(self, model, third):
         """The closed forms divide by a − 1 or s − 1; what they say is as smooth there as elsewhere."""
 
-        def told(value):
+        def forecast(value):
             fit = fit_of(model)
             at = fit.values.copy()
             at[2] = value
             return predictions.expected_orders(fit, CELLS, 39, values=at)
 
-        middle = (told(0.98) + told(1.02)) / 2
+        middle = (forecast(0.98) + forecast(1.02)) / 2
         assert third in fit_of(model).parameters
         for near in (1.0, 1 + 1e-9, 1 - 2e-4, 1 + 2e-4):
-            assert told(near) == pytest.approx(middle, rel=2e-3)
-        assert told(1 - 2e-4) == pytest.approx(told(1.0), rel=3e-4)
+            assert forecast(near) == pytest.approx(middle, rel=2e-3)
+        assert forecast(1 - 2e-4) == pytest.approx(forecast(1.0), rel=3e-4)
 
     @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
     def test_many_horizons_at_once_are_each_alone(self, model):

@@ -1,4 +1,4 @@
-"""What is counted of experiments, against every customer's row."""
+"""Counts of experiments, compared with customers' rows."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def shop(tmp_path_factory):
     return open_folder(folder / "source", folder)
 
 
-def test_experiments_stand_in_the_order_of_their_start(shop):
+def test_experiments_are_in_order_of_their_start(shop):
     found = registry.list_experiments(shop)
     assert [each.name for each in found] == ["always-on", "how-often", "which-hour", "which-text"]
     assert [each.started for each in found] == sorted(each.started for each in found)
@@ -28,7 +28,7 @@ def test_experiments_stand_in_the_order_of_their_start(shop):
         assert each.customers.sum() == each.assigned["n"].sum() - each.assigned["late"].sum()
 
 
-def test_moments_of_one_metric_are_named_plainly(shop):
+def test_moments_of_one_metric_have_plain_names(shop):
     counted = registry.count_outcomes(shop, "which-text")
     moments = registry.moments_of(counted, "which-text", "profit", ["assigned_day"])
     assert {"arm", "assigned_day", "n", "sum_y", "sum_y2"} <= set(moments.columns)
@@ -36,7 +36,7 @@ def test_moments_of_one_metric_are_named_plainly(shop):
     assert moments["sum_y"].sum() == pytest.approx(rows["profit"].sum())
 
 
-def test_who_is_in_two_experiments_is_counted_once(shop):
+def test_customers_in_two_experiments_are_counted_once(shop):
     both = registry.count_overlaps(shop)
     assigned = shop.assignments.execute()
     counts = assigned.groupby("customer_id")["experiment_id"].nunique()
@@ -44,8 +44,8 @@ def test_who_is_in_two_experiments_is_counted_once(shop):
     assert (both["experiment_id"] < both["other_id"]).all()
 
 
-def test_the_weeks_end_at_the_whole(shop):
-    """Week by week, of customers observed for all of them: the last week's sums are those of a plain count."""
+def test_weekly_sums_are_cumulative(shop):
+    """Weekly moments of customers observed for all weeks equal those counted from events."""
     weeks = registry.count_weeks(shop, {"how-often": 5})
     events = arm_outcomes(shop, "how-often").execute()
     long = events[events["outcome_days"] >= 35]
@@ -70,16 +70,16 @@ def test_the_weeks_end_at_the_whole(shop):
         assert shown["sum_y2"].to_dict() == pytest.approx(squares, rel=1e-6)
 
 
-@pytest.mark.parametrize(("name", "stretch"), [("which-text", 1), ("always-on", 8)])
-def test_segments_are_those_before_each_customers_assignment(shop, name, stretch):
-    """Recency by hand, from the orders before the stretch of days in which each customer was assigned."""
+@pytest.mark.parametrize(("name", "interval"), [("which-text", 1), ("always-on", 8)])
+def test_segments_are_those_before_each_customers_assignment(shop, name, interval):
+    """Recency by hand, from the orders before the interval of days in which each customer was assigned."""
     cells = registry.count_by_segment(shop, resolve(shop, "recency").label)
     rows = arm_outcomes(shop, name).execute()
     zone = shop.settings.timezone
     assigned = rows["assigned_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
     since = (assigned - assigned.min()).dt.days
-    assert -(-(since.max() + 1) // registry.MOST_LABEL_DAYS) == stretch
-    start = assigned.min() + pd.to_timedelta(since // stretch * stretch, unit="D")
+    assert -(-(since.max() + 1) // registry.MOST_LABEL_DAYS) == interval
+    start = assigned.min() + pd.to_timedelta(since // interval * interval, unit="D")
     orders = shop.orders.execute().query("amount >= 0")
     orders["day"] = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None).dt.normalize()
     both = pd.DataFrame({"customer_id": rows["customer_id"], "start": start}).merge(orders, on="customer_id")
@@ -93,7 +93,7 @@ def test_segments_are_those_before_each_customers_assignment(shop, name, stretch
 
 
 @pytest.mark.parametrize("segment_by", ["rfm_group", "lifecycle_stage", "attr_favourite", "region"])
-def test_every_customer_is_in_one_segment_whatever_they_are_grouped_by(shop, segment_by):
+def test_every_customer_is_in_one_segment_of_each_grouping(shop, segment_by):
     whole = registry.count_outcomes(shop).groupby(["experiment_id", "arm"])["profit__n"].sum()
     cells = registry.count_by_segment(shop, resolve(shop, segment_by).label)
     assert len(set(cells["segment"])) > 1

@@ -1,4 +1,4 @@
-"""Whether an experiment is to be believed: one fault each, as codes and numbers."""
+"""The validity of experiments with one fault each, as codes and numbers."""
 
 import dataclasses
 import datetime as dt
@@ -17,7 +17,7 @@ FAULTS = ("other-split", "three", "three-broken", "empty-arm", "late", "few-late
 
 
 @pytest.fixture(scope="module")
-def believed(tmp_path_factory):
+def validity_of(tmp_path_factory):
     """Experiment → its validity."""
     place = tmp_path_factory.mktemp("faults")
     (place / "source").mkdir()
@@ -40,54 +40,54 @@ def only(problems):
 
 
 class TestCheck:
-    def test_a_split_that_is_not_the_planned_one(self, believed):
-        found = believed["other-split"]
+    def test_a_split_that_is_not_the_planned_one(self, validity_of):
+        found = validity_of["other-split"]
         assert found.split.p_value == pytest.approx(stats.chisquare([1_000, 1_200]).pvalue)
         problem = only(found.problems)
         assert (problem.kind, problem.arms, problem.planned) == ("split", ("a",), 0.5)
         assert problem.share == pytest.approx(1_000 / 2_200)
         assert problem.p_value == found.split.p_value
 
-    def test_three_arms_with_unequal_shares(self, believed):
-        assert not believed["three"].broken
-        found = believed["three-broken"]
+    def test_three_arms_with_unequal_shares(self, validity_of):
+        assert not validity_of["three"].broken
+        found = validity_of["three-broken"]
         assert found.broken
         assert found.split.p_value == pytest.approx(stats.chisquare([1_000, 600, 300], [950, 570, 380]).pvalue)
 
-    def test_an_arm_that_nobody_is_in(self, believed):
-        found = believed["empty-arm"]
+    def test_an_arm_without_customers(self, validity_of):
+        found = validity_of["empty-arm"]
         assert (found.problems[0].kind, found.problems[0].arms) == ("empty_arms", ("c",))
         assert found.split.p_value < 1e-20  # counted with its share, as any arm
 
-    def test_assignments_after_the_end(self, believed):
-        problem = only(believed["late"].problems)
+    def test_assignments_after_the_end(self, validity_of):
+        problem = only(validity_of["late"].problems)
         assert (problem.kind, problem.customers, problem.of_customers) == ("assigned_late", 40, 1_000)
-        few = believed["few-late"]
+        few = validity_of["few-late"]
         assert not few.broken
         assert (only(few.warnings).kind, only(few.warnings).customers) == ("assigned_late", 4)
 
-    def test_arms_that_differed_before(self, believed):
-        found = believed["other-past"]
+    def test_arms_that_differed_before(self, validity_of):
+        found = validity_of["other-past"]
         problem = only(found.problems)
         assert (problem.kind, problem.arms, problem.control) == ("unbalanced", ("b",), "a")
         assert problem.p_value == found.balance_p < validity.BALANCE_ALPHA
-        assert believed["clear"].balance_p > 0.01
+        assert validity_of["clear"].balance_p > 0.01
 
-    def test_a_control_that_was_messaged(self, believed):
-        problem = only(believed["messaged-alike"].problems)
+    def test_a_control_that_was_messaged(self, validity_of):
+        problem = only(validity_of["messaged-alike"].problems)
         assert (problem.kind, problem.control) == ("control_messaged", "out")
         assert problem.share == pytest.approx(0.7)
-        some = believed["some-messaged"]
+        some = validity_of["some-messaged"]
         assert not some.broken
         assert some.contrast == only(some.warnings).contrast == pytest.approx(0.7 / 0.8)
 
-    def test_a_sound_one_has_no_problem(self, believed):
+    def test_a_valid_one_has_no_problem(self, validity_of):
         for name in ("clear", "runs", "three"):
-            assert (believed[name].problems, believed[name].warnings) == ((), ())
-        assert believed["runs"].split.method == "sequential"
-        assert believed["clear"].split.method == "chi_squared"
+            assert (validity_of[name].problems, validity_of[name].warnings) == ((), ())
+        assert validity_of["runs"].split.method == "sequential"
+        assert validity_of["clear"].split.method == "chi_squared"
 
-    def test_arms_that_go_together_with_another_experiment_s(self):
+    def test_arms_that_depend_on_another_experiment(self):
         experiment = an_experiment()
         overlaps = pd.DataFrame({"one": ["x"], "two": ["y"], "customers": [9.0], "share": [0.5], "p_value": [1e-4]})
         found = validity.check(experiment, pd.DataFrame(), pd.DataFrame(columns=["experiment_id"]), overlaps)
@@ -124,7 +124,7 @@ class TestSplit:
         assert (found["adjusted_p"] < 0.01).to_dict() == {days[0]: False, days[1]: True, days[2]: False}
         assert found.loc[days[1], "share"] in (pytest.approx(0.625), pytest.approx(0.375))
 
-    def test_few_customers_take_the_test_that_holds_at_any_size(self):
+    def test_few_customers_use_the_sequential_test(self):
         experiment = an_experiment(counts=(3, 5), state="ended")
         assert validity.check_split(experiment).method == "sequential"
         assert validity.check_split(an_experiment(counts=(300, 310), state="ended")).method == "chi_squared"

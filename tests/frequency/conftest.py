@@ -1,4 +1,4 @@
-"""What several test files of frequency look at; each source is read once."""
+"""Fixtures shared by the tests of frequency; each source is read once."""
 
 import functools
 
@@ -11,7 +11,7 @@ from tests.frequency.samples import open_folder, source, written
 
 @pytest.fixture(scope="session")
 def study_of(tmp_path_factory):
-    """The shop of a source and what is found of it; each source is read once."""
+    """The shop of a source and its study; each source is read once."""
 
     @functools.cache
     def study(**given):

@@ -1,4 +1,4 @@
-"""Cells and companies that several test files of frequency read."""
+"""Cells and companies for the tests of frequency."""
 
 import datetime as dt
 
@@ -32,7 +32,7 @@ def cells_of(people):
 
 
 def responsive(rng, customers=16_000, kappa=5.0, opt_out=0.004, segments=("a", "b", "c", "d")):
-    """Customers who answer as the curve says: clicks fall by a fifth on the log scale with each further text."""
+    """Customers who respond as the model assumes: log clicks per text fall by 0.2 with each further text."""
     arm = rng.choice(list(DOSES), customers)
     dose = np.array([DOSES[name] for name in arm])
     leaves = rng.exponential(1.0, customers) / (0.002 + opt_out * dose) if opt_out else np.full(customers, np.inf)
@@ -49,7 +49,7 @@ def responsive(rng, customers=16_000, kappa=5.0, opt_out=0.004, segments=("a", "
 
 
 def source(seed=79, *, doses=(0, 1, 2), split=None, experiment=True, messages=True, opt_outs=True, each=90):
-    """Files of a small company: a dose test from START on, and a practice of none to two texts outside it."""
+    """Files of a small company: a frequency test from START on, and a practice of 0 to 2 texts a week outside it."""
     rng = np.random.default_rng(seed)
     sizes = list(split) if split else [each] * len(doses)
     arms = [f"d{k}_{dose}" for k, dose in enumerate(doses)]

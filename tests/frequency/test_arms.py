@@ -1,4 +1,4 @@
-"""The arms as they are: definitions worked by hand, and the world's closed form."""
+"""The arms without a model: definitions computed by hand, and the closed form of the simulation."""
 
 import numpy as np
 import pandas as pd
@@ -31,16 +31,16 @@ def test_by_hand(natural):
 
 
 def steady_policy(rng, world, kind, customers, weeks):
-    """What becomes of customers of one of the world's segments on each dose, week by week: leaving ends the texts."""
+    """Outcomes of one simulated segment at each frequency, week by week; opting out ends the texts."""
     parts = []
     for arm, dose in DOSES.items():
-        told = expected(world, kind, texts_per_week=dose, hour=12)
-        stays = (1 - told.opt_out_per_week) * (1 - world.weekly_loss[kind])
+        truth = expected(world, kind, texts_per_week=dose, hour=12)
+        stays = (1 - truth.opt_out_per_week) * (1 - world.weekly_loss[kind])
         started = np.minimum(rng.geometric(1 - stays, customers), weeks)
         left = rng.random(customers) >= stays  # of those still there in the last week
         left = np.where(started < weeks, True, left)
         # A week brings an order of ten now and then; what they buy anyway is as skewed.
-        more = told.profit_per_week + 0.05 * dose
+        more = truth.profit_per_week + 0.05 * dose
         gross = 10 * rng.poisson(np.maximum(more, 0) * started / 10) + rng.poisson(0.3, customers) * rng.lognormal(
             3, 0.7, customers
         )
@@ -52,7 +52,7 @@ def steady_policy(rng, world, kind, customers, weeks):
 
 
 @pytest.mark.parametrize("kind", range(len(SEGMENTS)))
-def test_the_long_run_is_the_worlds_closed_form(kind):
+def test_the_long_run_matches_the_closed_form(kind):
     rng = np.random.default_rng([71, kind])
     world = draw_world(3)
     truth = expected(world, kind, texts_per_week=np.array([1.0, 2.0, 4.0]), hour=12)
@@ -70,19 +70,19 @@ def test_the_long_run_is_the_worlds_closed_form(kind):
     assert (rows["hazard_high"] - rows["hazard_low"] < 0.3 * rows["hazard"]).all()  # tight enough to fail
 
 
-def test_the_short_run_and_the_long_run_want_different_doses():
-    """What the notebook explains is so in the world: more texts bring more this week, and less in the end."""
+def test_the_best_frequency_differs_between_short_and_long_run():
+    """In the simulation, as the notebook explains: more texts earn more this week and less in the long run."""
     world = draw_world(3)
     doses = np.array([0.0, 1.0, 2.0, 4.0])
-    told = [expected(world, kind, texts_per_week=doses, hour=12) for kind in range(len(SEGMENTS))]
-    short = [doses[np.argmax(each.profit_per_week)] for each in told]
-    long = [doses[np.argmax(each.long_run_profit)] for each in told]
+    truths = [expected(world, kind, texts_per_week=doses, hour=12) for kind in range(len(SEGMENTS))]
+    short = [doses[np.argmax(each.profit_per_week)] for each in truths]
+    long = [doses[np.argmax(each.long_run_profit)] for each in truths]
     assert all(a >= b for a, b in zip(short, long, strict=True))
     assert short != long
 
 
-def test_without_a_zero_arm_each_dose_is_compared_with_the_smallest():
-    """Profit 1, 2, 3 against 2, 3, 4: −1 for the smaller dose, with Welch's t of 4 degrees of freedom."""
+def test_without_a_zero_arm_the_fewest_texts_are_the_reference():
+    """Profit 1, 2, 3 against 2, 3, 4: −1 against the fewest texts, with Welch's t of 4 degrees of freedom."""
     people = pd.DataFrame({"arm": ["two"] * 3 + ["one"] * 3, "weeks": 4.0, "left": 0, "cost": 0.0,
                            "gross": [1.0, 2.0, 3.0, 2.0, 3.0, 4.0]})  # fmt: skip
     rows = compare_with_smallest(cells_of(people), {"one": 1.0, "two": 2.0})

@@ -1,4 +1,4 @@
-"""What is counted of the arms and of today's practice."""
+"""Counts of the arms and of today's practice."""
 
 import datetime as dt
 
@@ -20,16 +20,16 @@ def test_what_is_counted_of_the_arms(study_of):
     for row in mine:
         if row["opted_out_at"] and row["opted_out_at"] < end:
             left[row["customer_id"]] = row["opted_out_at"]
-    told = cells.groupby("arm")[["n", "messages", "clicks", "raw_clicks", "opt_outs", "weeks"]].sum()
+    counted = cells.groupby("arm")[["n", "messages", "clicks", "raw_clicks", "opt_outs", "weeks"]].sum()
     for name in set(arm.values()):
         own = [row for row in mine if arm[row["customer_id"]] == name]
         clicked = [row for row in own if row["clicked_at"] and row["clicked_at"] < end]
         slow = [row for row in clicked if (row["clicked_at"] - row["delivered_at"]).total_seconds() >= 5]
-        people = [who for who in arm if arm[who] == name]
-        weeks = sum((left.get(who, end) - START).total_seconds() / 604_800 for who in people)
-        row = told.loc[name]
+        people = [member for member in arm if arm[member] == name]
+        weeks = sum((left.get(member, end) - START).total_seconds() / 604_800 for member in people)
+        row = counted.loc[name]
         assert row[["n", "messages", "raw_clicks", "clicks", "opt_outs"]].tolist() == [
-            len(people), len(own), len(clicked), len(slow), sum(who in left for who in people),
+            len(people), len(own), len(clicked), len(slow), sum(member in left for member in people),
         ]  # fmt: skip
         assert row["weeks"] == pytest.approx(weeks, abs=1e-3)
 
@@ -44,6 +44,6 @@ def test_landmarks_have_their_whole_outcome_and_start_with_the_log(study_of):
     inside = (weeks["landmark"].astype("datetime64[ns]") < pd.Timestamp(START + dt.timedelta(weeks=WEEKS))) & (
         weeks["landmark"].astype("datetime64[ns]") > pd.Timestamp(START - dt.timedelta(weeks=4))
     )
-    # Those whose dose the test set are no practice: of 530 customers 260 are left at these landmarks.
+    # Customers in the test are not practice: 260 of 530 customers remain at these landmarks.
     assert inside.any()
     assert weeks[inside].groupby("landmark")["customer"].nunique().max() <= 260

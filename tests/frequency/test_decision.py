@@ -1,4 +1,4 @@
-"""What is decided of doses, and why: typed outcomes with the numbers they rest on."""
+"""The typed decisions on texts per week, with reasons and numbers."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from tests.frequency.samples import DOSES, cells_of, responsive
 
 
 def study_with(people, practice):
-    """A study of a test, and of a practice that sends so many texts to everybody every week."""
+    """A study of a test, and of a practice that sends `practice` texts a week to every customer."""
     cells = cells_of(people)
     names = sorted(people["segment"].unique())
     weeks = pd.DataFrame({"segment": name, "customer": i, "group": i % 64, "texts": practice, "profit": i % 7}
@@ -34,20 +34,20 @@ def works():
     return study_with(responsive(np.random.default_rng(91)), practice=0)
 
 
-def test_a_gain_is_of_the_dose_advised_over_all_subscribers(works):
+def test_the_gain_is_that_of_the_recommendation_over_all_subscribers(works):
     policy = choose_frequencies(works, np.random.default_rng(1))
     found = decide(works, policy)[0]
     assert (found.segment, found.outcome, found.reason, found.evidence) == (ALL, "do", "gain", "randomised")
     value, low, high = found.gain
     assert 0 < low < value < high
-    # Today nothing is sent: the gain is the net profit of the dose, times the subscribers.
+    # Today nothing is sent: the gain is the net profit of the recommended frequency × the subscribers.
     net = works.fit.net_profit()[0, works.fit.grid_index(found.texts_per_week)].mean()
     assert value == pytest.approx(4_000 * net)
     assert found.gain_is_reported
     assert found.warnings == ("long_run_modelled",)
 
 
-def test_the_best_dose_already_sent_has_no_gain_of_its_own(works):
+def test_without_a_change_no_gain_is_reported(works):
     policy = choose_frequencies(works, np.random.default_rng(1))
     best = float(policy.loc[policy["segment"] == ALL, "messages_per_week"].iloc[0])
     same = study_with(responsive(np.random.default_rng(91)), practice=int(best))
@@ -55,7 +55,7 @@ def test_the_best_dose_already_sent_has_no_gain_of_its_own(works):
     assert (found.outcome, found.reason, found.gain_is_reported) == ("dont", "already_best", False)
 
 
-def test_a_gain_below_the_smallest_worth_having_is_none(works):
+def test_a_gain_below_the_smallest_one_is_no_gain(works):
     policy = choose_frequencies(works, np.random.default_rng(1), smallest_gain=100.0)
     assert {found.reason for found in decide(works, policy, 100.0)} <= {"no_gain", "already_best"}
 

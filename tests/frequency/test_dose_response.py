@@ -1,4 +1,4 @@
-"""The curve over doses: a known truth recovered, identities, and where arms are used as they are."""
+"""The dose–response curve: a known truth recovered, identities, and where arms are used unmodelled."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from smsroi_helpers.frequency.dose_response import fit_response
 from tests.frequency.samples import DOSES, cells_of, responsive
 
 
-def test_the_curve_finds_what_was_put_in():
+def test_the_curve_recovers_the_truth():
     cells = cells_of(responsive(np.random.default_rng(72)))
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     assert fit.method == "curve"
@@ -23,21 +23,21 @@ def test_the_curve_finds_what_was_put_in():
             (fit.value()[:, fit.grid_index(dose)], m / (1 - (1 - hazard) / 1.002)),
         ):
             assert (np.abs(drawn.mean(axis=-1) - true) < 4 * drawn.std(axis=-1)).all()
-    # concave where clicks fall off, and nothing for nothing
+    # concave where clicks per text fall, and 0 without texts
     assert np.allclose(fit.profit()[:, 0], 0.0)
     assert (np.diff(fit.profit()[0].mean(axis=-1)[:5], 2) <= 1e-9).all()
 
 
-def test_h_is_what_texts_cause_and_c_what_is_lost_anyway():
+def test_identities_of_h_c_v_and_w():
     fit = fit_response(cells_of(responsive(np.random.default_rng(73))), DOSES, 0.002, np.random.default_rng(1))
     h, c = fit.caused_opt_outs(), fit.natural_opt_outs()[:, None]
     again = fit.profit() / (1 - (1 - h) * (1 - c) / 1.002)
     assert np.allclose(fit.value(), again, rtol=1e-9)
-    # W is a week's profit less the worth of who is lost in it.
+    # W is a week's profit less the value of the subscribers lost in it.
     assert np.allclose(fit.net_profit(), fit.profit() - h * fit.value() * (1 - c) / 1.002, rtol=1e-8, atol=1e-12)
 
 
-def test_where_profit_is_not_clicks_the_arms_stand_as_they_are():
+def test_if_profit_is_not_proportional_to_clicks_arms_are_unmodelled():
     people = responsive(np.random.default_rng(74))
     people["gross"] += np.where(people["arm"] == "one", 12.0, 0.0)  # one text works without a click
     fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1))
@@ -60,7 +60,7 @@ def test_order_of_cells_and_names_of_arms_do_not_matter():
     assert np.allclose(first.value(), second.value())
 
 
-def test_only_one_dose_beside_none_that_works_is_told_from_none():
+def test_one_effective_frequency_differs_from_none():
     people = responsive(np.random.default_rng(80), 8_000)
     people = people[people["arm"].isin(["none", "two"])]
     doses = {"none": 0.0, "two": 2.0}
@@ -69,7 +69,7 @@ def test_only_one_dose_beside_none_that_works_is_told_from_none():
     assert fit.effect_p < 0.02
 
 
-def test_a_segment_that_the_test_had_too_few_of_gets_no_number():
+def test_a_segment_with_too_few_customers_gets_no_estimate():
     people = responsive(np.random.default_rng(81), 4_000)
     few = people[(people["segment"] == "d") & (people["arm"] != "four")].index
     people = people.drop(people[(people["segment"] == "d") & (people["arm"] == "four")].index)

@@ -1,4 +1,4 @@
-"""The dose to take: ties, and texts that bring nothing."""
+"""The choice of texts per week: ties, and texts without an effect."""
 
 import dataclasses
 
@@ -13,23 +13,23 @@ from smsroi_helpers.frequency.wording import decide
 from tests.frequency.samples import DOSES, cells_of, responsive
 
 
-def chosen(means, spread, smallest_gain=0.0):
-    """The place of the dose chosen from draws about `means` that move together, each by a `spread` of its own."""
+def chosen(means, sd, smallest_gain=0.0):
+    """The position chosen, from draws around `means` with independent errors of standard deviation `sd`."""
     rng = np.random.default_rng(76)
-    net = np.array(means)[:, None] + spread * rng.standard_normal((len(means), 4_000))
+    net = np.array(means)[:, None] + sd * rng.standard_normal((len(means), 4_000))
     net[0] = 0.0
     return frequency_policy.choose_frequency(net - (net.mean(axis=1) - np.array(means))[:, None], smallest_gain, rng)[0]
 
 
 def test_a_tie_goes_to_fewer_texts_and_only_a_tie():
-    assert chosen([0, 0.97, 1.0, 0.5], 0.1) == 1  # three per cent short, not told apart
-    assert chosen([0, 0.97, 1.0, 0.5], 0.001) == 2  # as near, but told apart
-    assert chosen([0, 0.80, 1.0, 0.5], 0.5) == 2  # not told apart, but a fifth short
-    assert chosen([0, 0.80, 1.0, 0.5], 0.5, smallest_gain=0.3) == 1  # which is less than is worth having
-    assert chosen([0, -0.5, -1.0, -2.0], 0.1) == 0  # texts that cost: none
+    assert chosen([0, 0.97, 1.0, 0.5], 0.1) == 1  # 3 % below the best, not distinguishable
+    assert chosen([0, 0.97, 1.0, 0.5], 0.001) == 2  # as close, but distinguishable
+    assert chosen([0, 0.80, 1.0, 0.5], 0.5) == 2  # not distinguishable, but 20 % below
+    assert chosen([0, 0.80, 1.0, 0.5], 0.5, smallest_gain=0.3) == 1  # the difference is below the smallest gain
+    assert chosen([0, -0.5, -1.0, -2.0], 0.1) == 0  # every text loses money
 
 
-def test_texts_that_bring_nothing_move_no_decision():
+def test_texts_without_an_effect_change_no_decision():
     people = responsive(np.random.default_rng(82), 6_000, kappa=0.0)
     cells = cells_of(people)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
@@ -46,7 +46,7 @@ def test_texts_that_bring_nothing_move_no_decision():
     assert all(each.outcome == "not_enough_evidence" and np.isnan(each.value) for each in answers)
 
 
-def test_winning_back_is_claimed_only_where_texts_are_shown_to_do_anything():
+def test_winning_back_is_claimed_only_if_texts_have_an_effect():
     people = responsive(np.random.default_rng(83), segments=("gold", "lost"))
     cells = cells_of(people)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))

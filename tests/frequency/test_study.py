@@ -1,4 +1,4 @@
-"""Sources as they come: each fills the page or says why not."""
+"""Different sources: each fills the page or gives a reason."""
 
 import io
 import re
@@ -25,7 +25,7 @@ def causal(text):
     return re.search(r"\b(lift|caused|causes|incremental)\b", text, re.IGNORECASE)
 
 
-def said(answers):
+def text_of(answers):
     return " ".join(" ".join((each.action, each.text, each.caveat)) for each in answers)
 
 
@@ -92,13 +92,13 @@ def test_without_an_experiment_the_log_is_observational(study_of):
     assert answers[0].evidence == "observational"
     assert "no experiment" in answers[0].text
     assert "Try doses by lot" in answers[0].action
-    assert not causal(said(answers))
+    assert not causal(text_of(answers))
     assert not causal(words)
     assert len(outputs.response_table(study)) == 0
     assert study.logs.steps["effect"].notna().any()
 
 
-def test_without_an_arm_without_texts_only_differences_are_told(study_of):
+def test_without_a_zero_arm_only_differences_are_reported(study_of):
     shop, study = study_of(doses=(1, 2))
     assert study.fit is None
     assert study.arms[["profit", "value"]].isna().all().all()
@@ -110,13 +110,13 @@ def test_without_an_arm_without_texts_only_differences_are_told(study_of):
 
 
 @pytest.mark.parametrize("doses", [(0, 1), (1, 1)])
-def test_one_dose_only(study_of, doses):
+def test_one_frequency_only(study_of, doses):
     shop, study = study_of(doses=doses)
     _words, answers = whole_page(shop, study)
     assert answers[0].outcome == "not_enough_evidence"
     assert np.isnan(answers[0].value)
     if doses == (0, 1):
-        # Told from none only; of changes among doses nothing is said.
+        # One frequency is compared with none only; there is no recommendation to change.
         policy = frequency_policy.choose_frequencies(study, np.random.default_rng(1))
         assert set(policy["reason"]) <= {"one_dose", "no_effect"}
 
@@ -136,7 +136,7 @@ def test_nobody_opted_out_has_an_exact_limit(study_of):
     assert (rows["hazard_high"] > 0).all()
 
 
-def test_of_a_broken_split_nothing_is_shown(study_of):
+def test_with_a_broken_split_nothing_is_shown(study_of):
     shop, study = study_of(split=(150, 90, 60))
     assert study.validity.broken
     assert study.fit is None

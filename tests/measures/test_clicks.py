@@ -1,4 +1,4 @@
-"""Which clicks are a person's."""
+"""Human and machine clicks."""
 
 import pytest
 
@@ -18,7 +18,7 @@ m3,c,k,2026-10-01 10:00:00,
     [("", ["fast", "none", "none"]), ("fast_click_seconds: 60\n", ["fast", "fast", "none"]),
      ("fast_click_seconds: 0\n", ["none", "none", "none"])],
 )  # fmt: skip
-def test_how_fast_is_too_fast_is_the_sources_to_say(make_source, open_source, setting, machines):
+def test_the_fast_click_limit_is_a_setting(make_source, open_source, setting, machines):
     shop = open_source(make_source(orders=ORDERS, messages=MESSAGES, source=f"timezone: UTC\n{setting}"))
     rows = human_clicks(shop).execute().sort_values("message_id")
     assert rows["machine"].tolist() == machines
@@ -26,6 +26,6 @@ def test_how_fast_is_too_fast_is_the_sources_to_say(make_source, open_source, se
     assert rows["human_click_at"].notna().tolist() == [m == "none" and i < 2 for i, m in enumerate(machines)]
 
 
-def test_a_time_that_cannot_be_is_refused(make_source, open_source):
+def test_a_negative_limit_is_refused(make_source, open_source):
     with pytest.raises(DataError, match="fast_click_seconds"):
         open_source(make_source(orders=ORDERS, source="fast_click_seconds: -1\n"))

@@ -267,13 +267,13 @@ def machines(world):
             )
     found = {}
     for message in world.seen("messages"):
-        at, who = message.get("clicked_at"), message["customer_id"]
+        at, member = message.get("clicked_at"), message["customer_id"]
         since = delivered(world, message) or message["sent_at"]
         if at is None:
             found[message["message_id"]] = "none"
         elif (at - since).total_seconds() < 5:
             found[message["message_id"]] = "fast"
-        elif reached.get(who, 0) >= 10 and clicked[who] >= 0.9 * reached[who]:
+        elif reached.get(member, 0) >= 10 and clicked[member] >= 0.9 * reached[member]:
             found[message["message_id"]] = "everything"
         else:
             found[message["message_id"]] = "none"
@@ -289,7 +289,7 @@ def purchases(world):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_sends_show_what_the_recipients_clock_showed(open_world, seed):
+def test_sends_have_the_recipients_local_time(open_world, seed):
     world, shop = open_world(seed)
     counted = rows_of(local_sends(shop), "message_id")
     zones = {row["customer_id"]: row.get("timezone") for row in world.seen("customers")}
@@ -370,17 +370,17 @@ def test_touches_and_message_outcomes_are_those_found_by_hand(open_world, seed):
 
 def outcome_by_hand(world, experiment, assignment):
     """What one customer did from assignment until the end, and in the equally long time before."""
-    who, start, zone = assignment["customer_id"], assignment["assigned_at"], zoneinfo.ZoneInfo(world.zone)
+    member, start, zone = assignment["customer_id"], assignment["assigned_at"], zoneinfo.ZoneInfo(world.zone)
     end = experiment.get("outcome_until") or experiment.get("ended_at") or world.end
     end = max(start, min(end, world.end))
     local = lambda at: at.replace(tzinfo=dt.UTC).astimezone(zone)  # noqa: E731
     first = min(local(order["ordered_at"]).date() for order in world.tables["orders"])
     log_start = dt.datetime.combine(first, dt.time(), tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
-    theirs = [order for order in world.seen("orders") if order["customer_id"] == who]
+    theirs = [order for order in world.seen("orders") if order["customer_id"] == member]
     within = [order for order in theirs if start <= order["ordered_at"] < end]
     bought = [order for order in within if order["amount"] >= 0]
     row = {
-        "experiment_id": experiment["experiment_id"], "arm": assignment["arm"], "customer_id": who,
+        "experiment_id": experiment["experiment_id"], "arm": assignment["arm"], "customer_id": member,
         "assigned_at": start, "assigned_day": local(start).date(), "outcome_end": end,
         "outcome_days": (end - start).total_seconds() / 86400,
         "ordered": int(bool(bought)), "orders": len(bought), "revenue": sum(order["amount"] for order in within),
@@ -397,7 +397,7 @@ def outcome_by_hand(world, experiment, assignment):
         "pre_order_profit": sum(order_profit(world, order) for order in before),
     }
     row |= pre if start - (end - start) >= log_start else dict.fromkeys(pre)
-    own = [message for message in world.seen("messages") if message["customer_id"] == who]
+    own = [message for message in world.seen("messages") if message["customer_id"] == member]
     sent = [message for message in own if start <= message["sent_at"] < end]
     row |= {"messages": len(sent), "message_cost": sum(cost(world, message) for message in sent)}
     judged = machines(world)
@@ -406,18 +406,18 @@ def outcome_by_hand(world, experiment, assignment):
     row["clicked_messages"] = sum(at < end for at in clicks) if known else None
     row["click_known_messages"] = sum(judged[message["message_id"]] == "none" for message in sent) if known else None
     row["replied_messages"] = sum(message["replied_at"] is not None and message["replied_at"] < end for message in sent)
-    came = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == who]
-    row["visited"] = int(any(start <= at < end for at in came)) if "visits" in world.tables else None
+    visits = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == member]
+    row["visited"] = int(any(start <= at < end for at in visits)) if "visits" in world.tables else None
     row["profit"] = row["order_profit"] - row["message_cost"]
-    person = next((person for person in world.seen("customers") if person["customer_id"] == who), {})
+    person = next((person for person in world.seen("customers") if person["customer_id"] == member), {})
     outs = sorted(at for each in [*own, person] if (at := each.get("opted_out_at")))
     opted_in, out = person.get("opted_in_at"), next((at for at in outs if start <= at < end), None)
-    asks = world.has("customers", "opted_in_at")
+    records_opt_ins = world.has("customers", "opted_in_at")
     withdrawn = any(opted_in is None or at >= opted_in for at in outs if at < start)
-    consenting = (not asks or (opted_in is not None and opted_in <= start)) and not withdrawn
+    consenting = (not records_opt_ins or (opted_in is not None and opted_in <= start)) and not withdrawn
     if not (world.has("customers", "opted_out_at") or world.has("messages", "opted_out_at")):
         unknown = dict.fromkeys(["opted_out", "opted_out_at", "subscribed_weeks"])
-        return row | unknown | {"consenting": int(consenting) if asks else None}
+        return row | unknown | {"consenting": int(consenting) if records_opt_ins else None}
     weeks = ((out or end) - start).total_seconds() / (7 * 86400) if consenting else 0.0
     return row | {"opted_out": int(out is not None), "opted_out_at": out} | {
         "consenting": int(consenting), "subscribed_weeks": weeks
@@ -503,7 +503,7 @@ def test_a_shorter_window_is_a_part_of_a_longer_one(open_world, seed):
 
 
 @pytest.mark.parametrize(("hours", "touch"), [(0, "last"), (-72, "any"), (72, "first")])
-def test_a_window_that_cannot_be_meant_is_refused(open_world, hours, touch):
+def test_an_invalid_window_is_refused(open_world, hours, touch):
     with pytest.raises(ValueError, match="window_hours|touch"):
         attributed_orders(open_world(0)[1], hours, touch)
 

@@ -1,4 +1,4 @@
-"""Allowed hours: the law's table, which rules a recipient falls under, and the sender's own hours."""
+"""Allowed hours: the table of rules, the rules of a recipient, and the sender's own hours."""
 
 import zoneinfo
 from typing import ClassVar
@@ -41,11 +41,11 @@ class TestAllowedHours:
             (None, "tx", "US", ("US-TX",)),
         ],
     )
-    def test_a_recipient_falls_under(self, zone, region, source, rules):
+    def test_the_rules_of_a_recipient(self, zone, region, source, rules):
         assert quiet_hours.rule_of(zone, region, source) == rules
 
-    def test_no_zone_of_the_world_is_given_more_than_its_own_rules(self):
-        """Whatever the zone, the hours are within every rule that its country has here; and never none."""
+    def test_no_zone_is_given_more_than_its_rules_allow(self):
+        """In every zone the hours are within all rules of its country, and there is at least one."""
         for zone in sorted(zoneinfo.available_timezones()):
             week = quiet_hours.allowed(quiet_hours.rule_of(zone))
             assert week.any(axis=1).all(), zone
@@ -59,6 +59,6 @@ class TestAllowedHours:
         assert quiet_hours.allowed(["US-CT"], (12, 24))[0].nonzero()[0].tolist() == list(range(12, 20))
 
     @pytest.mark.parametrize("text", ["9", "18-9", "9-25", "nine-ten"])
-    def test_hours_that_are_none_are_refused(self, text):
+    def test_invalid_hours_are_refused(self, text):
         with pytest.raises(UsageError, match="own_hours"):
             quiet_hours.parse_rule(text)

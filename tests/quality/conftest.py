@@ -1,4 +1,4 @@
-"""Two small sources of the quality tests."""
+"""Two small sources for the tests of quality."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What came in, what was put aside, what is covered, and what can run."""
+"""Rows read, rejected and used, coverage, and notebooks that can run."""
 
 import ibis
 import pytest
@@ -8,7 +8,7 @@ from smsroi_helpers.quality import checks
 from tests.quality.conftest import MESSAGES, ORDERS
 
 
-def test_rows_in_are_rows_used_put_aside_and_later(shop):
+def test_rows_read_are_used_rejected_or_later(shop):
     tables = checks.describe_tables(shop).set_index("table")
     assert tables.loc["orders"].to_dict() == {
         "rows_in": 6, "put_aside": 1, "later": 1, "used": 4, "first": "2024-01-01", "last": "2024-01-31",
@@ -16,7 +16,7 @@ def test_rows_in_are_rows_used_put_aside_and_later(shop):
     assert (tables["used"] + tables["put_aside"] + tables["later"] == tables["rows_in"]).all()
 
 
-def test_the_exclusions_say_what_and_how_many(shop):
+def test_the_exclusions_are_counted(shop):
     rows = checks.list_exclusions(shop)[["table", "column", "rule", "severity", "rows"]].to_numpy().tolist()
     assert rows == [
         ["orders", "ordered_at", "unreadable", "error", 1],
@@ -32,7 +32,7 @@ def test_the_quarantine_names_the_line(shop):
     ]
 
 
-def test_what_the_orders_cover(shop):
+def test_coverage_of_the_orders(shop):
     coverage = checks.measure_coverage(shop)
     assert (coverage.customers, coverage.orders, coverage.refunds, coverage.net_paid) == (3, 3, 1, 13.5)
     assert (coverage.buyers, coverage.paid) == (3, 14.5)
@@ -41,7 +41,7 @@ def test_what_the_orders_cover(shop):
     assert coverage.customers_unknown == 1
 
 
-def test_who_only_gives_back_is_no_buyer(make_source, open_source):
+def test_customers_with_refunds_only_are_no_buyers(make_source, open_source):
     rows = "1,a,2024-01-01,5\n2,b,2024-01-02,-3\n3,a,2024-01-03,-1\n4,c,2024-01-03,0\n"
     rows = f"order_id,customer_id,ordered_at,amount\n{rows}"
     coverage = checks.measure_coverage(open_source(make_source(orders=rows)))
@@ -50,7 +50,7 @@ def test_who_only_gives_back_is_no_buyer(make_source, open_source):
     assert checks.measure_coverage(only_refunds).paid == 0.0
 
 
-def test_silence_up_to_the_last_day_is_a_gap_too(make_source, open_source):
+def test_days_without_orders_at_the_end_are_a_gap(make_source, open_source):
     shop = open_source(make_source(orders=ORDERS), as_of="2024-05-09", max_rejected_share=0.5)
     assert checks.measure_coverage(shop).longest_gap_days == 90
 
@@ -68,7 +68,7 @@ def test_the_notebooks_that_can_run(shop):
     assert notebooks.set_index("notebook").loc["02_cltv", "can_run"]
 
 
-def test_what_a_reader_must_know_is_counted(wide_shop):
+def test_warnings_are_counted(wide_shop):
     found = checks.list_exclusions(wide_shop)
     rows = {(row.table, row.rule): row.rows for row in found.itertuples() if row.severity == "warning"}
     assert rows == {
@@ -83,20 +83,20 @@ def test_what_a_reader_must_know_is_counted(wide_shop):
     }
 
 
-def test_where_delivery_is_told_it_is_not_missed(make_source, open_source):
+def test_with_delivery_times_there_is_no_warning(make_source, open_source):
     messages = "message_id,customer_id,campaign_id,sent_at,delivered_at\nm1,a,k,2024-01-05,2024-01-05 00:01\n"
     shop = open_source(make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=messages))
     assert "delivery unknown" not in set(checks.list_exclusions(shop)["rule"])
 
 
-def test_how_the_tables_agree(wide_shop):
+def test_overlap_of_the_tables(wide_shop):
     overlap = checks.count_overlap(wide_shop).set_index("table")
     assert overlap["customers"].to_dict() == {"customers": 4, "orders": 5, "messages": 2}
     assert overlap.loc["orders", "in_customers"] == pytest.approx(4 / 5)
     assert overlap.loc["messages", "in_orders"] == pytest.approx(1 / 2)
 
 
-def test_what_messages_cost(wide_shop):
+def test_message_costs(wide_shop):
     prices = checks.count_prices(wide_shop)
     assert prices["channel"].tolist() == ["push", "sms"]
     assert prices["messages"].tolist() == [1, 2]
@@ -104,7 +104,7 @@ def test_what_messages_cost(wide_shop):
     assert prices["cost_per_message"].iloc[1] == pytest.approx(0.06)
 
 
-def test_the_price_of_the_source_stands_in_for_a_missing_one(make_source, open_source):
+def test_the_source_cost_replaces_missing_ones(make_source, open_source):
     folder = make_source(orders=ORDERS.replace("never", "2024-01-02"), messages=MESSAGES, source="message_cost: 0.03\n")
     prices = checks.count_prices(open_source(folder))
     assert prices["cost_per_message"].tolist() == pytest.approx([0.03, 0.06])
@@ -129,7 +129,7 @@ def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_
         ("2024-01-07", "2024-01-06", "", False),  # opted in again before the text
         ("2024-01-10", "2024-01-06", "", True),  # opted in again only after it
         ("2024-01-06", "2024-01-06", "", True),  # at one instant: the opt-out is in force
-        ("2024-01-01", "", "2024-01-06", True),  # the opt-out stands with a message
+        ("2024-01-01", "", "2024-01-06", True),  # the opt-out is recorded with a message
         ("2024-01-07", "", "2024-01-06", False),
     ],
 )

@@ -11,7 +11,7 @@ def test_the_answer_counts(shop):
     assert "1 customers with orders are missing" in decision.caveat
 
 
-def test_what_is_not_there_and_what_it_would_add(shop, wide_shop):
+def test_missing_tables_and_what_they_would_add(shop, wide_shop):
     assert "messages" in set(wording.list_gains(shop)["missing"])
     assert "messages.cost" not in set(wording.list_gains(shop)["missing"])
     missing = set(wording.list_gains(wide_shop)["missing"])

@@ -15,27 +15,27 @@ class TestOnePopulation:
         rng = np.random.default_rng(3)
         kind = rng.integers(0, 2, 900)
         numbers = np.column_stack([rng.normal(3 * kind, 1), rng.normal(-2 * kind, 1), rng.normal(2 * kind, 1)])
-        trial = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1), draws=19, tried=900)
-        assert trial.stands
-        assert trial.k == 2
+        tested = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1), draws=19, tried=900)
+        assert tested.accepted
+        assert tested.k == 2
 
     def test_one_population_is_left_whole(self):
         """At one in twenty, three of six would come by chance once in five hundred."""
         stood = 0
         for seed in range(6):
             rng = np.random.default_rng(seed)
-            trial = cluster_test.try_clusterings(one_population(rng, 400), rng, draws=19)
-            stood += trial.stands
+            tested = cluster_test.try_clusterings(one_population(rng, 400), rng, draws=19)
+            stood += tested.accepted
         assert stood <= 2
 
     def test_a_cluster_too_small_to_be_of_use_does_not_stand(self):
         rng = np.random.default_rng(3)
         few = rng.random(900) < 0.03
         numbers = np.column_stack([rng.normal(9 * few, 1), rng.normal(9 * few, 1), rng.normal(0, 1, 900)])
-        trial = cluster_test.try_clusterings(
+        tested = cluster_test.try_clusterings(
             sample_of(numbers), np.random.default_rng(1), smallest_share=0.1, draws=19, tried=900
         )
-        assert not trial.table.set_index("k").loc[2, "admissible"] or not trial.stands
+        assert not tested.table.set_index("k").loc[2, "admissible"] or not tested.accepted
 
     def test_a_reference_draw_has_the_margins_and_correlations_of_the_data(self):
         rng = np.random.default_rng(5)
@@ -69,13 +69,13 @@ class TestOnePopulation:
     def test_features_that_have_nothing_to_do_with_one_another_are_not_grouped(self):
         """Three of their own accord: whatever directions chance prefers are no dimensions."""
         numbers = np.random.default_rng(7).standard_normal((2000, 3))
-        trial = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1))
-        assert (trial.stands, trial.draws) == (False, 0)
-        assert 1 < trial.strength < clusters.LEAST_STRENGTH
-        said = wording.trial_sentence(membership.Grouping(cutoffs.Cuts(1, 2), trial, None, None))
+        tested = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1))
+        assert (tested.accepted, tested.draws) == (False, 0)
+        assert 1 < tested.first_eigenvalue < clusters.LEAST_EIGENVALUE
+        said = wording.cluster_test_sentence(membership.Grouping(cutoffs.Cuts(1, 2), tested, None, None))
         assert "hangs together too little" in said
 
     def test_too_few_customers_get_a_sentence(self):
-        trial = cluster_test.try_clusterings(sample_of(np.ones((50, 3))), np.random.default_rng(1))
-        assert not trial.stands
-        assert trial.p_value == 1.0
+        tested = cluster_test.try_clusterings(sample_of(np.ones((50, 3))), np.random.default_rng(1))
+        assert not tested.accepted
+        assert tested.p_value == 1.0

@@ -24,7 +24,7 @@ class TestClusters:
         found = clusters.find_dimensions(numbers, 3)
         standard = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
         theirs = PCA(3).fit(standard)
-        assert found.strength == pytest.approx(theirs.explained_variance_ * 499 / 500)
+        assert found.eigenvalues == pytest.approx(theirs.explained_variance_ * 499 / 500)
         assert np.abs(found.scores(numbers)) == pytest.approx(
             np.abs(theirs.transform(standard)[:, : found.axes.shape[1]])
         )
@@ -33,7 +33,7 @@ class TestClusters:
         rng = np.random.default_rng(1)
         sample = sample_of(rng.standard_normal((600, 2)), level=rng.choice(list("abcd"), 600))
         found = clusters.find_dimensions(clusters.code(sample.rows, sample.features), 2)
-        assert found.strength.sum() == pytest.approx(2 + 3)
+        assert found.eigenvalues.sum() == pytest.approx(2 + 3)
 
     def test_the_engine_puts_everybody_where_the_nearest_centroid_is(self, company):
         shop, found, _source = company
@@ -72,7 +72,7 @@ class TestClusters:
 def test_clusters_of_a_simulated_company_are_most_of_what_can_be_known(company):
     """Adjusted Rand against the latent segments: 70 % of the best assignment's, and better than RFM's."""
     shop, found, source = company
-    assert found.trial.stands
+    assert found.tested.accepted
     truth = likeliest_segments(source)
     told = membership.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
     groups = rfm.rfm_rows(shop)
@@ -104,9 +104,9 @@ def test_a_company_of_one_kind_of_customer_has_no_clusters(tmp_path, monkeypatch
     write.write_company(tmp_path / "source", customers=1500, weeks=40, seed=3)
     shop = open_shop(load(tmp_path / "source", tmp_path / ".loaded"), "", tmp_path / ".cache")
     found = membership.find_grouping(shop)
-    assert not found.trial.stands
+    assert not found.tested.accepted
     assert found.clusters is None
-    assert "No clustering stands" in wording.trial_sentence(found)
+    assert "No clustering stands" in wording.cluster_test_sentence(found)
     table = membership.customer_segments(shop, found)
     assert table.cluster.isnull().all().execute()
     answer, *rows = decide_all(shop, found=found)

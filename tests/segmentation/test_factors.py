@@ -11,15 +11,15 @@ def test_factors_of_two_hidden_traits_are_found():
     """Four features of one trait and three of another: each loads on its own factor, as strongly as it was made."""
     rng = np.random.default_rng(6)
     traits = rng.standard_normal((5000, 2))
-    strength = [0.9, 0.8, 0.7, 0.8, 0.9, 0.8, 0.7]
+    loadings = [0.9, 0.8, 0.7, 0.8, 0.9, 0.8, 0.7]
     columns = ["orders", "order_value", "recency", "tenure", "click_rate", "discount", "refunds"]
     behaviour = pd.DataFrame(
         {
             name: w * traits[:, i // 4] + np.sqrt(1 - w**2) * rng.standard_normal(5000)
-            for i, (name, w) in enumerate(zip(columns, strength, strict=True))
+            for i, (name, w) in enumerate(zip(columns, loadings, strict=True))
         }
     )
     table = factors.loadings(behaviour).pivot_table(index="feature", columns="factor", values="loading").loc[columns]
-    assert table[1].to_numpy()[:4] == pytest.approx(strength[:4], abs=0.06)
-    assert table[2].to_numpy()[4:] == pytest.approx(strength[4:], abs=0.06)
+    assert table[1].to_numpy()[:4] == pytest.approx(loadings[:4], abs=0.06)
+    assert table[2].to_numpy()[4:] == pytest.approx(loadings[4:], abs=0.06)
     assert np.abs(table[2].to_numpy()[:4]).max() < 0.06

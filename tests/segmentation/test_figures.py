@@ -41,7 +41,7 @@ class TestFigures:
 
     def test_the_trial_says_whether_clusters_stand(self, company):
         _shop, found, _source = company
-        axes = segmentation_figures.trial(found)
-        assert axes[0].get_title() == f"{found.trial.k} clusters are more than chance"
-        fallen = dataclasses.replace(found, trial=dataclasses.replace(found.trial, stands=False))
-        assert "No number of clusters" in segmentation_figures.trial(fallen)[0].get_title()
+        axes = segmentation_figures.cluster_test_bars(found)
+        assert axes[0].get_title() == f"{found.tested.k} clusters are more than chance"
+        fallen = dataclasses.replace(found, tested=dataclasses.replace(found.tested, accepted=False))
+        assert "No number of clusters" in segmentation_figures.cluster_test_bars(fallen)[0].get_title()

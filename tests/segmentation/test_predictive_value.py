@@ -127,7 +127,7 @@ class TestRecency:
         shop = open_shop(loaded, "", tmp_path / ".cache")
         cuts = cutoffs.find_cuts(shop)
         sample = clusters.take_sample(shop, 30, attributes=())
-        found = membership.Grouping(cuts, cluster_test.Trial(pd.DataFrame(), 0, 1.0, False, 0, 0), None, sample)
+        found = membership.Grouping(cuts, cluster_test.ClusterTest(pd.DataFrame(), 0, 1.0, False, 0, 0), None, sample)
         later = predictive_value.collect_outcomes(shop, found, 91)
         table = predictive_value.response_by_recency(shop, later)
         rates = table[table["outcome"] == "response"].sort_values("r_score", ascending=False)["rate"]

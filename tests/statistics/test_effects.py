@@ -60,7 +60,7 @@ def test_welch_is_that_of_scipy_and_statsmodels(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_covariate_is_taken_out_as_on_the_rows(seed):
+def test_the_covariate_adjustment_is_that_of_the_rows(seed):
     """θ from the rows by its definition, then SciPy's Welch on the adjusted outcomes."""
     rows = draw(seed, unknown=0.3)
     arms = effects.estimate_means(moments(rows, x="x"), ARMS)
@@ -94,8 +94,8 @@ def test_no_other_theta_gives_a_smaller_variance():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_cuped_is_near_that_of_tea_tasting(seed):
-    """Its θ pools the arms' totals, ours weighs them by size: two estimates of one number, a thousandth apart."""
+def test_cuped_is_close_to_tea_tasting(seed):
+    """Its θ pools the arms' totals, ours weights them by size: two estimates of one number, 0.1 % apart."""
     rows = draw(seed, sizes=(4000, 4000, 4000))
     two = rows[rows["arm"] != "b"].assign(variant=lambda frame: frame["arm"])
     theirs = tt.Experiment(y=tt.Mean("y", covariate="x")).analyze(two, control="control")["y"]
@@ -123,7 +123,7 @@ def test_ratios_are_those_of_tea_tasting_and_of_the_rows(seed):
         assert arms.variance[place] == pytest.approx(linear.var(ddof=1) / len(own), rel=1e-9)
 
 
-def test_strata_undo_a_split_that_changed_on_the_way():
+def test_strata_correct_for_a_changed_split():
     """On the second day most are treated, and everybody buys more: there is no effect, and Welch finds a large one."""
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"day": np.repeat([0, 1], 20_000)})
@@ -160,7 +160,7 @@ class TestIdentities:
         by_day = moments(rows, x="x", by=("arm", "day")).rename(columns={"day": "stratum"})
         return effects.estimate_means(by_day, ARMS)
 
-    def test_swapped_arms_flip_the_difference_and_turn_the_lift_over(self, arms):
+    def test_swapped_arms_negate_the_difference_and_invert_the_lift(self, arms):
         one, other = effects.compare(arms, "control"), effects.compare(arms, "a")
         assert other.estimate[0] == pytest.approx(-one.estimate[1])
         assert (other.low[0], other.high[0]) == pytest.approx((-one.high[1], -one.low[1]))
@@ -198,7 +198,7 @@ class TestIdentities:
         )
 
 
-class TestNothingToSay:
+class TestUndefined:
     def test_an_arm_without_customers_has_no_difference(self):
         rows = draw(1)
         found = effects.compare(effects.estimate_means(moments(rows[rows["arm"] != "b"]), ARMS), "control")
@@ -224,7 +224,7 @@ class TestNothingToSay:
         assert adjusted.adjusted == pytest.approx(plain.adjusted)
         assert adjusted.variance == pytest.approx(plain.variance)
 
-    def test_no_lift_relative_to_what_may_be_nothing(self):
+    def test_no_lift_relative_to_a_mean_that_may_be_zero(self):
         rows = draw(1).assign(y=lambda frame: np.where(frame["arm"] == "control", -1.0, 1.0) * frame["y"])
         lift, low, high = effects.relative_lift(effects.estimate_means(moments(rows), ARMS), "control")
         assert np.isnan([lift, low, high]).all()

@@ -17,7 +17,7 @@ from smsroi_helpers.statistics.jackknife import (
 
 
 class TestByGroup:
-    def test_absent_cells_are_zeros_and_names_are_in_order(self):
+    def test_absent_cells_are_zeros_and_keys_are_sorted(self):
         cells = pd.DataFrame(
             {
                 "segment": ["gold", "lost", "gold", None],
@@ -35,7 +35,7 @@ class TestByGroup:
         assert sums[1, 0, 2] == 40
 
     @pytest.mark.parametrize("group", [64, -1, 0.5])
-    def test_a_group_that_is_none(self, group):
+    def test_an_invalid_group(self, group):
         with pytest.raises(ValueError, match="column group must hold whole numbers from 0 to 63; 1 rows do not"):
             by_group(pd.DataFrame({"group": [3, group], "clicks": [1, 1]}), [], ["clicks"])
 
@@ -70,7 +70,7 @@ class TestJackknife:
         # A standard error from 63 degrees of freedom is itself off by 1/√126; 40 of them by a sixth of that.
         assert np.mean(errors) == pytest.approx(1, abs=4 / np.sqrt(126 * 40))
 
-    def test_groups_without_anybody_change_nothing(self):
+    def test_empty_groups_change_nothing(self):
         y, n = np.array([3.0, 1.0, 7.0]), np.array([11.0, 6.0, 19.0])
         few = jackknife_ratio(y, n)
         padded = jackknife_ratio(np.concatenate([y, np.zeros(61)]), np.concatenate([n, np.zeros(61)]))
@@ -98,7 +98,7 @@ class TestJackknife:
         assert found.covariance() == pytest.approx(np.cov(y) / 64, rel=1e-9)
         assert np.sqrt(np.diag(found.covariance())) == pytest.approx(found.standard_error, rel=1e-12)
 
-    def test_no_interval_where_there_is_nothing_to_learn_it_from(self):
+    def test_no_interval_without_information(self):
         one_group = jackknife_ratio([[5.0, 0.0, 0.0]], [[9.0, 0.0, 0.0]])
         nothing = jackknife_ratio([[0.0, 0.0, 0.0]], [[9.0, 4.0, 2.0]])
         nobody = jackknife_ratio([[0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]])
@@ -110,7 +110,7 @@ class TestJackknife:
 
 class TestCells:
     def test_sandwich_is_the_library_s_from_rows(self):
-        """Poisson regression on 500 customers told as cells of equal customers, against statsmodels' HC0 from rows."""
+        """Poisson regression on 500 customers as cells of equal customers, against statsmodels' HC0 from rows."""
         rng = np.random.default_rng(7)
         x = rng.integers(0, 4, 500)
         y = rng.poisson(rng.gamma(1.0, np.exp(0.2 + 0.3 * x)))

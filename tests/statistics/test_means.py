@@ -22,8 +22,8 @@ class TestDifferenceOfMeans:
         found = difference_of_means(moments(treated), moments(control))
         theirs = stats.ttest_ind(treated, control, equal_var=False)
         low, high = theirs.confidence_interval()
-        told = [found.low, found.high, found.df, found.p_value]
-        assert told == pytest.approx([low, high, theirs.df, theirs.pvalue], rel=1e-9)
+        ours = [found.low, found.high, found.df, found.p_value]
+        assert ours == pytest.approx([low, high, theirs.df, theirs.pvalue], rel=1e-9)
 
     @pytest.mark.public_data
     def test_hillstrom(self):
@@ -31,8 +31,8 @@ class TestDifferenceOfMeans:
         rows = pd.read_csv(HILLSTROM)
         mens = rows.loc[rows["segment"] == "Mens E-Mail", "spend"]
         none = rows.loc[rows["segment"] == "No E-Mail", "spend"]
-        told = difference_of_means(moments(mens), moments(none))
-        assert [round(float(value), 3) for value in (told.estimate, told.low, told.high)] == [0.770, 0.485, 1.055]
+        found = difference_of_means(moments(mens), moments(none))
+        assert [round(float(value), 3) for value in (found.estimate, found.low, found.high)] == [0.770, 0.485, 1.055]
 
     def test_no_interval_where_nothing_varies(self):
         nobody_bought = difference_of_means((40, 0.0, 0.0), (60, 0.0, 0.0))

@@ -1,4 +1,4 @@
-"""Many comparisons: the set of the best, and adjusted p-values."""
+"""Multiple comparisons: the set of the best, and adjusted p-values."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ class TestBestSet:
         assert bolder.chosen.sum() < found.chosen.sum() <= surer.chosen.sum()
         assert (surer.high - surer.low).sum() > (found.high - found.low).sum()
 
-    def test_what_moves_together_is_told_apart(self):
+    def test_correlated_candidates_are_distinguished(self):
         """0.3 apart with errors of 1 each that are all but shared."""
         shared = np.full((3, 3), 0.999) + 0.001 * np.eye(3)
         together = best_set([1.0, 1.3, 1.1], shared, np.random.default_rng(1))
@@ -51,19 +51,19 @@ class TestBestSet:
         assert together.chosen.tolist() == [False, True, False]
         assert apart.chosen.all()
 
-    def test_what_is_not_known_stays(self):
+    def test_candidates_without_variance_stay(self):
         covariance = np.diag([0.01, 0.01, np.nan, 0.0])
         found = best_set([1.0, 9.0, 0.1, 0.0], covariance, np.random.default_rng(1))
         assert found.chosen.tolist() == [False, True, True, True]
         assert np.isnan(found.low[2:]).all()
         assert best_set([4.0], [[1.0]], np.random.default_rng(1)).chosen.tolist() == [True]
 
-    def test_two_that_are_one_both_stay(self):
+    def test_identical_candidates_both_stay(self):
         covariance = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         found = best_set([9.0, 9.0, 0.0], covariance, np.random.default_rng(1))
         assert found.chosen.tolist() == [True, True, False]
 
-    def test_distances_hold_the_estimates_in_order(self):
+    def test_limits_include_the_estimates(self):
         rng = np.random.default_rng(3)
         y = rng.normal(0, 1, 8)
         found = best_set(y, np.diag(rng.uniform(0.1, 1, 8)), rng)

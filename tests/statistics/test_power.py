@@ -1,4 +1,4 @@
-"""Power and sample size: against Cohen's table, the t test's power, each other, and simulated tests."""
+"""Power and sample size, compared with Cohen's table, the t test, each other, and simulated tests."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_detectable_difference_has_the_wanted_power(wanted, arms):
 @pytest.mark.parametrize(
     ("shares", "arms", "wanted"), [((0.5, 0.5), 1, 0.8), ((0.25, 0.25), 3, 0.8), ((0.1, 0.9), 1, 0.95)]
 )
-def test_as_many_customers_as_it_takes_detect_the_difference(shares, arms, wanted):
+def test_the_sample_size_detects_the_difference(shares, arms, wanted):
     n = sample_size(0.3, 4.0, treated_share=shares[0], control_share=shares[1], power=wanted, comparisons=arms)
     error = standard_error(4.0, n * shares[0], n * shares[1])
     assert detectable_difference(error, power=wanted, comparisons=arms) == pytest.approx(0.3, rel=1e-9)
@@ -45,7 +45,7 @@ def test_it_is_the_formula_of_the_textbooks():
     assert detectable_difference(errors) == pytest.approx(z * errors, rel=1e-12, nan_ok=True)
 
 
-def test_tests_detect_it_as_often_as_said():
+def test_simulated_tests_have_the_power():
     """2,000 simulated comparisons of 60 with 40 customers at the detectable difference."""
     rng = np.random.default_rng(1)
     error = float(standard_error(3.0, 60, 40))
@@ -66,7 +66,7 @@ class TestRunning:
         assert np.isnan(detectable_difference(1.0, information=float("nan")))
 
     @pytest.mark.parametrize("information", [None, 2.0])
-    def test_so_many_times_as_much_settles_it(self, information):
+    def test_times_to_settle_reaches_the_threshold(self, information):
         times = times_to_settle(1.0, 0.8, comparisons=2, information=information)
         later = 1 / np.sqrt(times)
         if information is None:
@@ -75,14 +75,14 @@ class TestRunning:
             half_width = sequential.always_valid_half_width(later, information * times, 0.975)
             assert float(half_width) == pytest.approx(0.8)
 
-    def test_what_is_settled_what_never_will_be_and_what_is_not_known(self):
+    def test_edge_cases_of_times_to_settle(self):
         assert times_to_settle(1.0, 9.0, information=2.0) == 1.0
         assert times_to_settle(1.0, 1e-3, information=2.0) == np.inf
         for error, gap, information in ((np.nan, 1.0, None), (0.0, 1.0, None), (1.0, 0.0, None), (1.0, 1.0, np.nan)):
             assert np.isnan(times_to_settle(error, gap, information=information))
 
 
-def test_more_is_asked_of_more_comparisons_and_more_power():
+def test_more_comparisons_and_more_power_need_more_data():
     assert detectable_difference(1.0, comparisons=3) > detectable_difference(1.0)
     assert sample_size(1.0, 1.0, power=0.95) > sample_size(1.0, 1.0)
     assert (power.ALPHA, power.POWER) == (0.05, 0.8)

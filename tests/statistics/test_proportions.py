@@ -1,4 +1,4 @@
-"""Shares: against published values, other implementations, identities, and what must never be told."""
+"""Proportions, compared with published values, other implementations and identities."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from smsroi_helpers.statistics.jackknife import (
 )
 from smsroi_helpers.statistics.proportions import difference_of_rates, jackknife_rate, rates
 
-score_test.__test__ = False  # a function of statsmodels', and no test of ours
+score_test.__test__ = False  # a function of statsmodels, not a test
 
 
 class TestRates:
@@ -26,8 +26,8 @@ class TestRates:
         y = rng.binomial(n.astype(int), 0.2).astype(float)
         found, plain = jackknife_rate(y, n, n.sum()), jackknife_ratio(y, n)
         p = plain.estimate
-        reach = stats.t.ppf(0.975, 63) * plain.standard_error / (p * (1 - p))
-        ends = np.log(p / (1 - p)) + np.array([-reach, reach])
+        half_width = stats.t.ppf(0.975, 63) * plain.standard_error / (p * (1 - p))
+        ends = np.log(p / (1 - p)) + np.array([-half_width, half_width])
         assert [found.low, found.high] == pytest.approx(list(1 / (1 + np.exp(-ends))), rel=1e-9)
 
     @pytest.mark.parametrize("events", [0, 300])
@@ -46,13 +46,13 @@ class TestRates:
 
     @pytest.mark.parametrize(("trials", "events"), [(4, 2), (30, 10)])
     def test_the_same_share_in_every_group_is_exact_for_the_customers(self, trials, events):
-        """The jackknife's variance is nought by chance: 12 customers say what 12 chances say."""
+        """The jackknife's variance is 0 by chance; the interval is that of 12 independent trials."""
         found = jackknife_rate(np.full(8, events), np.full(8, trials), 12)
         exact = stats.binomtest(round(12 * events / trials), 12).proportion_ci(method="exact")
         assert [found.low, found.high] == pytest.approx([exact.low, exact.high], rel=1e-9)
 
-    def test_few_events_of_one_customer_are_one(self):
-        """Nine clicks in one group say as little as one: up to 5.6 times what was seen, the exact limit of one."""
+    def test_events_in_one_group_count_as_one(self):
+        """Nine clicks in one group carry the information of one: the limit is 5.6 times the estimate."""
         together = jackknife_rate(np.r_[9.0, np.zeros(63)], np.full(64, 100.0), 6_400)
         apart = jackknife_rate(np.r_[np.ones(9), np.zeros(55)], np.full(64, 100.0), 6_400)
         assert together.high > 5 * together.estimate
@@ -66,12 +66,12 @@ class TestRates:
     )
     @example(trials=np.full(8, 4.0), shares=np.full(8, 0.5), units=1)
     @example(trials=np.full(8, 30.0), shares=np.full(8, 0.35), units=50)  # a third, so that 0 comes rounded
-    def test_never_without_width_never_outside(self, trials, shares, units):
+    def test_intervals_have_width_and_stay_within_0_and_1(self, trials, shares, units):
         events = np.floor(trials * shares)
         found = jackknife_rate(events, trials, units)
-        told = ~np.isnan(found.low)
-        assert told == ((trials.sum() > 0) and ((found.groups > 1) or (events.sum() in (0, trials.sum()))))
-        if told:
+        known = ~np.isnan(found.low)
+        assert known == ((trials.sum() > 0) and ((found.groups > 1) or (events.sum() in (0, trials.sum()))))
+        if known:
             assert 0 <= found.low <= found.estimate + 1e-12
             assert found.estimate - 1e-12 <= found.high <= 1
             assert found.low < found.high
@@ -131,11 +131,11 @@ class TestDifferenceOfRates:
 
     @pytest.mark.parametrize("counts", [(31, 400, 12, 300), (7, 90, 9, 60), (140, 200, 30, 200), (3, 50, 6, 450)])
     def test_the_statistic_of_no_difference_is_the_library_s(self, counts):
-        told = score_test(*counts, value=0, compare="diff", method="score", correction=True)
+        theirs = score_test(*counts, value=0, compare="diff", method="score", correction=True)
         ours = proportions._score(np.zeros(1), *(np.array([float(count)]) for count in counts))
-        assert ours[0] == pytest.approx(told.statistic, rel=1e-9)
+        assert ours[0] == pytest.approx(theirs.statistic, rel=1e-9)
 
-    def test_the_restricted_shares_are_the_likeliest(self):
+    def test_the_restricted_shares_maximise_the_likelihood(self):
         """Another way to the statistic: the constrained likelihood maximised by a fine grid."""
         rng = np.random.default_rng(5)
         for _ in range(30):
@@ -146,8 +146,8 @@ class TestDifferenceOfRates:
             p1 = p0 + d
             likelihood = stats.binom.logpmf(x1, n1, np.clip(p1, 0, 1)) + stats.binom.logpmf(x0, n0, p0)
             best = np.argmax(likelihood)
-            spread = p1[best] * (1 - p1[best]) / n1 + p0[best] * (1 - p0[best]) / n0
-            by_hand = (x1 / n1 - x0 / n0 - d) / np.sqrt(spread * (n1 + n0) / (n1 + n0 - 1))
+            variance = p1[best] * (1 - p1[best]) / n1 + p0[best] * (1 - p0[best]) / n0
+            by_hand = (x1 / n1 - x0 / n0 - d) / np.sqrt(variance * (n1 + n0) / (n1 + n0 - 1))
             counts = (np.array([float(count)]) for count in (x1, n1, x0, n0))
             assert proportions._score(np.array([d]), *counts)[0] == pytest.approx(by_hand, rel=2e-3, abs=1e-3)
 
@@ -169,6 +169,6 @@ class TestDifferenceOfRates:
         assert found.p_value.round(3)[0] == 0.048
 
     @pytest.mark.parametrize("counts", [(1, 0, 1, 2), (3, 2, 1, 2), (-1, 2, 1, 2)])
-    def test_counts_that_cannot_be(self, counts):
-        with pytest.raises(ValueError, match="each arm needs customers"):
+    def test_impossible_counts_are_refused(self, counts):
+        with pytest.raises(ValueError, match="each arm needs at least one customer"):
             difference_of_rates(*counts)

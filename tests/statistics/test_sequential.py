@@ -1,4 +1,4 @@
-"""Looking every day: the always-valid interval against its theory and against simulated paths; the sequential split."""
+"""Daily looks: the always-valid interval compared with theory and simulation; the sequential split test."""
 
 import datetime as dt
 
@@ -16,7 +16,7 @@ def days(*n):
     return pd.DataFrame({"day": [DAY + dt.timedelta(days=i) for i in range(len(n))], "n": n})
 
 
-class TestReach:
+class TestHalfWidth:
     def test_it_is_the_mixture_of_the_paper(self):
         """Waudby-Smith et al., theorem 2.2, written with their t and ρ: √(2 (tρ² + 1)/(t²ρ²) · log(√(tρ² + 1)/α))·σ."""
         t, rho, sigma, alpha = 730.0, 0.13, 2.4, 0.05
@@ -32,7 +32,7 @@ class TestReach:
     def test_it_is_wider_than_a_single_look(self):
         assert (sequential.always_valid_half_width(1.0, np.geomspace(0.01, 1000, 50)) > norm.ppf(0.975) + 1).all()
 
-    def test_its_p_value_is_that_of_its_own_end(self):
+    def test_the_p_value_matches_the_interval(self):
         for level in (0.9, 0.95, 0.999):
             assert sequential.always_valid_p(sequential.always_valid_half_width(1.0, 3.3, level), 3.3) == pytest.approx(
                 1 - level
@@ -55,8 +55,8 @@ class TestInformation:
             sequential.tuned_information()
         )
 
-    def test_it_never_runs_backwards_and_does_not_hang_on_the_look(self):
-        """The first week's customers set its unit, whoever comes later."""
+    def test_it_increases_and_does_not_depend_on_the_look(self):
+        """The first week's customers set its unit, however many come later."""
         arriving = days(*[50] * 40)
         clock = np.array(
             [sequential.information(arriving.iloc[: i + 1], DAY + dt.timedelta(days=i)) for i in range(6, 40)]
@@ -65,7 +65,7 @@ class TestInformation:
         person_days = np.array([50 * sum(range(1, i + 2)) for i in range(6, 40)])
         assert clock / clock[0] == pytest.approx(person_days / person_days[0])
 
-    def test_it_does_not_hang_on_how_many_customers_there_are(self):
+    def test_it_does_not_depend_on_how_many_customers_there_are(self):
         last = DAY + dt.timedelta(days=30)
         assert sequential.information(days(30, 50), last) == pytest.approx(sequential.information(days(300, 500), last))
 
@@ -78,8 +78,8 @@ def purchases_by_day(rng, customers, days_, same=True):
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_daily_looks_keep_the_error_rate_and_naive_ones_do_not(same):
-    """200 tests of nothing on customers, 30 looks each: ours in at most 5 %, the usual interval far more often."""
+def test_daily_looks_keep_the_error_rate_unlike_fixed_intervals(same):
+    """200 simulated A/A tests with 30 looks: at most 5 % false alarms, far more with the fixed interval."""
     rng = np.random.default_rng(11)
     ours = naive = 0
     for _ in range(200):
@@ -95,7 +95,7 @@ def test_daily_looks_keep_the_error_rate_and_naive_ones_do_not(same):
     assert naive / 200 > 0.10
 
 
-def test_the_pages_figures_are_those_of_the_walk():
+def test_false_alarms_match_the_published_ones():
     """Armitage, McPherson & Rowe (1969), JRSS A 132, table 2: thirty looks at 5 % come to about 28 %."""
     naive, ours = sequential.false_alarms(30, np.random.default_rng(1))
     assert naive == pytest.approx(0.28, abs=4 * np.sqrt(0.28 * 0.72 / 20_000))
@@ -118,12 +118,12 @@ class TestSplit:
         assert p[-1] < 1e-6
 
     @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.2, 0.3, 0.5)])
-    def test_sound_splits_are_hardly_ever_called_broken(self, shares):
+    def test_valid_splits_are_rarely_called_broken(self, shares):
         rng = np.random.default_rng(3)
         last = [sequential.sequential_split(rng.multinomial(200, shares, 60), shares)[-1] for _ in range(500)]
         assert np.mean(np.array(last) < 0.01) <= 0.01
 
-    def test_looks_may_come_in_any_bundles(self):
+    def test_looks_may_be_merged(self):
         counts = np.random.default_rng(4).multinomial(300, [0.48, 0.52], 20)
         one, all_ = (
             sequential.sequential_split(counts, [0.5, 0.5])[-1],

@@ -1,4 +1,4 @@
-"""Partial pooling: the eight schools, another integration, and what it must leave alone."""
+"""Partial pooling: the eight schools, numerical integration, and limiting cases."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ class TestShrink:
             )
             for limit, share in ((found.low[i], 0.025), (found.high[i], 0.975)):
                 below = stats.norm.cdf(limit, mean, np.sqrt(variance))
-                told = trapezoid(trapezoid(density * below, mu, axis=1), tau) / whole
-                assert told == pytest.approx(share, abs=5e-4)
+                probability = trapezoid(trapezoid(density * below, mu, axis=1), tau) / whole
+                assert probability == pytest.approx(share, abs=5e-4)
 
     def test_a_covariance_without_correlation_is_its_standard_errors(self):
         y, error = EIGHT_SCHOOLS
@@ -56,7 +56,7 @@ class TestShrink:
         assert np.abs(own.estimate - y).max() > 1
         assert (shared.high - shared.low).min() > 2 * 1.96 * np.sqrt(2.15)
 
-    def test_good_estimates_are_left_alone_and_poor_ones_pooled(self):
+    def test_precise_estimates_are_kept_and_imprecise_ones_pooled(self):
         y = np.array([1.0, 5.0, 2.0, 8.0, 3.0])
         exact = shrink(y, np.full(5, 1e-3))
         assert exact.estimate == pytest.approx(y, abs=1e-5)
@@ -89,15 +89,15 @@ class TestShrink:
         assert shrink(y, np.diag(error**2), df=20).low == pytest.approx(shrink(y, error * np.sqrt(20 / 11)).low)
 
     @pytest.mark.parametrize(
-        ("y", "errors", "df", "said"),
+        ("y", "errors", "df", "message"),
         [
-            ([1.0, 2.0], [1.0, 1.0], np.inf, "2 estimates are too few to learn how much they differ; 3 are needed"),
+            ([1.0, 2.0], [1.0, 1.0], np.inf, "2 estimates are too few to estimate their variance; 3 are needed"),
             ([1.0, 2.0, 3.0], [1.0, 0.0, 1.0], np.inf, "errors above 0"),
-            ([1.0, np.nan, 3.0], [1.0, 1.0, 1.0], np.inf, "estimates must be numbers"),
-            ([1.0, 2.0, 3.0], [1.0, 1.0], np.inf, "do not fit"),
-            ([1.0, 2.0, 3.0], np.eye(3), 4, "cannot be learned from 4"),
+            ([1.0, np.nan, 3.0], [1.0, 1.0, 1.0], np.inf, "estimates must be finite"),
+            ([1.0, 2.0, 3.0], [1.0, 1.0], np.inf, "of estimates, errors, covariates differ"),
+            ([1.0, 2.0, 3.0], np.eye(3), 4, "needs more than 4 degrees of freedom, not 4"),
         ],
     )
-    def test_refusals(self, y, errors, df, said):
-        with pytest.raises(ValueError, match=said):
+    def test_refusals(self, y, errors, df, message):
+        with pytest.raises(ValueError, match=message):
             shrink(y, errors, df=df)

@@ -1,4 +1,4 @@
-"""What several test files of timing look at; each is made once."""
+"""Fixtures shared by the tests of timing; each is built once."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.timing.samples import cells_of, opened, wave
 
 @pytest.fixture(scope="session")
 def clear():
-    """An afternoon that is clearly better than nine in the morning."""
+    """Cells in which the afternoon is clearly better than nine in the morning."""
     return cells_of(np.random.default_rng(5), lambda hour, name: wave(hour, strength=0.8), 8_000, hours=range(8, 20))
 
 

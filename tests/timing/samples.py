@@ -1,4 +1,4 @@
-"""Cells, messages and companies that several test files of timing read."""
+"""Cells, messages and companies for the tests of timing."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ def opened(folder, place, as_of=""):
 
 
 def cells_of(rng, chance, customers=2_000, segments=("s",), hours=range(24), weekdays=7):
-    """Cells of customers at one hour each, on all days, who differ in how they like messages."""
+    """Cells of customers with one hour each, on all weekdays, whose response rates differ."""
     rows = []
     for name in segments:
         hour = rng.choice(list(hours), customers)
@@ -51,7 +51,7 @@ def wave(hour, best=17, strength=0.5):
 
 
 def looked(cells, today=None, click=None, evidence="randomised", hours=range(8, 20)):
-    """What the notebook would have read of an experiment's cells."""
+    """The `Timing` that `analyse` would return for these cells."""
     names = list(dict.fromkeys(cells["segment"]))
     everybody = cells.assign(segment="all")
     windows = pd.DataFrame({"hour": list(hours), "until": [hour + 1 for hour in hours]})
@@ -72,7 +72,7 @@ def looked(cells, today=None, click=None, evidence="randomised", hours=range(8, 
 
 
 def messages_at(hours, n=200, clicks=True):
-    """n messages to as many customers, clicked by every fourth after an hour."""
+    """n messages to n customers; every fourth customer clicks after an hour."""
     rows = [HEAD + (",clicked_at" if clicks else "")]
     for i in range(n):
         hour = hours[i % len(hours)]
@@ -97,11 +97,11 @@ def decisions_of(shop, **parameters):
 
 
 def people_with_habits(heeded=True, tested=True, n=900):
-    """Visits of early and late people on days without a text, and a test of six hours.
+    """Visits of early and late customers on days without a text, and a test of six hours.
 
     Args:
-        heeded: whether their answers to texts are as early and late as their visits.
-        tested: whether the hours are an experiment's.
+        heeded: whether their clicks are as early and late as their visits.
+        tested: whether the hours are assigned by an experiment.
     """
     rng = np.random.default_rng(14)
     visits, messages, customers = ["customer_id,visited_at"], [HEAD + ",clicked_at"], ["customer_id,timezone,region"]
@@ -126,10 +126,10 @@ def people_with_habits(heeded=True, tested=True, n=900):
             messages.append(f"m{i}-{day},c{i},x,{at},{at + pd.Timedelta(minutes=4) if clicked else ''}")
     arms = ["experiment_id,arm,share,hour_start,hour_end"]
     arms += [f"hours,h{hour},{1 / len(WINDOWS)},{hour},{hour + 1}" for hour in WINDOWS]
-    heads = ["experiment_id,kind,control_arm,started_at", "hours,timing,h9,2026-02-01 00:00:00"]
+    experiments = ["experiment_id,kind,control_arm,started_at", "hours,timing,h9,2026-02-01 00:00:00"]
     tables = {"visits": visits, "messages": messages, "customers": customers}
     if tested:
-        tables |= {"experiments": heads, "arms": arms, "assignments": assignments}
+        tables |= {"experiments": experiments, "arms": arms, "assignments": assignments}
     return {name: "\n".join(rows) + "\n" for name, rows in tables.items()}
 
 

@@ -1,4 +1,4 @@
-"""Which hours are best, what they bring, and which are allowed; a whole company and a public sample."""
+"""The best hours, their gain, and allowed hours; with a simulated company and a public sample."""
 
 import dataclasses
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.timing.samples import PACIFIC, cells_of, decisions_of, looked, messag
 ROOT = Path(__file__).parents[2]
 
 
-def test_flat_hours_are_called_flat_and_few_data_open():
+def test_equal_rates_are_flat_and_few_data_are_open():
     def flat(hour, name):
         return np.full(len(hour), 0.06)
 
@@ -33,37 +33,39 @@ def test_flat_hours_are_called_flat_and_few_data_open():
     )
 
 
-def test_today_at_the_best_hour_forgoes_nothing():
-    rate, spread = np.array([0.05, 0.08]), np.diag([1e-6, 1e-6])
+def test_today_at_the_best_hour_loses_nothing():
+    rate, covariance = np.array([0.05, 0.08]), np.diag([1e-6, 1e-6])
     may = np.ones(2, bool)
     rng = np.random.default_rng(1)
-    gain, low, high, _ = best_hours.compare_with_today(rate, spread, np.array([0.0, 1.0]), may, 0.0, rng)
+    gain, low, high, _ = best_hours.compare_with_today(rate, covariance, np.array([0.0, 1.0]), may, 0.0, rng)
     assert gain.tolist() == pytest.approx([-0.03, 0.0])
     assert (low[1], high[1]) == (0.0, 0.0)
     # By hand: with half at each, the second brings half the distance, with the error √(.5² + .5²) · .001.
-    gain, low, high, p = best_hours.compare_with_today(rate, spread, np.array([0.5, 0.5]), may, 0.0, rng)
+    gain, low, high, p = best_hours.compare_with_today(rate, covariance, np.array([0.5, 0.5]), may, 0.0, rng)
     assert gain[1] == pytest.approx(0.015)
     assert (high[1] - low[1]) / 2 / (np.sqrt(0.5) * 1e-3) == pytest.approx(2.0, abs=0.15)  # t63: 2.00
     assert p < 0.001
-    _, _, _, hard = best_hours.compare_with_today(rate, spread, np.array([0.5, 0.5]), may, 0.015, rng)
-    assert hard > 0.4  # it brings just that: the test is as likely as not to be above
+    _, _, _, hard = best_hours.compare_with_today(rate, covariance, np.array([0.5, 0.5]), may, 0.015, rng)
+    assert hard > 0.4  # the gain equals the threshold
 
 
-def test_limits_hold_for_the_windows_among_which_one_is_picked():
-    """With one picked beforehand c is Student's t, with twelve alike and independent that of twelve (Šidák)."""
-    rate, spread, today = np.full(12, 0.05), np.eye(12) * 1e-6, np.zeros(12)
-    reach = {}
+def test_limits_are_simultaneous_over_the_candidate_windows():
+    """With one candidate c is Student's t; with twelve equal independent ones it is Šidák's value."""
+    rate, covariance, today = np.full(12, 0.05), np.eye(12) * 1e-6, np.zeros(12)
+    half_width = {}
     for n in (1, 12):
         rng = np.random.default_rng(2)
-        _, low, high, _ = best_hours.compare_with_today(rate, spread, today, np.arange(12) < n, 0.0, rng, draws=40_000)
-        reach[n] = (high[0] - low[0]) / 2 / 1e-3
+        _, low, high, _ = best_hours.compare_with_today(
+            rate, covariance, today, np.arange(12) < n, 0.0, rng, draws=40_000
+        )
+        half_width[n] = (high[0] - low[0]) / 2 / 1e-3
     # Four standard errors of a quantile of 40,000 draws: 4 √(.05 · .95 / 40,000) / density (.06 and .10).
-    assert reach[1] == pytest.approx(stats.t.ppf(0.975, 63), abs=0.08)
-    assert reach[12] == pytest.approx(stats.t.ppf((1 + 0.95 ** (1 / 12)) / 2, 63), abs=0.08)
+    assert half_width[1] == pytest.approx(stats.t.ppf(0.975, 63), abs=0.08)
+    assert half_width[12] == pytest.approx(stats.t.ppf((1 + 0.95 ** (1 / 12)) / 2, 63), abs=0.08)
 
 
-def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
-    """Two halves whose days oppose each other leave nothing for everybody: each needs evidence of its own."""
+def test_segments_are_tested_after_all_customers_or_on_their_own():
+    """Two segments with opposite patterns cancel out over all customers; each needs its own evidence."""
 
     found = {}
     for strength in (0.02, 0.8):
@@ -85,10 +87,10 @@ def test_a_segment_is_asked_after_everybody_or_stands_out_by_itself():
     assert found[0.8]["b"].windows["hour"][found[0.8]["b"].best] < 11
 
 
-def test_that_hours_differ_is_not_asked_of_a_segment_once_everybody_shows_it():
+def test_hours_are_not_tested_again_in_a_segment_once_they_differ_for_all():
     value, covariance = np.array([0.30, 0.28, -0.02, -0.05]), np.eye(4) * 0.02
     alone, after = (
-        best_hours.best_windows(value, covariance, np.random.default_rng(1), alpha=asked) for asked in (0.05, 1.0)
+        best_hours.best_windows(value, covariance, np.random.default_rng(1), alpha=alpha) for alpha in (0.05, 1.0)
     )
     assert alone.all()
     assert after.tolist() == [True, True, False, False]
@@ -104,12 +106,12 @@ def test_hours_that_are_not_allowed_are_never_recommended(clear):
     assert best_hours.find_best_hours(none, np.random.default_rng(1)) == []
 
 
-def test_a_company_is_judged_by_its_experiment(company, seen):
+def test_the_experiment_decides(company, seen):
     assert seen.test is not None
     assert seen.test.experiment.kind == "timing"
     assert seen.main.evidence == "randomised"
     assert seen.observational is not None
-    # An arm counts at its own hour, whatever was kept to: as many messages as windows say.
+    # Messages count at their arm's hour (intention to treat), so there are as many hours as windows.
     assert seen.randomised.cells["hour"].nunique() == len(seen.test.windows) == 12
     answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_gain=0.002)
     assert answers[0].segment == "all"
@@ -123,22 +125,22 @@ def test_a_company_is_judged_by_its_experiment(company, seen):
     rows = best_hours.response_rows(seen)
     assert set(rows["evidence"]) == {"randomised", "observational"}
     assert ((rows["low"] <= rows["rate"]) & (rows["rate"] <= rows["high"])).all()
-    told = rows[(rows["segment"] == "all") & (rows["evidence"] == "randomised")]
-    assert told["messages"].sum() == seen.randomised.cells["messages"].sum()
+    shown = rows[(rows["segment"] == "all") & (rows["evidence"] == "randomised")]
+    assert shown["messages"].sum() == seen.randomised.cells["messages"].sum()
 
 
-def test_each_parameter_changes_what_is_seen(company, seen):
+def test_each_parameter_changes_the_result(company, seen):
     other = best_hours.analyse(company, segment_by="attr_age_band", log_weeks=4, own_hours="9-12")
     assert set(other.randomised.by_segment.segments) != set(seen.randomised.by_segment.segments)
     assert other.practice["messages"].sum() < seen.practice["messages"].sum()
     assert other.allowed.nonzero()[0].tolist() == [9, 10, 11]
     brief = timing_counts.collect_sends(company, 1)
-    told = [sends.cleaning.set_index("machine")["clicks"] for sends in (brief, seen.sends)]
-    assert told[0].sum() < told[1].sum()
+    clicks = [sends.cleaning.set_index("machine")["clicks"] for sends in (brief, seen.sends)]
+    assert clicks[0].sum() < clicks[1].sum()
 
 
-def test_a_segment_that_never_answers_or_never_got_a_text_is_given_no_hour(make_source, open_source):
-    """Of every fourth customer no text was clicked, of others none was sent: everybody else's answer stays."""
+def test_segments_without_clicks_or_texts_get_no_hour(make_source, open_source):
+    """One segment never clicks and one never gets a text; the other segment keeps its answer."""
     people = "customer_id,attr_kind\n" + "".join(f"c{i},{'deaf' if i % 4 == 1 else 'lively'}\n" for i in range(200))
     people += "".join(f"d{i},unsent\n" for i in range(20))
     shop = open_source(
@@ -147,9 +149,9 @@ def test_a_segment_that_never_answers_or_never_got_a_text_is_given_no_hour(make_
     found, answers, decided = decisions_of(shop, segment_by="attr_kind")
     assert [answer.segment for answer in answers] == ["all", "lively"]
     assert [decision.segment for decision in decided] == ["all", "lively"]
-    told = best_hours.response_rows(found)
-    assert "unsent" not in set(told["segment"])
-    deaf = told[told["segment"] == "deaf"]
+    rows = best_hours.response_rows(found)
+    assert "unsent" not in set(rows["segment"])
+    deaf = rows[rows["segment"] == "deaf"]
     assert len(deaf)
     assert deaf["rate"].isna().all()
 
@@ -164,12 +166,12 @@ def test_of_the_public_advertisements_no_best_hour_is_supported(tmp_path, monkey
     raw = pd.read_csv(file)
     raw = raw[raw["test group"] == "ad"]
     plain = raw.groupby("most ads hour")["converted"].agg(["size", "sum"])
-    told = cells.groupby("hour")[["messages", "clicks"]].sum()
-    assert told.to_numpy().tolist() == plain.to_numpy().tolist()
+    counted = cells.groupby("hour")[["messages", "clicks"]].sum()
+    assert counted.to_numpy().tolist() == plain.to_numpy().tolist()
     by_day = raw.groupby("most ads day").size()
     names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     assert cells.groupby("weekday")["messages"].sum().tolist() == by_day[names].tolist()
-    # Pearson's p is .24 over all 24 hours of both arms; of the advertised, customers' own spread can only raise it.
+    # Pearson's p is .24 over all 24 hours of both arms; overdispersion between customers can only raise it.
     both = pd.crosstab(pd.read_csv(file)["most ads hour"], pd.read_csv(file)["converted"])
     assert stats.chi2_contingency(both).pvalue == pytest.approx(0.24, abs=0.005)
     counts = np.stack([plain["sum"], plain["size"] - plain["sum"]])

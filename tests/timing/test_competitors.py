@@ -1,10 +1,10 @@
-"""When competitors write."""
+"""Hours of competitors' messages."""
 
 from smsroi_helpers.timing import competitors
 from tests.timing.samples import ORDERS
 
 
-def test_competitors_hours_are_local_where_a_region_is_told(make_source, open_source):
+def test_competitors_hours_are_local_where_a_region_is_given(make_source, open_source):
     shop = open_source(
         make_source(
             orders=ORDERS,

@@ -42,7 +42,7 @@ def test_messages_younger_than_the_window_are_left_out_and_counted(make_source, 
     assert sorted(sends.rows.execute()["sent_at"].dt.day) == [10, 18]
 
 
-def test_machines_are_told_by_speed_by_bursts_and_by_clicking_everything(make_source, open_source):
+def test_machine_clicks_are_classified_by_speed_bursts_and_click_share(make_source, open_source):
     rows = []
 
     def send(customer, campaign, day, click):
@@ -64,27 +64,27 @@ def test_machines_are_told_by_speed_by_bursts_and_by_clicking_everything(make_so
     found = sends.cleaning.set_index("machine")
     assert found["clicks"].to_dict() == {"none": 8 + 1 + 19, "fast": 1, "burst": 20, "everything": 10}
     judged = sends.rows.execute()
-    # Of what a machine clicked first nobody knows whether a person clicked too.
+    # Where a machine clicked first it is unknown whether a human clicked too.
     assert judged["known"].sum() == len(rows) - 31
     assert judged.loc[judged["customer_id"] == "quick", "happened"].tolist() == [False]
     assert judged.loc[judged["customer_id"] == "quick", "happened_raw"].tolist() == [True]
 
 
-def test_everybody_assigned_is_in_a_segment_of_that_time(seen):
+def test_every_assigned_customer_has_a_segment(seen):
     assert seen.randomised.people["customers"].sum() == seen.test.experiment.assigned["n"].sum()
 
 
-def test_nothing_delivered_is_no_data(make_source, open_source):
+def test_without_a_delivered_text_there_is_an_error(make_source, open_source):
     text = HEAD + ",delivered_at\nm,a,x,2026-10-01 10:00:00,\n"
     with pytest.raises(NotEnoughData, match="No text was delivered"):
         best_hours.analyse(open_source(make_source(orders=ORDERS, messages=text)))
 
 
-def test_an_experiment_whose_split_is_broken_says_nothing(make_source, open_source):
+def test_an_experiment_with_a_broken_split_is_not_used(make_source, open_source):
     people = [f"c{i}" for i in range(200)]
     early = people[:150]
     assigned = "experiment_id,customer_id,arm,assigned_at\n" + "".join(
-        f"t,{who},{'early' if who in early else 'late'},2026-09-30 00:00:00\n" for who in people
+        f"t,{member},{'early' if member in early else 'late'},2026-09-30 00:00:00\n" for member in people
     )
     shop = open_source(
         make_source(

@@ -1,4 +1,4 @@
-"""Each customer's hour: never outside the law, and none without an answer."""
+"""Each customer's send hour: always an allowed one, and none without a response curve."""
 
 import zoneinfo
 
@@ -12,19 +12,19 @@ from smsroi_helpers.timing.customer_hours import customer_send_hours, share_move
 from tests.timing.samples import ORDERS, messages_at, orders_of, persons_of
 
 
-def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(make_source, open_source, tmp_path):
+def test_own_hours_are_used_after_a_test_and_are_always_allowed(make_source, open_source, tmp_path):
     shop, personal = persons_of(make_source, open_source)
     assert personal.overall.low > 0
     assert personal.slope.low > 1  # each customer's curve is steeper than the mixture that the segment's is
     assert personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
-    told = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
-    assert len(told) == told["customer_id"].nunique() == 900
-    number = told["customer_id"].str[1:].astype(int)
-    assert (told["basis"] == "personal").mean() > 0.9
-    late = told.groupby(number % 2)["hour"].mean()
+    hours = pd.read_parquet(tmp_path / "hours.parquet").merge(shop.customers.execute(), on="customer_id", how="left")
+    assert len(hours) == hours["customer_id"].nunique() == 900
+    number = hours["customer_id"].str[1:].astype(int)
+    assert (hours["basis"] == "personal").mean() > 0.9
+    late = hours.groupby(number % 2)["hour"].mean()
     assert late[1] - late[0] > 2
-    for row in told.itertuples():
+    for row in hours.itertuples():
         rules = quiet_hours.rule_of(row.timezone or "UTC", row.region)
         assert quiet_hours.allowed(rules)[:, row.hour].all(), row
     page = timing_tables.personal_table(personal).markup
@@ -32,8 +32,8 @@ def test_own_hours_are_used_where_a_test_shows_them_and_never_outside_the_law(ma
     assert 0.5 < share_moved(personal) <= 1
 
 
-def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, tmp_path):
-    """One customer in each zone of the countries with rules, and elsewhere; hours at night would be the best."""
+def test_hours_are_allowed_in_every_zone(make_source, open_source, tmp_path):
+    """One customer in each zone of the countries with rules, and elsewhere; the best hours are at night."""
     zones = [zone for zone in sorted(zoneinfo.available_timezones()) if quiet_hours.territory_of(zone) in ("US", "CN")]
     zones += ["Europe/Paris", "Pacific/Auckland", ""]
     assert len(zones) > 30
@@ -44,13 +44,13 @@ def test_in_no_zone_is_an_hour_outside_the_law_given(make_source, open_source, t
     nothing, unknown = pd.DataFrame(), personal_send_time.Estimate()
     personal = personal_send_time.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, {"all": curve})
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
-    told = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
+    hours = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
     for i, zone in enumerate(zones):
         rules = quiet_hours.rule_of(zone or "UTC", "")
-        assert quiet_hours.allowed(rules)[:, told[f"c{i}"]].all(), zone
+        assert quiet_hours.allowed(rules)[:, hours[f"c{i}"]].all(), zone
 
 
-def test_without_an_answer_no_customer_has_an_hour(make_source, open_source):
+def test_without_a_response_no_customer_gets_an_hour(make_source, open_source):
     shop = open_source(make_source(orders=orders_of(), messages=messages_at([10])))
     seen = best_hours.analyse(shop)
     personal = personal_send_time.analyse_personal_send_times(shop, seen, "rfm_group")

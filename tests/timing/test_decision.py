@@ -1,4 +1,4 @@
-"""What is decided of hours, and why: typed outcomes with the numbers they rest on."""
+"""The typed decisions on hours, with reasons and numbers."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def decided(seen):
         ({"today": {3: 1.0}}, "not_enough_evidence", "undecided", ""),
     ],
 )
-def test_a_clear_hour_is_decided_by_its_evidence_and_its_price(clear, given, outcome, reason, unit):
+def test_a_clear_hour_is_decided_by_evidence_and_click_value(clear, given, outcome, reason, unit):
     found = decided(looked(clear, **given))
     assert (found.outcome, found.reason, found.unit) == (outcome, reason, unit)
     assert ("unpriced" in found.warnings) is ("click" not in given)
@@ -35,7 +35,7 @@ def test_a_clear_hour_is_decided_by_its_evidence_and_its_price(clear, given, out
     assert bool(np.isnan(found.value)) is (not unit)
 
 
-def test_what_is_undecided_says_how_much_more_would_settle_it():
+def test_an_undecided_answer_gives_the_data_still_needed():
     """With n times as many texts the half-width is √n times narrower: at `times` it reaches the threshold."""
     cells = cells_of(np.random.default_rng(21), lambda hour, name: 0.06 + 0.0006 * hour, 4_000, hours=range(8, 20))
     found = decided(looked(cells))
@@ -45,20 +45,20 @@ def test_what_is_undecided_says_how_much_more_would_settle_it():
     assert found.times == pytest.approx(alone if alone <= MOST_TIMES else np.inf)
 
 
-def test_too_few_responses_compare_nothing(clear):
+def test_with_too_few_responses_nothing_is_compared(clear):
     found = decide(looked(clear), [])
     assert [(each.outcome, each.reason, each.evidence) for each in found] == [
         ("not_enough_evidence", "nothing_to_compare", "none")
     ]
 
 
-def test_forbidden_and_untried_hours_are_warned_of(clear):
+def test_forbidden_and_untested_hours_give_warnings(clear):
     seen = looked(clear, today={9: 0.9, 22: 0.1})
     assert {"untried_hours", "forbidden_hours"} <= set(decided(seen).warnings)
     assert not {"untried_hours", "forbidden_hours"} & set(decided(looked(clear)).warnings)
 
 
-def test_regret_has_a_price_only_where_a_click_has(clear):
+def test_regret_is_in_money_only_with_a_click_value(clear):
     seen = looked(clear, click=PRICE)
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     value, low, high = regret_per_week(seen, answer)

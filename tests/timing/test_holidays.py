@@ -1,4 +1,4 @@
-"""Which days are holidays, and how they compare with ordinary ones."""
+"""Holidays, and their response compared with ordinary days."""
 
 import datetime as dt
 
@@ -19,7 +19,7 @@ class TestSpecialDays:
         assert days[dt.date(2026, 10, 1)] == "holiday"
         assert holidays.kind_of_days("", dt.date(2026, 1, 1), dt.date(2026, 12, 31)) == {}
 
-    def test_one_stratum_gives_the_plain_ratio_and_months_do_not_pass_for_holidays(self):
+    def test_the_ratio_is_not_confounded_by_months(self):
         def rows(month, kind, messages, clicks):
             return pd.DataFrame({"territory": "US", "kind": kind, "month": month, "weekday": 3,
                                  "group": np.arange(GROUPS), "messages": messages, "clicks": clicks})  # fmt: skip

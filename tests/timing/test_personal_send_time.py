@@ -11,7 +11,7 @@ from smsroi_helpers.timing.customer_hours import customer_send_hours
 from tests.timing.samples import persons_of
 
 
-def test_how_days_differ_is_recovered():
+def test_variance_components_are_recovered():
     """Customers' own means scatter with variance 4 around 11 and 15, their events with variance 9 around them."""
     rng = np.random.default_rng(13)
     rows = []
@@ -19,8 +19,8 @@ def test_how_days_differ_is_recovered():
         n = rng.integers(1, 20, 3_000)
         events = [rng.normal(own, 3.0, k) for own, k in zip(rng.normal(mean, 2.0, 3_000), n, strict=True)]
         s, ss = (np.array([(x**power).sum() for x in events]) for power in (1, 2))
-        told = (3_000, n.sum(), s.sum(), ss.sum(), (s**2 / n).sum(), (n**2).sum())
-        rows.append(dict(zip(("customers", "n", "s", "ss", "s2n", "n2"), told, strict=True), segment=segment))
+        sums = (3_000, n.sum(), s.sum(), ss.sum(), (s**2 / n).sum(), (n**2).sum())
+        rows.append(dict(zip(("customers", "n", "s", "ss", "s2n", "n2"), sums, strict=True), segment=segment))
     fit = personal_send_time.fit_days(pd.DataFrame(rows))
     # Standard errors at these numbers: .06 of a mean, .05 of 9, .09 of 4.
     assert fit.means["early"] == pytest.approx(11.0, abs=0.25)
@@ -30,8 +30,8 @@ def test_how_days_differ_is_recovered():
     assert fit.weight == pytest.approx(9 / 4, rel=0.15)
 
 
-def test_days_that_do_not_differ_are_the_segments():
-    """Events of whom they may: the variance between customers is not above 0, and nobody's day is shifted."""
+def test_without_variance_between_customers_nobody_is_shifted():
+    """If the variance between customers is not above 0, no customer is shifted."""
     sums = {"segment": ["a"], "customers": [2], "n": [4], "s": [48.0], "ss": [584.0], "s2n": [576.0], "n2": [8]}
     fit = personal_send_time.fit_days(pd.DataFrame(sums))  # twice 10 and 14
     assert (fit.between, fit.weight) == (0.0, np.inf)
@@ -42,7 +42,7 @@ def test_days_that_do_not_differ_are_the_segments():
     assert one.weight == np.inf
 
 
-def test_the_slope_is_that_of_least_squares():
+def test_the_slope_is_the_least_squares_one():
     """One hour of one segment: the regression of clicks on x, by the mean click rate."""
     rng = np.random.default_rng(15)
     x = rng.normal(0, 0.2, 4_000)
@@ -57,24 +57,24 @@ def test_the_slope_is_that_of_least_squares():
     assert np.isnan(personal_send_time.estimate_slope(rows.assign(x=0.0, xx=0.0, xy=0.0)).estimate)
 
 
-def test_x_says_nothing_of_who_may_be_sent_at_any_hour_alike():
-    """Over the hours that might be drawn x adds up to nothing, whoever it is; nor is there any where no day is off."""
+def test_x_has_mean_zero_and_is_zero_without_a_shift():
+    """Over the assignment x has mean 0 for every shift, and it is 0 everywhere without a shift."""
     share = np.array([0.5, 0.3, 0.2])
     x = personal_send_time.contrasts(np.array([0.04, 0.1, 0.07]), np.array([9.5, 12.0, 18.5]), share)
     assert x @ share == pytest.approx(np.zeros(len(personal_send_time.BINS)))
     assert x[personal_send_time.MOST_STEPS] == pytest.approx(np.zeros(3))
-    assert x[-1, 1] < 0 < x[0, 0]  # who is late is better sent late, who is early early
+    assert x[-1, 1] < 0 < x[0, 0]  # late customers respond better late, early ones early
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "text"),
     [({"heeded": False}, "are not shown to be answered more"), ({"tested": False}, "no test of hours shows")],
 )
-def test_being_about_at_an_hour_is_no_proof_that_texts_are_read_then(make_source, open_source, tmp_path, given, said):
+def test_activity_alone_does_not_lead_to_own_hours(make_source, open_source, tmp_path, given, text):
     shop, personal = persons_of(make_source, open_source, **given)
     assert personal.overall.low > 0
     assert not personal.slope.low > 0
     assert not personal.used
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
-    assert said in timing_tables.personal_table(personal).markup
+    assert text in timing_tables.personal_table(personal).markup

@@ -1,4 +1,4 @@
-"""Segments that agree lend each other strength."""
+"""Partial pooling of segments."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from smsroi_helpers.timing.response import columns_of
 from tests.timing.samples import cells_of, fitted, wave
 
 
-def test_segments_that_agree_lend_each_other_strength_and_others_do_not():
+def test_similar_segments_are_pooled_more_than_different_ones():
     def alike(hour, name):
         return wave(hour)
 

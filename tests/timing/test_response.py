@@ -24,11 +24,11 @@ def test_one_message_each_in_one_stratum_is_pearsons_test():
     keys = ["segment", "stratum", "weekday", "hour", "until", "group"]
     seen = looked(cells.groupby(keys, as_index=False).sum(), hours=range(24)).main
     pearson = stats.chi2_contingency(pd.crosstab(hour, clicked).to_numpy()).statistic
-    spread = max(seen.everybody.dispersion[0, 0], 1.0)
-    assert hours_differ_p(seen) == pytest.approx(stats.f.sf(pearson / spread / 23, 23, GROUPS - 1), rel=1e-6)
+    dispersion = max(seen.everybody.dispersion[0, 0], 1.0)
+    assert hours_differ_p(seen) == pytest.approx(stats.f.sf(pearson / dispersion / 23, 23, GROUPS - 1), rel=1e-6)
 
 
-def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
+def test_a_peak_too_narrow_for_the_curve_gives_a_warning():
     def lunch(hour, name):
         return expit(-2.5 + 0.4 * np.cos(2 * np.pi * (hour - 16.5) / 24) + 0.8 * (hour == 12))
 
@@ -39,13 +39,13 @@ def test_a_peak_too_narrow_for_the_curve_is_warned_of_and_a_smooth_day_is_not():
         assert ("depart from the smooth curve" in decision.caveat) is rough
 
 
-def test_without_a_response_nothing_can_depart_from_the_curve():
+def test_without_a_response_there_is_no_smoothness_test():
     seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), 800, hours=range(8, 20)))
     none = dataclasses.replace(seen.randomised, cells=seen.randomised.cells.assign(clicks=0))
     assert np.isnan(smoothness_p(none))
 
 
-def test_through_two_hours_every_curve_goes():
+def test_with_two_hours_there_is_no_smoothness_test():
     seen = looked(cells_of(np.random.default_rng(4), lambda hour, name: wave(hour), hours=(9, 15)), hours=(9, 15))
     assert np.isnan(smoothness_p(seen.randomised))
 
@@ -53,13 +53,13 @@ def test_through_two_hours_every_curve_goes():
 def test_the_gap_is_that_of_the_two_curves(clear):
     seen = looked(clear).main
     later = cells_of(np.random.default_rng(7), lambda hour, name: wave(hour, best=9), 8_000, hours=range(8, 20))
-    records = looked(later, evidence="observational").main
-    rows = observational_gap(seen, records)
+    observational = looked(later, evidence="observational").main
+    rows = observational_gap(seen, observational)
     assert len(rows) == 11
     assert np.allclose(rows["gap"], rows["records"] - rows["lot"])
     at = rows.set_index("hour")
     base = int(rows["reference"].iloc[0])
-    told = rate_by_hour(seen, "all").set_index("hour")["rate"]
-    assert at["lot"][17 if base != 17 else 16] == pytest.approx(told[17 if base != 17 else 16] - told[base])
+    rates = rate_by_hour(seen, "all").set_index("hour")["rate"]
+    assert at["lot"][17 if base != 17 else 16] == pytest.approx(rates[17 if base != 17 else 16] - rates[base])
     far = 9 if base > 12 else 17
     assert not at["low"][far] < 0 < at["high"][far]

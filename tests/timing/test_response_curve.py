@@ -1,4 +1,4 @@
-"""A wave is found, customers are the unit, and a segment without a click has no level."""
+"""The fit recovers a wave, treats customers as units, and gives no level without clicks."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from smsroi_helpers.timing.response import columns_of
 from tests.timing.samples import cells_of, fitted, wave
 
 
-def test_a_wave_is_found_and_agrees_with_an_unpooled_fit():
+def test_a_wave_is_recovered_and_agrees_with_an_unpooled_fit():
     rng = np.random.default_rng(1)
     cells = cells_of(rng, lambda hour, name: wave(hour), customers=6_000)
     found = fitted(cells)
@@ -18,13 +18,13 @@ def test_a_wave_is_found_and_agrees_with_an_unpooled_fit():
     turn = 2 * np.pi * (sums.index.to_numpy() + 0.5) / 24
     x = sm.add_constant(np.stack([np.cos(turn), np.sin(turn)], axis=1))
     plain = sm.GLM(np.stack([sums["clicks"], sums["messages"] - sums["clicks"]], axis=1), x, sm.families.Binomial())
-    told = plain.fit()
+    theirs = plain.fit()
     error = np.sqrt(np.diag(found.covariance[0]))[:2]
     truth = 0.5 * np.array([np.cos(2 * np.pi * 17 / 24), np.sin(2 * np.pi * 17 / 24)])
     assert (np.abs(found.mean[0, :2] - truth) < 4 * error).all()
-    # The other fit has no spline, weekdays or pull towards 0: it differs by less than the error.
-    assert (np.abs(found.mean[0, :2] - told.params[1:]) < error).all()
-    assert 0.5 < error[0] / told.bse[1] < 2.5
+    # The other fit has no spline, weekdays or shrinkage: it differs by less than the error.
+    assert (np.abs(found.mean[0, :2] - theirs.params[1:]) < error).all()
+    assert 0.5 < error[0] / theirs.bse[1] < 2.5
     centre, joint = found.logits("s", columns_of(pd.DataFrame({"hour": [12], "until": [13]})))
     assert abs(centre[0] - np.log(wave(12) / (1 - wave(12)))) < 4 * np.sqrt(joint[0, 0]) + 0.02
 

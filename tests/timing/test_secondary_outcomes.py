@@ -20,16 +20,16 @@ def test_arms_are_compared_as_scipy_does():
             table[f"{kind}__{name}"] = [(arm**power).sum() for arm in values]
     table["opt_out__n"], table["opt_out__sum_y"], table["opt_out__sum_y2"] = [40, 55, 70], left, left
     found = {outcome.kind: outcome for outcome in secondary_outcomes.compare_arms(table)}
-    told = found["profit"].rows.iloc[1]
-    reach = stats.t.ppf(0.975, 54) * arms[1].std(ddof=1) / np.sqrt(55)
-    assert (told["low"], told["high"]) == pytest.approx((arms[1].mean() - reach, arms[1].mean() + reach))
+    row = found["profit"].rows.iloc[1]
+    half_width = stats.t.ppf(0.975, 54) * arms[1].std(ddof=1) / np.sqrt(55)
+    assert (row["low"], row["high"]) == pytest.approx((arms[1].mean() - half_width, arms[1].mean() + half_width))
     assert found["profit"].p_value == pytest.approx(anova_oneway(arms, use_var="unequal").pvalue)
     pairs = np.array([left, [37, 46, 49]])
     assert found["opt_out"].p_value == pytest.approx(stats.chi2_contingency(pairs).pvalue)
     assert found["opt_out"].adjusted_p >= found["opt_out"].p_value
 
 
-def test_nobody_opted_out_compares_nothing_and_does_not_crash():
+def test_without_opt_outs_there_is_no_test():
     table = pd.DataFrame({"hour": [9, 12], "until": [10, 13], "opt_out__n": [50, 50], "opt_out__sum_y": 0,
                           "opt_out__sum_y2": 0})  # fmt: skip
     for kind in ("orders", "profit"):

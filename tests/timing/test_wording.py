@@ -1,4 +1,4 @@
-"""The decision in words: hours, money, and what is not claimed."""
+"""The decisions in words: hours, money, and what must not be claimed."""
 
 import numpy as np
 import pytest
@@ -25,14 +25,14 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert "Send at" in decision.action
 
 
-def test_without_a_price_the_gain_is_in_clicks_and_the_page_says_why(clear):
+def test_without_a_click_value_the_gain_is_in_clicks(clear):
     seen = looked(clear)
     decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert (decision.outcome, decision.unit) == ("do", "count")
     assert "in clicks, not in money" in decision.caveat
 
 
-def test_more_clicks_of_unknown_worth_are_no_reason_to_act(clear):
+def test_more_clicks_of_unknown_value_lead_to_no_action(clear):
     unsure = click_value.ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
     seen = looked(clear, click=unsure)
     decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
@@ -41,7 +41,7 @@ def test_more_clicks_of_unknown_worth_are_no_reason_to_act(clear):
     assert "that they bring money is not" in decision.text
 
 
-def test_of_the_records_nothing_is_recommended(clear):
+def test_observational_data_lead_to_no_recommendation(clear):
     seen = looked(clear, click=PRICE, evidence="observational")
     decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert (decision.outcome, decision.evidence) == ("not_enough_evidence", "observational")
@@ -49,7 +49,7 @@ def test_of_the_records_nothing_is_recommended(clear):
     assert "brings" not in decision.text
 
 
-def test_a_schedule_at_untried_hours_has_no_gain(clear):
+def test_a_schedule_at_untested_hours_has_no_gain(clear):
     seen = looked(clear, today={3: 1.0})
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     assert np.isnan(answer.gain()).all()
@@ -59,7 +59,7 @@ def test_a_schedule_at_untried_hours_has_no_gain(clear):
     assert np.isnan(decision.value)
 
 
-def test_one_hour_only_compares_nothing(make_source, open_source):
+def test_with_one_hour_nothing_is_compared(make_source, open_source):
     found, answers, decided = decisions_of(open_source(make_source(orders=orders_of(), messages=messages_at([10]))))
     assert found.main is None
     assert answers == []
@@ -68,7 +68,7 @@ def test_one_hour_only_compares_nothing(make_source, open_source):
     assert "one hour" in decided[0].text
 
 
-def test_without_clicks_orders_stand_in_and_no_price_is_put_on_them(make_source, open_source):
+def test_without_clicks_orders_are_used_without_a_value(make_source, open_source):
     shop = open_source(make_source(source=PACIFIC, orders=orders_of(), messages=messages_at([9, 12, 15], clicks=False)))
     found, answers, decided = decisions_of(shop)
     assert found.sends.outcome == "order"
@@ -80,7 +80,7 @@ def test_without_clicks_orders_stand_in_and_no_price_is_put_on_them(make_source,
     assert "click" not in decided[0].text
 
 
-def test_without_an_experiment_the_records_are_called_records(make_source, open_source):
+def test_without_an_experiment_the_evidence_is_observational(make_source, open_source):
     shop = open_source(make_source(source=PACIFIC, orders=orders_of(), messages=messages_at([9, 12, 15])))
     found, _, decided = decisions_of(shop)
     assert (found.tests, found.randomised, found.click.reason) == ([], None, "no_test")
