@@ -112,9 +112,9 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
         (("-p", "horizon_weeks=many"), "-p horizon_weeks: horizon_weeks must be a valid integer, not 'many'"),
         (("-p", "db_password=hunter2"), "-p db_password: db_password looks like a secret"),
         (("-p", "data=../other"), "-p data: data must not contain '..', not '../other'"),
-        (("--only", "alpha,gamma"), "there is no notebook 'gamma'"),
-        (("--only", "gamma", "--only", "alpha"), "there is no notebook 'gamma'"),
-        (("--only", "alpha", "--from", "beta"), "--only and --from say different things"),
+        (("--only", "alpha,gamma"), "no notebook 'gamma'"),
+        (("--only", "gamma", "--only", "alpha"), "no notebook 'gamma'"),
+        (("--only", "alpha", "--from", "beta"), "--only and --from cannot be combined"),
         (("--on-failure", "'"), "--on-failure: No closing quotation"),
     ],
 )
@@ -214,7 +214,7 @@ def test_verify_detects_a_changed_file(tmp_path: Path) -> None:
     (run / "index.html").write_text("y", encoding="utf-8")
     code, stdout, stderr = invoke(tmp_path, "verify", str(run))
     assert (code, stdout) == (23, "")
-    assert stderr == f"smsroi: run {run.name} is not as it was published: 1 changed (index.html)\n"
+    assert stderr == f"smsroi: run {run.name} differs from its manifest: 1 changed (index.html)\n"
     assert invoke(tmp_path, "verify", "none")[0] == 2
 
 

@@ -238,7 +238,7 @@ def _entries_of_command_line(overrides: Iterable[str], stages: set[str]) -> list
         if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise UsageError("-p takes name=value or notebook.name=value, such as -p cltv.horizon_weeks=39")
         if dot and stage not in stages:
-            raise UsageError(f"-p {path}: there is no notebook {stage!r}{_hint(stage, stages)}")
+            raise UsageError(f"-p {path}: no notebook {stage!r}{_hint(stage, stages)}")
         entries.append(_Entry(f"-p {path}", stage or None, name, value, True))
     return entries
 

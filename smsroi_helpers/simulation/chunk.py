@@ -72,9 +72,6 @@ _FEEDBACK_TEXTS = {
 }
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
 def _instants(seconds: Ints, end: int) -> pa.Array:
     """Convert seconds since 1970 to timestamps; null at or after `end`, and for `NEVER`."""
     return pa.array(np.minimum(seconds, end) * 1_000_000, pa.timestamp("us", "UTC"), mask=seconds >= end)
@@ -163,7 +160,7 @@ def _draw_orders(
 ) -> Columns:
     """Return every order: customer, at (seconds since 1970), list_value, discount (share), origin, message_row.
 
-    Origin is 0 for organic orders, 1 for orders moved by a message (pull-forward), 2 for orders caused by a message.
+    Origin: 0 organic, 1 moved forward by a message (pull-forward), 2 caused by a message.
     """
     world = company.world
     customer, day = organic

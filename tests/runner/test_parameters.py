@@ -194,7 +194,7 @@ def test_converts_the_command_line_by_declared_type(file: Path, override: str, v
         ("beta.as_of=1997-09-30", "the same for all notebooks"),
         ("horizon_week=3", "no notebook has a parameter 'horizon_week'; did you mean 'horizon_weeks'?"),
         ("alpha.depth=3", "the notebook alpha has no parameter 'depth'"),
-        ("alhpa.seed=3", "there is no notebook 'alhpa'; did you mean 'alpha'?"),
+        ("alhpa.seed=3", "no notebook 'alhpa'; did you mean 'alpha'?"),
         ("seed", "-p takes name=value"),
         ("print(1)=3", "-p takes name=value"),
     ],
