@@ -209,7 +209,7 @@ def test_a_stage_whose_table_is_missing_is_skipped_with_its_reason(
     assert seen[1]["reason"] == "It needs data this source does not have: messages, campaigns."
 
 
-def test_several_failures_are_told_together_and_the_gravest_gives_the_code(
+def test_several_failures_are_reported_together_with_the_most_severe_code(
     good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from smsroi_helpers.runner import execute

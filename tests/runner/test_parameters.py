@@ -263,7 +263,7 @@ def test_a_missing_or_undecodable_file_is_named(file: Path) -> None:
         plan(file.with_name("none.yaml"))
 
 
-def test_no_machine_path_stands_in_the_plan(file: Path) -> None:
+def test_the_plan_has_no_absolute_path(file: Path) -> None:
     root = file.parents[2]
     made = plan(file, f"data={root / 'data' / 'tiny'}")
     assert made.run_wide("data", "") == "data/tiny"
