@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from scipy.stats import beta, gamma
 
 from benchmarks.claims import Claim, Verdict
-from smsroi_helpers.segmentation.cluster_test import try_clusterings
+from smsroi_helpers.segmentation.cluster_test import run_cluster_test
 from smsroi_helpers.segmentation.clusters import PURCHASES, Features, Sample
 
 Floats = NDArray[np.float64]
@@ -32,8 +32,8 @@ def _sample(numbers: Floats, levels: dict[str, NDArray[np.str_]], purchases: Flo
 
 
 def _verdict(sample: Sample, rng: np.random.Generator) -> Verdict:
-    hopeless = try_clusterings(sample, rng, draws=6).p_value > 0.3
-    return Verdict(not hopeless and try_clusterings(sample, rng).accepted)
+    hopeless = run_cluster_test(sample, rng, draws=6).p_value > 0.3
+    return Verdict(not hopeless and run_cluster_test(sample, rng).accepted)
 
 
 def _traits(rng: np.random.Generator, traits: int) -> Floats:

@@ -16,7 +16,7 @@ from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_valu
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import forecast_value
-from smsroi_helpers.cltv.holdout import holdout_test, try_models
+from smsroi_helpers.cltv.holdout import compare_models, holdout_test
 from smsroi_helpers.cltv.implications import (
     at_risk,
     churn_warnings,
@@ -42,6 +42,7 @@ __all__ = [
     "at_risk",
     "check_assumptions",
     "churn_warnings",
+    "compare_models",
     "count_cells",
     "count_channels",
     "count_segments",
@@ -64,7 +65,6 @@ __all__ = [
     "segment_totals",
     "textbook",
     "textbook_value",
-    "try_models",
     "value_by_tenth",
 ]
 

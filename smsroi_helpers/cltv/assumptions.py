@@ -29,9 +29,9 @@ Status = Literal["pass", "warn", "fail"]
 CHECKS = (
     "one_time_buyers", "frequency_and_value", "refunds", "several_a_day", "older_than_log", "cohort_drift", "season",
 )  # fmt: skip
-WORTH_SAYING, TOO_MUCH = 0.02, 0.10
+WARN_EFFECT, FAIL_EFFECT = 0.02, 0.10
 """A total that would move by less than 2 % is not worth a word; one that would move by more than 10 % is no plan."""
-TOO_ALIKE = 0.3
+STRONG_CORRELATION = 0.3
 """A correlation that is surely stronger explains a tenth of the differences in value: ranks by the model are off."""
 OPENING_WEEKS = 4
 """A log that begins in the middle shows its old customers as new ones within their usual gap; most within a month."""
@@ -85,63 +85,64 @@ def check_assumptions(
 
     """
 
-    def worth(of: pd.DataFrame, orders: Fit, money: Fit = value) -> float:
+    def total_value(of: pd.DataFrame, orders: Fit, money: Fit = value) -> float:
         v = money.predicting[2]
         per_unit = value_factor(money.predicting, of["frequency"].to_numpy(float))
         expected = discounted_orders(orders, of, horizon_weeks, yearly_discount_rate)
         return float(expected * per_unit @ (of["customers"] * v + of["repeat_spend"]).to_numpy(float))
 
-    whole = worth(cells, purchases)
+    baseline = total_value(cells, purchases)
     return [
-        _one_time_buyers(cells, purchases, worth, whole),
-        _frequency_and_value(cells, value_cells, purchases, worth, whole),
+        _one_time_buyers(cells, purchases, total_value, baseline),
+        _frequency_and_value(cells, value_cells, purchases, total_value, baseline),
         _refunds(shop),
         _several_a_day(shop, cells),
-        _older_than_log(shop, cells, purchases, worth, whole),
-        _cohort_drift(cells, purchases, worth, whole),
+        _older_than_log(shop, cells, purchases, total_value, baseline),
+        _cohort_drift(cells, purchases, total_value, baseline),
         _season(shop, holdout_weeks),
     ]
 
 
-Worth = Callable[..., float]
+TotalValue = Callable[..., float]
 
 
 def _status(effect: float) -> Status:
     if not np.isfinite(effect):
         return "warn"
-    return "pass" if abs(effect) < WORTH_SAYING else "warn" if abs(effect) < TOO_MUCH else "fail"
+    return "pass" if abs(effect) < WARN_EFFECT else "warn" if abs(effect) < FAIL_EFFECT else "fail"
 
 
 def _repeaters(cells: pd.DataFrame) -> float:
     return float(cells.loc[cells["frequency"] > 0, "customers"].sum())
 
 
-def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
+def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float) -> Assumption:
     """BG/NBD holds everybody who bought once for a customer, MBG/NBD does not: how much hangs on it?"""
     share = float(cells.loc[cells["frequency"] == 0, "customers"].sum() / cells["customers"].sum())
     other = fit_purchases(cells, "mbg_nbd" if purchases.model == "bg_nbd" else "bg_nbd")
-    effect = worth(cells, other) / whole - 1
+    effect = total_value(cells, other) / baseline - 1
     return Assumption("one_time_buyers", _status(effect), "bought_once", effect, {"share": share}, model=other.model)
 
 
 def _frequency_and_value(
-    cells: pd.DataFrame, value_cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float
+    cells: pd.DataFrame, value_cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float
 ) -> Assumption:
     """Gamma–Gamma takes value and frequency for independent: the total with a fit for the rarer and the keener half."""
     n = value_cells["customers"].to_numpy(float)
     x, value = np.log(value_cells["frequency"].to_numpy(float)), value_cells["log_mean_value"].to_numpy(float)
-    spread = np.cov(x, value, aweights=n)
-    scale = np.sqrt(spread[0, 0] * spread[1, 1])
+    covariance = np.cov(x, value, aweights=n)
+    scale = np.sqrt(covariance[0, 0] * covariance[1, 1])
     middle = _weighted_median(value_cells["frequency"].to_numpy(float), n)
     rare = value_cells["frequency"] <= middle
     if not scale > 1e-12 or min(n[rare].sum(), n[~rare].sum()) < FEWEST_REPEATERS:
         if scale > 1e-12:
             return Assumption("frequency_and_value", "warn", "too_few_to_correlate", float("nan"))
         return Assumption("frequency_and_value", "pass", "too_few_to_correlate", 0.0)
-    correlation = float(spread[0, 1] / scale)
-    reach = norm.ppf(0.975) / np.sqrt(max(n.sum() - 3, 1))
+    correlation = float(covariance[0, 1] / scale)
+    half_width = norm.ppf(0.975) / np.sqrt(max(n.sum() - 3, 1))
     low, high = (
-        float(np.tanh(np.arctanh(np.clip(correlation, -0.999999, 0.999999)) + step)) for step in (-reach, reach)
+        float(np.tanh(np.arctanh(np.clip(correlation, -0.999999, 0.999999)) + step))
+        for step in (-half_width, half_width)
     )
     halves = fit_value(value_cells[rare]), fit_value(value_cells[~rare])
     if any(half.predicting[1] <= 1 for half in halves):
@@ -149,19 +150,19 @@ def _frequency_and_value(
     else:
         is_rare = cells["frequency"] <= middle
         effect = (
-            worth(cells[is_rare], purchases, halves[0]) + worth(cells[~is_rare], purchases, halves[1])
-        ) / whole - 1
+            total_value(cells[is_rare], purchases, halves[0]) + total_value(cells[~is_rare], purchases, halves[1])
+        ) / baseline - 1
     facts = {"value": correlation, "low": low, "high": high}
     status: Status = "pass" if low <= 0 <= high else _status(effect)
-    if status == "pass" and (low > TOO_ALIKE or high < -TOO_ALIKE):
+    if status == "pass" and (low > STRONG_CORRELATION or high < -STRONG_CORRELATION):
         status = "warn"  # the total holds, but who is worth what does not
     return Assumption("frequency_and_value", status, "correlation", effect, facts)
 
 
 def _weighted_median(values: Floats, weights: Floats) -> float:
     order = np.argsort(values, kind="stable")
-    upto = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(upto, upto[-1] / 2)])
+    cumulative = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
 def _refunds(shop: Shop) -> Assumption:
@@ -185,11 +186,13 @@ def _several_a_day(shop: Shop, cells: pd.DataFrame) -> Assumption:
     count = float(shop.count(orders.aggregate(orders=orders.count()))["orders"].iloc[0])
     days = float(cells["customers"] @ (cells["frequency"] + 1))
     more = count / days - 1
-    status: Status = "pass" if more < TOO_MUCH else "warn"
+    status: Status = "pass" if more < FAIL_EFFECT else "warn"
     return Assumption("several_a_day", status, "several_a_day", 0.0, {"share": more})
 
 
-def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
+def _older_than_log(
+    shop: Shop, cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float
+) -> Assumption:
     """Customers from before the log look new at its start: the total by the habits of those who came later."""
     longest = int(cells["T_days"].max())
     week = (longest - cells["T_days"]) // 7
@@ -212,11 +215,11 @@ def _older_than_log(shop: Shop, cells: pd.DataFrame, purchases: Fit, worth: Wort
     fresh = cells[week >= 2 * OPENING_WEEKS]
     if _repeaters(fresh) < FEWEST_REPEATERS:
         return Assumption("older_than_log", "warn", finding, float("nan"), facts)
-    effect = worth(cells, fit_purchases(fresh, purchases.model)) / whole - 1  # type: ignore[arg-type]
+    effect = total_value(cells, fit_purchases(fresh, purchases.model)) / baseline - 1  # type: ignore[arg-type]
     return Assumption("older_than_log", _status(effect), finding, effect, facts)
 
 
-def _cohort_drift(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: float) -> Assumption:
+def _cohort_drift(cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float) -> Assumption:
     """Whether those who came early and those who came late are of one kind, by a likelihood ratio."""
     middle = _weighted_median(cells["T_days"].to_numpy(float), cells["customers"].to_numpy(float))
     early = cells["T_days"] > middle
@@ -226,7 +229,7 @@ def _cohort_drift(cells: pd.DataFrame, purchases: Fit, worth: Worth, whole: floa
     first, second = fit_purchases(cells[early], model), fit_purchases(cells[~early], model)
     ratio = 2 * (first.log_likelihood + second.log_likelihood - purchases.log_likelihood)
     p_value = float(chi2.sf(max(ratio, 0.0), len(purchases.parameters)))
-    effect = (worth(cells[early], first) + worth(cells[~early], second)) / whole - 1
+    effect = (total_value(cells[early], first) + total_value(cells[~early], second)) / baseline - 1
     if p_value >= 0.05:
         return Assumption("cohort_drift", "pass", "cohorts_alike", effect, {"p": p_value})
     return Assumption("cohort_drift", _status(effect), "cohorts_differ", effect)

@@ -13,7 +13,7 @@ __all__ = [
     "decide",
 ]
 
-_ALIKE = 0.2
+_MIN_TOP_SHARE = 0.2
 """A top tenth that brings less than twice its share is no group to treat otherwise."""
 
 
@@ -58,7 +58,7 @@ def decide(forecast: Forecast, tested: Holdout, tenths: pd.DataFrame) -> CltvOut
     top = tenths.iloc[0]
     return CltvOutcome(
         supported="amount_and_ranking" if not tested.missed else "ranking" if tested.gini_low > 0 else "neither",
-        stands_out=bool(top["high"] >= _ALIKE),
+        stands_out=bool(top["high"] >= _MIN_TOP_SHARE),
         top_customers=float(top["customers"]),
         top_share=float(top["share"]),
         top_low=float(top["low"]),

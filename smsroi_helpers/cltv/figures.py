@@ -52,8 +52,8 @@ def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
             color=PALETTE["soft"],
         )  # fmt: skip
     last = weeks.iloc[-1]
-    apart = 0.03 * float(weeks[["actual", "expected"]].max().max())
-    lift = apart if last["actual"] >= last["expected"] else -apart
+    offset = 0.03 * float(weeks[["actual", "expected"]].max().max())
+    lift = offset if last["actual"] >= last["expected"] else -offset
     for label, value, shift, colour in (
         (_("happened"), last["actual"], lift, "ink"),
         (_("foretold"), last["expected"], -lift, "accent"),
@@ -152,9 +152,9 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots()[1]
     rows = tested.by_tenth
     ax.bar(rows["tenth"] - 0.2, rows["predicted"], 0.4, color=PALETTE["sky"], label=_("foretold"))
-    reach = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
+    errors = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
     ax.bar(
-        rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=reach,
+        rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=errors,
         error_kw={"ecolor": PALETTE["ink"], "elinewidth": 1.2, "capsize": 2},
     )  # fmt: skip
     ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
@@ -215,9 +215,9 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.subplots()[1]
     colours = [PALETTE["accent"] if tenth == 1 else PALETTE["sky"] for tenth in tenths["tenth"]]
-    reach = [tenths["share"] - tenths["low"], tenths["high"] - tenths["share"]]
+    errors = [tenths["share"] - tenths["low"], tenths["high"] - tenths["share"]]
     bars = ax.bar(
-        tenths["tenth"], tenths["share"], yerr=reach, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3}
+        tenths["tenth"], tenths["share"], yerr=errors, color=colours, error_kw={"ecolor": PALETTE["soft"], "capsize": 3}
     )
     ax.bar_label(bars, labels=[percent(share) for share in tenths["share"]], padding=3, color=PALETTE["soft"])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))

@@ -39,10 +39,10 @@ __all__ = [
 _DROP_OUT = {"a", "b", "s", "beta"}
 _BOUND = 11.5
 """Parameters are sought between exp(−11.5) and exp(11.5), 1e-5 … 1e5: further out a shape changes nothing any more."""
-_WIDEST = 2.0
+_PRIOR_SD = 2.0
 """Where the standard error of a logarithm is larger, the 95 % interval reaches beyond a fiftieth and the fiftyfold: the
 parameter is not identified. As the standard deviation of a weak prior, it rules out no more than that either."""
-_CLOUD = 64
+_POSTERIOR_DRAWS = 64
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Fit:
     """`not_identified`: the likelihood is flat or still rises at the edge of what makes sense; no intervals then."""
     unidentified: tuple[str, ...] = ()
     """The parameters that could be of any size."""
-    most_plausible: Floats | None = None
+    posterior_mode: Floats | None = None
     """Where not identified: the parameters that the data and a weak prior make most plausible. Predictions are made
     with them: what is flat in the parameters is not so in what customers will do."""
-    make_cloud: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
+    draw_posterior_sample: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
 
     @property
     def values(self) -> Floats:
@@ -72,12 +72,12 @@ class Fit:
     @property
     def predicting(self) -> Floats:
         """The parameters that predictions are made with: the estimates, or where not identified the most plausible."""
-        return self.values if self.most_plausible is None else self.most_plausible
+        return self.values if self.posterior_mode is None else self.posterior_mode
 
     @cached_property
-    def cloud(self) -> Floats | None:
+    def posterior_sample(self) -> Floats | None:
         """Where not identified: all kinds of parameters (rows) that the data and a weak prior leave plausible."""
-        return None if self.make_cloud is None else self.make_cloud()
+        return None if self.draw_posterior_sample is None else self.draw_posterior_sample()
 
     @property
     def drop_out_identified(self) -> bool:
@@ -86,23 +86,23 @@ class Fit:
 
     def table(self) -> pd.DataFrame:
         """One row a parameter: parameter, value, low, high (95 %, on the log scale, so always above 0)."""
-        spread = norm.ppf(0.975) * np.sqrt(np.diag(self.covariance))
+        half_width = norm.ppf(0.975) * np.sqrt(np.diag(self.covariance))
         return pd.DataFrame(
             {
                 "parameter": list(self.parameters),
                 "value": self.values,
-                "low": self.values * np.exp(-spread),
-                "high": self.values * np.exp(spread),
+                "low": self.values * np.exp(-half_width),
+                "high": self.values * np.exp(half_width),
             }
         )
 
     @property
     def log_covariance(self) -> Floats:
         """Of the logarithms of the parameters that predictions are made with."""
-        if self.cloud is None:
+        if self.posterior_sample is None:
             return self.covariance
-        off = np.log(self.cloud / self.predicting)
-        return np.asarray(off.T @ off / len(off), float)
+        deviation = np.log(self.posterior_sample / self.predicting)
+        return np.asarray(deviation.T @ deviation / len(deviation), float)
 
     def deviations(self, compute: Callable[[Floats], Any]) -> Floats:
         """How far a prediction is off for want of knowing the parameters: its variance is the sum of their squares.
@@ -114,57 +114,57 @@ class Fit:
             an array with one more axis, the last: the slopes by the logarithms of the parameters times a root of their
             covariance (the delta method), or the deviations of the cloud from the most plausible.
         """
-        if self.cloud is not None:
+        if self.posterior_sample is not None:
             centre = np.asarray(compute(self.predicting), float)
-            others = [np.asarray(compute(values), float) - centre for values in self.cloud]
+            others = [np.asarray(compute(values), float) - centre for values in self.posterior_sample]
             return np.stack(others, axis=-1) / np.sqrt(len(others))
         steps = 1e-4 * np.eye(len(self.values))
         up, down = ([np.asarray(compute(self.values * np.exp(sign * d)), float) for d in steps] for sign in (1, -1))
         slopes = (np.stack(up, axis=-1) - np.stack(down, axis=-1)) / 2e-4
-        strengths, directions = np.linalg.eigh(self.covariance)
-        return np.asarray(slopes @ (directions * np.sqrt(np.maximum(strengths, 0))), float)
+        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)
+        return np.asarray(slopes @ (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0))), float)
 
-    def plausible(self, draws: int, rng: np.random.Generator) -> Floats:
+    def draw_parameters(self, draws: int, rng: np.random.Generator) -> Floats:
         """Random parameters (draws × parameters) as the data leave them plausible.
 
         From the normal approximation on the log scale, in opposite pairs; where not identified, from the cloud.
         """
-        if self.cloud is not None:
-            return self.cloud[rng.integers(0, len(self.cloud), draws)]
-        strengths, directions = np.linalg.eigh(self.covariance)
-        half = rng.standard_normal((-(-draws // 2), len(self.values))) * np.sqrt(np.maximum(strengths, 0))
-        steps = np.concatenate([half, -half])[:draws] @ directions.T
+        if self.posterior_sample is not None:
+            return self.posterior_sample[rng.integers(0, len(self.posterior_sample), draws)]
+        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)
+        half = rng.standard_normal((-(-draws // 2), len(self.values))) * np.sqrt(np.maximum(eigenvalues, 0))
+        steps = np.concatenate([half, -half])[:draws] @ eigenvectors.T
         return np.asarray(self.values * np.exp(np.clip(steps, -_BOUND, _BOUND)), float)
 
 
 # --- fitting ---------------------------------------------------------------------------------------------------------
 
 Loss = Callable[[Floats], tuple[float, Floats]]
-_ENOUGH_TO_START = 10_000
+_START_CELLS = 10_000
 """Cells from which parameters come out within some per cent: from there on Newton's steps need three passes of all."""
 
 
 def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
     """The parameters of the greatest likelihood, sought from every start; of very many cells by some of them first."""
-    some = likelihood.of_some(_ENOUGH_TO_START)
-    tries = [_minimise(some.loss, np.log(start), 1e-5) for start in starts]
-    best, there = _polish(likelihood, min(tries, key=lambda found: some.loss(found)[0]))
-    hessian = -there.curvature
-    strengths, directions = np.linalg.eigh(hessian)
+    subsample_likelihood = likelihood.subsample(_START_CELLS)
+    tries = [_minimise(subsample_likelihood.loss, np.log(start), 1e-5) for start in starts]
+    best, derivatives = _polish(likelihood, min(tries, key=lambda found: subsample_likelihood.loss(found)[0]))
+    hessian = -derivatives.curvature
+    eigenvalues, eigenvectors = np.linalg.eigh(hessian)
     # At the edge the likelihood still rises; flat in some direction, a parameter could be anything.
-    flat = directions[:, strengths < _WIDEST**-2]
+    flat = eigenvectors[:, eigenvalues < _PRIOR_SD**-2]
     loose = (np.abs(best) > _BOUND - 0.01) | (np.square(flat) > 0.1).any(axis=1)
     covariance = np.full_like(hessian, np.nan)
     if not loose.any():
-        covariance = sandwich(there.squares, hessian)
-        loose = ~(np.sqrt(np.diag(covariance)) < _WIDEST)
+        covariance = sandwich(derivatives.squares, hessian)
+        loose = ~(np.sqrt(np.diag(covariance)) < _PRIOR_SD)
     identified = not loose.any()
     names = PARAMETER_NAMES[model]
     fit = Fit(
         model=model,
         parameters=dict(zip(names, np.exp(best).tolist(), strict=True)),
         covariance=covariance if identified else np.full_like(hessian, np.nan),
-        log_likelihood=there.log_likelihood,
+        log_likelihood=derivatives.log_likelihood,
         customers=round(likelihood.customers),
         status="converged" if identified else "not_identified",
         unidentified=tuple(name for name, is_loose in zip(names, loose, strict=True) if is_loose),
@@ -173,24 +173,24 @@ def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
         return fit
     middle, scale = np.log(starts[0]), likelihood.customers
 
-    def penalised(log_values: Floats) -> tuple[float, Floats]:
+    def penalised_loss(log_values: Floats) -> tuple[float, Floats]:
         value, slopes = likelihood.loss(log_values)
-        off = (log_values - middle) / _WIDEST
-        return value + float(off @ off) / (2 * scale), slopes + off / (_WIDEST * scale)
+        deviation = (log_values - middle) / _PRIOR_SD
+        return value + float(deviation @ deviation) / (2 * scale), slopes + deviation / (_PRIOR_SD * scale)
 
-    tries = [_minimise(penalised, start) for start in (best, middle)]
-    mode = min(tries, key=lambda found: penalised(found)[0])
+    tries = [_minimise(penalised_loss, start) for start in (best, middle)]
+    mode = min(tries, key=lambda found: penalised_loss(found)[0])
 
-    def height(log_values: Floats) -> float:
-        off = (log_values - middle) / _WIDEST
-        return likelihood.value(log_values) + float(off @ off) / (2 * scale)
+    def negative_log_posterior(log_values: Floats) -> float:
+        deviation = (log_values - middle) / _PRIOR_SD
+        return likelihood.value(log_values) + float(deviation @ deviation) / (2 * scale)
 
-    make_cloud = partial(_plausible_cloud, penalised, height, scale, mode)
-    return replace(fit, most_plausible=np.exp(mode), make_cloud=make_cloud)
+    draw_posterior_sample = partial(_sample_posterior, penalised_loss, negative_log_posterior, scale, mode)
+    return replace(fit, posterior_mode=np.exp(mode), draw_posterior_sample=draw_posterior_sample)
 
 
 def _hessian(loss: Loss, at: Floats) -> Floats:
-    curved = approx_fprime(at, lambda there: loss(there)[1], 1e-5)
+    curved = approx_fprime(at, lambda log_values: loss(log_values)[1], 1e-5)
     return np.asarray((curved + curved.T) / 2, float)
 
 
@@ -211,49 +211,51 @@ def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
     """
     at = near
     for _step in range(8):
-        there = likelihood.derivatives(at)
-        if np.linalg.eigvalsh(there.curvature)[-1] > -1e-6 * likelihood.customers:
+        derivatives = likelihood.derivatives(at)
+        if np.linalg.eigvalsh(derivatives.curvature)[-1] > -1e-6 * likelihood.customers:
             break
-        step = -np.linalg.solve(there.curvature, there.slopes)
+        step = -np.linalg.solve(derivatives.curvature, derivatives.slopes)
         at = at + step
         if np.abs(step).max() < 1e-6:
-            return at, there
+            return at, derivatives
         if not np.all(np.abs(at - near) < 0.5):
             break
     best = _minimise(likelihood.loss, near)
     return best, likelihood.derivatives(best)
 
 
-def _plausible_cloud(penalised: Loss, height: Callable[[Floats], float], scale: float, mode: Floats) -> Floats:
+def _sample_posterior(
+    penalised_loss: Loss, negative_log_posterior: Callable[[Floats], float], scale: float, mode: Floats
+) -> Floats:
     """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · height).
 
     The prior is normal on the log scale, with standard deviation 2, about what is neither here nor there (the first of
     the starts). Drawn by importance from a normal about the mode, adapted twice (Bugallo et al. 2017, IEEE Signal
     Processing Magazine 34(4)), at the points of a Halton sequence: the same data give the same cloud.
     """
-    strengths, directions = np.linalg.eigh(_hessian(penalised, mode) * scale)
-    spread = directions / np.sqrt(np.maximum(strengths, _WIDEST**-2))
-    points = norm.ppf(qmc.Halton(len(mode), scramble=False).random(4 * _CLOUD + 1)[1:])
+    eigenvalues, eigenvectors = np.linalg.eigh(_hessian(penalised_loss, mode) * scale)
+    root = eigenvectors / np.sqrt(np.maximum(eigenvalues, _PRIOR_SD**-2))
+    points = norm.ppf(qmc.Halton(len(mode), scramble=False).random(4 * _POSTERIOR_DRAWS + 1)[1:])
     # Shuffled: the sample below takes them at even steps, and so does the sequence its values.
     points = np.random.default_rng(0).permutation(points)
     centre = mode
     for _round in range(3):
-        tried = np.clip(centre + 1.3 * points @ spread.T, -_BOUND, _BOUND)
-        away = np.linalg.solve(1.3 * spread, (tried - centre).T)
-        heights = np.array([-scale * height(log_values) for log_values in tried])
-        heights += np.square(away).sum(axis=0) / 2
-        shares = np.nan_to_num(np.exp(heights - np.nanmax(heights)))
-        shares /= shares.sum()
-        centre = shares @ tried
-        off = tried - centre
-        strengths, directions = np.linalg.eigh((off.T * shares) @ off)
-        spread = directions * np.sqrt(np.maximum(strengths, 1e-8))
-    places = np.searchsorted(np.cumsum(shares), (np.arange(_CLOUD) + 0.5) / _CLOUD)
+        tried = np.clip(centre + 1.3 * points @ root.T, -_BOUND, _BOUND)
+        standardised = np.linalg.solve(1.3 * root, (tried - centre).T)
+        log_weights = np.array([-scale * negative_log_posterior(log_values) for log_values in tried])
+        log_weights += np.square(standardised).sum(axis=0) / 2
+        weights = np.nan_to_num(np.exp(log_weights - np.nanmax(log_weights)))
+        weights /= weights.sum()
+        centre = weights @ tried
+        deviation = tried - centre
+        eigenvalues, eigenvectors = np.linalg.eigh((deviation.T * weights) @ deviation)
+        root = eigenvectors * np.sqrt(np.maximum(eigenvalues, 1e-8))
+    places = np.searchsorted(np.cumsum(weights), (np.arange(_POSTERIOR_DRAWS) + 0.5) / _POSTERIOR_DRAWS)
     return np.exp(tried[np.minimum(places, len(tried) - 1)])
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _HashedColumns:
     """Columns of numbers that are equal where their bytes are."""
 
     columns: list[Floats] = field(compare=False, repr=False)
@@ -279,11 +281,11 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
     if model not in get_args(Model):
         raise ValueError(f"model must be one of {', '.join(get_args(Model))}, not {model!r}")
     mean_T = _mean_age(cells)
-    return _fit_to_columns(model, mean_T, _Columns(columns_of(cells, *HISTORY, "customers")))
+    return _fit_to_columns(model, mean_T, _HashedColumns(columns_of(cells, *HISTORY, "customers")))
 
 
 @lru_cache(maxsize=32)  # of a run's models and channels; what they hold is about the size of their cells
-def _fit_to_columns(model: Model, mean_T: float, of: _Columns) -> Fit:
+def _fit_to_columns(model: Model, mean_T: float, of: _HashedColumns) -> Fit:
     # Neither here nor there, as shops often are, and far from both; the scales by the customers' age.
     shapes = ((1.0, 1.0, 1.0, 1.0), (0.3, 0.2, 0.8, 2.5), (0.1, 0.05, 0.1, 5.0))
     starts = [

@@ -16,8 +16,8 @@ from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.predictions import (
     Cells,
     Histories,
-    draw_orders_while_customer,
-    orders_while_customer,
+    draw_orders_if_alive,
+    orders_if_alive,
     pairs_of,
     probability_alive,
     variance_of_orders,
@@ -33,10 +33,10 @@ __all__ = [
     "Z",
     "add_up",
     "discounted_orders",
+    "expected_and_discounted_if_alive",
     "forecast_value",
     "month_ends",
     "value_factor",
-    "worth_while_customer",
 ]
 
 KEYS = ("frequency", "recency_days", "T_days")
@@ -68,7 +68,7 @@ class Forecast:
     margin: float
     orders_deviations: Floats
     """Of expected_orders, as `Fit.deviations` has them: cells × deviations."""
-    worth_deviations: Floats
+    discounted_deviations: Floats
     """Of discounted_orders."""
     totals: pd.DataFrame = field(init=False)
     """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters and
@@ -102,27 +102,27 @@ def discounted_orders(
     A purchase is discounted to the end of its month (a twelfth of a year; the last one may be shorter). Exactly
     Σ (E[X(t_k)] − E[X(t_k−1)]) / (1 + yearly rate)^(t_k / year).
     """
-    return _orders_and_worth(fit, cells, horizon_weeks, yearly_discount_rate, values)[1]
+    return _expected_and_discounted(fit, cells, horizon_weeks, yearly_discount_rate, values)[1]
 
 
-def _orders_and_worth(
+def _expected_and_discounted(
     fit: Fit, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
 ) -> Floats:
     """Expected and discounted purchases of each cell's customer: 2 × cells."""
-    values, who = fit.predicting if values is None else values, Histories.of(cells)
-    while_customer = worth_while_customer(fit.model, who, horizon_weeks, yearly_discount_rate, values)
-    return while_customer * probability_alive(fit, who, values=values)
+    values, histories = fit.predicting if values is None else values, Histories.of(cells)
+    while_customer = expected_and_discounted_if_alive(fit.model, histories, horizon_weeks, yearly_discount_rate, values)
+    return while_customer * probability_alive(fit, histories, values=values)
 
 
-def worth_while_customer(
+def expected_and_discounted_if_alive(
     model: str, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats
 ) -> Floats:
     """Expected and discounted purchases of each cell's customer who still is one: 2 × cells."""
     x, T, place = Histories.of(cells).pairs
     ends = np.array(month_ends(horizon_weeks))
-    by_then = orders_while_customer(model, values, x[:, None], T[:, None], ends)
-    worth = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
-    return np.asarray(np.stack([by_then[:, -1], worth])[:, place], float)
+    by_then = orders_if_alive(model, values, x[:, None], T[:, None], ends)
+    discounted = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
+    return np.asarray(np.stack([by_then[:, -1], discounted])[:, place], float)
 
 
 def month_ends(horizon_weeks: float) -> list[float]:
@@ -131,7 +131,7 @@ def month_ends(horizon_weeks: float) -> list[float]:
     return [*np.arange(month, horizon_weeks - 1e-9, month).tolist(), float(horizon_weeks)]
 
 
-def _futures(
+def _simulate_spend(
     cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator
 ) -> pd.DataFrame:
     """What one customer of each cell may really spend, by random futures: spend_low, spend_high, spend_variance.
@@ -147,7 +147,7 @@ def _futures(
     people = np.bincount(kind, cells["customers"])
     mean_spend = np.bincount(kind, cells["repeat_spend"]) / people
     orders_by, value_by = (
-        np.repeat(fit.plausible(PARAMETER_DRAWS, rng), FUTURES, axis=0) for fit in (purchases, value)
+        np.repeat(fit.draw_parameters(PARAMETER_DRAWS, rng), FUTURES, axis=0) for fit in (purchases, value)
     )
     p, q, v_by = value_by.T
     alive = probability_alive(purchases, cells)
@@ -155,9 +155,7 @@ def _futures(
     for start in range(0, len(kinds_x), 2000):
         part = slice(start, start + 2000)
         rows = np.flatnonzero((kind >= start) & (kind < start + 2000))
-        orders = draw_orders_while_customer(
-            purchases.model, orders_by, kinds_x[part], kinds_T[part], horizon_weeks, rng
-        )
+        orders = draw_orders_if_alive(purchases.model, orders_by, kinds_x[part], kinds_T[part], horizon_weeks, rng)
         spend = rng.standard_gamma(np.where(orders > 0, p * orders, 1.0)) * (orders > 0)
         spend /= rng.standard_gamma(p * kinds_x[part, None] + q, orders.shape)
         spend *= (v_by + mean_spend[part, None]) / (v + mean_spend[part, None])
@@ -191,7 +189,7 @@ def forecast_value(
     """What every kind of customer, and all of them together, will bring in the coming weeks.
 
     Where a fit is not identified the forecast is made with what the data and a weak prior leave plausible
-    (`Fit.cloud`), and its intervals carry that.
+    (`Fit.posterior_sample`), and its intervals carry that.
 
     Args:
         cells: of `count_cells`.
@@ -212,20 +210,20 @@ def forecast_value(
             n=value.customers,
         )
 
-    who = Histories.of(cells)
+    histories = Histories.of(cells)
 
     def compute(values: Floats) -> Floats:
-        return _orders_and_worth(purchases, who, horizon_weeks, yearly_discount_rate, values)
+        return _expected_and_discounted(purchases, histories, horizon_weeks, yearly_discount_rate, values)
 
-    orders, worth = compute(purchases.predicting)
+    orders, discounted = compute(purchases.predicting)
     deviations = purchases.deviations(compute)
     scored = cells.assign(
-        p_alive=probability_alive(purchases, who),
+        p_alive=probability_alive(purchases, histories),
         expected_orders=orders,
         orders_log_error=np.sqrt(np.square(deviations[0] / np.maximum(orders, 1e-300)[:, None]).sum(axis=1)),
-        orders_variance=variance_of_orders(purchases, who, horizon_weeks),
-        discounted_orders=worth,
-    ).join(_futures(cells, purchases, value, horizon_weeks, rng))
+        orders_variance=variance_of_orders(purchases, histories, horizon_weeks),
+        discounted_orders=discounted,
+    ).join(_simulate_spend(cells, purchases, value, horizon_weeks, rng))
     return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, margin, deviations[0], deviations[1])
 
 
@@ -257,9 +255,9 @@ class Sums:
         """One row a group: group, customers, value, share of the whole, low, high (95 %)."""
         whole = self.value.sum()
         share = self.value / whole
-        off = (self.deviations - share[:, None] * self.deviations.sum(axis=0)) / whole
+        deviations = (self.deviations - share[:, None] * self.deviations.sum(axis=0)) / whole
         noise = ((1 - share) ** 2 * self.noise + share**2 * (self.noise.sum() - self.noise)) / whole**2
-        error = np.sqrt(np.square(off).sum(axis=1) + noise)
+        error = np.sqrt(np.square(deviations).sum(axis=1) + noise)
         low, high = np.maximum(share - Z * error, 0.0), np.minimum(share + Z * error, 1.0)
         return self.table().assign(share=share, low=low, high=high)
 
@@ -285,16 +283,16 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
     def by_group(amounts: Floats) -> Floats:
         return np.asarray(np.bincount(codes, amounts, len(groups)), float)
 
-    worth, off = (
-        (cells["discounted_orders"], forecast.worth_deviations)
+    per_customer, per_customer_deviations = (
+        (cells["discounted_orders"], forecast.discounted_deviations)
         if measure == "cltv"
         else (cells["expected_orders"], forecast.orders_deviations)
     )
-    orders = worth.to_numpy(float)[at]
+    orders = per_customer.to_numpy(float)[at]
     people = by_group(n)
     if measure == "orders":
         noise = by_group(n * cells["orders_variance"].to_numpy(float)[at])
-        deviations = np.stack([by_group(n * column[at]) for column in off.T], axis=1)
+        deviations = np.stack([by_group(n * column[at]) for column in per_customer_deviations.T], axis=1)
         return Sums(list(groups), people, by_group(n * orders), deviations, noise)
     share = forecast.margin if measure == "cltv" else 1.0
     frequency = members["frequency"].to_numpy(float)
@@ -304,7 +302,7 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
 
     v = forecast.value.predicting[2]
     each = money(forecast.value.predicting)
-    by_orders = np.stack([by_group(each * column[at]) for column in off.T], axis=1)
+    by_orders = np.stack([by_group(each * column[at]) for column in per_customer_deviations.T], axis=1)
     by_value = forecast.value.deviations(lambda values: by_group(orders * money(values)))
     noise = cells["spend_variance"].to_numpy(float)[at] * (n * v**2 + 2 * v * spent + squared)
     deviations = np.concatenate([by_orders, by_value], axis=1)

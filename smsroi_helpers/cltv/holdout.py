@@ -25,7 +25,7 @@ from smsroi_helpers.cltv.predictions import (
     Histories,
     expected_orders,
     expected_orders_of_new,
-    log_chance_of_orders,
+    log_probability_of_orders,
     probability_alive,
     variance_of_orders,
 )
@@ -36,15 +36,15 @@ from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife
 __all__ = [
     "Holdout",
     "ModelComparison",
+    "compare_models",
     "count_outcomes",
     "holdout_test",
     "rank",
-    "try_models",
 ]
 
 MOST_TESTED = 1_000_000
 """Customers beyond this many add nothing to a test: of more, a sample by hash is scored one by one."""
-DATED_MODELS: tuple[Model, ...] = ("mbg_nbd", "pareto_nbd")
+ALIVE_MODELS: tuple[Model, ...] = ("mbg_nbd", "pareto_nbd")
 """The models that let those be gone who bought once: whom they call a customer still can be wrong, and is tested."""
 
 
@@ -145,9 +145,9 @@ class ModelComparison:
         return self.scores.assign(chosen=self.scores["model"] == self.chosen)
 
     @property
-    def dated(self) -> Model:
+    def alive_model(self) -> Model:
         """The better of the models whose P(alive) means something of those who bought once."""
-        return self.chosen if self.chosen in DATED_MODELS else _best(self.scores, DATED_MODELS)
+        return self.chosen if self.chosen in ALIVE_MODELS else _best(self.scores, ALIVE_MODELS)
 
 
 def _best(scores: pd.DataFrame, models: tuple[Model, ...]) -> Model:
@@ -155,7 +155,7 @@ def _best(scores: pd.DataFrame, models: tuple[Model, ...]) -> Model:
     return str(among.idxmax())  # type: ignore[return-value]
 
 
-def try_models(
+def compare_models(
     shop: Shop, *, model: Literal["auto"] | Model, horizon_weeks: int, holdout_weeks: int
 ) -> ModelComparison:
     """Fit each model to the earlier part of the log and score it on the later part.
@@ -191,13 +191,13 @@ def try_models(
 
 def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, weeks: int) -> pd.DataFrame:
     n = outcomes["customers"].to_numpy(float)
-    happened = outcomes["later_purchases"].to_numpy(float)
-    logs = {name: log_chance_of_orders(fit, outcomes, weeks, happened) for name, fit in fits.items()}
+    actual = outcomes["later_purchases"].to_numpy(float)
+    logs = {name: log_probability_of_orders(fit, outcomes, weeks, actual) for name, fit in fits.items()}
     rows = []
     for name, fit in fits.items():
-        apart = logs[name] - logs["bg_nbd"]
-        difference = float(n @ apart / n.sum())
-        error = float(np.sqrt(n @ (apart - difference) ** 2)) / n.sum()
+        differences = logs[name] - logs["bg_nbd"]
+        difference = float(n @ differences / n.sum())
+        error = float(np.sqrt(n @ (differences - difference) ** 2)) / n.sum()
         rows.append(
             {
                 "model": name,
@@ -264,13 +264,13 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
 
     Args:
         shop: the company.
-        comparison: of `try_models`.
+        comparison: of `compare_models`.
     """
     fit, cells, weeks = comparison.fit, comparison.cells, comparison.weeks
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     later = cells["later_purchases"].to_numpy(float)
-    who = Histories.of(cells)
-    predicted_by_cell = _predict(fit, who, weeks)
+    cell_histories = Histories.of(cells)
+    predicted_by_cell = _predict(fit, cell_histories, weeks)
     by_frequency = _sum_up(predicted_by_cell, cells, groups)
     by_frequency["actual"] = cells.groupby(groups)["later_purchases"].sum()
     customers = cells.groupby(groups)["customers"].sum()
@@ -290,14 +290,14 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
         high=float(predicted["high"]),
         actual=int(later.sum()),
         by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
-        by_week=_track(shop, fit, cells, who, comparison.split, predicted),
-        rivals=_against_rivals(comparison),
+        by_week=_track(shop, fit, cells, cell_histories, comparison.split, predicted),
+        rivals=_compare_rivals(comparison),
         by_tenth=by_tenth,
         gini=gini,
         gini_low=gini_low,
         gini_high=gini_high,
-        alive_model=comparison.dated,
-        by_alive=_by_alive(comparison.fits[comparison.dated], comparison.outcomes, weeks),
+        alive_model=comparison.alive_model,
+        by_alive=_by_alive(comparison.fits[comparison.alive_model], comparison.outcomes, weeks),
     )
 
 
@@ -306,9 +306,9 @@ Prediction = tuple[Floats, Floats, Floats]
 
 
 def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
-    who = Histories.of(cells)
-    off = fit.deviations(lambda values: expected_orders(fit, who, weeks, values=values))
-    return expected_orders(fit, who, weeks), off, variance_of_orders(fit, who, weeks)
+    cell_histories = Histories.of(cells)
+    deviations = fit.deviations(lambda values: expected_orders(fit, cell_histories, weeks, values=values))
+    return expected_orders(fit, cell_histories, weeks), deviations, variance_of_orders(fit, cell_histories, weeks)
 
 
 def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
@@ -316,15 +316,17 @@ def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | 
     customers = cells["customers"].to_numpy(float)
     codes, names = pd.factorize(np.zeros(len(cells)) if groups is None else groups)
     member = csr_array((customers, (codes, np.arange(len(cells)))))
-    predicted, off, noise = (member @ part for part in prediction)
-    half_width = Z * np.sqrt(np.square(off).sum(axis=1) + noise)
+    predicted, deviations, noise = (member @ part for part in prediction)
+    half_width = Z * np.sqrt(np.square(deviations).sum(axis=1) + noise)
     return pd.DataFrame(
         {"predicted": predicted, "low": np.maximum(predicted - half_width, 0), "high": predicted + half_width},
         index=names,
     )
 
 
-def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.date, whole: pd.Series) -> pd.DataFrame:
+def _track(
+    shop: Shop, fit: Fit, cells: pd.DataFrame, cell_histories: Histories, split: dt.date, whole: pd.Series
+) -> pd.DataFrame:
     """By week since the first purchase of all; `whole` is what is foretold of the test weeks together."""
     repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
     seen_days = int(cells["T_days"].max())
@@ -340,10 +342,10 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.
     weeks_ahead = np.maximum(7 * weeks - 1 - seen_days, 0) / 7
     customers = cells["customers"].to_numpy(float)
     ahead = weeks_ahead > 0
-    future = np.array([customers @ expected_orders(fit, who, week) if week else 0.0 for week in weeks_ahead])
+    future = np.array([customers @ expected_orders(fit, cell_histories, week) if week else 0.0 for week in weeks_ahead])
     # The width of the band is worked out at three weeks and drawn smoothly between, from nothing at the split.
     asked = np.quantile(weeks_ahead[ahead], [0.1, 0.4, 0.7])
-    widths = [_sum_up(_predict(fit, who, week), cells).eval("high - predicted").iloc[0] for week in asked]
+    widths = [_sum_up(_predict(fit, cell_histories, week), cells).eval("high - predicted").iloc[0] for week in asked]
     band = PchipInterpolator(
         [0.0, *asked, (shop.as_of - split).days / 7], [0.0, *widths, whole["high"] - whole["predicted"]]
     )
@@ -369,7 +371,7 @@ def _track(shop: Shop, fit: Fit, cells: pd.DataFrame, who: Histories, split: dt.
     )
 
 
-def _against_rivals(comparison: ModelComparison) -> pd.DataFrame:
+def _compare_rivals(comparison: ModelComparison) -> pd.DataFrame:
     outcomes = comparison.outcomes
     n, y = outcomes["customers"].to_numpy(float), outcomes["later_purchases"].to_numpy(float)
     predicted = {
@@ -377,22 +379,22 @@ def _against_rivals(comparison: ModelComparison) -> pd.DataFrame:
         "repeat": outcomes["recent_purchases"].to_numpy(float),
         "nbd": expected_orders(comparison.fits["nbd"], outcomes, comparison.weeks),
     }
-    squares = {rival: (y - prediction) ** 2 for rival, prediction in predicted.items()}
-    ours = max(float(n @ squares[comparison.chosen]) / n.sum(), 1e-12)
+    squared_errors = {rival: (y - prediction) ** 2 for rival, prediction in predicted.items()}
+    model_error = max(float(n @ squared_errors[comparison.chosen]) / n.sum(), 1e-12)
     rows = []
     for rival, prediction in predicted.items():
-        apart = squares[rival] - squares[comparison.chosen]
-        worse = float(n @ apart) / n.sum()
-        error = float(np.sqrt(n @ (apart - worse) ** 2)) / n.sum()
+        differences = squared_errors[rival] - squared_errors[comparison.chosen]
+        worse = float(n @ differences) / n.sum()
+        error = float(np.sqrt(n @ (differences - worse) ** 2)) / n.sum()
         rows.append(
             {
                 "rival": rival,
                 "predicted": float(n @ prediction),
                 "bias": float(n @ prediction) / max(float(n @ y), 1.0) - 1,
-                "error": float(np.sqrt(n @ squares[rival] / n.sum())),
-                "worse": worse / ours,
-                "low": (worse - Z * error) / ours,
-                "high": (worse + Z * error) / ours,
+                "error": float(np.sqrt(n @ squared_errors[rival] / n.sum())),
+                "worse": worse / model_error,
+                "low": (worse - Z * error) / model_error,
+                "high": (worse + Z * error) / model_error,
             }
         )
     return pd.DataFrame(rows)
@@ -410,12 +412,12 @@ def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
         `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
     """
     keys, sums = by_group(counted, ["ranking", "place"], ["customers", "predicted", "spend"])
-    by_told = (keys["ranking"] == "predicted").to_numpy()
+    by_predicted = (keys["ranking"] == "predicted").to_numpy()
 
     def compute(flat: Floats) -> Floats:
         customers, _told, spend = flat.reshape(3, len(keys), -1)
         people, money, best_people, best_money = (
-            _running_share(amounts[here]) for here in (by_told, ~by_told) for amounts in (customers, spend)
+            _running_share(amounts[here]) for here in (by_predicted, ~by_predicted) for amounts in (customers, spend)
         )
         best = np.trapezoid(best_money, best_people, axis=0) - 0.5
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -424,14 +426,18 @@ def rank(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
 
     customers, predicted, spend = sums.sum(axis=-1, keepdims=True)
     shares = pd.DataFrame({"tenth": np.arange(1, 11)})
-    shares["predicted"] = _by_tenth(_running_share(customers[by_told]), _running_share(predicted[by_told]))[:, 0]
+    shares["predicted"] = _by_tenth(_running_share(customers[by_predicted]), _running_share(predicted[by_predicted]))[
+        :, 0
+    ]
     if not spend.any():
         return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
     found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
-    came = found.estimate[:-1]
+    spend_shares = found.estimate[:-1]
     with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
-        half = (found.high[:-1] - came) / (came * (1 - came))
-    shares = shares.assign(spend=came, low=expit(logit(came) - half), high=expit(logit(came) + half))
+        half = (found.high[:-1] - spend_shares) / (spend_shares * (1 - spend_shares))
+    shares = shares.assign(
+        spend=spend_shares, low=expit(logit(spend_shares) - half), high=expit(logit(spend_shares) + half)
+    )
     return shares, (float(found.estimate[-1]), float(found.low[-1]), min(float(found.high[-1]), 1.0))
 
 
@@ -452,7 +458,7 @@ def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
     """Those who did buy against those of whom it was to be expected, in up to five groups by P(alive)."""
     n = outcomes["customers"].to_numpy(float)
     alive = probability_alive(fit, outcomes)
-    buys = -np.expm1(log_chance_of_orders(fit, outcomes, weeks, np.zeros(len(outcomes))))
+    buys = -np.expm1(log_probability_of_orders(fit, outcomes, weeks, np.zeros(len(outcomes))))
     group = np.minimum((alive * 5).astype(int), 4)
     rows = []
     for fifth in np.unique(group):

@@ -18,12 +18,12 @@ from smsroi_helpers.cltv.forecast import (
     Forecast,
     Z,
     add_up,
+    expected_and_discounted_if_alive,
     month_ends,
     value_factor,
-    worth_while_customer,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, staying
+from smsroi_helpers.cltv.predictions import Histories, expected_orders_of_new, probability_alive, survival_probability
 from smsroi_helpers.engine import total
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
@@ -138,32 +138,33 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
     def money(values: Floats) -> Floats:
         return forecast.margin * value_factor(values, frequency) * (n * values[2] + spent)
 
-    who = Histories.of(forecast.cells)
-    at_best = _what_if(forecast, who, forecast.purchases.predicting)
+    cell_histories = Histories.of(forecast.cells)
+    at_estimate = _what_if(forecast, cell_histories, forecast.purchases.predicting)
 
     def compute(orders_by: Floats, value_by: Floats) -> Floats:
         unchanged = orders_by is forecast.purchases.predicting
-        alive, stay, more_stay, more_worth, years = at_best if unchanged else _what_if(forecast, who, orders_by)
+        effects = at_estimate if unchanged else _what_if(forecast, cell_histories, orders_by)
+        alive, stay, more_stay, more_orders, years = effects
         each = money(value_by)
         today = by_group(n * alive[at])
-        point = 0.01 * by_group(each * (alive * more_worth)[at]) * today / by_group(n * (alive * more_stay)[at])
+        point = 0.01 * by_group(each * (alive * more_orders)[at]) * today / by_group(n * (alive * more_stay)[at])
         return np.stack([by_group(n * (alive * stay)[at]) / today, point, by_group(each * (alive * years)[at])])
 
     orders_by, value_by = forecast.purchases.predicting, forecast.value.predicting
     centre = compute(orders_by, value_by)
-    off = np.concatenate(
+    deviations = np.concatenate(
         [
             forecast.purchases.deviations(lambda values: compute(values, value_by)),
             forecast.value.deviations(lambda values: compute(orders_by, values)),
         ],
         axis=-1,
     )
-    reach = Z * np.sqrt(np.square(off).sum(axis=-1))
+    half_width = Z * np.sqrt(np.square(deviations).sum(axis=-1))
     table = pd.DataFrame({"group": groups, "customers": by_group(n)})
     for row, (name, most) in enumerate((("retained", 1.0), ("point", np.inf), ("order", np.inf))):
         table[name] = centre[row]
-        table[f"{name}_low"] = np.maximum(centre[row] - reach[row], 0)
-        table[f"{name}_high"] = np.minimum(centre[row] + reach[row], most)
+        table[f"{name}_low"] = np.maximum(centre[row] - half_width[row], 0)
+        table[f"{name}_high"] = np.minimum(centre[row] + half_width[row], most)
     return table
 
 
@@ -173,36 +174,39 @@ def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floa
     """
     fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
     step = 0.02
-    loyal, fickle = values.copy(), values.copy()
-    loyal[2] *= np.exp(-step)
-    fickle[2] *= np.exp(step)
+    lower, higher = values.copy(), values.copy()
+    lower[2] *= np.exp(-step)
+    higher[2] *= np.exp(step)
 
-    def worth(at: Floats) -> Floats:
-        return worth_while_customer(fit.model, cells, forecast.horizon_weeks, forecast.yearly_discount_rate, at)[1]
+    def discounted(at: Floats) -> Floats:
+        horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
+        return expected_and_discounted_if_alive(fit.model, cells, horizon, discount_rate, at)[1]
 
-    still = np.column_stack([np.ones(len(cells)), staying(fit, cells, ends, values=values)])
-    loyal_stay, fickle_stay = (staying(fit, cells, ends[-1:], values=at)[:, 0] for at in (loyal, fickle))
+    still = np.column_stack([np.ones(len(cells)), survival_probability(fit, cells, ends, values=values)])
+    stay_lower, stay_higher = (survival_probability(fit, cells, ends[-1:], values=at)[:, 0] for at in (lower, higher))
     months = np.diff(ends, prepend=0.0) / WEEKS_A_YEAR
     discounts = (1 + forecast.yearly_discount_rate) ** (-np.array(ends) / WEEKS_A_YEAR)
     years = (still[:, 1:] + still[:, :-1]) / 2 @ (months * discounts)
     alive = probability_alive(fit, cells, values=values)
-    more_stay, more_worth = (loyal_stay - fickle_stay) / (2 * step), (worth(loyal) - worth(fickle)) / (2 * step)
-    return alive, still[:, -1], more_stay, more_worth, years
+    more_stay = (stay_lower - stay_higher) / (2 * step)
+    more_orders = (discounted(lower) - discounted(higher)) / (2 * step)
+    return alive, still[:, -1], more_stay, more_orders, years
 
 
 # --- who is leaving --------------------------------------------------------------------------------------------------
 
 
-def _with_risk(forecast: Forecast) -> Forecast:
+def _forecast_at_risk(forecast: Forecast) -> Forecast:
     """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
-    fit, who = forecast.purchases, Histories.of(forecast.cells)
+    fit, cell_histories = forecast.purchases, Histories.of(forecast.cells)
 
     def lost(values: Floats) -> Floats:
-        worth = worth_while_customer(fit.model, who, forecast.horizon_weeks, forecast.yearly_discount_rate, values)[1]
-        return worth * (1 - probability_alive(fit, who, values=values))
+        horizon, discount_rate = forecast.horizon_weeks, forecast.yearly_discount_rate
+        discounted = expected_and_discounted_if_alive(fit.model, cell_histories, horizon, discount_rate, values)[1]
+        return discounted * (1 - probability_alive(fit, cell_histories, values=values))
 
     cells = forecast.cells.assign(discounted_orders=lost(fit.predicting), spend_variance=0.0)
-    return replace(forecast, cells=cells, worth_deviations=fit.deviations(lost))
+    return replace(forecast, cells=cells, discounted_deviations=fit.deviations(lost))
 
 
 def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Table:
@@ -222,7 +226,7 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
     """
     if forecast.purchases.model == "bg_nbd":
         raise ValueError("P(alive) of BG/NBD is 1 for everybody who bought once: warn by mbg_nbd or pareto_nbd")
-    rows = value_rows(shop, _with_risk(forecast))
+    rows = value_rows(shop, _forecast_at_risk(forecast))
     rows = rows.filter(rows.p_alive < alive_below)
     table = rows.select(
         "customer_id",
@@ -243,7 +247,7 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
     """
     listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
-    risk = add_up(_with_risk(forecast), "cltv", members).table()
+    risk = add_up(_forecast_at_risk(forecast), "cltv", members).table()
     fit = forecast.purchases
     n = members["customers"].to_numpy(float)
     rows = []
@@ -253,16 +257,16 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
             rows.append({"group": group, "customers": 0, **dict.fromkeys(("gone", "gone_low", "gone_high"), 0.0)})
             continue
 
-        who = Histories.of(members[here])
+        cell_histories = Histories.of(members[here])
 
-        def gone(values: Floats, here: Any = here, who: Histories = who) -> float:
-            return float(n[here] @ (1 - probability_alive(fit, who, values=values)))
+        def gone(values: Floats, here: Any = here, cell_histories: Histories = cell_histories) -> float:
+            return float(n[here] @ (1 - probability_alive(fit, cell_histories, values=values)))
 
-        alive = probability_alive(fit, who)
-        reach = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
+        alive = probability_alive(fit, cell_histories)
+        half_width = Z * np.sqrt(np.square(fit.deviations(gone)).sum() + n[here] @ (alive * (1 - alive)))
         expected = gone(fit.predicting)
         people = int(n[here].sum())
-        low, high = max(expected - reach, 0.0), min(expected + reach, people)
+        low, high = max(expected - half_width, 0.0), min(expected + half_width, people)
         rows.append({"group": group, "customers": people, "gone": expected, "gone_low": low, "gone_high": high})
     table = pd.DataFrame(rows).merge(risk.drop(columns="customers"), on="group", how="left")
     return table.fillna({"value": 0.0, "low": 0.0, "high": 0.0})
@@ -380,21 +384,22 @@ def _new_customer(
     first, first_error = _mean_and_error(row["customers"], row["first"], row["first_squared"])
 
     def later(orders_by: Floats, value_by: Floats) -> float:
-        worth = discounted_orders_of_new(purchases, horizon_weeks, yearly_discount_rate, orders_by)
-        return float(worth * value_factor(value_by, np.zeros(1))[0] * value_by[2])
+        discounted = discounted_orders_of_new(purchases, horizon_weeks, yearly_discount_rate, orders_by)
+        return float(discounted * value_factor(value_by, np.zeros(1))[0] * value_by[2])
 
     orders_by, value_by = purchases.predicting, value.predicting
-    off = [
+    deviations = [
         purchases.deviations(lambda values: later(values, value_by)),
         value.deviations(lambda values: later(orders_by, values)),
     ]
-    error = abs(margin) * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in off)))
-    worth = margin * (first + later(orders_by, value_by))
-    both = float(np.hypot(error, cac_error))
-    low = worth - Z * error if margin < 0 else max(worth - Z * error, 0.0)
+    error = abs(margin) * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in deviations)))
+    expected = margin * (first + later(orders_by, value_by))
+    net_error = float(np.hypot(error, cac_error))
+    low = expected - Z * error if margin < 0 else max(expected - Z * error, 0.0)
     return {
-        **found, "value": worth, "low": low, "high": worth + Z * error,
-        "net": worth - cac, "net_low": worth - cac - Z * both, "net_high": worth - cac + Z * both, "reason": "",
+        **found, "value": expected, "low": low, "high": expected + Z * error,
+        "net": expected - cac, "net_low": expected - cac - Z * net_error,
+        "net_high": expected - cac + Z * net_error, "reason": "",
     }  # fmt: skip
 
 

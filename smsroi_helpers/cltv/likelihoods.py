@@ -47,7 +47,7 @@ PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
     "gamma_gamma": ("p", "q", "v"),
 }
 HISTORY = ("frequency", "recency_weeks", "T_weeks")
-_AT_ONCE = 16_384
+_BATCH_SIZE = 16_384
 """Cells worked on together: few enough that what lies between cells and sums stays in the processor's cache."""
 
 
@@ -70,8 +70,8 @@ def _by_differences(terms: Callable[..., Terms], values: Floats, *columns: Float
     """The curvature from slopes a little apart, for models whose second derivatives are not written out."""
 
     def curvature(weights: Floats) -> Floats:
-        bent = approx_fprime(np.log(values), lambda at: terms(np.exp(at), *columns).slopes @ weights, 1e-5)
-        return np.asarray((bent + bent.T) / 2, float)
+        hessian = approx_fprime(np.log(values), lambda at: terms(np.exp(at), *columns).slopes @ weights, 1e-5)
+        return np.asarray((hessian + hessian.T) / 2, float)
 
     return curvature
 
@@ -104,22 +104,22 @@ def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T:
     def curvature(weights: Floats) -> Floats:
         have_left = weights * gone
         odds_by = np.stack([r * between, -alpha * shape * later, np.ones_like(x), -b_of_past])
-        bent = (odds_by * (have_left * (1 - gone))) @ odds_by.T
-        bent[0, 1] += r * (weights.sum() - alpha * (weights @ per_end))
-        bent[1, 1] += alpha**2 * (weights @ (shape * per_T**2) + have_left @ (shape * later * (per_t + per_T)))
-        bent[1, 1] -= r * weights.sum()
-        bent[2, 2] -= have_left.sum()
-        bent[3, 3] += have_left @ b_of_past**2
+        hessian = (odds_by * (have_left * (1 - gone))) @ odds_by.T
+        hessian[0, 1] += r * (weights.sum() - alpha * (weights @ per_end))
+        hessian[1, 1] += alpha**2 * (weights @ (shape * per_T**2) + have_left @ (shape * later * (per_t + per_T)))
+        hessian[1, 1] -= r * weights.sum()
+        hessian[2, 2] -= have_left.sum()
+        hessian[3, 3] += have_left @ b_of_past**2
         # What hangs on x alone bends as the gamma functions do.
         customers = np.bincount(count, weights, most)
-        bends_r, bends_b, bends_both = _beta_geometric_bends(model, *values.tolist(), most) @ customers
-        bent[0, 0] += r**2 * bends_r
-        bent[2, 2] += a**2 * bends_both
-        bent[2, 3] += a * b * bends_both
-        bent[3, 3] += b**2 * (bends_both + bends_b)
+        trigamma_r, trigamma_b, trigamma_both = _beta_geometric_trigammas(model, *values.tolist(), most) @ customers
+        hessian[0, 0] += r**2 * trigamma_r
+        hessian[2, 2] += a**2 * trigamma_both
+        hessian[2, 3] += a * b * trigamma_both
+        hessian[3, 3] += b**2 * (trigamma_both + trigamma_b)
         # By a parameter's logarithm twice: its square by itself twice, and its slope once more.
-        bent += np.diag(slopes @ weights)
-        return np.asarray(np.triu(bent) + np.triu(bent, 1).T, float)
+        hessian += np.diag(slopes @ weights)
+        return np.asarray(np.triu(hessian) + np.triu(hessian, 1).T, float)
 
     return Terms(rows, slopes, curvature)
 
@@ -147,7 +147,7 @@ def _beta_geometric_counts(model: str, r: float, alpha: float, a: float, b: floa
 
 
 @lru_cache(maxsize=16)
-def _beta_geometric_bends(model: str, r: float, _alpha: float, a: float, b: float, most: int) -> Floats:
+def _beta_geometric_trigammas(model: str, r: float, _alpha: float, a: float, b: float, most: int) -> Floats:
     """How the gamma functions of x bend, for x = 0 … most − 1: those of r, of b, and of a + b; trigamma is ζ(2, ·)."""
     n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
     return np.stack(
@@ -159,7 +159,7 @@ def _beta_geometric_bends(model: str, r: float, _alpha: float, a: float, b: floa
     )
 
 
-def _looked_up(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
+def _by_count(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
     """What `compute` says of each row's count x, worked out once a count: columns × rows."""
     return np.take(compute(np.arange(x.max() + 1.0)), x.astype(np.intp), axis=1)
 
@@ -229,7 +229,7 @@ def value_terms(values: Floats, x: Floats, log_mean: Floats) -> Terms:
             ]
         )
 
-    start, by_p, by_q = _looked_up(of_count, x)
+    start, by_p, by_q = _by_count(of_count, x)
     total = v + x * np.exp(log_mean)
     log_total = np.log(total)
     rows = start + (p * x - 1) * log_mean - (p * x + q) * log_total
@@ -295,15 +295,15 @@ class Likelihood:
         """The sum of the weights."""
         return float(self.columns[-1].sum())
 
-    def of_some(self, most: int) -> "Likelihood":
+    def subsample(self, most: int) -> "Likelihood":
         """That of no more than about so many cells, taken at even steps."""
         step = max(1, len(self.columns[-1]) // most)
         return replace(self, columns=[column[::step].copy() for column in self.columns])
 
     def _parts(self, log_values: Floats) -> Iterator[tuple[Terms, Floats]]:
         values = np.exp(log_values)
-        for first in range(0, len(self.columns[-1]), _AT_ONCE):
-            *columns, weights = (column[first : first + _AT_ONCE] for column in self.columns)
+        for first in range(0, len(self.columns[-1]), _BATCH_SIZE):
+            *columns, weights = (column[first : first + _BATCH_SIZE] for column in self.columns)
             yield self.terms(values, *columns), weights
 
     def value(self, log_values: Floats) -> float:

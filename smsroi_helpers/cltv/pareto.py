@@ -34,9 +34,9 @@ Places = NDArray[np.intp]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
-_LARGEST_FALL = 1.5
+_MAX_LOG_FALL = 1.5
 """Of log f over one stretch."""
-_WIDEST = 1_300.0
+_MAX_LOG_RANGE = 1_300.0
 """Range of log h over the times of one count that still fits in a double, with its middle at 1."""
 
 
@@ -101,7 +101,7 @@ class RunningIntegrals:
     """Nodes × stretches: the times at which f is taken."""
     _pieces: list[Floats]
     """For each node, f times its weight: counts × stretches."""
-    _stretch: Places
+    _interval: Places
     """Of each time, the stretch that begins there."""
 
     @cached_property
@@ -137,7 +137,7 @@ class RunningIntegrals:
         by_last = np.bincount(grid.last, share, grid.size).reshape(shape)
         # Of the sum over rows: each piece of an integral counts in the rows whose integrals it belongs to.
         at_start = np.zeros((shape[0], self._pieces[0].shape[1]))
-        at_start[:, self._stretch] = by_last - by_now
+        at_start[:, self._interval] = by_last - by_now
         belongs = np.cumsum(at_start, axis=1)
         sums = np.stack([np.ones(len(n)), n])
         slopes = np.zeros(4)
@@ -182,7 +182,7 @@ class RunningIntegrals:
         factors = (1.0, 1.0, 1.0, s)
         for row, factor in enumerate(factors):
             inside = sum(pieces * parts[row] for pieces, parts in zip(self._pieces, at_nodes, strict=True))
-            gone = -(s + 1 if row == 3 else 1) * s * _from_each(np.asarray(inside, float), self._stretch)
+            gone = -(s + 1 if row == 3 else 1) * s * _from_each(np.asarray(inside, float), self._interval)
             if row == 2:
                 gone += self.gone / s
             here = -factor * self.here * at_times[row]
@@ -191,9 +191,9 @@ class RunningIntegrals:
         return np.asarray(found * self.values[:, None], float)
 
 
-def _from_each(pieces: Floats, stretch: Places) -> Floats:
+def _from_each(pieces: Floats, interval: Places) -> Floats:
     """Sums from each time to the end: counts × times."""
-    return np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1][:, stretch]
+    return np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1][:, interval]
 
 
 def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
@@ -205,10 +205,10 @@ def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
     n, times = r + grid.counts, grid.times
     log_here = -np.outer(n, np.log(alpha + times)) - s * np.log(beta + times)
     highest = -n * np.log(alpha + grid.earliest) - s * np.log(beta + grid.earliest)
-    if (highest - log_here[:, -1]).max() > _WIDEST:
+    if (highest - log_here[:, -1]).max() > _MAX_LOG_RANGE:
         return None
     log_scale = (highest + log_here[:, -1]) / 2
-    starts, widths, stretch = _cut(times, n[-1], alpha, s, beta)
+    starts, widths, interval = _cut(times, n[-1], alpha, s, beta)
     nodes = starts + _NODES[:, None] * widths
     ceiling = 690.0  # of what is earlier than a count is needed at
     pieces, inside = [], np.zeros((len(n), len(starts)))
@@ -223,10 +223,10 @@ def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
             np.exp(piece, out=piece)
             pieces.append(piece)
             inside += piece
-    gone = s * _from_each(inside, stretch)
+    gone = s * _from_each(inside, interval)
     log_here -= log_scale[:, None]
     here = np.exp(np.minimum(log_here, ceiling))
-    return RunningIntegrals(grid, np.asarray(values, float), log_scale, here, gone, nodes, pieces, stretch)
+    return RunningIntegrals(grid, np.asarray(values, float), log_scale, here, gone, nodes, pieces, interval)
 
 
 def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[Floats, Floats, Places]:
@@ -237,16 +237,16 @@ def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[
     """
     widths = np.diff(times, append=times[-1])
     fall = widths * (n / (alpha + times) + (s + 1) / (beta + times))
-    halvings = np.ceil(np.log2(np.maximum(fall / _LARGEST_FALL, 1.0))).astype(int)
+    halvings = np.ceil(np.log2(np.maximum(fall / _MAX_LOG_FALL, 1.0))).astype(int)
     parts = halvings + 1
-    stretch = np.concatenate([[0], np.cumsum(parts)[:-1]])
+    interval = np.concatenate([[0], np.cumsum(parts)[:-1]])
     if not halvings.any():
-        return times, widths, stretch
+        return times, widths, interval
     of_time = np.repeat(np.arange(len(times)), parts)
-    part = np.arange(len(of_time)) - stretch[of_time]
+    part = np.arange(len(of_time)) - interval[of_time]
     left = np.where(part == 0, 0.0, 0.5 ** (parts[of_time] - part))
     right = 0.5 ** (parts[of_time] - 1 - part)
-    return times[of_time] + left * widths[of_time], (right - left) * widths[of_time], stretch
+    return times[of_time] + left * widths[of_time], (right - left) * widths[of_time], interval
 
 
 # --- of all customers, and of each -----------------------------------------------------------------------------------
@@ -292,13 +292,13 @@ class ParetoLikelihood(Likelihood):
             return super().derivatives(log_values)
         weights, slopes = self.columns[-1], there.slopes_of_rows()
         steps = 1e-4 * np.eye(4)
-        bent = np.stack([self.loss(log_values - step)[1] - self.loss(log_values + step)[1] for step in steps])
-        bent *= self.customers / 2e-4
+        hessian = np.stack([self.loss(log_values - step)[1] - self.loss(log_values + step)[1] for step in steps])
+        hessian *= self.customers / 2e-4
         return Derivatives(
             log_likelihood=there.total(weights, self._of_counts),
             slopes=slopes @ weights,
             squares=(slopes * weights) @ slopes.T,
-            curvature=(bent + bent.T) / 2,
+            curvature=(hessian + hessian.T) / 2,
         )
 
 

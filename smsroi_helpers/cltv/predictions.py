@@ -24,15 +24,15 @@ __all__ = [
     "Cells",
     "Histories",
     "draw_orders",
-    "draw_orders_while_customer",
+    "draw_orders_if_alive",
     "expected_order_value",
     "expected_orders",
     "expected_orders_of_new",
-    "log_chance_of_orders",
-    "orders_while_customer",
+    "log_probability_of_orders",
+    "orders_if_alive",
     "pairs_of",
     "probability_alive",
-    "staying",
+    "survival_probability",
     "variance_of_orders",
 ]
 
@@ -84,7 +84,7 @@ def pairs_of(x: Floats, T: Floats) -> tuple[Floats, Floats, Any]:
     return known.real, known.imag, place
 
 
-def _finite(values: Any, what: str, cells: Histories) -> Floats:
+def _check_finite(values: Any, what: str, cells: Histories) -> Floats:
     values = np.asarray(values, float)
     if not np.all(np.isfinite(values)):
         worst = int(np.argmin(np.isfinite(values)))
@@ -107,20 +107,24 @@ def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -
         cells: whose customers.
         values: other parameters than those the fit predicts with, for the error of a prediction.
     """
-    who = Histories.of(cells)
+    histories = Histories.of(cells)
     if fit.model == "nbd":
-        return np.ones(len(who))
+        return np.ones(len(histories))
     values = fit.predicting if values is None else np.asarray(values, float)
     if fit.model == "pareto_nbd":
-        return _finite(pareto_alive(values, who.x, who.t_x, who.T, who.grid), "P(alive)", who)
+        return _check_finite(
+            pareto_alive(values, histories.x, histories.t_x, histories.T, histories.grid), "P(alive)", histories
+        )
     r, alpha, a, b = values
-    chances = who.x + (1 if fit.model == "mbg_nbd" else 0)
-    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + who.x) * np.log1p((who.T - who.t_x) / (alpha + who.t_x))
-    return _finite(np.where(chances > 0, expit(-odds), 1.0), "P(alive)", who)
+    chances = histories.x + (1 if fit.model == "mbg_nbd" else 0)
+    odds = np.log(a / (b + np.maximum(chances, 1) - 1)) + (r + histories.x) * np.log1p(
+        (histories.T - histories.t_x) / (alpha + histories.t_x)
+    )
+    return _check_finite(np.where(chances > 0, expit(-odds), 1.0), "P(alive)", histories)
 
 
 @lru_cache(maxsize=1024)
-def _chances_to_leave(a: float, b: float) -> tuple[Floats, Floats]:
+def _beta_quadrature(a: float, b: float) -> tuple[Floats, Floats]:
     """Points and shares that stand for Beta(a, b), by Gauss and Jacobi."""
     with np.errstate(all="ignore"):  # of a term that is then not used
         nodes, weights = roots_jacobi(64, b - 1, a - 1)
@@ -130,7 +134,7 @@ def _chances_to_leave(a: float, b: float) -> tuple[Floats, Floats]:
     return p, share
 
 
-def _over_chances(
+def _mean_over_drop_out(
     model: str, values: Floats, x: Floats, compute: Callable[[Floats, Floats, Any], Floats], columns: int = 0
 ) -> Floats:
     """The mean of a quantity over the chance p to leave after a purchase, for customers (rows) who are still there.
@@ -144,12 +148,12 @@ def _over_chances(
     for frequency in np.unique(x):
         rows = x == frequency
         chances = frequency + (1 if model == "mbg_nbd" else 0)
-        p, share = _chances_to_leave(float(a), float(b + chances))
+        p, share = _beta_quadrature(float(a), float(b + chances))
         means[rows] = compute(p, frequency, rows) @ share
     return means
 
 
-def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
+def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
     """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row.
 
     Under Pareto/NBD (r + x) / (α + T) times the mean part of the weeks before the customer leaves,
@@ -189,7 +193,7 @@ def orders_while_customer(model: str, values: Floats, x: Floats, T: Floats, week
 
 
 def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
-    """`orders_while_customer` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
+    """`orders_if_alive` under BG/NBD and MBG/NBD: the mean over p of {1 − (1 + p·t / (α + T))^−(r + x)} / p."""
     r, alpha, _a, _b = values
     ahead = np.broadcast_to(weeks, x.shape)
 
@@ -197,7 +201,7 @@ def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, wee
         growth = np.outer(ahead[rows] / (alpha + T[rows]), p)
         return np.asarray(-np.expm1(-(r + frequency) * np.log1p(growth)) / p, float)
 
-    return _over_chances(model, values, x, orders)
+    return _mean_over_drop_out(model, values, x, orders)
 
 
 def expected_orders(fit: Fit, cells: Cells, horizon_weeks: float, *, values: Floats | None = None) -> Floats:
@@ -213,10 +217,10 @@ def expected_orders(fit: Fit, cells: Cells, horizon_weeks: float, *, values: Flo
         ArithmeticError: the closed form gives no number for some cell.
     """
     values = fit.predicting if values is None else values
-    who = Histories.of(cells)
-    x, T, place = who.pairs
-    orders = orders_while_customer(fit.model, values, x, T, horizon_weeks)[place]
-    return _finite(orders * probability_alive(fit, who, values=values), "expected orders", who)
+    histories = Histories.of(cells)
+    x, T, place = histories.pairs
+    orders = orders_if_alive(fit.model, values, x, T, horizon_weeks)[place]
+    return _check_finite(orders * probability_alive(fit, histories, values=values), "expected orders", histories)
 
 
 def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = None) -> Floats:
@@ -227,29 +231,29 @@ def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = N
     values = fit.predicting if values is None else values
     weeks = np.asarray(weeks, float)
     nothing = np.zeros(weeks.size)
-    orders = orders_while_customer(fit.model, values, nothing, nothing, weeks.ravel()).reshape(weeks.shape)
+    orders = orders_if_alive(fit.model, values, nothing, nothing, weeks.ravel()).reshape(weeks.shape)
     return np.asarray(orders * (values[3] / (values[2] + values[3]) if fit.model == "mbg_nbd" else 1.0), float)
 
 
-def staying(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
+def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
     """The chance (0–1) that a customer of each cell who still is one now will be one after `weeks`: cells × weeks.
 
     Under BG/NBD and MBG/NBD a customer with rate λ and chance p leaves at the rate λ·p: the mean over λ and p of
     exp(−λ·p·t) is that over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β + T + t))^s.
     """
     values = fit.predicting if values is None else values
-    who = Histories.of(cells)
+    histories = Histories.of(cells)
     ends = np.asarray(weeks, float)
     r, alpha, third, fourth = values
     if fit.model == "pareto_nbd":
-        return np.asarray((1 + ends / (fourth + who.T)[:, None]) ** -third, float)
-    kinds_x, kinds_T, place = who.pairs
+        return np.asarray((1 + ends / (fourth + histories.T)[:, None]) ** -third, float)
+    kinds_x, kinds_T, place = histories.pairs
 
     def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
         growth = (ends / (alpha + kinds_T[rows])[:, None])[:, :, None] * p
         return np.asarray(np.exp(-(r + frequency) * np.log1p(growth)), float)
 
-    return _over_chances(fit.model, values, kinds_x, still, len(ends))[place]
+    return _mean_over_drop_out(fit.model, values, kinds_x, still, len(ends))[place]
 
 
 def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
@@ -260,8 +264,8 @@ def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
     Under Pareto/NBD it is λ·E[m] + λ²·E[m²], m the part of the horizon before the customer leaves.
     """
     values = fit.predicting
-    who = Histories.of(cells)
-    kinds_x, kinds_T, place = who.pairs
+    histories = Histories.of(cells)
+    kinds_x, kinds_T, place = histories.pairs
     shape, scale = values[0] + kinds_x, values[1] + kinds_T
     if fit.model == "nbd":
         squares = shape / scale * horizon_weeks + shape * (shape + 1) * (horizon_weeks / scale) ** 2
@@ -282,13 +286,13 @@ def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
             rest = np.where(power * z < 1e-4, power * (power + 1) / 2 * z**2, rest)
             return np.asarray(first + 2 * (1 - p) / p**2 * rest, float)
 
-        squares = _over_chances(fit.model, values, kinds_x, second_moment)
-    alive = probability_alive(fit, who)
-    means = orders_while_customer(fit.model, values, kinds_x, kinds_T, horizon_weeks)
-    return _finite(alive * squares[place] - (alive * means[place]) ** 2, "the variance of orders", who)
+        squares = _mean_over_drop_out(fit.model, values, kinds_x, second_moment)
+    alive = probability_alive(fit, histories)
+    means = orders_if_alive(fit.model, values, kinds_x, kinds_T, horizon_weeks)
+    return _check_finite(alive * squares[place] - (alive * means[place]) ** 2, "the variance of orders", histories)
 
 
-def log_chance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: Floats) -> Floats:
+def log_probability_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: Floats) -> Floats:
     """The logarithm of the probability that a customer of each cell buys exactly `orders` times in `horizon_weeks`.
 
     A customer who still is one buys at a rate λ ~ Gamma(r + x, α + T), so but for leaving as a negative binomial says.
@@ -296,8 +300,8 @@ def log_chance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: F
     however many would have come after it. Under Pareto/NBD the negative binomial's time ends when the customer leaves.
     """
     values = fit.predicting
-    who = Histories.of(cells)
-    x, T = who.x, who.T
+    histories = Histories.of(cells)
+    x, T = histories.x, histories.T
     y = np.asarray(orders, float)
     shape, scale = values[0] + x, values[1] + T
     log_all = nbinom.logpmf(y, shape, scale / (scale + horizon_weeks))
@@ -316,7 +320,7 @@ def log_chance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: F
         more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
         with np.errstate(all="ignore"):  # of the term for y = 0, which is not used
             chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
-    alive = probability_alive(fit, who)
+    alive = probability_alive(fit, histories)
     return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
 
 
@@ -331,7 +335,7 @@ def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Flo
     return np.asarray(p * (v + frequency * mean_value) / (p * frequency + q - 1), float)
 
 
-def draw_orders_while_customer(
+def draw_orders_if_alive(
     model: str, parameters: Floats, x: Floats, T: Floats, horizon_weeks: float, rng: np.random.Generator
 ) -> Floats:
     """Random futures of customers who still are customers now: purchases in the coming `horizon_weeks`.
@@ -366,8 +370,8 @@ def draw_orders(fit: Fit, cells: Cells, horizon_weeks: float, draws: int, rng: n
 
     Parameters are held at those the fit predicts with.
     """
-    who = Histories.of(cells)
-    x, T = who.x, who.T
+    histories = Histories.of(cells)
+    x, T = histories.x, histories.T
     parameters = np.tile(fit.predicting, (draws, 1))
-    orders = draw_orders_while_customer(fit.model, parameters, x, T, horizon_weeks, rng)
-    return np.where(rng.random(orders.shape) < probability_alive(fit, who)[:, None], orders, 0.0)
+    orders = draw_orders_if_alive(fit.model, parameters, x, T, horizon_weeks, rng)
+    return np.where(rng.random(orders.shape) < probability_alive(fit, histories)[:, None], orders, 0.0)

@@ -231,11 +231,11 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
     Args:
         checks: of `wording.describe_assumptions`.
     """
-    verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails")}
+    status_words = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails")}
     shown = pd.DataFrame(
         {
             _("Assumption"): checks["check"].map(check_name),
-            _("Verdict"): checks["status"].map(verdicts),
+            _("Verdict"): checks["status"].map(status_words),
             _("Found"): checks["finding"],
             _("Effect on the total"): [
                 _("not known") if np.isnan(effect) else _signed(effect, 1) for effect in checks["effect"]
@@ -389,7 +389,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
             value=money(value, currency), low=money(low, currency), high=money(high, currency)
         )
 
-    def verdict(row: Any) -> str:
+    def conclusion(row: Any) -> str:
         if row.reason:
             return no_value_words(row.reason, row.repeaters)
         if np.isnan(row.net_low):
@@ -406,7 +406,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
             _("Customers"): new["customers"].astype(int),
             _("Profit from a new one"): [show(row.value, row.low, row.high) for row in new.itertuples()],
             _("Cost of winning one"): [show(row.cac, row.cac_low, row.cac_high) for row in new.itertuples()],
-            _("Profit less that cost"): [verdict(row) for row in new.itertuples()],
+            _("Profit less that cost"): [conclusion(row) for row in new.itertuples()],
         }
     )
     caption = _(

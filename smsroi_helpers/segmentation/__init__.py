@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.segmentation.cluster_test import FEWEST
+from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
-from smsroi_helpers.segmentation.criteria import Principle, principles
+from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
 from smsroi_helpers.segmentation.decision import Findings
 from smsroi_helpers.segmentation.factors import factor_loadings
@@ -43,14 +43,14 @@ from smsroi_helpers.segmentation.wording import decide
 
 __all__ = [
     "DATED",
-    "FEWEST",
+    "FEWEST_CUSTOMERS",
     "LEAST_EIGENVALUE",
     "NEEDS",
     "PARAMETERS",
+    "Criterion",
     "Cuts",
     "Findings",
     "Grouping",
-    "Principle",
     "Segmentation",
     "collect_outcomes",
     "count_funnel",
@@ -59,6 +59,7 @@ __all__ = [
     "customer_segments",
     "decide",
     "draw_portraits",
+    "evaluate_criteria",
     "explained",
     "factor_loadings",
     "find_clusters",
@@ -69,7 +70,6 @@ __all__ = [
     "move_cuts",
     "outcomes_by_segment",
     "period_of",
-    "principles",
     "profile",
     "resolve",
     "response_by_recency",

@@ -36,32 +36,32 @@ from smsroi_helpers.segmentation.clusters import (
     PURCHASES,
     Features,
     Sample,
-    code,
+    encode,
     find_dimensions,
 )
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "FEWEST",
+    "FEWEST_CUSTOMERS",
     "ClusterTest",
-    "try_clusterings",
+    "run_cluster_test",
 ]
 
-KS = (2, 3, 4, 5)
+CLUSTER_COUNTS = (2, 3, 4, 5)
 """Numbers of clusters tried."""
 DRAWS = 39
 """Reference populations: better than all of 39 comes by chance once in forty. Once in twenty would be too often: the
 reference is never quite the population, and a claim of at most one in twenty needs room for that."""
-TRIED = 4_000
+MAX_CUSTOMERS = 4_000
 """Customers of the sample that the test looks at."""
-RESAMPLED = 200
+RESAMPLE_SIZE = 200
 """Customers of a resample: few, since large ones find even chance partitions again."""
 RESAMPLES = 16
-SEEN = 1_000
+SCORED_CUSTOMERS = 1_000
 """Customers of whom silhouettes and agreements are taken: of more, they take long and change little."""
-LIMIT = 0.95
+LIMIT_QUANTILE = 0.95
 """The percentile of the reference that silhouette and stability must exceed, each for itself."""
-FEWEST = 300
+FEWEST_CUSTOMERS = 300
 """With fewer customers no clustering is looked for."""
 
 
@@ -88,13 +88,13 @@ class ClusterTest:
     """Variance of the strongest dimension, of which a feature alone has 1."""
 
 
-def try_clusterings(
+def run_cluster_test(
     sample: Sample,
     rng: np.random.Generator,
     *,
     smallest_share: float = 0.05,
     draws: int = DRAWS,
-    tried: int = TRIED,
+    max_customers: int = MAX_CUSTOMERS,
 ) -> ClusterTest:
     """Hold k-means with 2 to 5 clusters against one population with the same margins and correlations.
 
@@ -108,35 +108,35 @@ def try_clusterings(
         rng: of all draws.
         smallest_share: share (0–1) of customers that the smallest cluster must hold to be of use.
         draws: reference populations.
-        tried: customers looked at, at most.
+        max_customers: customers looked at, at most.
     """
     rows = sample.rows
-    if len(rows) > tried:
-        rows = rows.iloc[np.sort(rng.choice(len(rows), tried, replace=False))].reset_index(drop=True)
-    if len(rows) < FEWEST or len(sample.features.numbers) + len(sample.features.categories) < 2:
-        return _nothing_tried(len(rows))
-    ks = [k for k in KS if k * 20 <= len(rows)]
+    if len(rows) > max_customers:
+        rows = rows.iloc[np.sort(rng.choice(len(rows), max_customers, replace=False))].reset_index(drop=True)
+    if len(rows) < FEWEST_CUSTOMERS or len(sample.features.numbers) + len(sample.features.categories) < 2:
+        return _no_test(len(rows))
+    ks = [k for k in CLUSTER_COUNTS if k * 20 <= len(rows)]
     import sklearn.cluster  # noqa: F401 - before the limit, which holds for libraries that are loaded
 
     with threadpool_limits(1):
-        coded = code(rows, sample.features)
+        encoded = encode(rows, sample.features)
         numbers = len(sample.features.numbers)
-        dimensions = find_dimensions(coded, numbers)
+        dimensions = find_dimensions(encoded, numbers)
         kept, first_eigenvalue = dimensions.axes.shape[1], float(dimensions.eigenvalues[0])
         if first_eigenvalue < LEAST_EIGENVALUE and kept < (dimensions.eigenvalues > 1e-9).sum():
             # What is kept would be chance directions among features that have nothing to do with one another.
-            return _nothing_tried(len(rows), first_eigenvalue)
-        measured = [_measure(coded, numbers, kept, ks, rng)]
-        population = _OnePopulation(rows, sample.features, rng)
+            return _no_test(len(rows), first_eigenvalue)
+        measured = [_measure(encoded, numbers, kept, ks, rng)]
+        population = _ReferencePopulation(rows, sample.features, rng)
         for _ in range(draws):
             measured.append(_measure(population.draw(len(rows), rng), numbers, kept, ks, rng))
     silhouette, stability, smallest = np.stack(measured).transpose(2, 0, 1)  # each draws + 1 × ks
-    useful = smallest >= smallest_share
-    best, statistic = _best(silhouette, stability, useful)
-    p_value = float((statistic[0] <= statistic).mean()) if useful[0].any() else 1.0
-    limits = [np.quantile(values[1:], LIMIT, axis=0) for values in (silhouette, stability)]
+    admissible = smallest >= smallest_share
+    best, statistic = _best(silhouette, stability, admissible)
+    p_value = float((statistic[0] <= statistic).mean()) if admissible[0].any() else 1.0
+    limits = [np.quantile(values[1:], LIMIT_QUANTILE, axis=0) for values in (silhouette, stability)]
     at = int(best[0])
-    beyond = useful[0] & (silhouette[0] > limits[0]) & (stability[0] > limits[1])
+    beyond = admissible[0] & (silhouette[0] > limits[0]) & (stability[0] > limits[1])
     accepted = bool(p_value < 2 / (1 + draws) and beyond[at])
     if accepted:
         # Deviations from a mean among forty are six at most, so those far out look alike; the use of clusters is to be
@@ -150,57 +150,57 @@ def try_clusterings(
             "stability": stability[0],
             "silhouette_limit": limits[0],
             "stability_limit": limits[1],
-            "admissible": useful[0],
+            "admissible": admissible[0],
         }
     )
     return ClusterTest(table, ks[at], p_value, accepted, len(rows), draws, first_eigenvalue)
 
 
-def _nothing_tried(customers: int, first_eigenvalue: float = float("nan")) -> ClusterTest:
+def _no_test(customers: int, first_eigenvalue: float = float("nan")) -> ClusterTest:
     columns = ["k", "smallest", "silhouette", "stability", "silhouette_limit", "stability_limit", "admissible"]
     return ClusterTest(pd.DataFrame(columns=columns), 0, 1.0, False, customers, 0, first_eigenvalue)
 
 
-def _best(silhouette: Floats, stability: Floats, useful: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
+def _best(silhouette: Floats, stability: Floats, admissible: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
     """The column chosen in each row, and its statistic: data and draws are standardised together, all alike."""
 
-    def standard(values: Floats) -> Floats:
-        sd = values.std(axis=0)
-        return np.asarray((values - values.mean(axis=0)) / np.where(sd > 1e-12, sd, 1.0))
+    def standardise(values: Floats) -> Floats:
+        sds = values.std(axis=0)
+        return np.asarray((values - values.mean(axis=0)) / np.where(sds > 1e-12, sds, 1.0))
 
-    first, second = standard(silhouette), standard(stability)
-    chosen = np.where(useful, first + second, -np.inf).argmax(axis=1)
+    first, second = standardise(silhouette), standardise(stability)
+    chosen = np.where(admissible, first + second, -np.inf).argmax(axis=1)
     at = (np.arange(len(chosen)), chosen)
-    statistic = np.where(useful[at], np.minimum(first[at], second[at]), -np.inf)
+    statistic = np.where(admissible[at], np.minimum(first[at], second[at]), -np.inf)
     return chosen, statistic
 
 
-def _measure(coded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.random.Generator) -> Floats:
+def _measure(encoded: Floats, numbers: int, kept: int, ks: Sequence[int], rng: np.random.Generator) -> Floats:
     """Silhouette, stability and the smallest cluster's share at each number of clusters: ks × 3."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import euclidean_distances, silhouette_score
 
-    scores = find_dimensions(coded, numbers, kept).scores(coded)
-    seen = rng.choice(len(scores), min(SEEN, len(scores)), replace=False)
-    distances = euclidean_distances(scores[seen])
+    scores = find_dimensions(encoded, numbers, kept).scores(encoded)
+    scored = rng.choice(len(scores), min(SCORED_CUSTOMERS, len(scores)), replace=False)
+    distances = euclidean_distances(scores[scored])
     measured = []
     for k in ks:
         fit = KMeans(k, n_init=3, random_state=int(rng.integers(2**31))).fit(scores)
         labels = fit.labels_
-        if len(np.unique(labels)) < k or len(np.unique(labels[seen])) < 2:
+        if len(np.unique(labels)) < k or len(np.unique(labels[scored])) < 2:
             measured.append((-1.0, 0.0, 0.0))
             continue
-        silhouette = silhouette_score(distances, labels[seen], metric="precomputed")
-        drawn = rng.integers(0, len(scores), (RESAMPLES, min(RESAMPLED, len(scores) // 2)))
-        refits = _group_many(scores[drawn], k, rng)
-        again = np.stack([_nearest(scores[seen], refit) for refit in refits])
-        agreements = _adjusted_rand(labels[seen], again, k)
+        silhouette = silhouette_score(distances, labels[scored], metric="precomputed")
+        drawn = rng.integers(0, len(scores), (RESAMPLES, min(RESAMPLE_SIZE, len(scores) // 2)))
+        refits = _kmeans_many(scores[drawn], k, rng)
+        relabelled = np.stack([_nearest(scores[scored], refit) for refit in refits])
+        agreements = _adjusted_rand(labels[scored], relabelled, k)
         smallest = np.bincount(labels, minlength=k).min() / len(labels)
         measured.append((float(silhouette), float(np.mean(agreements)), float(smallest)))
     return np.array(measured)
 
 
-def _group_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int = 30) -> Floats:
+def _kmeans_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int = 30) -> Floats:
     """The centroids of k-means of many small samples at once: samples × k × dimensions.
 
     Lloyd's rounds from a start by k-means++ (Arthur & Vassilvitskii 2007, SODA). Our own, since a call of
@@ -229,7 +229,7 @@ def _group_many(resamples: Floats, k: int, rng: np.random.Generator, rounds: int
 def _adjusted_rand(labels: NDArray[np.int64], others: NDArray[np.int64], k: int) -> Floats:
     """The adjusted Rand index of one partition into k with each of many: Hubert & Arabie (1985), equation 5.
 
-    Our own for the same reason as `_group_many`; the tests hold it to scikit-learn's.
+    Our own for the same reason as `_kmeans_many`; the tests hold it to scikit-learn's.
     """
     many, size = others.shape
     place = (np.arange(many)[:, None] * k + labels) * k + others
@@ -250,7 +250,7 @@ def _nearest(scores: Floats, centroids: Floats) -> NDArray[np.int64]:
     return np.asarray((scores @ centroids.T - (centroids**2).sum(axis=1) / 2).argmax(axis=1))
 
 
-class _OnePopulation:
+class _ReferencePopulation:
     """A Gaussian copula with the margins and the correlations of the data; categories in the order of their meaning.
 
     The first number (the rate of purchase) and the purchases it was counted from are a customer's as they stand. The
@@ -259,8 +259,8 @@ class _OnePopulation:
 
     def __init__(self, rows: pd.DataFrame, features: Features, rng: np.random.Generator) -> None:
         self._features = features
-        coded = code(rows, features)
-        first = find_dimensions(coded, len(features.numbers), 1).scores(coded)[:, 0]
+        encoded = encode(rows, features)
+        first = find_dimensions(encoded, len(features.numbers), 1).scores(encoded)[:, 0]
         columns = [rows[name].to_numpy(float) for name in features.numbers]
         self._levels = []
         for name, levels in features.categories.items():
@@ -273,10 +273,10 @@ class _OnePopulation:
         data = np.column_stack(columns)
         self._sorted = np.sort(data, axis=0)
         purchases = rows[PURCHASES].to_numpy(float) if PURCHASES in rows else np.ones(len(rows))
-        self._middle, self._sd = self._curves(data, purchases)
-        self._scale: list[Floats] = []
-        self._root = _root(self._match(_normal_correlation(data), rng))
-        self._fix_scale(rng.standard_normal((20_000, len(self._root))) @ self._root.T)
+        self._mean, self._sd = self._curves(data, purchases)
+        self._quantiles: list[Floats] = []
+        self._square_root = _square_root(self._match_correlations(_normal_correlation(data), rng))
+        self._set_quantiles(rng.standard_normal((20_000, len(self._square_root))) @ self._square_root.T)
 
     def _curves(self, data: Floats, purchases: Floats) -> tuple[Floats, Floats]:
         """Middle and spread of the normal score of each number but the first, for customers in order of the first."""
@@ -289,21 +289,23 @@ class _OnePopulation:
         axes, singular_values, _others = np.linalg.svd(curve, full_matrices=False)
         # Where all have bought equally often there are fewer dimensions.
         curve = axes[:, singular_values > 1e-8 * singular_values[0]] * np.sqrt(len(data))
-        middle, sd = [], []
+        means, sds = [], []
         for score in scores.T[1 : len(self._features.numbers)]:
-            of_middle = curve @ (curve.T @ score) / len(data)
-            squared = np.maximum((score - of_middle) ** 2, 1e-6)  # a gamma is above nothing
+            fitted_mean = curve @ (curve.T @ score) / len(data)
+            squared = np.maximum((score - fitted_mean) ** 2, 1e-6)  # a gamma is above nothing
             variance_fit = GLM(squared, curve, family=families.Gamma(families.links.Log())).fit(maxiter=25)
-            middle.append(of_middle[places])
-            sd.append(np.sqrt(variance_fit.fittedvalues)[places])
-        return np.array(middle), np.array(sd)
+            means.append(fitted_mean[places])
+            sds.append(np.sqrt(variance_fit.fittedvalues)[places])
+        return np.array(means), np.array(sds)
 
-    def _match(self, target: Floats, rng: np.random.Generator, rounds: int = 8, size: int = 10_000) -> Floats:
+    def _match_correlations(
+        self, target: Floats, rng: np.random.Generator, rounds: int = 8, size: int = 10_000
+    ) -> Floats:
         """The correlations of the normals behind, such that what is drawn correlates as the data do."""
         latent = target.copy()
         for _ in range(rounds):
-            normals = rng.standard_normal((size, len(target))) @ _root(latent).T
-            self._fix_scale(normals)
+            normals = rng.standard_normal((size, len(target))) @ _square_root(latent).T
+            self._set_quantiles(normals)
             drawn = self._from_normals(normals)
             latent = np.clip(latent + target - _normal_correlation(drawn), -0.995, 0.995)
             np.fill_diagonal(latent, 1.0)
@@ -312,26 +314,28 @@ class _OnePopulation:
     def _along_curves(self, normals: Floats) -> Floats:
         """The numbers but the first, before they get their margins: numbers × drawn."""
         others = normals.T[1 : len(self._features.numbers)]
-        customer = self._place(ndtr(normals[:, 0]))
-        return self._middle[:, customer] + self._sd[:, customer] * others if len(others) else others
+        customer = self._customer_at(ndtr(normals[:, 0]))
+        return self._mean[:, customer] + self._sd[:, customer] * others if len(others) else others
 
-    def _fix_scale(self, normals: Floats) -> None:
+    def _set_quantiles(self, normals: Floats) -> None:
         """What counts as the middle, the upper tenth … of those numbers, so that they have the data's margins."""
-        self._scale = list(np.sort(self._along_curves(normals)))
+        self._quantiles = list(np.sort(self._along_curves(normals)))
 
-    def _place(self, share: Floats) -> NDArray[np.int64]:
+    def _customer_at(self, share: Floats) -> NDArray[np.int64]:
         """Which of the data's customers, in order, stands at a share (0–1) of them."""
         return np.clip((share * len(self._sorted)).astype(np.int64), 0, len(self._sorted) - 1)
 
     def _from_normals(self, normals: Floats) -> Floats:
-        places = self._place(ndtr(normals))
-        for column, (values, scale) in enumerate(zip(self._along_curves(normals), self._scale, strict=True), start=1):
-            places[:, column] = self._place((np.searchsorted(scale, values) + 0.5) / (len(scale) + 1))
+        places = self._customer_at(ndtr(normals))
+        for column, (values, scale) in enumerate(
+            zip(self._along_curves(normals), self._quantiles, strict=True), start=1
+        ):
+            places[:, column] = self._customer_at((np.searchsorted(scale, values) + 0.5) / (len(scale) + 1))
         return np.take_along_axis(self._sorted, places, axis=0)
 
     def draw(self, size: int, rng: np.random.Generator) -> Floats:
-        """So many customers of one population, as columns of `clusters.code`."""
-        drawn = self._from_normals(rng.standard_normal((size, len(self._root))) @ self._root.T)
+        """So many customers of one population, as columns of `clusters.encode`."""
+        drawn = self._from_normals(rng.standard_normal((size, len(self._square_root))) @ self._square_root.T)
         numbers = len(self._features.numbers)
         parts = [drawn[:, :numbers]]
         for column, order in enumerate(self._levels, start=numbers):
@@ -340,7 +344,7 @@ class _OnePopulation:
         return np.hstack(parts)
 
 
-def _root(correlation: Floats) -> Floats:
+def _square_root(correlation: Floats) -> Floats:
     """A matrix whose rows have length 1 and whose product with its transpose is, as nearly as can be, this."""
     eigenvalues, axes = np.linalg.eigh(correlation)
     root = axes * np.sqrt(np.maximum(eigenvalues, 1e-6))

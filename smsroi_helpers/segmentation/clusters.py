@@ -215,7 +215,7 @@ def take_sample(
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The dimensions that features share; scores are linear in the columns of `coded`."""
+    """The dimensions that features share; scores are linear in the columns of `encoded`."""
 
     eigenvalues: Floats
     """Variance of every dimension; a feature alone has 1."""
@@ -224,12 +224,12 @@ class Dimensions:
     mean: Floats
     scale: Floats
 
-    def scores(self, coded: Floats) -> Floats:
+    def scores(self, encoded: Floats) -> Floats:
         """Scores of rows: rows × dimensions."""
-        return np.asarray((coded - self.mean) / self.scale @ self.axes)
+        return np.asarray((encoded - self.mean) / self.scale @ self.axes)
 
 
-def code(rows: pd.DataFrame, features: Features) -> Floats:
+def encode(rows: pd.DataFrame, features: Features) -> Floats:
     """The numbers, then an indicator for every value of every category: rows × columns."""
     parts = [rows[list(features.numbers)].to_numpy(float)]
     parts += [
@@ -239,19 +239,19 @@ def code(rows: pd.DataFrame, features: Features) -> Floats:
     return np.hstack(parts)
 
 
-def find_dimensions(coded: Floats, numbers: int, keep: int = 0) -> Dimensions:
+def find_dimensions(encoded: Floats, numbers: int, keep: int = 0) -> Dimensions:
     """Pagès' factor analysis of mixed data: standardised numbers beside indicators, centred and divided by √share.
 
     Args:
-        coded: of `code`.
+        encoded: of `encode`.
         numbers: how many of the columns are numbers.
         keep: how many dimensions; 0: those at least a fifth stronger than a single feature, and two at least.
     """
-    mean = coded.mean(axis=0)
-    scale = np.append(coded[:, :numbers].std(axis=0), np.sqrt(mean[numbers:]))
+    mean = encoded.mean(axis=0)
+    scale = np.append(encoded[:, :numbers].std(axis=0), np.sqrt(mean[numbers:]))
     scale = np.where(scale > 1e-12, scale, 1.0)
-    standard = (coded - mean) / scale
-    eigenvalues, axes = np.linalg.eigh(standard.T @ standard / len(coded))
+    standard = (encoded - mean) / scale
+    eigenvalues, axes = np.linalg.eigh(standard.T @ standard / len(encoded))
     eigenvalues, axes = eigenvalues[::-1], axes[:, ::-1]
     kept = keep or max(int((eigenvalues >= LEAST_EIGENVALUE).sum()), 2)
     kept = min(kept, len(eigenvalues))
@@ -279,7 +279,7 @@ class Clusters:
 
     @property
     def weights(self) -> tuple[Floats, Floats]:
-        """Constants (clusters) and weights (clusters × columns of `code`): score = constant + weights · columns.
+        """Constants (clusters) and weights (clusters × columns of `encode`): score = constant + weights · columns.
 
         |s − m|² is smallest where s·m − |m|²/2 is largest, and s is linear in the columns.
         """
@@ -290,7 +290,7 @@ class Clusters:
     def assign(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """The number of each row's cluster."""
         constants, weights = self.weights
-        return np.asarray((code(rows, self.features) @ weights.T + constants).argmax(axis=1))
+        return np.asarray((encode(rows, self.features) @ weights.T + constants).argmax(axis=1))
 
 
 def fit_clusters(sample: Sample, k: int, seed: int) -> Clusters:
@@ -300,12 +300,12 @@ def fit_clusters(sample: Sample, k: int, seed: int) -> Clusters:
     """
     from sklearn.cluster import KMeans  # before the limit, which holds for libraries that are loaded
 
-    coded = code(sample.rows, sample.features)
-    dimensions = find_dimensions(coded, len(sample.features.numbers))
-    scores = dimensions.scores(coded)
+    encoded = encode(sample.rows, sample.features)
+    dimensions = find_dimensions(encoded, len(sample.features.numbers))
+    scores = dimensions.scores(encoded)
     with threadpool_limits(1):
         fit = KMeans(k, n_init=10, random_state=seed).fit(scores)
-    rate = coded[:, sample.features.numbers.index("rate")] if "rate" in sample.features.numbers else scores[:, 0]
+    rate = encoded[:, sample.features.numbers.index("rate")] if "rate" in sample.features.numbers else scores[:, 0]
     means = [float(rate[fit.labels_ == j].mean()) for j in range(k)]
     order = np.argsort(means)[::-1]
     return Clusters(
@@ -351,17 +351,17 @@ def profile(sample: Sample, clusters: Clusters | None) -> pd.DataFrame | None:
     if clusters is None:
         return None
     labels = clusters.assign(sample.rows)
-    coded = code(sample.rows, sample.features)
+    encoded = encode(sample.rows, sample.features)
     names = [(name, "") for name in sample.features.numbers]
     names += [(name, level) for name, levels in sample.features.categories.items() for level in levels]
-    sd = np.where(coded.std(axis=0) > 1e-12, coded.std(axis=0), 1.0)
+    sd = np.where(encoded.std(axis=0) > 1e-12, encoded.std(axis=0), 1.0)
     rows = []
     for j, cluster in enumerate(clusters.names):
-        inside = coded[labels == j]
+        inside = encoded[labels == j]
         for column, (feature, value) in enumerate(names):
-            mean, overall = float(inside[:, column].mean()), float(coded[:, column].mean())
+            mean, overall = float(inside[:, column].mean()), float(encoded[:, column].mean())
             own = (mean, overall) if value else (float(np.exp(mean)), float(np.exp(overall)))
             distance = (mean - overall) / sd[column]
-            rows.append((cluster, len(inside), len(inside) / len(coded), feature, value, *own, distance))
+            rows.append((cluster, len(inside), len(inside) / len(encoded), feature, value, *own, distance))
     columns = ["cluster", "customers", "share", "feature", "value", "mean", "overall", "distance"]
     return pd.DataFrame(rows, columns=columns)

@@ -30,24 +30,24 @@ from smsroi_helpers.statistics import FEW_EVENTS, adjust, compare, detectable_di
 __all__ = [
     "MEASURABLE",
     "REACHABLE",
-    "Principle",
-    "Verdict",
+    "Criterion",
+    "Status",
     "actionable",
+    "evaluate_criteria",
     "identifiable",
     "measurable",
-    "principles",
     "reachable",
 ]
 
-Verdict = Literal["pass", "warn", "fail", "unknown"]
+Status = Literal["pass", "warn", "fail", "unknown"]
 
 
 @dataclass(frozen=True)
-class Principle:
+class Criterion:
     """One principle as a number with its interval, judged."""
 
     name: Literal["relevant", "identifiable", "reachable", "measurable", "actionable"]
-    verdict: Verdict
+    status: Status
     value: float
     low: float
     high: float
@@ -55,7 +55,7 @@ class Principle:
     """What stands behind it, by segment or experiment."""
 
 
-def _judge(low: float, high: float, good: float, bad: float) -> Verdict:
+def _judge(low: float, high: float, good: float, bad: float) -> Status:
     """Pass where the whole interval lies above `good`, fail where it lies below `bad`; larger is better."""
     if np.isnan(low) or np.isnan(high):
         return "unknown"
@@ -73,13 +73,13 @@ MEASURABLE = (0.2, 0.5)
 fifth."""
 
 
-def principles(
+def evaluate_criteria(
     shop: Shop,
     grouping: Grouping,
     segment_by: str,
     comparison: pd.DataFrame,
     outcomes: Outcomes,
-) -> list[Principle]:
+) -> list[Criterion]:
     """The five principles of the chosen segmentation.
 
     Args:
@@ -96,7 +96,7 @@ def principles(
     else:
         value = low = high = float("nan")
     return [
-        Principle("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
+        Criterion("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
         identifiable(shop, chosen, segment_by),
         reachable(shop, chosen, segment_by, outcomes.period_days),
         measurable(shop, outcomes, segment_by),
@@ -104,7 +104,7 @@ def principles(
     ]
 
 
-def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
+def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Criterion:
     """How much better attributes tell the segment than naming the largest for everybody: points of accuracy.
 
     Multinomial logistic regression on the customers' categories, five-fold over the hash, on the hashed sample.
@@ -113,7 +113,7 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
     if shop.has("customers", "region") and segment_by != "region":
         levels = int(shop.count(shop.customers.aggregate(n=shop.customers.region.nunique()))["n"].iloc[0])
         names = (*names, "region") if 2 <= levels <= MOST_LEVELS else names
-    unknown = Principle("identifiable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+    unknown = Criterion("identifiable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     if not names:
         return unknown
     attributes = shop.customers.select(
@@ -152,13 +152,13 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Principle:
          "columns": [", ".join(names)]}
     )  # fmt: skip
     low, high = mean - half_width, mean + half_width
-    return Principle("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
+    return Criterion("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
 
 
-def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -> Principle:
+def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -> Criterion:
     """Share of customers who consent and to whom a message was delivered in the last period, by segment and in all."""
     if not shop.has("messages"):
-        return Principle("reachable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+        return Criterion("reachable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     since = ibis.literal(shop.as_of - dt.timedelta(days=period_days))
     messages = measures.every_send(shop)
     texts = messages.filter(messages.channel == "sms")
@@ -183,10 +183,10 @@ def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -
     frame = frame.assign(share=frame["reachable"] / frame["customers"], low=np.asarray(low), high=np.asarray(high))
     top = frame.iloc[0]
     value, low_, high_ = float(top["share"]), float(top["low"]), float(top["high"])
-    return Principle("reachable", _judge(low_, high_, *REACHABLE), value, low_, high_, frame)
+    return Criterion("reachable", _judge(low_, high_, *REACHABLE), value, low_, high_, frame)
 
 
-def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
+def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Criterion:
     """The smallest relative change of the order rate that a test on one segment would show with 80 % power.
 
     Half of the segment treated, half not, two-sided at 5 %, over a period as long as the last one:
@@ -195,7 +195,7 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
     """
     rows = outcomes.later
     if segment_by not in rows.columns:
-        return Principle("measurable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+        return Criterion("measurable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     cells = rows.group_by(segment=segment_by).aggregate(
         customers=rows.count(), bought=rows.count(where=rows.orders > 0)
     )
@@ -213,18 +213,18 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Principle:
     )
     worst = frame.loc[frame["lift"].idxmax()] if len(frame) else None
     if worst is None:
-        return Principle("measurable", "unknown", np.nan, np.nan, np.nan, frame)
+        return Criterion("measurable", "unknown", np.nan, np.nan, np.nan, frame)
     value, low_, high_ = float(worst["lift"]), float(worst["lift_low"]), float(worst["lift_high"])
     good, bad = MEASURABLE
-    verdict: Verdict = "pass" if high_ <= good else "fail" if low_ > bad else "warn"
-    return Principle("measurable", verdict, value, low_, high_, frame)
+    status: Status = "pass" if high_ <= good else "fail" if low_ > bad else "warn"
+    return Criterion("measurable", status, value, low_, high_, frame)
 
 
 FEWEST_IN_CELL = 20
 """Segments of which an arm has fewer customers are not compared."""
 
 
-def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Principle:
+def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Criterion:
     """Whether segments answer a treatment differently, from the experiments there are.
 
     Segments are those of the day before the first assignment. Experiments, metrics, validity and effects are those of
@@ -235,7 +235,7 @@ def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Principle:
     """
     tables = ("experiments", "arms", "assignments")
     if not all(shop.has(name) and _has_rows(shop, getattr(shop, name)) for name in tables):
-        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
+        return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     found = experiments.list_experiments(shop)
     counted = experiments.count_outcomes(shop)
     exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
@@ -249,10 +249,10 @@ def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Principle:
         rows.append(_compare_segments(each, counted, cells, segmentation, broken=broken))
     detail = pd.DataFrame(rows)
     if detail["p_value"].isna().all():
-        return Principle("actionable", "unknown", np.nan, np.nan, np.nan, detail)
+        return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, detail)
     detail = detail.assign(adjusted_p=adjust(detail["p_value"], "holm"))
     smallest = float(detail["adjusted_p"].min())
-    return Principle("actionable", "pass" if smallest < 0.05 else "warn", smallest, np.nan, np.nan, detail)
+    return Criterion("actionable", "pass" if smallest < 0.05 else "warn", smallest, np.nan, np.nan, detail)
 
 
 def _has_rows(shop: Shop, table: ir.Table) -> bool:

@@ -4,24 +4,24 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, listed, money, number, percent
 from smsroi_helpers.pages import Html, column_name, metric_words, names_of, note, segment_name, table
-from smsroi_helpers.segmentation.criteria import MEASURABLE, REACHABLE, Principle
+from smsroi_helpers.segmentation.criteria import MEASURABLE, REACHABLE, Criterion
 from smsroi_helpers.segmentation.figures import FEWEST_SHOWN
 from smsroi_helpers.segmentation.wording import range_words
 
 __all__ = [
     "actionable_table",
-    "five_table",
+    "criteria_table",
 ]
 
 
-def five_table(five: list[Principle], segment_by: str) -> Html:
+def criteria_table(criteria: list[Criterion], segment_by: str) -> Html:
     """The five principles of a good segmentation, each as a number, judged.
 
     Args:
-        five: of `criteria.principles`.
+        criteria: of `criteria.evaluate_criteria`.
         segment_by: the segmentation.
     """
-    verdicts = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails"), "unknown": _("not known")}
+    status_words = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails"), "unknown": _("not known")}
     names = {
         "relevant": (_("Relevant"), _("share of next-period spend explained")),
         "identifiable": (
@@ -33,16 +33,16 @@ def five_table(five: list[Principle], segment_by: str) -> Html:
         "actionable": (_("Actionable"), _("smallest adjusted p-value that segments answer a treatment alike")),
     }
     rows = []
-    for one in five:
+    for one in criteria:
         is_p = one.name == "actionable"
         rows.append(
             {
                 _("Principle"): names[one.name][0],
-                _("Verdict"): verdicts[one.verdict],
+                _("Verdict"): status_words[one.status],
                 _("Measured by"): names[one.name][1],
                 _("Value"): number(one.value, 3) if is_p else percent(one.value, 1),
                 _("95% interval"): range_words(one.low, one.high),
-                _("In words"): _five_words(one),
+                _("In words"): _criterion_words(one),
             }
         )
     caption = _("The five principles of a good segmentation, for {segmentation}").format(
@@ -51,16 +51,16 @@ def five_table(five: list[Principle], segment_by: str) -> Html:
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def _five_words(one: Principle) -> str:
+def _criterion_words(one: Criterion) -> str:
     if one.name == "relevant":
         return {
             "pass": _("It foretells spend."),
             "warn": _("It foretells little of spend, or too little is known."),
             "fail": _("It does not foretell spend."),
             "unknown": _("It was not compared out of time."),
-        }[one.verdict]
+        }[one.status]
     if one.name == "identifiable":
-        if one.verdict == "unknown":
+        if one.status == "unknown":
             return _("The source has no attributes to tell segments by.")
         row = one.detail.iloc[0]
         return _(
@@ -70,7 +70,7 @@ def _five_words(one: Principle) -> str:
             accuracy=percent(row["accuracy"], 1), largest=percent(row["largest"], 1),
         )  # fmt: skip
     if one.name == "reachable":
-        if one.verdict == "unknown":
+        if one.status == "unknown":
             return _("The source has no messages.")
         parts = one.detail[(one.detail["segment"] != "all") & (one.detail["customers"] >= FEWEST_SHOWN)]
         if parts.empty:
@@ -81,7 +81,7 @@ def _five_words(one: Principle) -> str:
             best=segment_name(str(best["segment"])), good=percent(REACHABLE[0]), bad=percent(REACHABLE[1]),
         )  # fmt: skip
     if one.name == "measurable":
-        if one.verdict == "unknown":
+        if one.status == "unknown":
             return _("It was not compared out of time.")
         worst = one.detail.loc[one.detail["lift"].idxmax()]
         best = one.detail.loc[one.detail["lift"].idxmin()]
@@ -91,21 +91,21 @@ def _five_words(one: Principle) -> str:
         )  # fmt: skip
     if one.detail.empty:
         return _("The source has no experiment, so nothing here says whether segments answer differently.")
-    if one.verdict == "unknown":
+    if one.status == "unknown":
         return _("No experiment could be tested by segment.")
-    if one.verdict == "pass":
+    if one.status == "pass":
         return _("At least one treatment works differently from segment to segment.")
     return _("No experiment shows that segments answer differently; that is no proof that they answer alike.")
 
 
-def actionable_table(five: list[Principle], currency: str) -> Html:
+def actionable_table(criteria: list[Criterion], currency: str) -> Html:
     """Each experiment by segment: whether its effect differs, and the effect in each segment.
 
     Args:
-        five: of `criteria.principles`.
+        criteria: of `criteria.evaluate_criteria`.
         currency: the source's.
     """
-    detail = five[-1].detail
+    detail = criteria[-1].detail
     if detail.empty:
         return note(_("The source has no experiment: whether segments answer a treatment differently is not known."))
     statuses = {

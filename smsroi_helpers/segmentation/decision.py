@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from smsroi_helpers.segmentation.criteria import Principle
+from smsroi_helpers.segmentation.criteria import Criterion
 
 __all__ = [
     "Explained",
@@ -21,12 +21,12 @@ __all__ = [
 class Findings:
     """What the decision rests on."""
 
-    came: pd.DataFrame
+    segment_outcomes: pd.DataFrame
     """Of `predictive_value.outcomes_by_segment`."""
     comparison: pd.DataFrame
     """Of `predictive_value.explained`."""
-    five: list[Principle]
-    """Of `criteria.principles`."""
+    criteria: list[Criterion]
+    """Of `criteria.evaluate_criteria`."""
     by_recency: pd.DataFrame
     """Of `predictive_value.response_by_recency`."""
     scores: pd.DataFrame
@@ -99,19 +99,21 @@ def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
         segment_by: the segmentation the run uses.
         findings: what the notebook has counted.
     """
-    relevant, scores = findings.five[0], findings.scores
-    known = findings.came[findings.came["low"].notna() & findings.came["per_customer"].notna()]
-    use = relevant.verdict != "fail" and not known.empty
+    relevant, scores = findings.criteria[0], findings.scores
+    known = findings.segment_outcomes[
+        findings.segment_outcomes["low"].notna() & findings.segment_outcomes["per_customer"].notna()
+    ]
+    use = relevant.status != "fail" and not known.empty
     return SegmentationOutcome(
         segment_by=segment_by,
-        outcome="do" if use else "dont" if relevant.verdict == "fail" else "not_enough_evidence",
-        reason="predicts_spend" if use else "predicts_nothing" if relevant.verdict == "fail" else "log_too_short",
+        outcome="do" if use else "dont" if relevant.status == "fail" else "not_enough_evidence",
+        reason="predicts_spend" if use else "predicts_nothing" if relevant.status == "fail" else "log_too_short",
         explained=Explained(segment_by, relevant.value, relevant.low, relevant.high),
         customers=int(scores.loc[scores["measure"] == "frequency", "customers"].sum()),
         period_days=findings.period_days,
         best=_segment_outcomes(known.loc[[known["per_customer"].idxmax()]])[0] if use else None,
         segments=_segment_outcomes(known) if use else (),
-        shortfalls=_find_shortfalls(findings.five),
+        shortfalls=_find_shortfalls(findings.criteria),
         rival=_find_rival(findings.comparison, segment_by),
         recency_reversed=_reversed_outcomes(findings.by_recency),
     )
@@ -131,18 +133,18 @@ def _segment_outcomes(rows: pd.DataFrame) -> tuple[SegmentOutcome, ...]:
     )
 
 
-def _find_shortfalls(five: list[Principle]) -> tuple[Shortfall, ...]:
+def _find_shortfalls(criteria: list[Criterion]) -> tuple[Shortfall, ...]:
     """The criteria not met, but for the first, which decides."""
-    criteria = {one.name: one for one in five}
+    by_name = {one.name: one for one in criteria}
     found = []
-    if criteria["identifiable"].verdict == "fail":
+    if by_name["identifiable"].status == "fail":
         found.append(Shortfall("identifiable"))
-    if criteria["reachable"].verdict == "fail":
+    if by_name["reachable"].status == "fail":
         found.append(Shortfall("reachable"))
-    if criteria["measurable"].verdict == "fail":
-        worst = criteria["measurable"].detail.sort_values("lift").iloc[-1]
+    if by_name["measurable"].status == "fail":
+        worst = by_name["measurable"].detail.sort_values("lift").iloc[-1]
         found.append(Shortfall("measurable", str(worst["segment"]), float(worst["lift"])))
-    if criteria["actionable"].verdict != "pass":
+    if by_name["actionable"].status != "pass":
         found.append(Shortfall("actionable"))
     return tuple(found)
 

@@ -105,15 +105,15 @@ def _too_few_words() -> str:
     return _("No segment had as many as {n} customers at the time, so none is shown.").format(n=FEWEST_SHOWN)
 
 
-def spend(came: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def spend(segment_outcomes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of customers and of the spend that followed, by segment, with intervals.
 
     Args:
-        came: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: of `predictive_value.outcomes_by_segment`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
-    rows = came[came["customers"] >= FEWEST_SHOWN]
+    rows = segment_outcomes[segment_outcomes["customers"] >= FEWEST_SHOWN]
     places = np.arange(len(rows))[::-1]
     colours = colours_of(list(rows["segment"]))
     for place, row in zip(places, rows.itertuples(), strict=True):
@@ -141,17 +141,17 @@ def _spend_title(rows: pd.DataFrame) -> str:
     )
 
 
-def segments_figure(came: pd.DataFrame, segment_by: str, period_days: int) -> Html:
+def segments_figure(segment_outcomes: pd.DataFrame, segment_by: str, period_days: int) -> Html:
     """`spend` with alt text and caption."""
-    if (came["customers"] < FEWEST_SHOWN).all():
+    if (segment_outcomes["customers"] < FEWEST_SHOWN).all():
         return note(_too_few_words())
-    ax = spend(came)
+    ax = spend(segment_outcomes)
     parts = [
         _("{segment}: {share} of customers, {spend} of spend ({interval}).").format(
             segment=segment_name(str(row.segment)), share=percent(row.share), spend=percent(row.spend_share),
             interval=range_words(row.low, row.high),
         )
-        for row in came[came["customers"] >= FEWEST_SHOWN].itertuples()
+        for row in segment_outcomes[segment_outcomes["customers"] >= FEWEST_SHOWN].itertuples()
     ]  # fmt: skip
     caption = _(
         "Customers grouped by {segmentation} as it was {days} days before the last day observed, and what they spent in"

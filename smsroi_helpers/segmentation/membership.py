@@ -16,7 +16,7 @@ import numpy as np
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.errors import NotEnoughData, UsageError
-from smsroi_helpers.segmentation.cluster_test import ClusterTest, try_clusterings
+from smsroi_helpers.segmentation.cluster_test import ClusterTest, run_cluster_test
 from smsroi_helpers.segmentation.clusters import (
     UNKNOWN,
     Clusters,
@@ -112,7 +112,7 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None,
     names = attribute_columns(shop)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
     smallest = shop.settings.segments.smallest_cluster_share
-    tested = try_clusterings(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
+    tested = run_cluster_test(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
     return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
 
 

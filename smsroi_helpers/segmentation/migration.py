@@ -72,7 +72,7 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         share=table["customers"] / at_start, low=np.asarray(low), high=np.asarray(high), money=money.sum(axis=1),
         money_low=per_head.low * count, money_high=per_head.high * count, from_customers=at_start,
     )  # fmt: skip
-    table = _beside_earlier(segmentation, table, earlier, begin)
+    table = _compare_with_earlier(segmentation, table, earlier, begin)
     names = segmentation.order({*table["before"], *table["now"]} - {"new"})
     places = {name: i for i, name in enumerate([*names, "new"])}
     return table.sort_values(["before", "now"], key=lambda column: column.map(places)).reset_index(drop=True)
@@ -99,7 +99,9 @@ def _spend_by_period(shop: Shop, begin: dt.date, earlier: dt.date) -> ir.Table:
     )
 
 
-def _beside_earlier(segmentation: Segmentation, table: pd.DataFrame, earlier: dt.date, begin: dt.date) -> pd.DataFrame:
+def _compare_with_earlier(
+    segmentation: Segmentation, table: pd.DataFrame, earlier: dt.date, begin: dt.date
+) -> pd.DataFrame:
     """The table with each movement's share one period earlier, and whether the two differ."""
     nothing = dict.fromkeys(("earlier", "change", "change_low", "change_high", "adjusted_p"), np.nan)
     shop = segmentation.shop

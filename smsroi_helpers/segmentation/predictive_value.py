@@ -180,8 +180,8 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
                 n=rows.count(where=y.notnull()), y=total(y).fill_null(0.0), yy=total(y * y, 4).fill_null(0.0)
             )
             n, y_sum, yy = by_group(shop.count(cells.order_by(name, "group")), [name], ["n", "y", "yy"])[1]
-            losses[outcome][name] = _left_out_loss(n, y_sum, yy)
-            totals[outcome] = _left_out_loss(*(part.sum(axis=0, keepdims=True) for part in (n, y_sum, yy)))
+            losses[outcome][name] = _cross_fitted_loss(n, y_sum, yy)
+            totals[outcome] = _cross_fitted_loss(*(part.sum(axis=0, keepdims=True) for part in (n, y_sum, yy)))
             facts[name, outcome] = (int((n.sum(axis=1) > 0).sum()), int(n.sum()))
     table = []
     for outcome in OUTCOMES:
@@ -189,20 +189,20 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
             continue
         for name in names:
             gain = jackknife_ratio(totals[outcome] - losses[outcome][name], totals[outcome])
-            apart = jackknife_ratio(losses[outcome][reference] - losses[outcome][name], totals[outcome])
+            difference = jackknife_ratio(losses[outcome][reference] - losses[outcome][name], totals[outcome])
             own = name == reference
             table.append(
                 (
                     name, outcome, *facts[name, outcome], float(gain.estimate), float(gain.low), float(gain.high),
-                    0.0 if own else float(apart.estimate), 0.0 if own else float(apart.low),
-                    0.0 if own else float(apart.high),
+                    0.0 if own else float(difference.estimate), 0.0 if own else float(difference.low),
+                    0.0 if own else float(difference.high),
                 )
             )  # fmt: skip
     columns = ["segmentation", "outcome", "segments", "customers", "share", "low", "high"]
     return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
 
 
-def _left_out_loss(n: np.ndarray, y: np.ndarray, yy: np.ndarray) -> np.ndarray:
+def _cross_fitted_loss(n: np.ndarray, y: np.ndarray, yy: np.ndarray) -> np.ndarray:
     """Σ(y − mean of the other groups)² in each group of customers, over segments × groups; summed over segments.
 
     A segment that the other groups do not have is predicted by everybody's mean.

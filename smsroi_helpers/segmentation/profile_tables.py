@@ -25,16 +25,16 @@ def _thing(row: Any) -> str:
     return _("{column} {value}").format(column=column_name(str(row.column)), value=row.value)
 
 
-def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
+def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Html:
     """One paragraph for each segment, written from what is beyond chance there.
 
     Args:
         portraits: of `profiles.draw_portraits`.
-        came: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: of `predictive_value.outcomes_by_segment`.
     """
     rows = []
-    brought = came.set_index("segment")
-    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
+    brought = segment_outcomes.set_index("segment")
+    order = [*segment_outcomes["segment"], *sorted(set(portraits["segment"]) - set(segment_outcomes["segment"]))]
     for name in order:
         parts = []
         if name in brought.index and brought.loc[name, "customers"] >= FEWEST_SHOWN:
@@ -79,17 +79,17 @@ def portraits_text(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def portraits_table(portraits: pd.DataFrame, came: pd.DataFrame) -> Html:
+def portraits_table(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> Html:
     """Everything that is beyond chance in a segment, in figures.
 
     Args:
         portraits: of `profiles.draw_portraits`.
-        came: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: of `predictive_value.outcomes_by_segment`.
     """
     beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
     if beyond.empty:
         return note(_("Nothing known of customers is more or less common in any segment, beyond chance."))
-    order = [*came["segment"], *sorted(set(portraits["segment"]) - set(came["segment"]))]
+    order = [*segment_outcomes["segment"], *sorted(set(portraits["segment"]) - set(segment_outcomes["segment"]))]
     place = {name: i for i, name in enumerate(order)}
     beyond = beyond.assign(place=beyond["segment"].map(place)).sort_values(
         ["place", "times"], ascending=[True, False], kind="stable"

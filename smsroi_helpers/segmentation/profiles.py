@@ -121,7 +121,7 @@ def _of_creatives(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     return _shrunken(keys, people, share, overall, found.estimate, found.standard_error, "creative", "variant")
 
 
-def _log_times(sums: np.ndarray) -> np.ndarray:
+def _log_ratio(sums: np.ndarray) -> np.ndarray:
     """The logarithm of (first ÷ second) over (third ÷ fourth)."""
     return np.asarray(np.log(sums[0] / sums[1]) - np.log(sums[2] / sums[3]))
 
@@ -135,7 +135,7 @@ def _over_represented(frame: pd.DataFrame, kind: str, column: str) -> pd.DataFra
     of_value = np.stack([n[i].sum(0) for i in (keys.groupby("value").indices[name] for name in keys["value"])])
     everything = np.broadcast_to(n.sum(0), n.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = jackknife(_log_times, np.stack([n, of_segment, of_value, everything]))
+        found = jackknife(_log_ratio, np.stack([n, of_segment, of_value, everything]))
     people, overall = n.sum(axis=1), of_value.sum(axis=1) / n.sum()
     share = people / of_segment.sum(axis=1)
     return _shrunken(keys, people, share, overall, found.estimate, found.standard_error, kind, column)
@@ -200,7 +200,7 @@ def find_themes(shop: Shop, chosen: ir.Table) -> pd.DataFrame:
     of_value = np.stack([n[i].sum(0) for i in (keys.groupby("value").indices[name] for name in keys["value"])])
     everything = np.broadcast_to(writers.sum(0), n.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = jackknife(_log_times, np.stack([n, of_segment, of_value, everything]))
+        found = jackknife(_log_ratio, np.stack([n, of_segment, of_value, everything]))
     people = n.sum(axis=1)
     share, overall = people / np.maximum(of_segment.sum(axis=1), 1), of_value.sum(axis=1) / writers.sum()
     themes = _shrunken(keys, people, share, overall, found.estimate, found.standard_error, "theme", "text")

@@ -258,29 +258,29 @@ def factors_table(factors: pd.DataFrame) -> Html:
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def segments_table(came: pd.DataFrame, currency: str) -> Html:
+def segments_table(segment_outcomes: pd.DataFrame, currency: str) -> Html:
     """What each segment brought in the next period, in figures.
 
     Args:
-        came: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: of `predictive_value.outcomes_by_segment`.
         currency: the source's.
     """
     shown = pd.DataFrame(
         {
-            _("Segment"): [segment_name(str(name)) for name in came["segment"]],
-            _("Customers"): came["customers"].astype(int),
+            _("Segment"): [segment_name(str(name)) for name in segment_outcomes["segment"]],
+            _("Customers"): segment_outcomes["customers"].astype(int),
             _("Bought (95% interval)"): [
                 _("{share} ({interval})").format(
                     share=percent(row.bought, 1), interval=range_words(row.bought_low, row.bought_high)
                 )
-                for row in came.itertuples()
+                for row in segment_outcomes.itertuples()
             ],
             _("Spend per customer (95% interval)"): [
                 _("{value} ({low} to {high})").format(
                     value=money(row.per_customer, currency), low=money(row.per_customer_low, currency),
                     high=money(row.per_customer_high, currency),
                 )
-                for row in came.itertuples()
+                for row in segment_outcomes.itertuples()
             ],
         }
     )  # fmt: skip
@@ -303,7 +303,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
         value, low, high = (float(rows.loc[name, column]) for column in columns)
         return _("{share} ({interval})").format(share=percent(value, 1), interval=range_words(low, high))
 
-    apart = ("difference", "difference_low", "difference_high")
+    difference = ("difference", "difference_low", "difference_high")
     shown = pd.DataFrame(
         {
             _("Segmentation"): [sentence_case(names_of(name)) for name in names],
@@ -313,7 +313,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
                 for outcome, label in outcomes.items()
             },
             _("Spend, beyond RFM groups"): [
-                "–" if name == "rfm_group" else cell(by_outcome["spend"], name, apart) for name in names
+                "–" if name == "rfm_group" else cell(by_outcome["spend"], name, difference) for name in names
             ],
         }
     )
@@ -330,7 +330,7 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
     """
     rows = table_of_moves
 
-    def verdict(row: Any) -> str:
+    def status(row: Any) -> str:
         if np.isnan(row.adjusted_p):
             return _("not known")
         change = _("{change} points ({low} to {high})").format(
@@ -358,7 +358,7 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
                 )
                 for row in rows.itertuples()
             ],
-            _("Against the period before"): [verdict(row) for row in rows.itertuples()],
+            _("Against the period before"): [status(row) for row in rows.itertuples()],
         }
     )
     caption = _(

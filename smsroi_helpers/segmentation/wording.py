@@ -7,7 +7,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, listed, number, percent
 from smsroi_helpers.pages import column_name, names_of, segment_name, sentence_case
 from smsroi_helpers.segmentation import decision
-from smsroi_helpers.segmentation.cluster_test import FEWEST
+from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE
 from smsroi_helpers.segmentation.decision import Findings, SegmentationOutcome, Shortfall
 from smsroi_helpers.segmentation.membership import Grouping
@@ -166,9 +166,9 @@ def actions() -> dict[str, str]:
 def cluster_test_sentence(grouping: Grouping) -> str:
     """Whether there are clusters, in a sentence."""
     tested = grouping.tested
-    if not tested.draws and tested.customers < FEWEST:
+    if not tested.draws and tested.customers < FEWEST_CUSTOMERS:
         return _("No clustering stands: fewer than {least} customers are too few to look for one.").format(
-            least=number(FEWEST)
+            least=number(FEWEST_CUSTOMERS)
         )
     if not tested.draws and np.isfinite(tested.first_eigenvalue):
         return _(

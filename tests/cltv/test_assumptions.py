@@ -77,7 +77,7 @@ class TestOneByOne:
         lines = [line for line in world_as_csv(5, customers=4000).splitlines()[1:] if line.split(",")[2] >= str(cut)]
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"), as_of=AS_OF)
         found = checked(shop).loc["older_than_log"]
-        assert found["status"] != "pass" or abs(found["effect"]) < assumptions.WORTH_SAYING
+        assert found["status"] != "pass" or abs(found["effect"]) < assumptions.WARN_EFFECT
         assert found["effect"] != 0
         assert "older than the log" in found["finding"]
 

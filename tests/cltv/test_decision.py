@@ -34,14 +34,14 @@ def fits(shop):
     return cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(shop))
 
 
-def summarise_draws(fits, **changes):
+def make_forecast(fits, **changes):
     settings = {"horizon_weeks": 39, "yearly_discount_rate": 0.1, "margin": 0.3, "rng": np.random.default_rng(1)}
     return forecasting.forecast_value(*fits, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")
 def forecast(fits):
-    return summarise_draws(fits)
+    return make_forecast(fits)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ class TestForecast:
         assert np.isfinite(table.select_dtypes(float)).all().all()
 
     def test_without_discount_value_is_margin_times_spend(self, fits):
-        forecast = summarise_draws(fits, yearly_discount_rate=0.0)
+        forecast = make_forecast(fits, yearly_discount_rate=0.0)
         assert forecast.total("cltv")[0] == pytest.approx(0.3 * forecast.total("spend")[0], rel=1e-9)
 
     def test_discounting_is_by_the_end_of_the_month(self, fits):
@@ -135,16 +135,16 @@ class TestForecast:
         [({"margin": 0.6}, "cltv", 2.0), ({"margin": 0.6}, "spend", 1.0), ({"margin": 0.6}, "orders", 1.0)],
     )
     def test_the_margin_changes_profit_and_nothing_else(self, fits, forecast, change, measure, factor):
-        changed = summarise_draws(fits, **change).total(measure)[0]
+        changed = make_forecast(fits, **change).total(measure)[0]
         assert changed / forecast.total(measure)[0] == pytest.approx(factor, rel=1e-9)
 
     def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, forecast):
         """Some leave on the way."""
-        changed = summarise_draws(fits, horizon_weeks=78).total("orders")[0]
+        changed = make_forecast(fits, horizon_weeks=78).total("orders")[0]
         assert 1.5 < changed / forecast.total("orders")[0] < 2
 
     def test_the_seed_moves_predictive_intervals_only(self, fits, forecast):
-        other = summarise_draws(fits, rng=np.random.default_rng(2))
+        other = make_forecast(fits, rng=np.random.default_rng(2))
         assert other.total("cltv")[0] == forecast.total("cltv")[0]
         assert not other.cells["spend_high"].equals(forecast.cells["spend_high"])
 
@@ -152,7 +152,7 @@ class TestForecast:
         cells, purchases, value = fits
         wild = replace(value, parameters={"p": 2.0, "q": 0.9, "v": 3.0})
         with pytest.raises(NotEnoughData, match="946 customers who came back"):
-            summarise_draws((cells, purchases, wild))
+            make_forecast((cells, purchases, wild))
 
     def test_the_tenths_hold_everybody_and_all_the_value(self, shop, forecast):
         tenths = customer_value.value_by_tenth(shop, forecast)
@@ -202,7 +202,7 @@ def test_the_same_orders_in_every_form_leave_the_same_bytes(shop, tmp_path):
         make(folder)
         same = open_shop(load(folder, folder / ".loaded"), "1997-09-30", folder / ".cache")
         cells = counts.count_cells(same)
-        forecast = summarise_draws((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
+        forecast = make_forecast((cells, fit_purchases(cells, "bg_nbd"), fit_value(counts.count_value_cells(same))))
         same.write(customer_value.customer_values(same, forecast), folder / "customer_value.parquet")
         left[form] = (folder / "customer_value.parquet").read_bytes()
     assert [form for form, table in left.items() if table != left["parquet"]] == []
@@ -212,7 +212,7 @@ class TestDecision:
     @pytest.fixture(scope="class")
     def tested(self, cdnow_shop):
         shop = cdnow_shop("1998-06-30")
-        comparison = holdout.try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
+        comparison = holdout.compare_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
         return holdout.holdout_test(shop, comparison)
 
     @pytest.mark.parametrize(
@@ -296,11 +296,11 @@ def regulars(seed, customers=200, amount=None):
 def publish(shop, horizon_weeks=12):
     """Everything the notebook publishes of a source, checked for numbers that are none."""
     cells, value_cells = counts.count_cells(shop), counts.count_value_cells(shop)
-    comparison = holdout.try_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
-    purchases, dated = fit_purchases(cells, comparison.chosen), fit_purchases(cells, comparison.dated)
+    comparison = holdout.compare_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
+    purchases, alive_fit = fit_purchases(cells, comparison.chosen), fit_purchases(cells, comparison.alive_model)
     value = fit_value(value_cells)
-    forecast, doubted = (
-        summarise_draws((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, dated)
+    forecast, churn_forecast = (
+        make_forecast((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, alive_fit)
     )
     tested = holdout.holdout_test(shop, comparison)
     found = assumptions.check_assumptions(
@@ -312,7 +312,7 @@ def publish(shop, horizon_weeks=12):
         shop, model=comparison.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1
     )
     tenths, gains = customer_value.value_by_tenth(shop, forecast), implications.gains(forecast)
-    risk = implications.at_risk(doubted, 0.5)
+    risk = implications.at_risk(churn_forecast, 0.5)
     pages = [
         cltv_tables.test_note(tested),
         cltv_tables.totals_table(forecast, "USD"),
@@ -320,7 +320,7 @@ def publish(shop, horizon_weeks=12):
         cltv_tables.assumptions_table(checks),
         cltv_tables.rivals_table(tested),
         cltv_tables.gains_table(gains, forecast, "USD"),
-        cltv_tables.churn_table(risk, doubted, 0.5, "USD"),
+        cltv_tables.churn_table(risk, churn_forecast, 0.5, "USD"),
         cltv_tables.new_customers_table(new, horizon_weeks, "USD"),
         cltv_tables.fits_table(customer_value.fits_table({"full": [purchases, value]})),
         cltv_figures.tracking_figure(tested),
@@ -334,7 +334,10 @@ def publish(shop, horizon_weeks=12):
         assert not re.search(r"\b(nan|inf)\b|∞", page.markup, re.IGNORECASE), page.text
     decision = wording.decide(forecast, tested, tenths, "USD", wording.list_failing(checks))
     assert np.isfinite([decision.value, decision.low, decision.high]).all()
-    for table in (customer_value.customer_values(shop, forecast), implications.churn_warnings(shop, doubted, 0.5)):
+    for table in (
+        customer_value.customer_values(shop, forecast),
+        implications.churn_warnings(shop, churn_forecast, 0.5),
+    ):
         frame = shop.con.to_pandas(table)
         assert np.isfinite(frame.select_dtypes(float)).all().all()
     return forecast, checks.set_index("check"), decision

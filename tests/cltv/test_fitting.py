@@ -256,16 +256,16 @@ class TestWhereNotIdentified:
         def penalised(at):
             return float((at - mean) @ precision @ (at - mean)) / 2, precision @ (at - mean)
 
-        cloud = np.log(fitting._plausible_cloud(penalised, lambda at: penalised(at)[0], 1.0, mean))
-        size = len(cloud)
-        assert cloud.mean(axis=0) == pytest.approx(mean, abs=4 * np.sqrt(1.2 / size))
+        posterior_sample = np.log(fitting._sample_posterior(penalised, lambda at: penalised(at)[0], 1.0, mean))
+        size = len(posterior_sample)
+        assert posterior_sample.mean(axis=0) == pytest.approx(mean, abs=4 * np.sqrt(1.2 / size))
         for i in (0, 1):
-            spread = np.std(cloud[:, i], ddof=1) / np.sqrt(covariance[i, i])
+            spread = np.std(posterior_sample[:, i], ddof=1) / np.sqrt(covariance[i, i])
             assert spread == pytest.approx(1, abs=4 / np.sqrt(2 * size))
-        assert np.corrcoef(cloud.T)[0, 1] == pytest.approx(0.05 / np.sqrt(0.04 * 1.2), abs=4 / np.sqrt(size))
+        assert np.corrcoef(posterior_sample.T)[0, 1] == pytest.approx(0.05 / np.sqrt(0.04 * 1.2), abs=4 / np.sqrt(size))
 
     def test_an_identified_fit_has_no_prior(self, fits):
-        assert fits["bg_nbd"].cloud is None
+        assert fits["bg_nbd"].posterior_sample is None
         assert (fits["bg_nbd"].predicting == fits["bg_nbd"].values).all()
 
     def test_without_intervals_there_are_none(self):
@@ -274,7 +274,7 @@ class TestWhereNotIdentified:
         assert fit.status == "not_identified"
         assert fit.table()[["low", "high"]].isna().all().all()
         assert {"a", "b"} & set(fit.unidentified)
-        assert np.isfinite(fit.cloud).all()
+        assert np.isfinite(fit.posterior_sample).all()
         assert np.isfinite(fit.log_covariance).all()
 
     @pytest.mark.parametrize("log_mean", [0.0, 3.4])
@@ -289,7 +289,7 @@ class TestWhereNotIdentified:
         """Of the logarithm of each parameter they are a root of the covariance."""
         off = fits["bg_nbd"].deviations(np.log)
         assert off @ off.T == pytest.approx(fits["bg_nbd"].covariance, rel=1e-6)
-        draws = np.log(fits["bg_nbd"].plausible(40_000, np.random.default_rng(3)))
+        draws = np.log(fits["bg_nbd"].draw_parameters(40_000, np.random.default_rng(3)))
         assert draws.mean(axis=0) == pytest.approx(np.log(fits["bg_nbd"].values), abs=1e-9)
         assert np.cov(draws.T) == pytest.approx(fits["bg_nbd"].covariance, rel=4 * np.sqrt(2 / 20_000), abs=2e-4)
 

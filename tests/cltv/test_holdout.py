@@ -8,7 +8,7 @@ import pytest
 
 from smsroi_helpers.cltv import holdout
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_rates
-from smsroi_helpers.cltv.holdout import ModelComparison, holdout_test, try_models
+from smsroi_helpers.cltv.holdout import ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.predictions import draw_orders, expected_orders
 from tests.cltv_worlds import HEAD, histories, world_as_csv
 from tests.reference import cdnow
@@ -23,7 +23,7 @@ def shop(cdnow_shop):
 
 @pytest.fixture(scope="module")
 def comparison(shop):
-    return try_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
+    return compare_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ class TestTrial:
             (comparison.outcomes["frequency"] == 0) & (comparison.outcomes["later_purchases"] == 0)
         ]
         by_hand = -r * np.log1p(39 / (alpha + once["T_weeks"]))
-        ours = holdout.log_chance_of_orders(comparison.fit, once, 39, np.zeros(len(once)))
+        ours = holdout.log_probability_of_orders(comparison.fit, once, 39, np.zeros(len(once)))
         assert ours == pytest.approx(by_hand.to_numpy(), rel=1e-10)
         assert (comparison.scores["log_score"] < 0).all()
         bg = comparison.scores.set_index("model").loc["bg_nbd"]
@@ -77,7 +77,7 @@ class TestTrial:
 
     @pytest.mark.parametrize(("asked", "kept_back"), [(0, 38), (12, 12)])
     def test_how_much_is_kept_back(self, shop, asked, kept_back):
-        assert try_models(shop, model="bg_nbd", horizon_weeks=52, holdout_weeks=asked).weeks == kept_back
+        assert compare_models(shop, model="bg_nbd", horizon_weeks=52, holdout_weeks=asked).weeks == kept_back
 
 
 class TestSelection:
@@ -92,10 +92,10 @@ class TestSelection:
             ]
         )
         monkeypatch.setattr(holdout, "_score", lambda *arguments: scores)
-        comparison = try_models(shop, model="auto", horizon_weeks=39, holdout_weeks=39)
+        comparison = compare_models(shop, model="auto", horizon_weeks=39, holdout_weeks=39)
         assert comparison.chosen == chosen
-        assert comparison.dated == "mbg_nbd"
-        assert try_models(shop, model="pareto_nbd", horizon_weeks=39, holdout_weeks=39).chosen == "pareto_nbd"
+        assert comparison.alive_model == "mbg_nbd"
+        assert compare_models(shop, model="pareto_nbd", horizon_weeks=39, holdout_weeks=39).chosen == "pareto_nbd"
 
     def test_the_world_s_own_model_scores_best(self):
         """In a population that is BG/NBD's with much leaving, its score beats the rival without it by far."""
@@ -186,7 +186,7 @@ class TestHoldout:
             folder.mkdir()
             (folder / "orders.csv").write_text(world_as_csv(seed))
             shop = open_source(folder, as_of="2024-02-24")
-            tested = holdout_test(shop, try_models(shop, model="bg_nbd", horizon_weeks=26, holdout_weeks=0))
+            tested = holdout_test(shop, compare_models(shop, model="bg_nbd", horizon_weeks=26, holdout_weeks=0))
             assert tested.weeks == 26
             held += not tested.missed
             assert tested.rivals.set_index("rival").loc["nbd", "bias"] > tested.bias, (
@@ -199,7 +199,7 @@ def test_nothing_bought_in_the_test_weeks(make_source, open_source):
     lines = [f"{i},c{i % 60},2024-{1 + (i // 60) % 6:02}-{1 + i % 25:02},{5 + i % 7}" for i in range(360)]
     last = "last,c999,2024-12-30,5"
     shop = open_source(make_source(orders=HEAD + "\n".join([*lines, last]) + "\n"))
-    tested = holdout_test(shop, try_models(shop, model="auto", horizon_weeks=20, holdout_weeks=20))
+    tested = holdout_test(shop, compare_models(shop, model="auto", horizon_weeks=20, holdout_weeks=20))
     assert tested.actual == 0
     assert np.isnan([tested.bias, tested.gini, tested.gini_low]).all()
     assert np.isfinite(tested.rivals.drop(columns="rival").to_numpy(float)).all()

@@ -9,7 +9,7 @@ import pytest
 from smsroi_helpers.cltv import counts, customer_value, implications, wording
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
-from smsroi_helpers.cltv.predictions import draw_orders_while_customer, expected_orders, probability_alive
+from smsroi_helpers.cltv.predictions import draw_orders_if_alive, expected_orders, probability_alive
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -18,7 +18,7 @@ from tests.cltv_worlds import world_as_csv
 AHEAD = {"horizon_weeks": 30, "yearly_discount_rate": 0.1}
 
 
-def summarise_draws(shop, model="mbg_nbd", **changes):
+def make_forecast(shop, model="mbg_nbd", **changes):
     cells, value = counts.count_cells(shop), fit_value(counts.count_value_cells(shop))
     settings = {**AHEAD, "margin": 0.4, "rng": np.random.default_rng(1), **changes}
     return forecasting.forecast_value(cells, fit_purchases(cells, model), value, **settings)
@@ -37,7 +37,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def forecast(shop):
-    return summarise_draws(shop)
+    return make_forecast(shop)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ class TestSegments:
 class TestGains:
     def test_one_more_order_is_a_year_s_worth_of_one_for_who_stays(self, shop):
         """Where nobody leaves and nothing is discounted, it is margin × value per order × weeks / weeks a year."""
-        loyal = summarise_draws(shop, yearly_discount_rate=0.0)
+        loyal = make_forecast(shop, yearly_discount_rate=0.0)
         stays = {**loyal.purchases.parameters, "a": 1e-5, "b": 1e5}
         fit = replace(loyal.purchases, parameters=stays)
         forecast = replace(loyal, purchases=fit, cells=loyal.cells)
@@ -104,7 +104,7 @@ class TestGains:
     @pytest.mark.parametrize("model", ["mbg_nbd", "pareto_nbd"])
     def test_a_point_of_retention_is_what_less_leaving_brings(self, shop, model):
         """Lower the chance of leaving a little, by hand: profit gained per point of those still there at the end."""
-        forecast = summarise_draws(shop, model, yearly_discount_rate=0.0)
+        forecast = make_forecast(shop, model, yearly_discount_rate=0.0)
         gains = implications.gains(forecast).iloc[0]
         rng = np.random.default_rng(6)
         x, T = (forecast.cells[name].to_numpy(float) for name in ("frequency", "T_weeks"))
@@ -164,7 +164,7 @@ class TestChurn:
 
     def test_bg_nbd_knows_no_doubt_and_is_refused(self, shop):
         with pytest.raises(ValueError, match="warn by mbg_nbd or pareto_nbd"):
-            implications.churn_warnings(shop, summarise_draws(shop, "bg_nbd"), 0.5)
+            implications.churn_warnings(shop, make_forecast(shop, "bg_nbd"), 0.5)
 
 
 class TestNewCustomers:
@@ -190,7 +190,7 @@ class TestNewCustomers:
         rng = np.random.default_rng(3)
         n = 400_000
         truth = np.tile([0.6, 35.0 / 7, 0.9, 2.6], (n, 1))
-        orders = draw_orders_while_customer("bg_nbd", truth, np.zeros(1), np.zeros(1), 30, rng)[0]
+        orders = draw_orders_if_alive("bg_nbd", truth, np.zeros(1), np.zeros(1), 30, rng)[0]
         months = 1 + 0.8 * orders.mean()  # discounted by less than a tenth a year: between .94 and 1 of the orders
         level = 6 * 16 / 3  # mean of a Gamma–Gamma: p·v / (q − 1)
         row = new.loc["channel 0"]

@@ -124,7 +124,7 @@ class TestSums:
             np.log([0.4, 7.3, 0.6, 2.2]),
         )
         whole = likelihood.derivatives(at)
-        monkeypatch.setattr(likelihoods, "_AT_ONCE", 77)
+        monkeypatch.setattr(likelihoods, "_BATCH_SIZE", 77)
         parts = likelihood.derivatives(at)
         for name in ("log_likelihood", "slopes", "squares", "curvature"):
             assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-7), name
@@ -142,7 +142,7 @@ class TestSums:
         assert there.squares == pytest.approx(scores @ scores.T)
 
     def test_some_are_spread_evenly(self, columns):
-        some = likelihoods.Likelihood(likelihoods.rate_terms, columns).of_some(100)
+        some = likelihoods.Likelihood(likelihoods.rate_terms, columns).subsample(100)
         assert [len(column) for column in some.columns] == [100] * 4
         assert some.customers == columns[-1][::3].sum()
 

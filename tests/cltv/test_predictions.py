@@ -31,7 +31,7 @@ class TestChances:
         many = np.arange(400.0)
         for row in range(len(CELLS)):
             one = CELLS.iloc[[row] * len(many)]
-            chance = np.exp(predictions.log_chance_of_orders(fit, one, 39, many))
+            chance = np.exp(predictions.log_probability_of_orders(fit, one, 39, many))
             assert chance.sum() == pytest.approx(1, abs=1e-6)
             mean = chance @ many
             assert mean == pytest.approx(predictions.expected_orders(fit, CELLS.iloc[[row]], 39)[0], rel=1e-5)
@@ -48,7 +48,7 @@ class TestChances:
             theirs.conditional_probability_of_n_purchases_up_to_time(orders, 39, *row)
             for row in zip(x, t_x, T, strict=True)
         ]
-        ours = np.exp(predictions.log_chance_of_orders(fit, few, 39, np.full(3, float(orders))))
+        ours = np.exp(predictions.log_probability_of_orders(fit, few, 39, np.full(3, float(orders))))
         assert ours == pytest.approx(np.array(expected, float), rel=1e-5)
 
     @pytest.mark.parametrize("orders", [0, 1, 5])
@@ -56,7 +56,7 @@ class TestChances:
         fit, theirs = fit_of("bg_nbd"), BetaGeoFitter()
         theirs.params_ = pd.Series(fit.parameters)
         new = pd.DataFrame({"frequency": [0], "recency_weeks": [0.0], "T_weeks": [0.0]})
-        ours = np.exp(predictions.log_chance_of_orders(fit, new, 39, np.array([float(orders)])))[0]
+        ours = np.exp(predictions.log_probability_of_orders(fit, new, 39, np.array([float(orders)])))[0]
         assert ours == pytest.approx(float(theirs.probability_of_n_purchases_up_to_time(39, orders)), rel=1e-8)
 
     @pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
@@ -73,7 +73,7 @@ class TestStaying:
     def test_against_random_customers(self, model):
         rng, n = np.random.default_rng(4), 200_000
         first, scale, third, fourth = VALUES[model]
-        forecast = predictions.staying(fit_of(model), CELLS, [26.0, 52.0])
+        forecast = predictions.survival_probability(fit_of(model), CELLS, [26.0, 52.0])
         for row, cell in enumerate(CELLS.itertuples()):
             rate = rng.gamma(first + cell.frequency, 1 / (scale + cell.T_weeks), n)
             if model == "pareto_nbd":
@@ -87,7 +87,7 @@ class TestStaying:
     def test_a_surely_known_chance_is_its_mean(self):
         """With b in the hundred thousands the quadrature has no weights; then p = a / (a + b)."""
         fit = fitting.Fit("bg_nbd", {"r": 0.9, "alpha": 10.0, "a": 90.0, "b": 90_000.0}, np.eye(4), 0.0, 1, "converged")
-        forecast = predictions.staying(fit, CELLS.iloc[:1], [52.0])[0, 0]
+        forecast = predictions.survival_probability(fit, CELLS.iloc[:1], [52.0])[0, 0]
         assert forecast == pytest.approx((1 + 90 / 90_090 * 52 / 22) ** -0.9, rel=1e-4)
         assert np.isfinite(predictions.expected_orders(fit, CELLS, 39)).all()
 
@@ -155,19 +155,21 @@ class TestCorners:
     def test_many_horizons_at_once_are_each_alone(self, model):
         x, T, ends = np.array([0.0, 3, 60]), np.array([0.0, 30, 51]), np.array([4.0, 26.0, 52.0])
         values = np.array(VALUES[model])
-        together = predictions.orders_while_customer(model, values, x[:, None], T[:, None], ends)
+        together = predictions.orders_if_alive(model, values, x[:, None], T[:, None], ends)
         for column, end in enumerate(ends):
-            alone = predictions.orders_while_customer(model, values, x, T, end)
+            alone = predictions.orders_if_alive(model, values, x, T, end)
             assert together[:, column] == pytest.approx(alone, rel=1e-12)
 
     def test_histories_are_their_own(self):
-        who = predictions.Histories.of(CELLS)
-        assert predictions.Histories.of(who) is who
+        histories = predictions.Histories.of(CELLS)
+        assert predictions.Histories.of(histories) is histories
         for model in VALUES:
             fit = fit_of(model)
-            assert (predictions.expected_orders(fit, who, 39) == predictions.expected_orders(fit, CELLS, 39)).all()
             assert (
-                predictions.variance_of_orders(fit, who, 39) == predictions.variance_of_orders(fit, CELLS, 39)
+                predictions.expected_orders(fit, histories, 39) == predictions.expected_orders(fit, CELLS, 39)
+            ).all()
+            assert (
+                predictions.variance_of_orders(fit, histories, 39) == predictions.variance_of_orders(fit, CELLS, 39)
             ).all()
 
     def test_a_number_that_cannot_be_is_said_of_whom(self):

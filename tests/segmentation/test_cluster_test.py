@@ -15,7 +15,9 @@ class TestOnePopulation:
         rng = np.random.default_rng(3)
         kind = rng.integers(0, 2, 900)
         numbers = np.column_stack([rng.normal(3 * kind, 1), rng.normal(-2 * kind, 1), rng.normal(2 * kind, 1)])
-        tested = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1), draws=19, tried=900)
+        tested = cluster_test.run_cluster_test(
+            sample_of(numbers), np.random.default_rng(1), draws=19, max_customers=900
+        )
         assert tested.accepted
         assert tested.k == 2
 
@@ -24,7 +26,7 @@ class TestOnePopulation:
         stood = 0
         for seed in range(6):
             rng = np.random.default_rng(seed)
-            tested = cluster_test.try_clusterings(one_population(rng, 400), rng, draws=19)
+            tested = cluster_test.run_cluster_test(one_population(rng, 400), rng, draws=19)
             stood += tested.accepted
         assert stood <= 2
 
@@ -32,16 +34,16 @@ class TestOnePopulation:
         rng = np.random.default_rng(3)
         few = rng.random(900) < 0.03
         numbers = np.column_stack([rng.normal(9 * few, 1), rng.normal(9 * few, 1), rng.normal(0, 1, 900)])
-        tested = cluster_test.try_clusterings(
-            sample_of(numbers), np.random.default_rng(1), smallest_share=0.1, draws=19, tried=900
+        tested = cluster_test.run_cluster_test(
+            sample_of(numbers), np.random.default_rng(1), smallest_share=0.1, draws=19, max_customers=900
         )
         assert not tested.table.set_index("k").loc[2, "admissible"] or not tested.accepted
 
     def test_a_reference_draw_has_the_margins_and_correlations_of_the_data(self):
         rng = np.random.default_rng(5)
         sample = one_population(rng, 4000)
-        drawn = cluster_test._OnePopulation(sample.rows, sample.features, rng).draw(40_000, rng)
-        data = clusters.code(sample.rows, sample.features)
+        drawn = cluster_test._ReferencePopulation(sample.rows, sample.features, rng).draw(40_000, rng)
+        data = clusters.encode(sample.rows, sample.features)
         assert drawn.mean(axis=0) == pytest.approx(data.mean(axis=0), abs=4 * 2 / np.sqrt(4000))
         # Ranks of what is drawn correlate as the data's do, four standard errors of both at these sizes.
         ours = pd.DataFrame(drawn).corr(method="spearman").to_numpy()[:3, :3]
@@ -53,7 +55,7 @@ class TestOnePopulation:
         rng = np.random.default_rng(2)
         kinds = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 12.0]])
         samples = kinds[rng.integers(0, 3, (5, 150))] + rng.standard_normal((5, 150, 2))
-        ours = cluster_test._group_many(samples, 3, rng)
+        ours = cluster_test._kmeans_many(samples, 3, rng)
         for sample, centroids in zip(samples, ours, strict=True):
             theirs = KMeans(3, n_init=3, random_state=1).fit(sample).cluster_centers_
             assert np.sort(centroids, axis=0) == pytest.approx(np.sort(theirs, axis=0), abs=1e-6)
@@ -69,13 +71,13 @@ class TestOnePopulation:
     def test_features_that_have_nothing_to_do_with_one_another_are_not_grouped(self):
         """Three of their own accord: whatever directions chance prefers are no dimensions."""
         numbers = np.random.default_rng(7).standard_normal((2000, 3))
-        tested = cluster_test.try_clusterings(sample_of(numbers), np.random.default_rng(1))
+        tested = cluster_test.run_cluster_test(sample_of(numbers), np.random.default_rng(1))
         assert (tested.accepted, tested.draws) == (False, 0)
         assert 1 < tested.first_eigenvalue < clusters.LEAST_EIGENVALUE
         said = wording.cluster_test_sentence(membership.Grouping(cutoffs.Cuts(1, 2), tested, None, None))
         assert "hangs together too little" in said
 
     def test_too_few_customers_get_a_sentence(self):
-        tested = cluster_test.try_clusterings(sample_of(np.ones((50, 3))), np.random.default_rng(1))
+        tested = cluster_test.run_cluster_test(sample_of(np.ones((50, 3))), np.random.default_rng(1))
         assert not tested.accepted
         assert tested.p_value == 1.0

@@ -32,7 +32,7 @@ class TestClusters:
     def test_a_category_of_l_values_carries_l_minus_one(self):
         rng = np.random.default_rng(1)
         sample = sample_of(rng.standard_normal((600, 2)), level=rng.choice(list("abcd"), 600))
-        found = clusters.find_dimensions(clusters.code(sample.rows, sample.features), 2)
+        found = clusters.find_dimensions(clusters.encode(sample.rows, sample.features), 2)
         assert found.eigenvalues.sum() == pytest.approx(2 + 3)
 
     def test_the_engine_puts_everybody_where_the_nearest_centroid_is(self, company):
@@ -40,10 +40,10 @@ class TestClusters:
         sample = found.sample
         assert sample.share == 1.0
         fitted = clusters.fit_clusters(sample, 4, seed=1)
-        told = clusters.cluster_of(shop, fitted).order_by("customer_id").execute()
-        scores = fitted.dimensions.scores(clusters.code(sample.rows, sample.features))
+        assigned = clusters.cluster_of(shop, fitted).order_by("customer_id").execute()
+        scores = fitted.dimensions.scores(clusters.encode(sample.rows, sample.features))
         distance = ((scores[:, None, :] - fitted.centroids[None]) ** 2).sum(axis=2)
-        assert told["cluster"].tolist() == [fitted.names[j] for j in distance.argmin(axis=1)]
+        assert assigned["cluster"].tolist() == [fitted.names[j] for j in distance.argmin(axis=1)]
         assert (fitted.assign(sample.rows) == distance.argmin(axis=1)).all()
 
     def test_the_same_seed_gives_the_same_clusters(self, company):
@@ -74,12 +74,12 @@ def test_clusters_of_a_simulated_company_are_most_of_what_can_be_known(company):
     shop, found, source = company
     assert found.tested.accepted
     truth = likeliest_segments(source)
-    told = membership.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
+    assigned = membership.segments(shop, "cluster", cuts=found.cuts, clusters=found.clusters).execute()
     groups = rfm.rfm_rows(shop)
     scores = groups.select(
         "customer_id", "recency_days", "frequency", "monetary", name=rules.group_of(groups, found.cuts)
     ).execute()
-    both = truth.merge(told, on="customer_id").merge(scores, on="customer_id")
+    both = truth.merge(assigned, on="customer_id").merge(scores, on="customer_id")
     best = adjusted_rand_score(both["segment_x"], both["likeliest"])
     ours = adjusted_rand_score(both["segment_x"], both["segment_y"])
     by_group = adjusted_rand_score(both["segment_x"], both["name"])

@@ -66,14 +66,14 @@ class TestPrinciples:
             "assignments": "experiment_id,customer_id,arm,assigned_at\n" + "\n".join(assigned) + "\n",
         }
 
-    @pytest.mark.parametrize(("effect", "verdict"), [(0.3, "pass"), (0.0, "warn")])
-    def test_segments_that_answer_differently_are_found(self, make_source, open_source, effect, verdict):
+    @pytest.mark.parametrize(("effect", "status"), [(0.3, "pass"), (0.0, "warn")])
+    def test_segments_that_answer_differently_are_found(self, make_source, open_source, effect, status):
         shop = open_source(make_source(**self.experiment(np.random.default_rng(9), effect)), as_of="2024-03-31")
         cuts = cutoffs.Cuts(60, 120, frequent_score=3, high_score=1)
         found = membership.Grouping(cuts, None, None, None)
-        told = criteria.actionable(shop, found, "rfm_group")
-        assert told.verdict == verdict
-        effects = told.detail["effects"].iloc[0].set_index("segment")
+        criterion = criteria.actionable(shop, found, "rfm_group")
+        assert criterion.status == status
+        effects = criterion.detail["effects"].iloc[0].set_index("segment")
         # Segments of the day before: who bought twice is gold, whatever the experiment made of them.
         assert effects.index.tolist() == ["gold", "growth"]
         assert effects.loc["gold", "low"] < effect < effects.loc["gold", "high"]
@@ -83,18 +83,18 @@ class TestPrinciples:
         files = self.experiment(np.random.default_rng(9), 0.3)
         files["arms"] = "experiment_id,arm,share\nx,treat,0.9\nx,control,0.1\n"
         shop = open_source(make_source(**files), as_of="2024-03-31")
-        told = criteria.actionable(shop, membership.Grouping(cutoffs.Cuts(60, 120), None, None, None), "rfm_group")
-        assert told.verdict == "unknown"
-        assert told.detail["status"].tolist() == ["broken"]
-        assert told.detail["effects"].iloc[0].empty
+        criterion = criteria.actionable(shop, membership.Grouping(cutoffs.Cuts(60, 120), None, None, None), "rfm_group")
+        assert criterion.status == "unknown"
+        assert criterion.detail["status"].tolist() == ["broken"]
+        assert criterion.detail["effects"].iloc[0].empty
 
     def test_it_is_what_the_page_of_experiments_finds(self, company):
         """The same validity, effects and p-values as `05_ab_test`, segment by segment."""
         shop, found, _source = company
-        told = criteria.actionable(shop, found, "rfm_group").detail.set_index("experiment_id")
+        by_experiment = criteria.actionable(shop, found, "rfm_group").detail.set_index("experiment_id")
         tested = 0
         for each in ab_test.analyse(shop, segment_by="rfm_group"):
-            row = told.loc[each.experiment.name]
+            row = by_experiment.loc[each.experiment.name]
             assert (row["status"] == "broken") == each.validity.broken
             if row["status"] != "tested" or len(each.experiment.treated) > 1:
                 continue

@@ -13,10 +13,10 @@ class TestDecision:
     def test_the_answer_names_the_group_that_brought_most(self, company, outcomes):
         shop, found, _source = company
         answer, *rows = decide_all(shop, found=found)
-        came = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group").set_index("segment")
+        segment_outcomes = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group").set_index("segment")
         assert "gold" in answer.action
         assert "no experiment shows that the groups answer a message differently" in answer.caveat
-        assert answer.value == pytest.approx(came.loc["gold", "spend_share"])
+        assert answer.value == pytest.approx(segment_outcomes.loc["gold", "spend_share"])
         assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
         assert {row.evidence for row in (answer, *rows)} == {"none"}
         words = " ".join(f"{row.action} {row.text} {row.caveat}" for row in (answer, *rows)).lower().split()
@@ -64,28 +64,28 @@ class TestDecision:
             membership.find_grouping(shop)
 
 
-def findings(came, verdicts=(), trend=0.1):
+def findings(segment_outcomes, statuses=(), trend=0.1):
     """Two segments, of which “value” spent most per head; criteria pass but for those named."""
     names = ("relevant", "identifiable", "reachable", "measurable", "actionable")
     worst = pd.DataFrame({"segment": ["gold", "value"], "lift": [0.2, 0.6]})
-    five = [criteria.Principle(n, dict(verdicts).get(n, "pass"), 0.2, 0.15, 0.25, worst) for n in names]
+    found_criteria = [criteria.Criterion(n, dict(statuses).get(n, "pass"), 0.2, 0.15, 0.25, worst) for n in names]
     comparison = pd.DataFrame(
         {"segmentation": ["rfm_group", "cluster", "rfm_scores"], "outcome": "spend", "share": [0.2, 0.3, 0.4],
          "low": [0.15, 0.27, 0.35], "high": [0.25, 0.33, 0.45]}
     )  # fmt: skip
     recency = pd.DataFrame({"outcome": ["orders", "response"], "trend_high": [trend, 0.3]})
     scores = pd.DataFrame({"measure": ["frequency", "monetary"], "customers": [70, 71]})
-    return decision.Findings(came, comparison, five, recency, scores, 91)
+    return decision.Findings(segment_outcomes, comparison, found_criteria, recency, scores, 91)
 
 
 class TestOutcome:
-    came = pd.DataFrame(
+    segment_outcomes = pd.DataFrame(
         {"segment": ["gold", "value"], "customers": [20, 50], "share": [2 / 7, 5 / 7], "spend_share": [0.3, 0.7],
          "low": [0.2, 0.6], "high": [0.4, 0.8], "per_customer": [1.5, 1.7]}
     )  # fmt: skip
 
     def test_the_segment_that_spends_most_per_head_leads(self):
-        found = decision.decide("rfm_group", findings(self.came))
+        found = decision.decide("rfm_group", findings(self.segment_outcomes))
         assert (found.outcome, found.reason, found.customers) == ("do", "predicts_spend", 70)
         assert (found.best.segment, found.best.value, found.best.low, found.best.high) == ("value", 0.7, 0.6, 0.8)
         assert [one.segment for one in found.segments] == ["gold", "value"]
@@ -94,16 +94,16 @@ class TestOutcome:
         assert found.rival == decision.Explained("cluster", 0.3, 0.27, 0.33)
 
     def test_what_predicts_nothing_is_not_used(self):
-        found = decision.decide("rfm_group", findings(self.came, {"relevant": "fail"}))
+        found = decision.decide("rfm_group", findings(self.segment_outcomes, {"relevant": "fail"}))
         assert (found.outcome, found.reason, found.best, found.segments) == ("dont", "predicts_nothing", None, ())
 
     def test_a_log_too_short_to_tell_waits(self):
-        found = decision.decide("rfm_group", findings(self.came.assign(low=np.nan)))
+        found = decision.decide("rfm_group", findings(self.segment_outcomes.assign(low=np.nan)))
         assert (found.outcome, found.reason, found.best) == ("not_enough_evidence", "log_too_short", None)
 
     def test_criteria_not_met_and_a_reversed_recency_are_named(self):
         failed = {"identifiable": "fail", "reachable": "warn", "measurable": "fail", "actionable": "unknown"}
-        found = decision.decide("rfm_group", findings(self.came, failed, trend=-0.1))
+        found = decision.decide("rfm_group", findings(self.segment_outcomes, failed, trend=-0.1))
         assert [short.criterion for short in found.shortfalls] == ["identifiable", "measurable", "actionable"]
         assert (found.shortfalls[1].segment, found.shortfalls[1].value) == ("value", 0.6)
         assert found.recency_reversed == ("orders",)

@@ -11,10 +11,10 @@ from smsroi_helpers.segmentation import predictive_value, rules
 
 class TestFigures:
     def test_each_group_has_its_bar_and_its_colour(self, company, outcomes):
-        came = predictive_value.outcomes_by_segment(company[0], outcomes, "rfm_group")
-        ax = segmentation_figures.spend(came)
+        segment_outcomes = predictive_value.outcomes_by_segment(company[0], outcomes, "rfm_group")
+        ax = segmentation_figures.spend(segment_outcomes)
         assert [tick.get_text() for tick in ax.get_yticklabels()] == list(rules.BUYER_GROUPS)
-        assert [bar.get_width() for bar in ax.patches] == pytest.approx(came["spend_share"].tolist())
+        assert [bar.get_width() for bar in ax.patches] == pytest.approx(segment_outcomes["spend_share"].tolist())
         assert ax.get_title().startswith("“gold”")
 
     def test_the_title_of_the_comparison_follows_the_intervals(self):

@@ -86,9 +86,9 @@ class TestGroups:
 class TestAsking:
     def test_a_column_of_customers_groups_too(self, company):
         shop, _found, _source = company
-        told = membership.segments(shop, "attr_member_level").execute()
+        labelled = membership.segments(shop, "attr_member_level").execute()
         truth = shop.customers.select("customer_id", "attr_member_level").execute()
-        both = told.merge(truth, on="customer_id")
+        both = labelled.merge(truth, on="customer_id")
         assert (both["segment"] == both["attr_member_level"]).all()
 
     @pytest.mark.parametrize("name", ["attr_nothing", "customer_id", "joined_at", "referred_by", ""])

@@ -53,35 +53,38 @@ class TestExplained:
     def test_segments_know_nothing_of_the_period_they_are_held_against(self, company, outcomes):
         shop, found, _source = company
         split = shop.as_of - dt.timedelta(days=91)
-        told = membership.segments(shop, "rfm_group", split, cuts=found.cuts)
-        both = outcomes.later.select("customer_id", "rfm_group").join(told, "customer_id").execute()
+        labelled = membership.segments(shop, "rfm_group", split, cuts=found.cuts)
+        both = outcomes.later.select("customer_id", "rfm_group").join(labelled, "customer_id").execute()
         assert (both["rfm_group"] == both["segment"]).all()
         assert outcomes.later.spend.sum().execute() == pytest.approx(
             shop.orders.filter(shop.orders.amount >= 0, shop.day(shop.orders.ordered_at) > split)
-            .join(told.filter(told.segment != "prospect"), "customer_id").amount.sum().execute()
+            .join(labelled.filter(labelled.segment != "prospect"), "customer_id").amount.sum().execute()
         )  # fmt: skip
 
     def test_what_came_adds_up(self, company, outcomes):
         shop, _found, _source = company
-        came = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group")
-        assert came["segment"].tolist() == list(rules.BUYER_GROUPS)
-        assert came["spend_share"].sum() == pytest.approx(1)
-        assert came["share"].sum() == pytest.approx(1)
-        assert ((came["low"] < came["spend_share"]) & (came["spend_share"] < came["high"])).all()
+        segment_outcomes = predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group")
+        assert segment_outcomes["segment"].tolist() == list(rules.BUYER_GROUPS)
+        assert segment_outcomes["spend_share"].sum() == pytest.approx(1)
+        assert segment_outcomes["share"].sum() == pytest.approx(1)
+        assert (
+            (segment_outcomes["low"] < segment_outcomes["spend_share"])
+            & (segment_outcomes["spend_share"] < segment_outcomes["high"])
+        ).all()
 
     def test_a_column_that_describes_nobody_is_compared_where_it_is_asked_for(self, company, outcomes):
         shop, found, _source = company
         assert "region" not in outcomes.later.columns
         by_region = predictive_value.collect_outcomes(shop, found, 91, segment_by="region")
-        came = predictive_value.outcomes_by_segment(shop, by_region, "region")
-        assert came["spend_share"].sum() == pytest.approx(1)
+        segment_outcomes = predictive_value.outcomes_by_segment(shop, by_region, "region")
+        assert segment_outcomes["spend_share"].sum() == pytest.approx(1)
         assert (
-            came["customers"].sum()
+            segment_outcomes["customers"].sum()
             == predictive_value.outcomes_by_segment(shop, outcomes, "rfm_group")["customers"].sum()
         )
-        told = predictive_value.explained(shop, by_region).set_index(["segmentation", "outcome"])
+        explained = predictive_value.explained(shop, by_region).set_index(["segmentation", "outcome"])
         # Where somebody lives is drawn without regard to anything else.
-        assert told.loc[("region", "spend"), "low"] < 0.01 < told.loc[("rfm_group", "spend"), "low"]
+        assert explained.loc[("region", "spend"), "low"] < 0.01 < explained.loc[("rfm_group", "spend"), "low"]
         with pytest.raises(UsageError, match="names no groups"):
             predictive_value.collect_outcomes(shop, found, 91, segment_by="attr_none")
 

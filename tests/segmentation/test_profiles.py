@@ -23,12 +23,14 @@ class TestPortraits:
             )
         )
         chosen = membership.segments(shop, "rfm_group", cuts=cutoffs.Cuts(60, 300))
-        told = segmentation_profiles.draw_portraits(shop, chosen).set_index(["segment", "value"])
-        row = told.loc[("growth", "blue")]
+        portraits = segmentation_profiles.draw_portraits(shop, chosen).set_index(["segment", "value"])
+        row = portraits.loc[("growth", "blue")]
         assert row["low"] < 0.5 / 0.35 < row["high"]
         assert row["low"] > 1.2
-        assert told.loc[("dormant", "blue"), "high"] < 1
-        words = profile_tables.portraits_text(told.reset_index(), pd.DataFrame({"segment": [], "customers": []})).markup
+        assert portraits.loc[("dormant", "blue"), "high"] < 1
+        words = profile_tables.portraits_text(
+            portraits.reset_index(), pd.DataFrame({"segment": [], "customers": []})
+        ).markup
         assert "colour blue" in words
 
     def test_terms_are_words_and_pairs_of_chinese_signs(self):

@@ -23,7 +23,7 @@ class TestGroups:
         )  # fmt: skip
         cuts = cutoffs.Cuts(dormant, lost, often, high)
         table = ibis.memtable(rows.assign(row=range(200)))
-        told = table.select("row", name=rules.group_of(table, cuts)).order_by("row").execute()
+        labelled = table.select("row", name=rules.group_of(table, cuts)).order_by("row").execute()
 
         def rule(r):
             if r.recency_days > lost:
@@ -34,8 +34,8 @@ class TestGroups:
                 return "gold" if r.m_score >= high else "value"
             return "growth"
 
-        assert told["name"].tolist() == [rule(r) for r in rows.itertuples()]
-        assert set(told["name"]) <= set(rules.BUYER_GROUPS)
+        assert labelled["name"].tolist() == [rule(r) for r in rows.itertuples()]
+        assert set(labelled["name"]) <= set(rules.BUYER_GROUPS)
 
     def test_who_recommends_is_an_advocate(self, make_source, open_source):
         orders = HEAD + "".join(
@@ -45,12 +45,12 @@ class TestGroups:
         customers = "customer_id,referred_by\na,\nb,\nc,\nd,a\ne,\n"
         feedback = "customer_id,responded_at,score\nb,2024-04-01,10\nb,2024-05-01,3\nc,2024-04-01,2\nc,2024-05-01,9\n"
         shop = open_source(make_source(orders=orders, customers=customers, feedback=feedback))
-        told = (
+        labelled = (
             membership.segments(shop, "lifecycle_stage", cuts=cutoffs.Cuts(90, 180, 6, 6))
             .order_by("customer_id")
             .execute()
         )
-        assert told["segment"].tolist() == ["advocacy", "repeat", "advocacy", "first_purchase", "awareness"]
+        assert labelled["segment"].tolist() == ["advocacy", "repeat", "advocacy", "first_purchase", "awareness"]
 
 
 def test_moved_cuts_move_customers_and_lose_none(company):
@@ -65,6 +65,6 @@ def test_recency_groups_divide_after_a_month_and_a_quarter(make_source, open_sou
     days = {"a": "2024-05-31", "b": "2024-05-02", "c": "2024-05-01", "d": "2024-03-03", "e": "2024-03-02"}
     lines = "".join(f"{who},{who},{day},5\n" for who, day in days.items())
     shop = open_source(make_source(orders=HEAD + lines, customers="customer_id\na\nf\n"), as_of="2024-05-31")
-    told = membership.segments(shop, "recency").order_by("customer_id").execute()
+    labelled = membership.segments(shop, "recency").order_by("customer_id").execute()
     # Counted to 1 June: 1, 30, 31, 90 and 91 days.
-    assert told["segment"].tolist() == ["0-30", "0-30", "30-90", "30-90", "90+", "never"]
+    assert labelled["segment"].tolist() == ["0-30", "0-30", "30-90", "30-90", "90+", "never"]
