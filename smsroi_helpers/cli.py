@@ -1,4 +1,4 @@
-"""The command `smsroi`: thin, and with one line for whatever goes wrong (SMSROI_DEBUG=1 adds a traceback)."""
+"""The command `smsroi`. Every error is one line; SMSROI_DEBUG=1 adds a traceback."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ _EXIT_CODES = (
 
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
-    """Turn an error into its line on standard error and its exit code."""
+    """Print an error as one line on standard error, and exit with its code."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -64,10 +64,10 @@ def _version(requested: bool) -> None:
 @app.callback()
 def _options(
     _wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    # Wherever the locale says otherwise (LC_ALL=C), a path in another script must not end the command.
+    # With LC_ALL=C a path with non-ASCII characters must not raise.
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
@@ -82,19 +82,15 @@ def run(
         list[str] | None,
         typer.Option("-p", metavar="NAME=VALUE", help="Set a parameter; cltv.model=… for one notebook."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="How many notebooks run side by side.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of notebooks that run in parallel.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Run even if nothing has changed.")] = False,
-    deadline: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0, help="The whole run may take this long.")
-    ] = None,
-    cell_timeout: Annotated[
-        int | None, typer.Option(metavar="SECONDS", min=1, help="One cell may take this long.")
-    ] = None,
+    deadline: Annotated[float | None, typer.Option(metavar="MINUTES", min=0, help="Time limit of the run.")] = None,
+    cell_timeout: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="Time limit of a cell.")] = None,
     no_code: Annotated[bool, typer.Option("--no-code", help="Leave the code out of the pages.")] = False,
     on_failure: Annotated[
-        str, typer.Option(metavar="CMD", help="Run this, without a shell, when the run fails; it reads JSON.")
+        str, typer.Option(metavar="CMD", help="Command to run if the run fails; it reads JSON; no shell.")
     ] = "",
-    on_success: Annotated[str, typer.Option(metavar="CMD", help="The same, when it succeeds.")] = "",
+    on_success: Annotated[str, typer.Option(metavar="CMD", help="The same, if the run succeeds.")] = "",
 ) -> None:
     """Make a report and print the path of its index.html."""
     with _one_line():
@@ -122,7 +118,7 @@ def example(
     """Write a source made from an installed package to data/NAME and print its path."""
     with _one_line():
         if name not in source.EXAMPLES:
-            raise UsageError(f"there is no example {name!r}; there are {', '.join(source.EXAMPLES)}")
+            raise UsageError(f"unknown example {name!r}; choose one of {', '.join(source.EXAMPLES)}")
         to = source.project_root() / "data" / name
         source.write_example(name, to)
         print(_shown(to))
@@ -131,12 +127,12 @@ def example(
 @app.command()
 def simulate(
     out: Annotated[str, typer.Argument(metavar="OUT", help="The new source's folder, data/….")],
-    customers: Annotated[int, typer.Option(min=100, metavar="N", help="How many people.")] = 5000,
-    weeks: Annotated[int, typer.Option(min=26, metavar="W", help="How long the log is.")] = 52,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Of every draw; the same seed, the same bytes.")] = 1,
-    null: Annotated[bool, typer.Option("--null", help="Messages cause nothing and cost nothing.")] = False,
+    customers: Annotated[int, typer.Option(min=100, metavar="N", help="Number of customers.")] = 5000,
+    weeks: Annotated[int, typer.Option(min=26, metavar="W", help="Length of the log.")] = 52,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Random seed; the same seed gives the same bytes.")] = 1,
+    null: Annotated[bool, typer.Option("--null", help="Messages have no effect and no cost.")] = False,
 ) -> None:
-    """Write a company whose truth is known (truth.json) as a source, and print its path."""
+    """Write a simulated company with known truth (truth.json) as a source, and print its path."""
     with _one_line():
         from smsroi_helpers.simulation import write_company
 
@@ -149,17 +145,17 @@ def simulate(
 def check(
     data: Annotated[str, typer.Argument(metavar="SOURCE", help="A source's folder, data/….")],
     max_rejected_share: Annotated[
-        float, typer.Option(metavar="X", min=0, max=1, help="The share of a table's rows that may be put aside.")
+        float, typer.Option(metavar="X", min=0, max=1, help="Largest share of a table's rows that may be rejected.")
     ] = 0.01,
 ) -> None:
-    """Read a source as a run would and print what is wrong with it, and what to do (exit code 10 if it is refused)."""
+    """Validate a source as a run does; print each problem and its remedy (exit code 10 if the source is refused)."""
     with _one_line(), tempfile.TemporaryDirectory(prefix="smsroi-check-") as place:
         from smsroi_helpers.source import load
 
         try:
             loaded = load(data, Path(place) / "read", max_rejected_share)
         except DataError:
-            # Refused for one fault, it may have more: if only the share was too large, show them all.
+            # A refused source may have more problems: if only the rejected share was too large, show all of them.
             with contextlib.suppress(DataError):
                 refused = load(data, Path(place) / "read_all", 1.0)
                 _show_check(refused, _as_read(refused))
@@ -175,7 +171,7 @@ def pseudonymise(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Holds the secret key; outside the project. Without it: $SMSROI_KEY, or $SMSROI_KEY_FILE.",
+            help="File with the secret key, outside the project. Default: $SMSROI_KEY, then $SMSROI_KEY_FILE.",
         ),
     ] = None,
 ) -> None:
@@ -186,7 +182,9 @@ def pseudonymise(
             _print_note(f"{name}: {rows:,} rows")
         for note in copied.notes:
             _print_note(note)
-        _print_note(f"key id: {copied.key_id}; keep the key, outside the project: without it nobody can be found again")
+        _print_note(
+            f"key id: {copied.key_id}; keep the key outside the project: without it no customer can be identified again"
+        )
         print(_shown(copied.folder))
 
 
@@ -194,7 +192,7 @@ def pseudonymise(
 def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, REPORT/RUN, or REPORT (its latest).")],
 ) -> None:
-    """Check that a published run is still, byte for byte, what its manifest says (exit code 23 if not)."""
+    """Check that the files of a published run are unchanged (exit code 23 if not)."""
     with _one_line():
         folder = runner.find_run(source.project_root(), run)
         print(f"{folder.name}: {runner.verify_run(folder)} files are as they were published")
@@ -205,7 +203,7 @@ def status(
     report: Annotated[str, typer.Argument(metavar="REPORT", help="A report's name.")],
     max_age: Annotated[str, typer.Option(metavar="AGE", help="Like 90m, 26h or 8d.")] = "26h",
 ) -> None:
-    """Say how old a report's last good run is; exit code 1 if that is too old, or there is none."""
+    """Print the age of a report's last good run; exit code 1 if it is too old or there is none."""
     with _one_line():
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", max_age)
         if match is None:
@@ -225,21 +223,23 @@ def status(
 
 @app.command("plan-test")
 def plan_test(
-    customers: Annotated[int, typer.Option(metavar="N", help="On the list, all arms together.")],
-    base_rate: Annotated[float, typer.Option(metavar="X", help="Share who order in the test's time anyway (0-1).")],
-    profit_per_order: Annotated[float, typer.Option(metavar="MONEY", help="What an order brings on average.")],
+    customers: Annotated[int, typer.Option(metavar="N", help="Customers in all arms together.")],
+    base_rate: Annotated[
+        float, typer.Option(metavar="X", help="Share who order during the test without treatment (0-1).")
+    ],
+    profit_per_order: Annotated[float, typer.Option(metavar="MONEY", help="Mean profit of an order.")],
     order_spread: Annotated[
         float, typer.Option(metavar="X", help="Standard deviation of an order's profit / its mean.")
     ] = 1.0,
-    cost: Annotated[float, typer.Option(metavar="MONEY", help="Of the treatment, per treated customer.")] = 0.0,
-    arms: Annotated[int, typer.Option(metavar="K", help="Treatments compared with the one control.")] = 1,
-    control_share: Annotated[float, typer.Option(metavar="X", help="Of all customers (0-1).")] = 0.5,
+    cost: Annotated[float, typer.Option(metavar="MONEY", help="Cost of the treatment per treated customer.")] = 0.0,
+    arms: Annotated[int, typer.Option(metavar="K", help="Number of treatments compared with the control.")] = 1,
+    control_share: Annotated[float, typer.Option(metavar="X", help="Share of customers in the control (0-1).")] = 0.5,
     gain: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="Profit per customer, after that cost, to be shown.")
+        float | None, typer.Option(metavar="MONEY", help="Gain per customer, after cost, that the test should detect.")
     ] = None,
-    power: Annotated[float, typer.Option(metavar="X", help="How often it should show (0-1).")] = 0.8,
+    power: Annotated[float, typer.Option(metavar="X", help="Probability of detecting the gain (0-1).")] = 0.8,
 ) -> None:
-    """Say what a test on a list of this size can show, and how large it must be to show a gain."""
+    """Print the smallest effect that a test can detect, and the sample size that a gain needs."""
     with _one_line():
         from smsroi_helpers.ab_test import plan_test as plan
 
@@ -264,24 +264,24 @@ def plan_test(
 
 
 def _shown(path: Path) -> str:
-    """The path from here, where it lies below; else in full."""
+    """Return the path relative to the current folder if it is inside it, else in full."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-# --- what a check found ---------------------------------------------------------------------------------------
+# --- output of check ------------------------------------------------------------------------------------------
 
 _Cells = list[str]
 _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 
 def _as_read(loaded: "Loaded") -> list[_Cells]:
-    """What reading met: kind, table, what, rows, share, what to do."""
+    """Return the findings of reading: kind, table, what, rows, share, what to do."""
     return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.remedy) for f in loaded.findings]
 
 
 def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
-    """The same with what only the whole log shows: rows after the last day, strangers, sends after an opt-out."""
+    """Return the findings and the warnings about the whole log, such as messages after an opt-out."""
     import pandas as pd
 
     from smsroi_helpers.source import open_shop
@@ -324,7 +324,7 @@ def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
 
 
 def _show_table(heading: _Cells, rows: list[_Cells]) -> None:
-    """A table on a terminal, else a line a row; what comes from data is plain text, whatever signs it holds."""
+    """Print a table on a terminal, else one line per row; data are printed as plain text."""
     heading, *rows = ([_plain(cell) for cell in row] for row in (heading, *rows))
     if sys.stdout.isatty():
         from rich import box
@@ -357,7 +357,7 @@ def _print_note(line: str) -> None:
 
 
 class _Lines:
-    """Progress for a log: a line when a notebook begins, each minute, and when it ends."""
+    """Progress for logs: a line when a notebook starts, each minute, and when it ends."""
 
     def __init__(self) -> None:
         self._minutes: dict[str, int] = {}
@@ -379,7 +379,7 @@ class _Lines:
 
 
 class _Bars:
-    """Progress for a terminal: one bar a notebook."""
+    """Progress for terminals: one bar per notebook."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -419,7 +419,7 @@ def _progress() -> "Iterator[_Lines | _Bars]":
 
 
 def main() -> None:
-    """The command, as it is installed."""
+    """Entry point of the installed command."""
     app(prog_name="smsroi")
 
 

@@ -68,7 +68,7 @@ def test_a_second_start_ends_at_once_with_30(root: Path) -> None:
         before = report_files(root)
         second = smsroi(root, "run", "notebooks/parameters/tiny.yaml")
         assert (second.returncode, second.stdout) == (30, "")
-        assert second.stderr == ("smsroi: another run of the report tiny is going on; wait for it or stop it\n")
+        assert second.stderr == ("smsroi: another run of the report tiny is in progress; wait for it or stop it\n")
         assert report_files(root) == before
         (root / "go").touch()
         stdout, stderr = first.communicate(timeout=60)
@@ -111,10 +111,10 @@ def test_ctrl_c_ends_with_50_and_one_line(root: Path) -> None:
         (("-p", "horizon_week=1"), "-p horizon_week: no notebook has a parameter 'horizon_week'; did you mean"),
         (("-p", "horizon_weeks=many"), "-p horizon_weeks: horizon_weeks must be a valid integer, not 'many'"),
         (("-p", "db_password=hunter2"), "-p db_password: db_password looks like a secret"),
-        (("-p", "data=../other"), "-p data: data must not climb out of its folder with '..', not '../other'"),
-        (("--only", "alpha,gamma"), "there is no notebook 'gamma'"),
-        (("--only", "gamma", "--only", "alpha"), "there is no notebook 'gamma'"),
-        (("--only", "alpha", "--from", "beta"), "--only and --from say different things"),
+        (("-p", "data=../other"), "-p data: data must not contain '..', not '../other'"),
+        (("--only", "alpha,gamma"), "no notebook 'gamma'"),
+        (("--only", "gamma", "--only", "alpha"), "no notebook 'gamma'"),
+        (("--only", "alpha", "--from", "beta"), "--only and --from cannot be combined"),
         (("--on-failure", "'"), "--on-failure: No closing quotation"),
     ],
 )
@@ -191,10 +191,10 @@ def test_example_writes_a_source_once(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "cdnow_sample" / "orders.parquet").is_file()
     code, _, stderr = invoke(tmp_path, "example", "cdnow_sample")
     assert code == 2
-    assert "is there already" in stderr
+    assert "already exists" in stderr
     code, _, stderr = invoke(tmp_path, "example", "../cdnow")
     assert code == 2
-    assert stderr.startswith("smsroi: there is no example '../cdnow'; there are cdnow")
+    assert stderr.startswith("smsroi: unknown example '../cdnow'; choose one of cdnow")
 
 
 def published_run(root: Path, name: str = "20240102-030405-abcdef") -> Path:
@@ -214,7 +214,7 @@ def test_verify_detects_a_changed_file(tmp_path: Path) -> None:
     (run / "index.html").write_text("y", encoding="utf-8")
     code, stdout, stderr = invoke(tmp_path, "verify", str(run))
     assert (code, stdout) == (23, "")
-    assert stderr == f"smsroi: run {run.name} is not as it was published: 1 changed (index.html)\n"
+    assert stderr == f"smsroi: run {run.name} differs from its manifest: 1 changed (index.html)\n"
     assert invoke(tmp_path, "verify", "none")[0] == 2
 
 

@@ -1,6 +1,7 @@
-"""What a reader sees: figures, tables and the answer box, in one style, with every piece of data as text.
+"""The building blocks of pages: figures, tables, the answer box and vocabulary.
 
-A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(…)`; the page shows nothing else as markup.
+A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(…)`; a page shows no other output as markup. All
+data are escaped as text.
 """
 
 from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, outcome_label

@@ -1,4 +1,4 @@
-"""The answer box: a decision in words, what it is worth, how sure that is and on what evidence."""
+"""The answer box: a decision with its value, interval, evidence and caveat."""
 
 import math
 import re
@@ -24,36 +24,36 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """An estimate in words, rounded by the width of its interval; plain text, not yet escaped."""
+    """A formatted estimate, rounded by the width of its interval; plain text, not escaped."""
 
     value: str
-    """The estimate with its sign and currency; empty where there is none."""
+    """The estimate with sign and currency; empty if there is none."""
     unit: str
-    """What follows it (`a week`); may be empty."""
+    """Unit after the estimate (`a week`); may be empty."""
     interval: str
-    """`2,200 to 4,000`; empty where no interval was given."""
+    """Interval, such as `2,200 to 4,000`; empty if there is none."""
 
     @property
     def words(self) -> str:
-        """All of it: `+$3,100 a week (2,210 to 4,000)`."""
+        """The full text, such as `+$3,100 a week (2,210 to 4,000)`."""
         said = f"{self.value} {self.unit}".strip()
         return _("{amount} ({interval})").format(amount=said, interval=self.interval) if self.interval else said
 
 
 def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) -> Amount:
-    """The money (or share, or count) of a decision, as it is read; empty where it must not be read.
+    """Format the value of a decision (money, share or count); empty if it must not be shown.
 
     Args:
         row: a row of the decisions table: value, low, high, unit, kind, outcome, customers.
-        currency: the source's currency code; empty shows bare numbers.
-        min_customers: a decision about fewer customers shows no value.
+        currency: currency code of the source; empty: numbers without currency.
+        min_customers: decisions about fewer customers show no value.
 
     >>> row = {"value": 3104.2, "low": 2210.0, "high": 3998.0, "unit": "money_per_week", "kind": "gain"}
     >>> amount(row, "USD")
     Amount(value='+$3,100', unit='a week', interval='2,200 to 4,000')
     """
     value, low, high = (_float(row.get(name)) for name in ("value", "low", "high"))
-    # A broken experiment shows no effect at all, whatever the row carries.
+    # A broken experiment shows no effect.
     too_few = _float(row.get("customers")) < min_customers
     if math.isnan(value) or too_few or row.get("outcome") == "broken":
         return Amount("", "", "")
@@ -85,7 +85,7 @@ def _float(value: object) -> float:
 
 
 def outcome_label(outcome: str) -> str:
-    """What an outcome of the decisions table is called on a page."""
+    """Return the label of an outcome of the decisions table."""
     return {
         "do": _("Do it"),
         "dont": _("Don’t"),
@@ -95,11 +95,11 @@ def outcome_label(outcome: str) -> str:
 
 
 def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[str, str]:
-    """The label of a decision's evidence, and what it means in a sentence, with the number of customers.
+    """Return the label of a decision's evidence, and its meaning in a sentence, with the number of customers.
 
     Args:
         row: a row of the decisions table: evidence, kind, customers.
-        min_customers: the smallest number of customers that is shown.
+        min_customers: smallest number of customers that is shown.
     """
     count = _float(row.get("customers"))
     n = "" if math.isnan(count) else locale.number(count) if count >= min_customers else f"<{min_customers}"
@@ -125,15 +125,15 @@ def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[
 def answer(
     decisions: pd.DataFrame | Sequence[Mapping[str, Any]], *, currency: str = "", min_customers: int = 10
 ) -> Html:
-    """The answer box: what to do, what it is worth, how sure that is, on what evidence, and the main caveat.
+    """Return the answer box: action, value with interval, evidence, and caveat.
 
-    The row without a segment (or of segment `all`) is the answer; others of its question follow as a table by segment,
-    those of other questions as a table of answers.
+    The first row without a segment (or with segment `all`) is the answer. Other rows of its question follow as a table
+    by segment, rows of other questions as a table of answers.
 
     Args:
-        decisions: rows of the decisions table; `caveat` is an optional column, `text` the sentence that explains.
-        currency: the source's currency code.
-        min_customers: the smallest number of customers that is shown.
+        decisions: rows of the decisions table; the column `caveat` is optional, `text` explains the action.
+        currency: currency code of the source.
+        min_customers: smallest number of customers that is shown.
 
     Raises:
         ValueError: there is no row.
@@ -175,7 +175,7 @@ def answer(
 
 
 def _token(word: str) -> str:
-    """A word fit for a class attribute."""
+    """Return a word for use in a class attribute."""
     return re.sub(r"[^a-z_]", "", word)
 
 
@@ -203,7 +203,7 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
-    """What else the notebook was asked, an answer a row."""
+    """Return a table of the answers to other questions."""
     shown = []
     for row in rows:
         worth = amount(row, currency, min_customers=k)

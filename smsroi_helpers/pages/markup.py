@@ -1,7 +1,6 @@
-"""Pieces of a page: markup in which every piece of data is text.
+"""Markup of pages in which all data are text.
 
-Nothing here trusts its input: each string that may come from data is redacted and escaped, so that a campaign named
-`<script>` stays text.
+Every string that may come from data is redacted and escaped, so that a campaign named `<script>` stays text.
 """
 
 import html
@@ -22,21 +21,20 @@ __all__ = [
 ]
 
 EMPTY = "–"
-"""What stands where there is no value."""
+"""Placeholder for a missing value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Html:
-    """A piece of page: markup whose data is already text, and the same in words for a terminal.
+    """Markup with escaped data, and the same content as plain text.
 
-    The renderer shows as markup only outputs that carry this class's mark; any other HTML output appears as the
-    plain text beside it.
+    The renderer shows as markup only outputs with the metadata of this class; other HTML outputs appear as plain text.
     """
 
     markup: str
     """The HTML."""
     text: str
-    """What stands in for it where HTML is not shown."""
+    """Plain text, for use without HTML."""
 
     def _repr_html_(self) -> str:
         return self.markup
@@ -49,16 +47,16 @@ class Html:
 
 
 def as_text(value: object) -> str:
-    """Any value as page text: no phone number or address in it, no markup, no control or direction-changing sign."""
+    """Return a value as text for a page: redacted, escaped, without control or direction-changing characters."""
     shown = "".join(character for character in redact(str(value)) if character.isprintable() or character.isspace())
     return html.escape(" ".join(shown.split()))
 
 
 def is_missing(value: object) -> bool:
-    """Whether a cell of a table holds nothing: None, NaN, NaT or NA."""
+    """Whether a value is missing: None, NaN, NaT or NA."""
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def note(text: str) -> Html:
-    """A remark in a box of its own, as text."""
+    """Return a note in a box, as text."""
     return Html(f'<p class="note">{as_text(text)}</p>', text)

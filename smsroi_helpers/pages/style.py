@@ -1,7 +1,7 @@
-"""One style for every figure, and the way from a drawing to safe, reproducible SVG.
+"""The style of all figures, and their conversion to safe, reproducible SVG.
 
-Figures become inline SVG without style elements, scripts, metadata or ids that could clash; their colours are CSS
-variables, so that a page is dark or light without drawing twice.
+Figures become inline SVG without style elements, scripts, metadata or clashing ids. Their colours are CSS variables, so
+that one drawing serves light and dark pages.
 """
 
 import hashlib
@@ -51,12 +51,12 @@ PALETTE: dict[str, str] = {
     "sky": "#3f93c0",
     "grey": "#6b727b",
 }
-"""Colours by name. Each is the CSS variable `--<name>` on a page, whose dark value is in the page's style sheet; so
-only these colours follow the reader's scheme (draw bands as a palette colour with `alpha`, not as a mixed colour)."""
+"""Colours by name. Each is a CSS variable `--<name>`, with a dark value in the page's style sheet. Only these colours
+adapt to dark pages; draw bands as a palette colour with `alpha`, not as a mixed colour."""
 
 _CYCLE = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
 
-# Asked for in this order; glyphs a Latin font lacks are taken from the first one present, then from the bundled one.
+# In order of preference; glyphs missing in the Latin font come from the first installed font, then the bundled one.
 _CJK_FONTS = (
     "PingFang SC",
     "Hiragino Sans GB",
@@ -75,16 +75,16 @@ _HASH_SALT = "smsroi"
 
 
 def use_style() -> None:
-    """Set the one look of every figure, and the fonts that have the reader's glyphs.
+    """Set the style of all figures, with fonts for the reader's language.
 
-    Called when a notebook begins. Nothing else sets seaborn's or matplotlib's defaults: `sns.set_theme()` alone would
-    undo the fonts.
+    Called when a notebook begins. Nothing else may set the defaults of seaborn or matplotlib: `sns.set_theme()` alone
+    would reset the fonts.
     """
     present = {font.name for font in font_manager.fontManager.ttflist}
     if _BUNDLED_NAME not in present:
         font_manager.fontManager.addfont(_BUNDLED_FONT)
     chinese = [*(name for name in _CJK_FONTS if name in present), _BUNDLED_NAME]
-    # In a Chinese line the digits come from the same font; the bundled one has no bold.
+    # In Chinese text digits come from the same font; the bundled font has no bold.
     in_chinese = locale.language() == "zh"
     families = [*chinese, "DejaVu Sans"] if in_chinese else ["DejaVu Sans", *chinese]
     sns.set_theme(
@@ -121,7 +121,7 @@ def use_style() -> None:
             "svg.fonttype": "path",
             "svg.hashsalt": _HASH_SALT,
             "text.color": PALETTE["ink"],
-            # A campaign called "$5 off, $10 back" is a name, not a formula.
+            # A campaign named "$5 off, $10 back" is not a formula.
             "text.parse_math": False,
             "xtick.color": PALETTE["soft"],
             "ytick.color": PALETTE["soft"],
@@ -134,9 +134,9 @@ def use_style() -> None:
 
 
 class Chart(Html):
-    """A figure of a page whose drawing can still be changed.
+    """A figure of a page, which can still be changed before it is shown.
 
-    `chart.axes[0].set_title("…")` before the chart is shown, and the page has the new title.
+    After `chart.axes[0].set_title("…")` the page has the new title.
     """
 
     __slots__ = ("alt", "caption", "figure")
@@ -152,7 +152,7 @@ class Chart(Html):
 
     @property
     def axes(self) -> list[Axes]:
-        """The panels, in the order in which they were drawn."""
+        """The panels, in drawing order."""
         return self.figure.axes
 
     def _repr_html_(self) -> str:
@@ -173,22 +173,22 @@ class Chart(Html):
 
 
 def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
-    """The drawing as a captioned `<figure>` with inline SVG; pyplot no longer shows it by itself.
+    """Return the drawing as a captioned `<figure>` with inline SVG, and close it in pyplot.
 
     Identical drawings give identical bytes. Artists with `rasterized=True` (dense clouds of points) become one PNG
     within the SVG.
 
     Args:
-        ax: what was drawn on; the whole figure it belongs to is shown.
-        alt: what the drawing says, for who cannot see it: the finding with its numbers, not "a chart".
-        caption: the line under it.
+        ax: the axes or figure; the whole figure is shown.
+        alt: description for readers who cannot see the figure: the finding with its numbers, not "a chart".
+        caption: text below the figure.
 
     Raises:
         ValueError: alt or caption is empty.
-        PageError: the fonts of this machine lack a glyph the figure needs.
+        PageError: the installed fonts lack a glyph of the figure.
     """
     if not alt.strip() or not caption.strip():
-        raise ValueError("a figure needs alt= (what it shows, in words) and caption= (the line under it)")
+        raise ValueError("a figure needs alt= (a description in words) and caption= (the text below it)")
     mpl_figure = ax if isinstance(ax, Figure) else cast(Figure, ax.get_figure(root=True))
     try:
         return Chart(mpl_figure, alt, caption)
@@ -197,7 +197,7 @@ def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:
 
 
 def _number_ticks(axes: Axes) -> None:
-    """Group large tick labels as the reader's language does, and write powers of ten out: no formula is drawn."""
+    """Format large tick labels with digit groups, and powers of ten as plain numbers."""
     for axis in (axes.xaxis, axes.yaxis):
         formatter = axis.get_major_formatter()
         ticks = [abs(tick) for tick in axis.get_majorticklocs()]
@@ -222,8 +222,8 @@ def _draw(mpl_figure: Figure) -> str:
             mpl_figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
         except UserWarning as missing:
             raise PageError(
-                f"a figure would show empty boxes ({missing}): install a font that has the signs, for rare Chinese one "
-                f"of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
+                f"a figure would show empty boxes ({missing}): install a font with these characters, for rare Chinese "
+                f"one of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
             ) from missing
     return buffer.getvalue()
 
@@ -235,19 +235,19 @@ _PALETTE_VARIABLES = {value: f"var(--{name},{value})" for name, value in PALETTE
 _ROOT_ATTRIBUTES = {
     "stroke-linejoin": "round",
     "stroke-linecap": "butt",
-}  # matplotlib's own style element, said once
+}  # replaces the style element of matplotlib
 
 
 def _svg(source: str, alt: str) -> str:
-    """Drawn SVG as a page can carry it: named, unstyled, its ids its own, its colours the page's."""
-    root = ET.fromstring(source)  # noqa: S314 - matplotlib wrote it a moment ago
+    """Convert matplotlib's SVG for a page: labelled, without styles, with unique ids and colours as CSS variables."""
+    root = ET.fromstring(source)  # noqa: S314 - written by matplotlib
     referenced = set()
     for element in root.iter():
         for name, value in _attributes(element):
             if name == "href" and value.startswith("#"):
                 referenced.add(value[1:])
             referenced.update(_REFERENCE.findall(value))
-    # Ids are numbered in document order: matplotlib makes some of them from memory addresses.
+    # Ids are numbered in document order, because matplotlib derives some from memory addresses.
     names: dict[str, str] = {}
     for element in root.iter():
         element_id = element.get("id", "")
@@ -258,7 +258,7 @@ def _svg(source: str, alt: str) -> str:
     prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:10]
     body = body.replace("\x00", f"{prefix}-")
     attributes = " ".join(f'{name}="{value}"' for name, value in _ROOT_ATTRIBUTES.items())
-    # Points are taken as CSS pixels × 4/3, so that text drawn at 10 pt is read at 10 pt.
+    # One point is 4/3 CSS pixels, so that text drawn at 10 pt is shown at 10 pt.
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}" '
         f'role="img" aria-label="{as_text(alt)}" {attributes}>{body}</svg>'
@@ -266,9 +266,9 @@ def _svg(source: str, alt: str) -> str:
 
 
 def _attributes(element: ET.Element) -> list[tuple[str, str]]:
-    """Name and value of what the element says of itself, its style spelt out as presentation attributes.
+    """Return the attributes of an element, with its style as presentation attributes.
 
-    Presentation attributes take CSS variables too, and let the page forbid inline styles altogether.
+    Presentation attributes also accept CSS variables, and the page can forbid inline styles.
     """
     found: list[tuple[str, str]] = []
     for name, value in element.items():

@@ -1,4 +1,4 @@
-"""Tables of a page: escaped, aligned, sortable, and without groups so small that somebody could be known by them."""
+"""Tables of pages: escaped, aligned, sortable, and with small groups suppressed."""
 
 import datetime as dt
 import numbers
@@ -29,38 +29,37 @@ def table(
     suppress: str | None = None,
     k: int = 10,
 ) -> Html:
-    """The frame as a table: everything escaped, numbers aligned, each column sortable where the page's script runs.
+    """Return the data frame as a table: escaped, with aligned numbers, sortable by column.
 
-    A named index becomes row headings, otherwise the first column does. Groups of fewer than `k` people show `<10`
-    and none of their other values; where a single such group could be worked out by subtraction, the next smallest
-    group is hidden as well.
+    A named index becomes row headings; otherwise the first column does. Groups of fewer than `k` people show `<k` and
+    no other values. If a single such group could be computed by subtraction, the next smallest is hidden too.
 
     Args:
-        frame: what to show, in the order to show it.
-        caption: what it is, in a sentence.
-        digits: decimals of numbers: one for all, or by column; otherwise as many as the column's size calls for.
-        formats: by column, how a value is written (`{"rate": locale.percent}`).
-        suppress: the column with the number of people behind each row, or None where rows are not groups of people.
-        k: the smallest group that is shown.
+        frame: the rows, in order.
+        caption: description of the table, in a sentence.
+        digits: decimals, for all columns or by column; by default they depend on the size of the numbers.
+        formats: column → function that formats a value (`{"rate": locale.percent}`).
+        suppress: column with the number of people of each row; None if rows are not groups of people.
+        k: smallest group that is shown.
 
     Raises:
         ValueError: no caption, an unknown column, or a column of customers' ids.
     """
     if not caption.strip():
-        raise ValueError("a table needs caption= (what it shows, in a sentence)")
+        raise ValueError("a table needs caption= (a description in a sentence)")
     named_index = any(name is not None for name in frame.index.names)
     headings = frame.index.nlevels if named_index else 1
     shown = frame.reset_index() if named_index else frame
     columns = [str(name) for name in shown.columns]
     if person_columns := _PERSON_KEYS.intersection(columns):
         raise ValueError(
-            f"column {min(person_columns)!r} names single customers: a page shows groups; save() it as a table"
+            f"column {min(person_columns)!r} identifies customers, and pages show only groups; write it with save()"
         )
     formats = formats or {}
     by_column = digits if isinstance(digits, Mapping) else {}
     named_columns = {*formats, *by_column, *([suppress] if suppress else [])}
     if unknown := named_columns.difference(columns):
-        raise ValueError(f"no column {min(unknown)!r} in the table {caption!r}: it has {', '.join(columns)}")
+        raise ValueError(f"no column {min(unknown)!r} in the table {caption!r}; choose one of {', '.join(columns)}")
 
     hidden: dict[int, str] = {}
     kept = set(columns)
@@ -111,7 +110,7 @@ def _class(is_number: bool) -> str:
 
 
 def _heading(name: str) -> str:
-    """A column's name as a reader sees it: its message in the catalogue, otherwise its words."""
+    """Return the heading of a column: its translation, else its name with blanks."""
     translated = locale.translated(name)
     words = name.replace("_", " ").strip() if translated == name else translated
     return words[:1].upper() + words[1:]
@@ -122,13 +121,13 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 def _reads_as_numbers(column: pd.Series) -> bool:
-    """Whether every value is a number already written out, with its currency or percent sign."""
+    """Whether every value is a formatted number, with currency or percent sign."""
     words = [str(value) for value in column if not is_missing(value)]
     return bool(words) and all(re.fullmatch(r"[+−]?\D{0,3}\d[\d.,]*%?|–", word) for word in words)
 
 
 def _writer(column: pd.Series, digits: int | None) -> Callable[[Any], str]:
-    """How the values of a column are written where nobody said."""
+    """Return the default format of a column."""
     if _is_numeric(column):
         decimals = _decimals(column) if digits is None else digits
         return lambda value: EMPTY if is_missing(value) else locale.number(float(value), decimals)
@@ -157,7 +156,7 @@ def _word(value: Any) -> str:
 
 
 def _sort_key(value: Any) -> str:
-    """What the page's script sorts a number or a date by; empty for text, which sorts by itself."""
+    """Return the sort key of a number or date for the page's script; empty for text, which sorts by its content."""
     if is_missing(value) or isinstance(value, bool | np.bool_):
         return ""
     if isinstance(value, dt.date):
@@ -168,10 +167,10 @@ def _sort_key(value: Any) -> str:
 
 
 def _leading_text(frame: pd.DataFrame, suppress: str) -> list[str]:
-    """The first column and the columns of words right after it: what names a group of people."""
+    """Return the leading text columns, which name a group of people."""
     names = [str(name) for name in frame.columns]
     if names[0] == suppress:
-        raise ValueError(f"column {suppress!r} counts people: put what names the group before it")
+        raise ValueError(f"column {suppress!r} counts people: put the columns that name the group before it")
     end = 1
     while end < len(names) and not _is_numeric(frame.iloc[:, end]) and names[end] != suppress:
         end += 1
@@ -179,16 +178,16 @@ def _leading_text(frame: pd.DataFrame, suppress: str) -> list[str]:
 
 
 def _total_row(labels: pd.Series) -> int | None:
-    """Where the row of everybody stands (contract: the row `all`)."""
+    """Return the position of the total row (`all`); None if there is none."""
     words = {"all", _("all"), "total", _("total")}
     return next((i for i, label in enumerate(labels) if str(label).strip().lower() in words), None)
 
 
 def _hidden_rows(people: np.ndarray, total: int | None, k: int) -> dict[int, str]:
-    """Row → what it shows in place of its number of people.
+    """Return row → text that replaces its number of people.
 
-    Hidden are the small groups and, until what is hidden together is at least two groups and `k` people, the next
-    smallest: otherwise a total, given here or elsewhere on the page, minus the shown groups would tell.
+    Small groups are hidden. The next smallest are hidden too, until at least two groups and `k` people are hidden:
+    otherwise a hidden group could be computed as the total minus the visible groups.
     """
     counts = {i: float(n) if not is_missing(n) else 0.0 for i, n in enumerate(people)}
     parts = sorted((i for i in counts if i != total), key=lambda i: (counts[i], i))

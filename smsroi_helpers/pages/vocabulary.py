@@ -1,4 +1,4 @@
-"""What pages call things: metrics, segments, columns, p-values, differences, an experiment's problems."""
+"""Words on pages for metrics, segments, columns, p-values, differences and problems of experiments."""
 
 from typing import Protocol
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def p_words(p: float) -> str:
-    """A p-value as pages write it.
+    """Format a p-value.
 
     >>> p_words(0.00001), p_words(0.0086), p_words(0.0478), p_words(0.31)
     ('< 0.001', '0.009', '0.048', '0.31')
@@ -33,7 +33,7 @@ def p_words(p: float) -> str:
 
 
 def metric_words(metric: str) -> str:
-    """A metric as pages name it."""
+    """Return the name of a metric."""
     return {
         "profit": _("Profit"),
         "revenue": _("Revenue"),
@@ -46,13 +46,13 @@ def metric_words(metric: str) -> str:
 
 
 def column_name(column: str) -> str:
-    """What a column of `customers` is called in a sentence."""
+    """Return the name of a column of `customers`, for use in a sentence."""
     known = {"acquisition_channel": _("acquisition channel"), "region": _("region")}
     return known.get(column, column.removeprefix("attr_").replace("_", " "))
 
 
 def names_of(segment_by: str) -> str:
-    """What a segmentation is called in a sentence."""
+    """Return the name of a segmentation, for use in a sentence."""
     return {
         "rfm_group": _("RFM group"),
         "rfm_scores": _("RFM scores"),
@@ -62,7 +62,7 @@ def names_of(segment_by: str) -> str:
 
 
 def segment_name(name: str) -> str:
-    """What a segment is called on a page."""
+    """Return the name of a segment."""
     return {
         "all": _("all"),
         "gold": _("gold"),
@@ -85,12 +85,12 @@ def segment_name(name: str) -> str:
 
 
 def sentence_case(words: str) -> str:
-    """The words with a capital first, the rest as it is."""
+    """Return the text with its first letter as a capital."""
     return words[:1].upper() + words[1:]
 
 
 def compact_words(value: float, low: float, high: float, currency: str = "") -> str:
-    """An estimate with its interval, as a table has room for it; rounded by the interval's width.
+    """Format an estimate and its interval compactly, rounded by the width of the interval.
 
     >>> compact_words(4.347, 0.863, 7.834, "USD")
     '$4.3 (0.9 to 7.8)'
@@ -105,14 +105,14 @@ def compact_words(value: float, low: float, high: float, currency: str = "") -> 
 
 
 def lift_words(value: float, low: float, high: float) -> str:
-    """A relative lift with its interval, in percent; a dash where there is none."""
+    """Format a relative lift and its interval, in percent; a dash if there is none."""
     if not np.isfinite([value, low, high]).all():
         return "–"
     return f"{compact_words(100 * value, 100 * low, 100 * high)} %"
 
 
 class ProblemCode(Protocol):
-    """What `problem_words` reads of an `experiments.Problem`."""
+    """The fields of an `experiments.Problem` that `problem_words` uses."""
 
     @property
     def kind(self) -> str: ...
@@ -141,10 +141,10 @@ class ProblemCode(Protocol):
 
 
 def problem_words(problem: ProblemCode) -> str:
-    """What is wrong with an experiment, as a clause without a full stop.
+    """Describe a problem of an experiment, as a clause without a full stop.
 
     Raises:
-        ValueError: a kind of problem that has no words.
+        ValueError: the kind of problem has no description.
     """
     match problem.kind, problem.breaks:
         case "empty_arms", _breaks:
@@ -194,4 +194,4 @@ def problem_words(problem: ProblemCode) -> str:
                 " {share} of the orders counted came before the assignment. Differences between arms are unbiased;"
                 " lifts in percent are too small by at most that share of themselves"
             ).format(share=percent(problem.share, 1))
-    raise ValueError(f"no words for the problem {problem.kind}")
+    raise ValueError(f"no description of the problem {problem.kind!r}")

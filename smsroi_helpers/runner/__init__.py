@@ -1,4 +1,4 @@
-"""Running the notebooks of a report, and publishing what they made: whole, or not at all."""
+"""Run the notebooks of a report, and publish the result completely or not at all."""
 
 import smsroi_helpers.runner.child  # noqa: F401 - before nbformat: see there
 from smsroi_helpers.runner.execute import Outcome

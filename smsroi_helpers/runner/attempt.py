@@ -1,4 +1,4 @@
-"""One run of a plan, step by step: make the source, load, execute, render, each written down in the manifest."""
+"""One run of a plan: create the source, load, execute, render. The manifest records each step."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Attempt:
-    """One run of a plan, step by step; what it learns goes into the manifest."""
+    """One run of a plan; the results go into the manifest."""
 
     def __init__(self, root: Path, plan: RunPlan, options: "RunOptions", folder: ReportFolder) -> None:
         self._root, self._plan, self._options, self._folder = root, plan, options, folder
@@ -35,10 +35,10 @@ class Attempt:
         self._key_id = ""
 
     def make_source(self) -> None:
-        """Build the source the parameter file tells how to make, where it is not there yet.
+        """Create the source as the parameter file describes, if it does not exist.
 
         Raises:
-            UsageError: it is there, made otherwise than the file asks for now.
+            UsageError: it exists, and was created with other settings.
         """
         folder = self._root / self._data
         if (make := self._plan.make) and not folder.exists():
@@ -48,7 +48,7 @@ class Attempt:
                 else:
                     source.write_example(make["example"], folder)
             except SmsroiError:
-                if not folder.exists():  # else the run of another report was quicker
+                if not folder.exists():  # otherwise the run of another report has created it
                     raise
         if "simulate" in make:
             self._check_simulation_settings(folder / "truth.json", make["simulate"])
@@ -56,30 +56,30 @@ class Attempt:
         self._key_id = source.key_id(source.find_key(self._data))
 
     def _check_simulation_settings(self, truth: Path, requested: Mapping[str, Any]) -> None:
-        """Refuse a simulated company that differs from the one the file describes; any other source is left alone."""
+        """Refuse a simulated source whose settings differ from the parameter file; other sources are not checked."""
         if not truth.is_file():
             return
         recorded = json.loads(truth.read_text(encoding="utf-8")).get("made", {})
         if differing := [name for name in requested if recorded.get(name) != requested[name]]:
             raise UsageError(
-                f"{self._data} was made otherwise than the file asks (make: {', '.join(differing)}); take the folder"
-                " away to have it made anew, or name another one under data"
+                f"{self._data} was created with other settings than the file has (make: {', '.join(differing)}); delete"
+                " the folder to create it again, or name another folder under data"
             )
 
     def unchanged_before_loading(self) -> Path | None:
-        """The index of the latest run if a new one would come out the same; None also where only reading tells."""
+        """Return the index of the latest run if a new run would be identical; None if not, or not yet known."""
         if as_of := self._plan.run_wide("as_of", ""):
             return self.unchanged(as_of)
         if self._latest is None:
             return None
-        # Without a given day, the last day observed is that of the data, unless it lies in the future.
+        # Without a given day, the last day observed is the last day of the data, unless it is in the future.
         manifest = self._latest["manifest"]
         tables = manifest.get("source", {}).get("tables", {})
         days = [tables[name]["last"] for name in ("orders", "messages") if name in tables and tables[name]["last"]]
         return self.unchanged(manifest["as_of"]) if days and max(days) == manifest["as_of"] else None
 
     def unchanged(self, as_of: str) -> Path | None:
-        """The index of the latest run, if it was made from the same and is still whole."""
+        """Return the index of the latest run, if its inputs were the same and its files are unchanged."""
         if self._latest is None or self._latest["fingerprint"] != self._fingerprint(as_of):
             return None
         folder: Path = self._folder.path / self._latest["run"]
@@ -91,7 +91,7 @@ class Attempt:
         return folder / "index.html"
 
     def first_manifest(self, run: str) -> dict[str, Any]:
-        """The manifest of a run that has not come to its end."""
+        """Return the manifest of a run that has not finished."""
         return {
             "schema": 1,
             "report": self._plan.report,
@@ -117,10 +117,10 @@ class Attempt:
         }
 
     def load(self, staging: Path, manifest: dict[str, Any]) -> source.Loaded:
-        """Read and check the source once, for all notebooks.
+        """Read and validate the source once, for all notebooks.
 
         Raises:
-            DataError: it is not as the contract says.
+            DataError: the source violates the contract.
         """
         share = self._plan.run_wide("max_rejected_share", 0.01)
         loaded = source.load(self._data, staging / ".loaded", max_rejected_share=share)
@@ -159,10 +159,10 @@ class Attempt:
         progress: execute.Progress,
         deadline: float | None,
     ) -> None:
-        """Execute every notebook the source has the tables for.
+        """Execute every notebook whose tables the source has.
 
         Raises:
-            SmsroiError: notebooks failed, or the source changed meanwhile; the gravest of their errors.
+            SmsroiError: notebooks failed, or the source changed meanwhile; the type is that of the most severe error.
         """
         run_dir = staging.relative_to(self._root)
         jobs = []
@@ -199,12 +199,12 @@ class Attempt:
         """Write the pages.
 
         Raises:
-            PageError: a page must not be published.
+            PageError: a page fails its checks.
         """
         from smsroi_helpers.runner import render  # nbconvert takes seconds to import
 
         for notebook in (staging / "notebooks").glob("*.ipynb"):
-            # A published notebook speaks of the folder its results are in, not of the one they were made in.
+            # A published notebook names the folder of the results, not the staging folder.
             text = notebook.read_text(encoding="utf-8")
             notebook.write_text(text.replace(staging.name, manifest["run"]), encoding="utf-8", newline="\n")
         manifest |= {"status": "ok", "reason": "", "exit_code": 0, "finished": publish.utc_now()}
@@ -212,26 +212,26 @@ class Attempt:
         render.render_run(staging, manifest, earlier_runs=earlier, show_code=show_code)
 
     def render_list_of_reports(self) -> None:
-        """Bring reports/index.html up to date."""
+        """Update reports/index.html."""
         from smsroi_helpers.runner import render
 
         render.render_reports_index(self._root / "reports")
 
     def _parameters(self, notebook: str) -> dict[str, Any]:
-        """What a notebook is given, without run_dir, which is another for every run."""
+        """Return the parameters of a notebook, without run_dir, which differs between runs."""
         values = {name: value for name, value in self._plan.values[notebook].items() if name != "run_dir"}
         if "previous_run" in values and "previous_run" not in self._plan.given:
             values["previous_run"] = f"reports/{self._plan.report}/{self._latest['run']}" if self._latest else ""
         return values
 
     def _fingerprint(self, as_of: str) -> str:
-        """Of all a run's result hangs on: what comes out is the same when this is."""
+        """Return the fingerprint of everything that determines the result of the run."""
         parameters = {notebook.name: self._parameters(notebook.name) for notebook in self._run_notebooks}
         for values in parameters.values():
             if "as_of" in values:
                 values["as_of"] = as_of
             if "previous_run" not in self._plan.given:
-                # The run before is always another one; that alone is no reason to run again.
+                # The previous run always differs; that alone is no reason to run again.
                 values.pop("previous_run", None)
         return publish.fingerprint(
             inputs=self._inputs | {"key id": self._key_id},
@@ -256,7 +256,7 @@ def _entry(
 
 
 def _missing_tables(stage: str, loaded: source.Loaded) -> str:
-    """A sentence on the tables a stage cannot do without and this source has not; empty: it has all."""
+    """Return a sentence on the tables that a stage needs and the source lacks; empty if there are none."""
     missing = [table for table in getattr(stage_module(stage), "NEEDS", ()) if table not in loaded.tables]
     if not missing:
         return ""
@@ -264,7 +264,7 @@ def _missing_tables(stage: str, loaded: source.Loaded) -> str:
 
 
 def _combined_error(errors: Sequence[SmsroiError]) -> SmsroiError:
-    """One error that says what all of them say, with the gravest one's exit code."""
+    """Return one error with all messages and the type of the most severe error."""
     first = execute.most_severe(errors)
     return type(first)("; ".join([str(first), *(str(error) for error in errors if error is not first)]))
 

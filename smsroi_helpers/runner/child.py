@@ -1,8 +1,7 @@
-"""The process that executes one notebook: papermill and a kernel, and its end.
+"""The process that executes one notebook, with papermill and a kernel.
 
-It is started by `execute` as a program, reads what to do from the first line of its standard input, reports each cell
-and how it ended as lines of JSON, and ends, with all its processes, when its standard input does: whatever becomes of
-the parent, nothing runs on.
+`execute` starts it as a program. It reads its task from the first line of standard input, and reports each cell and the
+outcome as lines of JSON. When standard input closes, it ends itself and all its processes: nothing outlives the parent.
 """
 
 import contextlib
@@ -26,19 +25,19 @@ __all__ = [
     "main",
 ]
 
-# nbformat imports jsonschema, which builds a grammar of international URLs for 1.2 s where it finds this package. No
-# notebook has such URLs, and jsonschema does without.
+# nbformat imports jsonschema, which takes 1.2 s to build a grammar of international URLs if this package is installed.
+# Notebooks have no such URLs, and jsonschema works without it.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def is_executed(cell: dict[str, Any]) -> bool:
-    """Whether a notebook's cell is executed: code, and not empty."""
+    """Whether a cell is executed: a code cell that is not empty."""
     return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
 
 
 def main() -> None:
-    """Execute the one notebook described by the first line of standard input; end when standard input does."""
-    # What the kernel or an engine writes to standard output goes to the log: that stream carries our messages alone.
+    """Execute the notebook described by the first line of standard input; exit when standard input closes."""
+    # Output of the kernel or the engine goes to the log: standard output is only for messages to the parent.
     to_parent = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     task = json.loads(sys.stdin.readline())
@@ -52,7 +51,7 @@ def main() -> None:
     outcome = _execute(task, send)
     send(event="end", peak_memory_mb=_peak_memory_of_kernel(), **outcome)
     to_parent.close()
-    # Threads of the kernel's client must not hold up an exit after the last word.
+    # Threads of the kernel's client must not delay the exit.
     os._exit(0)
 
 
@@ -67,7 +66,7 @@ def _exit_with_parent(stdin: IO[str], private: Path) -> None:
 
 
 def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
-    """Run papermill; returns how it ended, with a message where that needs one."""
+    """Run papermill; return the outcome, with a message for errors."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from traitlets.config import Config
@@ -79,9 +78,9 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
         send(event="cell", cell=next(numbers), cells=cells)
 
     config = Config()
-    config.KernelManager.connection_file = str(Path(task["private"]) / "kernel.json")  # it holds the session's key
+    config.KernelManager.connection_file = str(Path(task["private"]) / "kernel.json")  # it contains the session's key
     if os.name == "posix":
-        # Over TCP every start warns of unencrypted traffic; sockets need a path nobody else uses.
+        # TCP would warn of unencrypted traffic at each start; sockets need a private path.
         config.KernelManager.transport = "ipc"
         config.KernelManager.ip = str(Path(task["private"]) / "k")
     output = Path(task["output"])
@@ -90,7 +89,7 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
         notebook_cells = json.loads(Path(task["notebook"]).read_text(encoding="utf-8"))["cells"]
         cells = sum(map(is_executed, notebook_cells)) + bool(
             task["parameters"]
-        )  # papermill puts in one with the parameters
+        )  # papermill adds a cell with the parameters
         papermill.execute_notebook(
             _literal_path(task["notebook"]),
             _literal_path(task["output"]),
@@ -101,7 +100,7 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
             execution_timeout=task["cell_timeout"],
             config=config,
             on_cell_execute=cell_starts,
-            # All is written when the last cell has ended; a kernel asked politely sometimes takes seconds to go.
+            # Everything is written after the last cell; a graceful shutdown of the kernel can take seconds.
             shutdown_kernel="immediate",
         )
     except papermill.PapermillExecutionError as error:
@@ -116,21 +115,21 @@ def _execute(task: dict[str, Any], send: Callable[..., None]) -> dict[str, Any]:
         if "Kernel died" in str(error) or "Kernel didn't respond" in str(error):
             return {"ended": "kernel died"}
         return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
-    except Exception as error:  # whatever it is, the parent must hear of it in one line
+    except Exception as error:  # every failure must reach the parent, in one line
         return {"ended": "error", "message": _one_line(type(error).__name__, str(error))}
     return {"ended": "well"}
 
 
 def _literal_path(path: str) -> str:
-    """The path as papermill, which fills in `{…}`, will read back unchanged."""
+    """Escape a path for papermill, which fills in `{…}`."""
     return path.replace("{", "{{").replace("}", "}}")
 
 
 def _classify_exception(name: str, value: str, traceback: Sequence[str]) -> dict[str, Any]:
-    """How a cell's exception counts: our own errors about data and disk keep their meaning, an exit is no error."""
+    """Return the outcome for the exception of a cell; data and storage errors keep their type."""
     if name == "SystemExit":
         return {"ended": "exit", "message": f"sys.exit({value})"}
-    # Our errors show themselves in one line instead of a traceback; other packages have a DataError too.
+    # The project's own errors have a traceback of one line; other packages also have a DataError.
     if len(traceback) == 1 and name in ("DataError", "StorageError", "NotEnoughData"):
         return {"ended": name.removesuffix("Error").lower(), "message": redact(value)}
     if re.search(r"No space left on device|\[Errno 28\]", value):

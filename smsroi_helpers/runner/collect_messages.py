@@ -1,8 +1,8 @@
-"""Keep the catalogues in step with the messages: `python -m smsroi_helpers.runner.collect_messages`.
+"""Update the message catalogues: `python -m smsroi_helpers.runner.collect_messages`.
 
-Messages are collected from the package's calls of `_`, from the page templates', from the contract's rules and from the
-notebooks: their Markdown, one per paragraph, and the meanings of their parameters. New ones are added untranslated,
-changed ones are marked fuzzy, gone ones are dropped. `tests/test_locale.py` says what is left to translate.
+Messages come from calls of `_` in the package and the page templates, from the contract's rules, and from the notebooks
+(each paragraph of Markdown, and the comments of parameters). New messages are added untranslated, changed ones are
+marked fuzzy, unused ones are removed. `tests/locale/test_locale.py` lists the messages without translation.
 """
 
 import io
@@ -37,7 +37,7 @@ FINDING_MESSAGES = (
     "later than as_of",
     "left out; a later as_of would take them in",
 )
-"""What `reading` and `quality` write into findings: tables keep it in English, pages show it translated."""
+"""Texts of findings by `source` and `quality`: English in tables, translated on pages."""
 
 _HEADER = """\
 msgid ""
@@ -48,14 +48,14 @@ msgstr ""
 "Content-Transfer-Encoding: 8bit\\n"
 
 """
-"""Written by hand: Babel's own carries the hour it was made."""
+"""Replaces Babel's header, which contains the time of creation."""
 
 
 def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
-    """Every message, with the places it stands in (file, line or cell number).
+    """Return every message with its places (file, line or cell number).
 
     Args:
-        notebooks: the folder of the notebooks.
+        notebooks: folder of the notebooks.
     """
     found: dict[str, list[tuple[str, int]]] = {}
     methods = [("**.py", "python"), ("**.j2", "jinja2.ext:babel_extract")]
@@ -83,7 +83,7 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
 
 
 def _rules() -> Iterator[str]:
-    """What a finding can say: the name of each rule, and what to do where it is broken."""
+    """Yield the name and the remedy of each rule."""
     for rule in contract.RULES:
         yield from (rule.code, rule.remedy)
     for warning in contract.DATA_WARNINGS:
@@ -93,7 +93,11 @@ def _rules() -> Iterator[str]:
 
 
 def update_catalogues(notebooks: Path) -> None:
-    """Bring every catalogue in step with the messages."""
+    """Update every catalogue.
+
+    Args:
+        notebooks: folder of the notebooks.
+    """
     template = Catalog(project="smsroi-helpers", charset="utf-8")
     for message, places in collect_messages(notebooks).items():
         template.add(message, locations=[(file, None) for file in dict.fromkeys(file for file, _line in places)])

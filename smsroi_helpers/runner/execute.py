@@ -1,10 +1,10 @@
-"""Notebooks executed side by side, each by a supervised process of its own.
+"""Execute notebooks in parallel, each in its own supervised process.
 
-The parent (here) starts one child process (`child`) per notebook, hears from it line by line, holds the deadline and
-checks what it left.
+The parent (this module) starts one child process (`child`) per notebook, reads its events, enforces the deadline and
+checks the executed notebook.
 
-papermill's word is not taken for it: killed kernels, time-outs and `sys.exit(0)` leave notebooks that look finished.
-A notebook counts as executed if every non-empty code cell ran without an error and the last left its completion mark.
+papermill's result is not enough: after killed kernels, time-outs and `sys.exit(0)` a notebook can look finished. A
+notebook is complete if every non-empty code cell ran without error and the last one left the completion mark.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ _SECONDS_BETWEEN_REPORTS = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to execute; paths are relative to the project's root, so that no machine's path is recorded."""
+    """One notebook to execute. Paths are relative to the project's root, so that no absolute path is recorded."""
 
     name: str
     stage: str
@@ -77,7 +77,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook."""
+    """The outcome of one notebook."""
 
     status: str
     """`ok`, `skipped` (too few data for its question), `failed` or `not_run`."""
@@ -86,24 +86,24 @@ class Outcome:
     """Why it was skipped."""
     seconds: float = 0.0
     peak_memory_mb: int | None = None
-    """Of the kernel; None where the system does not tell, or the process was stopped from outside."""
+    """Peak memory of the kernel in MiB; None if unknown or if the process was killed."""
 
 
 class Progress(Protocol):
-    """Who is told how it goes."""
+    """Receives progress reports."""
 
     def started(self, name: str) -> None:
-        """A notebook begins."""
+        """A notebook has started."""
 
     def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:
-        """A notebook begins its code cell number `cell` of `cells`, or is still at it after a minute."""
+        """A notebook has started code cell `cell` of `cells`, or is still running it after another minute."""
 
     def ended(self, name: str, outcome: Outcome) -> None:
-        """A notebook ended."""
+        """A notebook has ended."""
 
 
 def most_severe(errors: Sequence[SmsroiError]) -> SmsroiError:
-    """The error whose exit code the run ends with, when several notebooks failed."""
+    """Return the most severe error, which determines the exit code of the run."""
     return min(errors, key=lambda error: _BY_SEVERITY.index(type(error)))
 
 
@@ -112,14 +112,14 @@ class _Child:
     job: Job
     process: subprocess.Popen[str]
     private: Path
-    """Short-lived folder of this notebook's sockets and Jupyter settings."""
+    """Temporary folder of the notebook's sockets and Jupyter settings."""
     began: float
     reported_at: float
     cell: int = 0
-    """Number of the code cell it is at, as Jupyter shows it in brackets; 0 before the first."""
+    """Number of the current code cell, as Jupyter shows it in brackets; 0 before the first."""
     cells: int = 0
     final_event: dict[str, Any] = field(default_factory=dict)
-    """The child's last word on how it ended; empty while there is none."""
+    """The child's last event, which has the outcome; empty until then."""
 
 
 def execute_notebooks(
@@ -132,20 +132,20 @@ def execute_notebooks(
     deadline: float | None = None,
     cell_timeout: int | None = None,
 ) -> dict[str, Outcome]:
-    """Execute the notebooks and say what became of each; one that fails does not stop the others.
+    """Execute notebooks; a failed one does not stop the others.
 
     Args:
-        jobs: in the order to start them.
-        root: the project's folder, where kernels start.
-        logs: folder for what the children write to standard error.
-        progress: who is told.
-        max_parallel: how many run side by side.
-        deadline: `time.monotonic()` at which all must have ended; None: no limit.
-        cell_timeout: seconds one cell may take; None: no limit.
+        jobs: the notebooks, in order of start.
+        root: the project's folder, working directory of the kernels.
+        logs: folder for the standard error of the children.
+        progress: receives progress reports.
+        max_parallel: number of notebooks that run at the same time.
+        deadline: `time.monotonic()` at which everything is stopped; None: no limit.
+        cell_timeout: time limit of a cell in seconds; None: no limit.
 
     Returns:
-        Name → outcome, for every job. An Interrupted that a signal handler raises in here ends the children too, and
-        is the error of what did not end by itself.
+        Name → outcome, for every job. If a signal handler raises Interrupted meanwhile, the children are stopped, and
+        Interrupted is the error of every unfinished notebook.
     """
     logs.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, Outcome] = {}
@@ -180,14 +180,14 @@ def execute_notebooks(
             error = type(stopped)(f"{_position(child)}: {stopped}")
             outcomes.setdefault(name, Outcome("failed", error, seconds=time.monotonic() - child.began))
         for job in waiting:
-            outcomes.setdefault(job.name, Outcome("not_run", type(stopped)(f"{job.name}: not begun when {stopped}")))
+            outcomes.setdefault(job.name, Outcome("not_run", type(stopped)(f"{job.name}: not started when {stopped}")))
     return outcomes
 
 
 def _next_event(
     events: "queue.Queue[tuple[str, dict[str, Any] | None]]", deadline: float | None
 ) -> tuple[str, dict[str, Any] | None]:
-    """What a child said, or its name and None when it has ended; an empty name when nobody spoke for a second."""
+    """Return the next event as (name, event). The event is None if the child has ended; the name is empty after 1 s."""
     timeout = 1.0 if deadline is None else max(0.0, min(1.0, deadline - time.monotonic()))
     try:
         return events.get(timeout=timeout)
@@ -210,13 +210,13 @@ def _environment(root: Path, max_parallel: int) -> dict[str, str]:
     }
     package_root = Path(__file__).resolve().parents[2]
     if package_root not in (Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")):
-        # A checkout: kernels start in the project, which need not be where this package lies.
+        # A checkout: kernels start in the project, which may be another folder than that of this package.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(package_root), environment.get("PYTHONPATH"))))
     return environment
 
 
 def _memory_bytes() -> int:
-    """Memory this process may use: the machine's, or less where a container says so."""
+    """Return the memory this process may use, in bytes: that of the machine, or the limit of the container."""
     total = int(psutil.virtual_memory().total)
     with contextlib.suppress(OSError, ValueError):
         return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
@@ -232,10 +232,10 @@ def _start(
     events: "queue.Queue[tuple[str, dict[str, Any] | None]]",
 ) -> _Child:
     private = _private_folder()
-    # As a file, not as a module of this package: importing the package would cost each notebook two seconds.
+    # Run as a file, not as a module: importing the package would cost each notebook two seconds.
     command = [sys.executable, "-P", str(Path(child_program.__file__))]
     with (logs / f"{job.name}.txt").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(  # noqa: S603 - ourselves
+        process = subprocess.Popen(  # noqa: S603 - our own program
             command,
             cwd=root,
             env={**environment, **_jupyter_paths(private)},
@@ -243,7 +243,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
-            # The parent hears signals and ends its children in order; a terminal's Ctrl-C must not reach them first.
+            # The parent handles signals and stops its children; Ctrl-C of a terminal must not reach them first.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
@@ -257,7 +257,7 @@ def _start(
     stdin, stdout = process.stdin, process.stdout
     assert stdin is not None
     assert stdout is not None
-    with contextlib.suppress(OSError):  # a child that died at once is noticed by its silence
+    with contextlib.suppress(OSError):  # a child that died at once is detected when its output closes
         stdin.write(json.dumps(task) + "\n")
         stdin.flush()
 
@@ -275,7 +275,7 @@ def _start(
 
 
 def _private_folder() -> Path:
-    """A new folder for sockets, with a path short enough for one (about 100 characters)."""
+    """Create a folder for sockets, whose paths are limited to about 100 characters."""
     folder = tempfile.gettempdir()
     if os.name == "posix" and len(folder) > 60:
         folder = "/tmp"  # noqa: S108 - mkdtemp below makes a private one in it
@@ -283,7 +283,7 @@ def _private_folder() -> Path:
 
 
 def _jupyter_paths(private: Path) -> dict[str, str]:
-    """Settings under which only our own kernel is found and no start-up file of the user's runs."""
+    """Return settings so that only our kernel is found and no start-up file of the user runs."""
     kernel = private / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     specification = {
@@ -320,7 +320,7 @@ def _position(child: _Child) -> str:
 
 
 def _outcome_of(child: _Child, root: Path) -> Outcome:
-    """The outcome of a child that has ended."""
+    """Return the outcome of a child that has ended."""
     _terminate([child])
     message = child.final_event.get("message", "")
     error: SmsroiError | None = None
@@ -331,9 +331,9 @@ def _outcome_of(child: _Child, root: Path) -> Outcome:
         case None:
             error = KernelDied(f"{_position(child)}: the process executing the notebook was killed")
         case "kernel died":
-            error = KernelDied(f"{_position(child)}: the kernel died, as it does when memory runs out")
+            error = KernelDied(f"{_position(child)}: the kernel died, possibly for lack of memory")
         case "cell timeout":
-            error = TimeLimit(f"{_position(child)}: took longer than one cell may (--cell-timeout)")
+            error = TimeLimit(f"{_position(child)}: the cell exceeded its time limit (--cell-timeout)")
         case "storage":
             error = StorageError(f"{_position(child)}: {message}")
         case "notenoughdata":
@@ -351,7 +351,7 @@ def _outcome_of(child: _Child, root: Path) -> Outcome:
 
 
 def why_incomplete(notebook: Path, stage: str) -> str:
-    """Why an executed notebook cannot be taken for finished, as the end of a sentence about it; empty: it can."""
+    """Return why an executed notebook is incomplete, as the end of a sentence; empty if it is complete."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
@@ -370,7 +370,7 @@ def why_incomplete(notebook: Path, stage: str) -> str:
 
 
 def _terminate(children: Sequence[_Child]) -> None:
-    """End the children with all their processes, gently first, and take their private folders away."""
+    """Stop the children with all their processes, gently first, and delete their private folders."""
     processes = [process for child in children for process in process_tree(child.process.pid)]
     for child in children:
         with contextlib.suppress(OSError):
@@ -386,7 +386,7 @@ def _terminate(children: Sequence[_Child]) -> None:
 
 
 def process_tree(pid: int) -> list[psutil.Process]:
-    """A process and all it started; empty if it is gone."""
+    """Return a process and its descendants; empty if it has ended."""
     try:
         parent = psutil.Process(pid)
         return [*parent.children(recursive=True), parent]

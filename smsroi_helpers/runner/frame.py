@@ -1,4 +1,4 @@
-"""The frame around every page: cleaning, style sheet, script and policy; and the check no page goes without."""
+"""The frame of every page (style sheet, script, policy), the cleaning of its markup, and its checks."""
 
 import base64
 import functools
@@ -79,13 +79,13 @@ _ATTRIBUTES = {
 
 
 def _keep_attribute(tag: str, name: str, value: str) -> str | None:
-    """The value if a page may carry it: references stay within the page, links go to https or beside it."""
+    """Return the value if it is allowed: references within the page, and links to https or to files beside it."""
     if name in ("href", "xlink:href"):
         if tag == "use":
             return value if value.startswith("#") else None
         if tag == "image":
             return value if value.startswith("data:image/png;base64,") else None
-        # Where a notebook points to another notebook, its page points to the other's page.
+        # A link to another notebook becomes a link to its page.
         value = re.sub(r"^(\w+)\.ipynb(?=#|$)", r"\1.html", value)
         return value if _is_link(value) else None
     if "url(" in value.lower().replace(" ", "") and not re.fullmatch(r"url\(#[\w-]+\)", value):
@@ -96,12 +96,12 @@ def _keep_attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _is_link(value: str) -> bool:
-    """Whether a reader may be led there: a place on the page, a file beside it, or an https address."""
+    """Whether a link is allowed: a place on the page, a file beside it, or an https address."""
     return bool(re.fullmatch(r"#[^\s]*|https://[^\s]+|(?:\.\./)?[\w-]+(?:[\w./-]*)(?:#[^\s]*)?", value))
 
 
 def clean(body: str) -> str:
-    """The markup with nothing left but what the allow-list names: no script, no style, no address to load from."""
+    """Remove everything that is not on the allow-list: scripts, styles, external resources."""
     return nh3.clean(
         body,
         tags=_HTML_TAGS | _SVG_TAGS | _MATH_TAGS,
@@ -123,10 +123,10 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 
 def template(name: str) -> jinja2.Template:
-    """A page template of the package, escaping what is filled in.
+    """Return a page template of the package; it escapes all values.
 
     Raises:
-        PageError: it is missing.
+        PageError: the template is missing.
     """
     try:
         return _environment(TEMPLATES).get_template(name)
@@ -135,10 +135,10 @@ def template(name: str) -> jinja2.Template:
 
 
 def asset(name: str) -> str:
-    """The text of a style sheet or script of the package.
+    """Return the text of a style sheet or script of the package.
 
     Raises:
-        PageError: it is missing.
+        PageError: the file is missing.
     """
     try:
         return (TEMPLATES / name).read_text(encoding="utf-8").strip()
@@ -151,7 +151,7 @@ def _hash(text: str) -> str:
 
 
 def framed(body: str, title: str, language: str) -> str:
-    """A whole page around a body: head, policy, style sheet, and the sorting script where a table wants it."""
+    """Return a complete page: the body with head, policy, style sheet, and the sorting script if there is a table."""
     css = asset("page.css")
     script = asset("sort.js") if '<table class="data">' in body else ""
     policy = "; ".join(
@@ -170,10 +170,10 @@ def framed(body: str, title: str, language: str) -> str:
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write a page that passes its checks; returns its path.
+    """Check and write a page; return its path.
 
     Raises:
-        PageError: it must not be published.
+        PageError: the page fails its checks.
     """
     check_page(page, path)
     path.write_text(page, encoding="utf-8", newline="\n")
@@ -181,7 +181,7 @@ def write_page(path: Path, page: str) -> Path:
 
 
 class _Reader(HTMLParser):
-    """What a browser would load, run or miss on a page."""
+    """Finds what a browser would load or run, and which descriptions are missing."""
 
     _LOADING: ClassVar = {
         "src",
@@ -223,7 +223,7 @@ class _Reader(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if tag == "svg":
             self._svg += 1
-        # A title within a drawing is not the page's.
+        # The title of a drawing is not the title of the page.
         if not self._svg:
             self.count[tag] = self.count.get(tag, 0) + 1
         if tag in self._FORBIDDEN:
@@ -273,21 +273,20 @@ class _Reader(HTMLParser):
         if self._inside:
             self._text.append(data)
         elif redact(data) != data:
-            # Said without the value: the message goes to logs.
+            # The message goes to logs, so it does not contain the value.
             self.faults.append("an e-mail address, a telephone number or a long run of digits")
 
 
 def check_page(page: str, path: Path) -> None:
-    """Pass a page that is whole in itself and carries no script but ours.
+    """Check that a page is self-contained and has no foreign script.
 
     Args:
         page: the HTML.
-        path: where it goes; named in the message.
+        path: path of the page, named in the message.
 
     Raises:
-        PageError: something would be loaded from elsewhere, code that is not ours would run, a telephone number or
-            e-mail address shows, a language, title, main heading or picture's description is missing, or the page is
-            over 5 MB.
+        PageError: the page would load external content or run foreign code, shows a telephone number or an e-mail
+            address, lacks a language, title, main heading or description of a picture, or is over 5 MB.
     """
     size = len(page.encode())
     if size > _TOO_LARGE:
@@ -312,16 +311,16 @@ def check_page(page: str, path: Path) -> None:
         raise PageError(f"{path.name} must not be published: {'; '.join(faults[:5])}")
 
 
-# What both kinds of page say -----------------------------------------------------------------------------------------
+# Texts shared by both kinds of page -----------------------------------------------------------------------------------
 
 
 def simulated_words(source: Mapping[str, Any]) -> str:
-    """Whether the data are a real company's."""
+    """Return whether the data are simulated or real, in words."""
     return _("simulated data") if source.get("simulated") else _("real records")
 
 
 def stage_words(stage: str) -> str:
-    """What a stage is called in a sentence."""
+    """Return the name of a stage."""
     words = {
         "quality": _("Data quality"),
         "segmentation": _("Segmentation"),
@@ -338,13 +337,13 @@ def stage_words(stage: str) -> str:
 
 
 def day_words(date: object) -> str:
-    """A date of the manifest, written out; a dash where there is none."""
+    """Format a date of the manifest; a dash if there is none."""
     match = re.match(r"\d{4}-\d\d-\d\d", str(date or ""))
     return locale.day(match.group()) if match else "–"
 
 
 def moment_words(instant: object) -> str:
-    """A manifest's UTC time as it is read; as it stands where it is none."""
+    """Format a UTC time of the manifest; other text is returned unchanged."""
     match = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", str(instant or ""))
     if not match:
         return str(instant or "")
@@ -352,7 +351,7 @@ def moment_words(instant: object) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one where there is none to read."""
+    """Read a JSON object; empty if the file cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

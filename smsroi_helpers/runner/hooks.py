@@ -1,4 +1,4 @@
-"""The commands a run calls when it has succeeded or failed."""
+"""Commands that are run after a run has succeeded or failed."""
 
 import contextlib
 import json
@@ -22,10 +22,10 @@ _HOOK_SECONDS = 30.0
 
 
 def split_command(command: str, option: str) -> list[str]:
-    """A hook's command line as the list of its words.
+    """Split the command line of a hook into its arguments.
 
     Raises:
-        UsageError: it cannot be split, for a quote that is never closed, say.
+        UsageError: it cannot be split, for example because a quote is never closed.
     """
     try:
         return shlex.split(command, posix=os.name == "posix")
@@ -34,11 +34,11 @@ def split_command(command: str, option: str) -> list[str]:
 
 
 def call_hook(command: list[str], option: str, summary: dict[str, Any]) -> None:
-    """Hand the run's summary to a command; whatever it does, the run's own outcome stands."""
+    """Run a command with the summary as JSON on standard input; it cannot change the outcome of the run."""
     if not command:
         return
     try:
-        # Standard output carries the report's path and nothing else, so the hook's goes to standard error.
+        # Standard output is only for the report's path, so the hook's output goes to standard error.
         process = subprocess.Popen(  # noqa: S603 - the user's own command
             command, stdin=subprocess.PIPE, stdout=2, encoding="utf-8"
         )

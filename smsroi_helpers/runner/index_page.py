@@ -1,4 +1,4 @@
-"""The page for the reader with one minute: every answer on one money axis, and what to know before acting."""
+"""The index page: all answers on a common money axis, and what to know before acting."""
 
 import math
 import re
@@ -33,13 +33,13 @@ def index_page(
     questions: Mapping[str, str],
     earlier_runs: Sequence[Mapping[str, Any]],
 ) -> str:
-    """The index of a run, as a whole page.
+    """Return the index of a run, as a complete page.
 
     Args:
-        run_dir: the run's folder, with tables/decisions/.
-        manifest: the run's manifest.
-        questions: notebook → the question its page answers, for each that has a page.
-        earlier_runs: earlier whole runs of the report, newest first.
+        run_dir: folder of the run, with tables/decisions/.
+        manifest: manifest of the run.
+        questions: notebook → question that its page answers, for each notebook with a page.
+        earlier_runs: earlier complete runs of the report, newest first.
     """
     source = manifest["source"]
     currency = source.get("currency") or ""
@@ -68,7 +68,7 @@ def index_page(
 
 
 def _decisions(run_dir: Path) -> list[dict[str, Any]]:
-    """The rows of a run's decisions, in the order of its notebooks; none where it left none."""
+    """Return the decisions of a run, in the order of its notebooks."""
     folder = run_dir / "tables" / "decisions"
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     single = run_dir / "tables" / "decisions.parquet"
@@ -86,7 +86,7 @@ def _missing(value: object) -> bool:
 
 
 def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The decisions of each question, the row about everybody first."""
+    """Group the decisions by question, the row for all customers first."""
     groups: dict[tuple[Any, Any, Any], list[dict[str, Any]]] = {}
     for row in decisions:
         groups.setdefault((row["stage"], row["question"], row.get("kind")), []).append(row)
@@ -94,7 +94,7 @@ def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any
 
 
 def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]) -> dict[str, Any]:
-    """What the index says of one question."""
+    """Return the values of one question for the template."""
     main = rows[0]
     outcome = main["outcome"]
     label, meaning = evidence_words(main)
@@ -103,7 +103,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "kind": main.get("kind"),
         "question": redact(str(main["question"])),
         "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
-        # An action that is to be done needs no "do it" before it.
+        # A recommended action needs no label.
         "verdict": "" if outcome == "do" else locale.sentence(outcome_label(outcome)),
         "action": redact(str(main["action"] or "")),
         "text": redact(str(main.get("text") or "")),
@@ -127,7 +127,7 @@ _MARGIN = 14.0
 
 
 def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[dict[str, Any]]:
-    """The rows by unit, the most valuable first, each group with its common axis and every row's place on it."""
+    """Group the rows by unit, the most valuable first; each group has a common axis and the position of every row."""
     groups = []
     for unit in dict.fromkeys(row["unit"] for row in sorted(rows, key=lambda row: row["unit"] != "money_per_week")):
         group = sorted(
@@ -138,7 +138,7 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
             ),
         )
         values = [x for row in group if row["numbers"] for x in row["numbers"] if x is not None and math.isfinite(x)]
-        # Without any number there is no axis, and every row says why.
+        # Without numbers there is no axis, and every row gives the reason.
         ticks: list[dict[str, Any]] = []
         if values:
             low, high = min(0.0, *values), max(0.0, *values)
@@ -204,7 +204,7 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
 
 
 def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[str, Markup]:
-    """The page's heading, and the answer in a sentence: texts that do not pay, a change, or that there is none."""
+    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change."""
     gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
     recommended, paying, losing = (
         sorted(
@@ -247,7 +247,7 @@ def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[st
 
 
 def _together(*sentences: str) -> Markup:
-    """Sentences one after the other; those that are no markup yet are escaped."""
+    """Join sentences; plain text is escaped."""
     return Markup.escape(locale.gap()).join(one for one in sentences if one)
 
 
@@ -266,12 +266,12 @@ def _worth_sentence(sentence: str, worth: Amount) -> Markup:
 
 
 def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Whose data, simulated or not, which days, how many customers, how fresh, how much put aside."""
+    """Return the context line: title, simulated or real, period, customers, as-of date, share of rejected rows."""
     source = manifest["source"]
     tables = source["tables"].values()
     parts = [redact(source["title"]), simulated_words(source)]
     first = min((t["first"] for t in tables if t.get("first")), default=None)
-    # Rows later than the last day observed were read and are not used.
+    # Rows after the last day observed are read but not used.
     last = min(max((t["last"] for t in tables if t.get("last")), default=""), str(manifest["as_of"]))
     if first and last:
         parts.append(_("{first} to {last}").format(first=day_words(first), last=day_words(last)))
@@ -294,7 +294,7 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
 
 
 def _findings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a reader must know of the data: of the data page's table where it ran, else what reading met."""
+    """Return the errors and warnings about the data: from the table `exclusions` if it exists, else from reading."""
     exclusions = run_dir / "tables" / "exclusions.parquet"
     found = pd.read_parquet(exclusions).to_dict("records") if exclusions.is_file() else manifest["source"]["findings"]
     rows = []
@@ -306,7 +306,7 @@ def _findings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]
 
 
 def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What to know before acting: what is wrong with the records, and which questions were not answered, and why."""
+    """Return the warnings: problems of the data, and questions that were not answered, with the reason."""
     found: list[dict[str, str]] = []
     if manifest["source"].get("simulated"):
         found.append({"head": _("The data are simulated:"), "text": _("they show how the report works, not a shop.")})
@@ -322,7 +322,7 @@ def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]
             head = heads[state["status"]].format(stage=stage_words(state["stage"]))
             reason = redact(str(state.get("reason") or _("no reason was given")))
             found.append({"head": head, "text": locale.sentence(reason)})
-    # Of a run that is published these are the ones that --only or --from left out.
+    # In a published run, these are the notebooks that --only or --from left out.
     left = [stage_words(state["stage"]) for state in manifest["notebooks"].values() if state["status"] == "not_run"]
     if left:
         found.append({"head": _("Not asked for in this run:"), "text": locale.sentence(locale.listed(left))})
@@ -339,7 +339,7 @@ def _changes(
     currency: str,
     earlier_runs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """How the answers differ from those of the run before."""
+    """Return how the answers differ from those of the previous run."""
     previous = str(earlier_runs[0]["run"]) if earlier_runs else ""
     if not previous:
         return {"rows": [], "words": _("There is no earlier run to compare with.")}
@@ -352,7 +352,7 @@ def _changes(
         old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
         if old == new:
             continue
-        # Where only the value moved, the action is not said twice.
+        # If only the value has changed, the action is not repeated.
         moved = old[0] == new[0]
         question = " · ".join(x for x in (key[1], key[2]) if x)
         rows.append(
@@ -374,7 +374,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
-    """A decision's action, with its verdict where that is not "do it", and its worth."""
+    """Return the action of a decision, with the label of its outcome unless that is "do", and its value."""
     if row is None:
         return _("not answered"), ""
     worth = amount(row, currency)

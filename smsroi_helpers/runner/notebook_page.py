@@ -1,4 +1,4 @@
-"""The page of one executed notebook: answer first, then what shows it; data, method and code folded."""
+"""The page of an executed notebook: the answer first, then the evidence; data, method and code are folded."""
 
 import dataclasses
 import html
@@ -40,7 +40,7 @@ from smsroi_helpers.runner.frame import (
 
 __all__ = ["notebook_page"]
 
-# In the page's order. Headings as they stand in the notebooks → (anchor, folded).
+# Headings of the notebooks → (anchor, folded), in the order of the page.
 _SECTIONS = {
     "Decision": ("decision", False),
     "Result": ("result", False),
@@ -62,7 +62,7 @@ class _Section:
 
 
 def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool) -> tuple[str, str]:
-    """The page of an executed notebook, and the question it answers."""
+    """Return the page of an executed notebook, and the question that it answers."""
     notebook = nbformat.read(path, as_version=4)
     opening, sections = _arrange(notebook, path.stem)
     question = _first_heading(opening) or stage_words(manifest["notebooks"][path.stem]["stage"])
@@ -90,7 +90,7 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool) -> t
 
 
 def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section]]:
-    """The opening (question, answer) and the sections of a page in the page's order, the set-up last."""
+    """Return the opening (question, answer) and the sections in the order of the page, the set-up last."""
     opening = _Section("opening", "", css="opening")
     setup = _Section("setup", _("Parameters and set-up"), folded=True)
     found: list[_Section] = [opening]
@@ -106,8 +106,8 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
                 shown.source = ""
             code, shown.source = nbformat.v4.new_code_cell(shown.source), ""
             found[-1].cells.append(shown)
-            # What opens the page is the question and the answer, not how they were computed; and what finishes a
-            # notebook explains nothing. Elsewhere code stands, folded, below what it shows.
+            # The opening has the question and the answer without code; code that finishes the notebook is not shown
+            # either. Elsewhere the code is folded below its output.
             last = any(FINISHED in output.get("data", {}) for output in cell.outputs)
             aside = found[-1] is opening or found[-1].anchor == "decision" or last
             (setup if aside else found[-1]).cells.append(code)
@@ -116,7 +116,7 @@ def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section
     ranked: list[tuple[int, _Section]] = []
     rank = -1
     for section in found[1:]:
-        # A heading of the analyst's own stays behind the section it followed.
+        # A heading added by the analyst stays after the section that it followed.
         rank = next((i for i, heading in enumerate(order) if _SECTIONS[heading][0] == section.anchor), rank)
         ranked.append((rank, section))
     ordered = [section for _rank, section in sorted(ranked, key=lambda pair: pair[0])]
@@ -133,7 +133,7 @@ def _section(heading: str, position: int) -> _Section:
 
 
 def _split_at_headings(markdown: str) -> list[tuple[str, str]]:
-    """(second-level heading or "", the text under it), fenced code left alone."""
+    """Split Markdown into (second-level heading or "", text); fenced code is not split."""
     parts: list[tuple[str, list[str]]] = [("", [])]
     fenced = False
     for line in markdown.splitlines():
@@ -146,9 +146,12 @@ def _split_at_headings(markdown: str) -> list[tuple[str, str]]:
 
 
 def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
-    """The cell with the outputs a reader may see.
+    """Return the cell with the outputs to show.
 
-    Markup is shown only where it carries the mark of our own helpers: all else appears as its plain text.
+    Only markup of `pages` is shown as markup; any other output is shown as plain text.
+
+    Raises:
+        PageError: an output is a picture without description.
     """
     kept = []
     for output in cell.outputs:
@@ -186,7 +189,7 @@ def _first_heading(opening: _Section) -> str:
 
 
 def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> NotebookNode | None:
-    """What this run was asked: each parameter with the value it had and the meaning its comment gives."""
+    """Return a cell with the parameters of the run: name, value, and meaning from the comment; None without any."""
     declared = next((c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), None)
     meanings = {}
     for token in tokenize.generate_tokens(io.StringIO(declared.source if declared else "").readline):
@@ -195,7 +198,7 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
     rows = [
         (name, _parameter_words(value), locale.translated(meanings.get(name, "")))
         for name, value in effective.items()
-        # Where results went differs from run to run and tells a reader nothing.
+        # Folders of results differ between runs and do not matter to a reader.
         if name not in ("run_dir", "previous_run")
     ]
     if not rows:
@@ -208,7 +211,7 @@ def _parameters_table(notebook: NotebookNode, effective: Mapping[str, Any]) -> N
 
 def _parameter_words(value: object) -> str:
     if isinstance(value, str):
-        # A path of this machine says more about its owner than about the data.
+        # An absolute path may reveal private folders, so only its last part is shown.
         return re.split(r"[\\/]", value.rstrip("\\/"))[-1] if re.match(r"[\\/~]|[A-Za-z]:[\\/]", value) else value
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
@@ -229,7 +232,7 @@ def _cells_to_html(sections: Sequence[_Section], show_code: bool) -> str:
                 "closes": i == len(visible) - 1,
                 "folded": section.folded,
             }
-            # nbformat draws ids at random; numbered, nothing of a page hangs on chance.
+            # nbformat draws random ids; numbered ids make pages reproducible.
             cell["id"] = f"cell-{len(cells)}"
             cells.append(cell)
     asset("smsroi/index.html.j2")
@@ -250,7 +253,7 @@ def _cells_to_html(sections: Sequence[_Section], show_code: bool) -> str:
 
 
 class _MarkdownRenderer(IPythonRenderer):  # type: ignore[misc]
-    """nbconvert's Markdown, with formulas as MathML: a page has no script to set them."""
+    """Renders Markdown with formulas as MathML, since pages have no script for formulas."""
 
     def inline_math(self, body: str) -> str:
         return f"<math>{_mathml(body)}</math>"
@@ -268,9 +271,9 @@ _TEX_OPERATORS = {"cdot": "·", "times": "×", "le": "≤", "leq": "≤", "ge": 
 
 
 def _mathml(formula: str) -> str:
-    """The TeX of a notebook's short formulas as MathML: letters, Greek, indices, powers, fractions and roots.
+    """Convert short TeX formulas to MathML: letters, Greek letters, indices, powers, fractions and roots.
 
-    A command it does not know stands there by its name.
+    An unknown command is shown by its name.
 
     >>> _mathml("t_x")
     '<msub><mi>t</mi><mi>x</mi></msub>'

@@ -1,7 +1,7 @@
-"""What a parameter may be: its type, by its cell and by the contract; a value converted to it, or refused.
+"""Types of parameters, from the parameters cell and the contract, and the conversion of values.
 
-papermill injects whatever it is given, by guessed types, and pastes a parameter's name as code. So types are decided
-here, and nothing is guessed.
+papermill injects any value with a guessed type, and inserts the name of a parameter as code. Therefore names and types
+are checked here.
 """
 
 import ast
@@ -39,7 +39,7 @@ _SECRET_VALUE = re.compile(r"(?i)://[^/\s:@]*:[^/\s@]+@|\b(password|passwd|pwd|s
 
 def _iso_date_or_empty(text: str) -> str:
     if text and not (re.fullmatch(r"\d{4}-\d\d-\d\d", text) and _is_date(text)):
-        raise ValueError("must be a day like 1998-06-30, or empty")
+        raise ValueError("must be a date (YYYY-MM-DD) or empty")
     return text
 
 
@@ -53,7 +53,7 @@ def _is_date(text: str) -> bool:
 
 def _without_parent_folder(text: str) -> str:
     if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
-        raise ValueError("must not climb out of its folder with '..'")
+        raise ValueError("must not contain '..'")
     return text
 
 
@@ -69,10 +69,10 @@ COMMON: dict[str, Any] = {
     "max_rejected_share": Annotated[float, pydantic.Field(ge=0, le=1)],
     "min_cell_customers": Annotated[int, pydantic.Field(ge=1)],
 }
-"""The parameters many notebooks share (data contract, section 2), each with what it may be."""
+"""Types of the parameters that notebooks share (data contract, section 2)."""
 
 RUN_WIDE = ("data", "as_of", "language", "previous_run", "max_rejected_share")
-"""Parameters that must be the same for every notebook, because the runner reads the source once for all of them."""
+"""Parameters with one value for all notebooks, because the runner reads the source once."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,20 @@ class Parameter:
     name: str
     default: Any
     meaning: str
-    """The line's trailing comment."""
+    """Comment at the end of the line."""
     annotation: Any
-    """What pydantic holds a value against."""
+    """Type that pydantic validates."""
 
 
 # --- a parameters cell ----------------------------------------------------------------------------------------
 
 
 def read_literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]]:
-    """(name, value, comment, annotation) of each assignment, in order."""
+    """Yield (name, value, comment, annotation) of each assignment, in order.
+
+    Raises:
+        UsageError: the source is not valid Python, has anything but assignments of literals, or contains a secret.
+    """
     try:
         tree = ast.parse(source)
         comments = {
@@ -105,7 +109,7 @@ def read_literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]
         line = f"{where}, line {statement.lineno}"
         annotated: Any = None
         if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+            raise UsageError(f"{line}: only `name = literal  # meaning` is allowed here")
         if statement.value is None:
             raise UsageError(f"{line}: a parameter needs a default")
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
@@ -119,7 +123,7 @@ def read_literals(source: str, where: str) -> Iterator[tuple[str, Any, str, Any]
             raise UsageError(f"{line}: a {type(value).__name__} cannot be a parameter; {_PLAIN}")
         for target in targets:
             if not isinstance(target, ast.Name):
-                raise UsageError(f"{line}: only `name = literal  # meaning` may stand here")
+                raise UsageError(f"{line}: only `name = literal  # meaning` is allowed here")
             refuse_secret(target.id, value, line)
             yield target.id, value, comments.get(statement.end_lineno or 0, ""), annotated or _type_of_value(value)
 
@@ -133,7 +137,7 @@ def _type_of_value(value: Any) -> Any:
 
 
 def _type_of_annotation(node: ast.expr) -> Any:
-    """The type an annotation names, for the few forms parameters need; None for any other (then the literal's)."""
+    """Return the type of an annotation; None for forms that parameters do not use (then the literal's type counts)."""
     match node:
         case ast.Name(id=name):
             return _BUILTINS.get(name)
@@ -164,23 +168,27 @@ def _is_plain(value: Any) -> bool:
 
 
 def refuse_secret(name: str, value: Any, where: str) -> None:
-    """Refuse a value that is a secret by its name or its look, at any depth of it; the complaint does not repeat it.
+    """Refuse a value that looks like a secret by its name or content, at any depth.
 
     Raises:
-        UsageError: it is one.
+        UsageError: it looks like a secret; the message does not contain the value.
     """
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_VALUE.search(value)):
         raise UsageError(
             f"{where}: {name} looks like a secret, and parameters are written into notebooks and manifests; "
-            "put it into the environment and name it in source.yml as ${NAME}"
+            "set it as an environment variable and refer to it in source.yml as ${NAME}"
         )
     for key, item in items:
         refuse_secret(str(key), item, where)
 
 
 def convert_value(value: Any, parameter: Parameter, where: str) -> Any:
-    """The value as its declared type has it; an int is fine for a float, a bool is no number, nothing is guessed."""
+    """Return the value in its declared type: an int is valid for a float, a bool is not a number.
+
+    Raises:
+        UsageError: the value has another type or is not allowed.
+    """
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = value.isoformat()
     if not _is_plain(value):
@@ -205,15 +213,15 @@ def _complaint(error: pydantic.ValidationError) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A value as a complaint quotes it, cut short."""
+    """Return a value for use in a message, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def convert_text(text: str, parameter: Parameter, where: str) -> Any:
-    """The value a command line means: the text itself where that is allowed, else the number, flag or JSON it spells.
+    """Convert text from a command line: the text itself if the type allows it, else the JSON value that it spells.
 
-    So '00123' stays as it is for a text parameter, and is refused for a number.
+    '00123' is kept for a text parameter and refused for a number.
     """
     adapter = _adapter(parameter)
     try:

@@ -1,6 +1,6 @@
-"""What a run is asked to do: notebooks and their parameters, checked by name and type before anything runs.
+"""The plan of a run: notebooks and their parameters, checked by name and type before anything runs.
 
-Names and types come from each notebook's own `parameters` cell, its stage's PARAMETERS and the contract's common ones.
+Names and types come from the `parameters` cell of each notebook, PARAMETERS of its stage, and `COMMON`.
 """
 
 import difflib
@@ -45,7 +45,7 @@ class Notebook:
     """One notebook of the project."""
 
     name: str
-    """As its file is called, `02_cltv`."""
+    """Name of its file, such as `02_cltv`."""
     stage: str
     file: Path
     parameters: dict[str, Parameter]
@@ -53,26 +53,26 @@ class Notebook:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run whose every parameter has been checked."""
+    """The plan of a run; every parameter has been checked."""
 
     report: str
     parameter_file: str
-    """From the project's root, or the bare name of a file outside it."""
+    """Path relative to the project's root, or only the name of a file outside it."""
     overrides: dict[str, Any]
-    """What the command line changed, converted to its type."""
+    """Parameters set on the command line, in their types."""
     make: dict[str, Any]
-    """How to build a source that is not there yet, `example` or `simulate`; empty: it must be there."""
+    """How to create the source if it does not exist: `example` or `simulate`; empty: it must exist."""
     notebooks: tuple[Notebook, ...]
-    """All of the project, by number."""
+    """All notebooks of the project, by number."""
     selected: frozenset[str]
-    """Names of those to run."""
+    """Names of the notebooks to run."""
     values: dict[str, dict[str, Any]]
-    """Notebook → every parameter it declares → the value it gets; `run_dir` is the runner's to fill."""
+    """Notebook → parameter → value, for every declared parameter; the runner sets `run_dir`."""
     given: frozenset[str]
-    """Run-wide parameters that were set by the file or the command line."""
+    """Run-wide parameters that the file or the command line sets."""
 
     def run_wide(self, name: str, default: Any) -> Any:
-        """The value of a parameter that all notebooks share, or `default` where none declares it."""
+        """Return the value of a run-wide parameter; `default` if no notebook declares it."""
         return next((values[name] for values in self.values.values() if name in values), default)
 
 
@@ -80,7 +80,7 @@ class RunPlan:
 
 
 def stage_module(stage: str) -> ModuleType | None:
-    """The helper module of a stage (its NEEDS, its PARAMETERS), or None where a notebook does without one."""
+    """Return the package of a stage (with NEEDS and PARAMETERS); None if it has none."""
     name = f"smsroi_helpers.{stage}"
     try:
         return importlib.import_module(name)
@@ -91,10 +91,10 @@ def stage_module(stage: str) -> ModuleType | None:
 
 
 def read_notebook(file: Path) -> Notebook:
-    """A notebook with its parameters, read from the cell tagged `parameters` without running anything.
+    """Read a notebook and its parameters, from the cell tagged `parameters`, without running it.
 
     Raises:
-        UsageError: the file is no notebook, or the cell holds anything but literals.
+        UsageError: the file is not a notebook, or the cell has anything but literals.
     """
     match = _NOTEBOOK_FILE.fullmatch(file.name)
     if match is None:
@@ -116,10 +116,10 @@ def read_notebook(file: Path) -> Notebook:
 
 
 def find_notebooks(root: Path) -> tuple[Notebook, ...]:
-    """The project's notebooks, by number.
+    """Return the project's notebooks, by number.
 
     Raises:
-        UsageError: there is none, two share a stage, or one cannot be read.
+        UsageError: there is none, two have the same stage, or one cannot be read.
     """
     files = sorted(file for file in (root / "notebooks").glob("*.ipynb") if _NOTEBOOK_FILE.fullmatch(file.name))
     if not files:
@@ -136,21 +136,21 @@ def find_notebooks(root: Path) -> tuple[Notebook, ...]:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One value someone set: where, for which stage (None: for all that declare it)."""
+    """One value that was set: where, and for which stage (None: for all that declare it)."""
 
     where: str
     stage: str | None
     name: str
     value: Any
     is_text: bool
-    """It comes from a command line, as text still to be converted."""
+    """The value is text from a command line, and must still be converted."""
 
 
 def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    """The file's content, and the line of each key at its two upper levels."""
+    """Return the content of the file, and the line of each key on the first two levels."""
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
-            raise UsageError(f"{file.name}: larger than a parameter file can be")
+            raise UsageError(f"{file.name}: too large for a parameter file (limit {_MAX_FILE_BYTES:,} bytes)")
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
@@ -168,21 +168,21 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
 
 
 def check_name(name: str, where: str) -> str:
-    """The report's name, if it can be a folder everywhere.
+    """Return the report's name, if it is a valid folder name on every system.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not valid.
     """
     if not _REPORT_NAME.fullmatch(name) or name in _WINDOWS_DEVICES:
         raise UsageError(
-            f"{where}: {name!r} cannot be a report's name; it has 1 to 64 of a-z, 0-9, _ and -, starts with a letter "
-            "or digit and is no device name (give one with `report:` in the file)"
+            f"{where}: {name!r} cannot be a report's name; use 1 to 64 of a-z, 0-9, _ and -, starting with a letter "
+            "or digit, and no device name (set it with `report:` in the file)"
         )
     return name
 
 
 class _Company(pydantic.BaseModel):
-    """What `make: {simulate: …}` takes."""
+    """The settings of `make: {simulate: …}`."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -197,7 +197,7 @@ def _source_to_make(value: Any, where: str) -> dict[str, Any]:
     if kind == "example":
         if value["example"] not in EXAMPLES:
             named = quoted(value["example"])
-            raise UsageError(f"{where}: there is no example {named}; there are {', '.join(EXAMPLES)}")
+            raise UsageError(f"{where}: unknown example {named}; choose one of {', '.join(EXAMPLES)}")
         return {"example": value["example"]}
     if kind == "simulate" and isinstance(value["simulate"], dict):
         try:
@@ -226,7 +226,7 @@ def _entries_of_file(
             for name, inner in value.items():
                 entries.append(_Entry(f"{file}, line {lines[(key, str(name))]}", key, str(name), inner, False))
         elif value is not None:
-            raise UsageError(f"{where}: {key} is a notebook; its own parameters stand below it, indented")
+            raise UsageError(f"{where}: {key} is a notebook; indent its parameters below it")
     return entries
 
 
@@ -238,7 +238,7 @@ def _entries_of_command_line(overrides: Iterable[str], stages: set[str]) -> list
         if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise UsageError("-p takes name=value or notebook.name=value, such as -p cltv.horizon_weeks=39")
         if dot and stage not in stages:
-            raise UsageError(f"-p {path}: there is no notebook {stage!r}{_hint(stage, stages)}")
+            raise UsageError(f"-p {path}: no notebook {stage!r}{_hint(stage, stages)}")
         entries.append(_Entry(f"-p {path}", stage or None, name, value, True))
     return entries
 
@@ -249,13 +249,13 @@ def _hint(word: str, known: Iterable[str]) -> str:
 
 
 def _apply(entry: _Entry, notebooks: Sequence[Notebook], values: dict[str, dict[str, Any]]) -> Any:
-    """Set one value wherever it belongs; returns it converted."""
-    # A secret is refused before anything else, so that no other complaint repeats its value.
+    """Set one value in every notebook that declares it; return the converted value."""
+    # Secrets are refused first, so that no other message contains the value.
     refuse_secret(entry.name, entry.value, entry.where)
     if entry.name == "run_dir":
-        raise UsageError(f"{entry.where}: run_dir is the runner's to choose; a report is named with `report:`")
+        raise UsageError(f"{entry.where}: run_dir cannot be set; name the report with `report:`")
     if entry.stage and entry.name in RUN_WIDE:
-        raise UsageError(f"{entry.where}: {entry.name} is one for all notebooks; set it without {entry.stage}")
+        raise UsageError(f"{entry.where}: {entry.name} is the same for all notebooks; set it without {entry.stage}")
     candidates = [notebook for notebook in notebooks if entry.stage in (None, notebook.stage)]
     declaring = [notebook for notebook in candidates if entry.name in notebook.parameters]
     if not declaring:
@@ -276,9 +276,9 @@ def _select(notebooks: Sequence[Notebook], only: Sequence[str], start_from: str)
     stages = [notebook.stage for notebook in notebooks]
     for stage in (*only, *([start_from] if start_from else [])):
         if stage not in stages:
-            raise UsageError(f"there is no notebook {stage!r}{_hint(stage, stages)}; there are {', '.join(stages)}")
+            raise UsageError(f"no notebook {stage!r}{_hint(stage, stages)}; choose one of {', '.join(stages)}")
     if only and start_from:
-        raise UsageError("--only and --from say different things; give one of them")
+        raise UsageError("--only and --from cannot be combined; give one of them")
     first = stages.index(start_from) if start_from else 0
     return frozenset(n.name for n in notebooks[first:] if not only or n.stage in only)
 
@@ -286,17 +286,17 @@ def _select(notebooks: Sequence[Notebook], only: Sequence[str], start_from: str)
 def plan_run(
     file: Path, *, root: Path, only: Sequence[str] = (), start_from: str = "", overrides: Sequence[str] = ()
 ) -> RunPlan:
-    """Everything a run will be given, or the first thing wrong with it.
+    """Return the plan of a run.
 
     Args:
         file: the YAML parameter file.
         root: the project's folder.
         only: stages to run; empty: all.
-        start_from: the stage to begin at; empty: the first.
+        start_from: first stage to run; empty: the first of all.
         overrides: `name=value` or `stage.name=value` as typed on a command line.
 
     Raises:
-        UsageError: a name nobody declares, a wrong type, a secret, a duplicate key: one line that says where.
+        UsageError: an undeclared name, a wrong type, a secret or a duplicate key; the message has the place.
     """
     notebooks = find_notebooks(root)
     stages = {notebook.stage for notebook in notebooks}
@@ -317,7 +317,7 @@ def plan_run(
         }
         for notebook in notebooks
     }
-    # Within one origin what is said of one notebook outranks what is said of all; the command line outranks both.
+    # A value for one notebook overrides a value for all; the command line overrides the file.
     from_file = _entries_of_file(content, lines, file.name, stages)
     from_line = _entries_of_command_line(overrides, stages)
     converted: dict[str, Any] = {}
@@ -341,7 +341,7 @@ def plan_run(
 
 
 def _unify_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozenset[str]) -> None:
-    """Give every notebook the run-wide values of the first that declares them; paths in the project are relative."""
+    """Set the run-wide values of the first notebook that declares them in all notebooks; paths become relative."""
     for name in RUN_WIDE:
         declaring = [values_of_notebook for values_of_notebook in values.values() if name in values_of_notebook]
         if not declaring and name == "data":
@@ -354,12 +354,14 @@ def _unify_run_wide(values: dict[str, dict[str, Any]], root: Path, given: frozen
         if name == "previous_run" and value:
             value = _from_root(Path(value), root, outside=value)
             if name in given and not (root / value / "manifest.json").is_file():
-                raise UsageError(f"previous_run: {value} is no run's folder (it has no manifest.json); empty: none")
+                raise UsageError(
+                    f"previous_run: {value} is not the folder of a run (no manifest.json); leave it empty for none"
+                )
         for values_of_notebook in declaring:
             values_of_notebook[name] = value
 
 
 def _from_root(path: Path, root: Path, outside: str = "") -> str:
-    """The path as seen from the project's root, so that no machine's path stands in a manifest."""
+    """Return the path relative to the project's root, so that manifests contain no absolute path."""
     full = (root / path) if outside else path.resolve()
     return full.relative_to(root).as_posix() if full.is_relative_to(root) else outside or path.name

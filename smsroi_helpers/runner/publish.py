@@ -1,11 +1,11 @@
-"""A report's folder: one run at a time, built out of sight, published whole, and found again.
+"""The folder of a report: one run at a time, built in a staging folder, then published completely.
 
-reports/<report>/.lock             held while a run goes on
-reports/<report>/.staging-<run>/   a run being built (mode 0700)
-reports/<report>/<run>/            a whole run
-reports/<report>/failed-<run>/     what is left of one that was not
-reports/<report>/latest.json       {"run", "fingerprint"} of the newest whole one: what counts
-reports/<report>/latest.html       the same for a reader's bookmark
+reports/<report>/.lock             locked during a run
+reports/<report>/.staging-<run>/   a run in progress (mode 0700)
+reports/<report>/<run>/            a complete run
+reports/<report>/failed-<run>/     the files of a failed run
+reports/<report>/latest.json       {"run", "fingerprint"} of the newest complete run; authoritative
+reports/<report>/latest.html       link to the same run, for bookmarks
 """
 
 import contextlib
@@ -70,25 +70,25 @@ _VERSIONED_PACKAGES = [
     "nh3",
     "Babel",
 ]
-"""What numbers and pages hang on; the lock file, whose hash stands beside them, pins the rest."""
+"""Packages that affect numbers and pages; the lock file, whose hash is also recorded, pins the others."""
 
 
 def utc_now() -> str:
-    """The time as manifests write it."""
+    """Return the current time in the format of manifests."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sha256(file: Path) -> str:
-    """The hash of a file's bytes."""
+    """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-# --- identity: what a run was made from ---------------------------------------------------------------------
+# --- identity of inputs and code ---------------------------------------------------------------------------
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages numbers and pages hang on, where they are installed."""
+    """Return the versions of Python and of `_VERSIONED_PACKAGES`, if installed."""
     found = {"python": platform.python_version()}
     for name in _VERSIONED_PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -97,10 +97,10 @@ def versions() -> dict[str, str]:
 
 
 def code_identity(root: Path, notebooks: Iterable[Path]) -> dict[str, str]:
-    """The manifest's `code`.
+    """Return the entry `code` of the manifest.
 
-    `revision` is git's (`+edited` where files differ from it; empty outside git), `package` the hash of the package's
-    files and the notebooks, `lock` that of requirements.lock.
+    `revision` is the git revision (`+edited` if files differ; empty outside git), `package` the hash of the package's
+    files and the notebooks, `lock` the hash of requirements.lock.
     """
     package = Path(smsroi_helpers.__file__).parent
     files = {
@@ -138,7 +138,7 @@ def _git_revision(root: Path) -> str:
 
 
 def fingerprint(**parts: Any) -> str:
-    """One hash over everything a run's result hangs on."""
+    """Return one hash of everything that determines the result of a run."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -146,14 +146,14 @@ def fingerprint(**parts: Any) -> str:
 
 
 class ReportFolder:
-    """The folder of one report, held for one run; `open_report` gives it out."""
+    """The folder of one report, locked for one run; created by `open_report`."""
 
     def __init__(self, root: Path, report: str) -> None:
         self.report = report
         self.path = root / "reports" / report
 
     def latest(self) -> dict[str, Any] | None:
-        """`latest.json` with the manifest of the run it names; None where there is no such run."""
+        """Return `latest.json` and the manifest of its run; None if there is no such run."""
         try:
             pointer = json.loads((self.path / "latest.json").read_text(encoding="utf-8"))
             manifest = json.loads((self.path / pointer["run"] / "manifest.json").read_text(encoding="utf-8"))
@@ -162,7 +162,7 @@ class ReportFolder:
             return None
 
     def complete_runs(self) -> list[dict[str, Any]]:
-        """run, started, as_of and status of every whole run, newest first."""
+        """Return run, started, as_of and status of every complete run, newest first."""
         found = []
         for folder in sorted(self.path.iterdir(), reverse=True):
             if re.fullmatch(_RUN, folder.name):
@@ -172,10 +172,10 @@ class ReportFolder:
         return found
 
     def stage(self) -> tuple[str, Path]:
-        """A new run's name (UTC time stamp and a short random part) and the folder to build it in.
+        """Return the name of a new run (UTC time stamp and a random part), and its new staging folder.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the folder cannot be created.
         """
         run = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         staging = self.path / f".staging-{run}"
@@ -184,19 +184,19 @@ class ReportFolder:
         return run, staging
 
     def write_manifest(self, staging: Path, manifest: dict[str, Any]) -> None:
-        """Leave the manifest as it stands, so that even a run that is killed has one.
+        """Write the current manifest, so that a killed run has one too.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the file cannot be written.
         """
         with _storage_errors(f"the report {self.report} cannot be built"):
             _write_atomically(staging / "manifest.json", _manifest_text(manifest))
 
     def publish(self, staging: Path, manifest: dict[str, Any]) -> Path:
-        """Make a built run visible under its name, whole, and the newest; its folder.
+        """Publish a run under its name, and make it the latest; return its folder.
 
         Raises:
-            StorageError: the disk refuses; the latest run is then the one it was.
+            StorageError: a file cannot be written; the latest run is unchanged.
         """
         run = str(manifest["run"])
         with _storage_errors(f"the run {run} cannot be published"):
@@ -207,7 +207,7 @@ class ReportFolder:
                 if file.is_file() and file != staging / "manifest.json"
             }
             _write_atomically(staging / "manifest.json", _manifest_text(manifest))
-            # Readers may open what the report's folder lets them open; only the building is private.
+            # The staging folder is private; the published run has the permissions of the report's folder.
             staging.chmod(stat.S_IMODE(self.path.stat().st_mode))
             staging.replace(self.path / run)
             _sync_folder(self.path)
@@ -216,7 +216,7 @@ class ReportFolder:
         return self.path / run
 
     def fail(self, staging: Path, manifest: dict[str, Any]) -> Path | None:
-        """Set a failed run aside, with its manifest; the folder, or None where the disk refuses even that."""
+        """Keep a failed run with its manifest; return its folder, or None if it cannot be written."""
         try:
             _drop_working_files(staging, keep=".logs")
             _write_atomically(staging / "manifest.json", _manifest_text(manifest))
@@ -227,19 +227,19 @@ class ReportFolder:
         return failed_folder
 
     def discard(self, staging: Path) -> None:
-        """Take away a run that turned out to be needless."""
+        """Delete a run that is not needed."""
         shutil.rmtree(staging, ignore_errors=True)
 
     def touch(self) -> None:
-        """Note that the latest run has just been found to be up to date; `status` counts from here."""
+        """Record that the latest run is up to date; the age in `status` starts here."""
         with contextlib.suppress(OSError):
             os.utime(self.path / "latest.json")
 
     def recover(self) -> None:
-        """Put right what a run that was killed left: its staging folder, and a `latest.html` behind `latest.json`.
+        """Clean up after a killed run: keep its staging folder as failed, and make `latest.html` match `latest.json`.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: a file cannot be written.
         """
         with _storage_errors(f"the report {self.report} cannot be put in order"):
             for staging in self.path.glob(".staging-*"):
@@ -255,7 +255,7 @@ class ReportFolder:
                     _write_atomically(file, page)
 
     def _point_to(self, run: str, manifest: dict[str, Any]) -> None:
-        """Both pointers, old or new together: what can fail for want of space is done before the first."""
+        """Replace both pointers together: everything that needs disk space is written before the first is replaced."""
         pointer, page = self.path / "latest.json", self.path / "latest.html"
         before = pointer.read_text(encoding="utf-8") if pointer.is_file() else None
         new = {"run": run, "fingerprint": manifest["fingerprint"]}
@@ -265,7 +265,7 @@ class ReportFolder:
         try:
             new_page.replace(page)
         except OSError:
-            # If even this fails, the next run's `recover` brings the page in line with the pointer.
+            # If this fails too, `recover` of the next run corrects the page.
             with contextlib.suppress(OSError):
                 if before is None:
                     pointer.unlink()
@@ -277,11 +277,11 @@ class ReportFolder:
 
 @contextlib.contextmanager
 def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
-    """The report's folder, locked against a second run and cleared of what a dead one left.
+    """Open the folder of a report, locked against a second run, and clean up after a killed run.
 
     Raises:
-        AlreadyRunning: another run holds it; said at once.
-        StorageError: the disk refuses.
+        AlreadyRunning: another run has the lock.
+        StorageError: a file cannot be written.
     """
     folder = ReportFolder(root, report)
     with _storage_errors(f"the folder reports/{report} cannot be written"):
@@ -290,7 +290,7 @@ def open_report(root: Path, report: str) -> Iterator[ReportFolder]:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise AlreadyRunning(f"another run of the report {report} is going on; wait for it or stop it") from None
+            raise AlreadyRunning(f"another run of the report {report} is in progress; wait for it or stop it") from None
     try:
         folder.recover()
         yield folder
@@ -311,7 +311,7 @@ def _manifest_text(manifest: dict[str, Any]) -> str:
 
 
 def _write_atomically(file: Path, text: str) -> None:
-    """Write a small file so that it is old or new, never half."""
+    """Write a small file atomically."""
     _write_temporary(file, text).replace(file)
     _sync_folder(file.parent)
 
@@ -326,14 +326,14 @@ def _write_temporary(file: Path, text: str) -> Path:
 
 
 def _synced_hash(file: Path) -> str:
-    """The file's hash, once its bytes are on the disk."""
-    with file.open("rb" if os.name == "posix" else "rb+") as stream:  # Windows settles only what it may write
+    """Flush the file to the disk; return its hash."""
+    with file.open("rb" if os.name == "posix" else "rb+") as stream:  # Windows flushes only files open for writing
         os.fsync(stream.fileno())
     return sha256(file)
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+    if os.name == "posix":  # other systems cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -358,14 +358,14 @@ def _pointer_page(report: str, run: str, language: str) -> str:
     )
 
 
-# --- asking of runs -----------------------------------------------------------------------------------------
+# --- queries about runs -------------------------------------------------------------------------------------
 
 
 def find_run(root: Path, run: str) -> Path:
-    """A run's folder from its path, from `report/run`, or from `report` alone (its latest).
+    """Return the folder of a run, given its path, `report/run`, or `report` (its latest run).
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such run.
     """
     report, _, name = run.partition("/")
     candidates = [Path(run), root / "reports" / run]
@@ -374,14 +374,14 @@ def find_run(root: Path, run: str) -> Path:
     for folder in candidates:
         if (folder / "manifest.json").is_file():
             return folder
-    raise UsageError(f"{run} is no run: neither a run's folder, nor report/run, nor a report that has a whole run")
+    raise UsageError(f"no run {run}; give the folder of a run, report/run, or a report with a complete run")
 
 
 def verify_run(folder: Path) -> int:
-    """How many files the run left, each found to be what the manifest says.
+    """Check every file of a run against its manifest; return the number of files.
 
     Raises:
-        Incomplete: the run was not whole, or files are missing or changed.
+        Incomplete: the run failed, or files are missing or changed.
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -398,24 +398,26 @@ def verify_run(folder: Path) -> int:
             for names, what in ((missing, "missing"), (changed, "changed"))
             if names
         ]
-        raise Incomplete(f"run {folder.name} is not as it was published: {'; '.join(parts) or 'it has no index.html'}")
+        raise Incomplete(f"run {folder.name} differs from its manifest: {'; '.join(parts) or 'it has no index.html'}")
     return len(outputs)
 
 
 def age_of_last_good_run(root: Path, report: str) -> tuple[str, float]:
-    """The newest whole run of a report, and how many hours ago it ended or was last found to be up to date.
+    """Return the newest complete run of a report, and its age in hours since it ended or was last found up to date.
+
+    Without a complete run, or with a date in the future, the age is infinite.
 
     Raises:
         UsageError: there is no such report.
     """
     folder = ReportFolder(root, report)
     if not folder.path.is_dir():
-        raise UsageError(f"there is no report {report!r} in reports/")
+        raise UsageError(f"no report {report!r} in reports/")
     latest = folder.latest()
     if latest is None:
         return "", float("inf")
     finished = dt.datetime.fromisoformat(latest["manifest"]["finished"]).timestamp()
     confirmed = max(finished, (folder.path / "latest.json").stat().st_mtime)
     hours = (dt.datetime.now(dt.UTC).timestamp() - confirmed) / 3600
-    # A clock that was set back must not keep an old run young for ever.
+    # After the clock has been set back, a run may be dated in the future; it must not count as new.
     return latest["run"], hours if hours > -_CLOCK_TOLERANCE_HOURS else float("inf")

@@ -1,8 +1,8 @@
-"""From executed notebooks to pages that can be read offline, trusted, printed and put in a mail.
+"""Render executed notebooks as self-contained pages.
 
-A page is built in three steps: nbconvert renders the arranged notebook with our template, an allow-list cleans what
-came out, and a frame with our style sheet, one hashed script and a content-security policy goes around it. The index
-is written by templates from the decisions tables. Every page is checked before it counts as written.
+A page is built in three steps: nbconvert renders the rearranged notebook with our template; an allow-list cleans the
+markup; the frame adds the style sheet, one hashed script and a content-security policy. The index is rendered from the
+decisions tables. Every page is checked before it is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,16 +26,16 @@ def render_run(
     earlier_runs: Sequence[Mapping[str, Any]] = (),
     show_code: bool = True,
 ) -> list[Path]:
-    """Write `<NN>_<stage>.html` for each notebook that ran, and `index.html`; the paths written, index last.
+    """Write `<NN>_<stage>.html` for each notebook that ran, and `index.html`; return the paths, index last.
 
     Args:
-        run_dir: the run's folder, with notebooks/ and tables/decisions/.
-        manifest: the run's manifest (schema 1).
-        earlier_runs: earlier whole runs of the same report, newest first: run, started, as_of, status.
-        show_code: whether the code stands on the pages, folded.
+        run_dir: folder of the run, with notebooks/ and tables/decisions/.
+        manifest: manifest of the run (schema 1).
+        earlier_runs: earlier complete runs of the report, newest first: run, started, as_of, status.
+        show_code: whether pages contain the code (folded).
 
     Raises:
-        PageError: a page fails its checks, a notebook's output has no description, or a template is missing.
+        PageError: a page fails its checks, an output has no description, or a template is missing.
     """
     locale.use_language(manifest["language"])
     written = []
@@ -45,7 +45,7 @@ def render_run(
         if state["status"] not in ("ok", "unchanged"):
             continue
         if not source.is_file():
-            raise PageError(f"{name}: the run says {state['status']}, but {source.name} is not in its notebooks folder")
+            raise PageError(f"{name}: the manifest says {state['status']}, but notebooks/{source.name} is missing")
         page, questions[name] = notebook_page(source, manifest, show_code)
         written.append(write_page(run_dir / f"{name}.html", page))
     index = index_page(run_dir, manifest, questions, earlier_runs)
@@ -54,9 +54,9 @@ def render_run(
 
 
 def render_reports_index(reports_dir: Path) -> None:
-    """Write `index.html` into the folder of reports: each report with its newest whole run.
+    """Write `index.html` in the folder of reports: each report with its newest complete run.
 
-    The page is in the language in use. A report without a readable run is listed, and said to have none.
+    The page is in the current language. A report without a readable run is listed as such.
 
     Raises:
         PageError: the page fails its checks, or a template is missing.

@@ -1,4 +1,4 @@
-"""From a parameter file to a published report: check, lock, load, execute, render, publish."""
+"""Make a report from a parameter file: check, lock, load, execute, render, publish."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, beside what to run; none of it changes a number."""
+    """Options of a run; none of them changes a number."""
 
     only: Sequence[str] = ()
     start_from: str = ""
@@ -33,30 +33,30 @@ class RunOptions:
     """`name=value` or `stage.name=value`."""
     jobs: int = 2
     force: bool = False
-    """Run even where nothing has changed."""
+    """Run even if nothing has changed."""
     deadline_minutes: float | None = None
     cell_timeout_seconds: int | None = None
     show_code: bool = True
     on_failure: str = ""
-    """A command, run without a shell, that reads a summary of the run as JSON."""
+    """A command that receives a summary of the run as JSON; run without a shell."""
     on_success: str = ""
 
 
 @dataclass(frozen=True)
 class Published:
-    """The report a run ended with."""
+    """The report of a run."""
 
     index: Path
-    """Its index.html."""
+    """Path of its index.html."""
     unchanged: bool
-    """It was there already, made from the same inputs, parameters and code."""
+    """The report already existed, with the same inputs, parameters and code."""
 
 
 def run_report(file: Path, options: RunOptions, progress: Progress) -> Published:
-    """Run a parameter file and publish its report, or leave the last one as it is.
+    """Run a parameter file and publish its report; keep the last report if nothing has changed.
 
     Raises:
-        SmsroiError: what went wrong, in one line; its `exit_code` is the command's.
+        SmsroiError: the failure in one line; its `exit_code` is that of the command.
     """
     on_failure = split_command(options.on_failure, "--on-failure")
     on_success = split_command(options.on_success, "--on-success")
@@ -85,7 +85,7 @@ def run_report(file: Path, options: RunOptions, progress: Progress) -> Published
 
 
 def as_failure(error: BaseException) -> SmsroiError:
-    """The error as a reader is told of it: itself, or, for one that nobody foresaw, a line that names it."""
+    """Return the error for the user: itself, or a line that names an unexpected exception."""
     if isinstance(error, SmsroiError):
         return error
     if isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""A signal to stop, heard where the program can end in order."""
+"""Handling of signals that stop a run."""
 
 import contextlib
 import signal
@@ -15,9 +15,9 @@ __all__ = [
 
 
 class Signals:
-    """While it is open, the first signal to stop raises Interrupted where the program is; further ones do nothing.
+    """Context manager in which the first stop signal raises Interrupted; further signals are ignored.
 
-    Within `deferred` nothing is raised: what has begun there (publishing, setting aside) is finished first.
+    Within `deferred` no signal raises, so that publishing a run or keeping a failed one is not interrupted.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Signals:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGINT", "SIGHUP"):
                 signal_number = getattr(signal, name, None)
-                # What is ignored (as nohup does with SIGHUP) stays ignored.
+                # A signal that is ignored (SIGHUP under nohup) stays ignored.
                 if signal_number is not None and signal.getsignal(signal_number) is not signal.SIG_IGN:
                     self._previous_handlers[signal_number] = signal.signal(signal_number, self._handle)
         return self
@@ -44,7 +44,7 @@ class Signals:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let nothing interrupt what is done here."""
+        """Ignore signals within the block."""
         previous, self._deferring = self._deferring, True
         try:
             yield

@@ -1,4 +1,4 @@
-"""A simulated company whose truth is known: `truth.json` says what estimates of its tables are tested against."""
+"""Simulated companies with known truth: estimates from their tables are compared with `truth.json`."""
 
 from smsroi_helpers.simulation.write import write_company
 

@@ -1,13 +1,13 @@
-"""Who the customers of a simulated company are, what they buy by themselves, and which experiments it runs.
+"""Customers of a simulated company, their organic orders, and its experiments.
 
-Customers buy by themselves (BG/NBD, its clock running faster in the season) and because of messages (`ground_truth`).
-The company texts as companies do (`texting`), those who bought lately more often and in the evening, and tries things
-out at random: a standing holdout, frequencies, hours, texts, and a plan of which a part explores. `write` makes tables
-of it.
+Customers place organic orders (BG/NBD, with a faster clock in the season) and orders caused by messages
+(`ground_truth`). In the company's practice (`texting`) recent buyers get more texts, more often in the evening. It also
+runs randomised experiments: a permanent holdout, frequencies, hours, texts, and a plan that partly explores. `write`
+creates the tables.
 
-Days count from the company's first, on each customer's own clock. Simplified, so that the truth has a closed form:
-responding hangs on the segment, the time of day a customer keeps, a responsiveness that nothing shows, and the messages
-of the last six days; not on being about to buy, or having left for good.
+Days count from the company's first day, in each customer's time zone. The response to a message depends on the segment,
+the customer's daily pattern, a latent responsiveness, and the messages of the last six days. It does not depend on the
+intention to buy or on churn; this simplification gives the truth a closed form.
 """
 
 import datetime as dt
@@ -60,12 +60,12 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 LAST_DAY = dt.date(2026, 6, 28)
-"""A Sunday; a company of W weeks began on the Monday W weeks before it ended."""
+"""Last day of the log, a Sunday; a log of W weeks begins on a Monday."""
 CLOCK = "America/New_York"
 ZONES = ("America/New_York", "America/Chicago", "America/Los_Angeles", "Asia/Shanghai", "Asia/Urumqi")
 _ZONE_MARKET = np.array([0, 0, 0, 1, 1])
 ZONE_HEAD = np.array([0, 0, 0, 3, 3])
-"""The zone whose clock a market's blasts follow."""
+"""Zone whose local time sets the bulk sends of a market."""
 _ZONE_SHARES = ((0.5, 0.2, 0.3, 0.0, 0.0), (0.0, 0.0, 0.0, 0.9, 0.1))
 NEVER = np.iinfo(np.int64).max
 DAY = 86_400
@@ -75,19 +75,19 @@ _BUYING_HOURS = np.array(
 
 
 def draw_purchases(rates: Floats, dropout: Floats, weeks: Floats, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """The repeat purchases of customers who buy at random until they leave: BG/NBD given each customer's parameters.
+    """Draw repeat purchases from BG/NBD, given the parameters of each customer.
 
-    Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 3: exponential gaps, and after each
-    repeat purchase the customer leaves for good with probability `dropout`.
+    Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 3: exponential times between purchases,
+    and drop-out after each repeat purchase with probability `dropout`.
 
     Args:
-        rates: (customers,): purchases a week while active, > 0.
-        dropout: (customers,): 0–1.
-        weeks: (customers,): how long each is observed after the first purchase, which is time 0 and not among these.
-        rng: of the draws.
+        rates: (customers,): purchases per week while active, > 0.
+        dropout: (customers,): probability of drop-out, 0–1.
+        weeks: (customers,): length of observation after the first purchase (time 0, not among the results).
+        rng: random generator.
 
     Returns:
-        customer (row number) and time (weeks), sorted by both.
+        Customer (row number) and time (weeks), sorted by both.
     """
     active = np.arange(len(rates))
     now = np.zeros(len(rates))
@@ -105,12 +105,12 @@ def draw_purchases(rates: Floats, dropout: Floats, weeks: Floats, rng: np.random
     return customer[order], time[order]
 
 
-# --- what all customers share ----------------------------------------------------------------------------------------
+# --- company ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class SimulatedArm:
-    """One arm of an experiment: what who is in it gets."""
+    """One arm of an experiment, and its treatment."""
 
     name: str
     share: float
@@ -121,7 +121,7 @@ class SimulatedArm:
 
 @dataclass(frozen=True)
 class SimulatedExperiment:
-    """An experiment on customers who consent when it starts."""
+    """An experiment with the customers who consent at its start."""
 
     name: str
     kind: str
@@ -129,18 +129,18 @@ class SimulatedExperiment:
     first_week: int
     weeks: int
     outcome_weeks: int
-    """How long outcomes are counted after its end."""
+    """Weeks after the end in which outcomes are counted."""
     arms: tuple[SimulatedArm, ...]
     metric: str = "profit"
 
     @property
     def first_day(self) -> int:
-        """The day it starts."""
+        """First day."""
         return 7 * self.first_week
 
     @property
     def end_day(self) -> int:
-        """The day after its last."""
+        """Day after the last day."""
         return 7 * (self.first_week + self.weeks)
 
 
@@ -148,7 +148,7 @@ TESTED_CREATIVES = ("new_in", "sale_20", "story")
 
 
 def place_experiments(weeks: int) -> dict[str, SimulatedExperiment]:
-    """The company's experiments by kind, placed in a log of that many weeks."""
+    """Return the experiments by kind, for a log of that many weeks."""
     at = [int(share * weeks) for share in (0.25, 0.45, 0.5, 0.6)]
     dose_weeks = max(6, int(0.23 * weeks))
     return {
@@ -181,46 +181,46 @@ PLAN_HOUR = 18
 
 @dataclass(frozen=True)
 class Company:
-    """What all customers share: the calendar, the experiments, what is sent in which week."""
+    """The properties common to all customers: calendar, experiments, and the texts of each week."""
 
     world: World
     weeks: int
     first_day: dt.date
     offsets: Ints
-    """(zones, days and a month more): seconds that local time is ahead of UTC."""
+    """(zones, days and one month more): offset of local time from UTC, in seconds."""
     organic_pace: Floats
-    """(days + 1,): days of steady buying that have passed by the start of each day."""
+    """(days + 1,): cumulative purchase intensity at the start of each day, in average days."""
     pairs: Ints
-    """(weeks, 2): the two texts of each week."""
+    """(weeks, 2): the two creatives of each week."""
     experiments: dict[str, SimulatedExperiment]
 
     @property
     def days(self) -> int:
-        """How long the log is."""
+        """Length of the log."""
         return 7 * self.weeks
 
     @functools.cached_property
     def midnight(self) -> int:
-        """Seconds from 1970 to midnight UTC of the first day."""
+        """Midnight UTC of the first day, in seconds since 1970."""
         return int(dt.datetime.combine(self.first_day, dt.time(), dt.UTC).timestamp())
 
     @functools.cached_property
     def end(self) -> int:
-        """Seconds from 1970 to the first instant no longer observed: midnight on the company's clock."""
+        """End of the log (exclusive), midnight in the company's time zone, in seconds since 1970."""
         after = self.first_day + dt.timedelta(days=self.days)
         return int(dt.datetime.combine(after, dt.time(), zoneinfo.ZoneInfo(CLOCK)).timestamp())
 
     def instant(self, zone: Ints, day: Ints, second: Ints | int) -> Ints:
-        """Seconds from 1970 at which a zone's clock shows that second of that day."""
+        """Convert a second of a day in a zone to seconds since 1970."""
         return np.asarray(self.midnight + day * DAY + second - self.offsets[zone, day])
 
     def clock(self, day: int) -> int:
-        """Seconds from 1970 to the start of a day on the company's clock."""
+        """Return the start of a day in the company's time zone, in seconds since 1970."""
         return int(self.instant(np.array(0), np.array(day), 0))
 
 
 def plan_company(world: World, weeks: int) -> Company:
-    """The calendar of a company that ends on `LAST_DAY` after that many weeks."""
+    """Return a company whose log has that many weeks and ends on `LAST_DAY`."""
     first_day = LAST_DAY - dt.timedelta(days=7 * weeks - 1)
     noons = [dt.datetime.combine(first_day + dt.timedelta(days=d), dt.time(12)) for d in range(7 * weeks + 31)]
     zones = [zoneinfo.ZoneInfo(name) for name in ZONES]
@@ -231,15 +231,15 @@ def plan_company(world: World, weeks: int) -> Company:
     return Company(world, weeks, first_day, np.array(offsets), organic_pace, pairs, place_experiments(weeks))
 
 
-# --- one chunk of customers ------------------------------------------------------------------------------------------
+# --- customers -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Customers:
-    """A chunk of customers; days count from the company's first, on the customer's own clock."""
+    """A chunk of customers; days count from the company's first day, in the customer's time zone."""
 
     number: Ints
-    """In the whole company, from 0."""
+    """Number in the company, from 0."""
     segment: Ints
     zone: Ints
     hour_shift: Ints
@@ -250,12 +250,12 @@ class Customers:
     """ν of Gamma–Gamma."""
     joined: Ints
     buyer: Flags
-    """Joined with a first order; the others only left their number."""
+    """Whether the customer joined with a first order; others only gave their number."""
     consented: Ints
-    """The day, or never."""
+    """Day of consent, or `NEVER`."""
     bad_number: Flags
     scanner: Flags
-    """Has a handset or carrier that opens links by itself."""
+    """Whether the handset or carrier opens links automatically."""
     email: Flags
 
     @property
@@ -265,7 +265,7 @@ class Customers:
 
 
 def draw_categories(shares: Any, segment: Ints, rng: np.random.Generator) -> Ints:
-    """For each customer a number drawn with the shares of the customer's row (of `segment`)."""
+    """Draw a category for each customer, with the shares in the row of its segment."""
     cumulative = np.cumsum(np.asarray(shares, float), axis=1)
     return np.asarray(
         (rng.random(len(segment))[:, None] > cumulative[segment] / cumulative[segment][:, -1:]).sum(axis=1)
@@ -273,12 +273,12 @@ def draw_categories(shares: Any, segment: Ints, rng: np.random.Generator) -> Int
 
 
 def draw_customers(company: Company, first: int, n: int, rng: np.random.Generator) -> Customers:
-    """`n` customers, numbered from `first`."""
+    """Draw `n` customers, numbered from `first`."""
     world = company.world
     segment = rng.choice(len(SEGMENTS), n, p=world.share)
     market = rng.choice(len(MARKETS), n, p=MARKET_SHARES)
     joined = (0.75 * company.days * rng.beta(0.8, 1.8, n)).astype(np.int64)
-    consent_timing = rng.choice(3, n, p=(0.72, 0.1, 0.18))  # consents on joining, some weeks later, never
+    consent_timing = rng.choice(3, n, p=(0.72, 0.1, 0.18))  # consent on joining, some weeks later, never
     consents_later = joined + 7 + rng.integers(0, 60, n)
     return Customers(
         number=np.arange(first, first + n),
@@ -299,14 +299,14 @@ def draw_customers(company: Company, first: int, n: int, rng: np.random.Generato
 
 
 def draw_seconds(customers: Customers, customer: Ints, rng: np.random.Generator) -> Ints:
-    """A second of the day at which each of these customers buys or looks around."""
+    """Draw a second of the day for each of these customers, following the daily pattern of purchases and visits."""
     hour_of_own_clock = rng.choice(24, len(customer), p=_BUYING_HOURS / _BUYING_HOURS.sum())
     hour = (hour_of_own_clock + np.array(HOUR_SHIFTS)[customers.hour_shift[customer]]) % 24
     return np.asarray(hour * 3600 + rng.integers(0, 3600, len(customer)))
 
 
 def draw_organic_orders(company: Company, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Who buys on which day without any message, the first order included; sorted by customer and day."""
+    """Draw the organic orders, including the first: customer and day, sorted by both."""
     start = customers.joined + rng.random(len(customers.joined))
     organic_pace_at = np.interp(start, np.arange(company.days + 1), company.organic_pace)
     buyers = np.flatnonzero(customers.buyer)

@@ -1,6 +1,6 @@
-"""The tables of one chunk of a simulated company's customers, as parquet parts.
+"""Write the tables of one chunk of customers, as parquet parts.
 
-E-mail is clicked and causes nothing.
+E-mails get clicks but have no effect on orders.
 """
 
 import datetime as dt
@@ -38,11 +38,11 @@ __all__ = [
 ]
 
 _MAX_DELAY = 14 * DAY
-"""A message works for at most two weeks."""
+"""Longest time from a message to the order that it causes or moves, in seconds."""
 _DISCOUNTED_SHARE = 0.1
-"""Share of its own orders that a company lets somebody off a tenth of, whatever it sends."""
+"""Share of organic orders with a discount of 10 %."""
 
-# Shares of what is visible of a customer, by segment: a hint of the segment, no more.
+# Distribution of the observed attributes, by segment; they are weakly related to the segment.
 ATTRIBUTES: dict[str, tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]] = {
     "attr_age_band": (
         ("18-24", "25-34", "35-49", "50+"),
@@ -72,27 +72,24 @@ _FEEDBACK_TEXTS = {
 }
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
 def _instants(seconds: Ints, end: int) -> pa.Array:
-    """Timestamps of seconds from 1970; what lies at or after `end`, or never happens, is null."""
+    """Convert seconds since 1970 to timestamps; null at or after `end`, and for `NEVER`."""
     return pa.array(np.minimum(seconds, end) * 1_000_000, pa.timestamp("us", "UTC"), mask=seconds >= end)
 
 
 def _words(numbers: Ints, words: Any) -> pa.Array:
-    """The word of each number; −1 is null."""
+    """Return the word of each number; −1 is null."""
     return pa.array(list(words), pa.string()).take(pa.array(numbers, pa.int64(), mask=np.asarray(numbers) < 0))
 
 
 def _ids(letter: str, numbers: Ints, digits: int) -> pa.Array:
-    """Ids such as c0000012; a negative number is null."""
+    """Return ids such as c0000012; a negative number is null."""
     text = pc.utf8_lpad(pa.array(numbers, pa.int64(), mask=numbers < 0).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(pa.scalar(letter), text, "")
 
 
 def _write(to: Path, table: str, part: int, columns: Mapping[str, Any]) -> None:
-    """One part of a table, in the folder of its parts."""
+    """Write one part of a table."""
     (to / table).mkdir(exist_ok=True)
     parquet.write_table(pa.table(dict(columns)), to / table / f"part-{part:05}.parquet", store_schema=False)
 
@@ -101,7 +98,7 @@ def _write(to: Path, table: str, part: int, columns: Mapping[str, Any]) -> None:
 
 
 def list_campaigns(company: Company) -> list[dict[str, Any]]:
-    """One row a week, market and channel, in the order in which messages number them."""
+    """Return one row per week, market and channel, in the order of the campaign numbers of messages."""
     rows = []
     for week in range(company.weeks):
         monday = company.first_day + dt.timedelta(days=7 * week)
@@ -119,13 +116,13 @@ def list_campaigns(company: Company) -> list[dict[str, Any]]:
 
 
 def _instants_of(company: Company, customers: Customers, customer: Ints, day: Ints, second: Ints) -> Ints:
-    """Seconds from 1970 of seconds of days on the customers' clocks; a day outside the log is never."""
+    """Convert seconds of days in the customers' time zones to seconds since 1970; `NEVER` outside the log."""
     within_log = day < company.days
     return np.where(within_log, company.instant(customers.zone[customer], np.where(within_log, day, 0), second), NEVER)
 
 
 def _customers(company: Company, customers: Customers, opt_out_times: Ints, rng: np.random.Generator) -> dict[str, Any]:
-    """The table customers; `opt_out_times`: when, in seconds from 1970, or never."""
+    """Return the table customers; `opt_out_times` are seconds since 1970, or `NEVER`."""
     n = len(customers.number)
     attributes = {name: draw_categories(shares, customers.segment, rng) for name, (_, shares) in ATTRIBUTES.items()}
     channels = ATTRIBUTES["acquisition_channel"][0]
@@ -161,13 +158,16 @@ def _draw_orders(
     sent_at: Ints,
     rng: np.random.Generator,
 ) -> Columns:
-    """Every order: who, at (seconds from 1970), list_value, discount (share), origin (0 own, 1 moved, 2 caused), by."""
+    """Return every order: customer, at (seconds since 1970), list_value, discount (share), origin, message_row.
+
+    Origin: 0 organic, 1 moved forward by a message (pull-forward), 2 caused by a message.
+    """
     world = company.world
     customer, day = organic
     at = company.instant(customers.zone[customer], day, draw_seconds(customers, customer, rng))
     origin, message_row = np.zeros(len(customer), np.int64), np.full(len(customer), -1)
 
-    # An order that would have come within two weeks comes now: the customer's next one, moved by the first message.
+    # Pull-forward: the customer's next organic order within two weeks is moved towards the first message.
     span = np.int64(1) << 36
     key = customer * span + at
     by_time = np.argsort(key, kind="stable")
@@ -219,7 +219,7 @@ def _write_orders(
     message: Ints,
     rng: np.random.Generator,
 ) -> None:
-    """The table orders, refunds at its end, and truth/orders: where each order came from, because of which message."""
+    """Write the table orders, with refunds at its end, and truth/orders: origin and message of each order."""
     n = len(orders["at"])
     discount = np.round(orders["list_value"] * orders["discount"], 2)
     amount = np.maximum(np.round(orders["list_value"] - discount, 2), 0.01)
@@ -248,7 +248,7 @@ _REFUND_PROBABILITIES = (2 * (1 - REFUNDED), 2 * REFUNDED - 1)
 
 
 def _draw_mails(company: Company, customers: Customers, rng: np.random.Generator) -> Columns:
-    """Every second Tuesday at ten a newsletter goes to whose address is known."""
+    """Draw the newsletters: every second Tuesday at ten, to customers with an e-mail address."""
     days = np.arange(1, company.days, 14)
     rows = [np.flatnonzero(customers.email & (customers.joined < day)) for day in days]
     customer = np.concatenate(rows)
@@ -263,7 +263,7 @@ def _draw_mails(company: Company, customers: Customers, rng: np.random.Generator
 def _write_messages(
     company: Company, customers: Customers, to: Path, part: int, sent: Columns, sent_at: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
-    """The table messages. Returns of each SMS its number, when a person clicked, when it made its reader opt out."""
+    """Write the table messages. Return the number of each SMS, and the times of its human click and opt-out."""
     n = len(sent_at)
 
     def time_if(happened: Any, seconds: Any) -> Ints:
@@ -310,7 +310,7 @@ def _write_messages(
 
 
 def _message(part: int) -> str:
-    """What the ids of a part's messages begin with."""
+    """Return the prefix of the message ids of a part."""
     return f"m{part:03}-"
 
 
@@ -322,7 +322,7 @@ def _plan_id(company: Company) -> str:
 def _write_assignments(
     company: Company, customers: Customers, to: Path, part: int, assigned: Assignments, sent: Columns, sent_at: Ints
 ) -> None:
-    """The tables assignments (who is assigned is so as their own day begins) and plans."""
+    """Write the tables assignments (at the start of the customer's local day) and plans."""
     names, arms, customer, at = [], [], [], []
     for kind, experiment in company.experiments.items():
         rows = np.flatnonzero(assigned.arm[kind] >= 0)
@@ -344,7 +344,7 @@ def _write_assignments(
     first_message[sent["customer"][of_plan]] = of_plan
     message = first_message[planned]
     start = company.instant(customers.zone[planned], np.full(len(planned), company.days - 7 * PLAN_WEEKS), 0)
-    # What an earlier, too hopeful plan promised: twice what the average text brings, and half a unit of money.
+    # The expected profit in the plan is too high: twice the gain of an average text, plus half a unit of money.
     world = company.world
     expected_gain = (world.attention * world.order_share * world.order_profit()[:, 0])[customers.segment[planned]]
     promised = np.round(PLAN_WEEKS * (2 * expected_gain + 0.5), 4)
@@ -363,7 +363,7 @@ def _write_visits(
     company: Company, customers: Customers, to: Path, part: int, orders: Columns, clicks: Ints, sent: Columns,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """The table visits: before each order, after each click, and just to look around."""
+    """Write the table visits: before each order, after each click, and without either."""
     n = len(customers.number)
     days_as_customer = company.days - customers.joined
     browsing = np.repeat(np.arange(n), rng.poisson(0.05 * days_as_customer / 7))
@@ -391,7 +391,7 @@ def _write_visits(
 def _write_feedback(
     company: Company, customers: Customers, to: Path, part: int, sent: Columns, rng: np.random.Generator
 ) -> None:
-    """The table feedback: what customers say, the more annoyed the more they were texted in the week before."""
+    """Write the table feedback; scores fall with the number of texts in the week before."""
     n = len(customers.number)
     days_as_customer = company.days - customers.joined
     respondent = np.repeat(np.arange(n), rng.poisson(0.01 * days_as_customer / 7))
@@ -419,7 +419,7 @@ def _write_feedback(
 
 
 def write_chunk(company: Company, to: Path, part: int, first: int, n: int) -> Columns:
-    """All tables of one chunk of customers; returns what today's practice does, counted by segment."""
+    """Write all tables of one chunk of customers; return the counts of today's practice by segment."""
     rng = np.random.default_rng([company.world.seed, 3, part])
     customers = draw_customers(company, first, n, rng)
     organic = draw_organic_orders(company, customers, rng)

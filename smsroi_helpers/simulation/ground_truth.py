@@ -1,16 +1,16 @@
-"""What is true of a simulated company: how its customers buy, what a message does to them, what policies are worth.
+"""The truth of a simulated company: purchases, effects of messages, and the value of policies.
 
-`draw_world` draws every effect anew from a seed, within the ranges stated here; `expected` gives the truth of any
-policy in closed form. `write` writes the tables of such a company; neither knows anything of the estimators that are
-held to them. Time is in weeks, money in the source's currency.
+`draw_world` draws every effect from the ranges below, given a seed. `expected` returns the truth of any policy in
+closed form. `write` creates the tables. Neither uses the estimators that are tested with them. Time is in weeks, money
+in the source's currency.
 
-A message works in three steps. It is delivered, or not. The customer heeds it with probability
+A message is delivered or not. The customer responds to a delivered message with probability
 
-    expit(base + hour + weekday + creative − fatigue · messages of the last week) · responsiveness,
+    expit(base + hour + weekday + creative − fatigue · messages of the last week) · responsiveness.
 
-each term the segment's own; the hour is the recipient's, moved for early and late risers. Who heeds it clicks with one
-probability, buys something more with another and, independently, brings an order forward that would have come anyway.
-Apart from that, each delivered message makes the customer opt out with a probability of its own.
+Every term depends on the segment. The hour is the recipient's local hour, shifted for early and late risers. A customer
+who responds clicks with one probability and places an additional order with another. Independently, the message may
+move an organic order forward (pull-forward). Each delivered message also causes an opt-out with its own probability.
 """
 
 import dataclasses
@@ -51,29 +51,29 @@ SEGMENTS = ("loyal", "bargain", "occasional", "quiet")
 MARKETS = ("us", "cn")
 MARKET_SHARES = (0.6, 0.4)
 HOUR_SHIFTS = (-3, 0, 3)
-"""Early risers, most people, late risers: by how many hours their day is moved."""
+"""Shift of the daily pattern in hours: early risers, most people, late risers."""
 HOUR_SHIFT_SHARES = (0.25, 0.5, 0.25)
 FREQUENCIES = (0, 1, 2, 4)
-"""Messages per week that the company's frequency experiment tries."""
+"""Messages per week in the arms of the frequency experiment."""
 HOURS = tuple(range(8, 20))
-"""Local hours that its timing experiment tries."""
+"""Local hours in the arms of the timing experiment."""
 NIGHT = (21, 8)
-"""Messages from the first hour to the second wake people: they opt out more."""
+"""Messages from the first to the second hour (local) cause more opt-outs."""
 
 
 @dataclass(frozen=True)
 class Creative:
-    """One text in the two languages of the company's markets."""
+    """One text, in the languages of the two markets."""
 
     variant: str
     content_type: str
     discount: float
-    """Share (0–1) of the list price let off to who buys because of it."""
+    """Discount (0–1) on the orders that the text causes."""
     texts: tuple[str, str]
     """English and Chinese."""
 
     def billing_segments(self, market: int) -> int:
-        """How many messages the operator bills: 160 signs (153 each of several) in plain letters, else 70 (67)."""
+        """Return the billed SMS segments: 160 characters each (153 in multipart messages) if ASCII, else 70 (67)."""
         text = self.texts[market]
         single, several = (160, 153) if text.isascii() else (70, 67)
         return 1 if len(text) <= single else -(-len(text) // several)
@@ -135,7 +135,7 @@ _BY_SEGMENT: dict[str, tuple[tuple[float, float], ...]] = {
     "value_p": ((4.0, 6.0),) * 4,
     "value_q": ((3.5, 5.0),) * 4,
     "mean_value": ((45.0, 60.0), (25.0, 35.0), (35.0, 50.0), (30.0, 45.0)),
-    # What a delivered message does
+    # Effects of a delivered message
     "attention": ((0.14, 0.22), (0.18, 0.26), (0.10, 0.16), (0.04, 0.08)),
     "click_share": ((0.35, 0.55),) * 4,
     "order_share": ((0.12, 0.20), (0.12, 0.20), (0.08, 0.15), (0.03, 0.06)),
@@ -155,11 +155,11 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = _BY_SEGMENT | {
     "discount_pull": ((1.5, 3.0),),
     "season_strength": ((0.1, 0.25),),
 }
-"""Name → the range(s) it is drawn from, uniformly; one range for each segment, or one for all."""
+"""Name → range(s) of the uniform draw: one range per segment, or one for all."""
 WEEKDAY_SD, CREATIVE_SD, CREATIVE_SEGMENT_SD = 0.12, 0.2, 0.1
 """Standard deviations (logit) of the effects of weekdays, of creatives, and of a creative in a segment."""
 REFUNDED = 0.75
-"""What a refund gives back on average: half of the amount or all of it, equally often."""
+"""Mean share of the amount that a refund returns: half or all of it, equally often."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class World:
     value_q: Floats
     mean_value: Floats
     attention: Floats
-    """Probability of heeding a first message at an average hour."""
+    """Probability of a response to a first message at an average hour."""
     click_share: Floats
     order_share: Floats
     moved_share: Floats
@@ -185,17 +185,17 @@ class World:
     best_hour: Floats
     second_strength: Floats
     fatigue: Floats
-    """What each message of the last week takes from the logit of attention."""
+    """Decrease of the logit of attention for each message of the last week."""
     opt_out: Floats
-    """Probability that a first message makes a customer opt out."""
+    """Probability that a first message causes an opt-out."""
     opt_out_fatigue: Floats
     weekly_loss: Floats
-    """Share of subscribers lost a week for other reasons."""
+    """Share of subscribers lost per week for other reasons."""
     bad_numbers: Floats
-    """Share of customers whom nothing reaches."""
+    """Share of customers whose number is not reachable."""
     not_delivered: float
     refunds: float
-    """Share of orders that a refund follows."""
+    """Share of orders with a refund."""
     discount_pull: float
     season_strength: float
     weekday: Floats
@@ -221,11 +221,11 @@ class World:
 
     @property
     def weekly_discount(self) -> float:
-        """What money a week away loses."""
+        """Discount rate per week."""
         return float((1 + self.yearly_discount_rate) ** (7 / 365.25) - 1)
 
     def attention_logit(self) -> Floats:
-        """(segments, hour shifts, 24 hours, 7 weekdays, creatives): logit of heeding a first message."""
+        """(segments, hour shifts, 24 hours, 7 weekdays, creatives): logit of a response to a first message."""
         hour = np.arange(24.0)
         turn = 2 * np.pi * (hour - np.array(HOUR_SHIFTS)[None, :, None] - self.best_hour[:, None, None]) / 24
         curve = self.hour_strength[:, None, None] * np.cos(turn)
@@ -235,7 +235,7 @@ class World:
         return np.asarray(base + curve[..., None, None] + week + self.creative[:, None, None, None, :])
 
     def opt_out_logit(self) -> Floats:
-        """(segments, 24 hours, creatives): logit of opting out at a first message; −inf where nobody does."""
+        """(segments, 24 hours, creatives): logit of an opt-out at a first message; −inf for probability 0."""
         with np.errstate(divide="ignore"):
             base = logit(self.opt_out)[:, None, None]
         hour = np.arange(24)
@@ -243,14 +243,14 @@ class World:
         return np.asarray(base + at_night + self.creative_opt_out)
 
     def buys_more(self) -> Floats:
-        """(segments, creatives): probability that who heeds the message orders something they would not have."""
+        """(segments, creatives): probability of an additional order, given a response."""
         pull = np.exp(self.discount_pull * np.array([c.discount for c in CREATIVES]))
         return np.asarray(self.order_share[:, None] * pull)
 
     def order_profit(self) -> Floats:
-        """(segments, creatives): profit of an order that a message caused, after its discount and expected refunds.
+        """(segments, creatives): profit of an order caused by a message, after discount and expected refunds.
 
-        margin · (amount + discount) − discount, and for the refund − margin · what is paid back.
+        margin · (amount + discount) − discount − margin · expected refund.
         """
         off = np.array([c.discount for c in CREATIVES])
         per_unit = self.margin - off - self.margin * self.refunds * REFUNDED * (1 - off)
@@ -258,11 +258,11 @@ class World:
 
 
 def draw_world(seed: int, null: bool = False) -> World:
-    """A company whose effects are drawn from `RANGES`; the same seed gives the same company.
+    """Draw the effects of a company from `RANGES`; the same seed gives the same company.
 
     Args:
-        seed: of the effects.
-        null: messages cause nothing and cost nothing: clicks come at one rate at all hours, of all texts and doses.
+        seed: seed of the effects.
+        null: messages have no effect and no cost; the click rate is the same for all hours, texts and frequencies.
     """
     rng = np.random.default_rng([seed, 1])
     drawn: dict[str, Any] = {}
@@ -302,10 +302,10 @@ def draw_world(seed: int, null: bool = False) -> World:
 
 @dataclass(frozen=True)
 class PolicyTruth:
-    """The truth of a policy, for a customer drawn at random from the segment; arrays of the arguments' common shape."""
+    """The truth of a policy, for a random customer of the segment; arrays in the common shape of the arguments."""
 
     click_rate: Floats
-    """Clicks by people per delivered message."""
+    """Human clicks per delivered message."""
     order_rate: Floats
     """Orders caused per delivered message."""
     opt_out_rate: Floats
@@ -313,12 +313,12 @@ class PolicyTruth:
     orders_per_week: Floats
     """Orders caused per subscribed customer and week."""
     profit_per_week: Floats
-    """m: profit caused, less the messages' cost, per subscribed customer and week."""
+    """m: incremental profit after the cost of messages, per subscribed customer and week."""
     opt_out_per_week: Floats
-    """h: share of subscribers the messages make opt out in a week."""
+    """h: share of subscribers per week who opt out because of messages."""
     long_run_profit: Floats
-    """V = m / (1 − (1 − h)(1 − c) / (1 + δ)): what texting so from now on is worth, c the weekly loss for other
-    reasons, δ the weekly discount."""
+    """V = m / (1 − (1 − h)(1 − c) / (1 + δ)): present value per subscriber of continuing the policy. c is the weekly
+    loss for other reasons, δ the weekly discount rate."""
 
 
 def expected(
@@ -331,12 +331,12 @@ def expected(
     creative: ArrayLike | None = None,
     hour_shift: ArrayLike | None = None,
 ) -> PolicyTruth:
-    """What a steady policy brings: the same dose every week, spread over different days, always at this hour.
+    """Return the truth of a constant policy: the same number of texts every week, on different days, at one hour.
 
     Args:
         world: the company.
         segment: numbers in `SEGMENTS`.
-        texts_per_week: 0–7; a message then meets texts_per_week − 1 others of the six days before it (none below 1).
+        texts_per_week: 0–7; each message follows texts_per_week − 1 others in the six days before it (none below 1).
         hour: the recipient's local hour, 0–23.
         weekday: 0 (Monday) to 6; None: the mean over the week.
         creative: numbers in `CREATIVES`; None: the mean over them.
@@ -379,15 +379,15 @@ def expected(
 
 
 def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
-    """The best of the tested doses and hours, with the best creative, for each segment.
+    """Return the best tested frequency and hour, with the best creative, for each segment.
 
     Args:
         world: the company.
-        horizon: what is to be largest: `long_run_profit`, or `profit_per_week` for the short run.
+        horizon: criterion to maximise: `long_run_profit`, or `profit_per_week` for the short run.
 
     Returns:
-        One row per segment: segment, dose, hour, creative, and every field of `PolicyTruth`. Ties go to the smaller
-        dose, then to the earlier hour.
+        One row per segment: segment, dose (texts per week), hour, creative, and every field of `PolicyTruth`. Ties go
+        to the lower frequency, then to the earlier hour.
     """
     grid = pd.MultiIndex.from_product(
         [range(len(SEGMENTS)), FREQUENCIES, HOURS, range(len(CREATIVES))], names=["segment", "dose", "hour", "creative"]
@@ -403,7 +403,7 @@ def best_policy(world: World, horizon: str = "long_run_profit") -> pd.DataFrame:
 
 
 def season(world: World, first_day: dt.date, days: int) -> Floats:
-    """(days,): how much faster than usual people buy on each day, by itself: season, weekend, year's end."""
+    """(days,): organic purchase rate relative to the average: season, weekends, and the weeks before year's end."""
     dates = pd.date_range(first_day, periods=days)
     of_year = dates.dayofyear.to_numpy(float)
     wave = 1 + world.season_strength * np.cos(2 * np.pi * (of_year - 330) / 365.25)
@@ -412,7 +412,7 @@ def season(world: World, first_day: dt.date, days: int) -> Floats:
 
 
 def write_truth(world: World, practice: pd.DataFrame, requested: Mapping[str, Any], file: Path) -> None:
-    """`truth.json`: the parameters, the best policies, what today's practice is worth, and what was asked for."""
+    """Write `truth.json`: parameters, best policies, value of today's practice, and the requested settings."""
     content = {
         "schema": 1,
         "made": dict(requested),
@@ -430,10 +430,10 @@ def write_truth(world: World, practice: pd.DataFrame, requested: Mapping[str, An
 
 
 def read_truth(source: Path) -> World:
-    """The world that a simulated source was drawn from.
+    """Read the truth of a simulated source.
 
     Args:
-        source: its folder.
+        source: folder of the source.
     """
     content = json.loads((source / "truth.json").read_text(encoding="utf-8"))["world"]
     parameters: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""What a simulated company texts its customers, week by week, and what comes of each message.
+"""The messages of a simulated company, week by week, and their outcomes.
 
-Each customer's week follows one of the ways of texting below: today's practice, an arm of an experiment, or the plan.
-The order of the random draws is part of the result: the same seed gives the same bytes.
+Each week a customer is in one regime: today's practice, an arm of an experiment, or the plan. The order of the random
+draws is part of the result: the same seed gives the same bytes.
 """
 
 from dataclasses import dataclass
@@ -38,22 +38,22 @@ Columns = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Assignments:
-    """Who was put where: arm numbers, −1 for nobody's; the day of assignment, or never."""
+    """Assignments of customers by experiment: arm number (−1 if not assigned), and day of assignment (or `NEVER`)."""
 
     arm: dict[str, Ints]
     day: dict[str, Ints]
     role: Ints
-    """Number in `PLAN_ROLES`, −1 before the plan or outside it."""
+    """Number in `PLAN_ROLES`; −1 if not in the plan."""
 
 
 def draw_messages(
     company: Company, customers: Customers, organic: tuple[Ints, Ints], rng: np.random.Generator
 ) -> tuple[Columns, Assignments, Ints, Columns]:
-    """The company's weeks of texting: messages, assignments, the day each subscription ended, and today's practice.
+    """Draw all messages. Return messages, assignments, the day each subscription ends, and the counts of the practice.
 
-    Messages are columns of equal length: who, day, second (of the recipient's day), variant, delivered, heeded,
-    clicked, scanned, replied, left, buys, plan. The practice is counted by segment: customer_weeks, messages, profit
-    and opt_outs, as expected when each message went out.
+    Messages are columns of equal length: customer, day, second (of the recipient's day), variant, delivered, responded,
+    clicked, scanned, replied, opted_out, buys, plan. The practice is counted by segment: customer_weeks, messages, and
+    the expected profit and opt_outs of its messages.
     """
     texting = _Texting(company, customers, organic, rng)
     for week in range(company.weeks):
@@ -65,39 +65,39 @@ def draw_messages(
     return sent, Assignments(texting.arm, texting.assigned_on, texting.role), texting.subscription_end, texting.practice
 
 
-# What a week's texting follows: the first that holds.
+# Regimes of a week.
 _PRACTICE, _FREQUENCY, _TIMING, _PLAN, _EXPLORE, _SILENT = range(6)
 
 _TESTED = np.array([[c.variant for c in CREATIVES].index(variant) for variant in TESTED_CREATIVES])
 _INTERACTIVE = np.array([c.content_type == "interactive" for c in CREATIVES])
 _SET_BITS = np.array([bin(mask).count("1") for mask in range(128)])
-"""How many days of a week are marked in a mask of seven bits."""
+"""Number of days in a mask of seven bits."""
 
 
 @dataclass(frozen=True)
 class _Week:
-    """What each customer is to be sent in one week."""
+    """The planned messages of one week."""
 
     number: int
     regime: Ints
     days: Flags
     """(customers, 7)."""
     hour: Ints
-    """−1: another at random for each message."""
+    """−1: drawn at random for each message."""
     text_arm: Ints
-    """Number in `TESTED_CREATIVES`, −1 for who gets either of the week's two texts."""
+    """Number in `TESTED_CREATIVES`; −1 for either of the week's two texts."""
 
 
 @dataclass(frozen=True)
 class _Probabilities:
-    """What each message of a day is likely to do."""
+    """Probabilities of the outcomes of each message of a day."""
 
     response: Floats
     opt_out: Floats
 
 
 class _Texting:
-    """One chunk of customers on their way through the weeks."""
+    """Simulates the weeks of one chunk of customers."""
 
     def __init__(
         self, company: Company, customers: Customers, organic: tuple[Ints, Ints], rng: np.random.Generator
@@ -114,13 +114,13 @@ class _Texting:
             + 1
         )
         self.subscription_end: Ints = np.where(customers.consented == NEVER, NEVER, subscription_end)
-        """The day on which each stops being a subscriber."""
+        """Day on which each subscription ends."""
         self._last_order = customers.joined.copy()
         order_weeks = organic[1] // 7
         self._by_week = np.argsort(order_weeks, kind="stable")
         self._week_starts = np.searchsorted(order_weeks[self._by_week], np.arange(company.weeks + 1))
         self._caused_orders: list[list[tuple[Ints, Ints]]] = [[] for _ in range(company.weeks + 3)]
-        """Who bought because of a message, and when, by the week before the company sees it."""
+        """Caused orders (customer, day), by week; the company uses them when it plans the next week."""
 
         self.arm: dict[str, Ints] = {kind: np.full(n, -1) for kind in company.experiments}
         self.assigned_on: dict[str, Ints] = {kind: np.full(n, NEVER) for kind in company.experiments}
@@ -129,15 +129,15 @@ class _Texting:
         self._in_slot = {"frequency": slot < 0.45, "timing": (slot >= 0.45) & (slot < 0.9), "content": slot >= 0.3}
         self._fixed_days = rng.random((n, 7)).argsort(axis=1).argsort(axis=1)
         self._recent = np.zeros(n, np.int64)
-        """The days of the last week with a message, as bits; today is the lowest."""
+        """Days of the last week with a message, as bits; the lowest bit is today."""
         self.practice: Columns = {
             name: np.zeros(len(SEGMENTS)) for name in ("customer_weeks", "messages", "profit", "opt_outs")
         }
         self.sent_by_day: list[Columns] = []
-        """The messages of each day."""
+        """Messages of each day."""
 
     def run_week(self, week: int) -> None:
-        """Assign, plan, send, and see who bought."""
+        """Assign customers, plan and send messages, and update the last orders."""
         first = 7 * week
         subscribed = (self._customers.consented < first) & (self.subscription_end >= first)
         self._assign_customers(week, subscribed)
@@ -152,7 +152,7 @@ class _Texting:
         self._update_last_orders(week)
 
     def _assign_customers(self, week: int, subscribed: Flags) -> None:
-        """Who is put into which experiment this week, and into which part of the plan."""
+        """Assign customers to experiments and to roles of the plan."""
         experiments, first = self._company.experiments, 7 * week
         if week >= experiments["holdout"].first_week:
             new = subscribed & (self.arm["holdout"] < 0)
@@ -173,7 +173,7 @@ class _Texting:
         return np.where(eligible, self._rng.choice(len(shares), len(eligible), p=shares), -1)
 
     def _assign_regimes(self, week: int, subscribed: Flags) -> Ints:
-        """What each customer's texting follows this week."""
+        """Return the regime of each customer for this week."""
         regime = np.full(len(subscribed), _PRACTICE)
         for kind, regime_number in (("timing", _TIMING), ("frequency", _FREQUENCY)):
             experiment = self._company.experiments[kind]
@@ -184,7 +184,7 @@ class _Texting:
         return regime
 
     def _plan_week(self, week: int, regime: Ints) -> _Week:
-        """How many messages each is to get this week, on which days, at which hour, of which arm of the text test."""
+        """Plan the week: number of messages, days, hour and arm of the text test for each customer."""
         n = len(regime)
         frequency, evening = self._practice_frequency(week)
         frequency = np.select(
@@ -210,7 +210,7 @@ class _Texting:
         return _Week(week, regime, days, hour, self.arm["content"] if running else np.full(n, -1))
 
     def _practice_frequency(self, week: int) -> tuple[Ints, Flags]:
-        """Today's practice: who bought lately gets more messages, and more often in the evening."""
+        """Today's practice: recent buyers get more messages, and more often in the evening."""
         n = len(self._last_order)
         since = 7 * week - self._last_order
         mean_frequency = np.select([since < 14, since < 42, since < 91], [3, 2, 1], self._rng.integers(0, 2, n))
@@ -218,13 +218,13 @@ class _Texting:
         return np.clip(mean_frequency + self._rng.choice(3, n, p=(0.2, 0.6, 0.2)) - 1, 0, 5), evening
 
     def _practice_hour(self, day: int, evening: Flags) -> Ints:
-        """Today's practice: about 19 h of the recipient's, or with the market's blast at 9 h of its first zone."""
+        """Today's practice: about 19:00 local time, or the market's bulk send at 9:00 of its first zone."""
         offsets, zone = self._company.offsets, self._customers.zone
         blast = 9 + (offsets[zone, day] - offsets[ZONE_HEAD[zone], day]) // 3600
         return np.where(evening, 19, blast) + self._rng.integers(-1, 2, len(zone))
 
     def _send(self, week: _Week, day: int, customer: Ints) -> None:
-        """One day's messages, and what comes of them."""
+        """Send the messages of one day, and draw their outcomes."""
         recent_texts = _SET_BITS[self._recent[customer] >> 1]
         self._recent[customer] |= 1
         hour = np.where(week.hour[customer] < 0, self._rng.choice(HOURS, len(customer)), week.hour[customer])
@@ -238,7 +238,7 @@ class _Texting:
         self._caused_orders[week.number + 1].append((buyers, np.full(len(buyers), day + 1)))
 
     def _choose_creatives(self, week: _Week, customer: Ints) -> Ints:
-        """One of the week's two texts, the arm's, or any while exploring."""
+        """Choose one of the week's two texts, that of the arm, or any text while exploring."""
         creative = self._company.pairs[week.number][self._rng.integers(0, 2, len(customer))]
         in_text_test = week.text_arm[customer] >= 0
         creative[in_text_test] = _TESTED[week.text_arm[customer][in_text_test]]
@@ -249,7 +249,7 @@ class _Texting:
     def _probabilities(
         self, day: int, customer: Ints, hour: Ints, creative: Ints, recent_texts: Ints
     ) -> _Probabilities:
-        """As `ground_truth` says; `recent_texts`: messages of the six days before."""
+        """Return the probabilities of `ground_truth`; `recent_texts`: messages of the six days before."""
         world, customers = self._company.world, self._customers
         s = customers.segment[customer]
         attention = self._attention[s, customers.hour_shift[customer], hour, day % 7, creative]
@@ -262,7 +262,7 @@ class _Texting:
     def _draw_outcomes(
         self, week: _Week, day: int, customer: Ints, hour: Ints, creative: Ints, probabilities: _Probabilities
     ) -> Columns:
-        """The day's messages as columns."""
+        """Return the messages of the day as columns."""
         world, customers, rng, n = self._company.world, self._customers, self._rng, len(customer)
         s, regime = customers.segment[customer], week.regime[customer]
         delivered = ~customers.bad_number[customer] & (rng.random(n) >= world.not_delivered)
@@ -284,7 +284,7 @@ class _Texting:
         }
 
     def _count_practice(self, week: _Week, customer: Ints, creative: Ints, probabilities: _Probabilities) -> None:
-        """Add what the day's messages of today's practice are expected to do."""
+        """Add the expected outcomes of the practice's messages of the day."""
         world, customers = self._company.world, self._customers
         s = customers.segment[customer]
         in_practice = week.regime[customer] == _PRACTICE
@@ -299,7 +299,7 @@ class _Texting:
             self.practice[name] += np.bincount(s, values, minlength=len(SEGMENTS))
 
     def _update_last_orders(self, week: int) -> None:
-        """Who has bought lately, as the company sees it when it plans the next week."""
+        """Update the last order of each customer, for the plan of the next week."""
         rows = self._by_week[self._week_starts[week] : self._week_starts[week + 1]]
         for buyers, bought_on in [(self._organic[0][rows], self._organic[1][rows]), *self._caused_orders[week + 1]]:
             np.maximum.at(self._last_order, buyers, bought_on)

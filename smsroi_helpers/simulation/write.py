@@ -1,7 +1,7 @@
-"""A company whose truth is known: every table of the contract, drawn from a `World`, and `truth.json` beside them.
+"""Write a simulated company: every table of the contract, drawn from a `World`, and `truth.json`.
 
-Customers are drawn in chunks, with seeds of their own, and written as parquet parts: memory does not grow with their
-number, and the same seed gives the same bytes. Competitors write, and nobody minds.
+Customers are drawn in chunks, each with its own seed, and written as parquet parts. Memory does not grow with their
+number, and the same seed gives the same bytes. Messages of competitors have no effect.
 """
 
 import shutil
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 CHUNK = 50_000
-"""Customers drawn at a time."""
+"""Number of customers in a chunk."""
 FEWEST_WEEKS = 26
-"""Shorter, the experiments would have no time."""
+"""Shortest log that has room for the experiments."""
 
 
 def _write_once(company: Company, to: Path) -> None:
-    """The tables that have no row per customer."""
+    """Write the tables that do not have a row per customer."""
     rng = np.random.default_rng([company.world.seed, 4])
     campaigns = pd.DataFrame(list_campaigns(company))
     campaigns["started_at"] = pd.to_datetime(campaigns["started_at"], utc=True)
@@ -94,7 +94,7 @@ def _write_once(company: Company, to: Path) -> None:
 
 
 def _practice_frame(company: Company, counted: Columns) -> pd.DataFrame:
-    """Today's practice by segment, per subscribed customer and week: messages, profit, opt-outs; what it is worth."""
+    """Return today's practice by segment, per subscriber and week: messages, profit, opt-outs; and long-run value."""
     frame = pd.DataFrame({"segment": SEGMENTS, "customer_weeks": counted["customer_weeks"]})
     for name, column in (("messages", "dose"), ("profit", "profit_per_week"), ("opt_outs", "opt_out_per_week")):
         frame[column] = counted[name] / counted["customer_weeks"]
@@ -104,27 +104,27 @@ def _practice_frame(company: Company, counted: Columns) -> pd.DataFrame:
 
 
 def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool = False) -> World:
-    """Write a simulated company into the folder `to`, which appears whole or not at all.
+    """Write a simulated company into the folder `to`, completely or not at all.
 
     Args:
-        to: the new source's folder.
-        customers: how many people, ≥ 100.
-        weeks: how long the log is, ≥ `FEWEST_WEEKS`; it ends on `behaviour.LAST_DAY`.
-        seed: of the effects and of everything that happens; the same seed gives the same bytes.
-        null: messages cause nothing and cost nothing.
+        to: folder of the new source.
+        customers: number of customers, ≥ 100.
+        weeks: length of the log, ≥ `FEWEST_WEEKS`; it ends on `behaviour.LAST_DAY`.
+        seed: seed of the effects and of all events; the same seed gives the same bytes.
+        null: messages have no effect and no cost.
 
     Returns:
-        What is true of it; also in the folder's `truth.json`, with today's practice. `truth/` says which segment each
-        customer is of and which orders were caused; no notebook reads either.
+        The truth, which is also in `truth.json`, with today's practice. `truth/` has the segment of each customer and
+        the origin of each order. No notebook reads either.
 
     Raises:
-        UsageError: the folder is there already, or too few customers or weeks are asked for.
-        StorageError: the disk refuses.
+        UsageError: the folder exists, or there are too few customers or weeks.
+        StorageError: a file cannot be written.
     """
     if customers < 100 or weeks < FEWEST_WEEKS:
-        raise UsageError(f"a simulated company has at least 100 customers and {FEWEST_WEEKS} weeks")
+        raise UsageError(f"a simulated company needs at least 100 customers and {FEWEST_WEEKS} weeks")
     if to.exists():
-        raise UsageError(f"the folder {to.name} is there already; take it away first if it is to be made anew")
+        raise UsageError(f"the folder {to.name} already exists; delete it first to create it again")
     company = plan_company(draw_world(seed, null), weeks)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The rules rows are held to: each is reached, counted, and leaves every other row alone."""
+"""The validation rules: each is reached, counted, and leaves other rows alone."""
 
 import hashlib
 import hmac
@@ -46,7 +46,7 @@ def findings(folder, into, share=0.9):
         ("3,c,2024-01-03,7.01,1.5\n", [("order_id", "conflicting key", 2)], "12"),
     ],
 )
-def test_each_rule_puts_its_rows_aside_and_no_others(make_source, tmp_path, rows, expected, kept):
+def test_each_rule_rejects_its_rows_and_no_others(make_source, tmp_path, rows, expected, kept):
     assert findings(make_source(orders=HEAD + GOOD + rows), tmp_path / "into") == (expected, list(kept))
 
 

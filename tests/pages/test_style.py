@@ -258,7 +258,7 @@ def test_named_index_becomes_row_headings() -> None:
         ({"customer_id": ["a"], "n": [1]}, {}, "customer_id"),
         ({"segment": ["a"], "n": [1]}, {"suppress": "people"}, "no column 'people'"),
         ({"segment": ["a"], "n": [1]}, {"caption": ""}, "caption"),
-        ({"n": [1], "rate": [0.5]}, {"suppress": "n"}, "names the group"),
+        ({"n": [1], "rate": [0.5]}, {"suppress": "n"}, "name the group"),
     ],
 )
 def test_table_refuses(frame: dict[str, Any], given: dict[str, Any], message: str) -> None:

@@ -56,5 +56,5 @@ def test_problems_have_words(problem, words):
 
 def test_every_kind_of_problem_has_words():
     assert {problem.kind for problem, _words in PROBLEMS} == set(typing.get_args(ProblemKind))
-    with pytest.raises(ValueError, match="no words for the problem other"):
+    with pytest.raises(ValueError, match="no description of the problem 'other'"):
         problem_words(Problem("other", breaks=True))

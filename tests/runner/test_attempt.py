@@ -107,7 +107,7 @@ def test_a_run_that_is_no_longer_whole_does_not_count_as_unchanged(
         ("raises", {}, NotebookError, "00_alpha, cell 3: ValueError: no such thing (see reports/tiny/failed-"),
         ("killed", {}, KernelDied, "00_alpha, cell 3: the kernel died"),
         ("leaves", {}, Incomplete, "00_alpha, cell 3: ended by SystemExit; the rest never ran"),
-        ("sleeps", {"cell_timeout_seconds": 2}, TimeLimit, "00_alpha, cell 3: took longer than one cell may"),
+        ("sleeps", {"cell_timeout_seconds": 2}, TimeLimit, "00_alpha, cell 3: the cell exceeded its time limit"),
         ("sleeps", {"deadline_minutes": 0.1}, TimeLimit, "the run was stopped by its deadline"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_stage_whose_table_is_missing_is_skipped_with_its_reason(
     assert seen[1]["reason"] == "It needs data this source does not have: messages, campaigns."
 
 
-def test_several_failures_are_told_together_and_the_gravest_gives_the_code(
+def test_several_failures_are_reported_together_with_the_most_severe_code(
     good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from smsroi_helpers.runner import execute
@@ -261,5 +261,5 @@ def test_a_company_made_otherwise_is_not_taken_for_the_one_asked_for(
     for _ in range(2):
         with pytest.raises(PageError):
             ask(120, 1)
-    with pytest.raises(UsageError, match=r"data/made was made otherwise than the file asks \(make: customers, seed\)"):
+    with pytest.raises(UsageError, match=r"data/made was created with other settings .*\(make: customers, seed\)"):
         ask(130, 2)

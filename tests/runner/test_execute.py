@@ -128,10 +128,10 @@ def test_peak_memory_is_the_kernels(outcomes: tuple[Path, dict[str, Outcome], To
     ("name", "kind", "line"),
     [
         ("01_raises", NotebookError, "01_raises, cell 4: ValueError: bad value [number] of [e-mail]"),
-        ("02_killed", KernelDied, "02_killed, cell 4: the kernel died, as it does when memory runs out"),
+        ("02_killed", KernelDied, "02_killed, cell 4: the kernel died, possibly for lack of memory"),
         ("03_leaves", Incomplete, "03_leaves, cell 3: ended by SystemExit; the rest never ran"),
         ("04_leaves_three", Incomplete, "04_leaves_three, cell 3: ended by sys.exit(3); the rest never ran"),
-        ("05_slow", TimeLimit, "05_slow, cell 3: took longer than one cell may (--cell-timeout)"),
+        ("05_slow", TimeLimit, "05_slow, cell 3: the cell exceeded its time limit (--cell-timeout)"),
         ("06_unmarked", Incomplete, "06_unmarked: its last code cell did not say that it finished (run.finish())"),
         ("07_data", DataError, "07_data, cell 4: orders are empty"),
         ("08_other_data", NotebookError, "08_other_data, cell 4: DataError: an engine says"),

@@ -206,7 +206,7 @@ def test_picture_without_description_is_refused(tmp_path: Path) -> None:
 
 def test_notebook_that_should_be_there_is_missed(tmp_path: Path) -> None:
     manifest = _manifest(notebooks={"02_cltv": {"stage": "cltv", "status": "ok", "reason": ""}})
-    with pytest.raises(PageError, match=r"02_cltv: the run says ok, but 02_cltv\.ipynb"):
+    with pytest.raises(PageError, match=r"02_cltv: the manifest says ok, but notebooks/02_cltv\.ipynb is missing"):
         _run(tmp_path, manifest=manifest)
 
 

@@ -382,6 +382,6 @@ def test_today_s_practice_is_worth_what_its_texts_are(folder, query, world):
 def test_too_little_is_refused(tmp_path, customers, weeks):
     with pytest.raises(UsageError, match="at least 100 customers and 26 weeks"):
         write_company(tmp_path / "x", customers=customers, weeks=weeks, seed=1)
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_company(tmp_path, customers=1_000, weeks=52, seed=1)
     assert list(tmp_path.iterdir()) == []

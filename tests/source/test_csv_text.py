@@ -75,7 +75,7 @@ def test_a_million_rows_of_gbk(tmp_path):
     assert rows[-1] == ["999999", "顾客999999", 1_000_001]
 
 
-def test_short_and_long_rows_are_told_by_their_place(tmp_path):
+def test_short_and_long_rows_are_reported_by_line(tmp_path):
     table, rows = read(tmp_path, b"a,b,c\n1,2,3\n4,5\n6,7,8\n9\n10,11,12\n13,14,15,16\n")
     assert table.ragged == [3, 5, 7]
     assert rows == [["1", "2", "3", 2], ["6", "7", "8", 4], ["10", "11", "12", 6]]

@@ -99,7 +99,7 @@ def test_a_password_may_hold_any_sign(make_source, monkeypatch):
     assert told == {"user": "ann@shop", "password": PASSWORD, "host": "127.0.0.1", "port": "5432", "dbname": "shop"}
 
 
-def test_without_the_driver_the_reader_is_told_which(make_source, tmp_path, monkeypatch):
+def test_a_missing_driver_is_named(make_source, tmp_path, monkeypatch):
     import builtins
 
     imports = builtins.__import__
@@ -258,7 +258,7 @@ class TestPostgres:
         from_database = load(make_source(source=address), tmp_path / "database")
         assert good(from_database, "orders") == good(from_file, "orders")
 
-    def test_what_no_order_can_be_is_put_aside_without_a_line(self, make_source, tmp_path, address, tables):
+    def test_invalid_orders_are_rejected_without_a_line(self, make_source, tmp_path, address, tables):
         tables(
             "CREATE TABLE orders (order_id int, customer_id text, ordered_at timestamptz, amount numeric)",
             "INSERT INTO orders SELECT i, 'c', '2024-01-01', i FROM generate_series(1, 97) AS t (i)",

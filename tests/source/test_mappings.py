@@ -163,7 +163,7 @@ class TestRetailTransactions:
         customers = good_rows(shop, "customers")
         assert (len(customers), customers["attr_responded"].sum()) == (6_884, 647)
 
-    def test_a_date_that_is_none_is_put_aside_with_its_line(self, tmp_path, monkeypatch):
+    def test_an_invalid_date_is_rejected_with_its_line(self, tmp_path, monkeypatch):
         (tmp_path / "t.csv").write_text(
             "customer_id,trans_date,tran_amount\nA,2/11/2013,35\nA,13/2/2013,36\nB,12/31/2013,37\n", encoding="utf-8"
         )

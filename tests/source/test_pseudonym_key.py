@@ -61,7 +61,7 @@ class TestTheKey:
         monkeypatch.setenv("SMSROI_KEY", "k" * 32)
         assert find_key("data/x") == b"k" * 32
 
-    def test_without_one_there_is_none_and_a_bad_one_is_told(self, monkeypatch):
+    def test_without_a_key_there_is_none_and_a_bad_key_is_an_error(self, monkeypatch):
         assert find_key("data/x") is None
         assert key_id(None) == ""
         monkeypatch.setenv("SMSROI_KEY", "short")

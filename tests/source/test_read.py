@@ -1,4 +1,4 @@
-"""The matrix of bad data (D1 to D24), tried as a user meets it: what is put aside, and what is sound.
+"""The matrix of bad data (D1 to D24), as a user meets it: what is rejected, and what is valid.
 
 Bad rows are put aside and counted; what was published before stays as it was, to the byte.
 """

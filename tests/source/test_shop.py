@@ -42,7 +42,7 @@ def test_a_day_begins_when_the_clock_of_the_source_says_so(make_source, open_sou
         assert days == [day - dt.timedelta(days=1), day]
 
 
-def test_zones_are_told_the_commonest_first(make_source, open_source):
+def test_zones_are_listed_by_frequency(make_source, open_source):
     customers = "customer_id,timezone\na,Asia/Tokyo\nb,Europe/Paris\nc,Europe/Paris\nd,\n"
     assert open_source(make_source(orders=ORDERS, customers=customers)).common_zones == ("Europe/Paris", "Asia/Tokyo")
 

@@ -14,7 +14,7 @@ def test_only_what_looks_plainly_so_is_anything_but_text() -> None:
     }  # fmt: skip
 
 
-def test_the_lines_of_two_levels_of_keys_are_told() -> None:
+def test_lines_of_keys_are_returned_for_two_levels() -> None:
     assert parse_yaml("a: 1\n\nb:\n  c: 2\n  d:\n    e: 3\n")[1] == {("a",): 1, ("b",): 3, ("b", "c"): 4, ("b", "d"): 5}
     assert parse_yaml("# nothing\n") == ({}, {})
     assert parse_yaml("- a\n") == (["a"], {})
