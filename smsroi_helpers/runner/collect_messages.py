@@ -67,7 +67,7 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
     ):
         found.setdefault(str(message), []).append((f"smsroi_helpers/{name}", line))
     for text in (*_rules(), *FINDING_MESSAGES):
-        found.setdefault(text, []).append(("smsroi_helpers/contract.py", 0))
+        found.setdefault(text, []).append(("smsroi_helpers/contract/rules.py", 0))
     for file in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         for number, cell in enumerate(cells, start=1):
