@@ -278,22 +278,26 @@ def withdrawn(
 
 def _after_opt_out(tables: SourceTables, settings: SourceSettings) -> ir.Table:
     """Return the texts sent while an opt-out was in force; e-mail and push have separate consent."""
-    people, messages = tables["customers"], tables["messages"]
+    texts = messages = tables["messages"]
+    if "channel" in messages.columns:
+        texts = texts.filter(texts.channel.lower().fill_null("sms") == "sms")
+    recorded = [tables[name] for name in ("customers", "messages") if name in tables]
     opt_outs = [
         table.select("customer_id", opt_out_at=table.opted_out_at.cast("timestamp"))
-        for table in (people, messages)
+        for table in recorded
         if "opted_out_at" in table.columns
     ]
-    texts = messages.filter(messages.channel.fill_null("sms") == "sms") if "channel" in messages.columns else messages
     if not opt_outs:
         return texts.limit(0)
     left = ibis.union(*opt_outs) if len(opt_outs) > 1 else opt_outs[0]
     left = left.filter(left.opt_out_at.notnull()).rename(opt_out_customer="customer_id")
-    opt_ins = people.opted_in_at if "opted_in_at" in people.columns else ibis.null("timestamp")
-    opt_ins = people.select(customer="customer_id", opt_in_at=opt_ins)
     pairs = texts.select("message_id", "customer_id", sent="sent_at")
     pairs = pairs.join(left, pairs.customer_id == left.opt_out_customer)
-    pairs = pairs.left_join(opt_ins, pairs.customer_id == opt_ins.customer)
+    if "customers" in tables and "opted_in_at" in tables["customers"].columns:
+        opt_ins = tables["customers"].select(customer="customer_id", opt_in_at="opted_in_at")
+        pairs = pairs.left_join(opt_ins, pairs.customer_id == opt_ins.customer)
+    else:
+        pairs = pairs.mutate(opt_in_at=ibis.null("timestamp"))
     wrong = pairs.filter(withdrawn(pairs.opt_in_at, pairs.opt_out_at, pairs.sent)).select("message_id").distinct()
     return texts.semi_join(wrong, "message_id")
 
@@ -328,7 +332,7 @@ DATA_WARNINGS: tuple[DataWarning, ...] = (
             _unknown_customers("messages"),
             "their attributes, consent and time zone are unknown; export customers as widely as messages",
             of_customers=True),
-    DataWarning(("messages", "customers"), "messages", "sent after the opt-out", _after_opt_out,
+    DataWarning(("messages",), "messages", "sent after the opt-out", _after_opt_out,
             "compliance: customers who opted out must not be texted; find the list that these messages came from"),
     DataWarning(("messages", "-messages.delivered_at"), "messages", "delivery unknown",
             lambda tables, settings: tables["messages"],

@@ -84,7 +84,7 @@ class Problem:
     of_customers: int = 0
     """Assigned in all."""
     share: float = float("nan")
-    """Of all customers in that arm; of the control's customers who were messaged; of all orders counted (0–1)."""
+    """Of all customers in that arm; of the control's customers who were messaged; of the control's orders (0–1)."""
     planned: float = float("nan")
     """The planned share (0–1)."""
     contrast: float = float("nan")
@@ -330,9 +330,12 @@ def _time_problems(experiment: Experiment, counted: pd.DataFrame) -> Iterator[Pr
     """Orders of the assignment's day, where orders carry dates and assignments carry times."""
     if "same_day__sum_y" not in counted.columns:
         return
-    sums = moments_of(counted, experiment.name, "same_day")[["sum_y", "sum_x"]].sum()
-    if sums["sum_y"] > 0:
-        yield Problem("orders_without_times", breaks=False, share=float(sums["sum_y"] / sums["sum_x"]))
+    sums = moments_of(counted, experiment.name, "same_day").groupby("arm")[["sum_y", "sum_x"]].sum()
+    if sums["sum_y"].sum() > 0:
+        # A lift is relative to the control's orders, so their share bounds its error.
+        same_day, orders = sums.reindex([experiment.control]).fillna(0.0).iloc[0]
+        share = float(same_day / orders) if orders else float("nan")
+        yield Problem("orders_without_times", breaks=False, control=experiment.control, share=share)
 
 
 def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ def choose_channel(shop: Shop, wanted: str = "") -> str:
     Empty where the source has no messages.
     """
     if wanted or not shop.has("messages"):
-        return wanted
+        return wanted.lower()
     sends = measures.every_send(shop)
     found = shop.count(sends.group_by("channel").aggregate(n=sends.count()).order_by(ibis.desc("n"), "channel"))
     if not len(found):

@@ -15,11 +15,14 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 
 
 def every_send(shop: Shop) -> ir.Table:
-    """Messages with all optional columns; delivered_at is sent_at where the source records no deliveries."""
+    """Messages with all optional columns.
+
+    `delivered_at` is `sent_at` where the source records no deliveries; `channel` is in lower case, `sms` where empty.
+    """
     messages = shop.messages
     return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
-        channel=optional(messages, "channel", "string").fill_null("sms"),
+        channel=optional(messages, "channel", "string").lower().fill_null("sms"),
         variant=optional(messages, "variant", "string"),
         plan_id=optional(messages, "plan_id", "string"),
         cost=optional(messages, "cost", "float64").fill_null(shop.settings.message_cost or 0.0),

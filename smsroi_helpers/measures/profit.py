@@ -45,7 +45,8 @@ def profit_events(shop: Shop) -> ir.Table:
     """Profit by event and time: one row per order or refund, and per message that is not free.
 
     Returns:
-        customer_id, at (UTC), profit: margin × (amount + discount) − discount of an order, −cost of a message.
+        customer_id, at (UTC), is_message, profit: margin × (amount + discount) − discount of an order, −cost of a
+        message.
 
     Raises:
         DataError: the source has no messages.
@@ -53,8 +54,15 @@ def profit_events(shop: Shop) -> ir.Table:
     orders, sends = valued_orders(shop), every_send(shop)
     sends = sends.filter(sends.cost > 0)
     return ibis.union(
-        orders.select("customer_id", at=orders.ordered_at.cast("timestamp"), profit=orders.order_profit),
-        sends.select("customer_id", at=sends.sent_at.cast("timestamp"), profit=-sends.cost),
+        orders.select(
+            "customer_id",
+            at=orders.ordered_at.cast("timestamp"),
+            is_message=ibis.literal(False),
+            profit=orders.order_profit,
+        ),
+        sends.select(
+            "customer_id", at=sends.sent_at.cast("timestamp"), is_message=ibis.literal(True), profit=-sends.cost
+        ),
     )
 
 

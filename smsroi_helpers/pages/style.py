@@ -139,32 +139,39 @@ class Chart(Html):
     After `chart.axes[0].set_title("…")` the page has the new title.
     """
 
-    __slots__ = ("alt", "caption", "figure")
+    __slots__ = ("_figure", "_may_have_changed", "alt", "caption")
 
-    def __init__(self, mpl_figure: Figure, alt: str, caption: str) -> None:
-        for name, value in (("figure", mpl_figure), ("alt", alt), ("caption", caption)):
-            object.__setattr__(self, name, value)
-        super().__init__(self._render(), f"{caption}\n{alt}")
-
-    figure: Figure
+    _figure: Figure
+    _may_have_changed: bool
     alt: str
     caption: str
 
+    def __init__(self, mpl_figure: Figure, alt: str, caption: str) -> None:
+        values = {"_figure": mpl_figure, "_may_have_changed": False, "alt": alt, "caption": caption}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        super().__init__(self._render(), f"{caption}\n{alt}")
+
+    @property
+    def figure(self) -> Figure:
+        """The matplotlib figure. Whoever has asked for it may have changed it, so it is drawn again when shown."""
+        object.__setattr__(self, "_may_have_changed", True)
+        return self._figure
+
     @property
     def axes(self) -> list[Axes]:
-        """The panels, in drawing order."""
+        """The panels, in drawing order; see `figure`."""
         return self.figure.axes
 
     def _repr_html_(self) -> str:
-        if self.figure.stale:
+        if self._may_have_changed:
             object.__setattr__(self, "markup", self._render())
         return self.markup
 
     def _render(self) -> str:
-        for axes in self.axes:
+        for axes in self._figure.axes:
             _number_ticks(axes)
-        svg = _svg(_draw(self.figure), self.alt)
-        self.figure.stale = False  # a change of any artist sets it again
+        svg = _svg(_draw(self._figure), self.alt)
         label = as_text(_("Figure"))
         return (
             f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'

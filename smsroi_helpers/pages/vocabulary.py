@@ -191,7 +191,7 @@ def problem_words(problem: ProblemCode) -> str:
         case "orders_without_times", _breaks:
             return _(
                 "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most"
-                " {share} of the orders counted came before the assignment. Differences between arms are unbiased;"
+                " {share} of the orders of {control} came before the assignment. Differences between arms are unbiased;"
                 " lifts in percent are too small by at most that share of themselves"
-            ).format(share=percent(problem.share, 1))
+            ).format(share=percent(problem.share, 1), control=problem.control)
     raise ValueError(f"no description of the problem {problem.kind!r}")

@@ -230,7 +230,7 @@ def count_prices(shop: Shop) -> pd.DataFrame:
     if not shop.has("messages"):
         return pd.DataFrame(columns=columns)
     messages = shop.messages
-    channel = messages.channel if shop.has("messages", "channel") else ibis.literal("sms")
+    channel = messages.channel.lower() if shop.has("messages", "channel") else ibis.literal("sms")
     cost = messages.cost if shop.has("messages", "cost") else ibis.null("float64")
     given = ibis.null("float64") if shop.settings.message_cost is None else ibis.literal(shop.settings.message_cost)
     rows = messages.select(channel=channel.fill_null("sms"), cost=cost.fill_null(given))

@@ -106,7 +106,7 @@ def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
     return shop.keep(
         messages.group_by(member_id="customer_id").aggregate(
             delivered=messages.count(where=messages.delivered_at.notnull()),
-            clicked=messages.count(where=clicked.fill_null(False)),
+            clicked=messages.count(where=clicked.fill_null(False) & messages.delivered_at.notnull()),
         )
     )
 

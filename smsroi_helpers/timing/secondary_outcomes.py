@@ -46,6 +46,7 @@ class HourOutcome:
 def count_outcomes(shop: Shop, test: TimingTest) -> pd.DataFrame:
     """Moments by arm: arm, hour, until, and `<kind>__n`, `__sum_y`, `__sum_y2` of orders, profit and opt_out."""
     rows = measures.arm_outcomes(shop, test.experiment.name)
+    rows = rows.filter(rows.outcome_days > 0)
     pairs: dict[str, tuple[str, str | None]] = {kind: (column, None) for kind, column in _COLUMNS.items()}
     found = shop.count(measures.arm_moments_together(rows, pairs, by=("arm",)))
     return test.windows.merge(found, on="arm")

@@ -137,6 +137,27 @@ class TestRanking:
         assert len(p) == 2 * len(uplift.RULES)
 
 
+def test_no_outcome_is_a_covariate(make_source, open_source):
+    """An order of the assignment's day without a time is an outcome; so is the answer to a later campaign."""
+    shop = open_source(
+        make_source(
+            source="segments: {response: attr_answered}\n",
+            orders="order_id,customer_id,ordered_at,amount\n1,a,2025-03-02,40\n2,a,2025-03-03,100\n3,b,2025-03-03,100\n",
+            customers="customer_id,attr_answered,attr_age\na,yes,30\nb,no,40\n",
+            messages="message_id,customer_id,campaign_id,sent_at\n1,a,k,2025-03-03 12:00\n",
+            experiments="experiment_id,kind,started_at,ended_at,control_arm\nx,holdout,2025-03-03,2025-03-03,out\n",
+            arms="experiment_id,arm,share\nx,in,0.5\nx,out,0.5\n",
+            assignments="experiment_id,customer_id,arm,assigned_at\n"
+            "x,a,in,2025-03-03 10:00\nx,b,out,2025-03-03 10:00\n",
+        )
+    )
+    rows = uplift.read_customers(shop, "x", ("out", "in")).set_index("attr_age")
+    assert rows["orders"].to_dict() == {"30": 1, "40": 0}
+    assert rows["spend"].to_dict() == {"30": 40.0, "40": 0.0}
+    assert rows["profit"].to_dict() == {"30": 30.0, "40": 30.0}
+    assert "attr_answered" not in rows
+
+
 def test_covariates_are_from_before_the_assignment(tmp_path):
     write_company(tmp_path / "source", customers=1_000, weeks=26, seed=3)
     shop = open_shop(load(tmp_path / "source", tmp_path / ".loaded"), "", tmp_path / ".cache")

@@ -98,3 +98,23 @@ def test_every_customer_is_in_one_segment_of_each_grouping(shop, segment_by):
     cells = registry.count_by_segment(shop, resolve(shop, segment_by).label)
     assert len(set(cells["segment"])) > 1
     assert cells.groupby(["experiment_id", "arm"])["profit__n"].sum().to_dict() == whole.to_dict()
+
+
+def test_a_message_before_the_assignment_costs_nothing_where_orders_carry_dates_only(make_source, open_source):
+    """An order of the assignment's day counts, since its time is not known; a message of that morning does not."""
+    shop = open_source(
+        make_source(
+            source="margin: 0.5\n",
+            orders="order_id,customer_id,ordered_at,amount\n1,a,2025-03-03,100\n2,b,2025-03-03,100\n3,c,2025-04-30,1\n",
+            messages="message_id,customer_id,campaign_id,sent_at,cost\n"
+            "1,a,k,2025-03-03 08:00,7\n2,b,k,2025-03-03 08:00,7\n3,b,k,2025-03-03 12:00,5\n",
+            experiments="experiment_id,kind,started_at,ended_at,control_arm\nx,holdout,2025-03-03,2025-03-20,out\n",
+            arms="experiment_id,arm,share\nx,in,0.5\nx,out,0.5\n",
+            assignments="experiment_id,customer_id,arm,assigned_at\n"
+            "x,a,out,2025-03-03 10:00\nx,b,in,2025-03-03 10:00\n",
+        )
+    )
+    outcomes = registry.count_outcomes(shop).set_index("arm")["profit__sum_y"].to_dict()
+    weeks = registry.count_weeks(shop, {"x": 1}).set_index("arm")["sum_y"].to_dict()
+    months = registry.count_months(shop).set_index("arm")["sum_y"].to_dict()
+    assert outcomes == weeks == months == {"out": 50.0, "in": 45.0}

@@ -94,10 +94,15 @@ class TestCheck:
         assert (only(found.warnings).kind, only(found.warnings).other) == ("overlap", "y")
         assert not found.broken
 
-    @pytest.mark.parametrize(("time", "share"), [("", 2 / 3), (" 09:00", None)])
+    @pytest.mark.parametrize(("time", "share"), [("", 1 / 2), (" 09:00", None)])
     def test_orders_without_times_cost_what_the_day_of_assignment_holds(self, make_source, open_source, time, share):
-        # One order on the day of assignment in each arm, and one two days later in one of them.
-        orders = [("a", "2024-03-04"), ("b", "2024-03-04"), ("b", "2024-03-06"), ("c", "2024-03-31")]
+        # The control: one order on the day of assignment and one later; the other arm one, and two.
+        days = {
+            "a": ("2024-03-04", "2024-03-06"),
+            "b": ("2024-03-04", "2024-03-06", "2024-03-07"),
+            "c": ("2024-03-31",),
+        }
+        orders = [(customer, day) for customer in days for day in days[customer]]
         rows = "".join(f"{n},{who},{day}{time},10\n" for n, (who, day) in enumerate(orders))
         shop = open_source(
             make_source(

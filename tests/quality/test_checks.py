@@ -4,6 +4,7 @@ import ibis
 import pytest
 
 from smsroi_helpers import measures
+from smsroi_helpers.frequency.counts import choose_channel
 from smsroi_helpers.quality import checks
 from tests.quality.conftest import MESSAGES, ORDERS
 
@@ -120,6 +121,22 @@ def test_an_e_mail_after_the_opt_out_from_texts_is_no_finding(make_source, open_
         return "sent after the opt-out" in set(rules["rule"])
 
     assert [found(channel) for channel in ("sms", "", "email", "push")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("channel", ["sms", "SMS", "Sms", ""])
+def test_opt_outs_by_message_are_enough_for_the_warning_and_sms_is_sms_in_any_case(make_source, open_source, channel):
+    shop = open_source(
+        make_source(
+            orders=ORDERS.replace("never", "2024-01-02"),
+            messages="message_id,customer_id,campaign_id,sent_at,channel,opted_out_at\n"
+            f"m0,a,k,2024-01-05,{channel},2024-01-06\nm1,a,k,2024-01-09,{channel},\n",
+        )
+    )
+    rules = checks.list_exclusions(shop).set_index("rule")
+    assert rules.loc["sent after the opt-out", "rows"] == 1
+    assert set(measures.every_send(shop).channel.execute()) == {"sms"}
+    assert list(checks.count_prices(shop)["channel"]) == ["sms"]
+    assert choose_channel(shop, channel) == "sms"
 
 
 @pytest.mark.parametrize(
