@@ -113,6 +113,50 @@ def test_subpackages_import_only_what_another_exports():
     assert not wrong, "\n".join(wrong)
 
 
+def exports(subpackage: str) -> set[str]:
+    """The names in `__all__` of a subpackage or a single module, and its presentation modules."""
+    path = PACKAGE / subpackage / "__init__.py"
+    tree = ast.parse((path if path.exists() else PACKAGE / f"{subpackage}.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    raise AssertionError(f"{subpackage} has no __all__")
+
+
+def test_subpackages_import_only_names_that_another_exports():
+    wrong = [
+        f"{relative_name(path)}:{line} imports {name} from {module}, which does not export it"
+        for path in modules()
+        for line, module, names in imports(path)
+        if module.count(".") == 1 and (other := module.removeprefix("smsroi_helpers.")) in LEVELS
+        if other != subpackage_of(path)
+        for name in names
+        if name not in exports(other)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+DYNAMIC_IMPORTS = {
+    "notebook.py": "a notebook's stage, by its name",
+    "quality/checks.py": "what each notebook needs, by the stage's name",
+    "runner/parameters.py": "the parameters of each stage, by its name",
+    "__init__.py": "the presentation modules of a subpackage, when they are first used",
+}
+"""Modules that import a module by a computed name, each with its reason."""
+
+
+def test_modules_are_imported_by_name_only_where_listed():
+    found = {
+        relative_name(path): f"{relative_name(path)}:{node.lineno} imports a module by a computed name"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name | ast.Attribute)
+        and ast.unparse(node).split(".")[-1] in ("import_module", "__import__")
+    }
+    assert not [line for name, line in found.items() if name not in DYNAMIC_IMPORTS]
+    assert set(DYNAMIC_IMPORTS) <= set(found), "list only modules that do so"
+
+
 def test_statistics_imports_no_shop_no_engine_no_language():
     wrong = [
         f"{relative_name(path)}:{line} imports {module}"
@@ -123,7 +167,7 @@ def test_statistics_imports_no_shop_no_engine_no_language():
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "experiments", "measures", "statistics", "engine"])
 def test_only_wording_figures_and_tables_of_a_stage_import_pages_or_locale(stage):
     wrong = [
         f"{relative_name(path)}:{line} imports {other}; text belongs into wording, figures or tables"
@@ -155,13 +199,24 @@ def test_only_measures_converts_to_local_time():
     assert not wrong, "\n".join(wrong)
 
 
+def test_local_time_of_the_engine_is_not_reached_through_the_subpackage():
+    wrong = [
+        f"{relative_name(path)}:{node.lineno} uses engine.local_time; use measures.local_time"
+        for path in modules() if subpackage_of(path) not in ("engine", "source", "measures")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).removeprefix("smsroi_helpers.") == "engine.local_time"
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
 def test_only_the_engine_names_an_engine():
     wrong = [
         f"{relative_name(path)}:{line} imports {module}"
         for path in modules()
         for line, module, _names in imports(path)
         for engine, allowed in ENGINES.items()
-        if module.split(".")[0] == engine and not relative_name(path).startswith(allowed)
+        if (module.split(".")[0] == engine or module.startswith(f"ibis.backends.{engine}"))
+        and not relative_name(path).startswith(allowed)
     ]
     assert not wrong, "\n".join(wrong)
 
