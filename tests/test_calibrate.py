@@ -1,6 +1,8 @@
 """Calibration: an exact interval passes, a narrow one fails, and an interrupted run resumes."""
 
+import contextlib
 import datetime as dt
+import io
 import json
 import math
 
@@ -165,23 +167,27 @@ def test_seeds_are_independent_of_each_other_and_of_the_name():
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("calibration")
-
-
 def command(folder, *more):
     where = ["--store", str(folder), "--page", str(folder / "page.md")]
     given = ["--claims", "tests.test_calibrate", *where, "--jobs", "2"]
     return main([*given, *more])
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a complete run has left its results, its page and what it printed."""
+    place = tmp_path_factory.mktemp("calibration")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert command(place) == 0
+    (place / "printed.txt").write_text(printed.getvalue())
+    return place
+
+
 def results(folder):
     return {file.name.split("-")[0]: file for file in folder.glob("*.jsonl")}
 
 
-def test_every_seed_is_run_once_and_the_page_shows_the_result(folder, capsys):
-    assert command(folder) == 0
+def test_every_seed_is_run_once_and_the_page_shows_the_result(folder):
     page = (folder / "page.md").read_text()
     assert f"| an exact interval | nowhere | two-sided | {N} | 0.9" in page
     assert f"| passes | {dt.datetime.now(tz=dt.UTC).date()} |" in page
@@ -192,11 +198,11 @@ def test_every_seed_is_run_once_and_the_page_shows_the_result(folder, capsys):
     for file in results(folder).values():
         seeds = [json.loads(line)["seed"] for line in file.read_text().splitlines()]
         assert sorted(seeds) == list(range(N))
-    assert "exact: 400 seeds" in capsys.readouterr().out
+    assert "exact: 400 seeds" in (folder / "printed.txt").read_text()
 
 
 def test_an_interrupted_run_resumes_where_it_stopped(folder):
-    """Uses the run above: 300 lines and an incomplete one remain; exactly the missing seeds are run again."""
+    """300 lines and an incomplete one remain; exactly the missing seeds are run again."""
     file = results(folder)["exact"]
     whole = file.read_text().splitlines(keepends=True)
     kept = whole[:300]
