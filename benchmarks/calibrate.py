@@ -12,18 +12,14 @@ Exit codes: 0, every claim passes and every interval known to be wrong fails; 1,
 """
 
 import argparse
-import ast
 import datetime as dt
 import hashlib
 import importlib
-import importlib.metadata
-import importlib.util
 import json
 import math
 import multiprocessing
 import os
 import pkgutil
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +33,7 @@ import numpy.typing as npt
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
+from benchmarks.fingerprint import fingerprint
 
 __all__ = [
     "Replicate",
@@ -44,7 +41,6 @@ __all__ = [
     "Score",
     "allowed",
     "find_claims",
-    "fingerprint",
     "main",
     "page",
     "read_record",
@@ -58,14 +54,11 @@ ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "benchmarks" / ".calibration"
 PAGE = ROOT / "docs" / "calibration.md"
 """The page; the record that it shows is the .json file beside it."""
-_PRESENTATION = re.compile(r"smsroi_helpers\.(locale|pages|(?!contract\b)\w+\.(wording|figures|tables))\b")
-"""Modules that only put results into words, tables and pictures: no claim depends on them."""
 LEVEL = 0.95
 QUICK = 40
 _CHUNK = 20
 """Seeds that a process runs before it returns them: an interruption loses at most these, per process."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SMSROI_THREADS": "1"}
-_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels")
 
 
 # --- one seed --------------------------------------------------------------------------------------------------------
@@ -171,58 +164,6 @@ def find_claims(package: str = "benchmarks.claims") -> dict[str, list[Claim]]:
     return claims
 
 
-def fingerprint(module: str) -> str:
-    """Hash of everything that a claim's results depend on: its module, our modules that it imports, the libraries.
-
-    The parsed code is hashed without comments, docstrings and the texts of exceptions. Modules that only write text are
-    left out.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(_imported(module, set())):
-        tree = ast.parse(Path(str(_source(name))).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(body := getattr(node, "body", None), list):
-                node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-                node.exc = node.exc.func
-        digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
-    for name in _LIBRARIES:
-        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
-    return digest.hexdigest()[:12]
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _source(module: str) -> str | None:
-    """The file of a module of this project; None for any other."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    origin = spec.origin if spec else None
-    ours = origin is not None and Path(origin).is_relative_to(ROOT) and ".venv" not in Path(origin).parts
-    return origin if ours else None
-
-
-def _imported(module: str, seen: set[str]) -> set[str]:
-    if module in seen or _PRESENTATION.match(module) or (file := _source(module)) is None:
-        return seen
-    seen.add(module)
-    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] in ("benchmarks", "smsroi_helpers", "tests"):
-                _imported(name, seen)
-    return seen
-
-
 def read_replicates(file: Path) -> dict[int, Replicate]:
     """The replicates in a file, by seed. A line that an interruption cut short is skipped."""
     replicates = {}
@@ -259,10 +200,11 @@ def run(claims: dict[str, list[Claim]], seeds: int | None, jobs: int, store: Pat
         store: the folder of results, with one file per claim and code fingerprint.
     """
     store.mkdir(parents=True, exist_ok=True)
-    fingerprints = {module: fingerprint(module) for module in claims}
     wanted = {claim.name: seeds or claim.n for listed in claims.values() for claim in listed}
     files = {
-        claim.name: store / f"{claim.name}-{fingerprints[m]}.jsonl" for m, listed in claims.items() for claim in listed
+        claim.name: store / f"{claim.name}-{fingerprint(claim.run)}.jsonl"
+        for listed in claims.values()
+        for claim in listed
     }
     done = {name: read_replicates(file) for name, file in files.items()}
     left = {name: [seed for seed in range(n) if seed not in done[name]] for name, n in wanted.items()}
@@ -406,9 +348,9 @@ def read_record(file: Path, claims: Mapping[str, Sequence[Claim]]) -> list[Row]:
     """The recorded rows of the given claims, in their order; `changed` tells whether the code has changed since."""
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     rows = []
-    for module, listed in claims.items():
-        now = fingerprint(module)
+    for listed in claims.values():
         for claim in listed:
+            now = fingerprint(claim.run)
             for raw in record.get(claim.name, []):
                 values: dict[str, Any] = {key: math.nan if value is None else value for key, value in raw.items()}
                 values |= {"errors": tuple(raw["errors"]), "changed": raw["code"] != now}
@@ -554,8 +496,8 @@ def main(given: Sequence[str] | None = None) -> int:
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     replicates = run(asked, seeds, arguments.jobs, arguments.store)
     rows = [
-        replace(row, day=today, code=fingerprint(module))
-        for module, listed in asked.items()
+        replace(row, day=today, code=fingerprint(claim.run))
+        for listed in asked.values()
         for claim in listed
         for row in summarise(claim, replicates[claim.name])
     ]

@@ -5,23 +5,26 @@ import datetime as dt
 import io
 import json
 import math
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import calibrate
+from benchmarks import fingerprint as fingerprints
 from benchmarks.calibrate import (
     Replicate,
     Score,
     allowed,
     find_claims,
-    fingerprint,
     main,
     run_replicate,
     score,
     summarise,
 )
 from benchmarks.claims import BestSet, Claim, Interval, Verdict
+from benchmarks.fingerprint import fingerprint
 
 N = 400
 
@@ -267,32 +270,55 @@ def test_an_unknown_claim_is_refused(tmp_path, capsys):
     assert "unknown claim none; choose from exact, too_narrow" in capsys.readouterr().err
 
 
-def test_changed_code_invalidates_results_and_changed_text_does_not(monkeypatch):
-    before = fingerprint("tests.test_calibrate")
-    assert before == fingerprint("tests.test_calibrate")
-    assert before != fingerprint("benchmarks.claims.rates")
-    # The fingerprint covers the modules that a claim uses.
-    assert {"benchmarks.claims.rates", "smsroi_helpers.statistics.jackknife"} <= calibrate._imported(
-        "benchmarks.claims.rates", set()
-    )
-    # It leaves out modules that only write text.
-    imported = calibrate._imported("benchmarks.claims.ab_test", set())
-    wings = {name.split(".")[1] for name in imported if name.startswith("smsroi_helpers.")}
-    assert {"ab_test", "contract"} <= wings
-    assert not {"locale", "pages"} & wings
-    assert not any(name.endswith((".wording", ".figures")) for name in imported)
-    assert [name for name in imported if name.endswith(".tables")] == ["smsroi_helpers.contract.tables"]
-    read = calibrate.Path.read_text
+@pytest.fixture
+def changed(monkeypatch):
+    """Fingerprint of a function as if a text of the project's code were another."""
+    read = Path.read_text
 
-    def changed(old, new):
-        monkeypatch.setattr(calibrate.Path, "read_text", lambda *given, **more: read(*given, **more).replace(old, new))
-        return fingerprint("tests.test_calibrate")
+    def changed(run, old, new):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_text", lambda *given, **more: read(*given, **more).replace(old, new))
+            fingerprints._read.cache_clear()
+            found = fingerprint(run)
+        fingerprints._read.cache_clear()
+        return found
 
-    # Strings in two parts, so that the replacement does not change this line.
-    assert changed("with known " + "error", "with an error") == before
-    assert changed('ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
-    assert changed("ArithmeticError" + "(", "ValueError(") != before
-    assert changed("rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != before
+    return changed
+
+
+# Texts in two parts below, so that the replacement does not change these lines.
+
+
+def test_changed_code_invalidates_results_and_changed_text_does_not(changed):
+    before = fingerprint(fails_often)
+    assert before == fingerprint(fails_often)
+    assert before != fingerprint(exact)
+    assert changed(exact, "with known " + "error", "with an error") == fingerprint(exact)
+    assert changed(fails_often, 'ArithmeticError("no ' + 'number")', 'ArithmeticError("no number at all")') == before
+    assert changed(fails_often, "ArithmeticError" + "(", "ValueError(") != before
+    assert changed(exact, "rng.normal(3.0, " + "2.0)", "rng.normal(3.0, 2.5)") != fingerprint(exact)
+
+
+def test_changed_code_invalidates_only_what_reaches_it(changed):
+    claims = {one.name: one.run for listed in find_claims().values() for one in listed}
+    narrow, wide = claims["ab_ratio"], claims["timing_hours"]
+    reached = {module for module, _code in fingerprints.reached(wide)}
+    assert {
+        "benchmarks.claims.timing",
+        "smsroi_helpers.timing.response",
+        "smsroi_helpers.statistics.jackknife",
+    } <= reached
+    assert not any(name.endswith((".wording", ".figures", ".tables")) for name in reached)
+    old = "def adjust" + "("
+    assert any("name='adjust'" in code for _module, code in fingerprints.reached(claims["ab_family"]))
+    assert changed(narrow, old, old + "extra, ") == fingerprint(narrow)
+    assert changed(claims["ab_family"], old, old + "extra, ") != fingerprint(claims["ab_family"])
+
+
+def test_a_partial_counts_its_values():
+    assert fingerprint(partial(exact, 1)) != fingerprint(partial(exact, 2))
+    assert fingerprint(partial(exact, too_narrow)) == fingerprint(partial(exact, too_narrow))
+    assert fingerprint(partial(exact, too_narrow)) != fingerprint(partial(exact, fails_often))
 
 
 def cheap_claims(claims):

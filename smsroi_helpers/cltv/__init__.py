@@ -1,9 +1,9 @@
-"""What will each customer be worth, and how sure are we: BG/NBD (or a rival) for orders, Gamma–Gamma for money.
+"""What each customer will be worth, with intervals: BG/NBD (or an alternative) for orders, Gamma–Gamma for money.
 
-The engine counts day cells, the models are fitted to the cells (`fitting`), say what is to come
-(`forecast`), are tested on later weeks (`holdout`) and on what they assume (`assumptions`); the engine
-writes each customer's value by joining the cells' scores back. What follows for segments, channels and retention is in
-`implications`. Time is in weeks, money in the source's currency.
+The engine counts cells of customers with the same history (`counts`). The models are fitted to the cells (`fitting`)
+and forecast the coming weeks (`forecast`). They are tested on later weeks (`holdout`) and for what they assume
+(`assumptions`). The engine joins the scores of the cells back to the customers (`customer_value`). `implications` gives
+the results by segment and channel, and the value of retention. Time is in weeks, money in the source's currency.
 """
 
 from typing import Annotated, Any, Literal

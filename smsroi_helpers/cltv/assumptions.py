@@ -1,4 +1,4 @@
-"""What the forecast of value assumes of a log, each tested, with what its failing would do to the total."""
+"""Tests of what the forecast of value assumes about a log, and the effect of each violation on the total."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -30,11 +30,13 @@ CHECKS = (
     "one_time_buyers", "frequency_and_value", "refunds", "several_a_day", "older_than_log", "cohort_drift", "season",
 )  # fmt: skip
 WARN_EFFECT, FAIL_EFFECT = 0.02, 0.10
-"""A total that would move by less than 2 % is not worth a word; one that would move by more than 10 % is no plan."""
+"""A change of the total by less than 2 % passes; from 10 % on the forecast is too far off to plan with."""
 STRONG_CORRELATION = 0.3
-"""A correlation that is surely stronger explains a tenth of the differences in value: ranks by the model are off."""
+"""A correlation whose whole interval is stronger explains about a tenth of the variance of value, so the model's
+ranking of customers is off."""
 OPENING_WEEKS = 4
-"""A log that begins in the middle shows its old customers as new ones within their usual gap; most within a month."""
+"""In a log that starts mid-history, existing customers look new at their first purchase in it. Most of them buy within
+a month."""
 
 
 Finding = Literal[
@@ -46,18 +48,18 @@ Finding = Literal[
 
 @dataclass(frozen=True)
 class Assumption:
-    """One assumption of the forecast, and what was found of it."""
+    """One assumption of the forecast, and the result of its test."""
 
     check: str
     """One of `CHECKS`."""
     status: Status
     finding: Finding
     effect: float
-    """The share by which the total would change without it; NaN where that is not known."""
+    """Relative change of the total if the assumption is dropped (0.1 = 10 % more); NaN where unknown."""
     facts: dict[str, float] = field(default_factory=dict)
-    """The numbers that the finding names."""
+    """The numbers that the sentence about the finding needs."""
     model: str = ""
-    """The purchase model that the effect compares with; empty where it compares with none."""
+    """The purchase model that the effect compares with; empty if there is none."""
 
 
 def check_assumptions(
@@ -71,17 +73,17 @@ def check_assumptions(
     yearly_discount_rate: float,
     holdout_weeks: int,
 ) -> list[Assumption]:
-    """Each assumption with what was found, and by how much the total would move without it.
+    """Test each assumption, and compute by how much the total would change without it.
 
     Args:
         shop: the company.
-        cells: of `cltv.count_cells`.
-        value_cells: of `cltv.count_value_cells`.
-        purchases: the purchase model's fit to the cells.
+        cells: the result of `cltv.count_cells`.
+        value_cells: the result of `cltv.count_value_cells`.
+        purchases: the purchase model, fitted to the cells.
         value: the Gamma–Gamma fit.
-        horizon_weeks: how far ahead the total reaches.
+        horizon_weeks: horizon of the total.
         yearly_discount_rate: 0–1.
-        holdout_weeks: the weeks kept back for the test.
+        holdout_weeks: weeks held out for the test.
 
     """
 
@@ -117,7 +119,7 @@ def _repeaters(cells: pd.DataFrame) -> float:
 
 
 def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float) -> Assumption:
-    """BG/NBD holds everybody who bought once for a customer, MBG/NBD does not: how much hangs on it?"""
+    """The effect of the other model: BG/NBD counts every one-time buyer as alive, MBG/NBD does not."""
     share = float(cells.loc[cells["frequency"] == 0, "customers"].sum() / cells["customers"].sum())
     other = fit_purchases(cells, "mbg_nbd" if purchases.model == "bg_nbd" else "bg_nbd")
     effect = total_value(cells, other) / baseline - 1
@@ -127,7 +129,11 @@ def _one_time_buyers(cells: pd.DataFrame, purchases: Fit, total_value: TotalValu
 def _frequency_and_value(
     cells: pd.DataFrame, value_cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float
 ) -> Assumption:
-    """Gamma–Gamma takes value and frequency for independent: the total with a fit for the rarer and the keener half."""
+    """Gamma–Gamma assumes that value and frequency are independent.
+
+    The effect is that of two money models: one for the less frequent half of the buyers, one for the more frequent
+    half. The interval of the correlation is Fisher's.
+    """
     n = value_cells["customers"].to_numpy(float)
     x, value = np.log(value_cells["frequency"].to_numpy(float)), value_cells["log_mean_value"].to_numpy(float)
     covariance = np.cov(x, value, aweights=n)
@@ -155,7 +161,7 @@ def _frequency_and_value(
     facts = {"value": correlation, "low": low, "high": high}
     status: Status = "pass" if low <= 0 <= high else _status(effect)
     if status == "pass" and (low > STRONG_CORRELATION or high < -STRONG_CORRELATION):
-        status = "warn"  # the total holds, but who is worth what does not
+        status = "warn"  # the total is right, but the ranking of customers is not
     return Assumption("frequency_and_value", status, "correlation", effect, facts)
 
 
@@ -193,7 +199,7 @@ def _several_a_day(shop: Shop, cells: pd.DataFrame) -> Assumption:
 def _older_than_log(
     shop: Shop, cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float
 ) -> Assumption:
-    """Customers from before the log look new at its start: the total by the habits of those who came later."""
+    """Customers older than the log look new at its start. The effect is that of a fit to later cohorts alone."""
     longest = int(cells["T_days"].max())
     week = (longest - cells["T_days"]) // 7
     if shop.has("customers", "joined_at"):
@@ -207,7 +213,7 @@ def _older_than_log(
         opening = float(cells.loc[week < OPENING_WEEKS, "customers"].sum())
         later = float(cells.loc[(week >= 2 * OPENING_WEEKS) & (week < 3 * OPENING_WEEKS), "customers"].sum())
         old = max(opening - later, 0.0)
-        old = old if old > 3 * np.sqrt(opening + later) else 0.0  # beyond what chance explains of two counts
+        old = old if old > 3 * np.sqrt(opening + later) else 0.0  # beyond the sampling error of two counts
         finding = "rush_at_start"
     facts = {"share": old / float(cells["customers"].sum())}
     if old == 0:
@@ -220,7 +226,7 @@ def _older_than_log(
 
 
 def _cohort_drift(cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, baseline: float) -> Assumption:
-    """Whether those who came early and those who came late are of one kind, by a likelihood ratio."""
+    """Likelihood-ratio test of one model for all cohorts against a model each for early and late cohorts."""
     middle = _weighted_median(cells["T_days"].to_numpy(float), cells["customers"].to_numpy(float))
     early = cells["T_days"] > middle
     if min(_repeaters(cells[early]), _repeaters(cells[~early])) < FEWEST_REPEATERS:
@@ -236,7 +242,7 @@ def _cohort_drift(cells: pd.DataFrame, purchases: Fit, total_value: TotalValue, 
 
 
 def _season(shop: Shop, holdout_weeks: int) -> Assumption:
-    """Whether the test weeks are high or low season, by the same weeks a year earlier against the year around them."""
+    """Whether the test weeks are high or low season: the same weeks a year earlier against the year around them."""
     if holdout_weeks >= 52:
         return Assumption("season", "pass", "whole_year", 0.0)
     days = measures.purchase_days(shop)
@@ -248,7 +254,7 @@ def _season(shop: Shop, holdout_weeks: int) -> Assumption:
         return Assumption("season", "warn", "log_too_short", float("nan"))
     counts = counts.reindex(range(whole_weeks), fill_value=0)
     same = slice(52, 52 + holdout_weeks)
-    # A year that holds those weeks in its middle, as far as the log reaches.
+    # The year with those weeks in its middle, as far as the log allows.
     start = min(max(52 + holdout_weeks // 2 - 26, 0), whole_weeks - 52)
     effect = float(counts.iloc[same].mean() / max(counts.iloc[start : start + 52].mean(), 1e-12)) - 1
     return Assumption("season", _status(effect), "season", effect, {"change": effect})

@@ -29,35 +29,35 @@ if TYPE_CHECKING:
     pass
 
 FEWEST_REPEATERS = 30
-"""Fewer customers who came back than this leave four parameters to chance: their intervals span orders of magnitude."""
+"""With fewer repeat customers, the intervals of four parameters span orders of magnitude."""
 FEWEST_WEEKS = 8
-"""A shorter log cannot be split into a past to learn from and a future to be tested on."""
+"""A shorter log cannot be split into weeks to fit and weeks to test."""
 
 
 # --- count -----------------------------------------------------------------------------------------------------------
 
 
 def histories(shop: Shop, until: dt.date | None = None, recent_weeks: int = 0) -> ir.Table:
-    """`measures.purchase_history`, computed once in a run: every count of this stage rests on it."""
+    """`measures.purchase_history`, computed once per run: every count of this stage uses it."""
     return shop.keep(measures.purchase_history(shop, until, recent_weeks))
 
 
 def count_cells(
     shop: Shop, until: dt.date | None = None, keep: Callable[[ir.Table], ir.BooleanValue] | None = None
 ) -> pd.DataFrame:
-    """How many customers share a purchase history, by the day.
+    """Count the customers who share a purchase history, by the day.
 
     Args:
         shop: the company.
-        until: the last day that counts as past; None for the last day observed.
-        keep: of which customers, by the rows of `purchase_history`; None for all.
+        until: the last day of the history; None for the last day observed.
+        keep: a filter on the rows of `purchase_history`; None for all customers.
 
     Returns:
         One row per (frequency, recency_days, T_days): recency_weeks, T_weeks; customers; repeat_spend and
-        repeat_spend_squared, summed over them; later_purchases, their purchase days after `until`.
+        repeat_spend_squared, summed over the customers; later_purchases, their purchase days after `until`.
 
     Raises:
-        NotEnoughData: fewer than 30 customers came back, or the log is shorter than 8 weeks.
+        NotEnoughData: fewer than 30 customers have bought again, or the log is shorter than 8 weeks.
     """
     history = histories(shop, until)
     history = history if keep is None else history.filter(keep)
@@ -71,24 +71,25 @@ def count_cells(
     repeaters = int(frame.loc[frame["frequency"] > 0, "customers"].sum())
     if repeaters < FEWEST_REPEATERS:
         raise NotEnoughData(
-            "Only {n} customers have bought on a second day; a purchase model needs {least}. Come back with a"
-            " longer log.",
+            "Only {n} customers have bought on a second day; a purchase model needs {least}. Use a longer log.",
             n=repeaters,
             least=FEWEST_REPEATERS,
         )
     if (days := int(frame["T_days"].max())) < 7 * FEWEST_WEEKS:
         raise NotEnoughData(
-            "The log covers {days} days; a purchase model needs {least} weeks.", days=days, least=FEWEST_WEEKS
+            "The log covers {days} days; a purchase model needs {least} weeks. Use a longer log.",
+            days=days,
+            least=FEWEST_WEEKS,
         )
     return frame.assign(recency_weeks=frame["recency_days"] / 7, T_weeks=frame["T_days"] / 7)
 
 
 def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
-    """How many repeat customers spend alike: cells for Gamma–Gamma.
+    """Count the repeat customers with the same frequency and mean value: the cells for Gamma–Gamma.
 
     Returns:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
-        log_mean_value, the mean of that log over them. Customers whose repeat purchases cost nothing are left out.
+        log_mean_value, the mean of that log over them. Customers whose repeat purchases add up to zero are left out.
     """
     history = histories(shop, until)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
@@ -101,7 +102,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
 
 
 def count_groups(shop: Shop, rows: ir.Table) -> pd.DataFrame:
-    """How many customers of each kind a group has, as `add_up` asks for.
+    """Count the customers of each cell in each group, in the form that `add_up` takes.
 
     Args:
         shop: the company.

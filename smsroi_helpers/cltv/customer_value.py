@@ -1,4 +1,4 @@
-"""Each customer's value and its interval, written by joining the cells' scores back."""
+"""Each customer's value with its interval: the scores of the cells, joined back to the customers by the engine."""
 
 import ibis
 import ibis.expr.types as ir
@@ -23,14 +23,15 @@ __all__ = [
 def customer_values(shop: Shop, forecast: Forecast) -> ir.Table:
     """The table `customer_value`, one row per customer, as an expression for the engine to write.
 
-    Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` bound expected_value
-    by the parameters' uncertainty; `cltv_low` and `cltv_high` bound what this customer will really bring.
+    Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` are a confidence
+    interval of expected_value (parameters alone). `cltv_low` and `cltv_high` are a prediction interval of what this
+    customer will actually bring (parameters and randomness).
     """
     return value_rows(shop, forecast).drop("recency_days", "T_days", "scale", "repeat_spend").order_by("customer_id")
 
 
 def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
-    """`customer_values` with the keys of each customer's cell and `scale`, v + repeat spend."""
+    """`customer_values` with the keys of each customer's cell, repeat_spend and `scale` (v + repeat spend)."""
     p, q, v = (float(value) for value in forecast.value.predicting)
     columns = [
         *KEYS, "p_alive", "expected_orders", "orders_log_error", "discounted_orders", "spend_low", "spend_high",
@@ -40,7 +41,7 @@ def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
     rows = history.join(scores, list(KEYS))
     scale = rows.repeat_spend + v
     per_order = scale * p / (rows.frequency * p + (q - 1))
-    # log value per order = log p + log(v + s) − log(p·x + q − 1), by log p, log q and log v
+    # Derivatives of log value per order, log p + log(v + s) − log(p·x + q − 1), by log p, log q and log v.
     slopes = (1 - rows.frequency * p / (rows.frequency * p + (q - 1)), -q / (rows.frequency * p + (q - 1)), v / scale)
     covariance = forecast.value.log_covariance
     variance = rows.orders_log_error * rows.orders_log_error
@@ -72,8 +73,8 @@ def value_by_tenth(shop: Shop, forecast: Forecast) -> pd.DataFrame:
     """Customers in ten groups of equal size, the most valuable first.
 
     Returns:
-        tenth (1–10), customers, cltv; share of all customers' cltv, with low and high: where the share will lie (95 %:
-        parameters and chance; who is in which tenth is held).
+        tenth (1–10), customers, cltv; share of all customers' cltv, with low and high: the prediction interval of the
+        share (95 %: parameters and randomness, with the customers of each tenth fixed).
     """
     values = value_rows(shop, forecast).select("customer_id", *KEYS, "cltv", "repeat_spend")
     order = ibis.window(order_by=[values.cltv.desc(), values.customer_id])
@@ -87,14 +88,14 @@ def value_by_tenth(shop: Shop, forecast: Forecast) -> pd.DataFrame:
 
 
 def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
-    """The table `model_fits`: every parameter of every fit with its interval.
+    """Build the table `model_fits`: every parameter of every fit with its interval.
 
     Args:
-        fits: by what they were fitted to: `full` (all days), `calibration` (the days before the test).
+        fits: by the days they were fitted to: `full` (all days), `calibration` (the days before the test).
 
     Returns:
-        model, fit, parameter, value, low, high (missing where not identified), predicting (what forecasts are made
-        with), log_likelihood, customers, unit (of money or time), status.
+        model, fit, parameter, value, low, high (missing where not identified), predicting (the value that forecasts
+        use), log_likelihood, customers, unit (of money or time), status.
     """
     parts = [
         fit.table().assign(

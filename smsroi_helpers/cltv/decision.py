@@ -1,4 +1,4 @@
-"""What the CLTV notebook answers, in numbers: whom to look after, and what customers will bring."""
+"""The decision of the CLTV notebook, in numbers: whom to look after, and what customers will bring."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,46 +14,46 @@ __all__ = [
 ]
 
 _MIN_TOP_SHARE = 0.2
-"""A top tenth that brings less than twice its share is no group to treat otherwise."""
+"""A top tenth that brings less than twice its share of customers is not worth treating differently."""
 
 
 @dataclass(frozen=True)
 class CltvOutcome:
-    """Who matters, what all customers will bring, and which of the two the test supports."""
+    """Which customers matter, what all customers will bring, and which of the two the test supports."""
 
     supported: Literal["amount_and_ranking", "ranking", "neither"]
-    """What the test on later weeks supports."""
+    """The part of the forecast that the test on later weeks supports."""
     stands_out: bool
-    """Whether the top tenth may be treated otherwise than the rest."""
+    """Whether the top tenth may be worth treating differently: the upper limit of its share is high enough."""
     top_customers: float
     top_share: float
-    """Of the value to come that the top tenth holds (0–1), with its 95 % interval."""
+    """The top tenth's share (0–1) of expected value, with its 95 % interval."""
     top_low: float
     top_high: float
     customers: float
     per_customer: float
     """Profit before message cost over the horizon (money)."""
     per_week: float
-    """Profit a week of all customers before message cost (money), with its 95 % interval, which includes the error of
-    the test where the test failed."""
+    """Profit a week of all customers before message cost (money), with its 95 % interval. Where the test failed, the
+    interval includes the error of the test."""
     low: float
     high: float
     horizon_weeks: int
 
 
 def decide(forecast: Forecast, tested: Holdout, tenths: pd.DataFrame) -> CltvOutcome:
-    """Whom to look after, and what all customers will bring a week.
+    """Decide whom to look after, and what all customers will bring a week.
 
     Args:
-        forecast: of `forecast_value`.
-        tested: how the model did on later weeks.
-        tenths: of `value_by_tenth`.
+        forecast: the result of `forecast_value`.
+        tested: the test of the model on later weeks.
+        tenths: the result of `value_by_tenth`.
     """
     profit = forecast.total("cltv")
     value, low, high = (x / forecast.horizon_weeks for x in profit)
     if tested.missed and tested.actual:
-        # The model's own interval leaves out that the model may be wrong: it is widened to where it would lie if the
-        # coming weeks had the error of the tested ones.
+        # The model's interval assumes that the model is right. It is widened to where it would lie if the coming weeks
+        # had the error of the tested weeks.
         low, high = min(low, low / (1 + tested.bias)), max(high, high / (1 + tested.bias))
     top = tenths.iloc[0]
     return CltvOutcome(

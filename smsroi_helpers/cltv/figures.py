@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 FEWEST_SHOWN = 10
-"""A figure leaves out groups of fewer people, as tables do."""
+"""Figures leave out groups of fewer customers, as tables do."""
 
 
 def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
-    """Cumulative repeat purchases by week: what happened, and what the model fitted up to the split says.
+    """Draw cumulative repeat purchases by week: actual, and predicted by the model fitted up to the split.
 
     Args:
-        tested: of `cltv.holdout_test`.
+        tested: the result of `cltv.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -81,10 +81,10 @@ def _tracking_finding(tested: Holdout) -> str:
 
 
 def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
-    """Purchases per customer in the test weeks by how often they had bought before: foretold with interval, happened.
+    """Draw purchases per customer in the test weeks by earlier repeat purchases: predicted with interval, and actual.
 
     Args:
-        tested: of `cltv.holdout_test`.
+        tested: the result of `cltv.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -110,10 +110,10 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
-    """Repeat purchases in each week: what happened, and what the model fitted up to the split says.
+    """Draw repeat purchases of each week: actual, and predicted by the model fitted up to the split.
 
     Args:
-        tested: of `holdout.holdout_test`.
+        tested: the result of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -143,10 +143,10 @@ def _weeks_outside(ahead: pd.DataFrame) -> int:
 
 
 def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
-    """Shares of the money by tenth of the customers, ordered by the spend foretold: foretold and come.
+    """Draw shares of spend by tenth of the customers, in order of predicted spend: predicted and actual.
 
     Args:
-        tested: of `holdout.holdout_test`.
+        tested: the result of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -171,10 +171,10 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
 
 
 def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
-    """The share who bought in the test by P(alive) before it: foretold with interval, happened.
+    """Draw the share of customers who bought in the test by P(alive) before it: predicted with interval, and actual.
 
     Args:
-        tested: of `holdout.holdout_test`.
+        tested: the result of `holdout.holdout_test`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -207,10 +207,10 @@ def _range(row: Any) -> str:
 
 
 def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The share of all customers' expected profit that each tenth of them holds, the most valuable first.
+    """Draw each tenth's share of the expected profit of all customers, the most valuable tenth first.
 
     Args:
-        tenths: of `cltv.value_by_tenth`.
+        tenths: the result of `cltv.value_by_tenth`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]

@@ -1,7 +1,7 @@
-"""Models of when customers buy and how much, fitted to weighted cells: BG/NBD, MBG/NBD, Pareto/NBD and Gamma–Gamma.
+"""Maximum-likelihood fits of BG/NBD, MBG/NBD, Pareto/NBD and Gamma–Gamma to weighted cells.
 
-Their likelihoods, and the papers, are in `likelihoods`. Time is in weeks. A cell stands for `customers` people
-with the same history; cells by the day give the estimate of one row per customer.
+The likelihoods and their sources are in `likelihoods`. Time is in weeks. A cell holds `customers` people with the same
+history. Cells by the day give the same estimates as one row per customer.
 """
 
 from collections.abc import Callable
@@ -38,30 +38,30 @@ __all__ = [
 
 _DROP_OUT = {"a", "b", "s", "beta"}
 _BOUND = 11.5
-"""Parameters are sought between exp(−11.5) and exp(11.5), 1e-5 … 1e5: further out a shape changes nothing any more."""
+"""Bound of the logarithm of a parameter, so that it lies between 1e-5 and 1e5: beyond, a shape changes nothing more."""
 _PRIOR_SD = 2.0
-"""Where the standard error of a logarithm is larger, the 95 % interval reaches beyond a fiftieth and the fiftyfold: the
-parameter is not identified. As the standard deviation of a weak prior, it rules out no more than that either."""
+"""Standard deviation of the weakly informative prior on the logarithm of a parameter. A parameter whose standard error
+is larger is not identified: its 95 % interval runs from less than 1/50 of the estimate to more than 50 times it."""
 _POSTERIOR_DRAWS = 64
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model: estimates, and how far they can be trusted."""
+    """A fitted model: estimates, their covariance, and whether they are identified."""
 
     model: str
     parameters: dict[str, float]
     covariance: Floats
-    """Of the parameters' logarithms, robust (sandwich) with the customer as unit; NaN where not identified."""
+    """Of the logarithms of the parameters: robust (sandwich), the customer as unit; NaN where not identified."""
     log_likelihood: float
     customers: int
     status: Literal["converged", "not_identified"]
-    """`not_identified`: the likelihood is flat or still rises at the edge of what makes sense; no intervals then."""
+    """`not_identified`: the likelihood is flat, or still rises at the bound. There are no intervals then."""
     unidentified: tuple[str, ...] = ()
-    """The parameters that could be of any size."""
+    """The names of the parameters that are not identified."""
     posterior_mode: Floats | None = None
-    """Where not identified: the parameters that the data and a weak prior make most plausible. Predictions are made
-    with them: what is flat in the parameters is not so in what customers will do."""
+    """Where not identified: the mode of the posterior under a weak prior, with which predictions are made. The
+    predictions may be well determined even where the parameters are not."""
     draw_posterior_sample: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -71,17 +71,17 @@ class Fit:
 
     @property
     def predicting(self) -> Floats:
-        """The parameters that predictions are made with: the estimates, or where not identified the most plausible."""
+        """The parameters that predictions use: the estimates, or the posterior mode where not identified."""
         return self.values if self.posterior_mode is None else self.posterior_mode
 
     @cached_property
     def posterior_sample(self) -> Floats | None:
-        """Where not identified: all kinds of parameters (rows) that the data and a weak prior leave plausible."""
+        """Where not identified: a sample of the posterior under a weak prior, draws × parameters; else None."""
         return None if self.draw_posterior_sample is None else self.draw_posterior_sample()
 
     @property
     def drop_out_identified(self) -> bool:
-        """Whether the data tell how fast customers leave."""
+        """Whether the parameters of drop-out are identified."""
         return not _DROP_OUT.intersection(self.unidentified)
 
     def table(self) -> pd.DataFrame:
@@ -98,21 +98,22 @@ class Fit:
 
     @property
     def log_covariance(self) -> Floats:
-        """Of the logarithms of the parameters that predictions are made with."""
+        """Covariance of the logarithms of the parameters that predictions use."""
         if self.posterior_sample is None:
             return self.covariance
         deviation = np.log(self.posterior_sample / self.predicting)
         return np.asarray(deviation.T @ deviation / len(deviation), float)
 
     def deviations(self, compute: Callable[[Floats], Any]) -> Floats:
-        """How far a prediction is off for want of knowing the parameters: its variance is the sum of their squares.
+        """Deviations of a prediction due to the parameters' uncertainty; their sum of squares is its variance.
 
         Args:
-            compute: from parameters to an array (or number).
+            compute: a function from parameters to an array (or number).
 
         Returns:
-            an array with one more axis, the last: the slopes by the logarithms of the parameters times a root of their
-            covariance (the delta method), or the deviations of the cloud from the most plausible.
+            an array with one more axis, the last. Where identified (delta method): the derivatives by the logarithms of
+            the parameters times a square root of their covariance. Else: the differences between each draw of the
+            posterior and its mode, divided by √draws.
         """
         if self.posterior_sample is not None:
             centre = np.asarray(compute(self.predicting), float)
@@ -125,9 +126,10 @@ class Fit:
         return np.asarray(slopes @ (eigenvectors * np.sqrt(np.maximum(eigenvalues, 0))), float)
 
     def draw_parameters(self, draws: int, rng: np.random.Generator) -> Floats:
-        """Random parameters (draws × parameters) as the data leave them plausible.
+        """Draw parameters from their sampling or posterior distribution: draws × parameters.
 
-        From the normal approximation on the log scale, in opposite pairs; where not identified, from the cloud.
+        Where identified, from the normal approximation on the log scale, in antithetic pairs; else from the posterior
+        sample.
         """
         if self.posterior_sample is not None:
             return self.posterior_sample[rng.integers(0, len(self.posterior_sample), draws)]
@@ -141,17 +143,22 @@ class Fit:
 
 Loss = Callable[[Floats], tuple[float, Floats]]
 _START_CELLS = 10_000
-"""Cells from which parameters come out within some per cent: from there on Newton's steps need three passes of all."""
+"""Cells for the first fit. They give parameters within some per cent, from where Newton needs three passes of all."""
 
 
 def _fit(model: str, likelihood: Likelihood, starts: list[Floats]) -> Fit:
-    """The parameters of the greatest likelihood, sought from every start; of very many cells by some of them first."""
+    """Maximise the likelihood from every start, of very many cells first on a subsample, and judge the identification.
+
+    A parameter is not identified in three cases: it lies at the bound, it has a part in a direction in which the
+    log-likelihood is flatter than the prior, or its robust standard error exceeds the prior's standard deviation. Then
+    the fit has the mode and a sample of the posterior.
+    """
     subsample_likelihood = likelihood.subsample(_START_CELLS)
     tries = [_minimise(subsample_likelihood.loss, np.log(start), 1e-5) for start in starts]
     best, derivatives = _polish(likelihood, min(tries, key=lambda found: subsample_likelihood.loss(found)[0]))
     hessian = -derivatives.curvature
     eigenvalues, eigenvectors = np.linalg.eigh(hessian)
-    # At the edge the likelihood still rises; flat in some direction, a parameter could be anything.
+    # At the bound the likelihood still rises. In a flat direction the data do not determine the parameters.
     flat = eigenvectors[:, eigenvalues < _PRIOR_SD**-2]
     loose = (np.abs(best) > _BOUND - 0.01) | (np.square(flat) > 0.1).any(axis=1)
     covariance = np.full_like(hessian, np.nan)
@@ -195,7 +202,7 @@ def _hessian(loss: Loss, at: Floats) -> Floats:
 
 
 def _minimise(loss: Loss, start: Floats, slope: float = 1e-8) -> Floats:
-    """Log parameters where the loss is least within the box, coming from `start`, down to such a slope."""
+    """Minimise the loss within the bounds by L-BFGS-B, from `start` (log parameters), to a slope of at most `slope`."""
     found = minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=[(-_BOUND, _BOUND)] * len(start),
         options={"maxiter": 2000, "ftol": 1e-14, "gtol": slope},
@@ -204,10 +211,10 @@ def _minimise(loss: Loss, start: Floats, slope: float = 1e-8) -> Floats:
 
 
 def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
-    """Log parameters of the greatest likelihood, from near there, and the derivatives there.
+    """Maximise the likelihood from a point nearby: log parameters and the derivatives there.
 
-    By Newton's steps, of which each errs by about the square of the one before (the derivatives are those before the
-    last, of less than a millionth); where they do not soon become small, by `_minimise`.
+    By Newton's method, which converges quadratically; the derivatives are those before the last step, which is below
+    1e-6. Where the steps do not become small within eight, by `_minimise`.
     """
     at = near
     for _step in range(8):
@@ -227,16 +234,16 @@ def _polish(likelihood: Likelihood, near: Floats) -> tuple[Floats, Derivatives]:
 def _sample_posterior(
     penalised_loss: Loss, negative_log_posterior: Callable[[Floats], float], scale: float, mode: Floats
 ) -> Floats:
-    """Parameters that the likelihood and a weak prior leave plausible: a sample of exp(−scale · height).
+    """Draw a sample of the posterior, exp(−scale · negative_log_posterior): draws × parameters.
 
-    The prior is normal on the log scale, with standard deviation 2, about what is neither here nor there (the first of
-    the starts). Drawn by importance from a normal about the mode, adapted twice (Bugallo et al. 2017, IEEE Signal
-    Processing Magazine 34(4)), at the points of a Halton sequence: the same data give the same cloud.
+    The prior is normal on the log scale, with standard deviation 2, around the first of the starts. Importance sampling
+    from a normal around the mode, adapted twice (Bugallo et al. 2017, IEEE Signal Processing Magazine 34(4)), at the
+    points of a Halton sequence, so that the same data give the same sample.
     """
     eigenvalues, eigenvectors = np.linalg.eigh(_hessian(penalised_loss, mode) * scale)
     root = eigenvectors / np.sqrt(np.maximum(eigenvalues, _PRIOR_SD**-2))
     points = norm.ppf(qmc.Halton(len(mode), scramble=False).random(4 * _POSTERIOR_DRAWS + 1)[1:])
-    # Shuffled: the sample below takes them at even steps, and so does the sequence its values.
+    # Shuffled, since the resampling below takes points at even steps and the sequence has a regular order.
     points = np.random.default_rng(0).permutation(points)
     centre = mode
     for _round in range(3):
@@ -256,7 +263,7 @@ def _sample_posterior(
 
 @dataclass(frozen=True)
 class _HashedColumns:
-    """Columns of numbers that are equal where their bytes are."""
+    """Columns of numbers as a cache key: equal if their bytes are equal."""
 
     columns: list[Floats] = field(compare=False, repr=False)
     digest: bytes = field(init=False)
@@ -269,14 +276,14 @@ class _HashedColumns:
 
 
 def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
-    """The maximum-likelihood fit of a purchase model to weighted cells; the same cells are fitted once.
+    """Fit a purchase model to weighted cells by maximum likelihood; the result is cached by the cells.
 
     Args:
         cells: frequency (≥ 0), recency_weeks, T_weeks (weeks), customers (≥ 1).
-        model: which.
+        model: the purchase model.
 
     Raises:
-        ValueError: an unknown model, or no cells.
+        ValueError: the model is unknown, or there are no cells.
     """
     if model not in get_args(Model):
         raise ValueError(f"model must be one of {', '.join(get_args(Model))}, not {model!r}")
@@ -284,9 +291,9 @@ def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
     return _fit_to_columns(model, mean_T, _HashedColumns(columns_of(cells, *HISTORY, "customers")))
 
 
-@lru_cache(maxsize=32)  # of a run's models and channels; what they hold is about the size of their cells
+@lru_cache(maxsize=32)  # the models and channels of a run; an entry is about the size of its cells
 def _fit_to_columns(model: Model, mean_T: float, of: _HashedColumns) -> Fit:
-    # Neither here nor there, as shops often are, and far from both; the scales by the customers' age.
+    # Neutral values, values typical of shops, and values far from both. Scales are relative to the mean age.
     shapes = ((1.0, 1.0, 1.0, 1.0), (0.3, 0.2, 0.8, 2.5), (0.1, 0.05, 0.1, 5.0))
     starts = [
         np.array([r, mean_T * share, third, mean_T / fourth if model == "pareto_nbd" else fourth])
@@ -298,32 +305,32 @@ def _fit_to_columns(model: Model, mean_T: float, of: _HashedColumns) -> Fit:
 
 
 def fit_rates(cells: pd.DataFrame) -> Fit:
-    """The fit of a naive rival, `nbd`: customers differ in their rate of buying and never leave (gamma–Poisson)."""
+    """Fit the baseline `nbd`: customers differ in their purchase rate and never leave (gamma–Poisson)."""
     starts = [np.array([1.0, _mean_age(cells)]), np.array([0.1, _mean_age(cells) / 20])]
     return _fit("nbd", Likelihood(rate_terms, columns_of(cells, "frequency", "T_weeks", "customers")), starts)
 
 
 def _mean_age(cells: pd.DataFrame) -> float:
     if cells.empty:
-        raise ValueError("there is no customer to fit a model to")
+        raise ValueError("cells is empty: there are no customers to fit a model to")
     return max(float(np.average(cells["T_weeks"], weights=cells["customers"])), 1.0)
 
 
 def fit_value(cells: pd.DataFrame) -> Fit:
-    """The maximum-likelihood fit of the Gamma–Gamma model of money per purchase.
+    """Fit the Gamma–Gamma model of money per purchase by maximum likelihood.
 
-    Where all customers spend the same per purchase there is nothing to differ in: the model's limit, which says that
-    very amount of everybody, without error.
+    Where all customers spend the same amount per purchase, the result is the limit of the model: it predicts that
+    amount for everybody, without error.
 
     Args:
         cells: frequency (≥ 1), log_mean_value (mean over the cell of the logarithm of a customer's mean repeat value),
             customers.
 
     Raises:
-        ValueError: no cells.
+        ValueError: there are no cells.
     """
     if cells.empty:
-        raise ValueError("nobody bought twice: there is no repeat value to model")
+        raise ValueError("cells is empty: without repeat purchases the value of a purchase cannot be modelled")
     _x, log_mean, weights = columns = columns_of(cells, "frequency", "log_mean_value", "customers")
     typical = float(np.exp(np.average(log_mean, weights=weights)))
     if np.ptp(log_mean) < 1e-9:

@@ -1,8 +1,8 @@
-"""What customers will do in the coming weeks and what that is worth: from fits and cells to sums with intervals.
+"""The forecast of the coming weeks: purchases, spend and value by group of customers, with intervals.
 
-A cell is a kind of customer, with as many people as share it. Everything here is worked out per cell and added up; what
-one customer of it will do is joined back by the engine (`cltv.customer_values`). Time is in weeks, money in the
-source's currency.
+A cell holds the customers with the same history. Everything here is computed per cell and added up. The engine joins
+the prediction of a cell back to its customers (`cltv.customer_values`). Time is in weeks, money in the source's
+currency.
 """
 
 from dataclasses import dataclass, field
@@ -40,39 +40,39 @@ __all__ = [
 ]
 
 KEYS = ("frequency", "recency_days", "T_days")
-"""What names a cell: repeat purchases, days from the first purchase to the last, days from the first to now."""
+"""The keys of a cell: repeat purchases, days from the first to the last purchase, days since the first purchase."""
 WEEKS_A_YEAR = 365.25 / 7
 PARAMETER_DRAWS = 32
 FUTURES = 32
-"""Random futures per kind of customer and parameter draw: with 1,024 in all the ends of a 95 % interval lie within
-about ±1 % of the distribution."""
+"""Simulated futures per kind of customer and parameter draw. With 1,024 in all, the level of each end of a 95 %
+interval is right to about one percentage point."""
 KIND_WIDTH = 0.02
-"""Customers whose α + T differs by less than this on the log scale share their random futures: their rates differ by at
-most 1 % from the shared one."""
+"""Customers whose α + T differs by less than this on the log scale share their simulated futures. Their purchase rates
+differ by at most 1 % from the shared one."""
 Z = float(norm.ppf(0.975))
 Measure = Literal["orders", "spend", "cltv"]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the customers seen so far will do in the coming weeks."""
+    """The forecast of the coming weeks for the customers seen so far."""
 
     cells: pd.DataFrame
     """The cells with, per customer: p_alive, expected_orders, orders_log_error (standard error of its logarithm),
-    orders_variance (chance alone), discounted_orders; and of money spent per unit of (v + repeat spend): spend_low,
-    spend_high (95 %, parameters and chance), spend_variance (chance alone)."""
+    orders_variance (given the parameters), discounted_orders. And of money spent per unit of (v + repeat spend):
+    spend_low, spend_high (95 %, parameters and randomness), spend_variance (given the parameters)."""
     purchases: Fit
     value: Fit
     horizon_weeks: int
     yearly_discount_rate: float
     margin: float
     orders_deviations: Floats
-    """Of expected_orders, as `Fit.deviations` has them: cells × deviations."""
+    """Of expected_orders, from `Fit.deviations`: cells × deviations."""
     discounted_deviations: Floats
     """Of discounted_orders."""
     totals: pd.DataFrame = field(init=False)
     """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters and
-    chance)."""
+    randomness)."""
 
     def __post_init__(self) -> None:
         rows = [add_up(self, measure).table().assign(measure=measure) for measure in ("orders", "spend", "cltv")]
@@ -88,7 +88,7 @@ class Forecast:
 def value_factor(value: Floats, frequency: Floats) -> Floats:
     """Expected money per purchase for each unit of (v + repeat spend): p / (p·x + q − 1), note 25, eq. 5.
 
-    The mean of those who bought once is infinite where q ≤ 1; a plausible q down there counts as 1.05.
+    For one-time buyers the mean is infinite where q ≤ 1; a q below 1.05 counts as 1.05.
     """
     p, q, _v = value
     return np.asarray(p / (p * frequency + max(q, 1.05) - 1), float)
@@ -97,7 +97,7 @@ def value_factor(value: Floats, frequency: Floats) -> Floats:
 def discounted_orders(
     fit: Fit, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, *, values: Floats | None = None
 ) -> Floats:
-    """The expected purchases of each cell's customer, each counted at what it is worth today.
+    """Expected purchases of a customer of each cell, discounted to today.
 
     A purchase is discounted to the end of its month (a twelfth of a year; the last one may be shorter). Exactly
     Σ (E[X(t_k)] − E[X(t_k−1)]) / (1 + yearly rate)^(t_k / year).
@@ -108,7 +108,7 @@ def discounted_orders(
 def _expected_and_discounted(
     fit: Fit, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
 ) -> Floats:
-    """Expected and discounted purchases of each cell's customer: 2 × cells."""
+    """Expected and discounted purchases of a customer of each cell: 2 × cells."""
     values, histories = fit.predicting if values is None else values, Histories.of(cells)
     while_customer = expected_and_discounted_if_alive(fit.model, histories, horizon_weeks, yearly_discount_rate, values)
     return while_customer * probability_alive(fit, histories, values=values)
@@ -117,7 +117,7 @@ def _expected_and_discounted(
 def expected_and_discounted_if_alive(
     model: str, cells: Cells, horizon_weeks: float, yearly_discount_rate: float, values: Floats
 ) -> Floats:
-    """Expected and discounted purchases of each cell's customer who still is one: 2 × cells."""
+    """Expected and discounted purchases of a customer of each cell who is alive: 2 × cells."""
     x, T, place = Histories.of(cells).pairs
     ends = np.array(month_ends(horizon_weeks))
     by_then = orders_if_alive(model, values, x[:, None], T[:, None], ends)
@@ -134,11 +134,11 @@ def month_ends(horizon_weeks: float) -> list[float]:
 def _simulate_spend(
     cells: pd.DataFrame, purchases: Fit, value: Fit, horizon_weeks: float, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """What one customer of each cell may really spend, by random futures: spend_low, spend_high, spend_variance.
+    """Simulate the spend of one customer of each cell: spend_low, spend_high, spend_variance.
 
-    Given X purchases to come, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend): the
-    history of money only scales it. Each future has parameters of its own, as the data leave them plausible. Futures
-    are those of customers who still are customers; the chance that one is not moves the quantiles of the mixture.
+    Given X future purchases, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend), so the
+    spend so far only scales it. Each draw of the parameters has `FUTURES` futures. Futures are simulated for customers
+    who are alive. The probability of being inactive enters the quantiles of the mixture with zero spend.
     """
     x, T = cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float)
     alpha, v = purchases.predicting[1], value.predicting[2]
@@ -166,7 +166,7 @@ def _simulate_spend(
         nothing = 1 - alive[rows] * (spend > 0).mean(axis=1)[kind[rows] - start]
         spend.sort(axis=1)
         here, still = kind[rows] - start, alive[rows]
-        # Who may well spend nothing has an interval from nothing on, with all the doubt at its upper end.
+        # A customer who spends nothing with more than 2.5 % probability has a one-sided interval, from 0 on.
         for place, level in ((0, np.where(nothing > 0.025, 0.0, 0.025)), (1, np.where(nothing > 0.025, 0.95, 0.975))):
             at = np.clip(1 - (1 - level) / np.maximum(still, 1e-12), 0, 1) * (spend.shape[1] - 1)
             below = np.minimum(at.astype(int), spend.shape[1] - 2)
@@ -186,27 +186,27 @@ def forecast_value(
     margin: float,
     rng: np.random.Generator,
 ) -> Forecast:
-    """What every kind of customer, and all of them together, will bring in the coming weeks.
+    """Forecast purchases, spend and value of every kind of customer, and of all together.
 
-    Where a fit is not identified the forecast is made with what the data and a weak prior leave plausible
-    (`Fit.posterior_sample`), and its intervals carry that.
+    Where a fit is not identified, the forecast uses the posterior mode, and its intervals the posterior sample
+    (`Fit.posterior_sample`).
 
     Args:
-        cells: of `count_cells`.
-        purchases: fit of a purchase model to them.
-        value: Gamma–Gamma fit.
-        horizon_weeks: how far ahead.
-        yearly_discount_rate: 0–1; what money a year away loses.
-        margin: profit kept of each unit of money paid (`measures.profit_share`).
-        rng: of the random futures behind the predictive intervals.
+        cells: the result of `count_cells`.
+        purchases: a purchase model, fitted to the cells.
+        value: the Gamma–Gamma fit.
+        horizon_weeks: horizon of the forecast.
+        yearly_discount_rate: 0–1; the loss of value of money a year away.
+        margin: profit per unit of money paid (`measures.profit_share`).
+        rng: random generator of the simulated futures behind the prediction intervals.
 
     Raises:
-        NotEnoughData: the money model gives no finite mean.
+        NotEnoughData: the money model has no finite mean (q ≤ 1).
     """
     if value.predicting[1] <= 1:
         raise NotEnoughData(
-            "A few of the {n} customers who came back spend so much more than the others that the mean of an order"
-            " cannot be told: a forecast of money would be of any size.",
+            "Order values of the {n} repeat customers vary too much: their mean cannot be estimated, so there is no"
+            " forecast of money. Check the orders for outliers.",
             n=value.customers,
         )
 
@@ -229,19 +229,19 @@ def forecast_value(
 
 @dataclass(frozen=True)
 class Sums:
-    """What groups of customers will do together, and how sure that is."""
+    """The forecast of sums over groups of customers, with its uncertainty."""
 
     groups: list[Any]
     customers: Floats
     value: Floats
     deviations: Floats
-    """Groups × deviations: the parameters are the same for all, so groups err together."""
+    """Groups × deviations due to the parameters, which all groups share, so that their errors are correlated."""
     noise: Floats
-    """The variance by chance, each customer's own."""
+    """The variance given the parameters, independent between customers."""
 
     @property
     def error(self) -> Floats:
-        """The standard error of each group's value: parameters and chance."""
+        """The standard error of each group's value: parameters and randomness."""
         return np.sqrt(np.square(self.deviations).sum(axis=1) + self.noise)
 
     def table(self) -> pd.DataFrame:
@@ -263,12 +263,12 @@ class Sums:
 
 
 def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame | None = None) -> Sums:
-    """What groups of customers will do together: orders, spend or (discounted, times margin) cltv.
+    """Forecast the sums over groups of customers: orders, spend or cltv (discounted, times margin).
 
     Args:
         forecast: the forecast of each kind of customer.
-        measure: of what.
-        members: how many of each kind a group has: group, the cells' keys, customers, repeat_spend and
+        measure: what to sum.
+        members: the customers of each kind in each group: group, the cells' keys, customers, repeat_spend and
             repeat_spend_squared; None for all customers as one group.
     """
     cells = forecast.cells

@@ -1,6 +1,7 @@
-"""The test of the forecast: fitted to the earlier part of the log, what does a model say of the later part?
+"""The holdout test of the forecast: models fitted to the earlier part of the log predict the later part.
 
-Every model is tried on the same days, and they are compared by the probability they gave to what each customer did.
+All models are tested on the same days. They are compared by their log score: the mean log probability of what each
+customer did.
 """
 
 import datetime as dt
@@ -41,22 +42,22 @@ __all__ = [
 ]
 
 MOST_TESTED = 1_000_000
-"""Customers beyond this many add nothing to a test: of more, a sample by hash is scored one by one."""
+"""More customers add no precision, so a hashed sample of about this size is scored."""
 ALIVE_MODELS: tuple[Model, ...] = ("mbg_nbd", "pareto_nbd")
-"""The models that let those be gone who bought once: whom they call a customer still can be wrong, and is tested."""
+"""The models in which one-time buyers may have left, so that P(alive) says something about them."""
 
 
 # --- count -----------------------------------------------------------------------------------------------------------
 
 
 def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd.DataFrame:
-    """How many customers share a history up to `split` and what they did after it.
+    """Count the customers who share a history up to `split` and the number of purchases after it.
 
     Args:
         shop: the company.
         split: the last day of the history.
-        weeks: of the recent past that is repeated as a naive forecast.
-        customers: how many there are; of more than a million a sample by hash is counted.
+        weeks: length of the recent past whose purchases are the naive forecast.
+        customers: the number of customers; of more than a million a hashed sample is counted.
 
     Returns:
         one row per frequency, recency_days, T_days, recent_purchases (repeat purchases in the last `weeks` up to
@@ -72,7 +73,7 @@ def count_outcomes(shop: Shop, split: dt.date, weeks: int, customers: int) -> pd
 
 
 def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
-    """Repeat purchases by week since the first purchase of all, of the customers known at `split`: week, purchases."""
+    """Week (since the first purchase in the log), purchases: repeat purchases of the customers known at `split`."""
     known = histories(shop, split)
     days = measures.purchase_days(shop)
     repeats = days.join(known.select("customer_id", "first_day"), "customer_id")
@@ -88,39 +89,39 @@ def _count_repeats_by_week(shop: Shop, split: dt.date) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """Every model fitted to the days up to a split, and how it did on the days after it."""
+    """All models fitted to the days up to a split, and their scores on the days after it."""
 
     split: dt.date
-    """The last day the fits have seen."""
+    """The last day that the fits use."""
     weeks: int
     cells: pd.DataFrame
-    """Of `count_cells` up to the split."""
+    """The result of `count_cells` up to the split."""
     outcomes: pd.DataFrame
-    """Of `count_outcomes`."""
+    """The result of `count_outcomes`."""
     fits: dict[str, Fit]
-    """By model; `nbd` is the naive rival in which nobody leaves."""
+    """By model; `nbd` is the baseline in which nobody leaves."""
     scores: pd.DataFrame
-    """One row a model, `nbd` last: model, log_score (mean log probability of a customer's later purchases), difference
-    from BG/NBD with low and high (95 %), predicted purchases, status."""
+    """One row per model, `nbd` last: model; log_score, the mean log probability of a customer's later purchases;
+    difference from BG/NBD, low, high (95 %); predicted purchases; status."""
     chosen: Model
 
     @property
     def fit(self) -> Fit:
-        """The chosen model's."""
+        """The fit of the chosen model."""
         return self.fits[self.chosen]
 
     @property
     def model_fits(self) -> list[Fit]:
-        """The fits of the models that may be chosen."""
+        """The fits of the models to choose from."""
         return [self.fits[name] for name in get_args(Model)]
 
     def table(self) -> pd.DataFrame:
-        """The table `model_scores`: the scores, and which model was chosen."""
+        """The table `model_scores`: the scores, with the chosen model marked."""
         return self.scores.assign(chosen=self.scores["model"] == self.chosen)
 
     @property
     def alive_model(self) -> Model:
-        """The better of the models whose P(alive) means something of those who bought once."""
+        """The best of the models whose P(alive) says something about one-time buyers."""
         return self.chosen if self.chosen in ALIVE_MODELS else _best(self.scores, ALIVE_MODELS)
 
 
@@ -134,17 +135,17 @@ def compare_models(
 ) -> ModelComparison:
     """Fit each model to the earlier part of the log and score it on the later part.
 
-    With `auto` the model with the best log score is chosen, unless it is within one standard error of BG/NBD, which
-    then stays: a difference that chance explains is no reason to leave the model most is known of.
+    With `auto` the model with the best log score is chosen. If its advantage over BG/NBD is at most one standard error,
+    BG/NBD is chosen, as the best-known model.
 
     Args:
         shop: the company.
-        model: which, or `auto`.
-        horizon_weeks: the horizon of the forecast that is being tested.
-        holdout_weeks: how many weeks to keep back; 0: as many as the horizon, at most half of the log.
+        model: the model to choose, or `auto`.
+        horizon_weeks: the horizon of the forecast to test.
+        holdout_weeks: weeks to hold out; 0: as many as the horizon, at most half of the log.
 
     Raises:
-        NotEnoughData: too little is left to fit.
+        NotEnoughData: the days before the test are too few to fit a model.
     """
     all_cells = count_cells(shop)
     kept_back = int(holdout_weeks or min(horizon_weeks, all_cells["T_days"].max() // 14))
@@ -191,25 +192,25 @@ def _score(fits: dict[str, Fit], cells: pd.DataFrame, outcomes: pd.DataFrame, we
 
 @dataclass(frozen=True)
 class Holdout:
-    """What the chosen model, had it been fitted earlier, would have said of the weeks that followed."""
+    """The holdout test of the chosen model: predicted and actual purchases in the weeks after the split."""
 
     model: Model
     split: dt.date
-    """The last day the fit has seen."""
+    """The last day that the fit uses."""
     weeks: float
     predicted: float
-    """Purchases in the weeks after `split` of the customers known by then."""
+    """Predicted purchases in the weeks after `split` of the customers known by then; `low`, `high`: 95 %."""
     low: float
     high: float
     actual: int
     by_frequency: pd.DataFrame
     """frequency (`0` … `7+`), customers; predicted, low, high and actual purchases per customer."""
     by_week: pd.DataFrame
-    """week (1 = the first), actual (cumulative repeat purchases), expected, low, high (from `split` on); in_week,
-    expected_in_week, and from `split` on low_in_week and high_in_week."""
+    """week (1 = the first); actual, expected: cumulative repeat purchases; low, high (after `split`); in_week and
+    expected_in_week: repeat purchases of the week; low_in_week, high_in_week (after `split`)."""
     rivals: pd.DataFrame
-    """rival (the model, `repeat` the last period, `nbd`), predicted, bias, error (root of the mean squared error per
-    customer), and worse: by how much its mean squared error exceeds the model's, as a share, with low and high."""
+    """rival (the model; `repeat`: as in the period before; `nbd`), predicted, bias, error (root mean squared error per
+    customer), worse: the excess of its mean squared error over the model's, as a share of the latter; low, high."""
     by_tenth: pd.DataFrame
     """tenth of the customers by predicted spend (1 = most); predicted and spend, shares of the predicted and of the
     actual spend; low and high of the latter (95 %, over samples of customers)."""
@@ -224,21 +225,21 @@ class Holdout:
 
     @property
     def missed(self) -> bool:
-        """Whether what happened lies outside the 95 % interval: a bias beyond chance."""
+        """Whether the actual number lies outside the 95 % interval."""
         return not self.low <= self.actual <= self.high
 
     @property
     def bias(self) -> float:
-        """(predicted − actual) / actual: +0.1 is ten in a hundred too many; NaN where nothing happened."""
+        """(predicted − actual) / actual: 0.1 is 10 % too many; NaN if there were no purchases."""
         return self.predicted / self.actual - 1 if self.actual else float("nan")
 
 
 def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
-    """How the chosen model did on the days it has not seen.
+    """Test the chosen model on the days after the split.
 
     Args:
         shop: the company.
-        comparison: of `compare_models`.
+        comparison: the result of `compare_models`.
     """
     fit, cells, weeks = comparison.fit, comparison.cells, comparison.weeks
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
@@ -275,7 +276,7 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
 
 
 Prediction = tuple[Floats, Floats, Floats]
-"""Of each cell's customer: purchases to come, their deviations for want of the parameters, their variance by chance."""
+"""Per cell: expected purchases of a customer, their deviations due to the parameters, their variance given those."""
 
 
 def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
@@ -285,7 +286,7 @@ def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
 
 
 def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | None = None) -> pd.DataFrame:
-    """Purchases to come, summed by group of cells: group (index), predicted, low, high (parameters and chance)."""
+    """Predicted purchases summed by group of cells: group (index), predicted, low, high (parameters and randomness)."""
     customers = cells["customers"].to_numpy(float)
     codes, names = pd.factorize(np.zeros(len(cells)) if groups is None else groups)
     member = csr_array((customers, (codes, np.arange(len(cells)))))
@@ -300,7 +301,7 @@ def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | 
 def _track(
     shop: Shop, fit: Fit, cells: pd.DataFrame, cell_histories: Histories, split: dt.date, whole: pd.Series
 ) -> pd.DataFrame:
-    """By week since the first purchase of all; `whole` is what is foretold of the test weeks together."""
+    """Actual and predicted repeat purchases by week (`Holdout.by_week`); `whole`: the prediction for all test weeks."""
     repeats = _count_repeats_by_week(shop, split).set_index("week")["purchases"]
     seen_days = int(cells["T_days"].max())
     all_days = seen_days + (shop.as_of - split).days
@@ -308,7 +309,7 @@ def _track(
     in_week = repeats.reindex(weeks, fill_value=0).to_numpy(float)
     joined = cells.groupby("T_days")["customers"].sum()
     started = seen_days - joined.index.to_numpy()
-    # Before the split what was to be expected of newcomers; after it what was of those seen, given what they had done.
+    # Before the split, the expectation for new customers; after it, the expectation given each customer's history.
     ends = np.minimum(7 * weeks - 1, seen_days)
     ages, place = np.unique(np.maximum((ends[:, None] - started[None, :]) / 7, 0), return_inverse=True)
     past = expected_orders_of_new(fit, ages)[place].reshape(len(weeks), -1) @ joined.to_numpy(float)
@@ -316,7 +317,7 @@ def _track(
     customers = cells["customers"].to_numpy(float)
     ahead = weeks_ahead > 0
     future = np.array([customers @ expected_orders(fit, cell_histories, week) if week else 0.0 for week in weeks_ahead])
-    # The width of the band is worked out at three weeks and drawn smoothly between, from nothing at the split.
+    # The width of the band is computed for three weeks and interpolated between them, from 0 at the split.
     asked = np.quantile(weeks_ahead[ahead], [0.1, 0.4, 0.7])
     widths = [_sum_up(_predict(fit, cell_histories, week), cells).eval("high - predicted").iloc[0] for week in asked]
     band = PchipInterpolator(
@@ -325,10 +326,10 @@ def _track(
     half_width = np.where(ahead, band(weeks_ahead), np.nan)
     expected = np.where(ahead, customers @ cells["frequency"] + future, past)
     mean = np.diff(past, prepend=0.0) + np.diff(future, prepend=0.0)
-    # A week is short against the gaps between a customer's purchases, so its count scatters as a Poisson's does; the
-    # parameters move it in the proportion in which they move the whole.
+    # A week is short compared with the time between a customer's purchases, so the count of a week is about Poisson.
+    # The uncertainty of the total is applied to each week in proportion.
     relative = float(whole["high"] / max(whole["predicted"], 1e-12) - 1) / Z
-    in_week_reach = np.where(ahead, Z * np.sqrt(np.maximum(mean, 0) + (mean * relative) ** 2), np.nan)
+    in_week_half_width = np.where(ahead, Z * np.sqrt(np.maximum(mean, 0) + (mean * relative) ** 2), np.nan)
     return pd.DataFrame(
         {
             "week": weeks,
@@ -338,8 +339,8 @@ def _track(
             "high": expected + half_width,
             "in_week": in_week,
             "expected_in_week": mean,
-            "low_in_week": np.maximum(mean - in_week_reach, 0),
-            "high_in_week": mean + in_week_reach,
+            "low_in_week": np.maximum(mean - in_week_half_width, 0),
+            "high_in_week": mean + in_week_half_width,
         }
     )
 
@@ -374,7 +375,7 @@ def _compare_rivals(comparison: ModelComparison) -> pd.DataFrame:
 
 
 def _by_alive(fit: Fit, outcomes: pd.DataFrame, weeks: float) -> pd.DataFrame:
-    """Those who did buy against those of whom it was to be expected, in up to five groups by P(alive)."""
+    """Predicted and actual shares of customers who buy, in up to five groups by P(alive)."""
     n = outcomes["customers"].to_numpy(float)
     alive = probability_alive(fit, outcomes)
     buys = -np.expm1(log_probability_of_orders(fit, outcomes, weeks, np.zeros(len(outcomes))))

@@ -1,4 +1,4 @@
-"""What follows from the forecast: segments, new customers by channel, who is leaving, what keeping them is worth."""
+"""Results of the forecast: value by segment, new customers by channel, churn, and the value of retention."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -45,41 +45,41 @@ __all__ = [
 
 UNKNOWN = "unknown"
 OTHERS = "all others"
-"""The smallest segments together, where there are more than a page can show."""
+"""The name for the smallest segments together, where there are more than `MOST_SEGMENTS`."""
 NoValue = Literal["", "few_repeaters", "unlike_orders"]
-"""Why the value of a channel's new customers is not known; empty where it is."""
+"""Why the value of a channel's new customers is unknown; empty where it is known."""
 MOST_SEGMENTS = 30
-"""More groups than a reader takes in; beyond, the smallest are one group."""
+"""Groups that a page shows at most; beyond, the smallest are combined."""
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
 def count_segments(shop: Shop, segment_by: str) -> pd.DataFrame:
-    """How many customers of each kind a segment has, as `add_up` asks for.
+    """Count the customers of each cell in each segment, in the form that `add_up` takes.
 
     Args:
         shop: the company.
-        segment_by: as `segmentation.resolve` takes it.
+        segment_by: a value that `segmentation.resolve` accepts.
 
     Raises:
-        UsageError: there is no such segmentation.
+        UsageError: `segment_by` names no segmentation.
     """
     return _count_members(shop, resolve(shop, segment_by).at())
 
 
 def count_channels(shop: Shop) -> pd.DataFrame | None:
-    """The same by acquisition channel; None where the source has no such column."""
+    """`count_segments` by acquisition channel; None if the source has no such column."""
     channels = _channels(shop)
     return None if channels is None else _count_members(shop, channels)
 
 
 def _channels(shop: Shop) -> ir.Table | None:
-    """customer_id and segment, the acquisition channel (`unknown` where not said)."""
+    """customer_id and segment, the acquisition channel (`unknown` if empty)."""
     if not shop.has("customers", "acquisition_channel"):
         return None
     channel = shop.customers.acquisition_channel.fill_null(UNKNOWN)
-    # The row of everybody has the name `all`.
+    # `all` is the name of the row for all customers.
     return shop.customers.select("customer_id", segment=ibis.ifelse(channel == "all", "“all”", channel))
 
 
@@ -95,9 +95,9 @@ def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
 
 
 def segment_totals(forecast: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
-    """What each segment will bring: group, customers, cltv, low, high, per_customer; the largest first, `all` last.
+    """Forecast value by segment: group, customers, cltv, low, high, per_customer; the largest first, `all` last.
 
-    Without segments (None) the row `all` stands alone.
+    Without segments (None) there is only the row `all`.
     """
     parts = [add_up(forecast).table()]
     if members is not None:
@@ -106,23 +106,23 @@ def segment_totals(forecast: Forecast, members: pd.DataFrame | None) -> pd.DataF
     return table.assign(per_customer=table["cltv"] / table["customers"])
 
 
-# --- what one more is worth ------------------------------------------------------------------------------------------
+# --- value of retention and of frequency -----------------------------------------------------------------------------
 
 
 def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFrame:
-    """What one more point of retention and one more order a year are worth, to each segment and to all.
+    """The value of one more point of retention and of one more order a year, by segment and in all.
 
-    One more point of retention: of a hundred who are customers today, one more still is one at the end of the horizon,
-    because the chance of leaving is lower for all by one factor. One more order a year: everybody, while a customer,
-    orders once more a year than foretold. Both are what-ifs, no effects of anything that is known to bring them about.
+    One more point of retention: of 100 customers who are alive today, one more is alive at the end of the horizon,
+    because the parameter of drop-out is lower for all by the same factor. One more order a year: every customer, while
+    alive, orders once a year more than predicted. Both are hypothetical, not effects of a known measure.
 
     Args:
         forecast: the forecast.
-        members: of `count_segments`; None for all customers alone.
+        members: the result of `count_segments`; None for the row `all` alone.
 
     Returns:
-        group, customers, retained (share of today's customers who still are at the end), point and order (money over
-        the horizon), each with low and high (95 %, by the parameters).
+        group, customers, retained (share of customers alive today who are alive at the end of the horizon), point and
+        order (money over the horizon), each with low and high (95 %, parameters alone).
     """
     everybody = forecast.cells.assign(group="all")
     members = everybody if members is None else pd.concat([members, everybody], ignore_index=True)
@@ -169,8 +169,12 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
 
 
 def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Of each kind of customer: P(alive); the chance to stay to the end; the slopes of that and of the discounted
-    purchases by the logarithm of the (inverse) chance of leaving; and the discounted years as a customer to come.
+    """Quantities of `gains` for a customer of each cell.
+
+    Returns:
+        P(alive); the probability, if alive, of being alive at the end; minus the derivatives of that probability and of
+        the discounted purchases by the logarithm of the drop-out parameter (a, or s under Pareto/NBD); the expected
+        discounted years as a customer, if alive.
     """
     fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
     step = 0.02
@@ -193,11 +197,11 @@ def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floa
     return alive, still[:, -1], more_stay, more_orders, years
 
 
-# --- who is leaving --------------------------------------------------------------------------------------------------
+# --- churn -----------------------------------------------------------------------------------------------------------
 
 
 def _forecast_at_risk(forecast: Forecast) -> Forecast:
-    """The forecast with discounted_orders replaced by those that are lost if the customer has left, as 1 − P(alive)."""
+    """The forecast with discounted_orders replaced by the expected loss: those if alive, times 1 − P(alive)."""
     fit, cell_histories = forecast.purchases, Histories.of(forecast.cells)
 
     def lost(values: Floats) -> Floats:
@@ -210,22 +214,24 @@ def _forecast_at_risk(forecast: Forecast) -> Forecast:
 
 
 def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Table:
-    """The table `churn_warnings`: customers who have more likely left than not, as an expression for the engine.
+    """The table `churn_warnings`: customers with a P(alive) below a threshold, as an expression for the engine.
 
     Args:
         shop: the company.
-        forecast: a forecast by MBG/NBD or Pareto/NBD: BG/NBD knows no doubt of those who bought once.
+        forecast: a forecast by MBG/NBD or Pareto/NBD; under BG/NBD the P(alive) of every one-time buyer is 1.
         alive_below: the P(alive) (0–1) below which a customer is on the list.
 
     Returns:
-        customer_id, p_alive, silent_weeks (since the last purchase), frequency, value_at_risk: what the customer would
-        bring over the horizon if still one, times the chance to have left; the most at risk first.
+        customer_id, p_alive, silent_weeks (since the last purchase), frequency, value_at_risk: the
+        customer's value over the horizon if alive, times 1 − P(alive); the highest first.
 
     Raises:
         ValueError: the forecast is by BG/NBD.
     """
     if forecast.purchases.model == "bg_nbd":
-        raise ValueError("P(alive) of BG/NBD is 1 for everybody who bought once: warn by mbg_nbd or pareto_nbd")
+        raise ValueError(
+            "forecast is by bg_nbd, whose P(alive) is 1 for every one-time buyer; use mbg_nbd or pareto_nbd"
+        )
     rows = value_rows(shop, _forecast_at_risk(forecast))
     rows = rows.filter(rows.p_alive < alive_below)
     table = rows.select(
@@ -239,11 +245,11 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
 
 
 def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
-    """How many customers are on the list of `churn_warnings`, and what is at risk with them.
+    """Count the customers on the list of `churn_warnings`, and their value at risk.
 
     Returns:
-        group (`once`, `again`: bought once, came back), customers (on the list), gone, gone_low, gone_high (of them,
-        those expected to have left), value, low, high (money at risk; 95 %, by the parameters).
+        group (`once`, `again`: one-time and repeat buyers), customers (on the list); gone, gone_low, gone_high (the
+        number of them expected to have left); value, low, high (money at risk; 95 %, parameters alone).
     """
     listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
@@ -272,7 +278,7 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
     return table.fillna({"value": 0.0, "low": 0.0, "high": 0.0})
 
 
-# --- customers without history ---------------------------------------------------------------------------------------
+# --- new customers ---------------------------------------------------------------------------------------------------
 
 
 def new_customers(
@@ -282,21 +288,21 @@ def new_customers(
     horizon_weeks: int,
     yearly_discount_rate: float,
 ) -> pd.DataFrame:
-    """What a customer of whom nothing is known yet will bring from the first purchase on, per channel, against the CAC.
+    """The value of a new customer from the first purchase on, by channel, compared with the acquisition cost (CAC).
 
-    Each channel has fits of its own, and so has the row `all`; a channel with fewer than 30 customers who came back has
-    no value, and a reason. Without channels in the source there is the row `all` alone.
+    Each channel, and the row `all`, has fits of its own. A channel with fewer than 30 repeat customers has no value,
+    and a reason. Without channels in the source there is only the row `all`.
 
     Args:
         shop: the company.
-        model: of purchases.
-        horizon_weeks: how far the value reaches from the first purchase.
+        model: the purchase model.
+        horizon_weeks: horizon of the value, from the first purchase.
         yearly_discount_rate: 0–1.
 
     Returns:
-        group, customers, value, low, high (margin × the first purchase and the discounted later ones; 95 %, of the
-        mean); cac, cac_low, cac_high, cac_known (customers whose cost is known); net, net_low, net_high (value − CAC);
-        repeaters (who came back); reason (why there is no value: `NoValue`).
+        group, customers; value, low, high (margin × spend on the first and the discounted later purchases; 95 %, of the
+        mean); cac, cac_low, cac_high; cac_known (customers with a known cost); net, net_low, net_high (value − CAC);
+        repeaters (repeat customers); reason (why there is no value: `NoValue`).
     """
     history = histories(shop)
     channels = _channels(shop)
@@ -329,7 +335,7 @@ def new_customers(
 
 
 def _count_channels(shop: Shop, rows: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """By group: the cells of purchases, those of money, and the moments of first purchases and of costs."""
+    """By group: the cells of purchases, the cells of money, and the moments of first purchases and of costs."""
     cells = shop.count(rows.group_by("group", *KEYS).aggregate(customers=rows.count()).order_by("group", *KEYS))
     again = rows.filter(rows.frequency > 0, rows.repeat_spend > 0)
     again = again.mutate(log_mean=(again.repeat_spend / again.frequency).ln())
@@ -406,13 +412,13 @@ def _new_customer(
 def discounted_orders_of_new(
     fit: Fit, horizon_weeks: float, yearly_discount_rate: float, values: Floats | None = None
 ) -> float:
-    """The repeat purchases to come of a customer at the first one, each counted at what it is worth then."""
+    """Expected repeat purchases of a new customer, discounted to the first purchase."""
     ends = np.array(month_ends(horizon_weeks))
     by_then = expected_orders_of_new(fit, ends, values=values)
     return float(np.diff(by_then, prepend=0.0) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR))
 
 
-# --- the textbook's formula ------------------------------------------------------------------------------------------
+# --- textbook formula ------------------------------------------------------------------------------------------------
 
 
 def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
@@ -425,12 +431,12 @@ def textbook_value(arpu: float, lifetime: float, cac: float) -> float:
 
 
 def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
-    """The formula on this log, beside what the model says of a customer seen so far.
+    """The textbook formula on this log, beside the model's value of a customer seen so far.
 
     Args:
         shop: the company.
         forecast: the forecast.
-        cac: mean cost of acquisition; NaN where unknown, which counts as none.
+        cac: mean cost of acquisition; NaN (unknown) counts as 0.
 
     Returns:
         arpu (money a customer and month, over the months since each one's first purchase), months (of the horizon), cac
@@ -440,7 +446,7 @@ def textbook(shop: Shop, forecast: Forecast, cac: float) -> dict[str, float]:
     days = measures.purchase_days(shop)
     spent = float(shop.count(days.aggregate(spent=total(days.value)))["spent"].iloc[0])
     month = WEEKS_A_YEAR / 12
-    # The day of the first purchase is a day as a customer too.
+    # The day of the first purchase counts too.
     arpu = spent / float(cells["customers"] @ ((cells["T_weeks"] + 1 / 7) / month))
     months, cac = forecast.horizon_weeks / month, 0.0 if np.isnan(cac) else cac
     spend = forecast.total("spend")[0] / forecast.purchases.customers

@@ -1,6 +1,6 @@
-"""How likely purchase histories and amounts are: BG/NBD, MBG/NBD, Pareto/NBD, NBD and Gamma–Gamma, on weighted cells.
+"""Likelihoods of BG/NBD, MBG/NBD, Pareto/NBD, NBD and Gamma–Gamma for weighted cells, with their derivatives.
 
-Time is in weeks. A cell stands for `customers` people with the same frequency x (repeat purchases), recency t_x (first
+Time is in weeks. A cell holds `customers` people with the same frequency x (repeat purchases), recency t_x (first
 to last purchase) and age T (first purchase to now); cells by the day have the likelihood of one row per customer.
 
 References:
@@ -48,7 +48,7 @@ PARAMETER_NAMES: dict[str, tuple[str, ...]] = {
 }
 HISTORY = ("frequency", "recency_weeks", "T_weeks")
 _BATCH_SIZE = 16_384
-"""Cells worked on together: few enough that what lies between cells and sums stays in the processor's cache."""
+"""Cells per batch, so that the intermediate arrays stay in the processor's cache."""
 
 
 # --- of each cell ----------------------------------------------------------------------------------------------------
@@ -56,18 +56,18 @@ _BATCH_SIZE = 16_384
 
 @dataclass(frozen=True)
 class Terms:
-    """Of each row, at some parameters; derivatives are by the parameters' logarithms, as they are all above 0."""
+    """The log-likelihood of each row at given parameters; derivatives are by the logarithms of the parameters."""
 
     rows: Floats
-    """Log-likelihood of one customer."""
+    """Log-likelihood of one customer of each row."""
     slopes: Floats
     """Its derivatives, parameters × rows."""
     curvature: Callable[[Floats], Floats]
-    """From weights of the rows to the weighted sum of its second derivatives, parameters × parameters."""
+    """A function from weights of the rows to the weighted sum of the second derivatives, parameters × parameters."""
 
 
 def _by_differences(terms: Callable[..., Terms], values: Floats, *columns: Floats) -> Callable[[Floats], Floats]:
-    """The curvature from slopes a little apart, for models whose second derivatives are not written out."""
+    """The curvature by finite differences of the slopes, for models without analytic second derivatives."""
 
     def curvature(weights: Floats) -> Floats:
         hessian = approx_fprime(np.log(values), lambda at: terms(np.exp(at), *columns).slopes @ weights, 1e-5)
@@ -77,21 +77,21 @@ def _by_differences(terms: Callable[..., Terms], values: Floats, *columns: Float
 
 
 def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T: Floats) -> Terms:
-    """By (log r, log α, log a, log b), for BG/NBD and MBG/NBD.
+    """Terms of BG/NBD and MBG/NBD; derivatives by (log r, log α, log a, log b).
 
-    The two differ in one place: MBG/NBD gives every buyer one more chance to leave, right after the first purchase
-    (k = 1), and so lets those who bought once be gone; BG/NBD (k = 0) does not. Fader, Hardie & Lee 2005, eq. 6 in
-    the form of their note on computing it; Batislam et al. 2007, eq. 4.
+    The models differ in one point. MBG/NBD lets a customer drop out right after the first purchase as well (k = 1), so
+    that one-time buyers may have left. BG/NBD (k = 0) does not. Fader, Hardie & Lee 2005, eq. 6 in the form of their
+    note on computing it; Batislam et al. 2007, eq. 4.
     """
     r, alpha, a, b = values
     count = x.astype(np.intp)
-    most = 1 << int(count.max()).bit_length()  # a power of two, so that the parts of a pass share what is worked out
+    most = 1 << int(count.max()).bit_length()  # a power of two, so that the batches of a pass share the cached tables
     known = _beta_geometric_counts(model, *values.tolist(), most)
     start, leaving, by_r, by_a, by_b, b_of_past = np.take(known, count, axis=1)
     shape, per_T, per_t = r + x, 1 / (alpha + T), 1 / (alpha + t_x)
     log_T, silent = np.log(alpha + T), (T - t_x) * per_t
     between, later = np.log1p(silent), silent * per_T  # log (α+T)/(α+t_x), 1/(α+t_x) − 1/(α+T)
-    # To have left at t_x against being there still: the log odds and, without overflow, the chance.
+    # Having left at t_x against being alive: the log odds and, without overflow, the probability.
     odds = leaving + shape * between
     less = np.exp(-np.abs(odds))
     gone = np.exp(np.minimum(odds, 0)) / (1 + less)
@@ -110,14 +110,14 @@ def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T:
         hessian[1, 1] -= r * weights.sum()
         hessian[2, 2] -= have_left.sum()
         hessian[3, 3] += have_left @ b_of_past**2
-        # What hangs on x alone bends as the gamma functions do.
+        # The terms that depend on x alone have trigamma functions as second derivatives.
         customers = np.bincount(count, weights, most)
         trigamma_r, trigamma_b, trigamma_both = _beta_geometric_trigammas(model, *values.tolist(), most) @ customers
         hessian[0, 0] += r**2 * trigamma_r
         hessian[2, 2] += a**2 * trigamma_both
         hessian[2, 3] += a * b * trigamma_both
         hessian[3, 3] += b**2 * (trigamma_both + trigamma_b)
-        # By a parameter's logarithm twice: its square by itself twice, and its slope once more.
+        # The second derivative by log θ is θ² times that by θ, plus θ times the first.
         hessian += np.diag(slopes @ weights)
         return np.asarray(np.triu(hessian) + np.triu(hessian, 1).T, float)
 
@@ -126,10 +126,10 @@ def _beta_geometric_terms(model: str, values: Floats, x: Floats, t_x: Floats, T:
 
 @lru_cache(maxsize=16)
 def _beta_geometric_counts(model: str, r: float, alpha: float, a: float, b: float, most: int) -> Floats:
-    """What hangs on x alone, for x = 0 … most − 1: quantities × counts.
+    """The terms that depend on x alone, for x = 0 … most − 1: quantities × counts.
 
-    Of the likelihood; of the log odds of having left; of the slopes by log r, log a and log b; and how the log odds
-    fall with log b.
+    The quantities: log-likelihood; log odds of having left; derivatives by log r, log a and log b; and minus the
+    derivative of the log odds by log b.
     """
     n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
     past = b + np.maximum(n + k, 1) - 1
@@ -148,7 +148,7 @@ def _beta_geometric_counts(model: str, r: float, alpha: float, a: float, b: floa
 
 @lru_cache(maxsize=16)
 def _beta_geometric_trigammas(model: str, r: float, _alpha: float, a: float, b: float, most: int) -> Floats:
-    """How the gamma functions of x bend, for x = 0 … most − 1: those of r, of b, and of a + b; trigamma is ζ(2, ·)."""
+    """Second derivatives of the log gamma terms in r, in b and in a + b, for x = 0 … most − 1; trigamma is ζ(2, ·)."""
     n, k = np.arange(most), 1 if model == "mbg_nbd" else 0
     return np.stack(
         [
@@ -160,7 +160,7 @@ def _beta_geometric_trigammas(model: str, r: float, _alpha: float, a: float, b: 
 
 
 def _by_count(compute: Callable[[Floats], Floats], x: Floats) -> Floats:
-    """What `compute` says of each row's count x, worked out once a count: columns × rows."""
+    """Evaluate `compute` once per count x and look the rows up: columns × rows."""
     return np.take(compute(np.arange(x.max() + 1.0)), x.astype(np.intp), axis=1)
 
 
@@ -170,11 +170,12 @@ _NODE_WEIGHTS = _LEGENDRE_WEIGHTS / 2 * (_LEGENDRE_NODES + 1)
 
 
 def _pareto_terms(values: Floats, x: Floats, t_x: Floats, T: Floats) -> Terms:
-    """By (log r, log α, log s, log β), for Pareto/NBD.
+    """Terms of Pareto/NBD; derivatives by (log r, log α, log s, log β).
 
     L = Γ(r+x)/Γ(r) α^r β^s { (α+T)^−(r+x) (β+T)^−s + s ∫ (α+τ)^−(r+x) (β+τ)^−(s+1) dτ }, the integral over the times
-    τ from t_x to T at which a customer may have left. In the variable w = ((α+t_x)/(α+τ))^(r+x) it is smooth but near
-    w = 0; Gauss–Legendre's 32 nodes in √w suffice, where the hypergeometric form overflows for very active customers.
+    τ from t_x to T at which a customer may have left. In the variable w = ((α+t_x)/(α+τ))^(r+x) the integrand is smooth
+    except near w = 0, and 32 Gauss–Legendre nodes in √w suffice. The hypergeometric form overflows for very active
+    customers.
     """
     r, alpha, s, beta = values
     shape = r + x
@@ -206,7 +207,7 @@ def _pareto_terms(values: Floats, x: Floats, t_x: Floats, T: Floats) -> Terms:
 
 
 def rate_terms(values: Floats, x: Floats, T: Floats) -> Terms:
-    """By (log r, log α), for gamma–Poisson buyers who never leave."""
+    """Terms of the NBD (gamma–Poisson: nobody leaves); derivatives by (log r, log α)."""
     r, alpha = values
     rows = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + T)
     slopes = np.stack(
@@ -216,11 +217,11 @@ def rate_terms(values: Floats, x: Floats, T: Floats) -> Terms:
 
 
 def value_terms(values: Floats, x: Floats, log_mean: Floats) -> Terms:
-    """By (log p, log q, log v), for Gamma–Gamma: note 25, eq. 1a."""
+    """Terms of Gamma–Gamma (note 25, eq. 1a); derivatives by (log p, log q, log v)."""
     p, q, v = values
 
     def of_count(n: Floats) -> Floats:
-        n = np.maximum(n, 1)  # nobody here has none
+        n = np.maximum(n, 1)  # all rows have n ≥ 1
         return np.stack(
             [
                 gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(v) + p * n * np.log(n),
@@ -238,7 +239,7 @@ def value_terms(values: Floats, x: Floats, log_mean: Floats) -> Terms:
 
 
 def purchase_terms(model: str) -> Callable[..., Terms]:
-    """The terms of a purchase model, of (values, x, t_x, T)."""
+    """The function from (values, x, t_x, T) to the terms of a purchase model."""
     return _pareto_terms if model == "pareto_nbd" else partial(_beta_geometric_terms, model)
 
 
@@ -256,7 +257,7 @@ def log_likelihood(model: Model, parameters: dict[str, float], cells: pd.DataFra
     """The log-likelihood of a purchase model: the sum over all customers of all cells.
 
     Args:
-        model: which.
+        model: the purchase model.
         parameters: by the names of `PARAMETER_NAMES[model]`, all above 0; time in weeks.
         cells: frequency, recency_weeks, T_weeks, customers.
     """
@@ -270,15 +271,15 @@ def log_likelihood(model: Model, parameters: dict[str, float], cells: pd.DataFra
 
 @dataclass(frozen=True)
 class Derivatives:
-    """Of all customers, at some parameters; derivatives are by the parameters' logarithms."""
+    """The log-likelihood of all customers at given parameters; derivatives are by the logarithms of the parameters."""
 
     log_likelihood: float
     slopes: Floats
-    """Its derivatives."""
+    """First derivatives."""
     squares: Floats
-    """Σ n s sᵀ, s the slopes of one of the n customers of a cell."""
+    """Σ n s sᵀ over cells: s are the slopes of one customer, n the customers of the cell."""
     curvature: Floats
-    """Its second derivatives."""
+    """Second derivatives."""
 
 
 @dataclass(frozen=True)
@@ -286,9 +287,9 @@ class Likelihood:
     """The likelihood of weighted cells, as a function of the parameters' logarithms."""
 
     terms: Callable[..., Terms]
-    """Of each cell, from the parameters and the cells' columns."""
+    """A function from the parameters and the cells' columns to the terms of each cell."""
     columns: list[Floats]
-    """The cells' columns, the last one the weights."""
+    """The cells' columns; the last one holds the weights."""
 
     @cached_property
     def customers(self) -> float:
@@ -296,7 +297,7 @@ class Likelihood:
         return float(self.columns[-1].sum())
 
     def subsample(self, most: int) -> "Likelihood":
-        """That of no more than about so many cells, taken at even steps."""
+        """The likelihood of a systematic subsample of about `most` cells."""
         step = max(1, len(self.columns[-1]) // most)
         return replace(self, columns=[column[::step].copy() for column in self.columns])
 
@@ -307,11 +308,11 @@ class Likelihood:
             yield self.terms(values, *columns), weights
 
     def value(self, log_values: Floats) -> float:
-        """The negative log-likelihood of a customer on average."""
+        """The mean negative log-likelihood per customer."""
         return self.loss(log_values)[0]
 
     def loss(self, log_values: Floats) -> tuple[float, Floats]:
-        """The negative log-likelihood of a customer on average, and its derivatives."""
+        """The mean negative log-likelihood per customer, and its derivatives."""
         rows, slopes = 0.0, np.zeros(len(log_values))
         for part, weights in self._parts(log_values):
             rows += float(weights @ part.rows)

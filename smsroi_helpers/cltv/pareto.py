@@ -1,4 +1,4 @@
-"""The Pareto/NBD likelihood of many cells at once: running integrals instead of one integral per cell.
+"""The Pareto/NBD likelihood of many cells at once, by running integrals instead of one integral per cell.
 
 With n = r + x a customer's likelihood is (Schmittlein, Morrison & Colombo 1987, in the form of `likelihoods`)
 
@@ -8,13 +8,13 @@ The integral over [t_x, T] is the difference of two running integrals S(t) = ∫
 
     L ∝ s S(t_x) + {h(T) − s S(T)}:
 
-one number for each pair (x, t_x) and one for each pair (x, T). Both are at least 0 (s S(t) ≤ h(t)), so nothing is lost
-in the subtraction. There are at most as many pairs as purchase counts times days; however many customers there are,
-the integrals cost the same, and a cell costs an addition and a logarithm.
+one number for each pair (x, t_x) and one for each pair (x, T). Both are at least 0 (s S(t) ≤ h(t)), so the sum loses no
+precision. There are at most as many pairs as purchase counts times days. So the cost of the integrals does not depend
+on the number of customers, and a cell costs an addition and a logarithm.
 
-Each stretch between two neighbouring times is integrated by Gauss and Legendre at four nodes. It is cut where f may
-fall by more than a factor of exp(1.5) in it. Up to there, for a function that falls like an exponential, the error is
-below 2e-8 of the integral; against adaptive integration, log-likelihoods differ by less than 1e-7 per customer
+Each interval between two neighbouring times is integrated by Gauss–Legendre quadrature with four nodes. It is cut where
+f may fall by more than a factor of exp(1.5) in it. Within that factor the error is below 2e-8 of the integral for a
+function that falls exponentially. Log-likelihoods differ from adaptive integration by less than 1e-7 per customer
 (tests/cltv/test_pareto.py).
 """
 
@@ -35,31 +35,31 @@ Places = NDArray[np.intp]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _MAX_LOG_FALL = 1.5
-"""Of log f over one stretch."""
+"""The largest fall of log f over one interval."""
 _MAX_LOG_RANGE = 1_300.0
-"""Range of log h over the times of one count that still fits in a double, with its middle at 1."""
+"""The largest range of log h over the times of one count that fits in a double, centred at h = 1."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the rows (x, t_x, T) lie among the different counts and times."""
+    """The distinct counts and times of the rows (x, t_x, T), and the place of each row among them."""
 
     counts: Floats
-    """The different x, ascending."""
+    """The distinct x, ascending."""
     times: Floats
-    """The different t_x and T, ascending, weeks."""
+    """The distinct t_x and T, ascending, in weeks."""
     earliest: Floats
-    """Of each count, the first time it is needed at."""
+    """For each count, the earliest time at which it is needed."""
     last: Places
-    """Of each row, the place of (x, t_x) in counts × times, flat."""
+    """For each row, the flat index of (x, t_x) in counts × times."""
     now: Places
-    """Of each row, the place of (x, T)."""
+    """For each row, the flat index of (x, T)."""
     of_count: Places
-    """Of each row, the place of x in counts."""
+    """For each row, the index of x in counts."""
 
     @classmethod
     def of(cls, x: Floats, t_x: Floats, T: Floats) -> "Grid":
-        """That of rows.
+        """Build the grid of rows.
 
         Args:
             x: repeat purchases.
@@ -75,7 +75,7 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """How many pairs of a count and a time there are."""
+        """The number of pairs of a count and a time."""
         return len(self.counts) * len(self.times)
 
     @property
@@ -86,32 +86,32 @@ class Grid:
 
 @dataclass(frozen=True)
 class RunningIntegrals:
-    """At some parameters, over counts × times; amounts of one count share a scale, which `log_scale` undoes."""
+    """h and the running integrals at given parameters, counts × times. Amounts are scaled by exp(−log_scale)."""
 
     grid: Grid
     values: Floats
     """r, α, s, β."""
     log_scale: Floats
-    """Of each count: log of what the amounts are to be multiplied by."""
+    """For each count: the logarithm of the factor that undoes the scaling."""
     here: Floats
     """h."""
     gone: Floats
     """s S."""
     _nodes: Floats
-    """Nodes × stretches: the times at which f is taken."""
+    """The times at which f is evaluated: nodes × intervals."""
     _pieces: list[Floats]
-    """For each node, f times its weight: counts × stretches."""
+    """For each node, f times its weight: counts × intervals."""
     _interval: Places
-    """Of each time, the stretch that begins there."""
+    """For each time, the index of the interval that begins there."""
 
     @cached_property
     def likelihood(self) -> Floats:
-        """Of each row, without the factor of its count: L / exp(`log_scale` + `start`)."""
+        """For each row: L / exp(`log_scale` + `start`), the likelihood without the factor of its count."""
         return np.asarray(self.gone.ravel()[self.grid.last] + (self.here - self.gone).ravel()[self.grid.now], float)
 
     @cached_property
     def start(self) -> Floats:
-        """Of each count: log Γ(n)/Γ(r) α^r β^s."""
+        """For each count: log Γ(n)/Γ(r) α^r β^s."""
         r, alpha, s, beta = self.values
         return np.asarray(gammaln(r + self.grid.counts) - gammaln(r) + r * np.log(alpha) + s * np.log(beta), float)
 
@@ -120,11 +120,11 @@ class RunningIntegrals:
         return np.asarray(np.log(self.likelihood) + (self.start + self.log_scale)[self.grid.of_count], float)
 
     def alive(self) -> Floats:
-        """The chance that each row's customer still is one: h(T) / L."""
+        """P(alive) of each row's customer: h(T) / L."""
         return np.asarray(np.minimum(self.here.ravel()[self.grid.now] / self.likelihood, 1.0), float)
 
     def total(self, weights: Floats, of_counts: Floats) -> float:
-        """The weighted sum of `rows`; `of_counts` are the weights summed by count."""
+        """The weighted sum of `rows`; `of_counts` holds the weights summed by count."""
         return float(weights @ np.log(self.likelihood) + of_counts @ (self.start + self.log_scale))
 
     def slopes_of_total(self, weights: Floats, of_counts: Floats) -> Floats:
@@ -135,7 +135,7 @@ class RunningIntegrals:
         share = weights / self.likelihood
         by_now = np.bincount(grid.now, share, grid.size).reshape(shape)
         by_last = np.bincount(grid.last, share, grid.size).reshape(shape)
-        # Of the sum over rows: each piece of an integral counts in the rows whose integrals it belongs to.
+        # In the sum over rows, each piece of an integral counts once for every row whose integral contains it.
         at_start = np.zeros((shape[0], self._pieces[0].shape[1]))
         at_start[:, self._interval] = by_last - by_now
         belongs = np.cumsum(at_start, axis=1)
@@ -197,9 +197,9 @@ def _from_each(pieces: Floats, interval: Places) -> Floats:
 
 
 def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
-    """The running integrals at r, α, s, β; None where a count's amounts do not fit in one scale.
+    """Compute the running integrals at r, α, s, β; None where the amounts of a count do not fit in one scale.
 
-    That happens to customers with hundreds of purchases in a log of many years: their rows are integrated one by one.
+    That happens with hundreds of purchases in a log of many years. Then each row is integrated separately.
     """
     r, alpha, s, beta = (float(value) for value in values)
     n, times = r + grid.counts, grid.times
@@ -210,7 +210,7 @@ def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
     log_scale = (highest + log_here[:, -1]) / 2
     starts, widths, interval = _cut(times, n[-1], alpha, s, beta)
     nodes = starts + _NODES[:, None] * widths
-    ceiling = 690.0  # of what is earlier than a count is needed at
+    ceiling = 690.0  # against overflow at times before a count is needed
     pieces, inside = [], np.zeros((len(n), len(starts)))
     if len(starts) > 0:
         for tau, weight in zip(nodes, _WEIGHTS, strict=True):
@@ -230,10 +230,10 @@ def integrate(values: Floats, grid: Grid) -> RunningIntegrals | None:
 
 
 def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[Floats, Floats, Places]:
-    """Stretches between neighbouring times, cut where f may fall too far: starts, widths, and each time's stretch.
+    """Intervals between neighbouring times, cut where f may fall too far: starts, widths, and each time's interval.
 
-    A stretch that is too long is halved towards its beginning, where f falls fastest. The last time has a stretch of no
-    width.
+    An interval that is too long is halved towards its beginning, where f falls fastest. The interval of the last time
+    has width 0.
     """
     widths = np.diff(times, append=times[-1])
     fall = widths * (n / (alpha + times) + (s + 1) / (beta + times))
@@ -253,9 +253,9 @@ def _cut(times: Floats, n: float, alpha: float, s: float, beta: float) -> tuple[
 
 
 class ParetoLikelihood(Likelihood):
-    """`Likelihood` of Pareto/NBD: by running integrals where they pay and fit, else by an integral per cell.
+    """`Likelihood` of Pareto/NBD: by running integrals where they cost less and fit, else by an integral per cell.
 
-    Its terms are those of `likelihoods`, its columns x, t_x, T and the weights.
+    Its terms are those of `likelihoods`; its columns are x, t_x, T and the weights.
     """
 
     @cached_property
@@ -270,14 +270,14 @@ class ParetoLikelihood(Likelihood):
         return integrate(np.exp(log_values), self._grid) if self._grid.pays else None
 
     def value(self, log_values: Floats) -> float:
-        """The negative log-likelihood of a customer on average."""
+        """The mean negative log-likelihood per customer."""
         there = self._integrals(log_values)
         if there is None:
             return super().value(log_values)
         return -there.total(self.columns[-1], self._of_counts) / self.customers
 
     def loss(self, log_values: Floats) -> tuple[float, Floats]:
-        """The negative log-likelihood of a customer on average, and its derivatives."""
+        """The mean negative log-likelihood per customer, and its derivatives."""
         there = self._integrals(log_values)
         if there is None:
             return super().loss(log_values)
@@ -286,7 +286,7 @@ class ParetoLikelihood(Likelihood):
         return -there.total(weights, self._of_counts) / self.customers, -slopes / self.customers
 
     def derivatives(self, log_values: Floats) -> Derivatives:
-        """The log-likelihood of all customers and its derivatives; the second ones by differences of the first."""
+        """The log-likelihood of all customers and its derivatives; second derivatives by differences of the first."""
         there = self._integrals(log_values)
         if there is None:
             return super().derivatives(log_values)
@@ -303,7 +303,7 @@ class ParetoLikelihood(Likelihood):
 
 
 def pareto_alive(values: Floats, x: Floats, t_x: Floats, T: Floats, grid: Grid) -> Floats:
-    """The chance that each row's customer still is one, at r, α, s, β; `grid` is that of the rows."""
+    """P(alive) of each row's customer at r, α, s, β; `grid` is the grid of the rows."""
     there = integrate(values, grid) if grid.pays else None
     if there is not None:
         return there.alive()

@@ -1,8 +1,8 @@
-"""What a fitted purchase model says of customers: who still is one, how much they will buy, and how surely.
+"""Predictions of a fitted purchase model: P(alive), expected purchases, their variance and their distribution.
 
-Every prediction is that for customers who are still customers now, which hangs on frequency x and age T alone, times
-the chance that they are. The first is worked out once per pair (x, T), of which there are far fewer than cells. Time is
-in weeks; `cells` always have the columns frequency, recency_weeks and T_weeks.
+Every prediction is that for a customer who is alive, times P(alive). The first depends on frequency x and age T alone,
+so it is computed once per pair (x, T), of which there are far fewer than cells. Time is in weeks; `cells` always have
+the columns frequency, recency_weeks and T_weeks.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,12 +40,12 @@ __all__ = [
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _NEAR_ONE = 1e-4
-"""With a within this of 1 the closed form of BG/NBD is a difference of large numbers; there the mean is integrated."""
+"""With a this close to 1 the closed form of BG/NBD is a difference of large numbers, so the mean is integrated."""
 
 
 @dataclass(frozen=True)
 class Histories:
-    """The histories of cells, with what every prediction of them needs: worked out once, not at every parameter."""
+    """The histories of cells, with what every prediction needs of them: computed once, not for all parameters anew."""
 
     x: Floats
     """Repeat purchases."""
@@ -56,16 +56,16 @@ class Histories:
 
     @classmethod
     def of(cls, cells: "Cells") -> "Histories":
-        """Those of cells; histories are their own."""
+        """The histories of cells; of histories, themselves."""
         return cells if isinstance(cells, Histories) else cls(*columns_of(cells, *HISTORY))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of cells."""
         return len(self.x)
 
     @cached_property
     def grid(self) -> Grid:
-        """Where they lie among counts and times."""
+        """The distinct counts and times, and the place of each cell among them."""
         return Grid.of(self.x, self.t_x, self.T)
 
     @cached_property
@@ -79,7 +79,7 @@ Cells: TypeAlias = "pd.DataFrame | Histories"
 
 
 def pairs_of(x: Floats, T: Floats) -> tuple[Floats, Floats, Any]:
-    """The different pairs of two columns, and for each row the place of its own among them."""
+    """The distinct pairs of two columns, and for each row the index of its pair."""
     known, place = np.unique(x + 1j * T, return_inverse=True)
     return known.real, known.imag, place
 
@@ -89,23 +89,23 @@ def _check_finite(values: Any, what: str, cells: Histories) -> Floats:
     if not np.all(np.isfinite(values)):
         worst = int(np.argmin(np.isfinite(values)))
         raise ArithmeticError(
-            f"{what} cannot be computed for {int((~np.isfinite(values)).sum())} kinds of customers, the first with"
+            f"{what} is not finite for {int((~np.isfinite(values)).sum())} kinds of customers, the first with"
             f" {cells.x[worst]:.0f} repeat purchases in {cells.T[worst]:.1f} weeks"
         )
     return values
 
 
 def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -> Floats:
-    """The probability (0–1) that a cell's customers still buy here at all. BG/NBD gives 1 to all who bought once.
+    """P(alive), the probability (0–1) that a customer of each cell is still active; 1 for one-time buyers by BG/NBD.
 
     Under BG/NBD 1 / {1 + a / (b + x − 1) · ((α + T) / (α + t_x))^(r + x)} where x > 0 (Fader, Hardie & Lee 2008, note
     21 of brucehardie.com, eq. 1); under MBG/NBD b + x instead of b + x − 1, for every x (Batislam et al. 2007); under
-    Pareto/NBD the likelihood of being here still as a share of the whole (`pareto`).
+    Pareto/NBD the likelihood of being alive divided by the whole likelihood (`pareto`).
 
     Args:
-        fit: of a purchase model.
-        cells: whose customers.
-        values: other parameters than those the fit predicts with, for the error of a prediction.
+        fit: a fitted purchase model.
+        cells: frequency, recency_weeks, T_weeks.
+        values: parameters to use instead of the fit's, for the error of a prediction.
     """
     histories = Histories.of(cells)
     if fit.model == "nbd":
@@ -125,11 +125,11 @@ def probability_alive(fit: Fit, cells: Cells, *, values: Floats | None = None) -
 
 @lru_cache(maxsize=1024)
 def _beta_quadrature(a: float, b: float) -> tuple[Floats, Floats]:
-    """Points and shares that stand for Beta(a, b), by Gauss and Jacobi."""
-    with np.errstate(all="ignore"):  # of a term that is then not used
+    """Nodes and weights of Gauss–Jacobi quadrature for the Beta(a, b) distribution."""
+    with np.errstate(all="ignore"):  # non-finite weights are not used
         nodes, weights = roots_jacobi(64, b - 1, a - 1)
         p, share = (1 + nodes) / 2, weights / weights.sum()
-    if not np.all(np.isfinite(share)):  # a chance so surely known (b beyond some 300) is its mean
+    if not np.all(np.isfinite(share)):  # for a very narrow distribution (b beyond some 300) the mean
         return np.array([a / (a + b)]), np.ones(1)
     return p, share
 
@@ -137,11 +137,11 @@ def _beta_quadrature(a: float, b: float) -> tuple[Floats, Floats]:
 def _mean_over_drop_out(
     model: str, values: Floats, x: Floats, compute: Callable[[Floats, Floats, Any], Floats], columns: int = 0
 ) -> Floats:
-    """The mean of a quantity over the chance p to leave after a purchase, for customers (rows) who are still there.
+    """The mean of a quantity over the drop-out probability p, for customers (rows) who are alive.
 
-    p ~ Beta(a, b + x), b + x + 1 under MBG/NBD; `compute(p, frequency, rows)` is smooth in p, and by Gauss and Jacobi
-    exact to ten digits. It also serves where the closed forms are no numbers: 2F1(·, ·; a + b + x − 1; ·) has a
-    negative third argument for x = 0 where a + b < 1.
+    p ~ Beta(a, b + x), b + x + 1 under MBG/NBD. `compute(p, frequency, rows)` is smooth in p, so Gauss–Jacobi
+    quadrature is exact to ten digits. It also applies where the closed form is undefined: the third argument of 2F1(·,
+    ·; a + b + x − 1; ·) is negative for x = 0 where a + b < 1.
     """
     _r, _alpha, a, b = values
     means = np.empty((len(x), columns) if columns else len(x))
@@ -154,20 +154,20 @@ def _mean_over_drop_out(
 
 
 def orders_if_alive(model: str, values: Floats, x: Floats, T: Floats, weeks: float | Floats) -> Floats:
-    """Expected purchases in `weeks` of customers who still are customers now; 0 ≤ x, T: one a row.
+    """Expected purchases in `weeks` of customers who are alive; one row per customer, 0 ≤ x, T.
 
     Under Pareto/NBD (r + x) / (α + T) times the mean part of the weeks before the customer leaves,
-    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, written so that s = 1
-    is no exception. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
+    {1 − ((β + T) / (β + T + t))^(s − 1)} (β + T) / (s − 1): Schmittlein et al. 1987, eq. 22, in a form that also holds
+    at s = 1. Under BG/NBD and MBG/NBD p ~ Beta(a, b'), b' = b + x (+ 1 under MBG/NBD), and the mean over p of
     {1 − (1 + p·t / (α + T))^−(r + x)} / p is (a + b' − 1) / (a − 1) times
     {1 − ((α + T) / (α + T + t))^(r + x) 2F1(r + x, b'; a + b' − 1; t / (α + T + t))}: Fader, Hardie & Lee 2005, eq. 10.
 
     Args:
-        model: which.
+        model: the purchase model.
         values: its parameters.
         x: repeat purchases.
         T: weeks from the first purchase to now.
-        weeks: how far ahead; a number, or one per row.
+        weeks: the horizon; a number, or one per row.
     """
     r, alpha = values[:2]
     shape, scale = r + x, alpha + T
@@ -205,16 +205,16 @@ def _orders_by_integration(model: str, values: Floats, x: Floats, T: Floats, wee
 
 
 def expected_orders(fit: Fit, cells: Cells, horizon_weeks: float, *, values: Floats | None = None) -> Floats:
-    """The expected purchases of one customer of each cell in the coming `horizon_weeks`.
+    """Expected purchases of one customer of each cell in the coming `horizon_weeks`.
 
     Args:
-        fit: of a purchase model.
+        fit: a fitted purchase model.
         cells: frequency, recency_weeks, T_weeks.
         horizon_weeks: above 0.
-        values: other parameters than those the fit predicts with, for the error of a prediction.
+        values: parameters to use instead of the fit's, for the error of a prediction.
 
     Raises:
-        ArithmeticError: the closed form gives no number for some cell.
+        ArithmeticError: the result is not finite for some cell.
     """
     values = fit.predicting if values is None else values
     histories = Histories.of(cells)
@@ -224,9 +224,9 @@ def expected_orders(fit: Fit, cells: Cells, horizon_weeks: float, *, values: Flo
 
 
 def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = None) -> Floats:
-    """The expected repeat purchases of a customer by `weeks` after the first purchase.
+    """Expected repeat purchases of a new customer by `weeks` after the first purchase.
 
-    Those of a customer with x = 0 and T = 0; under MBG/NBD only the share b / (a + b) has not left at once.
+    A new customer has x = 0 and T = 0. Under MBG/NBD only a share b / (a + b) does not leave right away.
     """
     values = fit.predicting if values is None else values
     weeks = np.asarray(weeks, float)
@@ -236,10 +236,11 @@ def expected_orders_of_new(fit: Fit, weeks: Floats, *, values: Floats | None = N
 
 
 def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, values: Floats | None = None) -> Floats:
-    """The chance (0–1) that a customer of each cell who still is one now will be one after `weeks`: cells × weeks.
+    """The probability (0–1) that a customer of each cell who is alive now is alive after `weeks`: cells × weeks.
 
-    Under BG/NBD and MBG/NBD a customer with rate λ and chance p leaves at the rate λ·p: the mean over λ and p of
-    exp(−λ·p·t) is that over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β + T + t))^s.
+    Under BG/NBD and MBG/NBD a customer with purchase rate λ and drop-out probability p leaves at the rate λ·p. The mean
+    over λ and p of exp(−λ·p·t) is the mean over p of (1 + p·t / (α + T))^−(r + x). Under Pareto/NBD it is ((β + T) / (β
+    + T + t))^s.
     """
     values = fit.predicting if values is None else values
     histories = Histories.of(cells)
@@ -257,11 +258,11 @@ def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, valu
 
 
 def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
-    """How much the purchases of one customer of each cell scatter about their expectation, the parameters being known.
+    """The variance of the purchases of one customer of each cell, given the parameters.
 
-    From E[X²] of a customer who still is one. Given λ and p, with z = λ·p·t, it is (1 − e^−z) / p +
-    2 (1 − p) / p² · {1 − (1 + z) e^−z}; λ ~ Gamma(r + x, α + T) is integrated in closed form, p by Gauss and Jacobi.
-    Under Pareto/NBD it is λ·E[m] + λ²·E[m²], m the part of the horizon before the customer leaves.
+    From E[X²] of a customer who is alive. Given λ and p, with z = λ·p·t, it is (1 − e^−z) / p +
+    2 (1 − p) / p² · {1 − (1 + z) e^−z}; λ ~ Gamma(r + x, α + T) is integrated in closed form, p by quadrature.
+    Under Pareto/NBD it is λ·E[m] + λ²·E[m²], with m the part of the horizon before the customer leaves.
     """
     values = fit.predicting
     histories = Histories.of(cells)
@@ -293,11 +294,12 @@ def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:
 
 
 def log_probability_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orders: Floats) -> Floats:
-    """The logarithm of the probability that a customer of each cell buys exactly `orders` times in `horizon_weeks`.
+    """Log probability that a customer of each cell buys exactly `orders` times in `horizon_weeks`.
 
-    A customer who still is one buys at a rate λ ~ Gamma(r + x, α + T), so but for leaving as a negative binomial says.
-    Under BG/NBD and MBG/NBD p is independent of it: either all purchases were survived, or the last was not, and
-    however many would have come after it. Under Pareto/NBD the negative binomial's time ends when the customer leaves.
+    A customer who is alive buys at a rate λ ~ Gamma(r + x, α + T), so without drop-out the count is negative binomial.
+    Under BG/NBD and MBG/NBD p is independent of λ. Either the customer stays after all `orders` purchases, or leaves
+    after the last one, whatever number would have followed. Under Pareto/NBD the time of the negative binomial ends
+    when the customer leaves.
     """
     values = fit.predicting
     histories = Histories.of(cells)
@@ -318,14 +320,14 @@ def log_probability_of_orders(fit: Fit, cells: Cells, horizon_weeks: float, orde
         base = betaln(third, survived)
         chance = np.exp(betaln(third, survived + y) - base + log_all)
         more = nbinom.sf(y - 1, shape, scale / (scale + horizon_weeks))
-        with np.errstate(all="ignore"):  # of the term for y = 0, which is not used
+        with np.errstate(all="ignore"):  # the term for y = 0 is not used
             chance += np.where(y > 0, np.exp(betaln(third + 1, survived + np.maximum(y, 1) - 1) - base) * more, 0.0)
     alive = probability_alive(fit, histories)
     return np.log(np.maximum(alive * chance + (1 - alive) * (y == 0), np.finfo(float).tiny))
 
 
 def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Floats:
-    """The expected money per purchase of customers with so many repeat purchases at this mean (note 25, eq. 5).
+    """Expected money per purchase, given the repeat purchases and their mean value (note 25, eq. 5).
 
     >>> published = Fit("gamma_gamma", {"p": 6.25, "q": 3.74, "v": 15.44}, np.eye(3), 0.0, 946, "converged")
     >>> expected_order_value(published, np.array([0.0, 2.0]), np.array([0.0, 22.35])).round(2)
@@ -338,18 +340,18 @@ def expected_order_value(fit: Fit, frequency: Floats, mean_value: Floats) -> Flo
 def draw_orders_if_alive(
     model: str, parameters: Floats, x: Floats, T: Floats, horizon_weeks: float, rng: np.random.Generator
 ) -> Floats:
-    """Random futures of customers who still are customers now: purchases in the coming `horizon_weeks`.
+    """Simulate the purchases of customers who are alive in the coming `horizon_weeks`.
 
-    The rate is Gamma(r + x, α + T) and, independent of it, the chance to leave after a purchase Beta(a, b + x)
-    (b + x + 1 under MBG/NBD), or the rate of leaving Gamma(s, β + T) under Pareto/NBD.
+    The purchase rate is Gamma(r + x, α + T). Independent of it, the drop-out probability after a purchase is
+    Beta(a, b + x) (b + x + 1 under MBG/NBD), or under Pareto/NBD the drop-out rate Gamma(s, β + T).
 
     Args:
-        model: which.
-        parameters: of each future, futures × parameters.
+        model: the purchase model.
+        parameters: the parameters of each future, futures × parameters.
         x: repeat purchases of each customer.
-        T: weeks since each one's first purchase.
-        horizon_weeks: how far ahead.
-        rng: of the draws.
+        T: weeks since each customer's first purchase.
+        horizon_weeks: the horizon.
+        rng: random generator of the draws.
 
     Returns:
         purchases, customers × futures.
@@ -366,9 +368,9 @@ def draw_orders_if_alive(
 
 
 def draw_orders(fit: Fit, cells: Cells, horizon_weeks: float, draws: int, rng: np.random.Generator) -> Floats:
-    """Random futures of all customers, those who have left among them: purchases, cells × draws.
+    """Simulate the purchases of one customer of each cell, alive or not: cells × draws.
 
-    Parameters are held at those the fit predicts with.
+    The parameters are fixed at those that the fit predicts with.
     """
     histories = Histories.of(cells)
     x, T = histories.x, histories.T

@@ -26,11 +26,11 @@ __all__ = [
 
 
 def count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, value: Fit, weeks: float) -> pd.DataFrame:
-    """Customers in a hundred places of equal size by predicted spend, and by actual spend.
+    """Sort customers into a hundred groups of equal size by predicted spend, and again by actual spend.
 
     Returns:
-        one row per ranking (`predicted`, `later_spend`), place (1 = most) and group (of customers, by hash, for the
-        standard error): customers, predicted, spend.
+        one row per ranking (`predicted`, `later_spend`), place (1 = highest) and jackknife group (of customers, by
+        hash): customers, predicted, spend.
     """
     p, q, v = (float(x) for x in value.predicting)
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
@@ -58,7 +58,8 @@ def rank_by_spend(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, flo
         counted: per ranking, place and group the customers, predicted and spend, of `count_ranked`.
 
     Returns:
-        `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few to tell).
+        `Holdout.by_tenth`; the coefficient, low and high (NaN where nobody spent, or too few customers for an
+        interval).
     """
     keys, sums = by_group(counted, ["ranking", "place"], ["customers", "predicted", "spend"])
     by_predicted = (keys["ranking"] == "predicted").to_numpy()
@@ -81,7 +82,7 @@ def rank_by_spend(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, flo
         return shares.assign(spend=0.0, low=np.nan, high=np.nan), (float("nan"),) * 3
     found = jackknife(compute, sums.reshape(-1, 1, GROUPS))
     spend_shares = found.estimate[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # nothing came of some: no interval
+    with np.errstate(divide="ignore", invalid="ignore"):  # a tenth without spend has no interval
         half = (found.high[:-1] - spend_shares) / (spend_shares * (1 - spend_shares))
     shares = shares.assign(
         spend=spend_shares, low=expit(logit(spend_shares) - half), high=expit(logit(spend_shares) + half)
@@ -90,13 +91,13 @@ def rank_by_spend(counted: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, flo
 
 
 def _running_share(amounts: Floats) -> Floats:
-    """Of the whole, up to each place (first axis), from none on; one column for each group that is left out."""
+    """Cumulative shares along the first axis, starting at 0; one column for each jackknife group left out."""
     running = np.cumsum(np.concatenate([np.zeros_like(amounts[:1]), amounts]), axis=0)
     return np.asarray(running / np.maximum(running[-1], 1e-12), float)
 
 
 def _by_tenth(people: Floats, money: Floats) -> Floats:
-    """Shares of the money by tenth of the people; exact tenths, of those who are left too."""
+    """Shares of spend by exact tenth of the customers, interpolated, for each jackknife replicate."""
     marks = np.linspace(0, 1, 11)
     columns = [np.interp(marks, before, share) for before, share in zip(people.T, money.T, strict=True)]
     return np.diff(np.column_stack(columns), axis=0)

@@ -30,16 +30,16 @@ __all__ = [
 
 
 def exclusions_table(exclusions: pd.DataFrame) -> Html:
-    """What was put aside of the orders, and why.
+    """The rejected rows of orders, with reasons.
 
     Args:
-        exclusions: of `Run.exclusions`.
+        exclusions: the result of `Run.exclusions`.
     """
     return table(exclusions, caption=_("Orders put aside, and why"))
 
 
 def totals_table(forecast: Forecast, currency: str) -> Html:
-    """What all customers together are expected to do, with intervals."""
+    """The forecast for all customers together, with intervals."""
     names = {
         "orders": _("Purchases"),
         "spend": _("Spend"),
@@ -68,10 +68,10 @@ def totals_table(forecast: Forecast, currency: str) -> Html:
 
 
 def test_note(tested: Holdout) -> Html:
-    """What the test means for the amounts that follow, in words.
+    """What the result of the test means for the amounts below, in words.
 
     Args:
-        tested: of `holdout.holdout_test`.
+        tested: the result of `holdout.holdout_test`.
     """
     if not tested.missed:
         return note(_("The forecast passed its test: what happened lay within its interval."))
@@ -89,7 +89,7 @@ def fits_table(fits: pd.DataFrame) -> Html:
     """Every fit with its parameters and their intervals.
 
     Args:
-        fits: of `cltv.fits_table`.
+        fits: the result of `cltv.fits_table`.
     """
     spans = {"full": _("all days"), "calibration": _("days before the test")}
     rows = []
@@ -131,19 +131,19 @@ def _parameters(rows: pd.DataFrame) -> str:
 
 
 def _of_any_size(value: float) -> str:
-    """Three decimals, or four significant figures where those would be noughts, or the value runs to thousands."""
+    """Three decimals; four significant figures below 0.01; whole numbers from 1,000 on."""
     if value == 0 or not np.isfinite(value) or 0.01 <= abs(value) < 1000:
         return number(value, 3)
     return number(value) if abs(value) >= 1000 else number(value, 3 - int(np.floor(np.log10(abs(value)))))
 
 
 def drop_out_note(fit: Fit) -> Html:
-    """Whether the orders tell what the model asks of them, in words."""
+    """Whether the parameters are identified, in words."""
     return note(describe_drop_out(fit) or _("All parameters are identified: the orders tell what the model asks."))
 
 
 def models_table(comparison: ModelComparison) -> Html:
-    """The models beside one another, by how probable they made what each customer did in the test weeks."""
+    """The models compared by their log score in the test weeks."""
     names = {**MODELS, "nbd": _("nobody leaves")}
     scores = comparison.scores
     shown = pd.DataFrame(
@@ -185,7 +185,7 @@ def models_table(comparison: ModelComparison) -> Html:
 
 
 def rivals_table(tested: Holdout) -> Html:
-    """The test of the forecast beside what needs no model, or none of leaving."""
+    """The test of the forecast, compared with the last period repeated and with a model without drop-out."""
     names = {
         tested.model: MODELS[tested.model],
         "repeat": _("as in the {weeks} weeks before").format(weeks=number(tested.weeks)),
@@ -226,10 +226,10 @@ def _signed(share: float, digits: int = 0) -> str:
 
 
 def assumptions_table(checks: pd.DataFrame) -> Html:
-    """What the forecast assumes, whether the log bears it out, and what its failing would do to the total.
+    """The assumptions of the forecast, whether they hold, and the effect of each violation on the total.
 
     Args:
-        checks: of `wording.describe_assumptions`.
+        checks: the result of `wording.describe_assumptions`.
     """
     status_words = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails")}
     shown = pd.DataFrame(
@@ -252,10 +252,10 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
 
 
 def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Html:
-    """What each segment will bring, or that the source does not say who is in which.
+    """Forecast value by segment, or a note that the source has no such column.
 
     Args:
-        segments: of `cltv_worth.segment_totals`; the row `all` alone where the source has no such column.
+        segments: the result of `implications.segment_totals`; only the row `all` where the source has no such column.
         segment_by: the column.
         currency: the source's.
     """
@@ -283,10 +283,10 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
 
 
 def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
-    """What one more point of retention and one more order a year are worth.
+    """The value of one more point of retention and of one more order a year.
 
     Args:
-        gains: of `cltv_worth.gains`.
+        gains: the result of `implications.gains`.
         forecast: the forecast.
         currency: the source's.
     """
@@ -327,11 +327,11 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
 
 
 def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, currency: str) -> Html:
-    """Who has more likely left than not, in numbers: the customers themselves are in the table `churn_warnings`.
+    """Numbers of customers with a low P(alive); the customers themselves are in the table `churn_warnings`.
 
     Args:
-        risk: of `cltv_worth.at_risk`.
-        forecast: the forecast it rests on.
+        risk: the result of `implications.at_risk`.
+        forecast: the forecast that the list is based on.
         alive_below: the P(alive) below which a customer is listed.
         currency: the source's.
     """
@@ -372,11 +372,11 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
 
 
 def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
-    """What a customer without history will bring, by channel, against what it costs to win one.
+    """The value of a new customer by channel, compared with the acquisition cost.
 
     Args:
-        new: of `cltv_worth.new_customers`.
-        weeks: how far the value reaches.
+        new: the result of `implications.new_customers`.
+        weeks: horizon of the value.
         currency: the source's.
     """
 
@@ -417,11 +417,11 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
 
 
 def textbook_note(book: dict[str, float], example: float, currency: str) -> Html:
-    """The textbook's formula on this log, beside the model.
+    """The textbook formula on this log, compared with the model.
 
     Args:
-        book: of `cltv_worth.textbook`.
-        example: what the formula gives in the textbook's own example.
+        book: the result of `implications.textbook`.
+        example: the result of the formula in the textbook's example.
         currency: the source's.
     """
     facts = {

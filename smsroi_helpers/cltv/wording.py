@@ -1,4 +1,4 @@
-"""What the CLTV notebook says: its answer, how the forecast was tested, and what its assumptions are worth."""
+"""The CLTV notebook in words: the answer, the test of the forecast, and its assumptions."""
 
 from collections.abc import Sequence
 
@@ -35,14 +35,14 @@ MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", 
 def decide(
     forecast: Forecast, tested: Holdout, tenths: pd.DataFrame, currency: str, failing: Sequence[str] = ()
 ) -> Decision:
-    """The answer of the notebook: `decision.decide` in words.
+    """The decision of the notebook: `decision.decide` in words.
 
     Args:
-        forecast: of `forecast_value`.
-        tested: how the model did on later weeks.
-        tenths: of `value_by_tenth`.
+        forecast: the result of `forecast_value`.
+        tested: the test of the model on later weeks.
+        tenths: the result of `value_by_tenth`.
         currency: the source's.
-        failing: the assumptions that fail, in the reader's words.
+        failing: the names of the assumptions that fail, as on the page.
     """
     found = decision.decide(forecast, tested, tenths)
     caveat = joined(describe_test(tested), describe_drop_out(forecast.purchases), _describe_failing(failing))
@@ -96,7 +96,7 @@ def _describe_failing(failing: Sequence[str]) -> str:
 
 
 def describe_test(tested: Holdout) -> str:
-    """How the forecast did when tested, in a sentence."""
+    """The result of the test, in a sentence."""
     facts = {
         "predicted": interval(tested.predicted, tested.low, tested.high),
         "actual": number(tested.actual),
@@ -124,7 +124,7 @@ def describe_test(tested: Holdout) -> str:
 
 
 def describe_drop_out(fit: Fit) -> str:
-    """What the orders do not tell about customers, in words; empty where they tell all that the model asks."""
+    """Which parameters the orders do not identify, in words; empty if all are identified."""
     if fit.status == "converged":
         return ""
     if not fit.drop_out_identified:
@@ -142,7 +142,7 @@ def describe_drop_out(fit: Fit) -> str:
 
 
 def check_name(check: str) -> str:
-    """What is assumed, in the reader's words."""
+    """The name of an assumption, as on the page."""
     return {
         "one_time_buyers": _("Those who bought once"),
         "frequency_and_value": _("Value does not hang on frequency"),
@@ -155,22 +155,22 @@ def check_name(check: str) -> str:
 
 
 def list_failing(checks: pd.DataFrame) -> list[str]:
-    """The assumptions that fail, in the reader's words.
+    """The names of the assumptions that fail, as on the page.
 
     Args:
-        checks: of `describe_assumptions`.
+        checks: the result of `describe_assumptions`.
     """
     return [check_name(check) for check in checks.loc[checks["status"] == "fail", "check"]]
 
 
 def describe_assumptions(found: Sequence[Assumption]) -> pd.DataFrame:
-    """The table `assumptions`: check, status, finding (a sentence), effect (share by which the total would change)."""
+    """The table `assumptions`: check, status, finding (a sentence), effect (relative change of the total)."""
     rows = [(each.check, each.status, finding_sentence(each), each.effect) for each in found]
     return pd.DataFrame(rows, columns=["check", "status", "finding", "effect"])
 
 
 def finding_sentence(assumption: Assumption) -> str:
-    """What was found of an assumption."""
+    """The result of the test of an assumption, in a sentence."""
     facts = assumption.facts
     sentences: dict[Finding, str] = {
         "bought_once": _(
@@ -219,7 +219,7 @@ def finding_sentence(assumption: Assumption) -> str:
 
 
 def no_value_words(reason: NoValue, repeaters: float) -> str:
-    """Why the value of a channel's new customers is not known; empty where it is."""
+    """Why the value of a channel's new customers is unknown, in words; empty where it is known."""
     return {
         "": "",
         "few_repeaters": _("{n} came back; {least} are needed").format(n=number(repeaters), least=FEWEST_REPEATERS),

@@ -104,7 +104,7 @@ def run_cluster_test(
     beyond both limits. Where features share no dimension, none is looked for.
 
     Args:
-        sample: of `take_sample`.
+        sample: the result of `take_sample`.
         rng: of all draws.
         smallest_share: share (0–1) of customers that the smallest cluster must hold to be of use.
         draws: reference populations.

@@ -243,7 +243,7 @@ def find_dimensions(encoded: Floats, numbers: int, keep: int = 0) -> Dimensions:
     """Pagès' factor analysis of mixed data: standardised numbers beside indicators, centred and divided by √share.
 
     Args:
-        encoded: of `encode`.
+        encoded: the result of `encode`.
         numbers: how many of the columns are numbers.
         keep: how many dimensions; 0: those at least a fifth stronger than a single feature, and two at least.
     """

@@ -84,10 +84,10 @@ def evaluate_criteria(
 
     Args:
         shop: the company.
-        grouping: of `membership.find_grouping`.
+        grouping: the result of `membership.find_grouping`.
         segment_by: the segmentation.
-        comparison: of `explained`.
-        outcomes: of `predictive_value.collect_outcomes`.
+        comparison: the result of `explained`.
+        outcomes: the result of `predictive_value.collect_outcomes`.
     """
     chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
     found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
@@ -266,8 +266,8 @@ def _compare_segments(
 
     Args:
         experiment: which.
-        counted: of `experiments.count_outcomes`.
-        cells: of `experiments.count_by_segment`.
+        counted: the result of `experiments.count_outcomes`.
+        cells: the result of `experiments.count_by_segment`.
         segmentation: of the cells.
         broken: whether it can show nothing.
 

@@ -18,7 +18,7 @@ def criteria_table(criteria: list[Criterion], segment_by: str) -> Html:
     """The five principles of a good segmentation, each as a number, judged.
 
     Args:
-        criteria: of `criteria.evaluate_criteria`.
+        criteria: the result of `criteria.evaluate_criteria`.
         segment_by: the segmentation.
     """
     status_words = {"pass": _("pass"), "warn": _("warning"), "fail": _("fails"), "unknown": _("not known")}
@@ -102,7 +102,7 @@ def actionable_table(criteria: list[Criterion], currency: str) -> Html:
     """Each experiment by segment: whether its effect differs, and the effect in each segment.
 
     Args:
-        criteria: of `criteria.evaluate_criteria`.
+        criteria: the result of `criteria.evaluate_criteria`.
         currency: the source's.
     """
     detail = criteria[-1].detail

@@ -165,7 +165,7 @@ def return_shares(gaps: pd.DataFrame, after_days: list[int], within_days: int) -
     of customers at a time.
 
     Args:
-        gaps: of `count_gaps`.
+        gaps: the result of `count_gaps`.
         after_days: silences, one row of the result each.
         within_days: how long they are then watched.
 

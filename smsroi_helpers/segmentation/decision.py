@@ -22,15 +22,15 @@ class Findings:
     """What the decision rests on."""
 
     segment_outcomes: pd.DataFrame
-    """Of `predictive_value.outcomes_by_segment`."""
+    """The result of `predictive_value.outcomes_by_segment`."""
     comparison: pd.DataFrame
-    """Of `predictive_value.explained`."""
+    """The result of `predictive_value.explained`."""
     criteria: list[Criterion]
-    """Of `criteria.evaluate_criteria`."""
+    """The result of `criteria.evaluate_criteria`."""
     by_recency: pd.DataFrame
-    """Of `predictive_value.response_by_recency`."""
+    """The result of `predictive_value.response_by_recency`."""
     scores: pd.DataFrame
-    """Of `rfm.score_table`."""
+    """The result of `rfm.score_table`."""
     period_days: int
     """How long the next period was."""
 

@@ -55,7 +55,7 @@ def cluster_test_bars(grouping: Grouping, axes: Any = None) -> Any:
     """Silhouette and stability by the number of clusters, beside what one population without groups shows.
 
     Args:
-        grouping: of `membership.find_grouping`.
+        grouping: the result of `membership.find_grouping`.
         axes: two axes to draw on; None: a new figure.
     """
     if axes is None:
@@ -109,7 +109,7 @@ def spend(segment_outcomes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of customers and of the spend that followed, by segment, with intervals.
 
     Args:
-        segment_outcomes: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: the result of `predictive_value.outcomes_by_segment`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -164,7 +164,7 @@ def comparison(explained: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How much of what came next each segmentation explains, with intervals.
 
     Args:
-        explained: of `predictive_value.explained`.
+        explained: the result of `predictive_value.explained`.
         ax: where to draw; None: a new figure.
     """
     names = in_order(explained)
@@ -243,7 +243,7 @@ def by_recency(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What customers did next by how recently they had bought, with intervals.
 
     Args:
-        rows: of `predictive_value.response_by_recency`.
+        rows: the result of `predictive_value.response_by_recency`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -293,7 +293,7 @@ def moves(table_of_moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Who was where at the beginning of the last period and is where now, as bands from left to right.
 
     Args:
-        table_of_moves: of `migration.count_moves`.
+        table_of_moves: the result of `migration.count_moves`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 5.2))[1]
@@ -386,7 +386,7 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Acquisition to referral: of those who could take a step, how many did, with intervals.
 
     Args:
-        steps: of `migration.count_funnel`.
+        steps: the result of `migration.count_funnel`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 3.2))[1]

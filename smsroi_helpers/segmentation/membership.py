@@ -89,7 +89,7 @@ def check_buyers(shop: Shop) -> int:
     orders = measures.purchases(shop)
     buyers = int(shop.count(orders.aggregate(n=orders.customer_id.nunique()))["n"].iloc[0])
     if not buyers:
-        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
+        raise NotEnoughData("There are no purchases up to the last day observed, so there are no customers to group.")
     return buyers
 
 
@@ -107,7 +107,8 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None,
 
     Args:
         shop: the company.
-        cuts: of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual pause.
+        cuts: the result of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual
+            pause.
     """
     names = attribute_columns(shop)
     sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
@@ -175,7 +176,7 @@ class Segmentation:
     cuts: Cuts | None = None
     """Of `rfm_group` and `lifecycle_stage`."""
     clusters: Clusters | None = None
-    """Of `cluster`."""
+    """The result of `cluster`."""
 
     @property
     def dated(self) -> bool:
@@ -243,8 +244,8 @@ def resolve(
         shop: the company.
         segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, or a column of `customers` that groups them:
             attr_…, region, acquisition_channel.
-        cuts: of `cutoffs.find_cuts`; None finds them.
-        clusters: of `find_clusters`; None finds them where they are asked for.
+        cuts: the result of `cutoffs.find_cuts`; None finds them.
+        clusters: the result of `find_clusters`; None finds them where they are asked for.
 
     Raises:
         UsageError: there is no such segmentation.
@@ -280,7 +281,9 @@ def no_clusters() -> NoReturn:
     Raises:
         NotEnoughData: always.
     """
-    raise NotEnoughData("No clustering stands in these data, so nothing can be grouped by cluster: use rfm_group.")
+    raise NotEnoughData(
+        "segment_by: these data do not support clusters, so customers cannot be grouped by cluster; use rfm_group"
+    )
 
 
 def _check_column(shop: Shop, column: str) -> None:

@@ -39,7 +39,7 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
 
     Args:
         shop: the company.
-        grouping: of `membership.find_grouping`.
+        grouping: the result of `membership.find_grouping`.
         segment_by: `rfm_group`, `cluster`, `lifecycle_stage` or `recency`; columns of `customers` have no date and
             do not move.
         period_days: how long a period is.

@@ -73,7 +73,7 @@ def collect_outcomes(shop: Shop, grouping: Grouping, period_days: int, segment_b
 
     Args:
         shop: the company.
-        grouping: of `membership.find_grouping`.
+        grouping: the result of `membership.find_grouping`.
         period_days: how long the period after the split is.
         segment_by: a segmentation to label by too, where it is none of those already: `recency`, or a column.
 
@@ -160,7 +160,7 @@ def explained(shop: Shop, outcomes: Outcomes, reference: str = "rfm_group") -> p
 
     Args:
         shop: the company.
-        outcomes: of `collect_outcomes`.
+        outcomes: the result of `collect_outcomes`.
         reference: the segmentation the others are compared with.
 
     Returns:

@@ -29,8 +29,8 @@ def portraits_text(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> H
     """One paragraph for each segment, written from what is beyond chance there.
 
     Args:
-        portraits: of `profiles.draw_portraits`.
-        segment_outcomes: of `predictive_value.outcomes_by_segment`.
+        portraits: the result of `profiles.draw_portraits`.
+        segment_outcomes: the result of `predictive_value.outcomes_by_segment`.
     """
     rows = []
     brought = segment_outcomes.set_index("segment")
@@ -83,8 +83,8 @@ def portraits_table(portraits: pd.DataFrame, segment_outcomes: pd.DataFrame) -> 
     """Everything that is beyond chance in a segment, in figures.
 
     Args:
-        portraits: of `profiles.draw_portraits`.
-        segment_outcomes: of `predictive_value.outcomes_by_segment`.
+        portraits: the result of `profiles.draw_portraits`.
+        segment_outcomes: the result of `predictive_value.outcomes_by_segment`.
     """
     beyond = portraits[(portraits["low"] > 1) | (portraits["high"] < 1)]
     if beyond.empty:
@@ -120,7 +120,7 @@ def themes_table(themes: pd.DataFrame) -> Html:
     """The terms a segment writes more often than others.
 
     Args:
-        themes: of `profiles.find_themes`.
+        themes: the result of `profiles.find_themes`.
     """
     beyond = themes[(themes["low"] > 1) | (themes["high"] < 1)] if len(themes) else themes
     if themes.empty:

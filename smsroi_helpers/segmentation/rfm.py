@@ -122,5 +122,5 @@ def score_table(shop: Shop) -> pd.DataFrame:
         parts.append(shop.count(cells.order_by("score")).assign(measure=measure))
     table = pd.concat(parts, ignore_index=True)[["measure", "score", "customers", "least", "most"]]
     if table.empty:
-        raise NotEnoughData("Nobody has bought up to the last day observed: there is nobody to group.")
+        raise NotEnoughData("There are no purchases up to the last day observed, so there are no customers to group.")
     return table

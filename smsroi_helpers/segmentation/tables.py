@@ -48,7 +48,7 @@ def scores_table(scores: pd.DataFrame, currency: str) -> Html:
     """What each score stands for.
 
     Args:
-        scores: of `rfm.score_table`.
+        scores: the result of `rfm.score_table`.
         currency: the source's.
     """
     names = {
@@ -80,7 +80,7 @@ def rules_table(rules: pd.DataFrame, grouping: Grouping, currency: str) -> Html:
     """The rules of the named groups, asked in turn, with who is in each.
 
     Args:
-        rules: of `rfm.rule_table`.
+        rules: the result of `rfm.rule_table`.
         grouping: whose cut-offs.
         currency: the source's.
     """
@@ -123,7 +123,7 @@ def moved_cuts_table(moved: pd.DataFrame) -> Html:
     """How many customers each group would hold were the cut-offs moved.
 
     Args:
-        moved: of `rfm.move_cuts`.
+        moved: the result of `rfm.move_cuts`.
     """
     shown = pd.DataFrame(
         {
@@ -152,7 +152,7 @@ def returns_table(returns: pd.DataFrame) -> Html:
     """Of customers silent for so many days, how many came back.
 
     Args:
-        returns: of `rfm.return_shares`.
+        returns: the result of `rfm.return_shares`.
     """
     days = int(returns["within_days"].iloc[0])
     # The rows are no parts of a whole: one that is left out cannot be worked out from the others.
@@ -180,7 +180,7 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
 
     Args:
         clusters: of the grouping; None where none stands.
-        profiles: of `clusters.profile`.
+        profiles: the result of `clusters.profile`.
         currency: the source's.
     """
     if clusters is None or profiles is None:
@@ -228,7 +228,7 @@ def factors_table(factors: pd.DataFrame) -> Html:
     """Which behaviours go together, read out.
 
     Args:
-        factors: of `factors.factor_loadings`.
+        factors: the result of `factors.factor_loadings`.
     """
     if factors.empty:
         return note(_("Too few features vary to look for factors behind them."))
@@ -262,7 +262,7 @@ def segments_table(segment_outcomes: pd.DataFrame, currency: str) -> Html:
     """What each segment brought in the next period, in figures.
 
     Args:
-        segment_outcomes: of `predictive_value.outcomes_by_segment`.
+        segment_outcomes: the result of `predictive_value.outcomes_by_segment`.
         currency: the source's.
     """
     shown = pd.DataFrame(
@@ -291,7 +291,7 @@ def comparison_table(explained: pd.DataFrame) -> Html:
     """The same in figures, with the difference from the named groups in spend.
 
     Args:
-        explained: of `predictive_value.explained`.
+        explained: the result of `predictive_value.explained`.
     """
     names = in_order(explained)
     outcomes = {"spend": _("Spend"), "orders": _("Orders"), "response": _("Response")}
@@ -325,7 +325,7 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
     """Every movement with its share, the money it moved, and whether it is more than noise.
 
     Args:
-        table_of_moves: of `migration.count_moves`.
+        table_of_moves: the result of `migration.count_moves`.
         currency: the source's.
     """
     rows = table_of_moves

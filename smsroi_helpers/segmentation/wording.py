@@ -35,7 +35,7 @@ def decide(grouping: Grouping, segment_by: str, findings: Findings) -> list[Deci
     """The answer of the notebook, and a row for each segment: `decision.decide` in words.
 
     Args:
-        grouping: of `membership.find_grouping`.
+        grouping: the result of `membership.find_grouping`.
         segment_by: the segmentation the run uses.
         findings: what the notebook has counted.
     """
@@ -295,7 +295,7 @@ def name_clusters(profiles: pd.DataFrame, most: int = 2, least: float = 0.35) ->
     """What each cluster is called: its most marked features, in words; the one without any is the middle.
 
     Args:
-        profiles: of `profile`.
+        profiles: the result of `profile`.
         most: features named.
         least: standard deviations from everybody's mean, below which a feature marks nothing.
     """

@@ -345,7 +345,7 @@ class TestRefusals:
             fitting.fit_purchases(cells, "nbd")
 
     def test_nobody(self, cells):
-        with pytest.raises(ValueError, match="no customer"):
+        with pytest.raises(ValueError, match="no customers"):
             fitting.fit_purchases(cells.head(0), "bg_nbd")
-        with pytest.raises(ValueError, match="nobody bought twice"):
+        with pytest.raises(ValueError, match="without repeat purchases"):
             fitting.fit_value(cells.head(0))

@@ -163,7 +163,7 @@ class TestChurn:
         assert (empty[["customers", "gone", "value", "low", "high"]].to_numpy() == 0).all()
 
     def test_bg_nbd_knows_no_doubt_and_is_refused(self, shop):
-        with pytest.raises(ValueError, match="warn by mbg_nbd or pareto_nbd"):
+        with pytest.raises(ValueError, match="use mbg_nbd or pareto_nbd"):
             implications.churn_warnings(shop, make_forecast(shop, "bg_nbd"), 0.5)
 
 

@@ -173,5 +173,7 @@ class TestCorners:
             ).all()
 
     def test_a_number_that_cannot_be_is_said_of_whom(self):
-        with pytest.raises(ArithmeticError, match=r"4 kinds of customers, the first with 0 repeat purchases in 12\.0"):
+        with pytest.raises(
+            ArithmeticError, match=r"not finite for 4 kinds of customers, the first with 0 repeat purchases in 12\.0"
+        ):
             predictions.expected_orders(fit_of("nbd"), CELLS, 39, values=np.full(2, np.nan))

@@ -60,7 +60,7 @@ class TestDecision:
 
     def test_nobody_who_bought_is_a_sentence(self, make_source, open_source):
         shop = open_source(make_source(orders=HEAD + "1,a,2024-01-05,-10\n"))
-        with pytest.raises(NotEnoughData, match="Nobody has bought"):
+        with pytest.raises(NotEnoughData, match="There are no purchases"):
             membership.find_grouping(shop)
 
 

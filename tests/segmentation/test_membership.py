@@ -97,11 +97,11 @@ class TestAsking:
             membership.segments(company[0], name)
 
     def test_clusters_that_do_not_stand_group_nobody(self, small_shop):
-        with pytest.raises(NotEnoughData, match="No clustering stands"):
+        with pytest.raises(NotEnoughData, match="do not support clusters"):
             membership.segments(small_shop, "cluster")
         found = membership.find_grouping(small_shop)
         later = predictive_value.collect_outcomes(small_shop, found, 91)
-        with pytest.raises(NotEnoughData, match="No clustering stands"):
+        with pytest.raises(NotEnoughData, match="do not support clusters"):
             predictive_value.outcomes_by_segment(small_shop, later, "cluster")
 
 
