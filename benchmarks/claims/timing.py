@@ -261,7 +261,7 @@ def arms(rng: np.random.Generator) -> list[Outcome]:
         worth = 18 / rng.gamma(4, 1 / 3, 300)
         profit = np.where(orders > 0, rng.gamma(np.maximum(5 * orders, 1)) * worth / 5, 0.0)
         left = rng.random(300) < 0.1
-        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        told: dict[str, float] = {"hour": hour, "until": hour + 1, "same_day__sum_y": 0.0}
         for kind, values in (("orders", orders), ("profit", profit), ("opt_out", left)):
             y = values.astype(float)
             told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
@@ -284,7 +284,7 @@ def arms_differ(rng: np.random.Generator) -> Verdict:
         orders = rng.poisson(rng.gamma(0.8, 1.5, 300)).astype(float)
         profit = orders * 18 / rng.gamma(4, 1 / 3, 300)
         left = (rng.random(300) < 0.1).astype(float)
-        told: dict[str, float] = {"hour": hour, "until": hour + 1}
+        told: dict[str, float] = {"hour": hour, "until": hour + 1, "same_day__sum_y": 0.0}
         for kind, y in (("orders", orders), ("profit", profit), ("opt_out", left)):
             told |= {f"{kind}__n": len(y), f"{kind}__sum_y": y.sum(), f"{kind}__sum_y2": (y * y).sum()}
         rows.append(told)

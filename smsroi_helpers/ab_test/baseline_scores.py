@@ -44,11 +44,11 @@ def score_customers(rows: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, Wh
 
     Args:
         rows: one per customer: frequency (days with a repeat purchase), recency_days (first to last purchase), T_days
-            (first purchase to the assignment), repeat_spend (money, after the first day), spend (money, in all); the
-            first four null for customers without a purchase.
+            (first purchase to the assignment), repeat_spend (money, after the first day), orders, spend (money, in
+            all); the first four null for customers without a purchase.
 
     Returns:
-        scores by name: `rfm` (the sum of the scores 1–5 for recency, frequency and spend), `churn` (1 − P(alive), 0–1),
+        scores by name: `rfm` (the sum of the scores 1–5 for recency, orders and spend), `churn` (1 − P(alive), 0–1),
         `value` (money expected in the coming year); and the reason for each score that cannot be computed.
     """
     bought = rows["T_days"].notna().to_numpy()
@@ -94,14 +94,14 @@ def _whole(scores: Floats, bought: NDArray[np.bool_]) -> Floats:
 def _rfm(rows: pd.DataFrame, bought: NDArray[np.bool_]) -> Floats:
     """The sum of three scores, each 1 + the number of whole fifths of buyers strictly below, as in `segmentation.rfm`.
 
-    >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "frequency": [1, 0, None],
+    >>> rows = pd.DataFrame({"T_days": [9.0, 9.0, None], "recency_days": [5.0, 0.0, None], "orders": [2, 1, 0],
     ...                      "spend": [30.0, 40.0, 0.0]})
     >>> _rfm(rows, np.array([True, True, False])).tolist()  # of two buyers, the better one scores 3
     [7.0, 5.0, -inf]
     """
     own = rows[bought]
     silence = own["T_days"].to_numpy(float) - own["recency_days"].to_numpy(float)
-    parts = [_fifths(values) for values in (-silence, own["frequency"].to_numpy(float), own["spend"].to_numpy(float))]
+    parts = [_fifths(values) for values in (-silence, own["orders"].to_numpy(float), own["spend"].to_numpy(float))]
     return _whole(np.sum(parts, axis=0), bought)
 
 

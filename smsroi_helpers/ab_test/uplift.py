@@ -87,20 +87,18 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
 
     Returns:
         treated (0 or 1), profit, group (0 … 63), fold (0 or 1); since_order (days, NaN for never), orders, spend and
-        months (in the log) before the assignment, or before its day where orders carry dates only; frequency,
+        months (in the log) before the assignment, or before its day if the order's date has no time; frequency,
         recency_days, T_days and repeat_spend of the days before the day of assignment, as `baseline_scores` reads them;
         and every attr_… and region of the table customers but for the column that is an outcome (`response` of the
         `segments` settings).
     """
     rows = measures.arm_outcomes(shop, experiment)
     rows = rows.filter(rows.outcome_days > 0, rows.arm.isin(list(arms)))
-    windows = measures.outcome_windows(shop, experiment).select("orders_from", member_id="customer_id")
-    rows = rows.join(windows, rows.customer_id == windows.member_id)
-    rows = _sampled(rows.select("customer_id", "arm", "assigned_at", "assigned_day", "orders_from", "profit"), most)
+    rows = _sampled(rows.select("customer_id", "arm", "assigned_at", "assigned_day", "profit"), most)
     rows = _with_history(shop, rows)
-    orders = measures.purchases(shop).select(buyer="customer_id", at="ordered_at", paid="spend")
+    orders = measures.purchases(shop).select(buyer="customer_id", at="ordered_at", latest_at="latest_at", paid="spend")
     before = rows.join(orders, rows.customer_id == orders.buyer)
-    before = before.filter(before["at"] < before.orders_from)
+    before = before.filter(before.latest_at < before.assigned_at)
     past = before.group_by(member_id="customer_id").aggregate(
         last=before["at"].max(), first=before["at"].min(), orders=before.count(), spend=before.paid.sum()
     )

@@ -95,9 +95,8 @@ def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
 
 
 def segment_totals(forecast: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
-    """Forecast value by segment: group, customers, cltv, low, high, per_customer; the largest first, `all` last.
-
-    Without segments (None) there is only the row `all`.
+    """Forecast value by segment: group, customers, cltv, low, high, per_customer; the largest first, `all` last (alone
+    without segments).
     """
     parts = [add_up(forecast).table()]
     if members is not None:
@@ -169,12 +168,9 @@ def gains(forecast: Forecast, members: pd.DataFrame | None = None) -> pd.DataFra
 
 
 def _what_if(forecast: Forecast, cells: Histories, values: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Quantities of `gains` for a customer of each cell.
-
-    Returns:
-        P(alive); the probability, if alive, of being alive at the end; minus the derivatives of that probability and of
-        the discounted purchases by the logarithm of the drop-out parameter (a, or s under Pareto/NBD); the expected
-        discounted years as a customer, if alive.
+    """For a customer of each cell: P(alive); the probability, if alive, of being alive at the end; minus derivatives
+    of that probability and of the discounted purchases by the logarithm of the drop-out parameter (a, or s under
+    Pareto/NBD); the expected discounted years as a customer, if alive.
     """
     fit, ends = forecast.purchases, month_ends(forecast.horizon_weeks)
     step = 0.02
@@ -229,9 +225,7 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
         ValueError: the forecast is by BG/NBD.
     """
     if forecast.purchases.model == "bg_nbd":
-        raise ValueError(
-            "forecast is by bg_nbd, whose P(alive) is 1 for every one-time buyer; use mbg_nbd or pareto_nbd"
-        )
+        raise ValueError("P(alive) of bg_nbd is 1 for every one-time buyer; use mbg_nbd or pareto_nbd")
     rows = value_rows(shop, _forecast_at_risk(forecast))
     rows = rows.filter(rows.p_alive < alive_below)
     table = rows.select(

@@ -141,8 +141,11 @@ TABLES: dict[str, Table] = {
 
 # --- times and kinds -------------------------------------------------------------------------------------------------
 
-END_DATES = ("ended_at", "outcome_until")
-"""Columns in which a date without a time means the end of that day."""
+LAST_DAYS = ("ended_at", "outcome_until")
+"""Columns that end a window. A date without a time means the end of that day."""
+EVENTS_AFTER = ("delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
+"""What follows a message. A date without a time means the last second of that day, so that it is not before a message
+of the same day, and withdraws a consent of the same day."""
 PLANNED_TIMES = {("plans", "send_at"), ("experiments", "outcome_until")}
 """Planned times. Unlike observed ones, they are not set to null if they are after the last day observed; an experiment
 can collect outcomes after its end."""

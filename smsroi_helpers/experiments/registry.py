@@ -404,7 +404,7 @@ def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
     theirs = people.join(events, people.customer_id == events.member_id)
     since = theirs["at"].delta(theirs.assigned_at, unit="microsecond") / (7 * 86_400_000_000)
     theirs = theirs.mutate(week=ibis.greatest(since.floor(), 0).cast("int64"))
-    theirs = theirs.filter(theirs["at"] >= _counts_from(theirs), theirs.week < theirs.most)
+    theirs = theirs.filter(theirs.latest_at >= theirs.assigned_at, theirs.week < theirs.most)
     keys = ("experiment_id", "arm", "customer_id", "week")
     weekly = theirs.group_by(*keys).aggregate(y=total(theirs.profit))
     so_far = ibis.window(group_by=["experiment_id", "customer_id"], order_by="week", rows=(None, 0))
@@ -425,11 +425,6 @@ def count_weeks(shop: Shop, weeks: Mapping[str, int]) -> pd.DataFrame:
     return grid.assign(week=grid["week"] + 1)
 
 
-def _counts_from(events: ir.Table) -> ir.TimestampValue:
-    """From when an event is an outcome: an order from `orders_from` on, a message from the assignment on."""
-    return ibis.ifelse(events.is_message, events.assigned_at, events.orders_from)
-
-
 def count_months(shop: Shop) -> pd.DataFrame:
     """Moments of profit by calendar month in each standing holdout: experiment_id, arm, month; sum_y, sum_y2.
 
@@ -440,7 +435,7 @@ def count_months(shop: Shop) -> pd.DataFrame:
     people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
     events = measures.profit_events(shop).rename(member_id="customer_id")
     theirs = people.join(events, people.customer_id == events.member_id)
-    theirs = theirs.filter(theirs["at"] >= _counts_from(theirs), theirs["at"] < theirs.outcome_end)
+    theirs = theirs.filter(theirs.latest_at >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
     theirs = theirs.mutate(month=shop.day(theirs["at"]).truncate("M"))
     each = theirs.group_by("experiment_id", "arm", "customer_id", "month").aggregate(y=total(theirs.profit))
     by = ("experiment_id", "arm", "month")

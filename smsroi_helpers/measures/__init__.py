@@ -6,7 +6,8 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 """
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
-from smsroi_helpers.measures.clicks import MachineRules, human_clicks, knows_clicks
+from smsroi_helpers.measures.clicks import MachineRules, click_without_time, human_clicks, knows_clicks
+from smsroi_helpers.measures.columns import without_time
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs, subscribed
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
@@ -42,6 +43,7 @@ __all__ = [
     "arm_moments_together",
     "arm_outcomes",
     "attributed_orders",
+    "click_without_time",
     "consents",
     "count_places",
     "every_send",
@@ -67,4 +69,5 @@ __all__ = [
     "territory_of",
     "touches_per_order",
     "with_zone",
+    "without_time",
 ]

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.measures.columns import without_time
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "MachineRules",
+    "click_without_time",
     "human_clicks",
     "knows_clicks",
 ]
@@ -39,6 +41,11 @@ class MachineRules:
 def knows_clicks(shop: Shop) -> bool:
     """Whether the source records clicks."""
     return shop.has("messages", "clicked_at")
+
+
+def click_without_time(shop: Shop, clicked_at: ir.TimestampValue) -> ir.BooleanValue:
+    """Whether each click, human or machine, is known by its date alone."""
+    return without_time(shop, clicked_at, "messages", "clicked_at")
 
 
 def human_clicks(shop: Shop) -> ir.Table:
@@ -69,11 +76,18 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
             any_click_at=ibis.null("timestamp"),
             human_click_at=ibis.null("timestamp"),
         )
-    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
-    seconds = sends.clicked_at.delta(since, unit="microsecond") / 1_000_000
+    # Nothing can be told of a machine by a click whose date has no time, except that its owner clicks everything.
+    dated = click_without_time(shop, sends.clicked_at)
+    sends = sends.mutate(timed_click=ibis.ifelse(dated, ibis.null("timestamp"), sends.clicked_at.cast("timestamp")))
+    delivered = sends.delivered_at
+    if shop.has("messages", "delivered_at"):
+        at_end = without_time(shop, delivered, "messages", "delivered_at")
+        delivered = ibis.ifelse(at_end, ibis.null("timestamp"), delivered.cast("timestamp"))
+    since = ibis.coalesce(delivered, sends.sent_at)
+    seconds = sends.timed_click.delta(since, unit="microsecond") / 1_000_000
     sends = sends.mutate(fast=(seconds < rules.fast_seconds).fill_null(False))
     bursts, people = shop.keep(_bursts(sends, rules)), shop.keep(_clickers_of_everything(sends, rules))
-    sends = sends.mutate(click_second=sends.clicked_at.truncate("s"))
+    sends = sends.mutate(click_second=sends.timed_click.truncate("s"))
     sends = sends.left_join(
         bursts, [sends.campaign_id == bursts.burst_campaign, sends.click_second == bursts.burst_second]
     )
@@ -85,7 +99,9 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
         (sends.clicker.notnull(), "everything"),
         else_="none",
     )
-    sends = sends.mutate(machine=machine).drop("fast", "click_second", "burst_campaign", "burst_second", "clicker")
+    sends = sends.mutate(machine=machine).drop(
+        "fast", "timed_click", "click_second", "burst_campaign", "burst_second", "clicker"
+    )
     known = sends.machine == "none"
     return sends.mutate(
         click_known=known,
@@ -96,8 +112,8 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
 
 def _bursts(sends: ir.Table, rules: MachineRules) -> ir.Table:
     """burst_campaign, burst_second: seconds with more clicks on a campaign than humans could make."""
-    slow = sends.filter(sends.clicked_at.notnull(), ~sends.fast)
-    slow = slow.mutate(second=slow.clicked_at.truncate("s"), minute=slow.clicked_at.truncate("m"))
+    slow = sends.filter(sends.timed_click.notnull(), ~sends.fast)
+    slow = slow.mutate(second=slow.timed_click.truncate("s"), minute=slow.timed_click.truncate("m"))
     by_second = slow.group_by("campaign_id", "second", "minute").aggregate(clicks=slow.count())
     minute = ibis.window(group_by=["campaign_id", "minute"])
     by_second = by_second.mutate(others=(by_second.clicks.sum().over(minute) - by_second.clicks) / 59)

@@ -1,17 +1,19 @@
-"""Expressions shared by the measures: optional columns, left joins, elapsed time."""
+"""Expressions shared by the measures: optional columns, left joins, elapsed time, dates without a time."""
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from smsroi_helpers.contract import EVENTS_AFTER
 from smsroi_helpers.engine import local_time, utc_from_local
 from smsroi_helpers.source import Shop
 
 __all__ = [
-    "dates_only",
     "hours_between",
+    "latest_instant",
     "left_join_columns",
-    "midnight_before",
     "optional",
+    "without_time",
 ]
 
 
@@ -32,15 +34,40 @@ def left_join_columns(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
     return joined.drop(*(f"{key}__more" for key in keys))
 
 
-def dates_only(shop: Shop, table: str, column: str) -> bool:
-    """Whether a timestamp column has dates only: every value is a midnight in the source's time zone."""
+def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.BooleanValue:
+    """Whether each instant of a column is a date without a time.
+
+    Clicks and what else follows a message are read as the last second of such a day. In other columns a date is read as
+    its midnight: if more than half of the column's values are midnights in the source's time zone, each midnight is a
+    date without a time. A single order at midnight is none.
+
+    Args:
+        shop: the company.
+        instants: values of that column (UTC).
+        table: its table.
+        column: its name.
+    """
+    if column in EVENTS_AFTER:
+        clock = local_time(instants, shop.settings.timezone)
+        return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(seconds=1)
     rows = getattr(shop, table)
-    clock = local_time(rows[column], shop.settings.timezone)
-    with_time = rows.filter(rows[column].notnull() & (clock != clock.truncate("D")))
-    return bool(shop.count(with_time.aggregate(n=with_time.count()))["n"].iloc[0] == 0)
+    rows = rows.filter(rows[column].notnull())
+    counts = shop.count(rows.aggregate(n=rows.count(), midnights=_is_midnight(shop, rows[column]).sum())).iloc[0]
+    if not counts["n"] or 2 * counts["midnights"] <= counts["n"]:
+        return ibis.literal(False)
+    return _is_midnight(shop, instants)
 
 
-def midnight_before(shop: Shop, instant: ir.TimestampValue) -> ir.TimestampValue:
-    """The start (UTC) of the day of an instant in the source's time zone."""
+def latest_instant(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.TimestampValue:
+    """The latest instant (UTC) that each value may mean: the end of its day for a date `without_time`, else itself."""
+    dated = without_time(shop, instants, table, column)
+    if isinstance(dated.op(), ops.Literal):
+        return instants
     zone = shop.settings.timezone
-    return utc_from_local(local_time(instant, zone).truncate("D"), zone)
+    end_of_day = local_time(instants, zone) + ibis.interval(days=1) - ibis.interval(microseconds=1)
+    return ibis.ifelse(dated, utc_from_local(end_of_day, zone), instants)
+
+
+def _is_midnight(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
+    clock = local_time(instants, shop.settings.timezone)
+    return clock == clock.truncate("D")

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
-from smsroi_helpers.measures.columns import dates_only, hours_between, left_join_columns, midnight_before, optional
+from smsroi_helpers.measures.columns import hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
@@ -30,9 +30,9 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     """One row per assigned customer and experiment, treated or not (intention to treat).
 
     The window starts at `assigned_at` (included) and ends at `outcome_until`, else `ended_at`, else the end of the last
-    day observed, and never after it (the end is excluded). Where orders have dates only, those of the assignment's day
-    count as after it. Orders, messages and opt-outs before the assignment are not outcomes. All of a customer's
-    messages count, from any campaign, because the log does not link messages to experiments.
+    day observed, and never after it (the end is excluded). An order that is a date without a time means the whole day:
+    on the assignment's day it counts as after it. Orders, messages and opt-outs before the assignment are not outcomes.
+    All of a customer's messages count, from any campaign, because the log does not link messages to experiments.
 
     Args:
         shop: the company.
@@ -44,7 +44,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         outcome_days (elapsed; 0 where the assignment came after the end).
 
         Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
-        where orders carry dates only: some may have come before the assignment; else 0), revenue (money, less
+        that are dates without a time: some may have come before the assignment), revenue (money, less
         the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) −
         discount).
 
@@ -70,7 +70,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     rows = _with_orders(shop, people)
     rows = _with_messages(shop, people, rows)
     rows = _with_visits(shop, people, rows)
-    return _with_consent(shop, people, rows).drop("pre_start", "orders_from")
+    return _with_consent(shop, people, rows).drop("pre_start")
 
 
 _PERSON = ("experiment_id", "customer_id")
@@ -80,9 +80,8 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     """Assigned customers with the windows of their outcomes, as in `arm_outcomes`.
 
     Returns:
-        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days; orders_from: the instant
-        from which orders are outcomes (the assignment, or the midnight before it where orders have dates only, since a
-        date means the whole day); pre_start: the start of the equally long period before the assignment.
+        experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days; pre_start: the start of
+        the equally long period before the assignment.
     """
     experiments, assignments = shop.experiments, shop.assignments
     if experiment_id is not None:
@@ -94,10 +93,8 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     ends = experiments.select(of_experiment="experiment_id", stated_end=ibis.least(stated, end))
     people = assignments.join(ends, assignments.experiment_id == ends.of_experiment)
     people = people.mutate(outcome_end=ibis.greatest(people.stated_end, people.assigned_at))
-    dated = shop.has("orders") and dates_only(shop, "orders", "ordered_at")
     return people.select(
         ["experiment_id", "arm", "customer_id", "assigned_at", "outcome_end"],
-        orders_from=midnight_before(shop, people.assigned_at) if dated else people.assigned_at,
         assigned_day=shop.day(people.assigned_at),
         outcome_days=hours_between(people.assigned_at, people.outcome_end) / 24,
         pre_start=people.assigned_at - (people.outcome_end - people.assigned_at),
@@ -106,12 +103,11 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
 
 def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
     orders = valued_orders(shop)
-    orders = orders.select("ordered_at", "amount", "discount", "order_profit", buyer="customer_id")
+    latest = latest_instant(shop, orders.ordered_at, "orders", "ordered_at")
+    orders = orders.select("ordered_at", "amount", "discount", "order_profit", buyer="customer_id", latest_at=latest)
     theirs = people.join(orders, people.customer_id == orders.buyer)
-    theirs = theirs.filter(
-        theirs.ordered_at >= ibis.least(theirs.pre_start, theirs.orders_from), theirs.ordered_at < theirs.outcome_end
-    )
-    after, is_order = theirs.ordered_at >= theirs.orders_from, theirs.amount >= 0
+    theirs = theirs.filter(theirs.latest_at >= theirs.pre_start, theirs.ordered_at < theirs.outcome_end)
+    after, is_order = theirs.latest_at >= theirs.assigned_at, theirs.amount >= 0
     sums = theirs.group_by(*_PERSON).aggregate(
         orders=theirs.count(where=after & is_order),
         same_day_orders=theirs.count(where=after & is_order & (theirs.ordered_at < theirs.assigned_at)),

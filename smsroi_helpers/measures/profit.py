@@ -4,6 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
+from smsroi_helpers.measures.columns import latest_instant
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
@@ -45,8 +46,8 @@ def profit_events(shop: Shop) -> ir.Table:
     """Profit by event and time: one row per order or refund, and per message that is not free.
 
     Returns:
-        customer_id, at (UTC), is_message, profit: margin × (amount + discount) − discount of an order, −cost of a
-        message.
+        customer_id, at (UTC), latest_at (UTC: the end of the day of an order whose date has no time, else `at`),
+        profit: margin × (amount + discount) − discount of an order, −cost of a message.
 
     Raises:
         DataError: the source has no messages.
@@ -57,11 +58,14 @@ def profit_events(shop: Shop) -> ir.Table:
         orders.select(
             "customer_id",
             at=orders.ordered_at.cast("timestamp"),
-            is_message=ibis.literal(False),
+            latest_at=latest_instant(shop, orders.ordered_at, "orders", "ordered_at").cast("timestamp"),
             profit=orders.order_profit,
         ),
         sends.select(
-            "customer_id", at=sends.sent_at.cast("timestamp"), is_message=ibis.literal(True), profit=-sends.cost
+            "customer_id",
+            at=sends.sent_at.cast("timestamp"),
+            latest_at=sends.sent_at.cast("timestamp"),
+            profit=-sends.cost,
         ),
     )
 

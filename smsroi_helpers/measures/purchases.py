@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
+from smsroi_helpers.measures.columns import latest_instant, without_time
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
@@ -21,8 +22,9 @@ def purchases(shop: Shop) -> ir.Table:
     """One row per purchase: an order that is not a refund. A free order (amount 0) is a purchase.
 
     Returns:
-        order_id, customer_id, ordered_at (UTC), day (in the source's time zone), spend (money ≥ 0, after discount),
-        discount (≥ 0), profit (margin × (spend + discount) − discount, before message cost).
+        order_id, customer_id, ordered_at (UTC), latest_at (UTC: the end of the day if the date has no time, else
+        ordered_at), without_time (whether the date has no time), day (in the source's time zone), spend (money ≥ 0,
+        after discount), discount (≥ 0), profit (margin × (spend + discount) − discount, before message cost).
     """
     orders = valued_orders(shop)
     orders = orders.filter(orders.amount >= 0)
@@ -30,6 +32,8 @@ def purchases(shop: Shop) -> ir.Table:
         "order_id",
         "customer_id",
         "ordered_at",
+        latest_at=latest_instant(shop, orders.ordered_at, "orders", "ordered_at"),
+        without_time=without_time(shop, orders.ordered_at, "orders", "ordered_at"),
         day=shop.day(orders.ordered_at),
         spend=orders.amount,
         discount=orders.discount,

@@ -152,18 +152,22 @@ class Coverage:
 
 
 def measure_coverage(shop: Shop) -> Coverage:
-    """Count customers, orders, refunds and days of the orders, up to the last day observed."""
-    orders = shop.orders.mutate(day=shop.day(shop.orders.ordered_at))
+    """Count customers, orders, refunds and days of the orders, up to the last day observed.
+
+    Refunds are no orders: where there is an order at all, days and unknown customers are those of orders.
+    """
+    bought, returned = measures.purchases(shop), measures.refunds(shop)
+    customers = int(shop.count(shop.orders.aggregate(n=shop.orders.customer_id.nunique()))["n"].iloc[0])
     known = shop.customers.customer_id if shop.has("customers") else None
+    any_order = bool(shop.count(bought.aggregate(n=bought.count()))["n"].iloc[0])
+    orders = (bought if any_order else returned).select("customer_id", "day")
     totals = shop.count(
         orders.aggregate(
-            customers=orders.customer_id.nunique(),
             first=orders.day.min(),
             last=orders.day.max(),
             unknown=orders.customer_id.nunique(where=~orders.customer_id.isin(known)) if known is not None else 0,
         )
     ).iloc[0]
-    bought, returned = measures.purchases(shop), measures.refunds(shop)
     sums = shop.count(
         bought.aggregate(
             buyers=bought.customer_id.nunique(), orders=bought.count(), paid=total(bought.spend).fill_null(0.0)
@@ -177,7 +181,7 @@ def measure_coverage(shop: Shop) -> Coverage:
     longest = shop.count(gaps.aggregate(longest=gaps.gap.max()))["longest"].iloc[0]
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
     return Coverage(
-        customers=int(totals["customers"]),
+        customers=customers,
         buyers=int(sums["buyers"]),
         orders=int(sums["orders"]),
         refunds=int(back["refunds"]),

@@ -47,6 +47,7 @@ __all__ = [
     "Grouping",
     "Segmentation",
     "check_buyers",
+    "column_value",
     "customer_segments",
     "find_clusters",
     "find_grouping",
@@ -64,6 +65,8 @@ USUAL_PERIOD_DAYS = 91
 """A quarter: long enough for most to come back, short enough for the outcome to be near."""
 DATED = ("rfm_group", "cluster", "lifecycle_stage", "recency")
 """The segmentations made from behaviour, so that a customer's segment changes; any other is a column of `customers`."""
+_GROUPS = ("region", "acquisition_channel")
+"""Columns of the contract that group customers, beside attr_…"""
 _REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
 """The segment of customers without a purchase."""
 
@@ -215,9 +218,7 @@ class Segmentation:
         """customer_id and segment of those with a purchase by the day, or of those in `customers`."""
         shop = self.shop
         if not self.dated:
-            value = shop.customers[self.name].cast("string")
-            # Tables give the name `all` to the row of everybody.
-            return shop.customers.select("customer_id", segment=ibis.ifelse(value == "all", "“all”", value))
+            return shop.customers.select("customer_id", segment=column_value(shop, self.name))
         if self.clusters is not None:
             rows = cluster_of(shop, self.clusters, day)
             return rows.select("customer_id", segment=rows.cluster)
@@ -229,6 +230,12 @@ class Segmentation:
         else:
             segment = stage_of(rows, self.cuts, _is_advocate(shop, rows, day))
         return rows.select("customer_id", segment=segment)
+
+
+def column_value(shop: Shop, column: str) -> ir.StringValue:
+    """A column of `customers` as the names of segments; null where it is. Tables use `all` for the row of everybody."""
+    value = shop.customers[column].cast("string")
+    return ibis.ifelse(value == "all", "“all”", value)
 
 
 def resolve(
@@ -288,10 +295,16 @@ def no_clusters() -> NoReturn:
 
 def _check_column(shop: Shop, column: str) -> None:
     """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
-    known = shop.customers.columns if shop.has("customers") else ()
+    known, response = shop.customers.columns if shop.has("customers") else (), shop.settings.segments.response
     if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
-        choices = [*DATED, *(name for name in known if name.startswith("attr_")), "region", "acquisition_channel"]
-        raise UsageError(f"segment_by: {column!r} names no groups here; {', '.join(dict.fromkeys(choices))} may")
+        choices = [*DATED, *(name for name in known if name.startswith("attr_")), *_GROUPS]
+        choices = [name for name in choices if name in DATED or (name in known and name != response)]
+        raise UsageError(f"segment_by: {column!r} names no groups here; use one of {', '.join(choices)}")
+    if column == response:
+        raise UsageError(
+            f"segment_by: {column!r} is the response (source.yml, segments), an outcome; use a column that is known"
+            " before the messages"
+        )
     levels = int(shop.count(shop.customers.aggregate(n=shop.customers[column].nunique()))["n"].iloc[0])
     if levels > MOST_SEGMENTS:
         raise UsageError(

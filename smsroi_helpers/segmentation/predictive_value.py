@@ -19,6 +19,7 @@ from smsroi_helpers.segmentation.clusters import UNKNOWN, attribute_columns, fit
 from smsroi_helpers.segmentation.membership import (
     DATED,
     Grouping,
+    column_value,
     label_customers,
     no_clusters,
     resolve,
@@ -105,7 +106,7 @@ def _label_and_follow(shop: Shop, grouping: Grouping, split: dt.date, response: 
     names = attribute_columns(shop)
     if names:
         attributes = shop.customers.select(
-            member_id="customer_id", **{name: shop.customers[name].cast("string").fill_null(UNKNOWN) for name in names}
+            member_id="customer_id", **{name: column_value(shop, name).fill_null(UNKNOWN) for name in names}
         )
         rows = (
             rows.left_join(attributes, rows.customer_id == attributes.member_id)

@@ -75,14 +75,14 @@ def _of_columns(shop: Shop, rows: ir.Table) -> pd.DataFrame:
 
 def _of_hours(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     """The hours, on the buyer's clock, of orders."""
-    orders = measures.with_zone(shop, measures.purchases(shop)).rename(member_id="customer_id")
+    orders = measures.purchases(shop)
+    orders = measures.with_zone(shop, orders.filter(~orders.without_time)).rename(member_id="customer_id")
     hour = measures.local_time(shop, orders.ordered_at, orders.timezone).hour()
     bands = [(hour < start, HOURS[i]) for i, start in enumerate(_STARTS)]
     orders = orders.select("member_id", value=ibis.cases(*bands, else_=HOURS[-1]))
     bought = rows.join(orders, rows.customer_id == orders.member_id)
     cells = bought.group_by("segment", "value", "group").aggregate(n=bought.count())
     frame = shop.count(cells.order_by("segment", "value", "group"))
-    # A log that knows only days has every order at one hour.
     return _over_represented(frame, "hour", "") if len(set(frame["value"])) > 1 else pd.DataFrame()
 
 

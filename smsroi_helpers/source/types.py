@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import END_DATES, Column
+from smsroi_helpers.contract import EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
 
 __all__ = [
@@ -80,7 +80,7 @@ def type_column(raw: ir.Value, column: Column, zone: str) -> TypedColumn:
     never = ibis.literal(False)
     match column.kind:
         case "timestamp":
-            return _read_time(raw, zone, date_is_end_of_day=column.name in END_DATES)
+            return _read_time(raw, zone, column.name)
         case "float":
             return TypedColumn(_read_number(raw), never, never)
         case "int":
@@ -113,15 +113,17 @@ def _read_number(raw: ir.Value) -> ir.FloatingValue:
     return ibis.ifelse(readable, text.replace(",", "").try_cast("float64"), ibis.null("float64"))
 
 
-def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) -> TypedColumn:
-    """Convert to an instant. With `date_is_end_of_day`, a date without a time means the last microsecond of the day."""
+def _read_time(raw: ir.Value, zone: str, name: str) -> TypedColumn:
+    """Convert to an instant. By its name a column is one in which a date means the end of its day, or it is not."""
     never = ibis.literal(False)
     dtype = raw.type()
     if dtype.is_timestamp() and dtype.timezone is not None:
         return TypedColumn(_instant(utc_from_offset(raw), zone), never, never)
     if not dtype.is_string():
         clock = raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp")
-        return _from_local_time(_end_of_day(clock) if date_is_end_of_day and dtype.is_date() else clock, zone)
+        # Parquet and strptime make a midnight of a date: nobody means the instant when a test ends.
+        is_date = clock == clock.truncate("D") if name in LAST_DAYS else ibis.literal(dtype.is_date())
+        return _from_local_time(_whole_day(clock, is_date, name), zone)
     text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     text = ibis.ifelse(text.re_search(_TIME), text, ibis.null("string"))
     with_offset = text.re_search(_OFFSET)
@@ -129,9 +131,7 @@ def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) ->
     instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
     in_utc = instant.try_cast(idt.Timestamp(timezone="UTC"))
     clock = ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp")
-    if date_is_end_of_day:
-        clock = ibis.ifelse(text.re_search(_ONLY_DATE), _end_of_day(clock), clock)
-    on_clock = _from_local_time(clock, zone)
+    on_clock = _from_local_time(_whole_day(clock, text.re_search(_ONLY_DATE), name), zone)
     return TypedColumn(
         ibis.ifelse(with_offset, _instant(utc_from_offset(in_utc), zone), on_clock.value),
         on_clock.in_gap,
@@ -139,9 +139,15 @@ def _read_time(raw: ir.Value, zone: str, *, date_is_end_of_day: bool = False) ->
     )
 
 
-def _end_of_day(clock: ir.TimestampValue) -> ir.TimestampValue:
-    """Return the last microsecond of the day."""
-    return clock + ibis.interval(days=1) - ibis.interval(microseconds=1)
+def _whole_day(clock: ir.TimestampValue, is_date: ir.BooleanValue, name: str) -> ir.TimestampValue:
+    """Return the end of the day of a date, in columns where a date means that; else the clock as it is."""
+    if name in LAST_DAYS:
+        unit = ibis.interval(microseconds=1)
+    elif name in EVENTS_AFTER:
+        unit = ibis.interval(seconds=1)
+    else:
+        return clock
+    return ibis.ifelse(is_date, clock + ibis.interval(days=1) - unit, clock)
 
 
 def _within_calendar(time: ir.TimestampValue) -> ir.TimestampValue:

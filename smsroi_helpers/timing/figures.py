@@ -232,6 +232,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         else:
             descriptions.append(_("{noun}: too few to compare the hours.").format(noun=noun))
     axes[0, len(outcomes) // 2].set_xlabel(_("hour of sending, the recipient’s time"))
+    same_day = max(outcome.same_day_share for outcome in outcomes)
     return figure(
         drawn,
         alt=joined(*descriptions),
@@ -239,6 +240,8 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
             _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
               " itself; p by Holm over the three."),
             *descriptions,
+            _("Orders carry dates without times: {share} of those counted are of the day of assignment, and some of"
+              " them may have come before it.").format(share=percent(same_day, 1)) if same_day else "",
         ),
     )  # fmt: skip
 

@@ -140,13 +140,19 @@ def shift_bins(n: ir.NumericValue, s: ir.NumericValue, mean: ir.NumericValue, we
 def _events(shop: Shop, sends: Sends) -> ir.Table:
     """customer_id, at, place: each day's first visit, order or click, on days without a text.
 
-    The place is the recipient's local hour, counted from the hour with the fewest events.
+    The place is the recipient's local hour, counted from the hour with the fewest events. Dates without a time are no
+    events.
     """
-    parts = [measures.purchases(shop).select("customer_id", at=ibis._.ordered_at.cast("timestamp"))]
+    orders = measures.purchases(shop)
+    orders = orders.filter(~orders.without_time)
+    parts = [orders.select("customer_id", at=orders.ordered_at.cast("timestamp"))]
     if shop.has("visits"):
-        parts.append(shop.visits.select("customer_id", at=ibis._.visited_at.cast("timestamp")))
+        visits = shop.visits
+        visits = visits.filter(~measures.without_time(shop, visits.visited_at, "visits", "visited_at"))
+        parts.append(visits.select("customer_id", at=visits.visited_at.cast("timestamp")))
     if sends.outcome == "click":
         clicked = sends.rows.filter(sends.rows.happened)
+        clicked = clicked.filter(~measures.click_without_time(shop, clicked.human_click_at))
         parts.append(clicked.select("customer_id", at=clicked.human_click_at.cast("timestamp")))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     start = ibis.literal(shop.end - dt.timedelta(weeks=_MOST_WEEKS))

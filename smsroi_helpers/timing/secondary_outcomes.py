@@ -41,13 +41,20 @@ class HourOutcome:
     """For no difference between the arms: Welch's ANOVA, χ² for shares; NaN where it cannot be computed."""
     adjusted_p: float = float("nan")
     """Holm's over the outcomes."""
+    same_day_share: float = 0.0
+    """Of the orders counted, those (0–1) of the day of assignment whose time is not known: some may have come before
+    it."""
 
 
 def count_outcomes(shop: Shop, test: TimingTest) -> pd.DataFrame:
-    """Moments by arm: arm, hour, until, and `<kind>__n`, `__sum_y`, `__sum_y2` of orders, profit and opt_out."""
+    """Moments by arm: arm, hour, until; `<kind>__n`, `__sum_y`, `__sum_y2` of orders, profit, opt_out and same_day.
+
+    `same_day` counts the orders of the day of assignment whose time is not known.
+    """
     rows = measures.arm_outcomes(shop, test.experiment.name)
     rows = rows.filter(rows.outcome_days > 0)
     pairs: dict[str, tuple[str, str | None]] = {kind: (column, None) for kind, column in _COLUMNS.items()}
+    pairs["same_day"] = ("same_day_orders", None)
     found = shop.count(measures.arm_moments_together(rows, pairs, by=("arm",)))
     return test.windows.merge(found, on="arm")
 
@@ -63,6 +70,8 @@ def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
         with fewer than 20 opt-outs in all, or fewer than 5 expected in an arm, there is no χ² test.
     """
     found = []
+    orders = moments["orders__sum_y"].sum()
+    same_day = float(moments["same_day__sum_y"].sum() / orders) if orders else 0.0
     for kind in _COLUMNS:
         n, one, two = (moments[f"{kind}__{name}"].to_numpy(float) for name in ("n", "sum_y", "sum_y2"))
         if (n < 2).any() or len(n) < 2:
@@ -79,7 +88,8 @@ def compare_arms(moments: pd.DataFrame) -> list[HourOutcome]:
             varies = (variance > 0).all()
             p = float(anova_generic(mean, variance, n, use_var="unequal").pvalue) if varies else float("nan")
         rows = moments[["hour", "until"]].assign(n=n, mean=mean, low=low, high=high)
-        found.append(HourOutcome(kind, rows, float("nan") if kind == "profit" else float(one.sum()), p))
+        found.append(HourOutcome(kind, rows, float("nan") if kind == "profit" else float(one.sum()), p,
+                                 same_day_share=0.0 if kind == "opt_out" else same_day))  # fmt: skip
     known = [at for at, each in enumerate(found) if np.isfinite(each.p_value)]
     if known:
         adjusted = adjust([found[at].p_value for at in known], "holm")

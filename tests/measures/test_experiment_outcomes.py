@@ -376,20 +376,24 @@ def outcome_by_hand(world, experiment, assignment):
     local = lambda at: at.replace(tzinfo=dt.UTC).astimezone(zone)  # noqa: E731
     first = min(local(order["ordered_at"]).date() for order in world.tables["orders"])
     log_start = dt.datetime.combine(first, dt.time(), tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
+    midnight = lambda at: local(at).time() == dt.time()  # noqa: E731
+    dated = 2 * sum(midnight(order["ordered_at"]) for order in world.seen("orders")) > len(world.seen("orders"))
+    whole_day = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+    latest = lambda at: at + whole_day if dated and midnight(at) else at  # noqa: E731
     theirs = [order for order in world.seen("orders") if order["customer_id"] == member]
-    within = [order for order in theirs if start <= order["ordered_at"] < end]
+    within = [order for order in theirs if start <= latest(order["ordered_at"]) and order["ordered_at"] < end]
     bought = [order for order in within if order["amount"] >= 0]
     row = {
         "experiment_id": experiment["experiment_id"], "arm": assignment["arm"], "customer_id": member,
         "assigned_at": start, "assigned_day": local(start).date(), "outcome_end": end,
         "outcome_days": (end - start).total_seconds() / 86400,
         "ordered": int(bool(bought)), "orders": len(bought), "revenue": sum(order["amount"] for order in within),
-        "same_day_orders": 0,  # these orders carry times
+        "same_day_orders": sum(order["ordered_at"] < start for order in bought),
         "refunds": -sum(order["amount"] for order in within if order["amount"] < 0),
         "discount": sum(order.get("discount") or 0.0 for order in bought),
         "order_profit": sum(order_profit(world, order) for order in within),
     }  # fmt: skip
-    before = [order for order in theirs if start - (end - start) <= order["ordered_at"] < start]
+    before = [order for order in theirs if start - (end - start) <= latest(order["ordered_at"]) < start]
     pre = {
         "pre_ordered": int(any(order["amount"] >= 0 for order in before)),
         "pre_orders": sum(order["amount"] >= 0 for order in before),
@@ -450,7 +454,7 @@ def test_events_of_profit_add_up_to_each_customers_profit(open_world, seed):
     _, shop = open_world(seed)
     people, events = outcome_windows(shop), profit_events(shop).rename(member_id="customer_id")
     theirs = people.join(events, people.customer_id == events.member_id)
-    theirs = theirs.filter(theirs["at"] >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
+    theirs = theirs.filter(theirs.latest_at >= theirs.assigned_at, theirs["at"] < theirs.outcome_end)
     sums = theirs.group_by("experiment_id", "customer_id").aggregate(profit=theirs.profit.sum()).execute()
     outcomes = arm_outcomes(shop).execute().set_index(["experiment_id", "customer_id"])["profit"]
     added_up = sums.set_index(["experiment_id", "customer_id"])["profit"].reindex(outcomes.index, fill_value=0.0)
@@ -558,7 +562,8 @@ def test_consent_is_that_of_the_assignment(make_source, open_source, opted_in, o
     )
     row = arm_outcomes(open_source(folder)).execute().iloc[0]
     assert (row["consenting"], row["opted_out"]) == (consenting, left)
-    assert row["subscribed_weeks"] == (2 if consenting and not left else 0)
+    # An opt-out of the day of assignment comes at its end.
+    assert row["subscribed_weeks"] == pytest.approx((1 / 7 if left else 2) if consenting else 0, abs=1e-5)
 
 
 DATED = {

@@ -156,8 +156,23 @@ class TestSegmentation:
     @pytest.mark.parametrize("ask", [membership.resolve, membership.segments, count_segments])
     @pytest.mark.parametrize("name", ["shoe_size", "attr_none", "customer_id", "joined_at"])
     def test_anything_else_is_the_same_error_everywhere(self, company, ask, name):
-        with pytest.raises(UsageError, match=f"segment_by: '{name}' names no groups here; rfm_group, cluster"):
+        with pytest.raises(UsageError, match=f"segment_by: '{name}' names no groups here; use one of rfm_group,"):
             ask(company[0], name)
+
+    def test_the_error_names_what_the_source_has(self, make_source, open_source):
+        folder = make_source(orders=HEAD + "1,a,2024-01-05,5\n", customers="customer_id,region\na,north\n")
+        with pytest.raises(UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, region$"):
+            membership.resolve(open_source(folder), "acquisition_channel")
+
+    def test_an_outcome_groups_nobody(self, make_source, open_source):
+        customers = "customer_id,attr_answered,attr_level\na,yes,1\nb,no,2\n"
+        folder = make_source(
+            orders=HEAD + "1,a,2024-01-05,5\n", customers=customers, source="segments:\n  response: attr_answered\n"
+        )
+        with pytest.raises(UsageError, match="'attr_answered' is the response"):
+            membership.resolve(open_source(folder), "attr_answered")
+        with pytest.raises(UsageError, match="recency, attr_level$"):
+            membership.resolve(open_source(folder), "attr_none")
 
     def test_a_column_counts_for_who_is_not_known_yet_and_behaviour_does_not(self, make_source, open_source):
         customers = "customer_id,joined_at,region\na,2024-01-01,north\nb,2024-03-01,all\nc,2024-01-01,\n"

@@ -1,14 +1,16 @@
 """Customers' own hours: variance components, the slope, and when they are used."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from smsroi_helpers.timing import personal_send_time
+from smsroi_helpers.timing import best_hours, personal_send_time
 from smsroi_helpers.timing import tables as timing_tables
 from smsroi_helpers.timing.customer_hours import customer_send_hours
-from tests.timing.samples import persons_of
+from tests.timing.samples import orders_before, people_with_habits, persons_of
 
 
 def test_variance_components_are_recovered():
@@ -78,3 +80,15 @@ def test_activity_alone_does_not_lead_to_own_hours(make_source, open_source, tmp
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
     assert set(pd.read_parquet(tmp_path / "hours.parquet")["basis"]) == {"segment"}
     assert text in timing_tables.personal_table(personal).markup
+
+
+def test_dates_without_times_tell_nobody_s_hours(make_source, open_source):
+    tables = people_with_habits(n=300)
+    tables["visits"] = re.sub(r" \d\d:\d\d:\d\d", "", tables["visits"])
+    tables["messages"] = re.sub(r" \d\d:\d\d:\d\d$", "", tables["messages"], flags=re.MULTILINE)  # the clicks
+    orders = re.sub(r" \d\d:\d\d:\d\d", "", orders_before(300))
+    shop = open_source(make_source(orders=orders, **tables))
+    personal = personal_send_time.analyse_personal_send_times(shop, best_hours.analyse(shop), "rfm_group")
+    assert personal.people.empty
+    assert not personal.used
+    assert personal.held_out.empty
