@@ -17,6 +17,7 @@ from smsroi_helpers.contract.rules import (
 from smsroi_helpers.contract.tables import (
     ATTRIBUTE_PREFIX,
     CUSTOMER_ID_COLUMNS,
+    EVENT_BEFORE_MIDNIGHT,
     EVENTS_AFTER,
     LAST_DAYS,
     PERSONAL_DATA_PATTERN,
@@ -33,6 +34,7 @@ __all__ = [
     "CUSTOMER_ID_COLUMNS",
     "DATA_WARNINGS",
     "EVENTS_AFTER",
+    "EVENT_BEFORE_MIDNIGHT",
     "FINISHED",
     "KEY_FAULTS",
     "LAST_DAYS",

@@ -144,8 +144,11 @@ TABLES: dict[str, Table] = {
 LAST_DAYS = ("ended_at", "outcome_until")
 """Columns that end a window. A date without a time means the end of that day."""
 EVENTS_AFTER = ("delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
-"""What follows a message. A date without a time means the last second of that day, so that it is not before a message
-of the same day, and withdraws a consent of the same day."""
+"""What follows a message. A date without a time means the end of that day, so that it is not before a message of the
+same day, and withdraws a consent of the same day."""
+EVENT_BEFORE_MIDNIGHT = 2
+"""Microseconds from such an event to midnight: before a window that ends with its day, and at no time that a log with
+seconds or milliseconds can have, so that a date is still known as one."""
 PLANNED_TIMES = {("plans", "send_at"), ("experiments", "outcome_until")}
 """Planned times. Unlike observed ones, they are not set to null if they are after the last day observed; an experiment
 can collect outcomes after its end."""

@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import EVENTS_AFTER
+from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER
 from smsroi_helpers.engine import local_time, utc_from_local
 from smsroi_helpers.source import Shop
 
@@ -37,7 +37,7 @@ def left_join_columns(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
 def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.BooleanValue:
     """Whether each instant of a column is a date without a time.
 
-    Clicks and what else follows a message are read as the last second of such a day. In other columns a date is read as
+    Clicks and what else follows a message are read as `contract.EVENT_BEFORE_MIDNIGHT`. In other columns a date is read as
     its midnight: if more than half of the column's values are midnights in the source's time zone, each midnight is a
     date without a time. A single order at midnight is none.
 
@@ -49,7 +49,7 @@ def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: st
     """
     if column in EVENTS_AFTER:
         clock = local_time(instants, shop.settings.timezone)
-        return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(seconds=1)
+        return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
     rows = getattr(shop, table)
     rows = rows.filter(rows[column].notnull())
     counts = shop.count(rows.aggregate(n=rows.count(), midnights=_is_midnight(shop, rows[column]).sum())).iloc[0]

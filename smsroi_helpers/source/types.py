@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import EVENTS_AFTER, LAST_DAYS, Column
+from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
 
 __all__ = [
@@ -142,12 +142,12 @@ def _read_time(raw: ir.Value, zone: str, name: str) -> TypedColumn:
 def _whole_day(clock: ir.TimestampValue, is_date: ir.BooleanValue, name: str) -> ir.TimestampValue:
     """Return the end of the day of a date, in columns where a date means that; else the clock as it is."""
     if name in LAST_DAYS:
-        unit = ibis.interval(microseconds=1)
+        before_midnight = ibis.interval(microseconds=1)
     elif name in EVENTS_AFTER:
-        unit = ibis.interval(seconds=1)
+        before_midnight = ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
     else:
         return clock
-    return ibis.ifelse(is_date, clock + ibis.interval(days=1) - unit, clock)
+    return ibis.ifelse(is_date, clock + ibis.interval(days=1) - before_midnight, clock)
 
 
 def _within_calendar(time: ir.TimestampValue) -> ir.TimestampValue:
