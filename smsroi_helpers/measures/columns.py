@@ -37,9 +37,9 @@ def left_join_columns(rows: ir.Table, more: ir.Table, *keys: str) -> ir.Table:
 def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.BooleanValue:
     """Whether each instant of a column is a date without a time.
 
-    Clicks and what else follows a message are read as `contract.EVENT_BEFORE_MIDNIGHT`. In other columns a date is read as
-    its midnight: if more than half of the column's values are midnights in the source's time zone, each midnight is a
-    date without a time. A single order at midnight is none.
+    Clicks and what else follows a message are read as `contract.EVENT_BEFORE_MIDNIGHT`. In other columns a date is read
+    as its midnight: if more than half of the values are midnights in the source's time zone, each midnight is a date
+    without a time. A single order at midnight is none.
 
     Args:
         shop: the company.
