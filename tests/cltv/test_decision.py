@@ -151,7 +151,7 @@ class TestForecast:
     def test_money_that_has_no_finite_mean_is_no_number(self, fits):
         cells, purchases, value = fits
         wild = replace(value, parameters={"p": 2.0, "q": 0.9, "v": 3.0})
-        with pytest.raises(NotEnoughData, match="946 customers who came back"):
+        with pytest.raises(NotEnoughData, match="946 repeat customers"):
             make_forecast((cells, purchases, wild))
 
     def test_the_tenths_hold_everybody_and_all_the_value(self, shop, forecast):
