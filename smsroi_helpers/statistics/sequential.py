@@ -15,11 +15,12 @@ persistent habits and do not buy faster with time since assignment.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln, logsumexp, xlogy
 from scipy.stats import norm
 
 from smsroi_helpers.statistics.arrays import Floats
@@ -38,8 +39,10 @@ FIRST_DAYS = 7
 """There is no always-valid interval before this day: the first week's customers set the unit of information."""
 TUNED_WEEKS = 8.0
 """The time at which the interval is narrowest if no end is planned. Other choices are equally valid."""
-CONCENTRATION = 10_000.0
-"""Concentration of the alternative's Dirichlet prior at the planned shares, as in Lindon & Malek's software."""
+CONCENTRATIONS = (100.0, 1_000.0, 10_000.0)
+"""Concentrations of the alternative's Dirichlet priors at the planned shares. The lowest detects a shift of some points
+among a thousand customers, the highest one of some tenths of a point among a hundred thousand. Lindon & Malek's
+software has 10,000 alone, by which 1,000 customers never show a mismatch."""
 
 
 def tuned_information(level: float = 0.95) -> float:
@@ -127,28 +130,30 @@ def false_alarms(days: int, rng: np.random.Generator, tests: int = 20_000) -> tu
     return float((np.abs(z) > norm.ppf(0.975)).any(axis=1).mean()), float(ours.any(axis=1).mean())
 
 
-def sequential_split(counts: ArrayLike, shares: ArrayLike, concentration: float = CONCENTRATION) -> Floats:
+def sequential_split(counts: ArrayLike, shares: ArrayLike, concentrations: Sequence[float] = CONCENTRATIONS) -> Floats:
     """Sequential p-value of the planned split after each look, valid for any number of looks.
 
     1 ÷ the largest Bayes factor so far of shares ~ Dirichlet(concentration · planned) against the planned shares
-    (Lindon & Malek 2022, Anytime-valid inference for multinomial count data, NeurIPS). If the split is as planned, the
-    probability that it reaches α or less at any look is at most α.
+    (Lindon & Malek 2022, Anytime-valid inference for multinomial count data, NeurIPS), the factor being the mean over
+    the concentrations. A mean of nonnegative martingales is one. So, if the split is as planned, the probability that
+    the p-value reaches α or less at any look is at most α (Ville 1939).
 
     Args:
         counts: looks × arms, customers assigned between one look and the next; in order of time.
         shares: the planned share of each arm; > 0, summing to 1.
-        concentration: of the alternative.
+        concentrations: of the alternatives, equally weighted.
 
     >>> sequential_split([[500, 500], [600, 400], [700, 300]], [0.5, 0.5]).round(4)[[0, 2]].tolist()
     [1.0, 0.0]
     """
     so_far = np.cumsum(np.asarray(counts, float), axis=0)
     shares = np.asarray(shares, float)
-    prior = concentration * shares
-    n = so_far.sum(axis=1)
-    log_factor = (
-        gammaln(concentration) - gammaln(concentration + n)
-        + (gammaln(prior + so_far) - gammaln(prior)).sum(axis=1)
+    whole = np.asarray(concentrations, float)[:, None]
+    prior = whole[:, :, None] * shares
+    log_factors = (
+        gammaln(whole) - gammaln(whole + so_far.sum(axis=1))
+        + (gammaln(prior + so_far) - gammaln(prior)).sum(axis=2)
         - xlogy(so_far, shares).sum(axis=1)
     )  # fmt: skip
+    log_factor = logsumexp(log_factors, axis=0) - np.log(len(whole))
     return np.asarray(np.exp(-np.maximum(np.maximum.accumulate(log_factor), 0.0)))

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import chisquare, norm
 
 from smsroi_helpers.statistics import sequential
 
@@ -107,9 +107,28 @@ class TestSplit:
         """Two arms, three customers, by hand: Dirichlet(2, 2) predicts 1, 1, 0 with 1/2 · 3/5 · 2/6 = 1/10."""
         looks = [[1, 0], [1, 0], [0, 1]]
         factor = (1 / 2) * (3 / 5) * (2 / 6) / 0.5**3
-        assert sequential.sequential_split(looks, [0.5, 0.5], concentration=4)[-1] == pytest.approx(
+        assert sequential.sequential_split(looks, [0.5, 0.5], concentrations=[4])[-1] == pytest.approx(
             1 / max(1.0, (1 / 2) / 0.5, (1 / 2) * (3 / 5) / 0.25, factor)
         )
+
+    def test_several_alternatives_weigh_the_same(self):
+        looks = np.random.default_rng(8).multinomial(30, [0.3, 0.7], 1)
+        alone = [sequential.sequential_split(looks, [0.5, 0.5], [c])[0] for c in (4.0, 30.0)]
+        together = sequential.sequential_split(looks, [0.5, 0.5], [4.0, 30.0])[0]
+        assert together == pytest.approx(1 / np.mean(1 / np.array(alone)))
+
+    @pytest.mark.parametrize("customers", [1_000, 4_000, 20_000, 100_000])
+    @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.25, 0.25, 0.25, 0.25)])
+    def test_it_finds_most_of_what_one_test_at_the_end_finds(self, customers, shares):
+        """Where χ² has a power of .96 to .99, thirty looks together have at least .7; one alternative had .003."""
+        rng, planned = np.random.default_rng(9), np.array(shares)
+        shift = np.sqrt(24 / customers / (1 / planned[0] + 1 / planned[1]))
+        truth = planned + np.array([-shift, shift, *np.zeros(len(shares) - 2)])
+        counts = rng.multinomial(customers // 30, truth, (300, 30))
+        once = [chisquare(test.sum(axis=0), planned * test.sum()).pvalue < 0.01 for test in counts]
+        daily = [sequential.sequential_split(test, planned)[-1] < 0.01 for test in counts]
+        assert np.mean(once) > 0.93
+        assert np.mean(daily) > 0.7
 
     def test_it_never_rises_again(self):
         rng = np.random.default_rng(2)
