@@ -149,9 +149,9 @@ same day, and withdraws a consent of the same day."""
 EVENT_BEFORE_MIDNIGHT = 2
 """Microseconds from such an event to midnight: before a window that ends with its day, and at no time that a log with
 seconds or milliseconds can have, so that a date is still known as one."""
-PLANNED_TIMES = {("plans", "send_at"), ("experiments", "outcome_until")}
-"""Planned times. Unlike observed ones, they are not set to null if they are after the last day observed; an experiment
-can collect outcomes after its end."""
+PLANNED_TIMES = {("plans", "send_at"), ("experiments", "ended_at"), ("experiments", "outcome_until")}
+"""Planned times. Unlike observed ones, they are not set to null if they are after the last day observed: a test that
+runs has a planned end, and can collect outcomes after it."""
 
 _KIND_DESCRIPTION = {
     "timestamp": "a date or time, year first (2025-06-30, 2025/6/30 21:15, 2025-06-30T21:15:00+08:00)",

@@ -1,15 +1,14 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
+from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps, untreated_arms
 from smsroi_helpers.experiments.registry import (
     METRICS,
     Experiment,
     Metric,
     count_by_segment,
     count_capped,
-    count_exposure,
     count_months,
     count_outcomes,
-    count_overlaps,
     count_weeks,
     label_when_assigned,
     list_experiments,
@@ -46,4 +45,5 @@ __all__ = [
     "list_experiments",
     "locate_split",
     "moments_of",
+    "untreated_arms",
 ]

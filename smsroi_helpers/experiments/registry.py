@@ -16,6 +16,7 @@ import pandas as pd
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
+from smsroi_helpers.experiments.exposure import untreated_arms
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
@@ -25,10 +26,8 @@ __all__ = [
     "Metric",
     "count_by_segment",
     "count_capped",
-    "count_exposure",
     "count_months",
     "count_outcomes",
-    "count_overlaps",
     "count_weeks",
     "label_when_assigned",
     "list_experiments",
@@ -76,6 +75,7 @@ class Experiment:
     name: str
     kind: str
     control: str
+    """The arm that the others are compared with; of a holdout the arm that is not texted, whatever it is called."""
     arms: tuple[str, ...]
     """In the order of the table `arms`, the control first."""
     shares: Floats
@@ -125,6 +125,10 @@ class Experiment:
 def list_experiments(shop: Shop) -> list[Experiment]:
     """The experiments with assigned customers, in order of their start.
 
+    The control of a holdout is the arm whose customers were messaged least, and its `control_arm` only where arms are
+    messaged alike or the source has no messages. So the effect is that of texting even if the texted arm is called
+    the control.
+
     Raises:
         DataError: the source has no experiments, arms or assignments.
         NotEnoughData: no customer has been assigned yet.
@@ -145,6 +149,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
     assigned = _count_assigned(shop)
+    untreated = untreated_arms(shop)
     found = []
     for row in rows.itertuples():
         own = assigned[assigned["experiment_id"] == row.experiment_id].drop(columns="experiment_id")
@@ -156,13 +161,14 @@ def list_experiments(shop: Shop) -> list[Experiment]:
                 f"experiments.control_arm: {row.experiment_id} names {row.control_arm!r}, which is not among its arms;"
                 " correct it, or add the arm to the table arms"
             )
-        names = (row.control_arm, *(arm for arm in _planned_order(plan) if arm != row.control_arm))
+        control = untreated.get(row.experiment_id, row.control_arm)
+        names = (control, *(arm for arm in _planned_order(plan) if arm != control))
         until = None if pd.isna(row.until) else pd.Timestamp(row.until).date()
         found.append(
             Experiment(
                 name=row.experiment_id,
                 kind=row.kind,
-                control=row.control_arm,
+                control=control,
                 arms=names,
                 shares=plan["share"].reindex(names).to_numpy(float),
                 primary=row.primary_metric,
@@ -326,54 +332,6 @@ def count_by_segment(
     rows = rows.drop("of_experiment", "member")
     pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
-
-
-# --- exposure and overlaps -------------------------------------------------------------------------------------------
-
-
-def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
-    """Messages sent to each arm while its experiment (all, or this one) ran.
-
-    Returns:
-        experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
-        arm's text, or at the arm's hours; null where the arm names neither).
-    """
-    people = measures.with_zone(shop, measures.outcome_windows(shop, experiment))
-    experiments = shop.experiments
-    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
-    experiments = experiments.select(of="experiment_id", treated_until=ended)
-    people = people.join(experiments, people.experiment_id == experiments.of)
-    people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
-    sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
-    theirs = people.join(sends, people.customer_id == sends.addressee)
-    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
-    plan = shop.arms
-    stated = {
-        f"planned_{name}": plan[name] if name in plan.columns else ibis.null(kind)
-        for name, kind in (("variant", "string"), ("hour_start", "int64"), ("hour_end", "int64"))
-    }
-    plan = plan.select(plan_of="experiment_id", planned_arm="arm", **stated)
-    theirs = theirs.join(plan, (theirs.experiment_id == plan.plan_of) & (theirs.arm == plan.planned_arm))
-    # Local hours are computed only for tests of hours, because they are most of the work.
-    sent_at = ibis.ifelse(theirs.planned_hour_start.notnull(), theirs.sent_at, ibis.null("timestamp"))
-    hour = measures.local_time(shop, sent_at, theirs.timezone).hour()
-    at_hour = (hour >= theirs.planned_hour_start) & (hour < theirs.planned_hour_end)
-    as_planned = ibis.coalesce(theirs.variant == theirs.planned_variant, at_hour)
-    cells = theirs.group_by("experiment_id", "arm", "channel").aggregate(
-        messaged=theirs.customer_id.nunique(),
-        messages=theirs.count(),
-        as_planned=as_planned.cast("int64").sum(),
-    )
-    return shop.count(cells.order_by("experiment_id", "arm", "channel"))
-
-
-def count_overlaps(shop: Shop) -> pd.DataFrame:
-    """Customers in two experiments: experiment_id, arm, other_id, other_arm, customers; each pair once."""
-    one = shop.assignments.select("experiment_id", "customer_id", "arm")
-    two = shop.assignments.select(other_id="experiment_id", member_id="customer_id", other_arm="arm")
-    both = one.join(two, (one.customer_id == two.member_id) & (one.experiment_id < two.other_id))
-    by = ("experiment_id", "arm", "other_id", "other_arm")
-    return shop.count(both.group_by(*by).aggregate(customers=both.count()).order_by(*by))
 
 
 # --- profit by week and month ----------------------------------------------------------------------------------------

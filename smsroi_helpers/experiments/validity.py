@@ -102,7 +102,7 @@ class Validity:
     warnings: tuple[Problem, ...]
     """Problems that do not break it."""
     control_messaged: float = float("nan")
-    """Share of the control's customers who were messaged although none should be; NaN where messages were planned."""
+    """Share of the customers of the arm without texts who were messaged all the same; NaN without such an arm."""
     contrast: float = float("nan")
     """(share messaged in the treated arms − in the control) ÷ share in the treated arms: 1 without contamination."""
     control_treated_too: bool = True
@@ -219,8 +219,8 @@ def check_balance(experiment: Experiment, counted: pd.DataFrame) -> pd.DataFrame
 # --- exposure and overlaps -------------------------------------------------------------------------------------------
 
 
-def _messaged(experiment: Experiment, exposure: pd.DataFrame) -> tuple[float, float]:
-    """Shares of the treated arms' and of the control's customers messaged, in the channel that differs most."""
+def _messaged(experiment: Experiment, exposure: pd.DataFrame, untreated: int) -> tuple[float, float]:
+    """Shares of the other arms' and of the untreated arm's customers messaged, in the channel that differs most."""
     own = exposure[exposure["experiment_id"] == experiment.name]
     if not len(own):
         return float("nan"), float("nan")
@@ -228,17 +228,21 @@ def _messaged(experiment: Experiment, exposure: pd.DataFrame) -> tuple[float, fl
     wide = wide.reindex(columns=list(experiment.arms), fill_value=0).to_numpy(float)
     n = experiment.customers
     with np.errstate(divide="ignore", invalid="ignore"):
-        treated, control = wide[:, 1:].sum(axis=1) / n[1:].sum(), wide[:, 0] / n[0]
+        others = np.arange(len(n)) != untreated
+        treated, control = wide[:, others].sum(axis=1) / n[others].sum(), wide[:, untreated] / n[untreated]
     at = int(np.nanargmax(np.nan_to_num(treated - control, nan=-1.0)))
     return float(treated[at]), float(control[at])
 
 
-def _control_gets_none(experiment: Experiment) -> bool:
-    """Whether the control was planned to get no messages."""
+def _untreated_arm(experiment: Experiment) -> int | None:
+    """The place of the arm that was planned to get no messages; None where every arm was to get some."""
     if experiment.kind == "holdout":
-        return True
+        return 0
     texts_per_week = experiment.plan.get("messages_per_week")
-    return experiment.kind == "frequency" and texts_per_week is not None and texts_per_week.get(experiment.control) == 0
+    if experiment.kind != "frequency" or texts_per_week is None:
+        return None
+    none = [place for place, arm in enumerate(experiment.arms) if texts_per_week.get(arm) == 0]
+    return none[0] if none else None
 
 
 def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -286,13 +290,18 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
     """
     split = check_split(experiment)
     balance = check_balance(experiment, counted)
-    treated, control = _messaged(experiment, exposure)
-    no_texts_planned = _control_gets_none(experiment)
+    untreated = _untreated_arm(experiment)
+    treated, control = _messaged(experiment, exposure, untreated or 0)
+    no_texts_planned = untreated is not None
     contrast = (treated - control) / treated if no_texts_planned and treated > 0 else float("nan")
     found = [
         *_assignment_problems(experiment, split),
         *_balance_problems(experiment, balance),
-        *(_exposure_problems(experiment, treated, control, contrast) if no_texts_planned else ()),
+        *(
+            _exposure_problems(experiment, experiment.arms[untreated], treated, control, contrast)
+            if untreated is not None
+            else ()
+        ),
         *_overlap_problems(experiment, overlaps),
         *_time_problems(experiment, counted),
     ]
@@ -300,7 +309,7 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
         split=split, problems=tuple(one for one in found if one.breaks),
         warnings=tuple(one for one in found if not one.breaks), contrast=contrast, balance=balance,
         control_messaged=control if no_texts_planned else float("nan"),
-        control_treated_too=bool(not no_texts_planned and (np.isnan(control) or control > 0.5 * treated)),
+        control_treated_too=bool(untreated != 0 and (np.isnan(control) or untreated or control > 0.5 * treated)),
     )  # fmt: skip
 
 
@@ -348,14 +357,14 @@ def _balance_problems(experiment: Experiment, balance: pd.DataFrame) -> Iterator
         )  # fmt: skip
 
 
-def _exposure_problems(experiment: Experiment, treated: float, control: float, contrast: float) -> Iterator[Problem]:
-    """A control planned without messages was messaged, or the treated arms were not."""
+def _exposure_problems(
+    experiment: Experiment, untreated: str, treated: float, control: float, contrast: float
+) -> Iterator[Problem]:
+    """An arm planned without messages was messaged, or the treated arms were not."""
     if experiment.customers.sum() and np.isfinite(contrast):
         breaks = contrast < LEAST_CONTRAST
         if breaks or control > LATE_SHARE:
-            yield Problem(
-                "control_messaged", breaks=breaks, control=experiment.control, share=control, contrast=contrast
-            )
+            yield Problem("control_messaged", breaks=breaks, control=untreated, share=control, contrast=contrast)
     elif treated == 0:
         yield Problem("not_messaged", breaks=True)
 

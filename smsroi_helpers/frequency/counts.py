@@ -15,7 +15,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import Experiment, label_when_assigned
+from smsroi_helpers.experiments import Experiment, label_when_assigned, untreated_arms
 from smsroi_helpers.segmentation import Cuts, known_people, resolve, rfm_rows, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS
@@ -196,9 +196,9 @@ def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Tabl
     experiments = experiments.select("kind", "control_arm", of="experiment_id", ended_at=ended)
     rows = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
     runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
-    in_experiments = rows.kind.isin(["frequency", "timing"]) | (
-        (rows.kind == "holdout") & (rows.arm == rows.control_arm)
-    )
+    by_exposure = [(rows["of"] == name, arm) for name, arm in sorted(untreated_arms(shop).items())]
+    untreated = ibis.cases(*by_exposure, else_=rows.control_arm) if by_exposure else rows.control_arm
+    in_experiments = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == untreated))
     return rows.filter(runs & in_experiments).select("customer_id").distinct()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers import experiments
 from smsroi_helpers.experiments import registry
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from smsroi_helpers.segmentation import resolve
@@ -37,7 +38,7 @@ def test_moments_of_one_metric_have_plain_names(shop):
 
 
 def test_customers_in_two_experiments_are_counted_once(shop):
-    both = registry.count_overlaps(shop)
+    both = experiments.count_overlaps(shop)
     assigned = shop.assignments.execute()
     counts = assigned.groupby("customer_id")["experiment_id"].nunique()
     assert both["customers"].sum() == (counts * (counts - 1) / 2).sum()

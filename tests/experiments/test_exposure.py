@@ -1,0 +1,82 @@
+"""Who was messaged: the untreated arm of a holdout by exposure, whatever it is called; planned ends."""
+
+import datetime as dt
+
+import pytest
+
+from smsroi_helpers import ab_test, experiments
+
+ARMS = {"texted": 1.0, "out": 0.0}
+
+
+def a_holdout(make_source, *, control, ended="2025-04-30", messages=True, channels=("sms",), spend=(6.0, 4.0), n=200):
+    """400 customers assigned on one day; each texted one gets a message a week in the channels and spends more."""
+    orders, sends, assigned = [], [], []
+    for i in range(2 * n):
+        arm = ("texted", "out")[i % 2]
+        assigned.append(f"x,c{i},{arm},2025-03-03")
+        money = spend[i % 2] + i // 2 % 7
+        orders += [f"a{i},c{i},2025-02-10 10:00,{5 + i % 5}", f"b{i},c{i},2025-03-{10 + i % 15} 10:00,{money}"]
+        for channel in channels:
+            if channel == "email" or arm == "texted":
+                sends.append(f"{channel}{i},c{i},k,{channel},2025-03-10 09:00,0.01")
+    orders.append("z,other,2025-03-31 10:00,1")
+    experiment = f"x,holdout,2025-03-03,{ended},{control}"
+    tables = {
+        "orders": ["order_id,customer_id,ordered_at,amount", *orders],
+        "experiments": ["experiment_id,kind,started_at,ended_at,control_arm", experiment],
+        "arms": ["experiment_id,arm,share", "x,texted,0.5", "x,out,0.5"],
+        "assignments": ["experiment_id,customer_id,arm,assigned_at", *assigned],
+    }
+    if messages:
+        tables["messages"] = ["message_id,customer_id,campaign_id,channel,sent_at,cost", *sends]
+    return make_source(**{name: "\n".join(rows) + "\n" for name, rows in tables.items()})
+
+
+@pytest.mark.parametrize("control", ["texted", "out"])
+@pytest.mark.parametrize("channels", [("sms",), ("sms", "email")])
+def test_the_arm_without_texts_is_the_control_whatever_it_is_called(make_source, open_source, control, channels):
+    shop = open_source(a_holdout(make_source, control=control, channels=channels))
+    (evaluated,) = ab_test.analyse(shop)
+    assert (evaluated.experiment.control, evaluated.experiment.treated) == ("out", ("texted",))
+    assert not evaluated.validity.broken
+    assert evaluated.validity.contrast == 1.0
+    assert evaluated.validity.control_messaged == 0.0
+    revenue = evaluated.effects.find("revenue", "texted")
+    assert revenue.difference == pytest.approx(2.0)  # texting caused the two more
+
+
+def test_without_messages_the_stated_control_counts(make_source, open_source):
+    shop = open_source(a_holdout(make_source, control="texted", messages=False))
+    assert experiments.untreated_arms(shop) == {}
+    (found,) = experiments.list_experiments(shop)
+    assert found.control == "texted"
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "until"),
+    [
+        ("2025-04-30", "running", dt.date(2025, 4, 30)),  # later than the log: a plan
+        ("2025-03-31", "ended", dt.date(2025, 3, 31)),  # with the log
+        ("2025-04-01 00:00", "ended", dt.date(2025, 3, 31)),
+        ("2025-03-20", "ended", dt.date(2025, 3, 20)),
+        ("", "running", None),
+    ],
+)
+def test_a_planned_end_is_kept_and_a_test_that_ends_with_the_log_has_ended(
+    make_source, open_source, ended, state, until
+):
+    (found,) = experiments.list_experiments(open_source(a_holdout(make_source, control="out", ended=ended)))
+    assert (found.state, found.until) == (state, until)
+    assert found.last == min(until or dt.date(2025, 3, 31), dt.date(2025, 3, 31))
+
+
+def test_a_frequency_test_whose_arm_without_texts_is_not_the_control(make_source, open_source):
+    folder = a_holdout(make_source, control="texted")
+    kept = (folder / "experiments.csv").read_text().replace("holdout", "frequency")
+    (folder / "experiments.csv").write_text(kept)
+    (folder / "arms.csv").write_text("experiment_id,arm,share,messages_per_week\nx,texted,0.5,1\nx,out,0.5,0\n")
+    (evaluated,) = ab_test.analyse(open_source(folder))
+    assert evaluated.experiment.control == "texted"  # a frequency is compared with the one that is stated
+    assert (evaluated.validity.contrast, evaluated.validity.control_messaged) == (1.0, 0.0)
+    assert not evaluated.validity.broken
