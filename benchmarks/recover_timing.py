@@ -74,7 +74,7 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
         counts.count_practice(shop, sends, "rfm_group", 26),
         counts.count_volume(shop, "rfm_group"),
         click_value.find_click_value(shop, sends),
-        quiet_hours.hours_allowed(shop),
+        quiet_hours.share_allowed(shop),
         shop.settings.jurisdiction,
     )
 

@@ -100,7 +100,7 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> best_hours.Timing:
         ]
     )
     volume = pd.DataFrame({"segment": segments, "customers": 1_000, "messages_per_week": 1.0})
-    allowed = np.ones(24, bool)
+    allowed = np.ones(24)
     return best_hours.Timing(None, [], response, None, practice, volume, click, allowed)  # type: ignore[arg-type]
 
 

@@ -26,10 +26,11 @@ from smsroi_helpers.measures.quiet_hours import (
     RULES,
     allowed,
     count_places,
-    hours_allowed,
     parse_rule,
     rule_of,
+    share_allowed,
     territory_of,
+    usable_hours,
 )
 
 __all__ = [
@@ -47,7 +48,6 @@ __all__ = [
     "consents",
     "count_places",
     "every_send",
-    "hours_allowed",
     "human_clicks",
     "knows_clicks",
     "local_sends",
@@ -65,9 +65,11 @@ __all__ = [
     "purchases",
     "refunds",
     "rule_of",
+    "share_allowed",
     "subscribed",
     "territory_of",
     "touches_per_order",
+    "usable_hours",
     "with_zone",
     "without_time",
 ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "AS_OF",
@@ -22,11 +23,12 @@ __all__ = [
     "Rule",
     "allowed",
     "count_places",
-    "hours_allowed",
     "parse_rule",
     "rule_of",
     "rules_of_zone",
+    "share_allowed",
     "territory_of",
+    "usable_hours",
 ]
 
 AS_OF = "2026-06"
@@ -57,6 +59,12 @@ def _rule(name: str, source: str, hours: tuple[int, int], saturday: tuple[int, i
     return Rule(name, hours, saturday or hours, sunday or saturday or hours, source)
 
 
+NEVER = (0, 0)
+CAREFUL = "careful"
+"""The rule of a place without a rule of its own here."""
+_NO_LAW = "no hours in law; careful default"
+
+
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
@@ -70,9 +78,28 @@ RULES: dict[str, Rule] = {
         _rule("US-RI", "R.I. Gen. Laws 5-61-3.6", (9, 18), (10, 17)),
         _rule("US-TX", "Tex. Bus. & Com. Code 301.051", (9, 21), None, (12, 21)),
         _rule("CN", "careful reading of the carriers' rules; some allow until 22", (8, 20)),
+        _rule("FR", "carriers' rules for marketing SMS: not after 20:30, on Sundays or holidays", (8, 20), None, NEVER),
+        _rule("ES", "LGDCU art. 96.2 (calls): 9 to 21, not at weekends or on holidays", (9, 21), NEVER, NEVER),
+        _rule(
+            "IT", "telemarketing code of conduct, 2023 (calls): 9 to 20, Saturday 10 to 19", (9, 20), (10, 19), NEVER
+        ),
+        _rule("DE", "UWG 7 names no hours; careful default", (9, 20), (10, 18), (12, 18)),
+        _rule("EU", "Directive 2002/58/EC names no hours; careful default", (9, 20), (10, 18), (12, 18)),
+        _rule("GB", "PECR 2003 names no hours; careful default", (9, 20), (10, 18), (12, 18)),
+        _rule("CA", "CRTC Telemarketing Rules (calls): 9 to 21:30, weekends 10 to 18", (9, 21), (10, 18)),
+        _rule("AU", "Telemarketing Industry Standard 2017 (calls): 9 to 20, Saturday 9 to 17", (9, 20), (9, 17), NEVER),
+        _rule("IN", "TRAI TCCCPR 2018: promotional messages 10 to 21", (10, 21)),
+        _rule("JP", "guidelines to the Act on Specified Commercial Transactions (calls): not 21 to 8", (9, 20)),
+        _rule("SG", "PDPA names no hours; careful default", (9, 20), (10, 18), (12, 18)),
+        _rule(CAREFUL, _NO_LAW, (9, 20), (10, 18), (12, 18)),
     )
 }
-"""By jurisdiction: a country (`US`), or a state after its country (`US-TX`)."""
+"""By jurisdiction: a country (`US`), a state after its country (`US-TX`), the other members of the EU (`EU`), and
+`careful` for the rest. Rules for calls are applied to texts where there is none for texts."""
+_EU = frozenset(
+    "AT BE BG HR CY CZ DK EE FI GR HU IE LV LT LU MT NL PL PT RO SK SI SE".split()  # noqa: SIM905
+)
+"""Members without a rule of their own."""
 
 _STATE_NAMES = {
     "florida": "FL", "maryland": "MD", "mississippi": "MS", "new jersey": "NJ", "oklahoma": "OK", "connecticut": "CT",
@@ -110,16 +137,19 @@ def territory_of(zone: str | None) -> str:
 
 
 def rules_of_zone(zone: str | None) -> tuple[str, ...]:
-    """Every rule that may apply in a time zone; all rules where the zone is unknown or has no rules here."""
+    """Every rule that may apply in a time zone; in the US those of all states in it.
+
+    Where the zone is unknown, or its country has no rule here, the careful default applies, not the laws of others.
+    """
     territory = territory_of(zone)
-    if territory == "CN":
-        return ("CN",)
     if territory == "US":
         for area, zones in _US_ZONES.items():
             if zone in zones:
                 return ("US", *(f"US-{state}" for state in _ZONE_STATES[area]))
         return ("US",)
-    return tuple(RULES)
+    if territory in _EU:
+        return ("EU",)
+    return (territory,) if territory in RULES else (CAREFUL,)
 
 
 def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "") -> tuple[str, ...]:
@@ -128,17 +158,20 @@ def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "")
     Args:
         zone: the recipient's time zone, if known.
         region: a state's name or code, as the source has it.
-        jurisdiction: the source's, for recipients without a zone, or in a country without rules: `US`, `US-TX`, `CN`.
+        jurisdiction: the source's, for recipients without a zone, or in a country without a rule: `US`, `US-TX`, `CN`.
 
     >>> rule_of("America/Chicago", "Texas"), rule_of("America/New_York", "New York"), rule_of("Asia/Shanghai")
     (('US-TX',), ('US',), ('CN',))
+    >>> rule_of("Europe/Paris"), rule_of("Europe/Vienna"), rule_of("Africa/Lagos"), rule_of(None)
+    (('FR',), ('EU',), ('careful',), ('careful',))
     >>> rule_of("America/Chicago")
     ('US', 'US-FL', 'US-MS', 'US-OK', 'US-TX')
     """
     territory = territory_of(zone)
-    if territory not in ("US", "CN") and jurisdiction in RULES and jurisdiction != "US":
+    without_rule = rules_of_zone(zone) == (CAREFUL,)
+    if without_rule and jurisdiction in RULES and jurisdiction != "US":
         return (jurisdiction,)
-    if territory == "US" or (territory not in ("US", "CN") and jurisdiction == "US"):
+    if territory == "US" or (without_rule and jurisdiction == "US"):
         name = (region or "").strip().lower().removeprefix("us-")
         code = _STATE_NAMES.get(name, name.upper())
         if f"US-{code}" in RULES:
@@ -146,7 +179,7 @@ def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "")
         if name in _FEDERAL:
             return ("US",)
         if territory != "US":
-            return tuple(rule for rule in RULES if rule.startswith("US"))
+            return tuple(rule for rule in RULES if rule == "US" or rule.startswith("US-"))
     return rules_of_zone(zone)
 
 
@@ -186,20 +219,29 @@ def allowed(rules: Iterable[str], own: tuple[int, int] | None = None, table: Map
     return week
 
 
+def usable_hours(week: Week) -> NDArray[np.bool_]:
+    """(24,): hours allowed on every weekday on which any hour is.
+
+    >>> usable_hours(allowed(["FR"])).nonzero()[0][[0, -1]].tolist()  # no texts on Sundays
+    [8, 19]
+    """
+    open_days = week.any(axis=1)
+    return np.asarray(week[open_days].all(axis=0) if open_days.any() else np.zeros(24, bool))
+
+
 # --- a company's customers -------------------------------------------------------------------------------------------
 
 
-def hours_allowed(shop: Shop, own: str = "") -> NDArray[np.bool_]:
-    """(24,): local hours allowed on all weekdays by every rule that applies to at least 1 % of customers.
+def share_allowed(shop: Shop, own: tuple[int, int] | None = None) -> Floats:
+    """(24,): the share of customers (0–1) who may be texted at each local hour.
 
     Args:
         shop: the company.
-        own: the sender's own hours (`9-18`); empty for none.
+        own: of `parse_rule`, the sender's own hours.
     """
-    where = count_places(shop)
-    share = where.groupby("rules")["customers"].sum() / max(where["customers"].sum(), 1)
-    names = {rule for rules in share[share >= 0.01].index for rule in rules.split()}
-    return np.asarray(allowed(names, parse_rule(own)).all(axis=0))
+    people = count_places(shop).groupby("rules")["customers"].sum()
+    weeks = np.array([usable_hours(allowed(str(rules).split(), own)) for rules in people.index], float)
+    return np.asarray(people.to_numpy(float) @ weeks / max(people.sum(), 1))
 
 
 def count_places(shop: Shop) -> pd.DataFrame:

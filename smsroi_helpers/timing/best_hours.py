@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.measures import allowed, hours_allowed, rule_of
+from smsroi_helpers.measures import parse_rule, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.click_value import ClickValue, find_click_value
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
+from smsroi_helpers.timing.places import best_by_place, read_practice, send_policies
 from smsroi_helpers.timing.response import (
     ALL,
     DF,
@@ -43,6 +44,8 @@ __all__ = [
 
 _SEQUENCE = 0.8
 """Share of ALPHA for the sequence of all customers, then segments; the rest is for segments tested on their own."""
+_LEAST_PLACE = 0.01
+"""The smallest share of today's sends (0–1) whose places must allow a window for it to be a candidate."""
 _FEWEST_SHOWN = 10
 """Segments of fewer customers are left out of saved tables."""
 
@@ -58,9 +61,11 @@ class Timing:
     practice: pd.DataFrame
     volume: pd.DataFrame
     click: ClickValue
-    allowed: NDArray[np.bool_]
-    """(24,): local hours that every rule allows on every weekday."""
+    allowed: Floats
+    """(24,): the share of customers (0–1) who may be texted at each local hour."""
     jurisdiction: str = ""
+    own_hours: tuple[int, int] | None = None
+    """The sender's own allowed hours, half-open."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -112,8 +117,9 @@ def analyse(
         count_practice(shop, sends, segment_by, log_weeks),
         count_volume(shop, segment_by),
         find_click_value(shop, sends),
-        hours_allowed(shop, own_hours),
+        share_allowed(shop, parse_rule(own_hours)),
         shop.settings.jurisdiction,
+        parse_rule(own_hours),
     )
 
 
@@ -152,12 +158,17 @@ class Answer:
     segment: str
     evidence: Literal["randomised", "observational"]
     windows: pd.DataFrame
-    """hour, until (tried and allowed), rate, low, high; set_of_best; gain, gain_low, gain_high (clicks per message
-    compared with today's schedule; limits are simultaneous over all windows in the set of the best)."""
+    """hour, until (tried, and allowed somewhere), rate, low, high; allowed_share (the share of today's sends that go to
+    places which allow the window); set_of_best; gain, gain_low, gain_high (clicks per message, compared with today's
+    schedule, of sending at this window where it is allowed and at the best allowed one elsewhere; limits are
+    simultaneous over all windows in the set of the best)."""
+    places: pd.DataFrame
+    """Places that allow the same windows: rules (names), share (of today's sends), hour, until (the best window allowed
+    there); the largest first. Places without an allowed window have none."""
     today: Floats
-    """Each window's share of today's sends that are in any window."""
+    """Each window's share of today's sends that are in a window allowed where they arrive."""
     untried_share: float
-    """Share of today's sends at hours that were not tested, or are not allowed."""
+    """Share of today's sends at hours that were not tested, or are not allowed where they arrive."""
     forbidden_share: float
     """Share of today's sends at hours that are not allowed."""
     customers: int
@@ -202,11 +213,14 @@ class Answer:
 
     @property
     def outcome(self) -> Literal["move", "flat", "open"]:
-        """`move`: another hour has a worthwhile gain; `flat`: no hour can have one; `open`: undecided."""
+        """`move`: another hour has a worthwhile gain; `flat`: no hour can have one; `open`: undecided.
+
+        A single window leaves no choice, so it is never `flat`.
+        """
         _, low, _ = self.gain()
         if low > self.smallest_gain and self.adjusted_p < ALPHA:
             return "move"
-        return "flat" if self.regret()[2] <= self.smallest_gain else "open"
+        return "flat" if len(self.windows) > 1 and self.regret()[2] <= self.smallest_gain else "open"
 
 
 def find_best_hours(
@@ -252,35 +266,11 @@ def find_best_hours(
     ]
 
 
-def _shares_of_today(timing: Timing, segment: str, windows: pd.DataFrame) -> tuple[Floats, float, float]:
-    rows = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
-    by_hour = rows.groupby("hour")["messages"].sum().reindex(range(24)).fillna(0.0).to_numpy(float)
-    everything = by_hour.sum()
-    if not everything:
-        return np.full(len(windows), np.nan), float("nan"), float("nan")
-    # Overlapping windows share an hour's messages evenly.
-    cover = np.array([[row.hour <= h < row.until for h in range(24)] for row in windows.itertuples()], float)
-    inside = cover.sum(axis=0)
-    shares = (cover / np.maximum(inside, 1)) @ by_hour
-    within = shares.sum()
-    shares = shares / within if within else np.full(len(windows), np.nan)
-    return shares, float(1 - within / everything), _share_forbidden(rows, timing.jurisdiction)
-
-
-def _share_forbidden(rows: pd.DataFrame, jurisdiction: str) -> float:
-    """Share of messages at hours that the recipient's own rules do not allow."""
-    forbidden = 0.0
-    for (zone, region), own in rows.groupby(["timezone", "region"]):
-        week = allowed(rule_of(zone, region, jurisdiction))
-        forbidden += float(own["messages"][~week[own["weekday"].to_numpy(int), own["hour"].to_numpy(int)]].sum())
-    return forbidden / float(rows["messages"].sum())
-
-
 def _answer(
     timing: Timing, response: HourResponse, segment: str, rng: np.random.Generator, smallest: float,
     everybody: Answer | None,
 ) -> Answer | None:  # fmt: skip
-    """One segment's answer; None where no window tried is allowed.
+    """One segment's answer; None where no window tried is allowed in places with at least 1 % of today's sends.
 
     Args:
         timing: of `analyse`.
@@ -291,31 +281,36 @@ def _answer(
         everybody: the answer for all customers, on which a segment's depends; None for all customers themselves.
     """
     tried = response.windows
-    is_allowed = np.array([bool(timing.allowed[row.hour : row.until].all()) for row in tried.itertuples()])
+    sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
+    practice = read_practice(sent, tried, timing.jurisdiction, timing.own_hours, timing.allowed)
+    is_allowed = practice.allowed_share >= _LEAST_PLACE
     curves = response.curves(segment)
     if not is_allowed.any():
         return None
     logits, covariance = curves.contrast(segment, columns_of(tried[is_allowed]))
     chosen = best_windows(logits, covariance, rng, alpha=_alpha_of_differing(response, everybody))
     rate, of_rates = _rates(curves, segment, tried)
-    today = np.zeros(len(tried))
-    today[is_allowed], untried, forbidden = _shares_of_today(timing, segment, tried[is_allowed])
+    today = practice.shares.sum(axis=0)
+    policies, best = send_policies(practice, rate)
     among = is_allowed.copy()
     among[is_allowed] = chosen
-    gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng)
-    p_of_all = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng)[-1]
-    windows = rate_by_hour(response, segment).assign(gain=gain, gain_low=low, gain_high=high)
+    gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng, policies=policies)
+    p_of_all = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng, policies=policies)[-1]
+    windows = rate_by_hour(response, segment).assign(
+        gain=gain, gain_low=low, gain_high=high, allowed_share=practice.allowed_share
+    )
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     return Answer(
         segment=segment,
         evidence=response.evidence,
         windows=windows[is_allowed].reset_index(drop=True).assign(set_of_best=chosen),
+        places=best_by_place(practice, best, tried),
         today=today,
-        untried_share=untried,
-        forbidden_share=forbidden,
+        untried_share=practice.untried,
+        forbidden_share=practice.forbidden,
         customers=response.customers(segment),
         clicks=float(curves.events[curves.index(segment)]),
-        messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(untried)),
+        messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(practice.untried)),
         # All customers are tested first in the sequence: their p-value must hold whichever window is chosen.
         p_value=p_of_all if everybody is None else p_value,
         all_windows_p=p_of_all,
@@ -375,12 +370,12 @@ def best_windows(
 
 def compare_with_today(
     rate: Floats, covariance: Floats, today: Floats, among: NDArray[np.bool_], smallest: float,
-    rng: np.random.Generator, draws: int = 10_000,
+    rng: np.random.Generator, draws: int = 10_000, *, policies: Floats | None = None,
 ) -> tuple[Floats, Floats, Floats, float]:  # fmt: skip
     """The gain of each window compared with today's mixture of windows, with simultaneous limits.
 
-    G_h = r_h − Σ q_j r_j, with limits G_h ± c·s.e. The critical value c is the quantile of the largest |t| over the
-    windows in `among`, simulated from their joint covariance.
+    G_h = Σ p_hj r_j − Σ q_j r_j, with limits G_h ± c·s.e. The critical value c is the quantile of the largest |t| over
+    the windows in `among`, simulated from their joint covariance.
 
     Args:
         rate: of each window.
@@ -390,6 +385,8 @@ def compare_with_today(
         smallest: the smallest worthwhile gain.
         rng: of the simulation.
         draws: how many.
+        policies: p, windows × windows, of `places.send_policies`; None (the identity) where every window is allowed
+            everywhere.
 
     Returns:
         gain, low, high of each window, and the p-value for the hypothesis that no window's gain is above `smallest`.
@@ -397,7 +394,7 @@ def compare_with_today(
     if not np.isfinite(today).all():
         none = np.full(len(rate), np.nan)
         return none, none, none, float("nan")
-    contrasts = np.eye(len(rate)) - today
+    contrasts = (np.eye(len(rate)) if policies is None else policies) - today
     gain = contrasts @ rate
     joint = contrasts @ covariance @ contrasts.T
     error = np.sqrt(np.maximum(np.diag(joint), 0.0))

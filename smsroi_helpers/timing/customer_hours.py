@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.measures import allowed, count_places, parse_rule
+from smsroi_helpers.measures import allowed, count_places, parse_rule, usable_hours
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
@@ -45,9 +45,9 @@ def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, 
     shifted_rates = {segment: _shifted(curve) for segment, curve in curves.items()}
     rows = []
     for place in count_places(shop).itertuples():
-        week = np.asarray(allowed(place.rules.split(), own).all(axis=0))
+        usable = usable_hours(allowed(place.rules.split(), own))
         for segment, curve in curves.items():
-            is_allowed = np.array([week[w.hour : w.until].all() for w in curve.itertuples()])
+            is_allowed = np.array([usable[w.hour : w.until].all() for w in curve.itertuples()])
             if not is_allowed.any():
                 continue
             hours = curve["hour"].to_numpy(int)
@@ -70,8 +70,8 @@ def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, ow
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
 
     Returns:
-        customer_id, hour (local), weekday (null: any), basis (`personal`, `segment`). Customers for whom no
-        tested hour is allowed have no row.
+        customer_id, hour (local), weekday (null: any on which texts are allowed there), basis (`personal`, `segment`).
+        Customers for whom no tested hour is allowed have no row.
     """
     best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0])
     table = ibis.memtable(

@@ -25,10 +25,12 @@ __all__ = [
 ]
 
 HourReason = Literal[
-    "better_hour", "no_gain_possible", "observational", "no_price_shown", "undecided", "nothing_to_compare",
+    "better_hour", "not_allowed", "no_gain_possible", "observational", "no_price_shown", "undecided",
+    "nothing_to_compare",
 ]  # fmt: skip
-"""Why this is decided: a better hour is shown; no hour can have a worthwhile gain; only observational data; more clicks
-are shown but not more profit; the interval is undecided; too few responses, or all at one hour."""
+"""Why this is decided: a better hour is shown; most of today's texts go out at hours that are not allowed; no hour can
+have a worthwhile gain; only observational data; more clicks are shown but not more profit; the interval is undecided;
+too few responses, or all at one hour."""
 HoursFound = Literal["no_difference", "all_alike", "best_set"]
 """Result for the hours tested: not shown to differ; none distinguishable from another; some are better."""
 HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "rough_curve", "observational"]
@@ -39,6 +41,8 @@ _ROUGH = 0.01
 """Below this p-value the counts are taken to depart from the smooth curve."""
 _UNTRIED_SHARE, _FORBIDDEN_SHARE = 0.01, 0.001
 """Shares (0–1) of today's texts from which a warning is reported."""
+_MOSTLY = 0.5
+"""Share (0–1) of today's texts at hours that are not allowed from which that is the finding."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,16 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
     known = bool(np.isfinite(gain).all())
     value, low, high = _per_week(timing, answer, gain)
     reason = _reason(timing, answer, known, low)
+    known = known and reason != "not_allowed"  # a finding about today's texts, with no money of its own
     return HourDecision(
         segment=answer.segment,
-        outcome="do" if reason == "better_hour" else "dont" if reason == "no_gain_possible" else "not_enough_evidence",
+        outcome="do"
+        if reason in ("better_hour", "not_allowed")
+        else "dont"
+        if reason == "no_gain_possible"
+        else "not_enough_evidence",
         reason=reason,
-        evidence=answer.evidence,
+        evidence="none" if reason == "not_allowed" else answer.evidence,
         customers=answer.customers,
         **({"value": value, "low": low, "high": high} if known else {}),
         unit=("money_per_week" if timing.priced else "count") if known else "",
@@ -100,6 +109,8 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
 
 def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:
     found = answer.outcome if known else "open"
+    if answer.forbidden_share > _MOSTLY and not (found == "move" and answer.evidence == "randomised"):
+        return "not_allowed"
     if found == "move" and answer.evidence == "randomised":
         return "better_hour" if not timing.priced or low > 0 else "no_price_shown"
     if found == "flat":

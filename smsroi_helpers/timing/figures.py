@@ -32,9 +32,10 @@ def _middle(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _shade(ax: Axes, timing: Timing) -> None:
-    """Hours that are not allowed, in grey."""
-    for hour in np.flatnonzero(~timing.allowed).tolist():
-        ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=0.6, linewidth=0, zorder=0)
+    """Hours that are not allowed, in grey: the fewer customers may be texted, the darker."""
+    for hour in np.flatnonzero(timing.allowed < 1).tolist():
+        darkness = 0.6 * (1 - float(timing.allowed[hour]))
+        ax.axvspan(hour, hour + 1, color=PALETTE["line"], alpha=darkness, linewidth=0, zorder=0)
 
 
 def _draw(ax: Axes, response: HourResponse, segment: str, colour: str, label: str = "") -> pd.DataFrame:
@@ -108,7 +109,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         caption=joined(
             source,
             _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
-              " from the best. Grey: not allowed."),
+              " from the best. Grey: not allowed; the darker, the more customers live where it is not."),
             _why_a_gap(answer),
         ),
     )  # fmt: skip

@@ -194,7 +194,8 @@ def allowed_table(places: pd.DataFrame) -> Html:
         })  # fmt: skip
     caption = _(
         "When a text may be sent, on the recipient’s clock (compared with its sources in {month}; not legal advice)."
-        " Of whom only the time zone is known, or not even that, the hours that all rules allow which may apply"
+        " In the US, where the state is not known, the hours that all states of the time zone allow. Places without a"
+        " rule of their own have the careful default; rules for calls count where there are none for texts"
     ).format(month=AS_OF)
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 

@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+_SMALLEST_PLACE = 0.005
+"""Share (0–1) of today's texts from which places with another best window are named."""
+
+
 # --- words shared with figures and tables ----------------------------------------------------------------------------
 
 
@@ -128,6 +132,7 @@ def _action(found: HourDecision) -> str:
         )
     return {
         "nothing_to_compare": _("Send at several hours, drawn by lot, and look again"),
+        "not_allowed": _("Send only at the hours that are allowed where the text arrives"),
         "no_gain_possible": _("Leave the hours as they are: take the cheapest allowed one"),
         "observational": _("Try hours on customers drawn by lot before changing any"),
         "no_price_shown": _("Learn first what a click brings: let the test of messages run on"),
@@ -152,13 +157,35 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
         return _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
             n=number(len(answer.windows))
         )
-    return _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(
+    words = _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(
         n=number(len(answer.windows)), hours=hours_words(answer), window=_best_window(answer)
+    )
+    return joined(words, _elsewhere_sentence(answer))
+
+
+def _elsewhere_sentence(answer: Answer) -> str:
+    """The best window of the places that do not allow the most likely best one."""
+    best = answer.windows.iloc[answer.best]
+    others = answer.places[answer.places["hour"].notna() & (answer.places["hour"] != best["hour"])]
+    others = others[others["share"] >= _SMALLEST_PLACE]
+    if not len(others):
+        return ""
+    return _("Where it is not allowed: {windows}.").format(
+        windows=listed(
+            _("{window} ({rules}; {share} of texts)").format(
+                window=window_words(row.hour, row.until), rules=row.rules, share=percent(row.share, 1)
+            )
+            for row in others.itertuples()
+        )
     )
 
 
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
     """The gain of another hour compared with today's, and how much more data a decision needs."""
+    if found.reason == "not_allowed":
+        return (_("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
+            share=percent(answer.forbidden_share, 1)
+        ),)  # fmt: skip
     if not found.unit:
         return (_("What is sent today falls at no hour that was tried, so nothing can be set against it."),)
     if found.reason == "no_gain_possible":

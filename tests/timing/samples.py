@@ -67,7 +67,7 @@ def looked(cells, today=None, click=None, evidence="randomised", hours=range(8, 
     sends = timing_counts.Sends(None, "click", 72, nothing, nothing)
     none = click_value.ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
     both = (response, None) if evidence == "randomised" else (None, response)
-    allowed = np.isin(np.arange(24), np.arange(8, 20))
+    allowed = np.isin(np.arange(24), np.arange(8, 20)).astype(float)
     return best_hours.Timing(sends, [], *both, practice, volume, click or none, allowed)
 
 

@@ -24,7 +24,7 @@ def decided(seen):
         ({}, "do", "better_hour", "count"),
         ({"click": UNSURE}, "not_enough_evidence", "no_price_shown", "money_per_week"),
         ({"evidence": "observational"}, "not_enough_evidence", "observational", "count"),
-        ({"today": {3: 1.0}}, "not_enough_evidence", "undecided", ""),
+        ({"today": {3: 1.0}}, "do", "not_allowed", ""),
     ],
 )
 def test_a_clear_hour_is_decided_by_evidence_and_click_value(clear, given, outcome, reason, unit):

@@ -54,6 +54,11 @@ def test_a_schedule_at_untested_hours_has_no_gain(clear):
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     assert np.isnan(answer.gain()).all()
     decision = timing_wording.decide(seen, [answer])[0]
+    assert (decision.outcome, decision.evidence) == ("do", "none")
+    assert "100.0% of today’s texts go out at hours that are not allowed" in decision.text
+    assert np.isnan(decision.value)
+    later = looked(clear, today={20: 1.0})  # allowed, and not tried
+    decision = timing_wording.decide(later, best_hours.find_best_hours(later, np.random.default_rng(1)))[0]
     assert decision.outcome == "not_enough_evidence"
     assert "no hour that was tried" in decision.text
     assert np.isnan(decision.value)

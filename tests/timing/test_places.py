@@ -1,0 +1,143 @@
+"""Allowed hours are each recipient's own: candidates, gains and advice by place, added up."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.timing import best_hours, customer_hours, places
+from smsroi_helpers.timing import wording as timing_wording
+from smsroi_helpers.timing.decision import decide
+from smsroi_helpers.timing.response import rate_by_hour
+from tests.timing.samples import cells_of, looked, wave
+
+CALIFORNIA = ("America/Los_Angeles", "California")
+RHODE_ISLAND = ("America/New_York", "Rhode Island")
+PARIS = ("Europe/Paris", "")
+
+
+def sent(*rows):
+    """Today's sends: (place, weekday, hour, messages)."""
+    return pd.DataFrame([
+        {"segment": "a", "timezone": zone, "region": region, "weekday": weekday, "hour": hour, "messages": n}
+        for (zone, region), weekday, hour, n in rows
+    ])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def evening():
+    """A test of 8:00 to 21:00 in which 19:00 is best by far, and the sends of three places."""
+    cells = cells_of(np.random.default_rng(31), lambda hour, name: wave(hour, 19, 0.8), 20_000, ("a",), range(8, 21))
+    practice = sent(
+        (CALIFORNIA, 0, 10, 600), (CALIFORNIA, 1, 19, 100), (RHODE_ISLAND, 2, 14, 150), (RHODE_ISLAND, 2, 12, 50),
+        (PARIS, 3, 11, 100),
+    )  # fmt: skip
+    return dataclasses.replace(looked(cells, hours=range(8, 21)), practice=practice)
+
+
+def answered(seen):
+    return best_hours.find_best_hours(seen, np.random.default_rng(1))
+
+
+def test_the_gain_is_that_of_each_place_at_its_own_best_allowed_hour_added_up(evening):
+    answer = answered(evening)[0]
+    rate = rate_by_hour(evening.main, "all").set_index("hour")["rate"]
+    assert rate.idxmax() == 19
+    best = answer.windows.iloc[answer.best]
+    assert best["hour"] == 19
+    # By hand: California and Paris at 19:00, Rhode Island, whose weekends end at 17:00, at 16:00.
+    today = 0.6 * rate[10] + 0.1 * rate[19] + 0.15 * rate[14] + 0.05 * rate[12] + 0.1 * rate[11]
+    moved = 0.7 * rate[19] + 0.2 * rate[16] + 0.1 * rate[19]
+    assert best["gain"] == pytest.approx(moved - today, rel=1e-9)
+    assert best["allowed_share"] == pytest.approx(0.8)
+    assert answer.today @ rate.to_numpy() == pytest.approx(today)
+    assert (answer.untried_share, answer.forbidden_share) == pytest.approx((0.0, 0.0))
+    advice = answer.places.set_index("rules")
+    assert advice["hour"].to_dict() == {"US": 19, "US-RI": 16, "FR": 19}
+    assert advice["share"].to_dict() == pytest.approx({"US": 0.7, "US-RI": 0.2, "FR": 0.1})
+
+
+def test_one_strict_state_does_not_take_the_best_hour_from_all_others(evening):
+    """One intersection would leave 10:00 to 17:00 to everybody."""
+    answer = answered(evening)[0]
+    assert answer.windows["hour"].tolist() == list(range(8, 21))
+    assert answer.outcome == "move"
+    alone = dataclasses.replace(evening, practice=sent((RHODE_ISLAND, 2, 12, 100)))
+    assert answered(alone)[0].windows["hour"].tolist() == list(range(10, 17))
+
+
+def test_the_limits_are_those_of_the_sum_over_places(evening):
+    """With a single candidate: the gain ± t · s.e. of Σ (p − q) r, from the curve's own covariance."""
+    answer = answered(dataclasses.replace(evening, own_hours=(18, 19)))[0]
+    assert answer.windows["hour"].tolist() == [18]
+    rate, covariance = best_hours._rates(evening.main.curves("all"), "all", evening.main.windows)
+    contrast = np.zeros(13)  # what is sent elsewhere falls at no allowed window, so nothing is compared
+    assert np.isnan(answer.gain()).all()
+    both = dataclasses.replace(
+        evening, own_hours=(18, 20), practice=sent((CALIFORNIA, 0, 18, 70), (RHODE_ISLAND, 0, 12, 30))
+    )
+    answer = answered(both)[0]
+    contrast[[19 - 8, 18 - 8]] = 1.0, -1.0  # Rhode Island has no hour left, and counts in neither
+    row = answer.windows.iloc[answer.best]
+    error = np.sqrt(contrast @ covariance @ contrast)
+    assert row["gain"] == pytest.approx(contrast @ rate)
+    assert (row["gain_high"] - row["gain"]) / error == pytest.approx(1.998, abs=0.06)  # Student's t, 63 degrees
+    assert answer.untried_share == pytest.approx(0.3)
+
+
+def test_a_single_window_is_never_flat(evening):
+    cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
+    seen = looked(cells, today={10: 1.0})
+    assert best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_click_gain=0.012)[0].outcome == "flat"
+    one = dataclasses.replace(seen, own_hours=(10, 11))
+    answer = best_hours.find_best_hours(one, np.random.default_rng(1), smallest_click_gain=0.012)[0]
+    assert len(answer.windows) == 1
+    assert answer.outcome == "open"
+    assert decide(one, [answer])[0].outcome == "not_enough_evidence"
+
+
+@pytest.mark.parametrize(("nights", "reason"), [(60, "not_allowed"), (40, "no_gain_possible")])
+def test_texts_outside_allowed_hours_are_the_finding_not_leave_as_is(nights, reason):
+    cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
+    practice = sent((CALIFORNIA, 0, 23, nights), (CALIFORNIA, 0, 10, 100 - nights))
+    seen = dataclasses.replace(looked(cells), practice=practice)
+    answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_click_gain=0.012)
+    found = decide(seen, answers)[0]
+    assert found.reason == reason
+    assert "forbidden_hours" in found.warnings
+    assert f"{nights}.0% of today’s texts go out at hours that are not allowed" in " ".join(
+        (timing_wording.put_in_words(found, seen).text, timing_wording.put_in_words(found, seen).caveat)
+    )
+
+
+def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
+    words = timing_wording.decide(evening, answered(evening))[0]
+    assert words.outcome == "do"
+    assert "Where it is not allowed: 16:00–17:00 (US-RI; 20.0% of texts)." in words.text
+
+
+def test_a_customer_gets_the_hour_of_the_advice_for_the_place(evening, make_source, open_source):
+    """The table `customer_send_hour` and the decision say the same."""
+    customers = "customer_id,timezone,region\n" + "".join(
+        f"c{i},{zone},{region}\n" for i, (zone, region) in enumerate((CALIFORNIA, RHODE_ISLAND, PARIS))
+    )
+    shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n1,c0,2026-01-01,5\n",
+                                   customers=customers))  # fmt: skip
+    curve = {"all": rate_by_hour(evening.main, "all")}
+    candidates = customer_hours._candidates(shop, curve, "", [0]).set_index("zone")["hour"].to_dict()
+    advice = answered(evening)[0].places.set_index("rules")["hour"].to_dict()
+    assert candidates == {CALIFORNIA[0]: advice["US"], RHODE_ISLAND[0]: advice["US-RI"], PARIS[0]: advice["FR"]}
+
+
+def test_policies_send_each_place_somewhere_it_allows():
+    practice = places.Practice(
+        rules=["x", "y", "z"], masks=np.array([[True, True, False], [False, True, True], [False, False, False]]),
+        messages=np.array([6.0, 3.0, 1.0]), shares=np.array([[0.5, 0.2, 0.0], [0.0, 0.1, 0.2], [0.0, 0.0, 0.0]]),
+        untried=0.1, forbidden=0.0,
+    )  # fmt: skip
+    policies, best = places.send_policies(practice, np.array([0.3, 0.1, 0.2]))
+    assert best.tolist() == [0, 2, -1]
+    # At window 0: x goes to 0, y cannot and goes to its best, 2. At 1: both. At 2: x cannot and goes to 0.
+    assert policies == pytest.approx(np.array([[0.7, 0.0, 0.3], [0.0, 1.0, 0.0], [0.7, 0.0, 0.3]]))
+    assert practice.allowed_share == pytest.approx([0.6, 0.9, 0.3])
