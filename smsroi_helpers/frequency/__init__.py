@@ -14,10 +14,11 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.outputs import policy_table, response_table
-from smsroi_helpers.frequency.policy import choose_frequencies, win_back
+from smsroi_helpers.frequency.policy import choose_frequencies
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
+from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide
 
 __all__ = [

@@ -172,7 +172,7 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
     """How dormant and lost customers respond to each number of texts.
 
     Args:
-        found: of `policy.win_back`.
+        found: of `win_back.win_back`.
         currency: the source's.
     """
     pays = {"yes": _("yes"), "no": _("no"), "not_shown": _("not shown")}

@@ -4,7 +4,7 @@ The recommendation is the smallest frequency whose long-run profit is not distin
 slightly below it. Today's practice is resampled from the log.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,6 @@ __all__ = [
     "choose_frequencies",
     "choose_frequency",
     "practice_shares",
-    "win_back",
 ]
 
 TIE_SHARE = 0.05
@@ -32,7 +31,6 @@ GATE = 0.02
 AS_TODAY = 0.25
 """Frequencies closer than this many texts a week count as the same."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
-_WON_BACK = ("dormant", "lost", "lapsing", "lapsed")
 
 
 # --- today's practice ------------------------------------------------------------------------------------------------
@@ -178,36 +176,3 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
         "reason": "interval",
         "factor": float((half_width / distance) ** 2) if distance > 0 else np.inf,
     }
-
-
-# --- winning back ----------------------------------------------------------------------------------------------------
-
-
-def win_back(study: Study) -> pd.DataFrame:
-    """The profit of each frequency among customers who were inactive when the test began.
-
-    Returns:
-        segment, dose (texts a week, above 0), customers (of the arm), profit (per subscriber and week), low, high;
-        pays: `yes` if the interval is above 0 and texts have a proven effect on profit, `no` if it is below 0, else
-        `not_shown`. No rows without a fit, or where the test had too few such customers.
-    """
-    rows: list[dict[str, Any]] = []
-    for fit in (study.fit, study.stages):
-        for name in fit.names if fit is not None else ():
-            if fit is None or name not in _WON_BACK or any(row["segment"] == name for row in rows):
-                continue
-            for at in np.flatnonzero(fit.frequencies > 0):
-                drawn = fit.profit()[fit.index(name), fit.grid_index(fit.frequencies[at])]
-                profit, low, high = summarise_draws(drawn)
-                rows.append({
-                    "segment": name, "dose": fit.frequencies[at], "customers": fit.customers[fit.index(name), at],
-                    "profit": profit, "low": low, "high": high, "pays": _pays(low, high, fit.effect_p < GATE),
-                })  # fmt: skip
-    return pd.DataFrame(rows, columns=["segment", "dose", "customers", "profit", "low", "high", "pays"])
-
-
-def _pays(low: float, high: float, shown: bool) -> Literal["yes", "no", "not_shown"]:
-    """Whether texting pays; a gain is claimed only if texts have a proven effect on profit over all customers."""
-    if shown and low > 0:
-        return "yes"
-    return "no" if high < 0 else "not_shown"

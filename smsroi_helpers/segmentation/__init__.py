@@ -17,6 +17,7 @@ from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
 from smsroi_helpers.segmentation.decision import Findings
 from smsroi_helpers.segmentation.factors import factor_loadings
+from smsroi_helpers.segmentation.funnel import count_funnel
 from smsroi_helpers.segmentation.membership import (
     DATED,
     Grouping,
@@ -29,7 +30,7 @@ from smsroi_helpers.segmentation.membership import (
     segment_order,
     segments,
 )
-from smsroi_helpers.segmentation.migration import count_funnel, count_moves
+from smsroi_helpers.segmentation.migration import count_moves
 from smsroi_helpers.segmentation.predictive_value import (
     collect_outcomes,
     explained,

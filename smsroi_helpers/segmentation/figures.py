@@ -386,7 +386,7 @@ def funnel(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Acquisition to referral: of those who could take a step, how many did, with intervals.
 
     Args:
-        steps: the result of `migration.count_funnel`.
+        steps: the result of `funnel.count_funnel`.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots(figsize=(8.2, 3.2))[1]

@@ -9,6 +9,7 @@ from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.study import Logs, Study
+from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide
 from tests.frequency.samples import DOSES, cells_of, responsive
 
@@ -51,10 +52,10 @@ def test_winning_back_is_claimed_only_if_texts_have_an_effect():
     cells = cells_of(people)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     study = Study("sms", None, None, "", DOSES, cells, pd.DataFrame(), fit, fit, None, "region", 0.002)
-    found = frequency_policy.win_back(study)
+    found = win_back(study)
     assert found["segment"].unique().tolist() == ["lost"]
     assert found["dose"].tolist() == [1.0, 2.0, 4.0]
     assert found["pays"].tolist() == ["yes"] * 3
     unshown = dataclasses.replace(fit, effect_p=0.5)
-    assert set(frequency_policy.win_back(dataclasses.replace(study, fit=unshown, stages=None))["pays"]) == {"not_shown"}
-    assert len(frequency_policy.win_back(dataclasses.replace(study, fit=None, stages=None))) == 0
+    assert set(win_back(dataclasses.replace(study, fit=unshown, stages=None))["pays"]) == {"not_shown"}
+    assert len(win_back(dataclasses.replace(study, fit=None, stages=None))) == 0

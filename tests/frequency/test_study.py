@@ -17,6 +17,7 @@ from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_earl
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import analyse
+from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide, opt_out_sentence
 from tests.frequency.samples import WEEKS, open_folder, source, written
 
@@ -45,7 +46,7 @@ def whole_page(shop, study):
         check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
         check_tables.steps_table(study, "USD"),
         check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
-        check_tables.winback_table(frequency_policy.win_back(study), "USD"),
+        check_tables.winback_table(win_back(study), "USD"),
         check_tables.satisfaction_table(score_by_frequency(shop, study)),
     ]  # fmt: skip
     outputs.response_table(study), outputs.policy_table(policy)
