@@ -37,7 +37,8 @@ tested again at every run and the covariate adjusts for small differences."""
 LATE_SHARE = 0.01
 """With a larger share of assignments after the outcome window, the log of assignments is taken to be wrong."""
 LEAST_CONTRAST = 0.5
-"""Below this contrast, control and treated arms were messaged too similarly for the test to show the effect."""
+"""Below this contrast (of frequencies: below this share of the planned one), the arms were messaged too similarly for
+the test to show the effect."""
 _FEWEST_EXPECTED = 5
 
 
@@ -57,11 +58,12 @@ class Split:
 
 ProblemKind = Literal[
     "empty_arms", "split", "assigned_late", "assigned_early", "unbalanced", "control_messaged", "not_messaged",
-    "overlap", "orders_without_times",
+    "sent_alike", "overlap", "orders_without_times",
 ]  # fmt: skip
 """Problems of an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the outcome
 window, or before the start; arms that differed before the assignment; a control that was messaged; treated arms that
-were not; arms that depend on another experiment's; orders of the assignment's day that may have come before it, since
+were not; arms that were to get different numbers of messages and got about as many; arms that depend on another
+experiment's; orders of the assignment's day that may have come before it, since
 orders carry dates only."""
 
 
@@ -302,6 +304,7 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
             if untreated is not None
             else ()
         ),
+        *_frequency_problems(experiment, exposure),
         *_overlap_problems(experiment, overlaps),
         *_time_problems(experiment, counted),
     ]
@@ -367,6 +370,28 @@ def _exposure_problems(
             yield Problem("control_messaged", breaks=breaks, control=untreated, share=control, contrast=contrast)
     elif treated == 0:
         yield Problem("not_messaged", breaks=True)
+
+
+def _frequency_problems(experiment: Experiment, exposure: pd.DataFrame) -> Iterator[Problem]:
+    """Arms planned with the fewest and the most texts a week, of which the second got hardly more than the first."""
+    texts_per_week = experiment.plan.get("messages_per_week")
+    own = exposure[exposure["experiment_id"] == experiment.name]
+    if experiment.kind != "frequency" or texts_per_week is None or not len(own):
+        return
+    planned = texts_per_week.reindex(list(experiment.arms)).dropna()
+    if planned.nunique() < 2:
+        return
+    few, many = str(planned.idxmin()), str(planned.idxmax())
+    n = dict(zip(experiment.arms, experiment.customers, strict=True))
+    sent = own.pivot_table(index="channel", columns="arm", values="messages", aggfunc="sum", fill_value=0)
+    sent = sent.reindex(columns=[few, many], fill_value=0)
+    if not n[few] or not n[many] or not sent[many].sum():
+        return
+    per_customer = sent.to_numpy(float) / [n[few], n[many]]
+    low, high = per_customer[int(np.argmax(per_customer[:, 1] - per_customer[:, 0]))]
+    contrast = (1 - low / high) / (1 - planned[few] / planned[many]) if high > 0 else 0.0
+    if contrast < LEAST_CONTRAST:
+        yield Problem("sent_alike", breaks=True, arms=(few, many), share=float(low / high) if high else float("nan"))
 
 
 def _overlap_problems(experiment: Experiment, overlaps: pd.DataFrame) -> Iterator[Problem]:

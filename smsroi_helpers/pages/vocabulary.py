@@ -184,6 +184,11 @@ def problem_words(problem: ProblemCode) -> str:
             )
         case "not_messaged", _breaks:
             return _("nobody in the treated arms was messaged")
+        case "sent_alike", _breaks:
+            few, many = problem.arms
+            return _(
+                "{few} got {share} as many messages per customer as {many}: the arms were not sent as planned"
+            ).format(few=few, many=many, share=percent(problem.share))
         case "overlap", _breaks:
             return _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
                 other=problem.other, p=p_words(problem.p_value)

@@ -80,3 +80,25 @@ def test_a_frequency_test_whose_arm_without_texts_is_not_the_control(make_source
     assert evaluated.experiment.control == "texted"  # a frequency is compared with the one that is stated
     assert (evaluated.validity.contrast, evaluated.validity.control_messaged) == (1.0, 0.0)
     assert not evaluated.validity.broken
+
+
+@pytest.mark.parametrize(("one", "four", "broken"), [(1, 4, False), (4, 4, True), (3, 4, True), (2, 4, False)])
+def test_a_frequency_test_whose_arms_were_sent_alike_is_broken(make_source, open_source, one, four, broken):
+    """Planned are 1 and 4 a week; the arms got so many. A third fewer than planned apart is still a test."""
+    orders, sends, assigned = [], [], []
+    for i in range(200):
+        arm = ("one", "four")[i % 2]
+        assigned.append(f"x,c{i},{arm},2025-03-03")
+        orders.append(f"b{i},c{i},2025-03-{10 + i % 15} 10:00,{5 + i // 2 % 7}")
+        sends += [f"m{i}-{k},c{i},k,2025-03-{5 + k} 09:00" for k in range((one, four)[i % 2])]
+    folder = make_source(
+        orders="\n".join(("order_id,customer_id,ordered_at,amount", *orders)) + "\n",
+        messages="\n".join(("message_id,customer_id,campaign_id,sent_at", *sends)) + "\n",
+        experiments="experiment_id,kind,started_at,ended_at,control_arm\nx,frequency,2025-03-03,2025-03-09,one\n",
+        arms="experiment_id,arm,share,messages_per_week\nx,one,0.5,1\nx,four,0.5,4\n",
+        assignments="\n".join(("experiment_id,customer_id,arm,assigned_at", *assigned)) + "\n",
+    )
+    (evaluated,) = ab_test.analyse(open_source(folder))
+    problems = [problem for problem in evaluated.validity.problems if problem.kind == "sent_alike"]
+    assert [problem.share for problem in problems] == ([pytest.approx(one / four)] if broken else [])
+    assert evaluated.validity.broken is broken

@@ -43,6 +43,10 @@ PROBLEMS = [
     ),
     (Problem("not_messaged", breaks=True), "nobody in the treated arms was messaged"),
     (
+        Problem("sent_alike", breaks=True, arms=("one", "four"), share=0.97),
+        "one got 97% as many messages per customer as four: the arms were not sent as planned",
+    ),
+    (
         Problem("overlap", breaks=False, other="y", p_value=0.002),
         "who is in which arm hangs together with the arms of y (p 0.002): the two effects mix",
     ),
