@@ -6,7 +6,6 @@ day observed), in days. The models are fitted to cells, so that their cost grows
 
 import datetime as dt
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -24,9 +23,6 @@ __all__ = [
     "count_value_cells",
     "histories",
 ]
-
-if TYPE_CHECKING:
-    pass
 
 FEWEST_REPEATERS = 30
 """With fewer repeat customers, the intervals of four parameters span orders of magnitude."""
@@ -90,6 +86,9 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     Returns:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
         log_mean_value, the mean of that log over them. Customers whose repeat purchases add up to zero are left out.
+
+    Raises:
+        NotEnoughData: no customer has paid for a repeat purchase.
     """
     history = histories(shop, until)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
@@ -98,7 +97,13 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     cells = repeaters.group_by("frequency", "bin").aggregate(
         customers=repeaters.count(), log_mean_value=repeaters.log_mean.mean().round(12)
     )
-    return shop.count(cells.order_by("frequency", "bin"))
+    frame = shop.count(cells.order_by("frequency", "bin"))
+    if frame.empty:
+        raise NotEnoughData(
+            "Every repeat purchase has the amount 0, so the value of a purchase cannot be modelled. Orders of amount 0"
+            " count as purchases; if they were paid, correct the column amount of the table orders."
+        )
+    return frame
 
 
 def count_groups(shop: Shop, rows: ir.Table) -> pd.DataFrame:

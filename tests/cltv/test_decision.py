@@ -351,6 +351,17 @@ class TestSmallAndOddData:
         with pytest.raises(NotEnoughData, match="Only 1 customers have bought on a second day"):
             counts.count_cells(shop)
 
+    def test_free_orders_are_purchases_without_a_price(self, make_source, open_source):
+        """With every amount 0 there is a reason and no forecast; with every second one, a forecast."""
+        orders = orders_of(regulars(1, amount=0.0))
+        with pytest.raises(NotEnoughData, match="Every repeat purchase has the amount 0"):
+            publish(open_source(make_source(orders=orders)))
+        rows = orders.splitlines()
+        paid = [row if i % 2 else row.rsplit(",", 1)[0] + ",9.5" for i, row in enumerate(rows[1:])]
+        shop = open_source(make_source(orders="\n".join([rows[0], *paid]) + "\n"))
+        assert counts.count_cells(shop)["customers"].sum() == len({row.split(",")[1] for row in paid})
+        assert publish(shop)[0].total("spend")[0] > 0
+
     def test_all_amounts_equal(self, make_source, open_source):
         forecast, _checks, _decision = publish(open_source(make_source(orders=orders_of(regulars(1, amount=19.9)))))
         orders, spend = forecast.total("orders")[0], forecast.total("spend")[0]
