@@ -353,7 +353,7 @@ class TestSmallAndOddData:
 
     def test_free_orders_are_purchases_without_a_price(self, make_source, open_source):
         """With every amount 0 there is a reason and no forecast; with every second one, a forecast."""
-        orders = orders_of(regulars(1, amount=0.0))
+        orders = orders_of([[(day, 0.0) for day, _amount in person] for person in regulars(1)])
         with pytest.raises(NotEnoughData, match="Every repeat purchase has the amount 0"):
             publish(open_source(make_source(orders=orders)))
         rows = orders.splitlines()
