@@ -5,7 +5,7 @@ function leads to the functions, classes and constants that it names, a class to
 of including too much: a local variable named like a function of its module brings that function in.
 
 The parsed code is hashed, without comments, docstrings and the texts of exceptions. Modules that only write text and
-draw pictures are left out.
+draw pictures are left out. A decorator that registers a function is not followed to whoever asks the register.
 """
 
 import ast
@@ -13,11 +13,14 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 __all__ = ["fingerprint", "reached"]
 
@@ -25,6 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 _OURS = ("benchmarks", "smsroi_helpers", "tests")
 _PRESENTATION = re.compile(r"smsroi_helpers\.(locale|pages|(?!contract\b)\w+\.(wording|figures|tables))\b")
 """Modules that only put results into words, tables and pictures: no claim depends on them."""
+_WORDING = re.compile(r"smsroi_helpers\.\w+\.wording\b")
+_DEFINITIONS = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import,
+    ast.ImportFrom,
+)  # fmt: skip
 _LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "ibis-framework", "duckdb")
 
 
@@ -32,31 +40,49 @@ def fingerprint(run: Callable[..., Any]) -> str:
     """Hash of the code that a function runs and of the versions of the libraries that compute.
 
     Args:
-        run: a function at the top of a module, perhaps in `functools.partial`.
+        run: a function at the top of a module, perhaps in `functools.partial` with numbers, texts or such functions.
 
     Returns:
         12 hexadecimal digits.
+
+    Raises:
+        ValueError: the code reaches a module that puts results into words, whose code is not followed.
     """
-    digest = hashlib.sha256()
-    for module, code in reached(run):
-        digest.update(f"{module}\n{code}\n".encode())
-    if isinstance(run, functools.partial):
-        values = [*run.args, *(each for pair in sorted(run.keywords.items()) for each in pair)]
-        digest.update(repr([reached(value) if callable(value) else value for value in values]).encode())
+    digest = hashlib.sha256(_describe(run).encode())
     for name in _LIBRARIES:
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     return digest.hexdigest()[:12]
 
 
+def _describe(value: object) -> str:
+    """A text that is the same in every process, and another for another value or other code."""
+    if isinstance(value, functools.partial):
+        values = [value.func, *value.args, *(each for pair in sorted(value.keywords.items()) for each in pair)]
+        return f"partial({', '.join(map(_describe, values))})"
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(_describe, value))})"
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{value.shape}{value.tolist()}"
+    if inspect.isfunction(value):
+        cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
+        return f"{value.__module__}.{value.__qualname__}{_describe(cells)}{reached(value)}"
+    if callable(value):
+        name = getattr(value, "__qualname__", None)
+        if name is None:
+            raise TypeError(f"{value!r} is neither a function nor a partial one: its code cannot be followed")
+        return f"{getattr(value, '__module__', '')}.{name}"
+    return repr(value)
+
+
 def reached(run: Callable[..., Any]) -> list[tuple[str, str]]:
-    """The module and the parsed code of every definition that a function can reach, sorted."""
+    """The module and the parsed code of every definition that a function can reach, in the order of the modules."""
     function = run.func if isinstance(run, functools.partial) else run
     walk = _Walk()
     if "<" in function.__qualname__:  # a lambda or a nested function has no definition of its own
         walk.whole(function.__module__)
     else:
         walk.name(function.__module__, function.__qualname__.split(".")[0])
-    return sorted((module, ast.dump(_read(module).body[place])) for module, place in walk.seen)
+    return [(module, ast.dump(_read(module).body[place])) for module, place in sorted(walk.seen)]
 
 
 @dataclass(frozen=True)
@@ -66,10 +92,11 @@ class _Module:
     body: list[ast.stmt]
     definitions: dict[str, list[int]]
     """Name → places in `body` of the statements that bind it."""
-    imports: dict[str, tuple[str, str]]
-    """Name → module and the name there; the name is empty where the module itself is bound."""
+    imports: dict[str, list[tuple[str, str]]]
+    """Name → modules and the name there; the name is empty where the module itself is bound. `*` for what is imported
+    as a whole."""
     at_import: list[int]
-    """Places of the statements that bind no name: they run when the module is imported."""
+    """Places of the statements that are no definitions: they run when the module is imported."""
 
 
 class _Walk:
@@ -85,14 +112,17 @@ class _Walk:
         code = _read(module)
         for place in code.definitions.get(name, ()):
             self._statement(module, place)
-        if name in code.imports:
-            target, attribute = code.imports[name]
+        for target, attribute in code.imports.get(name, ()):
+            if _WORDING.match(target) or _WORDING.match(f"{target}.{attribute}"):
+                raise ValueError(f"{module} uses {name} of {target}, whose code is not followed: use its decision")
             if not attribute:
                 self.whole(target)
             elif _is_ours(f"{target}.{attribute}"):
                 self.whole(f"{target}.{attribute}")
             else:
                 self.name(target, attribute)
+        for target, _star in code.imports.get("*", ()):
+            self.whole(target)
 
     def whole(self, module: str) -> None:
         """Follow everything that a module defines or imports."""
@@ -148,9 +178,10 @@ def _chain(node: ast.expr) -> list[str] | None:
 
 def _attribute(module: str, chain: list[str]) -> tuple[str, str] | None:
     """The module and name that a chain such as `measures.purchases` means; None if it does not begin at a module."""
-    if chain[0] not in (imports := _read(module).imports):
+    bound = _read(module).imports.get(chain[0], [])
+    if len(bound) != 1:
         return None
-    target, attribute = imports[chain[0]]
+    target, attribute = bound[0]
     if attribute:
         target = f"{target}.{attribute}"
     if not _is_ours(target):
@@ -193,9 +224,13 @@ def _read(module: str) -> _Module:
         names = set(_bound(statement))
         for name in names - {"__all__"}:
             definitions.setdefault(name, []).append(place)
-        if not names and not isinstance(statement, ast.Import | ast.ImportFrom):
+        if not isinstance(statement, _DEFINITIONS):
             at_import.append(place)
-    return _Module(tree.body, definitions, dict(_imports(tree)), at_import)
+    imports: dict[str, list[tuple[str, str]]] = {}
+    for name, bound in _imports(tree):
+        if bound not in imports.setdefault(name, []):
+            imports[name].append(bound)
+    return _Module(tree.body, definitions, imports, at_import)
 
 
 def _is_text(node: ast.stmt) -> bool:

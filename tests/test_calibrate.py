@@ -2,9 +2,12 @@
 
 import contextlib
 import datetime as dt
+import importlib
 import io
 import json
 import math
+import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -315,10 +318,102 @@ def test_changed_code_invalidates_only_what_reaches_it(changed):
     assert changed(claims["ab_family"], old, old + "extra, ") != fingerprint(claims["ab_family"])
 
 
-def test_a_partial_counts_its_values():
-    assert fingerprint(partial(exact, 1)) != fingerprint(partial(exact, 2))
-    assert fingerprint(partial(exact, too_narrow)) == fingerprint(partial(exact, too_narrow))
-    assert fingerprint(partial(exact, too_narrow)) != fingerprint(partial(exact, fails_often))
+def made_of(share):
+    return lambda rng: rng.normal(share)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (partial(exact, 1), partial(exact, 2)),
+        (partial(exact, too_narrow), partial(exact, fails_often)),
+        (partial(exact, partial(exact, 1)), partial(exact, partial(exact, 2))),
+        (partial(exact, np.mean), partial(exact, np.median)),
+        (partial(exact, np.arange(3_000)), partial(exact, np.arange(3_000) + (np.arange(3_000) == 1_500))),
+        (partial(exact, (1, exact)), partial(exact, (1, too_narrow))),
+        (made_of(0.2), made_of(0.3)),
+    ],
+)
+def test_a_partial_counts_its_values(one, other):
+    assert fingerprint(one) == fingerprint(one)
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_code_that_cannot_be_followed_is_refused():
+    class Callable:
+        def __call__(self, rng):
+            return exact(rng)
+
+    with pytest.raises(TypeError, match="cannot be followed"):
+        fingerprint(partial(exact, Callable()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("TABLE[key] = 1", "TABLE[key] = 2"),  # a loop at the top of a module
+        ("[k * 2 for k in", "[k * 3 for k in"),  # a comprehension in a bare expression
+        ("ONE_VALUE = 1", "ONE_VALUE = 2"),  # the first of two imports under one name
+        ("STAR = 1", "STAR = 2"),
+        ("ORDER = 1\nORDER = 2", "ORDER = 2\nORDER = 1"),
+    ],
+)
+def test_statements_at_import_and_imports_are_followed(tmp_path, monkeypatch, old, new):
+    (tmp_path / "zz_one.py").write_text("ONE_VALUE = 1\n\ndef value():\n    return ONE_VALUE\n")
+    (tmp_path / "zz_two.py").write_text("def value():\n    return 2\n")
+    (tmp_path / "zz_star.py").write_text("STAR = 1\n")
+    (tmp_path / "zz_main.py").write_text(
+        "from zz_star import *\n\nTABLE = {}\nLIST = []\nfor key in 'ab':\n    TABLE[key] = 1\n"
+        "LIST.extend([k * 2 for k in range(3)])\nORDER = 1\nORDER = 2\n\n"
+        "def first():\n    from zz_one import value\n    return value()\n\n"
+        "def second():\n    from zz_two import value\n    return value()\n\n"
+        "def run(rng):\n    return TABLE, LIST, ORDER, STAR, first(), second()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ("zz_one", "zz_two", "zz_star", "zz_main")
+    monkeypatch.setattr(fingerprints, "_OURS", names)
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    found = []
+    for changes in (False, True):
+        for file in tmp_path.glob("zz_*.py"):
+            if changes:
+                file.write_text(file.read_text().replace(old, new))
+        for cache in (fingerprints._read, fingerprints._is_ours, fingerprints._source):
+            cache.cache_clear()
+        found.append(fingerprint(importlib.import_module("zz_main").run))
+    for cache in (fingerprints._read, fingerprints._is_ours, fingerprints._source):
+        cache.cache_clear()
+    assert found[0] != found[1]
+
+
+def test_claims_run_no_code_that_their_fingerprint_leaves_out():
+    """Every function of this project that a claim calls, but for languages and exceptions, is reached by name."""
+    for one in cheap_claims(find_claims()):
+        called = set()
+
+        def note(frame, event, _value, called=called):
+            module = frame.f_globals.get("__name__", "")
+            if event == "call" and module.split(".")[0] in ("benchmarks", "smsroi_helpers"):
+                called.add((module, frame.f_code.co_qualname.split(".")[0]))
+
+        sys.setprofile(note)
+        try:
+            run_replicate(one, 10**6)
+        finally:
+            sys.setprofile(None)
+        skipped = ("smsroi_helpers.locale", "smsroi_helpers.errors", "benchmarks.calibrate", "smsroi_helpers.__")
+        names = {(module, name) for module, code in fingerprints.reached(one.run) for name in bound_in(code)}
+        called = {
+            (module, name)
+            for module, name in called
+            if not module.startswith(skipped) and name.isidentifier() and not name.startswith("__")
+        }
+        assert called <= names, one.name
+
+
+def bound_in(code):
+    return re.findall(r"(?:FunctionDef|ClassDef|Name)\((?:name|id)='(\w+)'", code)
 
 
 def cheap_claims(claims):

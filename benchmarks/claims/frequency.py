@@ -21,11 +21,11 @@ from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
+from smsroi_helpers.frequency.decision import FrequencyDecision, decide
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Logs, Study
-from smsroi_helpers.frequency.wording import decide
 from smsroi_helpers.statistics.jackknife import GROUPS
 
 Floats = NDArray[np.float64]
@@ -228,8 +228,12 @@ def null(rng: np.random.Generator) -> Outcome:
     study = _study(_cells(rng, _draw(rng, null=True)), rng)
     policy = frequency_policy.choose_frequencies(study, rng)
     more = policy["messages_per_week"] > policy["today"]
-    claims = [each.outcome == "do" and each.low > 0 for each in decide(study, policy, "USD")]
+    claims = [_claims_a_gain(each) for each in decide(study, policy)]
     return Verdict(bool(((policy["outcome"] == "change") & more).any() or any(claims)))
+
+
+def _claims_a_gain(found: FrequencyDecision) -> bool:
+    return found.outcome == "do" and found.gain is not None and found.gain_is_reported and found.gain[1] > 0
 
 
 def log(rng: np.random.Generator, hidden: float = 0.0) -> Sequence[Outcome]:
