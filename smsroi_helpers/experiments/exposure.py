@@ -10,14 +10,14 @@ __all__ = ["count_exposure", "count_overlaps", "untreated_arms"]
 
 
 def untreated_arms(shop: Shop) -> dict[str, str]:
-    """Holdout → the arm with the smallest share of customers messaged, in the channel in which arms differ most.
+    """Holdout → the arm whose customers were messaged least until `ended_at`, by the channel that differs most.
 
     Holdouts whose arms were messaged alike are left out.
     """
     if not shop.has("messages"):
         return {}
     holdouts = shop.experiments.filter(shop.experiments.kind == "holdout").select(of="experiment_id")
-    people = measures.outcome_windows(shop)
+    people = measures.outcome_windows(shop, window="treatment")
     people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
     sends = measures.every_send(shop).select("sent_at", "channel", addressee="customer_id")
     theirs = people.join(sends, people.customer_id == sends.addressee)

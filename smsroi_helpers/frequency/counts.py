@@ -141,9 +141,10 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
 def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
     """Feedback given during treatment: arm, n (customers), sum_y and sum_y2 of each customer's mean score."""
     people = measures.outcome_windows(shop, experiment.name, "treatment")
-    feedback = shop.feedback.select("responded_at", "score", member_id="customer_id")
+    latest = measures.latest_instant(shop, shop.feedback.responded_at, "feedback", "responded_at")
+    feedback = shop.feedback.select("responded_at", "score", member_id="customer_id", latest_at=latest)
     theirs = people.join(feedback, people.customer_id == feedback.member_id)
-    theirs = theirs.filter(theirs.responded_at >= theirs.assigned_at, theirs.responded_at < theirs.outcome_end)
+    theirs = theirs.filter(theirs.latest_at >= theirs.assigned_at, theirs.responded_at < theirs.outcome_end)
     each = theirs.group_by("arm", "customer_id").aggregate(score=theirs.score.mean())
     cells = each.group_by("arm").aggregate(n=each.count(), sum_y=total(each.score), sum_y2=total(each.score**2))
     return shop.count(cells.order_by("arm"))

@@ -6,8 +6,8 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 """
 
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
-from smsroi_helpers.measures.clicks import MachineRules, click_without_time, human_clicks, knows_clicks
-from smsroi_helpers.measures.columns import without_time
+from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, human_clicks, knows_clicks
+from smsroi_helpers.measures.columns import latest_instant, mostly_dates, without_time
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs, subscribed
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
@@ -47,12 +47,15 @@ __all__ = [
     "click_without_time",
     "consents",
     "count_places",
+    "earliest_click",
     "every_send",
     "human_clicks",
     "knows_clicks",
+    "latest_instant",
     "local_sends",
     "local_time",
     "message_outcomes",
+    "mostly_dates",
     "opt_in_times",
     "opt_outs",
     "order_events",

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.measures.columns import without_time
+from smsroi_helpers.measures.columns import earliest_instant, without_time
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "MachineRules",
     "click_without_time",
+    "earliest_click",
     "human_clicks",
     "knows_clicks",
 ]
@@ -46,6 +47,11 @@ def knows_clicks(shop: Shop) -> bool:
 def click_without_time(shop: Shop, clicked_at: ir.TimestampValue) -> ir.BooleanValue:
     """Whether each click, human or machine, is known by its date alone."""
     return without_time(shop, clicked_at, "messages", "clicked_at")
+
+
+def earliest_click(shop: Shop, clicked_at: ir.TimestampValue) -> ir.TimestampValue:
+    """The earliest instant (UTC) that each click may mean: the start of the day if its date has no time."""
+    return earliest_instant(shop, clicked_at, "messages", "clicked_at")
 
 
 def human_clicks(shop: Shop) -> ir.Table:

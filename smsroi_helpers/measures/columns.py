@@ -9,9 +9,11 @@ from smsroi_helpers.engine import local_time, utc_from_local
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "earliest_instant",
     "hours_between",
     "latest_instant",
     "left_join_columns",
+    "mostly_dates",
     "optional",
     "without_time",
 ]
@@ -50,12 +52,15 @@ def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: st
     if column in EVENTS_AFTER:
         clock = local_time(instants, shop.settings.timezone)
         return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
+    return _is_midnight(shop, instants) if mostly_dates(shop, table, column) else ibis.literal(False)
+
+
+def mostly_dates(shop: Shop, table: str, column: str) -> bool:
+    """Whether more than half of a column's values are midnights in the source's time zone."""
     rows = getattr(shop, table)
     rows = rows.filter(rows[column].notnull())
     counts = shop.count(rows.aggregate(n=rows.count(), midnights=_is_midnight(shop, rows[column]).sum())).iloc[0]
-    if not counts["n"] or 2 * counts["midnights"] <= counts["n"]:
-        return ibis.literal(False)
-    return _is_midnight(shop, instants)
+    return bool(counts["n"]) and bool(2 * counts["midnights"] > counts["n"])
 
 
 def latest_instant(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.TimestampValue:
@@ -64,10 +69,24 @@ def latest_instant(shop: Shop, instants: ir.TimestampValue, table: str, column: 
     if isinstance(dated.op(), ops.Literal):
         return instants
     zone = shop.settings.timezone
-    end_of_day = local_time(instants, zone) + ibis.interval(days=1) - ibis.interval(microseconds=1)
+    end_of_day = local_time(instants, zone).truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=1)
     return ibis.ifelse(dated, utc_from_local(end_of_day, zone), instants)
 
 
+def earliest_instant(shop: Shop, instants: ir.TimestampValue, table: str, column: str) -> ir.TimestampValue:
+    """The earliest instant (UTC) that each value may mean: the start of its day for a date `without_time`, else itself.
+
+    A window that ends within a day includes what is known to have happened on that day.
+    """
+    dated = without_time(shop, instants, table, column)
+    return ibis.ifelse(dated, _start_of_day(shop, instants), instants)
+
+
+def _start_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.TimestampValue:
+    """The first instant (UTC) of the day: later than midnight where the clock skips it."""
+    zone = shop.settings.timezone
+    return utc_from_local(local_time(instants, zone).truncate("D"), zone)
+
+
 def _is_midnight(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
-    clock = local_time(instants, shop.settings.timezone)
-    return clock == clock.truncate("D")
+    return instants == _start_of_day(shop, instants)

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
-from smsroi_helpers.measures.columns import hours_between, latest_instant, left_join_columns, optional
+from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
@@ -110,7 +110,9 @@ def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
     after, is_order = theirs.latest_at >= theirs.assigned_at, theirs.amount >= 0
     sums = theirs.group_by(*_PERSON).aggregate(
         orders=theirs.count(where=after & is_order),
-        same_day_orders=theirs.count(where=after & is_order & (theirs.ordered_at < theirs.assigned_at)),
+        same_day_orders=theirs.count(
+            where=after & is_order & (theirs.latest_at > theirs.ordered_at) & (theirs.ordered_at <= theirs.assigned_at)
+        ),
         revenue=total(theirs.amount, where=after),
         refunds=total(-theirs.amount, where=after & ~is_order),
         discount=total(theirs.discount, where=after),
@@ -139,17 +141,20 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         kinds = dict.fromkeys(("messages", "click_known_messages", "clicked_messages", "replied_messages"), "int64")
         kinds |= {"message_cost": "float64", "profit": "float64"}
         return rows.mutate(**{name: ibis.null(kind) for name, kind in kinds.items()})
-    sends = human_clicks(shop).select(
-        "sent_at", "clicked_at", "click_known", "human_click_at", "replied_at", "cost", addressee="customer_id"
-    )
+    judged = human_clicks(shop)
+    sends = judged.select(
+        "sent_at", "click_known", "cost", addressee="customer_id",
+        click_from=earliest_instant(shop, judged.human_click_at, "messages", "clicked_at"),
+        reply_from=earliest_instant(shop, judged.replied_at, "messages", "replied_at"),
+    )  # fmt: skip
     theirs = people.join(sends, people.customer_id == sends.addressee)
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(*_PERSON).aggregate(
         messages=theirs.count(),
         message_cost=total(theirs.cost),
         click_known_messages=theirs.count(where=theirs.click_known),
-        clicked_messages=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
-        replied_messages=theirs.count(where=theirs.replied_at < theirs.outcome_end),
+        clicked_messages=theirs.count(where=theirs.click_from < theirs.outcome_end),
+        replied_messages=theirs.count(where=theirs.reply_from < theirs.outcome_end),
     )
     rows = left_join_columns(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
     lacking = {"clicked_at": ("click_known_messages", "clicked_messages"), "replied_at": ("replied_messages",)}
@@ -162,9 +167,10 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
 def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     if not shop.has("visits"):
         return rows.mutate(visited=ibis.null("int64"))
-    visits = shop.visits.select("visited_at", visitor="customer_id")
+    latest = latest_instant(shop, shop.visits.visited_at, "visits", "visited_at")
+    visits = shop.visits.select("visited_at", visitor="customer_id", latest_at=latest)
     theirs = people.join(visits, people.customer_id == visits.visitor)
-    theirs = theirs.filter(theirs.visited_at >= theirs.assigned_at, theirs.visited_at < theirs.outcome_end)
+    theirs = theirs.filter(theirs.latest_at >= theirs.assigned_at, theirs.visited_at < theirs.outcome_end)
     visitors = theirs.select(*_PERSON).distinct().mutate(visited=ibis.literal(1, "int64"))
     return left_join_columns(rows, visitors, *_PERSON).fill_null({"visited": 0})
 
@@ -185,7 +191,8 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         return rows.mutate(consenting=consenting.cast("int64"), **unknown).drop("consent_at")
     events = withdrawn.select(member_id="customer_id", withdrawn_at="opt_out_at")
     theirs = people.join(events, people.customer_id == events.member_id)
-    before, within = theirs.withdrawn_at < theirs.assigned_at, theirs.withdrawn_at < theirs.outcome_end
+    before = theirs.withdrawn_at < theirs.assigned_at
+    within = earliest_instant(shop, theirs.withdrawn_at, "messages", "opted_out_at") < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
         opted_out_at=theirs.withdrawn_at.min(where=~before & within),
         earlier_opt_out=theirs.withdrawn_at.max(where=before),

@@ -94,7 +94,7 @@ def _of_creatives(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     messages = messages.filter(messages.variant.notnull(), messages.click_known)
     sums = messages.group_by("variant", member_id="customer_id").aggregate(
         n=messages.count(where=messages.delivered_at.notnull()),
-        hit=messages.count(where=messages.human_click_at.notnull()),
+        hit=messages.count(where=messages.delivered_at.notnull() & messages.human_click_at.notnull()),
     )
     sent = rows.join(sums, rows.customer_id == sums.member_id)
     cells = sent.group_by("segment", "group", value=sent.variant).aggregate(n=sent.n.sum(), hit=sent.hit.sum())

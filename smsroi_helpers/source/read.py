@@ -113,6 +113,8 @@ class _Columns:
     present: list[contract.Column]
     attributes: list[str]
     """Columns of `customers` that begin with `ATTRIBUTE_PREFIX`."""
+    dates: frozenset[str]
+    """Timestamps in which dates have become midnights: see `_date_columns`."""
 
     @property
     def kept(self) -> list[str]:
@@ -211,14 +213,19 @@ class _SourceReader:
             )
         present = [column for column in table.columns if column.name in raw_rows.columns]
         customer_columns = raw_rows.columns if table.name == "customers" else ()
-        return _Columns(present, [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)])
+        attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
+        return _Columns(present, attributes, _date_columns(raw_rows, present))
 
     def _valid_row_files(
         self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
     ) -> tuple[str, ...]:
         """Return the parquet files of the valid rows: the original files if nothing changes, else a new file."""
         ready = unchanged and raw.files
-        if ready and _has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone):
+        if (
+            ready
+            and not columns.dates
+            and _has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone)
+        ):
             return tuple(str(file) for file in raw.files)
         target = self._output_folder / f"{table.name}.parquet"
         validated.filter(validated.fault.isnull()).select(columns.kept).to_parquet(target)
@@ -229,7 +236,12 @@ class _SourceReader:
     ) -> ir.Table:
         """Return the rows with types and faults. Line numbers cost another pass, so they are optional."""
         raw_rows = raw.rows
-        typed = {c.name: type_column(raw_rows[c.name], c, self._settings.timezone) for c in columns.present}
+        typed = {
+            c.name: type_column(
+                raw_rows[c.name], c, self._settings.timezone, midnights_are_dates=c.name in columns.dates
+            )
+            for c in columns.present
+        }
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
         values = {name: column.value for name, column in typed.items()}
         has_repeated_keys = bool(table.key) and _has_duplicates(
@@ -389,6 +401,20 @@ def _line_numbers(raw: RawTable) -> ir.IntegerValue:
     if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
         return raw.rows[LINE].cast("int64")
     return ibis.row_number() + 1 if raw.files else ibis.null("int64")
+
+
+def _date_columns(raw_rows: ir.Table, columns: list[contract.Column]) -> frozenset[str]:
+    """The events after a message that are timestamps without an offset, and of whose values most are midnights."""
+    names = []
+    for column in columns:
+        dtype = raw_rows[column.name].type()
+        if column.name in contract.EVENTS_AFTER and dtype.is_timestamp() and dtype.timezone is None:
+            names.append(column.name)
+    if not names:
+        return frozenset()
+    midnights = {name: (raw_rows[name] == raw_rows[name].truncate("D")).mean() for name in names}
+    shares = raw_rows.aggregate(**midnights).execute().iloc[0]
+    return frozenset(name for name in names if shares[name] > 0.5)  # NaN where there is no value
 
 
 def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:

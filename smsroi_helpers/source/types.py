@@ -69,18 +69,19 @@ def _is_trimmed(text: ir.StringValue) -> ir.BooleanValue:
     return (text >= "!") & (text.right(1) >= "!")
 
 
-def type_column(raw: ir.Value, column: Column, zone: str) -> TypedColumn:
+def type_column(raw: ir.Value, column: Column, zone: str, *, midnights_are_dates: bool = False) -> TypedColumn:
     """Convert a column of a source to its type in the contract.
 
     Args:
         raw: text, or any type from parquet or a mapping.
         column: the column's definition.
         zone: IANA time zone of times without an offset.
+        midnights_are_dates: whether a midnight of a timestamp without an offset is a date without a time.
     """
     never = ibis.literal(False)
     match column.kind:
         case "timestamp":
-            return _read_time(raw, zone, column.name)
+            return _read_time(raw, zone, column.name, midnights_are_dates=midnights_are_dates)
         case "float":
             return TypedColumn(_read_number(raw), never, never)
         case "int":
@@ -113,7 +114,7 @@ def _read_number(raw: ir.Value) -> ir.FloatingValue:
     return ibis.ifelse(readable, text.replace(",", "").try_cast("float64"), ibis.null("float64"))
 
 
-def _read_time(raw: ir.Value, zone: str, name: str) -> TypedColumn:
+def _read_time(raw: ir.Value, zone: str, name: str, *, midnights_are_dates: bool) -> TypedColumn:
     """Convert to an instant. By its name a column is one in which a date means the end of its day, or it is not."""
     never = ibis.literal(False)
     dtype = raw.type()
@@ -121,9 +122,10 @@ def _read_time(raw: ir.Value, zone: str, name: str) -> TypedColumn:
         return TypedColumn(_instant(utc_from_offset(raw), zone), never, never)
     if not dtype.is_string():
         clock = raw.try_cast("timestamp") if dtype.is_temporal() else ibis.null("timestamp")
-        # Parquet and strptime make a midnight of a date: nobody means the instant when a test ends.
-        is_date = clock == clock.truncate("D") if name in LAST_DAYS else ibis.literal(dtype.is_date())
-        return _from_local_time(_whole_day(clock, is_date, name), zone)
+        # Pandas and strptime make a midnight of a date: nobody means the instant when a test ends.
+        midnight = midnights_are_dates or name in LAST_DAYS
+        is_date = (clock == clock.truncate("D")).fill_null(False) if midnight else ibis.literal(dtype.is_date())
+        return _from_local_time(_whole_day(clock, is_date, name), zone, is_date)
     text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     text = ibis.ifelse(text.re_search(_TIME), text, ibis.null("string"))
     with_offset = text.re_search(_OFFSET)
@@ -131,7 +133,8 @@ def _read_time(raw: ir.Value, zone: str, name: str) -> TypedColumn:
     instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
     in_utc = instant.try_cast(idt.Timestamp(timezone="UTC"))
     clock = ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp")
-    on_clock = _from_local_time(_whole_day(clock, text.re_search(_ONLY_DATE), name), zone)
+    is_date = text.re_search(_ONLY_DATE).fill_null(False)
+    on_clock = _from_local_time(_whole_day(clock, is_date, name), zone, is_date)
     return TypedColumn(
         ibis.ifelse(with_offset, _instant(utc_from_offset(in_utc), zone), on_clock.value),
         on_clock.in_gap,
@@ -163,12 +166,13 @@ def _instant(utc: ir.TimestampValue, zone: str) -> ir.TimestampValue:
     return ibis.ifelse(_within_calendar(local_time(utc, zone)).notnull(), utc, ibis.null("timestamp"))
 
 
-def _from_local_time(clock: ir.TimestampValue, zone: str) -> TypedColumn:
+def _from_local_time(clock: ir.TimestampValue, zone: str, is_date: ir.BooleanValue) -> TypedColumn:
+    """Convert a clock to an instant. A date has one, even if the clock skips or repeats its midnight."""
     clock = _within_calendar(clock)
     if zone == "UTC":
         return TypedColumn(clock, ibis.literal(False), ibis.literal(False))
     instant = utc_from_local(clock, zone)
     hour = ibis.interval(hours=1)
-    gap = (local_time(instant, zone) != clock).fill_null(False)
+    gap = (local_time(instant, zone) != clock).fill_null(False) & ~is_date
     twice = (local_time(instant + hour, zone) == clock) | (local_time(instant - hour, zone) == clock)
-    return TypedColumn(instant, gap, twice.fill_null(False))
+    return TypedColumn(instant, gap, twice.fill_null(False) & ~is_date)

@@ -27,6 +27,8 @@ def count_competitors(shop: Shop) -> pd.DataFrame | None:
         zones = sizes.mutate(place=place).filter(ibis._.place == 0).select(home="region", zone="timezone")
         rows = rows.left_join(zones, rows.region == zones.home)
         zone = rows.zone.fill_null(shop.settings.timezone)
+    rows = rows.mutate(dated=measures.without_time(shop, rows.sent_at, "competitor_messages", "sent_at"))
+    rows = rows.filter(~rows.dated)  # a date without a time tells no hour
     rows = rows.mutate(hour=measures.local_time(shop, rows.sent_at, zone).hour().cast("int64"))
     found = shop.count(rows.group_by("hour").aggregate(messages=rows.count()).order_by("hour"))
     if not len(found):

@@ -76,14 +76,19 @@ def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
         window_hours: how long after delivery an outcome counts.
 
     Raises:
-        NotEnoughData: no text was delivered, or none long enough ago.
+        NotEnoughData: no text was delivered, or none long enough ago, or texts carry dates without times.
     """
+    if measures.mostly_dates(shop, "messages", "sent_at"):
+        raise NotEnoughData(
+            "Messages carry dates without times, so hours of sending cannot be compared. Export sent_at with its time."
+        )
     outcome: Outcome = "click" if measures.knows_clicks(shop) else "order"
     rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
     texts = rows.filter(rows.channel == "sms")
     used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
     if outcome == "click":
-        raw = (used.any_click_at < used.delivered_at + ibis.interval(hours=window_hours)).fill_null(False)
+        clicked = measures.earliest_click(shop, used.any_click_at)
+        raw = (clicked < used.delivered_at + ibis.interval(hours=window_hours)).fill_null(False)
         known = used.click_known
     else:
         raw, known = used.attributed_orders > 0, ibis.literal(True)

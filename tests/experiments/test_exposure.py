@@ -46,6 +46,19 @@ def test_the_arm_without_texts_is_the_control_whatever_it_is_called(make_source,
     assert revenue.difference == pytest.approx(2.0)  # texting caused the two more
 
 
+def test_texts_after_the_treatment_do_not_hide_who_was_held_out(make_source, open_source):
+    """Everybody is texted after `ended_at`, while outcomes are still collected."""
+    folder = a_holdout(make_source, control="texted", ended="2025-03-12")
+    late = "".join(f"late{i},c{i},k,sms,2025-03-20 09:00,0.01\n" for i in range(400))
+    (folder / "messages.csv").write_text((folder / "messages.csv").read_text() + late)
+    rows = (folder / "experiments.csv").read_text().replace("control_arm", "control_arm,outcome_until")
+    (folder / "experiments.csv").write_text(rows.replace(",texted\n", ",texted,2025-03-30\n"))
+    shop = open_source(folder)
+    assert experiments.untreated_arms(shop) == {"x": "out"}
+    (found,) = experiments.list_experiments(shop)
+    assert (found.control, found.until) == ("out", dt.date(2025, 3, 30))
+
+
 def test_without_messages_the_stated_control_counts(make_source, open_source):
     shop = open_source(a_holdout(make_source, control="texted", messages=False))
     assert experiments.untreated_arms(shop) == {}

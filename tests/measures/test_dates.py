@@ -6,7 +6,10 @@ import ibis
 import pytest
 
 from smsroi_helpers import contract, measures
+from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
+from smsroi_helpers.timing.competitors import count_competitors
+from smsroi_helpers.timing.counts import collect_sends
 
 ORDERS = "order_id,customer_id,ordered_at,amount\n"
 EXPERIMENT = {
@@ -93,3 +96,84 @@ def test_a_text_of_the_day_of_an_opt_out_is_no_finding_and_the_next_one_is(
     assert found == ([] if subscribed else ["3"])
     people = ibis.memtable({"customer_id": ["a"]})
     assert len(measures.subscribed(shop, ibis.literal(dt.datetime(2024, 5, 6)), people).execute()) == subscribed
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+@pytest.mark.parametrize("kind", ["timestamp", "date", "text", "strptime"])
+def test_an_opt_out_on_a_date_is_one_in_every_type(make_source, open_source, zone, kind):
+    """Pandas and strptime make a midnight of a date; a customer who opted out that day may not be texted."""
+    out = dt.date(2024, 5, 3)
+    value = {"timestamp": dt.datetime(2024, 5, 3), "date": out}.get(kind, "2024-05-03")
+    folder = make_source(
+        orders=ORDERS + "0,a,2024-02-01 12:00,1\n3,a,2024-06-01 09:00,1\n", source=f"timezone: {zone}\n"
+    )
+    people = ibis.memtable({"customer_id": ["a"], "opted_in_at": [dt.datetime(2024, 5, 3, 9)], "opted_out_at": [value]})
+    if kind == "strptime":
+        people.to_csv(folder / "raw.csv")
+        (folder / "customers.sql").write_text(
+            "SELECT customer_id, opted_in_at, strptime(opted_out_at, '%Y-%m-%d') AS opted_out_at FROM raw"
+        )
+    else:
+        people.to_parquet(folder / "customers.parquet")
+    shop = open_source(folder)
+    a = ibis.memtable({"customer_id": ["a"]})
+    assert len(measures.subscribed(shop, ibis.literal(dt.datetime(2024, 5, 6)), a).execute()) == 0
+    assert len(measures.subscribed(shop, ibis.literal(dt.datetime(2024, 5, 3, 12)), a).execute()) == 1
+
+
+def test_one_event_at_midnight_among_timestamps_is_no_date(make_source, open_source):
+    folder = make_source(orders=ORDERS + "0,a,2024-02-01 12:00,1\n3,a,2024-06-01 09:00,1\n")
+    instants = [dt.datetime(2024, 5, 3), dt.datetime(2024, 5, 4, 12), dt.datetime(2024, 5, 5, 9), None]
+    people = ibis.memtable({"customer_id": list("abcd"), "opted_out_at": instants})
+    people.to_parquet(folder / "customers.parquet")
+    found = open_source(folder).customers.order_by("customer_id").execute()["opted_out_at"]
+    assert found[:3].tolist() == instants[:3]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("America/Santiago", "2023-09-03"), ("Africa/Cairo", "2024-04-26"), ("America/Havana", "2024-11-03")],
+)
+def test_a_date_is_a_day_even_if_the_clock_skips_or_repeats_its_midnight(make_source, open_source, zone, day):
+    rows = "".join(f"{n},a,{day[:8]}{n:02},{n}\n" for n in range(1, 29))
+    shop = open_source(make_source(orders=ORDERS + rows, source=f"timezone: {zone}\n"))
+    found = measures.purchases(shop).execute().set_index("order_id")
+    assert len(found) == 28
+    assert found["without_time"].all()
+    assert [str(value)[:10] for value in found["day"]] == [f"{day[:8]}{int(n):02}" for n in found.index]
+    assert not [finding for finding in shop.loaded.findings if "time" in finding.rule]
+
+
+def test_visits_and_orders_of_the_day_of_assignment_count_after_it_and_are_told(make_source, open_source):
+    orders = ORDERS + "0,a,2024-02-01,1\n1,a,2024-05-01,5\n2,a,2024-06-01,1\n"
+    visits = "customer_id,visited_at\na,2024-02-01\na,2024-05-01\n"
+    for assigned in ("2024-05-01 15:00", "2024-05-01"):
+        given = EXPERIMENT | {"assignments": f"experiment_id,customer_id,arm,assigned_at\nx,a,a,{assigned}\n"}
+        row = outcome(open_source(make_source(orders=orders, visits=visits, **given)))
+        assert (row["orders"], row["same_day_orders"], row["visited"]) == (1, 1, 1)
+
+
+def test_what_happened_on_the_last_day_counts_whatever_the_hour_of_the_end(make_source, open_source):
+    given = EXPERIMENT | {"experiments": EXPERIMENT["experiments"].replace("2024-05-07", "2024-05-07 18:00")}
+    sends = "message_id,customer_id,campaign_id,sent_at,clicked_at,opted_out_at\n1,a,c,2024-05-07 10:00,{0},{0}\n"
+    orders = ORDERS + "0,a,2024-02-01,1\n1,a,2024-05-07,5\n2,a,2024-06-01,1\n"
+    counted = {}
+    for at in ("2024-05-07", "2024-05-08", "2024-05-07 17:00", "2024-05-07 19:00"):
+        row = outcome(open_source(make_source(orders=orders, messages=sends.format(at), **given)))
+        counted[at] = (row["orders"], row["clicked_messages"], row["opted_out"])
+    assert counted == {
+        "2024-05-07": (1, 1, 1), "2024-05-08": (1, 0, 0), "2024-05-07 17:00": (1, 1, 1), "2024-05-07 19:00": (1, 0, 0)
+    }  # fmt: skip
+
+
+def test_dates_of_messages_tell_no_hours(make_source, open_source):
+    shop = open_source(
+        make_source(
+            orders=ORDERS + "0,a,2024-02-01 12:00,1\n3,a,2024-06-01 09:00,1\n",
+            messages="message_id,customer_id,campaign_id,sent_at\n1,a,c,2024-05-03\n2,a,c,2024-05-04\n",
+            competitor_messages="competitor,sent_at\nx,2024-05-03\nx,2024-05-04\n",
+        )
+    )
+    with pytest.raises(NotEnoughData, match="Messages carry dates without times"):
+        collect_sends(shop, 72)
+    assert count_competitors(shop) is None

@@ -377,9 +377,14 @@ def outcome_by_hand(world, experiment, assignment):
     first = min(local(order["ordered_at"]).date() for order in world.tables["orders"])
     log_start = dt.datetime.combine(first, dt.time(), tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
     midnight = lambda at: local(at).time() == dt.time()  # noqa: E731
-    dated = 2 * sum(midnight(order["ordered_at"]) for order in world.seen("orders")) > len(world.seen("orders"))
     whole_day = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
-    latest = lambda at: at + whole_day if dated and midnight(at) else at  # noqa: E731
+
+    def mostly_dates(table, column):
+        found = [midnight(row[column]) for row in world.seen(table) if row[column]] if table in world.tables else []
+        return 2 * sum(found) > len(found)
+
+    dated, visits_dated = mostly_dates("orders", "ordered_at"), mostly_dates("visits", "visited_at")
+    latest = lambda at, dated=dated: at + whole_day if dated and midnight(at) else at  # noqa: E731
     theirs = [order for order in world.seen("orders") if order["customer_id"] == member]
     within = [order for order in theirs if start <= latest(order["ordered_at"]) and order["ordered_at"] < end]
     bought = [order for order in within if order["amount"] >= 0]
@@ -388,7 +393,7 @@ def outcome_by_hand(world, experiment, assignment):
         "assigned_at": start, "assigned_day": local(start).date(), "outcome_end": end,
         "outcome_days": (end - start).total_seconds() / 86400,
         "ordered": int(bool(bought)), "orders": len(bought), "revenue": sum(order["amount"] for order in within),
-        "same_day_orders": sum(order["ordered_at"] < start for order in bought),
+        "same_day_orders": sum(latest(at := order["ordered_at"]) > at and at <= start for order in bought),
         "refunds": -sum(order["amount"] for order in within if order["amount"] < 0),
         "discount": sum(order.get("discount") or 0.0 for order in bought),
         "order_profit": sum(order_profit(world, order) for order in within),
@@ -411,7 +416,9 @@ def outcome_by_hand(world, experiment, assignment):
     row["click_known_messages"] = sum(judged[message["message_id"]] == "none" for message in sent) if known else None
     row["replied_messages"] = sum(message["replied_at"] is not None and message["replied_at"] < end for message in sent)
     visits = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == member]
-    row["visited"] = int(any(start <= at < end for at in visits)) if "visits" in world.tables else None
+    row["visited"] = (
+        int(any(start <= latest(at, visits_dated) and at < end for at in visits)) if "visits" in world.tables else None
+    )
     row["profit"] = row["order_profit"] - row["message_cost"]
     person = next((person for person in world.seen("customers") if person["customer_id"] == member), {})
     outs = sorted(at for each in [*own, person] if (at := each.get("opted_out_at")))
