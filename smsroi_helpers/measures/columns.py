@@ -49,10 +49,16 @@ def without_time(shop: Shop, instants: ir.TimestampValue, table: str, column: st
         table: its table.
         column: its name.
     """
-    if column in EVENTS_AFTER:
-        clock = local_time(instants, shop.settings.timezone)
-        return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
-    return _is_midnight(shop, instants) if mostly_dates(shop, table, column) else ibis.literal(False)
+    if column not in EVENTS_AFTER:
+        return _is_midnight(shop, instants) if mostly_dates(shop, table, column) else ibis.literal(False)
+    found = 0
+    for name in ("messages", "customers"):
+        if shop.has(name, column):
+            rows = getattr(shop, name)
+            found += int(
+                shop.count(rows.aggregate(n=_is_end_of_day(shop, rows[column]).sum().fill_null(0)))["n"].iloc[0]
+            )
+    return _is_end_of_day(shop, instants) if found else ibis.literal(False)
 
 
 def mostly_dates(shop: Shop, table: str, column: str) -> bool:
@@ -79,6 +85,8 @@ def earliest_instant(shop: Shop, instants: ir.TimestampValue, table: str, column
     A window that ends within a day includes what is known to have happened on that day.
     """
     dated = without_time(shop, instants, table, column)
+    if isinstance(dated.op(), ops.Literal):
+        return instants
     return ibis.ifelse(dated, _start_of_day(shop, instants), instants)
 
 
@@ -86,6 +94,11 @@ def _start_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.TimestampValue:
     """The first instant (UTC) of the day: later than midnight where the clock skips it."""
     zone = shop.settings.timezone
     return utc_from_local(local_time(instants, zone).truncate("D"), zone)
+
+
+def _is_end_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
+    clock = local_time(instants, shop.settings.timezone)
+    return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
 
 
 def _is_midnight(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:

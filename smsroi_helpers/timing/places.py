@@ -21,6 +21,7 @@ class Practice:
     """Today's sends of one segment, by places that allow the same windows."""
 
     rules: list[str]
+    """Of each place: the names of its rules, those with most messages first."""
     masks: NDArray[np.bool_]
     """Places × windows tried: whether the whole window is allowed there."""
     messages: Floats
@@ -28,7 +29,9 @@ class Practice:
     shares: Floats
     """Places × windows: share of all sends that are in an allowed window; sums to 1, NaN where there are none."""
     untried: float
+    """Share of all sends outside the windows tried and allowed where they arrive; NaN where nothing was sent."""
     forbidden: float
+    """Share of all sends at hours that the recipient's rules do not allow; NaN likewise."""
 
     @property
     def allowed_share(self) -> Floats:
