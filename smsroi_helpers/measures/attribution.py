@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.engine import total
-from smsroi_helpers.measures.columns import hours_between, left_join_columns
+from smsroi_helpers.measures.columns import hours_between, latest_instant, left_join_columns
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import valued_orders
@@ -28,7 +28,8 @@ Touch = Literal["last", "any"]
 def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last") -> ir.Table:
     """Orders within `window_hours` after a delivered message, with the message they are credited to.
 
-    An order at the instant of delivery counts, because timestamps may be rounded to seconds or days. An order exactly
+    An order at the instant of delivery counts, because timestamps may be rounded to seconds; an order whose date has no
+    time counts after all messages of that day. An order exactly
     `window_hours` later does not, so that the windows 0–12 h and 12–24 h partition the orders of 0–24 h. Without a
     column `delivered_at`, sent messages count as delivered. Refunds are not attributed; they name no order, so amounts
     are gross of refunds. Attributed orders are not incremental orders.
@@ -59,18 +60,19 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
     orders = _purchases(shop)
     window = ibis.interval(hours=window_hours)
     if touch == "any":
-        pairs = orders.join(touches, orders.customer_id == touches.addressee)
-        within = (pairs.delivered_at <= pairs.ordered_at) & (pairs.ordered_at < pairs.delivered_at + window)
+        latest = orders.mutate(latest_at=latest_instant(shop, orders.ordered_at, "orders", "ordered_at"))
+        pairs = latest.join(touches, latest.customer_id == touches.addressee)
+        within = (pairs.delivered_at <= pairs.latest_at) & (pairs.ordered_at < pairs.delivered_at + window)
         pairs = pairs.filter(within)
     else:
-        last = _last_deliveries(orders, sends)
-        last = last.filter(last["at"] < last.last_delivery + window)
+        last = _last_deliveries(shop, orders, sends)
+        last = last.filter(last.ordered_at < last.last_delivery + window).drop("ordered_at")
         tied = touches.join(last, (touches.addressee == last.buyer) & (touches.delivered_at == last.last_delivery))
         place = ibis.row_number().over(ibis.window(group_by="order_id", order_by=ibis.desc("message_id")))
         pairs = orders.join(tied.mutate(place=place).filter(ibis._.place == 0), "order_id")
     return pairs.select(
         [*orders.columns, "message_id", "campaign_id", "channel", "variant", "delivered_at"],
-        hours_after=hours_between(pairs.delivered_at, pairs.ordered_at),
+        hours_after=ibis.greatest(hours_between(pairs.delivered_at, pairs.ordered_at), 0.0),
     )
 
 
@@ -78,17 +80,22 @@ def _purchases(shop: Shop) -> ir.Table:
     return valued_orders(shop).filter(ibis._.amount >= 0)
 
 
-def _last_deliveries(orders: ir.Table, sends: ir.Table) -> ir.Table:
-    """order_id, buyer, at, last_delivery: the buyer's last delivery up to the order (at); null without one.
+def _last_deliveries(shop: Shop, orders: ir.Table, sends: ir.Table) -> ir.Table:
+    """order_id, buyer, at, ordered_at, last_delivery: the buyer's last delivery up to the order (at); null without one.
+
+    `at` is the latest instant that the order may mean.
 
     Computed as a running maximum over messages and orders by time, because Spark has no as-of join.
     """
     # The cast gives both the same type; the precision of a file's timestamps depends on the source.
     ordered_at, delivered_at = orders.ordered_at.cast("timestamp"), sends.delivered_at.cast("timestamp")
+    latest, never = latest_instant(shop, ordered_at, "orders", "ordered_at"), ibis.null("timestamp")
     moments = ibis.union(
-        orders.select("order_id", buyer="customer_id", at=ordered_at, delivery=ibis.null("timestamp")),
-        sends.select(order_id=ibis.null("string"), buyer="customer_id", at=delivered_at, delivery=delivered_at),
-    )
+        orders.select("order_id", buyer="customer_id", at=latest, ordered_at=ordered_at, delivery=never),
+        sends.select(
+            order_id=ibis.null("string"), buyer="customer_id", at=delivered_at, ordered_at=never, delivery=delivered_at
+        ),
+    )  # fmt: skip
     is_order = moments.order_id.notnull()  # false sorts first: at the same instant, the message comes before the order
     so_far = ibis.window(group_by="buyer", order_by=["at", is_order], rows=(None, 0))
     return moments.mutate(last_delivery=moments.delivery.max().over(so_far)).filter(is_order).drop("delivery")

@@ -85,11 +85,7 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
     # Nothing can be told of a machine by a click whose date has no time, except that its owner clicks everything.
     dated = click_without_time(shop, sends.clicked_at)
     sends = sends.mutate(timed_click=ibis.ifelse(dated, ibis.null("timestamp"), sends.clicked_at.cast("timestamp")))
-    delivered = sends.delivered_at
-    if shop.has("messages", "delivered_at"):
-        at_end = without_time(shop, delivered, "messages", "delivered_at")
-        delivered = ibis.ifelse(at_end, ibis.null("timestamp"), delivered.cast("timestamp"))
-    since = ibis.coalesce(delivered, sends.sent_at)
+    since = ibis.coalesce(sends.delivered_at, sends.sent_at)
     seconds = sends.timed_click.delta(since, unit="microsecond") / 1_000_000
     sends = sends.mutate(fast=(seconds < rules.fast_seconds).fill_null(False))
     bursts, people = shop.keep(_bursts(sends, rules)), shop.keep(_clickers_of_everything(sends, rules))

@@ -166,6 +166,33 @@ def test_what_happened_on_the_last_day_counts_whatever_the_hour_of_the_end(make_
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("touch", ["last", "any"])
+def test_an_order_of_a_date_follows_the_messages_of_that_day(make_source, open_source, touch):
+    orders = ORDERS + "0,a,2024-04-30,1\n1,a,2024-05-03,5\n2,a,2024-05-04,7\n3,a,2024-05-10,9\n"
+    sends = "message_id,customer_id,campaign_id,sent_at,delivered_at\n"
+    sends += "1,a,c,2024-05-01 10:00,2024-05-01\n2,a,c,2024-05-03 10:00,2024-05-03\n"
+    shop = open_source(make_source(orders=orders, messages=sends))
+    found = measures.attributed_orders(shop, 72, touch).order_by("order_id", "message_id").execute()
+    pairs = list(zip(found["order_id"], found["message_id"], found["hours_after"], strict=True))
+    # The order of the third comes after the text of that day, whose hour alone is known: 0 hours after.
+    expected = [("1", "1", 38.0), ("1", "2", 0.0), ("2", "1", 62.0), ("2", "2", 14.0)]
+    assert pairs == (expected if touch == "any" else [expected[1], expected[3]])
+
+
+def test_a_click_shows_a_delivery_without_a_receipt(make_source, open_source):
+    """So that every stage counts the same clicks and the same delivered messages."""
+    sends = "message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at\n"
+    sends += "1,a,c,2024-03-01 10:00,,2024-03-01 11:00\n2,a,c,2024-03-02 10:00,2024-03-02 10:01,2024-03-02 11:00\n"
+    sends += "3,a,c,2024-03-03 10:00,2024-03-03 10:01,\n4,a,c,2024-03-04 10:00,,\n"
+    orders = ORDERS + "0,a,2024-02-01 12:00,1\n3,a,2024-06-01 09:00,1\n"
+    shop = open_source(make_source(orders=orders, messages=sends))
+    rows = measures.local_sends(shop).order_by("message_id").execute()
+    assert rows["delivered"].tolist() == [True, True, True, False]
+    assert rows["delivered_at"].iloc[0] == rows["sent_at"].iloc[0]
+    counted = collect_sends(shop, 72).rows.execute()
+    assert (len(counted), counted["happened"].sum()) == (3, 2)
+
+
 def test_dates_of_messages_tell_no_hours(make_source, open_source):
     shop = open_source(
         make_source(

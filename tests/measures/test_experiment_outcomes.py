@@ -226,7 +226,21 @@ def rows_of(expression, *keys):
 
 
 def delivered(world, message):
-    return message["delivered_at"] if world.has("messages", "delivered_at") else message["sent_at"]
+    """A click or a reply shows a delivery without a receipt."""
+    if not world.has("messages", "delivered_at") or (message.get("clicked_at") or message.get("replied_at")):
+        return (message["delivered_at"] if world.has("messages", "delivered_at") else None) or message["sent_at"]
+    return message["delivered_at"]
+
+
+def is_midnight(world, at):
+    return at.replace(tzinfo=dt.UTC).astimezone(zoneinfo.ZoneInfo(world.zone)).time() == dt.time()
+
+
+def latest(world, at, table="orders", column="ordered_at"):
+    """The end of the day of a midnight, where most values of the column are midnights."""
+    found = [is_midnight(world, row[column]) for row in world.seen(table) if row[column]]
+    whole_day = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+    return at + whole_day if 2 * sum(found) > len(found) and is_midnight(world, at) else at
 
 
 def cost(world, message):
@@ -248,7 +262,8 @@ def claims(world, order, hours):
         for message in world.seen("messages")
         if message["customer_id"] == order["customer_id"]
         and (at := delivered(world, message)) is not None
-        and at <= order["ordered_at"] < at + dt.timedelta(hours=hours)
+        and at <= latest(world, order["ordered_at"])
+        and order["ordered_at"] < at + dt.timedelta(hours=hours)
     ]
     return [message for _, _, message in sorted(found, key=lambda claim: claim[:2])]
 
@@ -331,7 +346,7 @@ def test_attributed_orders_are_those_found_by_hand(open_world, seed, hours):
                 "discount": order.get("discount") or 0.0, "order_profit": round(order_profit(world, order), 6),
                 "message_id": message["message_id"], "campaign_id": message["campaign_id"],
                 "channel": message.get("channel") or "sms", "variant": None, "delivered_at": delivered(world, message),
-                "hours_after": (order["ordered_at"] - delivered(world, message)).total_seconds() / 3600,
+                "hours_after": max((order["ordered_at"] - delivered(world, message)).total_seconds() / 3600, 0.0),
             }  # fmt: skip
             every[order["order_id"], message["message_id"]] = row
             if message is found[-1]:
@@ -376,29 +391,20 @@ def outcome_by_hand(world, experiment, assignment):
     local = lambda at: at.replace(tzinfo=dt.UTC).astimezone(zone)  # noqa: E731
     first = min(local(order["ordered_at"]).date() for order in world.tables["orders"])
     log_start = dt.datetime.combine(first, dt.time(), tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
-    midnight = lambda at: local(at).time() == dt.time()  # noqa: E731
-    whole_day = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
-
-    def mostly_dates(table, column):
-        found = [midnight(row[column]) for row in world.seen(table) if row[column]] if table in world.tables else []
-        return 2 * sum(found) > len(found)
-
-    dated, visits_dated = mostly_dates("orders", "ordered_at"), mostly_dates("visits", "visited_at")
-    latest = lambda at, dated=dated: at + whole_day if dated and midnight(at) else at  # noqa: E731
     theirs = [order for order in world.seen("orders") if order["customer_id"] == member]
-    within = [order for order in theirs if start <= latest(order["ordered_at"]) and order["ordered_at"] < end]
+    within = [order for order in theirs if start <= latest(world, order["ordered_at"]) and order["ordered_at"] < end]
     bought = [order for order in within if order["amount"] >= 0]
     row = {
         "experiment_id": experiment["experiment_id"], "arm": assignment["arm"], "customer_id": member,
         "assigned_at": start, "assigned_day": local(start).date(), "outcome_end": end,
         "outcome_days": (end - start).total_seconds() / 86400,
         "ordered": int(bool(bought)), "orders": len(bought), "revenue": sum(order["amount"] for order in within),
-        "same_day_orders": sum(latest(at := order["ordered_at"]) > at and at <= start for order in bought),
+        "same_day_orders": sum(latest(world, at := order["ordered_at"]) > at and at <= start for order in bought),
         "refunds": -sum(order["amount"] for order in within if order["amount"] < 0),
         "discount": sum(order.get("discount") or 0.0 for order in bought),
         "order_profit": sum(order_profit(world, order) for order in within),
     }  # fmt: skip
-    before = [order for order in theirs if start - (end - start) <= latest(order["ordered_at"]) < start]
+    before = [order for order in theirs if start - (end - start) <= latest(world, order["ordered_at"]) < start]
     pre = {
         "pre_ordered": int(any(order["amount"] >= 0 for order in before)),
         "pre_orders": sum(order["amount"] >= 0 for order in before),
@@ -417,7 +423,9 @@ def outcome_by_hand(world, experiment, assignment):
     row["replied_messages"] = sum(message["replied_at"] is not None and message["replied_at"] < end for message in sent)
     visits = [visit["visited_at"] for visit in world.seen("visits") if visit["customer_id"] == member]
     row["visited"] = (
-        int(any(start <= latest(at, visits_dated) and at < end for at in visits)) if "visits" in world.tables else None
+        int(any(start <= latest(world, at, "visits", "visited_at") and at < end for at in visits))
+        if "visits" in world.tables
+        else None
     )
     row["profit"] = row["order_profit"] - row["message_cost"]
     person = next((person for person in world.seen("customers") if person["customer_id"] == member), {})
