@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ibis
@@ -86,6 +86,8 @@ class World:
     message_cost: float | None
     as_of: dt.date
     tables: dict[str, list[dict[str, Any]]]
+    mostly_dates: dict[str, bool] = field(default_factory=dict)
+    """Table → whether most of its times are midnights, once it is asked for."""
 
     @property
     def end(self):
@@ -238,9 +240,15 @@ def is_midnight(world, at):
 
 def latest(world, at, table="orders", column="ordered_at"):
     """The end of the day of a midnight, where most values of the column are midnights."""
-    found = [is_midnight(world, row[column]) for row in world.seen(table) if row[column]]
     whole_day = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
-    return at + whole_day if 2 * sum(found) > len(found) and is_midnight(world, at) else at
+    return at + whole_day if mostly_dates(world, table, column) and is_midnight(world, at) else at
+
+
+def mostly_dates(world, table, column):
+    if table not in world.mostly_dates:
+        found = [is_midnight(world, row[column]) for row in world.seen(table) if row[column]]
+        world.mostly_dates[table] = 2 * sum(found) > len(found)
+    return world.mostly_dates[table]
 
 
 def cost(world, message):
