@@ -121,7 +121,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
     at = [h - 8 for h in TODAY]
     today = np.array(list(TODAY.values()))
     rates: list[tuple[Floats, ...]] = []
-    forgone: list[tuple[float, ...]] = []
+    lost: list[tuple[float, ...]] = []
     money: list[tuple[float, ...]] = []
     found: list[Outcome] = []
     for place, segment in enumerate([*(f"s{i}" for i in range(OBSERVED)), "all"]):
@@ -135,9 +135,9 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
             found.append(Interval(rows["rate"], rows["low"], rows["high"], true, "everybody's rates"))
         found.append(BestSet(answer.chosen, true, "windows, everybody" if segment == "all" else f"windows, {segment}"))
         loss = float(true.max() - today @ true[at])
-        forgone.append((*answer.regret(), loss))
+        lost.append((*answer.regret(), loss))
         money.append((*price_clicks(answer.regret(), click), loss * price))
-    for part, rows_of in (("segments' rates", rates), ("forgone clicks", forgone), ("forgone money", money)):
+    for part, rows_of in (("segments' rates", rates), ("lost clicks", lost), ("lost money", money)):
         value, low, high, true = (np.concatenate([np.atleast_1d(row[i]) for row in rows_of]) for i in range(4))
         found.append(Interval(value, low, high, true, part))
     return found

@@ -366,10 +366,10 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
     for row in totals.itertuples():
         caption = joined(
             sentence(caption),
-            _("All of {test} together, adjusted by the time before: {earned} earned, {forgone} forgone").format(
+            _("All of {test} together, adjusted by the time before: {earned} earned, {lost} lost").format(
                 test=row.experiment_id,
                 earned=compact_words(row.earned, row.earned_low, row.earned_high, currency),
-                forgone=compact_words(row.lost, row.lost_low, row.lost_high, currency),
+                lost=compact_words(row.lost, row.lost_low, row.lost_high, currency),
             ),
         )
     return table(pd.DataFrame(rows), caption=caption, digits=0)

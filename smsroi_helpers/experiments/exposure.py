@@ -1,6 +1,7 @@
 """Who was messaged in an experiment: exposure by arm, the untreated arm of a holdout, overlaps of experiments."""
 
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers import measures
@@ -17,11 +18,9 @@ def untreated_arms(shop: Shop) -> dict[str, str]:
     if not shop.has("messages"):
         return {}
     holdouts = shop.experiments.filter(shop.experiments.kind == "holdout").select(of="experiment_id")
-    people = measures.outcome_windows(shop, window="treatment")
+    people = measures.outcome_windows(shop)
     people = people.semi_join(holdouts, people.experiment_id == holdouts.of)
-    sends = measures.every_send(shop).select("sent_at", "channel", addressee="customer_id")
-    theirs = people.join(sends, people.customer_id == sends.addressee)
-    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
+    theirs = _sent_during(shop, people)
     by = ("experiment_id", "arm", "channel")
     messaged = shop.count(theirs.group_by(*by).aggregate(messaged=theirs.customer_id.nunique()).order_by(*by))
     sizes = shop.count(people.group_by("experiment_id", "arm").aggregate(n=people.count()).order_by(*by[:2]))
@@ -45,15 +44,7 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
         experiment_id, arm, channel; messaged (customers with any message), messages, as_planned (messages with the
         arm's text, or at the arm's hours; null where the arm names neither).
     """
-    people = measures.with_zone(shop, measures.outcome_windows(shop, experiment))
-    experiments = shop.experiments
-    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
-    experiments = experiments.select(of="experiment_id", treated_until=ended)
-    people = people.join(experiments, people.experiment_id == experiments.of)
-    people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
-    sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
-    theirs = people.join(sends, people.customer_id == sends.addressee)
-    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
+    theirs = _sent_during(shop, measures.with_zone(shop, measures.outcome_windows(shop, experiment)))
     plan = shop.arms
     stated = {
         f"planned_{name}": plan[name] if name in plan.columns else ibis.null(kind)
@@ -72,6 +63,18 @@ def count_exposure(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
         as_planned=as_planned.cast("int64").sum(),
     )
     return shop.count(cells.order_by("experiment_id", "arm", "channel"))
+
+
+def _sent_during(shop: Shop, people: ir.Table) -> ir.Table:
+    """The customers of `measures.outcome_windows` with each message to them while their experiment treated them."""
+    experiments = shop.experiments
+    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
+    experiments = experiments.select(of="experiment_id", treated_until=ended)
+    people = people.join(experiments, people.experiment_id == experiments.of)
+    people = people.mutate(stop=ibis.least(people.outcome_end, ibis.coalesce(people.treated_until, people.outcome_end)))
+    sends = measures.every_send(shop).select("sent_at", "channel", "variant", addressee="customer_id")
+    theirs = people.join(sends, people.customer_id == sends.addressee)
+    return theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
 
 
 def count_overlaps(shop: Shop) -> pd.DataFrame:

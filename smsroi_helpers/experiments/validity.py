@@ -63,8 +63,7 @@ ProblemKind = Literal[
 """Problems of an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the outcome
 window, or before the start; arms that differed before the assignment; a control that was messaged; treated arms that
 were not; arms that were to get different numbers of messages and got about as many; arms that depend on another
-experiment's; orders of the assignment's day that may have come before it, since
-orders carry dates only."""
+experiment's; orders of the assignment's day that may have come before it, since orders carry dates only."""
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
     theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
     sums = theirs.group_by(member_id="customer_id").aggregate(
         texts=theirs.count(),
-        raw=theirs.count(where=theirs.raw_click_at < theirs.outcome_end),
-        clicks=theirs.count(where=theirs.human_click_at < theirs.outcome_end),
+        raw=theirs.count(where=measures.earliest_click(shop, theirs.raw_click_at) < theirs.outcome_end),
+        clicks=theirs.count(where=measures.earliest_click(shop, theirs.human_click_at) < theirs.outcome_end),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
     for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):

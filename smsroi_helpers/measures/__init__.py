@@ -8,7 +8,7 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
 from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, human_clicks, knows_clicks
 from smsroi_helpers.measures.columns import latest_instant, mostly_dates, without_time
-from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs, subscribed
+from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs, subscribed
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
     arm_moments,
@@ -48,6 +48,7 @@ __all__ = [
     "consents",
     "count_places",
     "earliest_click",
+    "earliest_opt_out",
     "every_send",
     "human_clicks",
     "knows_clicks",

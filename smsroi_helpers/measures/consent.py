@@ -4,10 +4,12 @@ import ibis
 import ibis.expr.types as ir
 
 from smsroi_helpers.contract import withdrawn
+from smsroi_helpers.measures.columns import earliest_instant
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "consents",
+    "earliest_opt_out",
     "opt_in_times",
     "opt_outs",
     "subscribed",
@@ -25,6 +27,11 @@ def opt_outs(shop: Shop) -> ir.Table | None:
         return None
     events = ibis.union(*found) if len(found) > 1 else found[0]
     return events.filter(events.opt_out_at.notnull())
+
+
+def earliest_opt_out(shop: Shop, opted_out_at: ir.TimestampValue) -> ir.TimestampValue:
+    """The earliest instant (UTC) that each opt-out may mean: the start of the day if its date has no time."""
+    return earliest_instant(shop, opted_out_at, "messages", "opted_out_at")
 
 
 def opt_in_times(shop: Shop) -> ir.Table | None:

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
-from smsroi_helpers.measures.consent import consents, opt_in_times, opt_outs
+from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
@@ -192,7 +192,7 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
     events = withdrawn.select(member_id="customer_id", withdrawn_at="opt_out_at")
     theirs = people.join(events, people.customer_id == events.member_id)
     before = theirs.withdrawn_at < theirs.assigned_at
-    within = earliest_instant(shop, theirs.withdrawn_at, "messages", "opted_out_at") < theirs.outcome_end
+    within = earliest_opt_out(shop, theirs.withdrawn_at) < theirs.outcome_end
     sums = theirs.group_by(*_PERSON).aggregate(
         opted_out_at=theirs.withdrawn_at.min(where=~before & within),
         earlier_opt_out=theirs.withdrawn_at.max(where=before),

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 AS_OF = "2026-06"
-"""When the table was last compared with its sources."""
+"""When the rules of the US and of China were last compared with their sources; the others are not verified."""
 Week = NDArray[np.bool_]
 
 

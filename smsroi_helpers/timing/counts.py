@@ -92,7 +92,8 @@ def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
         known = used.click_known
     else:
         raw, known = used.attributed_orders > 0, ibis.literal(True)
-    opted_out = used.opt_out_at < used.delivered_at + ibis.interval(hours=window_hours)
+    left = measures.earliest_opt_out(shop, used.opt_out_at)
+    opted_out = left < used.delivered_at + ibis.interval(hours=window_hours)
     kept = shop.keep(
         used.select(
             "customer_id", "campaign_id", "sent_at", "weekday", "hour", "local_date", "timezone", "plan_id", "machine",

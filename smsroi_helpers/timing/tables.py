@@ -141,7 +141,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
             _("Segment"): segment_name(answer.segment),
             _("Customers"): answer.customers,
             _("Texts a week"): answer.messages_per_week,
-            _("Clicks forgone per 1,000 texts"): clicks_words(*answer.regret()),
+            _("Clicks lost per 1,000 texts"): clicks_words(*answer.regret()),
             _("Forgone a week"): interval(*lost, currency) if timing.priced else _("no price"),
         })  # fmt: skip
     caption = _(
@@ -193,7 +193,8 @@ def allowed_table(places: pd.DataFrame) -> Html:
             _("Source"): source,
         })  # fmt: skip
     caption = _(
-        "When a text may be sent, on the recipient’s clock (compared with its sources in {month}; not legal advice)."
+        "When a text may be sent, on the recipient’s clock; not legal advice. The rules of the US and of China were"
+        " compared with their sources in {month}; confirm all others before you rely on them."
         " In the US, where the state is not known, the hours that all states of the time zone allow. Places without a"
         " rule of their own have the careful default; rules for calls count where there are none for texts"
     ).format(month=AS_OF)
