@@ -56,6 +56,8 @@ PARAMETERS: dict[str, Any] = {
     "smallest_gain": Annotated[float, Field(ge=0)],
     "opt_out_margin": Annotated[float, Field(gt=0, le=1)],
     "segment_by": str,
+    "practice_weeks": Annotated[int, Field(ge=1, le=52)],
+    "channel": str,
 }
 
 __getattr__ = lazy_submodules(__name__, "figures", "planning_tables", "tables", "uplift_tables")

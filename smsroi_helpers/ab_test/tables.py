@@ -294,7 +294,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     if not rows:
         return note(_("No sound test has more than one arm beside its control."))
     caption = _(
-        "For who must choose an arm today: the likeliest ones, and what is lost on average per customer if another is"
+        "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))

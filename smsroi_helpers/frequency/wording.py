@@ -18,7 +18,7 @@ from smsroi_helpers.frequency.decision import (
 from smsroi_helpers.frequency.policy import GATE
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import compact_words, p_words, problem_words
+from smsroi_helpers.pages import compact_words, p_words, practice_dates, problem_words
 
 __all__ = [
     "decide",
@@ -275,6 +275,8 @@ def _why_no_fit(found: FrequencyDecision, study: Study) -> str:
 
 def _caveat(found: FrequencyDecision, study: Study) -> str:
     sentences = []
+    if found.segment == ALL and np.isfinite(found.today):
+        sentences.append(_("Today means {dates}.").format(dates=practice_dates(study.logs.practice)))
     for warning in found.warnings:
         match warning:
             case "long_run_modelled":

@@ -6,6 +6,7 @@ data are escaped as text.
 
 from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, outcome_label
 from smsroi_helpers.pages.markup import Html, note
+from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import (
@@ -37,6 +38,8 @@ __all__ = [
     "note",
     "outcome_label",
     "p_words",
+    "practice_dates",
+    "practice_table",
     "problem_words",
     "segment_name",
     "sentence_case",

@@ -11,8 +11,8 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.policy import choose_frequencies
-from smsroi_helpers.frequency.study import Logs, Study
-from tests.frequency.samples import DOSES, cells_of, responsive
+from smsroi_helpers.frequency.study import Study
+from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
 def study_with(people, practice):
@@ -22,8 +22,7 @@ def study_with(people, practice):
     weeks = pd.DataFrame({"segment": name, "customer": i, "group": i % 64, "texts": practice, "profit": i % 7}
                          for i in range(640) for name in names)  # fmt: skip
     audience = pd.DataFrame({"segment": names, "stage": names, "outside": 1, "texts": 4 * practice, "customers": 1_000})
-    none = pd.DataFrame()
-    logs = Logs(None, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    logs = logs_of(weeks.assign(stage=weeks["segment"]), audience)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     plain = estimate_arms(cells, DOSES, 0.002)
     return Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
