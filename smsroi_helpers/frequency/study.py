@@ -16,7 +16,7 @@ from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, summarise_draws, weekly_rate
 from smsroi_helpers.frequency.observational import estimate_steps
-from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import find_cuts, segment_order
 from smsroi_helpers.source import Shop
 
@@ -82,6 +82,8 @@ class Study:
     segment_by: str
     discount: float
     """Weekly."""
+    cost_known: bool = True
+    """Whether the source says what messages cost."""
 
     @property
     def sound(self) -> bool:
@@ -147,7 +149,10 @@ def analyse(
     logs = read_logs(shop, channel, segment_by, practice_weeks, log_weeks)
     experiment, validity, no_test = _find_experiment(shop)
     none = pd.DataFrame()
-    nothing = Study(channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount)
+    nothing = Study(
+        channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount,
+        knows_cost(shop) or not shop.has("messages"),
+    )  # fmt: skip
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing
     doses = _texts_per_week(experiment)

@@ -16,6 +16,7 @@ from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import (
     Html,
     compact_words,
+    cost_unknown_words,
     note,
     p_words,
     problem_words,
@@ -50,16 +51,17 @@ def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
 
 
 def test_note(study: Study) -> Html:
-    """Which test is used, or why there is none."""
+    """Which test is used, or why there is none; whether profit is before message costs."""
+    costs = "" if study.cost_known else cost_unknown_words()
     if study.no_test or study.experiment is None or study.validity is None:
         return note(
-            joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."))
+            joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."), costs)
         )
     each = study.experiment
     words = _("The doses were tried in {test}, from {start} on, on {n} customers; its split is sound (p {p}).").format(
         test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.validity.split.p_value)
     )
-    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.validity.warnings)))
+    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.validity.warnings), costs))
 
 
 def exclusions_table(study: Study) -> Html:

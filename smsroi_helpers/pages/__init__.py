@@ -12,6 +12,7 @@ from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import (
     column_name,
     compact_words,
+    cost_unknown_words,
     lift_words,
     metric_words,
     names_of,
@@ -30,6 +31,7 @@ __all__ = [
     "answer",
     "column_name",
     "compact_words",
+    "cost_unknown_words",
     "evidence_words",
     "figure",
     "lift_words",
