@@ -12,6 +12,8 @@ from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, 
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.policy import choose_frequencies
 from smsroi_helpers.frequency.study import Study
+from smsroi_helpers.frequency.wording import put_in_words
+from smsroi_helpers.pages import evidence_words
 from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
@@ -84,3 +86,14 @@ def test_where_nobody_opted_out_the_limit_is_exact(works):
     assert found.kind == "none_seen"
     assert (1 - found.limit) ** found.weeks == pytest.approx(0.025)
     assert count_opt_outs(dataclasses.replace(works, cells=works.cells.assign(consent_known=0))).kind == "unknown"
+
+
+def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
+    policy = choose_frequencies(works, np.random.default_rng(1))
+    found = decide(works, policy)[0]
+    words = put_in_words(found, works, "USD")
+    assert words.customers == 4_000  # four segments of 1,000 subscribers
+    assert words.evidence_customers == works.cells["n"].sum() == 16_000
+    assert "16,000" in evidence_words(dataclasses.asdict(words))[1]
+    silent = put_in_words(dataclasses.replace(found, gain_is_reported=False), works, "USD")
+    assert silent.customers == 16_000
