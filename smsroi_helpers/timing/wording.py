@@ -71,6 +71,10 @@ def value_words(click: ClickValue, outcome: str) -> str:
     """Why clicks have a known value, or why not."""
     if outcome != "click":
         return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
+    if click.known and click.estimate <= 0:
+        return _("By {test} a click brings no profit, so the answer is in clicks, not in money.").format(
+            test=click.experiment
+        )
     return {
         "": _("A click is priced by what customers put by lot into {test} brought."),
         "no_test": _(
