@@ -20,6 +20,7 @@ __all__ = [
     "HourReason",
     "HourWarning",
     "HoursFound",
+    "count_texted",
     "decide",
     "regret_per_week",
 ]
@@ -107,11 +108,12 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
         hours=_hours_found(answer, known),
         times=_times_to_settle(answer) if reason == "undecided" else float("nan"),
         warnings=_warnings(timing, answer) if answer.segment == ALL else (),
-        texted=_texted(timing, answer.segment),
+        texted=count_texted(timing, answer.segment),
     )
 
 
-def _texted(timing: Timing, segment: str) -> int:
+def count_texted(timing: Timing, segment: str) -> int:
+    """Customers of a segment (or all) who were sent today's messages: those whom another hour concerns."""
     rows = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     return int(rows["customers"].sum())
 

@@ -12,7 +12,7 @@ from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.customer_hours import share_moved
-from smsroi_helpers.timing.decision import regret_per_week
+from smsroi_helpers.timing.decision import count_texted, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import observational_gap
@@ -153,8 +153,8 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
         lost = regret_per_week(timing, answer)
         rows.append({
             _("Segment"): segment_name(answer.segment),
-            _("Customers"): answer.customers,
-            _("Texts a week"): answer.messages_per_week,
+            _("Customers"): count_texted(timing, answer.segment),
+            _("Texts delivered a week, at hours tried"): answer.messages_per_week,
             _("Clicks lost per 1,000 texts"): clicks_words(*answer.regret()),
             _("Forgone a week"): interval(*lost, currency) if timing.priced else _("no price"),
         })  # fmt: skip

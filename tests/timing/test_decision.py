@@ -8,6 +8,7 @@ import pytest
 from smsroi_helpers.statistics import MOST_TIMES
 from smsroi_helpers.timing import best_hours, click_value
 from smsroi_helpers.timing.decision import decide, regret_per_week
+from smsroi_helpers.timing.tables import gains_table
 from smsroi_helpers.timing.wording import put_in_words
 from tests.timing.samples import PRICE, cells_of, looked
 
@@ -76,3 +77,12 @@ def test_headcounts_are_of_the_customers_who_got_todays_texts(clear):
     words = put_in_words(decided(seen), seen)
     assert (words.customers, words.evidence_customers) == (300, 500)
     assert words.value == pytest.approx(1_000 * 4.0 * decided(seen).answer.gain()[0])
+
+
+def test_the_table_of_gains_counts_the_customers_whose_texts_it_counts(clear):
+    seen = looked(clear, click=PRICE)
+    seen = dataclasses.replace(seen, volume=seen.volume.assign(customers=321))
+    page = gains_table(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)), "USD").markup
+    assert ">321<" in page
+    assert ">500<" not in page
+    assert ">1,000<" in page  # texts a week
