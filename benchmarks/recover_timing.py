@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from smsroi_helpers.measures import quiet_hours
+from smsroi_helpers.measures import find_practice, quiet_hours
 from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, expected, read_truth
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
@@ -63,7 +63,7 @@ def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarr
 
 def analyse_company(shop: Shop) -> best_hours.Timing:
     """As `timing.analyse` with the notebook's parameters, without the observational curves."""
-    sends = counts.collect_sends(shop)
+    sends, today = counts.collect_sends(shop), find_practice(shop)
     tests = counts.find_tests(shop)
     sound = [test for test in tests if test.sound]
     return best_hours.Timing(
@@ -71,11 +71,12 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
         tests,
         response.estimate_from_test(shop, sends, sound[0], "rfm_group") if sound else None,
         None,
-        counts.count_practice(shop, sends, "rfm_group", 26),
-        counts.count_volume(shop, "rfm_group"),
+        counts.count_practice(shop, today, "rfm_group"),
+        counts.count_volume(shop, today, "rfm_group"),
         click_value.find_click_value(shop, sends),
         quiet_hours.share_allowed(shop),
         shop.settings.jurisdiction,
+        today=today,
     )
 
 

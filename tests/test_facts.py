@@ -15,7 +15,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.ab_test.planning import read_audience
 from smsroi_helpers.cltv.counts import count_cells
 from smsroi_helpers.experiments.registry import count_outcomes
-from smsroi_helpers.frequency.counts import count_audience, find_practice, texts_of
+from smsroi_helpers.frequency.counts import count_audience, texts_of
 from smsroi_helpers.quality.checks import measure_coverage
 from smsroi_helpers.segmentation.clusters import _messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
@@ -176,7 +176,7 @@ def test_subscribers_are_the_same_in_every_stage(world):
     everybody = shop.customers.select("customer_id")
     subscribers = measures.subscribed(shop, ibis.literal(shop.end), everybody)
     assert set(subscribers.execute()["customer_id"]) == expected
-    audience = count_audience(shop, find_practice(shop), "region", "sms", find_cuts(shop))
+    audience = count_audience(shop, measures.find_practice(shop), "region", find_cuts(shop))
     by_segment = reachable(shop, resolve(shop, "region").at(shop.as_of), "region", 400).detail
     texted = {row["customer_id"] for row in rows["messages"]}
     assert read_audience(shop).customers == len(expected)

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
-from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
+from smsroi_helpers.frequency.counts import ALL, LogWeeks
 from smsroi_helpers.frequency.decision import FrequencyDecision, decide
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Logs, Study
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice
 from smsroi_helpers.statistics.jackknife import GROUPS
 
 Floats = NDArray[np.float64]
@@ -162,11 +163,15 @@ def _study(cells: pd.DataFrame, rng: np.random.Generator) -> Study:
         "profit": 1.0,
     })  # fmt: skip
     audience = pd.DataFrame([
-        {"segment": name, "stage": name, "outside": 1, "texts": LANDMARK_WEEKS * d, "customers": SUBSCRIBERS * share}
+        {"segment": name, "stage": name, "outside": 1, "texts": PRACTICE_WEEKS * d, "customers": SUBSCRIBERS * share}
         for name in names for d, share in enumerate(PRACTICE)
     ])  # fmt: skip
-    none, practice = pd.DataFrame(), Practice(dt.date(2026, 1, 1), False, ())
-    logs = Logs(practice, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    none, last = pd.DataFrame(), dt.date(2026, 1, 4)
+    weeks = weeks.assign(stage=weeks["segment"])
+    today = weeks.assign(customer_weeks=1, messages=weeks["texts"])
+    practice = Practice("sms", last - dt.timedelta(days=7 * PRACTICE_WEEKS - 1), last, PRACTICE_WEEKS)
+    of_log = LogWeeks(last + dt.timedelta(days=1), False, ())
+    logs = Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
     fit = fit_response(cells, ARMS, DISCOUNT, rng, draws=1_000)
     plain = estimate_arms(cells, ARMS, DISCOUNT)
     test: Any = SimpleNamespace(name="doses")

@@ -28,6 +28,7 @@ from smsroi_helpers.ab_test.profit_over_time import (
     trace_weeks,
 )
 from smsroi_helpers.ab_test.wording import decide
+from smsroi_helpers.measures import knows_cost
 
 __all__ = [
     "NEEDS",
@@ -38,6 +39,7 @@ __all__ = [
     "decide",
     "estimate_monthly_profit",
     "estimate_total_profit",
+    "knows_cost",
     "locate_broken_days",
     "map_overlaps",
     "measure_effects",
@@ -56,6 +58,8 @@ PARAMETERS: dict[str, Any] = {
     "smallest_gain": Annotated[float, Field(ge=0)],
     "opt_out_margin": Annotated[float, Field(gt=0, le=1)],
     "segment_by": str,
+    "practice_weeks": Annotated[int, Field(ge=1, le=52)],
+    "channel": str,
 }
 
 __getattr__ = lazy_submodules(__name__, "figures", "planning_tables", "tables", "uplift_tables")

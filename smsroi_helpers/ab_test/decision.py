@@ -70,6 +70,12 @@ class ExperimentAnswer:
     opt_outs_rose: ArmEffect | None = None
     """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
 
+    @property
+    def customers(self) -> int:
+        """Customers the money is for: those of the arm; without money, all in the experiment."""
+        in_money = self.unit.startswith("money")
+        return int(self.decision.arm_customers if in_money else self.experiment.customers.sum())
+
 
 def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
     """The answers of all experiments: the standing holdout first, then by outcome and value.

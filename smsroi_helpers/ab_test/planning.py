@@ -19,6 +19,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import POWER, detectable_difference, power_of_difference, sample_size, standard_error
@@ -37,7 +38,6 @@ WEEKS = (2, 4, 8, 12)
 """Planned lengths of tests; each is measured on an equally long period just past."""
 WANTED_SHARE = 0.1
 """Share of a customer's profit that is planned for where no smallest gain is given: a large effect for messages."""
-_RECENT_WEEKS = 12
 
 
 @dataclass(frozen=True)
@@ -138,25 +138,33 @@ def plan_test(
 
 @dataclass(frozen=True)
 class Audience:
-    """The customers who can be texted today, and their recent orders."""
+    """The customers who can be texted after the last day observed, and their recent orders."""
 
     customers: int
     """Known and subscribed."""
     message_cost: float
-    """Mean cost of a message over the last twelve weeks (money); NaN where none was sent."""
+    """Mean cost of today's messages (money); NaN where none was sent, or their cost is not known."""
     windows: pd.DataFrame
     """One row per window of weeks just past, for customers known at its start: weeks, customers, base_rate (share who
     ordered, 0–1), profit (per customer over the weeks), deviation (its standard deviation), adjusted_deviation (its
     standard deviation adjusted for the equally long period before), profit_per_order."""
+    last_day: dt.date | None = None
+    """The last day observed."""
+    practice: Practice | None = None
+    """The weeks that are called today, whose messages have this cost; None where the source has no messages."""
 
 
-def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
+def read_audience(
+    shop: Shop, weeks: Sequence[int] = WEEKS, *, practice_weeks: int = PRACTICE_WEEKS, channel: str = ""
+) -> Audience:
     """Count the customers who can be texted, their orders, and the variation of their profit.
 
     Args:
         shop: the company.
         weeks: lengths of the windows counted; windows are left out where the order log does not cover twice their
             length.
+        practice_weeks: how many complete weeks up to the last day observed are today's practice.
+        channel: of the messages whose cost counts, as for `measures.choose_channel`.
     """
     people = _reachable(shop)
     size = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
@@ -165,7 +173,8 @@ def read_audience(shop: Shop, weeks: Sequence[int] = WEEKS) -> Audience:
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
     columns = ["weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order"]
     windows = pd.DataFrame([row for row in found if row], columns=columns)
-    return Audience(size, _message_cost(shop), windows)
+    practice = measures.find_practice(shop, practice_weeks, channel) if shop.has("messages") else None
+    return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice)
 
 
 def _reachable(shop: Shop) -> ir.Table:
@@ -205,12 +214,11 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _message_cost(shop: Shop) -> float:
-    if not shop.has("messages"):
+def _message_cost(shop: Shop, practice: Practice | None) -> float:
+    if practice is None or not practice.channel:
         return float("nan")
-    sends = measures.every_send(shop).select("sent_at", "cost")
-    recent = sends.filter(sends.sent_at >= ibis.literal(shop.end - dt.timedelta(weeks=_RECENT_WEEKS)))
-    totals = shop.count(recent.aggregate(n=recent.count(), cost=total(recent.cost))).iloc[0]
+    sends = measures.practice_sends(shop, practice)
+    totals = shop.count(sends.aggregate(n=sends.cost.count(), cost=total(sends.cost))).iloc[0]
     return float(totals["cost"] / totals["n"]) if totals["n"] else float("nan")
 
 

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.planning import Audience
-from smsroi_helpers.locale import _, joined, money, number, percent, sentence
-from smsroi_helpers.pages import Html, note, table
+from smsroi_helpers.locale import _, day, joined, money, number, percent, sentence
+from smsroi_helpers.pages import Html, note, practice_dates, table
+from smsroi_helpers.pages import practice_table as practice
 
 __all__ = [
     "planner_table",
+    "practice_table",
 ]
 
 
@@ -44,24 +46,35 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=_planner_caption(found, plan, currency), suppress=_("Customers in each"))
 
 
+def practice_table(found: Audience) -> Html:
+    """The weeks that are called today, and what was sent in them."""
+    return practice(found.practice) if found.practice is not None else note(_("What is done today is not known."))
+
+
+def _dates(found: Audience) -> str:
+    return practice_dates(found.practice) if found.practice is not None else ""
+
+
 def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
     parts = [
         _(
-            "What the next test would show four times out of five, on all {n} customers who can be texted today, arms"
-            " of one size, read once at its end (every day: about half as much again), from what they bought in as many"
-            " weeks just past"
-        ).format(n=number(found.customers))
+            "What the next test would show four times out of five, on all {n} customers who can be texted after {day},"
+            " arms of one size, read once at its end (every day: about half as much again), from what they bought in as"
+            " many weeks up to then"
+        ).format(n=number(found.customers), day=day(found.last_day) if found.last_day else "")
     ]
     cheap = plan.iloc[0]
     if np.isfinite(cheap["breakeven_rate"]) and cheap["breakeven_rate"] > 0:
         parts.append(
             _(
-                "One more message a week costs {cost} and pays for itself from {points} points more who order in"
-                " {weeks} weeks on"
+                "One more message a week costs {cost} (the mean of today’s messages, {dates}) and pays for itself from"
+                " {points} points more who order in {weeks} weeks on"
             ).format(
-                cost=money(found.message_cost, currency, 3), points=number(100 * cheap["breakeven_rate"], 2),
-                weeks=number(cheap["weeks"]),
+                cost=money(found.message_cost, currency, 3), dates=_dates(found),
+                points=number(100 * cheap["breakeven_rate"], 2), weeks=number(cheap["weeks"]),
             )
         )  # fmt: skip
+    elif not np.isfinite(found.message_cost) and found.practice is not None:
+        parts.append(_("What a message costs is not known, so from which rise one pays for itself is not known either"))
     parts.append(_("A control smaller than the arms, or daily reading, takes several times the customers"))
     return joined(*(sentence(part) for part in parts))

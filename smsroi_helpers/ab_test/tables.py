@@ -9,13 +9,24 @@ from smsroi_helpers.ab_test.effects import ArmEffect
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import Html, compact_words, lift_words, metric_words, note, p_words, problem_words, table
+from smsroi_helpers.pages import (
+    Html,
+    compact_words,
+    cost_unknown_words,
+    lift_words,
+    metric_words,
+    note,
+    p_words,
+    problem_words,
+    table,
+)
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "best_table",
     "broken_days_table",
     "capped_table",
+    "cost_note",
     "difference_words",
     "exclusions_table",
     "experiments_table",
@@ -74,6 +85,15 @@ def _mean(metric: str, value: float, currency: str) -> str:
     if METRICS[metric].kind == "money":
         return money(value, currency)
     return percent(value, 2)
+
+
+def cost_note(known: bool) -> Html:
+    """Whether profit is after or before message costs.
+
+    Args:
+        known: of `measures.knows_cost`.
+    """
+    return note(_("Profit is after what the messages cost.") if known else cost_unknown_words())
 
 
 def exclusions_table(exclusions: pd.DataFrame) -> Html:
@@ -294,7 +314,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
     if not rows:
         return note(_("No sound test has more than one arm beside its control."))
     caption = _(
-        "For who must choose an arm today: the likeliest ones, and what is lost on average per customer if another is"
+        "For who must choose an arm now: the likeliest ones, and what is lost on average per customer if another is"
         " better. A model’s reading (flat prior, normal errors), no proof"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))

@@ -24,7 +24,7 @@ class Decision:
     """Explanation of the action, in one or two sentences."""
     evidence: Literal["randomised", "observational", "none"]
     customers: int
-    """Number of customers behind the numbers."""
+    """Customers the money is for; without money, those behind the numbers."""
     value: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
@@ -36,6 +36,8 @@ class Decision:
     segment: str = "all"
     caveat: str = ""
     """Limitation that the reader must know before acting."""
+    evidence_customers: float = float("nan")
+    """Customers whose outcomes are the evidence, where they are others than `customers`."""
 
     def __post_init__(self) -> None:
         if self.unit and not self.low <= self.value <= self.high:

@@ -1,6 +1,6 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
-from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps, untreated_arms
+from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.registry import (
     METRICS,
     Experiment,
@@ -45,5 +45,4 @@ __all__ = [
     "list_experiments",
     "locate_split",
     "moments_of",
-    "untreated_arms",
 ]

@@ -16,7 +16,6 @@ import pandas as pd
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
-from smsroi_helpers.experiments.exposure import untreated_arms
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
@@ -149,7 +148,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
     assigned = _count_assigned(shop)
-    untreated = untreated_arms(shop)
+    untreated = measures.untreated_arms(shop)
     found = []
     for row in rows.itertuples():
         own = assigned[assigned["experiment_id"] == row.experiment_id].drop(columns="experiment_id")

@@ -42,7 +42,8 @@ PARAMETERS: dict[str, Any] = {
     "segment_by": str,
     "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
     "smallest_gain": Annotated[float, Field(ge=0)],
-    "practice_weeks": Annotated[int, Field(ge=4, le=104)],
+    "practice_weeks": Annotated[int, Field(ge=1, le=52)],
+    "log_weeks": Annotated[int, Field(gt=0, le=520)],
     "channel": str,
 }
 

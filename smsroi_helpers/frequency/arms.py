@@ -30,12 +30,15 @@ def estimate_arms(
 
     Returns:
         One row per group and number of texts: segment, messages_per_week, customers, weeks, sent (texts per subscribed
-        week), clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs;
+        week), clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs
+        (these four NaN where the source records no opt-outs);
         profit (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). Without a zero arm, m
         and V are NaN. In the zero arm both are 0 and have no interval.
     """
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
-    names = ["n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue"]
+    names = [
+        "n", "weeks", "profit__sum_y", "opt_outs", "clicks", "messages", "orders", "revenue", "consent_known",
+    ]  # fmt: skip
     parts = []
     for key in ([], [by]):
         keys, sums = by_group(rows, [*key, "dose"], names)
@@ -60,6 +63,7 @@ def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) ->
         clicks=clicks.estimate, clicks_low=clicks.low, clicks_high=clicks.high,
         hazard=leaving.estimate, hazard_low=leaving.low, hazard_high=leaving.high,
     )  # fmt: skip
+    frame.loc[whole["consent_known"] == 0, ["hazard", "hazard_low", "hazard_high", "opt_outs"]] = np.nan
     none = frame.index[frame["messages_per_week"] == 0]
     at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
     columns = ("profit", "low", "high", "value", "value_low", "value_high")

@@ -7,11 +7,12 @@ from smsroi_helpers.frequency.dose_response import PROPORTIONAL_ALPHA
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words
-from smsroi_helpers.locale import _, joined, money, number, percent
-from smsroi_helpers.pages import Html, compact_words, note, p_words, segment_name, table
+from smsroi_helpers.locale import _, day, joined, money, number, percent, sentence
+from smsroi_helpers.pages import Html, compact_words, note, p_words, practice_dates, segment_name, table
 
 __all__ = [
     "clicks_table",
+    "log_weeks_table",
     "overlap_table",
     "satisfaction_table",
     "saturation_table",
@@ -69,6 +70,34 @@ def clicks_table(study: Study, currency: str) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
+def log_weeks_table(study: Study) -> Html:
+    """The weeks of the log that observational estimates use."""
+    weeks, logs = study.logs.weeks, study.logs
+    if not len(weeks):
+        return note(_("The log has too few weeks of messages outside experiments for an observational estimate."))
+    rows = [
+        {
+            _("Week of"): day(pd.Timestamp(landmark).date()),
+            _("Customers"): own["customer"].nunique(),
+            _("Texts each"): own["texts"].mean(),
+            _("Without any"): percent((own["texts"] == 0).mean()),
+        }
+        for landmark, own in weeks.groupby("landmark")
+    ]
+    caption = _(
+        "What is compared: subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash"
+        " ({channel})"
+    ).format(n=number(len(rows)), share=percent(logs.sampled), channel=study.channel)
+    if logs.log_weeks.planned:
+        caption = joined(
+            sentence(caption),
+            _("From {day} on messages followed a plan of an earlier run, so there is nothing to compare").format(
+                day=day(logs.log_weeks.end)
+            ),
+        )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits={_("Texts each"): 2})
+
+
 def steps_table(study: Study, currency: str) -> Html:
     """The association of one more text a week with profit in the log, raw and adjusted, beside the test's effect."""
     steps = compare_steps_with_test(study)
@@ -118,8 +147,14 @@ def overlap_table(study: Study) -> Html:
     return table(frame, caption=caption, suppress=_("Customer-weeks"))
 
 
-def saturation_table(found: pd.DataFrame, currency: str) -> Html:
-    """How many customers get too few, about the right number or too many texts, and the cost."""
+def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
+    """How many customers get too few, about the right number or too many texts, and the cost.
+
+    Args:
+        study: of `study.analyse`.
+        found: of `saturation.measure_saturation`.
+        currency: the source's.
+    """
     if not len(found):
         return note(_("Without an advised dose nobody can be called under- or over-messaged."))
     rows = [
@@ -136,11 +171,11 @@ def saturation_table(found: pd.DataFrame, currency: str) -> Html:
         for row in found.itertuples()
     ]
     caption = _(
-        "Subscribers outside experiments by the texts of their last four weeks, against the dose advised for their"
-        " segment (half a text a week more or less is about right), and what being off it costs a week, opt-outs priced"
-        " in. The gain above is another sum: it is of all subscribers, and counts too what is lost where four texts in"
-        " four weeks come three in one and none in the next"
-    )
+        "Subscribers outside experiments by their texts from {dates}, against the dose advised for their segment (half"
+        " a text a week more or less is about right), and what being off it costs a week, opt-outs priced in. The gain"
+        " above is another sum: it is of all subscribers, and counts too what is lost where four texts in four weeks"
+        " come three in one and none in the next"
+    ).format(dates=practice_dates(study.logs.practice))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

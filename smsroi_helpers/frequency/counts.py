@@ -1,7 +1,7 @@
-"""What the frequency stage counts: arms of the frequency test, and weeks of today's practice outside all experiments.
+"""What the frequency stage counts: arms of the frequency test, today's practice, and observational weeks of the log.
 
 Texts per week are texts per subscribed customer and week. Everything here is an expression of the engine that ends in
-cells, or in weeks of a hashed sample of customers (`count_weeks_of_practice`). Nothing here estimates.
+cells, or in weeks of a hashed sample of customers (`count_log_weeks`). Nothing here estimates.
 """
 
 import datetime as dt
@@ -15,7 +15,8 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import Experiment, label_when_assigned, untreated_arms
+from smsroi_helpers.experiments import Experiment, label_when_assigned
+from smsroi_helpers.measures import Practice
 from smsroi_helpers.segmentation import Cuts, known_people, resolve, rfm_rows, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS
@@ -24,13 +25,13 @@ __all__ = [
     "ALL",
     "JACKKNIFE",
     "LANDMARK_WEEKS",
-    "Practice",
-    "choose_channel",
+    "LogWeeks",
     "count_arms",
     "count_audience",
+    "count_log_weeks",
     "count_scores",
-    "count_weeks_of_practice",
-    "find_practice",
+    "count_today",
+    "find_log_weeks",
     "texts_of",
     "weeks_by_texts",
 ]
@@ -42,25 +43,11 @@ SAMPLE = "frequency-sample"
 LANDMARK_WEEKS = 4
 """Weeks from one landmark to the next, and over which a landmark's outcome is counted."""
 MOST_SAMPLE_ROWS = 60_000
-"""About the most customer-weeks of practice that are read into memory."""
+"""About the most customer-weeks of the log that are read into memory."""
 _SLICES = 256
 _LOOK_BACK_WEEKS = 8
 _MOST_TEXTS = 7
 """More texts a week than this are counted as this many."""
-
-
-def choose_channel(shop: Shop, wanted: str = "") -> str:
-    """The channel whose messages are counted: `wanted`; else `sms`; else the channel with most messages.
-
-    Empty where the source has no messages.
-    """
-    if wanted or not shop.has("messages"):
-        return wanted.lower()
-    sends = measures.every_send(shop)
-    found = shop.count(sends.group_by("channel").aggregate(n=sends.count()).order_by(ibis.desc("n"), "channel"))
-    if not len(found):
-        return ""
-    return "sms" if "sms" in set(found["channel"]) else str(found["channel"].iloc[0])
 
 
 def texts_of(shop: Shop, channel: str) -> ir.Table:
@@ -153,9 +140,73 @@ def count_scores(shop: Shop, experiment: Experiment) -> pd.DataFrame:
 # --- today's practice ------------------------------------------------------------------------------------------------
 
 
+def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> pd.DataFrame:
+    """Customers subscribed at the end of the last day observed, by segment and by texts received in today's weeks.
+
+    Returns:
+        segment, stage (of the last day observed), outside (1 where no experiment set their frequency in those weeks),
+        texts (of all these weeks, at most seven a week), customers.
+    """
+    rows = _labelled(shop, known_people(shop), segment_by, cuts)
+    kept = measures.subscribed(shop, ibis.literal(shop.end), rows.select("customer_id")).rename(member_id="customer_id")
+    rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
+    texts = texts_of(shop, practice.channel)
+    start, end = practice.instants(shop)
+    texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
+    sums = texts.group_by("addressee").aggregate(texts=texts.count())
+    rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
+    aside = measures.customers_in_experiments(shop, start, end)
+    outside = ibis.literal(1) if aside is None else (~rows.customer_id.isin(aside.customer_id)).cast("int64")
+    most = _MOST_TEXTS * practice.weeks_covered
+    rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts.fill_null(0), most))
+    by = ("segment", "stage", "outside", "texts")
+    return shop.count(rows.group_by(*by).aggregate(customers=rows.count()).order_by(*by))
+
+
+def count_today(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> pd.DataFrame:
+    """Customer-weeks of a practice, by texts of the week: subscribers at its start, and whoever was texted in it.
+
+    Experiments' arms are left out, so the messages add up to `practice.messages`.
+
+    Returns:
+        segment, stage (of the last day observed; empty for recipients who are in no other table), group (0–63), texts
+        (of the week, at most 7), customer_weeks, messages (all of them).
+    """
+    sends = measures.practice_sends(shop, practice).select("sent_at", addressee="customer_id")
+    aside = measures.customers_in_experiments(shop, *practice.instants(shop))
+    weeks = []
+    for day in practice.first_days:
+        start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))
+        people = measures.subscribed(shop, start, known_people(shop, day - dt.timedelta(days=1)))
+        if aside is not None:
+            people = people.anti_join(aside, "customer_id")
+        sent = sends.filter(sends.sent_at >= start, sends.sent_at < end)
+        messaged = sent.group_by(customer_id="addressee").aggregate(messages=sent.count())
+        everybody = ibis.union(people, messaged.select("customer_id"), distinct=True)
+        messaged = messaged.rename(member_id="customer_id")
+        week = everybody.left_join(messaged, everybody.customer_id == messaged.member_id).drop("member_id")
+        weeks.append(week.mutate(messages=week.messages.fill_null(0)))
+    rows = _labelled(shop, ibis.union(*weeks) if len(weeks) > 1 else weeks[0], segment_by, cuts)
+    rows = rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE), texts=ibis.least(rows.messages, _MOST_TEXTS))
+    by = ("segment", "stage", "group", "texts")
+    cells = rows.group_by(*by).aggregate(customer_weeks=rows.count(), messages=rows.messages.sum())
+    return shop.count(cells.order_by(*by))
+
+
+def _labelled(shop: Shop, rows: ir.Table, segment_by: str, cuts: Cuts) -> ir.Table:
+    """Rows with a customer_id, with segment and stage of the last day observed (empty where not known)."""
+    for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
+        label = segments(shop, by, shop.as_of, cuts=cuts).select(member_id="customer_id", label="segment")
+        rows = rows.left_join(label, rows.customer_id == label.member_id).drop("member_id").rename({name: "label"})
+    return rows.fill_null({"segment": "", "stage": ""})
+
+
+# --- weeks of the log for observational estimates --------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class Practice:
-    """The part of the log that shows today's practice, and the landmark days in it."""
+class LogWeeks:
+    """The part of the log that observational estimates use, and the landmark days in it."""
 
     end: dt.date
     """The first day after it: the day after as_of, or the day on which an earlier run's plan began."""
@@ -165,10 +216,11 @@ class Practice:
     """Latest first; each has its whole outcome window before `end`."""
 
 
-def find_practice(shop: Shop, weeks: int = 26) -> Practice:
-    """Where today's practice ends and which landmarks the log allows, at most `weeks` back.
+def find_log_weeks(shop: Shop, weeks: int = 26) -> LogWeeks:
+    """Which landmarks the log allows, at most `weeks` back.
 
-    Weeks in which an earlier run's plan decided the messages (those with a plan_id) are excluded.
+    Weeks in which an earlier run's plan decided the messages (those with a plan_id) are excluded: all get about the
+    same, so nothing can be compared.
     """
     after = shop.as_of + dt.timedelta(days=1)
     end, planned = after, False
@@ -181,63 +233,13 @@ def find_practice(shop: Shop, weeks: int = 26) -> Practice:
     start = dt.date.fromisoformat(first_day) if first_day else end
     step = dt.timedelta(weeks=LANDMARK_WEEKS)
     every = (end - step * k for k in range(1, weeks // LANDMARK_WEEKS + 1))
-    return Practice(end, planned, tuple(day for day in every if day >= start + step))
+    return LogWeeks(end, planned, tuple(day for day in every if day >= start + step))
 
 
-def _in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
-    """customer_id of customers whose frequency or hour an experiment set in [start, end).
-
-    Content tests do not change the frequency, so their customers stay. Of a standing holdout only the held-out
-    customers are returned.
-    """
-    if not (shop.has("experiments") and shop.has("assignments")):
-        return None
-    experiments = shop.experiments
-    ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
-    experiments = experiments.select("kind", "control_arm", of="experiment_id", ended_at=ended)
-    rows = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
-    runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
-    by_exposure = [(rows["of"] == name, arm) for name, arm in sorted(untreated_arms(shop).items())]
-    untreated = ibis.cases(*by_exposure, else_=rows.control_arm) if by_exposure else rows.control_arm
-    in_experiments = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == untreated))
-    return rows.filter(runs & in_experiments).select("customer_id").distinct()
-
-
-def count_audience(shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
-    """Customers subscribed when the practice ends, by segment and by texts received in the last four weeks.
-
-    Returns:
-        segment, stage (of the last day of the practice), outside (1 where no experiment set their frequency in those
-        weeks), texts (of four weeks, 0–28), customers.
-    """
-    end = shop.start_of(practice.end)
-    start = end - dt.timedelta(weeks=LANDMARK_WEEKS)
-    last = practice.end - dt.timedelta(days=1)
-    rows = segments(shop, segment_by, last, cuts=cuts)
-    stages = segments(shop, "lifecycle_stage", last, cuts=cuts).select(member_id="customer_id", stage="segment")
-    rows = rows.left_join(stages, rows.customer_id == stages.member_id).drop("member_id")
-    kept = measures.subscribed(shop, ibis.literal(end), rows.select("customer_id")).rename(member_id="customer_id")
-    rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
-    texts = texts_of(shop, channel)
-    texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
-    sums = texts.group_by("addressee").aggregate(texts=texts.count())
-    rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
-    in_experiments = _in_experiments(shop, start, end)
-    outside = (
-        ibis.literal(1)
-        if in_experiments is None
-        else (~rows.customer_id.isin(in_experiments.customer_id)).cast("int64")
-    )
-    most = _MOST_TEXTS * LANDMARK_WEEKS
-    rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts.fill_null(0), most))
-    by = ("segment", "stage", "outside", "texts")
-    return shop.count(rows.group_by(*by).aggregate(customers=rows.count()).order_by(*by))
-
-
-def count_weeks_of_practice(
-    shop: Shop, practice: Practice, segment_by: str, channel: str, cuts: Cuts
+def count_log_weeks(
+    shop: Shop, log_weeks: LogWeeks, segment_by: str, channel: str, cuts: Cuts
 ) -> tuple[pd.DataFrame, float]:
-    """Customer-weeks of today's practice: a row per landmark and customer of a hashed sample, without customer ids.
+    """Customer-weeks of the log: a row per landmark and customer of a hashed sample, without customer ids.
 
     At each landmark t: the customers who are subscribed and outside experiments for the whole outcome window, with
     what was known of them strictly before t.
@@ -249,28 +251,28 @@ def count_weeks_of_practice(
         for customers who never bought), texts_last_week, texts_last_four, texts_before, clicks_before (of eight weeks),
         subscribed_days (NaN where not recorded). And the sample's share (0–1) of all customers.
     """
-    if not practice.landmarks or not channel:
+    if not log_weeks.landmarks or not channel:
         return pd.DataFrame(), 0.0
     size = shop.count(
-        measures.subscribed(shop, ibis.literal(shop.start_of(practice.end)), known_people(shop)).count().as_table()
+        measures.subscribed(shop, ibis.literal(shop.start_of(log_weeks.end)), known_people(shop)).count().as_table()
     )
     people = int(size.iloc[0, 0])
-    wanted = MOST_SAMPLE_ROWS / max(people * len(practice.landmarks), 1)
+    wanted = MOST_SAMPLE_ROWS / max(people * len(log_weeks.landmarks), 1)
     slices = min(_SLICES, max(1, math.floor(wanted * _SLICES)))
     sample = known_people(shop)
     sample = shop.keep(sample.filter(hash_group(sample.customer_id, SAMPLE, _SLICES) < slices))
     texts = texts_of(shop, channel)
-    first = shop.start_of(practice.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
+    first = shop.start_of(log_weeks.landmarks[-1]) - dt.timedelta(weeks=_LOOK_BACK_WEEKS)
     texts = texts.filter(
-        texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(shop.start_of(practice.end))
+        texts.sent_at >= ibis.literal(first), texts.sent_at < ibis.literal(shop.start_of(log_weeks.end))
     )
     texts = shop.keep(texts.semi_join(sample, texts.addressee == sample.customer_id))
     events = measures.profit_events(shop)
     events = events.filter(
-        events["at"] >= ibis.literal(first), events["at"] < ibis.literal(shop.start_of(practice.end))
+        events["at"] >= ibis.literal(first), events["at"] < ibis.literal(shop.start_of(log_weeks.end))
     )
     events = shop.keep(events.semi_join(sample, "customer_id"))
-    parts = [_landmark(shop, day, sample, texts, events, segment_by, cuts) for day in practice.landmarks]
+    parts = [_landmark(shop, day, sample, texts, events, segment_by, cuts) for day in log_weeks.landmarks]
     rows = shop.count(ibis.union(*parts) if len(parts) > 1 else parts[0])
     rows["customer"] = pd.factorize(rows["customer_id"], sort=True)[0]
     numbers = ["recency_days", "purchase_days", "tenure_days", "monetary", "subscribed_days"]
@@ -282,14 +284,14 @@ def count_weeks_of_practice(
 def _landmark(
     shop: Shop, day: dt.date, sample: ir.Table, texts: ir.Table, events: ir.Table, segment_by: str, cuts: Cuts
 ) -> ir.Table:
-    """The rows of one landmark: see `count_weeks_of_practice`."""
+    """The rows of one landmark: see `count_log_weeks`."""
     start = shop.start_of(day)
 
     def weeks(n: float) -> ir.TimestampValue:
         return ibis.literal(start + dt.timedelta(weeks=n))
 
     rows = measures.subscribed(shop, weeks(0), sample)
-    in_experiments = _in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
+    in_experiments = measures.customers_in_experiments(shop, start, start + dt.timedelta(weeks=LANDMARK_WEEKS))
     if in_experiments is not None:
         rows = rows.anti_join(in_experiments, "customer_id")
     before = day - dt.timedelta(days=1)
@@ -330,12 +332,13 @@ def _landmark(
     )
 
 
-def weeks_by_texts(weeks: pd.DataFrame, by: str = "segment", most: int = _MOST_TEXTS) -> dict[str, np.ndarray]:
-    """Customer-weeks of practice by texts sent: segment (and `all`) → array, jackknife groups × (0 … most texts)."""
+def weeks_by_texts(today: pd.DataFrame, by: str = "segment", most: int = _MOST_TEXTS) -> dict[str, np.ndarray]:
+    """Customer-weeks of `count_today` by texts: segment (and `all`) → array, jackknife groups × (0 … most texts)."""
     found = {}
-    names = [ALL, *sorted(weeks[by].unique())] if len(weeks) else []
+    names = [ALL, *sorted(today[by].unique())] if len(today) else []
     for name in names:
-        own = weeks if name == ALL else weeks[weeks[by] == name]
-        place = own["group"].to_numpy(int) * (most + 1) + own["texts"].to_numpy(int)
-        found[name] = np.bincount(place, minlength=GROUPS * (most + 1)).reshape(GROUPS, most + 1).astype(float)
+        own = today if name == ALL else today[today[by] == name]
+        place = own["group"].to_numpy(int) * (most + 1) + np.minimum(own["texts"].to_numpy(int), most)
+        weeks = np.bincount(place, own["customer_weeks"].to_numpy(float), GROUPS * (most + 1))
+        found[name] = weeks.reshape(GROUPS, most + 1)
     return found

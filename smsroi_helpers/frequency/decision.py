@@ -95,6 +95,7 @@ class FrequencyDecision:
     reason: FrequencyReason
     evidence: Literal["randomised", "observational", "none"]
     customers: int
+    """Whose outcomes are the evidence."""
     texts_per_week: float = float("nan")
     """The best frequency tested."""
     today: float = float("nan")
@@ -118,6 +119,8 @@ class FrequencyDecision:
     needed: NeededTest | None = None
     """The test that would be needed."""
     warnings: tuple[FrequencyWarning, ...] = ()
+    subscribed: int = 0
+    """Subscribers of the group on the last day observed: those the gain is for."""
 
 
 def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[FrequencyDecision, ...]:
@@ -177,6 +180,7 @@ def _decide_segment(
         times=_times(row) if reason == "undecided" else float("nan"),
         needed=_test_needed(study, smallest_gain) if reason == "no_effect" and everybody else None,
         warnings=_warnings(study, fit) if everybody else (),
+        subscribed=int(row["subscribed"]),
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.frequency.decision import count_opt_outs
 from smsroi_helpers.frequency.dose_response import summarise_draws
 from smsroi_helpers.frequency.study import Study
 
@@ -13,7 +14,10 @@ __all__ = [
 
 
 def response_table(study: Study) -> pd.DataFrame:
-    """The table `frequency_response`: every tested frequency of every segment; the arms, if there is no zero arm."""
+    """The table `frequency_response`: every tested frequency of every segment; the arms, if there is no zero arm.
+
+    Opt-outs are NaN where the source records none: not known, not 0.
+    """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
         "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
@@ -35,7 +39,10 @@ def response_table(study: Study) -> pd.DataFrame:
             rows.append([
                 name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,
             ])  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    if count_opt_outs(study).kind == "unknown":
+        frame[["opt_out_per_week", "opt_out_low", "opt_out_high", "natural_loss_per_week"]] = np.nan
+    return frame
 
 
 def policy_table(policy: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smsroi_helpers.frequency import counts
+from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, summarise_draws
 from smsroi_helpers.frequency.study import Logs, Study, in_order
 from smsroi_helpers.statistics import GROUPS, Floats, best_set
@@ -22,6 +23,7 @@ __all__ = [
     "choose_frequencies",
     "choose_frequency",
     "practice_shares",
+    "texts_per_week",
 ]
 
 TIE_SHARE = 0.05
@@ -41,12 +43,12 @@ def practice_shares(
 ) -> dict[str, Floats]:
     """Share of customer-weeks with each number of texts today: group → grid × draws (customers resampled by group)."""
     found: dict[str, Floats] = {}
-    if not len(logs.weeks):
+    if not len(logs.today):
         return found
     most = int(fit.grid[-1])
     place = np.searchsorted(fit.grid, np.arange(most + 1))
     weights = rng.exponential(1.0, (draws, GROUPS))
-    for name, sent in counts.weeks_by_texts(logs.weeks, by, most).items():
+    for name, sent in counts.weeks_by_texts(logs.today, by, most).items():
         if sent.sum() < _FEWEST_WEEKS_OF_PRACTICE:
             continue
         drawn = weights @ sent
@@ -54,6 +56,13 @@ def practice_shares(
         np.add.at(shares, place, (drawn / drawn.sum(axis=1, keepdims=True)).T)
         found[name] = shares
     return found
+
+
+def texts_per_week(today: pd.DataFrame, name: str = ALL, by: str = "segment") -> float:
+    """Messages per customer-week of `counts.count_today` in a group; NaN where there are no customer-weeks."""
+    own = today if name == ALL or not len(today) else today[today[by] == name]
+    weeks = float(own["customer_weeks"].sum()) if len(own) else 0.0
+    return float(own["messages"].sum()) / weeks if weeks else float("nan")
 
 
 # --- the policy ------------------------------------------------------------------------------------------------------
@@ -140,7 +149,7 @@ def choose_frequencies(
             m, hazard = fit.practice_means(name, own)
             now = fit.long_run_value(m, hazard)
             step = fit.weekly_value((value[i, g] - now)[None])[0] if i == 0 else _weekly_of(fit, i, value[i, g] - now)
-            row["today"] = float((own.mean(axis=1) * fit.grid).sum())
+            row["today"] = texts_per_week(study.logs.today, name, by)
             row["value_today"] = float(now.mean())
             row["per_subscriber"] = float(step.mean())
             row["gain"], row["gain_low"], row["gain_high"] = summarise_draws(step * row["subscribed"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS
+from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import summarise_draws
 from smsroi_helpers.frequency.study import Study
 
@@ -15,8 +15,8 @@ __all__ = [
 def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     """Count customers who get too few, about the right number and too many texts today, and the cost of it.
 
-    Customers are those subscribed when the practice ends and outside experiments. Their texts of the last four weeks
-    are compared with the recommended number for their segment; within half a text a week counts as right.
+    Customers are those subscribed on the last day observed and outside experiments. Their texts of today's weeks are
+    compared with the recommended number for their segment; within half a text a week counts as right.
 
     Returns:
         One row per segment with a recommendation, `all` (their sum) first: segment, customers, under, right, over
@@ -39,7 +39,7 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
         if not len(own):
             continue
         i = fit.index(row.segment)
-        texts = own.index.to_numpy(float) / LANDMARK_WEEKS
+        texts = own.index.to_numpy(float) / study.logs.practice.weeks_covered
         people = own.to_numpy(float)
         lost = net[i, fit.grid_index(row.messages_per_week)][None] - fit.interpolate(net[i], texts)
         side = np.select([texts < row.messages_per_week - 0.5, texts > row.messages_per_week + 0.5], [0, 2], 1)

@@ -16,6 +16,7 @@ from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, summarise_draws, weekly_rate
 from smsroi_helpers.frequency.observational import estimate_steps
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import find_cuts, segment_order
 from smsroi_helpers.source import Shop
 
@@ -36,13 +37,19 @@ randomised the frequency; the frequency test is broken; its messages are not kno
 
 @dataclass(frozen=True)
 class Logs:
-    """Today's practice, from the log."""
+    """Today's practice and the observational estimates, from the log."""
 
-    practice: counts.Practice
+    practice: Practice
+    """The weeks that are called today."""
+    today: pd.DataFrame
+    """Of `counts.count_today`."""
+    before_plan: pd.DataFrame
+    """As `today`, of the weeks before the plan that today's messages follow; empty without one."""
     audience: pd.DataFrame
     """Of `counts.count_audience`."""
+    log_weeks: counts.LogWeeks
     weeks: pd.DataFrame
-    """Of `counts.count_weeks_of_practice`."""
+    """Of `counts.count_log_weeks`: what observational estimates use."""
     sampled: float
     """Share (0–1) of customers who are in `weeks`."""
     steps: pd.DataFrame
@@ -50,7 +57,7 @@ class Logs:
     overlap: pd.DataFrame
 
     def subscribed(self, name: str, by: str = "segment") -> float:
-        """Subscribers of a group when the practice ends."""
+        """Subscribers of a group at the end of the last day observed."""
         rows = self.audience
         return float(rows["customers"].sum() if name == ALL else rows.loc[rows[by] == name, "customers"].sum())
 
@@ -75,6 +82,8 @@ class Study:
     segment_by: str
     discount: float
     """Weekly."""
+    cost_known: bool = True
+    """Whether the source says what messages cost."""
 
     @property
     def sound(self) -> bool:
@@ -91,17 +100,21 @@ def in_order(study: Study, names: Sequence[str], by: str = "segment") -> list[st
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int) -> Logs:
-    """Read today's practice, and estimate the observational effects in it."""
+def read_logs(shop: Shop, channel: str, segment_by: str, practice_weeks: int, log_weeks: int) -> Logs:
+    """Read today's practice, and estimate the observational effects in the log."""
     cuts = find_cuts(shop)
-    practice = counts.find_practice(shop, practice_weeks)
+    practice = find_practice(shop, practice_weeks, channel)
+    of_log = counts.find_log_weeks(shop, log_weeks)
+    none = pd.DataFrame()
     if not channel:
         empty = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
-        none = pd.DataFrame()
-        return Logs(practice, empty, none, 0.0, *estimate_steps(none))
-    audience = counts.count_audience(shop, practice, segment_by, channel, cuts)
-    weeks, sampled = counts.count_weeks_of_practice(shop, practice, segment_by, channel, cuts)
-    return Logs(practice, audience, weeks, sampled, *estimate_steps(weeks, shop.seed))
+        return Logs(practice, none, none, empty, of_log, none, 0.0, *estimate_steps(none))
+    today = counts.count_today(shop, practice, segment_by, cuts)
+    before = practice.before_plan
+    earlier = none if before is None else counts.count_today(shop, before, segment_by, cuts)
+    audience = counts.count_audience(shop, practice, segment_by, cuts)
+    weeks, sampled = counts.count_log_weeks(shop, of_log, segment_by, channel, cuts)
+    return Logs(practice, today, earlier, audience, of_log, weeks, sampled, *estimate_steps(weeks, shop.seed))
 
 
 def analyse(
@@ -110,7 +123,8 @@ def analyse(
     *,
     segment_by: str = "rfm_group",
     yearly_discount: float = 0.1,
-    practice_weeks: int = 26,
+    practice_weeks: int = PRACTICE_WEEKS,
+    log_weeks: int = 26,
     channel: str = "",
 ) -> Study:
     """Find the frequency test, check its validity, fit it, and read today's practice from the log.
@@ -120,20 +134,25 @@ def analyse(
         rng: of the posterior's draws.
         segment_by: as for `segmentation.segments`.
         yearly_discount: the yearly discount rate (0.1 = 10 %).
-        practice_weeks: how many weeks back today's practice is read.
+        practice_weeks: how many complete weeks up to the last day observed are today's practice.
+        log_weeks: how many weeks of the log observational estimates use.
         channel: of the messages counted; empty for `sms`, or where there is none the most used one.
 
     Raises:
+        UsageError: the source has no messages of the channel.
         NotEnoughData: the source has neither messages nor assignments to experiments.
     """
     discount = weekly_rate(yearly_discount)
-    channel = counts.choose_channel(shop, channel)
+    channel = choose_channel(shop, channel)
     if not channel and not shop.has("assignments"):
         raise NotEnoughData("The source has no messages and no experiments, so texts per week cannot be analysed.")
-    logs = read_logs(shop, channel, segment_by, practice_weeks)
+    logs = read_logs(shop, channel, segment_by, practice_weeks, log_weeks)
     experiment, validity, no_test = _find_experiment(shop)
     none = pd.DataFrame()
-    nothing = Study(channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount)
+    nothing = Study(
+        channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount,
+        knows_cost(shop) or not shop.has("messages"),
+    )  # fmt: skip
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing
     doses = _texts_per_week(experiment)

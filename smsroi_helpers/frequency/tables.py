@@ -9,11 +9,21 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import as_today
-from smsroi_helpers.frequency.policy import TIE_SHARE
+from smsroi_helpers.frequency.policy import TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words, no_test_words, opt_out_sentence
 from smsroi_helpers.locale import _, day, joined, number, percent
-from smsroi_helpers.pages import Html, compact_words, note, p_words, problem_words, segment_name, table
+from smsroi_helpers.pages import (
+    Html,
+    compact_words,
+    cost_unknown_words,
+    note,
+    p_words,
+    problem_words,
+    segment_name,
+    table,
+)
+from smsroi_helpers.pages import practice_table as practice
 
 __all__ = [
     "arms_table",
@@ -41,16 +51,17 @@ def _share_words(value: float, low: float, high: float, digits: int = 2) -> str:
 
 
 def test_note(study: Study) -> Html:
-    """Which test is used, or why there is none."""
+    """Which test is used, or why there is none; whether profit is before message costs."""
+    costs = "" if study.cost_known else cost_unknown_words()
     if study.no_test or study.experiment is None or study.validity is None:
         return note(
-            joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."))
+            joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."), costs)
         )
     each = study.experiment
     words = _("The doses were tried in {test}, from {start} on, on {n} customers; its split is sound (p {p}).").format(
         test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.validity.split.p_value)
     )
-    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.validity.warnings)))
+    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.validity.warnings), costs))
 
 
 def exclusions_table(study: Study) -> Html:
@@ -71,30 +82,20 @@ def exclusions_table(study: Study) -> Html:
 
 
 def practice_table(study: Study) -> Html:
-    """The landmarks at which today's practice is read from the log."""
-    weeks, logs = study.logs.weeks, study.logs
-    if not len(weeks):
-        return note(_("The log has too few weeks of messages outside experiments to show what is done today."))
-    rows = [
-        {
-            _("Week of"): day(pd.Timestamp(landmark).date()),
-            _("Customers"): own["customer"].nunique(),
-            _("Texts each"): own["texts"].mean(),
-            _("Without any"): percent((own["texts"] == 0).mean()),
-        }
-        for landmark, own in weeks.groupby("landmark")
-    ]
-    caption = _(
-        "Subscribers outside experiments in {n} weeks of the log, {share} of the customers by hash ({channel})"
-    ).format(n=number(len(rows)), share=percent(logs.sampled), channel=study.channel)
-    if logs.practice.planned:
-        caption = joined(
-            caption + ".",
-            _("From {day} on messages followed a plan of an earlier run, which is not today’s practice").format(
-                day=day(logs.practice.end)
-            ),
-        )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits={_("Texts each"): 2})
+    """The weeks that are called today, and texts per subscriber in them; where they follow a plan, also before it."""
+    every = [study.logs.today, *([study.logs.before_plan] if len(study.logs.before_plan) else [])]
+    if not study.logs.practice.channel or not len(study.logs.today):
+        return practice(study.logs.practice)
+    more = {
+        _("Texts each a week"): [number(texts_per_week(weeks), 2) for weeks in every],
+        _("Customer-weeks without any"): [percent(_share_without(weeks)) for weeks in every],
+    }
+    return practice(study.logs.practice, more)
+
+
+def _share_without(weeks: pd.DataFrame) -> float:
+    """Share (0–1) of the customer-weeks of `counts.count_today` without a text."""
+    return float(weeks.loc[weeks["texts"] == 0, "customer_weeks"].sum() / weeks["customer_weeks"].sum())
 
 
 # --- result ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from smsroi_helpers.frequency.decision import (
 from smsroi_helpers.frequency.policy import GATE
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
-from smsroi_helpers.pages import compact_words, p_words, problem_words
+from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, practice_dates, problem_words
 
 __all__ = [
     "decide",
@@ -128,7 +128,8 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         text=_text(found, study, currency),
         caveat=_caveat(found, study),
         evidence=found.evidence,
-        customers=found.customers,
+        customers=found.subscribed if numbers else found.customers,
+        evidence_customers=found.customers,
         kind="gain",
         segment=found.segment,
         **numbers,
@@ -274,7 +275,9 @@ def _why_no_fit(found: FrequencyDecision, study: Study) -> str:
 
 
 def _caveat(found: FrequencyDecision, study: Study) -> str:
-    sentences = []
+    sentences = [] if study.cost_known or found.segment != ALL else [cost_unknown_words()]
+    if found.segment == ALL and np.isfinite(found.today):
+        sentences.append(_("Today means {dates}.").format(dates=practice_dates(study.logs.practice)))
     for warning in found.warnings:
         match warning:
             case "long_run_modelled":

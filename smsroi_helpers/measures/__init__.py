@@ -16,9 +16,17 @@ from smsroi_helpers.measures.experiment_outcomes import (
     arm_outcomes,
     outcome_windows,
 )
+from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
-from smsroi_helpers.measures.messages import every_send
+from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost
+from smsroi_helpers.measures.practice import (
+    PRACTICE_WEEKS,
+    Practice,
+    customers_in_experiments,
+    find_practice,
+    practice_sends,
+)
 from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
@@ -35,8 +43,10 @@ from smsroi_helpers.measures.quiet_hours import (
 
 __all__ = [
     "AS_OF",
+    "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
+    "Practice",
     "Touch",
     "Window",
     "allowed",
@@ -44,14 +54,18 @@ __all__ = [
     "arm_moments_together",
     "arm_outcomes",
     "attributed_orders",
+    "choose_channel",
     "click_without_time",
     "consents",
     "count_places",
+    "customers_in_experiments",
     "earliest_click",
     "earliest_opt_out",
     "every_send",
+    "find_practice",
     "human_clicks",
     "knows_clicks",
+    "knows_cost",
     "latest_instant",
     "local_sends",
     "local_time",
@@ -62,6 +76,7 @@ __all__ = [
     "order_events",
     "outcome_windows",
     "parse_rule",
+    "practice_sends",
     "profit_events",
     "profit_share",
     "purchase_days",
@@ -69,10 +84,12 @@ __all__ = [
     "purchases",
     "refunds",
     "rule_of",
+    "sent_during",
     "share_allowed",
     "subscribed",
     "territory_of",
     "touches_per_order",
+    "untreated_arms",
     "usable_hours",
     "with_zone",
     "without_time",

@@ -121,7 +121,8 @@ def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:
     Returns:
         the columns of `local_sends`, and attributed_orders, attributed_revenue (money, gross of refunds),
         attributed_profit (margin × (amount + discount) − discount − the message's cost). Without an order these are 0,
-        0 and −cost. For messages with observed_hours below `window_hours` the window has not ended yet.
+        0 and −cost; attributed_profit is null where the cost is not known. For messages with observed_hours below
+        `window_hours` the window has not ended yet.
     """
     credited = attributed_orders(shop, window_hours, "last")
     sums = credited.group_by("message_id").aggregate(

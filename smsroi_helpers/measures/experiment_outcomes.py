@@ -12,6 +12,7 @@ from smsroi_helpers.engine import total
 from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs
+from smsroi_helpers.measures.messages import knows_cost
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
@@ -48,10 +49,10 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) −
         discount).
 
-        Messages, null where the source has none: messages (sent within the window), message_cost, clicked_messages and
-        replied_messages (of them, clicked by a human or replied to before its end; null without `clicked_at`,
-        `replied_at`), click_known_messages (of them, those without a machine click), profit = order_profit −
-        message_cost.
+        Messages, null where the source has none: messages (sent within the window), message_cost (null where not
+        known), clicked_messages and replied_messages (of them, clicked by a human or replied to before its end; null
+        without `clicked_at`, `replied_at`), click_known_messages (of them, those without a machine click), profit =
+        order_profit − message_cost (before message costs where these are not known: see `knows_cost`).
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
@@ -157,11 +158,12 @@ def _with_messages(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         replied_messages=theirs.count(where=theirs.reply_from < theirs.outcome_end),
     )
     rows = left_join_columns(rows, sums, *_PERSON).fill_null(dict.fromkeys(sums.columns[2:], 0))
+    rows = rows.mutate(profit=rows.order_profit - rows.message_cost)
     lacking = {"clicked_at": ("click_known_messages", "clicked_messages"), "replied_at": ("replied_messages",)}
     for column, counts in lacking.items():
         if not shop.has("messages", column):
             rows = rows.mutate(**dict.fromkeys(counts, ibis.null("int64")))
-    return rows.mutate(profit=rows.order_profit - rows.message_cost)
+    return rows if knows_cost(shop) else rows.mutate(message_cost=ibis.null("float64"))
 
 
 def _with_visits(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:

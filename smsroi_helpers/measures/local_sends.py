@@ -17,7 +17,7 @@ def local_sends(shop: Shop) -> ir.Table:
 
     Returns:
         message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
-        (money; the source's `message_cost`, else 0, where a message has none); sent_at, delivered_at (UTC; the same
+        (money; as `every_send` has it); sent_at, delivered_at (UTC; the same
         where the source has no deliveries, null = not delivered), delivered; observed_hours: from delivery (else
         sending) to the end of the last day observed, to leave out messages whose outcome window has not ended;
         timezone (the recipient's, else the source's); local_at, local_date, weekday (0 = Monday) and hour (0–23) of

@@ -1,14 +1,17 @@
-"""Messages sent, with all optional columns."""
+"""Messages sent, with all optional columns; the channel whose messages are counted."""
 
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures.columns import optional, without_time
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "EVENTS",
+    "choose_channel",
     "every_send",
+    "knows_cost",
 ]
 
 EVENTS = ("opened", "clicked", "replied", "opted_out")
@@ -18,19 +21,53 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 def every_send(shop: Shop) -> ir.Table:
     """Messages with all optional columns.
 
-    `channel` is in lower case, `sms` where empty. `delivered_at` is `sent_at` where the source records no deliveries,
-    where only the date of the delivery is known, and where a click or a reply shows a delivery without a receipt.
+    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` where a message has none, else
+    0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the source records no
+    deliveries, where only the date of the delivery is known, and where a click or a reply shows a delivery without a
+    receipt.
     """
     messages = shop.messages
+    stated = (shop.settings.message_cost or 0.0) if knows_cost(shop) else None
+    cost = optional(messages, "cost", "float64")
     return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
-        channel=optional(messages, "channel", "string").lower().fill_null("sms"),
+        channel=_channel(messages),
         variant=optional(messages, "variant", "string"),
         plan_id=optional(messages, "plan_id", "string"),
-        cost=optional(messages, "cost", "float64").fill_null(shop.settings.message_cost or 0.0),
+        cost=cost if stated is None else cost.fill_null(stated),
         delivered_at=_delivered_at(shop),
         **{f"{event}_at": optional(messages, f"{event}_at", "timestamp") for event in EVENTS},
     )
+
+
+def knows_cost(shop: Shop) -> bool:
+    """Whether the source says what messages cost: by a column `cost`, or a `message_cost` in source.yml.
+
+    Else profit is before message costs, and pages say so.
+    """
+    return shop.has("messages", "cost") or shop.settings.message_cost is not None
+
+
+def choose_channel(shop: Shop, wanted: str = "") -> str:
+    """The channel whose messages are counted: `wanted`; else `sms`; else the channel with most messages.
+
+    The case of `wanted` does not matter. Empty where the source has no messages.
+
+    Raises:
+        UsageError: there are messages, but none of the channel wanted.
+    """
+    if not shop.has("messages"):
+        return ""
+    messages = shop.messages.select(channel=_channel(shop.messages))
+    found = shop.count(messages.group_by("channel").aggregate(n=messages.count()).order_by(ibis.desc("n"), "channel"))
+    names, name = list(found["channel"]), wanted.strip().lower()
+    if name and names and name not in names:
+        raise UsageError(f"channel={wanted!r}: the source has no messages of it; choose one of {', '.join(names)}")
+    return name if name in names else "sms" if "sms" in names else str(names[0]) if names else ""
+
+
+def _channel(messages: ir.Table) -> ir.StringValue:
+    return optional(messages, "channel", "string").lower().fill_null("sms")
 
 
 def _delivered_at(shop: Shop) -> ir.TimestampValue:

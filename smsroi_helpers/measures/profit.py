@@ -47,7 +47,8 @@ def profit_events(shop: Shop) -> ir.Table:
 
     Returns:
         customer_id, at (UTC), latest_at (UTC: the end of the day of an order whose date has no time, else `at`),
-        profit: margin × (amount + discount) − discount of an order, −cost of a message.
+        profit: margin × (amount + discount) − discount of an order, −cost of a message (none where costs are not
+        known: see `knows_cost`).
 
     Raises:
         DataError: the source has no messages.

@@ -6,11 +6,13 @@ data are escaped as text.
 
 from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, outcome_label
 from smsroi_helpers.pages.markup import Html, note
+from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import (
     column_name,
     compact_words,
+    cost_unknown_words,
     lift_words,
     metric_words,
     names_of,
@@ -29,6 +31,7 @@ __all__ = [
     "answer",
     "column_name",
     "compact_words",
+    "cost_unknown_words",
     "evidence_words",
     "figure",
     "lift_words",
@@ -37,6 +40,8 @@ __all__ = [
     "note",
     "outcome_label",
     "p_words",
+    "practice_dates",
+    "practice_table",
     "problem_words",
     "segment_name",
     "sentence_case",

@@ -44,7 +44,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     """Format the value of a decision (money, share or count); empty if it must not be shown.
 
     Args:
-        row: a row of the decisions table: value, low, high, unit, kind, outcome, customers.
+        row: a row of the decisions table: value, low, high, unit, kind, outcome, customers, evidence_customers.
         currency: currency code of the source; empty: numbers without currency.
         min_customers: decisions about fewer customers show no value.
 
@@ -54,7 +54,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     """
     value, low, high = (_float(row.get(name)) for name in ("value", "low", "high"))
     # A broken experiment shows no effect.
-    too_few = _float(row.get("customers")) < min_customers
+    too_few = min(_float(row.get("customers")), _evidence_customers(row)) < min_customers
     if math.isnan(value) or too_few or row.get("outcome") == "broken":
         return Amount("", "", "")
     unit = str(row.get("unit") or "")
@@ -84,6 +84,12 @@ def _float(value: object) -> float:
     return float("nan") if is_missing(value) or value == "" else float(cast(float, value))
 
 
+def _evidence_customers(row: Mapping[str, Any]) -> float:
+    """The customers whose outcomes are a decision's evidence."""
+    own = _float(row.get("evidence_customers"))
+    return _float(row.get("customers")) if math.isnan(own) else own
+
+
 def outcome_label(outcome: str) -> str:
     """Return the label of an outcome of the decisions table."""
     return {
@@ -98,10 +104,10 @@ def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[
     """Return the label of a decision's evidence, and its meaning in a sentence, with the number of customers.
 
     Args:
-        row: a row of the decisions table: evidence, kind, customers.
+        row: a row of the decisions table: evidence, kind, customers, evidence_customers.
         min_customers: smallest number of customers that is shown.
     """
-    count = _float(row.get("customers"))
+    count = _evidence_customers(row)
     n = "" if math.isnan(count) else locale.number(count) if count >= min_customers else f"<{min_customers}"
     kind, evidence = row.get("kind"), row.get("evidence")
     if evidence == "randomised":

@@ -9,6 +9,7 @@ from smsroi_helpers.locale import _, listed, money, number, percent, rounded_dig
 __all__ = [
     "column_name",
     "compact_words",
+    "cost_unknown_words",
     "lift_words",
     "metric_words",
     "names_of",
@@ -82,6 +83,14 @@ def segment_name(name: str) -> str:
         "unknown": _("unknown"),
         "all others": _("all others"),
     }.get(name, name)
+
+
+def cost_unknown_words() -> str:
+    """What it means for profit that the source does not say what messages cost."""
+    return _(
+        "The source does not say what messages cost (no column messages.cost, no message_cost in source.yml), so profit"
+        " is before message costs."
+    )
 
 
 def sentence_case(words: str) -> str:

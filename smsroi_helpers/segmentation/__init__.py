@@ -85,6 +85,7 @@ NEEDS = ("orders",)
 
 PARAMETERS: dict[str, Any] = {
     "period_days": Annotated[int, Field(ge=0)],
+    "channel": str,
 }
 
 __getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "tables")

@@ -79,6 +79,7 @@ def evaluate_criteria(
     segment_by: str,
     comparison: pd.DataFrame,
     outcomes: Outcomes,
+    channel: str = "",
 ) -> list[Criterion]:
     """The five principles of the chosen segmentation.
 
@@ -88,6 +89,7 @@ def evaluate_criteria(
         segment_by: the segmentation.
         comparison: the result of `explained`.
         outcomes: the result of `predictive_value.collect_outcomes`.
+        channel: of the messages that reach, as for `measures.choose_channel`.
     """
     chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
     found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
@@ -98,7 +100,7 @@ def evaluate_criteria(
     return [
         Criterion("relevant", _judge(low, high, *RELEVANT), value, low, high, comparison),
         identifiable(shop, chosen, segment_by),
-        reachable(shop, chosen, segment_by, outcomes.period_days),
+        reachable(shop, chosen, segment_by, outcomes.period_days, channel),
         measurable(shop, outcomes, segment_by),
         actionable(shop, grouping, segment_by),
     ]
@@ -155,16 +157,21 @@ def identifiable(shop: Shop, chosen: ir.Table, segment_by: str) -> Criterion:
     return Criterion("identifiable", _judge(low, high, *IDENTIFIABLE), mean, low, high, detail)
 
 
-def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int) -> Criterion:
-    """Share of customers who consent and to whom a message was delivered in the last period, by segment and in all."""
+def reachable(shop: Shop, chosen: ir.Table, segment_by: str, period_days: int, channel: str = "") -> Criterion:
+    """Share of customers who consent and to whom a message was delivered in the last period, by segment and in all.
+
+    Args:
+        shop: the company.
+        chosen: customer_id and segment of everybody.
+        segment_by: the segmentation.
+        period_days: length of the period.
+        channel: of the messages, as for `measures.choose_channel`.
+    """
     if not shop.has("messages"):
         return Criterion("reachable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
     since = ibis.literal(shop.as_of - dt.timedelta(days=period_days))
     messages = measures.every_send(shop)
-    texts = messages.filter(messages.channel == "sms")
-    # A source without a single text is asked about whatever it sends.
-    if int(shop.count(texts.aggregate(n=texts.count()))["n"].iloc[0]):
-        messages = texts
+    messages = messages.filter(messages.channel == measures.choose_channel(shop, channel))
     reached = messages.filter(messages.delivered_at.notnull(), shop.day(messages.sent_at) > since)
     consenting = measures.subscribed(shop, ibis.literal(shop.end), chosen)
     rows = chosen.mutate(

@@ -76,7 +76,8 @@ class SegmentationOutcome:
 
     segment_by: str
     outcome: Literal["do", "dont", "not_enough_evidence"]
-    reason: Literal["predicts_spend", "predicts_nothing", "log_too_short"]
+    reason: Literal["predicts_spend", "predicts_nothing", "nothing_spent", "log_too_short"]
+    """`nothing_spent`: all orders of the period were free, so there is no spend to predict."""
     explained: Explained
     customers: int
     """With a purchase."""
@@ -107,7 +108,7 @@ def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
     return SegmentationOutcome(
         segment_by=segment_by,
         outcome="do" if use else "dont" if relevant.status == "fail" else "not_enough_evidence",
-        reason="predicts_spend" if use else "predicts_nothing" if relevant.status == "fail" else "log_too_short",
+        reason="predicts_spend" if use else "predicts_nothing" if relevant.status == "fail" else _why_open(findings),
         explained=Explained(segment_by, relevant.value, relevant.low, relevant.high),
         customers=int(scores.loc[scores["measure"] == "frequency", "customers"].sum()),
         period_days=findings.period_days,
@@ -117,6 +118,12 @@ def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
         rival=_find_rival(findings.comparison, segment_by),
         recency_reversed=_reversed_outcomes(findings.by_recency),
     )
+
+
+def _why_open(findings: Findings) -> Literal["nothing_spent", "log_too_short"]:
+    rows = findings.segment_outcomes
+    free = (rows["bought"] > 0).any() and (rows["per_customer"].dropna() == 0).all()
+    return "nothing_spent" if free else "log_too_short"
 
 
 def _segment_outcomes(rows: pd.DataFrame) -> tuple[SegmentOutcome, ...]:

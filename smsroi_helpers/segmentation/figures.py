@@ -344,6 +344,7 @@ def _stack(sizes: pd.Series, names: list[str], space: float) -> dict[str, float]
 
 
 def _moves_title(rows: pd.DataFrame) -> str:
+    rows = rows[rows["possible"]]
     stayed = rows.loc[rows["before"] == rows["now"], "customers"].sum()
     there = rows.loc[rows["before"] != "new", "customers"].sum()
     noted = int((rows["adjusted_p"] < 0.05).sum())
@@ -366,7 +367,8 @@ def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int
         )
     if (table_of_moves["customers"] < FEWEST_SHOWN).all():
         return note(_too_few_words())
-    largest = table_of_moves[(table_of_moves["before"] != table_of_moves["now"])].nlargest(4, "customers")
+    moved = table_of_moves[table_of_moves["possible"]]
+    largest = moved[moved["before"] != moved["now"]].nlargest(4, "customers")
     parts = [
         _("{before} to {now}: {share} of those who were there ({interval}).").format(
             before=segment_name(row.before), now=segment_name(row.now), share=percent(row.share),
@@ -379,6 +381,9 @@ def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int
         "Where customers were {days} days before the last day observed (left) and where they are now (right), by the"
         " same cut-offs. Movements of fewer than ten people are left out"
     ).format(days=number(period_days))
+    if impossible := [segment_name(name) for name in table_of_moves.loc[~table_of_moves["possible"], "now"].unique()]:
+        words = _("Then the log was too short for anybody to be {segments}: those who are now have not moved")
+        caption = joined(sentence(caption), words.format(segments=listed(impossible)))
     return figure(moves(table_of_moves), alt=joined(_moves_title(table_of_moves) + ".", *parts), caption=caption)
 
 

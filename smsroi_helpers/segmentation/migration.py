@@ -17,6 +17,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.membership import DATED, Grouping, Segmentation, resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
+from smsroi_helpers.segmentation.rules import silence_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_rates, jackknife_ratio
 
@@ -26,7 +27,7 @@ __all__ = [
 
 _MOVES = (
     "before", "now", "customers", "share", "low", "high", "money", "money_low", "money_high", "from_customers",
-    "earlier", "change", "change_low", "change_high", "adjusted_p",
+    "earlier", "change", "change_low", "change_high", "adjusted_p", "possible",
 )  # fmt: skip
 FEWEST_EVENTS = 5
 """Movements of fewer people in both periods are not compared."""
@@ -46,7 +47,10 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         before, now (segments; `new` before for who was not known), customers; share, low, high (of those who were in
         `before`); money, money_low, money_high: what these customers spent in the period less what they spent in the
         one before it; earlier (the movement's share one period earlier; NaN where the log is too short), change
-        (share − earlier), change_low, change_high, adjusted_p. No rows for a column of `customers`.
+        (share − earlier), change_low, change_high, adjusted_p; possible: whether anybody could have been in `now` at
+        the beginning of the period. Where the log was too short for that, as for `lost` in a log of half a year, its
+        customers did not move: the log became long enough to say so. These rows are not compared. No rows for a
+        column of `customers`.
     """
     if segment_by not in DATED:
         return pd.DataFrame(columns=_MOVES)
@@ -70,6 +74,9 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         share=table["customers"] / at_start, low=np.asarray(low), high=np.asarray(high), money=money.sum(axis=1),
         money_low=per_head.low * count, money_high=per_head.high * count, from_customers=at_start,
     )  # fmt: skip
+    first = shop.loaded.tables["orders"].first
+    log_days = (begin - dt.date.fromisoformat(first)).days + 1 if first else 0
+    table = table.assign(possible=[log_days > silence_of(name, grouping.cuts) for name in table["now"]])
     table = _compare_with_earlier(segmentation, table, earlier, begin)
     names = segmentation.order({*table["before"], *table["now"]} - {"new"})
     places = {name: i for i, name in enumerate([*names, "new"])}
@@ -114,7 +121,7 @@ def _compare_with_earlier(
     starts = past.drop_duplicates("before").set_index("before")["from_customers"]
     both["from_customers_past"] = both["before"].map(starts)
     both["customers_past"] = both["customers_past"].fillna(0)
-    usable = both["from_customers_past"].notna() & (both["before"] != "new")
+    usable = both["from_customers_past"].notna() & (both["before"] != "new") & both["possible"]
     usable &= (both["customers"] + both["customers_past"]) >= FEWEST_EVENTS
     table = table.assign(**nothing)
     if not usable.any():

@@ -25,6 +25,7 @@ __all__ = [
     "move_cuts",
     "recency_group_of",
     "rule_table",
+    "silence_of",
     "stage_of",
 ]
 
@@ -76,6 +77,23 @@ def recency_group_of(rows: ir.Table) -> ir.StringValue:
     month, quarter = RECENCY_EDGES
     recent, middle, long_ago, _never = RECENCY_GROUPS
     return ibis.cases((rows.recency_days <= month, recent), (rows.recency_days <= quarter, middle), else_=long_ago)
+
+
+def silence_of(name: str, cuts: Cuts) -> int:
+    """The days without a purchase beyond which customers of a group, stage or recency group are; 0 for the others.
+
+    In a log that is not longer than that, nobody can be in it.
+    """
+    month, quarter = RECENCY_EDGES
+    _recent, middle, long_ago, _never = RECENCY_GROUPS
+    return {
+        "dormant": cuts.dormant_after_days,
+        "lapsing": cuts.dormant_after_days,
+        "lost": cuts.lost_after_days,
+        "lapsed": cuts.lost_after_days,
+        middle: month,
+        long_ago: quarter,
+    }.get(name, 0)
 
 
 def advocates(shop: Shop, at: dt.date | None = None) -> ir.Table | None:

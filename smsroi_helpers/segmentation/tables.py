@@ -331,6 +331,10 @@ def moves_table(table_of_moves: pd.DataFrame, currency: str) -> Html:
     rows = table_of_moves
 
     def status(row: Any) -> str:
+        if not row.possible:
+            return _("no movement: the log was too short before for anybody to be {segment}").format(
+                segment=segment_name(row.now)
+            )
         if np.isnan(row.adjusted_p):
             return _("not known")
         change = _("{change} points ({low} to {high})").format(

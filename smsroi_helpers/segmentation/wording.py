@@ -90,6 +90,8 @@ def _action(found: SegmentationOutcome) -> str:
         return _("Do not plan by {segmentation}: it does not foretell what customers spend").format(
             segmentation=names_of(found.segment_by)
         )
+    if found.reason == "nothing_spent":
+        return _("Check the amounts: all orders that followed were free, so no group can be judged by what it spends")
     if found.best is None:
         return _("Wait for a longer log: it does not tell yet what any group goes on to spend")
     return _(

@@ -44,6 +44,8 @@ PARAMETERS: dict[str, Any] = {
     "segment_by": str,
     "window_hours": Annotated[int, Field(gt=0, le=24 * 30)],
     "log_weeks": Annotated[int, Field(gt=0, le=520)],
+    "practice_weeks": Annotated[int, Field(ge=1, le=52)],
+    "channel": str,
     "smallest_gain": Annotated[float, Field(ge=0)],
     "smallest_click_gain": Annotated[float, Field(ge=0, lt=1)],
     "own_hours": str,

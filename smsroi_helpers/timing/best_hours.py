@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.measures import parse_rule, share_allowed
+from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, find_practice, parse_rule, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import design
@@ -59,13 +59,17 @@ class Timing:
     randomised: HourResponse | None
     observational: HourResponse | None
     practice: pd.DataFrame
+    """Of `counts.count_practice`: today's messages by hour."""
     volume: pd.DataFrame
+    """Of `counts.count_volume`: today's texts per week."""
     click: ClickValue
     allowed: Floats
     """(24,): the share of customers (0–1) who may be texted at each local hour."""
     jurisdiction: str = ""
     own_hours: tuple[int, int] | None = None
     """The sender's own allowed hours, half-open."""
+    today: Practice | None = None
+    """The weeks that are called today."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -92,7 +96,9 @@ def analyse(
     segment_by: str = "rfm_group",
     window_hours: int = 72,
     log_weeks: int = 26,
+    practice_weeks: int = PRACTICE_WEEKS,
     own_hours: str = "",
+    channel: str = "",
 ) -> Timing:
     """Count and fit everything on hours.
 
@@ -100,13 +106,17 @@ def analyse(
         shop: the company.
         segment_by: which grouping.
         window_hours: how long after delivery an outcome counts.
-        log_weeks: how many weeks of the log are read for today's practice.
+        log_weeks: how many weeks of the log are read for the observational estimate.
+        practice_weeks: how many complete weeks up to the last day observed are today's practice.
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
+        channel: of the messages counted, as for `measures.choose_channel`.
 
     Raises:
         NotEnoughData: no text was delivered.
+        UsageError: the source has no messages of the channel.
     """
-    sends = collect_sends(shop, window_hours)
+    sends = collect_sends(shop, window_hours, channel)
+    today = find_practice(shop, practice_weeks, channel)
     tests = find_tests(shop)
     sound = tests[0] if tests and tests[0].sound else None
     return Timing(
@@ -114,12 +124,13 @@ def analyse(
         tests,
         estimate_from_test(shop, sends, sound, segment_by) if sound else None,
         estimate_from_log(shop, sends, segment_by, log_weeks),
-        count_practice(shop, sends, segment_by, log_weeks),
-        count_volume(shop, segment_by),
+        count_practice(shop, today, segment_by),
+        count_volume(shop, today, segment_by),
         find_click_value(shop, sends),
         share_allowed(shop, parse_rule(own_hours)),
         shop.settings.jurisdiction,
         parse_rule(own_hours),
+        today,
     )
 
 

@@ -17,6 +17,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_split, label_when_assigned, list_experiments
+from smsroi_helpers.measures import Practice
 from smsroi_helpers.segmentation import resolve, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
@@ -41,7 +42,7 @@ MOST_STRATA_CELLS = 120_000
 """With more cells of campaign × segment × weekday × hour, campaigns of one month are merged."""
 KEYS = ("segment", "stratum", "weekday", "hour", "until")
 Outcome = Literal["click", "order"]
-EXCLUSIONS = ("received", "not_a_text", "not_delivered", "too_recent")
+EXCLUSIONS = ("received", "other_channel", "not_delivered", "too_recent")
 """All messages, then the reasons for leaving some out, in this order."""
 
 
@@ -68,15 +69,17 @@ class Sends:
         return int(self.exclusions["messages"].iloc[-1])
 
 
-def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
+def collect_sends(shop: Shop, window_hours: int = 72, channel: str = "") -> Sends:
     """Every delivered text whose outcome window has passed, with its click classified as human or machine.
 
     Args:
         shop: the company.
         window_hours: how long after delivery an outcome counts.
+        channel: of the messages counted, as for `measures.choose_channel`.
 
     Raises:
         NotEnoughData: no text was delivered, or none long enough ago, or texts carry dates without times.
+        UsageError: the source has no messages of the channel.
     """
     if measures.mostly_dates(shop, "messages", "sent_at"):
         raise NotEnoughData(
@@ -84,7 +87,8 @@ def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
         )
     outcome: Outcome = "click" if measures.knows_clicks(shop) else "order"
     rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
-    texts = rows.filter(rows.channel == "sms")
+    of_channel = rows.channel == measures.choose_channel(shop, channel)
+    texts = rows.filter(of_channel)
     used = texts.filter(texts.delivered, texts.observed_hours >= window_hours)
     if outcome == "click":
         clicked = measures.earliest_click(shop, used.any_click_at)
@@ -108,9 +112,9 @@ def collect_sends(shop: Shop, window_hours: int = 72) -> Sends:
     every = shop.count(
         rows.aggregate(
             sent=rows.count(),
-            texts=rows.count(where=rows.channel == "sms"),
-            delivered=rows.count(where=(rows.channel == "sms") & rows.delivered),
-            old=rows.count(where=(rows.channel == "sms") & rows.delivered & (rows.observed_hours >= window_hours)),
+            texts=rows.count(where=of_channel),
+            delivered=rows.count(where=of_channel & rows.delivered),
+            old=rows.count(where=of_channel & rows.delivered & (rows.observed_hours >= window_hours)),
         )
     ).iloc[0]
     left = [int(every[name]) for name in ("sent", "texts", "delivered", "old")]
@@ -266,7 +270,7 @@ def log_start(shop: Shop, weeks: int) -> dt.date:
 
 
 def _log_rows(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> ir.Table:
-    """Messages of today's practice with the recipients' segment; kept in the engine.
+    """Messages of the log with the recipients' segment, for observational estimates; kept in the engine.
 
     Messages of a plan, and messages to customers in a test of hours or of frequency, are left out.
     """
@@ -344,30 +348,44 @@ def log_scores(shop: Shop, cells: ir.Table, events: str, trials: str, names: tup
     return scores
 
 
-def count_practice(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> pd.DataFrame:
-    """Today's sending hours: segment (as in `count_log`), timezone, region, weekday, hour; messages."""
-    rows = _log_rows(shop, sends, segment_by, weeks)
+def count_practice(shop: Shop, practice: Practice, segment_by: str) -> pd.DataFrame:
+    """Today's messages by local hour of sending, delivered or not.
+
+    Returns:
+        segment (on the last day observed; empty for recipients who are in no other table), timezone, region, weekday,
+        hour; messages.
+    """
+    rows = _label_practice(shop, practice, segment_by)
+    rows = measures.with_zone(shop, rows)
+    local_at = measures.local_time(shop, rows.sent_at, rows.timezone)
+    rows = rows.mutate(weekday=local_at.day_of_week.index().cast("int64"), hour=local_at.hour().cast("int64"))
     if shop.has("customers", "region"):
         where = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
         rows = rows.left_join(where, rows.customer_id == where.native)
+        rows = rows.mutate(region=rows.region.fill_null(""))
     else:
         rows = rows.mutate(region=ibis.literal(""))
     keys = ["segment", "timezone", "region", "weekday", "hour"]
     return shop.count(rows.group_by(keys).aggregate(messages=rows.count()).order_by(keys))
 
 
-def count_volume(shop: Shop, segment_by: str, weeks: int = 8) -> pd.DataFrame:
-    """Texts delivered per week to each segment of the last day observed, over the last weeks.
+def count_volume(shop: Shop, practice: Practice, segment_by: str) -> pd.DataFrame:
+    """Today's texts per week to each segment of the last day observed.
 
     Returns:
-        segment, customers, messages_per_week.
+        segment (as in `count_practice`), customers (who were sent any of them), messages_per_week (delivered ones).
     """
-    rows = measures.every_send(shop)
-    start = shop.start_of(shop.as_of - dt.timedelta(days=7 * weeks - 1))
-    rows = rows.filter(rows.channel == "sms", rows.sent_at >= ibis.literal(start), rows.delivered_at.notnull())
-    sent = rows.group_by(addressee="customer_id").aggregate(n=rows.count())
-    groups = _label_segments(shop, segment_by, shop.as_of)
-    both = groups.left_join(sent, groups.member == sent.addressee)
-    cells = both.group_by("segment").aggregate(customers=both.count(), n=both.n.sum().fill_null(0))
+    rows = _label_practice(shop, practice, segment_by)
+    cells = rows.group_by("segment").aggregate(
+        customers=rows.customer_id.nunique(), n=rows.count(where=rows.delivered_at.notnull())
+    )
     found = shop.count(cells.order_by("segment"))
-    return found.assign(messages_per_week=found["n"] / weeks).drop(columns="n")
+    return found.assign(messages_per_week=found["n"] / practice.weeks_covered).drop(columns="n")
+
+
+def _label_practice(shop: Shop, practice: Practice, segment_by: str) -> ir.Table:
+    """Today's messages with the segment of their recipients on the last day observed."""
+    rows = measures.practice_sends(shop, practice)
+    groups = _label_segments(shop, segment_by, shop.as_of)
+    rows = rows.left_join(groups, rows.customer_id == groups.member).drop("member")
+    return rows.mutate(segment=rows.segment.fill_null(""))

@@ -20,6 +20,7 @@ __all__ = [
     "HourReason",
     "HourWarning",
     "HoursFound",
+    "count_texted",
     "decide",
     "regret_per_week",
 ]
@@ -54,6 +55,7 @@ class HourDecision:
     reason: HourReason
     evidence: Literal["randomised", "observational", "none"]
     customers: int
+    """Whose outcomes are the evidence."""
     value: float = float("nan")
     """The gain of the most likely best window compared with today's hours, with its 95 % interval, in `unit`."""
     low: float = float("nan")
@@ -67,6 +69,8 @@ class HourDecision:
     """Times as many texts that would give a decision if the estimate stays as it is; infinite above `MOST_TIMES`."""
     warnings: tuple[HourWarning, ...] = ()
     """Only for all customers."""
+    texted: int = 0
+    """Customers who were sent today's messages: those the value is for."""
 
 
 def decide(timing: Timing, answers: Sequence[Answer]) -> list[HourDecision]:
@@ -104,7 +108,14 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
         hours=_hours_found(answer, known),
         times=_times_to_settle(answer) if reason == "undecided" else float("nan"),
         warnings=_warnings(timing, answer) if answer.segment == ALL else (),
+        texted=count_texted(timing, answer.segment),
     )
+
+
+def count_texted(timing: Timing, segment: str) -> int:
+    """Customers of a segment (or all) who were sent today's messages: those whom another hour concerns."""
+    rows = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
+    return int(rows["customers"].sum())
 
 
 def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:

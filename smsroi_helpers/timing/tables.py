@@ -9,13 +9,21 @@ import pandas as pd
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
 from smsroi_helpers.measures import AS_OF, RULES, allowed
 from smsroi_helpers.pages import Html, note, segment_name, table
+from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.customer_hours import share_moved
-from smsroi_helpers.timing.decision import regret_per_week
+from smsroi_helpers.timing.decision import count_texted, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import observational_gap
-from smsroi_helpers.timing.wording import clicks_words, exclusion_words, hours_words, value_words, window_words
+from smsroi_helpers.timing.wording import (
+    clicks_words,
+    exclusion_words,
+    hours_words,
+    uncompared_words,
+    value_words,
+    window_words,
+)
 
 __all__ = [
     "allowed_table",
@@ -25,6 +33,7 @@ __all__ = [
     "gains_table",
     "gap_table",
     "personal_table",
+    "practice_table",
     "tests_table",
     "value_note",
     "windows_table",
@@ -46,6 +55,11 @@ def exclusions_table(timing: Timing) -> Html:
         }
     )
     return table(frame, caption=_("Which messages are looked at"), digits=0)
+
+
+def practice_table(timing: Timing) -> Html:
+    """The weeks that are called today, and what was sent in them."""
+    return practice(timing.today) if timing.today is not None else note(_("What is done today is not known."))
 
 
 def cleaning_table(timing: Timing) -> Html:
@@ -133,14 +147,14 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
     """
     shown = [answer for answer in answers if np.isfinite(answer.gain()).all()]
     if not shown:
-        return note(_("What is sent today falls at no hour that was tried, so nothing can be set against it."))
+        return note(uncompared_words(timing))
     rows = []
     for answer in shown:
         lost = regret_per_week(timing, answer)
         rows.append({
             _("Segment"): segment_name(answer.segment),
-            _("Customers"): answer.customers,
-            _("Texts a week"): answer.messages_per_week,
+            _("Customers"): count_texted(timing, answer.segment),
+            _("Texts delivered a week, at hours tried"): answer.messages_per_week,
             _("Clicks lost per 1,000 texts"): clicks_words(*answer.regret()),
             _("Forgone a week"): interval(*lost, currency) if timing.priced else _("no price"),
         })  # fmt: skip

@@ -6,10 +6,12 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
+from smsroi_helpers.pages import practice_dates
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.click_value import ClickValue
 from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.response import ALL
 
 __all__ = [
     "clicks_words",
@@ -17,6 +19,7 @@ __all__ = [
     "exclusion_words",
     "hours_words",
     "put_in_words",
+    "uncompared_words",
     "value_words",
     "window_words",
 ]
@@ -33,7 +36,7 @@ def exclusion_words(reason: str, window_hours: int) -> str:
     """A reason of `Sends.exclusions` in words."""
     return {
         "received": _("As they came"),
-        "not_a_text": _("Not a text"),
+        "other_channel": _("Of another channel"),
         "not_delivered": _("Not delivered"),
         "too_recent": _("Sent so lately that what follows has not been seen for {hours} hours").format(
             hours=window_hours
@@ -68,6 +71,10 @@ def value_words(click: ClickValue, outcome: str) -> str:
     """Why clicks have a known value, or why not."""
     if outcome != "click":
         return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
+    if click.known and click.estimate <= 0:
+        return _("By {test} a click brings no profit, so the answer is in clicks, not in money.").format(
+            test=click.experiment
+        )
     return {
         "": _("A click is priced by what customers put by lot into {test} brought."),
         "no_test": _(
@@ -76,6 +83,15 @@ def value_words(click: ClickValue, outcome: str) -> str:
         "weak": _("The tests there are do not say clearly what a click brings, so the answer is in clicks."),
         "no_clicks": _("Without recorded clicks nothing says what one brings."),
     }[click.reason].format(test=click.experiment)
+
+
+def uncompared_words(timing: Timing) -> str:
+    """Why no hour can be compared with today's."""
+    if timing.today is not None and not timing.today.messages:
+        return _(
+            "No messages went to customers outside experiments from {dates}, so today’s hours are not known."
+        ).format(dates=practice_dates(timing.today))
+    return _("What is sent today falls at no hour that was tried, so nothing can be set against it.")
 
 
 # --- the decision ----------------------------------------------------------------------------------------------------
@@ -105,7 +121,8 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         action=_action(found),
         text=_text(found, timing),
         evidence=found.evidence,
-        customers=found.customers,
+        customers=found.texted if found.unit else found.customers,
+        evidence_customers=found.customers,
         value=found.value,
         low=found.low,
         high=found.high,
@@ -187,7 +204,7 @@ def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tupl
             share=percent(answer.forbidden_share, 1)
         ),)  # fmt: skip
     if not found.unit:
-        return (_("What is sent today falls at no hour that was tried, so nothing can be set against it."),)
+        return (uncompared_words(timing),)
     if found.reason == "no_gain_possible":
         return (_no_gain_sentence(answer, timing),)
     if answer.evidence == "randomised":
@@ -239,4 +256,7 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         ),
         "observational": _("Who is sent when is no chance: the records can mislead by more than hours differ."),
     }
-    return joined(*(sentences[warning] for warning in found.warnings))
+    dates = ""
+    if found.segment == ALL and timing.today is not None:
+        dates = _("Today means {dates}.").format(dates=practice_dates(timing.today))
+    return joined(dates, *(sentences[warning] for warning in found.warnings))

@@ -90,6 +90,7 @@ class TestSmall:
         weeks = found.experiment.weeks if kind == "worth" else 1
         assert decision.value == pytest.approx(2_000 * effect(found, "profit", "b")[0] / weeks)
         assert decision.unit == ("money_per_week" if kind == "worth" else "money")
+        assert (decision.customers, decision.evidence_customers) == (2_000, 4_000)  # the arm's money, the test's proof
 
     def test_a_better_page_is_named(self, evaluate):
         texts = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from smsroi_helpers import ab_test, experiments
+from smsroi_helpers import ab_test, experiments, measures
 
 ARMS = {"texted": 1.0, "out": 0.0}
 
@@ -54,14 +54,14 @@ def test_texts_after_the_treatment_do_not_hide_who_was_held_out(make_source, ope
     rows = (folder / "experiments.csv").read_text().replace("control_arm", "control_arm,outcome_until")
     (folder / "experiments.csv").write_text(rows.replace(",texted\n", ",texted,2025-03-30\n"))
     shop = open_source(folder)
-    assert experiments.untreated_arms(shop) == {"x": "out"}
+    assert measures.untreated_arms(shop) == {"x": "out"}
     (found,) = experiments.list_experiments(shop)
     assert (found.control, found.until) == ("out", dt.date(2025, 3, 30))
 
 
 def test_without_messages_the_stated_control_counts(make_source, open_source):
     shop = open_source(a_holdout(make_source, control="texted", messages=False))
-    assert experiments.untreated_arms(shop) == {}
+    assert measures.untreated_arms(shop) == {}
     (found,) = experiments.list_experiments(shop)
     assert found.control == "texted"
 

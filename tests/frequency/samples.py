@@ -5,6 +5,9 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.frequency.counts import LogWeeks
+from smsroi_helpers.frequency.study import Logs
+from smsroi_helpers.measures import Practice
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 
@@ -46,6 +49,15 @@ def responsive(rng, customers=16_000, kappa=5.0, opt_out=0.004, segments=("a", "
         "gross": rng.poisson(habit) * 9.0 + 10.0 * rng.poisson(clicks * kappa / 10),
         "group": rng.integers(0, 64, customers),
     })  # fmt: skip
+
+
+def logs_of(weeks, audience):
+    """Logs of a source whose practice of today is these customer-weeks: segment, group, texts, and more."""
+    none = pd.DataFrame()
+    today = weeks.assign(customer_weeks=1, messages=weeks["texts"]) if len(weeks) else none
+    practice = Practice("sms", dt.date(2024, 6, 3), dt.date(2024, 6, 30), 4)
+    of_log = LogWeeks(dt.date(2024, 7, 1), False, ())
+    return Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
 
 
 def source(seed=79, *, doses=(0, 1, 2), split=None, experiment=True, messages=True, opt_outs=True, each=90):

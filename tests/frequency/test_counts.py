@@ -1,11 +1,11 @@
-"""Counts of the arms and of today's practice."""
+"""Counts of the arms, and the weeks of the log that observational estimates use."""
 
 import datetime as dt
 
 import pandas as pd
 import pytest
 
-from smsroi_helpers.frequency.counts import count_arms, find_practice
+from smsroi_helpers.frequency.counts import count_arms, find_log_weeks
 from smsroi_helpers.segmentation.cutoffs import find_cuts
 from tests.frequency.samples import START, WEEKS, source
 
@@ -36,11 +36,11 @@ def test_what_is_counted_of_the_arms(study_of):
 
 def test_landmarks_have_their_whole_outcome_and_start_with_the_log(study_of):
     shop, study = study_of()
-    practice = find_practice(shop, 20)
+    log_weeks = find_log_weeks(shop, 20)
     weeks = study.logs.weeks
-    assert practice.end == dt.date(2024, 7, 1)
-    assert not practice.planned
-    assert all(day + dt.timedelta(weeks=4) <= practice.end for day in practice.landmarks)
+    assert log_weeks.end == dt.date(2024, 7, 1)
+    assert not log_weeks.planned
+    assert all(day + dt.timedelta(weeks=4) <= log_weeks.end for day in log_weeks.landmarks)
     inside = (weeks["landmark"].astype("datetime64[ns]") < pd.Timestamp(START + dt.timedelta(weeks=WEEKS))) & (
         weeks["landmark"].astype("datetime64[ns]") > pd.Timestamp(START - dt.timedelta(weeks=4))
     )

@@ -11,8 +11,10 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.policy import choose_frequencies
-from smsroi_helpers.frequency.study import Logs, Study
-from tests.frequency.samples import DOSES, cells_of, responsive
+from smsroi_helpers.frequency.study import Study
+from smsroi_helpers.frequency.wording import put_in_words
+from smsroi_helpers.pages import evidence_words
+from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
 def study_with(people, practice):
@@ -22,8 +24,7 @@ def study_with(people, practice):
     weeks = pd.DataFrame({"segment": name, "customer": i, "group": i % 64, "texts": practice, "profit": i % 7}
                          for i in range(640) for name in names)  # fmt: skip
     audience = pd.DataFrame({"segment": names, "stage": names, "outside": 1, "texts": 4 * practice, "customers": 1_000})
-    none = pd.DataFrame()
-    logs = Logs(None, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
+    logs = logs_of(weeks.assign(stage=weeks["segment"]), audience)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     plain = estimate_arms(cells, DOSES, 0.002)
     return Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
@@ -85,3 +86,14 @@ def test_where_nobody_opted_out_the_limit_is_exact(works):
     assert found.kind == "none_seen"
     assert (1 - found.limit) ** found.weeks == pytest.approx(0.025)
     assert count_opt_outs(dataclasses.replace(works, cells=works.cells.assign(consent_known=0))).kind == "unknown"
+
+
+def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
+    policy = choose_frequencies(works, np.random.default_rng(1))
+    found = decide(works, policy)[0]
+    words = put_in_words(found, works, "USD")
+    assert words.customers == 4_000  # four segments of 1,000 subscribers
+    assert words.evidence_customers == works.cells["n"].sum() == 16_000
+    assert "16,000" in evidence_words(dataclasses.asdict(words))[1]
+    silent = put_in_words(dataclasses.replace(found, gain_is_reported=False), works, "USD")
+    assert silent.customers == 16_000

@@ -8,10 +8,10 @@ import pandas as pd
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.study import Logs, Study
+from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide
-from tests.frequency.samples import DOSES, cells_of, responsive
+from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
 def chosen(means, sd, smallest_gain=0.0):
@@ -35,9 +35,8 @@ def test_texts_without_an_effect_change_no_decision():
     cells = cells_of(people)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
     assert fit.effect_p > 0.02
-    nothing = pd.DataFrame()
     audience = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
-    logs = Logs(None, audience, nothing, 0.0, nothing, nothing)
+    logs = logs_of(pd.DataFrame(), audience)
     plain = estimate_arms(cells, DOSES, 0.002)
     study = Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
     policy = frequency_policy.choose_frequencies(study, np.random.default_rng(1))

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import check_tables, outputs
 from smsroi_helpers.frequency import figures as frequency_figures
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency import tables as frequency_tables
-from smsroi_helpers.frequency.counts import ALL, choose_channel
+from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
@@ -41,10 +42,10 @@ def whole_page(shop, study):
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
         charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
-        check_tables.saturation_table(measure_saturation(study, policy), "USD"),
+        check_tables.saturation_table(study, measure_saturation(study, policy), "USD"),
         charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
         check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
-        check_tables.steps_table(study, "USD"),
+        check_tables.log_weeks_table(study), check_tables.steps_table(study, "USD"),
         check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
         check_tables.winback_table(win_back(study), "USD"),
         check_tables.satisfaction_table(score_by_frequency(shop, study)),
@@ -81,7 +82,7 @@ def test_split_files_are_the_same_source(tmp_path, study_of):
         else:
             (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
     shop = open_folder(folder)
-    again = analyse(shop, np.random.default_rng(1), practice_weeks=12)
+    again = analyse(shop, np.random.default_rng(1), log_weeks=12)
     pd.testing.assert_frame_equal(study.arms, again.arms)
     pd.testing.assert_frame_equal(study.logs.steps, again.logs.steps)
 
@@ -154,7 +155,7 @@ def test_without_messages(study_of):
     with pytest.raises(NotEnoughData, match="no messages"):
         study_of(messages=False, experiment=False)
     shop, study = study_of(messages=False)
-    assert choose_channel(shop) == ""
+    assert measures.choose_channel(shop) == ""
     assert study.fit is None
     _words, answers = whole_page(shop, study)
     assert answers[0].outcome == "not_enough_evidence"

@@ -4,7 +4,6 @@ import ibis
 import pytest
 
 from smsroi_helpers import measures
-from smsroi_helpers.frequency.counts import choose_channel
 from smsroi_helpers.quality import checks
 from tests.quality.conftest import MESSAGES, ORDERS
 
@@ -136,7 +135,7 @@ def test_opt_outs_by_message_are_enough_for_the_warning_and_sms_is_sms_in_any_ca
     assert rules.loc["sent after the opt-out", "rows"] == 1
     assert set(measures.every_send(shop).channel.execute()) == {"sms"}
     assert list(checks.count_prices(shop)["channel"]) == ["sms"]
-    assert choose_channel(shop, channel) == "sms"
+    assert measures.choose_channel(shop, channel) == "sms"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,17 @@ class TestDecision:
         assert "No clustering stands" in answer.text
         assert np.isnan(answer.value)
 
+    def test_free_orders_are_purchases_without_spend(self, make_source, open_source):
+        """A log of a year is not too short: nobody was charged."""
+        days = [f"c{i % 400},2024-{1 + i % 12:02}-{1 + i * 7 % 28:02}" for i in range(800)]
+        free = open_source(make_source(orders=HEAD + "".join(f"{i},{day},0\n" for i, day in enumerate(days))))
+        (answer,) = decide_all(free)
+        assert "all orders that followed were free" in answer.action
+        # Half of the customers pay nothing: an ordinary shop, whose segments spend what the others paid.
+        half = "".join(f"{i},{day},{0 if i % 2 else 8}\n" for i, day in enumerate(days))
+        paying = open_source(make_source(orders=HEAD + half))
+        assert "free" not in decide_all(paying)[0].action
+
     def test_all_amounts_equal_are_no_obstacle(self, make_source, open_source):
         lines = [f"{i},c{i % 400},2024-{1 + i % 12:02}-{1 + i * 7 % 28:02},10" for i in range(1600)]
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))

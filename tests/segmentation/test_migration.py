@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from smsroi_helpers.segmentation import cutoffs, membership, migration
+from smsroi_helpers.segmentation import cutoffs, figures, membership, migration, tables
 from tests.segmentation.samples import CUSTOMERS, HEAD
 
 
@@ -35,3 +35,27 @@ class TestMoves:
         columns = membership.segments(shop, "attr_favourite")
         assert columns.count().execute() == CUSTOMERS
         assert migration.count_moves(shop, found, "attr_favourite", 91).empty
+
+    def test_nobody_moves_to_where_nobody_could_have_been(self, make_source, open_source):
+        """Fifty buyers in a log of 100 days, lost after 60: at the beginning, after 50 days, nobody could be lost."""
+        first = dt.date(2024, 1, 1)
+        bought = {f"a{i}": (i % 30,) for i in range(50)} | {f"b{i}": (i % 30, 99 - i % 9) for i in range(20)}
+        lines = [f"{c}-{d},{c},{first + dt.timedelta(days=d)},5" for c, days in bought.items() for d in days]
+        shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"), as_of="2024-04-09")
+        found = membership.Grouping(cutoffs.Cuts(30, 60, 6, 6), None, None, None)
+        table = migration.count_moves(shop, found, "rfm_group", 50)
+        lost = table[table["now"] == "lost"]
+        # Bought on day d and never again: 99 − d + 1 > 60 days ago at the end for all 50.
+        assert lost["customers"].sum() == sum(100 - d > 60 for days in bought.values() for d in days[-1:])
+        assert not lost["possible"].any()
+        assert table.loc[table["now"] != "lost", "possible"].all()
+        assert lost[["earlier", "change", "adjusted_p"]].isna().all(axis=None)
+        page = tables.moves_table(table, "USD").markup
+        assert "no movement: the log was too short before for anybody to be lost" in page
+        # Nobody else moved away from where they were, so whoever could be compared stayed or came back.
+        shown = figures.moves_figure(table, "rfm_group", 50).markup
+        assert "too short for anybody to be lost" in shown
+        assert " to lost" not in shown
+        # With the cut-off that the log could reach by then, the same customers move.
+        sooner = membership.Grouping(cutoffs.Cuts(30, 45, 6, 6), None, None, None)
+        assert migration.count_moves(shop, sooner, "rfm_group", 50)["possible"].all()

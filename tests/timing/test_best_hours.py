@@ -129,7 +129,7 @@ def test_the_experiment_decides(company, seen):
 
 
 def test_each_parameter_changes_the_result(company, seen):
-    other = best_hours.analyse(company, segment_by="attr_age_band", log_weeks=4, own_hours="9-12")
+    other = best_hours.analyse(company, segment_by="attr_age_band", practice_weeks=2, own_hours="9-12")
     assert set(other.randomised.by_segment.segments) != set(seen.randomised.by_segment.segments)
     assert other.practice["messages"].sum() < seen.practice["messages"].sum()
     assert other.allowed.nonzero()[0].tolist() == [9, 10, 11]

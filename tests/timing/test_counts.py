@@ -42,6 +42,16 @@ def test_messages_younger_than_the_window_are_left_out_and_counted(make_source, 
     assert sorted(sends.rows.execute()["sent_at"].dt.day) == [10, 18]
 
 
+@pytest.mark.parametrize(("wanted", "days"), [("", [10, 12]), ("SMS", [10, 12]), ("Email", [11]), ("push", [13])])
+def test_the_channel_is_a_parameter_in_any_case(make_source, open_source, wanted, days):
+    head = "message_id,customer_id,campaign_id,sent_at,channel,clicked_at\n"
+    channels = {10: "sms", 11: "EMAIL", 12: "Sms", 13: "Push"}
+    rows = "".join(f"{day},a,x,2026-11-{day} 10:00:00,{name},\n" for day, name in channels.items())
+    sends = timing_counts.collect_sends(open_source(make_source(orders=ORDERS, messages=head + rows)), 72, wanted)
+    assert sorted(sends.rows.execute()["sent_at"].dt.day) == days
+    assert sends.exclusions["out"].tolist() == [0, 4 - len(days), 0, 0]
+
+
 def test_machine_clicks_are_classified_by_speed_bursts_and_click_share(make_source, open_source):
     rows = []
 

@@ -8,6 +8,8 @@ import pytest
 from smsroi_helpers.statistics import MOST_TIMES
 from smsroi_helpers.timing import best_hours, click_value
 from smsroi_helpers.timing.decision import decide, regret_per_week
+from smsroi_helpers.timing.tables import gains_table
+from smsroi_helpers.timing.wording import put_in_words
 from tests.timing.samples import PRICE, cells_of, looked
 
 UNSURE = click_value.ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
@@ -66,3 +68,21 @@ def test_regret_is_in_money_only_with_a_click_value(clear):
     assert low < value < high
     none = dataclasses.replace(seen, click=dataclasses.replace(PRICE, estimate=np.nan))
     assert np.isnan(regret_per_week(none, answer)).all()
+
+
+def test_headcounts_are_of_the_customers_who_got_todays_texts(clear):
+    """The test has 500 customers; today's texts go to 300, and the money is theirs."""
+    seen = looked(clear, click=PRICE)
+    seen = dataclasses.replace(seen, volume=seen.volume.assign(customers=300))
+    words = put_in_words(decided(seen), seen)
+    assert (words.customers, words.evidence_customers) == (300, 500)
+    assert words.value == pytest.approx(1_000 * 4.0 * decided(seen).answer.gain()[0])
+
+
+def test_the_table_of_gains_counts_the_customers_whose_texts_it_counts(clear):
+    seen = looked(clear, click=PRICE)
+    seen = dataclasses.replace(seen, volume=seen.volume.assign(customers=321))
+    page = gains_table(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)), "USD").markup
+    assert ">321<" in page
+    assert ">500<" not in page
+    assert ">1,000<" in page  # texts a week

@@ -91,3 +91,12 @@ def test_without_an_experiment_the_evidence_is_observational(make_source, open_s
     assert (found.tests, found.randomised, found.click.reason) == ([], None, "no_test")
     assert {decision.evidence for decision in decided} == {"observational"}
     assert all(decision.outcome == "not_enough_evidence" for decision in decided)
+
+
+def test_a_click_that_brings_no_profit_is_not_called_a_price():
+    """The test knows a click's value, and it is below 0."""
+    loses = click_value.ClickValue("dose", -1.0, -2.0, 0.5, 5_000, 9.0)
+    words = timing_wording.value_words(loses, "click")
+    assert "brings no profit" in words
+    assert "priced by" not in words
+    assert "priced by" in timing_wording.value_words(PRICE, "click")

@@ -1,0 +1,158 @@
+"""Today's practice: what was really sent in the last complete weeks, whatever planned it, experiments' arms aside.
+
+A week is a block of seven days, and the last one ends with the last day observed. So no week is cut off, and each
+weekday counts equally often. An experiment's arms are the customers whose frequency or hour it set on any of these
+days: all of a frequency or timing test, and the untreated arm of a holdout. Content tests change neither, so their
+customers stay. Who explores for a plan, or is held out by it, is part of the plan. Where experiments have every
+message of these weeks, the weeks before them are today's practice, with their own dates.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from smsroi_helpers.measures.columns import optional
+from smsroi_helpers.measures.exposure import untreated_arms
+from smsroi_helpers.measures.messages import choose_channel, every_send
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "PRACTICE_WEEKS",
+    "Practice",
+    "customers_in_experiments",
+    "find_practice",
+    "practice_sends",
+]
+
+PRACTICE_WEEKS = 4
+"""How many weeks are today: about a month, so that a monthly campaign or payday is in it once. In more weeks, a change
+of practice, such as a plan of an earlier run, would be mixed with what it replaced."""
+
+
+@dataclass(frozen=True)
+class Practice:
+    """The weeks that are called today (or those before a plan), and what was sent in them."""
+
+    channel: str
+    """Of the messages counted; empty where the source has none."""
+    first_day: dt.date
+    last_day: dt.date
+    """Both included, in the source's time zone."""
+    weeks_covered: int
+    """Complete weeks since the channel's first message, at most those asked for. A log younger than a week counts as
+    one week, because a first day's sends are no daily habit."""
+    messages: int = 0
+    """Sent to customers outside experiments, delivered or not."""
+    customers: int = 0
+    """Customers with any of these messages."""
+    aside: int = 0
+    """Messages of the same days to experiments' arms, which are not counted."""
+    planned: int = 0
+    """Of `messages`, those that followed a plan of an earlier run."""
+    plan_began: dt.date | None = None
+    """Day of the first message that followed a plan; None if none of these weeks' messages did."""
+    before_plan: "Practice | None" = None
+    """As many weeks up to the day before the plan began; None without a plan, or where the log begins with it."""
+
+    @property
+    def first_days(self) -> tuple[dt.date, ...]:
+        """The first day of each week, the earliest first."""
+        return tuple(self.first_day + dt.timedelta(weeks=k) for k in range(self.weeks_covered))
+
+    def instants(self, shop: Shop) -> tuple[dt.datetime, dt.datetime]:
+        """Start and end of these weeks (UTC, half-open)."""
+        return shop.start_of(self.first_day), shop.start_of(self.last_day + dt.timedelta(days=1))
+
+
+def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") -> Practice:
+    """The weeks that are called today in the whole run, and what was sent in them.
+
+    Args:
+        shop: the company.
+        weeks: how many complete weeks up to the last day observed.
+        channel: as for `choose_channel`.
+    """
+    channel = choose_channel(shop, channel)
+    if not channel:
+        return _weeks_until("", shop.as_of, weeks, None)
+    sends = every_send(shop)
+    sends = sends.filter(sends.channel == channel)
+    days = shop.count(
+        sends.aggregate(
+            first=shop.day(sends.sent_at.min()), plan=shop.day(sends.sent_at.min(where=sends.plan_id.notnull()))
+        )
+    )
+    first, plan = (None if pd.isna(day) else pd.Timestamp(day).date() for day in days.iloc[0])
+    practice = _outside_experiments(shop, _count(shop, _weeks_until(channel, shop.as_of, weeks, first)), weeks, first)
+    if not practice.planned or plan is None:
+        return practice
+    earlier = plan - dt.timedelta(days=1)
+    covered = first is not None and first + dt.timedelta(days=6) <= earlier
+    before = _count(shop, _weeks_until(channel, earlier, weeks, first)) if covered else None
+    return Practice(**{**vars(practice), "plan_began": plan, "before_plan": before})
+
+
+def _weeks_until(channel: str, last: dt.date, weeks: int, first: dt.date | None) -> Practice:
+    """The complete weeks up to `last` that a log since `first` covers, at most `weeks`, without counts."""
+    covered = weeks if first is None else max(1, min(weeks, ((last - first).days + 1) // 7))
+    return Practice(channel, last - dt.timedelta(days=7 * covered - 1), last, covered)
+
+
+def _outside_experiments(shop: Shop, practice: Practice, weeks: int, first: dt.date | None) -> Practice:
+    """The practice, or the latest one before it where every message of its weeks went to experiments' arms."""
+    found = practice
+    while first is not None and not found.messages and found.aside and found.first_day >= first + dt.timedelta(days=7):
+        found = _count(shop, _weeks_until(found.channel, found.first_day - dt.timedelta(days=1), weeks, first))
+    return found if found.messages else practice
+
+
+def _count(shop: Shop, practice: Practice) -> Practice:
+    """The practice with what was sent in its weeks."""
+    every, outside = (_in_window(shop, practice), practice_sends(shop, practice))
+    sent = int(shop.count(every.aggregate(n=every.count()))["n"].iloc[0])
+    counts = outside.aggregate(
+        messages=outside.count(), customers=outside.customer_id.nunique(), planned=outside.plan_id.count()
+    )
+    found = {name: int(n) for name, n in shop.count(counts).iloc[0].items()}
+    return Practice(**{**vars(practice), **found, "aside": sent - found["messages"]})
+
+
+def _in_window(shop: Shop, practice: Practice) -> ir.Table:
+    start, end = practice.instants(shop)
+    sends = every_send(shop)
+    inside = (sends.sent_at >= ibis.literal(start)) & (sends.sent_at < ibis.literal(end))
+    return sends.filter(sends.channel == practice.channel, inside)
+
+
+def practice_sends(shop: Shop, practice: Practice) -> ir.Table:
+    """The messages of a practice: the columns of `every_send`, of those sent in its weeks outside experiments.
+
+    Raises:
+        DataError: the source has no messages.
+    """
+    sends = _in_window(shop, practice)
+    aside = customers_in_experiments(shop, *practice.instants(shop))
+    return sends if aside is None else sends.anti_join(aside, "customer_id")
+
+
+def customers_in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
+    """customer_id of customers whose frequency or hour an experiment set at any time in [start, end).
+
+    They are all customers of frequency and timing tests, and those of a holdout's untreated arm. None where the source
+    has no experiments.
+    """
+    if not (shop.has("experiments") and shop.has("assignments")):
+        return None
+    experiments = shop.experiments
+    experiments = experiments.select(
+        "kind", "control_arm", of="experiment_id", ended_at=optional(experiments, "ended_at", "timestamp")
+    )
+    rows = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
+    runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
+    by_exposure = [(rows["of"] == name, arm) for name, arm in sorted(untreated_arms(shop).items())]
+    untreated = ibis.cases(*by_exposure, else_=rows.control_arm) if by_exposure else rows.control_arm
+    in_experiments = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == untreated))
+    return rows.filter(runs & in_experiments).select("customer_id").distinct()
