@@ -16,6 +16,7 @@ from smsroi_helpers.pages.vocabulary import (
     names_of,
     p_words,
     problem_words,
+    question_words,
     segment_name,
     sentence_case,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "outcome_label",
     "p_words",
     "problem_words",
+    "question_words",
     "segment_name",
     "sentence_case",
     "table",
