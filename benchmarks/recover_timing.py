@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
+from smsroi_helpers.experiments import find_click_value
 from smsroi_helpers.measures import find_practice, quiet_hours
 from smsroi_helpers.simulation.ground_truth import HOURS, SEGMENTS, expected, read_truth
 from smsroi_helpers.simulation.write import write_company
@@ -28,7 +29,6 @@ from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import Shop, open_shop
 from smsroi_helpers.timing import (
     best_hours,
-    click_value,
     counts,
     customer_hours,
     decision,
@@ -73,7 +73,7 @@ def analyse_company(shop: Shop) -> best_hours.Timing:
         None,
         counts.count_practice(shop, today, "rfm_group"),
         counts.count_volume(shop, today, "rfm_group"),
-        click_value.find_click_value(shop, sends),
+        find_click_value(shop),
         quiet_hours.share_allowed(shop),
         shop.settings.jurisdiction,
         today=today,

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
+from smsroi_helpers.experiments import ClickValue, estimate_click_value, price_clicks
 from smsroi_helpers.simulation.ground_truth import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
-from smsroi_helpers.timing.click_value import ClickValue, estimate_click_value, price_clicks
 from smsroi_helpers.timing.holidays import compare_days
 from smsroi_helpers.timing.response import HourResponse, observational_gap, rate_by_hour, smoothness_p
 from smsroi_helpers.timing.response_curve import fit_curves, group_scores

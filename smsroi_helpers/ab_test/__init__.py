@@ -1,8 +1,9 @@
 """Evaluation of every experiment of the source, from the check of its split to a decision in money.
 
-`effects` estimates the effects of each arm, `experiments.check` checks their validity, `decision_rule` decides,
-`decision` adds the next step, and `wording` puts it in words. `profit_over_time` shows whether the effect lasts,
-`uplift` which customers respond, `planning` what the next test would detect.
+`effects` estimates the effects of each arm, `click_profit` works profit out from clicks and opt-outs,
+`experiments.check` checks their validity, `decision_rule` decides, `decision` adds the next step, and `wording` puts it
+in words. `profit_over_time` shows whether the effect lasts, `uplift` which customers respond, `planning` what the next
+test would ship (`power`).
 """
 
 from typing import Annotated, Any
@@ -60,6 +61,7 @@ PARAMETERS: dict[str, Any] = {
     "segment_by": str,
     "practice_weeks": Annotated[int, Field(ge=1, le=52)],
     "channel": str,
+    "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
 }
 
 __getattr__ = lazy_submodules(__name__, "figures", "planning_tables", "tables", "uplift_tables")

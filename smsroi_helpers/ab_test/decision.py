@@ -11,8 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
-from smsroi_helpers.ab_test.effects import ArmEffect
+from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
@@ -60,7 +61,8 @@ class ExperimentAnswer:
     high: float = float("nan")
     unit: Literal["money_per_week", "money", "share", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
-    evidence: Literal["randomised", "none"] = "randomised"
+    evidence: Literal["randomised", "modelled", "none"] = "randomised"
+    """`modelled`: worked out from the arms' clicks and opt-outs."""
     enough_for_events: float = float("nan")
     """Total customers with whom every arm would have the minimum number of events, at the observed rates."""
     weeks_needed: float = float("nan")
@@ -69,6 +71,11 @@ class ExperimentAnswer:
     """For an arm that loses money: the effect on the order rate, if it is significantly positive."""
     opt_outs_rose: ArmEffect | None = None
     """The effect on opt-outs if it is significantly positive and there is no guardrail (control not texted)."""
+    direct: ArmEffect | None = None
+    """Profit as measured, where the answer is worked out from clicks."""
+    worse: tuple[str, ...] = ()
+    """Arms of an undecided test that are shown to bring less than the control."""
+    prices: Prices | None = None
 
     @property
     def customers(self) -> int:
@@ -78,7 +85,9 @@ class ExperimentAnswer:
 
 
 def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
-    """The answers of all experiments: the standing holdout first, then by outcome and value.
+    """The answers of the experiments decided here: the standing holdout first, then by outcome and value.
+
+    Tests of hours and of texts per week are decided by the stages `timing` and `frequency`.
 
     Args:
         evaluated: of `evaluate.analyse`.
@@ -90,11 +99,13 @@ def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
         standing = each.experiment.kind == "holdout" and outcome in ("ship", "keep_control")
         return (not standing, rank[outcome], -np.nan_to_num(abs(each.decision.value)))
 
-    return tuple(_answer(each) for each in sorted(evaluated, key=place))
+    own = [each for each in evaluated if each.decided_in == "ab_test"]
+    return tuple(_answer(each) for each in sorted(own, key=place))
 
 
 def _answer(each: Evaluated) -> ExperimentAnswer:
     experiment, decision = each.experiment, each.decision
+    modelled = decision.metric == CLICK_PROFIT
     against_none = _against_no_texts(experiment, each.validity)
     value = low = high = float("nan")
     unit: Literal["money_per_week", "money", "share", ""] = ""
@@ -124,11 +135,14 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         high=high,
         unit=unit,
         kind=kind,
-        evidence="none" if decision.outcome == "broken" else "randomised",
+        evidence="none" if decision.outcome == "broken" else "modelled" if modelled else "randomised",
         enough_for_events=enough,
         weeks_needed=experiment.weeks * decision.needed / total if decision.needed > total else float("nan"),
         sold_more=_sold_more(each),
         opt_outs_rose=_opt_outs_rose(each),
+        direct=each.effects.find("profit", decision.arm) if modelled else None,
+        worse=_worse(decision),
+        prices=each.prices if modelled else None,
     )
 
 
@@ -177,6 +191,12 @@ def _enough_for_events(each: Evaluated) -> float:
     found = (each.effects.find(metric, arm) for arm in each.experiment.arms)
     fewest = min((row.events for row in found if row is not None), default=0.0)
     return float(each.experiment.customers.sum() * FEW_EVENTS / fewest) if 0 < fewest < FEW_EVENTS else float("nan")
+
+
+def _worse(decision: ExperimentDecision) -> tuple[str, ...]:
+    if decision.outcome != "keep_running":
+        return ()
+    return tuple(arm for arm, outcome in decision.by_arm.items() if outcome == "keep_control")
 
 
 def _sold_more(each: Evaluated) -> ArmEffect | None:

@@ -1,12 +1,13 @@
 """The decision rule of an experiment, in money: ship, keep the control, keep running, or broken.
 
-The rule uses the interval of the difference in profit between an arm and the control: always-valid while the experiment
-runs, fixed once it has ended; at level 1 − α/k, with k arms compared with the control. An experiment is
+The rule uses the interval of the difference in profit between an arm and the control, worked out from clicks and
+opt-outs where these can be priced (`click_profit`): always-valid while the experiment runs, fixed once it has ended; at
+level 1 − α/k, with k arms compared with the control. An experiment is
 
 - *broken* if `experiments.check` finds a problem;
 - *ship* if the whole interval is above the smallest worthwhile gain, at least 20 customers bought in each arm, the
-  opt-out guardrail holds (the increase in opt-outs is shown to be below the margin), and Holm's p-value over the family
-  is below .05;
+  opt-out guardrail holds (the increase in opt-outs is shown to be below the margin, or its cost is part of the profit),
+  and Holm's p-value over the arms is below .05;
 - *keep control* if every arm's whole interval is below that gain;
 - *keep running* otherwise.
 """
@@ -17,9 +18,9 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t
 
-from smsroi_helpers.ab_test.effects import ArmEffect, ArmEffects
+from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, ArmEffect, ArmEffects, is_money, more_is_better
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
-from smsroi_helpers.experiments import METRICS, Experiment, Validity
+from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import (
     ALPHA,
     FEW_EVENTS,
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 RuleOutcome = Literal["ship", "keep_control", "keep_running", "broken"]
-Guardrail = Literal["held", "open", "breached", "unknown", "not_asked"]
+Guardrail = Literal["held", "open", "priced", "breached", "unknown", "not_asked"]
 WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers"]
 UNEQUAL = 5.0
 """From this ratio of customers between two arms on, a mean of money needs more buyers to be nearly normal."""
@@ -70,7 +71,8 @@ class ExperimentDecision:
     arm_customers: float = _NAN
     """Assigned to that arm."""
     guardrails: dict[str, Guardrail] = field(default_factory=dict)
-    """Arm → result of the opt-out guardrail: the increase is shown to be below the margin, or not."""
+    """Arm → result of the opt-out guardrail: the increase is shown to be below the margin, or not; `priced` where it is
+    not, and the deciding metric counts what opt-outs cost."""
     times: float = _NAN
     """Times as much data needed for a decision, if the difference stays as it is; NaN where not known."""
     detectable: float = _NAN
@@ -88,13 +90,13 @@ class ExperimentDecision:
 
     @property
     def priced(self) -> bool:
-        """Whether the deciding metric is profit, after message and discount costs."""
-        return self.metric == "profit"
+        """Whether the deciding metric is profit after message and discount costs, measured or modelled from clicks."""
+        return self.metric in ("profit", CLICK_PROFIT)
 
     @property
     def in_money(self) -> bool:
         """Whether the deciding metric is in money."""
-        return bool(self.metric) and METRICS[self.metric].kind == "money"
+        return bool(self.metric) and is_money(self.metric)
 
     @property
     def known(self) -> bool:
@@ -115,13 +117,16 @@ class _Limits:
 
 
 def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
-    """Profit if it is known and varies; else the experiment's own metric, revenue, or the order rate.
+    """The registered metric if it is another than profit; else profit worked out from clicks, or profit itself.
 
-    Clicks per message never decide, because they cannot be compared between arms that differ in messages.
+    Where they are not known or do not vary: revenue, or the order rate. Clicks per message decide only where they are
+    registered and every arm was sent equally many messages.
     """
     known = {row.metric for row in effects.overall() if not np.isnan(row.low)}
-    for metric in ("profit", experiment.primary, "revenue", "order_rate"):
-        if metric in known and METRICS[metric].kind != "ratio":
+    comparable = experiment.kind in ("content", "timing")
+    registered = experiment.primary if experiment.primary != "profit" else CLICK_PROFIT
+    for metric in (registered, CLICK_PROFIT, "profit", "revenue", "order_rate"):
+        if metric in known and (metric != "click_rate" or comparable):
             return metric
     return "order_rate"
 
@@ -129,19 +134,25 @@ def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
 def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
     """The effects with p-values adjusted for multiple comparisons.
 
-    The deciding metrics (the deciding one and the experiment's own) form one family over all arms and segments, under
-    Holm's correction. The other metrics are exploratory and form one family under Benjamini and Hochberg's correction.
-    The always-valid p-values are used while the experiment runs, the fixed ones afterwards.
+    The deciding metric is tested in a fixed order (gatekeeping; Westfall & Krishen 2001, Journal of Statistical
+    Planning and Inference 99): first over all customers, by Holm over the arms; then by segment, by Holm over segments
+    and arms, an arm's p-value in a segment never below its p-value over all customers. So the choice of segments never
+    changes the main result. The other metrics are exploratory: one family of all customers and one of the segments,
+    under Benjamini and Hochberg's correction. The always-valid p-values are used while the experiment runs, the fixed
+    ones afterwards.
     """
-    decides = {deciding_metric(experiment, effects), experiment.primary}
-    deciding = np.array([row.metric in decides for row in effects], bool)
-    running = experiment.state == "running"
+    metric, running = deciding_metric(experiment, effects), experiment.state == "running"
     p = np.array([row.always_valid_p if running else row.p_value for row in effects], float)
-    adjusted = np.where(
-        deciding,
-        adjust(np.where(deciding, p, np.nan), "holm"),
-        adjust(np.where(deciding, np.nan, p), "benjamini_hochberg"),
-    )
+    deciding = np.array([row.metric == metric for row in effects], bool)
+    whole = np.array([row.segment == ALL for row in effects], bool)
+    adjusted = np.full(len(p), np.nan)
+    for family, correction in ((deciding, "holm"), (~deciding, "benjamini_hochberg")):
+        for part in (family & whole, family & ~whole):
+            adjusted[part] = adjust(p[part], correction)  # type: ignore[arg-type]
+    gate = {row.arm: adjusted[at] for at, row in enumerate(effects) if deciding[at] and whole[at]}
+    for at, row in enumerate(effects):
+        if deciding[at] and not whole[at]:
+            adjusted[at] = max(adjusted[at], gate.get(row.arm, np.nan))
     rows = [
         replace(row, adjusted_p=float(own), correction="holm" if is_deciding else "benjamini_hochberg")
         for row, own, is_deciding in zip(effects, adjusted, deciding, strict=True)
@@ -153,8 +164,9 @@ def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
 
 
 def decide_experiment(
-    experiment: Experiment, validity: Validity, effects: ArmEffects, *, smallest_gain: float, opt_out_margin: float
-) -> ExperimentDecision:
+    experiment: Experiment, validity: Validity, effects: ArmEffects, *, smallest_gain: float, opt_out_margin: float,
+    opt_outs_priced: bool = False,
+) -> ExperimentDecision:  # fmt: skip
     """Decide an experiment.
 
     Args:
@@ -163,12 +175,13 @@ def decide_experiment(
         effects: of `measure_effects`, with the p-values of `adjust_p`.
         smallest_gain: the smallest worthwhile profit per customer and week (money).
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
+        opt_outs_priced: whether `click_profit` counts what opt-outs cost.
     """
     if validity.broken:
         return ExperimentDecision("broken", by_arm=dict.fromkeys(experiment.treated, "broken"))
     metric = deciding_metric(experiment, effects)
-    sign = 1.0 if METRICS[metric].more_is_better else -1.0
-    threshold = smallest_gain * experiment.weeks if METRICS[metric].kind == "money" else 0.0
+    sign = 1.0 if more_is_better(metric) else -1.0
+    threshold = smallest_gain * experiment.weeks if is_money(metric) else 0.0
     control = effects.find(metric, experiment.control)
     by_arm: dict[str, RuleOutcome] = {}
     why: dict[str, WhyOpen] = {}
@@ -176,6 +189,8 @@ def decide_experiment(
     limits: dict[str, _Limits] = {}
     for arm in experiment.treated:
         guardrails[arm] = _guardrail(experiment, validity, effects, arm, opt_out_margin)
+        if guardrails[arm] == "open" and opt_outs_priced and metric == CLICK_PROFIT:
+            guardrails[arm] = "priced"
         row = effects.find(metric, arm)
         if row is None or control is None or not np.isfinite(row.difference):
             by_arm[arm], why[arm] = "keep_running", "no_numbers"
@@ -218,6 +233,8 @@ def _limits(experiment: Experiment, row: ArmEffect, control: ArmEffect, sign: fl
             return _Limits(sign * row.difference, _NAN, _NAN)
         exact = difference_of_rates([row.events], [row.customers], [control.events], [control.customers], level)
         low, high = float(exact.low[0]), float(exact.high[0])
+    elif row.method == "priced":
+        low, high = row.decision_low, row.decision_high
     else:
         if experiment.state == "running":
             half_width = float(always_valid_half_width(row.standard_error, experiment.information, level))
@@ -232,7 +249,7 @@ def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
     if min(row.events, control.events) < FEW_EVENTS:
         return "few_events"
     smaller, larger = sorted((row, control), key=lambda each: each.customers)
-    unequal = METRICS[row.metric].kind == "money" and larger.customers / smaller.customers >= UNEQUAL
+    unequal = is_money(row.metric) and row.metric != CLICK_PROFIT and larger.customers / smaller.customers >= UNEQUAL
     return "few_buyers" if unequal and smaller.events < FEWEST_BUYERS_UNEQUAL else ""
 
 
@@ -300,12 +317,13 @@ def _with_size(
     error = min(errors, default=_NAN)
     detectable = float(detectable_difference(error, comparisons=arms, information=_information(experiment)))
     found = replace(found, detectable=detectable)
-    control = effects.find(found.metric, experiment.control)
+    control = effects.find("profit" if found.priced else found.metric, experiment.control)
     mean = control.mean if control is not None else _NAN
     customers = float(experiment.customers.sum())
     if found.in_money:
         wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
-        return replace(found, wanted=wanted, needed=customers * (detectable / (wanted * experiment.weeks)) ** 2)
+        distance = (wanted - smallest_gain) * experiment.weeks
+        return replace(found, wanted=wanted, needed=customers * (detectable / distance) ** 2)
     if not 0 < mean < 1:
         return found
     shares = experiment.customers / customers

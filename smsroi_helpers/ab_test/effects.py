@@ -33,14 +33,31 @@ from smsroi_helpers.statistics import (
 
 __all__ = [
     "ALL",
+    "CLICK_PROFIT",
+    "UNKNOWN",
     "ArmEffect",
     "ArmEffects",
     "compare_segments",
+    "is_money",
     "measure_effects",
+    "more_is_better",
+    "strata_of",
 ]
 
 ALL = "all"
 """The segment of all customers together."""
+CLICK_PROFIT = "click_profit"
+"""The metric of `click_profit`; all others are of `experiments.METRICS`."""
+
+
+def is_money(metric: str) -> bool:
+    """Whether a metric is in money."""
+    return metric == CLICK_PROFIT or METRICS[metric].kind == "money"
+
+
+def more_is_better(metric: str) -> bool:
+    """Whether a rise of the metric is good."""
+    return metric == CLICK_PROFIT or METRICS[metric].more_is_better
 
 
 @dataclass(frozen=True)
@@ -86,12 +103,16 @@ class ArmEffect:
     expected_loss: float
     """Per customer, if this arm is chosen and another one is better."""
     method: str
-    """welch, adjusted (by CUPED and the day of assignment), ratio, few_events (Miettinen and Nurminen, and Fisher)."""
+    """welch, adjusted (by CUPED and the day of assignment), ratio, few_events (Miettinen and Nurminen, and Fisher),
+    priced (`click_profit`)."""
     reason: str
     """Why there is no interval: no_customers, no_messages, no_variance, few_events; else empty."""
     adjusted_p: float = float("nan")
     correction: str = ""
     """The correction of `adjusted_p` for multiple comparisons: holm, benjamini_hochberg."""
+    decision_low: float = float("nan")
+    decision_high: float = float("nan")
+    """For the method `priced`, whose limits are not symmetric: those at 1 − α/k, always-valid while it runs."""
 
     @property
     def interval(self) -> tuple[float, float, float]:
@@ -114,7 +135,8 @@ _INFERRED = (
     "log_ratio", "log_ratio_error", "always_valid_low", "always_valid_high", "always_valid_p", "unadjusted_difference",
     "unadjusted_low", "unadjusted_high", "probability_best", "expected_loss",
 )  # fmt: skip
-_UNKNOWN: dict[str, float] = dict.fromkeys(_INFERRED, float("nan"))
+UNKNOWN: dict[str, float] = dict.fromkeys(_INFERRED, float("nan"))
+"""The inferred fields of an effect without an estimate."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +194,7 @@ def measure_effects(
         segment: the segment's name in the rows.
     """
     by_day = "assigned_day" in counted.columns and len(counted) > 0
-    strata = _strata(experiment) if by_day else None
+    strata = strata_of(experiment) if by_day else None
     buyers = _sums(counted, experiment, "order_rate")
     rows: list[ArmEffect] = []
     for metric in (METRICS[name] for name in metrics):
@@ -190,7 +212,7 @@ def measure_effects(
     return ArmEffects(experiment.control, tuple(rows))
 
 
-def _strata(experiment: Experiment) -> pd.Series | None:
+def strata_of(experiment: Experiment) -> pd.Series | None:
     """Day of assignment → stratum; None where there is only one stratum."""
     rows = experiment.assigned.assign(n=experiment.assigned["n"] - experiment.assigned["late"])
     wide = rows.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0).sort_index()
@@ -279,7 +301,7 @@ def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
             continue
         exact = difference_of_rates([row.events], [row.customers], [control.events], [control.customers])
         known = {"difference": exact.estimate, "low": exact.low, "high": exact.high, "p_value": exact.p_value}
-        numbers = _UNKNOWN | {name: float(value[0]) for name, value in known.items()}
+        numbers = UNKNOWN | {name: float(value[0]) for name, value in known.items()}
         found.append(replace(row, method="few_events", reason="few_events", **numbers))  # type: ignore[arg-type]
     if any(row.method == "few_events" for row in found):
         return [replace(row, probability_best=float("nan"), expected_loss=float("nan")) for row in found]
@@ -299,7 +321,7 @@ def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
             found.append(row)
             continue
         reason = "few_events" if np.isfinite(row.low) else row.reason
-        found.append(replace(row, reason=reason, **_UNKNOWN))  # type: ignore[arg-type]
+        found.append(replace(row, reason=reason, **UNKNOWN))  # type: ignore[arg-type]
     return found
 
 

@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from smsroi_helpers import experiments
+from smsroi_helpers.ab_test.click_profit import (
+    Prices,
+    WhyNotPriced,
+    contradicted,
+    find_prices,
+    measure_click_profit,
+    why_not_priced,
+)
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, decide_experiment
-from smsroi_helpers.ab_test.effects import ArmEffect, ArmEffects, compare_segments, measure_effects
+from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.segmentation import resolve
@@ -28,6 +37,9 @@ __all__ = [
 ]
 
 
+DecidedIn = Literal["ab_test", "timing", "frequency"]
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """One experiment with its validity, effects and decision."""
@@ -37,6 +49,12 @@ class Evaluated:
     effects: ArmEffects
     """Empty if the experiment is broken."""
     decision: ExperimentDecision
+    decided_in: DecidedIn = "ab_test"
+    """The stage that gives the answer: hours are chosen in `timing`, texts per week in `frequency`."""
+    prices: Prices | None = None
+    """What a click and a subscriber are worth, of the whole run."""
+    not_priced: WhyNotPriced = "kind"
+    """Why profit was not worked out from clicks; empty if it was."""
 
     @property
     def likeliest_best(self) -> tuple[ArmEffect, ...]:
@@ -52,6 +70,7 @@ def analyse(
     smallest_gain: float = 0.0,
     opt_out_margin: float = 0.002,
     segment_by: str = "recency",
+    yearly_discount: float = 0.1,
 ) -> list[Evaluated]:
     """Check, measure and decide every experiment of the source.
 
@@ -60,31 +79,59 @@ def analyse(
         smallest_gain: profit per customer and week below which a change is not worth making (money).
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
         segment_by: as `segmentation.resolve` takes it; segments are those of `experiments.label_when_assigned`.
+        yearly_discount: discount rate for the value of a subscriber.
     """
-    found = experiments.list_experiments(shop)
+    found = experiments.check_experiments(shop)
     counted = experiments.count_outcomes(shop)
-    exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
-    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), found)
     by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
+    prices = find_prices(shop, yearly_discount)
     every = []
-    for experiment in found:
-        validity = experiments.check(experiment, counted, exposure, overlaps)
-        effects = ArmEffects(experiment.control)
+    for experiment, validity in found:
+        effects, not_priced = ArmEffects(experiment.control), why_not_priced(experiment, counted, prices)
         if not validity.broken:
             own = by_segment[by_segment["experiment_id"] == experiment.name]
-            parts = [
-                measure_effects(experiment, counted),
-                *(
-                    measure_effects(experiment, cells, ("profit", "order_rate"), segment=str(name))
-                    for name, cells in own.groupby("segment")
-                ),
-            ]
-            effects = adjust_p(experiment, ArmEffects(experiment.control, tuple(row for part in parts for row in part)))
+            effects, not_priced = _measure(experiment, counted, own, prices, not_priced)
         decision = decide_experiment(
-            experiment, validity, effects, smallest_gain=smallest_gain, opt_out_margin=opt_out_margin
+            experiment, validity, effects, smallest_gain=smallest_gain, opt_out_margin=opt_out_margin,
+            opt_outs_priced=prices.subscriber.known,
+        )  # fmt: skip
+        every.append(
+            Evaluated(experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced)
         )
-        every.append(Evaluated(experiment, validity, effects, decision))
     return every
+
+
+def _measure(
+    experiment: Experiment, counted: pd.DataFrame, by_segment: pd.DataFrame, prices: Prices, not_priced: WhyNotPriced
+) -> tuple[ArmEffects, WhyNotPriced]:
+    """The effects over all customers and by segment, and why profit was not worked out from clicks."""
+    segments = [(str(name), cells) for name, cells in by_segment.groupby("segment")]
+    parts = [
+        measure_effects(experiment, counted),
+        *(measure_effects(experiment, cells, ("profit", "order_rate"), segment=name) for name, cells in segments),
+    ]
+    if not not_priced:
+        parts += [
+            measure_click_profit(experiment, counted, prices),
+            *(measure_click_profit(experiment, cells, prices, name) for name, cells in segments),
+        ]
+    effects = ArmEffects(experiment.control, tuple(row for part in parts for row in part))
+    if not not_priced and contradicted(effects, experiment.treated):
+        effects = ArmEffects(experiment.control, tuple(row for row in effects if row.metric != CLICK_PROFIT))
+        not_priced = "contradicted"
+    return adjust_p(experiment, effects), not_priced
+
+
+def _decided_in(shop: Shop, experiment: Experiment) -> DecidedIn:
+    """The stage whose question the experiment answers, if that stage can read it."""
+    plan = experiment.plan.reindex(list(experiment.arms))
+    if not shop.has("messages"):
+        return "ab_test"
+    if experiment.kind == "timing" and {"hour_start", "hour_end"} <= set(plan.columns):
+        return "ab_test" if plan[["hour_start", "hour_end"]].isna().any(axis=None) else "timing"
+    if experiment.kind == "frequency" and "messages_per_week" in plan.columns:
+        return "ab_test" if plan["messages_per_week"].isna().any() else "frequency"
+    return "ab_test"
 
 
 def map_overlaps(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
@@ -153,16 +200,23 @@ def simulate_daily_looks(rng: np.random.Generator, days: int = 30) -> FalseAlarm
 # --- the saved table -------------------------------------------------------------------------------------------------
 
 _WORDS = (
-    "experiment_id", "metric", "segment", "arm", "correction", "decision", "evidence", "kind", "state", "method",
-    "reason",
+    "experiment_id", "metric", "segment", "arm", "correction", "decision", "decided_in", "evidence", "kind", "state",
+    "method", "reason",
 )  # fmt: skip
 _COLUMNS = (
     "experiment_id", "metric", "segment", "arm", "customers", "events", "mean", "difference", "low", "high",
     "relative", "p_value", "always_valid_low", "always_valid_high", "adjusted_p", "correction", "probability_best",
-    "expected_loss", "srm_p", "decision", "evidence", "relative_low", "relative_high", "always_valid_p",
+    "expected_loss", "srm_p", "decision", "decided_in", "evidence", "relative_low", "relative_high", "always_valid_p",
     "standard_error", "df", "unadjusted_difference", "unadjusted_low", "unadjusted_high", "method", "reason", "kind",
     "state", "weeks",
 )  # fmt: skip
+
+
+def _decision_of(each: Evaluated, arm: str) -> str | None:
+    """An arm's decision; None where another stage decides."""
+    if each.decided_in != "ab_test" and not each.validity.broken:
+        return None
+    return each.decision.by_arm.get(arm, each.decision.outcome)
 
 
 def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
@@ -170,12 +224,13 @@ def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
 
     Returns:
         experiment_id, metric, arm, customers, mean, difference, low, high, relative, p_value, always_valid_low,
-        always_valid_high, adjusted_p, probability_best, srm_p, decision (of the arm; the control has the experiment's),
-        and the further fields of `effects.ArmEffect`, kind, state, weeks, evidence.
+        always_valid_high, adjusted_p, probability_best, srm_p, decision (of the arm; the control has the experiment's;
+        null where the stage `decided_in` decides), and the further fields of `effects.ArmEffect`, kind, state, weeks,
+        evidence (`modelled` for profit worked out from clicks).
     """
     parts = []
     for each in evaluated:
-        experiment, decision = each.experiment, each.decision
+        experiment = each.experiment
         rows = each.effects.frame()
         if each.validity.broken:
             rows = pd.DataFrame({
@@ -185,8 +240,9 @@ def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         parts.append(rows.assign(
             experiment_id=experiment.name, kind=experiment.kind, state=experiment.state, weeks=experiment.weeks,
             srm_p=each.validity.split.p_value,
-            decision=[decision.by_arm.get(arm, decision.outcome) for arm in rows["arm"]],
-            evidence="none" if each.validity.broken else "randomised",
+            decision=[_decision_of(each, arm) for arm in rows["arm"]], decided_in=each.decided_in,
+            evidence="none" if each.validity.broken
+            else np.where(rows["metric"] == CLICK_PROFIT, "modelled", "randomised"),
         ))  # fmt: skip
     frame = pd.concat(parts, ignore_index=True)
     kinds = {name: "string" if name in _WORDS else "float64" for name in _COLUMNS}

@@ -15,7 +15,7 @@ from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.ab_test.uplift_tables import rule_words
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, metric_words, note
+from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, metric_words, note, question_words
 
 __all__ = [
     "effects",
@@ -63,7 +63,8 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
     scale = 1.0 if is_money else 100.0
     ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
     for place, row in enumerate(rows):
-        colour = PALETTE[_DECISION_COLOURS[each.decision.by_arm.get(row.arm, "keep_running")]]
+        is_decided = each.decided_in == "ab_test"
+        colour = PALETTE[_DECISION_COLOURS[each.decision.by_arm[row.arm] if is_decided else "keep_running"]]
         if np.isfinite(row.always_valid_low) and each.experiment.state == "running":
             span = scale * row.always_valid_low, scale * row.always_valid_high
             ax.plot(span, (place, place), color=colour, linewidth=1.0)
@@ -85,6 +86,8 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
 
 def _effects_title(each: Evaluated) -> str:
     name, decision = each.experiment.name, each.decision
+    if each.decided_in != "ab_test":
+        return _("{test}: see “{question}”").format(test=name, question=question_words(each.decided_in))
     if decision.outcome == "ship":
         return _("{test}: {arm} brings more than {control}").format(
             test=name, arm=decision.arm, control=each.experiment.control
@@ -116,7 +119,7 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         caption=_(
             "What each arm brought against its control over the whole time counted: by lot, so the doing of the arm."
             " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
-            " looks. Green is worth it, orange is not, grey is open."
+            " looks. Green is worth it, orange is not, grey is open or answered on another page."
         ),
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
+from smsroi_helpers.ab_test.power import Outcomes, chance_to_ship, customers_to_ship, smallest_shipped_gain
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice
@@ -147,7 +148,8 @@ class Audience:
     windows: pd.DataFrame
     """One row per window of weeks just past, for customers known at its start: weeks, customers, base_rate (share who
     ordered, 0–1), profit (per customer over the weeks), deviation (its standard deviation), adjusted_deviation (its
-    standard deviation adjusted for the equally long period before), profit_per_order."""
+    standard deviation adjusted for the equally long period before), profit_per_order, opt_out_rate (share of those
+    subscribed at its start who opted out, 0–1; NaN where not recorded)."""
     last_day: dt.date | None = None
     """The last day observed."""
     practice: Practice | None = None
@@ -171,7 +173,10 @@ def read_audience(
     first = shop.loaded.tables["orders"].first
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
-    columns = ["weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order"]
+    columns = [
+        "weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order",
+        "opt_out_rate",
+    ]  # fmt: skip
     windows = pd.DataFrame([row for row in found if row], columns=columns)
     practice = measures.find_practice(shop, practice_weeks, channel) if shop.has("messages") else None
     return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice)
@@ -210,8 +215,22 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
     return {
         "weeks": weeks, "customers": n, "base_rate": totals["buyers"] / n, "profit": totals["y"] / n,
         "deviation": float(np.sqrt(y_y / (n - 1))), "adjusted_deviation": float(np.sqrt(max(left, 0.0) / (n - 1))),
-        "profit_per_order": totals["y"] / totals["orders"],
+        "profit_per_order": totals["y"] / totals["orders"], "opt_out_rate": _opt_out_rate(shop, weeks),
     }  # fmt: skip
+
+
+def _opt_out_rate(shop: Shop, weeks: int) -> float:
+    """The share of customers subscribed before the last weeks who opted out in them; NaN where not recorded."""
+    withdrawn = measures.opt_outs(shop)
+    if withdrawn is None:
+        return float("nan")
+    start = shop.end - dt.timedelta(weeks=weeks)
+    begun = known_people(shop, shop.as_of - dt.timedelta(weeks=weeks))
+    people = measures.subscribed(shop, ibis.literal(start), begun).select(member_id="customer_id")
+    left = withdrawn.filter(withdrawn.opt_out_at >= ibis.literal(start), withdrawn.opt_out_at < ibis.literal(shop.end))
+    totals = people.aggregate(n=people.count(), left=people.count(where=people.member_id.isin(left.customer_id)))
+    row = shop.count(totals).iloc[0]
+    return float(row["left"] / row["n"]) if row["n"] else float("nan")
 
 
 def _message_cost(shop: Shop, practice: Practice | None) -> float:
@@ -223,48 +242,54 @@ def _message_cost(shop: Shop, practice: Practice | None) -> float:
 
 
 def wanted_gain(profit: float, weeks: float, smallest_gain: float) -> float:
-    """The gain per customer and week that a test should detect (money): the smallest worthwhile gain.
+    """The gain per customer and week that a test should detect (money).
 
-    If that is 0, a tenth of a customer's weekly profit; NaN where that is not above 0.
+    A tenth of a customer's weekly profit above the smallest worthwhile gain: a gain of just that size is as good as
+    none. NaN where the profit is not above 0.
 
-    >>> wanted_gain(profit=12.0, weeks=4, smallest_gain=0.0), wanted_gain(12.0, 4, smallest_gain=0.05)
-    (0.30000000000000004, 0.05)
+    >>> round(wanted_gain(profit=12.0, weeks=4, smallest_gain=0.0), 6), round(wanted_gain(12.0, 4, 0.05), 6)
+    (0.3, 0.35)
     """
-    if smallest_gain > 0:
-        return smallest_gain
-    return WANTED_SHARE * profit / weeks if profit > 0 and weeks > 0 else float("nan")
+    return smallest_gain + WANTED_SHARE * profit / weeks if profit > 0 and weeks > 0 else float("nan")
 
 
-def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0) -> pd.DataFrame:
-    """What tests on all reachable customers would detect with 80 % power, by number of arms and weeks.
+def plan_next_test(
+    found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_gain: float = 0.0, opt_out_margin: float = 0.002
+) -> pd.DataFrame:
+    """What tests on all reachable customers would ship with 80 % power, by number of arms and weeks.
 
-    Arms and control have the same size. Profit is adjusted for each customer's own past, as in the evaluation.
+    Arms and control have the same size. Profit is adjusted for each customer's own past, as in the evaluation. The
+    power is that of the whole decision rule (`power.chance_to_ship`) for an arm that changes opt-outs by nothing.
 
     Args:
         found: of `read_audience`.
         arms: numbers of arms in addition to the control.
-        smallest_gain: smallest worthwhile profit per customer and week (money); 0: a tenth of a customer's profit in
-            the longest window.
+        smallest_gain: smallest worthwhile profit per customer and week (money).
+        opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
 
     Returns:
         weeks, arms, per_arm (customers); smallest_gain (the smallest true difference in profit per customer and week
-        that is detected), smallest_share (of a customer's profit), smallest_money (a week, over all customers),
-        smallest_rate (the smallest true difference in the share who order in these weeks, 0–1), breakeven_rate (the
-        increase of that share that pays for one more message a week; NaN where messages have no cost); wanted_gain,
-        power (to detect the wanted gain), customers_needed (in total, for 80 % power).
+        that is shipped; NaN where the rest of the rule needs more customers), smallest_share (of a customer's profit),
+        smallest_money (a week, over all customers), smallest_rate (the smallest true difference in the share who order
+        in these weeks that is detected, 0–1), breakeven_rate (the increase of that share that pays for one more message
+        a week; NaN where messages have no cost); wanted_gain (`wanted_gain`, in the longest window), power (to ship
+        it), customers_needed (in total, for 80 % power).
     """
     rows = []
     longest = found.windows.iloc[-1] if len(found.windows) else None
     wanted = float("nan") if longest is None else wanted_gain(longest["profit"], longest["weeks"], smallest_gain)
     for window in found.windows.itertuples():
+        outcomes = Outcomes(window.profit, window.adjusted_deviation, window.base_rate, window.opt_out_rate)
         for k in arms:
             each = found.customers // (k + 1)
             if each < 2:
                 continue
-            share = each / found.customers
-            error = float(standard_error(window.adjusted_deviation, each, each))
-            smallest = float(detectable_difference(error, comparisons=k)) / window.weeks
+            rule = {"arms": k, "smallest_gain": smallest_gain * window.weeks}
+            rule["opt_out_margin"] = opt_out_margin * window.weeks
+            smallest = smallest_shipped_gain(each, outcomes, **rule) / window.weeks
             base_error = float(standard_error(np.sqrt(window.base_rate * (1 - window.base_rate)), each, each))
+            is_wanted = np.isfinite(wanted)
+            needed = customers_to_ship(wanted * window.weeks, outcomes, **rule) if is_wanted else np.nan
             rows.append({
                 "weeks": window.weeks, "arms": k, "per_arm": each, "smallest_gain": smallest,
                 "smallest_share": smallest * window.weeks / window.profit if window.profit > 0 else np.nan,
@@ -273,12 +298,8 @@ def plan_next_test(found: Audience, arms: Sequence[int] = (1, 2, 3), smallest_ga
                 "breakeven_rate": found.message_cost * window.weeks / window.profit_per_order
                 if window.profit_per_order > 0 else np.nan,
                 "wanted_gain": wanted,
-                "power": power_of_difference(wanted * window.weeks, error, k)
-                if np.isfinite(wanted) and error > 0 else np.nan,
-                "customers_needed": np.ceil(sample_size(
-                    wanted * window.weeks, window.adjusted_deviation, treated_share=share, control_share=share,
-                    comparisons=k,
-                )),
+                "power": chance_to_ship(wanted * window.weeks, each, outcomes, **rule) if is_wanted else np.nan,
+                "customers_needed": (k + 1) * np.ceil(needed),
             })  # fmt: skip
     columns = [
         "weeks", "arms", "per_arm", "smallest_gain", "smallest_share", "smallest_money", "smallest_rate",

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.effects import ArmEffect
+from smsroi_helpers.ab_test.effects import ArmEffect, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
-from smsroi_helpers.experiments import METRICS
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
@@ -18,6 +17,7 @@ from smsroi_helpers.pages import (
     note,
     p_words,
     problem_words,
+    question_words,
     table,
 )
 from smsroi_helpers.statistics import ALPHA
@@ -75,14 +75,14 @@ def difference_words(metric: str, estimate: tuple[float, float, float], currency
     value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
         return reason_words(reason) or "–"
-    is_money = METRICS[metric].kind == "money"
-    scale = 1.0 if is_money else 100.0
-    shown = compact_words(scale * value, scale * low, scale * high, currency if is_money else "")
-    return shown if is_money else _("{numbers} points").format(numbers=shown)
+    in_money = is_money(metric)
+    scale = 1.0 if in_money else 100.0
+    shown = compact_words(scale * value, scale * low, scale * high, currency if in_money else "")
+    return shown if in_money else _("{numbers} points").format(numbers=shown)
 
 
 def _mean(metric: str, value: float, currency: str) -> str:
-    if METRICS[metric].kind == "money":
+    if is_money(metric):
         return money(value, currency)
     return percent(value, 2)
 
@@ -126,6 +126,7 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
             _("Weeks counted"): number(experiment.weeks, 1),
             _("Since"): day(experiment.started),
             _("State"): end,
+            _("Answered under"): question_words(each.decided_in),
         })  # fmt: skip
     caption = _("The tests, and how long the customers’ outcomes were counted on average")
     return table(pd.DataFrame(rows), caption=caption, digits=0)
@@ -254,7 +255,7 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         _("At any look: for tests that run and are read every day.") if looks else "",
         _("Adjusted for what the same customers did before.") if adjusted else "",
         _(
-            "p is Holm’s, over all arms and segments. Opting out is shown where it moved, and so, of tests with many"
+            "p is Holm’s over the arms. Opting out is shown where it moved, and so, of tests with many"
             " arms, are metrics that do not decide"
         ),
     )

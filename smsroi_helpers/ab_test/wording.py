@@ -1,6 +1,6 @@
 """An experiment's answer in words: action, effect, data still needed, caveats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
         question=_question(answer),
         outcome=answer.outcome,
         action=_action(answer, currency),
-        text=joined(_text(answer, currency), _elsewhere(answer)),
+        text=_text(answer, currency),
         caveat=_caveat(answer),
         evidence=answer.evidence,
         customers=answer.customers,
@@ -60,21 +60,6 @@ def _question(answer: ExperimentAnswer) -> str:
     if answer.against_no_texts:
         return _("Does texting pay? ({test})").format(test=answer.experiment.name)
     return _("Did the change pay? ({test})").format(test=answer.experiment.name)
-
-
-def _elsewhere(answer: ExperimentAnswer) -> str:
-    """Names the page that answers a related question better; empty where there is none."""
-    if answer.outcome == "broken":
-        return ""
-    if answer.experiment.kind == "frequency" and answer.against_no_texts:
-        return _(
-            "How many texts are best in the long run, when whoever opts out is lost, is answered under “{question}”."
-        ).format(question=_("How often should we text?"))
-    if answer.experiment.kind == "timing":
-        return _("Hours are told apart more finely under “{question}”.").format(
-            question=_("When should a text go out?")
-        )
-    return ""
 
 
 def _action(answer: ExperimentAnswer, currency: str) -> str:
@@ -182,7 +167,9 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     facts = {"arm": decision.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
     if decision.known:
         facts["difference"] = _difference_words(decision, currency)
-        if decision.metric == "profit":
+        if answer.evidence == "modelled":
+            parts += _modelled(answer, facts, currency)
+        elif decision.metric == "profit":
             parts.append(
                 _(
                     "Profit per customer over {time}, {arm} against {control}: {difference}, message and"
@@ -202,11 +189,43 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         if not answer.against_no_texts:
             words = _("The amount is that of all {n} customers of {arm} together.")
         parts.append(words.format(n=number(decision.arm_customers), arm=decision.arm))
+    if answer.worse:
+        parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
+            arms=listed(answer.worse), control=experiment.control
+        ))  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
     if answer.outcome == "dont":
         parts.append(_sold_at_a_loss(answer.sold_more))
     return joined(*parts)
+
+
+def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str) -> list[str]:
+    """Profit worked out from clicks and opt-outs, with the prices used, and profit as measured beside it."""
+    prices, direct = answer.prices, answer.direct
+    assert prices is not None
+    parts = [
+        _(
+            "Profit per customer over {time}, {arm} against {control}, worked out from clicks and opt-outs:"
+            " {difference}, message and discount costs taken off."
+        ).format(**facts),
+        _("A click is worth {value} (test {test}).").format(
+            value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
+            test=prices.click.experiment,
+        ),
+        _("A subscriber is worth {value} in the long run (test {test}).").format(
+            value=interval(*prices.subscriber.value, currency), test=prices.subscriber.experiment
+        )
+        if prices.subscriber.known
+        else _("What a subscriber is worth is not known, so opt-outs are not priced."),
+    ]  # fmt: skip
+    if direct is not None and np.isfinite(direct.interval).all():
+        parts.append(
+            _(
+                "Measured on the orders themselves, which takes far more customers to show as much: {difference}."
+            ).format(difference=interval(*direct.interval, currency))
+        )
+    return parts
 
 
 def _sold_at_a_loss(row: ArmEffect | None) -> str:

@@ -14,6 +14,7 @@ from smsroi_helpers import lazy_submodules
 from smsroi_helpers.cltv.assumptions import check_assumptions
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
+from smsroi_helpers.cltv.drop_out import UNKNOWN_DROP_OUT, weekly_drop_out
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import forecast_value
 from smsroi_helpers.cltv.holdout import compare_models, holdout_test
@@ -37,6 +38,7 @@ __all__ = [
     "FEWEST_REPEATERS",
     "NEEDS",
     "PARAMETERS",
+    "UNKNOWN_DROP_OUT",
     "Fit",
     "Model",
     "at_risk",
@@ -66,6 +68,7 @@ __all__ = [
     "textbook",
     "textbook_value",
     "value_by_tenth",
+    "weekly_drop_out",
 ]
 
 NEEDS = ("orders",)

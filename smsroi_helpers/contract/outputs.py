@@ -22,7 +22,7 @@ class Decision:
     """What to do, in one sentence."""
     text: str
     """Explanation of the action, in one or two sentences."""
-    evidence: Literal["randomised", "observational", "none"]
+    evidence: Literal["randomised", "modelled", "forecast", "observational", "descriptive", "none"]
     customers: int
     """Customers the money is for; without money, those behind the numbers."""
     value: float = float("nan")

@@ -1,5 +1,7 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
+from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.click_value import ClickValue, estimate_click_value, find_click_value, price_clicks
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.registry import (
     METRICS,
@@ -14,6 +16,11 @@ from smsroi_helpers.experiments.registry import (
     list_experiments,
     moments_of,
 )
+from smsroi_helpers.experiments.subscriber_value import (
+    SubscriberValue,
+    estimate_subscriber_value,
+    find_subscriber_value,
+)
 from smsroi_helpers.experiments.validity import (
     Problem,
     ProblemKind,
@@ -26,12 +33,15 @@ from smsroi_helpers.experiments.validity import (
 
 __all__ = [
     "METRICS",
+    "ClickValue",
     "Experiment",
     "Metric",
     "Problem",
     "ProblemKind",
+    "SubscriberValue",
     "Validity",
     "check",
+    "check_experiments",
     "check_overlaps",
     "check_split",
     "count_by_segment",
@@ -41,8 +51,13 @@ __all__ = [
     "count_outcomes",
     "count_overlaps",
     "count_weeks",
+    "estimate_click_value",
+    "estimate_subscriber_value",
+    "find_click_value",
+    "find_subscriber_value",
     "label_when_assigned",
     "list_experiments",
     "locate_split",
     "moments_of",
+    "price_clicks",
 ]

@@ -212,6 +212,15 @@ def _pairs() -> dict[str, tuple[str, str | None]]:
     return {metric.name: (metric.outcome, metric.covariate) for metric in METRICS.values()}
 
 
+_CLICK_PAIRS: dict[str, tuple[str, str | None]] = {
+    "clicks": ("clicked_messages", "opted_out"),
+    "judged": ("messages", "click_known_messages"),
+    "cost": ("message_cost", None),
+    "sent": ("messages", "subscribed_weeks"),
+    "discounts": ("discount", "orders"),
+}
+
+
 def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
     """Outcomes of customers with an outcome window above 0."""
     rows = measures.arm_outcomes(shop, experiment)
@@ -221,10 +230,13 @@ def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
 def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
     """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`.
 
-    Beside the metrics `same_day`: y the orders of the assignment's day whose time is not known, x all orders.
+    Beside the metrics: `same_day` with y the orders of the assignment's day whose time is not known, x all orders; and
+    what `ab_test.click_profit` reads, y and x being `clicks` clicked messages and opt-outs, `judged` messages and those
+    whose click is known to be a human's or none, `cost` message cost, `sent` messages and subscribed weeks,
+    `discounts` discount and orders.
     """
     by = ("experiment_id", "arm", "assigned_day")
-    pairs = {**_pairs(), "same_day": ("same_day_orders", "orders")}
+    pairs = {**_pairs(), **_CLICK_PAIRS, "same_day": ("same_day_orders", "orders")}
     return shop.count(measures.arm_moments_together(_in_time(shop, experiment), pairs, by))
 
 
@@ -318,7 +330,7 @@ def count_by_segment(
     label: Callable[[ir.Table, dt.date], ir.Table],
     metrics: Sequence[str] = ("profit", "order_rate"),
 ) -> pd.DataFrame:
-    """Moments by experiment, arm and segment when assigned: see `label_when_assigned`.
+    """Moments by experiment, arm and segment when assigned: see `label_when_assigned` and `count_outcomes`.
 
     Args:
         shop: the company.
@@ -329,7 +341,7 @@ def count_by_segment(
     rows = _in_time(shop)
     rows = rows.join(labelled, (rows.experiment_id == labelled.of_experiment) & (rows.customer_id == labelled.member))
     rows = rows.drop("of_experiment", "member")
-    pairs = {name: pair for name, pair in _pairs().items() if name in metrics}
+    pairs = {name: pair for name, pair in _pairs().items() if name in metrics} | _CLICK_PAIRS
     return shop.count(measures.arm_moments_together(rows, pairs, ("experiment_id", "arm", "segment")))
 
 

@@ -18,6 +18,7 @@ from smsroi_helpers.pages.vocabulary import (
     names_of,
     p_words,
     problem_words,
+    question_words,
     segment_name,
     sentence_case,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "practice_dates",
     "practice_table",
     "problem_words",
+    "question_words",
     "segment_name",
     "sentence_case",
     "table",

@@ -15,6 +15,7 @@ __all__ = [
     "names_of",
     "p_words",
     "problem_words",
+    "question_words",
     "segment_name",
     "sentence_case",
 ]
@@ -37,6 +38,7 @@ def metric_words(metric: str) -> str:
     """Return the name of a metric."""
     return {
         "profit": _("Profit"),
+        "click_profit": _("Profit worked out from clicks"),
         "revenue": _("Revenue"),
         "order_rate": _("Share who order"),
         "visit_rate": _("Share who visit"),
@@ -44,6 +46,15 @@ def metric_words(metric: str) -> str:
         "reply_rate": _("Replies per message"),
         "opt_out_rate": _("Share who opt out"),
     }[metric]
+
+
+def question_words(stage: str) -> str:
+    """Return the question that a stage answers, as its page is titled."""
+    return {
+        "ab_test": _("Did the change pay?"),
+        "timing": _("When should a text go out?"),
+        "frequency": _("How often should we text?"),
+    }[stage]
 
 
 def column_name(column: str) -> str:

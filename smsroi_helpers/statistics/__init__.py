@@ -1,6 +1,8 @@
 """Statistics on counts and sums, independent of shops, engines and languages."""
 
 from smsroi_helpers.statistics.arrays import Floats, Ints
+from smsroi_helpers.statistics.combined import product_interval, sum_interval
+from smsroi_helpers.statistics.discount import weekly_rate
 from smsroi_helpers.statistics.effects import (
     Arms,
     compare,
@@ -14,7 +16,7 @@ from smsroi_helpers.statistics.effects import (
     relative_lift,
 )
 from smsroi_helpers.statistics.jackknife import GROUPS, by_group, jackknife, jackknife_ratio, ratios, sandwich
-from smsroi_helpers.statistics.means import difference_of_means
+from smsroi_helpers.statistics.means import MeanDifference, difference_of_means
 from smsroi_helpers.statistics.multiple_comparisons import adjust, best_set
 from smsroi_helpers.statistics.power import (
     ALPHA,
@@ -47,6 +49,7 @@ __all__ = [
     "Arms",
     "Floats",
     "Ints",
+    "MeanDifference",
     "adjust",
     "always_valid_half_width",
     "always_valid_p",
@@ -70,6 +73,7 @@ __all__ = [
     "merge_strata",
     "power_of_difference",
     "probability_best",
+    "product_interval",
     "rates",
     "ratios",
     "relative_lift",
@@ -78,5 +82,7 @@ __all__ = [
     "sequential_split",
     "shrink",
     "standard_error",
+    "sum_interval",
     "times_to_settle",
+    "weekly_rate",
 ]

@@ -2,8 +2,8 @@
 
 `counts` counts in the engine; `response_curve` and `response` fit curves to the cells. `best_hours` finds the hours
 that are not distinguishable from the best (multiple comparisons) and compares today's schedule with them. The value of
-a click comes from other experiments (`click_value`), customers' active hours from `personal_send_time`, and the hours
-allowed from `measures.quiet_hours`.
+a click comes from other experiments (`experiments.click_value`), customers' active hours from `personal_send_time`, and
+the hours allowed from `measures.quiet_hours`.
 """
 
 from typing import Annotated, Any

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from smsroi_helpers.experiments import ClickValue, find_click_value
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, find_practice, parse_rule, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import design
-from smsroi_helpers.timing.click_value import ClickValue, find_click_value
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.timing.places import best_by_place, read_practice, send_policies
 from smsroi_helpers.timing.response import (
@@ -126,7 +126,7 @@ def analyse(
         estimate_from_log(shop, sends, segment_by, log_weeks),
         count_practice(shop, today, segment_by),
         count_volume(shop, today, segment_by),
-        find_click_value(shop, sends),
+        find_click_value(shop),
         share_allowed(shop, parse_rule(own_hours)),
         shop.settings.jurisdiction,
         parse_rule(own_hours),

@@ -16,7 +16,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_split, label_when_assigned, list_experiments
+from smsroi_helpers.experiments import Experiment, check_experiments, label_when_assigned
 from smsroi_helpers.measures import Practice
 from smsroi_helpers.segmentation import resolve, segments
 from smsroi_helpers.source import Shop
@@ -145,7 +145,7 @@ class TimingTest:
     """arm, hour, until (local, half-open), in order of the hours."""
     split_p: float
     sound: bool
-    """Whether the arms have the planned shares (no sample-ratio mismatch)."""
+    """Whether nothing biases its effects (`experiments.check`)."""
 
 
 def find_tests(shop: Shop) -> list[TimingTest]:
@@ -153,11 +153,11 @@ def find_tests(shop: Shop) -> list[TimingTest]:
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return []
     try:
-        every = list_experiments(shop)
+        every = check_experiments(shop)
     except NotEnoughData:
         return []
     found = []
-    for experiment in every:
+    for experiment, validity in every:
         plan = experiment.plan
         if experiment.kind != "timing" or not {"hour_start", "hour_end"} <= set(plan.columns):
             continue
@@ -170,8 +170,7 @@ def find_tests(shop: Shop) -> list[TimingTest]:
             "hour": hours["hour_start"].astype(int),
             "until": hours["hour_end"].astype(int),
         }).sort_values(["hour", "until"], ignore_index=True)  # fmt: skip
-        split = check_split(experiment)
-        found.append(TimingTest(experiment, windows, split.p_value, not split.broken))
+        found.append(TimingTest(experiment, windows, validity.split.p_value, not validity.broken))
     return sorted(found, key=lambda test: (not test.sound, -test.experiment.customers.sum()))
 
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.click_value import price_clicks
 from smsroi_helpers.timing.response import ALL, smoothness_p
 
 __all__ = [

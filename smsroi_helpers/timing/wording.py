@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from smsroi_helpers.contract import Decision
+from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.pages import practice_dates
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.click_value import ClickValue
 from smsroi_helpers.timing.decision import HourDecision
 from smsroi_helpers.timing.response import ALL
 

@@ -98,7 +98,10 @@ class TestCompany:
 
         table = ab_test.results_table(evaluated)
         assert set(outputs.OUTPUTS["experiment_results"]) <= set(table.columns)
-        assert set(table["decision"]) <= {"ship", "keep_control", "keep_running", "broken"}
+        here = table["decided_in"] == "ab_test"
+        assert set(table.loc[here, "decision"]) <= {"ship", "keep_control", "keep_running", "broken"}
+        assert set(table.loc[~here, "decision"].dropna()) <= {"broken"}
+        assert set(table["evidence"]) <= {"randomised", "modelled", "none"}
         keys = table.loc[table["segment"] == "all", ["experiment_id", "metric", "arm"]]
         assert not keys.duplicated().any()
         known = table.dropna(subset=["low"])

@@ -92,11 +92,18 @@ class TestSmall:
         assert decision.unit == ("money_per_week" if kind == "worth" else "money")
         assert (decision.customers, decision.evidence_customers) == (2_000, 4_000)  # the arm's money, the test's proof
 
-    def test_a_better_page_is_named(self, evaluate):
-        texts = {name: ab_test.decide([evaluate(name)], "USD")[0].text for name in ("doses", "hours", "clear")}
-        assert "“How often should we text?”" in texts["doses"]
-        assert "“When should a text go out?”" in texts["hours"]
-        assert "“" not in texts["clear"]
+    def test_questions_of_other_pages_are_answered_there(self, company):
+        """One answer per question: hours on the page of hours, texts per week on theirs; 05 names the page."""
+        found = ab_test.analyse(company[2])
+        where = {each.experiment.kind: each.decided_in for each in found}
+        assert where == {"holdout": "ab_test", "frequency": "frequency", "timing": "timing", "content": "ab_test"}
+        named = {decision.question for decision in ab_test.decide(found, "USD")}
+        here = [each.experiment.name for each in found if each.decided_in == "ab_test"]
+        assert len(named) == len(here)
+        assert all(any(name in question for question in named) for name in here)
+        page = ab_test.tables.experiments_table(found).markup
+        assert "How often should we text?" in page
+        assert "When should a text go out?" in page
 
     def test_without_messages_revenue_decides_and_says_so(self, make_source, open_source):
         experiment = {**CLEAR, "messages": None, "primary": "revenue"}

@@ -5,14 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.statistics import MOST_TIMES
-from smsroi_helpers.timing import best_hours, click_value
+from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing.decision import decide, regret_per_week
 from smsroi_helpers.timing.tables import gains_table
 from smsroi_helpers.timing.wording import put_in_words
 from tests.timing.samples import PRICE, cells_of, looked
 
-UNSURE = click_value.ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
+UNSURE = ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
 
 
 def decided(seen):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.timing import click_value
+from smsroi_helpers.experiments import click_value
 from tests.timing.samples import PRICE
 
 

@@ -2,8 +2,8 @@
 
 Arms that differ in messages differ in clicks and in profit. The ratio of the two differences (Wald 1940; an
 instrumental variable, Angrist & Imbens 1994) is the profit, before message costs, per additional human click. It
-values the clicks of another hour under one assumption: the hour changes profit only by changing how many people notice
-the message, and in the same proportion as it changes clicks.
+values the clicks of another hour or text under one assumption: hour and text change profit only by changing how many
+people notice the message, and in the same proportion as they change clicks. All stages use this one value.
 
 The interval is Fieller's (1954): the values β at which Σ z (profit − β·clicks) is not significantly different from 0.
 """
@@ -16,11 +16,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_split, list_experiments
+from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.registry import Experiment
 from smsroi_helpers.source import Shop
-from smsroi_helpers.timing.counts import Sends
+from smsroi_helpers.statistics import product_interval
 
 __all__ = [
     "ClickValue",
@@ -88,49 +88,43 @@ def estimate_click_value(
 
 
 def _messages_by_arm(experiment: Experiment) -> list[float] | None:
-    """Messages of each arm, relative to the others; None where the arms do not differ."""
+    """Planned messages of each arm, relative to the others; None where the arms do not differ, or no number is known.
+
+    Of a holdout, the untreated arm has none.
+    """
     if experiment.kind == "holdout":
         return [0.0 if arm == experiment.control else 1.0 for arm in experiment.arms]
     planned = experiment.plan.get("messages_per_week")
-    if planned is None or planned.isna().any():
+    if experiment.kind != "frequency" or planned is None or planned.isna().any():
         return None
     messages = [float(planned[arm]) for arm in experiment.arms]
     return messages if len(set(messages)) > 1 else None
 
 
-def count_arms(shop: Shop, sends: Sends, experiment: Experiment) -> pd.DataFrame:
-    """Moments of profit before message costs and of human clicks, by arm: see `estimate_click_value`.
+def count_arms(shop: Shop) -> pd.DataFrame:
+    """Moments of profit before message costs and of human clicks, by experiment and arm: see `estimate_click_value`.
 
-    Messages whose outcome window has not passed count as not clicked. Messages that a machine clicked first are assumed
-    to have the same human click rate as the others.
+    Messages that a machine clicked first are assumed to have the same human click rate as the others.
+
+    Returns:
+        experiment_id, and the columns that `estimate_click_value` reads.
     """
-    people = measures.arm_outcomes(shop, experiment.name)
+    people = measures.arm_outcomes(shop)
     people = people.filter(people.outcome_days > 0)
-    rows = sends.rows.select("sent_at", "happened", "known", addressee="customer_id")
-    theirs = people.join(rows, people.customer_id == rows.addressee)
-    theirs = theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.outcome_end)
-    clicks = theirs.group_by(clicker="customer_id").aggregate(
-        clicks=theirs.happened.sum(), known=theirs.known.sum(), judged=theirs.count()
-    )
-    both = people.left_join(clicks, people.customer_id == clicks.clicker)
-    y, c = both.order_profit, both.clicks.fill_null(0).cast("float64")
-    sums = both.group_by("arm").aggregate(
-        n=both.count(), sum_y=total(y), sum_c=total(c), sum_y2=total(y * y), sum_c2=total(c * c), sum_yc=total(y * c),
-        known=both.known.sum(), judged=both.judged.sum(),
-    )  # fmt: skip
-    found = shop.count(sums.order_by("arm")).set_index("arm").reindex(list(experiment.arms)).fillna(0.0)
-    scale = found["judged"].sum() / max(found["known"].sum(), 1)
-    for name, power in (("sum_c", 1), ("sum_c2", 2), ("sum_yc", 1)):
-        found[name] = found[name].astype(float) * scale**power
-    return found.reset_index()
+    pairs = {"value": ("order_profit", "clicked_messages"), "known": ("messages", "click_known_messages")}
+    counted = shop.count(measures.arm_moments_together(people, pairs))
+    judged = counted.groupby("experiment_id")[["known__sum_y", "known__sum_x"]].transform("sum")
+    scale = (judged["known__sum_y"] / judged["known__sum_x"].clip(lower=1)).astype(float)
+    return pd.DataFrame({
+        "experiment_id": counted["experiment_id"], "arm": counted["arm"], "n": counted["value__n"],
+        "sum_y": counted["value__sum_y"], "sum_c": counted["value__sum_x"] * scale,
+        "sum_y2": counted["value__sum_y2"], "sum_c2": counted["value__sum_x2"] * scale**2,
+        "sum_yc": counted["value__sum_xy"] * scale,
+    })  # fmt: skip
 
 
 def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple[float, float, float]:
-    """Clicks × the value of a click, with an interval that includes both errors.
-
-    The interval is that of the profile likelihood of the product of two independent estimates (Cox & Hinkley 1974,
-    section 9.3): all products a·b on or within the ellipse whose half-axes are the distances to the limits. If both
-    intervals lie above 0, so does the product's.
+    """Clicks × the value of a click, with an interval that includes both errors (`statistics.product_interval`).
 
     Args:
         clicks: estimate, low, high.
@@ -139,33 +133,29 @@ def price_clicks(clicks: tuple[float, float, float], click: ClickValue) -> tuple
     Returns:
         estimate, low, high, in money.
     """
-    turn = np.linspace(0, 2 * np.pi, 1441)
-    around = []
-    for (value, low, high), share in ((clicks, np.cos(turn)), ((click.estimate, click.low, click.high), np.sin(turn))):
-        around.append(value + np.where(share >= 0, high - value, value - low) * share)
-    products = around[0] * around[1]
-    return clicks[0] * click.estimate, float(products.min()), float(products.max())
+    return product_interval(clicks, (click.estimate, click.low, click.high))
 
 
-def find_click_value(shop: Shop, sends: Sends) -> ClickValue:
+def find_click_value(shop: Shop) -> ClickValue:
     """The value of a click from the valid experiment with the narrowest interval."""
     nan = float("nan")
-    if sends.outcome != "click":
+    if not measures.knows_clicks(shop):
         return ClickValue("", nan, nan, nan, 0, nan, "no_clicks")
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return ClickValue("", nan, nan, nan, 0, nan, "no_test")
     try:
-        every = list_experiments(shop)
+        every = check_experiments(shop)
     except NotEnoughData:
         return ClickValue("", nan, nan, nan, 0, nan, "no_test")
+    usable = [one for one, validity in every if not validity.broken and (one.customers >= 2).all()]
+    planned = [(one, messages) for one in usable if (messages := _messages_by_arm(one)) is not None]
+    if not planned:
+        return ClickValue("", nan, nan, nan, 0, nan, "no_test")
+    counted = count_arms(shop).set_index(["experiment_id", "arm"])
     found = []
-    for experiment in every:
-        messages = _messages_by_arm(experiment) if experiment.kind in ("frequency", "holdout") else None
-        if messages is None or check_split(experiment).broken or (experiment.customers < 2).any():
-            continue
-        estimate = estimate_click_value(count_arms(shop, sends, experiment), messages)
+    for experiment, messages in planned:
+        moments = counted.loc[experiment.name].reindex(list(experiment.arms)).fillna(0.0)
+        estimate = estimate_click_value(moments, messages)
         reason = "" if np.isfinite(estimate[:3]).all() else "weak"
         found.append(ClickValue(experiment.name, *estimate[:3], int(experiment.customers.sum()), estimate[3], reason))
-    if not found:
-        return ClickValue("", nan, nan, nan, 0, nan, "no_test")
     return min(found, key=lambda value: np.nan_to_num(value.high - value.low, nan=np.inf))

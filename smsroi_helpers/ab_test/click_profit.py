@@ -1,0 +1,342 @@
+"""The profit of an arm worked out from its clicks and opt-outs, for tests whose arms are sent equally many messages.
+
+    clicks × value of a click − opt-outs × value of a subscriber − message cost − extra discounts, per customer
+
+Another text or hour changes what is bought by changing how many customers click, and what can be sold later by
+changing how many stay. Orders vary so much between customers that profit itself needs some twenty times the customers
+to show the same gain. Where an arm's discounts per order differ from the control's, what they cost beyond the control's
+discounts per click is subtracted, as measured. The result is modelled: it holds as far as a click of one arm brings as
+much as a click of the tests that price it. So it is not used where arms differ in messages, or where profit itself
+contradicts it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from smsroi_helpers import cltv
+from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, UNKNOWN, ArmEffect, ArmEffects, strata_of
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import (
+    ClickValue,
+    Experiment,
+    SubscriberValue,
+    find_click_value,
+    find_subscriber_value,
+    moments_of,
+)
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import (
+    ALPHA,
+    FEW_EVENTS,
+    Arms,
+    Floats,
+    MeanDifference,
+    always_valid_half_width,
+    always_valid_p,
+    compare,
+    estimate_means,
+    estimate_ratios,
+    expected_loss,
+    probability_best,
+    product_interval,
+    sum_interval,
+    weekly_rate,
+)
+
+__all__ = [
+    "Prices",
+    "WhyNotPriced",
+    "contradicted",
+    "find_prices",
+    "measure_click_profit",
+    "why_not_priced",
+]
+
+WhyNotPriced = Literal["", "kind", "no_click_value", "no_clicks", "messages_differ", "contradicted"]
+_MOST_UNEQUAL = 0.05
+"""The largest relative difference between arms in messages per subscribed week."""
+_CONTRADICTED = 0.01
+_Z = float(norm.ppf(0.975))
+_MOST_Z = 12.0
+_ROUNDING = 1e-9
+Interval = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a click and a subscriber are worth: one value of each for the whole run."""
+
+    click: ClickValue
+    subscriber: SubscriberValue
+
+
+def find_prices(shop: Shop, yearly_discount: float) -> Prices:
+    """The values of a click and of a subscriber; customers who stop buying are lost as subscribers too.
+
+    Args:
+        shop: the company.
+        yearly_discount: discount rate for the value of a subscriber.
+    """
+    try:
+        natural_loss = cltv.weekly_drop_out(cltv.count_cells(shop))
+    except NotEnoughData:
+        natural_loss = cltv.UNKNOWN_DROP_OUT
+    return Prices(find_click_value(shop), find_subscriber_value(shop, natural_loss, weekly_rate(yearly_discount)))
+
+
+def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> WhyNotPriced:
+    """Why the profit of an experiment's arms cannot be worked out from their clicks; empty if it can.
+
+    Args:
+        experiment: which.
+        counted: of `experiments.count_outcomes`.
+        prices: of a click and a subscriber.
+    """
+    if experiment.kind not in ("content", "timing"):
+        return "kind"
+    if not (prices.click.known and prices.click.estimate > 0):
+        return "no_click_value"
+    clicks = _sums(counted, experiment, "clicks")
+    if not clicks["sum_y"].sum():
+        return "no_clicks"
+    sent = _sums(counted, experiment, "sent").reindex(list(experiment.arms))
+    per = sent["sum_y"] / (sent["sum_x"] if sent["sum_x"].sum() > 0 else sent["n"])
+    return "messages_differ" if not per.min() > 0 or per.max() / per.min() - 1 > _MOST_UNEQUAL else ""
+
+
+def contradicted(effects: ArmEffects, arms: Sequence[str]) -> bool:
+    """Whether profit itself differs significantly from what clicks and opt-outs say, in any arm (Bonferroni)."""
+    for arm in arms:
+        direct, priced = effects.find("profit", arm), effects.find(CLICK_PROFIT, arm)
+        if direct is None or priced is None:
+            continue
+        error = np.hypot(direct.standard_error, (priced.high - priced.low) / (2 * _Z))
+        if 2 * norm.sf(abs(direct.difference - priced.difference) / error) < _CONTRADICTED / len(arms):
+            return True
+    return False
+
+
+# --- the parts -------------------------------------------------------------------------------------------------------
+
+
+def _sums(counted: pd.DataFrame, experiment: Experiment, name: str) -> pd.DataFrame:
+    return moments_of(counted, experiment.name, name).groupby("arm").sum(numeric_only=True)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Clicks, opt-outs, message cost and discounts per customer, by arm."""
+
+    clicks: Arms
+    opt_outs: Arms | None
+    """None where opt-outs are not recorded, or a subscriber has no known value."""
+    cost: Arms
+    discounts: Arms
+    covariance: Floats
+    """Of the means of clicks and opt-outs."""
+    events: Floats
+    """Clicked messages."""
+    has_extra: NDArray[np.bool_]
+    """Whether the arm's discounts per order differ significantly from the control's."""
+    discount_per_click: float
+    """Of the control."""
+
+
+def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Parts:
+    by_day = "assigned_day" in counted.columns and len(counted) > 0
+    strata = strata_of(experiment) if by_day else None
+    names, by = list(experiment.arms), ["assigned_day"] if by_day else []
+
+    def means(rows: pd.DataFrame) -> Arms:
+        if strata is not None:
+            rows = rows.assign(stratum=rows["assigned_day"].map(strata))
+        return estimate_means(rows[["arm", *rows.columns.intersection(["stratum"]), "n", "sum_y", "sum_y2"]], names)
+
+    rows = moments_of(counted, experiment.name, "clicks", by)
+    judged = _sums(counted, experiment, "judged")
+    scale = judged["sum_y"].sum() / max(judged["sum_x"].sum(), 1.0)
+    sums = rows.groupby("arm")[["n", "n_known", "sum_y", "sum_x", "sum_xy"]].sum().reindex(names).fillna(0.0)
+    is_known = sums["n_known"].sum() > 0 and prices.subscriber.known
+    n = sums["n"].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        together = (sums["sum_xy"] - sums["sum_x"] * sums["sum_y"] / n).to_numpy(float) * scale / (n - 1) / n
+    per_order = compare(estimate_ratios(_sums(counted, experiment, "discounts").reset_index(), names), names[0])
+    clicks = means(rows.assign(sum_y=rows["sum_y"] * scale, sum_y2=rows["sum_y2"] * scale**2))
+    of_discounts = means(moments_of(counted, experiment.name, "discounts", by))
+    return _Parts(
+        clicks=clicks,
+        opt_outs=means(rows.assign(sum_y=rows["sum_x"], sum_y2=rows["sum_x2"])) if is_known else None,
+        cost=means(moments_of(counted, experiment.name, "cost", by)),
+        discounts=of_discounts,
+        covariance=together if is_known else np.zeros(len(names)),
+        events=sums["sum_y"].to_numpy(float),
+        has_extra=_differs(per_order, ALPHA / len(experiment.treated)),
+        discount_per_click=float(of_discounts.mean[0] / clicks.mean[0]) if clicks.mean[0] > 0 else 0.0,
+    )
+
+
+def _differs(found: MeanDifference, alpha: float) -> NDArray[np.bool_]:
+    """Whether each arm differs from the control; where nothing varies within the arms, any difference is one."""
+    estimate, p = np.nan_to_num(found.estimate), np.nan_to_num(found.p_value, nan=1.0)
+    return np.where(np.nan_to_num(found.standard_error) > 0, p < alpha, np.abs(estimate) > _ROUNDING)
+
+
+# --- the difference --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """One arm's differences from the control, each with 95 % limits."""
+
+    clicks: Interval
+    opt_outs: Interval | None
+    cost: Interval
+    discounts: Interval | None
+    """None where discounts per order do not differ."""
+    discount_per_click: float
+    correlation: float
+    """Of the differences in clicks and in opt-outs."""
+    prices: Prices
+
+    def profit(self, of_test: float = 1.0, of_prices: float = 1.0) -> Interval:
+        """The modelled profit with limits; the arguments widen the limits of the parts (1: 95 %)."""
+        click, extra = self.prices.click, self.discount_per_click if self.discounts else 0.0
+        price = (click.estimate + extra, click.low + extra, click.high + extra)
+        total = product_interval(_widen(self.clicks, of_test), _widen(price, of_prices))
+        if self.opt_outs is not None:
+            lost = _widen(self.prices.subscriber.value, of_prices)
+            stayed = product_interval(_negative(_widen(self.opt_outs, of_test)), lost)
+            total = sum_interval(total, stayed, -self.correlation)
+        total = sum_interval(total, _negative(_widen(self.cost, of_test)))
+        return sum_interval(total, _negative(_widen(self.discounts, of_test))) if self.discounts else total
+
+    def z(self) -> float:
+        """How many standard errors of its parts the profit is from 0: at which the limits just hold 0."""
+        low, high = 0.0, _MOST_Z
+        at = self.profit()[0]
+        if not abs(at) > 0:
+            return 0.0
+        for _halving in range(40):
+            middle = (low + high) / 2
+            _estimate, lowest, highest = self.profit(middle / _Z, middle / _Z)
+            low, high = (middle, high) if lowest > 0 or highest < 0 else (low, middle)
+        return float(np.copysign(low, at))
+
+
+def _widen(interval: Interval, factor: float) -> Interval:
+    value, low, high = interval
+    return value, value - factor * (value - low), value + factor * (high - value)
+
+
+def _negative(interval: Interval) -> Interval:
+    value, low, high = interval
+    return -value, -high, -low
+
+
+def _differences(parts: _Parts, control: str, prices: Prices) -> list[_Difference]:
+    """Of each arm; the control's are not used."""
+    of = {name: None if (arms := getattr(parts, name)) is None else compare(arms, control)
+          for name in ("clicks", "opt_outs", "cost", "discounts")}  # fmt: skip
+    at, clicks, opt_outs = parts.clicks.index(control), of["clicks"], of["opt_outs"]
+    assert clicks is not None
+
+    def interval(name: str, place: int) -> Interval | None:
+        if (found := of[name]) is None:
+            return None
+        value, low, high = (float(x[place]) for x in (found.estimate, found.low, found.high))
+        # Without limits the outcome is the same for all customers of an arm, or nobody has one.
+        return (value, low, high) if np.isfinite([value, low, high]).all() else (np.nan_to_num(value),) * 3
+
+    rows = []
+    for place in range(len(parts.clicks.names)):
+        correlation = 0.0
+        if opt_outs is not None:
+            scale = clicks.standard_error[place] * opt_outs.standard_error[place]
+            correlation = float((parts.covariance[place] + parts.covariance[at]) / scale) if scale > 0 else 0.0
+        of_clicks, of_cost = interval("clicks", place), interval("cost", place)
+        assert of_clicks is not None
+        assert of_cost is not None
+        extra = interval("discounts", place) if parts.has_extra[place] else None
+        rows.append(_Difference(
+            of_clicks, interval("opt_outs", place), of_cost, extra, parts.discount_per_click, correlation, prices
+        ))  # fmt: skip
+    return rows
+
+
+# --- the effects -----------------------------------------------------------------------------------------------------
+
+
+def measure_click_profit(
+    experiment: Experiment, counted: pd.DataFrame, prices: Prices, segment: str = ALL
+) -> ArmEffects:
+    """The modelled profit of every arm compared with the control; the control's row comes first.
+
+    Where a subscriber has no known value, opt-outs are left out. Limits and p-value hold the errors of the prices too;
+    the standard error is that of the experiment alone. Arms with fewer than 20 clicks have no effect.
+
+    Args:
+        experiment: which; `why_not_priced` must be empty.
+        counted: of `experiments.count_outcomes`, or with a column segment.
+        prices: of a click and a subscriber.
+        segment: the segment's name in the rows.
+    """
+    parts = _parts(experiment, counted, prices)
+    mean, adjusted, variance = _arm_values(parts, prices)
+    error = np.sqrt(np.maximum(variance, 0.0))
+    best, loss = probability_best(adjusted, error), expected_loss(adjusted, error)
+    differences = _differences(parts, experiment.control, prices)
+    rows = []
+    for place, arm in enumerate(experiment.arms):
+        row = ArmEffect(
+            metric=CLICK_PROFIT, segment=segment, arm=arm, customers=float(parts.clicks.customers[place]),
+            events=float(parts.events[place]), mean=float(mean[place]), method="priced", reason="",
+            **UNKNOWN,  # type: ignore[arg-type]
+        )  # fmt: skip
+        row = replace(row, probability_best=float(best[place]), expected_loss=float(loss[place]))
+        if place and min(parts.events[place], parts.events[0]) < FEW_EVENTS:
+            row = replace(row, reason="few_events")
+        elif place:
+            row = _inferred(row, differences[place], float(np.hypot(error[place], error[0])), experiment)
+        rows.append(row)
+    return ArmEffects(experiment.control, tuple(rows))
+
+
+def _arm_values(parts: _Parts, prices: Prices) -> tuple[Floats, Floats, Floats]:
+    """The modelled profit per customer of each arm: mean, adjusted by the day of assignment, and variance."""
+    extra = np.where(parts.has_extra, 1.0, 0.0)
+    price = prices.click.estimate + extra * parts.discount_per_click
+    mean = price * parts.clicks.mean - parts.cost.mean - extra * parts.discounts.mean
+    adjusted = price * parts.clicks.adjusted - parts.cost.adjusted - extra * parts.discounts.adjusted
+    variance = price**2 * parts.clicks.variance + parts.cost.variance + extra * parts.discounts.variance
+    if parts.opt_outs is not None:
+        value = prices.subscriber.value[0]
+        mean, adjusted = mean - value * parts.opt_outs.mean, adjusted - value * parts.opt_outs.adjusted
+        variance = variance + value**2 * parts.opt_outs.variance - 2 * price * value * parts.covariance
+    return mean, adjusted, variance
+
+
+def _inferred(row: ArmEffect, difference: _Difference, error: float, experiment: Experiment) -> ArmEffect:
+    """The row with its difference, limits and p-values."""
+    estimate, low, high = difference.profit()
+    z, information = difference.z(), experiment.information
+    level = 1 - ALPHA / len(experiment.treated)
+    fixed = float(norm.ppf((1 + level) / 2)) / _Z
+    always_valid, decides = (float("nan"),) * 3, difference.profit(fixed, fixed)
+    always_valid_of_z = float("nan")
+    if np.isfinite(information):
+        always_valid = difference.profit(float(always_valid_half_width(1.0, information)) / _Z)
+        always_valid_of_z = float(always_valid_p(z, information))
+    if experiment.state == "running":
+        of_test = float(always_valid_half_width(1.0, information, level)) / _Z
+        decides = difference.profit(of_test, fixed) if np.isfinite(of_test) else (float("nan"),) * 3
+    return replace(
+        row, difference=estimate, low=low, high=high, standard_error=error, df=float("inf"),
+        p_value=float(2 * norm.sf(abs(z))), always_valid_low=always_valid[1], always_valid_high=always_valid[2],
+        always_valid_p=always_valid_of_z, decision_low=decides[1], decision_high=decides[2],
+    )  # fmt: skip

@@ -1,0 +1,24 @@
+"""Every experiment of a source with its validity, checked in the same way for all stages."""
+
+import pandas as pd
+
+from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
+from smsroi_helpers.experiments.registry import Experiment, count_outcomes, list_experiments
+from smsroi_helpers.experiments.validity import Validity, check, check_overlaps
+from smsroi_helpers.source import Shop
+
+__all__ = ["check_experiments"]
+
+
+def check_experiments(shop: Shop) -> list[tuple[Experiment, Validity]]:
+    """The experiments with assigned customers, in order of their start, each with what can bias its effects.
+
+    Raises:
+        DataError: the source has no experiments, arms or assignments.
+        NotEnoughData: no customer has been assigned yet.
+    """
+    found = list_experiments(shop)
+    counted = count_outcomes(shop)
+    exposure = count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    overlaps = check_overlaps(count_overlaps(shop), found)
+    return [(experiment, check(experiment, counted, exposure, overlaps)) for experiment in found]

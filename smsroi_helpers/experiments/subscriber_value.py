@@ -1,0 +1,139 @@
+"""The value of a subscriber: what texting one earns in the long run, from randomised tests with an untreated arm.
+
+    V = m · A,  A = 1 / (1 − (1 − H) (1 − c) / (1 + δ))
+
+m is the incremental profit per subscribed customer and week, H the weekly opt-out rate of the texted arms, c the weekly
+rate at which subscribers are lost without opting out, δ the weekly discount rate. A is the expected number of
+discounted weeks for which a subscriber stays. An opted-out customer still buys: what an opt-out costs is V, not all
+that the customer is worth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from smsroi_helpers import measures
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.registry import Experiment
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import difference_of_means, estimate_ratios, product_interval, sum_interval
+
+__all__ = [
+    "SubscriberValue",
+    "estimate_subscriber_value",
+    "find_subscriber_value",
+]
+
+Interval = tuple[float, float, float]
+_UNKNOWN: Interval = (float("nan"),) * 3
+
+
+@dataclass(frozen=True)
+class SubscriberValue:
+    """Long-run profit from texting one more subscriber (money); NaN where no experiment shows it."""
+
+    experiment: str
+    value: Interval = _UNKNOWN
+    """Estimate and 95 % limits."""
+    weekly_profit: Interval = _UNKNOWN
+    """Incremental, per subscriber and week (m)."""
+    weekly_loss: Interval = _UNKNOWN
+    """The share of subscribers lost in a week (0–1), by opting out or otherwise."""
+    reason: str = ""
+    """Why there is no value: `no_test`, `no_opt_outs` (not recorded), `not_above_zero` (m is not)."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value with an interval."""
+        return bool(np.isfinite(self.value).all())
+
+
+def estimate_subscriber_value(
+    moments: pd.DataFrame, untreated: Sequence[str], natural_loss: Interval, discount: float
+) -> tuple[Interval, Interval, Interval]:
+    """V, m and the weekly loss, each with 95 % limits.
+
+    Args:
+        moments: by arm (index): of profit n, sum_y, sum_y2; of opt-outs (y) and subscribed weeks (x) out_sum_y,
+            out_sum_y2, out_sum_x, out_sum_x2, out_sum_xy; of customers who consented when assigned.
+        untreated: the arms without messages; the others are taken together.
+        natural_loss: c, weekly, with limits (0–1).
+        discount: δ, weekly.
+    """
+    is_untreated = moments.index.isin(list(untreated))
+    treated, control = moments[~is_untreated].sum(), moments[is_untreated].sum()
+    weeks = treated["out_sum_x"] / treated["n"]
+    treated_sums, control_sums = (([arm["n"]], [arm["sum_y"]], [arm["sum_y2"]]) for arm in (treated, control))
+    found = difference_of_means(treated_sums, control_sums)
+    m = tuple(float(part[0]) / weeks for part in (found.estimate, found.low, found.high))
+    ratio = treated[[name for name in moments.columns if name.startswith("out_")]].rename(lambda x: x[4:])
+    of_treated = estimate_ratios(pd.DataFrame([{"arm": "treated", "n": treated["n"], **ratio}]), ["treated"])
+    rate, error = float(of_treated.mean[0]), float(np.sqrt(of_treated.variance[0]))
+    half = norm.ppf(0.975) * error
+    opt_outs = tuple(-np.log1p(-min(max(x, 0.0), 0.99)) for x in (rate, rate - half, rate + half))
+    lost = tuple(-np.log1p(-min(max(x, 0.0), 0.99)) for x in natural_loss)
+    leaving = sum_interval(opt_outs, lost)
+    weekly = tuple(float(-np.expm1(-max(x, 0.0))) for x in leaving)
+    stay, stay_high, stay_low = (1 / (1 - (1 - x) / (1 + discount)) for x in weekly)
+    value = product_interval(m, (stay, stay_low, stay_high))
+    return value, m, weekly  # type: ignore[return-value]
+
+
+def _untreated(experiment: Experiment) -> list[str]:
+    """The arms without messages."""
+    if experiment.kind == "holdout":
+        return [experiment.control]
+    planned = experiment.plan.get("messages_per_week")
+    if experiment.kind != "frequency" or planned is None:
+        return []
+    return [arm for arm in experiment.arms if planned.get(arm) == 0]
+
+
+def _count_arms(shop: Shop) -> pd.DataFrame:
+    """By experiment and arm (index): the moments that `estimate_subscriber_value` reads."""
+    people = measures.arm_outcomes(shop, None, "treatment")
+    people = people.filter(people.outcome_days > 0, people.consenting == 1)
+    pairs: dict[str, tuple[str, str | None]] = {
+        "profit": ("profit", None), "out": ("opted_out", "subscribed_weeks"),
+    }  # fmt: skip
+    counted = shop.count(measures.arm_moments_together(people, pairs)).set_index(["experiment_id", "arm"])
+    names = {f"profit__{name}": name for name in ("n", "sum_y", "sum_y2")}
+    names |= {f"out__{name}": f"out_{name}" for name in ("sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy")}
+    return counted[list(names)].rename(columns=names).astype(float)
+
+
+def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -> SubscriberValue:
+    """The value of a subscriber from the valid experiment that shows the weekly profit most precisely.
+
+    Args:
+        shop: the company.
+        natural_loss: the share of subscribers lost in a week without opting out, with limits (0–1).
+        discount: weekly.
+    """
+    if not all(shop.has(table) for table in ("experiments", "arms", "assignments", "messages")):
+        return SubscriberValue("", reason="no_test")
+    try:
+        every = check_experiments(shop)
+    except NotEnoughData:
+        return SubscriberValue("", reason="no_test")
+    if measures.opt_outs(shop) is None:
+        return SubscriberValue("", reason="no_opt_outs")
+    usable = [one for one, validity in every if _untreated(one) and not validity.broken and (one.customers >= 2).all()]
+    counted = _count_arms(shop) if usable else pd.DataFrame()
+    found = []
+    for experiment in usable:
+        moments = counted.loc[experiment.name].reindex(list(experiment.arms)).fillna(0.0)
+        is_untreated = moments.index.isin(_untreated(experiment))
+        if min(moments.loc[is_untreated, "n"].sum(), moments.loc[~is_untreated, "n"].sum()) < 2:
+            continue
+        numbers = estimate_subscriber_value(moments, _untreated(experiment), natural_loss, discount)
+        above = numbers[1][1] > 0
+        value = numbers[0] if above else _UNKNOWN
+        found.append(SubscriberValue(experiment.name, value, *numbers[1:], reason="" if above else "not_above_zero"))
+    if not found:
+        return SubscriberValue("", reason="no_test")
+    return min(found, key=lambda one: (not one.known, np.nan_to_num(one.weekly_profit[2] - one.weekly_profit[1])))
