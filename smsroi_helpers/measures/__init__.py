@@ -22,24 +22,26 @@ from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
-    AS_OF,
-    RULES,
     allowed,
+    allowed_on,
     count_places,
+    days_off,
     parse_rule,
     rule_of,
     share_allowed,
+    state_unknown,
     territory_of,
-    usable_hours,
 )
+from smsroi_helpers.measures.sending_rules import RULES, Rule
 
 __all__ = [
-    "AS_OF",
     "RULES",
     "MachineRules",
+    "Rule",
     "Touch",
     "Window",
     "allowed",
+    "allowed_on",
     "arm_moments",
     "arm_moments_together",
     "arm_outcomes",
@@ -47,6 +49,7 @@ __all__ = [
     "click_without_time",
     "consents",
     "count_places",
+    "days_off",
     "earliest_click",
     "earliest_opt_out",
     "every_send",
@@ -70,10 +73,10 @@ __all__ = [
     "refunds",
     "rule_of",
     "share_allowed",
+    "state_unknown",
     "subscribed",
     "territory_of",
     "touches_per_order",
-    "usable_hours",
     "with_zone",
     "without_time",
 ]

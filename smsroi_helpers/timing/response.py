@@ -38,6 +38,7 @@ __all__ = [
     "rate_by_hour",
     "smoothness_p",
     "t_quantile",
+    "weekdays_differ_p",
 ]
 
 ALL = "all"
@@ -160,31 +161,44 @@ def t_quantile() -> float:
 
 
 def hours_differ_p(response: HourResponse) -> float:
-    """The p-value for no difference between the hours tested, within strata.
+    """The p-value for no difference between the hours tested, within strata."""
+    return _differ_p(response, ["segment", "stratum"], ["hour", "until"], float(response.everybody.dispersion[0, 0]))
+
+
+def weekdays_differ_p(response: HourResponse) -> float:
+    """The p-value for no difference between weekdays, within strata and hours."""
+    strata = ["segment", "stratum", "hour", "until"]
+    return _differ_p(response, strata, ["weekday"], float(response.everybody.dispersion[0, 1]))
+
+
+def _differ_p(response: HourResponse, strata: list[str], by: list[str], dispersion: float) -> float:
+    """The p-value for no difference in response between the levels of `by` within strata; NaN where none is compared.
 
     Rao's score test, divided by the dispersion of customers relative to independent messages (Rao & Scott 1981, first
     order). Its reference is F with `DF` denominator degrees of freedom. With one message per customer in one stratum
     the statistic is Pearson's χ².
     """
-    keys = ["segment", "stratum", "hour", "until"]
-    rows = response.cells.groupby(keys, as_index=False)[["clicks", "messages"]].sum()
-    inside = rows.groupby(["segment", "stratum"])[["clicks", "messages"]].transform("sum")
+    rows = response.cells.groupby([*strata, *by], as_index=False)[["clicks", "messages"]].sum()
+    inside = rows.groupby(strata)[["clicks", "messages"]].transform("sum")
     used = (inside["clicks"] > 0) & (inside["clicks"] < inside["messages"]) & (rows["messages"] > 0)
     rows, inside = rows[used], inside[used]
-    stratum = rows.groupby(["segment", "stratum"]).ngroup().to_numpy(int)
-    hour = rows.groupby(["hour", "until"]).ngroup().to_numpy(int)
-    hours = int(hour.max()) + 1
+    if not len(rows):
+        return float("nan")
+    stratum = rows.groupby(strata).ngroup().to_numpy(int)
+    level = rows.groupby(by).ngroup().to_numpy(int)
+    levels = int(level.max()) + 1
     p = (inside["clicks"] / inside["messages"]).to_numpy(float)
     m = rows["messages"].to_numpy(float)
-    score = np.bincount(hour, rows["clicks"].to_numpy(float) - m * p, hours)
-    weight = np.zeros((int(stratum.max()) + 1, hours))
-    np.add.at(weight, (stratum, hour), m * p * (1 - p))
+    score = np.bincount(level, rows["clicks"].to_numpy(float) - m * p, levels)
+    weight = np.zeros((int(stratum.max()) + 1, levels))
+    np.add.at(weight, (stratum, level), m * p * (1 - p))
     information = np.diag(weight.sum(axis=0)) - weight.T @ (weight / weight.sum(axis=1, keepdims=True))
     eigenvalues, eigenvectors = np.linalg.eigh(information)
-    kept = eigenvalues > 1e-9 * eigenvalues.max()
+    kept = eigenvalues > 1e-9 * weight.sum()
+    if not kept.any():
+        return float("nan")
     statistic = float(((eigenvectors[:, kept].T @ score) ** 2 / eigenvalues[kept]).sum())
-    dispersion = max(float(response.everybody.dispersion[0, 0]), 1.0)
-    return float(f.sf(statistic / dispersion / kept.sum(), kept.sum(), DF))
+    return float(f.sf(statistic / max(dispersion, 1.0) / kept.sum(), kept.sum(), DF))
 
 
 def smoothness_p(response: HourResponse) -> float:

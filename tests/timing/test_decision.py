@@ -66,3 +66,14 @@ def test_regret_is_in_money_only_with_a_click_value(clear):
     assert low < value < high
     none = dataclasses.replace(seen, click=dataclasses.replace(PRICE, estimate=np.nan))
     assert np.isnan(regret_per_week(none, answer)).all()
+
+
+def test_flat_in_clicks_is_not_flat_in_money_where_a_click_may_be_worth_far_more():
+    cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
+    reasons = {}
+    for name, high in (("known", 4.2), ("unknown", 400.0)):
+        seen = looked(cells, click=dataclasses.replace(PRICE, low=3.8, high=high))
+        answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_gain=0.06)
+        assert answers[0].outcome == "flat"
+        reasons[name] = decide(seen, answers)[0].reason
+    assert reasons == {"known": "no_gain_possible", "unknown": "undecided"}
