@@ -33,6 +33,7 @@ from smsroi_helpers.timing.response import (
     t_quantile,
 )
 from smsroi_helpers.timing.response_curve import Curves
+from smsroi_helpers.timing.weekday_test import estimate_from_weekday_test
 
 __all__ = [
     "Answer",
@@ -70,6 +71,8 @@ class Timing:
     jurisdiction: str = ""
     own_hours: tuple[int, int] | None = None
     """The sender's own allowed hours, half-open."""
+    assigned_weekdays: HourResponse | None = None
+    """The response in an experiment that assigns weekdays; None without one."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -124,6 +127,7 @@ def analyse(
         share_allowed(shop, parse_rule(own_hours)),
         shop.settings.jurisdiction,
         parse_rule(own_hours),
+        estimate_from_weekday_test(shop, sends, segment_by),
     )
 
 

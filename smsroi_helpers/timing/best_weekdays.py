@@ -1,8 +1,8 @@
 """Which weekdays are best, and the gain of each compared with today's weekdays.
 
-Experiments on hours assign hours, not weekdays. So weekdays are compared in the observational data, within campaigns
-(`counts.count_log`), and what is found is observational, whatever is known of the hours. Weekday effects are part of
-the response curve and partially pooled over segments as the hours are.
+Experiments on hours assign hours, rarely weekdays. Without one that does (`weekday_test`), weekdays are compared in the
+observational data, within campaigns (`counts.count_log`), and what is found is observational, whatever is known of the
+hours. Weekday effects are part of the response curve and partially pooled over segments as the hours are.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from smsroi_helpers.statistics import ALPHA, Floats, best_set
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, weekday_basis
 from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of
 from smsroi_helpers.timing.places import Practice, send_policies, share_of_places
@@ -71,7 +71,7 @@ class WeekdayAnswer:
     adjusted_p: float = float("nan")
     """Adjusted for all segments as the hours are."""
     days_differ_p: float = float("nan")
-    """For no difference between weekdays over all customers."""
+    """For no difference between weekdays; of segments adjusted by Holm."""
     smallest_gain: float = 0.0
     """Clicks per message below which a gain is not worth a change."""
 
@@ -98,7 +98,7 @@ class WeekdayAnswer:
     @property
     def outcome(self) -> Literal["move", "flat", "open"]:
         """`move`: another weekday has a worthwhile gain; `flat`: no weekday can have one; `open`: undecided."""
-        if self.gain()[1] > self.smallest_gain and self.adjusted_p < ALPHA:
+        if self.gain()[1] > self.smallest_gain and self.adjusted_p < ALPHA and not self.chosen.all():
             return "move"
         return "flat" if len(self.days) > 1 and self.most <= self.smallest_gain else "open"
 
@@ -115,7 +115,7 @@ def weekdays_compared(response: HourResponse | None) -> bool:
 def find_best_weekdays(
     timing: Timing, rng: np.random.Generator, *, smallest_gain: float = 0.0, smallest_click_gain: float = 0.0
 ) -> list[WeekdayAnswer]:
-    """Estimate the best weekdays of all customers and of each segment, from the log.
+    """Estimate the best weekdays of all customers and of each segment, from an experiment on them or from the log.
 
     Args:
         timing: of `best_hours.analyse`.
@@ -124,31 +124,39 @@ def find_best_weekdays(
         smallest_click_gain: clicks per message below which it is not; used where a click has no known value.
 
     Returns:
-        All customers first, then each segment with an event; none where campaigns do not compare weekdays.
+        All customers first, then each segment with an event; none where campaigns do not compare weekdays. P-values are
+        adjusted as those of the hours. Multiple comparisons with the best leave out weekdays only where a test shows
+        that weekdays differ, over all customers or in the segment (Holm): among seven equal weekdays they alone would
+        leave out one in a quarter of companies.
     """
-    response = timing.observational
+    response = timing.assigned_weekdays or timing.observational
     if response is None or not weekdays_compared(response):
         return []
     smallest = smallest_gain / timing.click.estimate if timing.priced else smallest_click_gain
+    differ_p = _differ_p_values(response)
     found = [
         answer for segment in response.segments
-        if (answer := _answer(timing, response, segment, rng, smallest)) is not None
+        if (answer := _answer(timing, response, segment, rng, smallest, differ_p)) is not None
     ]  # fmt: skip
     if not found or found[0].segment != ALL:
         return []
     adjusted = adjust_in_sequence(
         [found[0].all_days_p, *(each.p_value for each in found[1:])], [each.all_days_p for each in found]
     )
-    differ_p = weekdays_differ_p(response)
-    return [
-        dataclasses.replace(each, adjusted_p=float(p), days_differ_p=differ_p)
-        for each, p in zip(found, adjusted, strict=True)
-    ]
+    return [dataclasses.replace(each, adjusted_p=float(p)) for each, p in zip(found, adjusted, strict=True)]
+
+
+def _differ_p_values(response: HourResponse) -> dict[str, float]:
+    """By segment: the p-value for no difference between weekdays; of all customers as it is, of segments by Holm."""
+    names = list(response.by_segment.segments)
+    own = adjust([weekdays_differ_p(response, name) for name in names], "holm")
+    return {ALL: weekdays_differ_p(response), **dict(zip(names, own.tolist(), strict=True))}
 
 
 def _answer(
-    timing: Timing, response: HourResponse, segment: str, rng: np.random.Generator, smallest: float
-) -> WeekdayAnswer | None:
+    timing: Timing, response: HourResponse, segment: str, rng: np.random.Generator, smallest: float,
+    differ_p: dict[str, float],
+) -> WeekdayAnswer | None:  # fmt: skip
     """One segment's answer; None without events, or where fewer than two weekdays are allowed."""
     curves = response.curves(segment)
     at = curves.index(segment)
@@ -163,8 +171,9 @@ def _answer(
     rate = expit(logits)
     slope = rate * (1 - rate)
     covariance = joint * slope[:, None] * slope
-    chosen = np.zeros(7, bool)
-    chosen[candidates] = best_set(logits[candidates], joint[np.ix_(candidates, candidates)], rng, df=DF).chosen
+    chosen = candidates.copy()
+    if differ_p[ALL] < ALPHA or differ_p[segment] < ALPHA:
+        chosen[candidates] = best_set(logits[candidates], joint[np.ix_(candidates, candidates)], rng, df=DF).chosen
     today = sent.sum(axis=0)
     policies, _ = send_policies(masks, sent.sum(axis=1), rate)
     gain, low, high, p = compare_with_today(rate, covariance, today, chosen, smallest, rng, policies=policies)
@@ -185,6 +194,7 @@ def _answer(
         messages_per_week=float(volume["messages_per_week"].sum()) * (1 - np.nan_to_num(untried)),
         p_value=p,
         all_days_p=p_of_all,
+        days_differ_p=differ_p[segment],
         smallest_gain=smallest,
     )
 

@@ -33,6 +33,7 @@ __all__ = [
     "columns_of",
     "estimate_from_log",
     "estimate_from_test",
+    "fit_cells",
     "hours_differ_p",
     "observational_gap",
     "rate_by_hour",
@@ -82,7 +83,8 @@ def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(segment=ALL)
 
 
-def _fit(cells: pd.DataFrame) -> tuple[Curves, Curves]:
+def fit_cells(cells: pd.DataFrame) -> tuple[Curves, Curves]:
+    """The curves of the segments and of all customers, from cells that carry the group of customers."""
     names = list(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
     pooled = _pool_segments(cells)
@@ -107,7 +109,7 @@ def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: s
     cells = _ordered(count_test(shop, sends, test, segment_by), segment_by)
     if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
         return None
-    by_segment, everybody = _fit(cells)
+    by_segment, everybody = fit_cells(cells)
     windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
     return HourResponse("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
 
@@ -162,23 +164,25 @@ def t_quantile() -> float:
 
 def hours_differ_p(response: HourResponse) -> float:
     """The p-value for no difference between the hours tested, within strata."""
-    return _differ_p(response, ["segment", "stratum"], ["hour", "until"], float(response.everybody.dispersion[0, 0]))
+    return _differ_p(response.cells, ["segment", "stratum"], ["hour", "until"], response.everybody.dispersion[0, 0])
 
 
-def weekdays_differ_p(response: HourResponse) -> float:
-    """The p-value for no difference between weekdays, within strata and hours."""
-    strata = ["segment", "stratum", "hour", "until"]
-    return _differ_p(response, strata, ["weekday"], float(response.everybody.dispersion[0, 1]))
+def weekdays_differ_p(response: HourResponse, segment: str = ALL) -> float:
+    """The p-value for no difference between weekdays, within strata and hours, of one segment or of all customers."""
+    cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+    curves = response.curves(segment)
+    dispersion = curves.dispersion[curves.index(segment), 1]
+    return _differ_p(cells, ["segment", "stratum", "hour", "until"], ["weekday"], dispersion)
 
 
-def _differ_p(response: HourResponse, strata: list[str], by: list[str], dispersion: float) -> float:
+def _differ_p(cells: pd.DataFrame, strata: list[str], by: list[str], dispersion: float) -> float:
     """The p-value for no difference in response between the levels of `by` within strata; NaN where none is compared.
 
     Rao's score test, divided by the dispersion of customers relative to independent messages (Rao & Scott 1981, first
     order). Its reference is F with `DF` denominator degrees of freedom. With one message per customer in one stratum
     the statistic is Pearson's χ².
     """
-    rows = response.cells.groupby([*strata, *by], as_index=False)[["clicks", "messages"]].sum()
+    rows = cells.groupby([*strata, *by], as_index=False)[["clicks", "messages"]].sum()
     inside = rows.groupby(strata)[["clicks", "messages"]].transform("sum")
     used = (inside["clicks"] > 0) & (inside["clicks"] < inside["messages"]) & (rows["messages"] > 0)
     rows, inside = rows[used], inside[used]

@@ -163,6 +163,8 @@ def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
         "Weekdays that are not distinguishable from the best (95% confidence), compared within campaigns. Weekdays were"
         " not randomly assigned, so differences may have other causes"
     )
+    if answers[0].evidence == "randomised":
+        caption = _("Weekdays that are not distinguishable from the best (95% confidence); they were randomly assigned")
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 

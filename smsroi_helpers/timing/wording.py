@@ -216,7 +216,7 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
     words = _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(
         n=number(len(answer.windows)), hours=hours_words(answer), window=_best_window(answer)
     )
-    return joined(words, _elsewhere_sentence(answer))
+    return joined(words, _elsewhere_sentence(answer), _weekdays_sentence(answer))
 
 
 def _elsewhere_sentence(answer: Answer) -> str:
@@ -234,6 +234,20 @@ def _elsewhere_sentence(answer: Answer) -> str:
             for row in others.itertuples()
         )
     )
+
+
+def _weekdays_sentence(answer: Answer) -> str:
+    """The places that allow their hour on some weekdays only."""
+    places = answer.places[answer.places["hour"].notna() & (answer.places["share"] >= _SMALLEST_PLACE)]
+    some = [(row, row.weekdays.split()) for row in places.itertuples()]
+    parts = [
+        _("{days} ({rules}; {share} of texts)").format(
+            days=weekdays_words(int(day) for day in days), rules=rules_words(row.rules), share=percent(row.share, 1)
+        )
+        for row, days in some
+        if len(days) < 7
+    ]
+    return _("These hours are allowed only on: {days}.").format(days=listed(parts)) if parts else ""
 
 
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
@@ -365,9 +379,7 @@ def _weekday_text(found: WeekdayDecision, timing: Timing) -> str:
     days = (
         _("No weekday is distinguishable from another (95% confidence).")
         if answer.chosen.all()
-        else _("Within campaigns, the best weekday is among {days} (95% confidence).").format(
-            days=best_days_words(answer)
-        )
+        else _("The best weekday is among {days} (95% confidence).").format(days=best_days_words(answer))
     )
     if not found.unit:
         return days

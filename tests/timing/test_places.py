@@ -116,6 +116,10 @@ def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
     words = timing_wording.decide(evening, answered(evening))[0]
     assert words.outcome == "do"
     assert "Where it is not allowed: 17:00–18:00 (US-RI; 20.0% of texts)." in words.text
+    assert (
+        "These hours are allowed only on: Monday to Friday (US-RI; 20.0% of texts); Monday to Saturday (FR; 10.0% of"
+        " texts)."
+    ) in words.text
 
 
 def test_a_customer_gets_the_hour_of_the_advice_for_the_place(evening, make_source, open_source):
