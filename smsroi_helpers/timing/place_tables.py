@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
+from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent, translated
 from smsroi_helpers.measures import RULES, Rule, allowed, days_off, state_unknown
 from smsroi_helpers.pages import Html, note, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
@@ -64,7 +64,7 @@ def _span(hours: np.ndarray) -> str:
 
 def _source(names: list[str]) -> str:
     if len(names) == 1:
-        return RULES[names[0]].source
+        return translated(RULES[names[0]].source)
     return _("hours that all of {n} rules allow: {rules}").format(n=number(len(names)), rules=", ".join(names))
 
 
