@@ -1,8 +1,9 @@
 """Update the message catalogues: `python -m smsroi_helpers.runner.collect_messages`.
 
 Messages come from calls of `_` in the package and the page templates, from the contract's rules, from the sources of
-the rules on sending, and from the notebooks (each paragraph of Markdown, and the comments of parameters). New messages are added untranslated, changed ones are
-marked fuzzy, unused ones are removed. `tests/locale/test_locale.py` lists the messages without translation.
+the rules on sending, and from the notebooks (each paragraph of Markdown, and the comments of parameters). New messages
+are added untranslated, changed ones are marked fuzzy, unused ones are removed. `tests/locale/test_locale.py` lists the
+messages without translation.
 """
 
 import io
