@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
@@ -41,9 +42,10 @@ have a worthwhile gain; only observational data; more clicks are shown but not m
 too few responses, or all at one hour."""
 HoursFound = Literal["no_difference", "all_alike", "best_set"]
 """Result for the hours tested: not shown to differ; none distinguishable from another; some are better."""
-HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "rough_curve", "observational"]
-"""Caveats: clicks have no known value; today's texts go out at hours that were not tested, or that are not allowed; the
-counts depart from the smooth curve; the hours were not randomised."""
+HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "days_off", "rough_curve", "observational"]
+"""Caveats: clicks have no known value; today's texts go out at hours that were not tested, or that are not allowed;
+some places allow no texts on public holidays; the counts depart from the smooth curve; the hours were not randomised.
+"""
 
 _ROUGH = 0.01
 """Below this p-value the counts are taken to depart from the smooth curve."""
@@ -241,6 +243,8 @@ def _warnings(timing: Timing, answer: Answer) -> tuple[HourWarning, ...]:
         found.append("untried_hours")
     if answer.forbidden_share >= _FORBIDDEN_SHARE:
         found.append("forbidden_hours")
+    if any(not RULES[name].holidays for rules in answer.places["rules"] for name in rules.split()):
+        found.append("days_off")
     if timing.randomised is not None and smoothness_p(timing.randomised) < _ROUGH:
         found.append("rough_curve")
     if answer.evidence == "observational":

@@ -303,6 +303,9 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         "forbidden_hours": _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
             share=percent(answer.forbidden_share, 1)
         ),
+        "days_off": _(
+            "Skip public holidays where no texts are allowed on them: the table of days to skip has the dates."
+        ),
         "rough_curve": _(
             "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"
             " hours may be hidden in it. Look at the dots."

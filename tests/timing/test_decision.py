@@ -55,7 +55,7 @@ def test_with_too_few_responses_nothing_is_compared(clear):
 def test_forbidden_and_untested_hours_give_warnings(clear):
     seen = looked(clear, today={9: 0.9, 22: 0.1})
     assert {"untried_hours", "forbidden_hours"} <= set(decided(seen).warnings)
-    assert not {"untried_hours", "forbidden_hours"} & set(decided(looked(clear)).warnings)
+    assert not {"untried_hours", "forbidden_hours", "days_off"} & set(decided(looked(clear)).warnings)
 
 
 def test_regret_is_in_money_only_with_a_click_value(clear):

@@ -115,6 +115,7 @@ def test_texts_outside_allowed_hours_are_the_finding_not_leave_as_is(nights, rea
 def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
     words = timing_wording.decide(evening, answered(evening))[0]
     assert words.outcome == "do"
+    assert "Skip public holidays where no texts are allowed on them" in words.caveat  # in France and Rhode Island
     assert "Where it is not allowed: 17:00–18:00 (US-RI; 20.0% of texts)." in words.text
     assert (
         "These hours are allowed only on: Monday to Friday (US-RI; 20.0% of texts); Monday to Saturday (FR; 10.0% of"
