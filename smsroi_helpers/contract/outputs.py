@@ -72,6 +72,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "segment_value": ("group", "customers", "cltv", "low", "high"),
     "new_customer_value": ("group", "customers", "value", "low", "high", "cac", "net", "net_low", "net_high", "reason"),
     "timing_response": ("segment", "weekday", "hour", "messages", "rate", "low", "high", "evidence"),
+    "timing_places": (
+        "segment", "rules", "share", "hour", "until", "weekdays", "messages_per_week", "clicks", "clicks_low",
+        "clicks_high", "evidence", "money", "money_low", "money_high", "money_evidence",
+    ),
+    "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
         "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",

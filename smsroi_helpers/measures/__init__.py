@@ -30,26 +30,28 @@ from smsroi_helpers.measures.practice import (
 from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
-    AS_OF,
-    RULES,
     allowed,
+    allowed_on,
     count_places,
+    days_off,
     parse_rule,
     rule_of,
     share_allowed,
+    state_unknown,
     territory_of,
-    usable_hours,
 )
+from smsroi_helpers.measures.sending_rules import RULES, Rule
 
 __all__ = [
-    "AS_OF",
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
     "Practice",
+    "Rule",
     "Touch",
     "Window",
     "allowed",
+    "allowed_on",
     "arm_moments",
     "arm_moments_together",
     "arm_outcomes",
@@ -59,6 +61,7 @@ __all__ = [
     "consents",
     "count_places",
     "customers_in_experiments",
+    "days_off",
     "earliest_click",
     "earliest_opt_out",
     "every_send",
@@ -86,11 +89,11 @@ __all__ = [
     "rule_of",
     "sent_during",
     "share_allowed",
+    "state_unknown",
     "subscribed",
     "territory_of",
     "touches_per_order",
     "untreated_arms",
-    "usable_hours",
     "with_zone",
     "without_time",
 ]

@@ -1,133 +1,49 @@
-"""Quiet hours: at which local hours a text may be sent, by jurisdiction, and which rules apply to a recipient.
+"""Quiet hours: when a text may be sent to a recipient, by the rules of the table `sending_rules`.
 
-The sources are secondary; users must confirm the hours with their own counsel. Rules apply in the recipient's time zone
-and are stated in local hours, so daylight saving needs no special treatment.
+Rules apply in the recipient's time zone and are stated in local hours, so daylight saving needs no special treatment.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+import holidays
 import ibis
 import numpy as np
 import pandas as pd
 from babel.core import get_global
-from numpy.typing import NDArray
 
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.measures.sending_rules import (
+    CAREFUL,
+    EU_MEMBERS,
+    RULES,
+    STATE_NAMES,
+    STATES_OF_ZONES,
+    Rule,
+    Week,
+)
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "AS_OF",
-    "RULES",
-    "Rule",
     "allowed",
+    "allowed_on",
     "count_places",
+    "days_off",
     "parse_rule",
     "rule_of",
     "rules_of_zone",
     "share_allowed",
+    "state_unknown",
     "territory_of",
-    "usable_hours",
 ]
 
-AS_OF = "2026-06"
-"""When the rules of the US and of China were last compared with their sources; the others are not verified."""
-Week = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The hours at which one jurisdiction allows texts: local time, half-open."""
-
-    name: str
-    hours: tuple[int, int]
-    """Monday to Friday, half-open."""
-    saturday: tuple[int, int]
-    sunday: tuple[int, int]
-    source: str
-
-    def week(self) -> Week:
-        """(7 weekdays from Monday, 24 hours): whether a text may be sent during the whole hour."""
-        hour = np.arange(24)
-        spans = [self.hours] * 5 + [self.saturday, self.sunday]
-        return np.array([(hour >= first) & (hour < end) for first, end in spans])
-
-
-def _rule(name: str, source: str, hours: tuple[int, int], saturday: tuple[int, int] | None = None,
-          sunday: tuple[int, int] | None = None) -> Rule:  # fmt: skip
-    return Rule(name, hours, saturday or hours, sunday or saturday or hours, source)
-
-
-NEVER = (0, 0)
-CAREFUL = "careful"
-"""The rule of a place without a rule of its own here."""
-_NO_LAW = "no hours in law; careful default"
-
-
-RULES: dict[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        _rule("US", "47 CFR 64.1200(c)(1): 8 a.m. to 9 p.m. local time", (8, 21)),
-        _rule("US-FL", "Fla. Stat. 501.616(6)", (8, 20)),
-        _rule("US-MD", "Md. Code, Com. Law 14-4503 (Stop the Spam Calls Act of 2023)", (8, 20)),
-        _rule("US-MS", "Mississippi Telephone Solicitation Act", (8, 20)),
-        _rule("US-NJ", "N.J.A.C. 13:45D", (8, 20)),
-        _rule("US-OK", "Oklahoma Telephone Solicitation Act of 2022", (8, 20)),
-        _rule("US-CT", "Conn. Gen. Stat. 42-288a", (9, 20)),
-        _rule("US-RI", "R.I. Gen. Laws 5-61-3.6", (9, 18), (10, 17)),
-        _rule("US-TX", "Tex. Bus. & Com. Code 301.051", (9, 21), None, (12, 21)),
-        _rule("CN", "careful reading of the carriers' rules; some allow until 22", (8, 20)),
-        _rule("FR", "carriers' rules for marketing SMS: not after 20:30, on Sundays or holidays", (8, 20), None, NEVER),
-        _rule("ES", "LGDCU art. 96.2 (calls): 9 to 21, not at weekends or on holidays", (9, 21), NEVER, NEVER),
-        _rule(
-            "IT", "telemarketing code of conduct, 2023 (calls): 9 to 20, Saturday 10 to 19", (9, 20), (10, 19), NEVER
-        ),
-        _rule("DE", "UWG 7 names no hours; careful default", (9, 20), (10, 18), (12, 18)),
-        _rule("EU", "Directive 2002/58/EC names no hours; careful default", (9, 20), (10, 18), (12, 18)),
-        _rule("GB", "PECR 2003 names no hours; careful default", (9, 20), (10, 18), (12, 18)),
-        _rule("CA", "CRTC Telemarketing Rules (calls): 9 to 21:30, weekends 10 to 18", (9, 21), (10, 18)),
-        _rule("AU", "Telemarketing Industry Standard 2017 (calls): 9 to 20, Saturday 9 to 17", (9, 20), (9, 17), NEVER),
-        _rule("IN", "TRAI TCCCPR 2018: promotional messages 10 to 21", (10, 21)),
-        _rule("JP", "guidelines to the Act on Specified Commercial Transactions (calls): not 21 to 8", (9, 20)),
-        _rule("SG", "PDPA names no hours; careful default", (9, 20), (10, 18), (12, 18)),
-        _rule(CAREFUL, _NO_LAW, (9, 20), (10, 18), (12, 18)),
-    )
-}
-"""By jurisdiction: a country (`US`), a state after its country (`US-TX`), the other members of the EU (`EU`), and
-`careful` for the rest. Rules for calls are applied to texts where there is none for texts."""
-_EU = frozenset(
-    "AT BE BG HR CY CZ DK EE FI GR HU IE LV LT LU MT NL PL PT RO SK SI SE".split()  # noqa: SIM905
-)
-"""Members without a rule of their own."""
-
-_STATE_NAMES = {
-    "florida": "FL", "maryland": "MD", "mississippi": "MS", "new jersey": "NJ", "oklahoma": "OK", "connecticut": "CT",
-    "rhode island": "RI", "texas": "TX",
-}  # fmt: skip
-_OTHER_STATES = (
-    "alabama alaska arizona arkansas california colorado delaware georgia hawaii idaho illinois indiana iowa kansas"
-    " kentucky louisiana maine massachusetts michigan minnesota missouri montana nebraska nevada new_hampshire"
-    " new_mexico new_york north_carolina north_dakota ohio oregon pennsylvania south_carolina south_dakota tennessee"
-    " utah vermont virginia washington west_virginia wisconsin wyoming"
-)
-_OTHER_CODES = (
-    "AL AK AZ AR CA CO DE GA HI ID IL IN IA KS KY LA ME MA MI MN MO MT NE NV NH NM NY NC ND OH OR PA SC SD TN UT VT VA"
-    " WA WV WI WY DC"
-)
-_FEDERAL = {name.replace("_", " ") for name in _OTHER_STATES.split()} | {code.lower() for code in _OTHER_CODES.split()}
-_ZONE_STATES = {
-    "Eastern": ("FL", "MD", "NJ", "CT", "RI"),
-    "Central": ("FL", "MS", "OK", "TX"),
-    "Mountain": ("TX",),
-    "Pacific": (),
-}
-"""States with their own hours in each US time zone; the others follow the federal rule."""
 _US_ZONES = {
     "Eastern": ("America/New_York", "America/Detroit", "America/Kentucky/Louisville", "America/Indiana/Indianapolis",
                 "US/Eastern", "EST5EDT"),
     "Central": ("America/Chicago", "America/Menominee", "America/Indiana/Knox", "US/Central", "CST6CDT"),
     "Mountain": ("America/Denver", "America/Boise", "US/Mountain", "MST7MDT"),
+    "Pacific": ("America/Los_Angeles", "US/Pacific", "PST8PDT"),
 }  # fmt: skip
 
 
@@ -145,9 +61,9 @@ def rules_of_zone(zone: str | None) -> tuple[str, ...]:
     if territory == "US":
         for area, zones in _US_ZONES.items():
             if zone in zones:
-                return ("US", *(f"US-{state}" for state in _ZONE_STATES[area]))
+                return ("US", *(f"US-{state}" for state in STATES_OF_ZONES[area]))
         return ("US",)
-    if territory in _EU:
+    if territory in EU_MEMBERS:
         return ("EU",)
     return (territory,) if territory in RULES else (CAREFUL,)
 
@@ -164,8 +80,8 @@ def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "")
     (('US-TX',), ('US',), ('CN',))
     >>> rule_of("Europe/Paris"), rule_of("Europe/Vienna"), rule_of("Africa/Lagos"), rule_of(None)
     (('FR',), ('EU',), ('careful',), ('careful',))
-    >>> rule_of("America/Chicago")
-    ('US', 'US-FL', 'US-MS', 'US-OK', 'US-TX')
+    >>> rule_of("America/Denver")
+    ('US', 'US-NM', 'US-TX', 'US-UT')
     """
     territory = territory_of(zone)
     without_rule = rules_of_zone(zone) == (CAREFUL,)
@@ -173,11 +89,9 @@ def rule_of(zone: str | None, region: str | None = None, jurisdiction: str = "")
         return (jurisdiction,)
     if territory == "US" or (without_rule and jurisdiction == "US"):
         name = (region or "").strip().lower().removeprefix("us-")
-        code = _STATE_NAMES.get(name, name.upper())
-        if f"US-{code}" in RULES:
-            return (f"US-{code}",)
-        if name in _FEDERAL:
-            return ("US",)
+        code = STATE_NAMES.get(name, name.upper())
+        if code in STATE_NAMES.values():
+            return (f"US-{code}",) if f"US-{code}" in RULES else ("US",)
         if territory != "US":
             return tuple(rule for rule in RULES if rule == "US" or rule.startswith("US-"))
     return rules_of_zone(zone)
@@ -215,33 +129,64 @@ def allowed(rules: Iterable[str], own: tuple[int, int] | None = None, table: Map
     for name in rules:
         week &= table[name].week()
     if own is not None:
-        week &= _rule("own", "", own).week()
+        week &= (np.arange(24) >= own[0]) & (np.arange(24) < own[1])
     return week
 
 
-def usable_hours(week: Week) -> NDArray[np.bool_]:
-    """(24,): hours allowed on every weekday on which any hour is.
+def days_off(rules: Iterable[str], first: dt.date, last: dt.date) -> list[dt.date]:
+    """Public holidays, from first to last, on which at least one of these rules allows no texts.
 
-    >>> usable_hours(allowed(["FR"])).nonzero()[0][[0, -1]].tolist()  # no texts on Sundays
-    [8, 19]
+    The package `holidays` has the holidays of a whole country, or of a state of the US; those of regions elsewhere are
+    not known.
+
+    >>> days_off(["FR"], dt.date(2026, 7, 1), dt.date(2026, 7, 31))
+    [datetime.date(2026, 7, 14)]
+    >>> days_off(["US-NJ"], dt.date(2026, 7, 1), dt.date(2026, 7, 31))
+    []
     """
-    open_days = week.any(axis=1)
-    return np.asarray(week[open_days].all(axis=0) if open_days.any() else np.zeros(24, bool))
+    found: set[dt.date] = set()
+    for rule in (RULES[name] for name in rules):
+        if not rule.holidays:
+            country, state = rule.calendar
+            known = holidays.country_holidays(country, subdiv=state, years=range(first.year, last.year + 1))
+            found |= {day for day in known if first <= day <= last}
+    return sorted(found)
+
+
+def allowed_on(rules: Iterable[str], day: dt.date, own: tuple[int, int] | None = None) -> Week:
+    """(24,): hours of one date that all of these rules and the sender's own hours allow.
+
+    >>> allowed_on(["FR"], dt.date(2026, 7, 14)).any(), allowed_on(["FR"], dt.date(2026, 7, 15)).sum()
+    (np.False_, np.int64(12))
+    """
+    names = list(rules)
+    closed = bool(days_off(names, day, day))
+    return np.zeros(24, bool) if closed else np.asarray(allowed(names, own)[day.weekday()])
+
+
+def state_unknown(rules: Iterable[str]) -> bool:
+    """Whether these rules stand for a recipient in the US whose state is not known.
+
+    >>> state_unknown(rule_of("America/Denver")), state_unknown(rule_of("America/Denver", "Utah"))
+    (True, False)
+    """
+    names = list(rules)
+    return len(names) > 1 and all(name.startswith("US") for name in names)
 
 
 # --- a company's customers -------------------------------------------------------------------------------------------
 
 
 def share_allowed(shop: Shop, own: tuple[int, int] | None = None) -> Floats:
-    """(24,): the share of customers (0–1) who may be texted at each local hour.
+    """(24,): the share of customers (0–1) who may be texted at each local hour on at least one weekday.
 
     Args:
         shop: the company.
         own: of `parse_rule`, the sender's own hours.
     """
     people = count_places(shop).groupby("rules")["customers"].sum()
-    weeks = np.array([usable_hours(allowed(str(rules).split(), own)) for rules in people.index], float)
-    return np.asarray(people.to_numpy(float) @ weeks / max(people.sum(), 1))
+    hours = np.array([allowed(str(rules).split(), own).any(axis=0) for rules in people.index], float)
+    return np.asarray(people.to_numpy(float) @ hours / max(people.sum(), 1))
 
 
 def count_places(shop: Shop) -> pd.DataFrame:

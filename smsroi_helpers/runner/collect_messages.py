@@ -1,8 +1,9 @@
 """Update the message catalogues: `python -m smsroi_helpers.runner.collect_messages`.
 
-Messages come from calls of `_` in the package and the page templates, from the contract's rules, and from the notebooks
-(each paragraph of Markdown, and the comments of parameters). New messages are added untranslated, changed ones are
-marked fuzzy, unused ones are removed. `tests/locale/test_locale.py` lists the messages without translation.
+Messages come from calls of `_` in the package and the page templates, from the contract's rules, from the sources of
+the rules on sending, and from the notebooks (each paragraph of Markdown, and the comments of parameters). New messages
+are added untranslated, changed ones are marked fuzzy, unused ones are removed. `tests/locale/test_locale.py` lists the
+messages without translation.
 """
 
 import io
@@ -14,7 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from smsroi_helpers import contract
+from smsroi_helpers import contract, measures
 from smsroi_helpers.locale import heading_parts, paragraphs
 from smsroi_helpers.runner.parameters import find_notebooks
 
@@ -68,6 +69,8 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
         found.setdefault(str(message), []).append((f"smsroi_helpers/{name}", line))
     for text in (*_rules(), *FINDING_MESSAGES):
         found.setdefault(text, []).append(("smsroi_helpers/contract/rules.py", 0))
+    for sending in measures.RULES.values():
+        found.setdefault(sending.source, []).append(("smsroi_helpers/measures/sending_rules.py", 0))
     for file in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         for number, cell in enumerate(cells, start=1):

@@ -1,9 +1,10 @@
 """At which hour to send: results of a timing experiment, of observational data, and the value of changing the hour.
 
 `counts` counts in the engine; `response_curve` and `response` fit curves to the cells. `best_hours` finds the hours
-that are not distinguishable from the best (multiple comparisons) and compares today's schedule with them. The value of
-a click comes from other experiments (`experiments.click_value`), customers' active hours from `personal_send_time`, and
-the hours allowed from `measures.quiet_hours`.
+that are not distinguishable from the best (multiple comparisons) and compares today's schedule with them;
+`best_weekdays` does so for weekdays, from observational data. The value of a click comes from other experiments
+(`experiments.click_value`), customers' active hours from `personal_send_time`, and what is allowed from
+`measures.quiet_hours`.
 """
 
 from typing import Annotated, Any
@@ -12,14 +13,17 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
+from smsroi_helpers.timing.audit import audit_sends
 from smsroi_helpers.timing.best_hours import analyse, find_best_hours, response_rows
+from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.customer_hours import customer_send_hours
+from smsroi_helpers.timing.decision import place_rows
 from smsroi_helpers.timing.holidays import analyse_days
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
-from smsroi_helpers.timing.wording import decide
+from smsroi_helpers.timing.wording import decide, decide_weekdays
 
 __all__ = [
     "NEEDS",
@@ -27,15 +31,20 @@ __all__ = [
     "analyse",
     "analyse_days",
     "analyse_personal_send_times",
+    "audit_sends",
     "compare_arms",
     "count_competitors",
     "count_outcomes",
     "count_places",
     "customer_send_hours",
     "decide",
+    "decide_weekdays",
     "find_best_hours",
+    "find_best_weekdays",
     "observational_gap",
+    "place_rows",
     "response_rows",
+    "weekday_rows",
 ]
 
 NEEDS = ("orders", "messages")
@@ -51,4 +60,4 @@ PARAMETERS: dict[str, Any] = {
     "own_hours": str,
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "tables")
+__getattr__ = lazy_submodules(__name__, "figures", "place_tables", "tables")

@@ -5,6 +5,7 @@ most likely best hour; its confidence limits are simultaneous over all hours in 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +20,7 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
-from smsroi_helpers.timing.places import best_by_place, read_practice, send_policies
+from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies
 from smsroi_helpers.timing.response import (
     ALL,
     DF,
@@ -32,13 +33,17 @@ from smsroi_helpers.timing.response import (
     t_quantile,
 )
 from smsroi_helpers.timing.response_curve import Curves
+from smsroi_helpers.timing.weekday_test import estimate_from_weekday_test
 
 __all__ = [
     "Answer",
     "Timing",
+    "adjust_in_sequence",
     "analyse",
     "best_windows",
+    "compare_with_today",
     "find_best_hours",
+    "practice_of",
     "response_rows",
 ]
 
@@ -70,6 +75,8 @@ class Timing:
     """The sender's own allowed hours, half-open."""
     today: Practice | None = None
     """The weeks that are called today."""
+    assigned_weekdays: HourResponse | None = None
+    """The response in an experiment that assigns weekdays; None without one."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -131,6 +138,7 @@ def analyse(
         shop.settings.jurisdiction,
         parse_rule(own_hours),
         today,
+        estimate_from_weekday_test(shop, sends, segment_by),
     )
 
 
@@ -174,8 +182,8 @@ class Answer:
     schedule, of sending at this window where it is allowed and at the best allowed one elsewhere; limits are
     simultaneous over all windows in the set of the best)."""
     places: pd.DataFrame
-    """Places that allow the same windows: rules (names), share (of today's sends), hour, until (the best window allowed
-    there); the largest first. Places without an allowed window have none."""
+    """Recipients with the same rules, the largest group first: rules, share, counted, hour, until, weekdays, gain,
+    gain_low, gain_high, of `places.gains_of_places`; their gains add up to that of the most likely best window."""
     today: Floats
     """Each window's share of today's sends that are in a window allowed where they arrive."""
     untried_share: float
@@ -266,15 +274,26 @@ def find_best_hours(
             found.append(answer)
     if not found:
         return []
-    adjusted, alone = (np.array([getattr(each, name) for each in found]) for name in ("p_value", "all_windows_p"))
-    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
-    adjusted = np.minimum(adjusted / _SEQUENCE, 1.0)
-    adjusted[1:] = np.minimum(adjusted[1:], adjust(alone[1:], "holm") / (1 - _SEQUENCE))
+    adjusted = adjust_in_sequence([each.p_value for each in found], [each.all_windows_p for each in found])
     differ_p = hours_differ_p(response)
     return [
         dataclasses.replace(each, adjusted_p=float(p), hours_differ_p=differ_p, click=timing.click)
         for each, p in zip(found, adjusted, strict=True)
     ]
+
+
+def adjust_in_sequence(p_values: Sequence[float], alone: Sequence[float]) -> Floats:
+    """Adjusted p-values of all customers, who come first, and of the segments: see `find_best_hours`.
+
+    Args:
+        p_values: in the sequence.
+        alone: those of the segments tested on their own.
+    """
+    adjusted = np.array(p_values, float)
+    adjusted[1:] = np.maximum(adjust(adjusted[1:], "holm"), adjusted[0])
+    adjusted = np.minimum(adjusted / _SEQUENCE, 1.0)
+    adjusted[1:] = np.minimum(adjusted[1:], adjust(alone[1:], "holm") / (1 - _SEQUENCE))
+    return adjusted
 
 
 def _answer(
@@ -292,8 +311,7 @@ def _answer(
         everybody: the answer for all customers, on which a segment's depends; None for all customers themselves.
     """
     tried = response.windows
-    sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
-    practice = read_practice(sent, tried, timing.jurisdiction, timing.own_hours, timing.allowed)
+    practice = practice_of(timing, segment, tried)
     is_allowed = practice.allowed_share >= _LEAST_PLACE
     curves = response.curves(segment)
     if not is_allowed.any():
@@ -302,11 +320,15 @@ def _answer(
     chosen = best_windows(logits, covariance, rng, alpha=_alpha_of_differing(response, everybody))
     rate, of_rates = _rates(curves, segment, tried)
     today = practice.shares.sum(axis=0)
-    policies, best = send_policies(practice, rate)
+    policies, window_of_place = send_policies(practice.masks, practice.shares.sum(axis=1), rate)
     among = is_allowed.copy()
     among[is_allowed] = chosen
     gain, low, high, p_value = compare_with_today(rate, of_rates, today, among, smallest, rng, policies=policies)
     p_of_all = compare_with_today(rate, of_rates, today, is_allowed, smallest, rng, policies=policies)[-1]
+    best = int(np.where(among, rate, -np.inf).argmax())
+    advised = policies[best] - today
+    error = float(np.sqrt(max(advised @ of_rates @ advised, 0.0)))
+    c = (high[best] - gain[best]) / error if error > 0 else t_quantile()
     windows = rate_by_hour(response, segment).assign(
         gain=gain, gain_low=low, gain_high=high, allowed_share=practice.allowed_share
     )
@@ -315,7 +337,7 @@ def _answer(
         segment=segment,
         evidence=response.evidence,
         windows=windows[is_allowed].reset_index(drop=True).assign(set_of_best=chosen),
-        places=best_by_place(practice, best, tried),
+        places=gains_of_places(practice, window_of_place[:, best], rate, of_rates, c, tried),
         today=today,
         untried_share=practice.untried,
         forbidden_share=practice.forbidden,
@@ -327,6 +349,18 @@ def _answer(
         all_windows_p=p_of_all,
         smallest_gain=smallest,
     )
+
+
+def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule:
+    """Today's sends of a segment by place.
+
+    Args:
+        timing: of `analyse`.
+        segment: which segment, or `all`.
+        windows: hour, until; those tried.
+    """
+    sent = timing.practice if segment == ALL else timing.practice[timing.practice["segment"] == segment]
+    return read_practice(sent, windows, timing.jurisdiction, timing.own_hours, timing.allowed)
 
 
 def _alpha_of_differing(response: HourResponse, everybody: Answer | None) -> float:

@@ -1,4 +1,4 @@
-"""Each customer's send hour: the table `customer_send_hour`, and the share that differs from the segment's hour."""
+"""Each customer's hour and weekday: the table `customer_send_hour`, and the share whose hour is not the segment's."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,13 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from smsroi_helpers.measures import allowed, count_places, parse_rule, usable_hours
+from smsroi_helpers.measures import allowed, count_places, parse_rule
 from smsroi_helpers.segmentation import segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
+from smsroi_helpers.timing.best_weekdays import WeekdayAnswer, weekdays_of
 from smsroi_helpers.timing.personal_send_time import BINS, MOST_STEPS, STEP, PersonalHours, middle_of
 from smsroi_helpers.timing.response import ALL
 
@@ -18,6 +20,12 @@ __all__ = [
     "customer_send_hours",
     "share_moved",
 ]
+
+_CANDIDATES = {
+    "zone": "string", "area": "string", "of": "string", "step": "int64", "hour": "int64", "weekday": "int64",
+    "weekdays": "string", "weekday_evidence": "string", "rules": "string",
+}  # fmt: skip
+"""Columns of `_candidates` and their types in the engine."""
 
 
 def _shifted(curve: pd.DataFrame) -> Floats:
@@ -39,51 +47,92 @@ def share_moved(personal: PersonalHours) -> float:
     return float(customers @ moved / customers.sum()) if customers.sum() else float("nan")
 
 
-def _candidates(shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int]) -> pd.DataFrame:
-    """zone, area, of (segment), step, hour: the best allowed window by place, segment and shift δ."""
+def _candidates(
+    shop: Shop, curves: Mapping[str, pd.DataFrame], own_hours: str, bins: Sequence[int],
+    weekdays: Sequence[WeekdayAnswer] = (),
+) -> pd.DataFrame:  # fmt: skip
+    """The best allowed window by place, segment and shift δ, and the weekday on which it is best sent.
+
+    Returns:
+        zone, area, of (segment), step; hour; weekday and weekdays, of `_weekday_at`; weekday_evidence; rules.
+    """
     own = parse_rule(own_hours)
     shifted_rates = {segment: _shifted(curve) for segment, curve in curves.items()}
     rows = []
     for place in count_places(shop).itertuples():
-        usable = usable_hours(allowed(place.rules.split(), own))
+        week = allowed(place.rules.split(), own)
         for segment, curve in curves.items():
-            is_allowed = np.array([usable[w.hour : w.until].all() for w in curve.itertuples()])
+            # 7 weekdays × windows
+            is_allowed = np.stack([week[:, w.hour : w.until].all(axis=1) for w in curve.itertuples()], axis=1)
             if not is_allowed.any():
                 continue
+            answer = weekdays_of(weekdays, segment)
             hours = curve["hour"].to_numpy(int)
             for step in bins:
-                best = int(np.where(is_allowed, shifted_rates[segment][step + MOST_STEPS], -np.inf).argmax())
-                rows.append((place.timezone, place.region, segment, step, int(hours[best])))
-    return pd.DataFrame(rows, columns=["zone", "area", "of", "step", "hour"])
+                rates = shifted_rates[segment][step + MOST_STEPS]
+                best = int(np.where(is_allowed.any(axis=0), rates, -np.inf).argmax())
+                day, days = _weekday_at(is_allowed[:, best], answer)
+                evidence = answer.evidence if answer is not None and day is not None else "none"
+                rows.append(
+                    (place.timezone, place.region, segment, step, int(hours[best]), day, days, evidence, place.rules)
+                )
+    return pd.DataFrame(rows, columns=list(_CANDIDATES))
 
 
-def customer_send_hours(shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "") -> ir.Table:
-    """The table `customer_send_hour`, for the engine to write; no customer gets an hour that is not allowed for them.
+def _weekday_at(is_allowed: NDArray[np.bool_], answer: WeekdayAnswer | None) -> tuple[int | None, str]:
+    """The weekday for an hour that is allowed on some, and all weekdays (`0 1 2`) that are as good.
 
-    The hour is the best of the windows tested and allowed, by the segment's curve or by that curve shifted by the
-    customer's δ.
+    Args:
+        is_allowed: (7,), whether the hour is allowed on the weekday.
+        answer: of the segment; None where weekdays are not compared.
+
+    Returns:
+        The most likely best allowed weekday and the allowed ones that are not distinguishable from the best; where no
+        weekday stands out, None and all allowed ones.
+    """
+    everyday = " ".join(str(day) for day in np.flatnonzero(is_allowed))
+    if answer is None or answer.chosen.all():
+        return None, everyday
+    days = answer.days[is_allowed[answer.days["weekday"].to_numpy(int)]]
+    if not len(days):
+        return None, everyday
+    best = int(days["weekday"].iloc[days["rate"].to_numpy(float).argmax()])
+    as_good = days.loc[days["set_of_best"], "weekday"].astype(int).tolist()
+    return best, " ".join(str(day) for day in sorted({best, *as_good}))
+
+
+def customer_send_hours(
+    shop: Shop, personal: PersonalHours, segment_by: str, own_hours: str = "",
+    weekdays: Sequence[WeekdayAnswer] = (),
+) -> ir.Table:  # fmt: skip
+    """The table `customer_send_hour`, for the engine to write.
+
+    The hour is the best of the windows tested and allowed on at least one weekday, by the segment's curve or by that
+    curve shifted by the customer's δ. The weekday is the best of those on which this hour is allowed where the customer
+    lives. No customer gets an hour and a weekday that are not allowed together.
 
     Args:
         shop: the company.
         personal: of `analyse_personal_send_times`.
         segment_by: which grouping, as of the last day observed.
         own_hours: the sender's own allowed hours (`9-18`); empty for none.
+        weekdays: of `find_best_weekdays`.
 
     Returns:
-        customer_id, hour (local), weekday (null: any on which texts are allowed there), basis (`personal`, `segment`).
+        customer_id, hour (local), weekday (null: any of `weekdays`), basis (of the hour: `personal`, `segment`);
+        weekdays (those on which the hour is allowed and that are as good as the best, `0 1 2`), weekday_evidence
+        (`none` where the weekday is null), rules (those of `measures.days_off`, which has the public holidays to skip).
         Customers for whom no tested hour is allowed have no row.
     """
-    best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0])
-    table = ibis.memtable(
-        best, schema={"zone": "string", "area": "string", "of": "string", "step": "int64", "hour": "int64"}
-    )
+    best = _candidates(shop, personal.curves, own_hours, BINS.tolist() if personal.used else [0], weekdays)
+    table = ibis.memtable(best.astype({"weekday": "Int64"}), schema=_CANDIDATES)
     people = segments(shop, segment_by, shop.as_of)
     known = sorted(set(best["of"]))
     people = people.mutate(of=ibis.ifelse(people.segment.isin(known), people.segment, ALL) if known else people.segment)
     people = _with_shift(_with_home(shop, people), personal)
     rows = people.select("customer_id", "of", "zone", "area", "step").join(table, ["of", "zone", "area", "step"])
     return rows.select(
-        "customer_id", "hour", weekday=ibis.null("int64"),
+        "customer_id", "hour", "weekday", "weekdays", "weekday_evidence", "rules",
         basis=ibis.ifelse(rows.step != 0, "personal", "segment"),
     ).order_by("customer_id")  # fmt: skip
 

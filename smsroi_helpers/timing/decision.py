@@ -1,4 +1,4 @@
-"""Whether to send at another hour: the decisions of `03_timing`, typed and without words.
+"""Whether to send at another hour or on another weekday: the decisions of `03_timing`, typed and without words.
 
 The money per week of the answer box and the index is clicks gained per text (`best_hours`) × value of a click
 (`click_value`) × texts per week (`_per_week`). `gains_table` shows the same money as what today's hours lose.
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from smsroi_helpers.experiments import price_clicks
+from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.response import ALL, smoothness_p
 
 __all__ = [
@@ -20,8 +23,14 @@ __all__ = [
     "HourReason",
     "HourWarning",
     "HoursFound",
+    "WeekdayDecision",
+    "WeekdayReason",
     "count_texted",
     "decide",
+    "decide_weekdays",
+    "gain_per_week",
+    "gains_by_place",
+    "place_rows",
     "regret_per_week",
 ]
 
@@ -34,14 +43,21 @@ have a worthwhile gain; only observational data; more clicks are shown but not m
 too few responses, or all at one hour."""
 HoursFound = Literal["no_difference", "all_alike", "best_set"]
 """Result for the hours tested: not shown to differ; none distinguishable from another; some are better."""
-HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "rough_curve", "observational"]
-"""Caveats: clicks have no known value; today's texts go out at hours that were not tested, or that are not allowed; the
-counts depart from the smooth curve; the hours were not randomised."""
+HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "days_off", "rough_curve", "observational"]
+"""Caveats: clicks have no known value; today's texts go out at hours that were not tested, or that are not allowed;
+some places allow no texts on public holidays; the counts depart from the smooth curve; the hours were not randomised.
+"""
 
 _ROUGH = 0.01
 """Below this p-value the counts are taken to depart from the smooth curve."""
 _UNTRIED_SHARE, _FORBIDDEN_SHARE = 0.01, 0.001
 """Shares (0–1) of today's texts from which a warning is reported."""
+_FEWEST_SHOWN = 10
+"""Segments of fewer customers are left out of the saved table."""
+PLACE_COLUMNS = (
+    "segment", "rules", "share", "hour", "until", "weekdays", "messages_per_week", "clicks", "clicks_low",
+    "clicks_high", "evidence", "money", "money_low", "money_high", "money_evidence",
+)  # fmt: skip
 _MOSTLY = 0.5
 """Share (0–1) of today's texts at hours that are not allowed from which that is the finding."""
 
@@ -124,9 +140,20 @@ def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReas
         return "not_allowed"
     if found == "move" and answer.evidence == "randomised":
         return "better_hour" if not timing.priced or low > 0 else "no_price_shown"
-    if found == "flat":
+    if found == "flat" and _no_gain_in_money(timing, answer.regret(), answer.smallest_gain):
         return "no_gain_possible"
     return "observational" if answer.evidence == "observational" else "undecided"
+
+
+def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smallest: float) -> bool:
+    """Whether clicks below the smallest gain are below it in money too, whatever a click is worth within its interval.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        clicks: those that might be gained per message, with limits.
+        smallest: the smallest worthwhile gain, in clicks per message at the estimated value of a click.
+    """
+    return not timing.priced or price_clicks(clicks, timing.click)[2] <= smallest * timing.click.estimate
 
 
 def _hours_found(answer: Answer, known: bool) -> HoursFound:
@@ -135,11 +162,18 @@ def _hours_found(answer: Answer, known: bool) -> HoursFound:
     return "all_alike" if answer.chosen.all() else "best_set"
 
 
-def _per_week(timing: Timing, answer: Answer, clicks: tuple[float, float, float]) -> tuple[float, float, float]:
+def _per_week(
+    timing: Timing, answer: Answer | WeekdayAnswer, clicks: tuple[float, float, float]
+) -> tuple[float, float, float]:
     """Convert clicks per message to money a week where a click has a value, else to clicks a week."""
     each = price_clicks(clicks, timing.click) if timing.priced else clicks
     value, low, high = (x * answer.messages_per_week for x in each)
     return value, low, high
+
+
+def gain_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
+    """Money a week that the advised window gains over today's hours, with limits; NaN without a click value."""
+    return _per_week(timing, answer, answer.gain()) if timing.priced else (float("nan"),) * 3
 
 
 def regret_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float]:
@@ -147,6 +181,53 @@ def regret_per_week(timing: Timing, answer: Answer) -> tuple[float, float, float
     if not timing.priced:
         return float("nan"), float("nan"), float("nan")
     return _per_week(timing, answer, answer.regret())
+
+
+def gains_by_place(timing: Timing, answer: Answer) -> pd.DataFrame:
+    """Messages, and the gain of the advised window in clicks and in money, by place; they add up to the segment's.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        answer: one segment's.
+
+    Returns:
+        segment, rules, share (of today's sends), hour, until, weekdays (those on which the window is allowed there);
+        messages_per_week (those that the gain is about); clicks, clicks_low, clicks_high, evidence; money, money_low,
+        money_high, money_evidence (`modelled`: clicks × the value of a click; `none` without one). All are per week.
+        Limits have the width, in standard errors, of the segment's own.
+    """
+    rows = []
+    for place in answer.places.itertuples():
+        clicks = (float(place.gain), float(place.gain_low), float(place.gain_high))
+        money = _per_week(timing, answer, clicks) if timing.priced else (float("nan"),) * 3
+        rows.append({
+            "segment": answer.segment, "rules": place.rules, "share": place.share, "hour": place.hour,
+            "until": place.until, "weekdays": place.weekdays,
+            "messages_per_week": place.counted * answer.messages_per_week,
+            "clicks": clicks[0] * answer.messages_per_week, "clicks_low": clicks[1] * answer.messages_per_week,
+            "clicks_high": clicks[2] * answer.messages_per_week, "evidence": answer.evidence,
+            "money": money[0], "money_low": money[1], "money_high": money[2],
+            "money_evidence": _evidence_of_money(timing, answer.evidence),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=list(PLACE_COLUMNS))
+
+
+def place_rows(timing: Timing, answers: Sequence[Answer]) -> pd.DataFrame:
+    """The table `timing_places`: `gains_by_place` of every segment of at least 10 customers.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        answers: of `best_hours.find_best_hours`.
+    """
+    parts = [gains_by_place(timing, answer) for answer in answers if answer.customers >= _FEWEST_SHOWN]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PLACE_COLUMNS))
+
+
+def _evidence_of_money(timing: Timing, evidence: str) -> str:
+    """Clicks of a test × the value of a click are modelled; the money of observational clicks stays observational."""
+    if not timing.priced:
+        return "none"
+    return "modelled" if evidence == "randomised" else evidence
 
 
 def _times_to_settle(answer: Answer) -> float:
@@ -173,8 +254,75 @@ def _warnings(timing: Timing, answer: Answer) -> tuple[HourWarning, ...]:
         found.append("untried_hours")
     if answer.forbidden_share >= _FORBIDDEN_SHARE:
         found.append("forbidden_hours")
+    if any(not RULES[name].holidays for rules in answer.places["rules"] for name in rules.split()):
+        found.append("days_off")
     if timing.randomised is not None and smoothness_p(timing.randomised) < _ROUGH:
         found.append("rough_curve")
     if answer.evidence == "observational":
         found.append("observational")
     return tuple(found)
+
+
+# --- weekdays --------------------------------------------------------------------------------------------------------
+
+
+WeekdayReason = Literal["better_weekday", "no_gain_possible", "observational", "undecided", "nothing_to_compare"]
+"""Why this is decided: a better weekday is shown by randomisation; no weekday can have a worthwhile gain; a weekday is
+better in observational data only; the interval is undecided; campaigns do not go out on several weekdays."""
+
+
+@dataclass(frozen=True)
+class WeekdayDecision:
+    """The decision on the weekdays of all customers, and the numbers behind it; NaN where a number is not known."""
+
+    outcome: Literal["do", "dont", "not_enough_evidence"]
+    reason: WeekdayReason
+    evidence: Literal["randomised", "observational", "none"]
+    customers: int
+    value: float = float("nan")
+    """The gain of the most likely best weekday compared with today's, with its 95 % interval, in `unit`."""
+    low: float = float("nan")
+    high: float = float("nan")
+    unit: Literal["money_per_week", "count", ""] = ""
+    answer: WeekdayAnswer | None = None
+
+
+def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer]) -> WeekdayDecision:
+    """Decide on the weekdays of all customers; only randomised weekdays are ever recommended.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        answers: of `best_weekdays.find_best_weekdays`.
+    """
+    if not answers:
+        customers = int(timing.volume["customers"].sum())
+        return WeekdayDecision("not_enough_evidence", "nothing_to_compare", "none", customers)
+    answer = answers[0]
+    gain = answer.gain()
+    known = bool(np.isfinite(gain).all())
+    value, low, high = _per_week(timing, answer, gain)
+    reason = _weekday_reason(timing, answer, known, low)
+    return WeekdayDecision(
+        outcome="do"
+        if reason == "better_weekday"
+        else "dont"
+        if reason == "no_gain_possible"
+        else "not_enough_evidence",
+        reason=reason,
+        evidence=answer.evidence,
+        customers=answer.customers,
+        **({"value": value, "low": low, "high": high} if known else {}),
+        unit=("money_per_week" if timing.priced else "count") if known else "",
+        answer=answer,
+    )
+
+
+def _weekday_reason(timing: Timing, answer: WeekdayAnswer, known: bool, low: float) -> WeekdayReason:
+    found = answer.outcome if known else "open"
+    if found == "flat" and _no_gain_in_money(timing, (0.0, 0.0, answer.most), answer.smallest_gain):
+        return "no_gain_possible"
+    if found in ("flat", "open"):
+        return "undecided"
+    if answer.evidence != "randomised":
+        return "observational"
+    return "better_weekday" if not timing.priced or low > 0 else "undecided"

@@ -33,11 +33,13 @@ __all__ = [
     "columns_of",
     "estimate_from_log",
     "estimate_from_test",
+    "fit_cells",
     "hours_differ_p",
     "observational_gap",
     "rate_by_hour",
     "smoothness_p",
     "t_quantile",
+    "weekdays_differ_p",
 ]
 
 ALL = "all"
@@ -81,7 +83,8 @@ def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(segment=ALL)
 
 
-def _fit(cells: pd.DataFrame) -> tuple[Curves, Curves]:
+def fit_cells(cells: pd.DataFrame) -> tuple[Curves, Curves]:
+    """The curves of the segments and of all customers, from cells that carry the group of customers."""
     names = list(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
     pooled = _pool_segments(cells)
@@ -106,7 +109,7 @@ def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: s
     cells = _ordered(count_test(shop, sends, test, segment_by), segment_by)
     if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
         return None
-    by_segment, everybody = _fit(cells)
+    by_segment, everybody = fit_cells(cells)
     windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
     return HourResponse("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
 
@@ -160,31 +163,46 @@ def t_quantile() -> float:
 
 
 def hours_differ_p(response: HourResponse) -> float:
-    """The p-value for no difference between the hours tested, within strata.
+    """The p-value for no difference between the hours tested, within strata."""
+    return _differ_p(response.cells, ["segment", "stratum"], ["hour", "until"], response.everybody.dispersion[0, 0])
+
+
+def weekdays_differ_p(response: HourResponse, segment: str = ALL) -> float:
+    """The p-value for no difference between weekdays, within strata and hours, of one segment or of all customers."""
+    cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+    curves = response.curves(segment)
+    dispersion = curves.dispersion[curves.index(segment), 1]
+    return _differ_p(cells, ["segment", "stratum", "hour", "until"], ["weekday"], dispersion)
+
+
+def _differ_p(cells: pd.DataFrame, strata: list[str], by: list[str], dispersion: float) -> float:
+    """The p-value for no difference in response between the levels of `by` within strata; NaN where none is compared.
 
     Rao's score test, divided by the dispersion of customers relative to independent messages (Rao & Scott 1981, first
     order). Its reference is F with `DF` denominator degrees of freedom. With one message per customer in one stratum
     the statistic is Pearson's χ².
     """
-    keys = ["segment", "stratum", "hour", "until"]
-    rows = response.cells.groupby(keys, as_index=False)[["clicks", "messages"]].sum()
-    inside = rows.groupby(["segment", "stratum"])[["clicks", "messages"]].transform("sum")
+    rows = cells.groupby([*strata, *by], as_index=False)[["clicks", "messages"]].sum()
+    inside = rows.groupby(strata)[["clicks", "messages"]].transform("sum")
     used = (inside["clicks"] > 0) & (inside["clicks"] < inside["messages"]) & (rows["messages"] > 0)
     rows, inside = rows[used], inside[used]
-    stratum = rows.groupby(["segment", "stratum"]).ngroup().to_numpy(int)
-    hour = rows.groupby(["hour", "until"]).ngroup().to_numpy(int)
-    hours = int(hour.max()) + 1
+    if not len(rows):
+        return float("nan")
+    stratum = rows.groupby(strata).ngroup().to_numpy(int)
+    level = rows.groupby(by).ngroup().to_numpy(int)
+    levels = int(level.max()) + 1
     p = (inside["clicks"] / inside["messages"]).to_numpy(float)
     m = rows["messages"].to_numpy(float)
-    score = np.bincount(hour, rows["clicks"].to_numpy(float) - m * p, hours)
-    weight = np.zeros((int(stratum.max()) + 1, hours))
-    np.add.at(weight, (stratum, hour), m * p * (1 - p))
+    score = np.bincount(level, rows["clicks"].to_numpy(float) - m * p, levels)
+    weight = np.zeros((int(stratum.max()) + 1, levels))
+    np.add.at(weight, (stratum, level), m * p * (1 - p))
     information = np.diag(weight.sum(axis=0)) - weight.T @ (weight / weight.sum(axis=1, keepdims=True))
     eigenvalues, eigenvectors = np.linalg.eigh(information)
-    kept = eigenvalues > 1e-9 * eigenvalues.max()
+    kept = eigenvalues > 1e-9 * weight.sum()
+    if not kept.any():
+        return float("nan")
     statistic = float(((eigenvectors[:, kept].T @ score) ** 2 / eigenvalues[kept]).sum())
-    dispersion = max(float(response.everybody.dispersion[0, 0]), 1.0)
-    return float(f.sf(statistic / dispersion / kept.sum(), kept.sum(), DF))
+    return float(f.sf(statistic / max(dispersion, 1.0) / kept.sum(), kept.sum(), DF))
 
 
 def smoothness_p(response: HourResponse) -> float:

@@ -7,26 +7,28 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
-from smsroi_helpers.measures import AS_OF, RULES, allowed
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
+from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.customer_hours import share_moved
 from smsroi_helpers.timing.decision import count_texted, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.wording import (
+    best_days_words,
     clicks_words,
+    evidence_label,
     exclusion_words,
     hours_words,
     uncompared_words,
     value_words,
+    weekday_name,
     window_words,
 )
 
 __all__ = [
-    "allowed_table",
     "cleaning_table",
     "days_table",
     "exclusions_table",
@@ -36,6 +38,7 @@ __all__ = [
     "practice_table",
     "tests_table",
     "value_note",
+    "weekdays_table",
     "windows_table",
 ]
 
@@ -137,6 +140,42 @@ def windows_table(answers: Sequence[Answer]) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 
+def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
+    """The weekdays that are not distinguishable from the best, by segment, and their gain in clicks.
+
+    Args:
+        answers: of `best_weekdays.find_best_weekdays`.
+    """
+    if not answers:
+        return note(
+            _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
+        )
+    rows = []
+    for answer in answers:
+        best = answer.days.iloc[answer.best]
+        rows.append({
+            _("Segment"): segment_name(answer.segment),
+            _("Customers"): answer.customers,
+            _("Responses"): answer.clicks,
+            _("Possible best weekdays"): _("all of them") if answer.chosen.all() else best_days_words(answer),
+            _("Most likely best"): weekday_name(int(best["weekday"])),
+            _("Response on it"): _("{share} ({low} to {high})").format(
+                share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
+            ),
+            _("More responses per 1,000 texts than on today’s weekdays"): clicks_words(*answer.gain())
+            if np.isfinite(answer.gain()).all()
+            else _("unknown"),
+            _("Evidence"): evidence_label(answer.evidence),
+        })  # fmt: skip
+    caption = _(
+        "Weekdays that are not distinguishable from the best (95% confidence), compared within campaigns. Weekdays were"
+        " not randomly assigned, so differences may have other causes"
+    )
+    if answers[0].evidence == "randomised":
+        caption = _("Weekdays that are not distinguishable from the best (95% confidence); they were randomly assigned")
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
 def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Html:
     """What today's schedule loses compared with the best window, in clicks and in money.
 
@@ -180,44 +219,6 @@ def value_note(timing: Timing, currency: str) -> Html:
             n=number(click.customers),
         )
     )  # fmt: skip
-
-
-def allowed_table(places: pd.DataFrame) -> Html:
-    """Which quiet-hours rules apply to the customers, and the hours they allow.
-
-    Args:
-        places: of `measures.count_places`.
-    """
-    sums = places.groupby("rules", sort=False)["customers"].sum().sort_values(ascending=False)
-    rows = []
-    for rules, customers in sums.items():
-        names = str(rules).split()
-        week = allowed(names)
-        spans = [_span(day_hours) for day_hours in (week[0], week[5], week[6])]
-        source = (
-            RULES[names[0]].source if len(names) == 1 else _("What all of {n} rules allow").format(n=number(len(names)))
-        )
-        rows.append({
-            _("Rules"): ", ".join(names) if len(names) <= 3 else _("{first} and {n} more").format(
-                first=names[0], n=number(len(names) - 1)),
-            _("Customers"): int(customers),
-            _("Monday to Friday"): spans[0],
-            _("Saturday"): spans[1],
-            _("Sunday"): spans[2],
-            _("Source"): source,
-        })  # fmt: skip
-    caption = _(
-        "When a text may be sent, on the recipient’s clock; not legal advice. The rules of the US and of China were"
-        " compared with their sources in {month}; confirm all others before you rely on them."
-        " In the US, where the state is not known, the hours that all states of the time zone allow. Places without a"
-        " rule of their own have the careful default; rules for calls count where there are none for texts"
-    ).format(month=AS_OF)
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
-
-
-def _span(hours: np.ndarray) -> str:
-    found = np.flatnonzero(hours)
-    return window_words(int(found[0]), int(found[-1]) + 1) if len(found) else _("never")
 
 
 def gap_table(timing: Timing) -> Html:

@@ -1,26 +1,35 @@
 """The decisions of `03_timing` in words, and wording that its figures and tables share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
+from smsroi_helpers.measures import state_unknown
 from smsroi_helpers.pages import practice_dates
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
-from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
+from smsroi_helpers.timing.decision import HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
 
 __all__ = [
+    "best_days_words",
     "clicks_words",
     "decide",
+    "decide_weekdays",
+    "evidence_label",
     "exclusion_words",
     "hours_words",
     "put_in_words",
+    "put_weekdays_in_words",
+    "rules_words",
     "uncompared_words",
     "value_words",
+    "weekday_name",
+    "weekdays_words",
     "window_words",
 ]
 
@@ -47,6 +56,53 @@ def exclusion_words(reason: str, window_hours: int) -> str:
 def window_words(hour: int, until: int) -> str:
     """A window of local hours: `16:00–17:00`."""
     return _("{start}–{end}").format(start=f"{int(hour)}:00", end=f"{int(until)}:00")
+
+
+def weekday_name(weekday: int) -> str:
+    """The name of a weekday (0 = Monday)."""
+    return (
+        _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"),
+    )[weekday]  # fmt: skip
+
+
+def weekdays_words(weekdays: Iterable[int]) -> str:
+    """Weekdays in words, three or more in a row joined: `Monday to Friday`."""
+    days = sorted(int(day) for day in weekdays)
+    if len(days) == 7:
+        return _("every day")
+    if not days:
+        return _("never")
+    spans: list[list[int]] = []
+    for day in days:
+        if spans and spans[-1][1] == day - 1:
+            spans[-1][1] = day
+        else:
+            spans.append([day, day])
+    words: list[str] = []
+    for first, last in spans:
+        if last - first >= 2:
+            words.append(_("{first} to {last}").format(first=weekday_name(first), last=weekday_name(last)))
+        else:
+            words += [weekday_name(day) for day in range(first, last + 1)]
+    return listed(words)
+
+
+def rules_words(rules: str) -> str:
+    """Rules of `Answer.places` in words: their names, or the first and how many more."""
+    names = rules.split()
+    if state_unknown(names):
+        return _("US, state not known ({n} rules)").format(n=number(len(names)))
+    return ", ".join(names)
+
+
+def evidence_label(evidence: str) -> str:
+    """The evidence of a number in a word."""
+    return {
+        "randomised": _("Randomised"),
+        "modelled": _("Modelled"),
+        "observational": _("Observational"),
+        "none": _("none"),
+    }[evidence]
 
 
 def hours_words(answer: Answer) -> str:
@@ -177,7 +233,7 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
     words = _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(
         n=number(len(answer.windows)), hours=hours_words(answer), window=_best_window(answer)
     )
-    return joined(words, _elsewhere_sentence(answer))
+    return joined(words, _elsewhere_sentence(answer), _weekdays_sentence(answer))
 
 
 def _elsewhere_sentence(answer: Answer) -> str:
@@ -190,11 +246,25 @@ def _elsewhere_sentence(answer: Answer) -> str:
     return _("Where it is not allowed: {windows}.").format(
         windows=listed(
             _("{window} ({rules}; {share} of texts)").format(
-                window=window_words(row.hour, row.until), rules=row.rules, share=percent(row.share, 1)
+                window=window_words(row.hour, row.until), rules=rules_words(row.rules), share=percent(row.share, 1)
             )
             for row in others.itertuples()
         )
     )
+
+
+def _weekdays_sentence(answer: Answer) -> str:
+    """The places that allow their hour on some weekdays only."""
+    places = answer.places[answer.places["hour"].notna() & (answer.places["share"] >= _SMALLEST_PLACE)]
+    some = [(row, row.weekdays.split()) for row in places.itertuples()]
+    parts = [
+        _("{days} ({rules}; {share} of texts)").format(
+            days=weekdays_words(int(day) for day in days), rules=rules_words(row.rules), share=percent(row.share, 1)
+        )
+        for row, days in some
+        if len(days) < 7
+    ]
+    return _("These hours are allowed only on: {days}.").format(days=listed(parts)) if parts else ""
 
 
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
@@ -250,6 +320,9 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         "forbidden_hours": _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
             share=percent(answer.forbidden_share, 1)
         ),
+        "days_off": _(
+            "Skip public holidays where no texts are allowed on them: the table of days to skip has the dates."
+        ),
         "rough_curve": _(
             "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"
             " hours may be hidden in it. Look at the dots."
@@ -260,3 +333,90 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
     if found.segment == ALL and timing.today is not None:
         dates = _("Today means {dates}.").format(dates=practice_dates(timing.today))
     return joined(dates, *(sentences[warning] for warning in found.warnings))
+
+
+# --- the decision on weekdays ----------------------------------------------------------------------------------------
+
+
+def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer]) -> list[Decision]:
+    """The decision of `decision.decide_weekdays` in words.
+
+    Args:
+        timing: of `best_hours.analyse`.
+        answers: of `best_weekdays.find_best_weekdays`.
+    """
+    return [put_weekdays_in_words(decision.decide_weekdays(timing, answers), timing)]
+
+
+def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
+    """The decision on weekdays in words.
+
+    Args:
+        found: of `decision.decide_weekdays`.
+        timing: the results it was decided from.
+    """
+    return Decision(
+        stage="timing",
+        question=_("On which weekday should a text go out?"),
+        outcome=found.outcome,
+        action=_weekday_action(found),
+        text=_weekday_text(found, timing),
+        evidence=found.evidence,
+        customers=found.customers,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        unit=found.unit,
+        kind="gain",
+        caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
+        if found.evidence == "observational"
+        else "",
+    )
+
+
+def best_days_words(answer: WeekdayAnswer) -> str:
+    """The weekdays that are not distinguishable from the best."""
+    return weekdays_words(answer.days.loc[answer.chosen, "weekday"])
+
+
+def _weekday_action(found: WeekdayDecision) -> str:
+    if found.answer is not None and found.reason in ("better_weekday", "observational"):
+        text = (
+            _("Send on {days}")
+            if found.reason == "better_weekday"
+            else _("Assign weekdays at random before you move texts to {days}")
+        )
+        return text.format(days=weekday_name(int(found.answer.days["weekday"].iloc[found.answer.best])))
+    return {
+        "no_gain_possible": _("Keep the weekdays as they are"),
+        "undecided": _("Keep the weekdays as they are; no better one is shown"),
+        "nothing_to_compare": _("Send each campaign on several weekdays, assigned at random, to compare them"),
+    }[found.reason]
+
+
+def _weekday_text(found: WeekdayDecision, timing: Timing) -> str:
+    answer = found.answer
+    if answer is None:
+        return _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
+    clicks = timing.sends.outcome == "click"
+    days = (
+        _("No weekday is distinguishable from another (95% confidence).")
+        if answer.chosen.all()
+        else _("The best weekday is among {days} (95% confidence).").format(days=best_days_words(answer))
+    )
+    if not found.unit:
+        return days
+    if found.reason == "no_gain_possible":
+        most = (
+            _("No weekday can bring more than {most} clicks per 1,000 texts beyond today’s: not worth a change.")
+            if clicks
+            else _("No weekday can bring more than {most} orders per 1,000 texts beyond today’s: not worth a change.")
+        )
+        return joined(days, most.format(most=number(1000 * answer.most, 1)))
+    gain = (
+        _("Texts on {day} have {gain} more clicks per 1,000 than texts on today’s weekdays.")
+        if clicks
+        else _("Texts on {day} have {gain} more orders per 1,000 than texts on today’s weekdays.")
+    )
+    best = weekday_name(int(answer.days["weekday"].iloc[answer.best]))
+    return joined(days, gain.format(day=best, gain=clicks_words(*answer.gain())))

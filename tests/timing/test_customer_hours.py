@@ -25,8 +25,8 @@ def test_own_hours_are_used_after_a_test_and_are_always_allowed(make_source, ope
     late = hours.groupby(number % 2)["hour"].mean()
     assert late[1] - late[0] > 2
     for row in hours.itertuples():
-        rules = quiet_hours.rule_of(row.timezone or "UTC", row.region)
-        assert quiet_hours.allowed(rules)[:, row.hour].all(), row
+        week = quiet_hours.allowed(quiet_hours.rule_of(row.timezone or "UTC", row.region))
+        assert row.weekdays == " ".join(str(day) for day in week[:, row.hour].nonzero()[0]) != "", row
     page = timing_tables.personal_table(personal).markup
     assert "So own hours are used" in page
     assert 0.5 < share_moved(personal) <= 1
@@ -44,10 +44,14 @@ def test_hours_are_allowed_in_every_zone(make_source, open_source, tmp_path):
     nothing, unknown = pd.DataFrame(), personal_send_time.Estimate()
     personal = personal_send_time.PersonalHours(shop.orders, nothing, nothing, unknown, unknown, {"all": curve})
     shop.write(customer_send_hours(shop, personal, "rfm_group"), tmp_path / "hours.parquet")
-    hours = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")["hour"]
+    hours = pd.read_parquet(tmp_path / "hours.parquet").set_index("customer_id")
     for i, zone in enumerate(zones):
         rules = quiet_hours.rule_of(zone or "UTC", "")
-        assert quiet_hours.usable_hours(quiet_hours.allowed(rules))[hours[f"c{i}"]], zone
+        row = hours.loc[f"c{i}"]
+        days = [int(day) for day in row["weekdays"].split()]
+        assert days
+        assert quiet_hours.allowed(rules)[days, row["hour"]].all(), zone
+        assert row["rules"] == " ".join(rules)
 
 
 def test_without_a_response_no_customer_gets_an_hour(make_source, open_source):

@@ -58,7 +58,7 @@ def test_with_too_few_responses_nothing_is_compared(clear):
 def test_forbidden_and_untested_hours_give_warnings(clear):
     seen = looked(clear, today={9: 0.9, 22: 0.1})
     assert {"untried_hours", "forbidden_hours"} <= set(decided(seen).warnings)
-    assert not {"untried_hours", "forbidden_hours"} & set(decided(looked(clear)).warnings)
+    assert not {"untried_hours", "forbidden_hours", "days_off"} & set(decided(looked(clear)).warnings)
 
 
 def test_regret_is_in_money_only_with_a_click_value(clear):
@@ -87,3 +87,14 @@ def test_the_table_of_gains_counts_the_customers_whose_texts_it_counts(clear):
     assert ">321<" in page
     assert ">500<" not in page
     assert ">1,000<" in page  # texts a week
+
+
+def test_flat_in_clicks_is_not_flat_in_money_where_a_click_may_be_worth_far_more():
+    cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
+    reasons = {}
+    for name, high in (("known", 4.2), ("unknown", 400.0)):
+        seen = looked(cells, click=dataclasses.replace(PRICE, low=3.8, high=high))
+        answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_gain=0.06)
+        assert answers[0].outcome == "flat"
+        reasons[name] = decide(seen, answers)[0].reason
+    assert reasons == {"known": "no_gain_possible", "unknown": "undecided"}

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.timing import best_hours, customer_hours, places
+from smsroi_helpers.contract import OUTPUTS
+from smsroi_helpers.timing import best_hours, customer_hours, place_tables, places
 from smsroi_helpers.timing import wording as timing_wording
-from smsroi_helpers.timing.decision import decide
+from smsroi_helpers.timing.decision import decide, gains_by_place
 from smsroi_helpers.timing.response import rate_by_hour
-from tests.timing.samples import cells_of, looked, wave
+from tests.timing.samples import PRICE, cells_of, looked, wave
 
 CALIFORNIA = ("America/Los_Angeles", "California")
 RHODE_ISLAND = ("America/New_York", "Rhode Island")
@@ -46,25 +47,25 @@ def test_the_gain_is_that_of_each_place_at_its_own_best_allowed_hour_added_up(ev
     assert rate.idxmax() == 19
     best = answer.windows.iloc[answer.best]
     assert best["hour"] == 19
-    # By hand: California and Paris at 19:00, Rhode Island, whose weekends end at 17:00, at 16:00.
+    # By hand: California and Paris at 19:00, Rhode Island, whose weekdays end at 18:00, at 17:00.
     today = 0.6 * rate[10] + 0.1 * rate[19] + 0.15 * rate[14] + 0.05 * rate[12] + 0.1 * rate[11]
-    moved = 0.7 * rate[19] + 0.2 * rate[16] + 0.1 * rate[19]
+    moved = 0.7 * rate[19] + 0.2 * rate[17] + 0.1 * rate[19]
     assert best["gain"] == pytest.approx(moved - today, rel=1e-9)
     assert best["allowed_share"] == pytest.approx(0.8)
     assert answer.today @ rate.to_numpy() == pytest.approx(today)
     assert (answer.untried_share, answer.forbidden_share) == pytest.approx((0.0, 0.0))
     advice = answer.places.set_index("rules")
-    assert advice["hour"].to_dict() == {"US": 19, "US-RI": 16, "FR": 19}
+    assert advice["hour"].to_dict() == {"US": 19, "US-RI": 17, "FR": 19}
     assert advice["share"].to_dict() == pytest.approx({"US": 0.7, "US-RI": 0.2, "FR": 0.1})
 
 
 def test_one_strict_state_does_not_take_the_best_hour_from_all_others(evening):
-    """One intersection would leave 10:00 to 17:00 to everybody."""
+    """One intersection would leave 9:00 to 18:00 to everybody."""
     answer = answered(evening)[0]
     assert answer.windows["hour"].tolist() == list(range(8, 21))
     assert answer.outcome == "move"
     alone = dataclasses.replace(evening, practice=sent((RHODE_ISLAND, 2, 12, 100)))
-    assert answered(alone)[0].windows["hour"].tolist() == list(range(10, 17))
+    assert answered(alone)[0].windows["hour"].tolist() == list(range(9, 18))
 
 
 def test_the_limits_are_those_of_the_sum_over_places(evening):
@@ -114,7 +115,12 @@ def test_texts_outside_allowed_hours_are_the_finding_not_leave_as_is(nights, rea
 def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
     words = timing_wording.decide(evening, answered(evening))[0]
     assert words.outcome == "do"
-    assert "Where it is not allowed: 16:00–17:00 (US-RI; 20.0% of texts)." in words.text
+    assert "Skip public holidays where no texts are allowed on them" in words.caveat  # in France and Rhode Island
+    assert "Where it is not allowed: 17:00–18:00 (US-RI; 20.0% of texts)." in words.text
+    assert (
+        "These hours are allowed only on: Monday to Friday (US-RI; 20.0% of texts); Monday to Saturday (FR; 10.0% of"
+        " texts)."
+    ) in words.text
 
 
 def test_a_customer_gets_the_hour_of_the_advice_for_the_place(evening, make_source, open_source):
@@ -131,13 +137,66 @@ def test_a_customer_gets_the_hour_of_the_advice_for_the_place(evening, make_sour
 
 
 def test_policies_send_each_place_somewhere_it_allows():
-    practice = places.Practice(
-        rules=["x", "y", "z"], masks=np.array([[True, True, False], [False, True, True], [False, False, False]]),
-        messages=np.array([6.0, 3.0, 1.0]), shares=np.array([[0.5, 0.2, 0.0], [0.0, 0.1, 0.2], [0.0, 0.0, 0.0]]),
-        untried=0.1, forbidden=0.0,
-    )  # fmt: skip
-    policies, best = places.send_policies(practice, np.array([0.3, 0.1, 0.2]))
-    assert best.tolist() == [0, 2, -1]
+    masks = np.array([[True, True, False], [False, True, True], [False, False, False]])
+    policies, chosen = places.send_policies(masks, np.array([0.7, 0.3, 0.0]), np.array([0.3, 0.1, 0.2]))
+    assert chosen.tolist() == [[0, 1, 0], [2, 1, 2], [-1, -1, -1]]
     # At window 0: x goes to 0, y cannot and goes to its best, 2. At 1: both. At 2: x cannot and goes to 0.
     assert policies == pytest.approx(np.array([[0.7, 0.0, 0.3], [0.0, 1.0, 0.0], [0.7, 0.0, 0.3]]))
-    assert practice.allowed_share == pytest.approx([0.6, 0.9, 0.3])
+    assert places.share_of_places(masks, np.array([6.0, 3.0, 1.0])) == pytest.approx([0.6, 0.9, 0.3])
+
+
+def test_a_window_is_a_candidate_if_it_is_allowed_on_some_weekday():
+    """The careful default allows 19:00 on weekdays only; a Saturday's text at 19:00 is not counted as allowed."""
+    windows = pd.DataFrame({"hour": [12, 19], "until": [13, 20]})
+    lagos = ("Africa/Lagos", "")
+    found = places.read_practice(
+        sent((lagos, 0, 19, 60), (lagos, 5, 19, 30), (lagos, 6, 12, 10)), windows, "", None, np.ones(24)
+    )
+    assert found.rules == ["careful"]
+    assert found.masks.tolist() == [[True, True]]
+    assert found.weeks[0, :, 1].tolist() == [True] * 5 + [False] * 2
+    assert found.shares == pytest.approx(np.array([[10 / 70, 60 / 70]]))
+    assert (found.untried, found.forbidden) == pytest.approx((0.3, 0.3))
+
+
+@pytest.mark.parametrize("priced", [True, False])
+def test_messages_clicks_and_money_of_the_places_add_up_to_the_total(evening, priced):
+    seen = dataclasses.replace(evening, click=PRICE) if priced else evening
+    answer = answered(seen)[0]
+    rows = gains_by_place(seen, answer)
+    assert rows["messages_per_week"].sum() == pytest.approx(answer.messages_per_week)
+    assert rows["clicks"].sum() == pytest.approx(answer.gain()[0] * answer.messages_per_week)
+    assert (rows["clicks_low"] <= rows["clicks"]).all()
+    assert (rows["clicks"] <= rows["clicks_high"]).all()
+    # By hand: California sends 600 of its 700 texts at 10:00, all of them would go out at 19:00.
+    rate = rate_by_hour(seen.main, "all").set_index("hour")["rate"]
+    own = rows.set_index("rules").loc["US"]
+    assert own["clicks"] == pytest.approx(0.6 * (rate[19] - rate[10]) * answer.messages_per_week)
+    total = decide(seen, [answer])[0]
+    if priced:
+        assert rows["money"].sum() == pytest.approx(total.value)
+        assert (rows["money_low"] < rows["money"]).all()
+        assert (rows["money"] < rows["money_high"]).all()
+        assert own["money"] == pytest.approx(own["clicks"] * PRICE.estimate)
+    else:
+        assert rows["money"].isna().all()
+    assert set(rows["evidence"]) == {"randomised"}
+    assert set(rows["money_evidence"]) == {"modelled" if priced else "none"}
+    assert set(OUTPUTS["timing_places"]) == set(rows.columns)
+
+
+def test_a_single_place_has_the_limits_of_the_total(evening):
+    """One critical value for the total and for each place: the limits agree where they are the same number."""
+    alone = dataclasses.replace(evening, practice=sent((CALIFORNIA, 0, 10, 100)))
+    answer = answered(alone)[0]
+    row = answer.places.iloc[0]
+    assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx(answer.gain())
+
+
+def test_the_page_shows_each_place_and_the_total(evening):
+    seen = dataclasses.replace(evening, click=PRICE)
+    page = place_tables.places_table(seen, answered(seen), "USD").markup
+    for words in ("US-RI", "17:00–18:00", "Monday to Friday", "All places", "Monday to Saturday", "modelled"):
+        assert words in page
+    nowhere = dataclasses.replace(seen, practice=sent((CALIFORNIA, 0, 3, 100)))
+    assert "no gain can be given by place" in place_tables.places_table(nowhere, answered(nowhere), "USD").markup

@@ -1,0 +1,68 @@
+"""Past texts that went out when they are not allowed: at closed hours, or on public holidays."""
+
+import datetime as dt
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.measures import allowed, days_off, rule_of
+from smsroi_helpers.source import Shop
+from smsroi_helpers.timing.counts import Sends
+
+__all__ = ["COLUMNS", "audit_sends"]
+
+COLUMNS = ("rules", "texts", "on_days_off", "at_closed_hours")
+
+
+def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
+    """Count the texts of the last weeks by the recipients' rules, whatever planned them.
+
+    Args:
+        shop: the company.
+        sends: of `counts.collect_sends`.
+        weeks: how many weeks, up to the last day observed.
+
+    Returns:
+        rules (names, separated by blanks), texts; on_days_off (on a public holiday on which these rules allow no
+        texts); at_closed_hours (on other days, at an hour that is not allowed on the weekday). Most texts first.
+    """
+    first = shop.as_of - dt.timedelta(days=7 * weeks - 1)
+    rows = sends.rows.filter(sends.rows.local_date >= ibis.literal(first))
+    if shop.has("customers", "region"):
+        homes = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
+        rows = rows.left_join(homes, rows.customer_id == homes.native)
+        rows = rows.mutate(region=rows.region.fill_null(""))
+    else:
+        rows = rows.mutate(region=ibis.literal(""))
+    places = shop.count(rows.select("timezone", "region").distinct().order_by("timezone", "region"))
+    if not len(places):
+        return pd.DataFrame(columns=list(COLUMNS))
+    places["rules"] = [" ".join(rule_of(p.timezone, p.region, shop.settings.jurisdiction)) for p in places.itertuples()]
+    names = sorted(set(places["rules"]))
+    home = ibis.memtable(places.rename(columns={"timezone": "zone", "region": "area"}))
+    rows = rows.join(home, [rows.timezone == home.zone, rows.region == home.area])
+    closed = ibis.memtable(_closed_hours(names), schema={"at": "string", "day": "int64", "closed": "int64"})
+    rows = rows.left_join(closed, [rows.rules == closed["at"], rows.weekday == closed.day, rows.hour == closed.closed])
+    off = ibis.memtable(_days(names, first, shop.as_of), schema={"under": "string", "date": "date"})
+    rows = rows.left_join(off, [rows.rules == off.under, rows.local_date == off.date])
+    found = rows.group_by("rules").aggregate(
+        texts=rows.count(),
+        on_days_off=rows.count(where=rows.date.notnull()),
+        at_closed_hours=rows.count(where=rows.date.isnull() & rows.closed.notnull()),
+    )
+    return shop.count(found.order_by(ibis.desc("texts"), "rules"))
+
+
+def _closed_hours(names: list[str]) -> pd.DataFrame:
+    """At (rules), day (weekday), closed (an hour that is not allowed)."""
+    parts = [np.argwhere(~allowed(rules.split())) for rules in names]
+    at = np.repeat(names, [len(part) for part in parts])
+    hours = np.concatenate(parts) if parts else np.zeros((0, 2), int)
+    return pd.DataFrame({"at": at, "day": hours[:, 0], "closed": hours[:, 1]})
+
+
+def _days(names: list[str], first: dt.date, last: dt.date) -> pd.DataFrame:
+    """Under (rules), date: the days off by recipients' clocks, which may be a day ahead."""
+    rows = [(rules, day) for rules in names for day in days_off(rules.split(), first, last + dt.timedelta(days=1))]
+    return pd.DataFrame(rows, columns=["under", "date"])
