@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Study
 
 __all__ = [
@@ -13,10 +13,13 @@ __all__ = [
 
 
 def response_table(study: Study) -> pd.DataFrame:
-    """The table `frequency_response`: every tested frequency of every segment; the arms, if there is no zero arm."""
+    """The table `frequency_response`: every frequency of every segment, up to the highest tested.
+
+    Tested ones have evidence `randomised`, those between them `modelled`. Without a zero arm: the arms.
+    """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
-        "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
+        "opt_out_low", "opt_out_high", "natural_opt_out_per_week", "long_run_profit", "long_run_low", "long_run_high",
         "basis",
     ]  # fmt: skip
     if study.fit is None:
@@ -29,11 +32,12 @@ def response_table(study: Study) -> pd.DataFrame:
     profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_opt_outs()
     rows = []
     for i, name in enumerate(fit.names):
-        for k, dose in enumerate(fit.frequencies):
-            g = fit.grid_index(dose)
+        for g in np.flatnonzero(fit.grid <= fit.frequencies[-1]):
+            k = np.flatnonzero(np.isclose(fit.frequencies, fit.grid[g]))
+            customers, evidence = (fit.customers[i, k[0]], "randomised") if len(k) else (0.0, "modelled")
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
-                name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,
+                name, fit.grid[g], customers, *m, h[0], evidence, h[1], h[2], natural[i].mean(), *v, fit.method,
             ])  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -42,11 +46,13 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     """The table `frequency_policy`: the recommended texts per week for each segment, and the outcome."""
     columns = [
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",
-        "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "subscribed",
+        "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "cash",
+        "cash_low", "cash_high", "break_even_week", "try_next", "subscribed",
     ]  # fmt: skip
     rows = [
         [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "randomised", row.outcome,
-         row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.subscribed]
+         row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
+         row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed]
         for row in policy.itertuples()
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

@@ -25,7 +25,7 @@ def study_with(people, practice):
     none = pd.DataFrame()
     logs = Logs(None, audience, weeks.assign(stage=weeks["segment"]), 1.0, none, none)
     fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
-    plain = estimate_arms(cells, DOSES, 0.002)
+    plain = estimate_arms(cells, DOSES)
     return Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
 
 
