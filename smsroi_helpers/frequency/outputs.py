@@ -15,7 +15,8 @@ __all__ = [
 def response_table(study: Study) -> pd.DataFrame:
     """The table `frequency_response`: every frequency of every segment, up to the highest tested.
 
-    Tested ones have evidence `randomised`, those between them `modelled`. Without a zero arm: the arms.
+    Tested ones have evidence `randomised` and the customers of their arm; those between them have evidence `modelled`
+    and the customers of all arms, on whom the model rests. Without a zero arm: the arms.
     """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
@@ -34,7 +35,9 @@ def response_table(study: Study) -> pd.DataFrame:
     for i, name in enumerate(fit.names):
         for g in np.flatnonzero(fit.grid <= fit.frequencies[-1]):
             k = np.flatnonzero(np.isclose(fit.frequencies, fit.grid[g]))
-            customers, evidence = (fit.customers[i, k[0]], "randomised") if len(k) else (0.0, "modelled")
+            customers, evidence = (
+                (fit.customers[i, k[0]], "randomised") if len(k) else (fit.customers[i].sum(), "modelled")
+            )
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
                 name, fit.grid[g], customers, *m, h[0], evidence, h[1], h[2], natural[i].mean(), *v, fit.method,

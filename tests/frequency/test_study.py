@@ -40,6 +40,7 @@ def whole_page(shop, study):
         tables.test_note(study), tables.exclusions_table(study), tables.practice_table(study),
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
         charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
+        charts.cash_figure(policy, "USD"), tables.loss_note(study),
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
         check_tables.saturation_table(measure_saturation(study, policy), "USD"),
         charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
@@ -64,7 +65,10 @@ def test_a_sound_test_fills_the_page(study_of):
     assert all(each.evidence == "randomised" for each in answers)
     assert "observational" in words
     assert "MBG/NBD" in words
-    assert outputs.response_table(study)["evidence"].eq("randomised").all()
+    table = outputs.response_table(study)
+    assert set(table.loc[table["messages_per_week"].isin([0, 1, 2]), "evidence"]) == {"randomised"}
+    assert set(table.loc[table["messages_per_week"] == 0.5, "evidence"]) == {"modelled"}
+    assert study.fit.loss.weekly[0] > 0
 
 
 def test_split_files_are_the_same_source(tmp_path, study_of):
