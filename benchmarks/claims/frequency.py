@@ -22,12 +22,14 @@ from scipy.special import gammaincinv, ndtr
 from scipy.stats import norm
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
+from smsroi_helpers.cltv import fit_purchases
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL, LANDMARK_WEEKS, Practice
 from smsroi_helpers.frequency.decision import FrequencyDecision, decide
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response
 from smsroi_helpers.frequency.lifetime import LOSS_RATES, ResponseLoss
+from smsroi_helpers.frequency.natural_loss import estimate_loss
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Logs, Study
@@ -344,6 +346,61 @@ def zero_arm_loss(rng: np.random.Generator) -> Sequence[Outcome]:
     return _values(fit, world, fit.value())
 
 
+def _shoppers(rng: np.random.Generator, n: int, pareto: bool) -> tuple[pd.DataFrame, Floats]:
+    """Purchase histories, and the weeks from now until each customer drops out (below 0: has dropped out)."""
+    age, rate = rng.uniform(5, 80, n), rng.gamma(rng.uniform(0.8, 2.0), 1 / rng.uniform(6.0, 14.0), n)
+    shape, ratio = rng.uniform(0.6, 1.5), rng.uniform(3.0, 8.0)
+    leaves = np.full(n, np.inf)
+    if pareto:
+        leaves = rng.exponential(1.0, n) / rng.gamma(shape, 1 / (30.0 * ratio), n)
+    chance = np.zeros(n) if pareto else rng.beta(shape, shape * ratio, n)
+    leaves[rng.random(n) < chance] = 0.0
+    now, last, count = np.zeros(n), np.zeros(n), np.zeros(n)
+    active = np.flatnonzero(leaves > 0)
+    while len(active):
+        now[active] += rng.exponential(1.0, len(active)) / rate[active]
+        active = active[(now[active] < leaves[active]) & (now[active] < age[active] + 110)]
+        seen = active[now[active] < age[active]]
+        count[seen] += 1
+        last[seen] = now[seen]
+        gone = active[rng.random(len(active)) < chance[active]]
+        leaves[gone] = now[gone]
+        active = active[leaves[active] > now[active]]
+    frame = pd.DataFrame({"frequency": count, "recency_weeks": last, "T_weeks": age, "customers": 1.0})
+    return frame, leaves - age
+
+
+def drop_out(rng: np.random.Generator, pareto: bool = False) -> Sequence[Outcome]:
+    """The share of today's customers still there in 26, 52 and 104 weeks, and how much of the response that ends."""
+    n = 6_000
+    frame, left = _shoppers(rng, n, pareto)
+    fit = fit_purchases(frame, "mbg_nbd")
+    ended, bins = rng.uniform(), np.arange(5, 80)
+    # Texts to another 6,000, whose clicks end with drop-out in the share `ended`.
+    others, theirs = _shoppers_like(rng, frame, left, n)
+    texts = rng.poisson(20, n)
+    clicks = rng.binomial(texts, np.where(theirs > 0, 0.08, 0.08 * (1 - ended)))
+    age = np.digitize(others["T_weeks"], bins)
+    by_age = pd.DataFrame({"arm": "a", "age": bins[age - 1], "texts": texts, "clicks": clicks})
+    by_age = by_age.groupby(["arm", "age"], as_index=False).sum()
+    loss = estimate_loss(fit, frame.iloc[:1_500].assign(segment="s"), by_age, rng)
+    told: list[Outcome] = []
+    alive = (left > 0).mean()
+    for weeks in (26, 52, 104):
+        still = (left > weeks).mean()
+        truth = (1 - ended * (1 - still)) / (1 - ended * (1 - alive))
+        drawn = (1 - LOSS_RATES) ** weeks @ loss.shares[ALL]
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        told.append(Interval(drawn.mean(), low, high, truth, part=f"response after {weeks} weeks"))
+    return told
+
+
+def _shoppers_like(rng: np.random.Generator, frame: pd.DataFrame, left: Floats, n: int) -> tuple[pd.DataFrame, Floats]:
+    """Customers drawn with replacement."""
+    place = rng.integers(0, len(frame), n)
+    return frame.iloc[place].reset_index(drop=True), left[place]
+
+
 def null(rng: np.random.Generator) -> Outcome:
     """Whether more texts are recommended, or a gain is claimed, where texts are clicked but cause no profit."""
     world = _draw(rng, null=True)
@@ -393,6 +450,10 @@ CLAIMS = [
           known_wrong=True),
     Claim("dose_curve_zero_arm", "V with no natural loss but the zero arm's opt-outs", "nowhere", "shrunken",
           zero_arm_loss, n=200, known_wrong=True),
+    Claim("dose_drop_out", "share of the response left after so many weeks, by MBG/NBD and clicks", "frequency",
+          "at_least", drop_out, n=400),
+    Claim("dose_drop_out_pareto", "the same where customers drop out by Pareto/NBD", "frequency", "at_least",
+          partial(drop_out, pareto=True), n=400),
     Claim("dose_null", "more texts advised, or a gain claimed, where texts bring nothing", "frequency", "false_alarm",
           null),
     Claim("dose_log", "profit that goes with a text more a week, by AIPW, where the log tells all the sender knew",

@@ -7,7 +7,7 @@ its customers still stop buying. It comes from the purchase model, MBG/NBD, fitt
     B(t) = Σ P_i · S_i(t) ÷ Σ P_i
 
 over a group's members i, with P_i = P(alive) when assigned and S_i(t) the probability that a member who is alive then
-is alive t weeks later. Members differ, so B falls fast at first and slowly later; it is written as a mixture of
+is alive t weeks later, with an error for the choice of model. Members differ, so B falls fast at first and slowly later; it is written as a mixture of
 constant weekly rates. Which share ρ of the response ends with drop-out is tested on clicks: of members with the same
 texts in the same weeks, those who joined earlier have dropped out more often, by 1 − S(T) at age T. If their clicks per
 text are lower by ρ · (1 − S(T)), that share ends. What differs between early and late joiners for other reasons biases
@@ -58,6 +58,9 @@ _DRAWS = 48
 _WEEKS = np.array([0.0, 1, 2, 4, 8, 13, 26, 39, 52, 78, 104, 156, 208, 260])
 _SHARES = (np.arange(40) + 0.5) / 40
 """Values of ρ that are summed over."""
+_MODEL_ERROR = 0.15
+"""Standard deviation of the logarithm of the pace of drop-out, for the choice of model: where customers drop out by
+Pareto/NBD, MBG/NBD is off by a tenth (`benchmarks/claims/frequency.py`)."""
 _WINDOWS, _WINDOW_WEEKS = 6, 4
 
 
@@ -173,7 +176,8 @@ def estimate_loss(
     kept = np.empty(_DRAWS)
     for k, values in enumerate(fit.draw_parameters(_DRAWS, rng)):
         alive = probability_alive(fit, histories, values=values) * histories["customers"].to_numpy(float)
-        later = alive[:, None] * survival_probability(fit, histories, _WEEKS.tolist(), values=values)
+        pace = float(np.exp(_MODEL_ERROR * rng.standard_normal()))
+        later = alive[:, None] * survival_probability(fit, histories, (_WEEKS * pace).tolist(), values=values)
         for name, own in members:
             mixture = mix_rates(_WEEKS, own @ later / (own @ alive))
             answering = float(own @ alive / (own @ histories["customers"]))

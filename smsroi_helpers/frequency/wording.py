@@ -86,7 +86,10 @@ def opt_out_sentence(study: Study) -> str:
     """A sentence on opt-outs where none was observed or the source does not record them; else empty."""
     found = count_opt_outs(study)
     if found.kind == "unknown":
-        return _("The source tells no opt-outs: none is counted, and the long run is that of the discount rate alone.")
+        return _(
+            "The source records no opt-outs, so none is counted. The long run is limited by natural loss and the"
+            " discount rate only."
+        )
     if found.kind == "seen":
         return ""
     return _(
