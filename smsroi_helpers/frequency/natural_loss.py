@@ -7,11 +7,11 @@ its customers still stop buying. It comes from the purchase model, MBG/NBD, fitt
     B(t) = Σ P_i · S_i(t) ÷ Σ P_i
 
 over a group's members i, with P_i = P(alive) when assigned and S_i(t) the probability that a member who is alive then
-is alive t weeks later, with an error for the choice of model. Members differ, so B falls fast at first and slowly later; it is written as a mixture of
-constant weekly rates. Which share ρ of the response ends with drop-out is tested on clicks: of members with the same
-texts in the same weeks, those who joined earlier have dropped out more often, by 1 − S(T) at age T. If their clicks per
-text are lower by ρ · (1 − S(T)), that share ends. What differs between early and late joiners for other reasons biases
-ρ. Without clicks it is unknown, with more weight on all than on none.
+is alive t weeks later, with an error for the choice of model. Members differ, so B falls fast at first and slowly
+later; it is written as a mixture of constant weekly rates. Which share ρ of the response ends with drop-out is tested
+on clicks: of members with the same texts in the same weeks, those who joined earlier have dropped out more often, by
+1 − S(T) at age T. If their clicks per text are lower by ρ · (1 − S(T)), that share ends. What differs between early and
+late joiners for other reasons biases ρ. Without clicks it is unknown, with more weight on all than on none.
 
 References:
     Batislam, Denizel & Filiztekin (2007), International Journal of Research in Marketing 24: MBG/NBD.
