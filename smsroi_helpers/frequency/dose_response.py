@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.lifetime import Lifetime, ResponseLoss, draw_opt_out_spread
+from smsroi_helpers.frequency.lifetime import LOSS_RATES, Lifetime, ResponseLoss, draw_opt_out_spread
 from smsroi_helpers.frequency.opt_out_curve import draw_opt_outs
 from smsroi_helpers.frequency.profit_curve import ArmSums, Method, draw_profit
 from smsroi_helpers.statistics import Floats, by_group, estimate_means, jackknife
@@ -115,6 +115,14 @@ class DoseResponseFit:
     def natural_opt_outs(self) -> Floats:
         """c, weekly opt-out rate without texts: names × draws."""
         return np.asarray(self.hazard[:, 0])
+
+    def natural_loss(self) -> Floats:
+        """Weekly rate at which subscribers are lost without texts, by opting out or not answering: names × draws.
+
+        Of the first year, since members who are lost fast are lost first.
+        """
+        kept = np.einsum("k,gkn->gn", (1 - LOSS_RATES) ** 52, self.lifetime.shares) ** (1 / 52)
+        return np.asarray(1 - (1 - self.natural_opt_outs()) * kept)
 
     def caused_opt_outs(self) -> Floats:
         """h, weekly opt-out rate caused by the texts: names × grid × draws."""

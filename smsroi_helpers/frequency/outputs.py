@@ -20,7 +20,7 @@ def response_table(study: Study) -> pd.DataFrame:
     """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
-        "opt_out_low", "opt_out_high", "natural_opt_out_per_week", "long_run_profit", "long_run_low", "long_run_high",
+        "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
         "basis",
     ]  # fmt: skip
     if study.fit is None:
@@ -30,7 +30,7 @@ def response_table(study: Study) -> pd.DataFrame:
                          "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm"])  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
     fit = study.fit
-    profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_opt_outs()
+    profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_loss()
     rows = []
     for i, name in enumerate(fit.names):
         for g in np.flatnonzero(fit.grid <= fit.frequencies[-1]):
