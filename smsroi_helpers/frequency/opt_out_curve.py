@@ -6,8 +6,9 @@ Of a group's customers, per subscribed week, with d texts a week:
 
 c are the opt-outs without texts. Groups differ in level (α_g) and in shape (β_g): one group's opt-outs may rise in
 proportion to texts, another's with their square. ε(d) is a deviation from the power law that groups share, ε_g(d) one
-of a single arm, so that one unlucky arm moves its neighbours little. All are normal with mean 0. Their standard
-deviations are integrated over a grid. q increases with d (isotonic draws). Untried doses follow from the same model.
+of one group at one dose, so that one unlucky arm moves its neighbours little. Deviations are alike at doses that are
+alike (correlation exp(−|log d − log d′|)). All are normal with mean 0. Their standard deviations are integrated over a
+grid. q increases with d (isotonic draws). Untried doses follow from the same model.
 
 The posterior is Laplace's approximation at every point of the grid (Rasmussen & Williams 2006, Gaussian Processes for
 Machine Learning, section 3.4), with the expected information of the Poisson counts in place of the observed one.
@@ -94,12 +95,12 @@ def _covariance(grid: Floats, groups: int, level: float, slope: float, shared: f
     x = np.log(grid[1:])
     alike = np.ones((groups, groups))
     same = np.eye(groups)
-    by_dose = np.eye(len(x))
+    near = np.exp(-np.abs(x[:, None] - x))
     size = len(grid)
     joint = np.zeros((groups, size, groups, size))
     line, rise = np.ones((len(x), len(x))), np.outer(x, x)
-    caused = np.einsum("gh,de->gdhe", alike, _LEVEL[1] ** 2 * line + _SLOPE[1] ** 2 * rise + shared**2 * by_dose)
-    caused += np.einsum("gh,de->gdhe", same, level**2 * line + slope**2 * rise + own**2 * by_dose)
+    caused = np.einsum("gh,de->gdhe", alike, _LEVEL[1] ** 2 * line + _SLOPE[1] ** 2 * rise + shared**2 * near)
+    caused += np.einsum("gh,de->gdhe", same, level**2 * line + slope**2 * rise + own**2 * near)
     joint[:, 1:, :, 1:] = caused
     joint[:, 0, :, 0] = _NATURAL[1] ** 2 * alike + _GROUPS_NATURAL**2 * same
     return joint.reshape(groups * size, groups * size)
