@@ -136,6 +136,8 @@ def main() -> None:
     print(f"{len(runs)} companies ({broken} with a test judged broken), {len(own)} segments")
     print(f"not enough evidence: {(own['outcome'] == 'not_enough').mean():.1%}")
     print(f"regret: {regret.mean():.2f} of {gap_today.mean():.2f} = {regret.mean() / gap_today.mean():.1%}")
+    near = own["v_chosen"] >= own["v_best"] - 0.1 * own["v_best"].abs()
+    print(f"recommended frequency worth at most 10 % less than the best, answered or not: {near.mean():.1%}")
     differs = (answered["best"] != answered["best_short"]).mean()
     print(f"true best frequency differs between long and short run: {differs:.1%}")
     sent = own[own["chosen"] > 0]

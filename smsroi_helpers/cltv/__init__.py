@@ -30,7 +30,12 @@ from smsroi_helpers.cltv.implications import (
     textbook_value,
 )
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.predictions import expected_order_value, expected_orders, probability_alive
+from smsroi_helpers.cltv.predictions import (
+    expected_order_value,
+    expected_orders,
+    probability_alive,
+    survival_probability,
+)
 from smsroi_helpers.cltv.wording import decide, describe_assumptions, list_failing
 from smsroi_helpers.measures import profit_share
 
@@ -65,6 +70,7 @@ __all__ = [
     "probability_alive",
     "profit_share",
     "segment_totals",
+    "survival_probability",
     "textbook",
     "textbook_value",
     "value_by_tenth",

@@ -33,6 +33,10 @@ class Decision:
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
     """`gain`: money compared with today's practice; `worth`: compared with no texts;
     `forecast`: a prediction; `fact`: none of these."""
+    cash: float = float("nan")
+    cash_low: float = float("nan")
+    cash_high: float = float("nan")
+    """Profit within the horizon, in money, with its 95 % interval; never added to `value`."""
     segment: str = "all"
     caveat: str = ""
     """Limitation that the reader must know before acting."""
@@ -79,8 +83,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
-        "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",
-        "text",
+        "stage", "question", "segment", "outcome", "action", "cash", "cash_low", "cash_high", "value", "low", "high",
+        "unit", "evidence", "customers", "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""

@@ -1,10 +1,11 @@
 """How many texts a week each segment should get, from a frequency test and from observational data.
 
-`counts` counts in the engine. `arms` compares the arms without a model; `dose_response` fits profit and opt-outs as
-functions of texts per week. `observational` estimates the same effects from the message log alone. `study` runs all of
-them. `policy` chooses each segment's texts per week: the smallest number whose long-run profit is not distinguishable
-from the best and at most slightly below it. `saturation`, `pull_forward` and `early_warning` describe today's
-customers.
+`counts` counts in the engine. `arms` compares the arms without a model; `dose_response` fits profit (`profit_curve`)
+and opt-outs (`opt_out_curve`) as functions of texts per week. `natural_loss` estimates how fast subscribers are lost
+for other reasons, `lifetime` averages the value of members who differ in that. `observational` estimates the same
+effects from the message log alone. `study` runs all of them. `policy` chooses each segment's texts per week: the
+smallest number whose long-run profit is a tie with the best. `saturation`, `pull_forward` and `early_warning` describe
+today's customers.
 """
 
 from typing import Annotated, Any
@@ -45,6 +46,7 @@ PARAMETERS: dict[str, Any] = {
     "practice_weeks": Annotated[int, Field(ge=1, le=52)],
     "log_weeks": Annotated[int, Field(gt=0, le=520)],
     "channel": str,
+    "cash_weeks": Annotated[int, Field(ge=1, le=104)],
 }
 
 __getattr__ = lazy_submodules(__name__, "check_tables", "figures", "tables")

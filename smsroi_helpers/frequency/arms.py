@@ -1,6 +1,6 @@
 """The arms of the frequency test without a model: each compared with the zero arm, or with the fewest texts.
 
-The definitions of m, H and V are those of `dose_response`.
+The definitions of m and H are those of `dose_response`.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,19 @@ __all__ = [
 ]
 
 
-def estimate_arms(
-    cells: pd.DataFrame, doses: Mapping[str, float], discount: float, by: str = "segment"
-) -> pd.DataFrame:
+def estimate_arms(cells: pd.DataFrame, doses: Mapping[str, float], by: str = "segment") -> pd.DataFrame:
     """Compare every arm with the zero arm, without a model; intervals by a jackknife over customers.
 
     Args:
         cells: of `counts.count_arms`.
         doses: arm → texts a week.
-        discount: weekly (δ).
         by: the column of groups; rows `all` for all customers come first.
 
     Returns:
         One row per group and number of texts: segment, messages_per_week, customers, weeks, sent (texts per subscribed
         week), clicks (per subscribed week), clicks_low, clicks_high; hazard (H), hazard_low, hazard_high, opt_outs
-        (these four NaN where the source records no opt-outs);
-        profit (m), low, high; value (V), value_low, value_high; orders, revenue (per customer). Without a zero arm, m
-        and V are NaN. In the zero arm both are 0 and have no interval.
+        (these four NaN where the source records no opt-outs); profit (m), low, high; orders, revenue (per customer).
+        Without a zero arm, m is NaN. In the zero arm it is 0 and has no interval.
     """
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
     names = [
@@ -43,11 +39,11 @@ def estimate_arms(
     for key in ([], [by]):
         keys, sums = by_group(rows, [*key, "dose"], names)
         keys["segment"] = keys[by].astype(str) if key else ALL
-        parts.append(_plain_rows(keys, dict(zip(names, sums, strict=True)), discount))
+        parts.append(_plain_rows(keys, dict(zip(names, sums, strict=True))))
     return pd.concat(parts, ignore_index=True)
 
 
-def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) -> pd.DataFrame:
+def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats]) -> pd.DataFrame:
     frame = pd.DataFrame({"segment": keys["segment"], "messages_per_week": keys["dose"].astype(float)})
     whole = {name: values.sum(axis=-1) for name, values in sums.items()}
     frame = frame.assign(customers=whole["n"], weeks=whole["weeks"], opt_outs=whole["opt_outs"])
@@ -66,20 +62,17 @@ def _plain_rows(keys: pd.DataFrame, sums: dict[str, Floats], discount: float) ->
     frame.loc[whole["consent_known"] == 0, ["hazard", "hazard_low", "hazard_high", "opt_outs"]] = np.nan
     none = frame.index[frame["messages_per_week"] == 0]
     at = frame["segment"].map(pd.Series(none.to_numpy(float), index=frame.loc[none, "segment"].to_numpy()))
-    columns = ("profit", "low", "high", "value", "value_low", "value_high")
+    columns = ("profit", "low", "high")
     frame[list(columns)] = np.nan
     treated = frame.index[at.notna() & (frame["messages_per_week"] > 0)]
     if len(treated):
         base = at[treated].astype(int)
-        own = [sums[name][treated] for name in ("profit__sum_y", "n", "weeks", "opt_outs")]
+        own = [sums[name][treated] for name in ("profit__sum_y", "n", "weeks")]
         stacked = np.stack([*own, sums["profit__sum_y"][base], sums["n"][base]])
-        m = jackknife(lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2], stacked)
-        v = jackknife(
-            lambda s: (s[0] / s[1] - s[4] / s[5]) * s[1] / s[2] / (1 - (1 - s[3] / s[2]) / (1 + discount)), stacked
-        )
-        for name, values in zip(columns, (m.estimate, m.low, m.high, v.estimate, v.low, v.high), strict=True):
+        m = jackknife(lambda s: (s[0] / s[1] - s[3] / s[4]) * s[1] / s[2], stacked)
+        for name, values in zip(columns, (m.estimate, m.low, m.high), strict=True):
             frame.loc[treated, name] = values
-    frame.loc[none, ["profit", "value"]] = 0.0
+    frame.loc[none, "profit"] = 0.0
     return frame
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.frequency.dose_response import PROPORTIONAL_ALPHA
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words
@@ -24,25 +23,19 @@ __all__ = [
 
 
 def shape_note(study: Study) -> Html:
-    """Whether clicks may be used to model the shape of profit."""
+    """How far clicks determine the shape of profit."""
     if study.fit is None:
         return note(_("Without a response there is no shape to check."))
-    p = study.fit.proportional_p
     if study.fit.method == "arms":
-        if p < PROPORTIONAL_ALPHA:
-            return note(
-                _(
-                    "Profit is not proportional to clicks over the arms (p {p}), so clicks do not help: each arm stands"
-                    " as it is."
-                ).format(p=p_words(p))
-            )
-        return note(_("Nothing tells clicks in every arm, or only one dose was tried: each arm stands as it is."))
+        return note(
+            _("Clicks are not known in every arm, or only one frequency was tested. Each arm is its own estimate.")
+        )
     return note(
         _(
-            "Clicks may tell the shape: that profit before message cost is proportional to them over the arms of each"
-            " segment is not contradicted (p {p}). That is no proof; where it were wrong, the pooled numbers would"
-            " stand apart from the arms’ own."
-        ).format(p=p_words(p))
+            "The profit of a frequency is a weighted mean: {share} follows people’s clicks, the rest is the arm’s own"
+            " estimate. The weight depends on how well profit agrees with clicks over the arms of each segment (p {p}"
+            " for exact agreement)."
+        ).format(share=percent(study.fit.curve_weight), p=p_words(study.fit.proportional_p))
     )
 
 

@@ -70,7 +70,8 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
 
     Returns:
         arm, segment, stage, group (0–63, of the jackknife), consenting (0 or 1); n, messages (of the channel),
-        messaged_customers, raw_clicks, clicks (of people: `measures.human_clicks`), opt_outs, weeks
+        messaged_customers, raw_clicks, clicks (of people: `measures.human_clicks`), opt_outs, early_opt_outs (in the
+        first half of the customer's window), leaver_messages and leaver_clicks (of customers who opted out), weeks
         (subscribed; elapsed where opt-outs are not recorded), consent_known, orders, revenue, message_cost, profit and
         gross (before message cost), each with the moments of `measures.arm_moments`; the covariate is the
         gross profit of an equally long period before.
@@ -109,13 +110,17 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
     keys = ("arm", "segment", "stage", "group", "consenting")
     pairs = {"gross": ("gross", "pre_order_profit"), "profit": ("profit", "pre_order_profit")}
     moments = measures.arm_moments_together(rows, pairs, keys)
+    left = (rows.opted_out == 1).fill_null(False)
     counts = rows.group_by(*keys).aggregate(
         n=rows.count(),
         messages=rows.texts.sum(),
         messaged_customers=rows.count(where=rows.texts > 0),
         raw_clicks=rows.raw.sum(),
         clicks=rows.clicks.sum(),
-        opt_outs=rows.opted_out.sum().fill_null(0),
+        opt_outs=left.sum().fill_null(0),
+        early_opt_outs=rows.count(where=left & (rows.weeks < rows.outcome_days / 14)),
+        leaver_messages=rows.texts.sum(where=left).fill_null(0),
+        leaver_clicks=rows.clicks.sum(where=left).fill_null(0),
         weeks=total(rows.weeks),
         consent_known=rows.consent_known.sum(),
         orders=rows.orders.sum(),

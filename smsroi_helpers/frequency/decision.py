@@ -14,6 +14,7 @@ from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
 __all__ = [
+    "Cash",
     "FrequencyDecision",
     "FrequencyReason",
     "FrequencyWarning",
@@ -34,9 +35,13 @@ FrequencyReason = Literal[
 not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
 cannot be compared; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
 without texts; it has only one frequency; an arm has too few customers."""
-FrequencyWarning = Literal["long_run_modelled", "arms_alone", "opt_outs", "segments_missing", "log_only"]
-"""Caveats: the long-run value is modelled; clicks are not used; opt-outs are unknown or none was observed; subscribers
-are in segments with too few customers in the test; there are only observational data."""
+FrequencyWarning = Literal[
+    "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
+    "log_only",
+]  # fmt: skip
+"""Caveats: the long-run value is modelled; how fast subscribers stop answering is not known, or hardly; clicks are not
+used; opt-outs are unknown or none was observed; subscribers are in segments with too few customers in the test; there
+are only observational data."""
 
 _TEST_WEEKS = 8
 _TEST_ARMS = 4
@@ -87,6 +92,17 @@ class Horizons:
 
 
 @dataclass(frozen=True)
+class Cash:
+    """Profit of a change within the coming weeks, over all subscribers and compared with today's practice."""
+
+    weeks: int
+    profit: tuple[float, float, float]
+    """Undiscounted money, with its 95 % interval."""
+    break_even: float = float("nan")
+    """The week from which the cumulative cash stays at or above 0; NaN if it does not within `policy.LONGEST`."""
+
+
+@dataclass(frozen=True)
 class FrequencyDecision:
     """The decision on one group's texts per week, and the numbers behind it; NaN where a number is not known."""
 
@@ -104,6 +120,14 @@ class FrequencyDecision:
     """Of a change to `texts_per_week`: money a week over all subscribers, with its 95 % interval, net of opt-outs."""
     gain_is_reported: bool = False
     """Whether the decision reports the gain; it does not where the frequency stays as it is today."""
+    cash: Cash | None = None
+    """Of the same change, within the coming weeks; never added to `gain`."""
+    together: tuple[float, float, float] | None = None
+    """Only for all customers: the long-run gain a week of all segments' recommended changes together."""
+    try_next: float = float("nan")
+    """A frequency between the tested ones that is modelled to gain more, to be tested; NaN if there is none."""
+    try_gain: tuple[float, float, float] | None = None
+    """Its modelled long-run gain, money a week over all subscribers, compared with `texts_per_week`."""
     value: tuple[float, float, float] | None = None
     """Long-run value of a subscriber at `texts_per_week`, with its 95 % interval."""
     same_average: bool = False
@@ -123,13 +147,16 @@ class FrequencyDecision:
     """Subscribers of the group on the last day observed: those the gain is for."""
 
 
-def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tuple[FrequencyDecision, ...]:
+def decide(
+    study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0, cash_weeks: int = 12
+) -> tuple[FrequencyDecision, ...]:
     """Decide for all customers, then for each segment.
 
     Args:
         study: of `study.analyse`.
         policy: of `policy.choose_frequencies`.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
+        cash_weeks: as for `policy.choose_frequencies`.
     """
     if study.validity is not None and study.validity.broken and study.experiment is not None:
         customers = int(study.experiment.customers.sum())
@@ -137,7 +164,7 @@ def decide(study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0) -> tu
     if study.fit is None or not len(policy):
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
-    return tuple(_decide_segment(study, study.fit, row, policy, smallest_gain) for row in rows)
+    return tuple(_decide_segment(study, study.fit, row, policy, smallest_gain, cash_weeks) for row in rows)
 
 
 def as_today(outcome: str, step: float) -> bool:
@@ -154,10 +181,12 @@ def as_today(outcome: str, step: float) -> bool:
 
 
 def _decide_segment(
-    study: Study, fit: DoseResponseFit, row: pd.Series, policy: pd.DataFrame, smallest_gain: float
+    study: Study, fit: DoseResponseFit, row: pd.Series, policy: pd.DataFrame, smallest_gain: float, cash_weeks: int
 ) -> FrequencyDecision:
     reason = _reason(row)
-    known = bool(np.isfinite(row["gain"]))
+    gain = _three(row, "gain")
+    reported = gain is not None and reason not in ("no_effect", "already_best")
+    cash = _three(row, "cash")
     everybody = row["segment"] == ALL
     outcome: Literal["do", "dont", "not_enough_evidence"] = (
         "do" if reason == "gain" else "dont" if reason in ("no_gain", "already_best") else "not_enough_evidence"
@@ -170,8 +199,12 @@ def _decide_segment(
         customers=int(row["customers"]),
         texts_per_week=float(row["messages_per_week"]),
         today=float(row["today"]),
-        gain=(float(row["gain"]), float(row["gain_low"]), float(row["gain_high"])) if known else None,
-        gain_is_reported=known and reason not in ("no_effect", "already_best"),
+        gain=gain,
+        gain_is_reported=reported,
+        cash=Cash(cash_weeks, cash, float(row["break_even"])) if reported and cash is not None else None,
+        together=_three(row, "together") if everybody else None,
+        try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose") else float("nan"),
+        try_gain=_three(row, "try_gain"),
         value=(float(row["value"]), float(row["value_low"]), float(row["value_high"])),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
         differs_by_segment=bool(everybody and _segments_differ(row, policy)),
@@ -182,6 +215,13 @@ def _decide_segment(
         warnings=_warnings(study, fit) if everybody else (),
         subscribed=int(row["subscribed"]),
     )
+
+
+def _three(row: pd.Series, name: str) -> tuple[float, float, float] | None:
+    """An estimate with its limits; None where it is not known."""
+    if not np.isfinite(row[name]):
+        return None
+    return float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])
 
 
 def _reason(row: pd.Series) -> FrequencyReason:
@@ -221,6 +261,10 @@ def _times(row: pd.Series) -> float:
 
 def _warnings(study: Study, fit: DoseResponseFit) -> tuple[FrequencyWarning, ...]:
     found: list[FrequencyWarning] = ["long_run_modelled"]
+    if fit.loss.status == "unknown":
+        found.append("loss_unknown")
+    if fit.loss.status == "not_identified":
+        found.append("loss_not_identified")
     if fit.method == "arms":
         found.append("arms_alone")
     if count_opt_outs(study).kind != "seen":

@@ -10,10 +10,10 @@ import pandas as pd
 from scipy.stats import t
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv import Fit, count_cells, fit_purchases
+from smsroi_helpers.cltv import Fit
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import counts
+from smsroi_helpers.frequency.natural_loss import fit_drop_out
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.segmentation import find_cuts, known_people, segments
 from smsroi_helpers.source import Shop
@@ -31,9 +31,6 @@ RECENT_WEEKS = 8
 """The weeks up to the last day observed, compared with as many weeks before."""
 ALIVE = 0.5
 """P(alive) from which a customer counts as alive."""
-FITTED = 20_000
-"""About this many customers are enough to fit P(alive); with more, the error of its parameters is negligible."""
-SAMPLE = "alive-sample"
 
 
 # --- early warning ---------------------------------------------------------------------------------------------------
@@ -77,16 +74,13 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
 def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, str]:
     """The rows with alive_then and alive_now, P(alive) by MBG/NBD; null for customers who never bought.
 
-    The model is fitted to the whole log of about `FITTED` customers of a hashed sample and applied to all.
+    The model is fitted to the whole log of a hashed sample of customers (`natural_loss.fit_drop_out`) and applied to
+    all.
     """
-    unknown = ibis.null("float64")
-    buyers = int(shop.count(measures.purchase_history(shop).count().name("n").as_table())["n"].iloc[0])
-    slices = min(256, -(-256 * FITTED // max(buyers, 1)))
-    try:
-        cells = count_cells(shop, keep=lambda history: hash_group(history.customer_id, SAMPLE, 256) < slices)
-    except NotEnoughData:
+    fit = fit_drop_out(shop)
+    if fit is None:
+        unknown = ibis.null("float64")
         return rows.mutate(alive_then=unknown, alive_now=unknown), "few_buyers"
-    fit = fit_purchases(cells, "mbg_nbd")
     for name, day in (("alive_then", then), ("alive_now", None)):
         history = measures.purchase_history(shop, day)
         alive = history.select(member_id="customer_id", **{name: alive_expression(fit, history)})

@@ -9,13 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_draws
+from smsroi_helpers.frequency.policy import LONGEST
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 
 __all__ = [
+    "cash_figure",
     "logs_figure",
     "pull_forward_figure",
     "response",
@@ -153,6 +155,57 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
             " intervals, the dashed line is today’s mean dose, the circle the dose advised."
         ),
     )
+
+
+def cash_figure(policy: pd.DataFrame, currency: str) -> Html:
+    """The cumulative cash of changes whose cash and long run differ in sign, with the week in which it breaks even."""
+    rows = []
+    if len(policy):
+        known = policy[np.isfinite(policy["gain"]) & (policy["reason"] != "no_effect")]
+        first = known["cash_by_week"].map(lambda curve: curve[0, 0])
+        rows = [row for _index, row in known[first * known["gain"] < 0].iterrows()][:_MOST_PANELS]
+    if not rows:
+        return note(_("No change costs cash at first and gains in the long run, or the other way round."))
+    columns = min(len(rows), 3)
+    lines = -(-len(rows) // columns)
+    drawn, axes = plt.subplots(
+        lines, columns, figsize=(8.2, 2.5 * lines + 0.4), squeeze=False, gridspec_kw={"wspace": 0.5, "hspace": 0.85}
+    )
+    descriptions = []
+    for row, ax in zip(rows, axes.flat, strict=False):
+        curve = np.vstack([np.zeros(3), row["cash_by_week"]])
+        weeks = np.arange(len(curve))
+        ax.axhline(0, color=PALETTE["soft"], linewidth=1.0)
+        ax.fill_between(weeks, curve[:, 1], curve[:, 2], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+        ax.plot(weeks, curve[:, 0], color=PALETTE["accent"])
+        if np.isfinite(row["break_even"]) and row["gain"] > 0:
+            ax.axvline(row["break_even"], color=PALETTE["orange"], linestyle="--", linewidth=1.2)
+        _money_ticks(ax.yaxis, currency)
+        ax.set_xlabel(_("weeks from now"))
+        name = _("{segment}: {dose}").format(
+            segment=segment_name(row["segment"]), dose=frequency_words(row["messages_per_week"])
+        )
+        ax.set_title(name)
+        descriptions.append(f"{name}: {_break_even_words(row)}")
+    for ax in axes.flat[len(rows) :]:
+        ax.set_visible(False)
+    return figure(
+        drawn,
+        alt=joined(*descriptions),
+        caption=_(
+            "Cumulative cash of a change compared with today, over all subscribers of the segment, undiscounted; bands"
+            " are 95% intervals. The dashed line is the week in which it breaks even. Only changes that gain in one"
+            " horizon and lose in the other are shown. Long-run value is another kind of money and is not drawn here."
+        ),
+    )
+
+
+def _break_even_words(row: pd.Series) -> str:
+    if row["gain"] < 0:
+        return _("earns at first and loses in the long run.")
+    if np.isfinite(row["break_even"]):
+        return _("breaks even in week {week}.").format(week=number(row["break_even"]))
+    return _("does not break even within {weeks} weeks.").format(weeks=number(LONGEST))
 
 
 def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:

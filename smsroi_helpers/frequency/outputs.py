@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.frequency.decision import count_opt_outs
-from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Study
 
 __all__ = [
@@ -14,9 +14,11 @@ __all__ = [
 
 
 def response_table(study: Study) -> pd.DataFrame:
-    """The table `frequency_response`: every tested frequency of every segment; the arms, if there is no zero arm.
+    """The table `frequency_response`: every frequency of every segment, up to the highest tested.
 
-    Opt-outs are NaN where the source records none: not known, not 0.
+    Tested ones have evidence `randomised` and the customers of their arm; those between them have evidence `modelled`
+    and the customers of all arms, on whom the model rests. Without a zero arm: the arms. Opt-outs are NaN where the
+    source records none: not known, not 0.
     """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
@@ -30,14 +32,17 @@ def response_table(study: Study) -> pd.DataFrame:
                          "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm"])  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
     fit = study.fit
-    profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_opt_outs()
+    profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_loss()
     rows = []
     for i, name in enumerate(fit.names):
-        for k, dose in enumerate(fit.frequencies):
-            g = fit.grid_index(dose)
+        for g in np.flatnonzero(fit.grid <= fit.frequencies[-1]):
+            k = np.flatnonzero(np.isclose(fit.frequencies, fit.grid[g]))
+            customers, evidence = (
+                (fit.customers[i, k[0]], "randomised") if len(k) else (fit.customers[i].sum(), "modelled")
+            )
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
-                name, dose, fit.customers[i, k], *m, h[0], "randomised", h[1], h[2], natural[i].mean(), *v, fit.method,
+                name, fit.grid[g], customers, *m, h[0], evidence, h[1], h[2], natural[i].mean(), *v, fit.method,
             ])  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     if count_opt_outs(study).kind == "unknown":
@@ -49,11 +54,13 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     """The table `frequency_policy`: the recommended texts per week for each segment, and the outcome."""
     columns = [
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",
-        "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "subscribed",
+        "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "cash",
+        "cash_low", "cash_high", "break_even_week", "try_next", "subscribed",
     ]  # fmt: skip
     rows = [
         [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "randomised", row.outcome,
-         row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.subscribed]
+         row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
+         row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed]
         for row in policy.itertuples()
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

@@ -1,7 +1,10 @@
 """The recommended texts per week of each segment, and its gain compared with today's practice.
 
-The recommendation is the smallest frequency whose long-run profit is not distinguishable from the best and at most
-slightly below it. Today's practice is resampled from the log.
+The recommendation is the smallest tested frequency whose long-run profit is a tie with the best: not distinguishable
+from it, at most slightly below it, and not unlikely to be as good. Frequencies that were not tested are modelled: they
+are proposed for the next test where they promise more, and never recommended outright. Today's practice is resampled
+from the log. The gain of a change has two values that are never added: its cash in the coming weeks, and its long-run
+value.
 """
 
 from typing import Any
@@ -12,13 +15,16 @@ from numpy.typing import NDArray
 
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import DoseResponseFit, summarise_draws
+from smsroi_helpers.frequency.dose_response import DoseResponseFit
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Logs, Study, in_order
 from smsroi_helpers.statistics import GROUPS, Floats, best_set
 
 __all__ = [
     "AS_TODAY",
     "GATE",
+    "LONGEST",
+    "TIE_CHANCE",
     "TIE_SHARE",
     "choose_frequencies",
     "choose_frequency",
@@ -28,10 +34,14 @@ __all__ = [
 
 TIE_SHARE = 0.05
 """A smaller frequency is chosen only if its estimate is below the best by at most this share of the best."""
+TIE_CHANCE = 0.2
+"""And only if it is at least as good as the best with this probability (0–1)."""
 GATE = 0.02
 """Two-sided p-value for no effect of texts on profit; above it no change of frequency is recommended."""
 AS_TODAY = 0.25
 """Frequencies closer than this many texts a week count as the same."""
+LONGEST = 104
+"""Weeks in which the cash of a change is looked for to break even."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
 
@@ -71,10 +81,11 @@ def texts_per_week(today: pd.DataFrame, name: str = ALL, by: str = "segment") ->
 def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator) -> tuple[int, NDArray[np.bool_]]:
     """The frequency to choose, and those that are not distinguishable from the best.
 
-    The best has the highest estimate. A smaller one is chosen instead if two conditions hold. It must not be
+    The best has the highest estimate. A smaller one is chosen instead if three conditions are met. It must not be
     distinguishable from the best (multiple comparisons with the best, 95 %). Its estimate must be below the best by at
-    most `TIE_SHARE` of the best, or by at most `smallest_gain`. Under the first condition alone a noisy test would
-    always choose a small frequency.
+    most `TIE_SHARE` of the best, or by at most `smallest_gain`. It must be at least as good as the best with
+    probability `TIE_CHANCE`. Under the first condition alone a noisy test would always choose a small frequency; under
+    the first two, a best that is clear though not significant would be overruled.
 
     Args:
         net: frequencies × draws of W, in ascending order of frequency.
@@ -92,13 +103,14 @@ def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator
     chosen = best_set(estimate, covariance, rng).chosen
     best = int(np.argmax(estimate))
     margin = max(smallest_gain, TIE_SHARE * abs(float(estimate[best])))
-    near = chosen & (estimate >= estimate[best] - margin)
+    as_good = (net + smallest_gain >= net[best]).mean(axis=1)
+    near = chosen & (estimate >= estimate[best] - margin) & (as_good >= TIE_CHANCE)
     near[best] = True
     return int(np.flatnonzero(near)[0]), chosen
 
 
 def choose_frequencies(
-    study: Study, rng: np.random.Generator, smallest_gain: float = 0.0, by: str = "segment"
+    study: Study, rng: np.random.Generator, smallest_gain: float = 0.0, by: str = "segment", cash_weeks: int = 12
 ) -> pd.DataFrame:
     """The recommended texts per week of every segment (or lifecycle stage), and the gain of changing to it.
 
@@ -107,30 +119,34 @@ def choose_frequencies(
         rng: of the intervals' draws.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
         by: `segment` or `stage`.
+        cash_weeks: the coming weeks whose cash is counted.
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
         (recommended), best (highest estimate of W), short_run (highest m), not_worse (frequencies not distinguishable
         from the best), today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high
         (m at the recommended frequency); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high
-        (money a week over all subscribers, net of opt-outs; NaN where today's frequency is not known); per_subscriber
-        (the gain per subscriber); factor (how many times as many customer-weeks would be needed for a decision);
-        outcome: `change`, `stay`, `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`.
-        Empty without a fit.
+        (long run: money a week over all subscribers, net of opt-outs; NaN where today's frequency is not known);
+        per_subscriber (the gain per subscriber); cash, cash_low, cash_high (money over all subscribers in `cash_weeks`,
+        undiscounted), cash_by_week (week 1 … `LONGEST` × estimate, low, high, cumulative), break_even (the first week
+        from which the cumulative cash is and stays at or above 0; NaN where there is none); try_next (the best
+        frequency between the tested ones, where it promises more than the recommended one; else NaN), try_gain,
+        try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
+        factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
+        `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`. In the row `all`, together,
+        together_low, together_high: the long-run gain of all segments' changes. Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
     if fit is None:
         return pd.DataFrame(columns=["segment", "outcome"])
-    draws = fit.gross.shape[-1]
-    shares = practice_shares(study.logs, fit, rng, draws, by)
+    shares = practice_shares(study.logs, fit, rng, fit.gross.shape[-1], by)
     profit, value, net = fit.profit(), fit.value(), fit.net_profit()
     tested = [fit.grid_index(dose) for dose in fit.frequencies]
     shown = fit.effect_p < GATE
-    rows = []
+    rows, steps = [], {}
     for i, name in enumerate(fit.names):
         at, chosen = choose_frequency(net[i, tested], smallest_gain, rng)
         g = tested[at]
-        draws_of = {"profit": profit[i, g], "net": net[i, g], "value": value[i, g]}
         row: dict[str, Any] = {
             "segment": name,
             "customers": float(fit.customers[i].sum()),
@@ -139,31 +155,72 @@ def choose_frequencies(
             "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
             "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
             "not_worse": tuple(float(dose) for dose, kept in zip(fit.frequencies, chosen, strict=True) if kept),
-            "today": float("nan"), "value_today": float("nan"), "gain": float("nan"), "gain_low": float("nan"),
-            "gain_high": float("nan"), "factor": float("nan"), "per_subscriber": float("nan"),
-        }  # fmt: skip
-        for key, values in draws_of.items():
-            row[key], row[f"{key}_low"], row[f"{key}_high"] = summarise_draws(values)
-        if name in shares and sum(fit.frequencies > 0) > 1:
-            own = shares[name]
-            m, hazard = fit.practice_means(name, own)
-            now = fit.long_run_value(m, hazard)
-            step = fit.weekly_value((value[i, g] - now)[None])[0] if i == 0 else _weekly_of(fit, i, value[i, g] - now)
-            row["today"] = texts_per_week(study.logs.today, name, by)
-            row["value_today"] = float(now.mean())
-            row["per_subscriber"] = float(step.mean())
-            row["gain"], row["gain_low"], row["gain_high"] = summarise_draws(step * row["subscribed"])
-        if sum(fit.frequencies > 0) == 1:
-            rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
-        else:
+        } | dict.fromkeys(_UNKNOWN, float("nan")) | {"cash_by_week": None}  # fmt: skip
+        for key, values in {"profit": profit[i, g], "net": net[i, g], "value": value[i, g]}.items():
+            row |= _limits(key, values)
+        if sum(fit.frequencies > 0) > 1:
+            row |= _best_untried(fit, i, g, smallest_gain, row["subscribed"])
+            if name in shares:
+                change, steps[name] = _compare_with_today(fit, name, g, shares[name], row["subscribed"], cash_weeks)
+                row |= change | {"today": texts_per_week(study.logs.today, name, by)}
             rows.append(row | _outcome(row, shown, smallest_gain))
-    frame = pd.DataFrame(rows)
+        else:
+            rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
+    frame = pd.DataFrame(rows).assign(together=np.nan, together_low=np.nan, together_high=np.nan)
+    changed = frame.loc[(frame["segment"] != ALL) & (frame["outcome"] == "change"), "segment"]
+    if len(changed):
+        whole = _limits("together", np.sum([steps[name] for name in changed], axis=0))
+        frame.loc[frame["segment"] == ALL, list(whole)] = list(whole.values())
     return frame.set_index("segment").loc[in_order(study, fit.names, by)].reset_index()
 
 
-def _weekly_of(fit: DoseResponseFit, i: int, value: Floats) -> Floats:
-    """W of one group's V (draws)."""
-    return np.asarray(value * (1 - (1 - fit.natural_opt_outs()[i]) / (1 + fit.discount)))
+_UNKNOWN = (
+    "today", "value_today", "gain", "gain_low", "gain_high", "per_subscriber", "cash", "cash_low", "cash_high",
+    "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor",
+)  # fmt: skip
+"""Columns that are NaN where they cannot be computed."""
+
+
+def _limits(name: str, values: Floats) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), summarise_draws(values), strict=True))
+
+
+def _compare_with_today(
+    fit: DoseResponseFit, name: str, at: int, shares: Floats, subscribed: float, cash_weeks: int
+) -> tuple[dict[str, Any], Floats]:
+    """Long-run gain and cash of a change from today's practice to a frequency of the grid; draws of the gain a week."""
+    i = fit.index(name)
+    m, hazard = fit.practice_means(name, shares)
+    now = fit.value_of(name, m, hazard)
+    step = (fit.value()[i, at] - now) / fit.natural_weeks[i] * subscribed
+    weeks = max(LONGEST, cash_weeks)
+    change = fit.cash(name, fit.profit()[i, at], fit.hazard[i, at], weeks) - fit.cash(name, m, hazard, weeks)
+    change = change * subscribed
+    curve = np.stack([change.mean(axis=1), *np.quantile(change, [0.025, 0.975], axis=1)], axis=1)
+    below = np.flatnonzero(curve[:, 0] < 0)
+    first = int(below[-1]) + 2 if len(below) else 1
+    found = {
+        "value_today": float(now.mean()),
+        "per_subscriber": float(step.mean()) / subscribed if subscribed else float("nan"),
+        "cash_by_week": curve,
+        "break_even": float(first) if first <= weeks else float("nan"),
+    }
+    return found | _limits("gain", step) | _limits("cash", change[cash_weeks - 1]), step
+
+
+def _best_untried(
+    fit: DoseResponseFit, i: int, chosen: int, smallest_gain: float, subscribed: float
+) -> dict[str, float]:
+    """The frequency between the tested ones that promises most more than the recommended one, and its modelled gain."""
+    net = fit.net_profit()[i]
+    between = (fit.grid > 0) & (fit.grid < fit.frequencies[-1]) & ~np.isin(fit.grid, fit.frequencies)
+    if not between.any():
+        return {}
+    more = net[between] - net[chosen]
+    best = int(np.argmax(more.mean(axis=1)))
+    if more[best].mean() <= max(smallest_gain, 0.0):
+        return {}
+    return {"try_next": float(fit.grid[between][best])} | _limits("try_gain", more[best] * subscribed)
 
 
 def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, summarise_draws, weekly_rate
+from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
+from smsroi_helpers.frequency.lifetime import summarise_draws
+from smsroi_helpers.frequency.natural_loss import (
+    count_clicks_by_age,
+    count_histories,
+    count_untexted,
+    estimate_loss,
+    fit_drop_out,
+)
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import find_cuts, segment_order
@@ -158,11 +166,20 @@ def analyse(
     doses = _texts_per_week(experiment)
     cells = counts.count_arms(shop, experiment, segment_by, channel, find_cuts(shop))
     consenting = cells[cells["consenting"] == 1].groupby("arm")["n"].sum().reindex(list(doses)).fillna(0)
-    found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses, discount))
+    found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
-    fit = fit_response(cells, doses, discount, rng)
-    stages = fit if segment_by == "lifecycle_stage" else fit_response(cells, doses, discount, rng, by="stage")
+    drop_out = fit_drop_out(shop)
+    histories = count_histories(shop, experiment, segment_by, find_cuts(shop))
+    clicks = count_clicks_by_age(shop, experiment, channel)
+    untexted = count_untexted(shop, channel)
+
+    def fit_by(by: str) -> DoseResponseFit:
+        loss = estimate_loss(drop_out, histories, clicks, rng, by)
+        return fit_response(cells, doses, discount, rng, loss=loss, untexted=untexted, by=by)
+
+    fit = fit_by("segment")
+    stages = fit if segment_by == "lifecycle_stage" else fit_by("stage")
     return dataclasses.replace(found, fit=fit, stages=stages)
 
 

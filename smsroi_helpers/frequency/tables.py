@@ -1,6 +1,6 @@
 """Tables of `04_frequency`: the data and the result; its checks are in `check_tables`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,15 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import as_today
-from smsroi_helpers.frequency.policy import TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
-from smsroi_helpers.frequency.wording import frequency_words, money_words, no_test_words, opt_out_sentence
+from smsroi_helpers.frequency.wording import (
+    frequency_words,
+    loss_sentence,
+    money_words,
+    no_test_words,
+    opt_out_sentence,
+)
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import (
     Html,
@@ -28,6 +34,7 @@ from smsroi_helpers.pages import practice_table as practice
 __all__ = [
     "arms_table",
     "exclusions_table",
+    "loss_note",
     "policy_table",
     "practice_table",
     "response_table",
@@ -148,12 +155,13 @@ def response_table(study: Study, currency: str) -> Html:
         for row in pooled.loc[[name]].itertuples():
             arm = (
                 plain.loc[(name, row.messages_per_week), ["profit", "low", "high"]].to_numpy(float)
-                if name in plain.index
+                if (name, row.messages_per_week) in plain.index
                 else [np.nan] * 3
             )
             value = (row.long_run_profit, row.long_run_low, row.long_run_high)
             rows.append({
                 _("Segment"): segment_name(name), _("Dose"): frequency_words(row.messages_per_week),
+                _("Evidence"): _("tested") if row.evidence == "randomised" else _("modelled"),
                 _("Customers"): row.customers,
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
                 _("Profit a week, pooled"): money_words(row.profit_per_week, row.low, row.high, currency=currency),
@@ -163,13 +171,15 @@ def response_table(study: Study, currency: str) -> Html:
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
         " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are"
-        " drawn together as far as segments differ by chance"
+        " drawn together as far as segments differ by chance. Modelled: not tested; from the arms above and below"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
-def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "stage"] = "segment") -> Html:
-    """The recommended texts per week of each group compared with today's."""
+def policy_table(
+    policy: pd.DataFrame, currency: str, by: Literal["segment", "stage"] = "segment", cash_weeks: int = 12
+) -> Html:
+    """The recommended texts per week of each group compared with today's, in cash and in the long run."""
     if not len(policy):
         return note(_("No dose can be advised."))
     words = {"change": _("change"), "stay": _("stay"), "not_enough": _("not enough evidence")}
@@ -182,8 +192,13 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
             _("Best this week"): "–" if row.reason == "no_effect" else _frequency_number(row.short_run),
             _("Best in the long run"): "–" if row.reason == "no_effect" else _frequency_number(row.messages_per_week),
             _("As good, perhaps"): ", ".join(_frequency_number(x) for x in row.not_worse),
-            _("Gain a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
-            if row.reason != "no_effect" and not as_today(row.outcome, row.messages_per_week - row.today) else "–",
+            _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
+                row.cash, row.cash_low, row.cash_high, currency=currency
+            ) if _changes(row) else "–",
+            _("Long run, a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
+            if _changes(row) else "–",
+            _("Test next"): frequency_words(row.try_next)
+            if np.isfinite(row.try_next) and row.reason != "no_effect" else "–",
             _("Verdict"): words[row.outcome],
         }
         for row in policy.itertuples()
@@ -191,12 +206,23 @@ def policy_table(policy: pd.DataFrame, currency: str, by: Literal["segment", "st
     caption = (
         _(
             "The dose of each segment: best this week and in the long run, against today’s, and what changing would"
-            " bring"
+            " bring: cash of the next weeks, and in the long run. The two are different money and are never added."
+            " Segments’ changes add up, since no customer is in two; they replace the row of all customers"
         )
         if by == "segment"
         else _("The same by lifecycle stage")
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("In the test"), digits=0)
+
+
+def _changes(row: Any) -> bool:
+    """Whether the row recommends a frequency other than today's."""
+    return row.reason != "no_effect" and not as_today(row.outcome, row.messages_per_week - row.today)
+
+
+def loss_note(study: Study) -> Html:
+    """What ends the value of a subscriber besides the texts."""
+    return note(loss_sentence(study) or _("Without such a test a subscriber’s value is not estimated."))
 
 
 def rule_note(study: Study) -> Html:
@@ -206,12 +232,13 @@ def rule_note(study: Study) -> Html:
     return note(
         joined(
             _(
-                "The rule: of the doses tried the one with the highest long-run profit is taken; a smaller one in its"
-                " stead only if it cannot be told from the best (multiple comparisons with the best, 95%) and its"
-                " estimate falls short of it by no more than {share}, or than the smallest gain worth having. The first"
-                " alone would let a noisy test choose whatever is small. A change is advised where the whole interval"
-                " of its gain lies above the smallest gain worth having."
-            ).format(share=percent(TIE_SHARE)),
+                "The rule: the tested frequency with the highest long-run profit is chosen. A smaller one is chosen"
+                " instead if it is not distinguishable from the best (multiple comparisons with the best, 95%), if its"
+                " estimate is lower by at most {share} or by the smallest gain worth having, and if it is as good with"
+                " a probability of at least {chance}. So a tie goes to fewer texts, and a clear best is not overruled."
+                " A change is recommended where the whole interval of its long-run gain is above the smallest gain"
+                " worth having."
+            ).format(share=percent(TIE_SHARE), chance=percent(TIE_CHANCE)),
             opt_out_sentence(study),
         )
     )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.frequency.dose_response import summarise_draws
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import GATE
 from smsroi_helpers.frequency.study import Study
 

@@ -15,7 +15,7 @@ from smsroi_helpers.frequency.decision import (
     count_opt_outs,
     missing_subscribers,
 )
-from smsroi_helpers.frequency.policy import GATE
+from smsroi_helpers.frequency.policy import GATE, LONGEST
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, practice_dates, problem_words
@@ -23,6 +23,7 @@ from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, pra
 __all__ = [
     "decide",
     "frequency_words",
+    "loss_sentence",
     "money_words",
     "no_test_words",
     "opt_out_sentence",
@@ -85,7 +86,10 @@ def opt_out_sentence(study: Study) -> str:
     """A sentence on opt-outs where none was observed or the source does not record them; else empty."""
     found = count_opt_outs(study)
     if found.kind == "unknown":
-        return _("The source tells no opt-outs: none is counted, and the long run is that of the discount rate alone.")
+        return _(
+            "The source records no opt-outs, so none is counted. The long run is limited by natural loss and the"
+            " discount rate only."
+        )
     if found.kind == "seen":
         return ""
     return _(
@@ -97,7 +101,9 @@ def opt_out_sentence(study: Study) -> str:
 # --- the decision ----------------------------------------------------------------------------------------------------
 
 
-def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0) -> tuple[Decision, ...]:
+def decide(
+    study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0, cash_weeks: int = 12
+) -> tuple[Decision, ...]:
     """The decisions of `decision.decide` in words: for all customers, then for each segment.
 
     Args:
@@ -105,8 +111,10 @@ def decide(study: Study, policy: pd.DataFrame, currency: str, smallest_gain: flo
         policy: of `policy.choose_frequencies`.
         currency: the source's.
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
+        cash_weeks: as for `policy.choose_frequencies`.
     """
-    return tuple(put_in_words(found, study, currency) for found in decision.decide(study, policy, smallest_gain))
+    decided = decision.decide(study, policy, smallest_gain, cash_weeks)
+    return tuple(put_in_words(found, study, currency) for found in decided)
 
 
 def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decision:
@@ -120,6 +128,8 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
     numbers: dict[str, Any] = {}
     if found.gain is not None and found.gain_is_reported:
         numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week")
+    if found.cash is not None:
+        numbers |= dict(zip(("cash", "cash_low", "cash_high"), found.cash.profit, strict=True))
     return Decision(
         stage="frequency",
         question=_("How often should we text?"),
@@ -179,11 +189,16 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 even = _(
                     "On average as many are sent today, but unevenly: several in one week to some, none to others."
                 )
-            return joined(_gain_sentence(found, currency), even, _horizons_sentence(found.horizons, currency))
+            return joined(
+                _gain_sentence(found, currency), _cash_sentence(found, currency), even,
+                _horizons_sentence(found.horizons, currency), _together_sentence(found, currency),
+                _try_sentence(found, currency),
+            )  # fmt: skip
         case "already_best":
-            return _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
+            best = _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
                 dose=frequency_words(found.texts_per_week)
             )
+            return joined(best, _try_sentence(found, currency))
         case "no_effect":
             none = _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
                 p=p_words(found.effect_p), gate=number(GATE, 2)
@@ -199,7 +214,10 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 else "",
             )
         case "undecided":
-            return joined(_gain_sentence(found, currency), _settling_sentence(found))
+            return joined(
+                _gain_sentence(found, currency), _cash_sentence(found, currency), _settling_sentence(found),
+                _together_sentence(found, currency), _try_sentence(found, currency),
+            )  # fmt: skip
         case "broken":
             return no_test_words(study)
     return joined(_why_no_fit(found, study), _needed_sentence(found.needed, currency))
@@ -208,9 +226,73 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
 def _gain_sentence(found: FrequencyDecision, currency: str) -> str:
     if found.gain is None:
         return ""
-    return _("A change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
+    return _("Long run: a change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
         dose=frequency_words(found.texts_per_week), gain=interval(*found.gain, currency)
     )
+
+
+def _cash_sentence(found: FrequencyDecision, currency: str) -> str:
+    """The cash of the change, and when it breaks even if it has another sign than the long run."""
+    if found.cash is None or found.gain is None:
+        return ""
+    cash = _("Cash of the next {weeks} weeks, compared with today: {cash}.").format(
+        weeks=number(found.cash.weeks), cash=interval(*found.cash.profit, currency)
+    )
+    if found.cash.profit[0] * found.gain[0] >= 0:
+        return cash
+    if found.gain[0] < 0:
+        return joined(cash, _("It earns at first and loses in the long run, as subscribers opt out."))
+    if np.isfinite(found.cash.break_even):
+        later = _("It costs at first: the cumulative cash breaks even in week {week}.").format(
+            week=number(found.cash.break_even)
+        )
+    else:
+        later = _("It costs at first: the cumulative cash does not break even within {weeks} weeks.").format(
+            weeks=number(LONGEST)
+        )
+    return joined(cash, later)
+
+
+def _together_sentence(found: FrequencyDecision, currency: str) -> str:
+    """Whether the recommended changes add up."""
+    if found.together is None:
+        return ""
+    return _(
+        "The changes by segment add up, since no customer is in two: together they bring {gain} a week in the long run."
+        " They replace the one frequency for all customers; do not add the two."
+    ).format(gain=interval(*found.together, currency))
+
+
+def _try_sentence(found: FrequencyDecision, currency: str) -> str:
+    """The frequency between the tested ones that is to be tested next."""
+    if not np.isfinite(found.try_next) or found.try_gain is None:
+        return ""
+    return _(
+        "Test {dose} next: it was not tested; the model puts its long-run gain over {other} at {gain} a week."
+    ).format(
+        dose=frequency_words(found.try_next), other=frequency_words(found.texts_per_week),
+        gain=interval(*found.try_gain, currency),
+    )  # fmt: skip
+
+
+def loss_sentence(study: Study) -> str:
+    """How fast subscribers stop answering for other reasons than texts, and how that is known."""
+    if study.fit is None:
+        return ""
+    loss = study.fit.loss
+    if loss.status == "unknown":
+        return _(
+            "Too few customers bought again for a purchase model. How fast subscribers stop answering for other reasons"
+            " than texts is taken to lie between {low} and {high} a week."
+        ).format(low=percent(loss.weekly[1], 2), high=percent(loss.weekly[2], 2))
+    weekly, ended = (tuple(100 * x for x in limits) for limits in (loss.weekly, loss.ended))
+    found = _(
+        "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. Customers stop buying"
+        " (MBG/NBD). Share of the response that ends with that, in %, by the clicks of early and late joiners: {ended}."
+    ).format(weekly=interval(weekly[0], weekly[1], weekly[2]), ended=interval(ended[0], ended[1], ended[2]))
+    if loss.status == "not_identified":
+        return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))
+    return found
 
 
 def _settling_sentence(found: FrequencyDecision) -> str:
@@ -287,6 +369,8 @@ def _caveat(found: FrequencyDecision, study: Study) -> str:
                         " test’s weeks, and today’s doses to work as they would have in the test."
                     )
                 )
+            case "loss_unknown" | "loss_not_identified":
+                sentences.append(loss_sentence(study))
             case "arms_alone":
                 sentences.append(_("The arms stand as they are, without the help of clicks: intervals are wide."))
             case "opt_outs":

@@ -23,7 +23,9 @@ def cells_of(people):
     people = people.assign(**{name: value for name, value in given.items() if name not in people.columns})
     frame = people[["arm", "segment", "group", "weeks", "clicks"]].assign(
         n=1, messages=people["texts"], messaged_customers=people["texts"] > 0, raw_clicks=people["clicks"],
-        opt_outs=people["left"], consent_known=1, orders=0, revenue=people["gross"], message_cost=people["cost"],
+        opt_outs=people["left"], early_opt_outs=people["left"] * (people["weeks"] < people["weeks"].max() / 2),
+        leaver_messages=people["texts"] * people["left"], leaver_clicks=people["clicks"] * people["left"],
+        consent_known=1, orders=0, revenue=people["gross"], message_cost=people["cost"],
     )  # fmt: skip
     x = people["before"]
     for name, y in (("gross", people["gross"]), ("profit", people["gross"] - people["cost"])):

@@ -6,33 +6,42 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers.frequency import wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.policy import choose_frequencies
+from smsroi_helpers.frequency.lifetime import ResponseLoss
+from smsroi_helpers.frequency.outputs import response_table
+from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.wording import put_in_words
 from smsroi_helpers.pages import evidence_words
 from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
-def study_with(people, practice):
+def study_with(people, practice, weekly_loss=0.003):
     """A study of a test, and of a practice that sends `practice` texts a week to every customer."""
-    cells = cells_of(people)
+    cells, doses = cells_of(people), {name: DOSES[name] for name in people["arm"].unique()}
     names = sorted(people["segment"].unique())
     weeks = pd.DataFrame({"segment": name, "customer": i, "group": i % 64, "texts": practice, "profit": i % 7}
                          for i in range(640) for name in names)  # fmt: skip
     audience = pd.DataFrame({"segment": names, "stage": names, "outside": 1, "texts": 4 * practice, "customers": 1_000})
     logs = logs_of(weeks.assign(stage=weeks["segment"]), audience)
-    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
-    plain = estimate_arms(cells, DOSES, 0.002)
-    return Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
+    fit = fit_response(cells, doses, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(weekly_loss))
+    plain = estimate_arms(cells, doses)
+    return Study("sms", None, None, "", doses, cells, plain, fit, fit, logs, "region", 0.002)
 
 
 @pytest.fixture(scope="module")
 def works():
     return study_with(responsive(np.random.default_rng(91)), practice=0)
+
+
+@pytest.fixture(scope="module")
+def leaving():
+    """Today four texts a week drive subscribers away: fewer texts cost cash and gain in the long run."""
+    return study_with(responsive(np.random.default_rng(92), opt_out=0.03), practice=4)
 
 
 def test_the_gain_is_that_of_the_recommendation_over_all_subscribers(works):
@@ -61,8 +70,7 @@ def test_a_gain_below_the_smallest_one_is_no_gain(works):
     assert {found.reason for found in decide(works, policy, 100.0)} <= {"no_gain", "already_best"}
 
 
-def test_horizons_compare_this_week_with_the_long_run():
-    leaving = study_with(responsive(np.random.default_rng(92), opt_out=0.03), practice=4)
+def test_horizons_compare_this_week_with_the_long_run(leaving):
     found = [each for each in decide(leaving, choose_frequencies(leaving, np.random.default_rng(1))) if each.horizons]
     assert found
     for each in found:
@@ -71,6 +79,77 @@ def test_horizons_compare_this_week_with_the_long_run():
         if short != long:
             assert each.horizons.profit[0] > each.horizons.profit[1]
             assert each.horizons.value[0] < each.horizons.value[1]
+
+
+def test_cash_and_long_run_are_different_money(leaving):
+    policy = choose_frequencies(leaving, np.random.default_rng(1), cash_weeks=8)
+    found = decide(leaving, policy, cash_weeks=8)[0]
+    assert found.outcome == "do"
+    assert found.texts_per_week < 4
+    # By hand, for week 1: all subscribers, the difference of a week's profit.
+    fit = leaving.fit
+    m = fit.profit()[0].mean(axis=-1)
+    first = 4_000 * (m[fit.grid_index(found.texts_per_week)] - m[fit.grid_index(4.0)])
+    curve = policy.loc[policy["segment"] == ALL, "cash_by_week"].iloc[0]
+    assert curve.shape == (LONGEST, 3)
+    assert curve[0, 0] == pytest.approx(first, rel=1e-6)
+    assert first < 0 < found.gain[0]
+    assert found.cash.weeks == 8
+    assert found.cash.profit == pytest.approx(tuple(curve[7]))
+    week = int(found.cash.break_even)
+    assert 1 < week < LONGEST
+    assert curve[week - 2, 0] < 0 <= curve[week - 1, 0]
+    assert (curve[week - 1 :, 0] >= 0).all()
+
+
+def test_cash_is_said_with_its_break_even_week(leaving):
+    policy = choose_frequencies(leaving, np.random.default_rng(1), cash_weeks=2)
+    row = policy.iloc[0]
+    found = wording.decide(leaving, policy, "USD", cash_weeks=2)[0]
+    assert (found.cash, found.cash_low, found.cash_high) == (row["cash"], row["cash_low"], row["cash_high"])
+    assert (found.value, found.unit) == (row["gain"], "money_per_week")
+    assert "Cash of the next 2 weeks" in found.text
+    assert f"breaks even in week {row['break_even']:.0f}" in found.text
+
+
+def test_changes_by_segment_add_up(leaving):
+    policy = choose_frequencies(leaving, np.random.default_rng(1))
+    changed = policy[(policy["segment"] != ALL) & (policy["outcome"] == "change")]
+    together = policy["together"].iloc[0]
+    assert len(changed) > 1
+    assert together == pytest.approx(changed["gain"].sum())
+    assert policy["together_low"].iloc[0] > changed["gain_low"].sum()  # independent errors do not add up
+    assert policy["together"].iloc[1:].isna().all()
+    assert "add up" in wording.decide(leaving, policy, "USD")[0].text
+
+
+def test_a_frequency_that_was_not_tested_is_proposed_and_not_recommended():
+    """0, 2 and 4 texts tested; one text a week is best, and between 0 and 2."""
+    people = responsive(np.random.default_rng(93), opt_out=0.03)
+    study = study_with(people[people["arm"] != "one"], practice=4)
+    policy = choose_frequencies(study, np.random.default_rng(1))
+    assert set(policy["messages_per_week"]) <= {0.0, 2.0, 4.0}
+    first = policy.iloc[0]
+    assert first["try_next"] in (0.5, 1.0)
+    net = study.fit.net_profit()[0]
+    gain = net[study.fit.grid_index(first["try_next"])] - net[study.fit.grid_index(first["messages_per_week"])]
+    assert first["try_gain"] == pytest.approx(4_000 * gain.mean())
+    assert "next: it was not tested" in wording.decide(study, policy, "USD")[0].text
+    table = response_table(study)
+    tested = table["messages_per_week"].isin([0.0, 2.0, 4.0])
+    assert table.loc[tested, "evidence"].eq("randomised").all()
+    assert table.loc[~tested, "evidence"].eq("modelled").all()
+    assert table["messages_per_week"].max() == 4.0
+
+
+def test_natural_loss_makes_opt_outs_cheaper_and_the_frequency_higher():
+    people = responsive(np.random.default_rng(94), opt_out=0.006)
+    none, much = (
+        choose_frequencies(study_with(people, 1, weekly_loss=loss), np.random.default_rng(1)).iloc[0]
+        for loss in (0.0, 0.03)
+    )
+    assert none["messages_per_week"] < much["messages_per_week"]
+    assert none["value"] > 2 * much["value"]
 
 
 def test_customers_needed_fall_with_the_square_of_the_difference(works):

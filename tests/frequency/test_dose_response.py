@@ -1,4 +1,4 @@
-"""The dose–response curve: a known truth recovered, identities, and where arms are used unmodelled."""
+"""The dose–response: a known truth recovered, identities, and where arms are used unmodelled."""
 
 import numpy as np
 import pandas as pd
@@ -6,43 +6,62 @@ import pandas as pd
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
+from smsroi_helpers.frequency.lifetime import ResponseLoss
 from tests.frequency.samples import DOSES, cells_of, responsive
 
 
 def test_the_curve_recovers_the_truth():
     cells = cells_of(responsive(np.random.default_rng(72)))
-    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))
+    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(0.01))
     assert fit.method == "curve"
+    assert fit.curve_weight > 0.6
     assert fit.effect_p < 1e-6
-    for dose in (1.0, 2.0, 4.0):
+    for dose in (0.5, 1.0, 2.0, 3.0, 4.0):  # tested or not
         m = 5.0 * 0.08 * dose * np.exp(-0.2 * max(dose - 1, 0)) - 0.02 * dose
         hazard = 0.002 + 0.004 * dose
         for drawn, true in (
             (fit.profit()[:, fit.grid_index(dose)], m),
             (fit.hazard[:, fit.grid_index(dose)], hazard),
-            (fit.value()[:, fit.grid_index(dose)], m / (1 - (1 - hazard) / 1.002)),
+            (fit.value()[:, fit.grid_index(dose)], m / (1 - (1 - hazard) * 0.99 / 1.002)),
         ):
             assert (np.abs(drawn.mean(axis=-1) - true) < 4 * drawn.std(axis=-1)).all()
     # concave where clicks per text fall, and 0 without texts
     assert np.allclose(fit.profit()[:, 0], 0.0)
-    assert (np.diff(fit.profit()[0].mean(axis=-1)[:5], 2) <= 1e-9).all()
+    whole = [fit.grid_index(dose) for dose in range(5)]
+    assert (np.diff(fit.profit()[0, whole].mean(axis=-1), 2) <= 0.01).all()
 
 
 def test_identities_of_h_c_v_and_w():
-    fit = fit_response(cells_of(responsive(np.random.default_rng(73))), DOSES, 0.002, np.random.default_rng(1))
+    people = responsive(np.random.default_rng(73))
+    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(0.004))
     h, c = fit.caused_opt_outs(), fit.natural_opt_outs()[:, None]
-    again = fit.profit() / (1 - (1 - h) * (1 - c) / 1.002)
-    assert np.allclose(fit.value(), again, rtol=1e-9)
-    # W is a week's profit less the value of the subscribers lost in it.
-    assert np.allclose(fit.net_profit(), fit.profit() - h * fit.value() * (1 - c) / 1.002, rtol=1e-8, atol=1e-12)
+    assert np.allclose((1 - h) * (1 - c), 1 - fit.hazard, rtol=1e-9)
+    # 0.004 is one of the rates, and members are equal parts: V is the mean over members of the closed form.
+    members = fit.lifetime.members[:, None, None]
+    weeks = 1 / (1 - (1 - members * fit.hazard) * 0.996 / 1.002)
+    assert np.allclose(fit.value(), fit.profit() * weeks.mean(axis=0), rtol=1e-9)
+    # W is what a week must bring to be worth V if texts made nobody opt out.
+    natural = (1 / (1 - (1 - members[:, 0] * fit.natural_opt_outs()) * 0.996 / 1.002)).mean(axis=0)
+    assert np.allclose(fit.net_profit() * natural[:, None], fit.value(), rtol=1e-9)
+    # Cash of a very long horizon without discounting is V at δ = 0.
+    i = fit.index("a")
+    m, hazard = fit.profit()[i, fit.grid_index(2.0)], fit.hazard[i, fit.grid_index(2.0)]
+    forever = (1 / (1 - (1 - fit.lifetime.members * hazard) * 0.996)).mean(axis=0)
+    assert np.allclose(fit.cash("a", m, hazard, 4_000)[-1], m * forever, rtol=1e-3)
+    assert np.allclose(fit.cash("a", m, hazard, 1)[0], m)
 
 
-def test_if_profit_is_not_proportional_to_clicks_arms_are_unmodelled():
+def test_profit_that_does_not_follow_clicks_moves_the_weight_to_the_arms():
     people = responsive(np.random.default_rng(74))
     people["gross"] += np.where(people["arm"] == "one", 12.0, 0.0)  # one text works without a click
     fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1))
-    assert fit.method == "arms"
-    assert fit.proportional_p < 0.01
+    assert fit.method == "curve"
+    assert fit.curve_weight < 0.1
+    drawn = fit.profit()[0, fit.grid_index(1.0)]
+    weeks = people.loc[people["arm"] == "one", "weeks"].mean()
+    true = 5.0 * 0.08 - 0.02 + 12.0 / weeks
+    assert abs(drawn.mean() - true) < 4 * drawn.std()
+    assert abs(drawn.mean() - (5.0 * 0.08 - 0.02)) > 10 * drawn.std()  # which the curve alone would have said
 
 
 def test_order_of_cells_and_names_of_arms_do_not_matter():
@@ -51,7 +70,7 @@ def test_order_of_cells_and_names_of_arms_do_not_matter():
     names = {name[::-1]: dose for name, dose in reversed(DOSES.items())}
     key = ["segment", "messages_per_week"]
     one, other = (
-        estimate_arms(c, d, 0.002).sort_values(key, ignore_index=True) for c, d in ((cells, DOSES), (renamed, names))
+        estimate_arms(c, d).sort_values(key, ignore_index=True) for c, d in ((cells, DOSES), (renamed, names))
     )
     pd.testing.assert_frame_equal(one, other)
     first = fit_response(cells, DOSES, 0.002, np.random.default_rng(1))

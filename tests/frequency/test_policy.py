@@ -30,6 +30,12 @@ def test_a_tie_goes_to_fewer_texts_and_only_a_tie():
     assert chosen([0, -0.5, -1.0, -2.0], 0.1) == 0  # every text loses money
 
 
+def test_a_tie_never_overrules_a_clear_best():
+    """4 % below the best and inside the 95 % set, but as good with a probability of 7 % only."""
+    assert chosen([0, 0.96, 1.0, 0.5], 0.019) == 2
+    assert chosen([0, 0.96, 1.0, 0.5], 0.060) == 1  # as good with a probability of 32 %
+
+
 def test_texts_without_an_effect_change_no_decision():
     people = responsive(np.random.default_rng(82), 6_000, kappa=0.0)
     cells = cells_of(people)
@@ -37,7 +43,7 @@ def test_texts_without_an_effect_change_no_decision():
     assert fit.effect_p > 0.02
     audience = pd.DataFrame(columns=["segment", "stage", "outside", "texts", "customers"])
     logs = logs_of(pd.DataFrame(), audience)
-    plain = estimate_arms(cells, DOSES, 0.002)
+    plain = estimate_arms(cells, DOSES)
     study = Study("sms", None, None, "", DOSES, cells, plain, fit, fit, logs, "region", 0.002)
     policy = frequency_policy.choose_frequencies(study, np.random.default_rng(1))
     assert policy["outcome"].eq("not_enough").all()

@@ -41,6 +41,7 @@ def whole_page(shop, study):
         tables.test_note(study), tables.exclusions_table(study), tables.practice_table(study),
         charts.response_figure(study, policy, "USD"), tables.arms_table(study, "USD"),
         charts.segments_figure(study, policy, "USD"), tables.policy_table(policy, "USD"), tables.rule_note(study),
+        charts.cash_figure(policy, "USD"), tables.loss_note(study),
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
         check_tables.saturation_table(study, measure_saturation(study, policy), "USD"),
         charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
@@ -65,7 +66,10 @@ def test_a_sound_test_fills_the_page(study_of):
     assert all(each.evidence == "randomised" for each in answers)
     assert "observational" in words
     assert "MBG/NBD" in words
-    assert outputs.response_table(study)["evidence"].eq("randomised").all()
+    table = outputs.response_table(study)
+    assert set(table.loc[table["messages_per_week"].isin([0, 1, 2]), "evidence"]) == {"randomised"}
+    assert set(table.loc[table["messages_per_week"] == 0.5, "evidence"]) == {"modelled"}
+    assert study.fit.loss.weekly[0] > 0
 
 
 def test_split_files_are_the_same_source(tmp_path, study_of):
@@ -103,7 +107,7 @@ def test_without_an_experiment_the_log_is_observational(study_of):
 def test_without_a_zero_arm_only_differences_are_reported(study_of):
     shop, study = study_of(doses=(1, 2))
     assert study.fit is None
-    assert study.arms[["profit", "value"]].isna().all().all()
+    assert study.arms["profit"].isna().all()
     words, answers = whole_page(shop, study)
     assert "Add an arm that is sent nothing" in answers[0].action
     assert "cannot be told" in answers[0].text
