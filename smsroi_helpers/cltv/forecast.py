@@ -246,7 +246,8 @@ class Sums:
 
     def table(self) -> pd.DataFrame:
         """One row a group: group, customers, value, low, high (95 %)."""
-        low, high = np.maximum(self.value - Z * self.error, 0.0), self.value + Z * self.error
+        low, high = self.value - Z * self.error, self.value + Z * self.error
+        low = np.where(self.value > 0, np.maximum(low, 0.0), low)
         return pd.DataFrame(
             {"group": self.groups, "customers": self.customers, "value": self.value, "low": low, "high": high}
         )

@@ -36,6 +36,8 @@ class Decision:
     segment: str = "all"
     caveat: str = ""
     """Limitation that the reader must know before acting."""
+    status: Literal["ok", "failed_check"] = "ok"
+    """`failed_check`: the numbers come from a model that failed its own test."""
 
     def __post_init__(self) -> None:
         if self.unit and not self.low <= self.value <= self.high:
@@ -72,8 +74,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "timing_response": ("segment", "weekday", "hour", "messages", "rate", "low", "high", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
-        "stage", "question", "segment", "outcome", "action", "value", "low", "high", "unit", "evidence", "customers",
-        "text",
+        "stage", "question", "segment", "outcome", "status", "action", "value", "low", "high", "unit", "evidence",
+        "customers", "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""
