@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from smsroi_helpers.cltv.forecast import Forecast, add_up
+from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.level_error import LevelError
 
@@ -60,7 +60,7 @@ def decide(forecast: Forecast, tested: Holdout, level: LevelError, tenths: pd.Da
         tenths: the result of `value_by_tenth`.
     """
     correction = correction_of(tested, level)
-    sums = add_up(forecast)
+    sums = forecast.sums["cltv"]
     value, error = correction * sums.value, correction * sums.error
     low, high = level.limits(value, error, factor=correction)
     top = tenths.iloc[0]

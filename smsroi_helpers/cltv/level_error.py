@@ -223,10 +223,7 @@ def difference_between_kinds(predicted: Floats, error: Floats, actual: Floats) -
 
 def totals(forecast: Forecast, level: LevelError) -> pd.DataFrame:
     """`Forecast.totals` with intervals that include the error of the level: measure, value, low, high."""
-    sums = [add_up(forecast, measure) for measure in ("orders", "spend", "cltv")]
-    values, errors = (
-        np.concatenate(column) for column in zip(*((each.value, each.error) for each in sums), strict=True)
-    )
+    values, errors = np.concatenate([[each.value, each.error] for each in forecast.sums.values()], axis=1)
     low, high = level.limits(values, errors)
     return forecast.totals[["measure"]].assign(value=values, low=low, high=high)
 
@@ -242,7 +239,7 @@ def segment_totals(forecast: Forecast, members: pd.DataFrame | None, level: Leve
     Returns:
         group, customers, cltv, low, high, per_customer; the largest first, `all` last (alone without segments).
     """
-    everybody = add_up(forecast)
+    everybody = forecast.sums["cltv"]
     low, high = level.limits(everybody.value, everybody.error)
     parts = [everybody.table().assign(low=low, high=high)]
     if members is not None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.cltv.decision import correction_of
-from smsroi_helpers.cltv.forecast import Forecast, Z, add_up
+from smsroi_helpers.cltv.forecast import Forecast, Z
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.level_error import LevelError, totals
 from smsroi_helpers.cltv.wording import describe_correction, describe_extrapolation, signed_percent
@@ -61,7 +61,7 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
         forecast: the forecast.
         level: the result of `level_error.estimate_level_error`.
     """
-    sums = add_up(forecast)
+    sums = forecast.sums["cltv"]
     (value,), (error,) = sums.value, sums.error
     low, high = (float(limit[0]) / value - 1 for limit in level.limits(sums.value, sums.error))
 
