@@ -281,7 +281,7 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
     caption = _(
         "Customers whose probability of being one still, under {model}, is below {limit}: the table churn_warnings"
         " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
-        " customers, times the probability that they are not (95% intervals)"
+        " customers, times the probability that they are not (95% intervals: parameters; without season and drift)"
     ).format(model=MODELS[forecast.purchases.model], limit=percent(alive_below), weeks=number(forecast.horizon_weeks))
     return table(shown, caption=caption, suppress=_("On the list"))
 
@@ -326,7 +326,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, before message cost; 95% intervals"
+        " counts), on average, before message cost; 95% intervals: parameters, without season and drift"
     ).format(weeks=number(weeks))
     return table(shown, caption=caption, suppress=_("Customers"))
 

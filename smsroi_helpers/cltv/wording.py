@@ -108,7 +108,7 @@ def _action(found: CltvOutcome) -> str:
 def describe_correction(factor: float) -> str:
     """By what the forecast of a total that failed its test is multiplied, in a sentence."""
     if factor == 1:
-        return _("The total is not corrected, because the error does not point clearly in one direction.")
+        return _("The total is not corrected: fitted to all weeks, the model may be off in either direction.")
     return _(
         "The total in the decision is the model’s forecast multiplied by {factor}: the part of the error that can be"
         " expected to continue."

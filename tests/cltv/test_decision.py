@@ -277,7 +277,7 @@ class TestDecision:
         assert decision.action.startswith("Trust neither the amount nor the ranking")
         assert decision.status == "failed_check"
         assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
-        assert "does not point clearly in one direction" in total_tables.test_note(poor, LEVEL).text
+        assert "may be off in either direction" in total_tables.test_note(poor, LEVEL).text
 
     def test_where_nobody_stands_out_it_is_said(self, forecast, tested, tenths):
         alike = tenths.assign(share=0.1, low=0.09, high=0.11)
