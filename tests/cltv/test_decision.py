@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 from lifetimes.utils import summary_data_from_transaction_data
 
-from smsroi_helpers.cltv import assumptions, counts, customer_value, holdout, implications, total_tables, wording
+from smsroi_helpers.cltv import (
+    assumptions,
+    counts,
+    customer_value,
+    holdout,
+    implications,
+    level_error,
+    total_tables,
+    wording,
+)
 from smsroi_helpers.cltv import figures as cltv_figures
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv import tables as cltv_tables
@@ -139,6 +148,13 @@ class TestForecast:
     def test_the_margin_changes_profit_and_nothing_else(self, fits, forecast, change, measure, factor):
         changed = make_forecast(fits, **change).total(measure)[0]
         assert changed / forecast.total(measure)[0] == pytest.approx(factor, rel=1e-9)
+
+    def test_costs_above_the_margin_are_losses_with_an_interval(self, fits):
+        forecast = make_forecast(fits, margin=-0.1)
+        value, low, high = forecast.total("cltv")
+        assert low < value < high < 0
+        totals = level_error.totals(forecast, LEVEL).set_index("measure").loc["cltv"]
+        assert totals["low"] < low < high < totals["high"] < 0
 
     def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, forecast):
         """Some leave on the way."""
