@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from smsroi_helpers.cltv.forecast import WEEKS_A_YEAR, Forecast, Z, add_up
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
@@ -205,7 +206,9 @@ def count_test_weeks(tested: Holdout, comparison: ModelComparison, forecast: For
 def difference_between_kinds(predicted: Floats, error: Floats, actual: Floats) -> float:
     """Standard deviation of log(actual / predicted) between kinds of customers, beyond parameters and chance.
 
-    By the method of moments (DerSimonian & Laird 1986, Controlled Clinical Trials 7(3)).
+    By the method of moments (DerSimonian & Laird 1986, Controlled Clinical Trials 7(3)). Few kinds do not determine it
+    well, so it is enlarged by the ratio of the t and the normal quantile, as in the prediction interval of a further
+    study (Higgins, Thompson & Spiegelhalter 2009, J. of the Royal Statistical Society A 172(1)).
 
     Args:
         predicted: predicted purchases of each kind.
@@ -218,7 +221,8 @@ def difference_between_kinds(predicted: Floats, error: Floats, actual: Floats) -
         return 0.0
     squares = weights @ (logs - np.average(logs, weights=weights)) ** 2
     variance = (squares - (len(logs) - 1)) / (weights.sum() - weights @ weights / weights.sum())
-    return float(np.sqrt(max(variance, 0.0)))
+    few = float(student_t.ppf(0.975, max(len(logs) - 2, 1))) / Z
+    return few * float(np.sqrt(max(variance, 0.0)))
 
 
 def totals(forecast: Forecast, level: LevelError) -> pd.DataFrame:
