@@ -5,6 +5,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.cltv.level_error import LevelError
+
 START = dt.datetime(2023, 1, 1)
 HEAD = "order_id,customer_id,ordered_at,amount\n"
 
@@ -58,3 +60,9 @@ KINDS = {
     "all alike": {"r": 30.0, "alpha": 100.0, "a": 0.3, "b": 3.0},
 }
 """Populations for which lifetimes raises ConvergenceError on some or most data sets of 150 customers."""
+
+LEVEL = LevelError(
+    weights=np.array([0.5, 0.5]), means=np.array([0.02, 0.02]), variances=np.array([0.01, 0.04]), season_share=0.4,
+    kinds_sd=0.1, tested_weeks=39.0, horizon_weeks=39.0, log_weeks=78.0,
+)  # fmt: skip
+"""A bias of 2 % with a standard deviation of 16 %."""

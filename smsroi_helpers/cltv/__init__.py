@@ -2,8 +2,9 @@
 
 The engine counts cells of customers with the same history (`counts`). The models are fitted to the cells (`fitting`)
 and forecast the coming weeks (`forecast`). They are tested on later weeks (`holdout`) and for what they assume
-(`assumptions`). The engine joins the scores of the cells back to the customers (`customer_value`). `implications` gives
-the results by segment and channel, and the value of retention. Time is in weeks, money in the source's currency.
+(`assumptions`). `level_error` says what the test means for the intervals of totals. The engine joins the scores of the
+cells back to the customers (`customer_value`). `implications` gives the value of new customers, of retention and of
+those at risk. Time is in weeks, money in the source's currency.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,10 +26,10 @@ from smsroi_helpers.cltv.implications import (
     count_segments,
     gains,
     new_customers,
-    segment_totals,
     textbook,
     textbook_value,
 )
+from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
 from smsroi_helpers.cltv.predictions import (
     expected_order_value,
@@ -57,6 +58,7 @@ __all__ = [
     "customer_values",
     "decide",
     "describe_assumptions",
+    "estimate_level_error",
     "expected_order_value",
     "expected_orders",
     "fit_purchases",
@@ -87,4 +89,4 @@ PARAMETERS: dict[str, Any] = {
     "alive_below": Annotated[float, Field(gt=0, lt=1)],
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "tables")
+__getattr__ = lazy_submodules(__name__, "figures", "tables", "total_tables")

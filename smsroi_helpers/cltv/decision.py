@@ -7,9 +7,11 @@ import pandas as pd
 
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout
+from smsroi_helpers.cltv.level_error import LevelError
 
 __all__ = [
     "CltvOutcome",
+    "correction_of",
     "decide",
 ]
 
@@ -33,29 +35,36 @@ class CltvOutcome:
     customers: float
     per_customer: float
     """Profit before message cost over the horizon (money)."""
+    correction: float
+    """The factor by which the amounts of a forecast that failed its test are multiplied; 1 where it passed."""
     per_week: float
-    """Profit a week of all customers before message cost (money), with its 95 % interval. Where the test failed, the
-    interval includes the error of the test."""
+    """Profit a week of all customers before message cost (money), corrected where the test failed, with its 95 %
+    interval: parameters, chance, and the error of the level."""
     low: float
     high: float
     horizon_weeks: int
 
 
-def decide(forecast: Forecast, tested: Holdout, tenths: pd.DataFrame) -> CltvOutcome:
+def correction_of(tested: Holdout, level: LevelError) -> float:
+    """The factor that corrects the total: 1 where the test was passed, or where nothing happened in the test weeks."""
+    return level.correction if tested.missed and tested.actual else 1.0
+
+
+def decide(forecast: Forecast, tested: Holdout, level: LevelError, tenths: pd.DataFrame) -> CltvOutcome:
     """Decide whom to look after, and what all customers will bring a week.
 
     Args:
         forecast: the result of `forecast_value`.
         tested: the test of the model on later weeks.
+        level: the result of `estimate_level_error`.
         tenths: the result of `value_by_tenth`.
     """
-    profit = forecast.total("cltv")
-    value, low, high = (x / forecast.horizon_weeks for x in profit)
-    if tested.missed and tested.actual:
-        # The model's interval assumes that the model is right. It is widened to where it would lie if the coming weeks
-        # had the error of the tested weeks.
-        low, high = min(low, low / (1 + tested.bias)), max(high, high / (1 + tested.bias))
+    correction = correction_of(tested, level)
+    sums = forecast.sums["cltv"]
+    value, error = correction * sums.value, correction * sums.error
+    low, high = level.limits(value, error, factor=correction)
     top = tenths.iloc[0]
+    per_week = 1 / forecast.horizon_weeks
     return CltvOutcome(
         supported="amount_and_ranking" if not tested.missed else "ranking" if tested.gini_low > 0 else "neither",
         stands_out=bool(top["high"] >= _MIN_TOP_SHARE),
@@ -64,9 +73,10 @@ def decide(forecast: Forecast, tested: Holdout, tenths: pd.DataFrame) -> CltvOut
         top_low=float(top["low"]),
         top_high=float(top["high"]),
         customers=forecast.purchases.customers,
-        per_customer=profit[0] / forecast.purchases.customers,
-        per_week=value,
-        low=low,
-        high=high,
+        per_customer=float(value[0]) / forecast.purchases.customers,
+        correction=correction,
+        per_week=float(value[0]) * per_week,
+        low=float(low[0]) * per_week if tested.actual else 0.0,
+        high=float(high[0]) * per_week,
         horizon_weeks=forecast.horizon_weeks,
     )

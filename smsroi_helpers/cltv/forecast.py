@@ -6,7 +6,7 @@ currency.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -70,12 +70,16 @@ class Forecast:
     """Of expected_orders, from `Fit.deviations`: cells × deviations."""
     discounted_deviations: Floats
     """Of discounted_orders."""
+    sums: "dict[Measure, Sums]" = field(init=False, repr=False)
+    """The sums over all customers."""
     totals: pd.DataFrame = field(init=False)
     """One row each for `orders`, `spend` and `cltv` of all customers: measure, value, low, high (95 %: parameters and
     randomness)."""
 
     def __post_init__(self) -> None:
-        rows = [add_up(self, measure).table().assign(measure=measure) for measure in ("orders", "spend", "cltv")]
+        sums = {measure: add_up(self, measure) for measure in get_args(Measure)}
+        object.__setattr__(self, "sums", sums)
+        rows = [each.table().assign(measure=measure) for measure, each in sums.items()]
         totals = pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
         object.__setattr__(self, "totals", totals)
 
@@ -246,7 +250,8 @@ class Sums:
 
     def table(self) -> pd.DataFrame:
         """One row a group: group, customers, value, low, high (95 %)."""
-        low, high = np.maximum(self.value - Z * self.error, 0.0), self.value + Z * self.error
+        low, high = self.value - Z * self.error, self.value + Z * self.error
+        low = np.where(self.value > 0, np.maximum(low, 0.0), low)
         return pd.DataFrame(
             {"group": self.groups, "customers": self.customers, "value": self.value, "low": low, "high": high}
         )

@@ -39,6 +39,8 @@ __all__ = [
     "compare_models",
     "count_outcomes",
     "holdout_test",
+    "predict_purchases",
+    "purchases_by_kind",
 ]
 
 MOST_TESTED = 1_000_000
@@ -202,9 +204,14 @@ class Holdout:
     """Predicted purchases in the weeks after `split` of the customers known by then; `low`, `high`: 95 %."""
     low: float
     high: float
+    noise: float
+    """Variance of the number of purchases in the test weeks, given the parameters."""
     actual: int
     by_frequency: pd.DataFrame
     """frequency (`0` … `7+`), customers; predicted, low, high and actual purchases per customer."""
+    by_kind: pd.DataFrame
+    """Customers in up to six groups, by how often and how lately they had bought: predicted purchases, error (their
+    standard error: parameters and randomness), actual purchases."""
     by_week: pd.DataFrame
     """week (1 = the first); actual, expected: cumulative repeat purchases; low, high (after `split`); in_week and
     expected_in_week: repeat purchases of the week; low_in_week, high_in_week (after `split`)."""
@@ -245,7 +252,7 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
     groups = np.where(cells["frequency"] < 7, cells["frequency"].astype(str), "7+")
     later = cells["later_purchases"].to_numpy(float)
     cell_histories = Histories.of(cells)
-    predicted_by_cell = _predict(fit, cell_histories, weeks)
+    predicted_by_cell = predict_purchases(fit, cell_histories, weeks)
     by_frequency = _sum_up(predicted_by_cell, cells, groups)
     by_frequency["actual"] = cells.groupby(groups)["later_purchases"].sum()
     customers = cells.groupby(groups)["customers"].sum()
@@ -262,8 +269,10 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
         predicted=float(predicted["predicted"]),
         low=float(predicted["low"]),
         high=float(predicted["high"]),
+        noise=float(cells["customers"].to_numpy(float) @ predicted_by_cell[2]),
         actual=int(later.sum()),
         by_frequency=by_frequency.rename_axis("frequency").sort_index().reset_index(),
+        by_kind=purchases_by_kind(predicted_by_cell, cells),
         by_week=_track(shop, fit, cells, cell_histories, comparison.split, predicted),
         rivals=_compare_rivals(comparison),
         by_tenth=by_tenth,
@@ -279,7 +288,8 @@ Prediction = tuple[Floats, Floats, Floats]
 """Per cell: expected purchases of a customer, their deviations due to the parameters, their variance given those."""
 
 
-def _predict(fit: Fit, cells: Cells, weeks: float) -> Prediction:
+def predict_purchases(fit: Fit, cells: Cells, weeks: float) -> Prediction:
+    """Predict the purchases of a customer of each cell in the coming weeks."""
     cell_histories = Histories.of(cells)
     deviations = fit.deviations(lambda values: expected_orders(fit, cell_histories, weeks, values=values))
     return expected_orders(fit, cell_histories, weeks), deviations, variance_of_orders(fit, cell_histories, weeks)
@@ -296,6 +306,21 @@ def _sum_up(prediction: Prediction, cells: pd.DataFrame, groups: NDArray[Any] | 
         {"predicted": predicted, "low": np.maximum(predicted - half_width, 0), "high": predicted + half_width},
         index=names,
     )
+
+
+def purchases_by_kind(prediction: Prediction, cells: pd.DataFrame) -> pd.DataFrame:
+    """Predicted and actual purchases of kinds of customers: frequency 0, 1–2, 3+, silent for less or more weeks."""
+    often = np.digitize(cells["frequency"], [1, 3])
+    silent = (cells["T_weeks"] - cells["recency_weeks"]).to_numpy(float)
+    long = np.zeros(len(cells), int)
+    for level in np.unique(often):
+        here = often == level
+        long[here] = silent[here] > np.average(silent[here], weights=cells["customers"].to_numpy(float)[here])
+    kinds = 2 * often + long
+    table = _sum_up(prediction, cells, kinds)
+    actual = cells.groupby(kinds)["later_purchases"].sum().reindex(table.index)
+    error = (table["high"] - table["predicted"]) / Z
+    return pd.DataFrame({"predicted": table["predicted"], "error": error, "actual": actual}).sort_index()
 
 
 def _track(
@@ -319,7 +344,9 @@ def _track(
     future = np.array([customers @ expected_orders(fit, cell_histories, week) if week else 0.0 for week in weeks_ahead])
     # The width of the band is computed for three weeks and interpolated between them, from 0 at the split.
     asked = np.quantile(weeks_ahead[ahead], [0.1, 0.4, 0.7])
-    widths = [_sum_up(_predict(fit, cell_histories, week), cells).eval("high - predicted").iloc[0] for week in asked]
+    widths = [
+        _sum_up(predict_purchases(fit, cell_histories, week), cells).eval("high - predicted").iloc[0] for week in asked
+    ]
     band = PchipInterpolator(
         [0.0, *asked, (shop.as_of - split).days / 7], [0.0, *widths, whole["high"] - whole["predicted"]]
     )

@@ -38,7 +38,6 @@ __all__ = [
     "count_segments",
     "gains",
     "new_customers",
-    "segment_totals",
     "textbook",
     "textbook_value",
 ]
@@ -92,17 +91,6 @@ def _count_members(shop: Shop, named: ir.Table) -> pd.DataFrame:
     by_size = members.groupby("group")["customers"].sum().sort_values(ascending=False, kind="stable")
     small = by_size.index[MOST_SEGMENTS - 1 :] if len(by_size) > MOST_SEGMENTS else []
     return members.assign(group=members["group"].where(~members["group"].isin(small), OTHERS))
-
-
-def segment_totals(forecast: Forecast, members: pd.DataFrame | None) -> pd.DataFrame:
-    """Forecast value by segment: group, customers, cltv, low, high, per_customer; the largest first, `all` last (alone
-    without segments).
-    """
-    parts = [add_up(forecast).table()]
-    if members is not None:
-        parts.insert(0, add_up(forecast, "cltv", members).table().sort_values("value", ascending=False, kind="stable"))
-    table = pd.concat(parts, ignore_index=True).rename(columns={"value": "cltv"})
-    return table.assign(per_customer=table["cltv"] / table["customers"])
 
 
 # --- value of retention and of frequency -----------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import pandas as pd
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.forecast import Forecast
 from smsroi_helpers.cltv.holdout import Holdout, ModelComparison
-from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words
+from smsroi_helpers.cltv.wording import MODELS, check_name, describe_drop_out, no_value_words, signed_percent
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent
-from smsroi_helpers.pages import Html, names_of, note, segment_name, table
+from smsroi_helpers.pages import Html, note, segment_name, table
 
 __all__ = [
     "assumptions_table",
@@ -22,10 +22,7 @@ __all__ = [
     "models_table",
     "new_customers_table",
     "rivals_table",
-    "segments_table",
-    "test_note",
     "textbook_note",
-    "totals_table",
 ]
 
 
@@ -36,53 +33,6 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
         exclusions: the result of `Run.exclusions`.
     """
     return table(exclusions, caption=_("Orders put aside, and why"))
-
-
-def totals_table(forecast: Forecast, currency: str) -> Html:
-    """The forecast for all customers together, with intervals."""
-    names = {
-        "orders": _("Purchases"),
-        "spend": _("Spend"),
-        "cltv": _("Profit before message cost, discounted ({margin} of what is paid)").format(
-            margin=percent(forecast.margin)
-        ),
-    }
-
-    def show(measure: str, value: float) -> str:
-        return number(value) if measure == "orders" else money(value, currency, 0)
-
-    rows = [
-        {
-            _("What"): names[row.measure],
-            _("Expected"): show(row.measure, row.value),
-            _("Low"): show(row.measure, row.low),
-            _("High"): show(row.measure, row.high),
-        }
-        for row in forecast.totals.itertuples()
-    ]
-    caption = _(
-        "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters and"
-        " chance; not the model’s being wrong)"
-    ).format(n=number(forecast.purchases.customers), weeks=number(forecast.horizon_weeks))
-    return table(pd.DataFrame(rows), caption=caption)
-
-
-def test_note(tested: Holdout) -> Html:
-    """What the result of the test means for the amounts below, in words.
-
-    Args:
-        tested: the result of `holdout.holdout_test`.
-    """
-    if not tested.missed:
-        return note(_("The forecast passed its test: what happened lay within its interval."))
-    if not tested.actual:
-        return note(_("No amount below can be relied on: nothing of what was foretold for the test weeks happened."))
-    return note(
-        _(
-            "The forecast failed its test, and the amounts below and their intervals do not allow for that. Should it"
-            " be as far off in the coming weeks, each of them would have to be multiplied by {factor}."
-        ).format(factor=number(1 / (1 + tested.bias), 2))
-    )
 
 
 def fits_table(fits: pd.DataFrame) -> Html:
@@ -195,13 +145,13 @@ def rivals_table(tested: Holdout) -> Html:
         {
             _("Forecast by"): [names[row.rival] for row in tested.rivals.itertuples()],
             _("Purchases foretold"): [number(row.predicted) for row in tested.rivals.itertuples()],
-            _("Off by"): [_signed(row.bias, 1) if tested.actual else "–" for row in tested.rivals.itertuples()],
+            _("Off by"): [signed_percent(row.bias, 1) if tested.actual else "–" for row in tested.rivals.itertuples()],
             _("Error per customer"): [number(row.error, 2) for row in tested.rivals.itertuples()],
             _("Squared error against the model’s"): [
                 "–"
                 if row.rival == tested.model
                 else _("{value} ({low} to {high})").format(
-                    value=_signed(row.worse, 1), low=_signed(row.low, 1), high=_signed(row.high, 1)
+                    value=signed_percent(row.worse, 1), low=signed_percent(row.low, 1), high=signed_percent(row.high, 1)
                 )
                 for row in tested.rivals.itertuples()
             ],
@@ -216,13 +166,9 @@ def rivals_table(tested: Holdout) -> Html:
     if tested.actual and nearest["rival"] != tested.model:
         nearer = _("On the total another came nearest: {name}, off by {bias}")
         caption = joined(
-            caption + ".", nearer.format(name=names[nearest["rival"]], bias=_signed(float(nearest["bias"]), 1))
+            caption + ".", nearer.format(name=names[nearest["rival"]], bias=signed_percent(float(nearest["bias"]), 1))
         )
     return table(shown, caption=caption)
-
-
-def _signed(share: float, digits: int = 0) -> str:
-    return ("+" if round(share, digits + 2) > 0 else "") + percent(share, digits)
 
 
 def assumptions_table(checks: pd.DataFrame) -> Html:
@@ -238,7 +184,7 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
             _("Verdict"): checks["status"].map(status_words),
             _("Found"): checks["finding"],
             _("Effect on the total"): [
-                _("not known") if np.isnan(effect) else _signed(effect, 1) for effect in checks["effect"]
+                _("not known") if np.isnan(effect) else signed_percent(effect, 1) for effect in checks["effect"]
             ],
         }
     )
@@ -249,37 +195,6 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
             " 2% on, a failure from 10% on"
         ),
     )
-
-
-def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Html:
-    """Forecast value by segment, or a note that the source has no such column.
-
-    Args:
-        segments: the result of `implications.segment_totals`; only the row `all` where the source has no such column.
-        segment_by: the column.
-        currency: the source's.
-    """
-    if len(segments) == 1:
-        return note(
-            _("The table customers has no column {column}, so nothing is told by segment.").format(column=segment_by)
-        )
-    shown = pd.DataFrame(
-        {
-            _("Segment"): segments["group"].map(segment_name),
-            _("Customers"): segments["customers"].astype(int),
-            _("Profit to come"): [money(value, currency, 0) for value in segments["cltv"]],
-            _("95% interval"): [
-                _("{low} to {high}").format(low=money(row.low, currency, 0), high=money(row.high, currency, 0))
-                for row in segments.itertuples()
-            ],
-            _("Per customer"): [money(value, currency) for value in segments["per_customer"]],
-        }
-    )
-    caption = _(
-        "Expected profit before message cost, discounted, by {column}; intervals: parameters and chance. Groups err"
-        " together, since they share the parameters"
-    ).format(column=names_of(segment_by))
-    return table(shown, caption=caption, suppress=_("Customers"))
 
 
 def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
@@ -366,7 +281,7 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
     caption = _(
         "Customers whose probability of being one still, under {model}, is below {limit}: the table churn_warnings"
         " lists them, the most at risk first. Profit at risk: what they would bring over {weeks} weeks if still"
-        " customers, times the probability that they are not (95% intervals)"
+        " customers, times the probability that they are not (95% intervals: parameters; without season and drift)"
     ).format(model=MODELS[forecast.purchases.model], limit=percent(alive_below), weeks=number(forecast.horizon_weeks))
     return table(shown, caption=caption, suppress=_("On the list"))
 
@@ -411,7 +326,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
     )
     caption = _(
         "What a customer of whom nothing is known yet will bring in {weeks} weeks from the first purchase on (which"
-        " counts), on average, before message cost; 95% intervals"
+        " counts), on average, before message cost; 95% intervals: parameters, without season and drift"
     ).format(weeks=number(weeks))
     return table(shown, caption=caption, suppress=_("Customers"))
 

@@ -9,9 +9,10 @@ from smsroi_helpers.cltv.assumptions import Assumption, Finding
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS
 from smsroi_helpers.cltv.decision import CltvOutcome
 from smsroi_helpers.cltv.fitting import Fit
-from smsroi_helpers.cltv.forecast import Forecast
+from smsroi_helpers.cltv.forecast import WEEKS_A_YEAR, Forecast
 from smsroi_helpers.cltv.holdout import Holdout
 from smsroi_helpers.cltv.implications import NoValue
+from smsroi_helpers.cltv.level_error import LevelError
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 
@@ -20,10 +21,13 @@ __all__ = [
     "check_name",
     "decide",
     "describe_assumptions",
+    "describe_correction",
     "describe_drop_out",
+    "describe_extrapolation",
     "describe_test",
     "list_failing",
     "no_value_words",
+    "signed_percent",
 ]
 
 MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", "gamma_gamma": "Gamma–Gamma"}
@@ -33,23 +37,36 @@ MODELS = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD", 
 
 
 def decide(
-    forecast: Forecast, tested: Holdout, tenths: pd.DataFrame, currency: str, failing: Sequence[str] = ()
+    forecast: Forecast,
+    tested: Holdout,
+    level: LevelError,
+    tenths: pd.DataFrame,
+    currency: str,
+    failing: Sequence[str] = (),
 ) -> Decision:
     """The decision of the notebook: `decision.decide` in words.
 
     Args:
         forecast: the result of `forecast_value`.
         tested: the test of the model on later weeks.
+        level: the result of `estimate_level_error`.
         tenths: the result of `value_by_tenth`.
         currency: the source's.
         failing: the names of the assumptions that fail, as on the page.
     """
-    found = decision.decide(forecast, tested, tenths)
-    caveat = joined(describe_test(tested), describe_drop_out(forecast.purchases), _describe_failing(failing))
+    found = decision.decide(forecast, tested, level, tenths)
+    caveat = joined(
+        describe_test(tested),
+        describe_correction(found.correction) if found.supported != "amount_and_ranking" else "",
+        describe_extrapolation(level),
+        describe_drop_out(forecast.purchases),
+        _describe_failing(failing),
+    )
     return Decision(
         stage="cltv",
         question=_("What will each customer be worth, and how sure are we?"),
         outcome="do",
+        status="ok" if found.supported == "amount_and_ranking" else "failed_check",
         action=_action(found),
         text=_(
             "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
@@ -81,10 +98,37 @@ def _action(found: CltvOutcome) -> str:
     else:
         action = _("Treat customers alike: none stand out, the {n} of the top tenth hold {share} of what is to come")
     action = action.format(n=number(found.top_customers), share=percent(found.top_share))
+    if found.supported == "ranking" and found.correction != 1:
+        return _("{action}. The total failed its test and is corrected").format(action=action)
     if found.supported == "ranking":
-        first = _("Trust the ranking of customers, not the amount: the forecast failed its test.")
-        return joined(first, action)
+        return _("{action}. The total failed its test; its interval includes that error").format(action=action)
     return action
+
+
+def describe_correction(factor: float) -> str:
+    """By what the forecast of a total that failed its test is multiplied, in a sentence."""
+    if factor == 1:
+        return _("The total is not corrected: fitted to all weeks, the model may be off in either direction.")
+    return _(
+        "The total in the decision is the model’s forecast multiplied by {factor}: the part of the error that can be"
+        " expected to continue."
+    ).format(factor=number(factor, 2))
+
+
+def describe_extrapolation(level: LevelError) -> str:
+    """What the interval of the amount has to cover beyond the test, in a sentence or two."""
+    facts = {"tested": number(level.tested_weeks), "horizon": number(level.horizon_weeks)}
+    beyond = (
+        _("The test covers {tested} of the {horizon} weeks of the forecast; beyond them the interval is extrapolated.")
+        if level.tested_weeks < level.horizon_weeks
+        else ""
+    )
+    season = (
+        _("The log covers less than two years, so a season cannot be estimated from it; the interval allows for one.")
+        if level.log_weeks < 2 * WEEKS_A_YEAR
+        else ""
+    )
+    return joined(beyond.format(**facts), season)
 
 
 def _describe_failing(failing: Sequence[str]) -> str:
@@ -109,17 +153,17 @@ def describe_test(tested: Holdout) -> str:
         ).format(**facts)
     if tested.actual == 0:
         return _(
-            "Likely too high: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and none"
-            " happened."
+            "The forecast ran far too high in its test: for the last {weeks} weeks it predicted {predicted} repeat"
+            " purchases, and none happened."
         ).format(**facts)
     if tested.bias < 0:
         return _(
-            "Likely too low: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and {actual}"
-            " happened, {bias} fewer than came. The interval here is stretched by that error."
+            "The forecast ran {bias} low in its test: for the last {weeks} weeks it predicted {predicted} repeat"
+            " purchases, and {actual} happened."
         ).format(**facts)
     return _(
-        "Likely too high: tested on the last {weeks} weeks, the model said {predicted} repeat purchases and"
-        " {actual} happened, {bias} more than came. The interval here is stretched by that error."
+        "The forecast ran {bias} high in its test: for the last {weeks} weeks it predicted {predicted} repeat"
+        " purchases, and {actual} happened."
     ).format(**facts)
 
 
@@ -211,7 +255,7 @@ def finding_sentence(assumption: Assumption) -> str:
         exact = assumption.finding in ("refunded", "several_a_day")
         words["share"] = percent(facts["share"], 1) if exact else percent(facts["share"])
     if "change" in facts:
-        words["change"] = ("+" if facts["change"] > 0 else "") + percent(facts["change"])
+        words["change"] = signed_percent(facts["change"])
     return sentences[assumption.finding].format(**words, model=MODELS.get(assumption.model, ""))
 
 
@@ -225,3 +269,11 @@ def no_value_words(reason: NoValue, repeaters: float) -> str:
         "few_repeaters": _("{n} came back; {least} are needed").format(n=number(repeaters), least=FEWEST_REPEATERS),
         "unlike_orders": _("too few orders of too different size"),
     }[reason]
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def signed_percent(share: float, digits: int = 0) -> str:
+    """A share with its sign, as in `+3.2%`."""
+    return ("+" if round(share, digits + 2) > 0 else "") + percent(share, digits)

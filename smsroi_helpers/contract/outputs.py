@@ -42,6 +42,8 @@ class Decision:
     """Limitation that the reader must know before acting."""
     evidence_customers: float = float("nan")
     """Customers whose outcomes are the evidence, where they are others than `customers`."""
+    status: Literal["ok", "failed_check"] = "ok"
+    """`failed_check`: the numbers come from a model that failed its own test."""
 
     def __post_init__(self) -> None:
         if self.unit and not self.low <= self.value <= self.high:
@@ -83,8 +85,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
-        "stage", "question", "segment", "outcome", "action", "cash", "cash_low", "cash_high", "value", "low", "high",
-        "unit", "evidence", "customers", "text",
+        "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "value", "low",
+        "high", "unit", "evidence", "customers", "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""

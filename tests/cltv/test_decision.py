@@ -10,15 +10,26 @@ import pandas as pd
 import pytest
 from lifetimes.utils import summary_data_from_transaction_data
 
-from smsroi_helpers.cltv import assumptions, counts, customer_value, holdout, implications, wording
+from smsroi_helpers.cltv import (
+    assumptions,
+    counts,
+    customer_value,
+    holdout,
+    implications,
+    level_error,
+    total_tables,
+    wording,
+)
 from smsroi_helpers.cltv import figures as cltv_figures
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv import tables as cltv_tables
 from smsroi_helpers.cltv.fitting import fit_purchases, fit_value
+from smsroi_helpers.cltv.level_error import estimate_level_error
 from smsroi_helpers.cltv.predictions import expected_orders
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
+from tests.cltv_worlds import LEVEL
 from tests.reference import cdnow
 from tests.source.test_mappings import DATA, opened, public
 
@@ -138,6 +149,13 @@ class TestForecast:
         changed = make_forecast(fits, **change).total(measure)[0]
         assert changed / forecast.total(measure)[0] == pytest.approx(factor, rel=1e-9)
 
+    def test_costs_above_the_margin_are_losses_with_an_interval(self, fits):
+        forecast = make_forecast(fits, margin=-0.1)
+        value, low, high = forecast.total("cltv")
+        assert low < value < high < 0
+        totals = level_error.totals(forecast, LEVEL).set_index("measure").loc["cltv"]
+        assert totals["low"] < low < high < totals["high"] < 0
+
     def test_twice_the_time_brings_more_but_not_twice_as_much(self, fits, forecast):
         """Some leave on the way."""
         changed = make_forecast(fits, horizon_weeks=78).total("orders")[0]
@@ -215,50 +233,85 @@ class TestDecision:
         comparison = holdout.compare_models(shop, model="bg_nbd", horizon_weeks=39, holdout_weeks=39)
         return holdout.holdout_test(shop, comparison)
 
+    @pytest.fixture(scope="class")
+    def tenths(self, shop, forecast):
+        return customer_value.value_by_tenth(shop, forecast)
+
     @pytest.mark.parametrize(
-        ("actual", "words", "stretched"),
-        [(1882, "Likely too low", "high"), (1653, "Tested on the last", ""), (1100, "Likely too high", "low")],
+        ("actual", "words", "status"),
+        [
+            (1882, "The forecast ran 12% low in its test", "failed_check"),
+            (1653, "Tested on the last", "ok"),
+            (1100, "The forecast ran 50% high in its test", "failed_check"),
+        ],
     )
-    def test_the_wording_and_the_interval_follow_the_test(self, shop, forecast, tested, actual, words, stretched):
-        tenths = customer_value.value_by_tenth(shop, forecast)
-        decision = wording.decide(forecast, replace(tested, actual=actual), tenths, "USD")
-        value, low, high = (x / 39 for x in forecast.total("cltv"))
+    def test_the_wording_and_the_status_follow_the_test(self, forecast, tested, tenths, actual, words, status):
+        decision = wording.decide(forecast, replace(tested, actual=actual), LEVEL, tenths, "USD")
         assert decision.caveat.startswith(words)
-        assert decision.action.startswith("Trust the ranking of customers, not the amount") == (actual != 1653)
-        assert decision.value == value
-        assert (decision.low < low - 1e-9) == (stretched == "low")
-        assert (decision.high > high + 1e-9) == (stretched == "high")
+        assert decision.status == status
+        assert decision.action.startswith("Look after the")
+        assert ("The total failed its test" in decision.action) == (status == "failed_check")
         assert (decision.evidence, decision.kind, decision.unit) == ("none", "forecast", "money_per_week")
         assert not {"lift", "uplift", "caused", "incremental"} & set(
             f"{decision.action} {decision.text}".lower().split()
         )
 
-    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, shop, forecast, tested):
-        poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
-        decision = wording.decide(forecast, poor, customer_value.value_by_tenth(shop, forecast), "USD")
-        assert decision.action.startswith("Trust neither the amount nor the ranking")
-        assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
-        assert "multiplied by 1.14" in cltv_tables.test_note(poor).text  # 1,882 came of 1,653 foretold
+    def test_a_failed_forecast_leads_with_the_ranking_and_a_corrected_total(self, forecast, tested, tenths):
+        """A precise bias moves the total, one within a standard deviation of none does not; both ends move apart."""
+        model = forecast.total("cltv")[0] / 39
+        precise = replace(LEVEL, means=np.array([-0.3, -0.3]))
+        decision = wording.decide(forecast, tested, precise, tenths, "USD")
+        # The bias −0.3, shrunk by 1 − (0.1581 / 0.3)².
+        assert decision.value / model == pytest.approx(np.exp(-0.3 * (1 - 0.025 / 0.09)))
+        assert decision.low < decision.value < decision.high
+        assert decision.action.endswith("The total failed its test and is corrected")
+        assert "multiplied by 0.81" in decision.caveat
+        unclear = wording.decide(forecast, tested, LEVEL, tenths, "USD")
+        assert unclear.value == pytest.approx(model)
+        assert unclear.action.endswith("its interval includes that error")
+        assert "multiplied" not in unclear.caveat
 
-    def test_where_nobody_stands_out_it_is_said(self, shop, forecast, tested):
-        tenths = customer_value.value_by_tenth(shop, forecast)
+    @pytest.mark.parametrize("actual", [1653, 1882, 1100])
+    def test_the_interval_is_wider_both_ways(self, forecast, tested, tenths, actual):
+        value, low, high = (x / 39 for x in forecast.total("cltv"))
+        decision = wording.decide(forecast, replace(tested, actual=actual), LEVEL, tenths, "USD")
+        assert decision.low < low < value == pytest.approx(decision.value)
+        assert decision.high > high
+        assert decision.high - value > value - decision.low  # symmetric on the log scale
+
+    def test_a_test_shorter_than_the_forecast_is_extrapolation(self, forecast, tested, tenths):
+        short = replace(LEVEL, tested_weeks=20.0, horizon_weeks=39.0)
+        decision = wording.decide(forecast, tested, short, tenths, "USD")
+        assert "The test covers 20 of the 39 weeks" in decision.caveat
+        assert "less than two years" in decision.caveat
+        enough = wording.describe_extrapolation(replace(LEVEL, log_weeks=105.0))
+        assert enough == ""
+
+    def test_a_ranking_no_better_than_by_lot_is_not_to_be_trusted(self, forecast, tested, tenths):
+        poor = replace(tested, gini=0.02, gini_low=-0.01, gini_high=0.05)
+        decision = wording.decide(forecast, poor, LEVEL, tenths, "USD")
+        assert decision.action.startswith("Trust neither the amount nor the ranking")
+        assert decision.status == "failed_check"
+        assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
+        assert "may be off in either direction" in total_tables.test_note(poor, LEVEL).text
+
+    def test_where_nobody_stands_out_it_is_said(self, forecast, tested, tenths):
         alike = tenths.assign(share=0.1, low=0.09, high=0.11)
         passed = replace(tested, actual=1653)
-        assert wording.decide(forecast, passed, alike, "USD").action.startswith("Treat customers alike")
-        assert wording.decide(forecast, passed, tenths, "USD").action.startswith("Look after the")
+        assert wording.decide(forecast, passed, LEVEL, alike, "USD").action.startswith("Treat customers alike")
+        assert wording.decide(forecast, passed, LEVEL, tenths, "USD").action.startswith("Look after the")
 
-    def test_nothing_happened_at_all(self, shop, forecast, tested):
-        decision = wording.decide(
-            forecast, replace(tested, actual=0), customer_value.value_by_tenth(shop, forecast), "USD"
-        )
+    def test_nothing_happened_at_all(self, forecast, tested, tenths):
+        nothing = replace(tested, actual=0)
+        decision = wording.decide(forecast, nothing, LEVEL, tenths, "USD")
         assert "and none happened" in decision.caveat
         assert "–" not in decision.caveat
-        assert "nothing of what was foretold" in cltv_tables.test_note(replace(tested, actual=0)).text
+        assert (decision.low, decision.status) == (0, "failed_check")
+        assert "nothing of what was foretold" in total_tables.test_note(nothing, LEVEL).text
 
-    def test_what_fails_and_what_cannot_be_told_is_said(self, shop, forecast, tested):
+    def test_what_fails_and_what_cannot_be_told_is_said(self, forecast, tested, tenths):
         loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
-        tenths = customer_value.value_by_tenth(shop, forecast)
-        decision = wording.decide(replace(forecast, purchases=loose), tested, tenths, "USD", ["No refunds"])
+        decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", ["No refunds"])
         assert "Drop-out is not identified" in decision.caveat
         assert decision.caveat.endswith("(see the checks): No refunds.")
         assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))
@@ -303,6 +356,7 @@ def publish(shop, horizon_weeks=12):
         make_forecast((cells, fit, value), horizon_weeks=horizon_weeks) for fit in (purchases, alive_fit)
     )
     tested = holdout.holdout_test(shop, comparison)
+    level = estimate_level_error(tested, comparison, forecast)
     found = assumptions.check_assumptions(
         shop, cells=cells, value_cells=value_cells, purchases=purchases, value=value, horizon_weeks=horizon_weeks,
         yearly_discount_rate=0.1, holdout_weeks=comparison.weeks,
@@ -314,8 +368,9 @@ def publish(shop, horizon_weeks=12):
     tenths, gains = customer_value.value_by_tenth(shop, forecast), implications.gains(forecast)
     risk = implications.at_risk(churn_forecast, 0.5)
     pages = [
-        cltv_tables.test_note(tested),
-        cltv_tables.totals_table(forecast, "USD"),
+        total_tables.test_note(tested, level),
+        total_tables.totals_table(forecast, level, "USD"),
+        total_tables.level_error_table(forecast, level),
         cltv_tables.models_table(comparison),
         cltv_tables.assumptions_table(checks),
         cltv_tables.rivals_table(tested),
@@ -332,7 +387,7 @@ def publish(shop, horizon_weeks=12):
     ]
     for page in pages:
         assert not re.search(r"\b(nan|inf)\b|∞", page.markup, re.IGNORECASE), page.text
-    decision = wording.decide(forecast, tested, tenths, "USD", wording.list_failing(checks))
+    decision = wording.decide(forecast, tested, level, tenths, "USD", wording.list_failing(checks))
     assert np.isfinite([decision.value, decision.low, decision.high]).all()
     for table in (
         customer_value.customer_values(shop, forecast),

@@ -9,11 +9,12 @@ import pytest
 from smsroi_helpers.cltv import counts, customer_value, implications, wording
 from smsroi_helpers.cltv import forecast as forecasting
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
+from smsroi_helpers.cltv.level_error import segment_totals
 from smsroi_helpers.cltv.predictions import draw_orders_if_alive, expected_orders, probability_alive
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
-from tests.cltv_worlds import world_as_csv
+from tests.cltv_worlds import LEVEL, world_as_csv
 
 AHEAD = {"horizon_weeks": 30, "yearly_discount_rate": 0.1}
 
@@ -54,7 +55,7 @@ def values(shop, forecast, tmp_path_factory):
 
 class TestSegments:
     def test_totals_are_those_of_the_customers(self, forecast, members, values):
-        totals = implications.segment_totals(forecast, members).set_index("group")
+        totals = segment_totals(forecast, members, LEVEL).set_index("group")
         assert list(totals.index)[-1] == "all"
         assert totals.loc["all", "cltv"] == pytest.approx(totals["cltv"].iloc[:-1].sum())
         assert totals.loc["all", "cltv"] == pytest.approx(forecast.total("cltv")[0])
@@ -62,6 +63,9 @@ class TestSegments:
         assert totals.loc["unknown", "customers"] == len(unknown) == 200
         assert totals.loc["unknown", "cltv"] == pytest.approx(unknown["cltv"].sum(), rel=1e-9)
         assert ((totals["low"] < totals["cltv"]) & (totals["cltv"] < totals["high"])).all()
+        without = forecasting.add_up(forecast, "cltv", members).table().set_index("group")
+        assert (totals["low"] < without["low"].reindex(totals.index, fill_value=np.inf)).all()
+        assert (totals["high"] > without["high"].reindex(totals.index, fill_value=0)).all()
 
     def test_groups_err_together(self, forecast, members):
         """They share the parameters: the whole is less sure than the sum of independent parts would be."""
@@ -74,7 +78,7 @@ class TestSegments:
     def test_without_the_column_there_are_none(self, make_source, open_source, forecast):
         orders = "order_id,customer_id,ordered_at,amount\n1,a,2024-01-01,5\n"
         assert implications.count_channels(open_source(make_source(orders=orders))) is None
-        assert implications.segment_totals(forecast, None)["group"].tolist() == ["all"]
+        assert segment_totals(forecast, None, LEVEL)["group"].tolist() == ["all"]
 
     @pytest.mark.parametrize("column", ["customer_id", "joined_at", "region", "attr_none"])
     def test_what_names_no_groups_is_refused(self, shop, column):

@@ -16,6 +16,11 @@ def test_a_decision_without_a_number_needs_no_interval():
     assert Decision("s", "q", "broken", "a", "t", "none", 1).unit == ""
 
 
+def test_a_decision_has_passed_its_checks_unless_it_says_otherwise():
+    assert Decision("s", "q", "do", "a", "t", "none", 1).status == "ok"
+    assert Decision("s", "q", "do", "a", "t", "none", 1, status="failed_check").status == "failed_check"
+
+
 def test_a_decision_is_a_row_of_its_table():
     assert set(OUTPUTS["decisions"]) <= {field.name for field in dataclasses.fields(Decision)}
 

@@ -1,0 +1,130 @@
+"""Tables of totals of `02_cltv`: of all customers and by segment, and what their intervals include."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.cltv.decision import correction_of
+from smsroi_helpers.cltv.forecast import Forecast, Z
+from smsroi_helpers.cltv.holdout import Holdout
+from smsroi_helpers.cltv.level_error import LevelError, totals
+from smsroi_helpers.cltv.wording import describe_correction, describe_extrapolation, signed_percent
+from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.pages import Html, names_of, note, segment_name, table
+
+__all__ = [
+    "level_error_table",
+    "segments_table",
+    "test_note",
+    "totals_table",
+]
+
+
+def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
+    """The forecast for all customers together, with intervals.
+
+    Args:
+        forecast: the forecast.
+        level: the result of `level_error.estimate_level_error`.
+        currency: the source's.
+    """
+    names = {
+        "orders": _("Purchases"),
+        "spend": _("Spend"),
+        "cltv": _("Profit before message cost, discounted ({margin} of what is paid)").format(
+            margin=percent(forecast.margin)
+        ),
+    }
+
+    def show(measure: str, value: float) -> str:
+        return number(value) if measure == "orders" else money(value, currency, 0)
+
+    rows = [
+        {
+            _("What"): names[row.measure],
+            _("Expected"): show(row.measure, row.value),
+            _("Low"): show(row.measure, row.low),
+            _("High"): show(row.measure, row.high),
+        }
+        for row in totals(forecast, level).itertuples()
+    ]
+    caption = _(
+        "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters,"
+        " chance, and the errors of the model in the next table)"
+    ).format(n=number(forecast.purchases.customers), weeks=number(forecast.horizon_weeks))
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def level_error_table(forecast: Forecast, level: LevelError) -> Html:
+    """What makes the interval of the total as wide as it is.
+
+    Args:
+        forecast: the forecast.
+        level: the result of `level_error.estimate_level_error`.
+    """
+    sums = forecast.sums["cltv"]
+    (value,), (error,) = sums.value, sums.error
+    low, high = (float(limit[0]) / value - 1 for limit in level.limits(sums.value, sums.error))
+
+    def either_way(share: float) -> str:
+        return f"±{percent(share, 1)}"
+
+    rows = [
+        (_("Parameters and chance"), either_way(Z * error / abs(value))),
+        (_("Error of the test, carried on"), signed_percent(float(np.expm1(level.bias)), 1)),
+        (_("Season"), either_way(float(np.expm1(Z * level.season_sd)))),
+        (_("Drift"), either_way(float(np.expm1(Z * level.drift_sd)))),
+        (_("All together"), _("{low} to {high}").format(low=signed_percent(low, 1), high=signed_percent(high, 1))),
+    ]
+    caption = _(
+        "How far the profit of all customers may be off the forecast (95%), by source. Season and drift: what the"
+        " {tested} test weeks leave possible for the {horizon} weeks ahead"
+    ).format(tested=number(level.tested_weeks), horizon=number(level.horizon_weeks))
+    if extrapolated := describe_extrapolation(level):
+        caption = joined(caption + ".", extrapolated)
+    return table(pd.DataFrame(rows, columns=[_("Source"), _("Off by")]), caption=caption)
+
+
+def test_note(tested: Holdout, level: LevelError) -> Html:
+    """What the result of the test means for the amounts below, in words.
+
+    Args:
+        tested: the result of `holdout.holdout_test`.
+        level: the result of `level_error.estimate_level_error`.
+    """
+    if not tested.missed:
+        return note(_("The forecast passed its test: what happened lay within its interval."))
+    if not tested.actual:
+        return note(_("No amount below can be relied on: nothing of what was foretold for the test weeks happened."))
+    failed = _("The forecast failed its test. The intervals of the totals below include that error.")
+    return note(joined(failed, describe_correction(correction_of(tested, level))))
+
+
+def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Html:
+    """Forecast value by segment, or a note that the source has no such column.
+
+    Args:
+        segments: the result of `level_error.segment_totals`; only the row `all` where the source has no such column.
+        segment_by: the column.
+        currency: the source's.
+    """
+    if len(segments) == 1:
+        return note(
+            _("The table customers has no column {column}, so nothing is told by segment.").format(column=segment_by)
+        )
+    shown = pd.DataFrame(
+        {
+            _("Segment"): segments["group"].map(segment_name),
+            _("Customers"): segments["customers"].astype(int),
+            _("Profit to come"): [money(value, currency, 0) for value in segments["cltv"]],
+            _("95% interval"): [
+                _("{low} to {high}").format(low=money(row.low, currency, 0), high=money(row.high, currency, 0))
+                for row in segments.itertuples()
+            ],
+            _("Per customer"): [money(value, currency) for value in segments["per_customer"]],
+        }
+    )
+    caption = _(
+        "Expected profit before message cost, discounted, by {column}; intervals: parameters, chance, the error of the"
+        " test, season and drift. Groups err together"
+    ).format(column=names_of(segment_by))
+    return table(shown, caption=caption, suppress=_("Customers"))
