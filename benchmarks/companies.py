@@ -64,6 +64,8 @@ class Truths:
     """(customers, windows, DOSES, creatives and a mixture of all): m, of sending so every week."""
     value: Floats
     """V, likewise: the long-run value of a subscriber."""
+    value_at_todays_hours: Floats
+    """(customers, DOSES, creatives and a mixture of all): V of sending so at today's hours."""
     dose_value: Floats
     """(customers, DOSES): V at the hours of the test of doses, with any creative."""
     dose_today: Floats
@@ -123,9 +125,16 @@ def _second(truth: second_world.Truth) -> Truths:
         for c in range(len(texts) + 1):
             found = truth.value(DOSES, tuple(range(first, end)), c if c < len(texts) else None)
             profit[:, w, :, c], value[:, w, :, c] = found.profit, found.long_run
+    as_today = np.empty((n, len(DOSES), len(texts) + 1))
+    hours_today = truth.practice_hours()
+    for zone in range(len(second_world.ZONES)):
+        of_zone = people.zone == zone
+        for c in range(len(texts) + 1):
+            hours = hours_today[np.argmax(of_zone)]
+            as_today[of_zone, :, c] = truth.value(DOSES, hours, c if c < len(texts) else None).long_run[of_zone]
     today = truth.practice()
     of_text = [truth.practice(creative=c) for c in range(len(texts))]
-    hours = np.column_stack([truth.clicks_by_window(((hour, hour + 1),))[:, 0] for hour in range(24)])
+    by_hour = np.column_stack([truth.clicks_by_window(((hour, hour + 1),))[:, 0] for hour in range(24)])
     return Truths(
         ids=truth.ids,
         classes=truth.classes,
@@ -133,11 +142,12 @@ def _second(truth: second_world.Truth) -> Truths:
         receives=np.ones(n, bool),
         windows=windows,
         clicks=truth.clicks_by_window(windows),
-        hour_clicks=hours,
-        hours_today=truth.practice_hours(),
+        hour_clicks=by_hour,
+        hours_today=hours_today,
         creatives=texts,
         profit=profit,
         value=value,
+        value_at_todays_hours=as_today,
         dose_value=truth.value(DOSES).long_run,
         dose_today=np.full(n, float(len(truth.world.slots))),
         profit_today=today.profit,
@@ -192,35 +202,23 @@ def _tables(source: Path, name: str) -> pd.DataFrame:
 
 def _own(world: own.World, source: Path, plan_is_today: bool) -> Truths:
     people = _tables(source, "truth/customers")
+    n = len(people)
     scale = _Scale(
         world, people["segment"].map(own.SEGMENTS.index).to_numpy(int), people["hour_shift"].to_numpy(int),
         people["responsiveness"].to_numpy(float), ~people["bad_number"].to_numpy(bool),
     )  # fmt: skip
-    n, kinds, shifts = len(people), np.arange(len(own.SEGMENTS)), np.arange(len(own.HOUR_SHIFTS))
-    texts = [*([c.variant for c in own.CREATIVES].index(v) for v in TESTED_CREATIVES), None]
-    doses = np.array(DOSES)
-    shape = (n, len(own.HOURS), len(DOSES), len(texts))
-    profit, value = np.empty(shape), np.empty(shape)
-    for c, creative in enumerate(texts):
-        found = own.expected(
-            world, kinds[:, None, None, None], hour_shift=shifts[:, None, None], hour=np.array(own.HOURS)[:, None],
-            texts_per_week=doses, creative=creative,
-        )  # fmt: skip
-        m, h = scale.money(found, doses, creative, ())
-        profit[..., c], value[..., c] = m, _value(world, scale.kind, m, h)
-        if creative is None:
-            dose_value = _value(world, scale.kind, m.mean(axis=1), h.mean(axis=1))
-    by_hour = own.expected(
-        world, kinds[:, None, None], hour_shift=shifts[:, None], hour=np.arange(24), texts_per_week=2
-    ).click_rate[scale.kind, scale.shift]
-    by_hour = by_hour * scale.readiness[:, None]
+    texts = [[c.variant for c in own.CREATIVES].index(variant) for variant in TESTED_CREATIVES]
     sent = _read_practice(source, people["customer_id"], plan_is_today)
-    today = _price(scale, sent, None)
-    of_text = [_price(scale, sent, creative) for creative in texts[:-1]]
     hours = sent.pivot_table(index="row", columns="hour", values="week", aggfunc="size", fill_value=0)
     hours = hours.reindex(index=range(n), columns=range(24)).fillna(0.0).to_numpy(float)
     with np.errstate(invalid="ignore"):
         hours_today = hours / hours.sum(axis=1, keepdims=True)
+    usual = np.where(np.isfinite(hours_today), hours_today, hours.sum(axis=0) / hours.sum())
+    kinds, shifts = np.arange(len(own.SEGMENTS)), np.arange(len(own.HOUR_SHIFTS))
+    clicks = own.expected(world, kinds[:, None, None], hour_shift=shifts[:, None], hour=np.arange(24), texts_per_week=2)
+    by_hour = clicks.click_rate[scale.kind, scale.shift] * scale.readiness[:, None]
+    today = _price(scale, sent, None)
+    of_text = [_price(scale, sent, creative) for creative in texts]
     return Truths(
         ids=people["customer_id"].to_numpy(str),
         classes=people["segment"].to_numpy(str),
@@ -231,9 +229,7 @@ def _own(world: own.World, source: Path, plan_is_today: bool) -> Truths:
         hour_clicks=by_hour,
         hours_today=hours_today,
         creatives=TESTED_CREATIVES,
-        profit=profit,
-        value=value,
-        dose_value=dose_value,
+        **_values(scale, [*texts, None], usual),
         dose_today=hours.sum(axis=1) / PRACTICE_WEEKS,
         profit_today=today[0],
         value_today=_value(world, scale.kind, *today),
@@ -242,6 +238,27 @@ def _own(world: own.World, source: Path, plan_is_today: bool) -> Truths:
         creative_profit=np.column_stack([each[0] for each in of_text]),
         weekly_discount=world.weekly_discount,
     )
+
+
+def _values(scale: _Scale, texts: Sequence[int | None], usual: Floats) -> dict[str, Floats]:
+    """Truths of sending at a window, at the usual hours (customers × 24) and at any tested hour, by dose and text."""
+    world, n, doses, tested = scale.world, len(scale.kind), np.array(DOSES), list(own.HOURS)
+    profit, value = (np.empty((n, len(tested), len(doses), len(texts))) for _ in range(2))
+    as_today = np.empty((n, len(doses), len(texts)))
+    any_hour = np.empty((n, len(doses)))
+    kinds, shifts = np.arange(len(own.SEGMENTS)), np.arange(len(own.HOUR_SHIFTS))
+    for c, creative in enumerate(texts):
+        found = own.expected(
+            world, kinds[:, None, None, None], hour_shift=shifts[:, None, None], hour=np.arange(24)[:, None],
+            texts_per_week=doses, creative=creative,
+        )  # fmt: skip
+        m, h = scale.money(found, doses, creative, ())
+        as_today[..., c] = _value(world, scale.kind, *(np.einsum("nhd,nh->nd", each, usual) for each in (m, h)))
+        m, h = m[:, tested], h[:, tested]
+        profit[..., c], value[..., c] = m, _value(world, scale.kind, m, h)
+        if creative is None:
+            any_hour = _value(world, scale.kind, m.mean(axis=1), h.mean(axis=1))
+    return {"profit": profit, "value": value, "value_at_todays_hours": as_today, "dose_value": any_hour}
 
 
 def _read_practice(source: Path, ids: pd.Series, plan_is_today: bool) -> pd.DataFrame:

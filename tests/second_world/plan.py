@@ -79,8 +79,8 @@ def _trials(world: World, weeks: int) -> tuple[Trial, ...]:
     holdout = (Arm("texted", 0.92), Arm("silent", 0.08))
     return (
         Trial("standing-holdout", "holdout", "texted", 2, None, None, holdout, 1.0),
-        Trial("how-often", "frequency", "dose-0", first, first + 10, first + 16, doses, 0.5),
-        Trial("which-window", "timing", hours[world.seed % 4].name, first, first + 8, None, hours, 0.4),
+        Trial("how-often", "frequency", "dose-0", first, first + 10, first + 16, doses, 0.45),
+        Trial("which-window", "timing", hours[world.seed % 4].name, first, first + 8, None, hours, 0.45),
         Trial("which-text", "content", texts[0], first + 10, first + 18, None, creatives, 0.7),
     )
 

@@ -171,21 +171,22 @@ class Truth:
         return np.asarray(profit / (1 - (1 - opt_out) * (1 - loss) / (1 + self.world.weekly_discount)))
 
     def value(
-        self, doses: tuple[float, ...] = GRID, hours: tuple[int, ...] = TRIED_HOURS, creative: int | None = None,
-        day: int | None = None,
+        self, doses: tuple[float, ...] = GRID, hours: tuple[int, ...] | Floats = TRIED_HOURS,
+        creative: int | None = None, day: int | None = None,
     ) -> Value:  # fmt: skip
         """The truth of sending a constant number of texts a week.
 
         Args:
             doses: texts a week.
-            hours: local hours, each equally likely.
+            hours: local hours, each equally likely; or (24,), how likely each is.
             creative: number in `CREATIVES`; None: any, equally likely.
             day: on which it begins; None: the day after the log.
         """
         texts = np.full(len(CREATIVES), 1 / len(CREATIVES)) if creative is None else np.eye(len(CREATIVES))[creative]
+        at = hours if isinstance(hours, np.ndarray) else _spread(hours)
         whole = {0: (np.zeros(len(self.people)), np.zeros(len(self.people)))}
         for n in {int(f(d)) for d in doses for f in (np.floor, np.ceil)} - {0}:
-            plan = [(_spread(hours), _days_of_text(n, position), texts) for position in range(n)]
+            plan = [(at, _days_of_text(n, position), texts) for position in range(n)]
             whole[n] = self._week(plan, day)
         columns = []
         for dose in doses:

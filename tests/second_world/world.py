@@ -191,9 +191,9 @@ def draw_world(seed: int, null: bool = False) -> World:
     drawn = {name: rng.uniform(*np.array(ranges).T) for name, ranges in _RANGES.items()}
     drawn["share"] = drawn["share"] / drawn["share"].sum()
     classes = len(CLASSES)
-    noon, evening = rng.uniform(0.35, 0.8, classes), rng.uniform(0.0, 0.35, classes)
+    noon, evening = rng.uniform(0.5, 1.0, classes), rng.uniform(0.0, 0.35, classes)
     at_night_reader = int(rng.integers(classes))  # one class answers best after work
-    noon[at_night_reader], evening[at_night_reader] = rng.uniform(0.05, 0.2), rng.uniform(0.4, 0.7)
+    noon[at_night_reader], evening[at_night_reader] = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.8)
     weekday = rng.normal(0, 0.15, (classes, 7))
     creative = rng.normal(0, 0.22, len(CREATIVES)) + rng.normal(0, 0.1, (classes, len(CREATIVES)))
     correlation = np.eye(3)
@@ -204,7 +204,7 @@ def draw_world(seed: int, null: bool = False) -> World:
     slots = tuple(
         Slot(int(day), int(rng.choice((9, 10, 16, 19, 20))), True)
         if i % 3
-        else Slot(int(day), int(rng.choice((10, 14, 16, 17))), False)
+        else Slot(int(day), int(rng.choice((10, 13, 16, 19))), False)
         for i, day in enumerate(sorted(days))
     )
     world = World(
