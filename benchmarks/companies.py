@@ -59,7 +59,7 @@ class Truths:
     hours_today: Floats
     """(customers, 24): share of today's texts by hour; NaN for who got none."""
     creatives: tuple[str, ...]
-    """The arms of the content test."""
+    """The arms of the content tests."""
     profit: Floats
     """(customers, windows, DOSES, creatives and a mixture of all): m, of sending so every week."""
     value: Floats
@@ -117,7 +117,7 @@ def make(
 
 def _second(truth: second_world.Truth) -> Truths:
     people, n = truth.people, len(truth.people)
-    texts = tuple(arm.name for arm in truth.plan.trial("content").arms)
+    texts = second_world.CREATIVES
     windows = second_world.WINDOWS
     shape = (n, len(windows), len(DOSES), len(texts) + 1)
     profit, value = np.empty(shape), np.empty(shape)

@@ -143,6 +143,7 @@ def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
         if experiment.kind == "content":
             weekly = truths.weekly(truths.creative_value)[truths.here].mean(axis=0)
             true = pd.Series(weekly - weekly[truths.creatives.index(experiment.control)], truths.creatives)
+            true = true[list(experiment.arms)]
             best = str(true.idxmax())
             other = true[experiment.control] if best != experiment.control else true.drop(best).max()
             right = decision.outcome == "keep_control" if best == experiment.control else shipped == best

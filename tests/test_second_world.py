@@ -124,7 +124,7 @@ def test_the_arms_of_the_timing_test_are_clicked_as_the_truth_of_windows_says(tr
 def test_a_week_of_each_dose_brings_what_the_truth_of_doses_says():
     """Opt-outs and profit before order noise in the first week of the test of doses, over many customers."""
     world = draw_world(SEED)
-    company = Company(world, make_plan(world, 36), 12_000)
+    company = Company(world, make_plan(world, 38), 12_000)
     company.run()
     sent = {name: np.concatenate([part[name] for part in company.sent]) for name in company.sent[0]}
     first = 7 * company.plan.trial("frequency").first_week
@@ -205,7 +205,7 @@ def test_the_practice_is_what_the_log_of_its_weeks_shows(truth, texts):
 
 
 def test_a_null_company_has_no_effects(tmp_path):
-    truth = write_company(tmp_path / "null", customers=CUSTOMERS, weeks=36, seed=SEED, null=True)
+    truth = write_company(tmp_path / "null", customers=CUSTOMERS, weeks=38, seed=SEED, null=True)
     value = truth.value()
     assert not value.profit.any()
     assert not value.opt_out.any()
@@ -229,7 +229,7 @@ def test_a_null_company_has_no_effects(tmp_path):
 
 def test_the_same_seed_gives_the_same_company_and_another_seed_another(tmp_path):
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        write_company(tmp_path / name, customers=300, weeks=36, seed=seed)
+        write_company(tmp_path / name, customers=300, weeks=38, seed=seed)
     a, b, c = (pd.read_parquet(tmp_path / name / "messages.parquet") for name in "abc")
     pd.testing.assert_frame_equal(a, b)
     assert len(a) != len(c) or not a.equals(c)
@@ -242,7 +242,7 @@ def test_the_share_delivered_and_the_split_are_as_planned(folder, truth):
     assert within(sent["delivered_at"].notna().sum(), DELIVERED * n, DELIVERED * (1 - DELIVERED) * n)
     assert len(GRID) == truth.value().profit.shape[1]
     for trial in truth.plan.trials:
-        arms = np.bincount(truth.assigned[trial.kind][truth.assigned[trial.kind] >= 0], minlength=len(trial.arms))
+        arms = np.bincount(truth.assigned[trial.key][truth.assigned[trial.key] >= 0], minlength=len(trial.arms))
         total = arms.sum()
         for count, arm in zip(arms, trial.arms, strict=True):
             assert within(count, arm.share * total, total * arm.share * (1 - arm.share))

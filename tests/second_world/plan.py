@@ -14,7 +14,7 @@ __all__ = ["DAY", "LAST_DAY", "Arm", "Plan", "Trial", "make_plan"]
 LAST_DAY = dt.date(2026, 5, 31)
 """Last day of the log, a Sunday."""
 DAY = 86_400
-FEWEST_WEEKS = 36
+FEWEST_WEEKS = 38
 """Shortest log that has room for the experiments."""
 
 
@@ -42,6 +42,13 @@ class Trial:
     arms: tuple[Arm, ...]
     customers: float
     """Share of the eligible customers in it."""
+    first_of_kind: bool = False
+    """An earlier test of the same kind as a later one."""
+
+    @property
+    def key(self) -> str:
+        """Its kind; `first_content` for the earlier test of texts."""
+        return f"first_{self.kind}" if self.first_of_kind else self.kind
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,9 @@ class Plan:
     """(weeks, slots): their text."""
     trials: tuple[Trial, ...]
 
-    def trial(self, kind: str) -> Trial:
-        """The experiment of a kind."""
-        return next(trial for trial in self.trials if trial.kind == kind)
+    def trial(self, key: str) -> Trial:
+        """The experiment with a key."""
+        return next(trial for trial in self.trials if trial.key == key)
 
     def instant(self, zone: NDArray[np.int64], day: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
         """Unix seconds of a local time."""
@@ -70,15 +77,17 @@ class Plan:
 
 
 def _trials(world: World, weeks: int) -> tuple[Trial, ...]:
-    """A standing holdout, a test of doses and one of hours at the same time, and a later one of texts."""
+    """A standing holdout, a test of doses and one of hours at the same time, one of texts before and one after them."""
     first = weeks - 26
     texts = CREATIVES[: 2 + world.seed % 2]
     doses = tuple(Arm(f"dose-{dose}", 0.25, dose=dose) for dose in DOSES)
     hours = tuple(Arm(f"{a:02d}-{b:02d}", 0.25, window=(a, b)) for a, b in WINDOWS)
     creatives = tuple(Arm(text, 1 / len(texts), creative=i) for i, text in enumerate(texts))
+    before = tuple(Arm(CREATIVES[i], 0.5, creative=i) for i in (2, 0))
     holdout = (Arm("texted", 0.92), Arm("silent", 0.08))
     return (
         Trial("standing-holdout", "holdout", "texted", 2, None, None, holdout, 1.0),
+        Trial("which-tone", "content", CREATIVES[2], first - 9, first - 1, None, before, 0.8, first_of_kind=True),
         Trial("how-often", "frequency", "dose-0", first, first + 10, first + 16, doses, 0.45),
         Trial("which-window", "timing", hours[world.seed % 4].name, first, first + 8, None, hours, 0.45),
         Trial("which-text", "content", texts[0], first + 10, first + 18, None, creatives, 0.7),

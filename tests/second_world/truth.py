@@ -77,7 +77,7 @@ class Truth:
     ids: NDArray[np.str_]
     """customer_id of each."""
     assigned: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    """Kind of experiment → number of each customer's arm; −1 for those not in it."""
+    """Key of an experiment → number of each customer's arm; −1 for those not in it."""
 
     @cached_property
     def classes(self) -> NDArray[np.str_]:

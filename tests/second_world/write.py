@@ -74,8 +74,8 @@ class Company:
         self.opted_out = np.full(customers, NEVER)
         own = self.people.withdraws_on < 7 * plan.weeks
         self.opted_out[own] = self.midnight + (self.people.withdraws_on[own] * DAY).astype(np.int64)
-        self.arm = {trial.kind: np.full(customers, -1) for trial in plan.trials}
-        self.assigned = {trial.kind: np.full(customers, NEVER) for trial in plan.trials}
+        self.arm = {trial.key: np.full(customers, -1) for trial in plan.trials}
+        self.assigned = {trial.key: np.full(customers, NEVER) for trial in plan.trials}
         self.orders = self._organic_orders()
         self.click_effects, self.annoyance_effects = world.click_effects(), world.annoyance_effects()
         self.sent: list[Columns] = []
@@ -109,7 +109,7 @@ class Company:
         now = self.midnight + 7 * week * DAY
         here = self.people.consents & (self.people.joined < 7 * week) & (self.opted_out > now)
         for trial in self.plan.trials:
-            eligible = here & (self.arm[trial.kind] < 0)
+            eligible = here & (self.arm[trial.key] < 0)
             if trial.kind == "holdout":
                 eligible &= week >= trial.first_week
             else:
@@ -121,14 +121,14 @@ class Company:
                     share = trial.customers
                 eligible &= self.rng.random(len(eligible)) < share
             drawn = self.rng.choice(len(trial.arms), len(eligible), p=[arm.share for arm in trial.arms])
-            self.arm[trial.kind][eligible] = drawn[eligible]
-            self.assigned[trial.kind][eligible] = now
+            self.arm[trial.key][eligible] = drawn[eligible]
+            self.assigned[trial.key][eligible] = now
 
-    def _running(self, kind: str, week: int) -> NDArray[np.bool_]:
+    def _running(self, key: str, week: int) -> NDArray[np.bool_]:
         """Who is treated by an experiment in a week."""
-        trial = self.plan.trial(kind)
+        trial = self.plan.trial(key)
         runs = trial.end_week is None or week < trial.end_week
-        return (self.arm[kind] >= 0) & runs
+        return (self.arm[key] >= 0) & runs
 
     def _plan_week(self, week: int) -> tuple[NDArray[np.bool_], Ints, Ints, Ints]:
         """For each customer and weekday: whether there is a text, its hour, its creative, its campaign."""
@@ -140,8 +140,10 @@ class Company:
             hours[:, slot.weekday] = self.plan.hours[week, at, self.people.zone]
             creatives[:, slot.weekday] = self.plan.creatives[week, at]
             campaigns[:, slot.weekday] = at
-        in_text_test = self._running("content", week)
-        creatives[in_text_test] = self.arm["content"][in_text_test, None]
+        for key in ("first_content", "content"):
+            in_test = self._running(key, week)
+            texts = np.array([arm.creative for arm in self.plan.trial(key).arms])
+            creatives[in_test] = texts[self.arm[key][in_test], None]
         ranks = rng.random((n, DAYS)).argsort(axis=1).argsort(axis=1)
         for kind in ("frequency", "timing"):
             own, trial = self._running(kind, week), self.plan.trial(kind)
@@ -280,11 +282,11 @@ def _experiments(company: Company) -> dict[str, pd.DataFrame]:
     ]  # fmt: skip
     assigned = []
     for t in trials:
-        who = np.flatnonzero(company.arm[t.kind] >= 0)
+        who = np.flatnonzero(company.arm[t.key] >= 0)
         assigned.append(pd.DataFrame({
             "experiment_id": t.name, "customer_id": _ids(who),
-            "arm": np.array([a.name for a in t.arms])[company.arm[t.kind][who]],
-            "assigned_at": _times(company.assigned[t.kind][who]),
+            "arm": np.array([a.name for a in t.arms])[company.arm[t.key][who]],
+            "assigned_at": _times(company.assigned[t.key][who]),
         }))  # fmt: skip
     kinds = {"messages_per_week": "Float64", "hour_start": "Int64", "hour_end": "Int64"}
     return {
