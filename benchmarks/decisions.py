@@ -106,7 +106,9 @@ def judge_hours(
 def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Iterator[dict[str, object]]:
     """One row per segment: the dose recommended and the truth of doses."""
     outcomes = stage.decisions.set_index("segment")["outcome"]
-    policy, fit = stage.names["policy"], stage.names["study"].fit
+    policy = stage.names["policy"]
+    response = pd.read_parquet(stage.folder / "tables" / "frequency_response.parquet")
+    losses = response.groupby("segment")["natural_loss_per_week"].first()
     if "messages_per_week" not in policy:
         return
     today = truths.value_at(truths.dose_today)
@@ -126,7 +128,7 @@ def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Itera
             "near_best": bool(chosen >= value.max() - NEAR * abs(value.max())),
             "v_estimate": row.value, "gain": gain, "estimate": row.gain, "low": row.gain_low, "high": row.gain_high,
             "covered": bool(row.gain_low <= gain <= row.gain_high) if np.isfinite(row.gain) else None,
-            "loss_estimate": float(fit.natural_opt_outs()[fit.index(row.segment)].mean()),
+            "loss_estimate": losses.get(row.segment, np.nan),
             "loss": float(truths.loss[members].mean()),
         }  # fmt: skip
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import companies, decisions
 from benchmarks.capture import Policy, best_policy, long_run_value, read_policy
 from benchmarks.companies import DOSES, Truths
+from smsroi_helpers.simulation import ground_truth as own
 
 RNG = np.random.default_rng(3)
 N, WINDOWS, TEXTS = 40, ((9, 11), (12, 14), (18, 20)), ("a", "b")
@@ -52,12 +53,12 @@ def test_the_best_policy_is_that_of_trying_all(truths):
     found = best_policy(truths, GROUPS, LEGAL, PLACE)
     value = long_run_value(truths, found)
     for group in "xy":
-        own = truths.here & (group == GROUPS)
+        of_group = truths.here & (group == GROUPS)
         tried = []
         for dose, text, here, there in itertools.product(range(len(DOSES)), range(2), range(3), (1, 2)):
-            first, second = own & (PLACE == 0), own & (PLACE == 1)
+            first, second = of_group & (PLACE == 0), of_group & (PLACE == 1)
             tried.append(truths.value[first, here, dose, text].sum() + truths.value[second, there, dose, text].sum())
-        assert np.isclose(value[own].sum(), max(tried))
+        assert np.isclose(value[of_group].sum(), max(tried))
     nowhere = PLACE == 2
     assert (found.window[nowhere] == -1).all()
     assert not value[nowhere].any(), "nothing is sent where no window is allowed"
@@ -106,6 +107,22 @@ def test_by_estimates_everything_changes(truths, tables):
     shipped = pd.read_parquet(tables / "experiment_results.parquet").assign(decision="ship")
     shipped.to_parquet(tables / "experiment_results.parquet")
     assert (read_policy(tables, truths, GROUPS, letter=True).creative == 1).all(), "the control's own row is no change"
+
+
+def test_the_own_simulators_truth_by_customer_averages_to_that_of_its_segments(tmp_path):
+    found = companies.make("own", tmp_path / "source", customers=4_000, seed=5)
+    world = own.read_truth(tmp_path / "source")
+    kinds, hours = np.arange(len(own.SEGMENTS)), np.array(own.HOURS)
+    stated = own.expected(world, kinds[:, None, None], texts_per_week=np.array(DOSES)[:, None], hour=hours)
+    clicks = own.expected(world, kinds[:, None], texts_per_week=2, hour=hours).click_rate
+    for kind, name in enumerate(own.SEGMENTS):
+        members = found.classes == name
+        profit = found.profit[members][..., -1].mean(axis=(0, 1))
+        assert np.allclose(profit, stated.profit_per_week[kind].mean(axis=1), rtol=0.06, atol=0.01), name
+        assert np.allclose(found.clicks[members & found.receives].mean(axis=0), clicks[kind], rtol=0.06), name
+        value = stated.long_run_profit[kind].mean(axis=1)
+        assert np.allclose(found.dose_value[members].mean(axis=0), value, rtol=0.08, atol=1.5), name
+    assert np.isclose(np.nansum(found.hours_today, axis=1)[found.dose_today > 0], 1).all()
 
 
 def test_of_a_notebook_only_what_decisions_and_tables_need_is_run():
