@@ -67,7 +67,8 @@ def judge_hours(
 ) -> Iterator[dict[str, object]]:
     """One row per segment: the set of best windows, and the true gain and regret of today's hours."""
     legal, legal_hours, place = places
-    outcomes = stage.decisions.set_index("segment")["outcome"]
+    decided = stage.decisions.set_index("segment")
+    outcomes, published = decided["outcome"], decided["value"].notna()
     tried = np.zeros(24, bool)
     for first, end in truths.windows:
         tried[first:end] = True
@@ -96,7 +97,7 @@ def judge_hours(
             "holds_best": bool(possible[answer.chosen].max() >= possible.max() - 1e-9),
             "regret": possible.max() - today, "smallest": answer.smallest_gain,
             "gain": gain, "estimate": estimate, "low": low, "high": high,
-            "covered": bool(low <= gain <= high) if np.isfinite(low + gain) else None,
+            "covered": bool(low <= gain <= high) if published.get(answer.segment) and np.isfinite(gain) else None,
         }  # fmt: skip
 
 
@@ -233,7 +234,7 @@ def summarise(judged: list[Judged], null: bool) -> str:
     lines.append(f"tests called broken: {_share(tests['outcome'] == 'broken')}")
     done = pd.concat([hours.loc[hours["outcome"] == "do", "gain"], doses.loc[doses["outcome"] == "do", "gain"],
                       tests.loc[tests["outcome"] == "ship", "shipped_gain"].dropna()])  # fmt: skip
-    lines.append(f"`do` that lose money in truth: {_share(done < 0)}")
+    lines.append(f"`do` that lose money in truth: {_share(done < -1e-6)}")
     return "\n".join(lines)
 
 
