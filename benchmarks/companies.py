@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from smsroi_helpers.measures.quiet_hours import allowed, count_places, usable_hours
+from smsroi_helpers.measures.quiet_hours import allowed, count_places
 from smsroi_helpers.segmentation.membership import segments
 from smsroi_helpers.simulation import ground_truth as own
 from smsroi_helpers.simulation.behaviour import PLAN_WEEKS, TESTED_CREATIVES
@@ -320,7 +320,7 @@ def label(shop: Shop, truths: Truths, segment_by: str) -> NDArray[np.str_]:
 def legal_windows(shop: Shop, truths: Truths) -> tuple[Flags, Flags, NDArray[np.int64]]:
     """Windows allowed for each customer (customers × windows), hours (× 24), and the number of the customer's place."""
     places = count_places(shop).reset_index(drop=True)
-    usable = np.array([usable_hours(allowed(str(rules).split())) for rules in places["rules"]])
+    usable = np.array([allowed(str(rules).split()).any(axis=0) for rules in places["rules"]])
     people = shop.customers.select("customer_id", "timezone", "region").to_pandas().fillna("").set_index("customer_id")
     people = people.reindex(truths.ids)
     key = pd.MultiIndex.from_frame(places[["timezone", "region"]])
