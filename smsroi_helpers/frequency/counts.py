@@ -156,7 +156,7 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) 
     kept = measures.subscribed(shop, ibis.literal(shop.end), rows.select("customer_id")).rename(member_id="customer_id")
     rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
     texts = texts_of(shop, practice.channel)
-    start, end = practice.instants(shop)
+    start, end = measures.practice_instants(shop, practice)
     texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
     sums = texts.group_by("addressee").aggregate(texts=texts.count())
     rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
@@ -178,7 +178,7 @@ def count_today(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> 
         (of the week, at most 7), customer_weeks, messages (all of them).
     """
     sends = measures.practice_sends(shop, practice).select("sent_at", addressee="customer_id")
-    aside = measures.customers_in_experiments(shop, *practice.instants(shop))
+    aside = measures.customers_in_experiments(shop, *measures.practice_instants(shop, practice))
     weeks = []
     for day in practice.first_days:
         start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))

@@ -25,6 +25,7 @@ from smsroi_helpers.measures.practice import (
     Practice,
     customers_in_experiments,
     find_practice,
+    practice_instants,
     practice_sends,
 )
 from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
@@ -79,6 +80,7 @@ __all__ = [
     "order_events",
     "outcome_windows",
     "parse_rule",
+    "practice_instants",
     "practice_sends",
     "profit_events",
     "profit_share",

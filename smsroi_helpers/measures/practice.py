@@ -24,6 +24,7 @@ __all__ = [
     "Practice",
     "customers_in_experiments",
     "find_practice",
+    "practice_instants",
     "practice_sends",
 ]
 
@@ -62,9 +63,10 @@ class Practice:
         """The first day of each week, the earliest first."""
         return tuple(self.first_day + dt.timedelta(weeks=k) for k in range(self.weeks_covered))
 
-    def instants(self, shop: Shop) -> tuple[dt.datetime, dt.datetime]:
-        """Start and end of these weeks (UTC, half-open)."""
-        return shop.start_of(self.first_day), shop.start_of(self.last_day + dt.timedelta(days=1))
+
+def practice_instants(shop: Shop, practice: Practice) -> tuple[dt.datetime, dt.datetime]:
+    """Start and end of these weeks (UTC, half-open)."""
+    return shop.start_of(practice.first_day), shop.start_of(practice.last_day + dt.timedelta(days=1))
 
 
 def find_practice(shop: Shop, weeks: int = PRACTICE_WEEKS, channel: str = "") -> Practice:
@@ -121,7 +123,7 @@ def _count(shop: Shop, practice: Practice) -> Practice:
 
 
 def _in_window(shop: Shop, practice: Practice) -> ir.Table:
-    start, end = practice.instants(shop)
+    start, end = practice_instants(shop, practice)
     sends = every_send(shop)
     inside = (sends.sent_at >= ibis.literal(start)) & (sends.sent_at < ibis.literal(end))
     return sends.filter(sends.channel == practice.channel, inside)
@@ -134,7 +136,7 @@ def practice_sends(shop: Shop, practice: Practice) -> ir.Table:
         DataError: the source has no messages.
     """
     sends = _in_window(shop, practice)
-    aside = customers_in_experiments(shop, *practice.instants(shop))
+    aside = customers_in_experiments(shop, *practice_instants(shop, practice))
     return sends if aside is None else sends.anti_join(aside, "customer_id")
 
 

@@ -14,12 +14,13 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
 from smsroi_helpers.timing.audit import audit_sends
-from smsroi_helpers.timing.best_hours import analyse, find_best_hours, response_rows
+from smsroi_helpers.timing.best_hours import analyse, find_best_hours
 from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
 from smsroi_helpers.timing.customer_hours import customer_send_hours
 from smsroi_helpers.timing.decision import place_rows
 from smsroi_helpers.timing.holidays import analyse_days
+from smsroi_helpers.timing.outputs import response_rows
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes

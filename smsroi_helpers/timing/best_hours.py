@@ -18,7 +18,6 @@ from smsroi_helpers.experiments import ClickValue, find_click_value
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, find_practice, parse_rule, share_allowed
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
-from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies
 from smsroi_helpers.timing.response import (
@@ -44,15 +43,12 @@ __all__ = [
     "compare_with_today",
     "find_best_hours",
     "practice_of",
-    "response_rows",
 ]
 
 _SEQUENCE = 0.8
 """Share of ALPHA for the sequence of all customers, then segments; the rest is for segments tested on their own."""
 _LEAST_PLACE = 0.01
 """The smallest share of today's sends (0–1) whose places must allow a window for it to be a candidate."""
-_FEWEST_SHOWN = 10
-"""Segments of fewer customers are left out of saved tables."""
 
 
 @dataclass(frozen=True)
@@ -140,31 +136,6 @@ def analyse(
         today,
         estimate_from_weekday_test(shop, sends, segment_by),
     )
-
-
-# --- rates -----------------------------------------------------------------------------------------------------------
-
-
-def response_rows(timing: Timing) -> pd.DataFrame:
-    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages."""
-    parts = []
-    for response in (timing.randomised, timing.observational):
-        if response is None:
-            continue
-        for segment in response.segments:
-            if response.customers(segment) < _FEWEST_SHOWN:
-                continue
-            cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
-            rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
-            rows = rows[rows["messages"] > 0]
-            centre, joint = response.curves(segment).logits(segment, design(rows))
-            half_width = t_quantile() * np.sqrt(np.diag(joint))
-            parts.append(rows.assign(
-                segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=response.evidence,
-            ))  # fmt: skip
-    columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------

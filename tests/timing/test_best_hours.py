@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from smsroi_helpers import timing
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
@@ -121,7 +122,7 @@ def test_the_experiment_decides(company, seen):
         assert ((low <= answer.windows["gain"]) & (answer.windows["gain"] <= high)).all()
     for decision in timing_wording.decide(seen, answers):
         assert decision.text
-    rows = best_hours.response_rows(seen)
+    rows = timing.response_rows(seen)
     assert set(rows["evidence"]) == {"randomised", "observational"}
     assert ((rows["low"] <= rows["rate"]) & (rows["rate"] <= rows["high"])).all()
     shown = rows[(rows["segment"] == "all") & (rows["evidence"] == "randomised")]
@@ -148,7 +149,7 @@ def test_segments_without_clicks_or_texts_get_no_hour(make_source, open_source):
     found, answers, decided = decisions_of(shop, segment_by="attr_kind")
     assert [answer.segment for answer in answers] == ["all", "lively"]
     assert [decision.segment for decision in decided] == ["all", "lively"]
-    rows = best_hours.response_rows(found)
+    rows = timing.response_rows(found)
     assert "unsent" not in set(rows["segment"])
     deaf = rows[rows["segment"] == "deaf"]
     assert len(deaf)

@@ -1,0 +1,36 @@
+"""The table `timing_response`."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from smsroi_helpers.timing.basis import design
+from smsroi_helpers.timing.best_hours import Timing
+from smsroi_helpers.timing.response import ALL, t_quantile
+
+__all__ = ["response_rows"]
+
+_FEWEST_SHOWN = 10
+"""Segments of fewer customers are left out of saved tables."""
+
+
+def response_rows(timing: Timing) -> pd.DataFrame:
+    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages."""
+    parts = []
+    for response in (timing.randomised, timing.observational):
+        if response is None:
+            continue
+        for segment in response.segments:
+            if response.customers(segment) < _FEWEST_SHOWN:
+                continue
+            cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+            rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
+            rows = rows[rows["messages"] > 0]
+            centre, joint = response.curves(segment).logits(segment, design(rows))
+            half_width = t_quantile() * np.sqrt(np.diag(joint))
+            parts.append(rows.assign(
+                segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
+                evidence=response.evidence,
+            ))  # fmt: skip
+    columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
