@@ -16,7 +16,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,14 @@ def reached(run: Callable[..., Any]) -> list[tuple[str, str]]:
         walk.whole(function.__module__)
     else:
         walk.name(function.__module__, function.__qualname__.split(".")[0])
-    return [(module, ast.dump(_read(module).body[place])) for module, place in sorted(walk.seen)]
+    return [(module, _read(module).text(place)) for module, place in sorted(walk.seen)]
 
 
 @dataclass(frozen=True)
 class _Module:
     """The statements of a module, without what only a reader sees."""
 
+    name: str
     body: list[ast.stmt]
     definitions: dict[str, list[int]]
     """Name → places in `body` of the statements that bind it."""
@@ -97,6 +98,20 @@ class _Module:
     as a whole."""
     at_import: list[int]
     """Places of the statements that are no definitions: they run when the module is imported."""
+    _texts: dict[int, str] = field(default_factory=dict)
+    _names: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def text(self, place: int) -> str:
+        """The parsed code of a statement."""
+        if place not in self._texts:
+            self._texts[place] = ast.dump(self.body[place])
+        return self._texts[place]
+
+    def names(self, place: int) -> list[tuple[str, str]]:
+        """The names that a statement uses, each with the module in which to look it up."""
+        if place not in self._names:
+            self._names[place] = list(dict.fromkeys(_names(self.name, self.body[place])))
+        return self._names[place]
 
 
 class _Walk:
@@ -143,7 +158,7 @@ class _Walk:
         if (module, place) in self.seen:
             return
         self.seen.add((module, place))
-        for target, name in _names(module, _read(module).body[place]):
+        for target, name in _read(module).names(place):
             self.name(target, name)
 
 
@@ -230,7 +245,7 @@ def _read(module: str) -> _Module:
     for name, bound in _imports(tree):
         if bound not in imports.setdefault(name, []):
             imports[name].append(bound)
-    return _Module(tree.body, definitions, imports, at_import)
+    return _Module(module, tree.body, definitions, imports, at_import)
 
 
 def _is_text(node: ast.stmt) -> bool:

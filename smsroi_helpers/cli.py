@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import smsroi_helpers
-from smsroi_helpers import quality, runner, source
+from smsroi_helpers import runner, source
 from smsroi_helpers.errors import DataError, UsageError, redact
 
 if TYPE_CHECKING:
@@ -284,6 +284,7 @@ def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
     """Return the findings and the warnings about the whole log, such as messages after an opt-out."""
     import pandas as pd
 
+    from smsroi_helpers import quality
     from smsroi_helpers.source import open_shop
 
     shop = open_shop(loaded, "", place)

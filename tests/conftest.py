@@ -1,5 +1,6 @@
 """Fixtures that several test files use."""
 
+import functools
 import os
 import shutil
 import tempfile
@@ -98,6 +99,20 @@ def make_source(tmp_path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def read_once(tmp_path_factory) -> Callable[..., Shop]:
+    """Writes files like `make_source` and opens them; the same files are read once for all tests."""
+
+    @functools.cache
+    def opened(as_of: str = "", **files: str) -> Shop:
+        folder = tmp_path_factory.mktemp("source")
+        for name, content in files.items():
+            (folder / ("source.yml" if name == "source" else f"{name}.csv")).write_text(content)
+        return open_shop(load(folder, folder / ".loaded"), as_of, folder / ".cache")
+
+    return opened
 
 
 @pytest.fixture

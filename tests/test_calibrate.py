@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 import importlib
 import io
 import json
@@ -387,31 +388,45 @@ def test_statements_at_import_and_imports_are_followed(tmp_path, monkeypatch, ol
     assert found[0] != found[1]
 
 
-def test_claims_run_no_code_that_their_fingerprint_leaves_out():
+@pytest.fixture(scope="module")
+def runs():
+    """Every claim of `cheap_claims`, run once: the claim, its replicate and the functions that it called."""
+    return [(one, *run_and_note(one)) for one in cheap_claims(find_claims())]
+
+
+def run_and_note(one):
+    called = {}
+
+    def note(frame, event, _value):
+        if event == "call" and id(frame.f_code) not in called:
+            called[id(frame.f_code)] = (frame.f_code, frame.f_globals.get("__name__", ""))
+
+    sys.setprofile(note)
+    try:
+        replicate = run_replicate(one, 10**6)
+    finally:
+        sys.setprofile(None)
+    return replicate, {(module, code.co_qualname.split(".")[0]) for code, module in called.values()}
+
+
+def test_claims_run_no_code_that_their_fingerprint_leaves_out(runs):
     """Every function of this project that a claim calls, but for languages and exceptions, is reached by name."""
-    for one in cheap_claims(find_claims()):
-        called = set()
-
-        def note(frame, event, _value, called=called):
-            module = frame.f_globals.get("__name__", "")
-            if event == "call" and module.split(".")[0] in ("benchmarks", "smsroi_helpers"):
-                called.add((module, frame.f_code.co_qualname.split(".")[0]))
-
-        sys.setprofile(note)
-        try:
-            run_replicate(one, 10**6)
-        finally:
-            sys.setprofile(None)
+    for one, _replicate, functions in runs:
         skipped = ("smsroi_helpers.locale", "smsroi_helpers.errors", "benchmarks.calibrate", "smsroi_helpers.__")
         names = {(module, name) for module, code in fingerprints.reached(one.run) for name in bound_in(code)}
         called = {
             (module, name)
-            for module, name in called
-            if not module.startswith(skipped) and name.isidentifier() and not name.startswith("__")
+            for module, name in functions
+            if module.split(".")[0] in ("benchmarks", "smsroi_helpers")
+            and not module.startswith(skipped)
+            and name.isidentifier()
+            and not name.startswith("__")
         }
+        assert called, one.name
         assert called <= names, one.name
 
 
+@functools.cache
 def bound_in(code):
     return re.findall(r"(?:FunctionDef|ClassDef|Name)\((?:name|id)='(\w+)'", code)
 
@@ -423,7 +438,7 @@ def cheap_claims(claims):
     ]
 
 
-def test_the_project_s_claims_are_found_and_run():
+def test_the_project_s_claims_are_found_and_run(runs):
     claims = find_claims()
     assert {"benchmarks.claims.best", "benchmarks.claims.purchases", "benchmarks.claims.rates"} <= set(claims)
     every = [one for listed in claims.values() for one in listed]
@@ -432,8 +447,8 @@ def test_the_project_s_claims_are_found_and_run():
         least = 200 if whole_stage else 1_000
         assert all(one.n >= least or one.known_wrong for one in listed), module
     assert sum(one.known_wrong for one in every) >= 2
-    for one in cheap_claims(claims):
-        replicate = run_replicate(one, 10**6)
+    assert [one.name for one, *_ in runs] == [one.name for one in cheap_claims(claims)]
+    for one, replicate, _functions in runs:
         assert not replicate.error, f"{one.name}: {replicate.error}"
         assert replicate.parts
         assert all(np.isfinite(part.held) for part in replicate.parts.values())

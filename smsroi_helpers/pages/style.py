@@ -17,7 +17,6 @@ from typing import cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -80,6 +79,8 @@ def use_style() -> None:
     Called when a notebook begins. Nothing else may set the defaults of seaborn or matplotlib: `sns.set_theme()` alone
     would reset the fonts.
     """
+    import seaborn as sns  # which imports scipy.stats: a second that commands without figures need not wait
+
     present = {font.name for font in font_manager.fontManager.ttflist}
     if _BUNDLED_NAME not in present:
         font_manager.fontManager.addfont(_BUNDLED_FONT)

@@ -30,7 +30,7 @@ from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.open import RawTable, open_tables
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
-from smsroi_helpers.source.types import type_column
+from smsroi_helpers.source.types import read_id
 
 __all__ = [
     "PseudonymisedSource",
@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 _ROWS_AT_A_TIME = 100_000
-_ID = contract.TABLES["customers"].by_name["customer_id"]
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ class _Copier:
             ids = ids.cast(pa.string())
         encoded = ids.dictionary_encode()
         distinct = ibis.memtable(pa.table({"place": range(len(encoded.dictionary)), "id": encoded.dictionary}))
-        normalised = distinct.select("place", id=type_column(distinct.id, _ID, "UTC").value).order_by("place")
+        normalised = distinct.select("place", id=read_id(distinct.id)).order_by("place")
         plain_ids = self.con.to_pyarrow(normalised)["id"].to_pylist()
         pseudonyms = [None if plain_id is None else pseudonym(plain_id, self.key) for plain_id in plain_ids]
         return pa.array(pseudonyms, pa.string()).take(encoded.indices)

@@ -28,7 +28,7 @@ from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import trimmed, type_column
+from smsroi_helpers.source.types import read_id, trimmed, type_columns
 
 __all__ = [
     "load",
@@ -235,17 +235,12 @@ class _SourceReader:
         self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
     ) -> ir.Table:
         """Return the rows with types and faults. Line numbers cost another pass, so they are optional."""
-        raw_rows = raw.rows
-        typed = {
-            c.name: type_column(
-                raw_rows[c.name], c, self._settings.timezone, midnights_are_dates=c.name in columns.dates
-            )
-            for c in columns.present
-        }
+        zone = self._settings.timezone
+        raw_rows, typed = type_columns(raw.rows, columns.present, zone, midnights_are_dates=columns.dates)
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
         values = {name: column.value for name, column in typed.items()}
         has_repeated_keys = bool(table.key) and _has_duplicates(
-            raw_rows.select(**{name: values[name] for name in table.key})
+            raw.rows.select(**{name: read_id(raw.rows[name]) for name in table.key})
         )
         rows = raw_rows.select(
             **values,
@@ -259,7 +254,9 @@ class _SourceReader:
         )
         validated = contract.validate_rows(rows, table, self._valid_tables, has_repeated_keys=has_repeated_keys)
         event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
-        return validated.mutate(clock=local_time(event_time_values, self._settings.timezone))
+        validated = validated.mutate(clock=local_time(event_time_values, zone))
+        # A view: the long query is written once, not for each use of the rows.
+        return self._con.create_view(f"validated__{table.name}", validated, overwrite=True)
 
     def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
         """Count by fault: rows, first and last day, and ambiguous local times."""
@@ -314,7 +311,7 @@ class _SourceReader:
         for column in present:
             if column.name in contract.CUSTOMER_ID_COLUMNS:
                 spellings = raw_rows.select(raw=raw_rows[column.name]).distinct()
-                ids = spellings.select(id=type_column(spellings.raw, column, self._settings.timezone).value).distinct()
+                ids = spellings.select(id=read_id(spellings.raw)).distinct()
                 personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_DATA_PATTERN))
                 found = ids.aggregate(all=ids.id.count(), personal=personal).execute()
                 if found["personal"].iloc[0] > found["all"].iloc[0] / 2:

@@ -42,6 +42,8 @@ class Shop:
         self.settings = loaded.settings
         self._kept: dict[Relation, ir.Table] = {}
         """Results of `keep`, by expression."""
+        self._files: dict[Relation, Path] = {}
+        """Cached files of this shop's queries, by expression."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
         """End of the observed period (exclusive), in UTC."""
         self.con = connect(cache)
@@ -127,6 +129,9 @@ class Shop:
 
     def _computed(self, rows: ir.Table) -> Path:
         """Return the cached file of an expression, by (SQL, input fingerprint); compute it if it is missing."""
+        expression = rows.op()
+        if expression in self._files and self._files[expression].exists():
+            return self._files[expression]  # writing the SQL takes longer than most queries
         sql = sql_of(rows)
         key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
@@ -134,11 +139,12 @@ class Shop:
         with filelock.FileLock(self._cache / f"{key}.lock"):
             if not file.exists():
                 new = file.with_suffix(".new")
-                if rows.op().find(InMemoryTable):
+                if expression.find(InMemoryTable):
                     rows.to_parquet(new)
                 else:  # avoids that Ibis compiles the SQL again, which takes longer than most queries
                     copy_to_parquet(self.con, sql, new)
                 new.replace(file)
+        self._files[expression] = file
         return file
 
     def write(self, rows: ir.Table, file: Path) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from smsroi_helpers.contract.tables import Column
 from smsroi_helpers.engine.duckdb import connect
-from smsroi_helpers.source.types import type_column
+from smsroi_helpers.source.types import type_columns
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,9 @@ def con(tmp_path_factory):
 
 def read(con, value, kind, zone="UTC"):
     table = con.create_table("column", pd.DataFrame({"value": [value]}), overwrite=True)
-    column = type_column(table.value, Column("c", kind), zone)
-    row = table.select(value=column.value, in_gap=column.in_gap, in_fold=column.in_fold).to_pyarrow().to_pylist()[0]
+    rows, columns = type_columns(table, [Column("value", kind)], zone)
+    column = columns["value"]
+    row = rows.select(value=column.value, in_gap=column.in_gap, in_fold=column.in_fold).to_pyarrow().to_pylist()[0]
     return row["value"], row["in_gap"], row["in_fold"]
 
 
@@ -37,7 +38,10 @@ def test_numbers(con, text, number):
     assert read(con, text, "float")[0] == number
 
 
-@pytest.mark.parametrize(("text", "number"), [("3", 3), ("3.0", 3), ("3.5", None), (" ４ ", 4), ("x", None)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("3", 3), ("3.0", 3), ("3.5", None), (" ４ ", 4), ("x", None), ("inf", None), ("nan", None), ("1e30", None)],
+)
 def test_whole_numbers(con, text, number):
     assert read(con, text, "int")[0] == number
 
