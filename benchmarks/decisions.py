@@ -96,7 +96,8 @@ def judge_hours(
             "best": int(answer.windows["hour"].iloc[int(possible.argmax())]),
             "holds_best": bool(possible[answer.chosen].max() >= possible.max() - 1e-9),
             "regret": possible.max() - today, "smallest": answer.smallest_gain,
-            "gain": gain, "estimate": estimate, "low": low, "high": high,
+            "published": bool(published.get(answer.segment)), "gain": gain,
+            "estimate": estimate, "low": low, "high": high,
             "covered": bool(low <= gain <= high) if published.get(answer.segment) and np.isfinite(gain) else None,
         }  # fmt: skip
 
@@ -232,9 +233,11 @@ def summarise(judged: list[Judged], null: bool) -> str:
         f" {_share(large['right'])} (of all tests {_share(texts['right'])})"
     )
     lines.append(f"tests called broken: {_share(tests['outcome'] == 'broken')}")
-    done = pd.concat([hours.loc[hours["outcome"] == "do", "gain"], doses.loc[doses["outcome"] == "do", "gain"],
-                      tests.loc[tests["outcome"] == "ship", "shipped_gain"].dropna()])  # fmt: skip
-    lines.append(f"`do` that lose money in truth: {_share(done < -1e-6)}")
+    moved = hours[(hours["outcome"] == "do") & hours["published"]] if len(hours) else hours
+    done = [moved.get("gain"), doses.loc[doses["outcome"] == "do", "gain"] if len(doses) else None]
+    shipped = tests["shipped_gain"][tests["outcome"] == "ship"].dropna() if "shipped_gain" in tests else None
+    loses = pd.concat([each for each in (*done, shipped) if each is not None]) < -1e-6
+    lines.append(f"`do` that lose money in truth: {_share(loses)}")
     return "\n".join(lines)
 
 

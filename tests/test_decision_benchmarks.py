@@ -149,7 +149,7 @@ def test_the_summary_counts_what_went_wrong():
     hours = pd.DataFrame({
         "segment": ["all", "x", "y"], "outcome": ["do", "dont", "do"], "holds_best": [True, False, True],
         "in_set": 2, "windows": 4, "regret": [0.1, 0.02, 0.0], "smallest": 0.001, "covered": [True, True, None],
-        "gain": [0.1, np.nan, -0.1],
+        "published": True, "gain": [0.1, np.nan, -0.1],
     })  # fmt: skip
     doses = pd.DataFrame({
         "segment": ["x"], "outcome": ["do"], "near_best": [True], "chosen": [2.0], "best": [3.0], "covered": [False],
