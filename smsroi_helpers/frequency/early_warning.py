@@ -77,13 +77,13 @@ def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, st
     The model is fitted to the whole log of a hashed sample of customers (`natural_loss.fit_drop_out`) and applied to
     all.
     """
-    fit = fit_drop_out(shop)
-    if fit is None:
+    fits = [fit for fit in fit_drop_out(shop) if fit.model == "mbg_nbd"]
+    if not fits:
         unknown = ibis.null("float64")
         return rows.mutate(alive_then=unknown, alive_now=unknown), "few_buyers"
     for name, day in (("alive_then", then), ("alive_now", None)):
         history = measures.purchase_history(shop, day)
-        alive = history.select(member_id="customer_id", **{name: alive_expression(fit, history)})
+        alive = history.select(member_id="customer_id", **{name: alive_expression(fits[0], history)})
         rows = rows.left_join(alive, rows.customer_id == alive.member_id).drop("member_id")
     return rows, ""
 

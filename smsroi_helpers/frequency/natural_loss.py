@@ -2,12 +2,13 @@
 
 Two things end it: consent withdrawn without texts (`count_untexted`), and drop-out, after which a customer no longer
 buys, so that texts cause no profit either. Drop-out is not seen in opt-outs: the arm without texts may lose nobody and
-its customers still stop buying. It comes from the purchase model, MBG/NBD, fitted to the whole log:
+its customers still stop buying. It comes from purchase models fitted to the whole log, MBG/NBD and Pareto/NBD:
 
     B(t) = Σ P_i · S_i(t) ÷ Σ P_i
 
 over a group's members i, with P_i = P(alive) when assigned and S_i(t) the probability that a member who is alive then
-is alive t weeks later, with an error for the choice of model. Members differ, so B falls fast at first and slowly
+is alive t weeks later. Each draw uses one of the models, in proportion to exp(log-likelihood): both have four
+parameters, so these are the weights of Akaike and of BIC alike. Members differ, so B falls fast at first and slowly
 later; it is written as a mixture of constant weekly rates. Which share ρ of the response ends with drop-out is tested
 on clicks: of members with the same texts in the same weeks, those who joined earlier have dropped out more often, by
 1 − S(T) at age T. If their clicks per text are lower by ρ · (1 − S(T)), that share ends. What differs between early and
@@ -15,10 +16,12 @@ late joiners for other reasons biases ρ. Without clicks it is unknown, with mor
 
 References:
     Batislam, Denizel & Filiztekin (2007), International Journal of Research in Marketing 24: MBG/NBD.
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9: weights of models.
     Schmittlein, Morrison & Colombo (1987), Management Science 33(1): drop-out as the end of a customer's value.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 import ibis
 import numpy as np
@@ -58,24 +61,21 @@ _DRAWS = 48
 _WEEKS = np.array([0.0, 1, 2, 4, 8, 13, 26, 39, 52, 78, 104, 156, 208, 260])
 _SHARES = (np.arange(40) + 0.5) / 40
 """Values of ρ that are summed over."""
-_MODEL_ERROR = 0.35
-"""Standard deviation of the logarithm of the pace of drop-out, for the choice of model: a factor of 2 either way. Where
-customers drop out by Pareto/NBD, MBG/NBD finds them up to a fifth too slow (`benchmarks/claims/frequency.py`)."""
 _WINDOWS, _WINDOW_WEEKS = 6, 4
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
 
 
-def fit_drop_out(shop: Shop) -> Fit | None:
-    """MBG/NBD of about `FITTED` customers of a hashed sample; None where too few customers bought again."""
+def fit_drop_out(shop: Shop) -> tuple[Fit, ...]:
+    """MBG/NBD and Pareto/NBD of about `FITTED` customers of a hashed sample; none where too few bought again."""
     buyers = int(shop.count(measures.purchase_history(shop).count().name("n").as_table())["n"].iloc[0])
     slices = min(_SLICES, max(1, -(-_SLICES * FITTED // max(buyers, 1))))
     try:
         cells = count_cells(shop, keep=lambda history: hash_group(history.customer_id, SAMPLE, _SLICES) < slices)
     except NotEnoughData:
-        return None
-    return fit_purchases(cells, "mbg_nbd")
+        return ()
+    return fit_purchases(cells, "mbg_nbd"), fit_purchases(cells, "pareto_nbd")
 
 
 def count_histories(shop: Shop, experiment: Experiment, segment_by: str, cuts: Cuts) -> pd.DataFrame:
@@ -153,20 +153,25 @@ def count_untexted(shop: Shop, channel: str) -> tuple[float, float]:
 
 
 def estimate_loss(
-    fit: Fit | None, histories: pd.DataFrame, clicks: pd.DataFrame, rng: np.random.Generator, by: str = "segment"
+    fits: Sequence[Fit], histories: pd.DataFrame, clicks: pd.DataFrame, rng: np.random.Generator, by: str = "segment"
 ) -> ResponseLoss:
     """How members of every group stop answering without opting out, with its error.
 
     Args:
-        fit: of `fit_drop_out`.
+        fits: of `fit_drop_out`.
         histories: of `count_histories`.
         clicks: of `count_clicks_by_age`.
         rng: of the draws.
         by: `segment` or `stage`.
     """
-    if fit is None or not len(histories) or histories["customers"].sum() < _FEWEST:
+    if not fits or not len(histories) or histories["customers"].sum() < _FEWEST:
         return ResponseLoss.unknown()
-    ended = draw_share_ended(fit, clicks, rng, _DRAWS)
+    likely = np.array([fit.log_likelihood for fit in fits])
+    weights = np.exp(likely - likely.max())
+    chosen = np.sort(rng.choice(len(fits), _DRAWS, p=weights / weights.sum()))
+    draws = np.bincount(chosen, minlength=len(fits))
+    ended = np.concatenate([draw_share_ended(fit, clicks, rng, n) for fit, n in zip(fits, draws, strict=True)])
+    values = np.concatenate([fit.draw_parameters(n, rng) for fit, n in zip(fits, draws, strict=True) if n])
     members = [(ALL, np.ones(len(histories)))]
     for name in histories[by].astype(str).unique():
         own = (histories[by].astype(str) == name).to_numpy(float)
@@ -174,19 +179,21 @@ def estimate_loss(
             members.append((name, own))
     shares = {name: np.empty((len(LOSS_RATES), _DRAWS)) for name, _own in members}
     kept = np.empty(_DRAWS)
-    for k, values in enumerate(fit.draw_parameters(_DRAWS, rng)):
-        alive = probability_alive(fit, histories, values=values) * histories["customers"].to_numpy(float)
-        pace = float(np.exp(_MODEL_ERROR * rng.standard_normal()))
-        later = alive[:, None] * survival_probability(fit, histories, (_WEEKS * pace).tolist(), values=values)
+    for k, (which, own_values) in enumerate(zip(chosen, values, strict=True)):
+        fit = fits[which]
+        # Members are a sample, so each draw weights them anew (Bayesian bootstrap, Rubin 1981).
+        people = rng.gamma(histories["customers"].to_numpy(float))
+        alive = probability_alive(fit, histories, values=own_values) * people
+        later = alive[:, None] * survival_probability(fit, histories, _WEEKS.tolist(), values=own_values)
         for name, own in members:
             mixture = mix_rates(_WEEKS, own @ later / (own @ alive))
-            answering = float(own @ alive / (own @ histories["customers"]))
+            answering = float(own @ alive / (own @ people))
             whole = 1 - ended[k] + ended[k] * answering
             shares[name][:, k] = ended[k] * answering / whole * mixture
             shares[name][0, k] += (1 - ended[k]) / whole
         kept[k] = shares[ALL][:, k] @ (1 - LOSS_RATES) ** 52
     weekly = 1 - kept ** (1 / 52)
-    status = "fitted" if fit.drop_out_identified else "not_identified"
+    status = "fitted" if fits[int(likely.argmax())].drop_out_identified else "not_identified"
     return ResponseLoss(shares, status, summarise_draws(weekly), summarise_draws(ended))
 
 

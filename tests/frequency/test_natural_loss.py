@@ -37,13 +37,13 @@ def test_members_are_lost_as_their_drop_out_says():
     frame, until = customers(rng)
     fit = fit_purchases(frame, "mbg_nbd")
     histories = frame.iloc[:1_500].assign(segment=np.where(frame["frequency"].iloc[:1_500] > 2, "often", "rare"))
-    loss = estimate_loss(fit, histories, NO_CLICKS, rng)
+    loss = estimate_loss((fit,), histories, NO_CLICKS, rng)
     assert loss.status == "fitted"
     # All of the response ends with drop-out: condition the draws on ρ near 1 by asking for the alive alone.
     fresh = pd.DataFrame({"arm": "a", "age": np.arange(60), "texts": 4_000.0})
     alive = np.array([((until + frame["T_weeks"]) > age).mean() for age in range(60)])
     clicks = fresh.assign(clicks=np.round(4_000 * 0.1 * alive))
-    loss = estimate_loss(fit, histories, clicks, rng)
+    loss = estimate_loss((fit,), histories, clicks, rng)
     assert loss.ended[0] > 0.85
     for name, own in (("all", until > 0), ("often", (until > 0) & (frame["frequency"] > 2)),
                       ("rare", (until > 0) & (frame["frequency"] <= 2))):  # fmt: skip
@@ -68,7 +68,7 @@ def test_a_response_that_does_not_end_with_drop_out_is_seen_in_clicks():
 
 
 def test_without_a_purchase_model_the_range_is_stated():
-    found = estimate_loss(None, NO_CLICKS, NO_CLICKS, np.random.default_rng(1))
+    found = estimate_loss((), NO_CLICKS, NO_CLICKS, np.random.default_rng(1))
     assert found == ResponseLoss.unknown()
     assert found.status == "unknown"
     assert found.weekly[0] > 0.001
@@ -82,7 +82,7 @@ def test_drop_out_that_is_not_identified_is_said():
     fit = fit_purchases(frame, "mbg_nbd")
     assert isinstance(fit, Fit)
     assert not fit.drop_out_identified
-    loss = estimate_loss(fit, frame.assign(segment="s"), NO_CLICKS, rng)
+    loss = estimate_loss((fit,), frame.assign(segment="s"), NO_CLICKS, rng)
     assert loss.status == "not_identified"
     assert loss.weekly[2] > loss.weekly[1] >= 0
 
