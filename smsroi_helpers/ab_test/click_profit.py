@@ -169,10 +169,11 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
     per_order = compare(estimate_ratios(_sums(counted, experiment, "discounts").reset_index(), names), names[0])
     clicks = means(rows.assign(sum_y=rows["sum_y"] * scale, sum_y2=rows["sum_y2"] * scale**2))
     of_discounts = means(moments_of(counted, experiment.name, "discounts", by))
+    cost = moments_of(counted, experiment.name, "cost", by)  # of nobody where costs are not known
     return _Parts(
         clicks=clicks,
         opt_outs=means(rows.assign(sum_y=rows["sum_x"], sum_y2=rows["sum_x2"])) if is_known else None,
-        cost=means(moments_of(counted, experiment.name, "cost", by)),
+        cost=means(cost if cost["n"].sum() else rows.assign(sum_y=0.0, sum_y2=0.0)),
         discounts=of_discounts,
         covariance=together if is_known else np.zeros(len(names)),
         events=sums["sum_y"].to_numpy(float),

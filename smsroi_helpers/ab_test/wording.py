@@ -66,6 +66,10 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
     step, experiment, decision = answer.next_step, answer.experiment, answer.decision
     facts = {"test": experiment.name, "arm": decision.arm, "control": experiment.control}
     facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
+    if answer.worse:
+        return _("{test}: leave out {arms}; between the others it is undecided").format(
+            test=experiment.name, arms=listed(answer.worse)
+        )
     match step.kind:
         case "do_not_use":
             return _("{test}: do not use it, {problem}").format(

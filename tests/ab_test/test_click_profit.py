@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test import click_profit
 from smsroi_helpers.ab_test.decision_rule import adjust_p, decide_experiment, deciding_metric
 from smsroi_helpers.ab_test.effects import ArmEffects, measure_effects
@@ -87,29 +86,11 @@ def test_with_exact_prices_the_error_is_that_of_one_outcome_per_customer():
     assert (row.high - row.low) / 2 == pytest.approx(1.96 * error, rel=0.01)
 
 
-@pytest.mark.parametrize(("truth", "of_b"), [(0.0, {}), (1.0, {"clicks": 1.2}), (0.24, {"opt_outs": 0.02})])
-def test_intervals_hold_the_true_profit(truth, of_b):
-    """Prices that are estimates too, drawn around their true values: 400 experiments, 95 % ± 2.5 standard errors."""
-    rng = np.random.default_rng(3)
-    held = 0
-    for _ in range(400):
-        click, value = rng.normal(5, 0.5), rng.normal(8, 1.0)
-        prices = click_profit.Prices(
-            dataclasses.replace(CLICK, estimate=click, low=click - 0.98, high=click + 0.98),
-            SubscriberValue("standing", (value, value - 1.96, value + 1.96)),
-        )
-        row = click_profit.measure_click_profit(an_experiment((800, 800)), count(rng, 800, **of_b), prices).find(
-            "click_profit", "b"
-        )
-        held += row.low <= truth <= row.high
-    assert abs(held / 400 - 0.95) <= 0.01 + 2.5 * np.sqrt(0.0475 / 400)
-
-
 def test_it_needs_far_fewer_customers_than_profit_itself():
     """A tenth more clicks: shown by clicks in nearly every experiment, by profit in few."""
     rng = np.random.default_rng(4)
     shown = {"profit": 0, "click_profit": 0}
-    for _ in range(60):
+    for _ in range(40):
         counted = count(rng, 2_000, clicks=1.15)
         experiment = an_experiment((2_000, 2_000), state="ended")
         for found in (
@@ -117,8 +98,8 @@ def test_it_needs_far_fewer_customers_than_profit_itself():
             click_profit.measure_click_profit(experiment, counted, PRICES),
         ):
             shown[found.rows[0].metric] += found.rows[1].low > 0
-    assert shown["click_profit"] >= 50
-    assert shown["profit"] <= 35
+    assert shown["click_profit"] >= 33
+    assert shown["profit"] <= 23
 
 
 def test_a_text_that_fewer_leave_at_equal_profit_is_a_recommendation():
@@ -206,9 +187,18 @@ def test_without_a_known_value_opt_outs_are_guarded_not_priced():
     assert priced.high < 0 < alone.low
 
 
-def test_the_page_names_both_estimates(company):
+def test_unknown_message_costs_leave_profit_before_them():
+    counted = count(np.random.default_rng(11), 2_000, clicks=1.2)
+    experiment = an_experiment((2_000, 2_000))
+    known = click_profit.measure_click_profit(experiment, counted, PRICES).find("click_profit", "b")
+    cells = {name: 0.0 for name in counted.columns if name.startswith("cost__")}
+    unknown = click_profit.measure_click_profit(experiment, counted.assign(**cells), PRICES).find("click_profit", "b")
+    assert unknown.difference == pytest.approx(known.difference)  # both arms cost the same
+
+
+def test_the_page_names_both_estimates(evaluated):
     """The demo's content test: the sentence has the modelled profit and, beside it, profit as measured."""
-    found = [each for each in ab_test.analyse(company[2]) if each.experiment.kind == "content"]
+    found = [each for each in evaluated if each.experiment.kind == "content"]
     assert found
     for each in found:
         assert each.not_priced in ("", "no_click_value", "contradicted", "messages_differ")

@@ -92,9 +92,9 @@ class TestSmall:
         assert decision.unit == ("money_per_week" if kind == "worth" else "money")
         assert (decision.customers, decision.evidence_customers) == (2_000, 4_000)  # the arm's money, the test's proof
 
-    def test_questions_of_other_pages_are_answered_there(self, company):
+    def test_questions_of_other_pages_are_answered_there(self, evaluated):
         """One answer per question: hours on the page of hours, texts per week on theirs; 05 names the page."""
-        found = ab_test.analyse(company[2])
+        found = evaluated
         where = {each.experiment.kind: each.decided_in for each in found}
         assert where == {"holdout": "ab_test", "frequency": "frequency", "timing": "timing", "content": "ab_test"}
         named = {decision.question for decision in ab_test.decide(found, "USD")}

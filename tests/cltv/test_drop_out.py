@@ -24,11 +24,11 @@ def draw_cells(rng, customers, s, beta, weeks=104.0):
 
 def test_it_is_the_rate_of_customers_who_still_buy():
     held, estimates, truths = 0, [], []
-    for seed in range(8):
+    for seed in range(5):
         cells, truth = draw_cells(np.random.default_rng(seed), 4_000, s=0.6, beta=20.0)
         estimate, low, high = weekly_drop_out(cells)
         held += low <= truth <= high
         estimates.append(estimate)
         truths.append(truth)
-    assert held >= 6
+    assert held >= 4
     assert abs(np.log(np.mean(estimates) / np.mean(truths))) < 0.15

@@ -43,7 +43,9 @@ def outcome_by_hand(world, experiment, assignment):
     row |= pre if start - (end - start) >= log_start else dict.fromkeys(pre)
     own = [message for message in world.seen("messages") if message["customer_id"] == member]
     sent = [message for message in own if start <= message["sent_at"] < end]
-    row |= {"messages": len(sent), "message_cost": sum(cost(world, message) for message in sent)}
+    costs = [cost(world, message) for message in sent]
+    unknown = world.message_cost is None and not world.has("messages", "cost")
+    row |= {"messages": len(sent), "message_cost": None if unknown else sum(costs)}
     judged = machines(world)
     clicks = [at for message in sent if (at := human_click(world, message, judged)) is not None]
     known = world.has("messages", "clicked_at")
@@ -56,7 +58,7 @@ def outcome_by_hand(world, experiment, assignment):
         if "visits" in world.tables
         else None
     )
-    row["profit"] = row["order_profit"] - row["message_cost"]
+    row["profit"] = row["order_profit"] - (row["message_cost"] or 0.0)
     person = next((person for person in world.seen("customers") if person["customer_id"] == member), {})
     outs = sorted(at for each in [*own, person] if (at := each.get("opted_out_at")))
     opted_in, out = person.get("opted_in_at"), next((at for at in outs if start <= at < end), None)

@@ -169,6 +169,9 @@ def mostly_dates(world, table, column):
 
 
 def cost(world, message):
+    """None where the source says nowhere what messages cost."""
+    if world.message_cost is None and not world.has("messages", "cost"):
+        return None
     stated = message.get("cost")
     return (world.message_cost or 0.0) if stated is None else stated
 

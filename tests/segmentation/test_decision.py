@@ -92,7 +92,7 @@ def findings(segment_outcomes, statuses=(), trend=0.1):
 class TestOutcome:
     segment_outcomes = pd.DataFrame(
         {"segment": ["gold", "value"], "customers": [20, 50], "share": [2 / 7, 5 / 7], "spend_share": [0.3, 0.7],
-         "low": [0.2, 0.6], "high": [0.4, 0.8], "per_customer": [1.5, 1.7]}
+         "low": [0.2, 0.6], "high": [0.4, 0.8], "per_customer": [1.5, 1.7], "bought": [4, 9]}
     )  # fmt: skip
 
     def test_the_segment_that_spends_most_per_head_leads(self):
