@@ -116,7 +116,7 @@ def read_policy(tables: Path, truths: Truths, labels: NDArray[np.str_], letter: 
     starts = [first for first, _end in truths.windows]
     window = np.array([starts.index(int(h)) if h in starts else -1 for h in hours.reindex(truths.ids).fillna(-1)])
     if letter:
-        of_segment = decided[decided["stage"] == "timing"].set_index("segment")["outcome"]
+        of_segment = decided[decided["stage"] == "timing"].drop_duplicates("segment").set_index("segment")["outcome"]
         window = np.where(_by_segment(of_segment, labels) == "do", window, -1)
     name = "frequency_policy" if letter else "frequency_response"
     doses = pd.read_parquet(tables / f"{name}.parquet")

@@ -268,9 +268,7 @@ def _read_practice(source: Path, ids: pd.Series, plan_is_today: bool) -> pd.Data
     end = sent["sent_at"].max().normalize() + pd.Timedelta(days=1)
     plan = end - pd.Timedelta(weeks=PLAN_WEEKS)
     if plan_is_today:
-        roles = _tables(source, "plans")
-        planned = roles.loc[roles["role"] == "plan", "customer_id"]
-        sent = sent[(sent["sent_at"] >= plan) & sent["customer_id"].isin(planned)]
+        sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=PRACTICE_WEEKS)]
     else:
         sent = sent[(sent["sent_at"] < plan) & (sent["sent_at"] >= plan - pd.Timedelta(weeks=PRACTICE_WEEKS))]
     zones = _tables(source, "customers")[["customer_id", "timezone"]]

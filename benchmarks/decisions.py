@@ -7,7 +7,7 @@ The decisions and tables are those of the notebooks (`companies.run_stage`), the
 the customers for whom the advice is: subscribed when the log ends, not held out, in the segment of that day. Hours: the
 best window is the best of the candidates, sent where it is allowed and the best allowed one elsewhere. Doses: the best
 is that of `companies.DOSES`, at the hours of the test of doses. Texts: clicks and opt-outs count, as a long-run value a
-week. Seeds from 301 on were not used in development.
+week. Seeds from 401 on were not used in development.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def judge_hours(
 ) -> Iterator[dict[str, object]]:
     """One row per segment: the set of best windows, and the true gain and regret of today's hours."""
     legal, legal_hours, place = places
-    decided = stage.decisions.set_index("segment")
+    decided = stage.decisions.drop_duplicates("segment").set_index("segment")  # weekdays follow hours
     outcomes, published = decided["outcome"], decided["value"].notna()
     tried = np.zeros(24, bool)
     for first, end in truths.windows:
@@ -257,7 +257,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--world", choices=WORLDS, default="second")
     parser.add_argument("--companies", type=int, default=20)
     parser.add_argument("--customers", type=int, default=20_000)
-    parser.add_argument("--first", type=int, default=301, help="first seed")
+    parser.add_argument("--first", type=int, default=401, help="first seed")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--null", action="store_true", help="companies whose texts have no effect")
     parser.add_argument(
