@@ -94,7 +94,7 @@ def test_note(tested: Holdout, level: LevelError) -> Html:
     if not tested.missed:
         return note(_("The forecast passed its test: what happened lay within its interval."))
     if not tested.actual:
-        return note(_("No amount below can be relied on: nothing of what was foretold for the test weeks happened."))
+        return note(_("No amount below can be relied on: nothing of what was predicted for the test weeks happened."))
     failed = _("The forecast failed its test. The intervals of the totals below include that error.")
     return note(joined(failed, describe_correction(correction_of(tested, level))))
 

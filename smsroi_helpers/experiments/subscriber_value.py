@@ -18,7 +18,7 @@ from scipy.stats import norm
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.checked import check_experiments
-from smsroi_helpers.experiments.registry import Experiment
+from smsroi_helpers.experiments.validity import arms_without_messages
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import difference_of_means, estimate_ratios, product_interval, sum_interval
 
@@ -83,16 +83,6 @@ def estimate_subscriber_value(
     return value, m, weekly  # type: ignore[return-value]
 
 
-def _untreated(experiment: Experiment) -> list[str]:
-    """The arms without messages."""
-    if experiment.kind == "holdout":
-        return [experiment.control]
-    planned = experiment.plan.get("messages_per_week")
-    if experiment.kind != "frequency" or planned is None:
-        return []
-    return [arm for arm in experiment.arms if planned.get(arm) == 0]
-
-
 def _count_arms(shop: Shop) -> pd.DataFrame:
     """By experiment and arm (index): the moments that `estimate_subscriber_value` reads."""
     people = measures.arm_outcomes(shop, None, "treatment")
@@ -122,15 +112,19 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         return SubscriberValue("", reason="no_test")
     if measures.opt_outs(shop) is None:
         return SubscriberValue("", reason="no_opt_outs")
-    usable = [one for one, validity in every if _untreated(one) and not validity.broken and (one.customers >= 2).all()]
+    usable = [
+        one
+        for one, validity in every
+        if arms_without_messages(one) and not validity.broken and (one.customers >= 2).all()
+    ]
     counted = _count_arms(shop) if usable else pd.DataFrame()
     found = []
     for experiment in usable:
         moments = counted.loc[experiment.name].reindex(list(experiment.arms)).fillna(0.0)
-        is_untreated = moments.index.isin(_untreated(experiment))
+        is_untreated = moments.index.isin(arms_without_messages(experiment))
         if min(moments.loc[is_untreated, "n"].sum(), moments.loc[~is_untreated, "n"].sum()) < 2:
             continue
-        numbers = estimate_subscriber_value(moments, _untreated(experiment), natural_loss, discount)
+        numbers = estimate_subscriber_value(moments, arms_without_messages(experiment), natural_loss, discount)
         above = numbers[1][1] > 0
         value = numbers[0] if above else _UNKNOWN
         found.append(SubscriberValue(experiment.name, value, *numbers[1:], reason="" if above else "not_above_zero"))

@@ -22,6 +22,7 @@ __all__ = [
     "ProblemKind",
     "Split",
     "Validity",
+    "arms_without_messages",
     "check",
     "check_balance",
     "check_overlaps",
@@ -235,15 +236,14 @@ def _messaged(experiment: Experiment, exposure: pd.DataFrame, untreated: int) ->
     return float(treated[at]), float(control[at])
 
 
-def _untreated_arm(experiment: Experiment) -> int | None:
-    """The place of the arm that was planned to get no messages; None where every arm was to get some."""
+def arms_without_messages(experiment: Experiment) -> tuple[str, ...]:
+    """The arms that were planned to get no messages; none where every arm was to get some."""
     if experiment.kind == "holdout":
-        return 0
+        return (experiment.control,)
     texts_per_week = experiment.plan.get("messages_per_week")
     if experiment.kind != "frequency" or texts_per_week is None:
-        return None
-    none = [place for place, arm in enumerate(experiment.arms) if texts_per_week.get(arm) == 0]
-    return none[0] if none else None
+        return ()
+    return tuple(arm for arm in experiment.arms if texts_per_week.get(arm) == 0)
 
 
 def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -291,7 +291,8 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
     """
     split = check_split(experiment)
     balance = check_balance(experiment, counted)
-    untreated = _untreated_arm(experiment)
+    without = arms_without_messages(experiment)
+    untreated = experiment.arms.index(without[0]) if without else None
     treated, control = _messaged(experiment, exposure, untreated or 0)
     no_texts_planned = untreated is not None
     contrast = (treated - control) / treated if no_texts_planned and treated > 0 else float("nan")

@@ -193,27 +193,19 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return None, None, "no_experiments"
     try:
-        listed = experiments.list_experiments(shop)
+        checked = experiments.check_experiments(shop)
     except NotEnoughData:
         return None, None, "nobody_assigned"
     tests = [
-        each
-        for each in listed
+        (each, validity)
+        for each, validity in checked
         if each.kind == "frequency"
         and "messages_per_week" in each.plan.columns
         and each.plan["messages_per_week"].reindex(list(each.arms)).notna().all()
     ]
     if not tests:
         return None, None, "no_frequency_test"
-    found = max(tests, key=lambda each: each.customers.sum())
-    counted = experiments.count_outcomes(shop, found.name)
-    exposure = (
-        experiments.count_exposure(shop, found.name)
-        if shop.has("messages")
-        else pd.DataFrame(columns=["experiment_id"])
-    )
-    overlaps = experiments.check_overlaps(experiments.count_overlaps(shop), listed)
-    validity = experiments.check(found, counted, exposure, overlaps)
+    found, validity = max(tests, key=lambda test: test[0].customers.sum())
     return found, validity, "broken" if validity.broken else "" if shop.has("messages") else "no_messages"
 
 

@@ -114,8 +114,8 @@ def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[
         label, meaning = _("Randomised."), _("Parted by lot, so the difference is the doing of the change.")
         counted = _("{n} customers, parted by lot: the difference is the doing of the change.")
     elif evidence == "modelled":
-        label, meaning = _("Modelled."), _("Worked out from differences between customers parted by lot.")
-        counted = _("Worked out from differences between {n} customers parted by lot.")
+        label, meaning = _("Modelled."), _("Estimated from a randomised test.")
+        counted = _("Estimated from a randomised test with {n} customers.")
     elif evidence == "observational":
         label, meaning = _("Observational."), _("Read from records: a lead, not a proof.")
         counted = _("Read from the records of {n} customers: a lead, not a proof.")

@@ -243,17 +243,13 @@ def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Criterion:
     tables = ("experiments", "arms", "assignments")
     if not all(shop.has(name) and _has_rows(shop, getattr(shop, name)) for name in tables):
         return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
-    found = experiments.list_experiments(shop)
-    counted = experiments.count_outcomes(shop)
-    exposure = experiments.count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
-    no_overlaps = experiments.check_overlaps(pd.DataFrame(), [])  # they break nothing
+    found, counted = experiments.check_experiments(shop), experiments.count_outcomes(shop)
     segmentation = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
-    metrics = {"profit", "revenue", "order_rate", *(each.primary for each in found)}
+    metrics = {"profit", "revenue", "order_rate", *(each.primary for each, _validity in found)}
     cells = experiments.count_by_segment(shop, segmentation.label, sorted(metrics))
     rows = []
-    for each in found:
-        broken = experiments.check(each, counted, exposure, no_overlaps).broken
-        rows.append(_compare_segments(each, counted, cells, segmentation, broken=broken))
+    for each, validity in found:
+        rows.append(_compare_segments(each, counted, cells, segmentation, broken=validity.broken))
     detail = pd.DataFrame(rows)
     if detail["p_value"].isna().all():
         return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, detail)

@@ -195,7 +195,7 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
             _("Customers"): count_texted(timing, answer.segment),
             _("Texts delivered a week, at hours tried"): answer.messages_per_week,
             _("Clicks lost per 1,000 texts"): clicks_words(*answer.regret()),
-            _("Forgone a week"): interval(*lost, currency) if timing.priced else _("no price"),
+            _("Lost a week"): interval(*lost, currency) if timing.priced else _("no price"),
         })  # fmt: skip
     caption = _(
         "What today’s hours forgo against the best one: limits hold at once for all hours that may be the best, in"

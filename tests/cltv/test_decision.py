@@ -307,7 +307,7 @@ class TestDecision:
         assert "and none happened" in decision.caveat
         assert "–" not in decision.caveat
         assert (decision.low, decision.status) == (0, "failed_check")
-        assert "nothing of what was foretold" in total_tables.test_note(nothing, LEVEL).text
+        assert "nothing of what was predicted" in total_tables.test_note(nothing, LEVEL).text
 
     def test_what_fails_and_what_cannot_be_told_is_said(self, forecast, tested, tenths):
         loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
