@@ -93,7 +93,14 @@ class Truths:
 
 
 def make(
-    world: World, to: Path, *, customers: int, seed: int, null: bool = False, plan_is_today: bool = False
+    world: World,
+    to: Path,
+    *,
+    customers: int,
+    seed: int,
+    null: bool = False,
+    plan_is_today: bool = False,
+    text_effects: float = 1.0,
 ) -> Truths:
     """Write a company and return its truth.
 
@@ -105,10 +112,13 @@ def make(
         null: texts cause nothing.
         plan_is_today: whether the own simulator's last weeks, which an earlier plan decided, are today's practice;
             else the weeks before them are.
+        text_effects: how many times as far apart the texts are as usual.
     """
     if world == "second":
-        return _second(second_world.write_company(to, customers=customers, seed=seed, null=null))
-    truth = write_company(to, customers=customers, weeks=52, seed=seed, null=null)
+        return _second(
+            second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects)
+        )
+    truth = write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects)
     return _own(truth, to, plan_is_today)
 
 

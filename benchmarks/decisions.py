@@ -2,6 +2,7 @@
 
     python -m benchmarks.decisions --world second                       20 companies of 20,000 customers
     python -m benchmarks.decisions --world own --companies 3 --null     companies whose texts cause nothing
+    python -m benchmarks.decisions --text-effects 4                     companies whose texts differ much
 
 The decisions and tables are those of the notebooks (`companies.run_stage`), the truth is the simulator's, averaged over
 the customers for whom the advice is: subscribed when the log ends, not held out, in the segment of that day. Hours: the
@@ -167,12 +168,17 @@ def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
 # --- a company -------------------------------------------------------------------------------------------------------
 
 
-def judge_company(world: World, seed: int, customers: int, null: bool, plan_is_today: bool) -> Judged:
+def judge_company(
+    world: World, seed: int, customers: int, null: bool, plan_is_today: bool, text_effects: float = 1.0
+) -> Judged:
     """Make a company, run 03–05, and compare what they say with the truth."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="decisions-") as place:
         source, folder = Path(place) / "source", Path(place) / "run"
-        truths = make(world, source, customers=customers, seed=seed, null=null, plan_is_today=plan_is_today)
+        truths = make(
+            world, source, customers=customers, seed=seed, null=null, plan_is_today=plan_is_today,
+            text_effects=text_effects,
+        )  # fmt: skip
         timing, frequency, ab_test = (
             run_stage(name, source, folder) for name in ("03_timing", "04_frequency", "05_ab_test")
         )
@@ -263,11 +269,15 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument(
         "--plan-is-today", action="store_true", help="own: an earlier plan's weeks are today's practice"
     )
+    parser.add_argument("--text-effects", type=float, default=1.0, help="how many times as far apart texts are")
     options = parser.parse_args(given)
     judged: list[Judged] = []
     with ProcessPoolExecutor(options.workers) as pool:
         running = [
-            pool.submit(judge_company, options.world, seed, options.customers, options.null, options.plan_is_today)
+            pool.submit(
+                judge_company, options.world, seed, options.customers, options.null, options.plan_is_today,
+                options.text_effects,
+            )  # fmt: skip
             for seed in range(options.first, options.first + options.companies)
         ]
         for future in as_completed(running):

@@ -4,6 +4,7 @@ Customers are drawn in chunks, each with its own seed, and written as parquet pa
 number, and the same seed gives the same bytes. Messages of competitors have no effect.
 """
 
+import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -103,7 +104,9 @@ def _practice_frame(company: Company, counted: Columns) -> pd.DataFrame:
     return frame.assign(long_run_profit=frame["profit_per_week"] / (1 - stays))
 
 
-def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool = False) -> World:
+def write_company(
+    to: Path, *, customers: int, weeks: int, seed: int, null: bool = False, text_effects: float = 1.0
+) -> World:
     """Write a simulated company into the folder `to`, completely or not at all.
 
     Args:
@@ -112,6 +115,7 @@ def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool
         weeks: length of the log, ≥ `FEWEST_WEEKS`; it ends on `behaviour.LAST_DAY`.
         seed: seed of the effects and of all events; the same seed gives the same bytes.
         null: messages have no effect and no cost.
+        text_effects: how many times as far apart the texts are, in responses and in opt-outs, as `draw_world` drew.
 
     Returns:
         The truth, which is also in `truth.json`, with today's practice. `truth/` has the segment of each customer and
@@ -125,7 +129,11 @@ def write_company(to: Path, *, customers: int, weeks: int, seed: int, null: bool
         raise UsageError(f"a simulated company needs at least 100 customers and {FEWEST_WEEKS} weeks")
     if to.exists():
         raise UsageError(f"the folder {to.name} already exists; delete it first to create it again")
-    company = plan_company(draw_world(seed, null), weeks)
+    world = draw_world(seed, null)
+    world = dataclasses.replace(
+        world, creative=text_effects * world.creative, creative_opt_out=text_effects * world.creative_opt_out
+    )
+    company = plan_company(world, weeks)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))

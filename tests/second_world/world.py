@@ -180,12 +180,13 @@ class World:
         return np.asarray(at_hour[:, None] * np.exp(self.creative_annoyance))
 
 
-def draw_world(seed: int, null: bool = False) -> World:
+def draw_world(seed: int, null: bool = False, text_effects: float = 1.0) -> World:
     """Draw the parameters of a company; the same seed gives the same company.
 
     Args:
         seed: of the parameters.
         null: texts cause nothing and cost nothing; every text is clicked alike; opt-outs have other reasons.
+        text_effects: how many times as far apart (log) the texts are, in clicks and in opt-outs.
     """
     rng = np.random.default_rng([seed, 21])
     drawn = {name: rng.uniform(*np.array(ranges).T) for name, ranges in _RANGES.items()}
@@ -214,8 +215,8 @@ def draw_world(seed: int, null: bool = False) -> World:
         noon=noon,
         evening=evening,
         weekday=weekday - weekday.mean(axis=1, keepdims=True),
-        creative=creative - creative.mean(axis=1, keepdims=True),
-        creative_annoyance=rng.normal(0, 0.25, len(CREATIVES)),
+        creative=text_effects * (creative - creative.mean(axis=1, keepdims=True)),
+        creative_annoyance=text_effects * rng.normal(0, 0.25, len(CREATIVES)),
         annoyance=np.array(shapes),
         spread=rng.uniform((0.5, 0.6, 0.6), (0.8, 0.9, 1.0), (classes, 3)),
         correlation=correlation,

@@ -296,7 +296,15 @@ def _experiments(company: Company) -> dict[str, pd.DataFrame]:
     }
 
 
-def write_company(to: Path, *, customers: int = 20_000, weeks: int = 40, seed: int = 1, null: bool = False) -> Truth:
+def write_company(
+    to: Path,
+    *,
+    customers: int = 20_000,
+    weeks: int = 40,
+    seed: int = 1,
+    null: bool = False,
+    text_effects: float = 1.0,
+) -> Truth:
     """Write a company into the new folder `to`; the same seed gives the same company.
 
     Args:
@@ -305,11 +313,12 @@ def write_company(to: Path, *, customers: int = 20_000, weeks: int = 40, seed: i
         weeks: length of the log.
         seed: of the parameters and of all events.
         null: texts cause nothing.
+        text_effects: how many times as far apart the texts are as usual.
 
     Returns:
         The truth, of which nothing is written.
     """
-    world = draw_world(seed, null)
+    world = draw_world(seed, null, text_effects)
     company = Company(world, make_plan(world, weeks), customers)
     company.run()
     sent = {name: np.concatenate([part[name] for part in company.sent]) for name in company.sent[0]}
