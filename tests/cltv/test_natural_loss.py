@@ -54,8 +54,9 @@ def test_a_group_survives_as_its_drop_out_says(fit):
 
 
 def test_the_share_that_does_not_end_answers_for_ever():
-    curve = np.array([[0.5], *([x] for x in 0.5 * 0.996 ** np.array([1, 2, 4, 8, 13, 26, 39, 52, 78, 104, 156, 208, 260])
-                               + 0.5)])  # fmt: skip
+    weeks = np.array([0.0, 1, 2, 4, 8, 13, 26, 39, 52, 78, 104, 156, 208, 260])
+    curve = (0.5 * 0.996**weeks + 0.5)[:, None]
+    curve[0] = 0.5  # the mean of P(alive)
     shares = _mix_groups(curve, np.array([0.4]))[:, 0]
     # 0.6 never end; of 0.4, the half that is alive answers, and of that half one half is lost at 0.004 a week.
     assert shares[4] == pytest.approx(0.4 * 0.5 * 0.5 / (0.6 + 0.4 * 0.5), abs=1e-3)
