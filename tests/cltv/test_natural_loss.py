@@ -35,10 +35,10 @@ def survival_after(fit: Fit, weeks: float) -> float:
         law = gamma_law(third, scale=1 / (fourth + 30.0))
         return float(quad(lambda rate: np.exp(-rate * weeks) * law.pdf(rate), 0, np.inf)[0])
     law = beta_law(third, fourth + 3 + 1)
-    pace = gamma_law(r + 3, scale=1 / (alpha + 30.0))
 
     def at(p: float) -> float:
-        return float(quad(lambda rate: np.exp(-rate * p * weeks) * pace.pdf(rate), 0, 5)[0] * law.pdf(p))
+        # The mean of exp(−λ·p·weeks) over λ ~ Gamma(r + 3, α + 30) is its Laplace transform.
+        return float(((alpha + 30.0) / (alpha + 30.0 + p * weeks)) ** (r + 3) * law.pdf(p))
 
     return float(quad(at, 0, 1)[0])
 
