@@ -22,14 +22,13 @@ from scipy.special import gammaincinv, ndtr
 from scipy.stats import norm
 
 from benchmarks.claims import Claim, Interval, Outcome, Verdict
-from smsroi_helpers.cltv import fit_purchases
+from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
+from smsroi_helpers.cltv.natural_loss import estimate_loss
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL, LogWeeks
 from smsroi_helpers.frequency.decision import FrequencyDecision, decide
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response
-from smsroi_helpers.frequency.lifetime import LOSS_RATES, ResponseLoss
-from smsroi_helpers.frequency.natural_loss import estimate_loss
 from smsroi_helpers.frequency.observational import COVARIATES, estimate_steps
 from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Logs, Study
@@ -146,7 +145,7 @@ class World:
         whole = people @ (weight * self.lifetimes(natural)).mean(axis=-1)
         return np.asarray(whole / (people @ weight.mean(axis=-1)))
 
-    def known_loss(self, rng: np.random.Generator, draws: int = 64) -> ResponseLoss:
+    def known_loss(self, rng: np.random.Generator, draws: int = 64) -> NaturalLoss:
         """What a purchase model would show of `fade`: each segment's mixture, with an error of 15 %."""
         shares = {}
         error = rng.standard_normal()
@@ -158,7 +157,7 @@ class World:
             for k, weight in enumerate(people):
                 shares[name][right[k] - 1, np.arange(draws)] += weight * (1 - part[k])
                 shares[name][right[k], np.arange(draws)] += weight * part[k]
-        return ResponseLoss(shares, "fitted")
+        return NaturalLoss(shares, "fitted")
 
 
 def _draw(rng: np.random.Generator, null: bool = False) -> World:
@@ -237,7 +236,7 @@ def arms(rng: np.random.Generator) -> Sequence[Outcome]:
     return [_told(rows, names, truth, f"{part}, by arm") for part, names, truth in told]
 
 
-def _study(cells: pd.DataFrame, loss: ResponseLoss, rng: np.random.Generator) -> Study:
+def _study(cells: pd.DataFrame, loss: NaturalLoss, rng: np.random.Generator) -> Study:
     """The study as in the notebook: the cells, and a practice of zero to three texts a week."""
     names = sorted(cells["segment"].unique())
     weeks = pd.DataFrame({
@@ -354,7 +353,7 @@ def mean_rates(rng: np.random.Generator) -> Sequence[Outcome]:
 def zero_arm_loss(rng: np.random.Generator) -> Sequence[Outcome]:
     """V with no loss but the opt-outs of the arm without texts."""
     world = _draw(rng)
-    fit = fit_response(_cells(rng, world), ARMS, DISCOUNT, rng, loss=ResponseLoss.constant(0.0), draws=1_000)
+    fit = fit_response(_cells(rng, world), ARMS, DISCOUNT, rng, loss=NaturalLoss.constant(0.0), draws=1_000)
     return _values(fit, world, fit.value())
 
 
@@ -395,17 +394,12 @@ def drop_out(rng: np.random.Generator, pareto: bool = False) -> Sequence[Outcome
     """
     n = 6_000
     frame, left, start, rate = _shoppers(rng, n, pareto)
-    fits = fit_purchases(frame, "mbg_nbd"), fit_purchases(frame, "pareto_nbd")
-    ended, bins = rng.uniform(), np.arange(5, 80)
+    ended = rng.uniform()
     # Texts to another 6,000, whose clicks end with drop-out in the share `ended`.
     others, theirs = _shoppers_like(rng, frame, left, n)
     texts = rng.poisson(20, n)
     clicks = rng.binomial(texts, np.where(theirs > 0, 0.08, 0.08 * (1 - ended)))
-    by_age = pd.DataFrame({
-        "arm": "a", "age": bins[np.digitize(others["T_weeks"], bins) - 1], "texts": texts, "clicks": clicks,
-    })  # fmt: skip
-    by_age = by_age.groupby(["arm", "age"], as_index=False).sum()
-    loss = estimate_loss(fits, frame.iloc[:1_500].assign(segment="s"), by_age, rng)
+    loss = estimate_loss(frame, frame.iloc[:2_000], others.assign(arm="a", texts=texts, clicks=clicks))[ALL]
     told: list[Outcome] = []
     age = frame["T_weeks"].to_numpy(float)
     alive = (start * np.exp(-rate * age)).mean()

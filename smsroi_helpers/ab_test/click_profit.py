@@ -19,9 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from smsroi_helpers import cltv
+from smsroi_helpers import cltv, measures
 from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, UNKNOWN, ArmEffect, ArmEffects, strata_of
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import (
     ClickValue,
     Experiment,
@@ -83,10 +82,7 @@ def find_prices(shop: Shop, yearly_discount: float) -> Prices:
         shop: the company.
         yearly_discount: discount rate for the value of a subscriber.
     """
-    try:
-        natural_loss = cltv.weekly_drop_out(cltv.count_cells(shop))
-    except NotEnoughData:
-        natural_loss = cltv.UNKNOWN_DROP_OUT
+    natural_loss = cltv.find_natural_loss(shop, measures.choose_channel(shop))["all"].weekly
     return Prices(find_click_value(shop), find_subscriber_value(shop, natural_loss, weekly_rate(yearly_discount)))
 
 

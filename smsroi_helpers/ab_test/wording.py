@@ -223,6 +223,13 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
         if prices.subscriber.known
         else _("What a subscriber is worth is not known, so opt-outs are not priced."),
     ]  # fmt: skip
+    if np.isfinite(prices.subscriber.natural_loss).all():
+        weekly = tuple(100 * x for x in prices.subscriber.natural_loss)
+        parts.append(
+            _("Natural loss of response, in % a week over a year, besides opt-outs: {weekly}.").format(
+                weekly=interval(weekly[0], weekly[1], weekly[2])
+            )
+        )
     if direct is not None and np.isfinite(direct.interval).all():
         parts.append(
             _(

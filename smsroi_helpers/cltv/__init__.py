@@ -4,7 +4,8 @@ The engine counts cells of customers with the same history (`counts`). The model
 and forecast the coming weeks (`forecast`). They are tested on later weeks (`holdout`) and for what they assume
 (`assumptions`). `level_error` says what the test means for the intervals of totals. The engine joins the scores of the
 cells back to the customers (`customer_value`). `implications` gives the value of new customers, of retention and of
-those at risk. Time is in weeks, money in the source's currency.
+those at risk. `natural_loss` estimates how fast subscribers are lost without opting out, for later stages. Time is in
+weeks, money in the source's currency.
 """
 
 from typing import Annotated, Any, Literal
@@ -15,7 +16,6 @@ from smsroi_helpers import lazy_submodules
 from smsroi_helpers.cltv.assumptions import check_assumptions
 from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
-from smsroi_helpers.cltv.drop_out import UNKNOWN_DROP_OUT, weekly_drop_out
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import forecast_value
 from smsroi_helpers.cltv.holdout import compare_models, holdout_test
@@ -31,6 +31,7 @@ from smsroi_helpers.cltv.implications import (
 )
 from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
+from smsroi_helpers.cltv.natural_loss import LOSS_RATES, NaturalLoss, find_natural_loss, fit_drop_out
 from smsroi_helpers.cltv.predictions import (
     expected_order_value,
     expected_orders,
@@ -42,11 +43,12 @@ from smsroi_helpers.measures import profit_share
 
 __all__ = [
     "FEWEST_REPEATERS",
+    "LOSS_RATES",
     "NEEDS",
     "PARAMETERS",
-    "UNKNOWN_DROP_OUT",
     "Fit",
     "Model",
+    "NaturalLoss",
     "at_risk",
     "check_assumptions",
     "churn_warnings",
@@ -61,6 +63,8 @@ __all__ = [
     "estimate_level_error",
     "expected_order_value",
     "expected_orders",
+    "find_natural_loss",
+    "fit_drop_out",
     "fit_purchases",
     "fit_value",
     "fits_table",
@@ -76,7 +80,6 @@ __all__ = [
     "textbook",
     "textbook_value",
     "value_by_tenth",
-    "weekly_drop_out",
 ]
 
 NEEDS = ("orders",)

@@ -43,6 +43,8 @@ class SubscriberValue:
     """Incremental, per subscriber and week (m)."""
     weekly_loss: Interval = _UNKNOWN
     """The share of subscribers lost in a week (0–1), by opting out or otherwise."""
+    natural_loss: Interval = _UNKNOWN
+    """Of it, the share lost without opting out (c), the same number as on the frequency page."""
     reason: str = ""
     """Why there is no value: `no_test`, `no_opt_outs` (not recorded), `not_above_zero` (m is not)."""
 
@@ -127,7 +129,9 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         numbers = estimate_subscriber_value(moments, arms_without_messages(experiment), natural_loss, discount)
         above = numbers[1][1] > 0
         value = numbers[0] if above else _UNKNOWN
-        found.append(SubscriberValue(experiment.name, value, *numbers[1:], reason="" if above else "not_above_zero"))
+        found.append(
+            SubscriberValue(experiment.name, value, *numbers[1:], natural_loss, "" if above else "not_above_zero")
+        )
     if not found:
         return SubscriberValue("", reason="no_test")
     return min(found, key=lambda one: (not one.known, np.nan_to_num(one.weekly_profit[2] - one.weekly_profit[1])))

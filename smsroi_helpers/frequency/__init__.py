@@ -1,9 +1,9 @@
 """How many texts a week each segment should get, from a frequency test and from observational data.
 
 `counts` counts in the engine. `arms` compares the arms without a model; `dose_response` fits profit (`profit_curve`)
-and opt-outs (`opt_out_curve`) as functions of texts per week. `natural_loss` estimates how fast subscribers are lost
-for other reasons, `lifetime` averages the value of members who differ in that. `observational` estimates the same
-effects from the message log alone. `study` runs all of them. `policy` chooses each segment's texts per week: the
+and opt-outs (`opt_out_curve`) as functions of texts per week. `cltv.find_natural_loss` estimates how fast subscribers
+are lost for other reasons, `lifetime` averages the value of members who differ in that. `observational` estimates the
+same effects from the message log alone. `study` runs all of them. `policy` chooses each segment's texts per week: the
 smallest number whose long-run profit is a tie with the best. `saturation`, `pull_forward` and `early_warning` describe
 today's customers.
 """

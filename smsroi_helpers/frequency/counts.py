@@ -31,6 +31,7 @@ __all__ = [
     "count_log_weeks",
     "count_scores",
     "count_today",
+    "count_untexted",
     "find_log_weeks",
     "texts_of",
     "weeks_by_texts",
@@ -46,6 +47,7 @@ MOST_SAMPLE_ROWS = 60_000
 """About the most customer-weeks of the log that are read into memory."""
 _SLICES = 256
 _LOOK_BACK_WEEKS = 8
+_UNTEXTED_WINDOWS, _UNTEXTED_WEEKS = 6, 4
 _MOST_TEXTS = 7
 """More texts a week than this are counted as this many."""
 
@@ -204,6 +206,36 @@ def _labelled(shop: Shop, rows: ir.Table, segment_by: str, cuts: Cuts) -> ir.Tab
         label = segments(shop, by, shop.as_of, cuts=cuts).select(member_id="customer_id", label="segment")
         rows = rows.left_join(label, rows.customer_id == label.member_id).drop("member_id").rename({name: "label"})
     return rows.fill_null({"segment": "", "stage": ""})
+
+
+def count_untexted(shop: Shop, channel: str) -> tuple[float, float]:
+    """Opt-outs and subscribed customer-weeks of customers outside experiments who are not texted.
+
+    Counted in the last six times four weeks: customers subscribed at the start who got no text of the channel in the
+    four weeks before or in these. Both are 0 where the source records no opt-outs.
+    """
+    events = measures.opt_outs(shop)
+    if events is None or not channel:
+        return 0.0, 0.0
+    texts = texts_of(shop, channel).select("addressee", "sent_at")
+    end = shop.as_of + dt.timedelta(days=1)
+    parts = []
+    for k in range(1, _UNTEXTED_WINDOWS + 1):
+        start, stop, before = (
+            ibis.literal(shop.start_of(end - dt.timedelta(weeks=_UNTEXTED_WEEKS * n))) for n in (k, k - 1, k + 1)
+        )
+        rows = measures.subscribed(shop, start, known_people(shop))
+        sent = texts.filter(texts.sent_at >= before, texts.sent_at < stop).select(customer_id="addressee").distinct()
+        rows = rows.anti_join(sent, "customer_id")
+        if shop.has("assignments"):
+            rows = rows.anti_join(shop.assignments.select("customer_id").distinct(), "customer_id")
+        left = events.filter(events.opt_out_at >= start, events.opt_out_at < stop).select("customer_id").distinct()
+        gone = left.mutate(gone=ibis.literal(1)).rename(leaver="customer_id")
+        rows = rows.left_join(gone, rows.customer_id == gone.leaver)
+        parts.append(rows.aggregate(people=rows.count(), gone=rows.gone.sum().fill_null(0)))
+    found = shop.count(ibis.union(*parts, distinct=False)).sum()
+    # Who left was subscribed for half of the four weeks, on average.
+    return float(found["gone"]), float(_UNTEXTED_WEEKS * (found["people"] - found["gone"] / 2))
 
 
 # --- weeks of the log for observational estimates --------------------------------------------------------------------

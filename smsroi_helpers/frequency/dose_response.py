@@ -28,8 +28,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.lifetime import LOSS_RATES, Lifetime, ResponseLoss, draw_opt_out_spread
+from smsroi_helpers.frequency.lifetime import Lifetime, draw_opt_out_spread
 from smsroi_helpers.frequency.opt_out_curve import draw_opt_outs
 from smsroi_helpers.frequency.profit_curve import ArmSums, Method, draw_profit
 from smsroi_helpers.statistics import Floats, by_group, estimate_means, jackknife
@@ -81,7 +82,7 @@ class DoseResponseFit:
     """Weekly."""
     lifetime: Lifetime
     """How members differ in what ends their value."""
-    loss: ResponseLoss
+    loss: NaturalLoss
     """How members stop answering without opting out."""
     method: Method
     """`curve`: profit follows clicks, as far as the arms agree; `arms`: each arm's own estimate, as clicks are not
@@ -206,7 +207,7 @@ def fit_response(
     discount: float,
     rng: np.random.Generator,
     *,
-    loss: ResponseLoss | None = None,
+    loss: NaturalLoss | None = None,
     untexted: tuple[float, float] = (0.0, 0.0),
     by: str = "segment",
     draws: int = DRAWS,
@@ -224,7 +225,7 @@ def fit_response(
         by: the column of groups.
         draws: the number of posterior draws.
     """
-    loss = loss or ResponseLoss.unknown()
+    loss = loss or NaturalLoss.unknown()
     rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
     rows = rows.assign(segment=rows[by].astype(str))
     tested = np.array(sorted(set(doses.values())), float)

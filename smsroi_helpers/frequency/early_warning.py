@@ -10,10 +10,9 @@ import pandas as pd
 from scipy.stats import t
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv import Fit
+from smsroi_helpers.cltv import Fit, fit_drop_out
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.frequency import counts
-from smsroi_helpers.frequency.natural_loss import fit_drop_out
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.segmentation import find_cuts, known_people, segments
 from smsroi_helpers.source import Shop
@@ -74,7 +73,7 @@ def warn_early(shop: Shop, study: Study) -> tuple[pd.DataFrame, str]:
 def _with_alive(shop: Shop, rows: ir.Table, then: dt.date) -> tuple[ir.Table, str]:
     """The rows with alive_then and alive_now, P(alive) by MBG/NBD; null for customers who never bought.
 
-    The model is fitted to the whole log of a hashed sample of customers (`natural_loss.fit_drop_out`) and applied to
+    The model is fitted to the whole log of a hashed sample of customers (`cltv.fit_drop_out`) and applied to
     all.
     """
     fits = [fit for fit in fit_drop_out(shop) if fit.model == "mbg_nbd"]

@@ -16,21 +16,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaincinv
 
+from smsroi_helpers.cltv import LOSS_RATES
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "LOSS_RATES",
     "Lifetime",
-    "ResponseLoss",
     "draw_opt_out_spread",
     "summarise_draws",
 ]
 
-LOSS_RATES = np.array([0.0, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256])
-"""Weekly rates θ at which members may stop answering; a group's members are shares of them."""
-_UNKNOWN = (LOSS_RATES >= 0.0005) & (LOSS_RATES <= 0.016)
-"""Where the loss is not known it is taken to lie in this range, equally likely on a logarithmic scale."""
-_NOT_KNOWN = (float("nan"), float("nan"), float("nan"))
 _NODES = 8
 """Members, of equal numbers, that stand for the distribution of u."""
 _SPREAD = np.linspace(0.02, 2.0, 34)
@@ -43,45 +37,6 @@ def summarise_draws(values: Floats) -> tuple[float, float, float]:
     """Mean and 95 % limits of draws."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
-
-
-@dataclass(frozen=True)
-class ResponseLoss:
-    """How fast members stop answering texts without opting out, as a mixture of constant weekly rates."""
-
-    shares: dict[str, Floats]
-    """Group → rates × draws: shares (0–1, summing to 1) of members lost at each of `LOSS_RATES`."""
-    status: str
-    """`fitted`, `not_identified` (prior-driven drop-out), `unknown` (a stated range), `none` (nothing but opt-outs)."""
-    weekly: tuple[float, float, float] = _NOT_KNOWN
-    """Loss in the first year as a weekly rate, of all members: estimate and 95 % interval."""
-    ended: tuple[float, float, float] = _NOT_KNOWN
-    """Share (0–1) of the response that ends with drop-out: estimate and 95 % interval."""
-
-    def draw(self, name: str, draws: int, rng: np.random.Generator) -> Floats:
-        """Shares of a group (of all customers, where it has none of its own): rates × draws."""
-        if self.status == "unknown":
-            found = np.zeros((len(LOSS_RATES), draws))
-            found[rng.choice(np.flatnonzero(_UNKNOWN), draws), np.arange(draws)] = 1.0
-            return found
-        known = self.shares.get(name, self.shares.get("all"))
-        assert known is not None
-        return np.asarray(known[:, np.arange(draws) % known.shape[1]])
-
-    @classmethod
-    def unknown(cls) -> "ResponseLoss":
-        """A loss of which only the stated range is known: 0.05 % to 1.6 % a week."""
-        rates = LOSS_RATES[_UNKNOWN]
-        return cls({}, "unknown", (float(np.exp(np.log(rates).mean())), float(rates[0]), float(rates[-1])))
-
-    @classmethod
-    def constant(cls, weekly: float) -> "ResponseLoss":
-        """The same known rate for all members: linear interpolation between the nearest of `LOSS_RATES`."""
-        right = int(np.clip(np.searchsorted(LOSS_RATES, weekly), 1, len(LOSS_RATES) - 1))
-        share = (weekly - LOSS_RATES[right - 1]) / (LOSS_RATES[right] - LOSS_RATES[right - 1])
-        shares = np.zeros((len(LOSS_RATES), 1))
-        shares[right - 1], shares[right] = 1 - share, share
-        return cls({"all": shares}, "none" if weekly == 0 else "fitted", (weekly,) * 3, (1.0,) * 3)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import experiments
+from smsroi_helpers.cltv import find_natural_loss
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.frequency import counts
@@ -16,13 +17,6 @@ from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.natural_loss import (
-    count_clicks_by_age,
-    count_histories,
-    count_untexted,
-    estimate_loss,
-    fit_drop_out,
-)
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import find_cuts, segment_order
@@ -169,14 +163,12 @@ def analyse(
     found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
-    drop_out = fit_drop_out(shop)
-    histories = count_histories(shop, experiment, segment_by, find_cuts(shop))
-    clicks = count_clicks_by_age(shop, experiment, channel)
-    untexted = count_untexted(shop, channel)
+    groups = {"segment": segment_by, "stage": "lifecycle_stage"}
+    losses = find_natural_loss(shop, channel, groups, find_cuts(shop))
+    untexted = counts.count_untexted(shop, channel)
 
     def fit_by(by: str) -> DoseResponseFit:
-        loss = estimate_loss(drop_out, histories, clicks, rng, by)
-        return fit_response(cells, doses, discount, rng, loss=loss, untexted=untexted, by=by)
+        return fit_response(cells, doses, discount, rng, loss=losses[by], untexted=untexted, by=by)
 
     fit = fit_by("segment")
     stages = fit if segment_by == "lifecycle_stage" else fit_by("stage")

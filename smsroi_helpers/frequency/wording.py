@@ -288,8 +288,8 @@ def loss_sentence(study: Study) -> str:
     weekly, ended = (tuple(100 * x for x in limits) for limits in (loss.weekly, loss.ended))
     found = _(
         "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD"
-        " and Pareto/NBD). Share of the response that ends with that, in %, by the clicks of early and late joiners:"
-        " {ended}."
+        " and Pareto/NBD). Share of the response that ends with that, in %, by the clicks of members silent for longer"
+        " or shorter: {ended}."
     ).format(weekly=interval(weekly[0], weekly[1], weekly[2]), ended=interval(ended[0], ended[1], ended[2]))
     if loss.status == "not_identified":
         return joined(found, _("The purchase log hardly shows drop-out, so this rests largely on the prior."))

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency import wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.lifetime import ResponseLoss
 from smsroi_helpers.frequency.outputs import response_table
 from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
 from smsroi_helpers.frequency.study import Study
@@ -28,7 +28,7 @@ def study_with(people, practice, weekly_loss=0.003):
                          for i in range(640) for name in names)  # fmt: skip
     audience = pd.DataFrame({"segment": names, "stage": names, "outside": 1, "texts": 4 * practice, "customers": 1_000})
     logs = logs_of(weeks.assign(stage=weeks["segment"]), audience)
-    fit = fit_response(cells, doses, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(weekly_loss))
+    fit = fit_response(cells, doses, 0.002, np.random.default_rng(1), loss=NaturalLoss.constant(weekly_loss))
     plain = estimate_arms(cells, doses)
     return Study("sms", None, None, "", doses, cells, plain, fit, fit, logs, "region", 0.002)
 

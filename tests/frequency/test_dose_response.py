@@ -3,16 +3,16 @@
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.lifetime import ResponseLoss
 from tests.frequency.samples import DOSES, cells_of, responsive
 
 
 def test_the_curve_recovers_the_truth():
     cells = cells_of(responsive(np.random.default_rng(72)))
-    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(0.01))
+    fit = fit_response(cells, DOSES, 0.002, np.random.default_rng(1), loss=NaturalLoss.constant(0.01))
     assert fit.method == "curve"
     assert fit.curve_weight > 0.6
     assert fit.effect_p < 1e-6
@@ -33,7 +33,7 @@ def test_the_curve_recovers_the_truth():
 
 def test_identities_of_h_c_v_and_w():
     people = responsive(np.random.default_rng(73))
-    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1), loss=ResponseLoss.constant(0.004))
+    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1), loss=NaturalLoss.constant(0.004))
     h, c = fit.caused_opt_outs(), fit.natural_opt_outs()[:, None]
     assert np.allclose((1 - h) * (1 - c), 1 - fit.hazard, rtol=1e-9)
     # 0.004 is one of the rates, and members are equal parts: V is the mean over members of the closed form.

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.frequency.lifetime import LOSS_RATES, Lifetime, ResponseLoss, draw_opt_out_spread
+from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
+from smsroi_helpers.frequency.lifetime import Lifetime, draw_opt_out_spread
 
 DOSES = (0.0, 1.0, 2.0, 4.0)
 
 
 def lifetime(members, weekly=0.0, discount=0.002):
-    shares = ResponseLoss.constant(weekly).draw("all", 1, np.random.default_rng(1))
+    shares = NaturalLoss.constant(weekly).draw("all", 1, np.random.default_rng(1))
     return Lifetime(np.asarray(members, float)[:, None], shares[None], discount)
 
 
@@ -30,13 +31,13 @@ def test_value_is_the_sum_of_discounted_weeks():
 
 def test_rates_between_two_of_the_list_have_their_mean():
     for weekly in (0.0, 0.003, 0.01, 0.2):
-        shares = ResponseLoss.constant(weekly).draw("all", 3, np.random.default_rng(1))
+        shares = NaturalLoss.constant(weekly).draw("all", 3, np.random.default_rng(1))
         assert shares.sum(axis=0) == pytest.approx(1.0)
         assert LOSS_RATES @ shares == pytest.approx(weekly)
 
 
 def test_an_unknown_loss_is_a_stated_range_and_never_0():
-    loss = ResponseLoss.unknown()
+    loss = NaturalLoss.unknown()
     drawn = LOSS_RATES @ loss.draw("gold", 2_000, np.random.default_rng(1))
     assert loss.weekly[1:] == (0.0005, 0.016)
     assert (drawn.min(), drawn.max()) == (0.0005, 0.016)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers import measures
+from smsroi_helpers.ab_test.click_profit import find_prices
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.frequency import check_tables, outputs
 from smsroi_helpers.frequency import figures as frequency_figures
@@ -70,6 +71,17 @@ def test_a_sound_test_fills_the_page(study_of):
     assert set(table.loc[table["messages_per_week"].isin([0, 1, 2]), "evidence"]) == {"randomised"}
     assert set(table.loc[table["messages_per_week"] == 0.5, "evidence"]) == {"modelled"}
     assert study.fit.loss.weekly[0] > 0
+
+
+def test_the_natural_loss_is_the_one_of_the_ab_page(study_of):
+    shop, study = study_of()
+    assert study.fit is not None
+    assert study.stages is not None
+    subscriber = find_prices(shop, 0.1).subscriber
+    assert subscriber.natural_loss == pytest.approx(study.fit.loss.weekly, rel=1e-9)
+    assert study.stages.loss.weekly == study.fit.loss.weekly
+    # It is part of the loss that the subscriber's value rests on.
+    assert subscriber.weekly_loss[0] >= subscriber.natural_loss[0] > 0
 
 
 def test_split_files_are_the_same_source(tmp_path, study_of):
