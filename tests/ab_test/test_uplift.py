@@ -89,9 +89,10 @@ class TestRanking:
 
     def test_sleeping_dogs_are_reported(self):
         ranking = uplift.rank_customers(world(5, n=8_000, harmed=10.0), "x", "a", np.random.default_rng(1))
-        value, low, high = ranking.last_tenth
-        assert high < 0
-        assert value == pytest.approx(-10, abs=4 * (high - low) / 4)  # all of the last tenth are of the group harmed
+        last = ranking.fifths.query("rule == 'uplift'").set_index("fifth").loc[5]
+        assert last["high"] < 0
+        # All of the last fifth are of the group harmed, a third of all.
+        assert last["effect"] == pytest.approx(-10, abs=last["high"] - last["low"])
 
     def test_without_effects_no_rule_is_better_than_random(self):
         found = [
@@ -116,7 +117,7 @@ class TestRanking:
         some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))
         assert some.not_ranked == {"uplift": "few_customers"}
         assert set(some.rules["rule"]) == {"rfm", "value", "churn"}
-        assert np.isnan(some.last_tenth).all()
+        assert set(some.fifths["rule"]) == {"rfm", "value", "churn"}
 
     def test_a_rule_without_variation_is_left_out(self):
         rows = world(8, n=2_000).assign(spend=20.0, orders=1, frequency=0.0, recency_days=0.0, T_days=240.0)
