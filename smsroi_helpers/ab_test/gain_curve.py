@@ -162,7 +162,8 @@ def _binned(
     """Customers and sums of the outcome by bin of the ranking, arm and group."""
     key = (np.minimum((place * bins).astype(int), bins - 1) * 2 + treated) * GROUPS + group
     size, shape = bins * 2 * GROUPS, (bins, 2, GROUPS)
-    return np.bincount(key, minlength=size).reshape(shape).astype(float), np.bincount(key, y, size).reshape(shape)
+    n, sums = np.bincount(key, minlength=size), np.bincount(key, y, size)
+    return np.asarray(n.reshape(shape), float), np.asarray(sums.reshape(shape), float)
 
 
 def _jackknife(parts: Sequence[Part]) -> tuple[Floats, Floats]:

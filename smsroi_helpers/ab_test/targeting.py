@@ -21,7 +21,7 @@ import pandas as pd
 from smsroi_helpers.ab_test.decision import compares_with_no_texts
 from smsroi_helpers.ab_test.effects import is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
-from smsroi_helpers.ab_test.gain_curve import FIFTHS, Estimate
+from smsroi_helpers.ab_test.gain_curve import FIFTHS, Estimate, Policy
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.experiments import Experiment
 from smsroi_helpers.statistics import ALPHA
@@ -123,14 +123,11 @@ def _answers(each: Evaluated, ranking: Ranking, listed: int, compared: int) -> l
         policy, form = ranking.policies[row.rule], _form(row)
         if not form:
             continue
-        compared_with, gain, p, adjusted = "random", ranking.gains[row.rule], row.p_value, row.adjusted_p
-        if form == "only":
-            p, adjusted = row.p_policy, row.adjusted_p_policy
-            nobody = policy.over_none.value < policy.over_everybody.value
-            compared_with, gain = ("nobody", policy.over_none) if nobody else ("everybody", policy.over_everybody)
+        compared_with, gain = _baseline(form, policy, ranking.gains[row.rule])
+        p, adjusted = (row.p_value, row.adjusted_p) if form == "first" else (row.p_policy, row.adjusted_p_policy)
         traits = ranking.traits[ranking.traits["rule"] == row.rule]
         traits = traits[traits["apart"].abs() >= _LEAST_APART]
-        traits = traits.reindex(traits["apart"].abs().sort_values(ascending=False, kind="stable").index)
+        traits = traits.iloc[(-traits["apart"].abs()).argsort(kind="stable")].drop_duplicates("column")
         found.append(TargetingAnswer(
             experiment=each.experiment, arm=ranking.arm, rule=row.rule, form=form, fifths=policy.fifths,
             metric=ranking.metric, effects=ranking.fifths[ranking.fifths["rule"] == row.rule].drop(columns="rule"),
@@ -145,6 +142,17 @@ def _form(row: object) -> Literal["only", "first", ""]:
     if row.adjusted_p_policy < ALPHA:  # type: ignore[attr-defined]
         return "only"
     return "first" if row.adjusted_p_none < ALPHA else ""  # type: ignore[attr-defined]
+
+
+def _baseline(
+    form: Literal["only", "first"], policy: Policy, over_random: Estimate
+) -> tuple[Literal["everybody", "nobody", "random"], Estimate]:
+    """What the rule is compared with, and the gain over it; of two policies without a ranking, the better one."""
+    if form == "first":
+        return "random", over_random
+    if policy.over_none.value < policy.over_everybody.value:
+        return "nobody", policy.over_none
+    return "everybody", policy.over_everybody
 
 
 def _interval(gain: Estimate, p: float, adjusted_p: float) -> tuple[float, float, float]:

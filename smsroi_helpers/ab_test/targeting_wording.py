@@ -18,8 +18,6 @@ __all__ = [
     "traits_words",
 ]
 
-_LISTS = {"rfm": "customer_segments", "value": "customer_value", "churn": "customer_value", "uplift": "customer_uplift"}
-
 
 # --- targeting rules --------------------------------------------------------------------------------------------------
 
@@ -106,9 +104,10 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
     traits = traits_words(answer, currency)
     parts = [
         compared.format(**facts),
-        _("Measured on customers who were not used to choose the rule; the interval allows for {n} rankings.").format(
-            n=number(answer.compared)
-        ),
+        _("Measured on customers who were not used to choose the rule."),
+        _("The interval allows for {n} rankings having been compared.").format(n=number(answer.compared))
+        if answer.compared > 1
+        else "",
         _("Effect of {arm} in the five fifths, first to last: {effects}.").format(
             arm=answer.arm, effects=listed(effects)
         )
@@ -119,11 +118,22 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
         _("What sets the first {share} apart: {traits}.").format(share=percent(answer.fifths / FIFTHS), traits=traits)
         if traits
         else "",
-        _("Of today’s {all} customers {n} are concerned. The ranking is in the table {name}.").format(
-            all=number(answer.listed), n=number(answer.customers), name=_LISTS[answer.rule]
+        _("{n} of today’s {all} customers are concerned.").format(
+            all=number(answer.listed), n=number(answer.customers)
         ),
+        _list_words(answer.rule),
     ]  # fmt: skip
     return joined(*parts)
+
+
+def _list_words(rule: str) -> str:
+    """Where the list is, or what it is made of."""
+    return {
+        "rfm": _("List: table customer_segments, by the sum of r_score, f_score and m_score, highest first."),
+        "value": _("List: table customer_value, by cltv, highest first."),
+        "churn": _("List: table customer_value, by p_alive, lowest first."),
+        "uplift": _("The ranking is learned from earlier orders, spend and the customers’ attributes."),
+    }[rule]
 
 
 def _fifth(effect: float, currency: str) -> str:

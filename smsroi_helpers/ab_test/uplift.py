@@ -56,7 +56,7 @@ __all__ = [
     "read_customers",
 ]
 
-MOST_CUSTOMERS = 20_000
+MOST_CUSTOMERS = 100_000
 """The most customers sampled, by a hash, because forests need rows in memory."""
 FEWEST_PER_ARM = 200
 """With fewer customers in an arm no ranking is evaluated."""
