@@ -29,6 +29,7 @@ from smsroi_helpers.statistics import ALPHA
 __all__ = [
     "TargetingAnswer",
     "decide_targeting",
+    "form_of",
 ]
 
 _TRAITS = 3
@@ -120,7 +121,7 @@ def _answers(each: Evaluated, ranking: Ranking, listed: int, compared: int) -> l
     for row in ranking.rules.itertuples():
         if not row.better:
             continue
-        policy, form = ranking.policies[row.rule], _form(row)
+        policy, form = ranking.policies[row.rule], form_of(row)
         if not form:
             continue
         compared_with, gain = _baseline(form, policy, ranking.gains[row.rule])
@@ -138,7 +139,8 @@ def _answers(each: Evaluated, ranking: Ranking, listed: int, compared: int) -> l
     return found
 
 
-def _form(row: object) -> Literal["only", "first", ""]:
+def form_of(row: object) -> Literal["only", "first", ""]:
+    """The form of the decision for a row of `Ranking.rules` that beats random; empty for none."""
     if row.adjusted_p_policy < ALPHA:  # type: ignore[attr-defined]
         return "only"
     return "first" if row.adjusted_p_none < ALPHA else ""  # type: ignore[attr-defined]

@@ -6,9 +6,9 @@ Profit by arm is noisy; clicks are not. With A(d) = d · exp(θ − φ · max(d 
 
 κ is the slope of the test's own profit on its own clicks; e(d) is what an arm brings beyond it. Profit is measured on
 orders: clicks give the curve its shape, and no price of a click enters. (The run's one value of a click is that of
-`experiments.find_click_value`.) With τ = 0 profit is proportional to clicks, as τ → ∞ each arm is its own estimate. τ is
-integrated over its posterior, so that curve and arms are averaged by how well the curve fits: no test decides between
-them. φ and κ of the segments are partially pooled (`statistics.shrink`).
+`experiments.find_click_value`.) With τ = 0 profit is proportional to clicks, as τ → ∞ each arm is its own estimate.
+τ is integrated over its posterior, so that curve and arms are averaged by how well the curve fits: no test decides
+between them. φ and κ of the segments are partially pooled (`statistics.shrink`).
 """
 
 from collections.abc import Sequence
