@@ -7,6 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test import uplift
+from smsroi_helpers.ab_test.targeting import form_of
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -184,3 +185,18 @@ def test_covariates_are_from_before_the_assignment(tmp_path):
     assert rows["treated"].sum() == (assigned["arm"] == "texted").sum()
     assert "customer_id" not in rows.columns
     assert len(uplift.read_customers(shop, "always-on", ("held_out", "texted"), most=300)) == 300
+
+
+def test_a_rule_in_points_becomes_a_policy_without_money():
+    """Fifths of +10 and −15 points, in a test whose outcome is a share."""
+    rows = world(30, n=12_000)
+    shift = np.where(rows["since_order"] < 60, 0.10, -0.15) * rows["treated"]
+    ordered = (np.random.default_rng(2).random(len(rows)) < 0.3 + shift).astype(float)
+    outcome = uplift.outcome_of(rows.assign(ordered=ordered), "order_rate")
+    ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1), outcome)
+    own = rule_of(ranking, "uplift")
+    assert own["better"]
+    assert form_of(own) == "only"
+    effects = ranking.fifths.query("rule == 'uplift'")["effect"].to_numpy()
+    assert effects[0] == pytest.approx(0.10, abs=0.08)  # 4 standard errors of 2,400 customers
+    assert effects[-1] == pytest.approx(-0.15, abs=0.08)
