@@ -2,8 +2,9 @@
 
 `effects` estimates the effects of each arm, `click_profit` works profit out from clicks and opt-outs,
 `experiments.check` checks their validity, `decision_rule` decides, `decision` adds the next step, and `wording` puts it
-in words. `profit_over_time` shows whether the effect lasts, `uplift` which customers respond, `planning` what the next
-test would ship (`power`).
+in words. `profit_over_time` shows whether the effect lasts, `planning` what the next test would ship (`power`).
+`uplift` ranks customers by expected effect, `gain_curve` values the ranking, `targeting` decides whom to treat, and
+`left_alone` which segments texts harm over all tests together.
 """
 
 from typing import Annotated, Any
@@ -17,10 +18,12 @@ from smsroi_helpers.ab_test.evaluate import (
     analyse,
     locate_broken_days,
     map_overlaps,
+    pool_tests,
     rank_responders,
     results_table,
     simulate_daily_looks,
 )
+from smsroi_helpers.ab_test.left_alone import count_listed
 from smsroi_helpers.ab_test.planning import plan_next_test, plan_test, read_audience
 from smsroi_helpers.ab_test.profit_over_time import (
     cap_profit,
@@ -37,6 +40,7 @@ __all__ = [
     "Evaluated",
     "analyse",
     "cap_profit",
+    "count_listed",
     "decide",
     "estimate_monthly_profit",
     "estimate_total_profit",
@@ -46,6 +50,7 @@ __all__ = [
     "measure_effects",
     "plan_next_test",
     "plan_test",
+    "pool_tests",
     "rank_responders",
     "read_audience",
     "results_table",

@@ -50,8 +50,10 @@ from smsroi_helpers.statistics import (
 
 __all__ = [
     "Prices",
+    "Weights",
     "WhyNotPriced",
     "contradicted",
+    "customer_weights",
     "find_prices",
     "measure_click_profit",
     "why_not_priced",
@@ -84,6 +86,37 @@ def find_prices(shop: Shop, yearly_discount: float) -> Prices:
     """
     natural_loss = cltv.find_natural_loss(shop, measures.choose_channel(shop))["all"].weekly
     return Prices(find_click_value(shop), find_subscriber_value(shop, natural_loss, weekly_rate(yearly_discount)))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one customer's clicks, opt-out and discounts count in the profit worked out from them (money each)."""
+
+    click: Interval
+    """Of a human click, with limits."""
+    opt_out: Interval
+    """With limits; 0 where a subscriber has no known value, or opt-outs are not recorded."""
+    discount: float
+    """Of one unit of money of discounts: −1 where an arm's discounts per order differ from the control's, else 0."""
+    judged: float
+    """Human clicks per clicked message."""
+
+
+def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Prices, arm: str) -> Weights:
+    """The weights with which `measure_click_profit` compares an arm with the control, for use on single customers.
+
+    Args:
+        experiment: which; `why_not_priced` must be empty.
+        counted: of `experiments.count_outcomes`.
+        prices: of a click and a subscriber.
+        arm: the arm that is compared with the control.
+    """
+    parts, click = _parts(experiment, counted, prices), prices.click
+    is_extra = bool(parts.has_extra[parts.clicks.index(arm)])
+    extra = parts.discount_per_click if is_extra else 0.0
+    opt_out = (0.0, 0.0, 0.0) if parts.opt_outs is None else _negative(prices.subscriber.value)
+    of_click = (click.estimate + extra, click.low + extra, click.high + extra)
+    return Weights(of_click, opt_out, -1.0 if is_extra else 0.0, _judged(experiment, counted))
 
 
 def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> WhyNotPriced:
@@ -155,8 +188,7 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
         return estimate_means(rows[["arm", *rows.columns.intersection(["stratum"]), "n", "sum_y", "sum_y2"]], names)
 
     rows = moments_of(counted, experiment.name, "clicks", by)
-    judged = _sums(counted, experiment, "judged")
-    scale = judged["sum_y"].sum() / max(judged["sum_x"].sum(), 1.0)
+    scale = _judged(experiment, counted)
     sums = rows.groupby("arm")[["n", "n_known", "sum_y", "sum_x", "sum_xy"]].sum().reindex(names).fillna(0.0)
     is_known = sums["n_known"].sum() > 0 and prices.subscriber.known
     n = sums["n"].to_numpy(float)
@@ -176,6 +208,12 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
         has_extra=_differs(per_order, ALPHA / len(experiment.treated)),
         discount_per_click=float(of_discounts.mean[0] / clicks.mean[0]) if clicks.mean[0] > 0 else 0.0,
     )
+
+
+def _judged(experiment: Experiment, counted: pd.DataFrame) -> float:
+    """Messages per message of which it is known whether a human clicked."""
+    judged = _sums(counted, experiment, "judged")
+    return float(judged["sum_y"].sum() / max(judged["sum_x"].sum(), 1.0))
 
 
 def _differs(found: MeanDifference, alpha: float) -> NDArray[np.bool_]:

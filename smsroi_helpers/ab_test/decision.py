@@ -22,6 +22,7 @@ __all__ = [
     "LONGEST_WAIT_DAYS",
     "ExperimentAnswer",
     "NextStep",
+    "compares_with_no_texts",
     "decide",
 ]
 
@@ -106,7 +107,7 @@ def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
 def _answer(each: Evaluated) -> ExperimentAnswer:
     experiment, decision = each.experiment, each.decision
     modelled = decision.metric == CLICK_PROFIT
-    against_none = _against_no_texts(experiment, each.validity)
+    against_none = compares_with_no_texts(experiment, each.validity)
     value = low = high = float("nan")
     unit: Literal["money_per_week", "money", "share", ""] = ""
     if decision.known and decision.in_money:
@@ -146,7 +147,8 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
     )
 
 
-def _against_no_texts(experiment: Experiment, validity: Validity) -> bool:
+def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
+    """Whether the experiment's difference is the incremental profit of texting: its control is not texted."""
     return experiment.kind == "holdout" or (experiment.kind == "frequency" and not validity.control_treated_too)
 
 

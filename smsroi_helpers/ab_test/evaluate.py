@@ -1,7 +1,7 @@
 """Evaluate every experiment of the source: validity (`experiments.check`), `effects` and `decision_rule`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -10,15 +10,18 @@ import pandas as pd
 from smsroi_helpers import experiments
 from smsroi_helpers.ab_test.click_profit import (
     Prices,
+    Weights,
     WhyNotPriced,
     contradicted,
+    customer_weights,
     find_prices,
     measure_click_profit,
     why_not_priced,
 )
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, decide_experiment
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
-from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, rank_customers, read_customers
+from smsroi_helpers.ab_test.left_alone import PooledSegments, contrast_segments, pool_segments
+from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, outcome_of, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.segmentation import resolve
 from smsroi_helpers.source import Shop
@@ -31,6 +34,7 @@ __all__ = [
     "differ_by_segment",
     "locate_broken_days",
     "map_overlaps",
+    "pool_tests",
     "rank_responders",
     "results_table",
     "simulate_daily_looks",
@@ -55,6 +59,8 @@ class Evaluated:
     """What a click and a subscriber are worth, of the whole run."""
     not_priced: WhyNotPriced = "kind"
     """Why profit was not worked out from clicks; empty if it was."""
+    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Of `left_alone.contrast_segments`: the effect of texts by segment; empty where every arm is texted."""
 
     @property
     def likeliest_best(self) -> tuple[ArmEffect, ...]:
@@ -88,16 +94,17 @@ def analyse(
     every = []
     for experiment, validity in found:
         effects, not_priced = ArmEffects(experiment.control), why_not_priced(experiment, counted, prices)
+        own = by_segment[by_segment["experiment_id"] == experiment.name]
         if not validity.broken:
-            own = by_segment[by_segment["experiment_id"] == experiment.name]
             effects, not_priced = _measure(experiment, counted, own, prices, not_priced)
         decision = decide_experiment(
             experiment, validity, effects, smallest_gain=smallest_gain, opt_out_margin=opt_out_margin,
             opt_outs_priced=prices.subscriber.known,
         )  # fmt: skip
-        every.append(
-            Evaluated(experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced)
-        )
+        every.append(Evaluated(
+            experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced,
+            contrast_segments(experiment, validity, own),
+        ))  # fmt: skip
     return every
 
 
@@ -160,8 +167,13 @@ def differ_by_segment(evaluated: Evaluated, metric: str = "") -> pd.DataFrame:
     return compare_segments(evaluated.effects, evaluated.experiment.treated, metric or evaluated.decision.metric)
 
 
+def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
+    """The effect of texts by segment over all tests with an arm that is not texted: see `left_alone`."""
+    return pool_segments([each.contrasts for each in evaluated])
+
+
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
-    """Rank customers by expected effect, for each valid experiment decided in profit that has a selected arm.
+    """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment decided here.
 
     Args:
         shop: the company.
@@ -170,13 +182,28 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
     """
     found = []
     for each in evaluated:
-        arm = each.decision.arm
-        if each.validity.broken or not each.decision.priced or not arm:
+        experiment, metric = each.experiment, each.decision.metric
+        if each.validity.broken or each.decided_in != "ab_test":
             continue
-        rows = read_customers(shop, each.experiment.name, (each.experiment.control, arm))
-        if (ranking := rank_customers(rows, each.experiment.name, arm, rng)) is not None:
-            found.append(ranking)
+        information = experiment.information if experiment.state == "running" else None
+        for arm in experiment.treated:
+            row = each.effects.find(metric, arm)
+            if row is None or not np.isfinite(row.low):
+                continue
+            rows = read_customers(shop, experiment.name, (experiment.control, arm))
+            outcome = outcome_of(rows, metric, _weights(shop, each, arm))
+            if outcome is None:
+                continue
+            ranking = rank_customers(rows, experiment.name, arm, rng, outcome, information)
+            if ranking is not None:
+                found.append(ranking)
     return adjust_rules(found)
+
+
+def _weights(shop: Shop, each: Evaluated, arm: str) -> Weights | None:
+    if each.decision.metric != CLICK_PROFIT or each.prices is None:
+        return None
+    return customer_weights(each.experiment, experiments.count_outcomes(shop), each.prices, arm)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from smsroi_helpers.ab_test.effects import is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
-from smsroi_helpers.ab_test.uplift_tables import rule_words
-from smsroi_helpers.locale import _, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import PALETTE, Html, compact_words, figure, metric_words, note, question_words
+from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, sentence
+from smsroi_helpers.pages import PALETTE, Html, figure, metric_words, note, question_words
 
 __all__ = [
     "effects",
@@ -125,38 +126,35 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
 
 
 def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
-    """The profit of treating only the customers ranked first, compared with as many at random.
+    """The gain of treating only the customers ranked first, compared with as many chosen at random.
 
     Args:
         rankings: of `ab_test.rank_responders`.
         currency: the source's.
     """
     if not rankings:
-        return note(
-            _("No sound test has an arm that stands out and enough customers in both arms to see whom it moves.")
-        )
+        return note(_("No valid test has enough customers in both arms to compare targeting rules."))
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
     described = []
     for ranking, ax in zip(rankings, axes[:, 0], strict=True):
         _targeting_panel(ranking, currency, ax)
-        described.append(joined(sentence(_targeting_title(ranking)), _sleeping_words(ranking, currency)))
+        described.append(sentence(_targeting_title(ranking)))
     return figure(
         drawn,
         alt=joined(*described),
         caption=joined(
             _(
-                "Profit per customer of the whole list if only the first share of it is treated, in the order of each"
-                " way of choosing. Dashed: as many at random."
+                "Gain per customer of the whole list if only the first share of it is treated, by targeting rule."
+                " Dashed: as many customers chosen at random."
             ),
             _(
-                "Thick, with 95% band: by predicted effect, each customer judged by the half that did not teach the"
-                " ranking; the others' bands are about as wide."
+                "Thick, with 95% band: predicted effect, learned on the other half of the customers; the other bands"
+                " are about as wide."
             )
             if any("uplift" in set(ranking.rules["rule"]) for ranking in rankings)
             else "",
-            *(_sleeping_words(ranking, currency) for ranking in rankings),
         ),
     )
 
@@ -173,9 +171,12 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
     if len(own):
         ax.plot(100 * own["depth"], own["gain"], color=PALETTE["accent"], label=rule_words("uplift"))
     end = ranking.curve.groupby("rule", sort=False)["gain"].last().iloc[0]
-    ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("as many at random"))
+    ax.plot((0, 100), (0, end), color=PALETTE["orange"], linestyle="--", label=_("at random"))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
-    _money_ticks(ax.yaxis, currency)
+    if is_money(ranking.metric):
+        _money_ticks(ax.yaxis, currency)
+    else:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value, 1)))
     ax.set_xlabel(_("share treated, percent"))
     ax.set_ylabel(_("gain per customer"))
     ax.set_title(_targeting_title(ranking))
@@ -184,17 +185,11 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
 def _targeting_title(ranking: Ranking) -> str:
     better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
     if not better:
-        return _("{test}: no way of choosing whom to treat beats chance").format(test=ranking.experiment)
-    return _("{test}: better than chance, choosing by {rules}").format(test=ranking.experiment, rules=listed(better))
-
-
-def _sleeping_words(ranking: Ranking, currency: str) -> str:
-    """A sentence if the treatment harms the customers ranked last; else empty."""
-    value, low, high = ranking.last_tenth
-    if not high < 0:
-        return ""
-    return _("{test}: the tenth ranked last is better left alone ({effect} per customer).").format(
-        test=ranking.experiment, effect=compact_words(value, low, high, currency)
+        return _("{test}, {arm}: no targeting rule is shown to beat random").format(
+            test=ranking.experiment, arm=ranking.arm
+        )
+    return _("{test}, {arm}: better than random by {rules}").format(
+        test=ranking.experiment, arm=ranking.arm, rules=listed(better)
     )
 
 

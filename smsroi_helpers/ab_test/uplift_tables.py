@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.evaluate import Evaluated, differ_by_segment
+from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
-from smsroi_helpers.locale import _, joined, listed, sentence
-from smsroi_helpers.pages import Html, compact_words, lift_words, note, p_words, table
-from smsroi_helpers.statistics import ALPHA
+from smsroi_helpers.locale import _, listed
+from smsroi_helpers.pages import Html, lift_words, note, p_words, table
 
 __all__ = [
-    "rule_words",
+    "fifths_table",
+    "left_alone_table",
     "segments_table",
     "targeting_table",
 ]
@@ -26,7 +27,7 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
     """
-    rows, asleep = [], []
+    rows = []
     for each in evaluated:
         if each.validity.broken:
             continue
@@ -38,38 +39,20 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         for row in each.effects.by_segment(each.decision.metric, arm):
             rows.append({
                 _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm),
-                _("Segment"): _segment_words(row.segment),
+                _("Segment"): segment_words(row.segment),
                 _("Customers"): row.customers,
                 _("Difference"): difference_words(each.decision.metric, row.interval, currency, row.reason),
                 _("Relative lift"): lift_words(*row.lift),
                 _("Adjusted p"): p_words(row.adjusted_p),
                 _("Differ (p)"): p_words(p), _("… in percent (p)"): p_words(p_relative),
             })  # fmt: skip
-            if row.high < 0 and row.adjusted_p < ALPHA:
-                asleep.append(
-                    _("“{segment}” in the test {test}").format(
-                        segment=_segment_words(row.segment), test=each.experiment.name
-                    )
-                )
     if not rows:
-        return note(_("No sound test has an arm that stands out, so nothing is told by segment."))
+        return note(_("No valid test has one arm to describe, so nothing is shown by segment."))
     caption = _(
-        "Who responds: the same difference by what customers were when they were assigned. Only where the last columns"
-        " are small do segments differ by more than chance: in money, or in proportion to what they buy anyway"
+        "The same difference by segment, as of the assignment. Only where the last columns are small do segments differ"
+        " by more than chance: in money, or in percent of what they buy anyway"
     )
-    if asleep:
-        caption = joined(sentence(caption), _("Better left alone: {segments}").format(segments=listed(asleep)))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
-
-
-def _segment_words(segment: str) -> str:
-    return {
-        "0-30": _("ordered in the last 30 days"),
-        "30-90": _("ordered 30 to 90 days before"),
-        "90+": _("ordered more than 90 days before"),
-        "never": _("no order before"),
-        "": _("not known"),
-    }.get(segment, segment)
 
 
 def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
@@ -83,7 +66,10 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
     for ranking in rankings:
         by_rule = ranking.rules.set_index("rule")
         for rule in RULES:
-            row = {_("Test"): ranking.experiment, _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers}
+            row = {
+                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=ranking.arm),
+                _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers,
+            }  # fmt: skip
             if rule not in by_rule.index:
                 row[_("Gain over random")] = _not_ranked_words(ranking.not_ranked[rule])
                 rows.append(
@@ -91,32 +77,74 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
                 )
                 continue
             own = by_rule.loc[rule]
-            behind = [float(own[name]) for name in ("behind", "behind_low", "behind_high")]
-            row[_("Gain over random")] = compact_words(own["qini"], own["low"], own["high"], currency)
+            behind = (own["behind"], own["behind_low"], own["behind_high"])
+            over_random = (own["qini"], own["low"], own["high"])
+            row[_("Gain over random")] = difference_words(ranking.metric, over_random, currency)
             row[_("Adjusted p")] = p_words(own["adjusted_p"])
             row[_("Better than random")] = _("yes") if own["better"] else _("not shown")
-            row[_("Behind predicted effect")] = (
-                compact_words(behind[0], behind[1], behind[2], currency) if np.isfinite(behind).all() else "–"
-            )
+            row[_("Behind predicted effect")] = difference_words(ranking.metric, behind, currency)
             rows.append(row)
     if not rows:
-        return note(_("So no ways of choosing are compared."))
+        return note(_("No targeting rules are compared."))
     caption = _(
-        "Ways of choosing whom to treat, on the same customers, each by what was known before the assignment: the gain"
-        " over treating as many at random, per customer of the list, on average over all shares treated, with 95%"
-        " intervals; p is Holm’s over all rows. Not better than random is a common answer"
+        "Targeting rules compared on the same customers, each computed from what was known before the assignment: gain"
+        " over treating as many customers chosen at random, per customer of the list, averaged over all shares treated,"
+        " with 95% intervals. p is adjusted over all rows (Holm). “Not shown” is a common result"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
 
-def rule_words(rule: str) -> str:
-    """The name of a targeting rule on pages."""
-    return {
-        "uplift": _("predicted effect"),
-        "rfm": _("RFM score, best first"),
-        "value": _("value to come, largest first"),
-        "churn": _("risk of having left, greatest first"),
-    }[rule]
+def fifths_table(rankings: Sequence[Ranking], currency: str) -> Html:
+    """The effect by fifth of the list, for every rule that beats random, or else for the best one of each arm.
+
+    Args:
+        rankings: of `ab_test.rank_responders`.
+        currency: the source's.
+    """
+    rows = []
+    for ranking in rankings:
+        own = ranking.rules
+        shown = own.loc[own["better"], "rule"].tolist() or [own.loc[own["qini"].idxmax(), "rule"]]
+        for row in ranking.fifths[ranking.fifths["rule"].isin(shown)].itertuples():
+            rows.append({
+                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=ranking.arm),
+                _("Ranked by"): rule_words(row.rule), _("Fifth of the list"): row.fifth, _("Customers"): row.customers,
+                _("Effect"): difference_words(ranking.metric, (row.effect, row.low, row.high), currency),
+                _("Better than random"): _("yes") if own.set_index("rule").loc[row.rule, "better"] else _("not shown"),
+            })  # fmt: skip
+    if not rows:
+        return note(_("No list is ranked, so no effect is shown by fifth."))
+    caption = _(
+        "Effect in each fifth of the ranked list, per customer of the fifth, with 95% intervals. Predicted effects are"
+        " learned on the other half of the customers"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
+
+
+def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
+    """The effect of texts by segment over all tests together, and whether a segment is better left alone.
+
+    Args:
+        pooled: of `ab_test.pool_tests`.
+        currency: the source's.
+    """
+    rows = [
+        {
+            _("Segment"): segment_words(row.segment), _("Tests"): row.tests, _("Customers"): row.customers,
+            _("Effect a week"): difference_words(pooled.metric, (row.effect, row.low, row.high), currency),
+            _("Adjusted p"): p_words(row.adjusted_p),
+            _("Better left alone"): _("yes") if row.harmed else _("not shown"),
+        }
+        for row in pooled.segments.itertuples()
+    ]  # fmt: skip
+    if not rows:
+        return note(_("No valid test compares texts with no texts, so nobody is shown to be better left alone."))
+    caption = _(
+        "Texts compared with no texts by segment as of the assignment, over all tests with an arm that is not texted"
+        " ({tests}), per customer and week; intervals hold for all segments at once. Segments differ: p {p}. A segment"
+        " is better left alone only if p is below 0.025 and its interval is below zero"
+    ).format(tests=listed(pooled.tests), p=p_words(pooled.interaction_p))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 
 def _not_ranked_words(reason: str) -> str:

@@ -9,6 +9,11 @@ from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import ArmEffect
 from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.shared_wording import points, time_words
+from smsroi_helpers.ab_test.targeting import decide_targeting
+from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
+from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
 from smsroi_helpers.pages import problem_words
@@ -17,20 +22,31 @@ from smsroi_helpers.statistics import FEW_EVENTS
 __all__ = [
     "decide",
     "decision_words",
-    "points",
-    "time_words",
-    "weeks_words",
 ]
 
 
-def decide(evaluated: Sequence[Evaluated], currency: str) -> list[Decision]:
-    """The decisions in words, one per experiment: the standing holdout first, then by outcome and value.
+def decide(
+    evaluated: Sequence[Evaluated],
+    currency: str,
+    *,
+    rankings: Sequence[Ranking] = (),
+    pooled: PooledSegments | None = None,
+    listed_today: Mapping[str, int] | None = None,
+) -> list[Decision]:
+    """The decisions in words: one per experiment, the standing holdout first, then by outcome and value; whom to treat.
 
     Args:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
+        rankings: of `ab_test.rank_responders`.
+        pooled: of `ab_test.pool_tests`.
+        listed_today: today's customers by segment, of `ab_test.count_listed`; needed with the other two.
     """
-    return [decision_words(answer, currency) for answer in typed.decide(evaluated)]
+    found = [decision_words(answer, currency) for answer in typed.decide(evaluated)]
+    by_segment = listed_today or {}
+    answers = decide_targeting(evaluated, rankings, sum(by_segment.values()))
+    found += [targeting_words(answer, currency) for answer in answers]
+    return found + left_alone_words(pooled or PooledSegments(), by_segment, tuple(evaluated), currency)
 
 
 def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
@@ -126,32 +142,12 @@ def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
 # --- numbers in words ------------------------------------------------------------------------------------------------
 
 
-def points(value: float, low: float, high: float) -> str:
-    """A difference of shares with its interval, in percentage points."""
-    return _("{numbers} percentage points").format(numbers=interval(100 * value, 100 * low, 100 * high))
-
-
 def _roughly(n: float) -> str:
     """A number of customers, rounded up to two significant digits."""
     if n <= 0:
         return number(0)
     unit = 10 ** max(int(np.floor(np.log10(n))) - 1, 0)
     return number(float(np.ceil(n / unit) * unit))
-
-
-def weeks_words(weeks: float) -> str:
-    """Weeks in words, with a decimal unless whole.
-
-    >>> weeks_words(2.0001), weeks_words(16.95)
-    ('2', '16.9')
-    """
-    return number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
-
-
-def time_words(weeks: float) -> str:
-    """The mean time for which outcomes were counted, in words."""
-    shown = weeks_words(weeks)
-    return _("one week") if shown == number(1) else _("{weeks} weeks on average").format(weeks=shown)
 
 
 def _difference_words(decision: ExperimentDecision, currency: str) -> str:

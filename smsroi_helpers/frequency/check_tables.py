@@ -6,11 +6,11 @@ import pandas as pd
 from smsroi_helpers.frequency.early_warning import RECENT_WEEKS
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test, in_order
 from smsroi_helpers.frequency.wording import frequency_words, money_words
-from smsroi_helpers.locale import _, day, joined, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
 from smsroi_helpers.pages import Html, compact_words, note, p_words, practice_dates, segment_name, table
 
 __all__ = [
-    "clicks_table",
+    "click_value_note",
     "log_weeks_table",
     "overlap_table",
     "satisfaction_table",
@@ -39,28 +39,22 @@ def shape_note(study: Study) -> Html:
     )
 
 
-def clicks_table(study: Study, currency: str) -> Html:
-    """The value of a click by segment, unpooled and pooled."""
-    if study.fit is None or not len(study.fit.click_value):
-        return note(_("What a click is worth is not worked out."))
-    order = in_order(study, study.fit.names)
-    click_value = study.fit.click_value.set_index("segment").loc[order].reset_index()
-    rows = [
-        {
-            _("Segment"): segment_name(row.segment),
-            _("Customers"): study.fit.customers[study.fit.index(row.segment)].sum(),
-            _("Worth of a click, alone"): money_words(
-                row.estimate, row.estimate_low, row.estimate_high, currency=currency
+def click_value_note(study: Study, currency: str) -> Html:
+    """The run's one value of a click, and that the profit of a frequency does not depend on it."""
+    click = study.click
+    if click is None or not click.known:
+        return note(_("No test shows what a click is worth. The profit of a frequency is measured on orders instead."))
+    return note(
+        joined(
+            _("A click is worth {value} (test {test}).").format(
+                value=interval(click.estimate, click.low, click.high, currency), test=click.experiment
             ),
-            _("Worth of a click, pooled"): money_words(row.pooled, row.low, row.high, currency=currency),
-        }
-        for row in click_value.itertuples()
-    ]
-    caption = _(
-        "Profit before message cost per click, by lot: the arms’ profit on the arms’ clicks, segment by segment, and"
-        " drawn together"
+            _(
+                "It is the same value on every page. The profit of a frequency does not use it: profit is measured on"
+                " orders, and clicks only shape the curve between the frequencies."
+            ),
+        )
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
 def log_weeks_table(study: Study) -> Html:

@@ -94,10 +94,7 @@ class DoseResponseFit:
     effect_p: float
     """Two-sided p-value for no effect of texts on profit, over all customers."""
     effect: float
-    """The sign of that effect: of the value of a click (`curve`) or of the slope of profit on texts (`arms`)."""
-    click_value: pd.DataFrame
-    """segment, estimate (of the value of a click, unpooled), standard_error, estimate_low, estimate_high, pooled, low,
-    high; empty for method `arms`."""
+    """The sign of that effect: of the slope of profit on clicks (`curve`) or on texts (`arms`)."""
     too_small: tuple[str, ...]
     """Segments with too few customers in an arm."""
 
@@ -242,11 +239,9 @@ def fit_response(
     members = draw_opt_out_spread(rows, rng, draws)
     lifetime = Lifetime(members, np.stack([loss.draw(name, draws, rng) for name in names]), discount)
     cost = np.array([_cost_rate(each, tested) for each in arms])
-    table = profit.click_values
-    table = table.assign(segment=names) if len(table) else table.assign(segment=pd.Series(dtype=str))
     return DoseResponseFit(
         names, tested, grid, profit.gross, hazard, cost, np.array([each.n for each in arms]), discount, lifetime, loss,
-        profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, table, small,
+        profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, small,
     )  # fmt: skip
 
 

@@ -4,9 +4,11 @@ Profit by arm is noisy; clicks are not. With A(d) = d · exp(θ − φ · max(d 
 
     gross(d) = κ · A(d) + e(d),   e(d) ~ N(0, τ²),   e(0) = 0
 
-κ is the value of a click; e(d) is what an arm brings beyond its clicks. With τ = 0 profit is proportional to clicks, as
-τ → ∞ each arm is its own estimate. τ is integrated over its posterior, so that curve and arms are averaged by how well
-the curve fits: no test decides between them. φ and κ of the segments are partially pooled (`statistics.shrink`).
+κ is the slope of the test's own profit on its own clicks; e(d) is what an arm brings beyond it. Profit is measured on
+orders: clicks give the curve its shape, and no price of a click enters. (The run's one value of a click is that of
+`experiments.find_click_value`.) With τ = 0 profit is proportional to clicks, as τ → ∞ each arm is its own estimate.
+τ is integrated over its posterior, so that curve and arms are averaged by how well the curve fits: no test decides
+between them. φ and κ of the segments are partially pooled (`statistics.shrink`).
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from scipy.stats import chi2, t
 
 from smsroi_helpers.statistics import Floats, draw_shrunken
@@ -64,8 +65,6 @@ class ProfitDraws:
     proportional_p: float
     effect_p: float
     effect: float
-    click_values: pd.DataFrame
-    """One row a group: estimate, standard_error, estimate_low, estimate_high, pooled, low, high; empty for `arms`."""
 
 
 def draw_profit(
@@ -78,17 +77,10 @@ def draw_profit(
     if used.sum() > 1 and all(np.all(each.clicks[used] > 0) for each in arms):
         slope, error = alone.slope[0], alone.error[0]
         effect_p = float(2 * t.sf(abs(slope / error), arms[0].degrees)) if error > 0 else float("nan")
-        gross, kappa, weight = _draw_curve(arms, doses, grid, rng, draws)
-        low, high = np.quantile(kappa, [0.025, 0.975], axis=0)
-        table = pd.DataFrame({"estimate": alone.slope, "standard_error": alone.error})
-        table = table.assign(
-            estimate_low=alone.slope - 1.96 * alone.error, estimate_high=alone.slope + 1.96 * alone.error,
-            pooled=kappa.mean(axis=0), low=low, high=high,
-        )  # fmt: skip
-        return ProfitDraws(gross, "curve", weight, p, effect_p, float(np.sign(slope)), table)
+        gross, weight = _draw_curve(arms, doses, grid, rng, draws)
+        return ProfitDraws(gross, "curve", weight, p, effect_p, float(np.sign(slope)))
     effect, effect_p = _slope(arms[0], doses)
-    table = pd.DataFrame(columns=["estimate", "standard_error", "pooled", "low", "high"])
-    return ProfitDraws(_draw_arms(arms, doses, grid, rng, draws), "arms", 0.0, p, effect_p, effect, table)
+    return ProfitDraws(_draw_arms(arms, doses, grid, rng, draws), "arms", 0.0, p, effect_p, effect)
 
 
 def interpolate_doses(values: Floats, at: Floats, grid: Floats) -> Floats:
@@ -101,7 +93,7 @@ def interpolate_doses(values: Floats, at: Floats, grid: Floats) -> Floats:
     return np.asarray(values[left] * (1 - share) + values[right] * share)
 
 
-# --- value of a click ------------------------------------------------------------------------------------------------
+# --- profit on clicks ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -177,8 +169,8 @@ def _pool(estimates: Floats, errors: Floats, rng: np.random.Generator, draws: in
 
 def _draw_curve(
     arms: Sequence[ArmSums], doses: Floats, grid: Floats, rng: np.random.Generator, draws: int
-) -> tuple[Floats, Floats, float]:
-    """Gross profit (groups × grid × draws), κ (draws × groups) and the weight of the curve."""
+) -> tuple[Floats, float]:
+    """Gross profit (groups × grid × draws) and the weight of the curve."""
     own = arms[1:] if len(arms) > 1 else arms
     scale = (
         _TYPICAL_DEVIATION
@@ -207,7 +199,7 @@ def _draw_curve(
     for i, each in enumerate(arms):
         weekly = extra[i] * (each.n / each.weeks)[used][:, None] / doses[used][:, None]
         gross[i] += interpolate_doses(weekly, doses[used], grid) * grid[:, None]
-    return np.asarray(gross), kappa, curve_weight
+    return np.asarray(gross), curve_weight
 
 
 def _draw_deviations(arms: ArmSums, kappa: Floats, deviation: float, rng: np.random.Generator) -> Floats:

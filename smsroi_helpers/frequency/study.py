@@ -11,7 +11,7 @@ import pandas as pd
 from smsroi_helpers import experiments
 from smsroi_helpers.cltv import find_natural_loss
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, Validity
+from smsroi_helpers.experiments import ClickValue, Experiment, Validity
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.counts import ALL
@@ -86,6 +86,8 @@ class Study:
     """Weekly."""
     cost_known: bool = True
     """Whether the source says what messages cost."""
+    click: ClickValue | None = None
+    """The run's one value of a click; it does not enter the profit of a frequency, which is measured on orders."""
 
     @property
     def sound(self) -> bool:
@@ -153,7 +155,7 @@ def analyse(
     none = pd.DataFrame()
     nothing = Study(
         channel, experiment, validity, no_test, {}, none, none, None, None, logs, segment_by, discount,
-        knows_cost(shop) or not shop.has("messages"),
+        knows_cost(shop) or not shop.has("messages"), experiments.find_click_value(shop),
     )  # fmt: skip
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing

@@ -7,6 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test import uplift
+from smsroi_helpers.ab_test.targeting import form_of
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -89,9 +90,10 @@ class TestRanking:
 
     def test_sleeping_dogs_are_reported(self):
         ranking = uplift.rank_customers(world(5, n=8_000, harmed=10.0), "x", "a", np.random.default_rng(1))
-        value, low, high = ranking.last_tenth
-        assert high < 0
-        assert value == pytest.approx(-10, abs=4 * (high - low) / 4)  # all of the last tenth are of the group harmed
+        last = ranking.fifths.query("rule == 'uplift'").set_index("fifth").loc[5]
+        assert last["high"] < 0
+        # All of the last fifth are of the group harmed, a third of all.
+        assert last["effect"] == pytest.approx(-10, abs=last["high"] - last["low"])
 
     def test_without_effects_no_rule_is_better_than_random(self):
         found = [
@@ -116,7 +118,7 @@ class TestRanking:
         some = uplift.rank_customers(world(7, n=700), "x", "a", np.random.default_rng(1))
         assert some.not_ranked == {"uplift": "few_customers"}
         assert set(some.rules["rule"]) == {"rfm", "value", "churn"}
-        assert np.isnan(some.last_tenth).all()
+        assert set(some.fifths["rule"]) == {"rfm", "value", "churn"}
 
     def test_a_rule_without_variation_is_left_out(self):
         rows = world(8, n=2_000).assign(spend=20.0, orders=1, frequency=0.0, recency_days=0.0, T_days=240.0)
@@ -183,3 +185,18 @@ def test_covariates_are_from_before_the_assignment(tmp_path):
     assert rows["treated"].sum() == (assigned["arm"] == "texted").sum()
     assert "customer_id" not in rows.columns
     assert len(uplift.read_customers(shop, "always-on", ("held_out", "texted"), most=300)) == 300
+
+
+def test_a_rule_in_points_becomes_a_policy_without_money():
+    """Fifths of +10 and −15 points, in a test whose outcome is a share."""
+    rows = world(30, n=12_000)
+    shift = np.where(rows["since_order"] < 60, 0.10, -0.15) * rows["treated"]
+    ordered = (np.random.default_rng(2).random(len(rows)) < 0.3 + shift).astype(float)
+    outcome = uplift.outcome_of(rows.assign(ordered=ordered), "order_rate")
+    ranking = uplift.rank_customers(rows, "x", "a", np.random.default_rng(1), outcome)
+    own = rule_of(ranking, "uplift")
+    assert own["better"]
+    assert form_of(own) == "only"
+    effects = ranking.fifths.query("rule == 'uplift'")["effect"].to_numpy()
+    assert effects[0] == pytest.approx(0.10, abs=0.08)  # 4 standard errors of 2,400 customers
+    assert effects[-1] == pytest.approx(-0.15, abs=0.08)

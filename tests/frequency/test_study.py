@@ -46,7 +46,7 @@ def whole_page(shop, study):
         tables.response_table(study, "USD"), tables.policy_table(stages, "USD", by="stage"),
         check_tables.saturation_table(study, measure_saturation(study, policy), "USD"),
         charts.pull_forward_figure(trace_pull_forward(shop, study), "USD"), check_tables.shape_note(study),
-        check_tables.clicks_table(study, "USD"), charts.logs_figure(study, "USD"),
+        check_tables.click_value_note(study, "USD"), charts.logs_figure(study, "USD"),
         check_tables.log_weeks_table(study), check_tables.steps_table(study, "USD"),
         check_tables.overlap_table(study), check_tables.warning_table(study, warn_early(shop, study)),
         check_tables.winback_table(win_back(study), "USD"),

@@ -1,0 +1,60 @@
+"""Names and numbers in words, shared by the answers, tables and figures of `05_ab_test`."""
+
+from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.locale import _, interval, number
+from smsroi_helpers.pages import segment_name
+
+__all__ = [
+    "gain_words",
+    "points",
+    "rule_words",
+    "segment_words",
+    "time_words",
+    "weeks_words",
+]
+
+
+def points(value: float, low: float, high: float) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    return _("{numbers} percentage points").format(numbers=interval(100 * value, 100 * low, 100 * high))
+
+
+def weeks_words(weeks: float) -> str:
+    """Weeks in words, with a decimal unless whole.
+
+    >>> weeks_words(2.0001), weeks_words(16.95)
+    ('2', '16.9')
+    """
+    return number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
+
+
+def time_words(weeks: float) -> str:
+    """The mean time for which outcomes were counted, in words."""
+    shown = weeks_words(weeks)
+    return _("one week") if shown == number(1) else _("{weeks} weeks on average").format(weeks=shown)
+
+
+def gain_words(metric: str, numbers: tuple[float, float, float], currency: str) -> str:
+    """A difference with its interval, in money or in percentage points."""
+    return interval(*numbers, currency) if is_money(metric) else points(*numbers)
+
+
+def rule_words(rule: str) -> str:
+    """The name of a targeting rule on pages."""
+    return {
+        "uplift": _("predicted effect"),
+        "rfm": _("RFM score, best first"),
+        "value": _("expected value, largest first"),
+        "churn": _("churn risk, greatest first"),
+    }[rule]
+
+
+def segment_words(segment: str) -> str:
+    """The name of a segment on this page."""
+    return {
+        "0-30": _("ordered in the last 30 days"),
+        "30-90": _("ordered 30 to 90 days before"),
+        "90+": _("ordered more than 90 days before"),
+        "never": _("no order before"),
+        "": _("not known"),
+    }.get(segment, segment_name(segment))

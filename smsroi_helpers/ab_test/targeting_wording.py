@@ -1,0 +1,217 @@
+"""Whom to treat, and who is better left alone, in words."""
+
+from collections.abc import Mapping
+
+from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.gain_curve import FIFTHS
+from smsroi_helpers.ab_test.left_alone import PooledSegments
+from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segment_words, time_words
+from smsroi_helpers.ab_test.targeting import TargetingAnswer
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, listed, money, number, percent
+from smsroi_helpers.pages import column_name
+
+__all__ = [
+    "left_alone_words",
+    "targeting_words",
+    "traits_words",
+]
+
+
+# --- targeting rules --------------------------------------------------------------------------------------------------
+
+
+def traits_words(answer: TargetingAnswer, currency: str) -> str:
+    """What sets the customers ranked first apart from the others; empty where nothing does."""
+    found = []
+    for row in answer.traits.itertuples():
+        one, two = row.chosen, row.others
+        if row.level:
+            words, shown = _("{name} {level}: {chosen} of them, {others} of the others"), (percent(one), percent(two))
+        elif row.column == "since_order":
+            words, shown = _("last order {chosen} days before, the others {others}"), (number(one), number(two))
+        elif row.column == "orders":
+            words, shown = _("{chosen} orders before, the others {others}"), (number(one, 1), number(two, 1))
+        elif row.column == "spend":
+            words, shown = _("{chosen} spent before, the others {others}"), (money(one, currency), money(two, currency))
+        else:
+            words, shown = _("{name} {chosen}, the others {others}"), (number(one, 1), number(two, 1))
+        facts = {"chosen": shown[0], "others": shown[1], "name": column_name(row.column), "level": row.level}
+        found.append(words.format(**facts))
+    return listed(found)
+
+
+def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
+    """The row of the table `decisions`: which fifths of the list get the arm, and what that gains.
+
+    Args:
+        answer: of `targeting.decide_targeting`.
+        currency: the source's.
+    """
+    value, low, high = answer.value
+    return Decision(
+        stage="ab_test",
+        question=_("Who should get it? ({test})").format(test=answer.experiment.name),
+        outcome="do",
+        action=_action(answer),
+        text=_text(answer, currency),
+        caveat=_caveat(answer),
+        evidence=answer.evidence,
+        customers=answer.customers,
+        evidence_customers=float(answer.effects["customers"].sum()),
+        value=value,
+        low=low,
+        high=high,
+        unit=answer.unit,
+        kind="gain" if answer.form == "only" and answer.unit != "share" else "fact",
+    )
+
+
+def _action(answer: TargetingAnswer) -> str:
+    first = answer.fifths / FIFTHS
+    facts = {
+        "test": answer.experiment.name, "arm": answer.arm, "control": answer.experiment.control,
+        "rule": rule_words(answer.rule), "first": percent(first), "last": percent(1 - first),
+    }  # fmt: skip
+    if answer.form == "first":
+        words = _("{test}: if {arm} does not go to everybody, start with the customers ranked first by {rule}")
+    elif answer.against_no_texts and answer.compared_with == "nobody":
+        words = _("{test}: text only the first {first} of customers, ranked by {rule}")
+    elif answer.against_no_texts:
+        words = _("{test}: leave out the last {last} of customers, ranked by {rule}")
+    elif answer.compared_with == "nobody":
+        words = _("{test}: send {arm} only to the first {first} of customers, ranked by {rule}")
+    else:
+        words = _("{test}: send {arm}, but leave out the last {last} of customers, ranked by {rule}")
+    return words.format(**facts)
+
+
+def _text(answer: TargetingAnswer, currency: str) -> str:
+    experiment = answer.experiment
+    facts = {"arm": answer.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
+    facts["gain"] = gain_words(answer.metric, answer.gain, currency)
+    compared = {
+        "everybody": _("Gain per customer of the list over {time}, compared with {arm} for everybody: {gain}."),
+        "nobody": _("Gain per customer of the list over {time}, compared with {control} for everybody: {gain}."),
+        "random": _(
+            "Gain per customer of the list over {time}, compared with sending {arm} to as many customers chosen at"
+            " random, averaged over all shares: {gain}."
+        ),
+    }[answer.compared_with]
+    scale, unit = (1.0, currency) if is_money(answer.metric) else (100.0, "")
+    effects = [_fifth(row.effect * scale, unit) for row in answer.effects.itertuples()]
+    traits = traits_words(answer, currency)
+    parts = [
+        compared.format(**facts),
+        _("Measured on customers who were not used to choose the rule."),
+        _("The interval allows for {n} rankings having been compared.").format(n=number(answer.compared))
+        if answer.compared > 1
+        else "",
+        _("Effect of {arm} in the five fifths, first to last: {effects}.").format(
+            arm=answer.arm, effects=listed(effects)
+        )
+        if unit
+        else _("Effect of {arm} in the five fifths, first to last, in percentage points: {effects}.").format(
+            arm=answer.arm, effects=listed(effects)
+        ),
+        _("What sets the first {share} apart: {traits}.").format(share=percent(answer.fifths / FIFTHS), traits=traits)
+        if traits
+        else "",
+        _("{n} of today’s {all} customers are concerned.").format(
+            all=number(answer.listed), n=number(answer.customers)
+        ),
+        _list_words(answer.rule),
+    ]  # fmt: skip
+    return joined(*parts)
+
+
+def _list_words(rule: str) -> str:
+    """Where the list is, or what it is made of."""
+    return {
+        "rfm": _("List: table customer_segments, by the sum of r_score, f_score and m_score, highest first."),
+        "value": _("List: table customer_value, by cltv, highest first."),
+        "churn": _("List: table customer_value, by p_alive, lowest first."),
+        "uplift": _("The ranking is learned from earlier orders, spend and the customers’ attributes."),
+    }[rule]
+
+
+def _fifth(effect: float, currency: str) -> str:
+    shown = money(effect, currency) if currency else number(effect, 1)
+    return f"+{shown}" if effect > 0 else shown
+
+
+def _caveat(answer: TargetingAnswer) -> str:
+    parts = []
+    if answer.form == "first":
+        parts.append(_("That leaving out the customers ranked last gains anything is not shown."))
+    if answer.unit != "share":
+        parts.append(_("The amount assumes that today’s customers respond as those of the test did."))
+    if answer.metric == "revenue":
+        parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
+    elif not is_money(answer.metric):
+        parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
+    return joined(*parts)
+
+
+# --- segments that are better left alone -----------------------------------------------------------------------------
+
+
+def left_alone_words(
+    pooled: PooledSegments, listed_by_segment: Mapping[str, int], evaluated: tuple[Evaluated, ...], currency: str
+) -> list[Decision]:
+    """A row of the table `decisions` for each segment that texts harm, over all tests together.
+
+    Args:
+        pooled: of `ab_test.pool_tests`.
+        listed_by_segment: today's customers by segment, of `ab_test.count_listed`.
+        evaluated: of `ab_test.analyse`.
+        currency: the source's.
+    """
+    in_money = is_money(pooled.metric) if pooled.metric else False
+    elsewhere = any(each.decided_in == "frequency" for each in evaluated)
+    found = []
+    for row in pooled.segments.itertuples() if pooled.harmed else ():
+        if not row.harmed:
+            continue
+        listed_here = listed_by_segment.get(row.segment, 0)
+        if not listed_here:
+            continue
+        scale = listed_here if in_money else 1.0
+        segment = segment_words(row.segment)
+        each = gain_words(pooled.metric, (row.effect, row.low, row.high), currency)
+        found.append(Decision(
+            stage="ab_test",
+            question=_("Who is better left alone?"),
+            outcome="do",
+            action=_("Better left alone: customers who are “{segment}”").format(segment=segment),
+            text=joined(
+                _("Texts change their outcome by {effect} per customer and week compared with no texts.").format(
+                    effect=each
+                ),
+                _("Estimated over all tests with an arm that is not texted: {tests}.").format(
+                    tests=listed(pooled.tests)
+                ),
+                _("The segments differ by more than chance (p {p}).").format(p=_p(pooled.interaction_p)),
+                _("The value is the loss avoided in a week, for all {n} of them today.").format(n=number(listed_here))
+                if in_money
+                else "",
+            ),
+            caveat=_("How often to text them, if at all, is answered under “How often should we text?”.")
+            if elsewhere
+            else "",
+            evidence="modelled" if in_money else "randomised",
+            customers=listed_here,
+            evidence_customers=row.customers,
+            value=-row.effect * scale,
+            low=-row.high * scale,
+            high=-row.low * scale,
+            unit="money_per_week" if in_money else "share",
+            kind="gain" if in_money else "fact",
+            segment=row.segment,
+        ))  # fmt: skip
+    return found
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else number(p, 3)
