@@ -1,6 +1,7 @@
 """The grouping whose customers differ most in what is best for them, from the randomised tests of the source.
 
-Candidates are every grouping there is and a shallow tree over those in which arms work differently (`response_tree`).
+Candidates are the groupings by rules and by columns, the past clicks, and a shallow tree over those of them in which
+arms work differently (`response_tree`); not clusters, since the test whether there are any takes longer than the rest.
 Two conditions must hold, so that chance seldom chooses: arms differ between the groups of a candidate (p below 5 % by
 Holm over all candidates), and choosing the best arm by group gains more than one arm for all on customers that did not
 help to choose it. Of those near the largest gain the simplest is taken. The stages then estimate effects by group on
@@ -19,9 +20,9 @@ from typing import Literal
 import numpy as np
 from scipy.stats import norm
 
-from smsroi_helpers.segmentation.clusters import MOST_LEVELS, Clusters, attribute_columns
+from smsroi_helpers.segmentation.clusters import MOST_LEVELS, attribute_columns
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, find_clusters, resolve
+from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, resolve
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, label_responses
 from smsroi_helpers.segmentation.response_gain import (
@@ -71,8 +72,8 @@ class Candidate:
 
     @property
     def separates(self) -> bool:
-        """Whether arms work differently in its groups, and choosing by it gains more than one arm for all."""
-        return bool(self.adjusted_p < ALPHA and self.gain.estimate > _Z * self.gain.error)
+        """Whether arms work differently in its groups, and one arm for all gains less by more than a standard error."""
+        return bool(self.adjusted_p < ALPHA and self.gain.estimate > self.gain.error)
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,6 @@ class ResponseChoice:
     tests: tuple[str, ...] = ()
     customers: int = 0
     """Assigned in these tests; who is in two counts twice."""
-    clusters: Clusters | None = None
-    """Those found while choosing, if the choice needs them."""
 
     def find(self, name: str) -> Candidate | None:
         """A candidate by its name."""
@@ -194,20 +193,18 @@ def choose_by_response(shop: Shop) -> ResponseChoice:
     return _CHOSEN[shop]
 
 
-def labels_of(shop: Shop, names: Sequence[str], clusters: Clusters | None = None) -> tuple[Label, ...]:
+def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """How groupings label customers as of a day.
 
     Args:
         shop: the company.
         names: of the groupings: values of `segment_by`, or `past_clicks`.
-        clusters: of `cluster`; None where it is not among them.
     """
     cuts, past = find_cuts(shop), find_past_clicks(shop) if PAST_CLICKS in names else None
     return tuple(
-        past.label if past is not None and name == PAST_CLICKS
-        else resolve(shop, name, cuts=cuts, clusters=clusters).label
+        past.label if past is not None and name == PAST_CLICKS else resolve(shop, name, cuts=cuts).label
         for name in names
-    )  # fmt: skip
+    )
 
 
 def _columns(shop: Shop) -> tuple[str, ...]:
@@ -223,21 +220,18 @@ def _choose(shop: Shop) -> ResponseChoice:
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return ResponseChoice((), FALLBACK, "no_test")
     check_buyers(shop)
-    clusters = find_clusters(shop, find_cuts(shop))[1]
     names = [FALLBACK, "lifecycle_stage", "recency", *_columns(shop)]
-    names += ["cluster"] if clusters is not None else []
     names += [PAST_CLICKS] if find_past_clicks(shop) is not None else []
-    labelled = label_responses(shop, dict(zip(names, labels_of(shop, names, clusters), strict=True)))
+    labelled = label_responses(shop, dict(zip(names, labels_of(shop, names), strict=True)))
     if labelled is None:
         return ResponseChoice((), FALLBACK, "no_test")
     singles = {name: count_cells(shop, labelled, [k])[0] for k, name in enumerate(names)}
     candidates, chosen, reason, rule = choose_on_cells(singles, Combine(shop, labelled))
     if chosen == PAST_CLICKS:
         rule = _plain_rule(shop, labelled, PAST_CLICKS)
-    needs_clusters = "cluster" in (rule.columns if rule else (chosen,))
     return ResponseChoice(
         candidates, chosen, reason, rule, labelled.unit, tuple(test.name for test in labelled.tests),
-        int(sum(test.n.sum() for test in singles[FALLBACK])), clusters if needs_clusters else None,
+        int(sum(test.n.sum() for test in singles[FALLBACK])),
     )  # fmt: skip
 
 

@@ -273,7 +273,7 @@ def resolve(
         NotEnoughData: clusters are asked for and none is accepted.
     """
     if segment_by == RESPONSE:
-        return _resolve_response(shop, cuts, clusters)
+        return _resolve_response(shop, cuts)
     if segment_by not in DATED:
         _check_column(shop, segment_by)
         return Segmentation(shop, segment_by)
@@ -286,15 +286,14 @@ def resolve(
     return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
 
 
-def _resolve_response(shop: Shop, cuts: Cuts | None, clusters: Clusters | None) -> Segmentation:
+def _resolve_response(shop: Shop, cuts: Cuts | None) -> Segmentation:
     """The segmentation chosen by response: one of the others, or the groups of a tree over several."""
     from smsroi_helpers.segmentation.by_response import choose_by_response, labels_of  # which asks for the others here
 
     choice = choose_by_response(shop)
-    clusters = choice.clusters or clusters
     if choice.rule is None:
-        return resolve(shop, choice.chosen, cuts=cuts, clusters=clusters)
-    parts = labels_of(shop, choice.rule.columns, clusters)
+        return resolve(shop, choice.chosen, cuts=cuts)
+    parts = labels_of(shop, choice.rule.columns)
     return Segmentation(shop, RESPONSE, rule=choice.rule, parts=parts)
 
 
