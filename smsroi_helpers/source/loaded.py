@@ -2,7 +2,7 @@
 
 import datetime as dt
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,13 @@ class Finding:
     share: float | None
     """Share of the table's rows, 0–1; None if the total is unknown."""
     remedy: str
+    values: dict[str, str] = field(default_factory=dict)
+    """Values of the placeholders in `remedy`, which is translated before they are filled in."""
+
+    @property
+    def filled_remedy(self) -> str:
+        """The remedy in English."""
+        return self.remedy.format(**self.values) if self.values else self.remedy
 
 
 @dataclass(frozen=True)
