@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError, redact, shortened
-from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.loaded import Finding, finding_of
 
 __all__ = [
     "LINE",
@@ -113,7 +113,8 @@ def find_header(
     if LINE in names:
         raise DataError(f"{file_name}: the column name {LINE} is reserved; rename the column")
     if skipped := place - stated:
-        findings.append(_finding(file_name, "", "report lines above the column names", skipped, "the lines are skipped"))
+        above = "report lines above the column names"
+        findings.append(finding_of(redact(shortened(file_name)), "", above, skipped, row=str(place + 1)))
     width = _width(rows[place + 1 :], len(names), len(cells))
     unnamed = tuple(f"column {number}" for number in range(len(names) + 1, width + 1))
     return Header([*names, *unnamed], unnamed, place + 1, findings=tuple(findings))
@@ -199,15 +200,10 @@ def _numbered(names: list[str], file_name: str, table: contract.Table | None) ->
             number += 1
         taken.add(new.casefold())
         numbered.append(new)
-        findings.append(
-            _finding(file_name, name, "column name repeated", 0, "it is read as {name}", name=redact(shortened(new)))
-        )
+        shown = {"name": redact(shortened(new))}
+        place = redact(shortened(file_name))
+        findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, **shown))
     return numbered, findings
-
-
-def _finding(file_name: str, column: str, rule: str, rows: int, remedy: str, **values: str) -> Finding:
-    place = redact(shortened(file_name))
-    return Finding(place, redact(shortened(column)), rule, "note", rows, None, remedy, values)
 
 
 def _clean(cell: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.settings import Settings
 
@@ -13,6 +14,7 @@ __all__ = [
     "Finding",
     "Loaded",
     "LoadedTable",
+    "finding_of",
     "resolve_as_of",
 ]
 
@@ -37,6 +39,30 @@ class Finding:
     def filled_remedy(self) -> str:
         """The remedy in English."""
         return self.remedy.format(**self.values) if self.values else self.remedy
+
+
+def finding_of(
+    table: str,
+    column: str,
+    rule: str,
+    rows: int,
+    of_rows: int | None = None,
+    severity: Literal["warning", "note"] = "note",
+    **values: str,
+) -> Finding:
+    """Return a finding of `contract.READING`.
+
+    Args:
+        table: name of the table, or of the file.
+        column: empty if it concerns none.
+        rule: key of `contract.READING`.
+        rows: number of rows concerned.
+        of_rows: number of the table's rows; None if unknown.
+        severity: kind of the finding.
+        **values: of the placeholders in the remedy.
+    """
+    share = rows / of_rows if of_rows else None
+    return Finding(table, column, rule, severity, rows, share, contract.READING[rule], values)
 
 
 @dataclass(frozen=True)

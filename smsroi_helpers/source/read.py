@@ -141,7 +141,7 @@ class _SourceReader:
         """Read every table, in the contract's order: a table's rules use only tables before it."""
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
-        self._findings += opened.declared_exclusions
+        self._findings += opened.declared_exclusions + opened.findings
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
         for name in contract.TABLES:
