@@ -28,8 +28,8 @@ READING: dict[str, str] = {
         "rows of one recipient, campaign and second are one message of several segments; their costs are added up"
     ),
     "on another clock than sent_at": (
-        "events follow the texts by {hours} hours as a whole: `sent_at` is read as {zone} ({sent_clock}), and {name}"
-        " seems to be written on a clock {hours} hours ahead ({event_clock}); write both with their offset from UTC"
+        "it follows the texts by {hours} hours as a whole: if {name} is on the clock of {zone}, `sent_at` is on {sent_clock};"
+        " write both with their offset from UTC"
     ),
     "on another clock than people's days": (
         "fewest orders are from {start} to {end} o'clock on the clock {zone}, where people are awake; the usual texts are"

@@ -42,7 +42,7 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
             {
                 "table": name,
                 "rows_in": loaded.rows_in,
-                "put_aside": loaded.rows_in - loaded.rows_out,
+                "put_aside": loaded.rows_in - loaded.rows_out - loaded.merged,
                 "later": loaded.rows_out - count,
                 "used": count,
                 "first": loaded.first,
