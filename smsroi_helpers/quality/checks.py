@@ -8,7 +8,6 @@ import pandas as pd
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
-from smsroi_helpers.locale import translated
 from smsroi_helpers.source import Shop, project_root
 
 __all__ = [
@@ -67,7 +66,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
             "severity": finding.severity,
             "rows": finding.rows,
             "share": finding.share,
-            "remedy": translated(finding.remedy).format(**finding.values) if finding.values else finding.remedy,
+            "remedy": finding.filled_remedy,
         }
         for finding in shop.loaded.findings
     ]

@@ -6,6 +6,7 @@ deliveries of a source without receipts, and is reported.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -87,7 +88,10 @@ def split_answers(table: contract.Table, rows: ir.Table) -> Answers:
     return Answers(rows, columns, findings)
 
 
-_RULES = (("told", "yes or no without a time", "note"), ("unknown", "delivery not reported", "warning"))
+_RULES: tuple[tuple[str, str, Literal["note", "warning"]], ...] = (
+    ("told", "yes or no without a time", "note"),
+    ("unknown", "delivery not reported", "warning"),
+)
 
 
 def _may_be(column: ir.Value) -> bool:

@@ -10,11 +10,12 @@ import pandas as pd
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT
 from smsroi_helpers.engine import local_time
-from smsroi_helpers.source.loaded import Finding, finding_of
+from smsroi_helpers.source.loaded import Finding, LoadedTable, finding_of, last_day_seen
 
 __all__ = [
     "daytime_without_orders",
     "find_other_clocks",
+    "find_scheduled",
     "hours_behind",
 ]
 
@@ -56,6 +57,24 @@ def find_other_clocks(tables: Mapping[str, ir.Table], zone: str) -> list[Finding
         usual = str(int(sends.idxmax())) if len(sends) else "–"
         findings.append(finding_of("orders", "ordered_at", rule, n, n, "warning", send=usual, **shown))
     return findings
+
+
+def find_scheduled(loaded: Mapping[str, LoadedTable], tables: Mapping[str, ir.Table], zone: str) -> list[Finding]:
+    """Return a note if messages without any event are later than everything that was recorded.
+
+    Args:
+        loaded: the tables read.
+        tables: the valid tables, with instants in UTC.
+        zone: time zone of the source.
+    """
+    messages = loaded.get("messages")
+    if messages is None or not messages.last_seen or not messages.last:
+        return []
+    day = last_day_seen(loaded, zone)
+    if messages.last <= day:
+        return []
+    later = local_time(tables["messages"].sent_at, zone).date() > ibis.date(day)
+    return [finding_of("messages", "sent_at", "scheduled, not sent", int(later.sum().execute()), messages.rows_in)]
 
 
 def hours_behind(counts: "pd.Series[int]") -> int:

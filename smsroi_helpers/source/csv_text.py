@@ -178,7 +178,12 @@ def _is_mostly_chinese(file: Path) -> bool:
 
 
 def _is_common(character: str) -> bool:
-    """Whether a character is a sign or one of the 3,755 most frequent characters (level 1) of GB 2312."""
+    """Whether a character is a sign or one of the 3,755 most frequent (level 1) of GB 2312, or has four bytes.
+
+    Four bytes, of which two are digits, do not occur by chance.
+    """
+    if len(character.encode("gb18030", errors="replace")) == 4:
+        return True
     try:
         lead = character.encode("gb2312")[0]
     except UnicodeEncodeError:

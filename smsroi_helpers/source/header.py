@@ -4,8 +4,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError, redact, shortened
@@ -49,7 +50,7 @@ class Header:
     findings: tuple[Finding, ...] = ()
 
 
-def find_text_header(text: io.TextIOBase, file_name: str, table: contract.Table | None) -> Header:
+def find_text_header(text: IO[str], file_name: str, table: contract.Table | None) -> Header:
     """Return the header of delimited text. The delimiter is given by a line `sep=;`, else by the line of the names.
 
     Args:
@@ -67,23 +68,16 @@ def find_text_header(text: io.TextIOBase, file_name: str, table: contract.Table 
     if not first:
         raise DataError(f"{file_name}: the first line is empty; it must contain the column names")
     stated = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)
-    if stated:
-        delimiters = [stated[1]]
-    else:
-        delimiters = sorted(_DELIMITERS, key=lambda character: -first.count(character))  # stable: commas first
-    found: Header | None = None
-    for delimiter in delimiters:
-        rows, lines = _parsed(head, delimiter)
-        skipped = 1 if stated else 0
-        place = _row_of_names(rows[skipped:], table, first_is_enough=delimiter == delimiters[0])
-        if place is not None:
-            place += skipped
-            found = find_header(rows, file_name, table, place, stated=skipped)
-            return Header(found.names, found.unnamed, place + 1, delimiter, lines[place], found.findings)
-    rows, lines = _parsed(head, delimiters[0])
-    place = min(1 if stated else 0, len(rows) - 1)
-    found = find_header(rows, file_name, table, place, stated=place)
-    return Header(found.names, found.unnamed, place + 1, delimiters[0], lines[place], found.findings)
+    by_frequency = sorted(_DELIMITERS, key=lambda character: -first.count(character))  # stable: commas first
+    delimiters = [stated[1]] if stated else by_frequency
+    skipped = 1 if stated else 0
+    parsed = {delimiter: _parsed(head, delimiter) for delimiter in delimiters}
+    below = {delimiter: rows[skipped:] for delimiter, (rows, _lines) in parsed.items()}
+    delimiter, place = _place_of_names(below, table)
+    rows, lines = parsed[delimiter]
+    place = min(place + skipped, len(rows) - 1)
+    found = find_header(rows, file_name, table, place, stated=min(skipped, place))
+    return Header(found.names, found.unnamed, place + 1, delimiter, lines[place], found.findings)
 
 
 def find_header(
@@ -102,7 +96,7 @@ def find_header(
         DataError: a column has no name, or a column of the contract appears twice.
     """
     if place is None:
-        place = _row_of_names(rows, table, first_is_enough=True) or 0
+        place = _place_of_names({"": rows}, table)[1]
     cells = [_clean(cell) for cell in rows[place]]
     names = _without_empty_end(cells)
     if not names:
@@ -139,31 +133,44 @@ def _parsed(head: str, delimiter: str) -> tuple[list[Row], list[int]]:
     return rows, lines
 
 
-def _row_of_names(rows: Sequence[Row], table: contract.Table | None, *, first_is_enough: bool) -> int | None:
-    """Return the index of the row with the column names; None if there is none with this delimiter.
+def _place_of_names(tables: Mapping[str, Sequence[Row]], table: contract.Table | None) -> tuple[str, int]:
+    """Return the delimiter of a table, and the index of the row with its column names.
 
     It is the first row, unless that cannot be: it lacks columns that the contract requires, has fields without a name,
     or has one field where the other rows have several. Then it is the first row that has the required columns, else the
     first complete row, provided that no row above it is more than half full.
+
+    Args:
+        tables: the rows by delimiter, the likeliest first.
+        table: the definition of the table in the file.
     """
-    if not rows:
-        return None
+    likeliest = next(iter(tables))
+    if not tables[likeliest]:
+        return likeliest, 0
     required = {column.name for column in table.columns if column.required} if table else set()
-    first = _without_empty_end([_clean(cell) for cell in rows[0]])
-    width = _usual_width(rows)
-    if first_is_enough and all(first) and required <= set(first) and not (not required and len(first) == 1 < width):
-        return 0
-    if required:
+    first = _without_empty_end([_clean(cell) for cell in tables[likeliest][0]])
+    narrow = not required and len(first) == 1 < _usual_width(tables[likeliest])
+    if all(first) and required <= set(first) and not narrow:
+        return likeliest, 0
+    for delimiter, rows in tables.items() if required else ():
         for place, row in enumerate(rows):
             if required <= {_clean(cell) for cell in row}:
-                return place
+                return delimiter, place
+    for delimiter, rows in tables.items():
+        if (place := _first_complete_row(rows)) is not None:
+            return delimiter, place
+    return likeliest, 0
+
+
+def _first_complete_row(rows: Sequence[Row]) -> int | None:
+    """Return the first row below others that can be column names; None if there is none."""
+    width = _usual_width(rows) if rows else 0
     for place, row in enumerate(rows):
         names = _without_empty_end([_clean(cell) for cell in row])
-        above = max((_filled(before) for before in rows[:place]), default=0)
-        if place and above > width / 2:
-            return None
         if place and width > 1 and len(names) >= width and all(names) and not any(map(_NO_NAME.fullmatch, names)):
             return place
+        if _filled(row) > width / 2:
+            return None
     return None
 
 
@@ -194,15 +201,16 @@ def _numbered(names: list[str], file_name: str, table: contract.Table | None) ->
             numbered.append(name)
             continue
         if table and key in table.by_name:
-            raise DataError(f"{file_name}: column {shortened(name)} appears twice in the first line; rename one of them")
+            raise DataError(
+                f"{file_name}: column {shortened(name)} appears twice in the first line; rename one of them"
+            )
         number = seen[key]
         while (new := f"{name}_{number}").casefold() in taken:
             number += 1
         taken.add(new.casefold())
         numbered.append(new)
-        shown = {"name": redact(shortened(new))}
-        place = redact(shortened(file_name))
-        findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, **shown))
+        place, shown = redact(shortened(file_name)), redact(shortened(new))
+        findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, name=shown))
     return numbered, findings
 
 

@@ -193,7 +193,9 @@ class _Opener:
         aliases = source_files.aliased_files(self._folder, self._settings)
         found = ", ".join(f'"{alias}"' for alias in aliases) or "none"
         missing = ", ".join(f'"{name}"' for name in sorted(named))
-        return f"no table or file {redact(shortened(missing))}; files that can be queried: {redact(shortened(found, 300))}"
+        return (
+            f"no table or file {redact(shortened(missing))}; files that can be queried: {redact(shortened(found, 300))}"
+        )
 
     def _write_text_file(self, name: str, rows: ir.Table, mapping: Path) -> Path:
         """Write the result of a mapping, so that it is computed once; return the file."""

@@ -49,7 +49,7 @@ def rejected_rows(table: contract.Table, validated: ir.Table, ragged: list[int])
 
 
 def write_quarantine(parts: list[ir.Table], output_folder: Path, key: bytes | None) -> Finding | None:
-    """Write quarantine.parquet. The key of a row is a pseudonym; without a secret key it is null, and a finding says so."""
+    """Write quarantine.parquet. The key of a row is a pseudonym; without a secret key it is null, as a finding says."""
     file = output_folder / "quarantine.parquet"
     file.unlink(missing_ok=True)
     if not parts:
@@ -60,9 +60,7 @@ def write_quarantine(parts: list[ir.Table], output_folder: Path, key: bytes | No
         remedy = "set SMSROI_KEY to give each row a pseudonym, by which the holder of the key can find it"
         count = parquet.read_metadata(file).num_rows
         return Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy)
-    schema = pa.schema(
-        [("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())]
-    )
+    schema = pa.schema([("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())])
     with parquet.ParquetWriter(file, schema) as writer:
         for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
             names = batch.column(PLAIN_KEY).to_pylist()

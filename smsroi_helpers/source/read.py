@@ -23,15 +23,15 @@ from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.answers import Answers, split_answers
-from smsroi_helpers.source.clocks import find_other_clocks
+from smsroi_helpers.source.clocks import find_other_clocks, find_scheduled
 from smsroi_helpers.source.forms import Form, find_forms
 from smsroi_helpers.source.header import LINE
-from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable, finding_of, last_day_seen
+from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable, finding_of
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.segments import merge_segments
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id, trimmed, type_columns, written_by_spreadsheet
+from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
     "load",
@@ -125,6 +125,10 @@ class _Columns:
         return [column.name for column in self.present] + self.attributes
 
     @property
+    def read(self) -> list[str]:
+        return [*self.kept, *self.answers.columns.values()]
+
+    @property
     def times(self) -> list[str]:
         return [column.name for column in self.present if column.kind == "timestamp"]
 
@@ -161,7 +165,7 @@ class _SourceReader:
                 quarantine += [rejected] if rejected is not None else []
         self._check_tables()
         self._findings += find_other_clocks(self._valid_tables, self._settings.timezone)
-        self._add_scheduled(tables)
+        self._findings += find_scheduled(tables, self._valid_tables, self._settings.timezone)
         if (finding := write_quarantine(quarantine, self._output_folder, self._key)) is not None:
             self._findings.append(finding)
         self._con.disconnect()
@@ -194,8 +198,9 @@ class _SourceReader:
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
         self._refuse_personal_ids(table, raw.rows, columns.present)
-        self._add_unread_columns(table, set(raw.rows.columns) - {*columns.kept, *columns.answers.columns.values()}, rows_in)
-        self._add_spreadsheet_ids(table, columns, valid, rows_in)
+        self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
+        if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
+            self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
         self._add_ambiguous_times(table, {name: int(valid[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
         unchanged = rows_out == rows_in and not int(counts["altered"].sum())
         paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
@@ -282,7 +287,7 @@ class _SourceReader:
             **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
-            as_spreadsheet=ibis.or_(ibis.literal(False), *_written_by_spreadsheet(raw_rows, values, columns.present)),
+            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, columns.present)),
             altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
             **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
@@ -319,20 +324,6 @@ class _SourceReader:
             Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
             for name in sorted(names - {LINE})
         ]
-
-    def _add_spreadsheet_ids(self, table: contract.Table, columns: "_Columns", valid: pd.DataFrame, rows_in: int) -> None:
-        """Add a note if ids were written as formulas, or as numbers with decimals."""
-        if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
-            self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
-
-    def _add_scheduled(self, tables: dict[str, LoadedTable]) -> None:
-        """Add a note if messages without any event are later than everything that was recorded."""
-        messages = tables.get("messages")
-        if messages and messages.last_seen and messages.last and (day := last_day_seen(tables, self._settings.timezone)):
-            sent = local_time(self._valid_tables["messages"].sent_at, self._settings.timezone).date()
-            rows = int((sent > ibis.date(day)).sum().execute() or 0)
-            if rows and messages.last > day:
-                self._findings.append(finding_of("messages", "sent_at", "scheduled, not sent", rows, messages.rows_in))
 
     def _add_ambiguous_times(self, table: contract.Table, ambiguous: dict[str, int], rows_in: int) -> None:
         """Add a warning for each column with ambiguous local times (shown twice when the clock is set back)."""
@@ -428,17 +419,6 @@ def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept
         elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
             return False
     return set(raw_rows.columns) == set(kept)
-
-
-def _written_by_spreadsheet(
-    raw_rows: ir.Table, values: dict[str, ir.Value], columns: list[contract.Column]
-) -> list[ir.BooleanValue]:
-    """Whether the id in each column was written as a spreadsheet does, and read without that."""
-    return [
-        (written_by_spreadsheet(raw_rows[column.name].strip()) & (raw_rows[column.name] != values[column.name]))
-        for column in columns
-        if column.kind == "id" and raw_rows[column.name].type().is_string()
-    ]
 
 
 def _has_event(rows: ir.Table) -> ir.BooleanValue:

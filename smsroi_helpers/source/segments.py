@@ -12,6 +12,9 @@ __all__ = [
 
 _MOST_SEGMENTS = 10
 """Longest text that carriers take, in segments; more rows of one second are something else."""
+_FEWEST_LONG = 0.2
+"""Smallest share of a campaign's messages with several rows. A text has several segments for most of its recipients; a
+few rows of the same second are messages that were sent twice."""
 _MOST_MIXED = 0.1
 """Largest share of groups whose rows differ in clicks, replies or opt-outs, which are those of a whole message."""
 
@@ -19,9 +22,10 @@ _MOST_MIXED = 0.1
 def merge_segments(rows: ir.Table, zone: str) -> ir.Table | None:
     """Return one row per message with its number of `segments`; None if every row is a message.
 
-    Rows of one recipient, campaign, variant, channel and second are segments of one message. They differ in their ids.
-    If rows of such groups differ in clicks or other answers, they are messages of their own. So are rows at midnight,
-    whose time may be unknown. A source with a column `segments` has one row per message.
+    Rows of one recipient, campaign, variant, channel and second are segments of one message, if many of a campaign's
+    messages have several rows. They differ in their ids. If rows of such groups differ in clicks or other answers, they
+    are messages of their own. So are rows at midnight, whose time may be unknown. A source with a column `segments` has
+    one row per message.
 
     The merged row has the smallest id, the sum of the costs, and the first of each event; it was delivered with its
     last segment, or not at all if a segment was not.
@@ -33,7 +37,11 @@ def merge_segments(rows: ir.Table, zone: str) -> ir.Table | None:
     if "segments" in rows.columns:
         return None
     second = rows.sent_at.truncate("s")
-    parts = ["customer_id", "campaign_id", *(name for name in ("channel", "variant", "plan_id") if name in rows.columns)]
+    parts = [
+        "customer_id",
+        "campaign_id",
+        *(name for name in ("channel", "variant", "plan_id") if name in rows.columns),
+    ]
     local = local_time(rows.sent_at, zone)
     timed = rows.filter(local != local.truncate("D"))
     hashed = timed.select(key=_hash_of(timed, parts))
@@ -41,23 +49,34 @@ def merge_segments(rows: ir.Table, zone: str) -> ir.Table | None:
     if counts["n"] == counts["distinct"]:
         return None
     answers = [name for name in EVENTS_AFTER if name in rows.columns and name != "delivered_at"]
-    place = ibis.ifelse(local == local.truncate("D"), rows.message_id, "")
-    keyed = rows.mutate(second__=second, own__=place)
-    group = [*parts, "second__", "own__"]
-    found = keyed.group_by(group).aggregate(
-        n=keyed.count(),
-        mixed=ibis.or_(
-            ibis.literal(False),
-            *(keyed[name].count().between(1, keyed.count() - 1) for name in answers),
-        ),
-    )
-    found = found.filter(found.n > 1)
-    groups = found.aggregate(
-        n=found.count(), most=found.n.max(), mixed=found.mixed.cast("int64").sum()
-    ).to_pyarrow().to_pylist()[0]  # fmt: skip
-    if not groups["n"] or groups["most"] > _MOST_SEGMENTS or groups["mixed"] > _MOST_MIXED * groups["n"]:
+    dated = local == local.truncate("D")
+    keyed = rows.mutate(second__=second, own__=ibis.ifelse(dated, rows.message_id, ""))
+    long = _campaigns_of_segments(keyed, [*parts, "second__", "own__"])
+    if not long:
         return None
-    return keyed.group_by(group).aggregate(**_merged(keyed, parts)).select([*rows.columns, "segments"])
+    keyed = keyed.mutate(own__=ibis.ifelse(keyed.campaign_id.isin(long), keyed.own__, keyed.message_id))
+    grouped = keyed.group_by([*parts, "second__", "own__"])
+    return grouped.aggregate(**_merged(keyed, parts)).select([*rows.columns, "segments"])
+
+
+def _campaigns_of_segments(rows: ir.Table, group: list[str]) -> list[str]:
+    """Return the campaigns of which the rows are billing segments."""
+    answers = [name for name in EVENTS_AFTER if name in rows.columns and name != "delivered_at"]
+    differ = [rows[name].count().between(1, rows.count() - 1) for name in answers]
+    found = rows.group_by(group).aggregate(n=rows.count(), mixed=ibis.or_(ibis.literal(False), *differ))
+    campaigns = found.group_by("campaign_id").aggregate(
+        messages=found.count(),
+        several=(found.n > 1).sum(),
+        most=found.n.max(),
+        mixed=found.mixed.cast("int64").sum(),
+    )
+    long = campaigns.filter(
+        campaigns.several >= _FEWEST_LONG * campaigns.messages,
+        campaigns.several > 0,
+        campaigns.most <= _MOST_SEGMENTS,
+        campaigns.mixed <= _MOST_MIXED * campaigns.several,
+    )
+    return list(long.order_by("campaign_id").campaign_id.execute())
 
 
 def _hash_of(rows: ir.Table, parts: list[str]) -> ir.IntegerValue:

@@ -45,8 +45,7 @@ def without_total_row(rows: ir.Table, file_name: str) -> tuple[ir.Table, Finding
     place = redact(shortened(file_name))
     for name, text in numbers.items():
         if _is_sum(above, name, text, smallest_rows=1 if any(named) else 2):
-            shown = {"name": redact(shortened(name))}
-            return above, finding_of(place, "", "total row", 1, **shown)
+            return above, finding_of(place, "", "total row", 1, name=redact(shortened(name)))
     if named[0]:
         return above, finding_of(place, "", "total row that is not the sum", 1, severity="warning")
     return rows, None

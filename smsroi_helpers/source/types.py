@@ -21,9 +21,9 @@ __all__ = [
     "TypedColumn",
     "plain_text",
     "read_id",
+    "spreadsheet_ids",
     "trimmed",
     "type_columns",
-    "written_by_spreadsheet",
 ]
 
 # Full-width forms of ASCII (U+FF01 … U+FF5E), the ideographic and the no-break space; then zero-width characters.
@@ -167,7 +167,7 @@ def read_id(raw: ir.Value) -> ir.StringValue:
     if raw.type().is_string():
         text = plain_text(raw)
         return ibis.ifelse(
-            written_by_spreadsheet(text), text.re_replace(_SPREADSHEET_ID, r"\1\2\3").strip().nullif(""), text
+            _written_by_spreadsheet(text), text.re_replace(_SPREADSHEET_ID, r"\1\2\3").strip().nullif(""), text
         )
     if raw.type().is_floating():
         # 13085.0: an integer column that a tool has converted to float because of missing values.
@@ -177,7 +177,26 @@ def read_id(raw: ir.Value) -> ir.StringValue:
     return raw.cast("string")
 
 
-def written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
+def spreadsheet_ids(
+    raw_rows: ir.Table, values: Mapping[str, ir.Value], columns: Sequence[Column]
+) -> list[ir.BooleanValue]:
+    """Whether the id in each column of ids is written as a spreadsheet does, and read without that.
+
+    Args:
+        raw_rows: the raw columns.
+        values: the typed columns, by name.
+        columns: their definitions.
+    """
+    return [
+        (
+            _written_by_spreadsheet(raw_rows[column.name].strip()) & (raw_rows[column.name] != values[column.name])
+        ).fill_null(False)
+        for column in columns
+        if column.kind == "id" and raw_rows[column.name].type().is_string()
+    ]
+
+
+def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
     """Whether an id may be in the form of a spreadsheet's formula, text or number."""
     return text.startswith('="') | text.startswith("'") | text.endswith(".0")
 

@@ -73,9 +73,7 @@ def _refuse_bomb(file: Path) -> None:
         )
 
 
-def _chosen_sheet(
-    workbook: python_calamine.CalamineWorkbook, file_name: str, wanted: str
-) -> tuple[str, list[str]]:
+def _chosen_sheet(workbook: python_calamine.CalamineWorkbook, file_name: str, wanted: str) -> tuple[str, list[str]]:
     """Return the name of the sheet to read, and the names of the others."""
     shown = [
         sheet.name
