@@ -157,8 +157,8 @@ def _place_of_names(tables: Mapping[str, Sequence[Row]], table: contract.Table |
             if required <= {_clean(cell) for cell in row}:
                 return delimiter, place
     for delimiter, rows in tables.items():
-        if (place := _first_complete_row(rows)) is not None:
-            return delimiter, place
+        if (below := _first_complete_row(rows)) is not None:
+            return delimiter, below
     return likeliest, 0
 
 

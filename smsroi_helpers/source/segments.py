@@ -48,7 +48,6 @@ def merge_segments(rows: ir.Table, zone: str) -> ir.Table | None:
     counts = hashed.aggregate(n=hashed.count(), distinct=hashed.key.nunique()).to_pyarrow().to_pylist()[0]
     if counts["n"] == counts["distinct"]:
         return None
-    answers = [name for name in EVENTS_AFTER if name in rows.columns and name != "delivered_at"]
     dated = local == local.truncate("D")
     keyed = rows.mutate(second__=second, own__=ibis.ifelse(dated, rows.message_id, ""))
     long = _campaigns_of_segments(keyed, [*parts, "second__", "own__"])
