@@ -187,13 +187,9 @@ def spreadsheet_ids(
         values: the typed columns, by name.
         columns: their definitions.
     """
-    return [
-        (
-            _written_by_spreadsheet(raw_rows[column.name].strip()) & (raw_rows[column.name] != values[column.name])
-        ).fill_null(False)
-        for column in columns
-        if column.kind == "id" and raw_rows[column.name].type().is_string()
-    ]
+    ids = [column.name for column in columns if column.kind == "id" and raw_rows[column.name].type().is_string()]
+    changed = {name: raw_rows[name] != values[name] for name in ids}
+    return [(_written_by_spreadsheet(raw_rows[name].strip()) & changed[name]).fill_null(False) for name in ids]
 
 
 def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.measures import human_clicks
+from smsroi_helpers.measures import arm_outcomes, human_clicks
 from smsroi_helpers.source.loaded import Loaded, resolve_as_of
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -99,11 +99,9 @@ def test_scheduled_sends(tmp_path):
 
 
 def test_the_last_day_of_a_test_counts(tmp_path):
-    from smsroi_helpers.measures import experiment_outcomes
-
     loaded, frames, _said = read("AB4-date-only-end", tmp_path)
     shop = open_shop(loaded, "2024-05-12", tmp_path / ".cache")
-    outcomes = experiment_outcomes(shop).execute()
+    outcomes = arm_outcomes(shop).execute()
     orders = frames["orders"]
     during = orders[(orders["ordered_at"] >= "2024-05-01") & (orders["ordered_at"] < "2024-05-08")]
     assigned = during[during["customer_id"].isin(frames["assignments"]["customer_id"])]

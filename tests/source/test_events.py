@@ -127,8 +127,10 @@ def test_scheduled_sends_do_not_set_the_last_day(tmp_path, open_source):
     assert open_source(tmp_path).as_of == dt.date(2024, 3, 24)
 
 
-@pytest.mark.parametrize(("hours", "zone", "clock"), [(8, "Asia/Shanghai", "UTC"), (3, "Asia/Shanghai", "UTC+5"),
-                                                      (5, "UTC", "UTC−5"), (6, "Asia/Kolkata", "UTC−0:30")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hours", "zone", "clock"),
+    [(8, "Asia/Shanghai", "UTC"), (3, "Asia/Shanghai", "UTC+5"), (5, "UTC", "UTC−5"), (6, "Asia/Kolkata", "UTC−0:30")],
+)
 def test_clicks_on_another_clock_name_both(tmp_path, hours, zone, clock):
     draw = random.Random(hours)
     lines = []
