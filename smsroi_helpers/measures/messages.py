@@ -21,8 +21,8 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 def every_send(shop: Shop) -> ir.Table:
     """Messages with all optional columns.
 
-    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` for each segment where a message
-    has none, else 0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the
+    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` per segment where a message has
+    none, else 0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the
     source records no deliveries, where only the date of the delivery is known, and where a click or a reply shows a
     delivery without a receipt.
     """

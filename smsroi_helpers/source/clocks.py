@@ -27,6 +27,7 @@ _QUICK_SHARE = 0.02
 """Largest share of events in the first hours for these to count as empty. Of real clicks, a third or more come in the
 first hour."""
 _BULK_SHARE = 0.2
+"""Smallest share of events in the hour after these."""
 _NIGHT_HOURS = 6
 _QUIET_SHARE = 0.04
 """Largest share of orders in the quietest six hours of a day with a night; without a rhythm they have 0.25."""
@@ -46,7 +47,7 @@ def find_other_clocks(tables: Mapping[str, ir.Table], zone: str) -> list[Finding
     findings = []
     for name in ("opened_at", "clicked_at", "replied_at"):
         if name in messages.columns:
-            counts = _hours_after(messages, name, zone)
+            counts = _quarters_after(messages, name, zone)
             if hours := hours_behind(counts):
                 findings.append(_on_other_clock(messages, name, hours, int(counts.sum()), zone))
     orders = _by_local_hour(tables["orders"].ordered_at, zone) if "orders" in tables else pd.Series(dtype="int64")
@@ -80,15 +81,17 @@ def find_scheduled(loaded: Mapping[str, LoadedTable], tables: Mapping[str, ir.Ta
 def hours_behind(counts: "pd.Series[int]") -> int:
     """Return by how many whole hours events follow the texts as a whole; 0 if they do not.
 
+    People answer within minutes. If the first answers come only after some hours, but then at once, the clocks differ.
+
     Args:
-        counts: events by the whole hours after delivery (index 0, 1, …).
+        counts: events by the quarters of an hour after the sending (index 0, 1, …).
     """
     total = int(counts.sum())
     if total < _FEWEST_EVENTS:
         return 0
-    shares = counts.reindex(range(_LONGEST_SHIFT + 1), fill_value=0) / total
-    first = next((hour for hour, share in shares.cumsum().items() if share > _QUICK_SHARE), 0)
-    return int(first) if shares[first] >= _BULK_SHARE else 0
+    shares = counts.reindex(range(4 * (_LONGEST_SHIFT + 1)), fill_value=0) / total
+    first = next((int(quarter) for quarter, share in shares.cumsum().items() if share > _QUICK_SHARE), 0)
+    return first // 4 if first % 4 == 0 and shares[first : first + 3].sum() >= _BULK_SHARE else 0
 
 
 def daytime_without_orders(counts: "pd.Series[int]") -> int | None:
@@ -107,14 +110,13 @@ def daytime_without_orders(counts: "pd.Series[int]") -> int | None:
     return start if quiet and (start + _NIGHT_HOURS // 2) % 24 in _DAYTIME else None
 
 
-def _hours_after(messages: ir.Table, name: str, zone: str) -> "pd.Series[int]":
-    """Count the events that have a time by whole hours after delivery."""
-    since = messages.sent_at
+def _quarters_after(messages: ir.Table, name: str, zone: str) -> "pd.Series[int]":
+    """Count the events that have a time by quarters of an hour after the sending."""
     end_of_day = local_time(messages[name], zone) + ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
     rows = messages.filter(messages[name].notnull(), end_of_day != end_of_day.truncate("D"))
-    hours = (rows[name].epoch_seconds() - since.epoch_seconds()) // 3600
-    counts = rows.select(hour=hours).group_by("hour").aggregate(n=ibis._.count()).order_by("hour")
-    return counts.filter(counts.hour <= _LONGEST_SHIFT).execute().set_index("hour")["n"]
+    quarters = (rows[name].epoch_seconds() - rows.sent_at.epoch_seconds()) // 900
+    counts = rows.select(quarter=quarters).group_by("quarter").aggregate(n=ibis._.count()).order_by("quarter")
+    return counts.filter(counts.quarter < 4 * (_LONGEST_SHIFT + 1)).execute().set_index("quarter")["n"]
 
 
 def _by_local_hour(instants: ir.TimestampValue, zone: str) -> "pd.Series[int]":

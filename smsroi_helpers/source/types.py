@@ -189,12 +189,12 @@ def spreadsheet_ids(
     """
     ids = [column.name for column in columns if column.kind == "id" and raw_rows[column.name].type().is_string()]
     changed = {name: raw_rows[name] != values[name] for name in ids}
-    return [(_written_by_spreadsheet(raw_rows[name].strip()) & changed[name]).fill_null(False) for name in ids]
+    return [(_written_by_spreadsheet(raw_rows[name]) & changed[name]).fill_null(False) for name in ids]
 
 
 def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
     """Whether an id may be in the form of a spreadsheet's formula, text or number."""
-    return text.startswith('="') | text.startswith("'") | text.endswith(".0")
+    return text.left(1).isin(["=", "'"]) | text.endswith(".0")
 
 
 def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.FloatingValue]:
