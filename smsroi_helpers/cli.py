@@ -277,7 +277,7 @@ _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 def _as_read(loaded: "Loaded") -> list[_Cells]:
     """Return the findings of reading: kind, table, what, rows, share, what to do."""
-    return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.remedy) for f in loaded.findings]
+    return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.filled_remedy) for f in loaded.findings]
 
 
 def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:

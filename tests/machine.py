@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PUBLIC_DATA = Path(__file__).parents[2] / "shared" / "data"
+CASES = Path(__file__).parents[2] / "shared" / "cases"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -42,6 +43,7 @@ MISSING: dict[str, Callable[[], str]] = {
     "postgres": lambda: "" if find_postgres() else "the PostgreSQL server (apt-get install postgresql)",
     "spark": _missing_for_spark,
     "public_data": lambda: "" if PUBLIC_DATA.is_dir() else "public data (../shared/data, beside the project)",
+    "cases": lambda: "" if CASES.is_dir() else "cases of real exports (../shared/cases, beside the project)",
 }
 
 

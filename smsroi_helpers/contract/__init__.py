@@ -1,6 +1,7 @@
 """The data contract as code: the input tables, their validation rules, and the output tables."""
 
 from smsroi_helpers.contract.outputs import FINISHED, OUTPUTS, SHARED_OUTPUTS, Decision
+from smsroi_helpers.contract.reading import READING, remedy_parts
 from smsroi_helpers.contract.rules import (
     DATA_WARNINGS,
     KEY_FAULTS,
@@ -41,6 +42,7 @@ __all__ = [
     "OUTPUTS",
     "PERSONAL_DATA_PATTERN",
     "PLANNED_TIMES",
+    "READING",
     "RULES",
     "SHARED_OUTPUTS",
     "TABLES",
@@ -55,6 +57,7 @@ __all__ = [
     "gap_name",
     "raw_name",
     "remedy_for",
+    "remedy_parts",
     "validate_rows",
     "withdrawn",
 ]

@@ -90,7 +90,7 @@ TABLES: dict[str, Table] = {
             "message_id",
             "message_id* customer_id* campaign_id* sent_at:timestamp* channel variant cost:float[0,]"
             " delivered_at:timestamp opened_at:timestamp clicked_at:timestamp replied_at:timestamp"
-            " opted_out_at:timestamp plan_id",
+            " opted_out_at:timestamp plan_id segments:int[1,]",
             event_time="sent_at",
         ),
         _table(

@@ -23,6 +23,7 @@ __all__ = [
     "is_ascii",
     "is_one_select",
     "local_time",
+    "named_tables",
     "normalise_nfc",
     "sql_of",
     "total",
@@ -137,6 +138,16 @@ def is_one_select(query: str) -> bool:
         EngineError: the query cannot be parsed.
     """
     return [statement.type for statement in duckdb.extract_statements(query)] == [duckdb.StatementType.SELECT]
+
+
+def named_tables(query: str) -> set[str]:
+    """Return the names of the tables that a query reads.
+
+    Raises:
+        EngineError: the query cannot be parsed.
+    """
+    with duckdb.connect() as con:
+        return set(con.get_table_names(query))
 
 
 def copy_to_parquet(con: Connection, query: str, file: Path) -> None:

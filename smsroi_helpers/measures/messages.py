@@ -21,20 +21,21 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 def every_send(shop: Shop) -> ir.Table:
     """Messages with all optional columns.
 
-    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` where a message has none, else
-    0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the source records no
-    deliveries, where only the date of the delivery is known, and where a click or a reply shows a delivery without a
-    receipt.
+    `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` per segment where a message has
+    none, else 0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the
+    source records no deliveries, where only the date of the delivery is known, and where a click or a reply shows a
+    delivery without a receipt.
     """
     messages = shop.messages
     stated = (shop.settings.message_cost or 0.0) if knows_cost(shop) else None
     cost = optional(messages, "cost", "float64")
+    segments = optional(messages, "segments", "int64").fill_null(1)
     return messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
         channel=_channel(messages),
         variant=optional(messages, "variant", "string"),
         plan_id=optional(messages, "plan_id", "string"),
-        cost=cost if stated is None else cost.fill_null(stated),
+        cost=cost if stated is None else cost.fill_null(segments * stated),
         delivered_at=_delivered_at(shop),
         **{f"{event}_at": optional(messages, f"{event}_at", "timestamp") for event in EVENTS},
     )

@@ -41,7 +41,7 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
             {
                 "table": name,
                 "rows_in": loaded.rows_in,
-                "put_aside": loaded.rows_in - loaded.rows_out,
+                "put_aside": loaded.rows_in - loaded.rows_out - loaded.merged,
                 "later": loaded.rows_out - count,
                 "used": count,
                 "first": loaded.first,
@@ -66,7 +66,7 @@ def list_exclusions(shop: Shop) -> pd.DataFrame:
             "severity": finding.severity,
             "rows": finding.rows,
             "share": finding.share,
-            "remedy": finding.remedy,
+            "remedy": finding.filled_remedy,
         }
         for finding in shop.loaded.findings
     ]

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.pages import PALETTE, Chart, Html, figure, note, table
 from smsroi_helpers.quality.checks import Coverage
@@ -123,7 +124,7 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     exclusions = exclusions.assign(rule=rules).drop(columns="column")
     if "severity" in exclusions:
         exclusions["severity"] = exclusions["severity"].map(lambda kind: kinds.get(kind, kind))
-        exclusions["remedy"] = exclusions["remedy"].map(translated)
+        exclusions["remedy"] = exclusions["remedy"].map(_remedy)
     names = {
         "table": _("Table"),
         "rule": _("What"),
@@ -185,6 +186,12 @@ def gains_table(gains: pd.DataFrame) -> Html:
 def _rule(column: str, rule: str) -> str:
     """A rule in the reader's language; column names stay as they are."""
     return _("{column}: {rule}").format(column=column, rule=translated(rule)) if column else translated(rule)
+
+
+def _remedy(text: str) -> str:
+    """A remedy in the reader's language; of one with values, the words around them."""
+    template, values = remedy_parts(text)
+    return translated(template).format(**values) if values else translated(template)
 
 
 def notebooks_table(notebooks: pd.DataFrame) -> Html:

@@ -91,6 +91,8 @@ def _rules() -> Iterator[str]:
         yield from (rule.code, rule.remedy)
     for warning in contract.DATA_WARNINGS:
         yield from (warning.code, warning.remedy)
+    for code, remedy in contract.READING.items():
+        yield from (code, remedy)
     for code in (*contract.KEY_FAULTS, contract.WRONG_FIELDS):
         yield from (code, contract.remedy_for(f": {code}", contract.TABLES["orders"]))
 

@@ -4,12 +4,12 @@
 """
 
 import hashlib
-import re
 import uuid
 from pathlib import Path
 
 from smsroi_helpers import contract
-from smsroi_helpers.errors import DataError, StorageError
+from smsroi_helpers.engine import EngineError, named_tables
+from smsroi_helpers.errors import DataError, StorageError, shortened
 from smsroi_helpers.source.settings import Settings, read_settings, resolve_path
 
 __all__ = [
@@ -17,53 +17,137 @@ __all__ = [
     "database_state",
     "fingerprint_inputs",
     "input_files",
+    "mapping_files",
+    "read_query",
     "sha256_of",
     "source_folder",
     "sqlite_file",
     "table_files",
+    "unused_files",
+    "used_files",
 ]
 
 
-_CSV_NAMES = ("{}.csv", "{}.csv.gz")
+_TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+_ENDINGS = (*_TEXT_ENDINGS, ".xlsx", ".parquet")
+"""Endings of the files that can be read, in any case."""
 
 
 def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
-    """Return the format of a table (`parquet`, `csv`, `sql`; empty if it is missing) and its files.
+    """Return the format of a table and its files.
+
+    The format is `parquet`, `csv`, `text` (another text file), `xlsx` or `sql`; empty if the table is missing. The name
+    and the ending may be in capital letters.
 
     Raises:
         DataError: there are several files for the table, or its folder is empty.
     """
     found: list[tuple[str, list[Path]]] = []
-    if (file := folder / f"{name}.parquet").is_file():
-        found.append(("parquet", [file]))
     if (parts := folder / name).is_dir():
         found.append(("parquet", sorted(parts.glob("*.parquet"))))
-    found += [("csv", [file]) for pattern in _CSV_NAMES if (file := folder / pattern.format(name)).is_file()]
+    for file in _visible(folder):
+        stem, ending = _split(file)
+        if file.is_file() and ending and stem.lower() == name:
+            found.append((_format(file, ending), [file]))
     if (file := folder / f"{name}.sql").is_file():
         found.append(("sql", [file]))
     if len(found) > 1:
-        names = ", ".join(sorted(files[0].name if files else name for _, files in found))
+        names = shortened(", ".join(sorted(files[0].name if files else name for _, files in found)), 200)
         raise DataError(f"table {name}: {len(found)} sources for one table ({names}); keep one")
     if found and not found[0][1]:
         raise DataError(f"table {name}: the folder {name}/ contains no .parquet file; add one or delete the folder")
     return found[0] if found else ("", [])
 
 
+def _visible(folder: Path) -> list[Path]:
+    """Return what is in a folder, without hidden files and the lock files of spreadsheets."""
+    return sorted(file for file in folder.iterdir() if not file.name.startswith((".", "~$")))
+
+
+def _split(file: Path) -> tuple[str, str]:
+    """Return the name without its ending, and the ending in lower case; empty if it is none that can be read."""
+    for ending in _ENDINGS:
+        if file.name.lower().endswith(ending):
+            return file.name[: -len(ending)], ending
+    return file.name, ""
+
+
+def _format(file: Path, ending: str) -> str:
+    if ending in (".parquet", ".xlsx"):
+        return ending[1:]
+    return "csv" if file.name.endswith((".csv", ".csv.gz")) else "text"
+
+
 def aliased_files(folder: Path, settings: Settings) -> dict[str, Path]:
     """Return the files that `.sql` mappings can query: those named in source.yml, and those in the folder.
+
+    The alias is the name without its ending. Of several files that differ only by the ending (or by capital letters,
+    which SQL does not distinguish), each has its whole name as alias.
 
     Raises:
         DataError: a named file does not exist.
     """
     aliases = {alias: (folder / path).resolve() for alias, path in settings.files.items()}
-    for file in sorted(folder.iterdir()):
-        stem = file.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
-        if file.is_file() and stem != file.name and re.fullmatch(r"[A-Za-z_]\w*", stem):
-            aliases.setdefault(stem, file)
+    taken = {alias.casefold() for alias in aliases}
+    readable = [file for file in _visible(folder) if file.is_file() and _split(file)[1]]
+    stems = [_split(file)[0].casefold() for file in readable]
+    for file, stem in zip(readable, stems, strict=True):
+        alias = _split(file)[0] if stems.count(stem) == 1 else file.name
+        if alias.casefold() not in taken:
+            aliases[alias] = file
     for alias, file in aliases.items():
         if not file.is_file():
             raise DataError(f"source.yml, files.{alias}: no file {file.name} at that path; correct the path")
     return aliases
+
+
+def mapping_files(folder: Path) -> dict[str, Path]:
+    """Return the `.sql` files by table, and `exclusions.sql`."""
+    found = {name: files[0] for name in contract.TABLES for kind, files in [table_files(folder, name)] if kind == "sql"}
+    return found | ({"exclusions": file} if (file := folder / "exclusions.sql").is_file() else {})
+
+
+def read_query(file: Path) -> str:
+    """Return the query of a mapping.
+
+    Raises:
+        DataError: the file is not UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig").strip().rstrip(";")
+    except UnicodeDecodeError:
+        raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
+
+
+def used_files(folder: Path, settings: Settings) -> dict[str, Path]:
+    """Return the files that the mappings query, by alias. Mappings over a database read no files."""
+    mappings = mapping_files(folder)
+    if settings.database or not mappings:
+        return {}
+    aliases = aliased_files(folder, settings)
+    named: set[str] = set()
+    for file in mappings.values():
+        query = read_query(file)
+        try:
+            named |= {name.casefold() for name in named_tables(query)}
+        except EngineError:  # running the query says what is wrong with it
+            named |= {alias.casefold() for alias in aliases if alias.casefold() in query.casefold()}
+    return {alias: file for alias, file in aliases.items() if alias.casefold() in named}
+
+
+def unused_files(folder: Path, settings: Settings) -> list[str]:
+    """Return the names of what is in the folder but is neither a table, a mapping nor a file that a mapping queries.
+
+    Hidden files do not count.
+    """
+    used = {folder / "source.yml", *mapping_files(folder).values(), *used_files(folder, settings).values()}
+    for name in contract.TABLES:
+        for file in table_files(folder, name)[1]:
+            used |= {file, file.parent}
+    if (database := sqlite_file(settings, folder)) is not None:
+        used.add(database)
+    resolved = {file.resolve() for file in used}
+    return [file.name + "/" * file.is_dir() for file in _visible(folder) if file.resolve() not in resolved]
 
 
 def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
@@ -78,12 +162,8 @@ def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
         files["exclusions.sql"] = file
     if (database := sqlite_file(settings, folder)) is not None:
         files["database"] = database
-    if settings.database:
-        return files
-    if any(name.endswith(".sql") for name in files):
-        known = set(files.values())
-        files |= {f"files.{a}": f for a, f in aliased_files(folder, settings).items() if f not in known}
-    return files
+    known = set(files.values())
+    return files | {f"files.{a}": f for a, f in used_files(folder, settings).items() if f not in known}
 
 
 def sqlite_file(settings: Settings, folder: Path) -> Path | None:

@@ -2,10 +2,12 @@
 
 import datetime as dt
 import zoneinfo
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.settings import Settings
 
@@ -13,6 +15,8 @@ __all__ = [
     "Finding",
     "Loaded",
     "LoadedTable",
+    "finding_of",
+    "last_day_seen",
     "resolve_as_of",
 ]
 
@@ -30,6 +34,37 @@ class Finding:
     share: float | None
     """Share of the table's rows, 0–1; None if the total is unknown."""
     remedy: str
+    values: dict[str, str] = field(default_factory=dict)
+    """Values of the placeholders in `remedy`, which is translated before they are filled in."""
+
+    @property
+    def filled_remedy(self) -> str:
+        """The remedy in English."""
+        return self.remedy.format(**self.values) if self.values else self.remedy
+
+
+def finding_of(
+    table: str,
+    column: str,
+    rule: str,
+    rows: int,
+    of_rows: int | None = None,
+    severity: Literal["warning", "note"] = "note",
+    **values: str,
+) -> Finding:
+    """Return a finding of `contract.READING`.
+
+    Args:
+        table: name of the table, or of the file.
+        column: empty if it concerns none.
+        rule: key of `contract.READING`.
+        rows: number of rows concerned.
+        of_rows: number of the table's rows; None if unknown.
+        severity: kind of the finding.
+        **values: of the placeholders in the remedy.
+    """
+    share = rows / of_rows if of_rows else None
+    return Finding(table, column, rule, severity, rows, share, contract.READING[rule], values)
 
 
 @dataclass(frozen=True)
@@ -47,6 +82,10 @@ class LoadedTable:
     first: str | None
     """First day of the table's event time, in the source's time zone; None if the table has no event time."""
     last: str | None
+    merged: int = 0
+    """Rows that were merged into others, as billing segments of one message; they are not in `rows_out`."""
+    last_seen: str | None = None
+    """Last day of a row that shows what was observed: a message scheduled for later has no receipt."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +114,8 @@ class Loaded:
 def resolve_as_of(loaded: Loaded, as_of: str) -> str:
     """Return the last day observed (ISO date, the source's time zone): as given, else the last order or message.
 
-    The default is never later than today, because rows with a future date do not show when the data end.
+    The default is never later than today, because rows with a future date do not show when the data end; nor do
+    messages without a receipt in a source that has receipts, which may be scheduled.
 
     Raises:
         DataError: the given date is before the first order.
@@ -85,6 +125,17 @@ def resolve_as_of(loaded: Loaded, as_of: str) -> str:
         if first and as_of < first:
             raise DataError(f"as_of {as_of} is before the first order ({first}); choose a later day")
         return as_of
-    today = dt.datetime.now(zoneinfo.ZoneInfo(loaded.settings.timezone)).date().isoformat()
-    days = [table.last for name in ("orders", "messages") if (table := loaded.tables.get(name)) and table.last]
-    return min(max(days), today)
+    return last_day_seen(loaded.tables, loaded.settings.timezone)
+
+
+def last_day_seen(tables: Mapping[str, LoadedTable], zone: str) -> str:
+    """Return the last day of an order or a message that shows what was observed, but not later than today (ISO).
+
+    Args:
+        tables: the tables read.
+        zone: time zone of the source.
+    """
+    today = dt.datetime.now(zoneinfo.ZoneInfo(zone)).date().isoformat()
+    found = [tables[name] for name in ("orders", "messages") if name in tables]
+    days = [day for table in found if (day := table.last_seen or table.last)]
+    return min(max(days), today) if days else today

@@ -1,18 +1,21 @@
 """Open the raw tables of a source: decode files, run mappings, query the database. Types and rules come later."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis.expr.types as ir
 
 from smsroi_helpers import contract
-from smsroi_helpers.engine import Connection, EngineError, connect, is_one_select
-from smsroi_helpers.errors import DataError, reason_of, redact
+from smsroi_helpers.engine import Connection, EngineError, connect, is_one_select, named_tables
+from smsroi_helpers.errors import DataError, reason_of, redact, shortened
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
-from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.total_row import without_total_row
+from smsroi_helpers.source.workbook import workbook_to_parquet
 
 __all__ = [
     "TEXT",
@@ -22,7 +25,7 @@ __all__ = [
 ]
 
 TEXT = ".text"
-"""Folder of the temporary parquet files made from CSV files and query results."""
+"""Folder of the temporary parquet files made from text files, workbooks and query results."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class Opened:
     """The engine that holds the tables; the caller closes it."""
     tables: dict[str, RawTable]
     declared_exclusions: list[Finding]
+    findings: list[Finding] = field(default_factory=list)
+    """What was skipped, renamed or not used."""
 
 
 def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
@@ -72,14 +77,17 @@ class _Opener:
     def __init__(self, folder: Path, work_folder: Path, settings: Settings) -> None:
         self._folder, self._work_folder, self._settings = folder, work_folder, settings
         self._con = connect(work_folder)
+        self._findings: list[Finding] = []
 
     def open(self, database: Database | None) -> Opened:
         """Open every table; mappings last, since they query the other tables."""
         files_of_table = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
         database_tables = database.list_tables() if database is not None else set()
         if not files_of_table["orders"][0] and "orders" not in database_tables:
+            names = source_files.unused_files(self._folder, self._settings)
+            found = f"; files found: {redact(shortened(', '.join(names), 200))}" if names else ""
             raise DataError(
-                f"data {self._folder.name}: no table orders (orders.parquet, .csv, .csv.gz or .sql); "
+                f"data {self._folder.name}: no table orders (orders.parquet, .csv, .xlsx or .sql{found}); "
                 "data/README.md describes the tables of a source"
             )
         tables: dict[str, RawTable] = {}
@@ -88,7 +96,7 @@ class _Opener:
             if kind == "sql":
                 mappings[name] = files[0]
             elif kind:
-                tables[name] = self._open_files(name, files)
+                tables[name] = self._open_files(name, files, contract.TABLES[name])
             elif database is not None and name in database_tables:
                 database.copy_table(name, self._text_file(name))
                 tables[name] = self._read_text_file(name)
@@ -97,29 +105,41 @@ class _Opener:
             mappings["exclusions"] = declared
         if database is not None:
             for name, file in mappings.items():
-                database.copy_query(name, _query_of(file), self._text_file(name))
+                database.copy_query(name, source_files.read_query(file), self._text_file(name))
                 tables[name] = self._read_text_file(name)
         elif mappings:
-            for alias, file in source_files.aliased_files(self._folder, self._settings).items():
-                if alias not in tables:
+            for alias, file in source_files.used_files(self._folder, self._settings).items():
+                if alias.casefold() not in tables:
                     self._open_files(alias, [file])
             tables |= self._run_mappings(mappings)
         findings = _declared_exclusions(tables.pop("exclusions").rows) if "exclusions" in tables else []
-        return Opened(self._con, tables, findings)
+        self._findings += [
+            finding_of(redact(shortened(name)), "", "file not used", 0)
+            for name in source_files.unused_files(self._folder, self._settings)
+        ]
+        return Opened(self._con, tables, findings, self._findings)
 
-    def _open_files(self, alias: str, files: list[Path]) -> RawTable:
-        ragged: list[int] = []
-        usable_files = files
-        if files[0].suffix != ".parquet":
-            read = csv_to_parquet(files[0], self._text_file(alias))
-            files, usable_files, ragged = [read.path], [], read.ragged
-        try:
-            return RawTable(
-                self._con.read_parquet([str(file) for file in files], table_name=alias), usable_files, ragged
-            )
-        except EngineError as error:
-            reason = reason_of(error)
-            raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
+    def _open_files(self, alias: str, files: list[Path], table: contract.Table | None = None) -> RawTable:
+        if files[0].suffix.lower() == ".parquet":
+            try:
+                return RawTable(self._con.read_parquet([str(file) for file in files], table_name=alias), files)
+            except EngineError as error:
+                reason = reason_of(error)
+                raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
+        file, to = files[0], self._text_file(alias)
+        if file.suffix.lower() == ".xlsx":
+            read = workbook_to_parquet(file, to, table, self._settings.sheets.get(file.name, ""))
+        else:
+            read = csv_to_parquet(file, to, table, self._settings.encoding)
+        self._findings += read.findings
+        rows, said = without_total_row(self._con.read_parquet(read.path), file.name)
+        if said is not None:
+            self._findings.append(said)
+            kept = self._text_file(f"{alias} without its total")
+            rows.to_parquet(kept)
+            read.path.unlink()
+            return RawTable(self._con.read_parquet(kept, table_name=alias), [], read.ragged)
+        return RawTable(self._con.read_parquet(read.path, table_name=alias), [], read.ragged)
 
     def _text_file(self, alias: str) -> Path:
         file = self._work_folder / TEXT / f"{alias}.parquet"
@@ -154,13 +174,28 @@ class _Opener:
 
     def _query(self, file: Path) -> ir.Table:
         """Return the result of a mapping over files."""
-        query = _query_of(file)
+        query = source_files.read_query(file)
         try:
             if not is_one_select(query):
                 raise ValueError("a mapping must be one SELECT")
             return self._con.sql(query)
         except Exception as error:  # errors of the engine, sqlglot and Ibis have no common base class
-            raise DataError(f"{file.name}: the query fails: {reason_of(error)}") from None
+            raise DataError(f"{file.name}: the query fails: {self._no_such_table(query) or reason_of(error)}") from None
+
+    def _no_such_table(self, query: str) -> str:
+        """Return which tables of a query do not exist, and which names it can use; empty if that is not the fault."""
+        known = {name.casefold() for name in self._con.list_tables()}
+        named: set[str] = set()
+        with contextlib.suppress(EngineError):
+            named = {name for name in named_tables(query) if name.casefold() not in known | set(contract.TABLES)}
+        if not named:
+            return ""
+        aliases = source_files.aliased_files(self._folder, self._settings)
+        found = ", ".join(f'"{alias}"' for alias in aliases) or "none"
+        missing = ", ".join(f'"{name}"' for name in sorted(named))
+        return (
+            f"no table or file {redact(shortened(missing))}; files that can be queried: {redact(shortened(found, 300))}"
+        )
 
     def _write_text_file(self, name: str, rows: ir.Table, mapping: Path) -> Path:
         """Write the result of a mapping, so that it is computed once; return the file."""
@@ -170,13 +205,6 @@ class _Opener:
         except EngineError as error:
             raise DataError(f"{mapping.name}: the query fails: {reason_of(error)}") from None
         return file
-
-
-def _query_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig").strip().rstrip(";")
-    except UnicodeDecodeError:
-        raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
 
 
 def _declared_exclusions(rows: ir.Table) -> list[Finding]:

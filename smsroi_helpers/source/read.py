@@ -15,8 +15,6 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
 from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import EngineError, local_time
@@ -24,19 +22,20 @@ from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, sh
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
-from smsroi_helpers.source.csv_text import LINE
-from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable
+from smsroi_helpers.source.answers import Answers, split_answers
+from smsroi_helpers.source.clocks import find_other_clocks, find_scheduled
+from smsroi_helpers.source.forms import Form, find_forms
+from smsroi_helpers.source.header import LINE
+from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable, finding_of
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
+from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
+from smsroi_helpers.source.segments import merge_segments
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id, trimmed, type_columns
+from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
     "load",
 ]
-
-_PLAIN_KEY = "name__"
-"""Column of a row's key in plain text, from which its pseudonym is computed; it is never written."""
-_ROWS_AT_A_TIME = 100_000
 
 
 def load(data: str | Path, output_folder: str | Path, max_rejected_share: float = 0.01) -> Loaded:
@@ -85,6 +84,7 @@ def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, ke
     code = [source_files.sha256_of(file) for package in packages for file in sorted(package.glob("*.py"))]
     files = source_files.input_files(folder, settings).items()
     stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
+    stats += [["unused", *source_files.unused_files(folder, settings)]]
     return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
 
 
@@ -115,10 +115,18 @@ class _Columns:
     """Columns of `customers` that begin with `ATTRIBUTE_PREFIX`."""
     dates: frozenset[str]
     """Timestamps in which dates have become midnights: see `_date_columns`."""
+    forms: dict[str, Form]
+    """How the text of columns is written."""
+    answers: Answers
+    """The raw rows, and the events that are told without a time."""
 
     @property
     def kept(self) -> list[str]:
         return [column.name for column in self.present] + self.attributes
+
+    @property
+    def read(self) -> list[str]:
+        return [*self.kept, *self.answers.columns.values()]
 
     @property
     def times(self) -> list[str]:
@@ -141,7 +149,7 @@ class _SourceReader:
         """Read every table, in the contract's order: a table's rules use only tables before it."""
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
-        self._findings += opened.declared_exclusions
+        self._findings += opened.declared_exclusions + opened.findings
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
         for name in contract.TABLES:
@@ -156,7 +164,10 @@ class _SourceReader:
                     raise DataError(f"table {name}: cannot be read: {reason}; correct it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []
         self._check_tables()
-        self._write_quarantine(quarantine)
+        self._findings += find_other_clocks(self._valid_tables, self._settings.timezone)
+        self._findings += find_scheduled(tables, self._valid_tables, self._settings.timezone)
+        if (finding := write_quarantine(quarantine, self._output_folder, self._key)) is not None:
+            self._findings.append(finding)
         self._con.disconnect()
         inputs = source_files.fingerprint_inputs(self._folder)
         identity = json.dumps([inputs, self._settings.model_dump()], sort_keys=True)
@@ -176,6 +187,7 @@ class _SourceReader:
     def _validate(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and validate one table. Return the valid table, and the rejected rows (None if there are none)."""
         columns = self._columns_of(table, raw.rows)
+        raw = dataclasses.replace(raw, rows=columns.answers.rows)
         validated = self._validated_rows(table, raw, columns)
         counts = self._count_faults(validated, columns.times)
         valid = counts[counts["fault"].isna()]
@@ -186,17 +198,21 @@ class _SourceReader:
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
         self._refuse_personal_ids(table, raw.rows, columns.present)
-        self._add_unread_columns(table, set(raw.rows.columns) - set(columns.kept), rows_in)
+        self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
+        if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
+            self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
         self._add_ambiguous_times(table, {name: int(valid[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
         unchanged = rows_out == rows_in and not int(counts["altered"].sum())
         paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
-        first, last = (_day(valid[name].iloc[0]) if len(valid) else None for name in ("first", "last"))
-        loaded = LoadedTable(table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last)
+        first, last, seen = (_day(valid[name].iloc[0]) if len(valid) else None for name in ("first", "last", "seen"))
+        loaded = LoadedTable(table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen)
+        if table.name == "messages":
+            loaded = self._merge_segments(loaded)
         if rows_out == rows_in:
             return loaded, None
         if "line" not in validated.columns:
             validated = self._validated_rows(table, raw, columns, with_line=True)
-        return loaded, self._quarantine_rows(table, validated, raw.ragged)
+        return loaded, rejected_rows(table, validated, raw.ragged)
 
     def _columns_of(self, table: contract.Table, raw_rows: ir.Table) -> "_Columns":
         """Return the columns to read.
@@ -214,7 +230,24 @@ class _SourceReader:
         present = [column for column in table.columns if column.name in raw_rows.columns]
         customer_columns = raw_rows.columns if table.name == "customers" else ()
         attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
-        return _Columns(present, attributes, _date_columns(raw_rows, present))
+        answers = split_answers(table, raw_rows)
+        forms, findings = find_forms(table.name, answers.rows, present, self._settings)
+        self._findings += [*answers.findings, *findings]
+        return _Columns(present, attributes, _date_columns(raw_rows, present), forms, answers)
+
+    def _merge_segments(self, loaded: LoadedTable) -> LoadedTable:
+        """Return messages with the billing segments of each in one row."""
+        merged = merge_segments(self._con.read_parquet(list(loaded.paths)), self._settings.timezone)
+        if merged is None:
+            return loaded
+        target = self._output_folder / "messages_merged.parquet"
+        merged.to_parquet(target)
+        messages = int(self._con.read_parquet(target).count().execute())
+        rows = loaded.rows_out - messages
+        self._findings.append(finding_of("messages", "", "billing segments merged", rows, loaded.rows_out))
+        return dataclasses.replace(
+            loaded, paths=(str(target),), columns=(*loaded.columns, "segments"), rows_out=messages, merged=rows
+        )
 
     def _valid_row_files(
         self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
@@ -236,9 +269,14 @@ class _SourceReader:
     ) -> ir.Table:
         """Return the rows with types and faults. Line numbers cost another pass, so they are optional."""
         zone = self._settings.timezone
-        raw_rows, typed = type_columns(raw.rows, columns.present, zone, midnights_are_dates=columns.dates)
+        raw_rows, typed = type_columns(
+            raw.rows, columns.present, zone, midnights_are_dates=columns.dates, forms=columns.forms
+        )
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
         values = {name: column.value for name, column in typed.items()}
+        if columns.answers.columns:
+            told = dataclasses.replace(columns.answers, rows=raw_rows)
+            values |= {name: told.fill(name, values[name], values["sent_at"], zone) for name in told.columns}
         has_repeated_keys = bool(table.key) and _has_duplicates(
             raw.rows.select(**{name: read_id(raw.rows[name]) for name in table.key})
         )
@@ -249,6 +287,7 @@ class _SourceReader:
             **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
+            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, columns.present)),
             altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
             **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
@@ -264,6 +303,8 @@ class _SourceReader:
         by_fault = validated.group_by("fault").aggregate(
             rows=validated.count(),
             altered=validated.altered.cast("int64").sum(),
+            as_spreadsheet=validated.as_spreadsheet.cast("int64").sum(),
+            seen=validated.clock.max(where=_has_event(validated)),
             first=validated.clock.min(),
             last=validated.clock.max(),
             **folds,
@@ -319,55 +360,6 @@ class _SourceReader:
                         f"table {table.name}, column {column.name}: most values are telephone numbers or e-mail "
                         "addresses; replace them with `smsroi pseudonymise`"
                     )
-
-    def _quarantine_rows(self, table: contract.Table, validated: ir.Table, ragged: list[int]) -> ir.Table:
-        """Return the rejected rows: table, line, reason, and their key in plain text under `_PLAIN_KEY`."""
-        rejected = validated.filter(validated.fault.notnull())
-        has_key = table.key and set(table.key) <= set(rejected.columns)
-        name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if has_key else ibis.null("string")
-        key_is_complete = (
-            ibis.and_(*(rejected[column].notnull() for column in table.key)) if has_key else ibis.literal(False)
-        )
-        rows = rejected.select(
-            table=ibis.literal(table.name),
-            line=rejected.line.cast("int64"),
-            reason=rejected.fault,
-            **{_PLAIN_KEY: ibis.ifelse(key_is_complete, name, ibis.null("string"))},
-        )
-        if not ragged:
-            return rows
-        lines = pa.table(
-            {
-                "table": [table.name] * len(ragged),
-                "line": pa.array(ragged, pa.int64()),
-                "reason": [contract.WRONG_FIELDS] * len(ragged),
-                _PLAIN_KEY: pa.nulls(len(ragged), pa.string()),
-            }
-        )
-        return rows.union(ibis.memtable(lines))
-
-    def _write_quarantine(self, parts: list[ir.Table]) -> None:
-        """Write quarantine.parquet. The key of a row is a pseudonym, or null without a secret key."""
-        file = self._output_folder / "quarantine.parquet"
-        file.unlink(missing_ok=True)
-        if not parts:
-            return
-        rows = ibis.union(*parts).order_by("table", "line", "reason", _PLAIN_KEY)
-        if self._key is None:
-            rows.mutate(key=ibis.null("string")).drop(_PLAIN_KEY).to_parquet(file)
-            remedy = "set SMSROI_KEY to give each row a pseudonym, by which the holder of the key can find it"
-            count = parquet.read_metadata(file).num_rows
-            self._findings.append(Finding("quarantine", "", "rows without a pseudonym", "note", count, None, remedy))
-            return
-        schema = pa.schema(
-            [("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())]
-        )
-        with parquet.ParquetWriter(file, schema) as writer:
-            for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
-                names = batch.column(_PLAIN_KEY).to_pylist()
-                pseudonyms = [None if name is None else pseudonym_key.pseudonym(name, self._key) for name in names]
-                others = [batch.column(name).cast(schema.field(name).type) for name in schema.names[:-1]]
-                writer.write_batch(pa.record_batch([*others, pa.array(pseudonyms, pa.string())], schema=schema))
 
     def _check_tables(self) -> None:
         for rule in contract.TABLE_RULES:
@@ -427,6 +419,12 @@ def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept
         elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
             return False
     return set(raw_rows.columns) == set(kept)
+
+
+def _has_event(rows: ir.Table) -> ir.BooleanValue:
+    """Whether anything is known to have followed a message; true for rows of other tables."""
+    events = [rows[name].notnull() for name in contract.EVENTS_AFTER if name in rows.columns]
+    return ibis.or_(*events) if "sent_at" in rows.columns and "delivered_at" in rows.columns else ibis.literal(True)
 
 
 def _blank_as_null(value: ir.Value) -> ir.Value:

@@ -1,11 +1,12 @@
 """The settings of a source (`source.yml`), and the project's root."""
 
+import codecs
 import os
 import re
 import urllib.parse
 import zoneinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import yaml
@@ -85,6 +86,12 @@ class Settings(pydantic.BaseModel):
     """Address of a database with the tables. It may contain a password, so it is neither recorded nor shown."""
     files: dict[str, str] = {}
     """Alias → path of a file outside the folder, which `.sql` mappings can query."""
+    sheets: dict[str, str] = {}
+    """File name of a workbook → name of the sheet to read; others: the first sheet."""
+    encoding: str = ""
+    """Encoding of the text files that are not UTF-8, such as `cp1252`; empty: GB18030."""
+    decimal: Literal["", ".", ","] = ""
+    """Decimal mark of numbers such as `1.250`, where the column has no number that shows it; empty: not known."""
     timezone: str = "UTC"
     currency: str = pydantic.Field("USD", pattern="^[A-Z]{3}$")
     margin: float = pydantic.Field(0.3, ge=0, le=1)
@@ -103,6 +110,16 @@ class Settings(pydantic.BaseModel):
     @classmethod
     def _redact_title(cls, title: str) -> str:
         return redact(title)
+
+    @pydantic.field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            if name and not codecs.lookup(name)._is_text_encoding:
+                raise LookupError
+        except LookupError:
+            raise ValueError(f"{name!r} is not an encoding; use a name such as cp1252, big5 or gb18030") from None
+        return name
 
     @pydantic.field_validator("timezone")
     @classmethod

@@ -6,7 +6,7 @@ A conversion uses its intermediate results several times. Each is a column of a 
 used, they would make a query of 700,000 characters of the columns of `messages`.
 """
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -15,11 +15,13 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
+from smsroi_helpers.source.forms import Form
 
 __all__ = [
     "TypedColumn",
     "plain_text",
     "read_id",
+    "spreadsheet_ids",
     "trimmed",
     "type_columns",
 ]
@@ -30,6 +32,7 @@ _HALF_WIDTH = "".join(chr(code) for code in range(0x21, 0x7F)) + "  "
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"
 
 _NUMBER = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_NUMBER_WITH_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)?(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"^[+-]?(?:nan|inf|infinity)$"
 _CURRENCY = r"^([+-]?)\s*(?:¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)\s*([+-]?[0-9.])"
 _CURRENCY_AFTER = r"([0-9])\s*(?:元|¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)$"
@@ -40,6 +43,12 @@ _TIME = (
     r"(?: ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?)?$"
 )
 _ONLY_DATE = r"^[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}$"
+_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
+_MONTH_FIRST = r"^([A-Za-z]{3})[a-z]*\.? +([0-9]{1,2}),? +([0-9]{4})(?:,? +(?:at +)?([0-9].*))?$"
+_DAY_FIRST = r"^([0-9]{1,2})[ -]([A-Za-z]{3})[a-z]*\.?,?[ -]([0-9]{4})(?:,? +(?:at +)?([0-9].*))?$"
+_HALF_DAY = r"^(.*[ T])([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?) ?([AaPp])\.?[Mm]\.?$"
+_EPOCH = r"^(?:[0-9]{10}(?:\.[0-9]+)?|[0-9]{13}|[0-9]{16})$"
+_SPREADSHEET_ID = r"^(?:=\"(.*)\"|'(.+)|([0-9]+)\.0)$"
 _OFFSET = r":[0-9]{2}(?:\.[0-9]+)? ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 
 
@@ -80,7 +89,12 @@ _Conversion = Generator[_Columns, _Columns, TypedColumn]
 
 
 def type_columns(
-    rows: ir.Table, columns: Sequence[Column], zone: str, *, midnights_are_dates: Collection[str] = ()
+    rows: ir.Table,
+    columns: Sequence[Column],
+    zone: str,
+    *,
+    midnights_are_dates: Collection[str] = (),
+    forms: Mapping[str, Form] | None = None,
 ) -> tuple[ir.Table, dict[str, TypedColumn]]:
     """Convert columns of a source to their types in the contract.
 
@@ -89,12 +103,20 @@ def type_columns(
         columns: the definitions of those to convert.
         zone: IANA time zone of times without an offset.
         midnights_are_dates: the timestamps without an offset of which a midnight is a date without a time.
+        forms: how the text of columns is written, by name (`forms.find_forms`).
 
     Returns:
         The rows with added columns, and by name the typed columns, which are among them.
     """
+    forms = forms or {}
     conversions = {
-        column.name: _convert(rows[column.name], column, zone, midnight_is_date=column.name in midnights_are_dates)
+        column.name: _convert(
+            rows[column.name],
+            column,
+            zone,
+            forms.get(column.name, Form()),
+            midnight_is_date=column.name in midnights_are_dates,
+        )
         for column in columns
     }
     typed: dict[str, TypedColumn] = {}
@@ -123,15 +145,15 @@ def type_columns(
     }
 
 
-def _convert(raw: ir.Value, column: Column, zone: str, *, midnight_is_date: bool) -> _Conversion:
+def _convert(raw: ir.Value, column: Column, zone: str, form: Form, *, midnight_is_date: bool) -> _Conversion:
     never = ibis.literal(False)
     match column.kind:
         case "timestamp":
-            return (yield from _read_time(raw, zone, column.name, midnight_is_date=midnight_is_date))
+            return (yield from _read_time(raw, zone, column.name, form, midnight_is_date=midnight_is_date))
         case "float":
-            return TypedColumn((yield from _read_number(raw)), never, never)
+            return TypedColumn((yield from _read_number(raw, form)), never, never)
         case "int":
-            (number,) = yield ((yield from _read_number(raw)),)
+            (number,) = yield ((yield from _read_number(raw, form)),)
             whole = number.try_cast("int64")
             return TypedColumn(ibis.ifelse(whole.cast("float64") == number, whole, ibis.null("int64")), never, never)
         case "id":
@@ -141,9 +163,12 @@ def _convert(raw: ir.Value, column: Column, zone: str, *, midnight_is_date: bool
 
 
 def read_id(raw: ir.Value) -> ir.StringValue:
-    """Convert a column of ids."""
+    """Convert a column of ids. `="100"`, `'100` and `100.0`, as spreadsheets write them, are the id 100."""
     if raw.type().is_string():
-        return plain_text(raw)
+        text = plain_text(raw)
+        return ibis.ifelse(
+            _written_by_spreadsheet(text), text.re_replace(_SPREADSHEET_ID, r"\1\2\3").strip().nullif(""), text
+        )
     if raw.type().is_floating():
         # 13085.0: an integer column that a tool has converted to float because of missing values.
         whole = raw.try_cast("int64")
@@ -152,21 +177,45 @@ def read_id(raw: ir.Value) -> ir.StringValue:
     return raw.cast("string")
 
 
-def _read_number(raw: ir.Value) -> Generator[_Columns, _Columns, ir.FloatingValue]:
+def spreadsheet_ids(
+    raw_rows: ir.Table, values: Mapping[str, ir.Value], columns: Sequence[Column]
+) -> list[ir.BooleanValue]:
+    """Whether the id in each column of ids is written as a spreadsheet does, and read without that.
+
+    Args:
+        raw_rows: the raw columns.
+        values: the typed columns, by name.
+        columns: their definitions.
+    """
+    ids = [column.name for column in columns if column.kind == "id" and raw_rows[column.name].type().is_string()]
+    changed = {name: raw_rows[name] != values[name] for name in ids}
+    return [(_written_by_spreadsheet(raw_rows[name]) & changed[name]).fill_null(False) for name in ids]
+
+
+def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether an id may be in the form of a spreadsheet's formula, text or number."""
+    return text.left(1).isin(["=", "'"]) | text.endswith(".0")
+
+
+def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.FloatingValue]:
     if not raw.type().is_string():
         return raw.try_cast("float64")
     text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
     (text,) = yield (text.re_replace(_CURRENCY, r"\1\2").re_replace(_CURRENCY_AFTER, r"\1"),)
-    readable = text.re_search(_NUMBER) | text.lower().re_search(_NON_FINITE)
-    return ibis.ifelse(readable, text.replace(",", "").try_cast("float64"), ibis.null("float64"))
+    readable = text.re_search(_NUMBER if form.decimal == "." else _NUMBER_WITH_COMMA)
+    readable = readable | text.lower().re_search(_NON_FINITE)
+    plain = text.replace(",", "") if form.decimal == "." else text.replace(".", "").replace(",", ".")
+    return ibis.ifelse(readable, plain.try_cast("float64"), ibis.null("float64"))
 
 
-def _read_time(raw: ir.Value, zone: str, name: str, *, midnight_is_date: bool) -> _Conversion:
+def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_date: bool) -> _Conversion:
     """Convert to an instant. By its name a column is one in which a date means the end of its day, or it is not."""
     never, no_time = ibis.literal(False), ibis.null("timestamp")
     dtype = raw.type()
     if dtype.is_string():
-        clock, utc, is_date = yield from _read_text_time(raw)
+        clock, utc, is_date = yield from _read_text_time(raw, form)
+    elif dtype.is_integer():
+        clock, utc, is_date = no_time, _read_epoch(raw.cast("string")), never
     elif dtype.is_timestamp() and dtype.timezone is not None:
         clock, utc, is_date = no_time, utc_from_offset(raw), never
     else:
@@ -186,18 +235,58 @@ def _read_time(raw: ir.Value, zone: str, name: str, *, midnight_is_date: bool) -
     return TypedColumn(value, gap, twice.fill_null(False) & ~is_date)
 
 
-def _read_text_time(raw: ir.StringValue) -> Generator[_Columns, _Columns, _Columns]:
+def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Columns, _Columns]:
     """Return the local time of texts without an offset, the instant of others, and whether a text is only a date."""
-    text = plain_text(raw).re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
+    text = plain_text(raw)
+    epoch = ibis.null("timestamp")
+    if form.epochs:
+        (text,) = yield (text,)
+        epoch = _read_epoch(text)
+    if form.named_months:
+        (text,) = yield (_with_month_number(text),)
+        (text,) = yield (_with_24_hours(text),)
+    text = text.re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     (text,) = yield (text,)
     (text,) = yield (ibis.ifelse(text.re_search(_TIME), text, ibis.null("string")),)
     with_offset = text.re_search(_OFFSET)
     instant = text.re_replace(r" ?(?:z|UTC)$", "Z").re_replace(r"([+-][0-9]{2})([0-9]{2})$", r"\1:\2")
-    instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2")
+    instant = instant.re_replace(r"([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2").re_replace(r" ([+-])", r"\1")
     utc = utc_from_offset(instant.try_cast(idt.Timestamp(timezone="UTC")))
     clock = ibis.ifelse(with_offset, ibis.null("string"), text).try_cast("timestamp")
     is_date = text.re_search(_ONLY_DATE).fill_null(False)
-    return (yield clock, ibis.ifelse(with_offset, utc, ibis.null("timestamp")), is_date)
+    utc = ibis.ifelse(with_offset, utc, ibis.null("timestamp"))
+    return (yield clock, ibis.coalesce(utc, epoch) if form.epochs else utc, is_date)
+
+
+def _with_month_number(text: ir.StringValue) -> ir.StringValue:
+    """Write `May 3, 2024 at 10:05 AM` and `3 May 2024` with the number of the month."""
+
+    def written(pattern: str, month: int, day: int) -> ir.StringValue:
+        place = ibis.literal(_MONTHS).find(text.re_extract(pattern, month).lower())
+        number = ibis.ifelse(place % 3 == 0, (place // 3 + 1).cast("string"), "")
+        return text.re_extract(pattern, 3) + "-" + number + "-" + text.re_replace(pattern, rf"\{day} \4")
+
+    return ibis.cases(
+        (text.re_search(_MONTH_FIRST), written(_MONTH_FIRST, 1, 2)),
+        (text.re_search(_DAY_FIRST), written(_DAY_FIRST, 2, 1)),
+        else_=text,
+    ).strip()
+
+
+def _with_24_hours(text: ir.StringValue) -> ir.StringValue:
+    """Write a time with AM or PM on the clock of 24 hours; no time if the hour is not 1 to 12."""
+    hour = text.re_extract(_HALF_DAY, 2).try_cast("int64")
+    afternoon = text.re_extract(_HALF_DAY, 4).lower() == "p"
+    whole = ibis.ifelse(hour.between(1, 12), hour % 12 + ibis.ifelse(afternoon, 12, 0), ibis.null("int64"))
+    rewritten = text.re_extract(_HALF_DAY, 1) + whole.cast("string") + text.re_extract(_HALF_DAY, 3)
+    return ibis.ifelse(text.re_search(_HALF_DAY), rewritten, text)
+
+
+def _read_epoch(text: ir.StringValue) -> ir.TimestampValue:
+    """Read seconds (10 digits), milliseconds (13) or microseconds (16) since 1970, to the millisecond."""
+    number = ibis.ifelse(text.re_search(_EPOCH), text, ibis.null("string")).try_cast("decimal(28, 6)")
+    milliseconds = ibis.cases((number < 10**10, number * 1000), (number < 10**13, number), else_=number / 1000)
+    return milliseconds.try_cast("int64").as_timestamp("ms")
 
 
 def _whole_day(clock: ir.TimestampValue, is_date: ir.BooleanValue, name: str) -> ir.TimestampValue:

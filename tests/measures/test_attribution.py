@@ -107,7 +107,7 @@ def test_the_last_touch_hides_earlier_ones_and_ties_go_to_the_greater_id(make_so
     folder = make_source(
         orders=f"order_id,customer_id,ordered_at,amount\n1,c,{minutes(60)},5\n2,c,{minutes(61)},-5\n3,d,{minutes(60)},7\n",
         messages="message_id,customer_id,campaign_id,sent_at,delivered_at\n"
-        + f"9,c,k,{minutes(0)},{minutes(1)}\n10,c,k,{minutes(0)},{minutes(30)}\n2,c,k,{minutes(29)},{minutes(30)}\n"
+        + f"9,c,k,{minutes(0)},{minutes(1)}\n10,c,k,{minutes(3)},{minutes(30)}\n2,c,k,{minutes(29)},{minutes(30)}\n"
         + f"11,c,k,{minutes(40)},\n12,c,k,{minutes(50)},{minutes(61)}\n13,d,k,{minutes(0)},\n",
     )
     shop = open_source(folder)

@@ -101,3 +101,28 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 def test_what_is_no_text_is_not_opened(tmp_path, content):
     with pytest.raises(DataError, match="not a text file"):
         read(tmp_path, content + b"rest")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("id,name\n1,Fäßler\n2,Müller\n", "cp1252"),  # äß is one (rare) character of GB18030
+        ("id,name\n1,Señor Ibáñez\n2,“quoted” – €5\n", "cp1252"),
+        ("id,name\n1,訂單顧客\n2,台北市\n3,優惠活動\n", "big5"),
+        ("id,name\n1,お客様\n2,東京都新宿区\n", "shift_jis"),
+        ("id,name\n1,Łódź\n2,Gdańsk\n", "cp1250"),
+    ],
+)
+def test_other_encodings_are_asked_for_and_read_when_named(tmp_path, text, encoding):
+    with pytest.raises(DataError, match=r"line \d: neither UTF-8 nor GB18030 .*name its encoding in source\.yml"):
+        read(tmp_path, text.encode(encoding))
+    file = tmp_path / "t.csv"
+    table = csv_text.csv_to_parquet(file, tmp_path / "out" / "t.parquet", encoding=encoding)
+    names = [row["name"] for row in parquet.read_table(table.path).to_pylist()]
+    assert names == [line.split(",")[1] for line in text.splitlines()[1:]]
+
+
+def test_a_named_encoding_does_not_change_utf8(tmp_path):
+    (tmp_path / "t.csv").write_bytes(ROWS.encode())
+    table = csv_text.csv_to_parquet(tmp_path / "t.csv", tmp_path / "out" / "t.parquet", encoding="cp1252")
+    assert table.encoding == "utf-8"

@@ -44,7 +44,7 @@ def test_parts_of_a_table_come_in_the_order_of_their_names(tmp_path):
 def test_files_beside_a_mapping_have_their_stem_as_alias(tmp_path):
     for name in ("export.csv", "other.csv.gz", "third.parquet", "notes.txt", "1st.csv"):
         (tmp_path / name).touch()
-    assert set(aliased_files(tmp_path, Settings())) == {"export", "other", "third"}
+    assert set(aliased_files(tmp_path, Settings())) == {"export", "other", "third", "notes", "1st"}
     with pytest.raises(DataError, match=r"files.gone: no file gone.csv"):
         aliased_files(tmp_path, Settings(files={"gone": "gone.csv"}))
 

@@ -158,7 +158,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         "column amount, not finite in 1 rows: .*leave the field empty",
     ),
     "D16 another delimiter": (
-        {"orders.csv": ORDERS.replace(",", "|")},
+        {"orders.csv": ORDERS.replace(",", "^")},
         r"table orders: no column order_id, .*; rename it in the file, or map it in orders\.sql",
     ),
     "D16 ragged": (
@@ -184,8 +184,8 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         r"orders\.csv: column amount appears twice .*; rename one",
     ),
     "D17 a column without a name": (
-        {"orders.csv": ORDERS.replace("discount", "")},
-        r"orders\.csv: column 5 has no name .*; name it",
+        {"orders.csv": ORDERS.replace("amount", "")},
+        r"orders\.csv: column 4 has no name .*; name it",
     ),
     "D17 a column of the reader's own name": (
         {"orders.csv": ORDERS.replace("discount", "line__")},

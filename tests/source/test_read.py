@@ -160,7 +160,7 @@ SOUND: dict[str, tuple[Files | Callable[[], Files], dict[str, tuple[int, int]], 
     "D13 GB18030 of four bytes, D16 semicolons and CR": (
         {
             "orders.csv": (
-                'order_id;customer_id;ordered_at;amount\r1;老顾客㐀;2024-01-01;"1,5"\r2;常来𠀀;2024-01-02;5\r'
+                'order_id;customer_id;ordered_at;amount\r1;老顾客㐀;2024-01-01;"1,5,"\r2;常来𠀀;2024-01-02;5\r'
             ).encode("gb18030")
         },
         {"orders": (2, 1)},

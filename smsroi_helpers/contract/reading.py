@@ -1,0 +1,66 @@
+"""What a reader says of a source without rejecting rows: skipped lines, files not used, merged rows, values decided."""
+
+import re
+
+__all__ = [
+    "READING",
+    "remedy_parts",
+]
+
+READING: dict[str, str] = {
+    "file not used": (
+        "it is neither named as a table nor queried by a mapping; to use it, rename it or name it in a .sql mapping"
+    ),
+    "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
+    "report lines above the column names": "the lines are skipped; the column names are in row {row}",
+    "column name repeated": "it is read as {name}",
+    "total row": "the last row is the sum of the rows above it (column {name}), so it is left out",
+    "total row that is not the sum": (
+        "the last row is called a total, so it is left out; but no column is the sum of the rows above it: is the"
+        " export whole?"
+    ),
+    "ids as a spreadsheet writes them": 'ids such as ="100", \'100 and 100.0 are read as 100',
+    "yes or no without a time": (
+        "it happened or not, at an unknown time: counted as an outcome, left out of timing; add the gateway's time"
+    ),
+    "delivery not reported": (
+        "the status means that the outcome is unknown; such a message counts as delivered: add later receipts"
+    ),
+    "comma as decimal mark": "the column's other values, or `decimal` in source.yml, show that the mark is a comma",
+    "billing segments merged": (
+        "rows of one recipient, campaign and second are one message of several segments; their costs are added up"
+    ),
+    "on another clock than sent_at": (
+        "it follows the texts by {hours} hours as a whole: if {name} is on the clock of {zone}, `sent_at` is on"
+        " {sent_clock}; write both with their offset from UTC"
+    ),
+    "on another clock than people's days": (
+        "hardly any orders are from {start} to {end} o'clock on the clock of {zone}, when people are awake, and most"
+        " texts are sent at {send} o'clock: is `ordered_at` on another clock, such as UTC? Write both with their offset"
+    ),
+    "scheduled, not sent": (
+        "they are later than everything that was recorded and have no receipt, so they do not set the last day observed"
+    ),
+}
+"""Rule → what is done, and what to do. Placeholders are filled in after translation."""
+
+
+def remedy_parts(remedy: str) -> tuple[str, dict[str, str]]:
+    """Return the remedy of `READING` from which a text was made, and the values filled in; else the text itself.
+
+    >>> remedy_parts("it is read as Name_2")
+    ('it is read as {name}', {'name': 'Name_2'})
+    """
+    for template in READING.values():
+        if "{" in template:
+            seen: set[str] = set()
+            parts = []
+            for place, part in enumerate(re.split(r"\{(\w+)\}", template)):
+                if place % 2 == 0:
+                    parts.append(re.escape(part))
+                else:
+                    parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>.*?)")
+                    seen.add(part)
+            if match := re.fullmatch("".join(parts), remedy):
+                return template, match.groupdict()
+    return remedy, {}

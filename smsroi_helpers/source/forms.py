@@ -1,0 +1,170 @@
+"""Decide how the text of a column is written: its decimal mark, currency, and forms of time.
+
+The engine counts the shapes of a column's values (every digit is written as 9). From them it is decided for the column
+as a whole what a value alone does not tell: `1.250` is 1250 where another value is `12,50`.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.contract import Column
+from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.loaded import Finding, finding_of
+from smsroi_helpers.source.settings import Settings
+
+__all__ = [
+    "Form",
+    "Shape",
+    "decide_number_form",
+    "decide_time_form",
+    "find_forms",
+]
+
+_MAX_SHAPES = 2_000
+"""Shapes of a column that are looked at; columns of numbers and times have some dozens."""
+_SIGNS = {
+    "yen or yuan": ("¥", "CNY", "RMB", "元", "JPY", "円"),
+    "dollar": ("$", "USD", "US$"),
+    "euro": ("€", "EUR"),
+    "pound": ("£", "GBP"),
+}
+_CURRENCY_OF = {sign: currency for currency, signs in _SIGNS.items() for sign in signs}
+_SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_CURRENCY_OF, key=len, reverse=True)), re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the text of a column is written."""
+
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of numbers; the other mark groups thousands."""
+    named_months: bool = True
+    """Times may have month names, or hours with AM and PM."""
+    epochs: bool = True
+    """Times may be seconds, milliseconds or microseconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Values of a column that differ only in their digits."""
+
+    text: str
+    """The value with each digit written as 9."""
+    zero_first: bool
+    """The whole part is 0, as in `0.125`; no group of thousands begins so."""
+    rows: int
+
+
+def find_forms(
+    table: str, rows: ir.Table, columns: list[Column], settings: Settings
+) -> tuple[dict[str, Form], list[Finding]]:
+    """Decide the forms of the text columns with numbers and times.
+
+    Args:
+        table: name of the table, for messages.
+        rows: the raw columns.
+        columns: the definitions of those to decide.
+        settings: `decimal` decides where a column leaves doubt.
+
+    Raises:
+        DataError: a column has two currencies, or numbers of which the decimal mark is not known.
+    """
+    forms: dict[str, Form] = {}
+    findings: list[Finding] = []
+    for column in columns:
+        if not rows[column.name].type().is_string() or column.kind not in ("float", "int", "timestamp"):
+            continue
+        shapes = _shapes(rows[column.name])
+        if column.kind == "timestamp":
+            forms[column.name] = decide_time_form(shapes)
+            continue
+        forms[column.name] = decide_number_form(f"table {table}, column {column.name}", shapes, column, settings)
+        if forms[column.name].decimal == ",":
+            n = sum(shape.rows for shape in shapes)
+            findings.append(finding_of(table, column.name, "comma as decimal mark", n, n))
+    return forms, findings
+
+
+def _shapes(values: ir.StringValue) -> list[Shape]:
+    values = values.nullif("")
+    shaped = values.as_table().select(
+        text=values.translate("012345678", "999999999"),
+        zero_first=values.re_search(r"^[^0-9]*0+[.,]"),
+    )
+    counted = shaped.filter(shaped.text.notnull()).group_by("text", "zero_first").aggregate(rows=ibis._.count())
+    frame = counted.order_by(ibis.desc("rows"), "text", "zero_first").limit(_MAX_SHAPES).execute()
+    return [Shape(str(row.text), bool(row.zero_first), int(row.rows)) for row in frame.itertuples()]
+
+
+def decide_time_form(shapes: list[Shape]) -> Form:
+    """Return which forms of time a column has."""
+    texts = [unicodedata.normalize("NFKC", shape.text).strip() for shape in shapes]
+    return Form(
+        named_months=any(re.search(r"[A-Za-z]{3}|[AaPp]\.?[Mm]", text) for text in texts),
+        epochs=any(re.fullmatch(r"9{10}(\.9+)?|9{13}|9{16}", text) for text in texts),
+    )
+
+
+def decide_number_form(where: str, shapes: list[Shape], column: Column, settings: Settings) -> Form:
+    """Return the decimal mark of a column of numbers.
+
+    Args:
+        where: table and column, for messages.
+        shapes: of the column's values.
+        column: its definition; a largest value allowed excludes groups of thousands.
+        settings: of the source.
+
+    Raises:
+        DataError: there are two currencies, or no value shows the decimal mark of those such as `1.250`.
+    """
+    currencies: Counter[str] = Counter()
+    marks: Counter[str] = Counter()
+    doubtful: Counter[str] = Counter()
+    for shape in shapes:
+        text = unicodedata.normalize("NFKC", shape.text).strip()
+        for sign in _SIGN.findall(text):
+            currencies[_CURRENCY_OF[sign.upper()]] += shape.rows
+        number = re.sub(r"^[+-]", "", _SIGN.sub("", text).strip()).strip()
+        mark, sure = _decimal_mark(number, zero_first=shape.zero_first)
+        if mark:
+            (marks if sure else doubtful)[mark] += shape.rows
+    if len(currencies) > 1:
+        named = " and ".join(f"{name} in {rows:,} rows" for name, rows in currencies.most_common())
+        raise DataError(
+            f"{where}: amounts in several currencies ({named}); convert them to one in a .sql mapping, or leave the"
+            " others out"
+        )
+    if marks["."] and marks[","] and settings.decimal:
+        return Form(decimal=settings.decimal)
+    if marks:
+        return Form(decimal="," if marks[","] > marks["."] else ".")
+    if settings.decimal:
+        return Form(decimal=settings.decimal)
+    if doubtful["."] and not (column.maximum is not None and column.maximum < 1000):
+        raise DataError(
+            f"{where}: in {doubtful['.']:,} rows numbers such as 1.250 may mean 1250 or 1.25, and no other value of the"
+            ' column shows which; write decimal: "," (1250) or decimal: "." (1.25) in source.yml'
+        )
+    return Form()
+
+
+def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:
+    """Return the decimal mark that a number's shape shows, and whether it cannot be another; empty if it shows none."""
+    dots, commas = number.count("."), number.count(",")
+    if not re.fullmatch(r"[9.,]+(?:[eE][+-]?9+)?", number) or not (dots or commas):
+        return "", False
+    if dots and commas:
+        last = max(".", ",", key=number.rindex)
+        return (last, True) if number.count(last) == 1 else ("", False)
+    mark, other = (".", ",") if dots else (",", ".")
+    if dots + commas > 1:
+        return (other, True) if re.fullmatch(r"9{1,3}(?:[.,]9{3})+", number) else ("", False)
+    if re.fullmatch(r"9{1,3}[.,]9{3}", number) and not zero_first:
+        return mark, False
+    return mark, True
