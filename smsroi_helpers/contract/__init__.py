@@ -4,6 +4,7 @@ from smsroi_helpers.contract.outputs import FINISHED, OUTPUTS, SHARED_OUTPUTS, D
 from smsroi_helpers.contract.rules import (
     DATA_WARNINGS,
     KEY_FAULTS,
+    NOT_JOINED,
     RULES,
     TABLE_RULES,
     WRONG_FIELDS,
@@ -38,6 +39,7 @@ __all__ = [
     "FINISHED",
     "KEY_FAULTS",
     "LAST_DAYS",
+    "NOT_JOINED",
     "OUTPUTS",
     "PERSONAL_DATA_PATTERN",
     "PLANNED_TIMES",

@@ -1,20 +1,28 @@
 """The result of reading a source: its tables as parquet, the findings, and the last day observed."""
 
+import dataclasses
 import datetime as dt
 import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.settings import Settings
 
 __all__ = [
+    "GUEST_ORDERS",
     "Finding",
     "Loaded",
     "LoadedTable",
+    "from_record",
     "resolve_as_of",
+    "to_record",
 ]
+
+
+GUEST_ORDERS = "guest_orders.parquet"
+"""File of the guests' orders: order_id, ordered_at, amount; missing without guests."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,11 @@ class LoadedTable:
     first: str | None
     """First day of the table's event time, in the source's time zone; None if the table has no event time."""
     last: str | None
+    seen: str | None = None
+    """Last day that was really observed: not after today, and not only of scheduled sends (no event has followed them);
+    None if there is none."""
+    guests: int = 0
+    """Rows of customers without an identity, which are left out."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Loaded:
 def resolve_as_of(loaded: Loaded, as_of: str) -> str:
     """Return the last day observed (ISO date, the source's time zone): as given, else the last order or message.
 
-    The default is never later than today, because rows with a future date do not show when the data end.
+    The default is never later than today, and scheduled sends do not count: `LoadedTable.seen`.
 
     Raises:
         DataError: the given date is before the first order.
@@ -86,5 +99,27 @@ def resolve_as_of(loaded: Loaded, as_of: str) -> str:
             raise DataError(f"as_of {as_of} is before the first order ({first}); choose a later day")
         return as_of
     today = dt.datetime.now(zoneinfo.ZoneInfo(loaded.settings.timezone)).date().isoformat()
-    days = [table.last for name in ("orders", "messages") if (table := loaded.tables.get(name)) and table.last]
-    return min(max(days), today)
+    tables = [loaded.tables[name] for name in ("orders", "messages") if name in loaded.tables]
+    seen = [table.seen for table in tables if table.seen]
+    return min(max(seen or [table.last for table in tables if table.last]), today)
+
+
+def to_record(loaded: Loaded) -> dict[str, Any]:
+    """Return a loaded source as JSON values."""
+    return {**dataclasses.asdict(loaded), "settings": loaded.settings.model_dump()}
+
+
+def from_record(record: dict[str, Any]) -> Loaded:
+    """Return the loaded source of `to_record`."""
+
+    def table(entry: dict[str, Any]) -> LoadedTable:
+        return LoadedTable(**{**entry, "paths": tuple(entry["paths"]), "columns": tuple(entry["columns"])})
+
+    return Loaded(
+        **{
+            **record,
+            "settings": Settings(**record["settings"]),
+            "tables": {name: table(entry) for name, entry in record["tables"].items()},
+            "findings": tuple(Finding(**entry) for entry in record["findings"]),
+        }
+    )
