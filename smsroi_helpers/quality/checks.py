@@ -217,8 +217,7 @@ def _count_guest_orders(shop: Shop) -> tuple[int, float]:
     orders = shop.guest_orders
     if orders is None:
         return 0, 0.0
-    bought = orders.filter(orders.amount >= 0)
-    sums = shop.count(bought.aggregate(orders=bought.count(), paid=total(bought.amount).fill_null(0.0))).iloc[0]
+    sums = shop.count(orders.aggregate(orders=orders.count(), paid=total(orders.spend).fill_null(0.0))).iloc[0]
     return int(sums["orders"]), float(sums["paid"])
 
 

@@ -34,8 +34,8 @@ def put_in_words(found: LogAssessment) -> Decision:
     if coverage.not_joined:
         caveats.append(
             _(
-                "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a table"
-                " identities, or map the ids."
+                "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a"
+                " table identities, or map the ids."
             ).format(tables=", ".join(coverage.not_joined))
         )
     if coverage.guest_orders:

@@ -244,7 +244,7 @@ class _Copier:
         text = column.cast(pa.string()).drop_null()
         self.value_counts[table, name] += len(text)
         for value in text.value_counts().to_pylist():
-            if is_personal(self.people.read(f"{table}.{name}", value["values"])) or "@" in value["values"]:
+            if "@" in value["values"] or is_personal(self.people.read(f"{table}.{name}", value["values"])):
                 self.personal_counts[table, name] += value["counts"]
 
     def _write_settings(self) -> None:

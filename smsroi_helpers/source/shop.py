@@ -79,12 +79,13 @@ class Shop:
 
     @property
     def guest_orders(self) -> ir.Table | None:
-        """order_id, ordered_at (UTC), amount: the orders of customers without an identity; None if there are none."""
+        """order_id, ordered_at (UTC), spend: the purchases of guests (without an identity); None if there are none."""
         file = Path(self.loaded.output_folder) / GUEST_ORDERS
         if not file.exists():
             return None
         orders = self.con.read_parquet(file, table_name="guest_orders")
-        return orders.filter(orders.ordered_at < ibis.literal(self.end))
+        bought = orders.filter(orders.ordered_at < ibis.literal(self.end), orders.amount >= 0)
+        return bought.select("order_id", "ordered_at", spend="amount")
 
     @property
     def quarantine_file(self) -> Path | None:
