@@ -6,6 +6,7 @@ e-mail address is trimmed and in lower case.
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -223,7 +224,7 @@ def _parsed(text: str, country: str | None) -> tuple[str, bool]:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), mobile
 
 
-_MOST, _HALF = 0.9, 0.5
+_MOST = 0.9
 
 
 def infer_country(
@@ -237,7 +238,7 @@ def infer_country(
     Args:
         numbers: a sample of values, in any spelling; those with a plus or a scheme do not count.
         hints: countries that the source's settings suggest; the first that fits is taken.
-        others: countries that are tried afterwards; one must fit, and the next best half as many numbers at most.
+        others: countries that are tried afterwards; if several fit, it is not clear.
     """
     anywhere = ContactReader("")
     unknown = [number for number in numbers if not ((found := anywhere.read(number)) and found.certain)]
@@ -249,11 +250,16 @@ def infer_country(
         foreign = sum(one is not None and not one.national for one in read)
         return national / (len(unknown) - foreign) if national else 0.0
 
-    tried = list(dict.fromkeys(country for country in hints if is_country(country)))
+    # Numbers of the same column that show their country code suggest their country too.
+    shown = [found.value for number in numbers if (found := anywhere.read(number)) and found.certain]
+    regions = Counter(
+        phonenumbers.region_code_for_number(phonenumbers.parse(value)) or "" for value in shown if value[0] == "+"
+    )
+    suggested = [*hints, *(region for region, _count in regions.most_common(1))]
+    tried = list(dict.fromkeys(country for country in suggested if is_country(country)))
     for country in tried:
         if share(country) >= _MOST:
             return (country,)
     ranked = sorted(((share(country), country) for country in others if country not in tried), reverse=True)
     fitting = [country for fit, country in ranked if fit >= _MOST]
-    close = [country for fit, country in ranked if fitting and fit > _HALF * ranked[0][0]]
-    return tuple(close) if fitting else ()
+    return tuple(fitting)
