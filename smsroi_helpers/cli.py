@@ -317,6 +317,8 @@ def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
         for table in loaded.tables.values()
     ]
     _show_table(["table", "rows in", "rows kept", "days"], tables)
+    if "orders" in loaded.tables:
+        print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
     print()
     if found:
         _show_table(["kind", "table", "what", "rows", "share", "what to do"], found)

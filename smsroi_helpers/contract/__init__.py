@@ -5,6 +5,7 @@ from smsroi_helpers.contract.reading import READING, remedy_parts
 from smsroi_helpers.contract.rules import (
     DATA_WARNINGS,
     KEY_FAULTS,
+    NOT_JOINED,
     RULES,
     TABLE_RULES,
     WRONG_FIELDS,
@@ -39,6 +40,7 @@ __all__ = [
     "FINISHED",
     "KEY_FAULTS",
     "LAST_DAYS",
+    "NOT_JOINED",
     "OUTPUTS",
     "PERSONAL_DATA_PATTERN",
     "PLANNED_TIMES",

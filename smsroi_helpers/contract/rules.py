@@ -15,6 +15,7 @@ from smsroi_helpers.contract.tables import (
     _KIND_DESCRIPTION,
     ATTRIBUTE_PREFIX,
     EXPERIMENT_KINDS,
+    IDENTITY_KINDS,
     PRIMARY_METRICS,
     Column,
     Table,
@@ -24,6 +25,7 @@ from smsroi_helpers.contract.tables import (
 
 __all__ = [
     "DATA_WARNINGS",
+    "NOT_JOINED",
     "RULES",
     "TABLE_RULES",
     "WRONG_FIELDS",
@@ -123,6 +125,8 @@ RULES: tuple[RowRule, ...] = (
     RowRule("experiments.primary_metric", "unknown metric",
          lambda rows, column, tables: rows.primary_metric.notin(PRIMARY_METRICS),
          f"one of {', '.join(PRIMARY_METRICS)}, or empty for profit"),
+    RowRule("identities.kind", "unknown kind", lambda rows, column, tables: rows.kind.notin(IDENTITY_KINDS),
+         f"one of {', '.join(IDENTITY_KINDS)}"),
     RowRule("assignments.arm", "unknown arm", _unknown_arm,
          "the table arms must list every arm of the experiment; check the spelling of both"),
 )  # fmt: skip
@@ -324,7 +328,57 @@ def _repeated_orders(tables: SourceTables, settings: SourceSettings) -> ir.Table
     return ranked.filter(ranked.place > 0)
 
 
+_LEAST_SHARED, _LEAST_CUSTOMERS = 0.05, 30
+"""Share of the smaller table's customers who must be in the other; both need this many customers to be judged."""
+
+
+def _not_joined(name: str) -> Callable[[SourceTables, SourceSettings], ir.Table]:
+    """Return the customers of a table, if hardly any is in orders or customers although both have many."""
+    others = [other for other in ("orders", "customers") if other != name]
+
+    def rows(tables: SourceTables, settings: SourceSettings) -> ir.Table:
+        people = tables[name].select("customer_id").distinct()
+        lists = [tables[other].select("customer_id") for other in others if other in tables]
+        known = (ibis.union(*lists) if len(lists) > 1 else lists[0]).distinct()
+        people = people.mutate(found=people.customer_id.isin(known.customer_id).cast("int64"))
+        sizes = people.aggregate(size=people.count(), found=people.found.sum())
+        sizes = sizes.cross_join(known.aggregate(known=known.count()))
+        apart = sizes.filter(
+            sizes.size >= _LEAST_CUSTOMERS,
+            sizes.known >= _LEAST_CUSTOMERS,
+            sizes.found < _LEAST_SHARED * ibis.least(sizes.size, sizes.known),
+        )
+        return people.filter(people.found == 0).cross_join(apart.select("size")).select("customer_id")
+
+    return rows
+
+
+_LEAST_ORDERS, _LEAST_SHARE, _TIMES_THE_NEXT = 20, 0.05, 5
+
+
+def _of_one_id(tables: SourceTables, settings: SourceSettings) -> ir.Table:
+    """Return the orders of an id that has a conspicuous share of all orders: five times those of any other."""
+    orders = tables["orders"]
+    counts = orders.group_by("customer_id").aggregate(n=orders.count())
+    counts = counts.mutate(all=counts.n.sum().over(ibis.window()), next=counts.n.lead().over(order_by=ibis.desc("n")))
+    wide = counts.filter(
+        counts.n >= _LEAST_ORDERS, counts.n >= _LEAST_SHARE * counts["all"], counts.n > _TIMES_THE_NEXT * counts.next
+    )
+    return orders.semi_join(wide, "customer_id")
+
+
+NOT_JOINED = "hardly any customer is in the other tables"
+_JOIN_REMEDY = (
+    "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
+    " add a table identities, or map the ids in a .sql; otherwise no message can be related to an order"
+)
+
 DATA_WARNINGS: tuple[DataWarning, ...] = (
+    *(DataWarning((name, "orders"), name, NOT_JOINED, _not_joined(name), _JOIN_REMEDY, of_customers=True)
+      for name in ("customers", "messages", "assignments", "visits", "feedback")),
+    DataWarning(("orders",), "orders", "orders of one customer id with a conspicuous share of all", _of_one_id,
+            "if guests, a till or a marketplace order under this id, write guest instead of it (in a .sql mapping):"
+            " guests are no one person, so they are left out and counted"),
     DataWarning(("customers", "orders"), "orders", "customers who are not in customers", _unknown_customers("orders"),
             "their attributes, consent and time zone are unknown; export customers as widely as orders",
             of_customers=True),

@@ -119,6 +119,7 @@ TABLES: dict[str, Table] = {
             "experiment_id* customer_id* arm* assigned_at:timestamp*",
             event_time="assigned_at",
         ),
+        _table("identities", "", "customer_id* kind* value:id*"),
         _table(
             "feedback", "", "customer_id* responded_at:timestamp* score:float*[0,10] text", event_time="responded_at"
         ),
@@ -158,6 +159,7 @@ _KIND_DESCRIPTION = {
     "float": "a number (1234.5, 1,234.50, ￥99)",
     "int": "a whole number",
 }
+IDENTITY_KINDS = ("phone", "email", "id")
 EXPERIMENT_KINDS = ("content", "timing", "frequency", "holdout")
 PRIMARY_METRICS = ("profit", "revenue", "order_rate", "click_rate", "opt_out_rate")
 

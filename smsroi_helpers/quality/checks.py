@@ -32,7 +32,9 @@ OPTIONAL = (
 
 
 def describe_tables(shop: Shop) -> pd.DataFrame:
-    """By table: rows_in, put_aside (rejected), later (than the last day observed), used, first, last (days)."""
+    """By table: rows_in, put_aside (rejected), guests (rows without a customer's identity), later (than the last day
+    observed), used, first, last (days).
+    """
     rows = []
     for name, loaded in shop.loaded.tables.items():
         used = getattr(shop, name)
@@ -41,7 +43,8 @@ def describe_tables(shop: Shop) -> pd.DataFrame:
             {
                 "table": name,
                 "rows_in": loaded.rows_in,
-                "put_aside": loaded.rows_in - loaded.rows_out - loaded.merged,
+                "put_aside": loaded.rows_in - loaded.rows_out - loaded.merged - loaded.guests,
+                "guests": loaded.guests,
                 "later": loaded.rows_out - count,
                 "used": count,
                 "first": loaded.first,
@@ -149,6 +152,12 @@ class Coverage:
     """The longest run of days without an order."""
     customers_unknown: int
     """Customers with orders who are missing from the table `customers` (0 where there is no such table)."""
+    guest_orders: int = 0
+    """Orders of customers without an identity (guests), which are in none of the other counts."""
+    guest_paid: float = 0.0
+    """Revenue of the guests' orders."""
+    not_joined: tuple[str, ...] = ()
+    """Tables of whose customers hardly any is in orders or customers."""
 
 
 def measure_coverage(shop: Shop) -> Coverage:
@@ -180,6 +189,7 @@ def measure_coverage(shop: Shop) -> Coverage:
     gaps = days.mutate(gap=days.day.delta(days.day.lag().over(ibis.window(order_by="day")), unit="day") - 1)
     longest = shop.count(gaps.aggregate(longest=gaps.gap.max()))["longest"].iloc[0]
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
+    guests, guest_paid = _count_guest_orders(shop)
     return Coverage(
         customers=customers,
         buyers=int(sums["buyers"]),
@@ -192,7 +202,23 @@ def measure_coverage(shop: Shop) -> Coverage:
         days=(shop.as_of - first).days + 1,
         longest_gap_days=max(int(longest) if pd.notna(longest) else 0, (shop.as_of - last).days),
         customers_unknown=int(totals["unknown"]),
+        guest_orders=guests,
+        guest_paid=guest_paid,
+        not_joined=tuple(
+            warning.table
+            for warning in contract.DATA_WARNINGS
+            if warning.code == contract.NOT_JOINED and _applies(shop, warning) and _count_rows(shop, warning)
+        ),
     )
+
+
+def _count_guest_orders(shop: Shop) -> tuple[int, float]:
+    """Return the number of the guests' orders (refunds are none) and their revenue."""
+    orders = shop.guest_orders
+    if orders is None:
+        return 0, 0.0
+    sums = shop.count(orders.aggregate(orders=orders.count(), paid=total(orders.spend).fill_null(0.0))).iloc[0]
+    return int(sums["orders"]), float(sums["paid"])
 
 
 def count_by_week(shop: Shop) -> pd.DataFrame:

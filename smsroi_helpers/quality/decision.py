@@ -22,7 +22,7 @@ class LogAssessment:
     """Whether a log can be analysed, and the counts behind it."""
 
     outcome: Literal["do", "broken"]
-    reason: Literal["complete", "gap_in_orders"]
+    reason: Literal["complete", "gap_in_orders", "not_joined"]
     coverage: Coverage
     rows_rejected: int
     """In all tables."""
@@ -43,9 +43,12 @@ def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) ->
     """
     gap = coverage.longest_gap_days > LONGEST_GAP_DAYS
     rejected = int(tables["put_aside"].sum())
+    reason: Literal["complete", "gap_in_orders", "not_joined"] = "complete"
+    if gap or coverage.not_joined:
+        reason = "gap_in_orders" if gap else "not_joined"
     return LogAssessment(
-        outcome="broken" if gap else "do",
-        reason="gap_in_orders" if gap else "complete",
+        outcome="do" if reason == "complete" else "broken",
+        reason=reason,
         coverage=coverage,
         rows_rejected=rejected,
         share_rejected=rejected / int(tables["rows_in"].sum()),

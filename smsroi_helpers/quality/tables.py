@@ -77,6 +77,7 @@ def coverage_table(coverage: Coverage, currency: str) -> Html:
         _("Refunds"): number(coverage.refunds),
         _("Paid for orders"): money(coverage.paid, currency),
         _("Paid, less refunds"): money(coverage.net_paid, currency),
+        **_guest_rows(coverage, currency),
         _("First order"): day(coverage.first),
         _("Last order"): day(coverage.last),
         _("Days from the first order to the last day observed"): number(coverage.days),
@@ -86,6 +87,16 @@ def coverage_table(coverage: Coverage, currency: str) -> Html:
     return table(frame, caption=_("What the orders cover"))
 
 
+def _guest_rows(coverage: Coverage, currency: str) -> dict[str, str]:
+    """The guests' orders and revenue, where there are any."""
+    if not coverage.guest_orders:
+        return {}
+    return {
+        _("Orders of guests, not counted above"): number(coverage.guest_orders),
+        _("Paid by guests, not counted above"): money(coverage.guest_paid, currency),
+    }
+
+
 def tables_table(tables: pd.DataFrame) -> Html:
     """Rows read, rejected and used, by table.
 
@@ -93,10 +104,13 @@ def tables_table(tables: pd.DataFrame) -> Html:
         tables: of `quality.describe_tables`.
     """
     shown = tables.assign(first=tables["first"].map(_day), last=tables["last"].map(_day))
+    if not shown["guests"].any():
+        shown = shown.drop(columns="guests")
     names = {
         "table": _("Table"),
         "rows_in": _("Rows in"),
         "put_aside": _("Put aside"),
+        "guests": _("Of guests"),
         "later": _("After the last day"),
         "used": _("Used"),
         "first": _("First day"),

@@ -24,12 +24,24 @@ def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) ->
 def put_in_words(found: LogAssessment) -> Decision:
     """The decision in words."""
     coverage = found.coverage
-    broken = found.reason == "gap_in_orders"
     caveats = []
-    if broken:
+    if found.reason == "gap_in_orders":
         caveats.append(
             _("There are {days} days in a row without an order: is the export whole?").format(
                 days=number(coverage.longest_gap_days)
+            )
+        )
+    if coverage.not_joined:
+        caveats.append(
+            _(
+                "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a"
+                " table identities, or map the ids."
+            ).format(tables=", ".join(coverage.not_joined))
+        )
+    if coverage.guest_orders:
+        caveats.append(
+            _("{n} orders of guests are left out of everything about customers.").format(
+                n=number(coverage.guest_orders)
             )
         )
     if coverage.customers_unknown:
@@ -44,11 +56,7 @@ def put_in_words(found: LogAssessment) -> Decision:
         stage="quality",
         question=_("Is this log fit to analyse?"),
         outcome=found.outcome,
-        action=_("Mend the gap in the orders first")
-        if broken
-        else _("Go on: the log can be analysed, {runnable} of {all} notebooks have what they need").format(
-            runnable=found.notebooks_runnable, all=found.notebooks
-        ),
+        action=_action(found),
         text=_(
             "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were put aside."
         ).format(
@@ -62,6 +70,16 @@ def put_in_words(found: LogAssessment) -> Decision:
         caveat=joined(*caveats),
         evidence="none",
         customers=coverage.customers,
+    )
+
+
+def _action(found: LogAssessment) -> str:
+    if found.reason == "gap_in_orders":
+        return _("Mend the gap in the orders first")
+    if found.reason == "not_joined":
+        return _("Make the tables name customers alike first")
+    return _("Go on: the log can be analysed, {runnable} of {all} notebooks have what they need").format(
+        runnable=found.notebooks_runnable, all=found.notebooks
     )
 
 

@@ -15,7 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from smsroi_helpers import contract, measures
+from smsroi_helpers import contract, measures, source
 from smsroi_helpers.locale import heading_parts, paragraphs
 from smsroi_helpers.runner.parameters import find_notebooks
 
@@ -67,7 +67,7 @@ def collect_messages(notebooks: Path) -> dict[str, list[tuple[str, int]]]:
         options_map={"**.j2": {"trimmed": "true"}},
     ):
         found.setdefault(str(message), []).append((f"smsroi_helpers/{name}", line))
-    for text in (*_rules(), *FINDING_MESSAGES):
+    for text in (*_rules(), *FINDING_MESSAGES, *source.PEOPLE_MESSAGES):
         found.setdefault(text, []).append(("smsroi_helpers/contract/rules.py", 0))
     for sending in measures.RULES.values():
         found.setdefault(sending.source, []).append(("smsroi_helpers/measures/sending_rules.py", 0))

@@ -2,6 +2,7 @@
 
 from smsroi_helpers.source.examples import EXAMPLES, write_example
 from smsroi_helpers.source.files import fingerprint_inputs
+from smsroi_helpers.source.identities import PEOPLE_MESSAGES
 from smsroi_helpers.source.loaded import Loaded, resolve_as_of
 from smsroi_helpers.source.pseudonym_key import find_key, key_id, read_key
 from smsroi_helpers.source.pseudonymise import pseudonymise
@@ -12,6 +13,7 @@ from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "EXAMPLES",
+    "PEOPLE_MESSAGES",
     "Loaded",
     "Shop",
     "find_key",

@@ -1,24 +1,32 @@
 """The result of reading a source: its tables as parquet, the findings, and the last day observed."""
 
+import dataclasses
 import datetime as dt
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.settings import Settings
 
 __all__ = [
+    "GUEST_ORDERS",
     "Finding",
     "Loaded",
     "LoadedTable",
     "finding_of",
+    "from_record",
     "last_day_seen",
     "resolve_as_of",
+    "to_record",
 ]
+
+
+GUEST_ORDERS = "guest_orders.parquet"
+"""File of the guests' orders: order_id, ordered_at, amount; missing without guests."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,10 @@ class LoadedTable:
     merged: int = 0
     """Rows that were merged into others, as billing segments of one message; they are not in `rows_out`."""
     last_seen: str | None = None
-    """Last day of a row that shows what was observed: a message scheduled for later has no receipt."""
+    """Last day that was really observed: not after today, and not only of scheduled sends (no event has followed them);
+    None if there is none."""
+    guests: int = 0
+    """Rows of customers without an identity, which are left out."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +125,7 @@ class Loaded:
 def resolve_as_of(loaded: Loaded, as_of: str) -> str:
     """Return the last day observed (ISO date, the source's time zone): as given, else the last order or message.
 
-    The default is never later than today, because rows with a future date do not show when the data end; nor do
-    messages without a receipt in a source that has receipts, which may be scheduled.
+    The default is never later than today, and scheduled sends do not count: `LoadedTable.last_seen`.
 
     Raises:
         DataError: the given date is before the first order.
@@ -139,3 +149,24 @@ def last_day_seen(tables: Mapping[str, LoadedTable], zone: str) -> str:
     found = [tables[name] for name in ("orders", "messages") if name in tables]
     days = [day for table in found if (day := table.last_seen or table.last)]
     return min(max(days), today) if days else today
+
+
+def to_record(loaded: Loaded) -> dict[str, Any]:
+    """Return a loaded source as JSON values."""
+    return {**dataclasses.asdict(loaded), "settings": loaded.settings.model_dump()}
+
+
+def from_record(record: dict[str, Any]) -> Loaded:
+    """Return the loaded source of `to_record`."""
+
+    def table(entry: dict[str, Any]) -> LoadedTable:
+        return LoadedTable(**{**entry, "paths": tuple(entry["paths"]), "columns": tuple(entry["columns"])})
+
+    return Loaded(
+        **{
+            **record,
+            "settings": Settings(**record["settings"]),
+            "tables": {name: table(entry) for name, entry in record["tables"].items()},
+            "findings": tuple(Finding(**entry) for entry in record["findings"]),
+        }
+    )

@@ -1,6 +1,8 @@
 """Copy a source with pseudonyms instead of telephone numbers, so that the notebooks may read it.
 
-`smsroi_helpers.source.pseudonym_key` defines the pseudonym and the key.
+`smsroi_helpers.source.pseudonym_key` defines the pseudonym and the key. An id is normalised before: a telephone number
+to E.164 (`+8613812345678`), an e-mail address trimmed and in lower case, so that every spelling of one gives the same
+pseudonym. Guests keep no pseudonym: their id becomes `guest`.
 
 Pseudonymised data remain personal data.
 """
@@ -8,20 +10,19 @@ Pseudonymised data remain personal data.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis
 import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS, PERSONAL_DATA_PATTERN
+from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
 from smsroi_helpers.engine import EngineError, connect
 from smsroi_helpers.errors import DataError, StorageError, UsageError
 from smsroi_helpers.source import files as source_files
@@ -29,6 +30,7 @@ from smsroi_helpers.source import loaded
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.open import RawTable, open_tables
+from smsroi_helpers.source.people import GUEST_ID, People, find_people, is_personal
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
 from smsroi_helpers.source.types import read_id
 
@@ -55,6 +57,8 @@ class PseudonymisedSource:
 def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> PseudonymisedSource:
     """Copy a source with `customer_id` and `referred_by` replaced by pseudonyms; other columns are unchanged.
 
+    The values of `identities` become pseudonyms too.
+
     CSV stays CSV (UTF-8, commas) and parquet stays parquet. Results of mappings and databases become parquet, because
     the raw export that they query is not copied. `exclusions.sql` keeps its counts.
 
@@ -65,7 +69,7 @@ def pseudonymise(data: str | Path, out: str | Path, key: bytes) -> Pseudonymised
 
     Raises:
         UsageError: `out` exists, or is inside the source.
-        DataError: a table cannot be read.
+        DataError: a table cannot be read, or the country of telephone numbers without a country code is not clear.
         StorageError: the folder cannot be written.
     """
     folder, target = source_files.source_folder(data), source_settings.resolve_path(out)
@@ -105,6 +109,8 @@ class _Copier:
     settings: source_settings.Settings
     output_folder: Path
     key: bytes
+    people: People = field(init=False)
+    """What the ids are."""
     value_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(table, column) → number of values, for columns that are not ids."""
     personal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -116,7 +122,9 @@ class _Copier:
     def copy(self, target: Path) -> PseudonymisedSource:
         """Copy every table, then the settings."""
         opened = open_tables(self.folder, self.read_folder, self.settings)
-        notes: list[str] = []
+        tables = {name: raw.rows for name, raw in opened.tables.items()}
+        self.people = find_people(opened.con, tables, self.settings, self.read_folder)
+        notes = list(self._notes_on_people())
         rows: dict[str, int] = {}
         handled_files = {"source.yml", "exclusions.sql"}
         for name, raw in opened.tables.items():
@@ -143,6 +151,25 @@ class _Copier:
             notes.append(f"not copied, because they are not tables: {', '.join(ignored_files)}")
         return PseudonymisedSource(target, rows, key_id(self.key), notes)
 
+    def _notes_on_people(self) -> Iterator[str]:
+        """Yield what was done to telephone numbers and e-mail addresses.
+
+        Raises:
+            DataError: the country of numbers without a country code is not clear.
+        """
+        people = self.people
+        if people.rivals and people.digits_are_phones:
+            raise DataError(
+                f"data {self.folder.name}: the telephone numbers without a country code may be of"
+                f" {' or '.join(people.rivals)}; add `country: {people.rivals[0]}` (or the other) to source.yml"
+            )
+        if people.inferred and people.national:
+            yield (
+                f"{people.national:,} telephone numbers without a country code were read as numbers of"
+                f" {people.country}; add `country: {people.country}` to source.yml (or the right country), so that"
+                " every run reads them alike"
+            )
+
     def _copy_table(self, name: str, kind: str, files: list[Path], raw: RawTable) -> int:
         if kind == "parquet":
             return sum(self._copy_parquet(name, file) for file in files)
@@ -161,7 +188,7 @@ class _Copier:
         # Metadata of the file, such as the index of a data frame, may identify people too.
         schema = pa.schema(
             [
-                pa.field(column.name, pa.string()) if column.name in CUSTOMER_ID_COLUMNS else column.remove_metadata()
+                pa.field(column.name, pa.string()) if _has_ids(table, column.name) else column.remove_metadata()
                 for column in schema
             ]
         )
@@ -180,14 +207,14 @@ class _Copier:
     def _pseudonymised(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
         for name, column in zip(schema.names, batch.columns, strict=True):
-            if name in CUSTOMER_ID_COLUMNS:
-                columns.append(self._pseudonyms(column))
+            if _has_ids(table, name):
+                columns.append(self._pseudonyms(table, name, column))
             else:
                 self._count_personal_values(table, name, column)
                 columns.append(column)
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _pseudonyms(self, ids: pa.Array) -> pa.Array:
+    def _pseudonyms(self, table: str, name: str, ids: pa.Array) -> pa.Array:
         if pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_decode()
         elif pa.types.is_string_view(ids.type):
@@ -196,8 +223,16 @@ class _Copier:
         distinct = ibis.memtable(pa.table({"place": range(len(encoded.dictionary)), "id": encoded.dictionary}))
         normalised = distinct.select("place", id=read_id(distinct.id)).order_by("place")
         plain_ids = self.con.to_pyarrow(normalised)["id"].to_pylist()
-        pseudonyms = [None if plain_id is None else pseudonym(plain_id, self.key) for plain_id in plain_ids]
-        return pa.array(pseudonyms, pa.string()).take(encoded.indices)
+        pseudonyms = pa.array([self._pseudonym(table, name, plain_id) for plain_id in plain_ids], pa.string())
+        copied = pseudonyms.take(encoded.indices)
+        return copied.fill_null(GUEST_ID) if name == "customer_id" and self.people.is_guest(table, None) else copied
+
+    def _pseudonym(self, table: str, name: str, plain_id: str | None) -> str | None:
+        if plain_id is None:
+            return None
+        if name == "customer_id" and self.people.is_guest(table, plain_id):
+            return GUEST_ID
+        return pseudonym(self.people.normal_id(f"{table}.{name}", plain_id), self.key)
 
     def _count_personal_values(self, table: str, name: str, column: pa.Array) -> None:
         """Count the telephone numbers and e-mail addresses in a column that is copied unchanged."""
@@ -208,18 +243,25 @@ class _Copier:
             return
         text = column.cast(pa.string()).drop_null()
         self.value_counts[table, name] += len(text)
-        self.personal_counts[table, name] += pc.sum(pc.match_substring_regex(text, PERSONAL_DATA_PATTERN)).as_py() or 0
+        for value in text.value_counts().to_pylist():
+            if "@" in value["values"] or is_personal(self.people.read(f"{table}.{name}", value["values"])):
+                self.personal_counts[table, name] += value["counts"]
 
     def _write_settings(self) -> None:
         """Write source.yml without `files` and `database`; `${…}` is not filled in."""
         content = source_settings.read_source_yml(self.folder)
-        kept = {name: value for name, value in content.items() if name not in ("files", "database")}
+        kept = {name: value for name, value in content.items() if name not in ("files", "database", "pseudonyms")}
+        were = {
+            "country": self.people.country if self.people.national else "",
+            "telephone_numbers": self.people.contacts.get("phone", 0),
+            "email_addresses": self.people.contacts.get("email", 0),
+        }
+        kept["pseudonyms"] = {"key_id": key_id(self.key)} | {name: value for name, value in were.items() if value}
         text = (
             "# Made by `smsroi pseudonymise`: customer_id and referred_by are pseudonyms (HMAC-SHA-256, 32 digits).\n"
             f"# Key id: {key_id(self.key)}. The key is not in this folder. These are still personal data.\n"
         )
-        if kept:
-            text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
+        text += yaml.safe_dump(kept, allow_unicode=True, sort_keys=False)
         (self.output_folder / "source.yml").write_text(text, encoding="utf-8")
 
     def _write_exclusions(self, declared: list[loaded.Finding]) -> None:
@@ -228,3 +270,8 @@ class _Copier:
             lines = ",\n".join(quoted)
             text = f"SELECT * FROM (VALUES\n{lines}\n) AS stated (reason, rows)\n"
             (self.output_folder / "exclusions.sql").write_text(text, encoding="utf-8")
+
+
+def _has_ids(table: str, column: str) -> bool:
+    """Whether a column's values become pseudonyms."""
+    return column in CUSTOMER_ID_COLUMNS or (table, column) == ("identities", "value")

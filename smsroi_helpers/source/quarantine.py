@@ -10,6 +10,7 @@ from pyarrow import parquet
 from smsroi_helpers import contract
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.people import GUEST_ID
 
 __all__ = [
     "rejected_rows",
@@ -22,8 +23,8 @@ _ROWS_AT_A_TIME = 100_000
 
 
 def rejected_rows(table: contract.Table, validated: ir.Table, ragged: list[int]) -> ir.Table:
-    """Return the rejected rows: table, line, reason, and their key in plain text under `PLAIN_KEY`."""
-    rejected = validated.filter(validated.fault.notnull())
+    """Return the rejected rows, guests aside: table, line, reason, and their key in plain text under `PLAIN_KEY`."""
+    rejected = validated.filter(validated.fault.notnull(), validated.fault != GUEST_ID)
     has_key = table.key and set(table.key) <= set(rejected.columns)
     name = ibis.literal("\x1f").join([rejected[column] for column in table.key]) if has_key else ibis.null("string")
     key_is_complete = (

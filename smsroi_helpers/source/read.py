@@ -4,9 +4,11 @@
 """
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 import shutil
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,18 @@ from smsroi_helpers.source.answers import Answers, split_answers
 from smsroi_helpers.source.clocks import find_other_clocks, find_scheduled
 from smsroi_helpers.source.forms import Form, find_forms
 from smsroi_helpers.source.header import LINE
-from smsroi_helpers.source.loaded import Finding, Loaded, LoadedTable, finding_of
+from smsroi_helpers.source.identities import join_people
+from smsroi_helpers.source.loaded import (
+    GUEST_ORDERS,
+    Finding,
+    Loaded,
+    LoadedTable,
+    finding_of,
+    from_record,
+    to_record,
+)
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
+from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.segments import merge_segments
 from smsroi_helpers.source.settings import Settings
@@ -64,13 +76,13 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
             state = _cache_state(folder, settings, max_rejected_share, pseudonym_key.key_id(key))
             record = output_folder / "source.json"
             if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
-                return _from_record(cached["loaded"])
+                return from_record(cached["loaded"])
             record.unlink(missing_ok=True)
             try:
                 loaded = _SourceReader(folder, output_folder, settings, max_rejected_share, key).read()
             finally:
                 shutil.rmtree(output_folder / TEXT, ignore_errors=True)
-            text = json.dumps({"state": state, "loaded": _to_record(loaded)}, ensure_ascii=False, indent=1)
+            text = json.dumps({"state": state, "loaded": to_record(loaded)}, ensure_ascii=False, indent=1)
             (output_folder / "source.json.new").write_text(text, encoding="utf-8")
             (output_folder / "source.json.new").replace(record)
             return loaded
@@ -86,24 +98,6 @@ def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, ke
     stats = [[name, str(file), file.stat().st_size, file.stat().st_mtime_ns] for name, file in files]
     stats += [["unused", *source_files.unused_files(folder, settings)]]
     return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
-
-
-def _to_record(loaded: Loaded) -> dict[str, Any]:
-    return {**dataclasses.asdict(loaded), "settings": loaded.settings.model_dump()}
-
-
-def _from_record(record: dict[str, Any]) -> Loaded:
-    def table(entry: dict[str, Any]) -> LoadedTable:
-        return LoadedTable(**{**entry, "paths": tuple(entry["paths"]), "columns": tuple(entry["columns"])})
-
-    return Loaded(
-        **{
-            **record,
-            "settings": Settings(**record["settings"]),
-            "tables": {name: table(entry) for name, entry in record["tables"].items()},
-            "findings": tuple(Finding(**entry) for entry in record["findings"]),
-        }
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +141,12 @@ class _SourceReader:
 
     def read(self) -> Loaded:
         """Read every table, in the contract's order: a table's rules use only tables before it."""
+        (self._output_folder / GUEST_ORDERS).unlink(missing_ok=True)
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
         self._findings += opened.declared_exclusions + opened.findings
+        self._people, said = join_people(opened, self._settings, self._output_folder / TEXT)
+        self._findings += said
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
         for name in contract.TABLES:
@@ -195,9 +192,11 @@ class _SourceReader:
         if rows_in == 0:
             raise DataError(f"table {table.name}: no rows; delete the file if there are no data")
         faults = _faults_of(counts, raw.ragged)
+        guests = faults.pop(GUEST_ID, 0)
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
-        self._refuse_personal_ids(table, raw.rows, columns.present)
+        self._add_guests(table, validated, guests, rows_in)
+        refuse_personal_ids(self._people, table.name)
         self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
         if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
             self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
@@ -205,10 +204,12 @@ class _SourceReader:
         unchanged = rows_out == rows_in and not int(counts["altered"].sum())
         paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
         first, last, seen = (_day(valid[name].iloc[0]) if len(valid) else None for name in ("first", "last", "seen"))
-        loaded = LoadedTable(table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen)
+        loaded = LoadedTable(
+            table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen, guests=guests
+        )
         if table.name == "messages":
             loaded = self._merge_segments(loaded)
-        if rows_out == rows_in:
+        if rows_out + guests == rows_in:
             return loaded, None
         if "line" not in validated.columns:
             validated = self._validated_rows(table, raw, columns, with_line=True)
@@ -292,24 +293,37 @@ class _SourceReader:
             **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
         validated = contract.validate_rows(rows, table, self._valid_tables, has_repeated_keys=has_repeated_keys)
+        if self._people.guests and "customer_id" in columns.kept:
+            guest = validated.fault.isnull() & (validated.customer_id == GUEST_ID)
+            validated = validated.mutate(fault=ibis.ifelse(guest, GUEST_ID, validated.fault))
         event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
         validated = validated.mutate(clock=local_time(event_time_values, zone))
         # A view: the long query is written once, not for each use of the rows.
         return self._con.create_view(f"validated__{table.name}", validated, overwrite=True)
 
     def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
-        """Count by fault: rows, first and last day, and ambiguous local times."""
+        """Count by fault: rows, first, last and last observed day, and ambiguous local times."""
         folds = {f"fold__{name}": validated[f"fold__{name}"].cast("int64").sum() for name in times}
         by_fault = validated.group_by("fault").aggregate(
             rows=validated.count(),
             altered=validated.altered.cast("int64").sum(),
             as_spreadsheet=validated.as_spreadsheet.cast("int64").sum(),
-            seen=validated.clock.max(where=_has_event(validated)),
             first=validated.clock.min(),
             last=validated.clock.max(),
+            seen=self._last_seen(validated),
             **folds,
         )
         return by_fault.order_by("fault").execute()
+
+    def _last_seen(self, rows: ir.Table) -> ir.TimestampScalar:
+        """The last time observed: not after today, and of messages one that something followed, if anything did."""
+        today = dt.datetime.now(zoneinfo.ZoneInfo(self._settings.timezone)).date()
+        past = rows.clock < ibis.literal(dt.datetime.combine(today + dt.timedelta(days=1), dt.time()))
+        last = rows.clock.max(where=past)
+        if "delivered_at" not in rows.columns:
+            return last
+        followed = ibis.or_(*(rows[name].notnull() for name in contract.EVENTS_AFTER if name in rows.columns))
+        return ibis.coalesce(rows.clock.max(where=past & followed), last)
 
     def _add_errors(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         for fault, count in sorted(faults.items()):
@@ -334,6 +348,17 @@ class _SourceReader:
             if rows
         ]
 
+    def _add_guests(self, table: contract.Table, validated: ir.Table, guests: int, rows_in: int) -> None:
+        """Add a finding for rows of customers without an identity; keep guests' orders for their count and revenue."""
+        if not guests:
+            return
+        self._findings.append(Finding(table.name, "customer_id", *GUESTS, guests, guests / rows_in, GUESTS_REMEDY))
+        if table.name == "orders":
+            if guests == rows_in:
+                raise DataError(f"table orders, column customer_id: every order is a guest's; {GUESTS_REMEDY}")
+            orders = validated.filter(validated.fault == GUEST_ID).select("order_id", "ordered_at", "amount")
+            orders.to_parquet(self._output_folder / GUEST_ORDERS)
+
     def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         rejected_rows = sum(faults.values())
         none_left = rejected_rows == rows_in and table.name == "orders"
@@ -347,19 +372,6 @@ class _SourceReader:
             f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
             f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
         )
-
-    def _refuse_personal_ids(self, table: contract.Table, raw_rows: ir.Table, present: list[contract.Column]) -> None:
-        for column in present:
-            if column.name in contract.CUSTOMER_ID_COLUMNS:
-                spellings = raw_rows.select(raw=raw_rows[column.name]).distinct()
-                ids = spellings.select(id=read_id(spellings.raw)).distinct()
-                personal = ids.id.count(where=ids.id.re_search(contract.PERSONAL_DATA_PATTERN))
-                found = ids.aggregate(all=ids.id.count(), personal=personal).execute()
-                if found["personal"].iloc[0] > found["all"].iloc[0] / 2:
-                    raise DataError(
-                        f"table {table.name}, column {column.name}: most values are telephone numbers or e-mail "
-                        "addresses; replace them with `smsroi pseudonymise`"
-                    )
 
     def _check_tables(self) -> None:
         for rule in contract.TABLE_RULES:
@@ -419,12 +431,6 @@ def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept
         elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
             return False
     return set(raw_rows.columns) == set(kept)
-
-
-def _has_event(rows: ir.Table) -> ir.BooleanValue:
-    """Whether anything is known to have followed a message; true for rows of other tables."""
-    events = [rows[name].notnull() for name in contract.EVENTS_AFTER if name in rows.columns]
-    return ibis.or_(*events) if "sent_at" in rows.columns and "delivered_at" in rows.columns else ibis.literal(True)
 
 
 def _blank_as_null(value: ir.Value) -> ir.Value:

@@ -14,6 +14,7 @@ from babel.numbers import get_currency_precision
 
 from smsroi_helpers.engine import EngineName
 from smsroi_helpers.errors import DataError, redact
+from smsroi_helpers.source.contacts import is_country
 from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
@@ -72,6 +73,20 @@ class SegmentSettings(pydantic.BaseModel):
         return self
 
 
+class PseudonymSettings(pydantic.BaseModel):
+    """`pseudonyms` of `source.yml`, written by `smsroi pseudonymise`: what the ids were before."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    key_id: str
+    """Identifies the secret key."""
+    country: str = ""
+    """The country by which numbers without a country code were read; empty: none was."""
+    telephone_numbers: int = pydantic.Field(0, ge=0)
+    """Number of different telephone numbers among the ids."""
+    email_addresses: int = pydantic.Field(0, ge=0)
+
+
 class Settings(pydantic.BaseModel):
     """The content of `source.yml`: facts that the tables do not contain."""
 
@@ -93,6 +108,8 @@ class Settings(pydantic.BaseModel):
     decimal: Literal["", ".", ","] = ""
     """Decimal mark of numbers such as `1.250`, where the column has no number that shows it; empty: not known."""
     timezone: str = "UTC"
+    country: str = ""
+    """Country (ISO 3166-1, two letters) of telephone numbers without a country code; empty: it is inferred."""
     currency: str = pydantic.Field("USD", pattern="^[A-Z]{3}$")
     margin: float = pydantic.Field(0.3, ge=0, le=1)
     message_cost: float | None = pydantic.Field(None, ge=0)
@@ -100,6 +117,7 @@ class Settings(pydantic.BaseModel):
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
     """Clicks sooner than this after delivery count as machine clicks, since people need longer to read and click."""
     segments: SegmentSettings = SegmentSettings()
+    pseudonyms: PseudonymSettings | None = None
 
     @property
     def currency_digits(self) -> int:
@@ -120,6 +138,15 @@ class Settings(pydantic.BaseModel):
         except LookupError:
             raise ValueError(f"{name!r} is not an encoding; use a name such as cp1252, big5 or gb18030") from None
         return name
+
+    @pydantic.field_validator("country")
+    @classmethod
+    def _known_country(cls, name: str) -> str:
+        country = name.strip().upper()
+        if country and not is_country(country):
+            hint = "GB" if country == "UK" else "CN, US or DE"
+            raise ValueError(f"{name!r} is not a country; use the two letters of ISO 3166-1, such as {hint}")
+        return country
 
     @pydantic.field_validator("timezone")
     @classmethod

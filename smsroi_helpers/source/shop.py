@@ -16,7 +16,7 @@ from pyarrow import parquet
 from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, sql_of
 from smsroi_helpers.errors import DataError, StorageError
-from smsroi_helpers.source.loaded import Loaded, resolve_as_of
+from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
 __all__ = [
     "MAX_CELLS",
@@ -76,6 +76,16 @@ class Shop:
     def has(self, table: str, *columns: str) -> bool:
         """Whether the source has this table, with these columns."""
         return table in self._tables and set(columns) <= set(self._tables[table].columns)
+
+    @property
+    def guest_orders(self) -> ir.Table | None:
+        """order_id, ordered_at (UTC), spend: the purchases of guests (without an identity); None if there are none."""
+        file = Path(self.loaded.output_folder) / GUEST_ORDERS
+        if not file.exists():
+            return None
+        orders = self.con.read_parquet(file, table_name="guest_orders")
+        bought = orders.filter(orders.ordered_at < ibis.literal(self.end), orders.amount >= 0)
+        return bought.select("order_id", "ordered_at", spend="amount")
 
     @property
     def quarantine_file(self) -> Path | None:

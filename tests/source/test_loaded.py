@@ -1,7 +1,5 @@
 """The last day observed."""
 
-import datetime as dt
-
 import pytest
 
 from smsroi_helpers.errors import DataError
@@ -24,7 +22,15 @@ class TestAsOf:
 
     def test_it_is_never_later_than_today(self, make_source, tmp_path):
         folder = make_source(orders=ORDERS + "004,ann,2999-01-01,1\n")
-        assert resolve_as_of(load(folder, tmp_path / "into"), "") == dt.datetime.now(dt.UTC).date().isoformat()
+        assert resolve_as_of(load(folder, tmp_path / "into"), "") == "2024-03-05"
+
+    def test_scheduled_sends_do_not_count(self, make_source, tmp_path):
+        messages = (
+            "message_id,customer_id,campaign_id,sent_at,delivered_at\n"
+            "m,ann,c,2024-03-06 10:00:00,2024-03-06 10:00:05\nn,ann,c,2024-04-01,\n"
+        )
+        folder = make_source(orders=ORDERS, messages=messages)
+        assert resolve_as_of(load(folder, tmp_path / "into"), "") == "2024-03-06"
 
     def test_before_the_first_order_there_is_nothing_to_see(self, make_source, tmp_path):
         loaded = load(make_source(orders=ORDERS), tmp_path / "into")

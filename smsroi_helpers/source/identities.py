@@ -1,0 +1,270 @@
+"""Join what belongs to one person: ids in one spelling, and the table `identities`, in every table of a source.
+
+`identities` says which ids, telephone numbers and e-mail addresses are one customer's. Ids that share one are one
+person; a value of two customers who share nothing else joins neither, because it is unknown whose it is.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+
+from smsroi_helpers.engine import Connection
+from smsroi_helpers.source.csv_text import LINE
+from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.open import Opened, RawTable
+from smsroi_helpers.source.people import (
+    CONTACTS,
+    GUEST_ID,
+    GUESTS,
+    GUESTS_REMEDY,
+    IDS,
+    People,
+    find_people,
+    id_columns,
+    key_of,
+)
+from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.types import read_id
+
+__all__ = [
+    "PEOPLE_MESSAGES",
+    "Links",
+    "find_links",
+    "join_people",
+]
+
+_RULES = {
+    "phone": (
+        "telephone numbers written as E.164",
+        "every spelling of a number is one customer: plus, country code and number",
+    ),
+    "email": (
+        "e-mail addresses trimmed and in lower case",
+        "every spelling of an address is one customer",
+    ),
+    "identity": (
+        "joined through identities",
+        "the customer_id of identities replaces the customer's other ids, numbers and addresses",
+    ),
+}
+_CONFLICT = (
+    "one value of two customers",
+    "it is unknown whose it is, so it joins neither; correct the table identities",
+)
+_COUNTRY = (
+    "inferred from telephone numbers without a country code",
+    "add it to source.yml as country, so that every run reads the numbers alike",
+)
+_PSEUDONYMS = {
+    "phone": (
+        "telephone numbers were written as E.164 before they became pseudonyms",
+        "done by smsroi pseudonymise: every spelling of a number is one customer",
+    ),
+    "email": (
+        "e-mail addresses were trimmed and in lower case before they became pseudonyms",
+        "done by smsroi pseudonymise: every spelling of an address is one customer",
+    ),
+}
+PEOPLE_MESSAGES = tuple(
+    text
+    for pair in (*_RULES.values(), _CONFLICT, _COUNTRY, *_PSEUDONYMS.values(), (GUESTS[0], GUESTS_REMEDY))
+    for text in pair
+)
+"""Texts of this module's findings."""
+_MOST_STEPS = 60
+"""Limit on the steps that join ids; a chain of n ids needs n steps at most, and chains are short."""
+
+
+def join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[People, list[Finding]]:
+    """Give each person one id in every raw table of a source, and guests the id `GUEST_ID`.
+
+    Args:
+        opened: the source; its tables are replaced by tables with these ids. Tables without a change stay as they are.
+        settings: of source.yml.
+        folder: folder of temporary files.
+    """
+    con, tables = opened.con, {name: raw.rows for name, raw in opened.tables.items()}
+    people = find_people(con, tables, settings, folder)
+    findings = list(_settings_findings(people, settings))
+    ids, links = _normal_ids(con, people), None
+    if "identities" in tables and {"customer_id", "value"} <= set(tables["identities"].columns):
+        pairs = _pairs(tables["identities"], ids)
+        links = find_links(con, pairs)
+        if links.conflicting:
+            rows = int(pairs.count().execute())
+            rule, remedy = _CONFLICT
+            share = links.conflicting / rows
+            findings.append(Finding("identities", "value", rule, "warning", links.conflicting, share, remedy))
+    if not (people.contacts or people.guests or links):
+        return people, findings
+    for name, raw in opened.tables.items():
+        changes = {}
+        for column in id_columns({name: raw.rows}):
+            found = _changes(ids.filter(ids.place == column.place), links if column.column != "value" else None)
+            guests = people.guests if column.column == "customer_id" else frozenset()
+            changes[column.column] = _with_guests(found, [text for text in guests if text is not None])
+        empty_is_guest = name == "orders" and None in people.guests
+        findings += _replace(opened, name, changes, folder, empty_is_guest=empty_is_guest)
+    return people, findings
+
+
+def _settings_findings(people: People, settings: Settings) -> Iterator[Finding]:
+    if people.inferred and people.national:
+        column = f"country: {people.country}"
+        yield Finding("source.yml", column, _COUNTRY[0], "warning", people.national, None, _COUNTRY[1])
+    if settings.pseudonyms:
+        numbers = {"phone": settings.pseudonyms.telephone_numbers, "email": settings.pseudonyms.email_addresses}
+        for kind, number in numbers.items():
+            if number:
+                rule, remedy = _PSEUDONYMS[kind]
+                yield Finding("source.yml", "pseudonyms", rule, "note", number, None, remedy)
+
+
+# --- links -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the table `identities` joins."""
+
+    persons: ir.Table
+    """node (an id, number or address), person (the customer's id, if it is another)."""
+    conflicting: int
+    """Number of pairs of customer and value whose value belongs to several customers, and so joins none."""
+
+
+def _pairs(identities: ir.Table, ids: ir.Table) -> ir.Table:
+    """owner, value: the pairs of identities in their one spelling, each once."""
+    owners = ids.filter(ids.place == "identities.customer_id").select(owner_key="key", owner="normal")
+    values = ids.filter(ids.place == "identities.value").select(value_key="key", value="normal")
+    keys = identities.select(owner_key=key_of(identities.customer_id), value_key=key_of(identities.value)).distinct()
+    pairs = keys.inner_join(owners, "owner_key").inner_join(values, "value_key").select("owner", "value")
+    return pairs.filter(pairs.owner != pairs.value).distinct()
+
+
+def find_links(con: Connection, pairs: ir.Table) -> Links:
+    """Join the ids that share a value, through any number of steps.
+
+    Args:
+        con: the engine.
+        pairs: owner, value: each pair once; a value may be another row's owner.
+    """
+    pairs = con.create_table("pairs__", pairs, temp=True, overwrite=True)
+    shared = pairs.group_by("value").aggregate(owners=pairs.owner.nunique())
+    shared = shared.filter(shared.owners > 1)
+    single = con.create_table("single__", pairs.anti_join(shared, "value"), temp=True, overwrite=True)
+    disputed = pairs.semi_join(shared, "value")
+    chained = single.semi_join(pairs.select(value="owner"), "value")
+    is_chained, has_disputes = (bool(rows.count().execute()) for rows in (chained, disputed))
+    if not is_chained and not has_disputes:
+        return Links(single.select(node="value", person="owner"), 0)
+    labels = _components(con, single, pairs)
+    # A value of several ids of one person joins nobody new; a value of two persons is unclear.
+    owned = disputed.inner_join(labels.select(owner="node", label="label"), "owner")
+    known = owned.group_by("value").aggregate(persons=owned.label.nunique(), label=owned.label.min())
+    conflicts = disputed.semi_join(known.filter(known.persons > 1), "value").count().execute()
+    more = known.filter(known.persons == 1).select(node="value", label="label").anti_join(labels, "node")
+    labels = labels.union(more)
+    # The customer's own id is one that is not another customer's value; in a circle, the first.
+    values, owners = single.select(node="value").distinct(), pairs.select(node="owner").distinct()
+    owning = labels.semi_join(owners, "node")
+    named = owning.mutate(is_value=owning.node.isin(values.node))
+    names = named.group_by("label").aggregate(own=named.node.min(where=~named.is_value), any=named.node.min())
+    persons = labels.inner_join(names, "label")
+    persons = persons.select("node", person=ibis.coalesce(persons.own, persons["any"]))
+    return Links(persons.filter(persons.node != persons.person), int(conflicts))
+
+
+def _components(con: Connection, single: ir.Table, pairs: ir.Table) -> ir.Table:
+    """node, label: ids that are joined by any number of pairs have the same label, the smallest of them."""
+    edges = single.select(node="owner", other="value").union(single.select(node="value", other="owner"))
+    edges = con.create_table("edges__", edges.distinct(), temp=True, overwrite=True)
+    nodes = edges.select("node").union(pairs.select(node="owner")).distinct()
+    labels = con.create_table("labels0__", nodes.mutate(label=nodes.node), temp=True, overwrite=True)
+    for step in range(1, _MOST_STEPS):
+        near = edges.inner_join(labels.select(other="node", near="label"), "other")
+        least = near.group_by("node").aggregate(near=near.near.min())
+        joined = labels.left_join(least, "node")
+        joined = joined.select("node", label=ibis.least(joined.label, joined.near.fill_null(joined.label)))
+        after = con.create_table(f"labels{step % 2}__", joined, temp=True, overwrite=True)
+        changed = after.anti_join(labels, ["node", "label"]).count().execute() if step % 2 else 1
+        labels = after
+        if not changed:
+            break
+    return labels
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _normal_ids(con: Connection, people: People) -> ir.Table:
+    """place, key, id, normal (the one spelling of the id), why (null where it is the id itself)."""
+    ids = con.table(IDS)
+    if not people.contacts:
+        return ids.mutate(normal=ids.id, why=ibis.null("string"))
+    contacts = con.table(CONTACTS)
+    used = contacts if people.digits_are_phones else contacts.filter(contacts.certain)
+    found = ids.left_join(used.select("id", "normal", "kind"), "id").select("place", "key", "id", "normal", "kind")
+    return found.mutate(normal=found.normal.fill_null(found.id), why=found.kind).drop("kind")
+
+
+def _changes(ids: ir.Table, links: Links | None) -> ir.Table:
+    """key, id, person (the id that replaces it), why: of one column."""
+    if links is None:
+        return ids.select("key", "id", "why", person=ids.normal)
+    persons = links.persons
+    found = ids.left_join(persons, ids.normal == persons.node)
+    why = ibis.ifelse(found.person.notnull(), "identity", found.why)
+    return found.select("key", "id", why=why, person=found.person.fill_null(found.normal))
+
+
+def _with_guests(changes: ir.Table, guests: list[str]) -> ir.Table:
+    """The changes that are none left out, and guests replaced by `GUEST_ID`."""
+    if guests:
+        guest = changes.id.isin(guests)
+        changes = changes.mutate(
+            person=ibis.ifelse(guest, GUEST_ID, changes.person), why=ibis.ifelse(guest, "guest", changes.why)
+        )
+    return changes.filter(changes.person != changes.id)
+
+
+def _replace(
+    opened: Opened, name: str, changes: dict[str, ir.Table], folder: Path, *, empty_is_guest: bool
+) -> Iterable[Finding]:
+    """Replace the ids of one table, if any changes, and return the findings."""
+    con, raw = opened.con, opened.tables[name]
+    kept = {
+        column: con.create_table(f"changes__{name}__{column}", change, temp=True, overwrite=True)
+        for column, change in changes.items()
+    }
+    kept = {column: change for column, change in kept.items() if change.count().execute()}
+    if not kept and not empty_is_guest:
+        return []
+    # The row number is that in the file, and a join does not keep the order.
+    numbered = LINE in raw.rows.columns or not raw.files
+    rows = raw.rows if numbered else raw.rows.mutate(**{LINE: ibis.row_number() + 1})
+    names, counts = rows.columns, {}
+    for column, change in kept.items():
+        rows = rows.mutate(key__=key_of(rows[column]))
+        rows = rows.left_join(change.select(key__="key", person__="person", why__="why"), "key__")
+        written = read_id(rows[column]) if not rows[column].type().is_string() else rows[column]
+        rows = rows.mutate(**{column: ibis.coalesce(rows.person__, written), f"{column}__why": rows.why__})
+        rows = rows.select(*names, *(f"{done}__why" for done in kept if f"{done}__why" in rows.columns))
+    if empty_is_guest:
+        rows = rows.mutate(customer_id=read_id(rows.customer_id).fill_null(GUEST_ID))
+    file = folder / f"{name}__people.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows.to_parquet(file)
+    written_rows = con.read_parquet(file, table_name=f"people__{name}")
+    opened.tables[name] = RawTable(written_rows.select(*names), [], raw.ragged)
+    total = max(int(written_rows.count().execute()), 1)
+    findings = []
+    for column in kept:
+        counts = written_rows.group_by(why=written_rows[f"{column}__why"]).aggregate(n=written_rows.count()).execute()
+        for why, (rule, remedy) in _RULES.items():
+            if number := int(counts.loc[counts["why"] == why, "n"].sum()):
+                findings.append(Finding(name, column, rule, "note", number, number / total, remedy))
+    return findings

@@ -1,0 +1,332 @@
+"""Who is one person: one spelling of telephone numbers and e-mail addresses in every table, and who is nobody (guests).
+
+The engine finds the different ids; only those that may be a number or an address are read one by one, in batches; the
+engine joins the result back.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from babel.core import get_global
+from babel.numbers import get_territory_currencies
+from pyarrow import parquet
+
+from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
+from smsroi_helpers.engine import Connection, hash_group
+from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.contacts import (
+    LEAST_DIGITS,
+    MOST_DIGITS,
+    SPELLING,
+    Contact,
+    ContactReader,
+    infer_country,
+    is_country,
+)
+from smsroi_helpers.source.settings import Settings
+from smsroi_helpers.source.types import read_id
+
+__all__ = [
+    "CONTACTS",
+    "GUESTS",
+    "GUESTS_REMEDY",
+    "GUEST_ID",
+    "IDS",
+    "LEAST_GUEST_ORDERS",
+    "PLACEHOLDERS",
+    "IdColumn",
+    "People",
+    "find_people",
+    "id_columns",
+    "is_personal",
+    "key_of",
+    "refuse_personal_ids",
+]
+
+GUEST_ID = "guest"
+"""The id that stands for customers without an identity."""
+GUESTS: tuple[str, Literal["warning"]] = ("rows of guests", "warning")
+GUESTS_REMEDY = (
+    "a guest is no one person, so guests are left out of everything about customers and counted on the data page;"
+    " if the id is one customer's, give it another name in a .sql mapping"
+)
+PLACEHOLDERS = frozenset(
+    ("null", "(null)", "none", "nil", "nan", "n/a", "#n/a", "na", "undefined", "unknown", "anonymous", "guest",
+     "guest checkout", "test", "no customer", "游客", "散客", "匿名", "匿名用户", "未知", "测试", "-", "--")
+)  # fmt: skip
+"""Words (in lower case) that are no person's id."""
+_ZEROS = r"^(?:-?0+(?:\.0+)?|-1|0{8}-0{4}-0{4}-0{4}-0{12})$"
+LEAST_GUEST_ORDERS = 10
+"""Orders from which a placeholder counts as guests; fewer are one customer's, as any other id."""
+_TIMES_THE_NEXT = 3
+"""A zero or an empty id counts as guests if it has more than three times the orders of any customer: `0` can be a
+customer's number."""
+_SAMPLE = 500
+"""Number of ids of a column by which the country is inferred."""
+_PHONE_COLUMN = 0.05
+"""Share of a column's ids that are numbers, from which all of the column is read thoroughly."""
+_ROWS_AT_A_TIME = 100_000
+IDS, CONTACTS = "ids__", "contacts__"
+"""Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national."""
+_SCHEMA = pa.schema(
+    [("id", pa.string()), ("normal", pa.string()), ("kind", pa.string()), ("certain", pa.bool_()),
+     ("mobile", pa.bool_()), ("national", pa.bool_())]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class IdColumn:
+    """A column of customer ids."""
+
+    table: str
+    column: str
+    ids: int = 0
+    """Number of different ids."""
+    personal: int = 0
+    """How many of them are telephone numbers or e-mail addresses."""
+    phones: int = 0
+    """How many are telephone numbers."""
+
+    @property
+    def place(self) -> str:
+        """The name of the column in the engine's tables."""
+        return f"{self.table}.{self.column}"
+
+
+@dataclass
+class People:
+    """What the ids of a source are."""
+
+    columns: tuple[IdColumn, ...]
+    country: str
+    """The country of numbers without a country code; empty if there are none."""
+    inferred: bool
+    """The country is not in source.yml, but inferred from the numbers."""
+    rivals: tuple[str, ...]
+    """Countries of which each could be that of the numbers, so that none is inferred."""
+    digits_are_phones: bool
+    """In some column most ids are telephone numbers: then digits alone are numbers in every column."""
+    guests: frozenset[str | None]
+    """Ids under which guests order, as `read_id` returns them; None: the empty id."""
+    thorough: frozenset[str] = frozenset()
+    """Columns that are read thoroughly."""
+    contacts: dict[str, int] = field(default_factory=dict)
+    """Kind (`phone`, `email`) → number of different people."""
+    national: int = 0
+    """Number of different spellings without a country code."""
+
+    @functools.cached_property
+    def _readers(self) -> tuple[ContactReader, ContactReader]:
+        return ContactReader(self.country, thorough=False), ContactReader(self.country)
+
+    def read(self, place: str, text: str) -> Contact | None:
+        """Return what an id of a column is: None if it is neither a telephone number nor an e-mail address."""
+        return self._readers[place in self.thorough].read(text)
+
+    def is_normalised(self, contact: Contact) -> bool:
+        """Whether a value found by `read` is replaced by its one spelling."""
+        return contact.certain or self.digits_are_phones
+
+    def normal_id(self, place: str, text: str) -> str:
+        """Return the one spelling of an id (of `read_id`)."""
+        contact = self.read(place, text)
+        return contact.value if contact and self.is_normalised(contact) else text
+
+    def is_guest(self, table: str, text: str | None) -> bool:
+        """Whether an id (of `read_id`) is a guest's; an empty id is one only in orders."""
+        return text in self.guests and (text is not None or table == "orders")
+
+
+def id_columns(tables: Mapping[str, ir.Table]) -> list[IdColumn]:
+    """Return the columns of customer ids, and the values of identities."""
+    found = [IdColumn(name, column) for name in tables for column in CUSTOMER_ID_COLUMNS if column in tables[name]]
+    if "identities" in tables and "value" in tables["identities"]:
+        found.append(IdColumn("identities", "value"))
+    return found
+
+
+def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Settings, folder: Path) -> People:
+    """Find out what the customer ids of a source are.
+
+    Args:
+        con: the engine that holds the tables; it keeps `ids__` (place, key, id: each different id) and `contacts__`.
+        tables: the raw tables.
+        settings: of source.yml.
+        folder: folder of temporary files.
+    """
+    columns = id_columns(tables)
+    ids = _distinct_ids(con, tables, columns)
+    counts = ids.group_by("place").aggregate(
+        ids=ids.id.nunique(), may_be=ids.id.nunique(where=_may_be_contact(ids.id))
+    ).execute().set_index("place")  # fmt: skip
+    sample = {c.place: _sample(ids, c.place) for c in columns if c.place in counts.index and counts.may_be[c.place]}
+    countries = _countries(sample, settings) if sample else ()
+    country = countries[0] if len(countries) == 1 else ""
+    people = People((), country, bool(country) and not settings.country, countries if len(countries) > 1 else (),
+                    digits_are_phones=False, guests=frozenset())  # fmt: skip
+    for place, texts in sample.items():
+        numbers = sum(is_personal(ContactReader(country).read(text)) for text in texts) / len(texts)
+        if numbers * counts.may_be[place] >= _PHONE_COLUMN * counts.ids[place]:
+            people.thorough |= {place}
+    if "orders" in tables and "customer_id" in tables["orders"]:
+        people.guests = _find_guests(tables["orders"])
+    people.columns = tuple(IdColumn(c.table, c.column, int(counts.ids.get(c.place, 0))) for c in columns)
+    if not sample:
+        return people
+    contacts = _write_contacts(con, ids, people, folder / "contacts.parquet")
+    people.columns = tuple(_count_personal(ids, contacts, people.columns))
+    people.digits_are_phones = any(column.phones > column.ids / 2 for column in people.columns) or (
+        "identities" in tables and _has_phones(tables["identities"], contacts)
+    )
+    kinds = contacts.filter(contacts.certain | ibis.literal(people.digits_are_phones))
+    frame = kinds.group_by("kind").aggregate(n=kinds.normal.nunique(), national=kinds.national.sum()).execute()
+    people.contacts = {str(row.kind): int(row.n) for row in frame.itertuples()}
+    people.national = int(frame.national.sum()) if people.digits_are_phones else 0
+    return people
+
+
+def refuse_personal_ids(people: People, table: str) -> None:
+    """Refuse a table of whose ids most are telephone numbers or e-mail addresses.
+
+    Raises:
+        DataError: they are.
+    """
+    for column in people.columns:
+        if column.table == table and column.personal > column.ids / 2:
+            raise DataError(
+                f"table {table}, column {column.column}: most values are telephone numbers or e-mail addresses;"
+                " replace them with `smsroi pseudonymise`, which gives every spelling of a number the same pseudonym"
+                " (if they are other numbers, put a letter before them in a .sql mapping)"
+            )
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+def key_of(raw: ir.Value) -> ir.StringValue:
+    """Return the value by which a raw id is found again in `ids__`."""
+    return raw if raw.type().is_string() else read_id(raw)
+
+
+def _distinct_ids(con: Connection, tables: Mapping[str, ir.Table], columns: Iterable[IdColumn]) -> ir.Table:
+    """Keep the different ids of each column in the engine: place, key (as written), id (as `read_id` returns it)."""
+    parts = []
+    for column in columns:
+        raw = tables[column.table][column.column]
+        keys = tables[column.table].select(key=key_of(raw)).distinct()
+        parts.append(keys.select(place=ibis.literal(column.place), key=keys.key, id=read_id(keys.key)))
+    empty = ibis.memtable(pa.table({name: pa.nulls(0, pa.string()) for name in ("place", "key", "id")}))
+    rows = ibis.union(empty, *parts) if parts else empty
+    return con.create_table(IDS, rows.filter(rows.id.notnull()), temp=True, overwrite=True)
+
+
+def _may_be_contact(text: ir.StringValue) -> ir.BooleanValue:
+    """Whether an id has to be read: it may be a telephone number or an e-mail address."""
+    digits = text.re_replace("[^0-9]", "").length()
+    return text.contains("@") | (digits.between(LEAST_DIGITS, MOST_DIGITS) & text.re_search(SPELLING))
+
+
+def _sample(ids: ir.Table, place: str) -> list[str]:
+    """Return up to `_SAMPLE` ids of a column that may be contacts, the same in every run."""
+    rows = ids.filter(ids.place == place, _may_be_contact(ids.id)).select("id").distinct()
+    return rows.order_by(hash_group(rows.id, "country", 256), "id").limit(_SAMPLE).to_pyarrow()["id"].to_pylist()
+
+
+def _countries(sample: Mapping[str, list[str]], settings: Settings) -> tuple[str, ...]:
+    """Return the country of the numbers without a country code; several if it is not clear."""
+    if settings.country:
+        return (settings.country,)
+    found = [infer_country(texts, _hints(settings)) for texts in sample.values()]
+    return tuple(dict.fromkeys(country for countries in found for country in countries))
+
+
+def _hints(settings: Settings) -> Iterator[str]:
+    """Yield the countries that the settings suggest: jurisdiction, time zone, currency."""
+    yield settings.jurisdiction[:2].upper()
+    yield get_global("zone_territories").get(settings.timezone, "")
+    if "currency" in settings.model_fields_set:
+        yield from _countries_of_currency(settings.currency)
+
+
+@functools.cache
+def _countries_of_currency(currency: str) -> tuple[str, ...]:
+    """Return the country whose currency it is; none if several share it, like the euro."""
+    if currency == "USD":
+        return ("US",)
+    territories = [name for name in get_global("territory_currencies") if is_country(name)]
+    using = [name for name in territories if get_territory_currencies(name) == [currency]]
+    return tuple(using) if len(using) == 1 else ((currency[:2],) if currency[:2] in using else ())
+
+
+def is_personal(contact: Contact | None) -> bool:
+    """Whether a value is a telephone number that can receive texts, or an e-mail address."""
+    return contact is not None and (contact.certain or contact.mobile)
+
+
+def _write_contacts(con: Connection, ids: ir.Table, people: People, file: Path) -> ir.Table:
+    """Read the ids that may be contacts, in batches, and keep the result in the engine."""
+    candidates = ids.filter(_may_be_contact(ids.id))
+    careful = candidates.place.isin(["", *sorted(people.thorough)])
+    candidates = candidates.select("id", careful=careful)
+    distinct = candidates.group_by("id").aggregate(thorough=candidates.careful.any())
+    quick, slow = ContactReader(people.country, thorough=False), ContactReader(people.country)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with parquet.ParquetWriter(file, _SCHEMA) as writer:
+        for batch in distinct.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
+            pairs = zip(batch["id"].to_pylist(), batch["thorough"].to_pylist(), strict=True)
+            read = [(text, (slow if careful else quick).read(text)) for text, careful in pairs]
+            found = [(text, contact) for text, contact in read if contact]
+            columns = [[text for text, _contact in found]] + [
+                [getattr(contact, name) for _text, contact in found]
+                for name in ("value", "kind", "certain", "mobile", "national")
+            ]
+            writer.write_table(pa.table(columns, schema=_SCHEMA))
+    return con.read_parquet(file, table_name=CONTACTS)
+
+
+def _has_phones(identities: ir.Table, contacts: ir.Table) -> bool:
+    """Whether most identities of the kind `phone` are telephone numbers."""
+    if not {"kind", "value"} <= set(identities.columns):
+        return False
+    values = identities.filter(identities.kind.cast("string").strip().lower() == "phone")
+    values = values.select(id=read_id(values.value)).distinct()
+    numbers = contacts.filter(contacts.kind == "phone").id
+    return bool((values.aggregate(share=values.id.isin(numbers).mean()).execute()["share"] > 0.5).iloc[0])
+
+
+def _count_personal(ids: ir.Table, contacts: ir.Table, columns: Iterable[IdColumn]) -> Iterator[IdColumn]:
+    different = ids.select("place", "id").distinct()
+    joined = different.left_join(contacts, "id")
+    personal = (joined.certain | joined.mobile).fill_null(False) | joined.id.contains("@")
+    found = joined.group_by("place").aggregate(
+        personal=personal.sum(), phones=(personal & (joined.kind == "phone").fill_null(False)).sum()
+    ).execute().set_index("place")  # fmt: skip
+    for column in columns:
+        row = found.loc[column.place] if column.place in found.index else None
+        yield column if row is None else replace(column, personal=int(row.personal), phones=int(row.phones))
+
+
+# --- guests ----------------------------------------------------------------------------------------------------------
+
+
+def _find_guests(orders: ir.Table) -> frozenset[str | None]:
+    """Return the ids under which guests order: placeholders, zeros and empty ids with conspicuously many orders."""
+    keys = orders.group_by(key=key_of(orders.customer_id)).aggregate(orders=ibis._.count())
+    counts = keys.group_by(id=read_id(keys.key)).aggregate(orders=keys.orders.sum())
+    word = counts.id.lower().isin(sorted(PLACEHOLDERS)).fill_null(False)
+    zero = counts.id.isnull() | counts.id.re_search(_ZEROS).fill_null(False)
+    suspects = counts.filter(word | zero, counts.orders >= LEAST_GUEST_ORDERS).mutate(word=word).execute()
+    if suspects.empty:
+        return frozenset()
+    most = counts.aggregate(n=counts.orders.max(where=~(word | zero))).execute()["n"].fillna(0).iloc[0]
+    return frozenset(
+        row.id if isinstance(row.id, str) else None
+        for row in suspects.itertuples()
+        if row.word or row.orders > _TIMES_THE_NEXT * most
+    )
