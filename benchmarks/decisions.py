@@ -275,9 +275,14 @@ def main(given: list[str] | None = None) -> int:
     with ProcessPoolExecutor(options.workers) as pool:
         running = [
             pool.submit(
-                judge_company, options.world, seed, options.customers, options.null, options.plan_is_today,
+                judge_company,
+                options.world,
+                seed,
+                options.customers,
+                options.null,
+                options.plan_is_today,
                 options.text_effects,
-            )  # fmt: skip
+            )
             for seed in range(options.first, options.first + options.companies)
         ]
         for future in as_completed(running):

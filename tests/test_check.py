@@ -41,6 +41,7 @@ def test_a_sound_source(check):
     assert [cells(line) for line in stdout.splitlines()] == [
         ["table", "rows in", "rows kept", "days"],
         ["orders", "4", "4", "2024-01-01 to 2024-01-04"],
+        ["last day observed (as_of): 2024-01-04"],
         [""],
         ["nothing to report"],
     ]

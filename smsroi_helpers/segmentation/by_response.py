@@ -160,7 +160,8 @@ class Combine:
 
 def _grow_tree(differing: Sequence[Candidate], combine: Combine) -> tuple[Candidate | None, ResponseRule | None]:
     """The tree over the groupings that gain most, as large as the simplest near the best size."""
-    names, size = [], 1
+    names: list[str] = []
+    size = 1
     for one in differing:
         if len(names) < MOST_COLUMNS and size * one.groups <= MOST_COMBINATIONS:
             names.append(one.name)

@@ -176,9 +176,7 @@ def count_cells(
     """
     rows, names = labelled.rows, [f"level_{k}" for k in columns]
     by = ("experiment_id", "arm", "fold", *names)
-    cells = rows.group_by(*by).aggregate(
-        n=rows.count(), y=total(rows.outcome), yy=total(rows.outcome * rows.outcome)
-    )
+    cells = rows.group_by(*by).aggregate(n=rows.count(), y=total(rows.outcome), yy=total(rows.outcome * rows.outcome))
     frame = shop.count(cells.order_by(*by))
     levels = [sorted(frame[name].unique()) for name in names]
     combinations = frame[names].drop_duplicates().sort_values(names, ignore_index=True)
@@ -190,6 +188,9 @@ def count_cells(
         arm = pd.Index(test.arms).get_indexer(frame.loc[own, "arm"])
         shape = (len(combinations), len(test.arms), GROUPS)
         flat = np.ravel_multi_index((place[own], arm, frame.loc[own, "fold"].to_numpy(int)), shape)
-        sums = [np.bincount(flat, frame.loc[own, name].to_numpy(float), int(np.prod(shape))) for name in ("n", "y", "yy")]
-        found.append(ResponseCells(test.name, test.kind, test.arms, weight, *(part.reshape(shape) for part in sums)))
+        n, y, yy = (
+            np.bincount(flat, frame.loc[own, name].to_numpy(float), int(np.prod(shape))).astype(float).reshape(shape)
+            for name in ("n", "y", "yy")
+        )
+        found.append(ResponseCells(test.name, test.kind, test.arms, weight, n, y, yy))
     return found, numbers, levels

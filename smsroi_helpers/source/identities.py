@@ -11,7 +11,8 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.engine import Connection
+from smsroi_helpers.engine import Connection, EngineError
+from smsroi_helpers.errors import DataError, reason_of
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.loaded import Finding
 from smsroi_helpers.source.open import Opened, RawTable
@@ -85,7 +86,27 @@ def join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[Peopl
         opened: the source; its tables are replaced by tables with these ids. Tables without a change stay as they are.
         settings: of source.yml.
         folder: folder of temporary files.
+
+    Raises:
+        DataError: a table cannot be read.
     """
+    try:
+        return _join_people(opened, settings, folder)
+    except EngineError as error:
+        for name, raw in opened.tables.items():
+            _refuse_unreadable(name, raw)
+        raise DataError(f"the customers' ids cannot be read: {reason_of(error)}; export the tables again") from None
+
+
+def _refuse_unreadable(name: str, raw: RawTable) -> None:
+    try:
+        for column in id_columns({name: raw.rows}):
+            raw.rows.select(column.column).distinct().count().execute()
+    except EngineError as error:
+        raise DataError(f"table {name}: cannot be read: {reason_of(error)}; correct it or export it again") from None
+
+
+def _join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[People, list[Finding]]:
     con, tables = opened.con, {name: raw.rows for name, raw in opened.tables.items()}
     people = find_people(con, tables, settings, folder)
     findings = list(_settings_findings(people, settings))

@@ -47,6 +47,7 @@ EVERY_FAULT: Files = {
     "arms.csv": "experiment_id,arm,share,hour_start\nx,no,0.25,\nx,yes,0.75,9\nx,more,0.5,nine\nx,most,1.5,\n",
     "assignments.csv": "experiment_id,customer_id,arm,assigned_at\nx,c0,no,2024-01-01\nx,c1,perhaps,2024-01-01\n"
     + "x,c2,no,2024-01-01\nx,c2,yes,2024-01-01\n",
+    "identities.csv": "customer_id,kind,value\nc1,id,card-7\nc1,fax,card-8\n",
 }
 
 
@@ -78,6 +79,7 @@ def test_every_rule_is_reached_by_a_run_and_says_so_in_its_manifest(project: Pro
         "arms.share: too large": 1,
         "assignments.arm: unknown arm": 1,
         "assignments.experiment_id + customer_id: in two arms": 2,
+        "identities.kind: unknown kind": 1,
     }
     reached = set()
     codes = set()
