@@ -299,7 +299,9 @@ def summarise(claim: Claim, replicates: Sequence[Replicate]) -> list[Row]:
         scores = [replicate.parts[part] for replicate in replicates if part in replicate.parts]
         failed = n - len(scores)
         if claim.rule == "false_alarm":
-            shares = np.array([scored.alarm for scored in scores] + [1.0] * failed)
+            # Where everything has an effect, there is no false alarm; the row is there for its power.
+            alarms = [0.0 if math.isnan(scored.alarm) else scored.alarm for scored in scores]
+            shares = np.array(alarms + [1.0] * failed)
         else:
             shares = np.array([scored.held for scored in scores] + [0.0] * failed)
         error = np.array([scored.error for scored in scores if math.isfinite(scored.error)])
