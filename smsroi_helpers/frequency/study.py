@@ -13,6 +13,7 @@ from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import Carried, carry_cells, without_covariates
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
 from smsroi_helpers.frequency.lifetime import summarise_draws
@@ -25,7 +26,7 @@ from smsroi_helpers.frequency.natural_loss import (
 )
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
-from smsroi_helpers.segmentation import find_cuts, segment_order
+from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -92,6 +93,8 @@ class Study:
     """Weekly."""
     cost_known: bool = True
     """Whether the source says what messages cost."""
+    carried: Carried | None = None
+    """The test's cells weighted by today's subscribers of each segment; None without a fit."""
 
     @property
     def sound(self) -> bool:
@@ -164,23 +167,31 @@ def analyse(
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing
     doses = _texts_per_week(experiment)
-    cells = counts.count_arms(shop, experiment, segment_by, channel, find_cuts(shop))
+    cuts = find_cuts(shop)
+    covariates = find_covariates(shop, cuts, experiment.started, channel)
+    by_covariates = counts.count_arms(shop, experiment, segment_by, channel, cuts, covariates)
+    cells = without_covariates(by_covariates)
     consenting = cells[cells["consenting"] == 1].groupby("arm")["n"].sum().reindex(list(doses)).fillna(0)
     found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
     drop_out = fit_drop_out(shop)
-    histories = count_histories(shop, experiment, segment_by, find_cuts(shop))
+    histories = count_histories(shop, experiment, segment_by, cuts)
     clicks = count_clicks_by_age(shop, experiment, channel)
     untexted = count_untexted(shop, channel)
 
+    carried = {}
+    for by, grouping in (("segment", segment_by), ("stage", "lifecycle_stage")):
+        now = count_subscribers(shop, resolve(shop, grouping, cuts=cuts), covariates)
+        carried[by] = carry_cells(by_covariates, now, by)
+
     def fit_by(by: str) -> DoseResponseFit:
         loss = estimate_loss(drop_out, histories, clicks, rng, by)
-        return fit_response(cells, doses, discount, rng, loss=loss, untexted=untexted, by=by)
+        return fit_response(cells, doses, discount, rng, loss=loss, untexted=untexted, by=by, carried=carried[by])
 
     fit = fit_by("segment")
     stages = fit if segment_by == "lifecycle_stage" else fit_by("stage")
-    return dataclasses.replace(found, fit=fit, stages=stages)
+    return dataclasses.replace(found, fit=fit, stages=stages, carried=carried["segment"])
 
 
 def _texts_per_week(experiment: Experiment) -> dict[str, float]:
