@@ -59,7 +59,7 @@ def _shares(today: pd.DataFrame) -> Floats:
 
 
 def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = False) -> Sequence[Outcome]:
-    """m and V of each number of texts, for today's members.
+    """M and V of each number of texts, for today's members.
 
     Args:
         rng: of the world.

@@ -98,10 +98,7 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
         target = now.loc[now["segment"] == name].set_index("cell")["n"]
         inside = (then["segment"] == name).to_numpy()
         own = bool(then.loc[inside, "n"].sum() >= FEWEST)
-        if own or not len(target):
-            pool = inside
-        else:
-            pool = np.ones(len(then), bool)
+        pool = inside if own or not len(target) else np.ones(len(then), bool)
         weight = np.zeros(len(then))
         weight[pool], overlap = _weigh(then[pool], target) if len(target) else (np.ones(pool.sum()), float("nan"))
         share = float(of_segment.get(name, 0)) / max(float(of_segment.sum()), 1)

@@ -241,11 +241,11 @@ def count_test(
     rows = rows_of_test(shop, sends, test)
     groups = label_test(shop, test, segment_by)
     rows = rows.join(groups, rows.customer_id == groups.member)
-    as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     keys = ["segment", "weekday", "hour", "until", "group"]
     if covariates is not None:
         rows = _with_covariates(shop, rows, "customer_id", test, covariates)
         keys.insert(1, "cell")
+    as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=as_planned))
     return shop.count(cells.order_by(keys)).assign(stratum=0)
 
@@ -257,7 +257,7 @@ def _with_covariates(shop: Shop, rows: ir.Table, customer: str, test: TimingTest
 
 
 def count_test_members(shop: Shop, test: TimingTest, segment_by: str, covariates: Covariates) -> pd.DataFrame:
-    """segment and cell when assigned, n: all assigned, whether or not a message reached them."""
+    """Segment and cell when assigned, n: all assigned, whether or not a message reached them."""
     people = _with_covariates(shop, label_test(shop, test, segment_by), "member", test, covariates)
     return shop.count(people.group_by("segment", "cell").aggregate(n=people.count()).order_by("segment", "cell"))
 

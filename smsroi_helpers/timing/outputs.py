@@ -31,7 +31,7 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             cells = response.cells if segment == ALL or not own.any() else response.cells[own]
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
-            evidence = response.evidence
+            evidence: str = response.evidence
             if segment != ALL and not own.any():  # a segment of today without members in the test
                 rows, evidence = rows.assign(messages=0, clicks=0), "modelled"
             overlap = 1.0 if response.transport is None else response.transport.overlap(segment)
