@@ -8,8 +8,9 @@ Bradshaw & Leaf 2011, J. R. Statist. Soc. A 174): within strata of what was know
 
 A stratum is one cell of covariates, or several neighbouring ones until it has `FEWEST` members of the test, so that no
 weight rests on a handful of customers. A segment that had fewer members than that in the test is weighted from all
-members of the test. Sums are scaled by Σw ÷ Σw² (Kish 1965, Survey Sampling, section 11.7): as many customers as would
-have the same variance unweighted. With an unchanged composition every weight is 1 and nothing changes.
+members of the test, in strata of twice as many, so that every arm has some of them. Sums are scaled by Σw ÷ Σw² (Kish
+1965, Survey Sampling, section 11.7): as many customers as would have the same variance unweighted. With an unchanged
+composition every weight is 1 and nothing changes.
 
 A cell covers at most the larger of the share of the test's members in it and of its members ÷ `ENOUGH`; what today's
 members exceed that by is not covered. There the response is taken to be that of the nearest stratum, times a factor
@@ -100,7 +101,11 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
         own = bool(then.loc[inside, "n"].sum() >= FEWEST)
         pool = inside if own or not len(target) else np.ones(len(then), bool)
         weight = np.zeros(len(then))
-        weight[pool], overlap = _weigh(then[pool], target) if len(target) else (np.ones(pool.sum()), float("nan"))
+        weight[pool], overlap = (
+            _weigh(then[pool], target, FEWEST if own else 2 * FEWEST)
+            if len(target)
+            else (np.ones(pool.sum()), float("nan"))
+        )
         share = float(of_segment.get(name, 0)) / max(float(of_segment.sum()), 1)
         everybody += share * weight * members.sum() / members[pool].sum()
         rows.append((name, *_sizes(weight, members), int(of_segment.get(name, 0)), overlap, own))
@@ -114,19 +119,20 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
     return Transport(pd.concat(parts, ignore_index=True), pd.DataFrame(rows, columns=columns), names)
 
 
-def _weigh(pool: pd.DataFrame, target: pd.Series) -> tuple[Floats, float]:
+def _weigh(pool: pd.DataFrame, target: pd.Series, fewest: int) -> tuple[Floats, float]:
     """The weight of every row of the pool, with mean 1 over its members, and the overlap.
 
     Args:
         pool: cell, n of the test's members.
         target: cell → today's members.
+        fewest: members of the test in a stratum, at least.
     """
     then = pool.groupby("cell")["n"].sum()
     cells = then.index.union(target.index).sort_values()
     then, today = (counts.reindex(cells).fillna(0).to_numpy(float) for counts in (then, target))
     p_then, p_now = then / then.sum(), today / today.sum()
     overlap = np.minimum(p_now, np.maximum(p_then, then / ENOUGH)).sum()
-    stratum = _strata(then)
+    stratum = _strata(then, fewest)
     sums = [np.bincount(stratum, counts) for counts in (then, today)]
     # The shares are of whole numbers, so an unchanged composition gives exactly 1.
     ratio = (sums[1] / today.sum()) / (sums[0] / then.sum())
@@ -134,8 +140,8 @@ def _weigh(pool: pd.DataFrame, target: pd.Series) -> tuple[Floats, float]:
     return of_cell.reindex(pool["cell"]).to_numpy(float), float(min(overlap, 1.0))
 
 
-def _strata(members: Floats) -> np.ndarray:
-    """The stratum of each cell, in order: consecutive cells until there are `FEWEST` members; the rest joins the last.
+def _strata(members: Floats, fewest: int = FEWEST) -> np.ndarray:
+    """The stratum of each cell, in order: consecutive cells until there are `fewest` members; the rest joins the last.
 
     >>> _strata(np.array([60.0, 60.0, 0.0, 150.0, 20.0])).tolist()
     [0, 0, 1, 1, 1]
@@ -145,7 +151,7 @@ def _strata(members: Floats) -> np.ndarray:
     for i, count in enumerate(members):
         found[i] = at
         inside, left = inside + count, left - count
-        if inside >= FEWEST and left >= FEWEST:
+        if inside >= fewest and left >= fewest:
             at, inside = at + 1, 0.0
     return found
 

@@ -48,8 +48,8 @@ def test_a_segment_without_members_then_is_weighted_from_all():
     row = own.set_index("segment").loc["new"]
     assert not found.own("new")
     assert found.overlap("new") == pytest.approx(0.8)
-    # Cell 0 has 35 clicks of 450; cell 9 joins its neighbour 2 with 7 of 250.
-    assert row["clicks"] / row["people"] == pytest.approx(0.2 * 35 / 450 + 0.8 * 7 / 250)
+    # Cell 0 has 35 clicks of 450. Cell 1 is too small for a stratum of 200, so 1, 2 and 9 are one: 47 of 350.
+    assert row["clicks"] / row["people"] == pytest.approx(0.2 * 35 / 450 + 0.8 * 47 / 350)
 
 
 def test_few_members_of_a_cell_get_no_weight_of_their_own():
