@@ -17,7 +17,7 @@ from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.experiments import Experiment, label_when_assigned
 from smsroi_helpers.measures import Practice
-from smsroi_helpers.segmentation import Cuts, known_people, resolve, rfm_rows, segments
+from smsroi_helpers.segmentation import Covariates, Cuts, known_people, resolve, rfm_rows, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS
 
@@ -46,6 +46,7 @@ LANDMARK_WEEKS = 4
 MOST_SAMPLE_ROWS = 60_000
 """About the most customer-weeks of the log that are read into memory."""
 _SLICES = 256
+_STAGE = ("stage", "lifecycle_stage")
 _LOOK_BACK_WEEKS = 8
 _UNTEXTED_WINDOWS, _UNTEXTED_WEEKS = 6, 4
 _MOST_TEXTS = 7
@@ -64,11 +65,14 @@ def texts_of(shop: Shop, channel: str) -> ir.Table:
 # --- the experiment --------------------------------------------------------------------------------------------------
 
 
-def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str, cuts: Cuts) -> pd.DataFrame:
+def count_arms(
+    shop: Shop, experiment: Experiment, segment_by: str, channel: str, cuts: Cuts, covariates: Covariates | None = None
+) -> pd.DataFrame:
     """Outcomes of a frequency test's customers while it treated them, by arm, segment and lifecycle stage.
 
     Segments and stages are those of each customer when assigned. `consenting` marks customers who consented when
-    assigned (all of them, where the source records no opt-outs). Orders after an opt-out count.
+    assigned (all of them, where the source records no opt-outs). Orders after an opt-out count. With `covariates`, the
+    column cell has those of the day before the assignment.
 
     Returns:
         arm, segment, stage, group (0–63, of the jackknife), consenting (0 or 1); n, messages (of the channel),
@@ -91,8 +95,10 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         clicks=theirs.count(where=measures.earliest_click(shop, theirs.human_click_at) < theirs.outcome_end),
     )
     rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
-    for name, by in (("segment", segment_by), ("stage", "lifecycle_stage")):
-        labelled = label_when_assigned(shop, resolve(shop, by, cuts=cuts).label, experiment.name)
+    labels = {name: resolve(shop, by, cuts=cuts).label for name, by in (("segment", segment_by), _STAGE)}
+    labels |= {} if covariates is None else {"cell": covariates.label}
+    for name, label in labels.items():
+        labelled = label_when_assigned(shop, label, experiment.name)
         labelled = labelled.select("member", **{name: labelled.segment})
         rows = rows.join(labelled, rows.customer_id == labelled.member).drop("member")
     known = rows.opted_out.notnull()
@@ -109,7 +115,7 @@ def count_arms(shop: Shop, experiment: Experiment, segment_by: str, channel: str
         message_cost=rows.message_cost.fill_null(0.0),
     )
     rows = shop.keep(rows)
-    keys = ("arm", "segment", "stage", "group", "consenting")
+    keys = ("arm", *labels, "group", "consenting")
     pairs = {"gross": ("gross", "pre_order_profit"), "profit": ("profit", "pre_order_profit")}
     moments = measures.arm_moments_together(rows, pairs, keys)
     left = (rows.opted_out == 1).fill_null(False)

@@ -29,11 +29,12 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
+from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import Lifetime, draw_opt_out_spread
 from smsroi_helpers.frequency.opt_out_curve import draw_opt_outs
 from smsroi_helpers.frequency.profit_curve import ArmSums, Method, draw_profit
-from smsroi_helpers.statistics import Floats, by_group, estimate_means, jackknife
+from smsroi_helpers.statistics import Floats, by_group, draw_uncovered, estimate_means, jackknife
 
 __all__ = [
     "FEWEST_IN_ARM",
@@ -208,6 +209,7 @@ def fit_response(
     untexted: tuple[float, float] = (0.0, 0.0),
     by: str = "segment",
     draws: int = DRAWS,
+    carried: Carried | None = None,
 ) -> DoseResponseFit:
     """Fit the dose–response of every group of customers, and of all customers together.
 
@@ -221,17 +223,20 @@ def fit_response(
             as segments' c are alike.
         by: the column of groups.
         draws: the number of posterior draws.
+        carried: the cells weighted by today's subscribers; None gives the response of the test's own members.
     """
     loss = loss or NaturalLoss.unknown()
-    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
-    rows = rows.assign(segment=rows[by].astype(str))
+    rows = _consenting(cells, doses, by)
+    own, everybody = (rows, rows) if carried is None else (
+        _consenting(each, doses, by) for each in (carried.cells, carried.everybody)
+    )  # fmt: skip
     tested = np.array(sorted(set(doses.values())), float)
-    sizes = _sizes(rows, "dose", tested)
+    sizes = _sizes(own, "dose", tested)
     enough = [str(name) for name in sizes.index[sizes.min(axis=1) >= FEWEST_IN_ARM]]
     small = tuple(str(name) for name in sizes.index if name not in enough)
     names = (ALL, *enough)
-    arms = [_arms_of(rows, tested, strata=True)]
-    arms += [_arms_of(rows[rows["segment"] == name], tested, strata=False) for name in enough]
+    arms = [_arms_of(everybody, tested, strata=True)]
+    arms += [_arms_of(own[own["segment"] == name], tested, strata=False) for name in enough]
     grid = np.unique(np.concatenate([_GRID, tested]))
     profit = draw_profit(arms, tested, grid, rng, draws)
     parts = [arms[:1], arms[1:]] if enough else [arms]
@@ -239,10 +244,33 @@ def fit_response(
     members = draw_opt_out_spread(rows, rng, draws)
     lifetime = Lifetime(members, np.stack([loss.draw(name, draws, rng) for name in names]), discount)
     cost = np.array([_cost_rate(each, tested) for each in arms])
+    customers = np.array([each.n for each in arms])
+    gross = profit.gross
+    if carried is not None:
+        customers = np.array([carried.customers(name, doses, tested) for name in names])
+        gross, hazard = _widen(gross, hazard, [carried.transport.overlap(name) for name in names], rng)
     return DoseResponseFit(
-        names, tested, grid, profit.gross, hazard, cost, np.array([each.n for each in arms]), discount, lifetime, loss,
+        names, tested, grid, gross, hazard, cost, customers, discount, lifetime, loss,
         profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, small,
     )  # fmt: skip
+
+
+def _consenting(cells: pd.DataFrame, doses: Mapping[str, float], by: str) -> pd.DataFrame:
+    """The cells of customers who consented, with dose, and the groups of `by` as segment."""
+    rows = cells[cells["consenting"] == 1].assign(dose=lambda c: c["arm"].map(doses))
+    return rows.assign(segment=rows[by].astype(str))
+
+
+def _widen(gross: Floats, hazard: Floats, overlaps: Sequence[float], rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Profit and opt-outs with the error for today's subscribers whom the test does not cover."""
+    gross, hazard = gross.copy(), hazard.copy()
+    draws = gross.shape[-1]
+    for i, overlap in enumerate(overlaps):
+        if overlap < 1:
+            gross[i] *= draw_uncovered(overlap, rng, draws)
+            caused = (hazard[i] - hazard[i, :1]) * draw_uncovered(overlap, rng, draws)
+            hazard[i] = np.minimum(hazard[i, :1] + caused, 1 - 1e-9)
+    return gross, hazard
 
 
 def _draw_hazards(

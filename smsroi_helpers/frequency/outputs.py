@@ -17,19 +17,20 @@ def response_table(study: Study) -> pd.DataFrame:
     """The table `frequency_response`: every frequency of every segment, up to the highest tested.
 
     Tested ones have evidence `randomised` and the customers of their arm; those between them have evidence `modelled`
-    and the customers of all arms, on whom the model rests. Without a zero arm: the arms. Opt-outs are NaN where the
-    source records none: not known, not 0.
+    and the customers of all arms, on whom the model rests. `modelled` is also all of a segment that had too few members
+    in the test. overlap: share (0–1) of today's subscribers whom the test's members cover. Without a zero arm: the
+    arms. Opt-outs are NaN where the source records none: not known, not 0.
     """
     columns = [
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
         "opt_out_low", "opt_out_high", "natural_loss_per_week", "long_run_profit", "long_run_low", "long_run_high",
-        "basis",
+        "basis", "overlap",
     ]  # fmt: skip
     if study.fit is None:
         rows = []
         for row in study.arms.itertuples():
             rows.append([row.segment, row.messages_per_week, row.customers, row.profit, row.low, row.high, row.hazard,
-                         "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm"])  # fmt: skip
+                         "randomised", row.hazard_low, row.hazard_high, *(np.nan,) * 4, "arm", np.nan])  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
     fit = study.fit
     profit, caused, value, natural = fit.profit(), fit.caused_opt_outs(), fit.value(), fit.natural_loss()
@@ -40,14 +41,26 @@ def response_table(study: Study) -> pd.DataFrame:
             customers, evidence = (
                 (fit.customers[i, k[0]], "randomised") if len(k) else (fit.customers[i].sum(), "modelled")
             )
+            if not _of_own_members(study, name):
+                evidence = "modelled"
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
                 name, fit.grid[g], customers, *m, h[0], evidence, h[1], h[2], natural[i].mean(), *v, fit.method,
+                _overlap(study, name),
             ])  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     if count_opt_outs(study).kind == "unknown":
         frame[["opt_out_per_week", "opt_out_low", "opt_out_high", "natural_loss_per_week"]] = np.nan
     return frame
+
+
+def _of_own_members(study: Study, name: str) -> bool:
+    """Whether a segment's response is that of its own members in the test."""
+    return study.carried is None or study.carried.transport.own(name)
+
+
+def _overlap(study: Study, name: str) -> float:
+    return 1.0 if study.carried is None else study.carried.transport.overlap(name)
 
 
 def policy_table(policy: pd.DataFrame) -> pd.DataFrame:

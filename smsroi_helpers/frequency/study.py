@@ -14,12 +14,13 @@ from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import ClickValue, Experiment, Validity
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import Carried, carry_cells, without_covariates
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
-from smsroi_helpers.segmentation import find_cuts, segment_order
+from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -88,6 +89,8 @@ class Study:
     """Whether the source says what messages cost."""
     click: ClickValue | None = None
     """The run's one value of a click; it does not enter the profit of a frequency, which is measured on orders."""
+    carried: Carried | None = None
+    """The test's cells weighted by today's subscribers of each segment; None without a fit."""
 
     @property
     def sound(self) -> bool:
@@ -160,21 +163,29 @@ def analyse(
     if experiment is None or validity is None or validity.broken or not channel:
         return nothing
     doses = _texts_per_week(experiment)
-    cells = counts.count_arms(shop, experiment, segment_by, channel, find_cuts(shop))
+    cuts = find_cuts(shop)
+    covariates = find_covariates(shop, cuts, experiment.started, channel)
+    by_covariates = counts.count_arms(shop, experiment, segment_by, channel, cuts, covariates)
+    cells = without_covariates(by_covariates)
     consenting = cells[cells["consenting"] == 1].groupby("arm")["n"].sum().reindex(list(doses)).fillna(0)
     found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
     groups = {"segment": segment_by, "stage": "lifecycle_stage"}
-    losses = find_natural_loss(shop, channel, groups, find_cuts(shop))
+    losses = find_natural_loss(shop, channel, groups, cuts)
     untexted = counts.count_untexted(shop, channel)
 
+    carried = {}
+    for by, grouping in (("segment", segment_by), ("stage", "lifecycle_stage")):
+        now = count_subscribers(shop, resolve(shop, grouping, cuts=cuts), covariates)
+        carried[by] = carry_cells(by_covariates, now, by)
+
     def fit_by(by: str) -> DoseResponseFit:
-        return fit_response(cells, doses, discount, rng, loss=losses[by], untexted=untexted, by=by)
+        return fit_response(cells, doses, discount, rng, loss=losses[by], untexted=untexted, by=by, carried=carried[by])
 
     fit = fit_by("segment")
     stages = fit if segment_by == "lifecycle_stage" else fit_by("stage")
-    return dataclasses.replace(found, fit=fit, stages=stages)
+    return dataclasses.replace(found, fit=fit, stages=stages, carried=carried["segment"])
 
 
 def _texts_per_week(experiment: Experiment) -> dict[str, float]:

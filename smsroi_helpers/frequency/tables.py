@@ -21,6 +21,7 @@ from smsroi_helpers.frequency.wording import (
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import (
     Html,
+    carried_words,
     compact_words,
     cost_unknown_words,
     note,
@@ -68,7 +69,12 @@ def test_note(study: Study) -> Html:
     words = _("The doses were tried in {test}, from {start} on, on {n} customers; its split is sound (p {p}).").format(
         test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.validity.split.p_value)
     )
-    return note(joined(words, *(f"{problem_words(warning)}." for warning in study.validity.warnings), costs))
+    carried = ""
+    if study.carried is not None:
+        everybody = study.carried.transport.segments.iloc[0]
+        carried = carried_words(everybody["then"], everybody["now"], everybody["overlap"])
+    warnings = (f"{problem_words(warning)}." for warning in study.validity.warnings)
+    return note(joined(words, *warnings, carried, costs))
 
 
 def exclusions_table(study: Study) -> Html:

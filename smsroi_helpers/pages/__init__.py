@@ -10,6 +10,7 @@ from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import table
 from smsroi_helpers.pages.vocabulary import (
+    carried_words,
     column_name,
     compact_words,
     cost_unknown_words,
@@ -30,6 +31,7 @@ __all__ = [
     "Html",
     "amount",
     "answer",
+    "carried_words",
     "column_name",
     "compact_words",
     "cost_unknown_words",

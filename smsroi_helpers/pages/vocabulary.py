@@ -7,6 +7,7 @@ import numpy as np
 from smsroi_helpers.locale import _, listed, money, number, percent, rounded_digits
 
 __all__ = [
+    "carried_words",
     "column_name",
     "compact_words",
     "cost_unknown_words",
@@ -32,6 +33,21 @@ def p_words(p: float) -> str:
     if p < 0.001:
         return f"< {number(0.001, 3)}"
     return number(p, 3 if p < 0.1 else 2)
+
+
+def carried_words(members: float, subscribers: float, overlap: float) -> str:
+    """Say that a test's results are carried over to today's subscribers, and how many of them it covers.
+
+    Args:
+        members: customers of the test.
+        subscribers: subscribers on the last day observed.
+        overlap: share (0–1) of them whom the test's customers cover.
+    """
+    return _(
+        "The results of the test’s {members} customers are carried over to the {subscribers} subscribers of the last"
+        " day by weighting on recency, clicks and purchases. Customers like those in the test make up {share} of them;"
+        " for the others the interval is wider."
+    ).format(members=number(members), subscribers=number(subscribers), share=percent(overlap, 0))
 
 
 def metric_words(metric: str) -> str:

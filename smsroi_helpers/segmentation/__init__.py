@@ -13,6 +13,7 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
+from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
 from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
 from smsroi_helpers.segmentation.decision import Findings
@@ -48,6 +49,7 @@ __all__ = [
     "LEAST_EIGENVALUE",
     "NEEDS",
     "PARAMETERS",
+    "Covariates",
     "Criterion",
     "Cuts",
     "Findings",
@@ -57,6 +59,7 @@ __all__ = [
     "count_funnel",
     "count_moves",
     "count_returns",
+    "count_subscribers",
     "customer_segments",
     "decide",
     "draw_portraits",
@@ -64,6 +67,7 @@ __all__ = [
     "explained",
     "factor_loadings",
     "find_clusters",
+    "find_covariates",
     "find_cuts",
     "find_grouping",
     "find_themes",

@@ -38,6 +38,13 @@ from smsroi_helpers.statistics.sequential import (
     sequential_split,
 )
 from smsroi_helpers.statistics.shrinkage import draw_shrunken, shrink
+from smsroi_helpers.statistics.transport import (
+    Transport,
+    carry_over,
+    draw_uncovered,
+    find_transport,
+    uncovered_sd,
+)
 
 __all__ = [
     "ALPHA",
@@ -50,20 +57,24 @@ __all__ = [
     "Floats",
     "Ints",
     "MeanDifference",
+    "Transport",
     "adjust",
     "always_valid_half_width",
     "always_valid_p",
     "best_set",
     "by_group",
+    "carry_over",
     "compare",
     "detectable_difference",
     "difference_of_means",
     "difference_of_rates",
     "draw_shrunken",
+    "draw_uncovered",
     "estimate_means",
     "estimate_ratios",
     "expected_loss",
     "false_alarms",
+    "find_transport",
     "heterogeneity",
     "information",
     "jackknife",
@@ -84,5 +95,6 @@ __all__ = [
     "standard_error",
     "sum_interval",
     "times_to_settle",
+    "uncovered_sd",
     "weekly_rate",
 ]

@@ -125,7 +125,7 @@ def analyse(
     return Timing(
         sends,
         tests,
-        estimate_from_test(shop, sends, sound, segment_by) if sound else None,
+        estimate_from_test(shop, sends, sound, segment_by, channel) if sound else None,
         estimate_from_log(shop, sends, segment_by, log_weeks),
         count_practice(shop, today, segment_by),
         count_volume(shop, today, segment_by),

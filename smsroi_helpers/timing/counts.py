@@ -18,7 +18,7 @@ from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_experiments, label_when_assigned
 from smsroi_helpers.measures import Practice
-from smsroi_helpers.segmentation import resolve, segments
+from smsroi_helpers.segmentation import Covariates, resolve, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.response_curve import Scores
 
@@ -30,6 +30,7 @@ __all__ = [
     "count_log_people",
     "count_practice",
     "count_test",
+    "count_test_members",
     "count_test_people",
     "count_volume",
     "find_tests",
@@ -227,20 +228,38 @@ def _sums(rows: ir.Table) -> dict[str, ir.Scalar]:
     }
 
 
-def count_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> pd.DataFrame:
+def count_test(
+    shop: Shop, sends: Sends, test: TimingTest, segment_by: str, covariates: Covariates | None = None
+) -> pd.DataFrame:
     """The experiment's cells: segment (when assigned), weekday, hour, until, group.
 
     Returns:
         those, stratum (0), messages and clicks (without machine clicks), all_messages and all_clicks (with them),
-        opt_outs, as_planned (messages sent within the arm's hours).
+        opt_outs, as_planned (messages sent within the arm's hours); with `covariates` also cell, those of the day
+        before the assignment.
     """
     rows = rows_of_test(shop, sends, test)
     groups = label_test(shop, test, segment_by)
     rows = rows.join(groups, rows.customer_id == groups.member)
-    as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     keys = ["segment", "weekday", "hour", "until", "group"]
+    if covariates is not None:
+        rows = _with_covariates(shop, rows, "customer_id", test, covariates)
+        keys.insert(1, "cell")
+    as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=as_planned))
     return shop.count(cells.order_by(keys)).assign(stratum=0)
+
+
+def _with_covariates(shop: Shop, rows: ir.Table, customer: str, test: TimingTest, covariates: Covariates) -> ir.Table:
+    """Rows of a test's customers with cell."""
+    cells = label_when_assigned(shop, covariates.label, test.experiment.name).select(of="member", cell="segment")
+    return rows.join(cells, rows[customer] == cells.of).drop("of")
+
+
+def count_test_members(shop: Shop, test: TimingTest, segment_by: str, covariates: Covariates) -> pd.DataFrame:
+    """Segment and cell when assigned, n: all assigned, whether or not a message reached them."""
+    people = _with_covariates(shop, label_test(shop, test, segment_by), "member", test, covariates)
+    return shop.count(people.group_by("segment", "cell").aggregate(n=people.count()).order_by("segment", "cell"))
 
 
 def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataFrame:

@@ -15,7 +15,11 @@ _FEWEST_SHOWN = 10
 
 
 def response_rows(timing: Timing) -> pd.DataFrame:
-    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages."""
+    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages.
+
+    A segment of today that had no member in the test has the test's weekdays and hours, 0 messages, and evidence
+    `modelled`. overlap: share (0–1) of today's subscribers whom the test's members cover.
+    """
     parts = []
     for response in (timing.randomised, timing.observational):
         if response is None:
@@ -23,14 +27,31 @@ def response_rows(timing: Timing) -> pd.DataFrame:
         for segment in response.segments:
             if response.customers(segment) < _FEWEST_SHOWN:
                 continue
-            cells = response.cells if segment == ALL else response.cells[response.cells["segment"] == segment]
+            own = response.cells["segment"] == segment
+            cells = response.cells if segment == ALL or not own.any() else response.cells[own]
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
+            evidence: str = response.evidence
+            if segment != ALL and not own.any():  # a segment of today without members in the test
+                rows, evidence = rows.assign(messages=0, clicks=0), "modelled"
+            overlap = 1.0 if response.transport is None else response.transport.overlap(segment)
             centre, joint = response.curves(segment).logits(segment, design(rows))
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=response.evidence,
+                evidence=evidence, overlap=overlap,
             ))  # fmt: skip
-    columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
+    columns = [
+        "segment",
+        "weekday",
+        "hour",
+        "until",
+        "messages",
+        "clicks",
+        "rate",
+        "low",
+        "high",
+        "evidence",
+        "overlap",
+    ]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -1,5 +1,7 @@
 """The response rate over the week, estimated from an experiment's arms or from observational data."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,16 +12,17 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import f, t
 
-from smsroi_helpers.segmentation import segment_order
+from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, Floats, adjust
-from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, design
+from smsroi_helpers.statistics import GROUPS, Floats, Transport, adjust, carry_over, find_transport, uncovered_sd
+from smsroi_helpers.timing.basis import HOUR_COLUMNS, WEEKDAY_COLUMNS, design
 from smsroi_helpers.timing.counts import (
     Sends,
     TimingTest,
     count_log,
     count_log_people,
     count_test,
+    count_test_members,
     count_test_people,
     log_scores,
 )
@@ -40,10 +43,12 @@ __all__ = [
     "smoothness_p",
     "t_quantile",
     "weekdays_differ_p",
+    "widened",
 ]
 
 ALL = "all"
 DF = GROUPS - 1
+_KEYS = ["weekday", "hour", "until", "group"]
 FEWEST_EVENTS = 20
 """With fewer events in all, no curve is fitted."""
 
@@ -60,9 +65,15 @@ class HourResponse:
     """hour, until: the windows tested (or in the log), in order."""
     people: pd.DataFrame = field(repr=False)
     """segment, customers."""
+    transport: Transport | None = field(default=None, repr=False)
+    """How a test's members were weighted to be like today's subscribers; None where they were not."""
+    weighted: pd.DataFrame | None = field(default=None, repr=False)
+    """The cells of all of today's subscribers; None where they are `cells`, which are the test's own."""
 
     def customers(self, segment: str) -> int:
         """The number of customers behind a segment's curve."""
+        if self.transport is not None and segment in self.transport.names and not self.transport.own(segment):
+            return int(self.transport.segments.set_index("segment").loc[segment, "then"])
         rows = self.people if segment == ALL else self.people[self.people["segment"] == segment]
         return int(rows["customers"].sum())
 
@@ -83,11 +94,16 @@ def _pool_segments(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(segment=ALL)
 
 
-def fit_cells(cells: pd.DataFrame) -> tuple[Curves, Curves]:
-    """The curves of the segments and of all customers, from cells that carry the group of customers."""
+def fit_cells(cells: pd.DataFrame, everybody: pd.DataFrame | None = None) -> tuple[Curves, Curves]:
+    """The curves of the segments and of all customers, from cells that carry the group of customers.
+
+    Args:
+        cells: of the segments.
+        everybody: of all customers; None where they are the sum of `cells`.
+    """
     names = list(dict.fromkeys(cells["segment"]))
     by_segment = fit_curves(cells, group_scores(cells, "clicks", "messages", names))
-    pooled = _pool_segments(cells)
+    pooled = _pool_segments(cells if everybody is None else everybody)
     return by_segment, fit_curves(pooled, group_scores(pooled, "clicks", "messages", [ALL]))
 
 
@@ -97,21 +113,58 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
     return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
 
 
-def estimate_from_test(shop: Shop, sends: Sends, test: TimingTest, segment_by: str) -> HourResponse | None:
+def widened(curves: Curves, overlaps: Mapping[str, float]) -> Curves:
+    """The curves with the error for today's members whom a test does not cover.
+
+    Those are taken to differ from the covered ones as segments differ from each other; their level, by the factor of
+    `statistics.draw_uncovered`.
+
+    Args:
+        curves: of the segments.
+        overlaps: segment → share (0–1) of today's members who are covered; segments that are not in it are.
+    """
+    share = np.array([1 - min(overlaps.get(name, 1.0), 1.0) for name in curves.segments])
+    share = np.nan_to_num(share)
+    spread = np.concatenate([
+        np.full(2, curves.segment_sd), np.full(HOUR_COLUMNS - 2, curves.departure_sd),
+        np.full(WEEKDAY_COLUMNS, curves.weekday_sd),
+    ])  # fmt: skip
+    covariance = curves.covariance + (share**2)[:, None, None] * np.diag(spread**2)
+    of_level = np.array([uncovered_sd(1 - each) for each in share])
+    return dataclasses.replace(curves, covariance=covariance, level_variance=curves.level_variance + of_level**2)
+
+
+def estimate_from_test(
+    shop: Shop, sends: Sends, test: TimingTest, segment_by: str, channel: str = ""
+) -> HourResponse | None:
     """Estimate the response from an experiment; None with too few responses, or with one hour only.
+
+    The test's members are weighted to be like today's subscribers of each segment (`statistics.transport`).
 
     Args:
         shop: the company.
         sends: of `counts.collect_sends`.
         test: the experiment.
-        segment_by: which grouping, as of the day before the first assignment.
+        segment_by: which grouping.
+        channel: of the texts whose clicks are a covariate; empty as for `measures.choose_channel`.
     """
-    cells = _ordered(count_test(shop, sends, test, segment_by), segment_by)
+    covariates = find_covariates(shop, find_cuts(shop), test.experiment.started, channel)
+    by_covariates = count_test(shop, sends, test, segment_by, covariates)
+    cells = by_covariates.drop(columns="cell").groupby([*_KEYS, "segment", "stratum"], as_index=False).sum()
     if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:
         return None
-    by_segment, everybody = fit_cells(cells)
+    cells = _ordered(cells, segment_by)
     windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
-    return HourResponse("randomised", cells, by_segment, everybody, windows, count_test_people(shop, test, segment_by))
+    people = count_test_people(shop, test, segment_by)
+    now = count_subscribers(shop, resolve(shop, segment_by), covariates)
+    if not now["n"].sum():
+        return HourResponse("randomised", cells, *fit_cells(cells), windows, people)
+    transport = find_transport(count_test_members(shop, test, segment_by, covariates), now)
+    carried, weighted = carry_over(by_covariates, transport, [*_KEYS, "stratum"])
+    carried = _ordered(carried, segment_by)
+    overlaps = {name: transport.overlap(name) for name in (ALL, *transport.names)}
+    by_segment, everybody = (widened(curves, overlaps) for curves in fit_cells(carried, weighted))
+    return HourResponse("randomised", cells, by_segment, everybody, windows, people, transport, weighted)
 
 
 def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:
@@ -215,7 +268,8 @@ def smoothness_p(response: HourResponse) -> float:
     responded, and where the curve fits exactly because few hours were tested.
     """
     keys = ["hour", "until"]
-    rows = response.cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
+    cells = response.cells if response.weighted is None else response.weighted
+    rows = cells.groupby([*keys, "weekday"], as_index=False)[["clicks", "messages"]].sum()
     rows = rows[rows["messages"] > 0]
     eta = design(rows) @ response.everybody.mean[0]
     k, m = rows["clicks"].to_numpy(float), rows["messages"].to_numpy(float)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
-from smsroi_helpers.pages import Html, note, segment_name, table
+from smsroi_helpers.pages import Html, carried_words, note, segment_name, table
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
@@ -112,7 +112,11 @@ def tests_table(timing: Timing) -> Html:
         }
         for test in timing.tests
     ]  # fmt: skip
-    return table(pd.DataFrame(rows), caption=_("Experiments that try hours"), suppress=_("Customers"))
+    caption = _("Experiments that try hours")
+    if timing.randomised is not None and timing.randomised.transport is not None:
+        everybody = timing.randomised.transport.segments.iloc[0]
+        caption += ". " + carried_words(everybody["then"], everybody["now"], everybody["overlap"])
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
 def windows_table(answers: Sequence[Answer]) -> Html:

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from smsroi_helpers import timing
+from smsroi_helpers.segmentation import segments
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
@@ -123,7 +124,9 @@ def test_the_experiment_decides(company, seen):
     for decision in timing_wording.decide(seen, answers):
         assert decision.text
     rows = timing.response_rows(seen)
-    assert set(rows["evidence"]) == {"randomised", "observational"}
+    # A segment of today without members in the test has a row, worked out from members like its own.
+    assert set(rows["evidence"]) == {"randomised", "observational", "modelled"}
+    assert set(seen.randomised.segments) >= set(segments(company).to_pandas()["segment"])
     assert ((rows["low"] <= rows["rate"]) & (rows["rate"] <= rows["high"])).all()
     shown = rows[(rows["segment"] == "all") & (rows["evidence"] == "randomised")]
     assert shown["messages"].sum() == seen.randomised.cells["messages"].sum()

@@ -1,0 +1,193 @@
+"""Claims on results carried over from a test's members to today's members of each segment.
+
+A member's response and opt-outs depend on a covariate that is known beforehand. Segments are made without it, so that
+one name may hold other members today than in the test; one segment of today has no member then.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.claims import Claim, Interval, Outcome
+from benchmarks.claims.frequency import ARMS, DISCOUNT, DOSES
+from smsroi_helpers.frequency.carried import carry_cells
+from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.dose_response import fit_response
+from smsroi_helpers.frequency.lifetime import ResponseLoss
+from smsroi_helpers.statistics import carry_over, find_transport
+from smsroi_helpers.statistics.jackknife import GROUPS
+from smsroi_helpers.timing.response import columns_of, t_quantile, widened
+from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores
+
+Floats = NDArray[np.float64]
+CUSTOMERS, WEEKS, CELLS, SEGMENTS = 8_000, 10.0, 8, 4
+COST, LOSS = 0.02, 0.01
+HOURS = np.array([9, 12, 15, 18, 21])
+
+
+def _compositions(rng: np.random.Generator, changed: bool) -> tuple[Floats, Floats]:
+    """Shares of the cells in each segment (segments × cells), then and now; the last has no member then."""
+    at = np.linspace(-1, 1, CELLS)
+    slope = rng.normal(0, 0.8, SEGMENTS)
+    moved = slope + (rng.choice([-1.0, 1.0]) * rng.uniform(1.0, 2.0, SEGMENTS) if changed else 0.0)
+    then, now = (np.exp(np.outer(each, at)) for each in (slope, moved))
+    return then / then.sum(axis=1, keepdims=True), now / now.sum(axis=1, keepdims=True)
+
+
+def _members(rng: np.random.Generator, then: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Segment and cell of every member of the test."""
+    segment = rng.integers(0, SEGMENTS - 1, CUSTOMERS)
+    cell = (rng.random(CUSTOMERS)[:, None] > then.cumsum(axis=1)[segment]).sum(axis=1)
+    return segment, np.minimum(cell, CELLS - 1)
+
+
+def _today(now: Floats) -> pd.DataFrame:
+    size = [3_000, 2_000, 2_500, 1_500]
+    return pd.DataFrame([
+        {"segment": f"s{s}", "cell": c, "n": round(size[s] * now[s, c])} for s in range(SEGMENTS) for c in range(CELLS)
+    ])  # fmt: skip
+
+
+def _shares(today: pd.DataFrame) -> Floats:
+    """Segments (all customers first) × cells: the composition today."""
+    wide = today.pivot_table(index="segment", columns="cell", values="n").to_numpy(float)
+    wide = np.vstack([wide.sum(axis=0), wide])
+    return np.asarray(wide / wide.sum(axis=1, keepdims=True))
+
+
+def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = False) -> Sequence[Outcome]:
+    """M and V of each number of texts, for today's members.
+
+    Args:
+        rng: of the world.
+        changed: whether the composition of the segments has changed.
+        by_name: whether the results of the test's members are taken for those of today's.
+    """
+    then, now = _compositions(rng, changed)
+    segment, cell = _members(rng, then)
+    at = np.linspace(-1, 1, CELLS)
+    click = rng.uniform(0.04, 0.08) * np.exp(rng.choice([-1.0, 1.0]) * rng.uniform(0.6, 1.0) * at)
+    leave = rng.uniform(0.003, 0.006) * np.exp(rng.normal(0, 0.5) * at)
+    fatigue, worth, power = rng.uniform(0.1, 0.3), rng.uniform(3.0, 7.0), rng.uniform(0.9, 1.4)
+    n = CUSTOMERS
+    arm, group = rng.integers(0, len(DOSES), n), rng.integers(0, GROUPS, n)
+    dose = DOSES[arm]
+    hazard = 0.001 + leave[cell] * dose**power
+    leaves = rng.exponential(1.0, n) / hazard
+    weeks = np.minimum(leaves, WEEKS)
+    texts = rng.poisson(dose * weeks)
+    clicks = rng.binomial(texts, click[cell] * np.exp(-fatigue * np.maximum(dose - 1, 0)))
+    own, before = (rng.poisson(rng.gamma(0.8, 1.0, n)) * rng.lognormal(2.3, 0.5, n) for _ in range(2))
+    gross, gone = own + rng.poisson(clicks * worth / 12.0) * 12.0, leaves < WEEKS
+    frame = pd.DataFrame({
+        "arm": np.array(list(ARMS))[arm], "segment": np.char.add("s", segment.astype(str)), "cell": cell,
+        "group": group, "consenting": 1, "n": 1, "messages": texts, "clicks": clicks, "opt_outs": gone,
+        "early_opt_outs": leaves < WEEKS / 2, "leaver_messages": texts * gone, "leaver_clicks": clicks * gone,
+        "weeks": weeks, "message_cost": COST * texts, "gross__n": 1, "gross__n_unknown": 0, "gross__n_known": 1,
+        "gross__sum_y": gross, "gross__sum_y_known": gross, "gross__sum_y2": gross**2, "gross__sum_x": before,
+        "gross__sum_x2": before**2, "gross__sum_xy": before * gross,
+    })  # fmt: skip
+    keys = ["arm", "segment", "stage", "cell", "group", "consenting"]
+    cells = frame.assign(stage=frame["segment"]).groupby(keys, as_index=False).sum()
+    today = _today(now)
+    carried = None if by_name else carry_cells(cells, today)
+    fit = fit_response(cells, ARMS, DISCOUNT, rng, loss=ResponseLoss.constant(LOSS), draws=1_000, carried=carried)
+    # The truth by cell: m and H are means over members by subscribed weeks, V the mean of the members' values.
+    d = DOSES[1:]
+    rate = 0.001 + leave[:, None] * d**power
+    lived = -np.expm1(-rate * WEEKS) / rate
+    profit = click[:, None] * d * np.exp(-fatigue * np.maximum(d - 1, 0)) * worth - COST * d
+    value = profit / (1 - (1 - rate) * (1 - LOSS) / (1 + DISCOUNT))
+    shares = _shares(today)
+    m, v = (shares @ (profit * lived)) / (shares @ lived), shares @ value
+    place = [0, *(1 + int(name[1:]) for name in fit.names[1:])]
+    used = [fit.grid_index(each) for each in d]
+    return _told(fit.names, {"m": (fit.profit()[:, used], m[place]), "V": (fit.value()[:, used], v[place])})
+
+
+def _told(names: Sequence[str], drawn: dict[str, tuple[Floats, Floats]]) -> list[Outcome]:
+    found: list[Outcome] = []
+    last = f"s{SEGMENTS - 1}"
+    parts = (
+        ("everybody", [i for i, name in enumerate(names) if name == ALL]),
+        ("segments", [i for i, name in enumerate(names) if name not in (ALL, last)]),
+        ("a segment without members then", [i for i, name in enumerate(names) if name == last]),
+    )
+    for what, (draws, truth) in drawn.items():
+        low, high = np.quantile(draws, [0.025, 0.975], axis=-1)
+        for part, rows in parts:
+            if rows:
+                found.append(Interval(draws.mean(axis=-1)[rows], low[rows], high[rows], truth[rows],
+                                      part=f"{what}, {part}"))  # fmt: skip
+    return found
+
+
+def hours(rng: np.random.Generator, *, changed: bool = True, by_name: bool = False) -> Sequence[Outcome]:
+    """Clicks per text by hour less their mean over the hours tested, for today's members (logit)."""
+    then, now = _compositions(rng, changed)
+    segment, cell = _members(rng, then)
+    level = -2.5 + rng.normal(0, 0.3) * np.linspace(-1, 1, CELLS)
+    peak = 14 + 4 * rng.uniform(0.6, 1.0) * np.linspace(-1, 1, CELLS)
+    height = rng.uniform(0.4, 0.7)
+    logit = level[:, None] + height * np.cos(2 * np.pi * (HOURS + 0.5 - peak[:, None]) / 24)
+    rate = 1 / (1 + np.exp(-logit))
+    n = CUSTOMERS
+    arm, group, texts = rng.integers(0, len(HOURS), n), rng.integers(0, GROUPS, n), rng.poisson(12, n)
+    clicks = rng.binomial(texts, rate[cell, arm])
+    frame = pd.DataFrame({
+        "segment": np.char.add("s", segment.astype(str)), "cell": cell, "weekday": rng.integers(0, 7, n),
+        "hour": HOURS[arm], "until": HOURS[arm] + 1, "group": group, "messages": texts, "clicks": clicks,
+    })  # fmt: skip
+    keys = ["weekday", "hour", "until", "group"]
+    cells = frame.groupby(["segment", "cell", *keys], as_index=False).sum()
+    today = _today(now)
+    overlaps = {}
+    if by_name:
+        own, everybody = (cells.drop(columns="cell").groupby(["segment", *keys], as_index=False).sum(),) * 2
+    else:
+        members = pd.DataFrame({"segment": frame["segment"], "cell": cell, "n": 1})
+        transport = find_transport(members.groupby(["segment", "cell"], as_index=False).sum(), today)
+        own, everybody = carry_over(cells, transport, keys)
+        overlaps = {name: transport.overlap(name) for name in (ALL, *transport.names)}
+    everybody = everybody.assign(segment=ALL)
+    shares = _shares(today)
+    found: list[Outcome] = []
+    for part, rows in (("everybody", everybody), ("segments", own)):
+        rows = rows.assign(stratum=0)
+        names = list(dict.fromkeys(rows["segment"]))
+        curves = fit_curves(rows, group_scores(rows, "clicks", "messages", names))
+        curves = widened(curves, overlaps)
+        place = [0 if name == ALL else 1 + int(name[1:]) for name in names]
+        truth = shares[place] @ rate
+        found.append(_hours_told(curves, names, np.log(truth / (1 - truth)), part))
+    return found
+
+
+def _hours_told(curves: Curves, names: Sequence[str], truth: Floats, part: str) -> Interval:
+    x = columns_of(pd.DataFrame({"hour": HOURS, "until": HOURS + 1}))
+    centred = np.eye(len(HOURS)) - 1 / len(HOURS)
+    estimate, error = [], []
+    for name in names:
+        value, joint = curves.contrast(name, x)
+        estimate.append(centred @ value)
+        error.append(np.sqrt(np.diag(centred @ joint @ centred)))
+    estimates, half_width = np.array(estimate), t_quantile() * np.array(error)
+    return Interval(estimates, estimates - half_width, estimates + half_width, truth @ centred, part=f"hours, {part}")
+
+
+_WORLD = "8,000 members of a test; response depends on a covariate whose distribution in the segments has changed since"
+CLAIMS = [
+    Claim("transport_doses", f"profit and long-run value for today's members of each segment; {_WORLD}", "frequency",
+          "at_least", doses, n=400),
+    Claim("transport_doses_unchanged", "the same where the composition of the segments has not changed", "frequency",
+          "at_least", partial(doses, changed=False), n=400),
+    Claim("transport_doses_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
+          partial(doses, by_name=True), n=200, known_wrong=True),
+    Claim("transport_hours", f"clicks by hour for today's members of each segment; {_WORLD}", "timing", "at_least",
+          hours, n=400),
+    Claim("transport_hours_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
+          partial(hours, by_name=True), n=200, known_wrong=True),
+]  # fmt: skip

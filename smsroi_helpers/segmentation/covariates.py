@@ -1,0 +1,127 @@
+"""What was known of a customer before a day, as cells: by them a test's results are carried over to today's members.
+
+The definitions are the same on both days, whatever the log's length: how long ago the customer bought, how many of the
+texts of the last eight weeks a human clicked compared with everybody's, and purchases in a window that the log covers
+on both days. Nothing of a later day is used.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.segmentation.cutoffs import Cuts
+from smsroi_helpers.segmentation.membership import Segmentation
+from smsroi_helpers.segmentation.rfm import known_people, orders_by_day, rfm_rows
+from smsroi_helpers.source import Shop
+
+__all__ = ["Covariates", "count_subscribers", "find_covariates"]
+
+LONGEST_DAYS = 182
+"""Purchases are counted in a window of at most half a year."""
+SHORTEST_DAYS = 28
+"""In a shorter window than this they are not counted."""
+CLICK_DAYS = 56
+_MOST_PURCHASES = 3
+_USUAL, _MORE = 1, 2
+_ALIKE = 2.0
+"""Clicks per text up to so many times everybody's count as usual."""
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Cells of customers that are defined alike on two days."""
+
+    shop: Shop
+    cuts: Cuts
+    """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`."""
+    purchase_days: int
+    """The window of purchases; 0 where the log is too short before the test."""
+    channel: str
+    """Of the texts; empty where there are none."""
+
+    def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
+        """customer_id and segment (the cell) of these customers as of a day.
+
+        Cells that follow each other in alphabetical order are alike: recency from the latest buyers to those who never
+        bought; within it clicks (0: none; 1: up to twice everybody's rate, or no texts, so not known; 2: more), up and
+        down in turn, and within these purchases likewise.
+
+        Args:
+            people: a table with customer_id, one row each.
+            day: the last day that counts; None for the last one observed.
+        """
+        shop, last = self.shop, day or self.shop.as_of
+        rows = people.select(person="customer_id")
+        for part in (self._recency(last), self._clicks(last), self._purchases(last)):
+            if part is not None:
+                rows = rows.left_join(part, rows.person == part.customer_id).drop("customer_id")
+        recency = rows.recency.fill_null(5)
+        clicks = rows.clicks.fill_null(_USUAL) if "clicks" in rows.columns else ibis.literal(0)
+        bought = rows.bought.fill_null(0) if "bought" in rows.columns else ibis.literal(0)
+        clicks_at = ibis.ifelse(recency % 2 == 1, _MORE - clicks, clicks)
+        bought_at = ibis.ifelse(clicks_at % 2 == 1, _MOST_PURCHASES - bought, bought)
+        parts = (recency, clicks_at, bought_at)
+        cell = parts[0].cast("string") + parts[1].cast("string") + parts[2].cast("string")
+        return shop.keep(rows.select(customer_id="person", segment=cell))
+
+    def _recency(self, last: dt.date) -> ir.Table:
+        rows = rfm_rows(self.shop, last)
+        dormant, lost = self.cuts.dormant_after_days, self.cuts.lost_after_days
+        edges = (dormant // 2, dormant, (dormant + lost) // 2, lost)
+        level = ibis.cases(*((rows.recency_days <= edge, i) for i, edge in enumerate(edges)), else_=len(edges))
+        return rows.select("customer_id", recency=level.cast("int64"))
+
+    def _purchases(self, last: dt.date) -> ir.Table | None:
+        if not self.purchase_days:
+            return None
+        days = orders_by_day(self.shop)
+        first = last - dt.timedelta(days=self.purchase_days)
+        days = days.filter(days.day <= ibis.literal(last), days.day > ibis.literal(first))
+        sums = days.group_by("customer_id").aggregate(count=days.count())
+        return sums.select("customer_id", bought=ibis.least(sums["count"], _MOST_PURCHASES).cast("int64"))
+
+    def _clicks(self, last: dt.date) -> ir.Table | None:
+        shop = self.shop
+        if not self.channel or not measures.knows_clicks(shop):
+            return None
+        end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
+        start = ibis.literal(shop.start_of(last - dt.timedelta(days=CLICK_DAYS - 1)))
+        sends = measures.human_clicks(shop)
+        sends = sends.filter(sends.channel == self.channel, sends.click_known, sends.sent_at >= start,
+                             sends.sent_at < end)  # fmt: skip
+        clicked = measures.earliest_click(shop, sends.human_click_at) < end
+        sums = sends.group_by("customer_id").aggregate(texts=sends.count(), clicks=sends.count(where=clicked))
+        everybody = ibis.window()
+        usual = sums.clicks.sum().over(everybody) / sums.texts.sum().over(everybody)
+        level = ibis.cases((sums.clicks == 0, 0), (sums.clicks <= _ALIKE * usual * sums.texts, _USUAL), else_=_MORE)
+        return sums.select("customer_id", clicks=level.cast("int64"))
+
+
+def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -> Covariates:
+    """The covariates by which results of a test are carried over.
+
+    Args:
+        shop: the company.
+        cuts: of `cutoffs.find_cuts`.
+        since: the test's first day.
+        channel: of the texts; empty as for `measures.choose_channel`.
+    """
+    first = shop.loaded.tables["orders"].first
+    days = (since - dt.date.fromisoformat(first)).days if first else 0
+    window = min(days, LONGEST_DAYS)
+    return Covariates(shop, cuts, window if window >= SHORTEST_DAYS else 0, measures.choose_channel(shop, channel))
+
+
+def count_subscribers(shop: Shop, segmentation: Segmentation, covariates: Covariates) -> pd.DataFrame:
+    """Customers subscribed at the end of the last day observed: segment and cell of that day, n."""
+    people = measures.subscribed(shop, ibis.literal(shop.end), known_people(shop))
+    people = shop.keep(people)
+    labelled = segmentation.label(people).rename(member="customer_id")
+    cells = covariates.label(people).select("customer_id", cell="segment")
+    rows = labelled.join(cells, labelled.member == cells.customer_id)
+    counted = rows.group_by("segment", "cell").aggregate(n=rows.count())
+    return shop.count(counted.order_by("segment", "cell"))
