@@ -28,12 +28,13 @@ __all__ = [
 ]
 
 FrequencyReason = Literal[
-    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "undecided",
+    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
 """Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
 not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
+cannot be compared; hardly any of the group's customers are like those in the test; the interval is undecided. Without a
+fit: the test is broken; there is no test; it has no arm
 without texts; it has only one frequency; an arm has too few customers."""
 FrequencyWarning = Literal[
     "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
@@ -236,6 +237,8 @@ def _reason(row: pd.Series) -> FrequencyReason:
             return "practice_unknown"
         case _, "one_dose":
             return "one_dose"
+        case _, "not_covered":
+            return "not_covered"
     return "undecided"
 
 

@@ -41,26 +41,17 @@ def response_table(study: Study) -> pd.DataFrame:
             customers, evidence = (
                 (fit.customers[i, k[0]], "randomised") if len(k) else (fit.customers[i].sum(), "modelled")
             )
-            if not _of_own_members(study, name):
+            if not study.of_own_members(name):
                 evidence = "modelled"
             m, h, v = summarise_draws(profit[i, g]), summarise_draws(caused[i, g]), summarise_draws(value[i, g])
             rows.append([
                 name, fit.grid[g], customers, *m, h[0], evidence, h[1], h[2], natural[i].mean(), *v, fit.method,
-                _overlap(study, name),
+                study.overlap(name),
             ])  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     if count_opt_outs(study).kind == "unknown":
         frame[["opt_out_per_week", "opt_out_low", "opt_out_high", "natural_loss_per_week"]] = np.nan
     return frame
-
-
-def _of_own_members(study: Study, name: str) -> bool:
-    """Whether a segment's response is that of its own members in the test."""
-    return study.carried is None or study.carried.transport.own(name)
-
-
-def _overlap(study: Study, name: str) -> float:
-    return 1.0 if study.carried is None else study.carried.transport.overlap(name)
 
 
 def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
@@ -69,11 +60,14 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "outcome", "today_per_week",
         "long_run_profit", "long_run_low", "long_run_high", "gain_per_week", "gain_low", "gain_high", "cash",
         "cash_low", "cash_high", "break_even_week", "try_next", "subscribed",
+        "overlap",
     ]  # fmt: skip
     rows = [
-        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "randomised", row.outcome,
+        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high,
+         "randomised" if row.own else "modelled", row.outcome,
          row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
-         row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed]
+         row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed,
+         row.overlap]
         for row in policy.itertuples()
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

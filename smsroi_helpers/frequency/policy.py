@@ -18,7 +18,7 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.study import Logs, Study, in_order
-from smsroi_helpers.statistics import GROUPS, Floats, best_set
+from smsroi_helpers.statistics import GROUPS, LEAST_COVERED, Floats, best_set
 
 __all__ = [
     "AS_TODAY",
@@ -133,8 +133,10 @@ def choose_frequencies(
         frequency between the tested ones, where it promises more than the recommended one; else NaN), try_gain,
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
-        `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`. In the row `all`, together,
-        together_low, together_high: the long-run gain of all segments' changes. Empty without a fit.
+        `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`, `not_covered`. In the row
+        `all`, together, together_low, together_high: the long-run gain of all segments' changes. overlap (share of
+        today's subscribers whom the test's members cover), own (whether the group had enough members in the test).
+        Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
     if fit is None:
@@ -151,6 +153,8 @@ def choose_frequencies(
             "segment": name,
             "customers": float(fit.customers[i].sum()),
             "subscribed": study.logs.subscribed(name, by),
+            "overlap": study.overlap(name) if by == "segment" else 1.0,
+            "own": study.of_own_members(name) if by == "segment" else True,
             "messages_per_week": float(fit.frequencies[at]),
             "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
             "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
@@ -229,6 +233,8 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
         return {"outcome": "not_enough", "reason": "no_effect"}
     if not np.isfinite(row["gain"]):
         return {"outcome": "not_enough", "reason": "practice"}
+    if row["overlap"] < LEAST_COVERED:
+        return {"outcome": "not_enough", "reason": "not_covered"}
     threshold = smallest_gain * row["subscribed"]
     # Even at the same average a change may pay: some customers may now get three texts a week and others none.
     if row["gain_low"] > threshold:

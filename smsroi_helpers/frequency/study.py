@@ -92,6 +92,14 @@ class Study:
     carried: Carried | None = None
     """The test's cells weighted by today's subscribers of each segment; None without a fit."""
 
+    def overlap(self, segment: str) -> float:
+        """Share (0–1) of today's subscribers of a segment (or `all`) whom the test's members cover."""
+        return 1.0 if self.carried is None else self.carried.transport.overlap(segment)
+
+    def of_own_members(self, segment: str) -> bool:
+        """Whether a segment's response is that of its own members in the test, not of the members most like them."""
+        return self.carried is None or self.carried.transport.own(segment)
+
     @property
     def sound(self) -> bool:
         """Whether there is a frequency test whose split is not broken."""

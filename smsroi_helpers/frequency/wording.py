@@ -155,7 +155,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
             return _("Stay at about {today}").format(today=today)
         case "no_effect":
             return _("Do not text more than today: the test does not show that texts bring any profit")
-        case "practice_unknown" | "one_dose" | "undecided":
+        case "practice_unknown" | "one_dose" | "not_covered" | "undecided":
             if np.isfinite(found.today):
                 return _("Stay at about {today} for now").format(today=today)
             return _("Text {dose}, as far as the test goes: what is done today is not known").format(dose=dose)
@@ -212,6 +212,14 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 _("Worth of a subscriber texted so: {value}.").format(value=interval(*found.value, currency))
                 if found.value
                 else "",
+            )
+        case "not_covered":
+            return joined(
+                _(
+                    "The test had hardly any customers like these, so it decides nothing for them. Include them in the"
+                    " next test."
+                ),
+                _gain_sentence(found, currency),
             )
         case "undecided":
             return joined(

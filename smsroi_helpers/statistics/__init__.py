@@ -39,6 +39,7 @@ from smsroi_helpers.statistics.sequential import (
 )
 from smsroi_helpers.statistics.shrinkage import draw_shrunken, shrink
 from smsroi_helpers.statistics.transport import (
+    LEAST_COVERED,
     Transport,
     carry_over,
     draw_uncovered,
@@ -50,6 +51,7 @@ __all__ = [
     "ALPHA",
     "FEW_EVENTS",
     "GROUPS",
+    "LEAST_COVERED",
     "MOST_TIMES",
     "POWER",
     "TUNED_WEEKS",

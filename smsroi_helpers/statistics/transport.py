@@ -27,6 +27,7 @@ from smsroi_helpers.statistics.arrays import Floats
 __all__ = [
     "ENOUGH",
     "FEWEST",
+    "LEAST_COVERED",
     "SPREAD",
     "Transport",
     "carry_over",
@@ -37,6 +38,8 @@ __all__ = [
 
 FEWEST = 100
 """Members of the test in a stratum, at least."""
+LEAST_COVERED = 0.5
+"""No change is recommended to a group of whom the test's members cover a smaller share (0–1)."""
 ENOUGH = 20
 """As many members of the test in a cell can stand for any share of today's."""
 SPREAD = 0.7

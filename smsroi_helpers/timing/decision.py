@@ -13,7 +13,7 @@ import pandas as pd
 
 from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.measures import RULES
-from smsroi_helpers.statistics import ALPHA, MOST_TIMES
+from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.response import ALL, smoothness_p
@@ -135,7 +135,7 @@ def count_texted(timing: Timing, segment: str) -> int:
 
 
 def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:
-    found = answer.outcome if known else "open"
+    found = answer.outcome if known and _covered(timing, answer) else "open"
     if answer.forbidden_share > _MOSTLY and not (found == "move" and answer.evidence == "randomised"):
         return "not_allowed"
     if found == "move" and answer.evidence == "randomised":
@@ -143,6 +143,12 @@ def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReas
     if found == "flat" and _no_gain_in_money(timing, answer.regret(), answer.smallest_gain):
         return "no_gain_possible"
     return "observational" if answer.evidence == "observational" else "undecided"
+
+
+def _covered(timing: Timing, answer: Answer) -> bool:
+    """Whether the test has members like most of today's customers of a segment; true where there is no test."""
+    transport = None if timing.randomised is None else timing.randomised.transport
+    return transport is None or transport.overlap(answer.segment) >= LEAST_COVERED
 
 
 def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smallest: float) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency import wording
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, decide
 from smsroi_helpers.frequency.dose_response import fit_response
@@ -17,6 +18,7 @@ from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.wording import put_in_words
 from smsroi_helpers.pages import evidence_words
+from smsroi_helpers.statistics import Transport
 from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
@@ -55,6 +57,20 @@ def test_the_gain_is_that_of_the_recommendation_over_all_subscribers(works):
     assert value == pytest.approx(4_000 * net)
     assert found.gain_is_reported
     assert found.warnings == ("long_run_modelled",)
+
+
+def test_a_group_whom_the_test_hardly_covers_gets_no_recommendation(works):
+    covered = pd.DataFrame({"segment": [ALL, "a", "b", "c", "d"], "overlap": [0.9, 1.0, 0.49, 0.5, 0.0], "own": True})
+    transport = Transport(pd.DataFrame(), covered, ("a", "b", "c", "d"))
+    carried = Carried(transport, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    policy = choose_frequencies(dataclasses.replace(works, carried=carried), np.random.default_rng(1))
+    found = {each.segment: each for each in decide(works, policy)}
+    assert {name: each.outcome for name, each in found.items()} == {
+        ALL: "do", "a": "do", "b": "not_enough_evidence", "c": "do", "d": "not_enough_evidence",
+    }  # fmt: skip
+    assert found["d"].reason == "not_covered"
+    changed = policy[policy["segment"].isin(["a", "c"])]["gain"].sum()
+    assert policy.set_index("segment").loc[ALL, "together"] == pytest.approx(changed)  # of those who are to change
 
 
 def test_without_a_change_no_gain_is_reported(works):
