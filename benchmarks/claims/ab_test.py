@@ -328,7 +328,7 @@ def learned(rng: np.random.Generator) -> list[Interval]:
         effect = 2.0 + moved * (rows["since_order"] < 60).to_numpy(float)
         arm, fold = rows["treated"].to_numpy(), rows["fold"].to_numpy()
         y = _spend(rng, rng.poisson(habits * RATE * DAYS)) + effect * arm
-        scores = uplift._predicted_effects(rows.assign(profit=y), int(rng.integers(2**31 - 2)))
+        scores = uplift._predicted_effects(rows, y, int(rng.integers(2**31 - 2)))
         place = uplift._rank_within(scores, fold, rng)
         group = rng.integers(0, GROUPS, n)
         parts = [uplift._over_random(qini(place[own], arm[own], y[own], group[own])) for own in (fold == 0, fold == 1)]

@@ -138,7 +138,7 @@ def used_files(folder: Path, settings: Settings) -> dict[str, Path]:
 def unused_files(folder: Path, settings: Settings) -> list[str]:
     """Return the names of what is in the folder but is neither a table, a mapping nor a file that a mapping queries.
 
-    Hidden files do not count.
+    Hidden files do not count, nor does the truth of a simulated company, which no notebook may read.
     """
     used = {folder / "source.yml", *mapping_files(folder).values(), *used_files(folder, settings).values()}
     for name in contract.TABLES:
@@ -147,7 +147,9 @@ def unused_files(folder: Path, settings: Settings) -> list[str]:
     if (database := sqlite_file(settings, folder)) is not None:
         used.add(database)
     resolved = {file.resolve() for file in used}
-    return [file.name + "/" * file.is_dir() for file in _visible(folder) if file.resolve() not in resolved]
+    unused = [file for file in _visible(folder) if file.resolve() not in resolved]
+    truth = ("truth", "truth.json") if settings.simulated else ()
+    return [file.name + "/" * file.is_dir() for file in unused if file.name not in truth]
 
 
 def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
