@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.claims import Claim, Interval, Outcome
 from benchmarks.claims.frequency import ARMS, DISCOUNT, DOSES
+from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency.carried import carry_cells
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.frequency.lifetime import ResponseLoss
 from smsroi_helpers.statistics import carry_over, find_transport
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing.response import columns_of, t_quantile, widened
@@ -94,7 +94,7 @@ def doses(rng: np.random.Generator, *, changed: bool = True, by_name: bool = Fal
     cells = frame.assign(stage=frame["segment"]).groupby(keys, as_index=False).sum()
     today = _today(now)
     carried = None if by_name else carry_cells(cells, today)
-    fit = fit_response(cells, ARMS, DISCOUNT, rng, loss=ResponseLoss.constant(LOSS), draws=1_000, carried=carried)
+    fit = fit_response(cells, ARMS, DISCOUNT, rng, loss=NaturalLoss.constant(LOSS), draws=1_000, carried=carried)
     # The truth by cell: m and H are means over members by subscribed weeks, V the mean of the members' values.
     d = DOSES[1:]
     rate = 0.001 + leave[:, None] * d**power
@@ -187,7 +187,7 @@ CLAIMS = [
     Claim("transport_doses_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
           partial(doses, by_name=True), n=200, known_wrong=True),
     Claim("transport_hours", f"clicks by hour for today's members of each segment; {_WORLD}", "timing", "at_least",
-          hours, n=400),
+          hours, n=1_000),
     Claim("transport_hours_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
           partial(hours, by_name=True), n=200, known_wrong=True),
 ]  # fmt: skip
