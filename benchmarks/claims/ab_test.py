@@ -13,7 +13,7 @@ from scipy.stats import chi2, nbinom, norm
 
 from benchmarks.claims import Claim, Interval, Verdict
 from smsroi_helpers.ab_test import uplift
-from smsroi_helpers.ab_test.uplift import DEPTHS, jackknifed, qini
+from smsroi_helpers.ab_test.gain_curve import DEPTHS, jackknifed, over_random, qini
 from smsroi_helpers.statistics.effects import (
     compare,
     estimate_means,
@@ -310,9 +310,7 @@ def _gain(
     place: Floats, arm: NDArray[np.int64], y: Floats, rng: np.random.Generator, truth: float, part: str
 ) -> Interval:
     whole, left = qini(place, arm, y, rng.integers(0, GROUPS, len(place)))
-    over = [(curve - curve[..., -1:] * DEPTHS).mean(axis=-1) for curve in (whole, left)]
-    gain, low, high = jackknifed([(np.array([over[0]]), over[1][:, None])])
-    return Interval(gain[0], low[0], high[0], truth, part, null=0.0)
+    return Interval(*jackknifed([(over_random(whole), over_random(left))]), truth, part, null=0.0)
 
 
 def learned(rng: np.random.Generator) -> list[Interval]:
@@ -331,18 +329,16 @@ def learned(rng: np.random.Generator) -> list[Interval]:
         scores = uplift._predicted_effects(rows, y, int(rng.integers(2**31 - 2)))
         place = uplift._rank_within(scores, fold, rng)
         group = rng.integers(0, GROUPS, n)
-        parts = [uplift._over_random(qini(place[own], arm[own], y[own], group[own])) for own in (fold == 0, fold == 1)]
+        curves = [qini(place[own], arm[own], y[own], group[own]) for own in (fold == 0, fold == 1)]
+        parts = [(over_random(whole), over_random(left)) for whole, left in curves]
         truth = np.mean([
             np.mean([effect[own & (place < d)].sum() / own.sum() - d * effect[own].mean() for d in DEPTHS])
             for own in (fold == 0, fold == 1)
         ])  # fmt: skip
-        found.append(Interval(*uplift._jackknifed_number(parts), round(float(truth), 9), part, null=0.0))
+        found.append(Interval(*jackknifed(parts), round(float(truth), 9), part, null=0.0))
         last = [effect[own & (place > 0.9)].mean() for own in (fold == 0, fold == 1)]
-        tail = [
-            (10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89]))
-            for whole, left in (qini(place[own], arm[own], y[own], group[own]) for own in (fold == 0, fold == 1))
-        ]
-        found.append(Interval(*uplift._jackknifed_number(tail), float(np.mean(last)), f"the last tenth, {part}"))
+        tail = [(10 * (whole[-1] - whole[89]), 10 * (left[:, -1] - left[:, 89])) for whole, left in curves]
+        found.append(Interval(*jackknifed(tail), float(np.mean(last)), f"the last tenth, {part}"))
     return found
 
 
@@ -353,9 +349,7 @@ def ranking(rng: np.random.Generator) -> Interval:
     y = _spend(rng, rng.poisson(habits * RATE * DAYS)) + 2.0 * arm
     place = (np.lexsort((rng.random(CUSTOMERS), -before)).argsort() + 0.5) / CUSTOMERS
     whole, left = qini(place, arm, y, rng.integers(0, GROUPS, CUSTOMERS))
-    over = [(curve - curve[..., -1:] * DEPTHS).mean(axis=-1) for curve in (whole, left)]
-    gain, low, high = jackknifed([(np.array([over[0]]), over[1][:, None])])
-    return Interval(gain, low, high, 0.0, null=0.0)
+    return Interval(*jackknifed([(over_random(whole), over_random(left))]), 0.0, null=0.0)
 
 
 PAGE = "A/B tests"
