@@ -85,8 +85,8 @@ def find_transport(then: pd.DataFrame, now: pd.DataFrame) -> Transport:
     >>> then = pd.DataFrame({"segment": "a", "cell": [1, 2], "n": [300, 100]})
     >>> now = pd.DataFrame({"segment": "a", "cell": [1, 2], "n": [200, 200]})
     >>> found = find_transport(then, now)
-    >>> found.segments.loc[1, ["then", "effective", "now", "overlap"]].tolist()
-    [400, 300.0, 400, 1.0]
+    >>> found.segments.loc[1, ["then", "effective", "now", "overlap"]].astype(float).round(6).tolist()
+    [400.0, 300.0, 400.0, 1.0]
     """
     then, now = (
         counts.groupby(["segment", "cell"], as_index=False)["n"].sum().query("n > 0").reset_index(drop=True)
