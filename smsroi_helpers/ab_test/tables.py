@@ -102,7 +102,7 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     Args:
         exclusions: of `Run.exclusions`.
     """
-    return table(exclusions, caption=_("Assignments put aside, and why"))
+    return table(exclusions, caption=_("Assignments rejected, and why"))
 
 
 def experiments_table(evaluated: Sequence[Evaluated]) -> Html:

@@ -32,7 +32,7 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     Args:
         exclusions: the result of `Run.exclusions`.
     """
-    return table(exclusions, caption=_("Orders put aside, and why"))
+    return table(exclusions, caption=_("Orders rejected, and why"))
 
 
 def fits_table(fits: pd.DataFrame) -> Html:

@@ -129,7 +129,7 @@ def exclusions_table(exclusions: pd.DataFrame) -> Html:
     Args:
         exclusions: of `quality.list_exclusions`.
     """
-    caption = _("What was put aside or noted, and what to do about it")
+    caption = _("What was rejected or noted, and what to do about it")
     if exclusions.empty:
         nothing = {"table": _("all tables"), "column": "", "rule": _("nothing to report"), "rows": 0, "share": 0.0}
         exclusions = pd.DataFrame([nothing])

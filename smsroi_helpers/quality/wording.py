@@ -58,7 +58,7 @@ def put_in_words(found: LogAssessment) -> Decision:
         outcome=found.outcome,
         action=_action(found),
         text=_(
-            "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were put aside."
+            "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were rejected."
         ).format(
             orders=number(coverage.orders),
             customers=number(coverage.customers),

@@ -287,9 +287,9 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     if rejected:
         share = rejected / rows_in
         digits = max(0, min(4, -math.floor(math.log10(share * 100))))
-        parts.append(_("{share} of rows put aside").format(share=locale.percent(share, digits)))
+        parts.append(_("{share} of rows rejected").format(share=locale.percent(share, digits)))
     else:
-        parts.append(_("no row put aside"))
+        parts.append(_("no row rejected"))
     return parts
 
 

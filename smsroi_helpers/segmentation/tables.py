@@ -35,8 +35,8 @@ __all__ = [
 
 
 def exclusions_table(exclusions: pd.DataFrame) -> Html:
-    """What was put aside of the orders, and why."""
-    return table(exclusions, caption=_("Rows of orders put aside, and why"))
+    """What was rejected of the orders, and why."""
+    return table(exclusions, caption=_("Rows of orders rejected, and why"))
 
 
 def cuts_note(grouping: Grouping, scores: pd.DataFrame) -> Html:

@@ -57,7 +57,7 @@ _TIMING = [
     ("code", _SETUP),
     (
         "text",
-        "## Data and exclusions\n\nEach row is one delivered message; what was put aside, and why, is counted here.",
+        "## Data and exclusions\n\nEach row is one delivered message; what was rejected, and why, is counted here.",
     ),
     (
         "code",
@@ -203,7 +203,7 @@ DECISIONS = {
         _decision(
             stage="timing",
             question="Is this log fit to analyse?",
-            action="Yes: 0.04 % of the rows were put aside",
+            action="Yes: 0.04 % of the rows were rejected",
             kind="fact",
             unit="count",
             value=None,

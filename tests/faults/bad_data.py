@@ -121,7 +121,7 @@ def check_line(line: str, root: Path) -> None:
 
 @dataclass
 class Kept:
-    """A run that was published: its tables (rows in, rows kept), what was put aside, and other findings."""
+    """A run that was published: its tables (rows in, rows kept), what was rejected, and other findings."""
 
     tables: dict[str, tuple[int, int]]
     aside: dict[str, int]

@@ -1,6 +1,6 @@
 """The matrix of bad data (D1 to D24), as a user meets it: what is rejected, and what is valid.
 
-Bad rows are put aside and counted; what was published before stays as it was, to the byte.
+Bad rows are rejected and counted; what was published before stays as it was, to the byte.
 """
 
 from collections.abc import Callable
