@@ -92,6 +92,8 @@ class Study:
     """Weekly."""
     cost_known: bool = True
     """Whether the source says what messages cost."""
+    schedules: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    """Of `counts.count_schedules`, for the tested frequencies; empty where today's practice is not known."""
 
     @property
     def sound(self) -> bool:
@@ -169,6 +171,8 @@ def analyse(
     found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
+    today = counts.count_schedules(shop, logs.practice, segment_by, find_cuts(shop), sorted(set(doses.values())))
+    found = dataclasses.replace(found, schedules=today)
     drop_out = fit_drop_out(shop)
     histories = count_histories(shop, experiment, segment_by, find_cuts(shop))
     clicks = count_clicks_by_age(shop, experiment, channel)

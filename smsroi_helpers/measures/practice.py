@@ -8,6 +8,7 @@ message of these weeks, the weeks before them are today's practice, with their o
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
@@ -15,6 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers.measures.columns import optional
+from smsroi_helpers.measures.consent import subscribed
 from smsroi_helpers.measures.exposure import untreated_arms
 from smsroi_helpers.measures.messages import choose_channel, every_send
 from smsroi_helpers.source import Shop
@@ -26,6 +28,7 @@ __all__ = [
     "find_practice",
     "practice_instants",
     "practice_sends",
+    "subscriber_weeks",
 ]
 
 PRACTICE_WEEKS = 4
@@ -138,6 +141,41 @@ def practice_sends(shop: Shop, practice: Practice) -> ir.Table:
     sends = _in_window(shop, practice)
     aside = customers_in_experiments(shop, *practice_instants(shop, practice))
     return sends if aside is None else sends.anti_join(aside, "customer_id")
+
+
+def subscriber_weeks(shop: Shop, practice: Practice, known: Callable[[dt.date], ir.Table]) -> ir.Table:
+    """The weeks of a practice by customer: subscribers at the start of a week, and whoever was texted in it.
+
+    Experiments' arms are left out. A customer's frequency is texts ÷ weeks of the whole weeks only: who opts out or
+    joins within a week could be sent only part of that week's texts, and would look like somebody who is texted less.
+
+    Args:
+        shop: the company.
+        practice: which weeks.
+        known: customer_id of everybody known by the end of a day.
+
+    Returns:
+        customer_id, week (0 is the first), messages (sent in it), whole (1 if subscribed at its start and at its end).
+    """
+    sends = practice_sends(shop, practice).select("sent_at", addressee="customer_id")
+    aside = customers_in_experiments(shop, *practice_instants(shop, practice))
+    weeks = []
+    for week, day in enumerate(practice.first_days):
+        start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))
+        people = subscribed(shop, start, known(day - dt.timedelta(days=1)))
+        if aside is not None:
+            people = people.anti_join(aside, "customer_id")
+        stayed = subscribed(shop, end, people).select(stayer="customer_id")
+        sent = sends.filter(sends.sent_at >= start, sends.sent_at < end)
+        messaged = sent.group_by("addressee").aggregate(messages=sent.count())
+        everybody = ibis.union(people, messaged.select(customer_id="addressee"), distinct=True)
+        rows = everybody.left_join(messaged, everybody.customer_id == messaged.addressee)
+        rows = rows.left_join(stayed, rows.customer_id == stayed.stayer)
+        weeks.append(rows.select(
+            "customer_id", week=ibis.literal(week), messages=rows.messages.fill_null(0),
+            whole=rows.stayer.notnull().cast("int64"),
+        ))  # fmt: skip
+    return ibis.union(*weeks) if len(weeks) > 1 else weeks[0]
 
 
 def customers_in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from smsroi_helpers.contract import worked_out
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.response import ALL, t_quantile
@@ -15,7 +16,10 @@ _FEWEST_SHOWN = 10
 
 
 def response_rows(timing: Timing) -> pd.DataFrame:
-    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages."""
+    """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages.
+
+    Rates are those of the smooth, pooled curve, so a test's have evidence `modelled`; messages and clicks are counted.
+    """
     parts = []
     for response in (timing.randomised, timing.observational):
         if response is None:
@@ -30,7 +34,7 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=response.evidence,
+                evidence=worked_out(response.evidence),
             ))  # fmt: skip
     columns = ["segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
