@@ -123,9 +123,9 @@ def test_the_experiment_decides(company, seen):
     for decision in timing_wording.decide(seen, answers):
         assert decision.text
     rows = timing.response_rows(seen)
-    assert set(rows["evidence"]) == {"randomised", "observational"}
+    assert set(rows["evidence"]) == {"modelled", "observational"}  # rates of a smooth, pooled curve
     assert ((rows["low"] <= rows["rate"]) & (rows["rate"] <= rows["high"])).all()
-    shown = rows[(rows["segment"] == "all") & (rows["evidence"] == "randomised")]
+    shown = rows[(rows["segment"] == "all") & (rows["evidence"] == "modelled")]
     assert shown["messages"].sum() == seen.randomised.cells["messages"].sum()
 
 
