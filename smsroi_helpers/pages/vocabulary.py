@@ -71,9 +71,7 @@ def evidence_meaning(evidence: str, customers: str = "") -> str:
     """
     people = _("{n} customers").format(n=customers) if customers else _("customers")
     return {
-        "randomised": _(
-            "Measured on {customers} in randomly assigned groups: differences beyond chance are effects."
-        ),
+        "randomised": _("Measured on {customers} in randomly assigned groups: differences beyond chance are effects."),
         "modelled": _("Calculated from measurements on {customers} in randomly assigned groups; not itself measured."),
         "forecast": _("Predicted from what {customers} did so far; not the effect of a message."),
         "observational": _("From records of {customers} who were not randomly assigned: other causes are possible."),

@@ -20,7 +20,11 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert 14 <= answer.windows["hour"][answer.best] <= 19
     assert len(answers[0].windows[answer.chosen]) < 8
     decision = timing_wording.decide(seen, answers)[0]
-    assert (decision.outcome, decision.unit, decision.evidence) == ("do", "money_per_week", "modelled")  # a click priced by a test
+    assert (decision.outcome, decision.unit, decision.evidence) == (
+        "do",
+        "money_per_week",
+        "modelled",
+    )  # a click priced by a test
     assert decision.value == pytest.approx(value * 4.0 * 1_000)
     assert decision.low > 0
     assert "Send at" in decision.action
