@@ -246,7 +246,8 @@ def _study(cells: pd.DataFrame, loss: ResponseLoss, rng: np.random.Generator) ->
         "profit": 1.0,
     })  # fmt: skip
     audience = pd.DataFrame([
-        {"segment": name, "stage": name, "outside": 1, "weeks": PRACTICE_WEEKS, "texts": PRACTICE_WEEKS * d, "customers": SUBSCRIBERS * share}
+        {"segment": name, "stage": name, "outside": 1, "weeks": PRACTICE_WEEKS, "texts": PRACTICE_WEEKS * d,
+         "customers": SUBSCRIBERS * share}
         for name in names for d, share in enumerate(PRACTICE)
     ])  # fmt: skip
     none, last = pd.DataFrame(), dt.date(2026, 1, 4)

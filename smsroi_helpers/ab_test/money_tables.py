@@ -98,7 +98,7 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         caption=_(
             "Cumulative cash of a change compared with its control, over all customers of the arm, undiscounted; bands"
             " are 95% intervals. The line begins with the cash measured in the test; then subscribers kept or lost"
-            " bring the weekly profit of a subscriber. The dashed line is the week in which it breaks even. Long-run value is"
-            " another kind of money and is not drawn here."
+            " bring the weekly profit of a subscriber. The dashed line is the week in which it breaks even. Long-run"
+            " value is another kind of money and is not drawn here."
         ),
     )

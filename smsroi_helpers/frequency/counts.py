@@ -211,7 +211,9 @@ def count_schedules(
     """
     weeks = _subscriber_weeks(shop, practice)
     weeks = weeks.filter(weeks.whole == 1)
-    rows = ibis.union(*(weeks.mutate(messages_per_week=ibis.literal(float(dose))) for dose in doses), distinct=False)
+    rows = ibis.union(
+        *(weeks.mutate(messages_per_week=ibis.literal(float(dose)).cast("float64")) for dose in doses), distinct=False
+    )
     by_week = ibis.cumulative_window(group_by=["customer_id", "messages_per_week"], order_by="week")
     rows = rows.mutate(ahead=(rows.messages - rows.messages_per_week).sum().over(by_week))
     each = rows.group_by("customer_id", "messages_per_week").aggregate(
@@ -220,7 +222,8 @@ def count_schedules(
     each = each.mutate(off=(each.most - each.least > _EDGE).cast("int64"))
     each = _labelled(shop, each, segment_by, cuts)
     by = ("segment", "stage", "messages_per_week")
-    return shop.count(each.group_by(*by).aggregate(customers=each.count(), others=each.off.sum()).order_by(*by))
+    found = shop.count(each.group_by(*by).aggregate(customers=each.count(), others=each.off.sum()).order_by(*by))
+    return found.astype({"messages_per_week": float})  # DuckDB takes literals such as 1.0 for decimals
 
 
 def _subscriber_weeks(shop: Shop, practice: Practice) -> ir.Table:

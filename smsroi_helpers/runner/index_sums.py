@@ -43,8 +43,8 @@ def together(rows: Sequence[Mapping[str, Any]]) -> str:
     parts = [
         _(
             "Do not add these amounts ({questions}): the changes act on the same texts, and each amount is computed"
-            " with everything else as it is today. What all of them bring together is not estimated; measure it by making"
-            " them together in a randomised test."
+            " with everything else as it is today. What all of them bring together is not estimated; measure it by"
+            " making them together in a randomised test."
         ).format(questions=locale.listed(str(row["question"]) for row in _recommended(rows)))
     ]
     if found == "kinds":
