@@ -148,6 +148,8 @@ def subscriber_weeks(shop: Shop, practice: Practice, known: Callable[[dt.date], 
 
     Experiments' arms are left out. A customer's frequency is texts ÷ weeks of the whole weeks only: who opts out or
     joins within a week could be sent only part of that week's texts, and would look like somebody who is texted less.
+    Whom a plan of these weeks explores with or holds out has no whole weeks either: that frequency was assigned at
+    random, to learn from, and is nothing that a change of practice would end.
 
     Args:
         shop: the company.
@@ -155,17 +157,22 @@ def subscriber_weeks(shop: Shop, practice: Practice, known: Callable[[dt.date], 
         known: customer_id of everybody known by the end of a day.
 
     Returns:
-        customer_id, week (0 is the first), messages (sent in it), whole (1 if subscribed at its start and at its end).
+        customer_id, week (0 is the first), messages (sent in it), whole (1 if subscribed at its start and at its end,
+        and not exploring or held out).
     """
     sends = practice_sends(shop, practice).select("sent_at", addressee="customer_id")
     aside = customers_in_experiments(shop, *practice_instants(shop, practice))
+    learning = _explored_or_held_out(shop, practice)
     weeks = []
     for week, day in enumerate(practice.first_days):
         start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))
         people = subscribed(shop, start, known(day - dt.timedelta(days=1)))
         if aside is not None:
             people = people.anti_join(aside, "customer_id")
-        stayed = subscribed(shop, end, people).select(stayer="customer_id")
+        stayed = subscribed(shop, end, people)
+        if learning is not None:
+            stayed = stayed.anti_join(learning, "customer_id")
+        stayed = stayed.select(stayer="customer_id")
         sent = sends.filter(sends.sent_at >= start, sends.sent_at < end)
         messaged = sent.group_by("addressee").aggregate(messages=sent.count())
         everybody = ibis.union(people, messaged.select(customer_id="addressee"), distinct=True)
@@ -176,6 +183,16 @@ def subscriber_weeks(shop: Shop, practice: Practice, known: Callable[[dt.date], 
             whole=rows.stayer.notnull().cast("int64"),
         ))  # fmt: skip
     return ibis.union(*weeks) if len(weeks) > 1 else weeks[0]
+
+
+def _explored_or_held_out(shop: Shop, practice: Practice) -> ir.Table | None:
+    """customer_id of those whom a plan followed in these weeks explores with or holds out; None without a plan."""
+    if not (practice.planned and shop.has("plans")):
+        return None
+    followed = practice_sends(shop, practice)
+    followed = followed.filter(followed.plan_id.notnull()).select("plan_id").distinct()
+    plans = shop.plans.filter(shop.plans.role.isin(["explore", "holdout"]))
+    return plans.semi_join(followed, "plan_id").select("customer_id").distinct()
 
 
 def customers_in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:

@@ -66,3 +66,27 @@ def test_who_is_on_a_schedule_already_is_sent_it_evenly(shop):
     assert others == {0.0: (6, 6), 1.0: (6, 2), 2.0: (6, 5)}
     assert others_share(found, "all", 1.0) == others_share(found, "north", 1.0) == pytest.approx(2 / 6)
     assert pd.isna(others_share(found, "south", 1.0))
+
+
+def test_whom_a_plan_explores_with_or_holds_out_is_no_practice_to_change(make_source, open_source):
+    """20 customers: 16 are sent one text a week by the plan, 2 are held out, 2 explore with 3 a week."""
+    role = {f"c{i}": "plan" if i < 16 else "holdout" if i < 18 else "explore" for i in range(20)}
+    texts = {"plan": 1, "holdout": 0, "explore": 3}
+    sent = [
+        (name, day + pd.Timedelta(hours=12, days=k), "p2")
+        for name in role for day in WEDNESDAYS for k in range(texts[role[name]])
+    ] + [("c3", pd.Timestamp("2024-04-03 12:00"), "p1")]  # fmt: skip
+    messages = "message_id,customer_id,campaign_id,sent_at,plan_id\n"
+    messages += "".join(f"m{i},{name},k,{at},{plan}\n" for i, (name, at, plan) in enumerate(sent))
+    plans = "plan_id,customer_id,role,probability\n" + "".join(f"p2,{name},{kind},0.5\n" for name, kind in role.items())
+    plans += "p1,c0,holdout,0.5\n"  # an earlier plan's holdout is over
+    orders = "order_id,customer_id,ordered_at,amount\n"
+    orders += "".join(f"o{i},{name},2024-02-{i + 1:02} 10:00,{10 + i}\n" for i, name in enumerate(role))
+    files = {"messages": messages, "plans": plans, "orders": orders, "source": "timezone: UTC\n"}
+    shop = open_source(make_source(**files), "2024-06-30")
+    practice = measures.find_practice(shop)
+    today = count_today(shop, practice, "recency", find_cuts(shop))
+    assert today["messages"].sum() == practice.messages == 4 * (16 + 2 * 3)  # all are counted as sent
+    assert texts_per_week(today) == 1.0  # not 22 texts ÷ 20 customers
+    found = count_schedules(shop, practice, "recency", find_cuts(shop), [1.0])
+    assert found[["customers", "others"]].sum().tolist() == [16, 0]
