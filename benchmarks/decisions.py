@@ -187,7 +187,7 @@ def judge_company(
         doses = pd.DataFrame(judge_doses(frequency, truths, labels))
         tests = pd.DataFrame(judge_tests(ab_test, truths))
         every = pd.concat([timing.decisions, frequency.decisions, ab_test.decisions], ignore_index=True)
-    claims = every[(every["outcome"] == "do") & (every["evidence"] != "none")]
+    claims = every[(every["outcome"] == "do") & every["evidence"].isin(["randomised", "modelled", "observational"])]
     hours, doses, tests, claims = (
         frame.assign(seed=seed) for frame in (hours, doses, tests, claims[["stage", "segment", "action"]])
     )

@@ -111,7 +111,7 @@ def run_company(
     answers = best_hours.find_best_hours(timing, np.random.default_rng([seed, *b"timing"]), smallest_gain=0.002)
     seconds = time.perf_counter() - began
     decided = decision.decide(timing, answers)
-    gains = ["gain" for d in decided if d.evidence == "randomised" and np.isfinite(d.low) and d.low > 0]
+    gains = ["gain" for d in decided if d.evidence == "modelled" and np.isfinite(d.low) and d.low > 0]
     test = timing.test
     if test is None:
         return [], [d.outcome for d in decided] + gains, (False, 0.0)

@@ -245,12 +245,13 @@ def _study(cells: pd.DataFrame, loss: NaturalLoss, rng: np.random.Generator) -> 
         "profit": 1.0,
     })  # fmt: skip
     audience = pd.DataFrame([
-        {"segment": name, "stage": name, "outside": 1, "texts": PRACTICE_WEEKS * d, "customers": SUBSCRIBERS * share}
+        {"segment": name, "stage": name, "outside": 1, "weeks": PRACTICE_WEEKS, "texts": PRACTICE_WEEKS * d,
+         "customers": SUBSCRIBERS * share}
         for name in names for d, share in enumerate(PRACTICE)
     ])  # fmt: skip
     none, last = pd.DataFrame(), dt.date(2026, 1, 4)
     weeks = weeks.assign(stage=weeks["segment"])
-    today = weeks.assign(customer_weeks=1, messages=weeks["texts"])
+    today = weeks.assign(customer_weeks=1, messages=weeks["texts"], whole=1)
     practice = Practice("sms", last - dt.timedelta(days=7 * PRACTICE_WEEKS - 1), last, PRACTICE_WEEKS)
     of_log = LogWeeks(last + dt.timedelta(days=1), False, ())
     logs = Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
@@ -258,7 +259,14 @@ def _study(cells: pd.DataFrame, loss: NaturalLoss, rng: np.random.Generator) -> 
     plain = estimate_arms(cells, ARMS)
     test: Any = SimpleNamespace(name="doses")
     sound: Any = SimpleNamespace(broken=False)
-    return Study("sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT)
+    schedules = pd.DataFrame([
+        {"segment": name, "stage": name, "messages_per_week": dose, "customers": SUBSCRIBERS,
+         "others": SUBSCRIBERS * (1 - sum(share for d, share in enumerate(PRACTICE) if d == dose))}
+        for name in names for dose in sorted(set(ARMS.values()))
+    ])  # fmt: skip
+    return Study(
+        "sms", test, sound, "", ARMS, cells, plain, fit, fit, logs, "region", DISCOUNT, schedules=schedules
+    )  # fmt: skip
 
 
 PRACTICE = np.array([0.15, 0.25, 0.35, 0.25])

@@ -11,10 +11,12 @@ from typing import Literal
 
 import numpy as np
 
+from smsroi_helpers.ab_test.cash import Cash, trace_cash
 from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect
 from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.contract import Evidence, MoneyKind
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
 
@@ -62,8 +64,12 @@ class ExperimentAnswer:
     high: float = float("nan")
     unit: Literal["money_per_week", "money", "share", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
-    evidence: Literal["randomised", "modelled", "none"] = "randomised"
-    """`modelled`: worked out from the arms' clicks and opt-outs."""
+    evidence: Evidence = "randomised"
+    """Of the value; `modelled`: worked out from the arms' clicks and opt-outs."""
+    money: MoneyKind = ""
+    """The kind of money of the value: with opt-outs priced it is `long_run`, else `cash`."""
+    cash: Cash | None = None
+    """Profit as measured in the experiment, over all customers of the arm: `randomised`, whatever the value is."""
     enough_for_events: float = float("nan")
     """Total customers with whom every arm would have the minimum number of events, at the observed rates."""
     weeks_needed: float = float("nan")
@@ -119,6 +125,7 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
     kind: Literal["gain", "worth", "fact"] = "fact"
     if decision.priced or decision.outcome == "broken" or unit.startswith("money"):
         kind = "worth" if against_none else "gain"
+    money = _money_kind(each) if unit.startswith("money") else ""
     enough = _enough_for_events(each)
     total = float(experiment.customers.sum())
     outcomes: dict[str, Literal["do", "dont", "not_enough_evidence", "broken"]] = {
@@ -137,6 +144,8 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         unit=unit,
         kind=kind,
         evidence="none" if decision.outcome == "broken" else "modelled" if modelled else "randomised",
+        money=money,
+        cash=_cash(each) if money in ("cash", "long_run") else None,
         enough_for_events=enough,
         weeks_needed=experiment.weeks * decision.needed / total if decision.needed > total else float("nan"),
         sold_more=_sold_more(each),
@@ -150,6 +159,29 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
 def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
     """Whether the experiment's difference is the incremental profit of texting: its control is not texted."""
     return experiment.kind == "holdout" or (experiment.kind == "frequency" and not validity.control_treated_too)
+
+
+def _money_kind(each: Evaluated) -> MoneyKind:
+    """Profit worked out from clicks is long-run money where opt-outs are priced in it."""
+    if each.decision.metric == "revenue":
+        return "revenue"
+    priced = each.prices is not None and each.prices.subscriber.known
+    return "long_run" if each.decision.metric == CLICK_PROFIT and priced else "cash"
+
+
+def _cash(each: Evaluated) -> Cash | None:
+    """The profit of the selected arm as measured; None where profit is not."""
+    decision, experiment = each.decision, each.experiment
+    direct = each.effects.find("profit", decision.arm)
+    if decision.metric == "profit":
+        found = (decision.difference, decision.low, decision.high)
+    elif direct is not None and np.isfinite(direct.interval).all():
+        found = direct.interval
+    else:
+        return None
+    profit = tuple(decision.arm_customers * x for x in found)
+    opt_outs = each.effects.find("opt_out_rate", decision.arm)
+    return trace_cash(profit, experiment.weeks, decision.arm_customers, opt_outs, each.prices)  # type: ignore[arg-type]
 
 
 def _next_step(each: Evaluated, against_none: bool, enough: float) -> NextStep:

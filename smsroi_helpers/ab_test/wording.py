@@ -1,6 +1,7 @@
 """An experiment's answer in words: action, effect, data still needed, caveats."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,23 @@ def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
         high=answer.high,
         unit=answer.unit,
         kind=answer.kind,
+        money=answer.money,
+        **_cash(answer),
     )
+
+
+def _cash(answer: ExperimentAnswer) -> dict[str, Any]:
+    """The cash measured in the experiment, and when the change breaks even where the long run has another sign."""
+    if answer.cash is None:
+        return {}
+    profit = answer.cash.profit
+    pays_later = answer.money == "long_run" and profit[0] < 0 < answer.value
+    found: dict[str, Any] = dict(zip(("cash", "cash_low", "cash_high"), profit, strict=True))
+    return found | {
+        "cash_weeks": answer.cash.weeks,
+        "cash_evidence": "randomised",
+        "break_even_week": answer.cash.break_even if pays_later else float("nan"),
+    }
 
 
 # --- question and action ---------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def decide(
             high=percent(found.top_high),
         ),
         caveat=caveat,
-        evidence="none",
+        evidence="forecast",
         customers=forecast.purchases.customers,
         value=found.per_week,
         low=found.low,

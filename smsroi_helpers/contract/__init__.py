@@ -1,6 +1,16 @@
 """The data contract as code: the input tables, their validation rules, and the output tables."""
 
-from smsroi_helpers.contract.outputs import FINISHED, OUTPUTS, SHARED_OUTPUTS, Decision
+from smsroi_helpers.contract.outputs import (
+    BREAK_EVEN_WEEKS,
+    FINISHED,
+    OUTPUTS,
+    SHARED_OUTPUTS,
+    Decision,
+    Design,
+    Evidence,
+    MoneyKind,
+    worked_out,
+)
 from smsroi_helpers.contract.reading import READING, remedy_parts
 from smsroi_helpers.contract.rules import (
     DATA_WARNINGS,
@@ -33,6 +43,7 @@ from smsroi_helpers.contract.tables import (
 
 __all__ = [
     "ATTRIBUTE_PREFIX",
+    "BREAK_EVEN_WEEKS",
     "CUSTOMER_ID_COLUMNS",
     "DATA_WARNINGS",
     "EVENTS_AFTER",
@@ -53,6 +64,9 @@ __all__ = [
     "Column",
     "DataWarning",
     "Decision",
+    "Design",
+    "Evidence",
+    "MoneyKind",
     "Table",
     "fault_name",
     "fault_parts",
@@ -62,4 +76,5 @@ __all__ = [
     "remedy_parts",
     "validate_rows",
     "withdrawn",
+    "worked_out",
 ]

@@ -4,11 +4,37 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "BREAK_EVEN_WEEKS",
     "FINISHED",
     "OUTPUTS",
     "SHARED_OUTPUTS",
     "Decision",
+    "Design",
+    "Evidence",
+    "MoneyKind",
+    "worked_out",
 ]
+
+BREAK_EVEN_WEEKS = 104
+"""The coming weeks in which a change that costs cash at first is looked for to break even."""
+Design = Literal["randomised", "observational", "none"]
+"""Where data come from: an experiment's arms, or the log."""
+Evidence = Literal["randomised", "modelled", "forecast", "observational", "descriptive", "none"]
+"""How a number was made: `randomised`: measured on an experiment's arms; `modelled`: worked out from randomised results
+(a click priced by a test, a pooled curve, a long-run value); `forecast`: predicted from what customers did;
+`observational`: adjusted logs; `descriptive`: counted; `none`: there is no number, and nothing it rests on."""
+MoneyKind = Literal["", "cash", "long_run", "revenue"]
+"""`cash`: profit of the weeks counted; `long_run`: cash and what subscribers are worth afterwards; `revenue`: before
+any cost. Amounts of different kinds are never added, averaged or drawn on one axis."""
+
+
+def worked_out(design: Design) -> Evidence:
+    """The evidence of a number that a model works out from data of a design.
+
+    >>> worked_out("randomised"), worked_out("observational"), worked_out("none")
+    ('modelled', 'observational', 'none')
+    """
+    return "modelled" if design == "randomised" else design
 
 
 @dataclass(frozen=True)
@@ -22,7 +48,8 @@ class Decision:
     """What to do, in one sentence."""
     text: str
     """Explanation of the action, in one or two sentences."""
-    evidence: Literal["randomised", "modelled", "forecast", "observational", "descriptive", "none"]
+    evidence: Evidence
+    """Of `value`; without a value, of what the answer rests on."""
     customers: int
     """Customers the money is for; without money, those behind the numbers."""
     value: float = float("nan")
@@ -33,10 +60,19 @@ class Decision:
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
     """`gain`: money compared with today's practice; `worth`: compared with no texts;
     `forecast`: a prediction; `fact`: none of these."""
+    money: MoneyKind = ""
+    """Which kind of money `value` is; empty where it is none, or a forecast."""
     cash: float = float("nan")
     cash_low: float = float("nan")
     cash_high: float = float("nan")
-    """Profit within the horizon, in money, with its 95 % interval; never added to `value`."""
+    """Profit within `cash_weeks`, in money, with its 95 % interval; never added to `value`."""
+    cash_weeks: float = float("nan")
+    """The weeks whose profit `cash` is: the coming ones, or where it is measured those of the experiment."""
+    cash_evidence: Evidence = "none"
+    """Of `cash`."""
+    break_even_week: float = float("nan")
+    """The week from which the cumulative cash is and stays at or above 0, where cash and long run differ in sign; NaN
+    where they do not, or where there is no such week."""
     segment: str = "all"
     caveat: str = ""
     """Limitation that the reader must know before acting."""
@@ -48,6 +84,10 @@ class Decision:
     def __post_init__(self) -> None:
         if self.unit and not self.low <= self.value <= self.high:
             raise ValueError(f"value {self.value} is not within its interval {self.low} to {self.high}")
+        if self.money and not self.unit.startswith("money"):
+            raise ValueError(f"money={self.money!r} without an amount; its unit is {self.unit!r}")
+        if (self.cash == self.cash) is (self.cash_evidence == "none"):
+            raise ValueError("cash needs its evidence, and evidence its cash")
 
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -66,8 +106,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "frequency_response": (
         "segment", "messages_per_week", "customers", "profit_per_week", "low", "high", "opt_out_per_week", "evidence",
+        "tested",
     ),
-    "frequency_policy": ("segment", "messages_per_week", "profit_per_week", "low", "high", "evidence"),
+    "frequency_policy": (
+        "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "gain_evidence", "cash_evidence",
+    ),
     "exclusions": ("table", "rule", "severity", "rows", "share"),
     "quarantine": ("table", "line", "reason", "key"),
     "model_fits": (
@@ -85,8 +128,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
-        "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "value", "low",
-        "high", "unit", "evidence", "customers", "text",
+        "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
+        "cash_evidence", "break_even_week", "value", "low", "high", "unit", "money", "evidence", "customers", "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""

@@ -5,7 +5,9 @@ cells, or in weeks of a hashed sample of customers (`count_log_weeks`). Nothing 
 """
 
 import datetime as dt
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -29,6 +31,7 @@ __all__ = [
     "count_arms",
     "count_audience",
     "count_log_weeks",
+    "count_schedules",
     "count_scores",
     "count_today",
     "count_untexted",
@@ -51,6 +54,8 @@ _LOOK_BACK_WEEKS = 8
 _UNTEXTED_WINDOWS, _UNTEXTED_WEEKS = 6, 4
 _MOST_TEXTS = 7
 """More texts a week than this are counted as this many."""
+_EDGE = 1 + 1e-9
+"""One text more or less in a run of weeks is the edge of the run, not another frequency."""
 
 
 def texts_of(shop: Shop, channel: str) -> ir.Table:
@@ -158,52 +163,79 @@ def count_audience(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) 
 
     Returns:
         segment, stage (of the last day observed), outside (1 where no experiment set their frequency in those weeks),
-        texts (of all these weeks, at most seven a week), customers.
+        weeks (of `practice`, in which the customer was subscribed throughout), texts (of these weeks, at most seven a
+        week), customers. Of customers in experiments, weeks and texts are 0.
     """
     rows = _labelled(shop, known_people(shop), segment_by, cuts)
     kept = measures.subscribed(shop, ibis.literal(shop.end), rows.select("customer_id")).rename(member_id="customer_id")
     rows = rows.semi_join(kept, rows.customer_id == kept.member_id)
-    texts = texts_of(shop, practice.channel)
-    start, end = measures.practice_instants(shop, practice)
-    texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))
-    sums = texts.group_by("addressee").aggregate(texts=texts.count())
-    rows = rows.left_join(sums, rows.customer_id == sums.addressee).drop("addressee")
-    aside = measures.customers_in_experiments(shop, start, end)
+    weeks = _subscriber_weeks(shop, practice)
+    weeks = weeks.filter(weeks.whole == 1)
+    sums = weeks.group_by(member_id="customer_id").aggregate(texts=weeks.messages.sum(), weeks=weeks.count())
+    rows = rows.left_join(sums, rows.customer_id == sums.member_id).drop("member_id")
+    rows = rows.fill_null({"texts": 0, "weeks": 0})
+    aside = measures.customers_in_experiments(shop, *measures.practice_instants(shop, practice))
     outside = ibis.literal(1) if aside is None else (~rows.customer_id.isin(aside.customer_id)).cast("int64")
-    most = _MOST_TEXTS * practice.weeks_covered
-    rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts.fill_null(0), most))
-    by = ("segment", "stage", "outside", "texts")
+    rows = rows.mutate(outside=outside, texts=ibis.least(rows.texts, _MOST_TEXTS * rows.weeks))
+    by = ("segment", "stage", "outside", "weeks", "texts")
     return shop.count(rows.group_by(*by).aggregate(customers=rows.count()).order_by(*by))
 
 
 def count_today(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> pd.DataFrame:
-    """Customer-weeks of a practice, by texts of the week: subscribers at its start, and whoever was texted in it.
+    """Customer-weeks of a practice, by texts of the week: see `measures.subscriber_weeks`.
 
     Experiments' arms are left out, so the messages add up to `practice.messages`.
 
     Returns:
-        segment, stage (of the last day observed; empty for recipients who are in no other table), group (0–63), texts
-        (of the week, at most 7), customer_weeks, messages (all of them).
+        segment, stage (of the last day observed; empty for recipients who are in no other table), group (0–63), whole
+        (1 where the customer was subscribed throughout: only these weeks tell a frequency), texts (of the week, at most
+        7), customer_weeks, messages (all of them).
     """
-    sends = measures.practice_sends(shop, practice).select("sent_at", addressee="customer_id")
-    aside = measures.customers_in_experiments(shop, *measures.practice_instants(shop, practice))
-    weeks = []
-    for day in practice.first_days:
-        start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))
-        people = measures.subscribed(shop, start, known_people(shop, day - dt.timedelta(days=1)))
-        if aside is not None:
-            people = people.anti_join(aside, "customer_id")
-        sent = sends.filter(sends.sent_at >= start, sends.sent_at < end)
-        messaged = sent.group_by(customer_id="addressee").aggregate(messages=sent.count())
-        everybody = ibis.union(people, messaged.select("customer_id"), distinct=True)
-        messaged = messaged.rename(member_id="customer_id")
-        week = everybody.left_join(messaged, everybody.customer_id == messaged.member_id).drop("member_id")
-        weeks.append(week.mutate(messages=week.messages.fill_null(0)))
-    rows = _labelled(shop, ibis.union(*weeks) if len(weeks) > 1 else weeks[0], segment_by, cuts)
+    rows = _labelled(shop, _subscriber_weeks(shop, practice), segment_by, cuts)
     rows = rows.mutate(group=hash_group(rows.customer_id, JACKKNIFE), texts=ibis.least(rows.messages, _MOST_TEXTS))
-    by = ("segment", "stage", "group", "texts")
+    by = ("segment", "stage", "group", "whole", "texts")
     cells = rows.group_by(*by).aggregate(customer_weeks=rows.count(), messages=rows.messages.sum())
     return shop.count(cells.order_by(*by))
+
+
+def count_schedules(
+    shop: Shop, practice: Practice, segment_by: str, cuts: Cuts, doses: Sequence[float]
+) -> pd.DataFrame:
+    """How many subscribers outside experiments are sent so many texts a week already, evenly, and how many are not.
+
+    A schedule of d texts a week puts d·k texts into k weeks, give or take one that falls beyond their edge. So whoever
+    has more than one text more or less than d·k in any run of k weeks is not on it.
+
+    Args:
+        shop: the company.
+        practice: today's weeks.
+        segment_by: as for `segmentation.segments`.
+        cuts: of `find_cuts`.
+        doses: texts a week.
+
+    Returns:
+        segment, stage (of the last day observed), messages_per_week (of `doses`), customers (with a whole week in
+        `measures.subscriber_weeks`), others (those of them who are not on this schedule).
+    """
+    weeks = _subscriber_weeks(shop, practice)
+    weeks = weeks.filter(weeks.whole == 1)
+    rows = ibis.union(
+        *(weeks.mutate(messages_per_week=ibis.literal(float(dose)).cast("float64")) for dose in doses), distinct=False
+    )
+    by_week = ibis.cumulative_window(group_by=["customer_id", "messages_per_week"], order_by="week")
+    rows = rows.mutate(ahead=(rows.messages - rows.messages_per_week).sum().over(by_week))
+    each = rows.group_by("customer_id", "messages_per_week").aggregate(
+        most=ibis.greatest(rows.ahead.max(), 0.0), least=ibis.least(rows.ahead.min(), 0.0)
+    )
+    each = each.mutate(off=(each.most - each.least > _EDGE).cast("int64"))
+    each = _labelled(shop, each, segment_by, cuts)
+    by = ("segment", "stage", "messages_per_week")
+    found = shop.count(each.group_by(*by).aggregate(customers=each.count(), others=each.off.sum()).order_by(*by))
+    return found.astype({"messages_per_week": float})  # DuckDB takes literals such as 1.0 for decimals
+
+
+def _subscriber_weeks(shop: Shop, practice: Practice) -> ir.Table:
+    return shop.keep(measures.subscriber_weeks(shop, practice, functools.partial(known_people, shop)))
 
 
 def _labelled(shop: Shop, rows: ir.Table, segment_by: str, cuts: Cuts) -> ir.Table:
@@ -376,8 +408,9 @@ def _landmark(
 
 
 def weeks_by_texts(today: pd.DataFrame, by: str = "segment", most: int = _MOST_TEXTS) -> dict[str, np.ndarray]:
-    """Customer-weeks of `count_today` by texts: segment (and `all`) → array, jackknife groups × (0 … most texts)."""
+    """Whole weeks of `count_today` by texts: segment (and `all`) → array, jackknife groups × (0 … most texts)."""
     found = {}
+    today = today[today["whole"] == 1] if len(today) else today
     names = [ALL, *sorted(today[by].unique())] if len(today) else []
     for name in names:
         own = today if name == ALL else today[today[by] == name]

@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.contract import Evidence
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
-from smsroi_helpers.frequency.policy import AS_TODAY
+from smsroi_helpers.frequency.policy import AS_TODAY, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
@@ -21,7 +22,6 @@ __all__ = [
     "Horizons",
     "NeededTest",
     "OptOuts",
-    "as_today",
     "count_opt_outs",
     "customers_needed",
     "decide",
@@ -110,7 +110,8 @@ class FrequencyDecision:
     segment: str
     outcome: Literal["do", "dont", "not_enough_evidence", "broken"]
     reason: FrequencyReason
-    evidence: Literal["randomised", "observational", "none"]
+    evidence: Evidence
+    """Of the gain and of cash, both worked out from the fit: `modelled`. Without a fit, of what the answer rests on."""
     customers: int
     """Whose outcomes are the evidence."""
     texts_per_week: float = float("nan")
@@ -149,7 +150,7 @@ class FrequencyDecision:
 
 
 def decide(
-    study: Study, policy: pd.DataFrame, smallest_gain: float = 0.0, cash_weeks: int = 12
+    study: Study, policy: pd.DataFrame, smallest_gain: float = SMALLEST_GAIN, cash_weeks: int = 12
 ) -> tuple[FrequencyDecision, ...]:
     """Decide for all customers, then for each segment.
 
@@ -166,16 +167,6 @@ def decide(
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
     return tuple(_decide_segment(study, study.fit, row, policy, smallest_gain, cash_weeks) for row in rows)
-
-
-def as_today(outcome: str, step: float) -> bool:
-    """Whether the recommendation is to continue as today; then there is no change to gain from.
-
-    Args:
-        outcome: of `policy.choose_frequencies`.
-        step: the recommended texts per week less today's.
-    """
-    return outcome == "stay" and abs(step) < AS_TODAY
 
 
 # --- with a fit ------------------------------------------------------------------------------------------------------
@@ -196,7 +187,7 @@ def _decide_segment(
         segment=str(row["segment"]),
         outcome=outcome,
         reason=reason,
-        evidence="randomised",
+        evidence="modelled",
         customers=int(row["customers"]),
         texts_per_week=float(row["messages_per_week"]),
         today=float(row["today"]),
@@ -230,7 +221,7 @@ def _reason(row: pd.Series) -> FrequencyReason:
         case "change", _:
             return "gain"
         case "stay", _:
-            return "already_best" if as_today("stay", row["messages_per_week"] - row["today"]) else "no_gain"
+            return "already_best" if row["reason"] == "as_today" else "no_gain"
         case _, "no_effect":
             return "no_effect"
         case _, "practice":
@@ -311,10 +302,10 @@ def customers_needed(study: Study, difference: float, weeks: int = _TEST_WEEKS) 
 
 
 def _test_needed(study: Study, smallest_gain: float) -> NeededTest | None:
-    """The test that detects `smallest_gain`; if that is 0, a tenth of a customer's weekly profit."""
+    """The test that detects a tenth of a customer's weekly profit, or `smallest_gain` if that is more."""
     difference = smallest_gain
-    if not smallest_gain > 0 and len(study.logs.weeks):
-        difference = 0.1 * abs(float(study.logs.weeks["profit"].mean())) / 4
+    if len(study.logs.weeks):
+        difference = max(difference, 0.1 * abs(float(study.logs.weeks["profit"].mean())) / 4)
     customers = customers_needed(study, difference)
     if not np.isfinite(customers):
         return None
@@ -339,4 +330,4 @@ def _without_fit(study: Study, smallest_gain: float) -> FrequencyDecision:
     reason: FrequencyReason = (
         "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
     )
-    return FrequencyDecision(ALL, "not_enough_evidence", reason, "randomised", customers, needed=needed)
+    return FrequencyDecision(ALL, "not_enough_evidence", reason, "none", customers, needed=needed)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
@@ -24,10 +25,13 @@ __all__ = [
     "AS_TODAY",
     "GATE",
     "LONGEST",
+    "OTHERS",
+    "SMALLEST_GAIN",
     "TIE_CHANCE",
     "TIE_SHARE",
     "choose_frequencies",
     "choose_frequency",
+    "others_share",
     "practice_shares",
     "texts_per_week",
 ]
@@ -40,8 +44,13 @@ GATE = 0.02
 """Two-sided p-value for no effect of texts on profit; above it no change of frequency is recommended."""
 AS_TODAY = 0.25
 """Frequencies closer than this many texts a week count as the same."""
-LONGEST = 104
-"""Weeks in which the cash of a change is looked for to break even."""
+OTHERS = 0.05
+"""A change is recommended only if more than this share of today's subscribers (0–1) are not sent it already, evenly:
+that few are left by opting in or out, by texts that could not be sent, or by other channels of the sender."""
+SMALLEST_GAIN = 0.002
+"""Profit per subscriber and week (money) below which a change is not worth making, unless stated otherwise: that of one
+text in `03_timing`, at about one text a week."""
+LONGEST = BREAK_EVEN_WEEKS
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
 
@@ -69,8 +78,9 @@ def practice_shares(
 
 
 def texts_per_week(today: pd.DataFrame, name: str = ALL, by: str = "segment") -> float:
-    """Messages per customer-week of `counts.count_today` in a group; NaN where there are no customer-weeks."""
-    own = today if name == ALL or not len(today) else today[today[by] == name]
+    """Messages per whole customer-week of `counts.count_today` in a group; NaN where there are no such weeks."""
+    whole = today[today["whole"] == 1] if len(today) else today
+    own = whole if name == ALL or not len(whole) else whole[whole[by] == name]
     weeks = float(own["customer_weeks"].sum()) if len(own) else 0.0
     return float(own["messages"].sum()) / weeks if weeks else float("nan")
 
@@ -109,8 +119,29 @@ def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator
     return int(np.flatnonzero(near)[0]), chosen
 
 
+def others_share(schedules: pd.DataFrame, name: str, dose: float, by: str = "segment") -> float:
+    """Share (0–1) of a group's subscribers who are not sent `dose` texts a week evenly today; NaN where not known.
+
+    Args:
+        schedules: of `counts.count_schedules`.
+        name: the group.
+        dose: one of its texts a week.
+        by: `segment` or `stage`.
+    """
+    if not len(schedules):
+        return float("nan")
+    own = schedules[np.isclose(schedules["messages_per_week"], dose)]
+    own = own if name == ALL else own[own[by] == name]
+    customers = float(own["customers"].sum())
+    return float(own["others"].sum()) / customers if customers else float("nan")
+
+
 def choose_frequencies(
-    study: Study, rng: np.random.Generator, smallest_gain: float = 0.0, by: str = "segment", cash_weeks: int = 12
+    study: Study,
+    rng: np.random.Generator,
+    smallest_gain: float = SMALLEST_GAIN,
+    by: str = "segment",
+    cash_weeks: int = 12,
 ) -> pd.DataFrame:
     """The recommended texts per week of every segment (or lifecycle stage), and the gain of changing to it.
 
@@ -124,7 +155,8 @@ def choose_frequencies(
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
         (recommended), best (highest estimate of W), short_run (highest m), not_worse (frequencies not distinguishable
-        from the best), today (texts per subscribed customer-week; NaN where not known); profit, profit_low, profit_high
+        from the best), today (texts per whole week of a subscriber; NaN where not known), others (share of subscribers,
+        0–1, who are not sent messages_per_week evenly today; NaN where not known); profit, profit_low, profit_high
         (m at the recommended frequency); net (W) and value (V) with limits; value_today; gain, gain_low, gain_high
         (long run: money a week over all subscribers, net of opt-outs; NaN where today's frequency is not known);
         per_subscriber (the gain per subscriber); cash, cash_low, cash_high (money over all subscribers in `cash_weeks`,
@@ -133,9 +165,9 @@ def choose_frequencies(
         frequency between the tested ones, where it promises more than the recommended one; else NaN), try_gain,
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
-        `not_enough`; reason of the last: `no_effect`, `interval`, `practice`, `one_dose`, `not_covered`. In the row
-        `all`, together, together_low, together_high: the long-run gain of all segments' changes. overlap (share of
-        today's subscribers whom the test's members cover), own (whether the group had enough members in the test).
+        `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
+        `interval`, `practice`, `one_dose`, `not_covered`. In the row `all`, together, together_low, together_high: the
+        long-run gain of all segments' changes. overlap (share of today's subscribers whom the test's members cover).
         Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
@@ -154,7 +186,6 @@ def choose_frequencies(
             "customers": float(fit.customers[i].sum()),
             "subscribed": study.logs.subscribed(name, by),
             "overlap": study.overlap(name) if by == "segment" else 1.0,
-            "own": study.of_own_members(name) if by == "segment" else True,
             "messages_per_week": float(fit.frequencies[at]),
             "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
             "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
@@ -166,7 +197,10 @@ def choose_frequencies(
             row |= _best_untried(fit, i, g, smallest_gain, row["subscribed"])
             if name in shares:
                 change, steps[name] = _compare_with_today(fit, name, g, shares[name], row["subscribed"], cash_weeks)
-                row |= change | {"today": texts_per_week(study.logs.today, name, by)}
+                row |= change | {
+                    "today": texts_per_week(study.logs.today, name, by),
+                    "others": others_share(study.schedules, name, row["messages_per_week"], by),
+                }
             rows.append(row | _outcome(row, shown, smallest_gain))
         else:
             rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
@@ -179,8 +213,8 @@ def choose_frequencies(
 
 
 _UNKNOWN = (
-    "today", "value_today", "gain", "gain_low", "gain_high", "per_subscriber", "cash", "cash_low", "cash_high",
-    "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor",
+    "today", "others", "value_today", "gain", "gain_low", "gain_high", "per_subscriber", "cash", "cash_low",
+    "cash_high", "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor",
 )  # fmt: skip
 """Columns that are NaN where they cannot be computed."""
 
@@ -231,15 +265,20 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
     """Decide by the interval of the gain: change, stay, or not enough evidence."""
     if not shown:
         return {"outcome": "not_enough", "reason": "no_effect"}
-    if not np.isfinite(row["gain"]):
+    if not np.isfinite([row["gain"], row["others"]]).all():
         return {"outcome": "not_enough", "reason": "practice"}
+    # Where nearly everybody is sent this already, there is nothing to change, however clear the gain of the others.
+    if row["others"] <= OTHERS:
+        return {"outcome": "stay", "reason": "as_today"}
     if row["overlap"] < LEAST_COVERED:
         return {"outcome": "not_enough", "reason": "not_covered"}
     threshold = smallest_gain * row["subscribed"]
     # Even at the same average a change may pay: some customers may now get three texts a week and others none.
     if row["gain_low"] > threshold:
         return {"outcome": "change", "reason": ""}
-    if abs(row["messages_per_week"] - row["today"]) < AS_TODAY or row["gain_high"] < max(threshold, 0.0):
+    if abs(row["messages_per_week"] - row["today"]) < AS_TODAY:
+        return {"outcome": "stay", "reason": "as_today"}
+    if row["gain_high"] < max(threshold, 0.0):
         return {"outcome": "stay", "reason": ""}
     distance = abs(row["gain"] - threshold)
     half_width = (row["gain_high"] - row["gain_low"]) / 2

@@ -15,8 +15,9 @@ __all__ = [
 def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     """Count customers who get too few, about the right number and too many texts today, and the cost of it.
 
-    Customers are those subscribed on the last day observed and outside experiments. Their texts of today's weeks are
-    compared with the recommended number for their segment; within half a text a week counts as right.
+    Customers are those subscribed on the last day observed, outside experiments, and subscribed throughout at least one
+    of today's weeks. Their texts per whole week are compared with the recommended number for their segment; within half
+    a text a week counts as right.
 
     Returns:
         One row per segment with a recommendation, `all` (their sum) first: segment, customers, under, right, over
@@ -30,17 +31,18 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     if fit is None or not len(policy) or not len(study.logs.audience):
         return pd.DataFrame(columns=columns)
     rows, drawn = [], []
-    audience = study.logs.audience[study.logs.audience["outside"] == 1]
+    audience = study.logs.audience
+    audience = audience[(audience["outside"] == 1) & (audience["weeks"] > 0)]
     net = fit.net_profit()
     for row in policy.itertuples():
         if row.segment == ALL or row.reason == "no_effect":
             continue
-        own = audience[audience["segment"] == row.segment].groupby("texts")["customers"].sum()
+        own = audience[audience["segment"] == row.segment].groupby(["texts", "weeks"])["customers"].sum().reset_index()
         if not len(own):
             continue
         i = fit.index(row.segment)
-        texts = own.index.to_numpy(float) / study.logs.practice.weeks_covered
-        people = own.to_numpy(float)
+        texts = (own["texts"] / own["weeks"]).to_numpy(float)
+        people = own["customers"].to_numpy(float)
         lost = net[i, fit.grid_index(row.messages_per_week)][None] - fit.interpolate(net[i], texts)
         side = np.select([texts < row.messages_per_week - 0.5, texts > row.messages_per_week + 0.5], [0, 2], 1)
         costs = [(people[side == k] @ lost[side == k]) for k in range(3)]

@@ -91,14 +91,12 @@ class Study:
     """The run's one value of a click; it does not enter the profit of a frequency, which is measured on orders."""
     carried: Carried | None = None
     """The test's cells weighted by today's subscribers of each segment; None without a fit."""
+    schedules: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    """Of `counts.count_schedules`, for the tested frequencies; empty where today's practice is not known."""
 
     def overlap(self, segment: str) -> float:
         """Share (0–1) of today's subscribers of a segment (or `all`) whom the test's members cover."""
         return 1.0 if self.carried is None else self.carried.transport.overlap(segment)
-
-    def of_own_members(self, segment: str) -> bool:
-        """Whether a segment's response is that of its own members in the test, not of the members most like them."""
-        return self.carried is None or self.carried.transport.own(segment)
 
     @property
     def sound(self) -> bool:
@@ -179,6 +177,8 @@ def analyse(
     found = dataclasses.replace(nothing, texts_per_week=doses, cells=cells, arms=estimate_arms(cells, doses))
     if 0.0 not in doses.values() or consenting.min() < 2 or len(set(doses.values())) < 2:
         return found
+    today = counts.count_schedules(shop, logs.practice, segment_by, cuts, sorted(set(doses.values())))
+    found = dataclasses.replace(found, schedules=today)
     groups = {"segment": segment_by, "stage": "lifecycle_stage"}
     losses = find_natural_loss(shop, channel, groups, cuts)
     untexted = counts.count_untexted(shop, channel)

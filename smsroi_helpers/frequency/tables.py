@@ -8,8 +8,7 @@ import pandas as pd
 from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.decision import as_today
-from smsroi_helpers.frequency.policy import TIE_CHANCE, TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import (
     frequency_words,
@@ -100,15 +99,24 @@ def practice_table(study: Study) -> Html:
     if not study.logs.practice.channel or not len(study.logs.today):
         return practice(study.logs.practice)
     more = {
-        _("Texts each a week"): [number(texts_per_week(weeks), 2) for weeks in every],
-        _("Customer-weeks without any"): [percent(_share_without(weeks)) for weeks in every],
+        _("Texts each a week"): [_known(texts_per_week(weeks), 2) for weeks in every],
+        _("Customer-weeks without any"): [_known(_share_without(weeks), None) for weeks in every],
     }
     return practice(study.logs.practice, more)
 
 
+def _known(value: float, digits: int | None) -> str:
+    """A number with so many decimals, or a share (None); a dash where there are no whole weeks."""
+    if not np.isfinite(value):
+        return "–"
+    return percent(value) if digits is None else number(value, digits)
+
+
 def _share_without(weeks: pd.DataFrame) -> float:
-    """Share (0–1) of the customer-weeks of `counts.count_today` without a text."""
-    return float(weeks.loc[weeks["texts"] == 0, "customer_weeks"].sum() / weeks["customer_weeks"].sum())
+    """Share (0–1) of the whole customer-weeks of `counts.count_today` without a text; NaN without any."""
+    whole = weeks[weeks["whole"] == 1]
+    every = float(whole["customer_weeks"].sum())
+    return float(whole.loc[whole["texts"] == 0, "customer_weeks"].sum() / every) if every else float("nan")
 
 
 # --- result ----------------------------------------------------------------------------------------------------------
@@ -167,7 +175,7 @@ def response_table(study: Study, currency: str) -> Html:
             value = (row.long_run_profit, row.long_run_low, row.long_run_high)
             rows.append({
                 _("Segment"): segment_name(name), _("Dose"): frequency_words(row.messages_per_week),
-                _("Evidence"): _("tested") if row.evidence == "randomised" else _("modelled"),
+                _("Evidence"): _("tested") if row.tested else _("not tested"),
                 _("Customers"): row.customers,
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
                 _("Profit a week, pooled"): money_words(row.profit_per_week, row.low, row.high, currency=currency),
@@ -177,7 +185,7 @@ def response_table(study: Study, currency: str) -> Html:
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
         " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are"
-        " drawn together as far as segments differ by chance. Modelled: not tested; from the arms above and below"
+        " drawn together as far as segments differ by chance. Not tested: interpolated from the arms above and below"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -223,7 +231,7 @@ def policy_table(
 
 def _changes(row: Any) -> bool:
     """Whether the row recommends a frequency other than today's."""
-    return row.reason != "no_effect" and not as_today(row.outcome, row.messages_per_week - row.today)
+    return row.reason not in ("no_effect", "as_today")
 
 
 def loss_note(study: Study) -> Html:
@@ -243,8 +251,8 @@ def rule_note(study: Study) -> Html:
                 " estimate is lower by at most {share} or by the smallest gain worth having, and if it is as good with"
                 " a probability of at least {chance}. So a tie goes to fewer texts, and a clear best is not overruled."
                 " A change is recommended where the whole interval of its long-run gain is above the smallest gain"
-                " worth having."
-            ).format(share=percent(TIE_SHARE), chance=percent(TIE_CHANCE)),
+                " worth having, and more than {others} of the subscribers are not sent that number evenly already."
+            ).format(share=percent(TIE_SHARE), chance=percent(TIE_CHANCE), others=percent(OTHERS)),
             opt_out_sentence(study),
         )
     )

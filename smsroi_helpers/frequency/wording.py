@@ -15,7 +15,7 @@ from smsroi_helpers.frequency.decision import (
     count_opt_outs,
     missing_subscribers,
 )
-from smsroi_helpers.frequency.policy import GATE, LONGEST
+from smsroi_helpers.frequency.policy import GATE, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, practice_dates, problem_words
@@ -102,7 +102,11 @@ def opt_out_sentence(study: Study) -> str:
 
 
 def decide(
-    study: Study, policy: pd.DataFrame, currency: str, smallest_gain: float = 0.0, cash_weeks: int = 12
+    study: Study,
+    policy: pd.DataFrame,
+    currency: str,
+    smallest_gain: float = SMALLEST_GAIN,
+    cash_weeks: int = 12,
 ) -> tuple[Decision, ...]:
     """The decisions of `decision.decide` in words: for all customers, then for each segment.
 
@@ -127,9 +131,15 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
     """
     numbers: dict[str, Any] = {}
     if found.gain is not None and found.gain_is_reported:
-        numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week")
-    if found.cash is not None:
+        numbers = dict(zip(("value", "low", "high"), found.gain, strict=True), unit="money_per_week", money="long_run")
+    if found.cash is not None and found.gain is not None:
         numbers |= dict(zip(("cash", "cash_low", "cash_high"), found.cash.profit, strict=True))
+        differ = found.cash.profit[0] * found.gain[0] < 0
+        numbers |= {
+            "cash_weeks": found.cash.weeks,
+            "cash_evidence": found.evidence,
+            "break_even_week": found.cash.break_even if differ and found.gain[0] > 0 else float("nan"),
+        }
     return Decision(
         stage="frequency",
         question=_("How often should we text?"),
@@ -190,7 +200,7 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                     "On average as many are sent today, but unevenly: several in one week to some, none to others."
                 )
             return joined(
-                _gain_sentence(found, currency), _cash_sentence(found, currency), even,
+                _gain_sentence(found, currency), even,
                 _horizons_sentence(found.horizons, currency), _together_sentence(found, currency),
                 _try_sentence(found, currency),
             )  # fmt: skip
@@ -223,7 +233,7 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
             )
         case "undecided":
             return joined(
-                _gain_sentence(found, currency), _cash_sentence(found, currency), _settling_sentence(found),
+                _gain_sentence(found, currency), _settling_sentence(found),
                 _together_sentence(found, currency), _try_sentence(found, currency),
             )  # fmt: skip
         case "broken":
@@ -237,28 +247,6 @@ def _gain_sentence(found: FrequencyDecision, currency: str) -> str:
     return _("Long run: a change to {dose} would bring {gain} a week, with opt-outs priced in.").format(
         dose=frequency_words(found.texts_per_week), gain=interval(*found.gain, currency)
     )
-
-
-def _cash_sentence(found: FrequencyDecision, currency: str) -> str:
-    """The cash of the change, and when it breaks even if it has another sign than the long run."""
-    if found.cash is None or found.gain is None:
-        return ""
-    cash = _("Cash of the next {weeks} weeks, compared with today: {cash}.").format(
-        weeks=number(found.cash.weeks), cash=interval(*found.cash.profit, currency)
-    )
-    if found.cash.profit[0] * found.gain[0] >= 0:
-        return cash
-    if found.gain[0] < 0:
-        return joined(cash, _("It earns at first and loses in the long run, as subscribers opt out."))
-    if np.isfinite(found.cash.break_even):
-        later = _("It costs at first: the cumulative cash breaks even in week {week}.").format(
-            week=number(found.cash.break_even)
-        )
-    else:
-        later = _("It costs at first: the cumulative cash does not break even within {weeks} weeks.").format(
-            weeks=number(LONGEST)
-        )
-    return joined(cash, later)
 
 
 def _together_sentence(found: FrequencyDecision, currency: str) -> str:

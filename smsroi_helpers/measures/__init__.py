@@ -27,6 +27,7 @@ from smsroi_helpers.measures.practice import (
     find_practice,
     practice_instants,
     practice_sends,
+    subscriber_weeks,
 )
 from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
@@ -93,6 +94,7 @@ __all__ = [
     "share_allowed",
     "state_unknown",
     "subscribed",
+    "subscriber_weeks",
     "territory_of",
     "touches_per_order",
     "untreated_arms",

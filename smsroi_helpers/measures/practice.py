@@ -8,6 +8,7 @@ message of these weeks, the weeks before them are today's practice, with their o
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
@@ -15,6 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers.measures.columns import optional
+from smsroi_helpers.measures.consent import subscribed
 from smsroi_helpers.measures.exposure import untreated_arms
 from smsroi_helpers.measures.messages import choose_channel, every_send
 from smsroi_helpers.source import Shop
@@ -26,6 +28,7 @@ __all__ = [
     "find_practice",
     "practice_instants",
     "practice_sends",
+    "subscriber_weeks",
 ]
 
 PRACTICE_WEEKS = 4
@@ -138,6 +141,58 @@ def practice_sends(shop: Shop, practice: Practice) -> ir.Table:
     sends = _in_window(shop, practice)
     aside = customers_in_experiments(shop, *practice_instants(shop, practice))
     return sends if aside is None else sends.anti_join(aside, "customer_id")
+
+
+def subscriber_weeks(shop: Shop, practice: Practice, known: Callable[[dt.date], ir.Table]) -> ir.Table:
+    """The weeks of a practice by customer: subscribers at the start of a week, and whoever was texted in it.
+
+    Experiments' arms are left out. A customer's frequency is texts ÷ weeks of the whole weeks only: who opts out or
+    joins within a week could be sent only part of that week's texts, and would look like somebody who is texted less.
+    Whom a plan of these weeks explores with or holds out has no whole weeks either: that frequency was assigned at
+    random, to learn from, and is nothing that a change of practice would end.
+
+    Args:
+        shop: the company.
+        practice: which weeks.
+        known: customer_id of everybody known by the end of a day.
+
+    Returns:
+        customer_id, week (0 is the first), messages (sent in it), whole (1 if subscribed at its start and at its end,
+        and not exploring or held out).
+    """
+    sends = practice_sends(shop, practice).select("sent_at", addressee="customer_id")
+    aside = customers_in_experiments(shop, *practice_instants(shop, practice))
+    learning = _explored_or_held_out(shop, practice)
+    weeks = []
+    for week, day in enumerate(practice.first_days):
+        start, end = (ibis.literal(shop.start_of(day + dt.timedelta(weeks=k))) for k in (0, 1))
+        people = subscribed(shop, start, known(day - dt.timedelta(days=1)))
+        if aside is not None:
+            people = people.anti_join(aside, "customer_id")
+        stayed = subscribed(shop, end, people)
+        if learning is not None:
+            stayed = stayed.anti_join(learning, "customer_id")
+        stayed = stayed.select(stayer="customer_id")
+        sent = sends.filter(sends.sent_at >= start, sends.sent_at < end)
+        messaged = sent.group_by("addressee").aggregate(messages=sent.count())
+        everybody = ibis.union(people, messaged.select(customer_id="addressee"), distinct=True)
+        rows = everybody.left_join(messaged, everybody.customer_id == messaged.addressee)
+        rows = rows.left_join(stayed, rows.customer_id == stayed.stayer)
+        weeks.append(rows.select(
+            "customer_id", week=ibis.literal(week), messages=rows.messages.fill_null(0),
+            whole=rows.stayer.notnull().cast("int64"),
+        ))  # fmt: skip
+    return ibis.union(*weeks) if len(weeks) > 1 else weeks[0]
+
+
+def _explored_or_held_out(shop: Shop, practice: Practice) -> ir.Table | None:
+    """customer_id of those whom a plan followed in these weeks explores with or holds out; None without a plan."""
+    if not (practice.planned and shop.has("plans")):
+        return None
+    followed = practice_sends(shop, practice)
+    followed = followed.filter(followed.plan_id.notnull()).select("plan_id").distinct()
+    plans = shop.plans.filter(shop.plans.role.isin(["explore", "holdout"]))
+    return plans.semi_join(followed, "plan_id").select("customer_id").distinct()
 
 
 def customers_in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:

@@ -4,7 +4,15 @@ A notebook's cell ends in `figure(…)`, `table(…)`, `answer(…)` or `note(�
 data are escaped as text.
 """
 
-from smsroi_helpers.pages.answer_box import Amount, amount, answer, evidence_words, outcome_label
+from smsroi_helpers.pages.answer_box import (
+    Amount,
+    amount,
+    answer,
+    cash_amount,
+    cash_words,
+    evidence_words,
+    outcome_label,
+)
 from smsroi_helpers.pages.markup import Html, note
 from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
@@ -14,8 +22,11 @@ from smsroi_helpers.pages.vocabulary import (
     column_name,
     compact_words,
     cost_unknown_words,
+    evidence_label,
+    evidence_meaning,
     lift_words,
     metric_words,
+    money_kind_words,
     names_of,
     p_words,
     problem_words,
@@ -32,13 +43,18 @@ __all__ = [
     "amount",
     "answer",
     "carried_words",
+    "cash_amount",
+    "cash_words",
     "column_name",
     "compact_words",
     "cost_unknown_words",
+    "evidence_label",
+    "evidence_meaning",
     "evidence_words",
     "figure",
     "lift_words",
     "metric_words",
+    "money_kind_words",
     "names_of",
     "note",
     "outcome_label",

@@ -9,14 +9,18 @@ from typing import Any, cast
 import pandas as pd
 
 from smsroi_helpers import locale
+from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
 from smsroi_helpers.pages.table import table
+from smsroi_helpers.pages.vocabulary import evidence_label, evidence_meaning, money_kind_words, segment_name
 
 __all__ = [
     "Amount",
     "amount",
     "answer",
+    "cash_amount",
+    "cash_words",
     "evidence_words",
     "outcome_label",
 ]
@@ -80,6 +84,52 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     )
 
 
+def cash_amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) -> Amount:
+    """Format the cash of a decision, as `amount` formats its value; empty if there is none."""
+    names = {"value": "cash", "low": "cash_low", "high": "cash_high"}
+    return amount(
+        {**row, **{name: row.get(column) for name, column in names.items()}, "unit": "money"},
+        currency,
+        min_customers=min_customers,
+    )
+
+
+def cash_words(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) -> str:
+    """The cash of a decision in a sentence: its weeks, interval, evidence, and the week in which it breaks even.
+
+    Empty where there is no cash, or where the value is itself that cash.
+    """
+    cash = cash_amount(row, currency, min_customers=min_customers)
+    if not cash.value or (row.get("money") == "cash" and _float(row.get("value")) == _float(row.get("cash"))):
+        return ""
+    measured = row.get("cash_evidence") == "randomised"
+    words = _("Cash in the {n} weeks of the test, measured: {cash}.") if measured else _(
+        "Cash in the next {n} weeks, {evidence}: {cash}."
+    )  # fmt: skip
+    said = words.format(
+        n=_weeks(row),
+        evidence=evidence_label(str(row.get("cash_evidence"))).lower(),
+        cash=cash.words,
+    )
+    value, week = _float(row.get("value")), _float(row.get("break_even_week"))
+    if row.get("money") != "long_run" or not value * _float(row.get("cash")) < 0:
+        return said
+    if value < 0:
+        return locale.joined(said, _("It earns at first and loses in the long run, as subscribers opt out."))
+    later = _("It costs at first: the cumulative cash breaks even in week {week}.").format(week=locale.number(week))
+    if math.isnan(week):
+        later = _("It costs at first: the cumulative cash does not break even within {weeks} weeks.").format(
+            weeks=locale.number(BREAK_EVEN_WEEKS)
+        )
+    return locale.joined(said, later)
+
+
+def _weeks(row: Mapping[str, Any]) -> str:
+    """The weeks whose profit the cash of a decision is, with a decimal unless whole."""
+    weeks = _float(row.get("cash_weeks"))
+    return locale.number(weeks, 0 if abs(weeks - round(weeks)) < 0.05 else 1)
+
+
 def _float(value: object) -> float:
     return float("nan") if is_missing(value) or value == "" else float(cast(float, value))
 
@@ -104,31 +154,13 @@ def evidence_words(row: Mapping[str, Any], *, min_customers: int = 10) -> tuple[
     """Return the label of a decision's evidence, and its meaning in a sentence, with the number of customers.
 
     Args:
-        row: a row of the decisions table: evidence, kind, customers, evidence_customers.
+        row: a row of the decisions table: evidence, customers, evidence_customers.
         min_customers: smallest number of customers that is shown.
     """
     count = _evidence_customers(row)
     n = "" if math.isnan(count) else locale.number(count) if count >= min_customers else f"<{min_customers}"
-    kind, evidence = row.get("kind"), row.get("evidence")
-    if evidence == "randomised":
-        label, meaning = _("Randomised."), _("Parted by lot, so the difference is the doing of the change.")
-        counted = _("{n} customers, parted by lot: the difference is the doing of the change.")
-    elif evidence == "modelled":
-        label, meaning = _("Modelled."), _("Estimated from a randomised test.")
-        counted = _("Estimated from a randomised test with {n} customers.")
-    elif evidence == "observational":
-        label, meaning = _("Observational."), _("Read from records: a lead, not a proof.")
-        counted = _("Read from the records of {n} customers: a lead, not a proof.")
-    elif kind == "forecast":
-        label, meaning = _("Forecast."), _("From what customers did so far; not what a message adds.")
-        counted = _("From what {n} customers did so far; not what a message adds.")
-    elif kind == "fact":
-        label, meaning = _("Counted."), _("What the records say.")
-        counted = _("What the records of {n} customers say.")
-    else:
-        label, meaning = _("No evidence."), _("Nothing here tells what would change.")
-        counted = _("Nothing about these {n} customers tells what would change.")
-    return label, counted.format(n=n) if n else meaning
+    evidence = str(row.get("evidence") or "none")
+    return locale.sentence(evidence_label(evidence)), evidence_meaning(evidence, n)
 
 
 def answer(
@@ -164,8 +196,10 @@ def answer(
         if main.get("kind") in ("gain", "worth") or outcome != "do"
         else "",
         f'<p class="action">{as_text(main.get("action") or "")}</p>',
-        _worth_markup(worth),
+        _worth_markup(worth, money_kind_words(str(main.get("money") or ""))),
     ]
+    if cash := cash_words(main, currency, min_customers=min_customers):
+        parts.append(f'<p class="cash">{as_text(cash)}</p>')
     if not is_missing(main.get("text")) and main.get("text"):
         parts.append(f"<p>{as_text(main['text'])}</p>")
     evidence = _token(str(main.get("evidence") or "none"))
@@ -188,37 +222,57 @@ def _token(word: str) -> str:
     return re.sub(r"[^a-z_]", "", word)
 
 
-def _worth_markup(worth: Amount) -> str:
+def _worth_markup(worth: Amount, kind: str) -> str:
     if not worth.value:
         return ""
     interval = ""
     if worth.interval:
         words = _("95% interval {interval}").format(interval=worth.interval)
         interval = f' <span class="ci">{as_text(words)}</span>'
-    return f'<p class="worth"><b>{as_text(worth.value)}</b> {as_text(worth.unit)}{interval}</p>'
+    money = f' <span class="ci">{as_text(kind)}</span>' if kind else ""
+    return f'<p class="worth"><b>{as_text(worth.value)}</b> {as_text(worth.unit)}{interval}{money}</p>'
 
 
 def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
-    from smsroi_helpers.pages.vocabulary import segment_name
-
-    shown = []
-    for row in rows:
-        worth = amount(row, currency, min_customers=k)
-        segment = row.get("segment")
-        name = EMPTY if is_missing(segment) else segment_name(str(segment))
-        shown.append((name, row.get("action"), worth.words or EMPTY, _float(row.get("customers"))))
-    names = [_("Segment"), _("Action"), _("Worth (95% interval)"), _("Customers")]
-    return table(pd.DataFrame(shown, columns=names), caption=_("By segment"), suppress=_("Customers"), k=k)
+    frame = pd.DataFrame({
+        _("Segment"): [
+            EMPTY if is_missing(row.get("segment")) else segment_name(str(row.get("segment"))) for row in rows
+        ],
+        _("Action"): [row.get("action") for row in rows],
+        **_amounts(rows, currency, k),
+        _("Customers"): [_float(row.get("customers")) for row in rows],
+    })  # fmt: skip
+    return table(frame, caption=_("By segment"), suppress=_("Customers"), k=k)
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
     """Return a table of the answers to other questions."""
-    shown = []
+    said = []
     for row in rows:
-        worth = amount(row, currency, min_customers=k)
-        label, outcome = outcome_label(str(row.get("outcome"))), row.get("outcome")
-        action = str(row.get("action") or "")
-        said = action if outcome == "do" else locale.joined(locale.sentence(label), action)
-        shown.append((row.get("question"), said, worth.words or EMPTY, _float(row.get("customers"))))
-    names = [_("Question"), _("Answer"), _("Worth (95% interval)"), _("Customers")]
-    return table(pd.DataFrame(shown, columns=names), caption=_("The other answers"), suppress=_("Customers"), k=k)
+        label, action = outcome_label(str(row.get("outcome"))), str(row.get("action") or "")
+        said.append(action if row.get("outcome") == "do" else locale.joined(locale.sentence(label), action))
+    frame = pd.DataFrame({
+        _("Question"): [row.get("question") for row in rows],
+        _("Answer"): said,
+        **_amounts(rows, currency, k),
+        _("Customers"): [_float(row.get("customers")) for row in rows],
+    })  # fmt: skip
+    return table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k)
+
+
+def _amounts(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> dict[str, list[str]]:
+    """Return the columns of amounts: cash and long run apart, and what is neither."""
+    columns: dict[str, list[str]] = {
+        _("Cash (95% interval)"): [], _("Long run (95% interval)"): [], _("Worth (95% interval)"): [],
+    }  # fmt: skip
+    of_cash, of_long_run, of_rest = columns.values()
+    for row in rows:
+        worth, cash = (show(row, currency, min_customers=k).words for show in (amount, cash_amount))
+        kind = row.get("money")
+        if cash:
+            cash = _("{cash} in {n} weeks").format(cash=cash, n=_weeks(row))
+        of_cash.append((worth if kind == "cash" else cash) or EMPTY)
+        of_long_run.append((worth if kind == "long_run" else "") or EMPTY)
+        of_rest.append((worth if kind not in ("cash", "long_run") else "") or EMPTY)
+    kept = {name: cells for name, cells in columns.items() if any(cell != EMPTY for cell in cells)}
+    return kept or {_("Worth (95% interval)"): of_rest}

@@ -11,8 +11,11 @@ __all__ = [
     "column_name",
     "compact_words",
     "cost_unknown_words",
+    "evidence_label",
+    "evidence_meaning",
     "lift_words",
     "metric_words",
+    "money_kind_words",
     "names_of",
     "p_words",
     "problem_words",
@@ -62,6 +65,43 @@ def metric_words(metric: str) -> str:
         "reply_rate": _("Replies per message"),
         "opt_out_rate": _("Share who opt out"),
     }[metric]
+
+
+def evidence_label(evidence: str) -> str:
+    """Return the name of a kind of evidence (`contract.Evidence`)."""
+    return {
+        "randomised": _("Randomised test"),
+        "modelled": _("Modelled from a randomised test"),
+        "forecast": _("Forecast"),
+        "observational": _("Observational"),
+        "descriptive": _("Descriptive"),
+    }.get(evidence, _("No evidence"))
+
+
+def evidence_meaning(evidence: str, customers: str = "") -> str:
+    """Return what a kind of evidence means, in one sentence that is true of every number of that kind.
+
+    Args:
+        evidence: as in `contract.Evidence`.
+        customers: the number of customers behind it, formatted; empty where it is not said.
+    """
+    people = _("{n} customers").format(n=customers) if customers else _("customers")
+    return {
+        "randomised": _("Measured on {customers} in randomly assigned groups: differences beyond chance are effects."),
+        "modelled": _("Calculated from measurements on {customers} in randomly assigned groups; not itself measured."),
+        "forecast": _("Predicted from what {customers} did so far; not the effect of a message."),
+        "observational": _("From records of {customers} who were not randomly assigned: other causes are possible."),
+        "descriptive": _("Counted in the records of {customers}: it shows no effect."),
+    }.get(evidence, _("No number supports this answer.")).format(customers=people)
+
+
+def money_kind_words(kind: str) -> str:
+    """Return the name of a kind of money (`contract.MoneyKind`)."""
+    return {
+        "cash": _("cash"),
+        "long_run": _("in the long run"),
+        "revenue": _("revenue, before costs"),
+    }.get(kind, "")
 
 
 def question_words(stage: str) -> str:

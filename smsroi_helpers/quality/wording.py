@@ -68,7 +68,7 @@ def put_in_words(found: LogAssessment) -> Decision:
             share=percent(found.share_rejected, 2),
         ),
         caveat=joined(*caveats),
-        evidence="none",
+        evidence="descriptive",
         customers=coverage.customers,
     )
 

@@ -13,7 +13,15 @@ from matplotlib.ticker import MaxNLocator
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _
-from smsroi_helpers.pages import Amount, amount, evidence_words, outcome_label
+from smsroi_helpers.pages import (
+    Amount,
+    amount,
+    cash_words,
+    evidence_words,
+    money_kind_words,
+    outcome_label,
+    sentence_case,
+)
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -23,6 +31,7 @@ from smsroi_helpers.runner.frame import (
     stage_words,
     template,
 )
+from smsroi_helpers.runner.index_sums import together
 
 __all__ = ["index_page"]
 
@@ -53,6 +62,7 @@ def index_page(
         heading=heading,
         lead=lead,
         gains=_scales(of_kind["gain"], currency, _("today")),
+        sums=together(of_kind["gain"]),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
         facts=[row for row in rows if row["kind"] not in of_kind],
@@ -117,6 +127,9 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
         "mark": None,
         "unit": main.get("unit") or "",
+        "stage": main["stage"],
+        "money": main.get("money") or "",
+        "cash": cash_words(main, currency),
         "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
     }
 
@@ -127,11 +140,15 @@ _MARGIN = 14.0
 
 
 def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[dict[str, Any]]:
-    """Group the rows by unit, the most valuable first; each group has a common axis and the position of every row."""
+    """Group the rows by unit and kind of money, the most valuable first.
+
+    Each group has a common axis and the position of every row. Cash and long run never share one.
+    """
     groups = []
-    for unit in dict.fromkeys(row["unit"] for row in sorted(rows, key=lambda row: row["unit"] != "money_per_week")):
+    first = sorted(rows, key=lambda row: (row["unit"] != "money_per_week", row["money"] != "cash"))
+    for unit, money in dict.fromkeys((row["unit"], row["money"]) for row in first):
         group = sorted(
-            (row for row in rows if row["unit"] == unit),
+            (row for row in rows if (row["unit"], row["money"]) == (unit, money)),
             key=lambda row: (
                 _RANK.get(row["outcome"], 4),
                 -(row["numbers"][0] if row["numbers"] else -math.inf),
@@ -158,7 +175,12 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
             "count": "",
             "share": _("share, 95% interval"),
         }
-        groups.append({"rows": group, "ticks": ticks, "unit": caption.get(unit, _("95% interval"))})
+        said = caption.get(unit, _("95% interval"))
+        kind = money_kind_words(money)
+        groups.append({
+            "rows": group, "ticks": ticks,
+            "unit": _("{kind}: {unit}").format(kind=sentence_case(kind), unit=said) if kind else said,
+        })  # fmt: skip
     return groups
 
 
@@ -222,7 +244,11 @@ def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[st
         return _("Texting does not pay"), _together(_action_sentence(losing[0]["action"]), worth)
     if recommended:
         best = recommended[0]
-        worth = _worth_sentence(_("Against today’s practice that is worth {worth}."), best["worth"])
+        against = {
+            "cash": _("Against today’s practice that is worth {worth} in cash."),
+            "long_run": _("Against today’s practice that is worth {worth} in the long run."),
+        }.get(best["money"], _("Against today’s practice that is worth {worth}."))
+        worth = _worth_sentence(against, best["worth"])
         more = (
             ""
             if len(recommended) == 1

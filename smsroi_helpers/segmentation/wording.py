@@ -48,7 +48,7 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
     answer = Decision(
         stage="segmentation",
         question=question,
-        evidence="none",
+        evidence="descriptive",
         outcome=found.outcome,
         action=_action(found),
         text=_text(found, grouping),
@@ -69,7 +69,7 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
         Decision(
             stage="segmentation",
             question=question,
-            evidence="none",
+            evidence="descriptive",
             outcome="do",
             action=what.get(one.segment, _("A segment of its own: see its portrait")),
             text=_("Share of the spend that followed; customers as of the beginning of that period."),

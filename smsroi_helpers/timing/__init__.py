@@ -59,6 +59,7 @@ PARAMETERS: dict[str, Any] = {
     "smallest_gain": Annotated[float, Field(ge=0)],
     "smallest_click_gain": Annotated[float, Field(ge=0, lt=1)],
     "own_hours": str,
+    "cash_weeks": Annotated[int, Field(ge=1, le=104)],
 }
 
 __getattr__ = lazy_submodules(__name__, "figures", "place_tables", "tables")

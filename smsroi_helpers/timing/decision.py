@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.contract import Design, Evidence, worked_out
 from smsroi_helpers.experiments import price_clicks
 from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES
@@ -19,12 +20,14 @@ from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.response import ALL, smoothness_p
 
 __all__ = [
+    "CASH_WEEKS",
     "HourDecision",
     "HourReason",
     "HourWarning",
     "HoursFound",
     "WeekdayDecision",
     "WeekdayReason",
+    "cash_of",
     "count_texted",
     "decide",
     "decide_weekdays",
@@ -58,6 +61,9 @@ PLACE_COLUMNS = (
     "segment", "rules", "share", "hour", "until", "weekdays", "messages_per_week", "clicks", "clicks_low",
     "clicks_high", "evidence", "money", "money_low", "money_high", "money_evidence",
 )  # fmt: skip
+CASH_WEEKS = 12
+"""The coming weeks whose cash is counted."""
+Interval = tuple[float, float, float]
 _MOSTLY = 0.5
 """Share (0–1) of today's texts at hours that are not allowed from which that is the finding."""
 
@@ -69,7 +75,9 @@ class HourDecision:
     segment: str
     outcome: Literal["do", "dont", "not_enough_evidence"]
     reason: HourReason
-    evidence: Literal["randomised", "observational", "none"]
+    evidence: Evidence
+    """Of `value`: a curve over the hours of a test, times a price, is `modelled`. `descriptive` where today's texts at
+    hours that are not allowed are the finding."""
     customers: int
     """Whose outcomes are the evidence."""
     value: float = float("nan")
@@ -87,22 +95,26 @@ class HourDecision:
     """Only for all customers."""
     texted: int = 0
     """Customers who were sent today's messages: those the value is for."""
+    cash: Interval | None = None
+    """Profit of the same change in the coming `cash_weeks`, at today's number of texts; None without a price."""
+    cash_weeks: int = CASH_WEEKS
 
 
-def decide(timing: Timing, answers: Sequence[Answer]) -> list[HourDecision]:
+def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[HourDecision]:
     """Decide for all customers, then for each segment.
 
     Args:
         timing: of `best_hours.analyse`.
         answers: of `best_hours.find_best_hours`.
+        cash_weeks: the coming weeks whose cash is counted.
     """
     if not answers:
         customers = int(timing.volume["customers"].sum())
         return [HourDecision(ALL, "not_enough_evidence", "nothing_to_compare", "none", customers)]
-    return [_decide_segment(timing, answer) for answer in answers]
+    return [_decide_segment(timing, answer, cash_weeks) for answer in answers]
 
 
-def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
+def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDecision:
     gain = answer.gain()
     known = bool(np.isfinite(gain).all())
     value, low, high = _per_week(timing, answer, gain)
@@ -116,7 +128,7 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
         if reason == "no_gain_possible"
         else "not_enough_evidence",
         reason=reason,
-        evidence="none" if reason == "not_allowed" else answer.evidence,
+        evidence="descriptive" if reason == "not_allowed" else worked_out(answer.evidence),
         customers=answer.customers,
         **({"value": value, "low": low, "high": high} if known else {}),
         unit=("money_per_week" if timing.priced else "count") if known else "",
@@ -125,7 +137,14 @@ def _decide_segment(timing: Timing, answer: Answer) -> HourDecision:
         times=_times_to_settle(answer) if reason == "undecided" else float("nan"),
         warnings=_warnings(timing, answer) if answer.segment == ALL else (),
         texted=count_texted(timing, answer.segment),
+        cash=cash_of(timing, (value, low, high), cash_weeks) if known else None,
+        cash_weeks=cash_weeks,
     )
+
+
+def cash_of(timing: Timing, per_week: Interval, weeks: int) -> Interval | None:
+    """The profit of the coming weeks at so much a week, undiscounted; None where clicks have no price."""
+    return (per_week[0] * weeks, per_week[1] * weeks, per_week[2] * weeks) if timing.priced else None
 
 
 def count_texted(timing: Timing, segment: str) -> int:
@@ -211,7 +230,7 @@ def gains_by_place(timing: Timing, answer: Answer) -> pd.DataFrame:
             "until": place.until, "weekdays": place.weekdays,
             "messages_per_week": place.counted * answer.messages_per_week,
             "clicks": clicks[0] * answer.messages_per_week, "clicks_low": clicks[1] * answer.messages_per_week,
-            "clicks_high": clicks[2] * answer.messages_per_week, "evidence": answer.evidence,
+            "clicks_high": clicks[2] * answer.messages_per_week, "evidence": worked_out(answer.evidence),
             "money": money[0], "money_low": money[1], "money_high": money[2],
             "money_evidence": _evidence_of_money(timing, answer.evidence),
         })  # fmt: skip
@@ -229,11 +248,9 @@ def place_rows(timing: Timing, answers: Sequence[Answer]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PLACE_COLUMNS))
 
 
-def _evidence_of_money(timing: Timing, evidence: str) -> str:
+def _evidence_of_money(timing: Timing, evidence: Design) -> Evidence:
     """Clicks of a test × the value of a click are modelled; the money of observational clicks stays observational."""
-    if not timing.priced:
-        return "none"
-    return "modelled" if evidence == "randomised" else evidence
+    return worked_out(evidence) if timing.priced else "none"
 
 
 def _times_to_settle(answer: Answer) -> float:
@@ -283,7 +300,7 @@ class WeekdayDecision:
 
     outcome: Literal["do", "dont", "not_enough_evidence"]
     reason: WeekdayReason
-    evidence: Literal["randomised", "observational", "none"]
+    evidence: Evidence
     customers: int
     value: float = float("nan")
     """The gain of the most likely best weekday compared with today's, with its 95 % interval, in `unit`."""
@@ -291,14 +308,18 @@ class WeekdayDecision:
     high: float = float("nan")
     unit: Literal["money_per_week", "count", ""] = ""
     answer: WeekdayAnswer | None = None
+    cash: Interval | None = None
+    """As for hours."""
+    cash_weeks: int = CASH_WEEKS
 
 
-def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer]) -> WeekdayDecision:
+def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks: int = CASH_WEEKS) -> WeekdayDecision:
     """Decide on the weekdays of all customers; only randomised weekdays are ever recommended.
 
     Args:
         timing: of `best_hours.analyse`.
         answers: of `best_weekdays.find_best_weekdays`.
+        cash_weeks: the coming weeks whose cash is counted.
     """
     if not answers:
         customers = int(timing.volume["customers"].sum())
@@ -315,11 +336,13 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer]) -> Weekday
         if reason == "no_gain_possible"
         else "not_enough_evidence",
         reason=reason,
-        evidence=answer.evidence,
+        evidence=worked_out(answer.evidence),
         customers=answer.customers,
         **({"value": value, "low": low, "high": high} if known else {}),
         unit=("money_per_week" if timing.priced else "count") if known else "",
         answer=answer,
+        cash=cash_of(timing, (value, low, high), cash_weeks) if known else None,
+        cash_weeks=cash_weeks,
     )
 
 

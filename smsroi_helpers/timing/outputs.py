@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from smsroi_helpers.contract import worked_out
 from smsroi_helpers.timing.basis import design
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.response import ALL, t_quantile
@@ -17,8 +18,9 @@ _FEWEST_SHOWN = 10
 def response_rows(timing: Timing) -> pd.DataFrame:
     """The table `timing_response`: the response rate by evidence, segment, weekday and hour with messages.
 
-    A segment of today that had no member in the test has the test's weekdays and hours, 0 messages, and evidence
-    `modelled`. overlap: share (0–1) of today's subscribers whom the test's members cover.
+    Rates are those of the smooth, pooled curve, so a test's have evidence `modelled`; messages and clicks are counted.
+    A segment of today that had no member in the test has the test's weekdays and hours and 0 messages. overlap: share
+    (0–1) of today's subscribers whom the test's members cover.
     """
     parts = []
     for response in (timing.randomised, timing.observational):
@@ -31,27 +33,16 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             cells = response.cells if segment == ALL or not own.any() else response.cells[own]
             rows = cells.groupby(["weekday", "hour", "until"], as_index=False)[["messages", "clicks"]].sum()
             rows = rows[rows["messages"] > 0]
-            evidence: str = response.evidence
             if segment != ALL and not own.any():  # a segment of today without members in the test
-                rows, evidence = rows.assign(messages=0, clicks=0), "modelled"
+                rows = rows.assign(messages=0, clicks=0)
             overlap = 1.0 if response.transport is None else response.transport.overlap(segment)
             centre, joint = response.curves(segment).logits(segment, design(rows))
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=evidence, overlap=overlap,
+                evidence=worked_out(response.evidence), overlap=overlap,
             ))  # fmt: skip
     columns = [
-        "segment",
-        "weekday",
-        "hour",
-        "until",
-        "messages",
-        "clicks",
-        "rate",
-        "low",
-        "high",
-        "evidence",
-        "overlap",
-    ]
+        "segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence", "overlap",
+    ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -8,11 +8,11 @@ import pandas as pd
 
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent, translated
 from smsroi_helpers.measures import RULES, Rule, allowed, days_off, state_unknown
-from smsroi_helpers.pages import Html, note, table
+from smsroi_helpers.pages import Html, evidence_label, note, table
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.decision import gain_per_week, gains_by_place
 from smsroi_helpers.timing.response import ALL
-from smsroi_helpers.timing.wording import clicks_words, evidence_label, rules_words, weekdays_words, window_words
+from smsroi_helpers.timing.wording import clicks_words, rules_words, weekdays_words, window_words
 
 __all__ = [
     "allowed_table",
@@ -121,8 +121,8 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     answer = next((answer for answer in answers if answer.segment == ALL), None)
     if answer is None or not np.isfinite(answer.gain()).all():
         return note(_("Today’s texts are at no hour that was tested and is allowed, so no gain can be given by place."))
-    rows = []
-    for place in gains_by_place(timing, answer).itertuples():
+    rows, places = [], gains_by_place(timing, answer)
+    for place in places.itertuples():
         has = np.isfinite(place.hour)
         rows.append({
             _("Rules"): rules_words(place.rules),
@@ -140,8 +140,8 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
         "The gain of the best hour by place, compared with today’s hours; places add up to the total. Responses:"
         " {clicks}. Money: {money}. Per 1,000 texts of all places: {per_text}"
     ).format(
-        clicks=evidence_label(answer.evidence).lower(),
-        money=evidence_label(str(gains_by_place(timing, answer)["money_evidence"].iloc[0])).lower(),
+        clicks=evidence_label(str(places["evidence"].iloc[0])).lower(),
+        money=evidence_label(str(places["money_evidence"].iloc[0])).lower() if timing.priced else _("no price"),
         per_text=clicks_words(*answer.gain()),
     )
     return table(pd.DataFrame(rows), caption=caption, digits=0)

@@ -6,20 +6,20 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.contract import worked_out
 from smsroi_helpers.locale import _, day, interval, listed, number, percent
-from smsroi_helpers.pages import Html, carried_words, note, segment_name, table
+from smsroi_helpers.pages import Html, carried_words, evidence_label, note, segment_name, table
 from smsroi_helpers.pages import practice_table as practice
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.customer_hours import share_moved
-from smsroi_helpers.timing.decision import count_texted, regret_per_week
+from smsroi_helpers.timing.decision import CASH_WEEKS, cash_of, count_texted, gain_per_week, regret_per_week
 from smsroi_helpers.timing.holidays import SpecialDays
 from smsroi_helpers.timing.personal_send_time import PersonalHours
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.wording import (
     best_days_words,
     clicks_words,
-    evidence_label,
     exclusion_words,
     hours_words,
     uncompared_words,
@@ -169,7 +169,7 @@ def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
             _("More responses per 1,000 texts than on today’s weekdays"): clicks_words(*answer.gain())
             if np.isfinite(answer.gain()).all()
             else _("unknown"),
-            _("Evidence"): evidence_label(answer.evidence),
+            _("Evidence"): evidence_label(worked_out(answer.evidence)),
         })  # fmt: skip
     caption = _(
         "Weekdays that are not distinguishable from the best (95% confidence), compared within campaigns. Weekdays were"
@@ -180,13 +180,14 @@ def weekdays_table(answers: Sequence[WeekdayAnswer]) -> Html:
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 
-def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Html:
+def gains_table(timing: Timing, answers: Sequence[Answer], currency: str, cash_weeks: int = CASH_WEEKS) -> Html:
     """What today's schedule loses compared with the best window, in clicks and in money.
 
     Args:
         timing: of `best_hours.analyse`.
         answers: of `best_hours.find_best_hours`.
         currency: the source's.
+        cash_weeks: the coming weeks whose cash is counted.
     """
     shown = [answer for answer in answers if np.isfinite(answer.gain()).all()]
     if not shown:
@@ -194,16 +195,21 @@ def gains_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Htm
     rows = []
     for answer in shown:
         lost = regret_per_week(timing, answer)
+        cash = cash_of(timing, gain_per_week(timing, answer), cash_weeks)
         rows.append({
             _("Segment"): segment_name(answer.segment),
             _("Customers"): count_texted(timing, answer.segment),
             _("Texts delivered a week, at hours tried"): answer.messages_per_week,
             _("Clicks lost per 1,000 texts"): clicks_words(*answer.regret()),
             _("Lost a week"): interval(*lost, currency) if timing.priced else _("no price"),
+            _("Cash of a change, next {n} weeks").format(n=number(cash_weeks)): _("no price")
+            if cash is None
+            else interval(*cash, currency),
         })  # fmt: skip
     caption = _(
-        "What today’s hours forgo against the best one: limits hold at once for all hours that may be the best, in"
-        " clicks never below 0"
+        "What today’s hours lose compared with the best one: limits hold at once for all hours that may be the best, in"
+        " clicks never below 0. Money is cash: clicks times the value of a click, if as many texts are sent as today."
+        " There is no long-run value: what the hour does to opt-outs is not priced"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 

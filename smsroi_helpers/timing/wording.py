@@ -1,6 +1,7 @@
 """The decisions of `03_timing` in words, and wording that its figures and tables share."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from smsroi_helpers.pages import practice_dates
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
-from smsroi_helpers.timing.decision import HourDecision, WeekdayDecision
+from smsroi_helpers.timing.decision import CASH_WEEKS, HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "clicks_words",
     "decide",
     "decide_weekdays",
-    "evidence_label",
     "exclusion_words",
     "hours_words",
     "put_in_words",
@@ -95,16 +95,6 @@ def rules_words(rules: str) -> str:
     return ", ".join(names)
 
 
-def evidence_label(evidence: str) -> str:
-    """The evidence of a number in a word."""
-    return {
-        "randomised": _("Randomised"),
-        "modelled": _("Modelled"),
-        "observational": _("Observational"),
-        "none": _("none"),
-    }[evidence]
-
-
 def hours_words(answer: Answer) -> str:
     """The windows that are not distinguishable from the best, adjacent ones joined."""
     spans: list[list[int]] = []
@@ -153,14 +143,15 @@ def uncompared_words(timing: Timing) -> str:
 # --- the decision ----------------------------------------------------------------------------------------------------
 
 
-def decide(timing: Timing, answers: Sequence[Answer]) -> list[Decision]:
+def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[Decision]:
     """The decisions of `decision.decide` in words: all customers first, then each segment.
 
     Args:
         timing: of `best_hours.analyse`.
         answers: of `best_hours.find_best_hours`.
+        cash_weeks: the coming weeks whose cash is counted.
     """
-    return [put_in_words(found, timing) for found in decision.decide(timing, answers)]
+    return [put_in_words(found, timing) for found in decision.decide(timing, answers, cash_weeks)]
 
 
 def put_in_words(found: HourDecision, timing: Timing) -> Decision:
@@ -186,7 +177,17 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         kind="gain",
         segment=found.segment,
         caveat=_caveat(found, timing),
+        **_cash(found),
     )
+
+
+def _cash(found: HourDecision | WeekdayDecision) -> dict[str, Any]:
+    """The kind of money of a decision, and its cash in the coming weeks."""
+    if found.cash is None:
+        return {}
+    cash, low, high = found.cash
+    kind: dict[str, Any] = {"money": "cash", "cash_weeks": found.cash_weeks, "cash_evidence": found.evidence}
+    return kind | {"cash": cash, "cash_low": low, "cash_high": high}
 
 
 def _best_window(answer: Answer) -> str:
@@ -332,20 +333,24 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
     dates = ""
     if found.segment == ALL and timing.today is not None:
         dates = _("Today means {dates}.").format(dates=practice_dates(timing.today))
-    return joined(dates, *(sentences[warning] for warning in found.warnings))
+    cash = ""
+    if found.segment == ALL and found.cash is not None:
+        cash = _("This is cash: what another hour does to opt-outs, and so to the long run, is not priced here.")
+    return joined(dates, *(sentences[warning] for warning in found.warnings), cash)
 
 
 # --- the decision on weekdays ----------------------------------------------------------------------------------------
 
 
-def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer]) -> list[Decision]:
+def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks: int = CASH_WEEKS) -> list[Decision]:
     """The decision of `decision.decide_weekdays` in words.
 
     Args:
         timing: of `best_hours.analyse`.
         answers: of `best_weekdays.find_best_weekdays`.
+        cash_weeks: the coming weeks whose cash is counted.
     """
-    return [put_weekdays_in_words(decision.decide_weekdays(timing, answers), timing)]
+    return [put_weekdays_in_words(decision.decide_weekdays(timing, answers, cash_weeks), timing)]
 
 
 def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
@@ -371,6 +376,7 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
         caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
         if found.evidence == "observational"
         else "",
+        **_cash(found),
     )
 
 

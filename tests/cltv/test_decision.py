@@ -251,7 +251,7 @@ class TestDecision:
         assert decision.status == status
         assert decision.action.startswith("Look after the")
         assert ("The total failed its test" in decision.action) == (status == "failed_check")
-        assert (decision.evidence, decision.kind, decision.unit) == ("none", "forecast", "money_per_week")
+        assert (decision.evidence, decision.kind, decision.unit) == ("forecast", "forecast", "money_per_week")
         assert not {"lift", "uplift", "caused", "incremental"} & set(
             f"{decision.action} {decision.text}".lower().split()
         )

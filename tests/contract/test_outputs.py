@@ -29,3 +29,13 @@ def test_tables_of_cells_name_no_customer():
     assert all("customer_id" not in OUTPUTS[name] for name in ("decisions", "exclusions", "model_fits"))
     assert set(SHARED_OUTPUTS) <= set(OUTPUTS)
     assert all(len(set(columns)) == len(columns) for columns in OUTPUTS.values())
+
+
+def test_an_amount_of_cash_says_how_it_is_known():
+    common = ("s", "q", "do", "a", "t", "modelled", 1)
+    assert Decision(*common, cash=1.0, cash_low=0.0, cash_high=2.0, cash_evidence="randomised").cash == 1.0
+    for given in ({"cash": 1.0}, {"cash_evidence": "modelled"}):
+        with pytest.raises(ValueError, match="cash needs its evidence"):
+            Decision(*common, **given)
+    with pytest.raises(ValueError, match="without an amount"):
+        Decision(*common, money="long_run")

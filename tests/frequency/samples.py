@@ -56,10 +56,19 @@ def responsive(rng, customers=16_000, kappa=5.0, opt_out=0.004, segments=("a", "
 def logs_of(weeks, audience):
     """Logs of a source whose practice of today is these customer-weeks: segment, group, texts, and more."""
     none = pd.DataFrame()
-    today = weeks.assign(customer_weeks=1, messages=weeks["texts"]) if len(weeks) else none
+    today = weeks.assign(customer_weeks=1, messages=weeks["texts"], whole=1) if len(weeks) else none
     practice = Practice("sms", dt.date(2024, 6, 3), dt.date(2024, 6, 30), 4)
     of_log = LogWeeks(dt.date(2024, 7, 1), False, ())
     return Logs(practice, today, none, audience, of_log, weeks, 1.0, none, none)
+
+
+def schedules_of(names, texts, customers, doses):
+    """Schedules of groups whose customers all get `texts` a week: four weeks hold one more than a dose, or not."""
+    return pd.DataFrame([
+        {"segment": name, "stage": name, "messages_per_week": dose, "customers": customers,
+         "others": customers * (abs(texts - dose) * 4 > 1)}
+        for name in names for dose in doses
+    ])  # fmt: skip
 
 
 def source(seed=79, *, doses=(0, 1, 2), split=None, experiment=True, messages=True, opt_outs=True, each=90):

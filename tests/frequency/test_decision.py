@@ -17,9 +17,9 @@ from smsroi_helpers.frequency.outputs import response_table
 from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.wording import put_in_words
-from smsroi_helpers.pages import evidence_words
+from smsroi_helpers.pages import cash_words, evidence_words
 from smsroi_helpers.statistics import Transport
-from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
+from tests.frequency.samples import DOSES, cells_of, logs_of, responsive, schedules_of
 
 
 def study_with(people, practice, weekly_loss=0.003):
@@ -28,11 +28,16 @@ def study_with(people, practice, weekly_loss=0.003):
     names = sorted(people["segment"].unique())
     weeks = pd.DataFrame({"segment": name, "customer": i, "group": i % 64, "texts": practice, "profit": i % 7}
                          for i in range(640) for name in names)  # fmt: skip
-    audience = pd.DataFrame({"segment": names, "stage": names, "outside": 1, "texts": 4 * practice, "customers": 1_000})
+    audience = pd.DataFrame({
+        "segment": names, "stage": names, "outside": 1, "weeks": 4, "texts": 4 * practice, "customers": 1_000,
+    })  # fmt: skip
     logs = logs_of(weeks.assign(stage=weeks["segment"]), audience)
     fit = fit_response(cells, doses, 0.002, np.random.default_rng(1), loss=NaturalLoss.constant(weekly_loss))
     plain = estimate_arms(cells, doses)
-    return Study("sms", None, None, "", doses, cells, plain, fit, fit, logs, "region", 0.002)
+    schedules = schedules_of(names, practice, 1_000, sorted(doses.values()))
+    return Study(
+        "sms", None, None, "", doses, cells, plain, fit, fit, logs, "region", 0.002, schedules=schedules
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,7 @@ def leaving():
 def test_the_gain_is_that_of_the_recommendation_over_all_subscribers(works):
     policy = choose_frequencies(works, np.random.default_rng(1))
     found = decide(works, policy)[0]
-    assert (found.segment, found.outcome, found.reason, found.evidence) == (ALL, "do", "gain", "randomised")
+    assert (found.segment, found.outcome, found.reason, found.evidence) == (ALL, "do", "gain", "modelled")
     value, low, high = found.gain
     assert 0 < low < value < high
     # Today nothing is sent: the gain is the net profit of the recommended frequency × the subscribers.
@@ -124,8 +129,11 @@ def test_cash_is_said_with_its_break_even_week(leaving):
     found = wording.decide(leaving, policy, "USD", cash_weeks=2)[0]
     assert (found.cash, found.cash_low, found.cash_high) == (row["cash"], row["cash_low"], row["cash_high"])
     assert (found.value, found.unit) == (row["gain"], "money_per_week")
-    assert "Cash of the next 2 weeks" in found.text
-    assert f"breaks even in week {row['break_even']:.0f}" in found.text
+    assert (found.cash_weeks, found.cash_evidence, found.money) == (2, "modelled", "long_run")
+    assert found.break_even_week == row["break_even"]
+    said = cash_words(dataclasses.asdict(found), "USD")
+    assert "Cash in the next 2 weeks" in said
+    assert f"breaks even in week {row['break_even']:.0f}" in said
 
 
 def test_changes_by_segment_add_up(leaving):
@@ -153,8 +161,8 @@ def test_a_frequency_that_was_not_tested_is_proposed_and_not_recommended():
     assert "next: it was not tested" in wording.decide(study, policy, "USD")[0].text
     table = response_table(study)
     tested = table["messages_per_week"].isin([0.0, 2.0, 4.0])
-    assert table.loc[tested, "evidence"].eq("randomised").all()
-    assert table.loc[~tested, "evidence"].eq("modelled").all()
+    assert table["tested"].eq(tested).all()
+    assert table["evidence"].eq("modelled").all()  # the arms, as measured, stand beside the pooled estimates
     assert table["messages_per_week"].max() == 4.0
 
 

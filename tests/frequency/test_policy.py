@@ -1,7 +1,10 @@
 """The choice of texts per week: ties, and texts without an effect."""
 
+import ast
 import dataclasses
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 
@@ -64,3 +67,24 @@ def test_winning_back_is_claimed_only_if_texts_have_an_effect():
     unshown = dataclasses.replace(fit, effect_p=0.5)
     assert set(win_back(dataclasses.replace(study, fit=unshown, stages=None))["pays"]) == {"not_shown"}
     assert len(win_back(dataclasses.replace(study, fit=None, stages=None))) == 0
+
+
+def test_a_change_needs_more_than_a_clear_gain_of_a_few():
+    """The gain's interval is above 0 in every row; what is sent differs, or the gain is worth having, only in some."""
+    row = {"gain": 20.0, "gain_low": 5.0, "gain_high": 40.0, "subscribed": 1_000.0, "messages_per_week": 1.0}
+    row |= {"today": 0.98, "others": 0.04, "overlap": 1.0}
+    decided = frequency_policy._outcome
+    assert decided(row, True, 0.002) == {"outcome": "stay", "reason": "as_today"}  # 4 % are not sent it already
+    assert decided(row | {"others": 0.3}, True, 0.002)["outcome"] == "change"  # one a week on average, unevenly
+    # 5.0 over 1,000 subscribers is 0.005 each: below a smallest gain of 0.006.
+    assert decided(row | {"others": 0.3, "today": 2.0}, True, 0.006)["outcome"] == "not_enough"
+    assert decided(row | {"others": float("nan")}, True, 0.002)["reason"] == "practice"
+
+
+def test_the_smallest_gain_of_the_notebook_is_the_default():
+    path = Path(__file__).parents[2] / "notebooks" / "04_frequency.ipynb"
+    (cell,) = (
+        each for each in nbformat.read(path, as_version=4).cells if "parameters" in each.metadata.get("tags", [])
+    )
+    given = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(cell.source).body}
+    assert given["smallest_gain"] == frequency_policy.SMALLEST_GAIN > 0

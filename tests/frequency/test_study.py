@@ -64,17 +64,16 @@ def test_a_sound_test_fills_the_page(study_of):
     assert study.fit is not None
     words, answers = whole_page(shop, study)
     assert answers[0].segment == ALL
-    assert all(each.evidence == "randomised" for each in answers)
+    assert all(each.evidence == "modelled" for each in answers)  # pooled over arms, and beyond the test's weeks
     assert "observational" in words
     assert "MBG/NBD" in words
     table = outputs.response_table(study)
-    tested = table[table["messages_per_week"].isin([0, 1, 2])].set_index("segment")
-    assert set(tested.loc["all", "evidence"]) == {"randomised"}
-    # Segments with fewer than a hundred of the test's 270 customers are worked out from customers like their own.
-    sizes = study.cells[study.cells["consenting"] == 1].groupby("segment")["n"].sum()
-    few = [name not in sizes or sizes[name] < 100 for name in tested.index.drop("all")]
-    assert (tested.drop("all")["evidence"] == "modelled").tolist() == few
-    assert set(table.loc[table["messages_per_week"] == 0.5, "evidence"]) == {"modelled"}
+    assert set(table["evidence"]) == set(table["long_run_evidence"]) == {"modelled"}
+    assert set(table.loc[table["tested"], "messages_per_week"]) == {0, 1, 2}
+    measured = table.loc[table["segment"].eq(ALL) & table["messages_per_week"].eq(2), "arm_profit"].item()
+    one = study.arms[(study.arms["segment"] == ALL) & (study.arms["messages_per_week"] == 2)]
+    assert measured == one["profit"].item()
+    assert table.loc[~table["tested"], "arm_profit"].isna().all()
     assert study.fit.loss.weekly[0] > 0
 
 

@@ -4,8 +4,9 @@ import typing
 
 import pytest
 
+from smsroi_helpers.contract import Evidence
 from smsroi_helpers.experiments import Problem, ProblemKind
-from smsroi_helpers.pages import problem_words
+from smsroi_helpers.pages import cash_words, evidence_label, evidence_meaning, problem_words
 
 PROBLEMS = [
     (Problem("empty_arms", breaks=True, arms=("c",)), "nobody is in c"),
@@ -62,3 +63,27 @@ def test_every_kind_of_problem_has_words():
     assert {problem.kind for problem, _words in PROBLEMS} == set(typing.get_args(ProblemKind))
     with pytest.raises(ValueError, match="no description of the problem 'other'"):
         problem_words(Problem("other", breaks=True))
+
+
+def test_each_kind_of_evidence_has_one_sentence_and_only_a_randomised_one_claims_an_effect():
+    kinds = typing.get_args(Evidence)
+    said = {kind: evidence_meaning(kind, "4,012") for kind in kinds}
+    assert len(set(said.values())) == len({evidence_label(kind) for kind in kinds}) == len(kinds)
+    assert all("4,012 customers" in words for kind, words in said.items() if kind != "none")
+    assert [kind for kind, words in said.items() if "are effects" in words] == ["randomised"]
+    assert "not itself measured" in said["modelled"]
+
+
+def test_cash_is_said_with_its_weeks_and_how_it_is_known():
+    row = {"kind": "gain", "customers": 900, "money": "long_run", "value": 50.0, "low": 20.0, "high": 80.0}
+    row |= {"cash": -217.0, "cash_low": -320.0, "cash_high": -110.0, "cash_weeks": 6.0, "cash_evidence": "randomised"}
+    assert cash_words(row, "USD").startswith("Cash in the 6 weeks of the test, measured: −$220 (−320 to −110).")
+    assert "does not break even within 104 weeks" in cash_words(row, "USD")
+    assert "breaks even in week 9" in cash_words(row | {"break_even_week": 9.0}, "USD")
+    losing = row | {"value": -50.0, "low": -80.0, "high": -20.0, "cash": 217.0, "cash_low": 110.0, "cash_high": 320.0}
+    assert "loses in the long run" in cash_words(losing, "USD")
+    alike = row | {"cash": 217.0, "cash_low": 110.0, "cash_high": 320.0, "cash_evidence": "modelled"}
+    assert cash_words(alike, "USD") == (
+        "Cash in the next 6 weeks, modelled from a randomised test: +$220 (110 to 320)."
+    )
+    assert cash_words(row | {"money": "cash", "value": -217.0}, "USD") == ""  # the value is that cash

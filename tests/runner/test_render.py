@@ -388,7 +388,7 @@ def test_broken_experiment_shows_no_value(tmp_path: Path) -> None:
             [_decision(kind="fact", unit="", value=float("nan"), low=float("nan"), high=float("nan"))],
             "What the records say",
         ),
-        ([_decision(kind="forecast", unit="money", evidence="none")], "What to expect"),
+        ([_decision(kind="forecast", unit="money", evidence="forecast")], "What to expect"),
         ([_decision(outcome="dont")], "Nothing to change yet"),
         ([_decision(kind="worth", outcome="not_enough_evidence")], "Nothing to change yet"),
         ([_decision(kind="worth")], "Texting pays"),
@@ -410,12 +410,12 @@ def test_index_without_gains_says_so_in_a_sentence(
 def test_forecast_is_kept_apart_from_gain(tmp_path: Path) -> None:
     rows = [
         _decision(),
-        _decision(question="Worth?", kind="forecast", unit="money", evidence="none", value=5e5, low=4e5, high=6e5),
+        _decision(question="Worth?", kind="forecast", unit="money", evidence="forecast", value=5e5, low=4e5, high=6e5),
     ]
     page = _run(tmp_path, decisions=rows)["index.html"]
     assert page.count('<ol class="rows"') == 2
     assert page.index("When?") < page.index("<h2>What to expect</h2>") < page.index("Worth?")
-    assert "not what a message adds" in page
+    assert "not the effect of a message" in page
 
 
 def test_what_texting_brings_is_no_change_of_todays_practice(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class TestDecision:
         assert "no experiment shows that the groups answer a message differently" in answer.caveat
         assert answer.value == pytest.approx(segment_outcomes.loc["gold", "spend_share"])
         assert [row.segment for row in rows] == list(rules.BUYER_GROUPS)
-        assert {row.evidence for row in (answer, *rows)} == {"none"}
+        assert {row.evidence for row in (answer, *rows)} == {"descriptive"}
         words = " ".join(f"{row.action} {row.text} {row.caveat}" for row in (answer, *rows)).lower().split()
         assert not {"lift", "uplift", "caused", "incremental"} & set(words)
 

@@ -180,7 +180,7 @@ def test_messages_clicks_and_money_of_the_places_add_up_to_the_total(evening, pr
         assert own["money"] == pytest.approx(own["clicks"] * PRICE.estimate)
     else:
         assert rows["money"].isna().all()
-    assert set(rows["evidence"]) == {"randomised"}
+    assert set(rows["evidence"]) == {"modelled"}  # of a pooled curve, not of the arms
     assert set(rows["money_evidence"]) == {"modelled" if priced else "none"}
     assert set(OUTPUTS["timing_places"]) == set(rows.columns)
 

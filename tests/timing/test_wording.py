@@ -20,7 +20,11 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert 14 <= answer.windows["hour"][answer.best] <= 19
     assert len(answers[0].windows[answer.chosen]) < 8
     decision = timing_wording.decide(seen, answers)[0]
-    assert (decision.outcome, decision.unit, decision.evidence) == ("do", "money_per_week", "randomised")
+    assert (decision.outcome, decision.unit, decision.evidence) == (
+        "do",
+        "money_per_week",
+        "modelled",
+    )  # a click priced by a test
     assert decision.value == pytest.approx(value * 4.0 * 1_000)
     assert decision.low > 0
     assert "Send at" in decision.action
@@ -55,7 +59,7 @@ def test_a_schedule_at_untested_hours_has_no_gain(clear):
     answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
     assert np.isnan(answer.gain()).all()
     decision = timing_wording.decide(seen, [answer])[0]
-    assert (decision.outcome, decision.evidence) == ("do", "none")
+    assert (decision.outcome, decision.evidence) == ("do", "descriptive")  # a count of today's texts
     assert "100.0% of today’s texts go out at hours that are not allowed" in decision.text
     assert np.isnan(decision.value)
     later = looked(clear, today={20: 1.0})  # allowed, and not tried
