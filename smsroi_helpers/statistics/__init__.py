@@ -44,6 +44,7 @@ from smsroi_helpers.statistics.transport import (
     carry_over,
     draw_uncovered,
     find_transport,
+    uncovered_factor,
     uncovered_sd,
 )
 
@@ -97,6 +98,7 @@ __all__ = [
     "standard_error",
     "sum_interval",
     "times_to_settle",
+    "uncovered_factor",
     "uncovered_sd",
     "weekly_rate",
 ]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from smsroi_helpers.statistics.arrays import Floats
 
@@ -33,6 +34,7 @@ __all__ = [
     "carry_over",
     "draw_uncovered",
     "find_transport",
+    "uncovered_factor",
     "uncovered_sd",
 ]
 
@@ -208,6 +210,19 @@ def draw_uncovered(overlap: float, rng: np.random.Generator, draws: int) -> Floa
         return np.ones(draws)
     factor = np.exp(SPREAD * rng.standard_normal(draws) - SPREAD**2 / 2)
     return np.asarray(1 + (1 - overlap) * (factor - 1))
+
+
+def uncovered_factor(overlap: float) -> tuple[float, float, float]:
+    """The factor of `draw_uncovered` with its 95 % limits: a response's difference is multiplied by it.
+
+    The limits are above 0, so what is not covered makes a gain larger or smaller and never turns it into a loss.
+
+    >>> [round(x, 2) for x in uncovered_factor(0.5)]
+    [1.0, 0.6, 2.04]
+    """
+    u = 1 - min(overlap, 1.0) if np.isfinite(overlap) else 0.0
+    low, high = (float(1 + u * np.expm1(z * SPREAD - SPREAD**2 / 2)) for z in norm.ppf([0.025, 0.975]))
+    return 1.0, min(low, 1.0), max(high, 1.0)
 
 
 def uncovered_sd(overlap: float) -> float:

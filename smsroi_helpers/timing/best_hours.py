@@ -17,7 +17,7 @@ from scipy.special import expit
 from smsroi_helpers.experiments import ClickValue, find_click_value
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, find_practice, parse_rule, share_allowed
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
+from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set, product_interval, uncovered_factor
 from smsroi_helpers.timing.counts import Sends, TimingTest, collect_sends, count_practice, count_volume, find_tests
 from smsroi_helpers.timing.places import Schedule, gains_of_places, read_practice, send_policies
 from smsroi_helpers.timing.response import (
@@ -300,15 +300,17 @@ def _answer(
     advised = policies[best] - today
     error = float(np.sqrt(max(advised @ of_rates @ advised, 0.0)))
     c = (high[best] - gain[best]) / error if error > 0 else t_quantile()
+    overlap = response.overlap(segment)
     windows = rate_by_hour(response, segment).assign(
         gain=gain, gain_low=low, gain_high=high, allowed_share=practice.allowed_share
     )
+    places = gains_of_places(practice, window_of_place[:, best], rate, of_rates, c, tried)
     volume = timing.volume if segment == ALL else timing.volume[timing.volume["segment"] == segment]
     return Answer(
         segment=segment,
         evidence=response.evidence,
-        windows=windows[is_allowed].reset_index(drop=True).assign(set_of_best=chosen),
-        places=gains_of_places(practice, window_of_place[:, best], rate, of_rates, c, tried),
+        windows=with_uncovered(windows[is_allowed].reset_index(drop=True).assign(set_of_best=chosen), overlap),
+        places=with_uncovered(places, overlap),
         today=today,
         untried_share=practice.untried,
         forbidden_share=practice.forbidden,
@@ -320,6 +322,20 @@ def _answer(
         all_windows_p=p_of_all,
         smallest_gain=smallest,
     )
+
+
+def with_uncovered(gains: pd.DataFrame, overlap: float) -> pd.DataFrame:
+    """The gains with the error for the level of those whom the test does not cover, by which they are multiplied.
+
+    Args:
+        gains: gain, gain_low, gain_high, and other columns.
+        overlap: share (0–1) of today's subscribers whom the test's members cover.
+    """
+    if not overlap < 1:
+        return gains
+    columns = ["gain", "gain_low", "gain_high"]
+    found = [product_interval(tuple(row), uncovered_factor(overlap)) for row in gains[columns].to_numpy(float)]
+    return gains.assign(**dict(zip(columns, np.array(found).reshape(-1, 3).T, strict=True)))
 
 
 def practice_of(timing: Timing, segment: str, windows: pd.DataFrame) -> Schedule:

@@ -166,8 +166,7 @@ def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReas
 
 def _covered(timing: Timing, answer: Answer) -> bool:
     """Whether the test has members like most of today's customers of a segment; true where there is no test."""
-    transport = None if timing.randomised is None else timing.randomised.transport
-    return transport is None or transport.overlap(answer.segment) >= LEAST_COVERED
+    return timing.randomised is None or timing.randomised.overlap(answer.segment) >= LEAST_COVERED
 
 
 def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smallest: float) -> bool:

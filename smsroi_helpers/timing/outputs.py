@@ -35,12 +35,11 @@ def response_rows(timing: Timing) -> pd.DataFrame:
             rows = rows[rows["messages"] > 0]
             if segment != ALL and not own.any():  # a segment of today without members in the test
                 rows = rows.assign(messages=0, clicks=0)
-            overlap = 1.0 if response.transport is None else response.transport.overlap(segment)
-            centre, joint = response.curves(segment).logits(segment, design(rows))
+            centre, joint = response.logits(segment, design(rows))
             half_width = t_quantile() * np.sqrt(np.diag(joint))
             parts.append(rows.assign(
                 segment=segment, rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width),
-                evidence=worked_out(response.evidence), overlap=overlap,
+                evidence=worked_out(response.evidence), overlap=response.overlap(segment),
             ))  # fmt: skip
     columns = [
         "segment", "weekday", "hour", "until", "messages", "clicks", "rate", "low", "high", "evidence", "overlap",

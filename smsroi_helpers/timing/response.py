@@ -81,6 +81,15 @@ class HourResponse:
         """The curves that include a segment, or those of all customers."""
         return self.everybody if segment == ALL else self.by_segment
 
+    def overlap(self, segment: str) -> float:
+        """Share (0–1) of today's subscribers of a segment (or `all`) whom the test covers; 1 without a test."""
+        return 1.0 if self.transport is None else self.transport.overlap(segment)
+
+    def logits(self, segment: str, x: Floats) -> tuple[Floats, Floats]:
+        """As `Curves.logits`, with the error of the level for today's subscribers whom the test does not cover."""
+        centre, joint = self.curves(segment).logits(segment, x)
+        return centre, joint + uncovered_sd(self.overlap(segment)) ** 2
+
     @property
     def segments(self) -> tuple[str, ...]:
         """All customers first, then the segments."""
@@ -116,8 +125,8 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
 def widened(curves: Curves, overlaps: Mapping[str, float]) -> Curves:
     """The curves with the error for today's members whom a test does not cover.
 
-    Those are taken to differ from the covered ones as segments differ from each other; their level, by the factor of
-    `statistics.draw_uncovered`.
+    Their curves are taken to differ from those of the covered ones as segments differ from each other. Their level
+    differs too (`HourResponse.logits`); it multiplies what an hour gains, and its error is added there.
 
     Args:
         curves: of the segments.
@@ -130,8 +139,7 @@ def widened(curves: Curves, overlaps: Mapping[str, float]) -> Curves:
         np.full(WEEKDAY_COLUMNS, curves.weekday_sd),
     ])  # fmt: skip
     covariance = curves.covariance + (share**2)[:, None, None] * np.diag(spread**2)
-    of_level = np.array([uncovered_sd(1 - each) for each in share])
-    return dataclasses.replace(curves, covariance=covariance, level_variance=curves.level_variance + of_level**2)
+    return dataclasses.replace(curves, covariance=covariance)
 
 
 def estimate_from_test(
@@ -205,7 +213,7 @@ def columns_of(windows: pd.DataFrame) -> Floats:
 def rate_by_hour(response: HourResponse, segment: str, windows: pd.DataFrame | None = None) -> pd.DataFrame:
     """The smooth curve: hour, until, rate, low, high (95 %, each hour by itself), on an average weekday."""
     windows = response.windows if windows is None else windows
-    centre, joint = response.curves(segment).logits(segment, columns_of(windows))
+    centre, joint = response.logits(segment, columns_of(windows))
     half_width = t_quantile() * np.sqrt(np.diag(joint))
     return windows.assign(rate=expit(centre), low=expit(centre - half_width), high=expit(centre + half_width))
 
@@ -319,7 +327,7 @@ def observational_gap(randomised: HourResponse, observational: HourResponse, seg
     base = int(order.argmax())
     differences, variances = [], []
     for response in (observational, randomised):
-        centre, joint = response.curves(segment).logits(segment, columns_of(common))
+        centre, joint = response.logits(segment, columns_of(common))
         rate = expit(centre)
         slope = rate * (1 - rate)
         of_rates = joint * slope[:, None] * slope
