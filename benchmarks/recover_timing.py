@@ -49,7 +49,7 @@ def true_rates(shop: Shop, source: Path, test: TimingTest) -> dict[str, np.ndarr
     ]
     assigned = pd.concat(pd.read_parquet(file) for file in sorted((source / "assignments").glob("*.parquet")))
     assigned = assigned[assigned["experiment_id"] == TEST][["customer_id"]]
-    members = label_test(shop, test, "rfm_group").rename(customer_id="member").to_pandas()
+    members = label_test(shop, test.experiment, "rfm_group").rename(customer_id="member").to_pandas()
     rows = assigned.merge(members, on="customer_id").merge(customers, on="customer_id")
     found = {}
     for name, own in [("all", rows), *rows.groupby("segment")]:

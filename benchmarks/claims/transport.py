@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from benchmarks.claims import Claim, Interval, Outcome
 from benchmarks.claims.frequency import ARMS, DISCOUNT, DOSES
@@ -17,7 +18,7 @@ from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency.carried import carry_cells
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.statistics import carry_over, find_transport
+from smsroi_helpers.statistics import carry_over, draw_uncovered, find_transport, product_interval, uncovered_factor
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing.response import columns_of, t_quantile, widened
 from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores
@@ -178,6 +179,20 @@ def _hours_told(curves: Curves, names: Sequence[str], truth: Floats, part: str) 
     return Interval(estimates, estimates - half_width, estimates + half_width, truth @ centred, part=f"hours, {part}")
 
 
+def gains(rng: np.random.Generator) -> Sequence[Outcome]:
+    """A gain for today's members, of whom the test covers a part: those it does not cover respond more or less."""
+    overlap = rng.uniform(0.1, 1.0, 20)
+    gain = rng.uniform(-6, 6, 20)
+    truth = gain * np.array([draw_uncovered(each, rng, 1)[0] for each in overlap])
+    seen, reach = gain + rng.standard_normal(20), norm.ppf(0.975)
+    limits = [
+        product_interval((each, each - reach, each + reach), uncovered_factor(covered))
+        for each, covered in zip(seen, overlap, strict=True)
+    ]
+    estimate, low, high = np.array(limits).T
+    return [Interval(estimate, low, high, truth, part="gains")]
+
+
 _WORLD = "8,000 members of a test; response depends on a covariate whose distribution in the segments has changed since"
 CLAIMS = [
     Claim("transport_doses", f"profit and long-run value for today's members of each segment; {_WORLD}", "frequency",
@@ -188,6 +203,8 @@ CLAIMS = [
           partial(doses, by_name=True), n=200, known_wrong=True),
     Claim("transport_hours", f"clicks by hour for today's members of each segment; {_WORLD}", "timing", "at_least",
           hours, n=1_000),
+    Claim("transport_gains", "a gain of hours for today's members, of whom 10–100 % are like the test's", "timing",
+          "at_least", gains, n=1_000),
     Claim("transport_hours_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",
           partial(hours, by_name=True), n=200, known_wrong=True),
 ]  # fmt: skip

@@ -134,7 +134,7 @@ def analyse(
         shop.settings.jurisdiction,
         parse_rule(own_hours),
         today,
-        estimate_from_weekday_test(shop, sends, segment_by),
+        estimate_from_weekday_test(shop, sends, segment_by, channel),
     )
 
 

@@ -18,7 +18,7 @@ from scipy.special import expit
 from smsroi_helpers.contract import worked_out
 from smsroi_helpers.statistics import ALPHA, Floats, adjust, best_set
 from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, weekday_basis
-from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of
+from smsroi_helpers.timing.best_hours import Timing, adjust_in_sequence, compare_with_today, practice_of, with_uncovered
 from smsroi_helpers.timing.places import Schedule, send_policies, share_of_places
 from smsroi_helpers.timing.response import (
     ALL,
@@ -179,7 +179,7 @@ def _answer(
     policies, _ = send_policies(masks, sent.sum(axis=1), rate)
     gain, low, high, p = compare_with_today(rate, covariance, today, chosen, smallest, rng, policies=policies)
     p_of_all = compare_with_today(rate, covariance, today, candidates, smallest, rng, policies=policies)[-1]
-    half_width = t_quantile() * np.sqrt(np.diag(joint))
+    half_width = t_quantile() * np.sqrt(np.diag(response.logits(segment, _columns(curves, at))[1]))
     days = pd.DataFrame({
         "weekday": np.arange(7), "rate": rate, "low": expit(logits - half_width), "high": expit(logits + half_width),
         "allowed_share": allowed_share, "set_of_best": chosen, "gain": gain, "gain_low": low, "gain_high": high,
@@ -188,7 +188,7 @@ def _answer(
     return WeekdayAnswer(
         segment=segment,
         evidence=response.evidence,
-        days=days[candidates].reset_index(drop=True),
+        days=with_uncovered(days[candidates].reset_index(drop=True), response.overlap(segment)),
         today=today,
         customers=response.customers(segment),
         clicks=float(curves.events[at]),

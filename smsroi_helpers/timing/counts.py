@@ -179,9 +179,9 @@ def _label_segments(shop: Shop, segment_by: str, at: dt.date) -> ir.Table:
     return segments(shop, segment_by, at).rename(member="customer_id")
 
 
-def label_test(shop: Shop, test: TimingTest, segment_by: str) -> ir.Table:
+def label_test(shop: Shop, test: Experiment, segment_by: str) -> ir.Table:
     """The customers assigned in a test with their segment when assigned: member (the customer), segment."""
-    labelled = label_when_assigned(shop, resolve(shop, segment_by).label, test.experiment.name)
+    labelled = label_when_assigned(shop, resolve(shop, segment_by).label, test.name)
     return labelled.drop("of_experiment")
 
 
@@ -239,32 +239,32 @@ def count_test(
         before the assignment.
     """
     rows = rows_of_test(shop, sends, test)
-    groups = label_test(shop, test, segment_by)
+    groups = label_test(shop, test.experiment, segment_by)
     rows = rows.join(groups, rows.customer_id == groups.member)
     keys = ["segment", "weekday", "hour", "until", "group"]
     if covariates is not None:
-        rows = _with_covariates(shop, rows, "customer_id", test, covariates)
+        rows = with_covariates(shop, rows, "customer_id", test.experiment, covariates)
         keys.insert(1, "cell")
     as_planned = (rows.sent_hour >= rows.hour) & (rows.sent_hour < rows.until)
     cells = rows.group_by(keys).aggregate(**_sums(rows), as_planned=rows.count(where=as_planned))
     return shop.count(cells.order_by(keys)).assign(stratum=0)
 
 
-def _with_covariates(shop: Shop, rows: ir.Table, customer: str, test: TimingTest, covariates: Covariates) -> ir.Table:
-    """Rows of a test's customers with cell."""
-    cells = label_when_assigned(shop, covariates.label, test.experiment.name).select(of="member", cell="segment")
+def with_covariates(shop: Shop, rows: ir.Table, customer: str, test: Experiment, covariates: Covariates) -> ir.Table:
+    """Rows of a test's customers with cell, that of the day before the assignment."""
+    cells = label_when_assigned(shop, covariates.label, test.name).select(of="member", cell="segment")
     return rows.join(cells, rows[customer] == cells.of).drop("of")
 
 
-def count_test_members(shop: Shop, test: TimingTest, segment_by: str, covariates: Covariates) -> pd.DataFrame:
+def count_test_members(shop: Shop, test: Experiment, segment_by: str, covariates: Covariates) -> pd.DataFrame:
     """Segment and cell when assigned, n: all assigned, whether or not a message reached them."""
-    people = _with_covariates(shop, label_test(shop, test, segment_by), "member", test, covariates)
+    people = with_covariates(shop, label_test(shop, test, segment_by), "member", test, covariates)
     return shop.count(people.group_by("segment", "cell").aggregate(n=people.count()).order_by("segment", "cell"))
 
 
 def count_test_people(shop: Shop, test: TimingTest, segment_by: str) -> pd.DataFrame:
     """segment, customers: all assigned, whether or not a message reached them."""
-    groups = label_test(shop, test, segment_by)
+    groups = label_test(shop, test.experiment, segment_by)
     people = shop.assignments.filter(shop.assignments.experiment_id == test.experiment.name)
     people = people.join(groups, people.customer_id == groups.member)
     return shop.count(people.group_by("segment").aggregate(customers=people.count()).order_by("segment"))

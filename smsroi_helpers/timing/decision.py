@@ -17,7 +17,7 @@ from smsroi_helpers.measures import RULES
 from smsroi_helpers.statistics import ALPHA, LEAST_COVERED, MOST_TIMES
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
-from smsroi_helpers.timing.response import ALL, smoothness_p
+from smsroi_helpers.timing.response import ALL, HourResponse, smoothness_p
 
 __all__ = [
     "CASH_WEEKS",
@@ -154,7 +154,7 @@ def count_texted(timing: Timing, segment: str) -> int:
 
 
 def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:
-    found = answer.outcome if known and _covered(timing, answer) else "open"
+    found = answer.outcome if known and _covered(timing.randomised, answer) else "open"
     if answer.forbidden_share > _MOSTLY and not (found == "move" and answer.evidence == "randomised"):
         return "not_allowed"
     if found == "move" and answer.evidence == "randomised":
@@ -164,9 +164,9 @@ def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReas
     return "observational" if answer.evidence == "observational" else "undecided"
 
 
-def _covered(timing: Timing, answer: Answer) -> bool:
+def _covered(test: HourResponse | None, answer: Answer | WeekdayAnswer) -> bool:
     """Whether the test has members like most of today's customers of a segment; true where there is no test."""
-    return timing.randomised is None or timing.randomised.overlap(answer.segment) >= LEAST_COVERED
+    return test is None or test.overlap(answer.segment) >= LEAST_COVERED
 
 
 def _no_gain_in_money(timing: Timing, clicks: tuple[float, float, float], smallest: float) -> bool:
@@ -346,7 +346,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
 
 
 def _weekday_reason(timing: Timing, answer: WeekdayAnswer, known: bool, low: float) -> WeekdayReason:
-    found = answer.outcome if known else "open"
+    found = answer.outcome if known and _covered(timing.assigned_weekdays, answer) else "open"
     if found == "flat" and _no_gain_in_money(timing, (0.0, 0.0, answer.most), answer.smallest_gain):
         return "no_gain_possible"
     if found in ("flat", "open"):

@@ -331,7 +331,7 @@ def _slope_from_test(
     shop: Shop, events: ir.Table, sends: Sends, test: TimingTest, response: HourResponse, segment_by: str
 ) -> Estimate:
     """β from the texts of a test; δ from its customers' events before their assignment."""
-    groups = label_test(shop, test, segment_by)
+    groups = label_test(shop, test.experiment, segment_by)
     texts = rows_of_test(shop, sends, test)
     texts = texts.filter(texts.known)
     assigned = texts.group_by(subject="customer_id").aggregate(since=texts.since.min())

@@ -12,7 +12,14 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import f, t
 
-from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
+from smsroi_helpers.segmentation import (
+    Covariates,
+    count_subscribers,
+    find_covariates,
+    find_cuts,
+    resolve,
+    segment_order,
+)
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, Transport, adjust, carry_over, find_transport, uncovered_sd
 from smsroi_helpers.timing.basis import HOUR_COLUMNS, WEEKDAY_COLUMNS, design
@@ -163,16 +170,36 @@ def estimate_from_test(
         return None
     cells = _ordered(cells, segment_by)
     windows = test.windows[["hour", "until"]].drop_duplicates().reset_index(drop=True)
-    people = count_test_people(shop, test, segment_by)
+    response = HourResponse("randomised", cells, *fit_cells(cells), windows, count_test_people(shop, test, segment_by))
+    members = count_test_members(shop, test.experiment, segment_by, covariates)
+    return carry_response(shop, response, by_covariates, members, segment_by, covariates)
+
+
+def carry_response(
+    shop: Shop, response: HourResponse, cells: pd.DataFrame, members: pd.DataFrame, segment_by: str,
+    covariates: Covariates,
+) -> HourResponse:  # fmt: skip
+    """A test's response with its members weighted to be like today's subscribers; as it is without subscribers.
+
+    Args:
+        shop: the company.
+        response: of the test's own members.
+        cells: as `response.cells`, with cell.
+        members: of `counts.count_test_members`.
+        segment_by: which grouping.
+        covariates: by which members and subscribers are alike.
+    """
     now = count_subscribers(shop, resolve(shop, segment_by), covariates)
     if not now["n"].sum():
-        return HourResponse("randomised", cells, *fit_cells(cells), windows, people)
-    transport = find_transport(count_test_members(shop, test, segment_by, covariates), now)
-    carried, weighted = carry_over(by_covariates, transport, [*_KEYS, "stratum"])
+        return response
+    transport = find_transport(members, now)
+    carried, weighted = carry_over(cells, transport, [*_KEYS, "stratum"])
     carried = _ordered(carried, segment_by)
     overlaps = {name: transport.overlap(name) for name in (ALL, *transport.names)}
     by_segment, everybody = (widened(curves, overlaps) for curves in fit_cells(carried, weighted))
-    return HourResponse("randomised", cells, by_segment, everybody, windows, people, transport, weighted)
+    return dataclasses.replace(
+        response, by_segment=by_segment, everybody=everybody, transport=transport, weighted=weighted
+    )
 
 
 def estimate_from_log(shop: Shop, sends: Sends, segment_by: str, weeks: int) -> HourResponse | None:

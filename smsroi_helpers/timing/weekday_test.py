@@ -8,11 +8,11 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_experiments, label_when_assigned
-from smsroi_helpers.segmentation import resolve
+from smsroi_helpers.experiments import Experiment, check_experiments
+from smsroi_helpers.segmentation import find_covariates, find_cuts
 from smsroi_helpers.source import Shop
-from smsroi_helpers.timing.counts import Sends
-from smsroi_helpers.timing.response import FEWEST_EVENTS, HourResponse, fit_cells
+from smsroi_helpers.timing.counts import Sends, count_test_members, label_test, with_covariates
+from smsroi_helpers.timing.response import FEWEST_EVENTS, HourResponse, carry_response, fit_cells
 
 __all__ = ["arms_by_weekday", "estimate_from_weekday_test"]
 
@@ -45,13 +45,16 @@ def arms_by_weekday(messages: pd.DataFrame, plan: pd.DataFrame) -> dict[str, int
     return days
 
 
-def estimate_from_weekday_test(shop: Shop, sends: Sends, segment_by: str) -> HourResponse | None:
+def estimate_from_weekday_test(shop: Shop, sends: Sends, segment_by: str, channel: str = "") -> HourResponse | None:
     """The response by weekday from the largest valid experiment that assigns weekdays; None without one.
+
+    Its members are weighted to be like today's subscribers of each segment, as those of a test of hours are.
 
     Args:
         shop: the company.
         sends: of `counts.collect_sends`.
         segment_by: which grouping, as of the assignment.
+        channel: of the texts whose clicks are a covariate; empty as for `measures.choose_channel`.
     """
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return None
@@ -61,13 +64,13 @@ def estimate_from_weekday_test(shop: Shop, sends: Sends, segment_by: str) -> Hou
         return None
     every = [test for test, validity in checked if test.kind == "timing" and not validity.broken]
     for test in sorted(every, key=lambda each: -each.customers.sum()):
-        found = _estimate(shop, sends, test, segment_by)
+        found = _estimate(shop, sends, test, segment_by, channel)
         if found is not None:
             return found
     return None
 
 
-def _estimate(shop: Shop, sends: Sends, test: Experiment, segment_by: str) -> HourResponse | None:
+def _estimate(shop: Shop, sends: Sends, test: Experiment, segment_by: str, channel: str) -> HourResponse | None:
     people = measures.arm_outcomes(shop, test.name, window="treatment")
     people = people.filter(people.outcome_days > 0).select("arm", "assigned_at", "outcome_end", who="customer_id")
     rows = sends.rows.join(people, sends.rows.customer_id == people.who)
@@ -76,20 +79,23 @@ def _estimate(shop: Shop, sends: Sends, test: Experiment, segment_by: str) -> Ho
     days = arms_by_weekday(sent, test.plan)
     if days is None:
         return None
-    labels = label_when_assigned(shop, resolve(shop, segment_by).label, test.name).drop("of_experiment")
+    labels = label_test(shop, test, segment_by)
     rows = rows.join(labels, rows.customer_id == labels.member)
-    keys = ["segment", "arm", "hour", "group"]
+    covariates = find_covariates(shop, find_cuts(shop), test.started, channel)
+    rows = with_covariates(shop, rows, "customer_id", test, covariates)
+    keys = ["segment", "cell", "arm", "hour", "group"]
     cells = rows.group_by(keys).aggregate(messages=rows.count(where=rows.known), clicks=rows.happened.sum())
     cells = shop.count(cells.order_by(keys))
     cells = cells.assign(weekday=cells["arm"].map(days), until=cells["hour"] + 1, stratum=0)
-    cells = cells.groupby(["segment", "stratum", "weekday", "hour", "until", "group"], as_index=False)[
-        ["messages", "clicks"]
-    ].sum()
-    cells = cells[cells["messages"] > 0].reset_index(drop=True)
+    by_covariates = cells[cells["messages"] > 0].drop(columns="arm").reset_index(drop=True)
+    keys = ["segment", "stratum", "weekday", "hour", "until", "group"]
+    cells = by_covariates.groupby(keys, as_index=False)[["messages", "clicks"]].sum()
     if cells["clicks"].sum() < FEWEST_EVENTS:
         return None
     assigned = labels.group_by("segment").aggregate(customers=labels.count())
     by_segment, everybody = fit_cells(cells)
     windows = cells[["hour", "until"]].drop_duplicates().sort_values("hour", ignore_index=True)
     customers = shop.count(assigned.order_by("segment"))
-    return HourResponse("randomised", cells, by_segment, everybody, windows, customers)
+    response = HourResponse("randomised", cells, by_segment, everybody, windows, customers)
+    members = count_test_members(shop, test, segment_by, covariates)
+    return carry_response(shop, response, by_covariates, members, segment_by, covariates)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.statistics import carry_over, draw_uncovered, find_transport, uncovered_sd
+from smsroi_helpers.statistics import carry_over, draw_uncovered, find_transport, uncovered_factor, uncovered_sd
 
 
 def counts(rows):
@@ -65,8 +65,10 @@ def test_uncovered_members_widen():
     drawn = draw_uncovered(0.4, np.random.default_rng(1), 200_000)
     assert drawn.mean() == pytest.approx(1, abs=4 * uncovered_sd(0.4) / np.sqrt(200_000))
     assert drawn.std() == pytest.approx(uncovered_sd(0.4), rel=0.05)
+    assert uncovered_factor(0.4)[1:] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), rel=0.02)
     assert draw_uncovered(1.0, np.random.default_rng(1), 3).tolist() == [1, 1, 1]
     assert uncovered_sd(1.0) == 0
+    assert uncovered_factor(1.0) == uncovered_factor(np.nan) == (1, 1, 1)
 
 
 def test_a_test_without_members_is_refused():
