@@ -11,7 +11,7 @@ from tests.timing.samples import HEAD, PACIFIC, orders_before
 TUESDAY, FRIDAY = 1, 4
 
 
-def source_with(make_source, days, chances, hours=(18, 18), stray=0.0, n=400):
+def source_with(make_source, days, chances, hours=(18, 18), stray=0.0, n=400, prospects=0, later=0):
     """Two arms of a timing test, each texted at 18:00 UTC on its weekday for eight weeks.
 
     Args:
@@ -21,6 +21,8 @@ def source_with(make_source, days, chances, hours=(18, 18), stray=0.0, n=400):
         hours: planned local hour of each arm.
         stray: share of texts on the other arm's weekday.
         n: customers.
+        prospects: the last so many of them never bought, live in the south, and click three times as often.
+        later: customers who join when the test is over, and never bought.
     """
     rng = np.random.default_rng(5)
     messages, assignments = [HEAD + ",clicked_at"], ["experiment_id,customer_id,arm,assigned_at"]
@@ -30,13 +32,18 @@ def source_with(make_source, days, chances, hours=(18, 18), stray=0.0, n=400):
         for week in range(8):
             day = days[1 - arm] if rng.random() < stray else days[arm]
             at = pd.Timestamp(2026, 2, 2) + pd.Timedelta(days=7 * week + day, hours=18, minutes=int(rng.integers(60)))
-            clicked = at + pd.Timedelta(minutes=7) if rng.random() < chances[arm] else ""
+            chance = chances[arm] * (3 if i >= n - prospects else 1)
+            clicked = at + pd.Timedelta(minutes=7) if rng.random() < chance else ""
             messages.append(f"m{i}-{week},c{i},x,{at},{clicked}")
     arms = ["experiment_id,arm,share,hour_start,hour_end"]
     arms += [f"days,arm{arm},0.5,{hours[arm]},{hours[arm] + 1}" for arm in (0, 1)]
     experiments = ["experiment_id,kind,control_arm,started_at", "days,timing,arm0,2026-02-01 00:00:00"]
     tables = {"messages": messages, "experiments": experiments, "arms": arms, "assignments": assignments}
-    orders = orders_before(n) + "z,c1,2026-04-20 10:00:00,5\n"
+    orders = orders_before(n - prospects) + "z,c1,2026-04-20 10:00:00,5\n"
+    if later:
+        joined = ["2026-01-01"] * n + ["2026-04-01"] * later
+        rows = [f"c{i},{day},{'south' if i >= n - prospects else 'north'}" for i, day in enumerate(joined)]
+        tables["customers"] = ["customer_id,joined_at,region", *rows]
     return make_source(source=PACIFIC, orders=orders, **{name: "\n".join(rows) + "\n" for name, rows in tables.items()})
 
 
@@ -57,6 +64,19 @@ def test_a_weekday_that_was_assigned_is_randomised_and_can_be_recommended(make_s
     found = decide_weekdays(seen, answers)
     # All texts were those of the test, so there is no practice to compare with, and no gain.
     assert (found.outcome, found.unit) == ("not_enough_evidence", "")
+
+
+def test_weekdays_are_carried_over_to_todays_subscribers(make_source, open_source):
+    """A quarter of the test's members live in the south, but half of today's: rates are the mean of both."""
+    shop = open_source(source_with(make_source, (FRIDAY, TUESDAY), (0.05, 0.15), prospects=100, later=200))
+    found = best_hours.analyse(shop, segment_by="region").assigned_weekdays
+    assert found.transport.segments.set_index("segment").loc["all", ["then", "now"]].tolist() == [400, 600]
+    tuesday = found.cells[found.cells["weekday"] == TUESDAY].groupby("segment")[["clicks", "messages"]].sum()
+    carried = found.weighted[found.weighted["weekday"] == TUESDAY]
+    carried = carried["clicks"].sum() / carried["messages"].sum()
+    # One customer of the north bought during the test, so the weights within it are not quite equal.
+    assert carried == pytest.approx((tuesday["clicks"] / tuesday["messages"]).mean(), abs=0.001)
+    assert carried > 1.2 * tuesday["clicks"].sum() / tuesday["messages"].sum()
 
 
 @pytest.mark.parametrize(
