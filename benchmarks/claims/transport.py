@@ -18,10 +18,17 @@ from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency.carried import carry_cells
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
-from smsroi_helpers.statistics import carry_over, draw_uncovered, find_transport, product_interval, uncovered_factor
+from smsroi_helpers.statistics import (
+    carry_over,
+    draw_uncovered,
+    find_transport,
+    group_cells,
+    product_interval,
+    uncovered_factor,
+)
 from smsroi_helpers.statistics.jackknife import GROUPS
-from smsroi_helpers.timing.response import columns_of, t_quantile, widened
-from smsroi_helpers.timing.response_curve import Curves, fit_curves, group_scores
+from smsroi_helpers.timing.response import columns_of, fit_cells, t_quantile, widened
+from smsroi_helpers.timing.response_curve import Curves
 
 Floats = NDArray[np.float64]
 CUSTOMERS, WEEKS, CELLS, SEGMENTS = 8_000, 10.0, 8, 4
@@ -126,9 +133,21 @@ def _told(names: Sequence[str], drawn: dict[str, tuple[Floats, Floats]]) -> list
     return found
 
 
-def hours(rng: np.random.Generator, *, changed: bool = True, by_name: bool = False) -> Sequence[Outcome]:
-    """Clicks per text by hour less their mean over the hours tested, for today's members (logit)."""
+def hours(
+    rng: np.random.Generator, *, changed: bool = True, by_name: bool = False, unseen: int = 0
+) -> Sequence[Outcome]:
+    """Clicks per text by hour less their mean over the hours tested, for today's members (logit).
+
+    Args:
+        rng: random generator.
+        changed: whether the composition of the segments has.
+        by_name: whether segments are carried over by their name.
+        unseen: so many of the cells, the last ones, have no member in the test.
+    """
     then, now = _compositions(rng, changed)
+    if unseen:
+        then[:, -unseen:] = 0.0
+        then /= then.sum(axis=1, keepdims=True)
     segment, cell = _members(rng, then)
     level = -2.5 + rng.normal(0, 0.3) * np.linspace(-1, 1, CELLS)
     peak = 14 + 4 * rng.uniform(0.6, 1.0) * np.linspace(-1, 1, CELLS)
@@ -145,33 +164,32 @@ def hours(rng: np.random.Generator, *, changed: bool = True, by_name: bool = Fal
     keys = ["weekday", "hour", "until", "group"]
     cells = frame.groupby(["segment", "cell", *keys], as_index=False).sum()
     today = _today(now)
-    overlaps = {}
+    transport = None
     if by_name:
         own, everybody = (cells.drop(columns="cell").groupby(["segment", *keys], as_index=False).sum(),) * 2
     else:
         members = pd.DataFrame({"segment": frame["segment"], "cell": cell, "n": 1})
-        transport = find_transport(members.groupby(["segment", "cell"], as_index=False).sum(), today)
+        members = members.groupby(["segment", "cell"], as_index=False).sum()
+        transport = find_transport(members, today)
         own, everybody = carry_over(cells, transport, keys)
-        overlaps = {name: transport.overlap(name) for name in (ALL, *transport.names)}
-    everybody = everybody.assign(segment=ALL)
+    curves = fit_cells(own.assign(stratum=0), everybody.assign(stratum=0))
     shares = _shares(today)
     found: list[Outcome] = []
-    for part, rows in (("everybody", everybody), ("segments", own)):
-        rows = rows.assign(stratum=0)
-        names = list(dict.fromkeys(rows["segment"]))
-        curves = fit_curves(rows, group_scores(rows, "clicks", "messages", names))
-        curves = widened(curves, overlaps)
-        place = [0 if name == ALL else 1 + int(name[1:]) for name in names]
+    if transport is not None:
+        of_groups = fit_cells(cells.assign(segment=cells["cell"].map(group_cells(members)), stratum=0))[0]
+        curves = widened(*curves, transport, of_groups.between)
+    for part, fitted in zip(("segments", "everybody"), curves, strict=True):
+        place = [0 if name == ALL else 1 + int(name[1:]) for name in fitted.segments]
         truth = shares[place] @ rate
-        found.append(_hours_told(curves, names, np.log(truth / (1 - truth)), part))
+        found.append(_hours_told(fitted, np.log(truth / (1 - truth)), part))
     return found
 
 
-def _hours_told(curves: Curves, names: Sequence[str], truth: Floats, part: str) -> Interval:
+def _hours_told(curves: Curves, truth: Floats, part: str) -> Interval:
     x = columns_of(pd.DataFrame({"hour": HOURS, "until": HOURS + 1}))
     centred = np.eye(len(HOURS)) - 1 / len(HOURS)
     estimate, error = [], []
-    for name in names:
+    for name in curves.segments:
         value, joint = curves.contrast(name, x)
         estimate.append(centred @ value)
         error.append(np.sqrt(np.diag(centred @ joint @ centred)))
@@ -203,6 +221,8 @@ CLAIMS = [
           partial(doses, by_name=True), n=200, known_wrong=True),
     Claim("transport_hours", f"clicks by hour for today's members of each segment; {_WORLD}", "timing", "at_least",
           hours, n=1_000),
+    Claim("transport_hours_unseen", "the same where a quarter of the covariate's range had no member in the test",
+          "timing", "at_least", partial(hours, unseen=2), n=1_000),
     Claim("transport_gains", "a gain of hours for today's members, of whom 10–100 % are like the test's", "timing",
           "at_least", gains, n=1_000),
     Claim("transport_hours_by_name", "the same by the segment's name, without weighting", "nowhere", "at_least",

@@ -44,6 +44,7 @@ from smsroi_helpers.statistics.transport import (
     carry_over,
     draw_uncovered,
     find_transport,
+    group_cells,
     uncovered_factor,
     uncovered_sd,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "expected_loss",
     "false_alarms",
     "find_transport",
+    "group_cells",
     "heterogeneity",
     "information",
     "jackknife",

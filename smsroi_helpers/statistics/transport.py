@@ -34,6 +34,7 @@ __all__ = [
     "carry_over",
     "draw_uncovered",
     "find_transport",
+    "group_cells",
     "uncovered_factor",
     "uncovered_sd",
 ]
@@ -159,6 +160,21 @@ def _strata(members: Floats, fewest: int = FEWEST) -> np.ndarray:
         if inside >= fewest and left >= fewest:
             at, inside = at + 1, 0.0
     return found
+
+
+def group_cells(then: pd.DataFrame, groups: int = 8) -> dict[object, str]:
+    """Cell → group of neighbouring cells, about equally large: by them it is seen how much customers differ.
+
+    Args:
+        then: cell, n of the test's members.
+        groups: how many at most; fewer where they would have under `FEWEST` members.
+
+    >>> group_cells(pd.DataFrame({"cell": [1, 2, 3], "n": [150, 150, 150]}), groups=2)
+    {1: '0', 2: '0', 3: '0'}
+    """
+    members = then.groupby("cell")["n"].sum().sort_index()
+    at = _strata(members.to_numpy(float), max(FEWEST, int(np.ceil(members.sum() / groups))))
+    return dict(zip(members.index, at.astype(str), strict=True))
 
 
 def _sizes(weight: Floats, members: Floats) -> tuple[int, float]:

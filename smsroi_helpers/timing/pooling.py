@@ -40,8 +40,9 @@ class Pooled:
     common: Floats
     """(columns,): posterior mean of the common coefficients."""
     segment_sd: float
-    departure_sd: float
-    weekday_sd: float
+    between: Floats
+    """(columns,): variance of segments' coefficients around the common ones: posterior mean; the prior's with one
+    segment."""
     likely: Ints
     """The nodes with non-negligible weight."""
 
@@ -107,8 +108,8 @@ def pool(
     mean, covariance = _mix(g, own, common, precision_own, weight)
     likely = np.flatnonzero(weight > 1e-4 * weight.max()) if among is None else among
     return Pooled(
-        mean, covariance, weight @ common.mean, float(weight @ nodes.segment_sd), float(weight @ nodes.departure_sd),
-        float(weight @ nodes.weekday_sd), likely,
+        mean, covariance, weight @ common.mean, float(weight @ nodes.segment_sd),
+        weight @ _between(nodes, precision_own, len(information), common_wave), likely,
     )  # fmt: skip
 
 
@@ -137,6 +138,17 @@ def _precisions(nodes: _Nodes, segments: int, common_wave: float) -> tuple[Float
     common = np.full(own.shape, 1 / _COMMON_SD**2)
     common[:, 2:HOUR_COLUMNS] = 1 / nodes.departure_sd[:, None] ** 2
     return own, common
+
+
+def _between(nodes: _Nodes, precision_own: Floats, segments: int, common_wave: float) -> Floats:
+    """(nodes, columns): the variance of d_s. One segment says nothing of others, so there it is that of the prior."""
+    if segments > 1:
+        return 1 / precision_own
+    of_prior = np.empty_like(precision_own)
+    of_prior[:, :2] = _SEGMENT_PRIOR**2
+    of_prior[:, 2:HOUR_COLUMNS] = (min(_SEGMENT_PRIOR / max(common_wave, 1e-9), 1.0) * nodes.departure_sd[:, None]) ** 2
+    of_prior[:, HOUR_COLUMNS:] = _WEEKDAY_PRIOR**2
+    return of_prior
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """The response rate over the week, estimated from an experiment's arms or from observational data."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,8 +20,17 @@ from smsroi_helpers.segmentation import (
     segment_order,
 )
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import GROUPS, Floats, Transport, adjust, carry_over, find_transport, uncovered_sd
-from smsroi_helpers.timing.basis import HOUR_COLUMNS, WEEKDAY_COLUMNS, design
+from smsroi_helpers.statistics import (
+    GROUPS,
+    Floats,
+    Transport,
+    adjust,
+    carry_over,
+    find_transport,
+    group_cells,
+    uncovered_sd,
+)
+from smsroi_helpers.timing.basis import WEEKDAY_COLUMNS, design
 from smsroi_helpers.timing.counts import (
     Sends,
     TimingTest,
@@ -129,24 +137,30 @@ def _ordered(cells: pd.DataFrame, segment_by: str) -> pd.DataFrame:
     return cells.sort_values("segment", key=lambda column: column.map(at), kind="stable", ignore_index=True)
 
 
-def widened(curves: Curves, overlaps: Mapping[str, float]) -> Curves:
+def widened(by_segment: Curves, everybody: Curves, transport: Transport, between: Floats) -> tuple[Curves, Curves]:
     """The curves with the error for today's members whom a test does not cover.
 
-    Their curves are taken to differ from those of the covered ones as segments differ from each other. Their level
-    differs too (`HourResponse.logits`); it multiplies what an hour gains, and its error is added there.
+    The curve of a segment's uncovered members is taken to differ from that of its covered ones as groups of the test's
+    members with other covariates differ, in each segment on its own. Their level differs too (`HourResponse.logits`);
+    it multiplies what an hour gains, and its error is added there.
 
     Args:
-        curves: of the segments.
-        overlaps: segment → share (0–1) of today's members who are covered; segments that are not in it are.
+        by_segment: the curves of the segments.
+        everybody: that of all of today's members.
+        transport: how the test's members were weighted.
+        between: (columns,): the variance of the coefficients between groups of `statistics.group_cells`.
     """
-    share = np.array([1 - min(overlaps.get(name, 1.0), 1.0) for name in curves.segments])
-    share = np.nan_to_num(share)
-    spread = np.concatenate([
-        np.full(2, curves.segment_sd), np.full(HOUR_COLUMNS - 2, curves.departure_sd),
-        np.full(WEEKDAY_COLUMNS, curves.weekday_sd),
-    ])  # fmt: skip
-    covariance = curves.covariance + (share**2)[:, None, None] * np.diag(spread**2)
-    return dataclasses.replace(curves, covariance=covariance)
+    rows = transport.segments.set_index("segment")
+    uncovered = 1 - rows["overlap"].clip(upper=1.0).fillna(1.0)
+    share = rows["now"].drop(ALL) / rows.loc[ALL, "now"]
+    of_segments = uncovered.reindex(by_segment.segments).fillna(0.0).to_numpy(float) ** 2
+    of_all = float(((share * uncovered.drop(ALL)) ** 2).sum())
+    return (
+        dataclasses.replace(
+            by_segment, covariance=by_segment.covariance + of_segments[:, None, None] * np.diag(between)
+        ),
+        dataclasses.replace(everybody, covariance=everybody.covariance + of_all * np.diag(between)),
+    )
 
 
 def estimate_from_test(
@@ -195,8 +209,8 @@ def carry_response(
     transport = find_transport(members, now)
     carried, weighted = carry_over(cells, transport, [*_KEYS, "stratum"])
     carried = _ordered(carried, segment_by)
-    overlaps = {name: transport.overlap(name) for name in (ALL, *transport.names)}
-    by_segment, everybody = (widened(curves, overlaps) for curves in fit_cells(carried, weighted))
+    between = fit_cells(cells.assign(segment=cells["cell"].map(group_cells(members))))[0].between
+    by_segment, everybody = widened(*fit_cells(carried, weighted), transport, between)
     return dataclasses.replace(
         response, by_segment=by_segment, everybody=everybody, transport=transport, weighted=weighted
     )

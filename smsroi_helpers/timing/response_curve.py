@@ -62,14 +62,10 @@ class Curves:
     """(segments,): the variance of `level`."""
     dispersion: Floats
     """(segments, 2): the variance of customers' scores ÷ that of independent messages, for hours and weekdays."""
-    segment_sd: float
-    """Standard deviation (logit) of segments' waves around the common one: posterior mean."""
-    departure_sd: float
-    """Standard deviation (logit) of curves' departures from a wave: posterior mean."""
-    weekday_sd: float
-    """Standard deviation (logit) of segments' weekday effects around the common ones: posterior mean."""
     common: Floats = field(repr=False)
     """(columns,): the common coefficients."""
+    between: Floats = field(repr=False)
+    """(columns,): the variance of segments' coefficients around the common ones."""
 
     def index(self, segment: str) -> int:
         """The position of a segment in the arrays."""
@@ -155,8 +151,8 @@ def fit_curves(cells: pd.DataFrame, scores: Scores, *, events: str = "clicks", t
     pooled = fit.pooled
     return Curves(
         segments, totals[:, 0], totals[:, 1], pooled.mean, pooled.covariance, centre,
-        _levels(rows, pooled.mean, fit.alpha, centre), level_variance, dispersion, pooled.segment_sd,
-        pooled.departure_sd, pooled.weekday_sd, pooled.common,
+        _levels(rows, pooled.mean, fit.alpha, centre), level_variance, dispersion,
+        pooled.common, pooled.between,
     )  # fmt: skip
 
 
@@ -177,7 +173,7 @@ class _Fitted:
     def start(cls, rows: "_Rows") -> "_Fitted":
         """The start: all coefficients 0 and no levels yet."""
         theta, nothing = np.zeros((rows.segments, COLUMNS)), np.zeros(0)
-        pooled = Pooled(theta, nothing, nothing, 0.0, 0.0, 0.0, np.zeros(0, int))
+        pooled = Pooled(theta, nothing, nothing, 0.0, nothing, np.zeros(0, int))
         return cls(theta, np.zeros(rows.strata), 0.0, nothing, nothing, nothing, pooled)
 
 
