@@ -32,6 +32,8 @@ __all__ = ["Judged", "judge_company", "main"]
 NEAR = 0.1
 """A dose is as good as the best if its long-run value is below the best one's by at most this share."""
 ALL = "all"
+CENT = 0.01
+"""Money a week within which a gain of all of a segment is 0: what stays as it is gains 0 up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Itera
             "v_today": today[members].mean(),
             "near_best": bool(chosen >= value.max() - NEAR * abs(value.max())),
             "v_estimate": row.value, "gain": gain, "estimate": row.gain, "low": row.gain_low, "high": row.gain_high,
-            "covered": bool(row.gain_low <= gain <= row.gain_high) if np.isfinite(row.gain) else None,
+            "covered": bool(row.gain_low - CENT <= gain <= row.gain_high + CENT) if np.isfinite(row.gain) else None,
             "loss_estimate": losses.get(row.segment, np.nan),
             "loss": float(truths.loss[members].mean()),
         }  # fmt: skip

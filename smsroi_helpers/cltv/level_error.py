@@ -285,8 +285,9 @@ def infer_level_error(test: TestWeeks, *, horizon_weeks: float, log_weeks: float
         horizon_weeks: the coming weeks that the forecast is for.
         log_weeks: length of the log.
         kinds_sd: the result of `difference_between_kinds` for the test weeks; over a longer horizon its variance grows
-            in proportion.
+            as that of drift does, of which half is a random walk (in proportion) and half a straight line (squared).
     """
+    longer = max(horizon_weeks / test.weeks, 1.0)
     ends, predicted, actual = _blocks(test)
     starts = np.concatenate([[0.0], ends[:-1]])
     fitted = np.maximum(test.fitted, 0.0) + 1e-9
@@ -326,7 +327,7 @@ def infer_level_error(test: TestWeeks, *, horizon_weeks: float, log_weeks: float
         means=test.change + means,
         variances=variances,
         season_share=float(spread @ shares / max(spread.sum(), 1e-300)),
-        kinds_sd=kinds_sd * float(np.sqrt(max(horizon_weeks / test.weeks, 1.0))),
+        kinds_sd=kinds_sd * float(np.sqrt((longer + longer**2) / 2)),
         tested_weeks=test.weeks,
         horizon_weeks=float(horizon_weeks),
         log_weeks=log_weeks,

@@ -131,6 +131,12 @@ class TestPosterior:
         assert has.bias == pytest.approx(has_not.bias + 0.3)
         assert abs(has.bias) < 0.1 < abs(has_not.bias)
 
+    @pytest.mark.parametrize(("times", "variance"), [(0.5, 1.0), (1.0, 1.0), (2.0, 3.0)])
+    def test_kinds_of_customers_part_as_drift_does(self, times, variance):
+        """Half of the variance grows in proportion to the weeks, half with their square: (2 + 4) ÷ 2 = 3."""
+        found = infer_level_error(weeks_of(np.zeros(6)), horizon_weeks=times * WEEKS, log_weeks=52, kinds_sd=0.1)
+        assert found.kinds_sd**2 == pytest.approx(variance * 0.01)
+
     def test_one_week_and_no_purchases(self):
         nothing = replace(weeks_of(np.zeros(6)), actual=np.zeros(WEEKS))
         one = TestWeeks(1.0, np.array([3.0]), np.array([2.0]), np.array([5.0]), 4.0, 1.0, 0.0)
