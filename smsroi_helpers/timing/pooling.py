@@ -39,7 +39,6 @@ class Pooled:
     """(segments, columns, columns)."""
     common: Floats
     """(columns,): posterior mean of the common coefficients."""
-    segment_sd: float
     between: Floats
     """(columns,): variance of segments' coefficients around the common ones: posterior mean; the prior's with one
     segment."""
@@ -108,7 +107,7 @@ def pool(
     mean, covariance = _mix(g, own, common, precision_own, weight)
     likely = np.flatnonzero(weight > 1e-4 * weight.max()) if among is None else among
     return Pooled(
-        mean, covariance, weight @ common.mean, float(weight @ nodes.segment_sd),
+        mean, covariance, weight @ common.mean,
         weight @ _between(nodes, precision_own, len(information), common_wave), likely,
     )  # fmt: skip
 

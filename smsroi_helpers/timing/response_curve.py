@@ -173,7 +173,7 @@ class _Fitted:
     def start(cls, rows: "_Rows") -> "_Fitted":
         """The start: all coefficients 0 and no levels yet."""
         theta, nothing = np.zeros((rows.segments, COLUMNS)), np.zeros(0)
-        pooled = Pooled(theta, nothing, nothing, 0.0, nothing, np.zeros(0, int))
+        pooled = Pooled(theta, nothing, nothing, nothing, np.zeros(0, int))
         return cls(theta, np.zeros(rows.strata), 0.0, nothing, nothing, nothing, pooled)
 
 
