@@ -41,6 +41,7 @@ __all__ = [
     "cluster_of",
     "find_dimensions",
     "fit_clusters",
+    "messages_by_customer",
     "profile",
     "take_sample",
 ]
@@ -98,7 +99,7 @@ def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, .
     return tuple(kept)
 
 
-def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
+def messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
     """member_id, delivered and clicked messages sent by a day, without those of which no human click can be known."""
     messages = measures.human_clicks(shop)
     messages = messages.filter(shop.day(messages.sent_at) <= ibis.literal(at), messages.click_known)
@@ -128,7 +129,7 @@ def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> i
     kept = {name: logs[name] for name in features.numbers if name in logs}
     table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
     if "click_rate" in features.numbers:
-        sent = _messages_by_customer(shop, last)
+        sent = messages_by_customer(shop, last)
         table = table.left_join(sent, table.customer_id == sent.member_id).drop("member_id")
         smoothed = (table.clicked.fill_null(0) + PRIOR_MESSAGES * features.click_rate) / (
             table.delivered.fill_null(0) + PRIOR_MESSAGES
@@ -192,7 +193,7 @@ def take_sample(
         )
     numbers, rate = ["rate", "order_value"], float("nan")
     if _has_clicks(shop):
-        sent = _messages_by_customer(shop, last)
+        sent = messages_by_customer(shop, last)
         sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
         if pd.notna(sums["clicked"]) and sums["clicked"] > 0:
             numbers, rate = [*numbers, "click_rate"], float(sums["clicked"] / sums["delivered"])

@@ -27,6 +27,7 @@ from smsroi_helpers.segmentation.clusters import (
     take_sample,
 )
 from smsroi_helpers.segmentation.cutoffs import Cuts, find_cuts
+from smsroi_helpers.segmentation.response_rule import Label, ResponseRule
 from smsroi_helpers.segmentation.rfm import known_people, rfm_rows
 from smsroi_helpers.segmentation.rules import (
     BUYER_GROUPS,
@@ -44,6 +45,7 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "DATED",
     "MOST_SEGMENTS",
+    "RESPONSE",
     "Grouping",
     "Segmentation",
     "check_buyers",
@@ -53,6 +55,7 @@ __all__ = [
     "find_grouping",
     "label_customers",
     "no_clusters",
+    "outcome_column",
     "period_of",
     "resolve",
     "segment_order",
@@ -65,8 +68,12 @@ USUAL_PERIOD_DAYS = 91
 """A quarter: long enough for most to come back, short enough for the outcome to be near."""
 DATED = ("rfm_group", "cluster", "lifecycle_stage", "recency")
 """The segmentations made from behaviour, so that a customer's segment changes; any other is a column of `customers`."""
+RESPONSE = "response"
+"""The grouping that `by_response` chooses from the source's tests."""
 _GROUPS = ("region", "acquisition_channel")
 """Columns of the contract that group customers, beside attr_…"""
+PAST_CLICKS = "past_clicks"
+"""Groups by clicks so far (`past_clicks`): a part of the groups of `response`, and no segmentation alone."""
 _REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
 """The segment of customers without a purchase."""
 
@@ -180,11 +187,16 @@ class Segmentation:
     """Of `rfm_group` and `lifecycle_stage`."""
     clusters: Clusters | None = None
     """The result of `cluster`."""
+    rule: ResponseRule | None = None
+    """Of `response`, where its groups are those of no other segmentation."""
+    parts: tuple[Label, ...] = ()
+    """Of the rule: how each of its columns labels customers."""
 
     @property
     def dated(self) -> bool:
         """Whether a customer's segment depends on the day; a column of `customers` has no date."""
-        return self.name in DATED
+        columns = (self.name,) if self.rule is None else self.rule.columns
+        return any(name in DATED or name == PAST_CLICKS for name in columns)
 
     def at(self, day: dt.date | None = None) -> ir.Table:
         """customer_id and segment of everybody known by a day.
@@ -205,6 +217,8 @@ class Segmentation:
             people: a table with customer_id, one row each.
             day: the last day that counts; None for the last one observed.
         """
+        if self.rule is not None:
+            return self.rule.label(people, self.parts, day)
         members = self._members(day)
         rows = people.select(person="customer_id")
         rows = rows.left_join(members, rows.person == members.customer_id)
@@ -249,8 +263,8 @@ def resolve(
 
     Args:
         shop: the company.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, or a column of `customers` that groups them:
-            attr_…, region, acquisition_channel.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, a column of `customers` that groups them
+            (attr_…, region, acquisition_channel), or `response`: what `by_response.choose_by_response` chooses.
         cuts: the result of `cutoffs.find_cuts`; None finds them.
         clusters: the result of `find_clusters`; None finds them where they are asked for.
 
@@ -258,6 +272,8 @@ def resolve(
         UsageError: there is no such segmentation.
         NotEnoughData: clusters are asked for and none is accepted.
     """
+    if segment_by == RESPONSE:
+        return _resolve_response(shop, cuts)
     if segment_by not in DATED:
         _check_column(shop, segment_by)
         return Segmentation(shop, segment_by)
@@ -270,6 +286,17 @@ def resolve(
     return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
 
 
+def _resolve_response(shop: Shop, cuts: Cuts | None) -> Segmentation:
+    """The segmentation chosen by response: one of the others, or the groups of a tree over several."""
+    from smsroi_helpers.segmentation.by_response import choose_by_response, labels_of  # which asks for the others here
+
+    choice = choose_by_response(shop)
+    if choice.rule is None:
+        return resolve(shop, choice.chosen, cuts=cuts)
+    parts = labels_of(shop, choice.rule.columns)
+    return Segmentation(shop, RESPONSE, rule=choice.rule, parts=parts)
+
+
 def segments(
     shop: Shop,
     segment_by: str = "rfm_group",
@@ -280,6 +307,11 @@ def segments(
 ) -> ir.Table:
     """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
     return resolve(shop, segment_by, cuts=cuts, clusters=clusters).at(at)
+
+
+def outcome_column(segment_by: str) -> str:
+    """The column of a segmentation beside outcomes, of which one is called `response` too."""
+    return "by_response" if segment_by == RESPONSE else segment_by
 
 
 def no_clusters() -> NoReturn:
@@ -297,8 +329,8 @@ def _check_column(shop: Shop, column: str) -> None:
     """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
     known, response = shop.customers.columns if shop.has("customers") else (), shop.settings.segments.response
     if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
-        choices = [*DATED, *(name for name in known if name.startswith("attr_")), *_GROUPS]
-        choices = [name for name in choices if name in DATED or (name in known and name != response)]
+        choices = [*DATED, RESPONSE, *(name for name in known if name.startswith("attr_")), *_GROUPS]
+        choices = [name for name in choices if name in (*DATED, RESPONSE) or (name in known and name != response)]
         raise UsageError(f"segment_by: {column!r} names no groups here; use one of {', '.join(choices)}")
     if column == response:
         raise UsageError(
@@ -317,5 +349,7 @@ def segment_order(segment_by: str, found: list[str]) -> list[str]:
     """The segments found, in the order in which a reader wants them: the named ones as listed, others by name."""
     orders = {"rfm_group": (*BUYER_GROUPS, PROSPECT), "lifecycle_stage": STAGES, "recency": RECENCY_GROUPS}
     named = orders.get(segment_by, ())
+    if segment_by == RESPONSE:  # which may have chosen one of these
+        named = next((order for order in orders.values() if set(found) <= set(order)), ())
     rest = sorted(set(found) - set(named), key=lambda name: (name in (PROSPECT, UNKNOWN), name))
     return [*(name for name in named if name in found), *rest]

@@ -161,7 +161,7 @@ class TestSegmentation:
 
     def test_the_error_names_what_the_source_has(self, make_source, open_source):
         folder = make_source(orders=HEAD + "1,a,2024-01-05,5\n", customers="customer_id,region\na,north\n")
-        with pytest.raises(UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, region$"):
+        with pytest.raises(UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, response, region$"):
             membership.resolve(open_source(folder), "acquisition_channel")
 
     def test_an_outcome_groups_nobody(self, make_source, open_source):
@@ -171,7 +171,7 @@ class TestSegmentation:
         )
         with pytest.raises(UsageError, match="'attr_answered' is the response"):
             membership.resolve(open_source(folder), "attr_answered")
-        with pytest.raises(UsageError, match="recency, attr_level$"):
+        with pytest.raises(UsageError, match="recency, response, attr_level$"):
             membership.resolve(open_source(folder), "attr_none")
 
     def test_a_column_counts_for_who_is_not_known_yet_and_behaviour_does_not(self, make_source, open_source):
