@@ -210,9 +210,7 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Criterion:
     rows, column = outcomes.later, outcome_column(segment_by)
     if column not in rows.columns:
         return Criterion("measurable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
-    cells = rows.group_by(segment=column).aggregate(
-        customers=rows.count(), bought=rows.count(where=rows.orders > 0)
-    )
+    cells = rows.group_by(segment=column).aggregate(customers=rows.count(), bought=rows.count(where=rows.orders > 0))
     frame = shop.count(cells.order_by("segment"))
     frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
     low, high = (np.asarray(x, float) for x in proportion_confint(frame["bought"], frame["customers"], method="wilson"))

@@ -39,8 +39,8 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
     Args:
         shop: the company.
         grouping: the result of `membership.find_grouping`.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency` or `response`; columns of `customers` have no date and
-            do not move.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency` or `response`; columns of `customers` have no
+            date and do not move.
         period_days: how long a period is.
 
     Returns:

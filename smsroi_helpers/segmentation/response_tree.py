@@ -142,18 +142,18 @@ def _best_split(
 ) -> tuple[float, int, frozenset[int]]:
     """The division of a group with the largest gain per customer: gain, column, levels of the first half."""
     best: tuple[float, int, frozenset[int]] = (0.0, -1, frozenset())
-    for column, size in enumerate(sizes):
+    for column in range(len(sizes)):
         own = levels[members, column]
         present = np.unique(own)
         if len(present) < 2:
             continue
         turn = (present[:, None] == own[None, :]).astype(float)
         of_levels = [tuple(turn @ part[members] for part in sums) for sums in training]
-        halves = _subsets(of_levels, weights)  # type: ignore[arg-type]
+        halves = _subsets(of_levels, weights)
         gains = np.zeros(len(halves))
         for sums, whole, weight in zip(of_levels, training, weights, strict=True):
             everybody = whole[0].sum()
-            gains += weight / everybody * _division_gains(halves, sums, LEAST_SHARE * everybody)  # type: ignore[arg-type]
+            gains += weight / everybody * _division_gains(halves, sums, LEAST_SHARE * everybody)
         at = int(np.argmax(gains))
         if gains[at] > best[0] + 1e-15:
             best = (float(gains[at]), column, frozenset(int(k) for k in present[halves[at] > 0]))
@@ -231,4 +231,3 @@ def cross_validate_tree(
                 upto = slice(number, None) if number == len(splits) - 1 else slice(number, number + 1)
                 parts[upto] += test.weight / test.n.sum() * added / len(every)
     return [Gain(each) for each in parts]
-
