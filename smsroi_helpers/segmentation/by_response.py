@@ -4,10 +4,11 @@ Candidates are the groupings by rules and by columns, the past clicks, and a sha
 arms work differently (`response_tree`); not clusters, since the test whether there are any takes longer than the rest.
 Two conditions must hold, so that chance seldom chooses: arms differ between the groups of a candidate (p below 5 % by
 Holm over all candidates), and choosing the best arm by group gains more than one arm for all on customers that did not
-help to choose it. Of those near the largest gain the simplest is taken. The stages then estimate effects by group on
-the same tests. So their estimates by group are those of a grouping that was chosen for its differences; they are pooled
-over groups and adjusted for their number, and `benchmarks/claims/by_response.py` measures how often that claims a
-difference where there is none.
+help to choose it. Of those within one standard error of the largest gain the simplest is taken, RFM before others.
+
+The stages then estimate effects by group on the same tests, in groups that were chosen for their differences. These
+estimates are pooled over groups, and their p-values are adjusted for the number of groups;
+`benchmarks/claims/by_response.py` measures how often a difference is claimed where there is none.
 
 The choice depends on the source, the last day observed and the seed alone: every notebook finds the same groups.
 """
@@ -53,6 +54,8 @@ TREE = "tree"
 MOST_COLUMNS = 3
 """A tree is grown over so many groupings at most: those that gain most alone."""
 MOST_COMBINATIONS = 2_000
+STRATA = tuple("0123456789")
+"""Tenths of customers by clicks so far, whose usual outcome is subtracted from each customer's."""
 _Z = float(norm.ppf(0.95))
 
 
@@ -138,13 +141,18 @@ def choose_on_cells(
     separating = [one for one in candidates if one.separates]
     if not separating:
         return tuple(candidates), FALLBACK, "no_gain" if differing else "no_difference", None
-    complexity = [(len(one.columns), one.groups, one.name != FALLBACK) for one in separating]
+    complexity = [_complexity(one) for one in separating]
     chosen = separating[simplest_of_best([one.gain for one in separating], complexity)]
     return tuple(candidates), chosen.name, "separates", rule if chosen.name == TREE else None
 
 
+def _complexity(one: Candidate) -> tuple[int, ...]:
+    """RFM groups, which are used anyway, are the simplest; then every other grouping; then those made of several."""
+    return (0,) if one.name == FALLBACK else (2, len(one.columns), one.groups) if one.name == TREE else (1, one.groups)
+
+
 def _groups(tests: Sequence[ResponseCells]) -> int:
-    return int(sum(test.n.sum(axis=(1, 2)) for test in tests).__gt__(0).sum()) if tests else 0
+    return int((np.sum([test.n.sum(axis=(1, 2)) for test in tests], axis=0) > 0).sum()) if tests else 0
 
 
 class Combine:
@@ -222,8 +230,10 @@ def _choose(shop: Shop) -> ResponseChoice:
         return ResponseChoice((), FALLBACK, "no_test")
     check_buyers(shop)
     names = [FALLBACK, "lifecycle_stage", "recency", *_columns(shop)]
-    names += [PAST_CLICKS] if find_past_clicks(shop) is not None else []
-    labelled = label_responses(shop, dict(zip(names, labels_of(shop, names), strict=True)))
+    strata = find_past_clicks(shop, STRATA)
+    names += [PAST_CLICKS] if strata is not None else []
+    labels = dict(zip(names, labels_of(shop, names), strict=True))
+    labelled = label_responses(shop, labels, strata.label if strata is not None else None)
     if labelled is None:
         return ResponseChoice((), FALLBACK, "no_test")
     singles = {name: count_cells(shop, labelled, [k])[0] for k, name in enumerate(names)}

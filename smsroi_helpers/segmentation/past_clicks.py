@@ -10,10 +10,11 @@ from smsroi_helpers import measures
 from smsroi_helpers.segmentation.clusters import PRIOR_MESSAGES, messages_by_customer
 from smsroi_helpers.source import Shop
 
-__all__ = ["CLICK_GROUPS", "PastClicks", "find_past_clicks"]
+__all__ = ["CLICK_GROUPS", "NEVER_TEXTED", "PastClicks", "find_past_clicks"]
 
-CLICK_GROUPS = ("often", "sometimes", "rarely", "no texts yet")
-"""The thirds of those who were texted, by clicks per message, and who never was."""
+CLICK_GROUPS = ("rarely", "sometimes", "often")
+"""The thirds of those who were texted, by clicks per message."""
+NEVER_TEXTED = "no texts yet"
 
 
 @dataclass(frozen=True)
@@ -23,22 +24,19 @@ class PastClicks:
     shop: Shop
     rate: float
     """The company's clicks per delivered message."""
-    low: float
-    high: float
+    cuts: tuple[float, ...]
+    """Between the groups, ascending."""
+    names: tuple[str, ...]
+    """Of the groups, the one that clicks least first."""
 
     def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
-        """customer_id and segment (of `CLICK_GROUPS`) of these customers as of a day."""
+        """customer_id and segment of these customers as of a day; who was not texted is in `NEVER_TEXTED`."""
         sent = messages_by_customer(self.shop, day or self.shop.as_of)
         rows = people.select(person="customer_id")
         rows = rows.left_join(sent, rows.person == sent.member_id)
-        often, sometimes, rarely, never = CLICK_GROUPS
         smoothed = _smoothed(rows, self.rate)
-        segment = ibis.cases(
-            (rows.delivered.fill_null(0) == 0, never),
-            (smoothed > self.high, often),
-            (smoothed > self.low, sometimes),
-            else_=rarely,
-        )
+        above = [(smoothed > cut, name) for cut, name in zip(self.cuts, self.names[1:], strict=True)]
+        segment = ibis.cases((rows.delivered.fill_null(0) == 0, NEVER_TEXTED), *reversed(above), else_=self.names[0])
         return rows.select(customer_id="person", segment=segment)
 
 
@@ -46,8 +44,13 @@ def _smoothed(rows: ir.Table, rate: float) -> ir.FloatingValue:
     return (rows.clicked + PRIOR_MESSAGES * rate) / (rows.delivered + PRIOR_MESSAGES)
 
 
-def find_past_clicks(shop: Shop) -> PastClicks | None:
-    """The cut-offs that divide the customers texted so far into thirds; None where there are no clicks to count."""
+def find_past_clicks(shop: Shop, names: tuple[str, ...] = CLICK_GROUPS) -> PastClicks | None:
+    """The cut-offs that divide the customers texted so far into equal groups; None where there are no clicks to count.
+
+    Args:
+        shop: the company.
+        names: of the groups, the one that clicks least first.
+    """
     if not measures.knows_clicks(shop):
         return None
     sent = messages_by_customer(shop, shop.as_of)
@@ -57,5 +60,6 @@ def find_past_clicks(shop: Shop) -> PastClicks | None:
     rate = float(sums["clicked"] / sums["delivered"])
     texted = sent.filter(sent.delivered > 0)
     smoothed = _smoothed(texted, rate)
-    cuts = shop.count(texted.aggregate(low=smoothed.quantile(1 / 3), high=smoothed.quantile(2 / 3))).iloc[0]
-    return PastClicks(shop, rate, float(cuts["low"]), float(cuts["high"]))
+    quantiles = {f"cut_{k}": smoothed.quantile(k / len(names)) for k in range(1, len(names))}
+    cuts = shop.count(texted.aggregate(**quantiles)).iloc[0]
+    return PastClicks(shop, rate, tuple(float(cuts[name]) for name in quantiles), names)

@@ -63,7 +63,7 @@ class Labelled:
     unit: Unit
 
 
-def label_responses(shop: Shop, groupings: Mapping[str, Label]) -> Labelled | None:
+def label_responses(shop: Shop, groupings: Mapping[str, Label], strata: Label | None = None) -> Labelled | None:
     """The outcome of every customer of the valid tests, with their groups when assigned.
 
     Of holdouts, only those of sources without a test of frequencies are used, since they answer a part of its question.
@@ -71,6 +71,8 @@ def label_responses(shop: Shop, groupings: Mapping[str, Label]) -> Labelled | No
     Args:
         shop: the company.
         groupings: name → `Segmentation.label`.
+        strata: groups of customers known before the assignment; the mean outcome of a customer's stratum in the test is
+            subtracted, which takes away what differs between customers and not between arms.
 
     Returns:
         None where no valid test can be used.
@@ -87,12 +89,18 @@ def label_responses(shop: Shop, groupings: Mapping[str, Label]) -> Labelled | No
     if not tests:
         return None
     outcome = _outcomes(shop, tests, unit, click)
-    labels = [label_when_assigned(shop, _together(list(groupings.values())), each.name) for each in tests]
+    every_label = [*groupings.values(), *([strata] if strata is not None else [])]
+    labels = [label_when_assigned(shop, _together(every_label), each.name) for each in tests]
     labelled = ibis.union(*labels) if len(labels) > 1 else labels[0]
     rows = outcome.join(
         labelled, (outcome.experiment_id == labelled.of_experiment) & (outcome.customer_id == labelled.member)
     )
     levels = {f"level_{k}": rows.segment.split(_BETWEEN)[k] for k in range(len(groupings))}
+    if strata is not None:
+        stratum = rows.segment.split(_BETWEEN)[len(groupings)]
+        rows = rows.mutate(stratum=stratum)
+        usual = rows.outcome.mean().over(ibis.window(group_by=["experiment_id", "stratum"]))
+        rows = rows.mutate(outcome=(rows.outcome - usual).round(9))
     kept = shop.keep(rows.select("experiment_id", "arm", "fold", "outcome", **levels))
     return Labelled(kept, tuple(groupings), tuple(tests), _weigh(tests), unit)
 
