@@ -25,7 +25,7 @@ from smsroi_helpers.segmentation.clusters import MOST_LEVELS, attribute_columns
 from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, resolve
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
-from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, label_responses
+from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, count_singles, label_responses
 from smsroi_helpers.segmentation.response_gain import (
     Gain,
     ResponseCells,
@@ -34,6 +34,7 @@ from smsroi_helpers.segmentation.response_gain import (
     simplest_of_best,
     training_sums,
 )
+from smsroi_helpers.segmentation.response_labels import Groupings
 from smsroi_helpers.segmentation.response_rule import Label, ResponseRule
 from smsroi_helpers.segmentation.response_tree import Split, cross_validate_tree, grow
 from smsroi_helpers.source import Shop
@@ -54,8 +55,6 @@ TREE = "tree"
 MOST_COLUMNS = 3
 """A tree is grown over so many groupings at most: those that gain most alone."""
 MOST_COMBINATIONS = 2_000
-STRATA = tuple("0123456789")
-"""Tenths of customers by clicks so far, whose usual outcome is subtracted from each customer's."""
 _Z = float(norm.ppf(0.95))
 
 
@@ -211,7 +210,7 @@ def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """
     cuts, past = find_cuts(shop), find_past_clicks(shop) if PAST_CLICKS in names else None
     return tuple(
-        past.label if past is not None and name == PAST_CLICKS else resolve(shop, name, cuts=cuts).label
+        past[0].label if past is not None and name == PAST_CLICKS else resolve(shop, name, cuts=cuts).label
         for name in names
     )
 
@@ -229,14 +228,11 @@ def _choose(shop: Shop) -> ResponseChoice:
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return ResponseChoice((), FALLBACK, "no_test")
     check_buyers(shop)
-    names = [FALLBACK, "lifecycle_stage", "recency", *_columns(shop)]
-    strata = find_past_clicks(shop, STRATA)
-    names += [PAST_CLICKS] if strata is not None else []
-    labels = dict(zip(names, labels_of(shop, names), strict=True))
-    labelled = label_responses(shop, labels, strata.label if strata is not None else None)
+    groupings = Groupings(find_cuts(shop), _columns(shop), known_clusters(shop), find_past_clicks(shop))
+    labelled = label_responses(shop, groupings)
     if labelled is None:
         return ResponseChoice((), FALLBACK, "no_test")
-    singles = {name: count_cells(shop, labelled, [k])[0] for k, name in enumerate(names)}
+    singles = count_singles(shop, labelled)
     candidates, chosen, reason, rule = choose_on_cells(singles, Combine(shop, labelled))
     if chosen == PAST_CLICKS:
         rule = _plain_rule(shop, labelled, PAST_CLICKS)

@@ -45,7 +45,9 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "DATED",
     "MOST_SEGMENTS",
+    "PAST_CLICKS",
     "RESPONSE",
+    "REST",
     "Grouping",
     "Segmentation",
     "check_buyers",
@@ -74,7 +76,7 @@ _GROUPS = ("region", "acquisition_channel")
 """Columns of the contract that group customers, beside attr_…"""
 PAST_CLICKS = "past_clicks"
 """Groups by clicks so far (`past_clicks`): a part of the groups of `response`, and no segmentation alone."""
-_REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
+REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
 """The segment of customers without a purchase."""
 
 
@@ -222,7 +224,7 @@ class Segmentation:
         members = self._members(day)
         rows = people.select(person="customer_id")
         rows = rows.left_join(members, rows.person == members.customer_id)
-        return rows.select(customer_id="person", segment=rows.segment.fill_null(_REST.get(self.name, UNKNOWN)))
+        return rows.select(customer_id="person", segment=rows.segment.fill_null(REST.get(self.name, UNKNOWN)))
 
     def order(self, found: Iterable[str]) -> list[str]:
         """The segments found, in the order in which a reader wants them."""

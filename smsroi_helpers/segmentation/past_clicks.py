@@ -14,6 +14,8 @@ __all__ = ["CLICK_GROUPS", "NEVER_TEXTED", "PastClicks", "find_past_clicks"]
 
 CLICK_GROUPS = ("rarely", "sometimes", "often")
 """The thirds of those who were texted, by clicks per message."""
+CLICK_STRATA = tuple("0123456789")
+"""The tenths of them, likewise."""
 NEVER_TEXTED = "no texts yet"
 
 
@@ -34,22 +36,24 @@ class PastClicks:
         sent = messages_by_customer(self.shop, day or self.shop.as_of)
         rows = people.select(person="customer_id")
         rows = rows.left_join(sent, rows.person == sent.member_id)
+        return rows.select(customer_id="person", segment=self.group_of(rows))
+
+    def group_of(self, rows: ir.Table) -> ir.StringValue:
+        """The group of each row of delivered and clicked messages (null: none)."""
         smoothed = _smoothed(rows, self.rate)
         above = [(smoothed > cut, name) for cut, name in zip(self.cuts, self.names[1:], strict=True)]
-        segment = ibis.cases((rows.delivered.fill_null(0) == 0, NEVER_TEXTED), *reversed(above), else_=self.names[0])
-        return rows.select(customer_id="person", segment=segment)
+        return ibis.cases((rows.delivered.fill_null(0) == 0, NEVER_TEXTED), *reversed(above), else_=self.names[0])
 
 
 def _smoothed(rows: ir.Table, rate: float) -> ir.FloatingValue:
-    return (rows.clicked + PRIOR_MESSAGES * rate) / (rows.delivered + PRIOR_MESSAGES)
+    # As numbers of one type, so that a customer on a cut-off is on the same side of it in every query.
+    return (rows.clicked.cast("float64") + PRIOR_MESSAGES * rate) / (rows.delivered.cast("float64") + PRIOR_MESSAGES)
 
 
-def find_past_clicks(shop: Shop, names: tuple[str, ...] = CLICK_GROUPS) -> PastClicks | None:
-    """The cut-offs that divide the customers texted so far into equal groups; None where there are no clicks to count.
+def find_past_clicks(shop: Shop) -> tuple[PastClicks, PastClicks] | None:
+    """Thirds and tenths of the customers texted so far, by clicks per message; None where there are no clicks to count.
 
-    Args:
-        shop: the company.
-        names: of the groups, the one that clicks least first.
+    Tenths are strata of customers who click alike, and no grouping to choose arms by.
     """
     if not measures.knows_clicks(shop):
         return None
@@ -60,6 +64,12 @@ def find_past_clicks(shop: Shop, names: tuple[str, ...] = CLICK_GROUPS) -> PastC
     rate = float(sums["clicked"] / sums["delivered"])
     texted = sent.filter(sent.delivered > 0)
     smoothed = _smoothed(texted, rate)
-    quantiles = {f"cut_{k}": smoothed.quantile(k / len(names)) for k in range(1, len(names))}
-    cuts = shop.count(texted.aggregate(**quantiles)).iloc[0]
-    return PastClicks(shop, rate, tuple(float(cuts[name]) for name in quantiles), names)
+    shares = {
+        f"{len(names)}_{k}": k / len(names) for names in (CLICK_GROUPS, CLICK_STRATA) for k in range(1, len(names))
+    }
+    cuts = shop.count(texted.aggregate(**{name: smoothed.quantile(share) for name, share in shares.items()})).iloc[0]
+
+    def divide(names: tuple[str, ...]) -> PastClicks:
+        return PastClicks(shop, rate, tuple(float(cuts[f"{len(names)}_{k}"]) for k in range(1, len(names))), names)
+
+    return divide(CLICK_GROUPS), divide(CLICK_STRATA)

@@ -4,8 +4,7 @@ A customer's outcome is what the texts brought a week: clicks × value of a clic
 subscriber. It varies far less than orders do. Groups are those of the day before the assignment.
 """
 
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,9 +22,9 @@ from smsroi_helpers.experiments import (
     check_experiments,
     find_click_value,
     find_subscriber_value,
-    label_when_assigned,
 )
 from smsroi_helpers.segmentation.response_gain import ResponseCells
+from smsroi_helpers.segmentation.response_labels import STRATUM, Groupings, label_together
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Ints, weekly_rate
 
@@ -33,20 +32,18 @@ __all__ = [
     "Labelled",
     "Unit",
     "count_cells",
+    "count_singles",
     "label_responses",
 ]
 
 Unit = Literal["money", "clicks", "profit"]
 """`money`: clicks and opt-outs priced. `clicks`: a click has no known value, and tests of equally many texts are
 compared by clicks. `profit`: no clicks are known."""
-Label = Callable[[ir.Table, dt.date], ir.Table]
 FOLD = "segmentation-response"
 """The hash purpose of the groups that arms are chosen and compared on."""
 USUAL_LOSS = (0.005, 0.002, 0.01)
 """Subscribers lost a week without opting out, roughly: to choose a grouping, an opt-out needs no exact price."""
 YEARLY_DISCOUNT = 0.1
-_BETWEEN = "\x1f"
-"""Stands between the levels of several groupings in one text."""
 _EQUAL_TEXTS = ("timing", "content")
 
 
@@ -63,22 +60,20 @@ class Labelled:
     unit: Unit
 
 
-def label_responses(shop: Shop, groupings: Mapping[str, Label], strata: Label | None = None) -> Labelled | None:
+def label_responses(shop: Shop, groupings: Groupings) -> Labelled | None:
     """The outcome of every customer of the valid tests, with their groups when assigned.
 
     Of holdouts, only those of sources without a test of frequencies are used, since they answer a part of its question.
+    Where clicks are known, the mean outcome of a customer's stratum (by clicks before the assignment) in the test is
+    subtracted, which takes away what differs between customers and not between arms.
 
     Args:
         shop: the company.
-        groupings: name → `Segmentation.label`.
-        strata: groups of customers known before the assignment; the mean outcome of a customer's stratum in the test is
-            subtracted, which takes away what differs between customers and not between arms.
+        groupings: what customers are grouped by.
 
     Returns:
         None where no valid test can be used.
     """
-    if not groupings or not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
-        return None
     try:
         every = check_experiments(shop)
     except NotEnoughData:
@@ -89,20 +84,17 @@ def label_responses(shop: Shop, groupings: Mapping[str, Label], strata: Label | 
     if not tests:
         return None
     outcome = _outcomes(shop, tests, unit, click)
-    every_label = [*groupings.values(), *([strata] if strata is not None else [])]
-    labels = [label_when_assigned(shop, _together(every_label), each.name) for each in tests]
-    labelled = ibis.union(*labels) if len(labels) > 1 else labels[0]
+    labelled = shop.keep(label_together(shop, groupings, [each.name for each in tests]))
+    labelled = labelled.rename(of_experiment="experiment_id", member="customer_id")
     rows = outcome.join(
         labelled, (outcome.experiment_id == labelled.of_experiment) & (outcome.customer_id == labelled.member)
     )
-    levels = {f"level_{k}": rows.segment.split(_BETWEEN)[k] for k in range(len(groupings))}
-    if strata is not None:
-        stratum = rows.segment.split(_BETWEEN)[len(groupings)]
-        rows = rows.mutate(stratum=stratum)
-        usual = rows.outcome.mean().over(ibis.window(group_by=["experiment_id", "stratum"]))
+    if groupings.past_clicks is not None:
+        usual = rows.outcome.mean().over(ibis.window(group_by=["experiment_id", STRATUM]))
         rows = rows.mutate(outcome=(rows.outcome - usual).round(9))
+    levels = {f"level_{k}": rows[name] for k, name in enumerate(groupings.names)}
     kept = shop.keep(rows.select("experiment_id", "arm", "fold", "outcome", **levels))
-    return Labelled(kept, tuple(groupings), tuple(tests), _weigh(tests), unit)
+    return Labelled(kept, groupings.names, tuple(tests), _weigh(tests), unit)
 
 
 def _choose_unit(shop: Shop, click: ClickValue, sound: Sequence[Experiment]) -> tuple[Unit, list[Experiment]]:
@@ -143,29 +135,21 @@ def _outcomes(shop: Shop, tests: Sequence[Experiment], unit: Unit, click: ClickV
     )
 
 
-def _together(labels: Sequence[Label]) -> Label:
-    """One label that holds those of all groupings."""
-
-    def label(people: ir.Table, day: dt.date) -> ir.Table:
-        rows = people.select("customer_id")
-        words: list[ir.StringValue] = []
-        for number, each in enumerate(labels):
-            found = each(people, day).select(**{f"member_{number}": "customer_id", f"level_{number}": "segment"})
-            rows = rows.left_join(found, rows.customer_id == found[f"member_{number}"]).drop(f"member_{number}")
-            words += [ibis.literal(_BETWEEN)] if number else []
-            words.append(rows[f"level_{number}"])
-        segment = words[0]
-        for word in words[1:]:
-            segment = segment + word
-        return rows.select("customer_id", segment=segment)
-
-    return label
-
-
 def _weigh(tests: Sequence[Experiment]) -> tuple[float, ...]:
     customers = pd.Series([float(each.customers.sum()) for each in tests])
     kind = pd.Series([each.kind for each in tests])
     return tuple(float(share) for share in customers / customers.groupby(kind).transform("sum"))
+
+
+def count_singles(shop: Shop, labelled: Labelled) -> dict[str, list[ResponseCells]]:
+    """The tests by the levels of each grouping, counted in one query."""
+    levels = [f"level_{k}" for k in range(len(labelled.names))]
+    rows = labelled.rows.pivot_longer(levels, names_to="grouping", values_to="level")
+    frame = shop.count(_sums(rows, ("grouping", "experiment_id", "arm", "fold", "level")))
+    return {
+        name: _to_cells(frame[frame["grouping"] == level], ["level"], labelled)[0]
+        for name, level in zip(labelled.names, levels, strict=True)
+    }
 
 
 def count_cells(
@@ -182,10 +166,19 @@ def count_cells(
         the cells of each test; (combinations, columns), the number of each combination's level; the levels of each
         column by name, in the order of their numbers.
     """
-    rows, names = labelled.rows, [f"level_{k}" for k in columns]
-    by = ("experiment_id", "arm", "fold", *names)
+    names = [f"level_{k}" for k in columns]
+    frame = shop.count(_sums(labelled.rows, ("experiment_id", "arm", "fold", *names)))
+    return _to_cells(frame, names, labelled)
+
+
+def _sums(rows: ir.Table, by: Sequence[str]) -> ir.Table:
     cells = rows.group_by(*by).aggregate(n=rows.count(), y=total(rows.outcome), yy=total(rows.outcome * rows.outcome))
-    frame = shop.count(cells.order_by(*by))
+    return cells.order_by(*by)
+
+
+def _to_cells(
+    frame: pd.DataFrame, names: list[str], labelled: Labelled
+) -> tuple[list[ResponseCells], Ints, list[list[str]]]:
     levels = [sorted(frame[name].unique()) for name in names]
     combinations = frame[names].drop_duplicates().sort_values(names, ignore_index=True)
     place = pd.MultiIndex.from_frame(combinations).get_indexer(pd.MultiIndex.from_frame(frame[names]))

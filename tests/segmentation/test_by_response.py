@@ -85,7 +85,7 @@ class TestRule:
 
     def test_thirds_by_clicks_are_about_equal(self, company):
         shop = company[0]
-        past = find_past_clicks(shop)
+        past = find_past_clicks(shop)[0]
         sizes = past.label(shop.customers).execute()["segment"].value_counts()
         texted = sizes.drop(NEVER_TEXTED, errors="ignore")
         assert texted.max() < 2 * texted.min()
