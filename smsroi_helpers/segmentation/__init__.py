@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
-from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response
+from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response, groups_by_response
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
 from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
@@ -75,6 +75,7 @@ __all__ = [
     "find_cuts",
     "find_grouping",
     "find_themes",
+    "groups_by_response",
     "known_people",
     "move_cuts",
     "outcomes_by_segment",

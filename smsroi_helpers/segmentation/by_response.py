@@ -1,8 +1,8 @@
 """The grouping whose customers differ most in what is best for them, from the randomised tests of the source.
 
-Candidates are the groupings by rules and by columns, the past clicks, and a shallow tree over those of them in which
-arms work differently (`response_tree`); not clusters, since the test whether there are any takes longer than the rest.
-Two conditions must hold, so that chance seldom chooses: arms differ between the groups of a candidate (p below 5 % by
+Candidates are the groupings by rules and by columns, clusters where they are accepted, the past clicks, and a shallow
+tree over those of them in which arms work differently (`response_tree`); a tree does not divide clusters, which are
+made of the same purchases, clicks and columns. Two conditions must hold, so that chance seldom chooses: arms differ between the groups of a candidate (p below 5 % by
 Holm over all candidates), and choosing the best arm by group gains more than one arm for all on customers that did not
 help to choose it. Of those within one standard error of the largest gain the simplest is taken, RFM before others.
 
@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, attribute_columns
 from smsroi_helpers.segmentation.cutoffs import find_cuts
-from smsroi_helpers.segmentation.membership import PAST_CLICKS, check_buyers, resolve
+from smsroi_helpers.segmentation.membership import PAST_CLICKS, Segmentation, check_buyers, find_clusters, resolve
 from smsroi_helpers.segmentation.past_clicks import find_past_clicks
 from smsroi_helpers.segmentation.response_counts import Labelled, Unit, count_cells, count_singles, label_responses
 from smsroi_helpers.segmentation.response_gain import (
@@ -47,6 +47,7 @@ __all__ = [
     "ResponseChoice",
     "choose_by_response",
     "choose_on_cells",
+    "groups_by_response",
 ]
 
 FALLBACK = "rfm_group"
@@ -134,8 +135,9 @@ def choose_on_cells(
     ]
     rule = None
     differing = sorted((one for one in candidates if one.adjusted_p < ALPHA), key=lambda one: -one.gain.estimate)
-    if differing and combine is not None:
-        tree, rule = _grow_tree(differing, combine)
+    parts = [one for one in differing if one.name != "cluster"]
+    if parts and combine is not None:
+        tree, rule = _grow_tree(parts, combine)
         candidates += [tree] if tree is not None else []
     separating = [one for one in candidates if one.separates]
     if not separating:
@@ -201,6 +203,11 @@ def choose_by_response(shop: Shop) -> ResponseChoice:
     return _CHOSEN[shop]
 
 
+def groups_by_response(shop: Shop) -> Segmentation | None:
+    """The groups chosen, for the column response_group; None where none is shown to separate responses."""
+    return resolve(shop, "response") if choose_by_response(shop).reason == "separates" else None
+
+
 def labels_of(shop: Shop, names: Sequence[str]) -> tuple[Label, ...]:
     """How groupings label customers as of a day.
 
@@ -228,7 +235,8 @@ def _choose(shop: Shop) -> ResponseChoice:
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return ResponseChoice((), FALLBACK, "no_test")
     check_buyers(shop)
-    groupings = Groupings(find_cuts(shop), _columns(shop), known_clusters(shop), find_past_clicks(shop))
+    cuts = find_cuts(shop)
+    groupings = Groupings(cuts, _columns(shop), find_clusters(shop, cuts)[1], find_past_clicks(shop))
     labelled = label_responses(shop, groupings)
     if labelled is None:
         return ResponseChoice((), FALLBACK, "no_test")

@@ -6,6 +6,7 @@ test whether there are any clusters in `cluster_test`.
 """
 
 import datetime as dt
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -80,6 +81,11 @@ REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0]
 """The segment of customers without a purchase."""
 
 
+_CLUSTERS: "weakref.WeakKeyDictionary[Shop, dict[int, tuple[ClusterTest, Clusters | None, Sample]]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
 @dataclass(frozen=True)
 class Grouping:
     """Everything that says who is in which segment."""
@@ -113,7 +119,7 @@ def period_of(shop: Shop, period_days: int = 0) -> int:
 
 
 def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None, Sample]:
-    """Look for clusters, test them against one population, and fit them where the test accepts them.
+    """Look for clusters, test them against one population, and fit them where the test accepts them; asked once.
 
     Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
 
@@ -122,8 +128,14 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None,
         cuts: the result of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual
             pause.
     """
-    names = attribute_columns(shop)
-    sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
+    found, pause = _CLUSTERS.setdefault(shop, {}), cuts.dormant_after_days // 2
+    if pause not in found:
+        found[pause] = _find_clusters(shop, pause)
+    return found[pause]
+
+
+def _find_clusters(shop: Shop, pause: int) -> tuple[ClusterTest, Clusters | None, Sample]:
+    sample = take_sample(shop, pause, attributes=attribute_columns(shop))
     smallest = shop.settings.segments.smallest_cluster_share
     tested = run_cluster_test(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
     return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
@@ -172,9 +184,20 @@ def _is_advocate(shop: Shop, rows: ir.Table, at: dt.date | None) -> ir.BooleanVa
     return rows.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
 
 
-def customer_segments(shop: Shop, grouping: Grouping) -> ir.Table:
-    """The table `customer_segments`, one row for everybody known, as an expression for the engine to write."""
+def customer_segments(shop: Shop, grouping: Grouping, response: "Segmentation | None" = None) -> ir.Table:
+    """The table `customer_segments`, one row for everybody known, as an expression for the engine to write.
+
+    Args:
+        shop: the company.
+        grouping: the result of `find_grouping`.
+        response: the groups that `by_response` chose; None leaves response_group empty.
+    """
     rows = label_customers(shop, grouping.cuts, grouping.clusters)
+    if response is None:
+        rows = rows.mutate(response_group=ibis.null("string"))
+    else:
+        groups = response.label(rows).select(member="customer_id", response_group="segment")
+        rows = rows.left_join(groups, rows.customer_id == groups.member).drop("member")
     return rows.select(*contract.OUTPUTS["customer_segments"], "first_day", "tenure_days").order_by("customer_id")
 
 

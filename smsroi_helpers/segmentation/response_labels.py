@@ -52,8 +52,8 @@ def label_together(shop: Shop, groupings: Groupings, experiments: Sequence[str])
         experiments: by experiment_id.
 
     Returns:
-        experiment_id, customer_id, one column for each of `groupings.names`, stratum (where clicks are known): one row per
-        assigned customer and experiment.
+        experiment_id, customer_id, one column for each of `groupings.names`, stratum (where clicks are known): one row
+        per assigned customer and experiment.
     """
     rows = find_label_days(shop, experiments)
     days = shop.keep(rows.select("label_day").distinct())

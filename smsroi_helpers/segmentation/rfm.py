@@ -9,6 +9,7 @@ References:
 """
 
 import datetime as dt
+from typing import TypeAlias
 
 import ibis
 import ibis.expr.types as ir
@@ -35,7 +36,7 @@ SCORES = 5
 """Scores go from 1 to 5."""
 JACKKNIFE = "segmentation-jackknife"
 """The hash purpose of this stage's groups of customers."""
-Until = dt.date | ir.Table
+Until: TypeAlias = dt.date | ir.Table
 """The last day that counts, or a table of such days (label_day) that are all asked at once."""
 
 
@@ -85,7 +86,8 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
         at: the last day that counts, None for the last one observed; or a table of days.
 
     Returns:
-        label_day, for a table of days; customer_id; first_day; recency_days, from the last purchase to the day after `at` (1 for today's buyer);
+        label_day, for a table of days; customer_id; first_day; recency_days, from the last purchase to the day after
+        `at` (1 for today's buyer);
         tenure_days, likewise from the first; frequency, orders; purchase_days; monetary, money spent; r_score, f_score,
         m_score (1–5).
     """
@@ -114,7 +116,9 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
     everybody = rows.count().over(ibis.window(group_by=keys))
     below = {"r": ibis.desc("recency_days"), "f": "frequency", "m": "monetary"}
     scores = {
-        f"{name}_score": (ibis.rank().over(ibis.window(group_by=keys, order_by=order)) * SCORES // everybody + 1).cast("int64")
+        f"{name}_score": (ibis.rank().over(ibis.window(group_by=keys, order_by=order)) * SCORES // everybody + 1).cast(
+            "int64"
+        )
         for name, order in below.items()
     }
     return shop.keep(rows.mutate(**scores))
