@@ -321,7 +321,7 @@ def _with_day(shop: Shop, experiments: Sequence[str] | None) -> ir.Table:
 
 
 def _label_intervals(shop: Shop, people: ir.Table) -> list[tuple[str, dt.date, dt.date]]:
-    """Experiment, first day and the day after the last: the intervals of days of assignment of `label_when_assigned`."""
+    """Experiment, first day and the day after the last of each interval of `label_when_assigned`."""
     days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
     found = []
     for row in shop.count(days.order_by("experiment_id")).itertuples():

@@ -2,9 +2,10 @@
 
 Candidates are the groupings by rules and by columns, clusters where they are accepted, the past clicks, and a shallow
 tree over those of them in which arms work differently (`response_tree`); a tree does not divide clusters, which are
-made of the same purchases, clicks and columns. Two conditions must hold, so that chance seldom chooses: arms differ between the groups of a candidate (p below 5 % by
-Holm over all candidates), and choosing the best arm by group gains more than one arm for all on customers that did not
-help to choose it. Of those within one standard error of the largest gain the simplest is taken, RFM before others.
+made of the same purchases, clicks and columns. Two conditions must hold, so that chance seldom chooses: arms differ
+between the groups of a candidate (p below 5 % by Holm over all candidates), and choosing the best arm by group gains
+more than one arm for all on customers that did not help to choose it. Of those within one standard error of the largest
+gain the simplest is taken, RFM before others.
 
 The stages then estimate effects by group on the same tests, in groups that were chosen for their differences. These
 estimates are pooled over groups, and their p-values are adjusted for the number of groups;

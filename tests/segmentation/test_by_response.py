@@ -50,6 +50,8 @@ class TestChoice:
         assert by_response.choose_by_response(shop) is choice
         assert membership.resolve(shop, "response").name == "rfm_group"
         assert "RFM groups are used" in str(response_tables.response_note(choice).markup)
+        table = membership.customer_segments(shop, membership.find_grouping(shop), by_response.groups_by_response(shop))
+        assert table.execute()["response_group"].isna().all()
 
 
 class TestRule:
@@ -82,6 +84,26 @@ class TestRule:
         assert (found[~first & clicks.isin(["rarely", NEVER_TEXTED])] == rule.names[2]).all()
         assert one.dated
         assert clicks.nunique() >= 3
+
+    def test_the_group_stands_beside_the_others_in_the_table(self, company):
+        shop, found, _source = company
+        labels = by_response.labels_of(shop, ("attr_member_level", "past_clicks"))
+        rule = ResponseRule(("attr_member_level", "past_clicks"), self.RULE.splits, self.RULE.levels)
+        one = membership.Segmentation(shop, "response", rule=rule, parts=labels)
+        table = membership.customer_segments(shop, found, one).execute().set_index("customer_id")
+        assert set(table["response_group"]) <= set(rule.names)
+        assert (
+            table["response_group"]
+            .sort_index()
+            .equals(one.at().execute().set_index("customer_id")["segment"].sort_index().rename("response_group"))
+        )
+
+    def test_clusters_are_a_candidate(self, company):
+        """Also where they are not accepted: then they are none."""
+        shop, found, _source = company
+        names = {one.name for one in by_response.choose_by_response(shop).candidates}
+        assert {"rfm_group", "attr_member_level", "past_clicks"} <= names
+        assert ("cluster" in names) == (found.clusters is not None)
 
     def test_thirds_by_clicks_are_about_equal(self, company):
         shop = company[0]
