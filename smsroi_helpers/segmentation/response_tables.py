@@ -5,10 +5,12 @@ from scipy.stats import norm
 
 from smsroi_helpers.locale import _, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, names_of, note, p_words, segment_name, sentence_case, table
-from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice
+from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
+from smsroi_helpers.segmentation.membership import RESPONSE
 from smsroi_helpers.segmentation.response_counts import Unit
+from smsroi_helpers.source import Shop
 
-__all__ = ["groupings_table", "response_note"]
+__all__ = ["groupings_table", "groups_note", "response_note"]
 
 _PER = 1000
 _Z = float(norm.ppf(0.975))
@@ -69,6 +71,19 @@ def _interval(one: Candidate, unit: Unit, currency: str) -> str:
     return _("{low} to {high}").format(low=low, high=high)
 
 
+def groups_note(shop: Shop, segment_by: str) -> Html | None:
+    """Which groups `segment_by: response` stands for; None where it is something else."""
+    if segment_by != RESPONSE:
+        return None
+    choice = choose_by_response(shop)
+    own = choice.find(choice.chosen)
+    if choice.reason != "separates" or own is None:
+        return response_note(choice)
+    return note(
+        joined(_("Groups by response: {grouping}.").format(grouping=_name(own)), _groups_words(choice), _caveat())
+    )
+
+
 def response_note(choice: ResponseChoice) -> Html:
     """Which grouping separates responses best, and what to set."""
     if choice.reason == "no_test":
@@ -97,11 +112,17 @@ def response_note(choice: ResponseChoice) -> Html:
         advice = _("Set `segment_by: response` in the run file to use it in all notebooks.")
     elif own.name != "rfm_group":
         advice = _("It is not shown to be better than RFM groups; `segment_by: response` uses it.")
-    groups = ""
-    if choice.rule is not None:
-        groups = _("Its groups: {groups}.").format(groups="; ".join(segment_name(name) for name in choice.rule.names))
-    caveat = _(
+    return note(joined(first, _groups_words(choice), advice, _caveat()))
+
+
+def _groups_words(choice: ResponseChoice) -> str:
+    if choice.rule is None:
+        return ""
+    return _("Its groups: {groups}.").format(groups="; ".join(segment_name(name) for name in choice.rule.names))
+
+
+def _caveat() -> str:
+    return _(
         "The same tests choose the grouping and estimate effects by group, so effects of single groups are shrunken and"
         " adjusted for their number."
     )
-    return note(joined(first, groups, advice, caveat))
