@@ -14,6 +14,8 @@ estimates are pooled over groups, and their p-values are adjusted for the number
 The choice depends on the source, the last day observed and the seed alone: every notebook finds the same groups.
 """
 
+import dataclasses
+import json
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +50,9 @@ __all__ = [
     "ResponseChoice",
     "choose_by_response",
     "choose_on_cells",
+    "from_text",
     "groups_by_response",
+    "to_text",
 ]
 
 FALLBACK = "rfm_group"
@@ -198,10 +202,33 @@ _CHOSEN: "weakref.WeakKeyDictionary[Shop, ResponseChoice]" = weakref.WeakKeyDict
 
 
 def choose_by_response(shop: Shop) -> ResponseChoice:
-    """Which grouping separates responses best; a shop is asked once."""
+    """Which grouping separates responses best; chosen once per run."""
     if shop not in _CHOSEN:
-        _CHOSEN[shop] = _choose(shop)
+        _CHOSEN[shop] = from_text(shop.recall("segmentation-response", lambda: to_text(_choose(shop))))
     return _CHOSEN[shop]
+
+
+def to_text(choice: ResponseChoice) -> str:
+    """A choice as JSON, for `from_text`."""
+
+    def plain(value: object) -> object:
+        return value.tolist() if isinstance(value, np.ndarray) else sorted(value)  # type: ignore[call-overload]
+
+    return json.dumps(dataclasses.asdict(choice), default=plain)
+
+
+def from_text(text: str) -> ResponseChoice:
+    """The choice that `to_text` wrote."""
+    read = json.loads(text)
+    candidates = tuple(
+        Candidate(**one | {"columns": tuple(one["columns"]), "gain": Gain(np.array(one["gain"]["parts"]))})
+        for one in read["candidates"]
+    )
+    rule = read["rule"]
+    if rule is not None:
+        splits = tuple(Split(**one | {"stay": frozenset(one["stay"])}) for one in rule["splits"])
+        rule = ResponseRule(tuple(rule["columns"]), splits, tuple(tuple(own) for own in rule["levels"]))
+    return ResponseChoice(**read | {"candidates": candidates, "rule": rule, "tests": tuple(read["tests"])})
 
 
 def groups_by_response(shop: Shop) -> Segmentation | None:

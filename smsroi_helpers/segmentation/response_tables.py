@@ -80,7 +80,7 @@ def groups_note(shop: Shop, segment_by: str) -> Html | None:
     if choice.reason != "separates" or own is None:
         return response_note(choice)
     return note(
-        joined(_("Groups by response: {grouping}.").format(grouping=_name(own)), _groups_words(choice), _caveat())
+        joined(_("Chosen by response: {grouping}.").format(grouping=_name(own)), _groups_words(choice), _caveat())
     )
 
 

@@ -34,7 +34,15 @@ class TestChoice:
         assert rfm.adjusted_p > 0.05 > level.adjusted_p
         # right for all instead of for half of the customers
         assert level.gain.estimate == pytest.approx(0.25, abs=3 * level.gain.error)
-        assert by_response.ResponseChoice(candidates, chosen, reason).clearly_better
+        choice = by_response.ResponseChoice(candidates, chosen, reason, TestRule.RULE, "clicks", ("t",), 6000)
+        assert choice.clearly_better
+        again = by_response.from_text(by_response.to_text(choice))
+        assert again.clearly_better
+        assert (again.rule, again.tests, again.unit) == (TestRule.RULE, ("t",), "clicks")
+        assert [one.gain.parts.tolist() for one in again.candidates] == [
+            rfm.gain.parts.tolist(),
+            level.gain.parts.tolist(),
+        ]
 
     def test_where_all_react_alike_it_is_rfm(self):
         """At most about one in twenty finds a difference; of 40 at most 6 with probability .995."""
@@ -50,6 +58,8 @@ class TestChoice:
         assert by_response.choose_by_response(shop) is choice
         assert membership.resolve(shop, "response").name == "rfm_group"
         assert "RFM groups are used" in str(response_tables.response_note(choice).markup)
+        assert "RFM groups are used" in str(response_tables.groups_note(shop, "response").markup)
+        assert response_tables.groups_note(shop, "rfm_group") is None
         table = membership.customer_segments(shop, membership.find_grouping(shop), by_response.groups_by_response(shop))
         assert table.execute()["response_group"].isna().all()
 
