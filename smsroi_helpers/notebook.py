@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from smsroi_helpers import contract, locale, pages
+from smsroi_helpers import contract, locale, pages, segmentation
 from smsroi_helpers.contract import FINISHED, Decision
 from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.locale import _
@@ -59,6 +59,10 @@ class Run:
         )
         frame = pd.DataFrame(rows)
         return frame.rename(columns={"reason": _("Reason"), "rows_out": _("Rows out"), "rows_left": _("Rows left")})
+
+    def groups_note(self, segment_by: str) -> pages.Html | None:
+        """Say which groups `segment_by: response` stands for; None where it is something else."""
+        return segmentation.response_tables.groups_note(self.shop, segment_by)
 
     def save(self, table: str, rows: ir.Table | pd.DataFrame) -> Path:
         """Write an output table; return its file.

@@ -17,7 +17,7 @@ from smsroi_helpers.cltv.counts import count_cells
 from smsroi_helpers.experiments.registry import count_outcomes
 from smsroi_helpers.frequency.counts import count_audience, texts_of
 from smsroi_helpers.quality.checks import measure_coverage
-from smsroi_helpers.segmentation.clusters import _messages_by_customer
+from smsroi_helpers.segmentation.clusters import messages_by_customer
 from smsroi_helpers.segmentation.criteria import reachable
 from smsroi_helpers.segmentation.cutoffs import find_cuts
 from smsroi_helpers.segmentation.membership import resolve
@@ -149,7 +149,7 @@ def test_clicks_are_the_same_in_every_stage(world):
     messages = measures.human_clicks(shop)
     timing = collect_sends(shop, window_hours=72).rows
     frequency = texts_of(shop, "sms")
-    segmentation = _messages_by_customer(shop, shop.as_of)
+    segmentation = messages_by_customer(shop, shop.as_of)
     arms = count_outcomes(shop)
     counted = {
         "measures": total_of(shop, messages.count(where=messages.human_click_at.notnull())),

@@ -93,7 +93,7 @@ class Decision:
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "customer_segments": (
         "customer_id", "recency_days", "frequency", "monetary", "r_score", "f_score", "m_score", "rfm_group", "cluster",
-        "lifecycle_stage",
+        "lifecycle_stage", "response_group",
     ),
     "customer_value": (
         "customer_id", "frequency", "recency", "T", "p_alive", "expected_orders", "expected_value", "expected_low",

@@ -1,5 +1,7 @@
 """Every experiment of a source with its validity, checked in the same way for all stages."""
 
+import weakref
+
 import pandas as pd
 
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
@@ -9,14 +11,24 @@ from smsroi_helpers.source import Shop
 
 __all__ = ["check_experiments"]
 
+_CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
+
 
 def check_experiments(shop: Shop) -> list[tuple[Experiment, Validity]]:
     """The experiments with assigned customers, in order of their start, each with what can bias its effects.
+
+    A shop is asked once.
 
     Raises:
         DataError: the source has no experiments, arms or assignments.
         NotEnoughData: no customer has been assigned yet.
     """
+    if shop not in _CHECKED:
+        _CHECKED[shop] = tuple(_check(shop))
+    return list(_CHECKED[shop])
+
+
+def _check(shop: Shop) -> list[tuple[Experiment, Validity]]:
     found = list_experiments(shop)
     counted = count_outcomes(shop)
     exposure = count_exposure(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])

@@ -28,6 +28,7 @@ __all__ = [
     "count_months",
     "count_outcomes",
     "count_weeks",
+    "find_label_days",
     "label_when_assigned",
     "list_experiments",
     "moments_of",
@@ -304,25 +305,55 @@ def label_when_assigned(
     Returns:
         of_experiment, member (the customer), segment: one row per assigned customer and experiment.
     """
-    people = shop.assignments.mutate(day=shop.day(shop.assignments.assigned_at))
-    if experiment_id is not None:
-        people = people.filter(people.experiment_id == experiment_id)
-    days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
+    people = _with_day(shop, None if experiment_id is None else [experiment_id])
     parts = []
+    for name, start, end in _label_intervals(shop, people):
+        members = people.filter(people.experiment_id == name)
+        members = members.filter(members.day >= ibis.literal(start), members.day < ibis.literal(end))
+        labelled = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
+        parts.append(labelled.select(of_experiment=ibis.literal(name), member="customer_id", segment="segment"))
+    return shop.keep(ibis.union(*parts) if len(parts) > 1 else parts[0])
+
+
+def _with_day(shop: Shop, experiments: Sequence[str] | None) -> ir.Table:
+    people = shop.assignments.mutate(day=shop.day(shop.assignments.assigned_at))
+    return people if experiments is None else people.filter(people.experiment_id.isin(list(experiments)))
+
+
+def _label_intervals(shop: Shop, people: ir.Table) -> list[tuple[str, dt.date, dt.date]]:
+    """Experiment, first day and the day after the last of each interval of `label_when_assigned`."""
+    days = people.group_by("experiment_id").aggregate(first=people.day.min(), last=people.day.max())
+    found = []
     for row in shop.count(days.order_by("experiment_id")).itertuples():
         first, last = pd.Timestamp(row.first).date(), pd.Timestamp(row.last).date()
         step = dt.timedelta(days=-(-((last - first).days + 1) // MOST_LABEL_DAYS))
-        members_of = people.filter(people.experiment_id == row.experiment_id)
         start = first
         while start <= last:
-            members = members_of.filter(
-                members_of.day >= ibis.literal(start), members_of.day < ibis.literal(start + step)
-            )
-            labelled = label(members.select("customer_id").distinct(), start - dt.timedelta(days=1))
-            name = ibis.literal(row.experiment_id)
-            parts.append(labelled.select(of_experiment=name, member="customer_id", segment="segment"))
+            found.append((row.experiment_id, start, start + step))
             start += step
-    return shop.keep(ibis.union(*parts) if len(parts) > 1 else parts[0])
+    return found
+
+
+def find_label_days(shop: Shop, experiments: Sequence[str]) -> ir.Table:
+    """The day as of which each customer of some experiments is labelled by `label_when_assigned`.
+
+    Args:
+        shop: the company, with assignments.
+        experiments: by experiment_id.
+
+    Returns:
+        experiment_id, customer_id, label_day: one row per assigned customer and experiment.
+    """
+    people = _with_day(shop, experiments)
+    days = [
+        (
+            (people.experiment_id == name) & (people.day >= ibis.literal(start)) & (people.day < ibis.literal(end)),
+            ibis.literal(start - dt.timedelta(days=1)),
+        )
+        for name, start, end in _label_intervals(shop, people)
+    ]
+    rows = people.select("experiment_id", "customer_id", label_day=ibis.cases(*days))
+    return shop.keep(rows.distinct())
 
 
 def count_by_segment(

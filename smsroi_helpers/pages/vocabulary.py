@@ -126,11 +126,18 @@ def names_of(segment_by: str) -> str:
         "rfm_scores": _("RFM scores"),
         "cluster": _("cluster"),
         "lifecycle_stage": _("lifecycle stage"),
+        "response": _("group by response"),
+        "by_response": _("group by response"),
+        "past_clicks": _("clicks so far"),
+        "tree": _("several groupings together"),
     }.get(segment_by) or column_name(segment_by)
 
 
 def segment_name(name: str) -> str:
-    """Return the name of a segment."""
+    """Return the name of a segment; one made of several is named by the levels of each."""
+    for between in (" · ", " / "):
+        if between in name:
+            return between.join(segment_name(part) for part in name.split(between))
     return {
         "all": _("all"),
         "gold": _("gold"),
@@ -149,6 +156,10 @@ def segment_name(name: str) -> str:
         "new": _("new"),
         "unknown": _("unknown"),
         "all others": _("all others"),
+        "often": _("clicks often"),
+        "sometimes": _("clicks sometimes"),
+        "rarely": _("clicks rarely"),
+        "no texts yet": _("no texts yet"),
     }.get(name, name)
 
 

@@ -2,7 +2,8 @@
 
 The engine counts recency, frequency and money (`rfm`); rules name groups and stages (`rules`, `cutoffs`); k-means looks
 for clusters (`clusters`), which are tested against one population without any (`cluster_test`); what a grouping
-predicts is measured on a later period (`predictive_value`, `criteria`); who is in a segment (`profiles`) and who moves
+predicts is measured on a later period (`predictive_value`, `criteria`); which one separates responses to randomised
+tests best is chosen by `by_response`; who is in a segment (`profiles`) and who moves
 (`migration`) is described. `resolve` says who is in which segment on any day, for every other stage.
 """
 
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
+from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response, groups_by_response
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
 from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
@@ -54,7 +56,9 @@ __all__ = [
     "Cuts",
     "Findings",
     "Grouping",
+    "ResponseChoice",
     "Segmentation",
+    "choose_by_response",
     "collect_outcomes",
     "count_funnel",
     "count_moves",
@@ -71,6 +75,7 @@ __all__ = [
     "find_cuts",
     "find_grouping",
     "find_themes",
+    "groups_by_response",
     "known_people",
     "move_cuts",
     "outcomes_by_segment",
@@ -92,4 +97,4 @@ PARAMETERS: dict[str, Any] = {
     "channel": str,
 }
 
-__getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "tables")
+__getattr__ = lazy_submodules(__name__, "criteria_tables", "figures", "profile_tables", "response_tables", "tables")

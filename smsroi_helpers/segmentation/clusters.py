@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
-from smsroi_helpers.segmentation.rfm import rfm_rows
+from smsroi_helpers.segmentation.rfm import Until, keys_of, rfm_rows, up_to
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
@@ -41,6 +41,7 @@ __all__ = [
     "cluster_of",
     "find_dimensions",
     "fit_clusters",
+    "messages_by_customer",
     "profile",
     "take_sample",
 ]
@@ -98,26 +99,42 @@ def attribute_columns(shop: Shop, leave_out: Sequence[str] = ()) -> tuple[str, .
     return tuple(kept)
 
 
-def _messages_by_customer(shop: Shop, at: dt.date) -> ir.Table:
-    """member_id, delivered and clicked messages sent by a day, without those of which no human click can be known."""
-    messages = measures.human_clicks(shop)
-    messages = messages.filter(shop.day(messages.sent_at) <= ibis.literal(at), messages.click_known)
-    clicked = shop.day(messages.human_click_at) <= ibis.literal(at)
+def messages_by_customer(shop: Shop, at: Until) -> ir.Table:
+    """member_id, delivered and clicked messages sent by a day, without those of which no human click can be known.
+
+    With label_day, for a table of days.
+    """
+    rows = _messages_by_day(shop)
+    rows = up_to(rows, rows.sent_day, at)
+    day = ibis.literal(at) if isinstance(at, dt.date) else rows.label_day
+    clicked = ibis.ifelse((rows.click_day <= day).fill_null(False), rows.delivered, 0)
     return shop.keep(
-        messages.group_by(member_id="customer_id").aggregate(
-            delivered=messages.count(where=messages.delivered_at.notnull()),
-            clicked=messages.count(where=clicked.fill_null(False) & messages.delivered_at.notnull()),
+        rows.group_by(*keys_of(at), member_id="customer_id").aggregate(
+            delivered=rows.delivered.sum().cast("int64"), clicked=clicked.sum().cast("int64")
         )
     )
+
+
+def _messages_by_day(shop: Shop) -> ir.Table:
+    """customer_id, sent_day, click_day (null: no human click) and delivered messages, where human clicks are known."""
+    messages = measures.human_clicks(shop)
+    messages = messages.filter(messages.click_known)
+    days = {"sent_day": shop.day(messages.sent_at), "click_day": shop.day(messages.human_click_at)}
+    delivered = messages.count(where=messages.delivered_at.notnull())
+    return shop.keep(messages.group_by("customer_id", **days).aggregate(delivered=delivered))
 
 
 def _has_clicks(shop: Shop) -> bool:
     return measures.knows_clicks(shop)
 
 
-def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> ir.Table:
-    """One row per customer with a purchase: customer_id, purchases, the numbers and the categories of `features`."""
-    last = at or shop.as_of
+def feature_rows(shop: Shop, features: Features, at: Until | None = None) -> ir.Table:
+    """One row per customer with a purchase: customer_id, purchases, the numbers and the categories of `features`.
+
+    With label_day, for a table of days.
+    """
+    last = shop.as_of if at is None else at
+    keys = keys_of(last)
     rows = rfm_rows(shop, last)
     logs = {
         "orders": rows.purchase_days.cast("float64").ln(),
@@ -126,10 +143,13 @@ def feature_rows(shop: Shop, features: Features, at: dt.date | None = None) -> i
         "order_value": ibis.greatest(rows.monetary / rows.purchase_days, 0.01).ln(),
     }
     kept = {name: logs[name] for name in features.numbers if name in logs}
-    table = rows.select("customer_id", **{PURCHASES: rows.purchase_days}, **kept)
+    table = rows.select(*keys, "customer_id", **{PURCHASES: rows.purchase_days}, **kept)
     if "click_rate" in features.numbers:
-        sent = _messages_by_customer(shop, last)
-        table = table.left_join(sent, table.customer_id == sent.member_id).drop("member_id")
+        sent = messages_by_customer(shop, last)
+        sent = sent.rename({f"of_{key}": key for key in keys})
+        same = [table[key] == sent[f"of_{key}"] for key in keys]
+        table = table.left_join(sent, [table.customer_id == sent.member_id, *same])
+        table = table.drop("member_id", *(f"of_{key}" for key in keys))
         smoothed = (table.clicked.fill_null(0) + PRIOR_MESSAGES * features.click_rate) / (
             table.delivered.fill_null(0) + PRIOR_MESSAGES
         )
@@ -192,7 +212,7 @@ def take_sample(
         )
     numbers, rate = ["rate", "order_value"], float("nan")
     if _has_clicks(shop):
-        sent = _messages_by_customer(shop, last)
+        sent = messages_by_customer(shop, last)
         sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
         if pd.notna(sums["clicked"]) and sums["clicked"] > 0:
             numbers, rate = [*numbers, "click_rate"], float(sums["clicked"] / sums["delivered"])
@@ -317,8 +337,11 @@ def fit_clusters(sample: Sample, k: int, seed: int) -> Clusters:
     )
 
 
-def cluster_of(shop: Shop, clusters: Clusters, at: dt.date | None = None) -> ir.Table:
-    """customer_id and cluster of everybody with a purchase by a day, by the features of that day; in the engine."""
+def cluster_of(shop: Shop, clusters: Clusters, at: Until | None = None) -> ir.Table:
+    """customer_id and cluster of everybody with a purchase by a day, by the features of that day; in the engine.
+
+    With label_day, for a table of days.
+    """
     rows = feature_rows(shop, clusters.features, at)
     constants, weights = clusters.weights
     numbers = len(clusters.features.numbers)
@@ -334,10 +357,11 @@ def cluster_of(shop: Shop, clusters: Clusters, at: dt.date | None = None) -> ir.
             score = score + ibis.cases(*pairs, else_=0.0)
             at_column += len(levels)
         scores.append(score)
-    rows = rows.select("customer_id", **{f"score_{j}": score for j, score in enumerate(scores)})
+    keys = () if at is None else keys_of(at)
+    rows = rows.select(*keys, "customer_id", **{f"score_{j}": score for j, score in enumerate(scores)})
     best = ibis.greatest(*(rows[f"score_{j}"] for j in range(len(scores))))
     nearest = [(rows[f"score_{j}"] == best, name) for j, name in enumerate(clusters.names)]
-    return rows.select("customer_id", cluster=ibis.cases(*nearest, else_=clusters.names[-1]))
+    return rows.select(*keys, "customer_id", cluster=ibis.cases(*nearest, else_=clusters.names[-1]))
 
 
 def profile(sample: Sample, clusters: Clusters | None) -> pd.DataFrame | None:

@@ -22,7 +22,13 @@ from smsroi_helpers import experiments, measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.experiments import METRICS, Experiment, moments_of
 from smsroi_helpers.segmentation.clusters import MOST_LEVELS, SAMPLE, SAMPLE_SIZE, UNKNOWN, attribute_columns
-from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve, segment_order
+from smsroi_helpers.segmentation.membership import (
+    Grouping,
+    Segmentation,
+    outcome_column,
+    resolve,
+    segment_order,
+)
 from smsroi_helpers.segmentation.predictive_value import Outcomes
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, adjust, compare, detectable_difference, estimate_means
@@ -92,7 +98,8 @@ def evaluate_criteria(
         channel: of the messages that reach, as for `measures.choose_channel`.
     """
     chosen = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters).at()
-    found = comparison[(comparison["segmentation"] == segment_by) & (comparison["outcome"] == "spend")]
+    column = outcome_column(segment_by)
+    found = comparison[(comparison["segmentation"] == column) & (comparison["outcome"] == "spend")]
     if len(found):
         value, low, high = (float(found[name].iloc[0]) for name in ("share", "low", "high"))
     else:
@@ -200,12 +207,10 @@ def measurable(shop: Shop, outcomes: Outcomes, segment_by: str) -> Criterion:
     (z.975 + z.8) √(4 p (1 − p) / n) ÷ p, with p the share who bought in it. The principle's number is that of the
     worst segment; limits are those at the limits of p.
     """
-    rows = outcomes.later
-    if segment_by not in rows.columns:
+    rows, column = outcomes.later, outcome_column(segment_by)
+    if column not in rows.columns:
         return Criterion("measurable", "unknown", np.nan, np.nan, np.nan, pd.DataFrame())
-    cells = rows.group_by(segment=segment_by).aggregate(
-        customers=rows.count(), bought=rows.count(where=rows.orders > 0)
-    )
+    cells = rows.group_by(segment=column).aggregate(customers=rows.count(), bought=rows.count(where=rows.orders > 0))
     frame = shop.count(cells.order_by("segment"))
     frame = frame.set_index("segment").loc[segment_order(segment_by, list(frame["segment"]))].reset_index()
     low, high = (np.asarray(x, float) for x in proportion_confint(frame["bought"], frame["customers"], method="wilson"))

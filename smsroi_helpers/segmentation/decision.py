@@ -6,6 +6,7 @@ from typing import Literal
 import pandas as pd
 
 from smsroi_helpers.segmentation.criteria import Criterion
+from smsroi_helpers.segmentation.membership import outcome_column
 
 __all__ = [
     "Explained",
@@ -158,6 +159,7 @@ def _find_shortfalls(criteria: list[Criterion]) -> tuple[Shortfall, ...]:
 
 def _find_rival(comparison: pd.DataFrame, segment_by: str) -> Explained | None:
     """The segmentation that explains most of spend, where its interval lies above the chosen one's."""
+    segment_by = outcome_column(segment_by)
     spend = comparison[comparison["outcome"] == "spend"].set_index("segmentation")
     if segment_by not in spend.index:
         return None

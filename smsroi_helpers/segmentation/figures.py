@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from smsroi_helpers.locale import _, joined, listed, number, percent, sentence
 from smsroi_helpers.pages import PALETTE, Html, figure, names_of, note, segment_name, sentence_case
-from smsroi_helpers.segmentation.membership import DATED, Grouping
+from smsroi_helpers.segmentation.membership import DATED, RESPONSE, Grouping
 from smsroi_helpers.segmentation.wording import cluster_test_sentence, range_words, recency_sentence, step_name
 
 __all__ = [
@@ -359,7 +359,7 @@ def _moves_title(rows: pd.DataFrame) -> str:
 
 def moves_figure(table_of_moves: pd.DataFrame, segment_by: str, period_days: int) -> Html:
     """`moves` with alt text and caption; a sentence where segments have no date."""
-    if segment_by not in DATED:
+    if segment_by not in (*DATED, RESPONSE) or not len(table_of_moves):
         return note(
             _("{segmentation} is a column of the customers’ table and has no date, so nobody moves in it.").format(
                 segmentation=sentence_case(names_of(segment_by))

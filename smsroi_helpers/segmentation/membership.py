@@ -6,6 +6,7 @@ test whether there are any clusters in `cluster_test`.
 """
 
 import datetime as dt
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -27,6 +28,7 @@ from smsroi_helpers.segmentation.clusters import (
     take_sample,
 )
 from smsroi_helpers.segmentation.cutoffs import Cuts, find_cuts
+from smsroi_helpers.segmentation.response_rule import Label, ResponseRule
 from smsroi_helpers.segmentation.rfm import known_people, rfm_rows
 from smsroi_helpers.segmentation.rules import (
     BUYER_GROUPS,
@@ -44,6 +46,9 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "DATED",
     "MOST_SEGMENTS",
+    "PAST_CLICKS",
+    "RESPONSE",
+    "REST",
     "Grouping",
     "Segmentation",
     "check_buyers",
@@ -53,6 +58,7 @@ __all__ = [
     "find_grouping",
     "label_customers",
     "no_clusters",
+    "outcome_column",
     "period_of",
     "resolve",
     "segment_order",
@@ -65,10 +71,19 @@ USUAL_PERIOD_DAYS = 91
 """A quarter: long enough for most to come back, short enough for the outcome to be near."""
 DATED = ("rfm_group", "cluster", "lifecycle_stage", "recency")
 """The segmentations made from behaviour, so that a customer's segment changes; any other is a column of `customers`."""
+RESPONSE = "response"
+"""The grouping that `by_response` chooses from the source's tests."""
 _GROUPS = ("region", "acquisition_channel")
 """Columns of the contract that group customers, beside attr_…"""
-_REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
+PAST_CLICKS = "past_clicks"
+"""Groups by clicks so far (`past_clicks`): a part of the groups of `response`, and no segmentation alone."""
+REST = {"rfm_group": PROSPECT, "cluster": PROSPECT, "lifecycle_stage": STAGES[0], "recency": NEVER}
 """The segment of customers without a purchase."""
+
+
+_CLUSTERS: "weakref.WeakKeyDictionary[Shop, dict[int, tuple[ClusterTest, Clusters | None, Sample]]]" = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ def period_of(shop: Shop, period_days: int = 0) -> int:
 
 
 def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None, Sample]:
-    """Look for clusters, test them against one population, and fit them where the test accepts them.
+    """Look for clusters, test them against one population, and fit them where the test accepts them; asked once.
 
     Its random numbers depend on the seed of the shop alone, so that every notebook of a run finds the same clusters.
 
@@ -113,8 +128,14 @@ def find_clusters(shop: Shop, cuts: Cuts) -> tuple[ClusterTest, Clusters | None,
         cuts: the result of `cutoffs.find_cuts`; half the days after which a customer is dormant is taken for a usual
             pause.
     """
-    names = attribute_columns(shop)
-    sample = take_sample(shop, cuts.dormant_after_days // 2, attributes=names)
+    found, pause = _CLUSTERS.setdefault(shop, {}), cuts.dormant_after_days // 2
+    if pause not in found:
+        found[pause] = _find_clusters(shop, pause)
+    return found[pause]
+
+
+def _find_clusters(shop: Shop, pause: int) -> tuple[ClusterTest, Clusters | None, Sample]:
+    sample = take_sample(shop, pause, attributes=attribute_columns(shop))
     smallest = shop.settings.segments.smallest_cluster_share
     tested = run_cluster_test(sample, np.random.default_rng([shop.seed, 1]), smallest_share=smallest)
     return tested, fit_clusters(sample, tested.k, shop.seed) if tested.accepted else None, sample
@@ -163,9 +184,20 @@ def _is_advocate(shop: Shop, rows: ir.Table, at: dt.date | None) -> ir.BooleanVa
     return rows.customer_id.isin(recommends.customer_id) if recommends is not None else ibis.literal(False)
 
 
-def customer_segments(shop: Shop, grouping: Grouping) -> ir.Table:
-    """The table `customer_segments`, one row for everybody known, as an expression for the engine to write."""
+def customer_segments(shop: Shop, grouping: Grouping, response: "Segmentation | None" = None) -> ir.Table:
+    """The table `customer_segments`, one row for everybody known, as an expression for the engine to write.
+
+    Args:
+        shop: the company.
+        grouping: the result of `find_grouping`.
+        response: the groups that `by_response` chose; None leaves response_group empty.
+    """
     rows = label_customers(shop, grouping.cuts, grouping.clusters)
+    if response is None:
+        rows = rows.mutate(response_group=ibis.null("string"))
+    else:
+        groups = response.label(rows).select(member="customer_id", response_group="segment")
+        rows = rows.left_join(groups, rows.customer_id == groups.member).drop("member")
     return rows.select(*contract.OUTPUTS["customer_segments"], "first_day", "tenure_days").order_by("customer_id")
 
 
@@ -180,11 +212,16 @@ class Segmentation:
     """Of `rfm_group` and `lifecycle_stage`."""
     clusters: Clusters | None = None
     """The result of `cluster`."""
+    rule: ResponseRule | None = None
+    """Of `response`, where its groups are those of no other segmentation."""
+    parts: tuple[Label, ...] = ()
+    """Of the rule: how each of its columns labels customers."""
 
     @property
     def dated(self) -> bool:
         """Whether a customer's segment depends on the day; a column of `customers` has no date."""
-        return self.name in DATED
+        columns = (self.name,) if self.rule is None else self.rule.columns
+        return any(name in DATED or name == PAST_CLICKS for name in columns)
 
     def at(self, day: dt.date | None = None) -> ir.Table:
         """customer_id and segment of everybody known by a day.
@@ -205,10 +242,12 @@ class Segmentation:
             people: a table with customer_id, one row each.
             day: the last day that counts; None for the last one observed.
         """
+        if self.rule is not None:
+            return self.rule.label(people, self.parts, day)
         members = self._members(day)
         rows = people.select(person="customer_id")
         rows = rows.left_join(members, rows.person == members.customer_id)
-        return rows.select(customer_id="person", segment=rows.segment.fill_null(_REST.get(self.name, UNKNOWN)))
+        return rows.select(customer_id="person", segment=rows.segment.fill_null(REST.get(self.name, UNKNOWN)))
 
     def order(self, found: Iterable[str]) -> list[str]:
         """The segments found, in the order in which a reader wants them."""
@@ -249,8 +288,8 @@ def resolve(
 
     Args:
         shop: the company.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, or a column of `customers` that groups them:
-            attr_…, region, acquisition_channel.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency`, a column of `customers` that groups them
+            (attr_…, region, acquisition_channel), or `response`: what `by_response.choose_by_response` chooses.
         cuts: the result of `cutoffs.find_cuts`; None finds them.
         clusters: the result of `find_clusters`; None finds them where they are asked for.
 
@@ -258,6 +297,8 @@ def resolve(
         UsageError: there is no such segmentation.
         NotEnoughData: clusters are asked for and none is accepted.
     """
+    if segment_by == RESPONSE:
+        return _resolve_response(shop, cuts)
     if segment_by not in DATED:
         _check_column(shop, segment_by)
         return Segmentation(shop, segment_by)
@@ -270,6 +311,17 @@ def resolve(
     return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
 
 
+def _resolve_response(shop: Shop, cuts: Cuts | None) -> Segmentation:
+    """The segmentation chosen by response: one of the others, or the groups of a tree over several."""
+    from smsroi_helpers.segmentation.by_response import choose_by_response, labels_of  # which asks for the others here
+
+    choice = choose_by_response(shop)
+    if choice.rule is None:
+        return resolve(shop, choice.chosen, cuts=cuts)
+    parts = labels_of(shop, choice.rule.columns)
+    return Segmentation(shop, RESPONSE, rule=choice.rule, parts=parts)
+
+
 def segments(
     shop: Shop,
     segment_by: str = "rfm_group",
@@ -280,6 +332,11 @@ def segments(
 ) -> ir.Table:
     """customer_id and segment of everybody known by a day: `resolve`, then `Segmentation.at`."""
     return resolve(shop, segment_by, cuts=cuts, clusters=clusters).at(at)
+
+
+def outcome_column(segment_by: str) -> str:
+    """The column of a segmentation beside outcomes, of which one is called `response` too."""
+    return "by_response" if segment_by == RESPONSE else segment_by
 
 
 def no_clusters() -> NoReturn:
@@ -297,8 +354,8 @@ def _check_column(shop: Shop, column: str) -> None:
     """Raise where a column of `customers` is missing, names single customers or moments, or has too many values."""
     known, response = shop.customers.columns if shop.has("customers") else (), shop.settings.segments.response
     if column not in known or column in contract.CUSTOMER_ID_COLUMNS or column.endswith("_at"):
-        choices = [*DATED, *(name for name in known if name.startswith("attr_")), *_GROUPS]
-        choices = [name for name in choices if name in DATED or (name in known and name != response)]
+        choices = [*DATED, RESPONSE, *(name for name in known if name.startswith("attr_")), *_GROUPS]
+        choices = [name for name in choices if name in (*DATED, RESPONSE) or (name in known and name != response)]
         raise UsageError(f"segment_by: {column!r} names no groups here; use one of {', '.join(choices)}")
     if column == response:
         raise UsageError(
@@ -317,5 +374,7 @@ def segment_order(segment_by: str, found: list[str]) -> list[str]:
     """The segments found, in the order in which a reader wants them: the named ones as listed, others by name."""
     orders = {"rfm_group": (*BUYER_GROUPS, PROSPECT), "lifecycle_stage": STAGES, "recency": RECENCY_GROUPS}
     named = orders.get(segment_by, ())
+    if segment_by == RESPONSE:  # which may have chosen one of these
+        named = next((order for order in orders.values() if set(found) <= set(order)), ())
     rest = sorted(set(found) - set(named), key=lambda name: (name in (PROSPECT, UNKNOWN), name))
     return [*(name for name in named if name in found), *rest]

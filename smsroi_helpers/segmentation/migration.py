@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.segmentation.membership import DATED, Grouping, Segmentation, resolve
+from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.segmentation.rules import silence_of
 from smsroi_helpers.source import Shop
@@ -39,8 +39,8 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
     Args:
         shop: the company.
         grouping: the result of `membership.find_grouping`.
-        segment_by: `rfm_group`, `cluster`, `lifecycle_stage` or `recency`; columns of `customers` have no date and
-            do not move.
+        segment_by: `rfm_group`, `cluster`, `lifecycle_stage`, `recency` or `response`; columns of `customers` have no
+            date and do not move.
         period_days: how long a period is.
 
     Returns:
@@ -52,9 +52,9 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         customers did not move: the log became long enough to say so. These rows are not compared. No rows for a
         column of `customers`.
     """
-    if segment_by not in DATED:
-        return pd.DataFrame(columns=_MOVES)
     segmentation = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
+    if not segmentation.dated:
+        return pd.DataFrame(columns=_MOVES)
     begin, earlier = (shop.as_of - dt.timedelta(days=n * period_days) for n in (1, 2))
     spent = _spend_by_period(shop, begin, earlier)
     moves = _moves(segmentation, begin, shop.as_of)

@@ -22,6 +22,7 @@ from smsroi_helpers.segmentation.membership import (
     column_value,
     label_customers,
     no_clusters,
+    outcome_column,
     resolve,
     segment_order,
 )
@@ -115,7 +116,7 @@ def _label_and_follow(shop: Shop, grouping: Grouping, split: dt.date, response: 
         )
     if segment_by == "recency" or segment_by not in (*DATED, *names):
         chosen = resolve(shop, segment_by).label(rows, split)
-        chosen = chosen.select(member_id="customer_id", **{segment_by: ibis._.segment})
+        chosen = chosen.select(member_id="customer_id", **{outcome_column(segment_by): ibis._.segment})
         rows = rows.left_join(chosen, rows.customer_id == chosen.member_id).drop("member_id")
     later = measures.purchases(shop).filter(ibis._.day > ibis.literal(split))
     sums = later.group_by(member_id="customer_id").aggregate(orders=later.count(), spend=total(later.spend))
@@ -227,7 +228,7 @@ def outcomes_by_segment(shop: Shop, outcomes: Outcomes, segment_by: str) -> pd.D
     rows = outcomes.later
     if segment_by == "cluster" and segment_by not in rows.columns:
         no_clusters()
-    cells = rows.group_by("group", segment=segment_by).aggregate(
+    cells = rows.group_by("group", segment=outcome_column(segment_by)).aggregate(
         customers=rows.count(),
         spend=total(rows.spend),
         buyers=rows.count(where=rows.orders > 0),

@@ -9,6 +9,7 @@ References:
 """
 
 import datetime as dt
+from typing import TypeAlias
 
 import ibis
 import ibis.expr.types as ir
@@ -22,16 +23,33 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "JACKKNIFE",
     "SCORES",
+    "Until",
+    "keys_of",
     "known_people",
     "orders_by_day",
     "rfm_rows",
     "score_table",
+    "up_to",
 ]
 
 SCORES = 5
 """Scores go from 1 to 5."""
 JACKKNIFE = "segmentation-jackknife"
 """The hash purpose of this stage's groups of customers."""
+Until: TypeAlias = dt.date | ir.Table
+"""The last day that counts, or a table of such days (label_day) that are all asked at once."""
+
+
+def up_to(rows: ir.Table, day: ir.DateValue, last: Until) -> ir.Table:
+    """The rows of days up to the last one that counts; of a table of days, the rows of each with its label_day."""
+    if isinstance(last, ir.Table):
+        return rows.join(last, day <= last.label_day)
+    return rows.filter(day <= ibis.literal(last))
+
+
+def keys_of(last: Until) -> tuple[str, ...]:
+    """Columns that tell results of one day from those of others: none for a single day."""
+    return ("label_day",) if isinstance(last, ir.Table) else ()
 
 
 # --- one row per customer --------------------------------------------------------------------------------------------
@@ -56,7 +74,7 @@ def known_people(shop: Shop, at: dt.date | None = None) -> ir.Table:
     return shop.keep(ibis.union(people.select("customer_id"), buyers, distinct=True))
 
 
-def rfm_rows(shop: Shop, at: dt.date | None = None) -> ir.Table:
+def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
     """One row per customer with a purchase by a day: how lately, how often and for how much, with scores.
 
     A score is 1 + the number of whole fifths of the customers who lie strictly below: score 4 says that at least three
@@ -65,37 +83,42 @@ def rfm_rows(shop: Shop, at: dt.date | None = None) -> ir.Table:
 
     Args:
         shop: the company.
-        at: the last day that counts; None for the last one observed.
+        at: the last day that counts, None for the last one observed; or a table of days.
 
     Returns:
-        customer_id; first_day; recency_days, from the last purchase to the day after `at` (1 for today's buyer);
+        label_day, for a table of days; customer_id; first_day; recency_days, from the last purchase to the day after
+        `at` (1 for today's buyer);
         tenure_days, likewise from the first; frequency, orders; purchase_days; monetary, money spent; r_score, f_score,
         m_score (1–5).
     """
-    last = at or shop.as_of
+    last = shop.as_of if at is None else at
+    keys = keys_of(last)
     per_day = orders_by_day(shop)
-    per_day = per_day.filter(per_day.day <= ibis.literal(last))
-    sums = per_day.group_by("customer_id").aggregate(
+    per_day = up_to(per_day, per_day.day, last)
+    sums = per_day.group_by(*keys, "customer_id").aggregate(
         first_day=per_day.day.min(),
         last_day=per_day.day.max(),
         frequency=per_day.orders.sum(),
         purchase_days=per_day.count(),
         monetary=total(per_day.spent),
     )
-    after = ibis.literal(last + dt.timedelta(days=1))
+    day = ibis.literal(last) if isinstance(last, dt.date) else sums.label_day
     rows = sums.select(
+        *keys,
         "customer_id",
         "first_day",
-        recency_days=after.delta(sums.last_day, unit="day").cast("int64"),
-        tenure_days=after.delta(sums.first_day, unit="day").cast("int64"),
+        recency_days=day.delta(sums.last_day, unit="day").cast("int64") + 1,
+        tenure_days=day.delta(sums.first_day, unit="day").cast("int64") + 1,
         frequency=sums.frequency.cast("int64"),
         purchase_days=sums.purchase_days.cast("int64"),
         monetary=sums.monetary,
     )
-    everybody = rows.count().over(ibis.window())
+    everybody = rows.count().over(ibis.window(group_by=keys))
     below = {"r": ibis.desc("recency_days"), "f": "frequency", "m": "monetary"}
     scores = {
-        f"{name}_score": (ibis.rank().over(ibis.window(order_by=order)) * SCORES // everybody + 1).cast("int64")
+        f"{name}_score": (ibis.rank().over(ibis.window(group_by=keys, order_by=order)) * SCORES // everybody + 1).cast(
+            "int64"
+        )
         for name, order in below.items()
     }
     return shop.keep(rows.mutate(**scores))

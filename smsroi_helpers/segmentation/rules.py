@@ -10,7 +10,7 @@ import pandas as pd
 
 from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.cutoffs import Cuts
-from smsroi_helpers.segmentation.rfm import JACKKNIFE, rfm_rows
+from smsroi_helpers.segmentation.rfm import JACKKNIFE, Until, keys_of, rfm_rows, up_to
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, by_group, jackknife
 
@@ -96,25 +96,29 @@ def silence_of(name: str, cuts: Cuts) -> int:
     }.get(name, 0)
 
 
-def advocates(shop: Shop, at: dt.date | None = None) -> ir.Table | None:
+def advocates(shop: Shop, at: Until | None = None) -> ir.Table | None:
     """customer_id of who has recommended the company by a day: referred somebody, or last scored 9 or 10.
 
-    None where the source tells of neither.
+    With label_day, for a table of days. None where the source tells of neither.
     """
-    last = ibis.literal(at or shop.as_of)
+    last = shop.as_of if at is None else at
+    keys = keys_of(last)
     parts = []
     if shop.has("customers", "referred_by"):
         people = shop.customers.filter(shop.customers.referred_by.notnull())
+        joined = ibis.literal(dt.date.min)
         if shop.has("customers", "joined_at"):
-            people = people.filter(people.joined_at.isnull() | (shop.day(people.joined_at) <= last))
-        parts.append(people.select(customer_id="referred_by"))
+            joined = shop.day(people.joined_at).fill_null(dt.date.min)
+        people = up_to(people, joined, last)
+        parts.append(people.select(*keys, customer_id="referred_by"))
     if shop.has("feedback"):
-        said = shop.feedback.filter(shop.day(shop.feedback.responded_at) <= last)
-        latest = said.group_by("customer_id").aggregate(at=said.responded_at.max())
-        answers = said.join(latest, (said.customer_id == latest.customer_id) & (said.responded_at == latest["at"]))
+        said = up_to(shop.feedback, shop.day(shop.feedback.responded_at), last)
+        latest = said.group_by(*keys, "customer_id").aggregate(at=said.responded_at.max())
+        same = [said[key] == latest[key] for key in (*keys, "customer_id")]
+        answers = said.join(latest, [*same, said.responded_at == latest["at"]])
         # Of answers of one instant the lower counts.
-        lowest = answers.group_by("customer_id").aggregate(score=answers.score.min())
-        parts.append(lowest.filter(lowest.score >= PROMOTER).select("customer_id"))
+        lowest = answers.group_by(*keys, "customer_id").aggregate(score=answers.score.min())
+        parts.append(lowest.filter(lowest.score >= PROMOTER).select(*keys, "customer_id"))
     if not parts:
         return None
     return (ibis.union(*parts) if len(parts) > 1 else parts[0]).distinct()

@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import hashlib
 import zoneinfo
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -13,6 +14,7 @@ import pandas as pd
 from ibis.expr.operations import InMemoryTable, Relation
 from pyarrow import parquet
 
+import smsroi_helpers
 from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, sql_of
 from smsroi_helpers.errors import DataError, StorageError
@@ -28,6 +30,13 @@ MAX_CELLS = 5_000_000
 """Largest number of rows that `Shop.count` loads into memory; larger results have one row per customer."""
 _COMMON_ZONES = 12
 """Number of time zones named in a query; each is compared with every row."""
+
+
+@functools.cache
+def _code() -> str:
+    """A hash of the package's modules."""
+    folder = Path(smsroi_helpers.__file__).parent
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))).hexdigest()
 
 
 class Shop:
@@ -156,6 +165,25 @@ class Shop:
                 new.replace(file)
         self._files[expression] = file
         return file
+
+    def recall(self, name: str, make: Callable[[], str]) -> str:
+        """Return a text, made once per run: what Python makes of counts, and takes long to make.
+
+        It is cached by name, input fingerprint, last day observed, seed and code of the package.
+
+        Args:
+            name: of the text.
+            make: makes it.
+        """
+        parts = [name, self.loaded.fingerprint, self.as_of.isoformat(), str(self.seed), _code()]
+        file = self._cache / f"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}.txt"
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(file.with_suffix(".lock")):
+            if not file.exists():
+                new = file.with_suffix(".new")
+                new.write_text(make(), encoding="utf-8")
+                new.replace(file)
+        return file.read_text(encoding="utf-8")
 
     def write(self, rows: ir.Table, file: Path) -> int:
         """Write a large result as parquet, without loading it into memory; return its number of rows.

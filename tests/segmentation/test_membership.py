@@ -107,7 +107,7 @@ class TestAsking:
 
 EVERY = (
     "rfm_group", "cluster", "lifecycle_stage", "recency", "attr_favourite", "attr_member_level", "region",
-    "acquisition_channel",
+    "acquisition_channel", "response",
 )  # fmt: skip
 """Every kind of value that `segment_by` accepts."""
 
@@ -134,7 +134,7 @@ class TestSegmentation:
         assert assigned[both].equals(then[both])
         if segment_by != "cluster":  # of which the outcomes fit their own, to what was known at the split
             later = predictive_value.collect_outcomes(shop, found, 91, segment_by=segment_by).later
-            labelled = groups_of(later, segment_by)
+            labelled = groups_of(later, membership.outcome_column(segment_by))
             assert labelled.equals(then[labelled.index])
         if segment_by in ("rfm_group", "cluster", "lifecycle_stage"):
             assert groups_of(membership.customer_segments(shop, found), segment_by).equals(now)
@@ -161,7 +161,9 @@ class TestSegmentation:
 
     def test_the_error_names_what_the_source_has(self, make_source, open_source):
         folder = make_source(orders=HEAD + "1,a,2024-01-05,5\n", customers="customer_id,region\na,north\n")
-        with pytest.raises(UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, region$"):
+        with pytest.raises(
+            UsageError, match="use one of rfm_group, cluster, lifecycle_stage, recency, response, region$"
+        ):
             membership.resolve(open_source(folder), "acquisition_channel")
 
     def test_an_outcome_groups_nobody(self, make_source, open_source):
@@ -171,7 +173,7 @@ class TestSegmentation:
         )
         with pytest.raises(UsageError, match="'attr_answered' is the response"):
             membership.resolve(open_source(folder), "attr_answered")
-        with pytest.raises(UsageError, match="recency, attr_level$"):
+        with pytest.raises(UsageError, match="recency, response, attr_level$"):
             membership.resolve(open_source(folder), "attr_none")
 
     def test_a_column_counts_for_who_is_not_known_yet_and_behaviour_does_not(self, make_source, open_source):

@@ -97,3 +97,18 @@ def test_what_is_written_is_whole_or_not_there(make_source, open_source, tmp_pat
     with pytest.raises(Exception, match="Conversion"):
         shop.write(broken, file)
     assert file.read_bytes() == before
+
+
+def test_a_text_is_made_once_for_a_source_day_and_seed(make_source, open_source):
+    folder = make_source(orders=ORDERS)
+    shop, made = open_source(folder), []
+
+    def make(text):
+        made.append(text)
+        return text
+
+    assert shop.recall("answer", lambda: make("ä\n1")) == "ä\n1"
+    assert shop.recall("answer", lambda: make("2")) == "ä\n1"
+    assert shop.recall("another", lambda: make("3")) == "3"
+    assert open_source(folder, as_of="2024-01-01").recall("answer", lambda: make("4")) == "4"
+    assert made == ["ä\n1", "3", "4"]

@@ -1,0 +1,128 @@
+"""The table of groupings by response, for `01_segmentation`."""
+
+import pandas as pd
+from scipy.stats import norm
+
+from smsroi_helpers.locale import _, joined, listed, money, number, percent, rounded_digits
+from smsroi_helpers.pages import Html, names_of, note, p_words, segment_name, sentence_case, table
+from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
+from smsroi_helpers.segmentation.membership import RESPONSE
+from smsroi_helpers.segmentation.response_counts import Unit
+from smsroi_helpers.source import Shop
+
+__all__ = ["groupings_table", "groups_note", "response_note"]
+
+_PER = 1000
+_Z = float(norm.ppf(0.975))
+
+
+def groupings_table(choice: ResponseChoice, currency: str) -> Html:
+    """What choosing the best arm by group gains, for each grouping; a sentence where no test can be used.
+
+    Args:
+        choice: of `by_response.choose_by_response`.
+        currency: the source's.
+    """
+    if not choice.candidates:
+        return note(_("No valid randomised test can show whether groups react differently."))
+    most = max(one.gain.estimate for one in choice.candidates)
+    rows = []
+    for one in choice.candidates:
+        rows.append(
+            {
+                _("Grouping"): _name(one),
+                _("Groups"): number(one.groups),
+                _("Gain per 1,000 customers and week"): _amount(one.gain.estimate, one, choice.unit, currency),
+                _("95% interval"): _interval(one, choice.unit, currency),
+                _("Share of the largest gain"): percent(one.gain.estimate / most) if most > 0 else "–",
+                _("p that arms differ alike"): p_words(one.adjusted_p),
+                _("Chosen"): _("yes") if choice.reason == "separates" and one.name == choice.chosen else "",
+            }
+        )
+    caption = _(
+        "Gain of the best arm for each group compared with one arm for all, over the randomised tests ({tests}), on"
+        " customers who did not help to choose the arms; p-values by Holm"
+    ).format(tests=listed(choice.tests))
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def _name(one: Candidate) -> str:
+    if one.name != TREE:
+        return sentence_case(names_of(one.name))
+    return _("Groups made of {groupings}").format(groupings=listed([names_of(name) for name in one.columns]))
+
+
+def _digits(one: Candidate) -> int:
+    half_width = _PER * _Z * one.gain.error
+    value = _PER * one.gain.estimate
+    return max(rounded_digits(value - half_width, value + half_width), 0) if half_width > 0 else 0
+
+
+def _amount(value: float, one: Candidate, unit: Unit, currency: str) -> str:
+    shown = _PER * value
+    digits = _digits(one)
+    return _("{n} clicks").format(n=number(shown, digits)) if unit == "clicks" else money(shown, currency, digits)
+
+
+def _interval(one: Candidate, unit: Unit, currency: str) -> str:
+    if not one.gain.error > 0:  # the same arm for every group
+        return "–"
+    low, high = (_amount(one.gain.estimate + sign * _Z * one.gain.error, one, unit, currency) for sign in (-1, 1))
+    return _("{low} to {high}").format(low=low, high=high)
+
+
+def groups_note(shop: Shop, segment_by: str) -> Html | None:
+    """Which groups `segment_by: response` stands for; None where it is something else."""
+    if segment_by != RESPONSE:
+        return None
+    choice = choose_by_response(shop)
+    own = choice.find(choice.chosen)
+    if choice.reason != "separates" or own is None:
+        return response_note(choice)
+    return note(
+        joined(_("Chosen by response: {grouping}.").format(grouping=_name(own)), _groups_words(choice), _caveat())
+    )
+
+
+def response_note(choice: ResponseChoice) -> Html:
+    """Which grouping separates responses best, and what to set."""
+    if choice.reason == "no_test":
+        return note(_("Groups by response need a randomised test; with `segment_by: response`, RFM groups are used."))
+    if choice.reason == "no_difference":
+        return note(
+            _(
+                "No grouping is shown to react differently to the tests’ arms. With `segment_by: response`, RFM groups"
+                " are used."
+            )
+        )
+    if choice.reason == "no_gain":
+        return note(
+            _(
+                "Arms work differently in some groups, but choosing by group is not shown to gain more than one arm for"
+                " all. With `segment_by: response`, RFM groups are used."
+            )
+        )
+    own = choice.find(choice.chosen)
+    assert own is not None
+    first = _("{grouping} separates responses best.").format(grouping=_name(own))
+    if own.name == "rfm_group":
+        first = _("No grouping separates responses clearly better than RFM groups do.")
+    advice = ""
+    if choice.clearly_better:
+        advice = _("Set `segment_by: response` in the run file to use it in all notebooks.")
+    elif own.name != "rfm_group":
+        advice = _("It is not shown to be better than RFM groups; `segment_by: response` uses it.")
+    return note(joined(first, _groups_words(choice), advice, _caveat()))
+
+
+def _groups_words(choice: ResponseChoice) -> str:
+    if choice.rule is None:
+        return ""
+    return _("Its groups: {groups}.").format(groups="; ".join(segment_name(name) for name in choice.rule.names))
+
+
+def _caveat() -> str:
+    return _(
+        "The same tests choose the grouping and estimate effects by group, so effects of single groups are shrunken and"
+        " adjusted for their number."
+    )
