@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from smsroi_helpers.measures.quiet_hours import allowed, count_places
 from smsroi_helpers.segmentation.membership import segments
 from smsroi_helpers.simulation import ground_truth as own
-from smsroi_helpers.simulation.behaviour import PLAN_WEEKS, TESTED_CREATIVES
+from smsroi_helpers.simulation.behaviour import TESTED_CREATIVES
 from smsroi_helpers.simulation.write import write_company
 from smsroi_helpers.source.settings import project_root
 from smsroi_helpers.source.shop import Shop
@@ -35,7 +35,7 @@ WORLDS: tuple[World, ...] = ("own", "second")
 DOSES = second_world.GRID
 """Texts a week at which values are given."""
 PRACTICE_WEEKS = 4
-"""Weeks of the log, without a test of doses or hours, in which the own simulator's practice is read."""
+"""Weeks at the end of the log in which the own simulator's practice is read."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ def make(
     customers: int,
     seed: int,
     null: bool = False,
-    plan_is_today: bool = False,
     text_effects: float = 1.0,
 ) -> Truths:
     """Write a company and return its truth.
@@ -110,8 +109,6 @@ def make(
         customers: how many.
         seed: of the company.
         null: texts cause nothing.
-        plan_is_today: whether the own simulator's last weeks, which an earlier plan decided, are today's practice;
-            else the weeks before them are.
         text_effects: how many times as far apart the texts are as usual.
     """
     if world == "second":
@@ -119,7 +116,7 @@ def make(
             second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects)
         )
     truth = write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects)
-    return _own(truth, to, plan_is_today)
+    return _own(truth, to)
 
 
 # --- the second simulator --------------------------------------------------------------------------------------------
@@ -210,7 +207,7 @@ def _tables(source: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(source / f"{name}.parquet")
 
 
-def _own(world: own.World, source: Path, plan_is_today: bool) -> Truths:
+def _own(world: own.World, source: Path) -> Truths:
     people = _tables(source, "truth/customers")
     n = len(people)
     scale = _Scale(
@@ -218,7 +215,7 @@ def _own(world: own.World, source: Path, plan_is_today: bool) -> Truths:
         people["responsiveness"].to_numpy(float), ~people["bad_number"].to_numpy(bool),
     )  # fmt: skip
     texts = [[c.variant for c in own.CREATIVES].index(variant) for variant in TESTED_CREATIVES]
-    sent = _read_practice(source, people["customer_id"], plan_is_today)
+    sent = _read_practice(source, people["customer_id"])
     hours = sent.pivot_table(index="row", columns="hour", values="week", aggfunc="size", fill_value=0)
     hours = hours.reindex(index=range(n), columns=range(24)).fillna(0.0).to_numpy(float)
     with np.errstate(invalid="ignore"):
@@ -271,16 +268,15 @@ def _values(scale: _Scale, texts: Sequence[int | None], usual: Floats) -> dict[s
     return {"profit": profit, "value": value, "value_at_todays_hours": as_today, "dose_value": any_hour}
 
 
-def _read_practice(source: Path, ids: pd.Series, plan_is_today: bool) -> pd.DataFrame:
-    """The texts of today's practice: row (of the customer), week, hour (local), before (other texts of that week)."""
+def _read_practice(source: Path, ids: pd.Series) -> pd.DataFrame:
+    """The texts of today's practice: row (of the customer), week, hour (local), before (other texts of that week).
+
+    They are those of the last weeks, which an earlier plan decided.
+    """
     sent = _tables(source, "messages")
     sent = sent[sent["channel"] == "sms"]
     end = sent["sent_at"].max().normalize() + pd.Timedelta(days=1)
-    plan = end - pd.Timedelta(weeks=PLAN_WEEKS)
-    if plan_is_today:
-        sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=PRACTICE_WEEKS)]
-    else:
-        sent = sent[(sent["sent_at"] < plan) & (sent["sent_at"] >= plan - pd.Timedelta(weeks=PRACTICE_WEEKS))]
+    sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=PRACTICE_WEEKS)]
     zones = _tables(source, "customers")[["customer_id", "timezone"]]
     sent = sent[["customer_id", "sent_at"]].merge(zones, on="customer_id")
     local = pd.concat([x["sent_at"].dt.tz_convert(zone).dt.tz_localize(None) for zone, x in sent.groupby("timezone")])

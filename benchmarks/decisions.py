@@ -80,6 +80,9 @@ def judge_hours(
         members &= np.isfinite(truths.hours_today).all(axis=1)
         if not members.any():
             continue
+        if answer.evidence != "randomised":  # its windows are those of the log, and none is ever recommended
+            yield {"segment": answer.segment, "outcome": outcomes.get(answer.segment, ""), "published": False}
+            continue
         sent_at = _sent_at(truths, members, legal, place)
         at = [[first for first, _end in truths.windows].index(hour) for hour in answer.windows["hour"]]
         within = truths.hours_today[members] * (legal_hours[members] & tried)
@@ -170,15 +173,13 @@ def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
 # --- a company -------------------------------------------------------------------------------------------------------
 
 
-def judge_company(
-    world: World, seed: int, customers: int, null: bool, plan_is_today: bool, text_effects: float = 1.0
-) -> Judged:
+def judge_company(world: World, seed: int, customers: int, null: bool, text_effects: float = 1.0) -> Judged:
     """Make a company, run 03–05, and compare what they say with the truth."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="decisions-") as place:
         source, folder = Path(place) / "source", Path(place) / "run"
         truths = make(
-            world, source, customers=customers, seed=seed, null=null, plan_is_today=plan_is_today,
+            world, source, customers=customers, seed=seed, null=null,
             text_effects=text_effects,
         )  # fmt: skip
         timing, frequency, ab_test = (
@@ -268,9 +269,6 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=401, help="first seed")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--null", action="store_true", help="companies whose texts have no effect")
-    parser.add_argument(
-        "--plan-is-today", action="store_true", help="own: an earlier plan's weeks are today's practice"
-    )
     parser.add_argument("--text-effects", type=float, default=1.0, help="how many times as far apart texts are")
     options = parser.parse_args(given)
     judged: list[Judged] = []
@@ -282,7 +280,6 @@ def main(given: list[str] | None = None) -> int:
                 seed,
                 options.customers,
                 options.null,
-                options.plan_is_today,
                 options.text_effects,
             )
             for seed in range(options.first, options.first + options.companies)
