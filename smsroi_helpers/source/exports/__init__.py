@@ -1,0 +1,10 @@
+"""Exports of shops and SMS platforms: their layouts, and the mappings made of them (`smsroi import`).
+
+`layouts` describes and recognises files, `templates` fills in the `.sql` files of `<kind>/`, `assumptions` finds time
+zone, country and currency, `imports` puts all together, and `written` writes the source.
+"""
+
+from smsroi_helpers.source.exports.imports import Imported, ImportedFile, import_exports
+from smsroi_helpers.source.exports.layouts import KINDS
+
+__all__ = ["KINDS", "Imported", "ImportedFile", "import_exports"]

@@ -1,0 +1,43 @@
+-- Orders of Shopify. The export has one row per line item; the fields of the order are on its first row only.
+-- amount is Total: after discounts, with shipping and taxes. Of partly paid orders it is what was paid.
+-- A refund is a row of its own with a negative amount. The export has no date of refunds: it gets that of its order.
+WITH by_order AS (
+    SELECT
+        order_name,
+        arg_max(created_at, file) AS created_at,
+        arg_max(lower(financial_status), file) AS status,
+        arg_max(cancelled_at, file) AS cancelled_at,
+        arg_max(currency, file) AS currency,
+        CAST(arg_max(total, file) AS DECIMAL(18, 2)) AS total,
+        CAST(coalesce(arg_max(outstanding, file), '0') AS DECIMAL(18, 2)) AS outstanding,
+        CAST(coalesce(arg_max(discount, file), '0') AS DECIMAL(18, 2)) AS discount,
+        CAST(coalesce(arg_max(refunded, file), '0') AS DECIMAL(18, 2)) AS refunded,
+        coalesce(
+            arg_max(phone, file),
+            arg_max(billing_phone, file),
+            arg_max(shipping_phone, file),
+            arg_max(email, file),
+            'guest'  -- an order without any of these, for example at a till
+        ) AS customer_id
+    FROM shopify_orders
+    WHERE order_name IS NOT NULL
+    GROUP BY order_name
+),
+kept AS (
+    SELECT * FROM by_order
+    WHERE total IS NOT NULL
+      AND cancelled_at IS NULL
+      AND status NOT IN ('pending', 'voided', 'expired')
+      AND (currency IS NULL OR currency = {{currency}})
+)
+SELECT
+    order_name AS order_id,
+    customer_id,
+    created_at AS ordered_at,
+    discount,  -- if discount
+    total - CASE WHEN status = 'partially_paid' THEN outstanding ELSE 0 END AS amount
+FROM kept
+UNION ALL BY NAME
+SELECT order_name || ' refund' AS order_id, customer_id, created_at AS ordered_at, -refunded AS amount
+FROM kept
+WHERE refunded > 0
