@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from smsroi_helpers.runner import Outcome
-    from smsroi_helpers.source import Imported, Loaded
+    from smsroi_helpers.source import Loaded
 
 __all__ = ["app", "main"]
 
@@ -141,14 +141,10 @@ def simulate(
         print(_shown(to))
 
 
-@app.command("import")
+@app.command("import", epilog=f"Kinds: {', '.join(source.EXPORT_KINDS)}.")
 def import_(
     files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[KIND] FILE…",
-            help=f"Exports as they are; the kind ({', '.join(source.EXPORT_KINDS)}) only if the columns leave doubt.",
-        ),
+        list[str], typer.Argument(metavar="[KIND] FILE…", help="Exports; a kind only if the columns leave doubt.")
     ],
     to: Annotated[str, typer.Option(metavar="FOLDER", help="The source's folder, data/….")],
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone, such as Europe/Berlin.")] = "",
@@ -159,7 +155,9 @@ def import_(
     """Make a source of exports of a shop and an SMS platform; print what was assumed."""
     with _one_line():
         given = {"timezone": timezone, "country": country.upper(), "currency": currency.upper()}
-        _show_import(source.import_exports(_with_kinds(files), to, given=given, force=force))
+        imported = source.import_exports(source.files_with_kinds(files), to, given=given, force=force)
+        for line in source.describe_import(imported, _shown):
+            print(_plain(line))
 
 
 @app.command()
@@ -288,46 +286,6 @@ def _shown(path: Path) -> str:
     """Return the path relative to the current folder if it is inside it, else in full."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-# --- import ---------------------------------------------------------------------------------------------------
-
-
-def _with_kinds(words: list[str]) -> list[tuple[str, Path]]:
-    """Return the files with the kind named before them; empty: none is."""
-    kind, named = "", []
-    for word in words:
-        if word in source.EXPORT_KINDS and not Path(word).is_file():
-            kind = word
-        else:
-            named.append((kind, Path(word)))
-    if not named:
-        raise UsageError("name a file: smsroi import FILE… --to data/shop")
-    return named
-
-
-def _show_import(imported: "Imported") -> None:
-    for file in imported.files:
-        print(_plain(f"{file.name}: {file.title}, {file.rows:,} rows"))
-        print(_plain(f"  columns used: {', '.join(file.used)}"))
-        if file.not_used:
-            print(_plain(f"  columns found and not used: {', '.join(file.not_used)}"))
-    print("\nassumed (correct it in source.yml, or in the mappings):")
-    for assumption in imported.assumed:
-        print(_plain(f"  {assumption.name}: {assumption.value or 'not known'} ({assumption.reason})"))
-    for note in imported.notes:
-        print(_plain(f"  {note}"))
-    print(f"\nwritten to {_shown(imported.folder)}:")
-    for table, rows in imported.tables.items():
-        print(f"  {table}.sql: {rows:,} rows")
-    for reason, rows in imported.left_out.items():
-        print(_plain(f"  left out, in exclusions.sql: {reason}: {rows:,}"))
-    print("\nnext:")
-    if imported.needs_key and source.find_key(imported.folder) is None:
-        print('  python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key   # once; keep it')
-        print("  export SMSROI_KEY_FILE=~/smsroi.key")
-    print(f"  smsroi check {_shown(imported.folder)}")
-    print(f"  smsroi run {_shown(imported.parameter_file)}")
 
 
 # --- output of check ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from smsroi_helpers.source.examples import EXAMPLES, write_example
 from smsroi_helpers.source.exports import KINDS as EXPORT_KINDS
-from smsroi_helpers.source.exports import Imported, import_exports
+from smsroi_helpers.source.exports import Imported, describe_import, files_with_kinds, import_exports
 from smsroi_helpers.source.files import fingerprint_inputs
 from smsroi_helpers.source.identities import PEOPLE_MESSAGES
 from smsroi_helpers.source.loaded import Loaded, resolve_as_of
@@ -20,6 +20,8 @@ __all__ = [
     "Imported",
     "Loaded",
     "Shop",
+    "describe_import",
+    "files_with_kinds",
     "find_key",
     "fingerprint_inputs",
     "import_exports",

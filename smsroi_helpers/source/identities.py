@@ -77,13 +77,8 @@ _PSEUDONYMS = {
         "done by smsroi pseudonymise: every spelling of an address is one customer",
     ),
 }
-PEOPLE_MESSAGES = tuple(
-    text
-    for pair in (
-        *_RULES.values(), _CONFLICT, _COUNTRY, _MADE_PSEUDONYMS, *_PSEUDONYMS.values(), (GUESTS[0], GUESTS_REMEDY)
-    )  # fmt: skip
-    for text in pair
-)
+_TEXTS = (*_RULES.values(), _CONFLICT, _COUNTRY, _MADE_PSEUDONYMS, *_PSEUDONYMS.values(), (GUESTS[0], GUESTS_REMEDY))
+PEOPLE_MESSAGES = tuple(text for pair in _TEXTS for text in pair)
 """Texts of this module's findings."""
 _ROWS_AT_A_TIME = 100_000
 _MOST_STEPS = 60
@@ -120,9 +115,7 @@ def _refuse_unreadable(name: str, raw: RawTable) -> None:
         raise DataError(f"table {name}: cannot be read: {reason_of(error)}; correct it or export it again") from None
 
 
-def _join_people(
-    opened: Opened, settings: Settings, folder: Path, key: bytes | None
-) -> tuple[People, list[Finding]]:
+def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | None) -> tuple[People, list[Finding]]:
     con, tables = opened.con, {name: raw.rows for name, raw in opened.tables.items()}
     people = find_people(con, tables, settings, folder)
     findings = list(_settings_findings(people, settings))
@@ -150,6 +143,8 @@ def _join_people(
             guests = people.guests if column.column == "customer_id" else frozenset()
             found = _with_guests(found, [text for text in guests if text is not None])
             if pseudonyms is not None:
+                # A table, since Ibis cannot join what is joined already.
+                found = con.create_table(f"found__{name}__{column.column}", found, temp=True, overwrite=True)
                 found = found.left_join(pseudonyms, "person").select("key", "id", "why", "person", "pseudonym")
                 found = found.mutate(person=ibis.ifelse(found.why.identical_to("guest"), GUEST_ID, found.pseudonym))
             changes[column.column] = found.filter(found.person != found.id) if pseudonyms is None else found

@@ -89,7 +89,9 @@ def assume_currency(clues: Clues, given: Mapping[str, str]) -> Assumption:
     """Return the currency of the amounts."""
     if "currency" in given:
         return Assumption("currency", given["currency"], "as given")
-    codes = Counter({name.upper(): rows for name, rows in clues.currencies.items() if re.fullmatch("[A-Za-z]{3}", name)})
+    codes = Counter(
+        {name.upper(): rows for name, rows in clues.currencies.items() if re.fullmatch("[A-Za-z]{3}", name)}
+    )
     if codes:
         others = f"; {len(codes) - 1} others are left out" if len(codes) > 1 else ""
         return Assumption("currency", codes.most_common(1)[0][0], f"the most frequent of the column{others}")

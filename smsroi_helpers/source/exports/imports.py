@@ -1,11 +1,13 @@
-"""Make a source of platforms' exports: recognise the files, write the mappings and `source.yml`, say what was assumed."""
+"""Make a source of platforms' exports: recognise the files, fill in the mappings, and say what was assumed."""
 
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import pydantic
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
@@ -23,7 +25,7 @@ from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, la
 from smsroi_helpers.source.exports.templates import ExportFile, combine, fill_template, read_rows, sql_text
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
 from smsroi_helpers.source.header import LINE
-from smsroi_helpers.source.settings import resolve_path
+from smsroi_helpers.source.settings import Settings, resolve_path
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
 
@@ -38,6 +40,7 @@ _PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
 """Columns of the templates with telephone numbers or e-mail addresses."""
 _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
 """Columns of messages that are unknown if one of several exports lacks them."""
+_STATED: tuple[str, ...] = ("timezone", "country", "currency")
 _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
 _MONTH_FIRST = "['%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M', '%m/%d/%Y']"
 _DAY_FIRST = "['%d/%m/%Y %H:%M:%S', '%d/%m/%Y %H:%M', '%d/%m/%Y']"
@@ -94,8 +97,9 @@ def import_exports(
     """
     target = resolve_path(to)
     kept = existing_settings(target, force=force)
-    stated = {name: str(kept[name]) for name in ("timezone", "country", "currency") if name in kept}
+    stated: dict[str, str] = {name: str(kept[name]) for name in _STATED if name in kept}
     stated |= {name: value for name, value in (given or {}).items() if value}
+    _check_settings(stated)
     with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
         reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
         try:
@@ -111,6 +115,14 @@ def import_exports(
         target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,
         made.source.pseudonymise, parameter_file, is_new,
     )  # fmt: skip
+
+
+def _check_settings(stated: Mapping[str, str]) -> None:
+    try:
+        Settings(**stated)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from None
 
 
 @dataclass
@@ -200,13 +212,15 @@ class _Importer:
         left_out = self._left_out(mappings.get("exclusions", ""))
         tables.pop("exclusions", None)
         self._refuse_without_orders(parts, tables, left_out)
-        for entry in parts:
-            self._notes += [f"{entry.layout.title}: {text}" for text in entry.layout.assumes]
-            self._notes += self._unknown_words(entry)
-            self._notes.append(f"{entry.layout.title}: not verified: {entry.layout.not_verified}")
+        for layout in {entry.layout.kind: entry.layout for entry in parts}.values():
+            self._notes += [f"{layout.title}: {text}" for text in layout.assumes]
+            self._notes.append(f"{layout.title}: not verified: {layout.not_verified}")
+        self._notes += [note for entry in parts for note in self._unknown_words(entry)]
         costs = "messages" in mappings and "cost" in self.con.sql(mappings["messages"]).columns
         personal = any(entry.found & set(_PERSONAL) for entry in parts)
-        source = SourceFiles(mappings, assumed, dict(self._paths), personal, has_costs=costs or "messages" not in mappings)
+        source = SourceFiles(
+            mappings, assumed, dict(self._paths), personal, has_costs=costs or "messages" not in mappings
+        )
         return _Made(self._files, assumed, self._notes, tables, left_out, source)
 
     # --- settings ----------------------------------------------------------------------------------------------------
@@ -235,8 +249,7 @@ class _Importer:
 
     def _rows(self, entry: _PartFiles, *columns: str) -> str:
         """Return the query of columns as text."""
-        plain = Part(**{**vars(entry.part), "instants": ()})
-        return read_rows(plain, entry.files, columns, "UTC")
+        return read_rows(replace(entry.part, instants=()), entry.files, columns, "UTC")
 
     def _values(self, query: str) -> list[dict[str, Any]]:
         return self.con.sql(query).to_pyarrow().to_pylist()
@@ -265,7 +278,7 @@ class _Importer:
 
     # --- mappings ----------------------------------------------------------------------------------------------------
 
-    def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: Mapping[str, str], currency: str) -> str:
+    def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: dict[str, str], currency: str) -> str:
         """Return the mapping of a table over all parts; empty if none has it."""
         chosen = [entry for entry in parts if table in entry.part.templates]
         if table == "orders" and any(entry.part.kind in _SHOPS for entry in chosen):
@@ -336,7 +349,9 @@ class _Importer:
         if not words:
             return []
         shown = redact(shortened(", ".join(words), 200))
-        return [f"{entry.layout.title}: words of {heading} that the mapping does not know, check how it reads them: {shown}"]
+        return [
+            f"{entry.layout.title}: words of {heading} that the mapping does not know, check how it reads them: {shown}"
+        ]
 
 
 def _word(text: str) -> str:

@@ -7,7 +7,7 @@ capital letters.
 import functools
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Part:
     """Column with words that decide how a row is read."""
     words: tuple[str, ...] = ()
     """Words of `status` that the templates know, in lower case."""
-    facts: dict[str, str] = None  # type: ignore[assignment]  # filled in by `layout_of`
+    facts: dict[str, str] = field(default_factory=dict)
     """Name → condition in SQL; lines of a template that need a fact are left out if no row fulfils it."""
 
 
@@ -117,10 +117,7 @@ def _part(kind: str, name: str, entry: Mapping[str, Any]) -> Part:
         utc=bool(entry.get("utc", False)),
         status=entry.get("status", ""),
         words=tuple(str(word).lower() for word in entry.get("words", ())),
-        **{
-            key: tuple(entry.get(key, ()))
-            for key in ("required", "one_of", "without", "times", "instants")
-        },
+        **{key: tuple(entry.get(key, ())) for key in ("required", "one_of", "without", "times", "instants")},
     )
 
 
@@ -163,7 +160,7 @@ def recognise(file_name: str, headings: Sequence[str], kind: str = "") -> Match:
     parts = [part for name in ([kind] if kind else KINDS) for part in layout_of(name).parts]
     matches = [match_part(part, headings) for part in parts]
     fitting = sorted((match for match in matches if not match.missing), key=lambda match: -len(match.found))
-    kinds = list(dict.fromkeys(match.part.kind for match in fitting))
+    kinds = sorted({match.part.kind for match in fitting}, key=KINDS.index)
     if len(kinds) == 1:
         return fitting[0]
     found = shortened(", ".join(headings), 400)

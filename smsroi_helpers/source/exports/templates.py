@@ -1,10 +1,13 @@
 """Make the `.sql` mappings of a source from the templates of its exports.
 
 A template reads rows under the name of its part, with the column names of `layout.yml`. Here it gets a first query that
-takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and `file`,
-the number of the file. A line of the template that ends in `-- if name` is left out unless the export has the column (or
-fulfils the fact of the layout) of that name; `-- only if name` in the first lines does the same to the whole table. `{{currency}}` and
-other settings are filled in as SQL text.
+takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and
+`file`, the number of the file.
+
+- `-- if name` at the end of a line: the line is left out unless the export has the column of that name, or its rows
+  fulfil the fact of that name in the layout.
+- `-- only if name` in the first lines: the same for the whole table.
+- `{{currency}}` and other settings are filled in as text of SQL.
 """
 
 import re
@@ -25,6 +28,11 @@ __all__ = [
 _IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
 _ONLY_IF = re.compile(r"-- only if (\w+)\n")
 _SETTING = re.compile(r"\{\{(\w+)\}\}")
+_TIME_FORMS = (
+    "%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%b %d, %Y at %I:%M:%S %p", "%b %d, %Y %I:%M %p",
+    "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
+)  # fmt: skip
+"""Times without an offset that DuckDB does not read by itself."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -78,13 +86,14 @@ def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], t
 
 def _instant(text: str, zone: str) -> str:
     """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset."""
-    forms = ", ".join(sql_text(form) for form in ("%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p",
-                      "%b %d, %Y at %I:%M:%S %p", "%b %d, %Y %I:%M %p", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M"))  # fmt: skip
+    forms = ", ".join(map(sql_text, _TIME_FORMS))
     return f"""coalesce(
-            CASE WHEN regexp_full_match({text}, '[0-9]{{10}}([.][0-9]+)?') THEN to_timestamp(try_cast({text} AS DOUBLE)) END,
+            CASE WHEN regexp_full_match({text}, '[0-9]{{10}}([.][0-9]+)?')
+                THEN to_timestamp(try_cast({text} AS DOUBLE)) END,
             CASE WHEN regexp_full_match({text}, '[0-9]{{13}}') THEN to_timestamp(try_cast({text} AS DOUBLE) / 1000) END,
             CASE WHEN regexp_matches({text}, ':[0-9]{{2}}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{{2}}:?([0-9]{{2}})?)$') THEN
-                coalesce(try_strptime({text}, '%a, %d %b %Y %H:%M:%S %z'), try_cast({text} AS TIMESTAMPTZ)) END,
+                coalesce(try_strptime({text}, '%a, %d %b %Y %H:%M:%S %z'), try_cast(regexp_replace({text},
+                    ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)) END,
             timezone({zone}, coalesce(try_cast({text} AS TIMESTAMP), try_strptime({text}, [{forms}]))))"""
 
 

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_MARK = "-- Written by `smsroi import`; change it as you like."
+
+
 @dataclass(frozen=True)
 class SourceFiles:
     """The content of a source."""
@@ -60,7 +63,7 @@ def write_source(target: Path, source: SourceFiles, kept: Mapping[str, Any], *, 
     names = [*(f"{table}.sql" for table in source.mappings), "source.yml"]
     if target.is_dir():
         _refuse_existing(target, source, names, force=force)
-    texts = {f"{table}.sql": query for table, query in source.mappings.items()}
+    texts = {f"{table}.sql": f"{_MARK}\n{query}" for table, query in source.mappings.items()}
     texts["source.yml"] = source_yml(target, source, kept)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +72,11 @@ def write_source(target: Path, source: SourceFiles, kept: Mapping[str, Any], *, 
             for name, text in texts.items():
                 (made / name).write_text(text, encoding="utf-8")
             if target.exists():
+                stale = [file for file in _earlier_mappings(target) if file.name not in texts]
                 for name in texts:
                     (made / name).replace(target / name)
+                for file in stale:
+                    file.unlink()
             else:
                 made.chmod(0o777 & ~_umask())
                 made.rename(target)
@@ -79,6 +85,11 @@ def write_source(target: Path, source: SourceFiles, kept: Mapping[str, Any], *, 
         return _write_parameter_file(target)
     except OSError as error:
         raise StorageError(f"{target.name}: cannot be written: {error.strerror or error}") from None
+
+
+def _earlier_mappings(target: Path) -> list[Path]:
+    """Return the mappings that an earlier import wrote; those of tables that are no longer there must go."""
+    return [file for file in target.glob("*.sql") if file.read_text(encoding="utf-8").startswith(_MARK)]
 
 
 def _umask() -> int:
@@ -92,13 +103,8 @@ def _refuse_existing(target: Path, source: SourceFiles, names: list[str], *, for
     if there and not force:
         raise UsageError(f"{target.name}: {', '.join(there)} already there; --force overwrites, or name another folder")
     for table in source.mappings:
-        if table != "exclusions" and (others := [f for f in table_files_or_none(target, table) if f.suffix != ".sql"]):
+        if table != "exclusions" and (others := [f for f in table_files(target, table)[1] if f.suffix != ".sql"]):
             raise UsageError(f"{target.name}: {others[0].name} is already the table {table}; move it elsewhere")
-
-
-def table_files_or_none(target: Path, table: str) -> list[Path]:
-    """Return the files of a table that are in a folder."""
-    return table_files(target, table)[1]
 
 
 def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> str:
@@ -144,8 +150,10 @@ def _path_from(target: Path, file: Path) -> str:
 def _scalar(value: object) -> str:
     """Return a value as YAML; JSON is YAML."""
     text = str(value)
-    return text if re.fullmatch(r"[A-Za-z][\w/+-]*", text) and text.lower() not in _WORDS else json.dumps(
-        value, ensure_ascii=False
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z][\w/+-]*", text) and text.lower() not in _WORDS
+        else json.dumps(value, ensure_ascii=False)
     )
 
 
