@@ -28,10 +28,7 @@ __all__ = [
 _IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
 _ONLY_IF = re.compile(r"-- only if (\w+)\n")
 _SETTING = re.compile(r"\{\{(\w+)\}\}")
-_TIME_FORMS = (
-    "%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%b %d, %Y at %I:%M:%S %p", "%b %d, %Y %I:%M %p",
-    "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
-)  # fmt: skip
+_TIME_FORMS = ("%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M")
 """Times without an offset that DuckDB does not read by itself."""
 _WHITESPACE = r"e' \t\r\n'"
 
@@ -68,33 +65,41 @@ def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], t
         columns: columns in the templates; those that no file has are null.
         timezone: of times without an offset.
     """
-    zone = sql_text("UTC" if part.utc else timezone)
 
-    def value(column: str, heading: str | None) -> str:
-        if heading is None:
-            return "CAST(NULL AS TIMESTAMPTZ)" if column in part.instants else "CAST(NULL AS VARCHAR)"
-        text = f"nullif(trim({_quoted(heading)}, {_WHITESPACE}), '')"
-        return _instant(text, zone) if column in part.instants else text
+    def value(column: str, file: ExportFile) -> str:
+        heading = file.found.get(column)
+        return f"nullif(trim({_quoted(heading)}, {_WHITESPACE}), '')" if heading else "CAST(NULL AS VARCHAR)"
 
     queries = []
     for number, file in enumerate(files, start=1):
-        lines = [f"        {value(column, file.found.get(column))} AS {column}" for column in columns]
-        lines.append(f"        {number} AS file")
+        lines = [*(f"        {value(column, file)} AS {column}" for column in columns), f"        {number} AS file"]
         queries.append("    SELECT\n" + ",\n".join(lines) + f"\n    FROM {_quoted(file.alias)}")
-    return "\n    UNION ALL\n".join(queries)
+    rows = "\n    UNION ALL\n".join(queries)
+    zone = "UTC" if part.utc else timezone
+    times = [f"{_instant(column, sql_text(zone))} AS {column}" for column in columns if column in part.instants]
+    if not times:
+        return rows
+    converted = ",\n        ".join(times)
+    said = f"    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.\n"
+    return f"{said}    SELECT * REPLACE (\n        {converted}\n    ) FROM (\n{rows}\n    )"
 
 
-def _instant(text: str, zone: str) -> str:
+def _instant(column: str, zone: str) -> str:
     """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset."""
     forms = ", ".join(map(sql_text, _TIME_FORMS))
-    return f"""coalesce(
-            CASE WHEN regexp_full_match({text}, '[0-9]{{10}}([.][0-9]+)?')
-                THEN to_timestamp(try_cast({text} AS DOUBLE)) END,
-            CASE WHEN regexp_full_match({text}, '[0-9]{{13}}') THEN to_timestamp(try_cast({text} AS DOUBLE) / 1000) END,
-            CASE WHEN regexp_matches({text}, ':[0-9]{{2}}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{{2}}:?([0-9]{{2}})?)$') THEN
-                coalesce(try_strptime({text}, '%a, %d %b %Y %H:%M:%S %z'), try_cast(regexp_replace({text},
-                    ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)) END,
-            timezone({zone}, coalesce(try_cast({text} AS TIMESTAMP), try_strptime({text}, [{forms}]))))"""
+    offset = ":[0-9]{2}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?)$"
+    return f"""CASE
+            WHEN regexp_full_match({column}, '[0-9]{{10}}([.][0-9]+)?') THEN to_timestamp(try_cast({column} AS DOUBLE))
+            WHEN regexp_full_match({column}, '[0-9]{{13}}') THEN to_timestamp(try_cast({column} AS DOUBLE) / 1000)
+            WHEN regexp_matches({column}, '{offset}') THEN coalesce(
+                try_strptime({column}, '%a, %d %b %Y %H:%M:%S %z'),
+                try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
+            )
+            ELSE timezone({zone}, coalesce(
+                try_cast({column} AS TIMESTAMP),
+                try_strptime({column}, [{forms}])
+            ))
+        END"""
 
 
 def fill_template(

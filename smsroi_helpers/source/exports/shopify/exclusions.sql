@@ -2,7 +2,7 @@
 WITH by_order AS (
     SELECT
         order_name,
-        arg_max(lower(financial_status), file) AS status,
+        coalesce(arg_max(lower(financial_status), file), '') AS status,
         arg_max(cancelled_at, file) AS cancelled_at,
         arg_max(currency, file) AS currency,
         arg_max(total, file) AS total

@@ -5,13 +5,13 @@ WITH by_order AS (
     SELECT
         order_name,
         arg_max(created_at, file) AS created_at,
-        arg_max(lower(financial_status), file) AS status,
+        coalesce(arg_max(lower(financial_status), file), '') AS status,
         arg_max(cancelled_at, file) AS cancelled_at,
         arg_max(currency, file) AS currency,
-        CAST(arg_max(total, file) AS DECIMAL(18, 2)) AS total,
-        CAST(coalesce(arg_max(outstanding, file), '0') AS DECIMAL(18, 2)) AS outstanding,
-        CAST(coalesce(arg_max(discount, file), '0') AS DECIMAL(18, 2)) AS discount,
-        CAST(coalesce(arg_max(refunded, file), '0') AS DECIMAL(18, 2)) AS refunded,
+        arg_max(total, file) AS total,
+        arg_max(outstanding, file) AS outstanding,
+        arg_max(discount, file) AS discount,
+        try_cast(arg_max(refunded, file) AS DECIMAL(18, 2)) AS refunded,
         coalesce(
             arg_max(phone, file),
             arg_max(billing_phone, file),
@@ -35,7 +35,8 @@ SELECT
     customer_id,
     created_at AS ordered_at,
     discount,  -- if discount
-    total - CASE WHEN status = 'partially_paid' THEN outstanding ELSE 0 END AS amount
+    try_cast(total AS DECIMAL(18, 2))
+        - CASE WHEN status = 'partially_paid' THEN coalesce(try_cast(outstanding AS DECIMAL(18, 2)), 0) ELSE 0 END AS amount
 FROM kept
 UNION ALL BY NAME
 SELECT order_name || ' refund' AS order_id, customer_id, created_at AS ordered_at, -refunded AS amount

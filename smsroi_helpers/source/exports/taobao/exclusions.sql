@@ -2,7 +2,7 @@
 WITH by_order AS (
     SELECT
         regexp_extract(order_no, '[0-9]+') AS order_no,
-        arg_max(status, file) AS status,
+        coalesce(arg_max(status, file), '') AS status,
         arg_max(paid_at, file) AS paid_at,
         arg_max(paid, file) AS paid
     FROM taobao_orders

@@ -7,8 +7,8 @@ WITH log AS (
         regexp_replace(regexp_replace(text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
             AS loose_text
     FROM twilio_log
-    WHERE direction NOT LIKE 'inbound%'
-      AND lower(status) NOT IN ('queued', 'accepted', 'scheduled', 'canceled')
+    WHERE coalesce(direction, '') NOT LIKE 'inbound%'
+      AND coalesce(lower(status), '') NOT IN ('queued', 'accepted', 'scheduled', 'canceled')
       AND coalesce(error_code, '') <> '21610'
     QUALIFY row_number() OVER (PARTITION BY sid ORDER BY file DESC) = 1
 ),

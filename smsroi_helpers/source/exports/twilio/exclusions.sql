@@ -1,6 +1,6 @@
 -- Rows of the log that messages.sql leaves out.
 WITH log AS (
-    SELECT lower(status) AS status, error_code, direction LIKE 'inbound%' AS came_back
+    SELECT coalesce(lower(status), '') AS status, error_code, coalesce(direction, '') LIKE 'inbound%' AS came_back
     FROM twilio_log
     QUALIFY row_number() OVER (PARTITION BY sid ORDER BY file DESC) = 1
 )

@@ -4,11 +4,11 @@ WITH log AS (
     SELECT
         sid,
         CASE WHEN direction LIKE 'inbound%' THEN sender ELSE recipient END AS number,
-        direction NOT LIKE 'inbound%'
-            AND lower(status) NOT IN ('queued', 'accepted', 'scheduled', 'canceled')
+        coalesce(direction, '') NOT LIKE 'inbound%'
+            AND coalesce(lower(status), '') NOT IN ('queued', 'accepted', 'scheduled', 'canceled')
             AND coalesce(error_code, '') <> '21610'  -- blocked by Twilio: the recipient had opted out
             AS was_sent,
-        direction LIKE 'inbound%' AS came_back,
+        coalesce(direction, '') LIKE 'inbound%' AS came_back,
         sent_at,
         lower(status) AS status,
         try_cast(segments AS INTEGER) AS segments,

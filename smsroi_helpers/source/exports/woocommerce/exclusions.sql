@@ -2,7 +2,7 @@
 WITH by_order AS (
     SELECT
         order_no,
-        regexp_replace(arg_max(lower(status), file), '^wc-', '') AS status,
+        coalesce(regexp_replace(arg_max(lower(status), file), '^wc-', ''), '') AS status,
         arg_max(currency, file) AS currency,
         arg_max(total, file) AS total
     FROM woocommerce_orders

@@ -4,7 +4,7 @@ WITH by_order AS (
     SELECT
         order_no,
         arg_max(ordered_at, file) AS ordered_at,
-        regexp_replace(arg_max(lower(status), file), '^wc-', '') AS status,
+        coalesce(regexp_replace(arg_max(lower(status), file), '^wc-', ''), '') AS status,
         arg_max(total, file) AS total,
         arg_max(discount, file) AS discount,
         arg_max(refunded, file) AS refunded,
