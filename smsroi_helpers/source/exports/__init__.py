@@ -2,6 +2,7 @@
 
 `layouts` describes and recognises files, `templates` fills in the `.sql` files of `<kind>/`, `assumptions` finds time
 zone, country and currency, `imports` puts all together, `written` writes the source, and `command` says what was done.
+A new platform is a folder with `layout.yml` and templates, and its name in `layouts.KINDS`.
 """
 
 from smsroi_helpers.source.exports.command import describe_import, files_with_kinds

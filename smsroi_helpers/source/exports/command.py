@@ -20,8 +20,8 @@ def files_with_kinds(words: Sequence[str]) -> list[tuple[str, Path]]:
     Raises:
         UsageError: there is no file.
 
-    >>> files_with_kinds(["a.csv", "twilio", "b.csv"])
-    [('', PosixPath('a.csv')), ('twilio', PosixPath('b.csv'))]
+    >>> [(kind, file.name) for kind, file in files_with_kinds(["a.csv", "twilio", "b.csv"])]
+    [('', 'a.csv'), ('twilio', 'b.csv')]
     """
     kind, named = "", []
     for word in words:
@@ -64,4 +64,5 @@ def describe_import(imported: Imported, shown: Callable[[Path], str] = str) -> I
         yield '  python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key   # once; keep it'
         yield "  export SMSROI_KEY_FILE=~/smsroi.key"
     yield f"  smsroi check {shown(imported.folder)}"
-    yield f"  smsroi run {shown(imported.parameter_file)}"
+    there = "" if imported.parameter_file_is_new else "   # it was there already, and is unchanged"
+    yield f"  smsroi run {shown(imported.parameter_file)}{there}"

@@ -282,7 +282,7 @@ class _Importer:
         """Return the mapping of a table over all parts; empty if none has it."""
         chosen = [entry for entry in parts if table in entry.part.templates]
         if table == "orders" and any(entry.part.kind in _SHOPS for entry in chosen):
-            if dropped := [entry.layout.title for entry in chosen if entry.part.kind not in _SHOPS]:
+            if dropped := sorted({entry.layout.title for entry in chosen if entry.part.kind not in _SHOPS}):
                 self._notes.append(f"{', '.join(dropped)}: orders are read from the shop's export, not from events")
             chosen = [entry for entry in chosen if entry.part.kind in _SHOPS]
         filled = settings | {"slash_dates": _DAY_FIRST if self._day_first else _MONTH_FIRST}

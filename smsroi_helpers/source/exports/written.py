@@ -114,10 +114,9 @@ def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> st
     if "title" in kept:
         lines.append(f"title: {_scalar(kept['title'])}")
     for assumption in known.values():
-        if assumption.value:
-            lines.append(f"{assumption.name}: {_scalar(assumption.value)}  # {assumption.reason}")
-        else:
-            lines.append(f"# {assumption.name}:  # {assumption.reason}")
+        reason = " ".join(assumption.reason.split())  # it may quote a heading, which may have several lines
+        value = f"{assumption.name}: {_scalar(assumption.value)}" if assumption.value else f"# {assumption.name}:"
+        lines.append(f"{value}  # {reason}")
     if source.pseudonymise:
         lines.append(
             "pseudonymise: true  # ids are telephone numbers or e-mail addresses: pseudonyms, when the source is read"

@@ -93,6 +93,23 @@ def test_an_order_in_two_files_counts_once_as_in_the_last(con):
     assert found == {"#1": 10.0, "#1 refund": -10.0, "#2": 7.5, "#3": 1.0}
 
 
+def test_orders_of_one_name_in_two_shops_are_two_orders(con):
+    names = {"order_name": "Name", "id": "Id", "created_at": "Created at", "financial_status": "Financial Status",
+             "total": "Total"}  # fmt: skip
+    for shop, number in (("one", "7"), ("two", "8")):
+        rows = [
+            ["#1", number, "x", "paid", number],
+            ["#1", None, "x", None, None],
+            [f"#{number}", "3", "x", "paid", "1"],
+        ]
+        con.create_table(shop, ibis.memtable(rows, columns=list(names.values())), overwrite=True)
+    layout = layout_of("shopify")
+    files = [ExportFile(shop, names) for shop in ("one", "two")]
+    query = fill_template(layout, layout.parts[0], "orders", files, frozenset(), SETTINGS)
+    found = {row["order_id"]: float(row["amount"]) for row in con.sql(query).to_pyarrow().to_pylist()}
+    assert found == {"#1 7": 7.0, "#1 8": 8.0, "#7": 1.0, "#8": 1.0}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_template_runs_with_all_its_columns_and_with_the_required_ones_only(con, kind):
     """On an empty export: the engine accepts each query, and it has the key columns of its table."""

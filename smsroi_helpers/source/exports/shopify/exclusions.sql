@@ -1,14 +1,22 @@
 -- Orders that orders.sql leaves out, each under its first reason.
-WITH by_order AS (
+WITH named AS (
     SELECT
-        order_name,
+        *,
+        -- Two shops may have an order of the same name; their ids differ.
+        order_name || CASE WHEN min(id) OVER (PARTITION BY order_name) <> max(id) OVER (PARTITION BY order_name)
+                           THEN ' ' || coalesce(id, '') ELSE '' END AS order_id
+    FROM shopify_orders
+    WHERE order_name IS NOT NULL AND (total IS NOT NULL OR financial_status IS NOT NULL)  -- no further item rows
+),
+by_order AS (
+    SELECT
+        order_id,
         coalesce(arg_max(lower(financial_status), file), '') AS status,
         arg_max(cancelled_at, file) AS cancelled_at,
         arg_max(currency, file) AS currency,
         arg_max(total, file) AS total
-    FROM shopify_orders
-    WHERE order_name IS NOT NULL
-    GROUP BY order_name
+    FROM named
+    GROUP BY order_id
 )
 SELECT
     CASE
