@@ -141,6 +141,25 @@ def simulate(
         print(_shown(to))
 
 
+@app.command("import", epilog=f"Kinds: {', '.join(source.EXPORT_KINDS)}.")
+def import_(
+    files: Annotated[
+        list[str], typer.Argument(metavar="[KIND] FILE…", help="Exports; a kind only if the columns leave doubt.")
+    ],
+    to: Annotated[str, typer.Option(metavar="FOLDER", help="The source's folder, data/….")],
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone, such as Europe/Berlin.")] = "",
+    country: Annotated[str, typer.Option(metavar="XX", help="Country of national telephone numbers.")] = "",
+    currency: Annotated[str, typer.Option(metavar="XXX", help="Currency of the amounts.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite mappings and source.yml.")] = False,
+) -> None:
+    """Make a source of exports of a shop and an SMS platform; print what was assumed."""
+    with _one_line():
+        given = {"timezone": timezone, "country": country.upper(), "currency": currency.upper()}
+        imported = source.import_exports(source.files_with_kinds(files), to, given=given, force=force)
+        for line in source.describe_import(imported, _shown):
+            print(_plain(line))
+
+
 @app.command()
 def check(
     data: Annotated[str, typer.Argument(metavar="SOURCE", help="A source's folder, data/….")],

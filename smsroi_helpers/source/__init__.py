@@ -1,6 +1,8 @@
 """Data sources: settings, reading, validation, pseudonyms, and the `Shop` that the stages query."""
 
 from smsroi_helpers.source.examples import EXAMPLES, write_example
+from smsroi_helpers.source.exports import KINDS as EXPORT_KINDS
+from smsroi_helpers.source.exports import Imported, describe_import, files_with_kinds, import_exports
 from smsroi_helpers.source.files import fingerprint_inputs
 from smsroi_helpers.source.identities import PEOPLE_MESSAGES
 from smsroi_helpers.source.loaded import Loaded, resolve_as_of
@@ -13,11 +15,16 @@ from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
     "EXAMPLES",
+    "EXPORT_KINDS",
     "PEOPLE_MESSAGES",
+    "Imported",
     "Loaded",
     "Shop",
+    "describe_import",
+    "files_with_kinds",
     "find_key",
     "fingerprint_inputs",
+    "import_exports",
     "key_id",
     "load",
     "open_shop",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
+from pyarrow import parquet
 
 from smsroi_helpers.engine import Connection, EngineError
 from smsroi_helpers.errors import DataError, reason_of
@@ -26,7 +28,9 @@ from smsroi_helpers.source.people import (
     find_people,
     id_columns,
     key_of,
+    refuse_unclear_country,
 )
+from smsroi_helpers.source.pseudonym_key import pseudonym
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.types import read_id
 
@@ -59,6 +63,10 @@ _COUNTRY = (
     "inferred from telephone numbers without a country code",
     "add it to source.yml as country, so that every run reads the numbers alike",
 )
+_MADE_PSEUDONYMS = (
+    "customers' ids became pseudonyms when the source was read",
+    "HMAC-SHA-256 under the secret key of the environment, because source.yml says pseudonymise: true",
+)
 _PSEUDONYMS = {
     "phone": (
         "telephone numbers were written as E.164 before they became pseudonyms",
@@ -69,29 +77,30 @@ _PSEUDONYMS = {
         "done by smsroi pseudonymise: every spelling of an address is one customer",
     ),
 }
-PEOPLE_MESSAGES = tuple(
-    text
-    for pair in (*_RULES.values(), _CONFLICT, _COUNTRY, *_PSEUDONYMS.values(), (GUESTS[0], GUESTS_REMEDY))
-    for text in pair
-)
+_TEXTS = (*_RULES.values(), _CONFLICT, _COUNTRY, _MADE_PSEUDONYMS, *_PSEUDONYMS.values(), (GUESTS[0], GUESTS_REMEDY))
+PEOPLE_MESSAGES = tuple(text for pair in _TEXTS for text in pair)
 """Texts of this module's findings."""
+_ROWS_AT_A_TIME = 100_000
 _MOST_STEPS = 60
 """Limit on the steps that join ids; a chain of n ids needs n steps at most, and chains are short."""
 
 
-def join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[People, list[Finding]]:
+def join_people(
+    opened: Opened, settings: Settings, folder: Path, key: bytes | None = None
+) -> tuple[People, list[Finding]]:
     """Give each person one id in every raw table of a source, and guests the id `GUEST_ID`.
 
     Args:
         opened: the source; its tables are replaced by tables with these ids. Tables without a change stay as they are.
-        settings: of source.yml.
+        settings: of source.yml. With `pseudonymise` the ids become pseudonyms.
         folder: folder of temporary files.
+        key: the secret key of the pseudonyms.
 
     Raises:
-        DataError: a table cannot be read.
+        DataError: a table cannot be read, or the country of telephone numbers that become pseudonyms is not clear.
     """
     try:
-        return _join_people(opened, settings, folder)
+        return _join_people(opened, settings, folder, key if settings.pseudonymise else None)
     except EngineError as error:
         for name, raw in opened.tables.items():
             _refuse_unreadable(name, raw)
@@ -106,7 +115,7 @@ def _refuse_unreadable(name: str, raw: RawTable) -> None:
         raise DataError(f"table {name}: cannot be read: {reason_of(error)}; correct it or export it again") from None
 
 
-def _join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[People, list[Finding]]:
+def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | None) -> tuple[People, list[Finding]]:
     con, tables = opened.con, {name: raw.rows for name, raw in opened.tables.items()}
     people = find_people(con, tables, settings, folder)
     findings = list(_settings_findings(people, settings))
@@ -119,17 +128,48 @@ def _join_people(opened: Opened, settings: Settings, folder: Path) -> tuple[Peop
             rule, remedy = _CONFLICT
             share = links.conflicting / rows
             findings.append(Finding("identities", "value", rule, "warning", links.conflicting, share, remedy))
-    if not (people.contacts or people.guests or links):
+    pseudonyms = None
+    if key is not None:
+        refuse_unclear_country(people, opened.name)
+        pseudonyms, number = _write_pseudonyms(con, ids, links, key, folder)
+        rule, remedy = _MADE_PSEUDONYMS
+        findings.append(Finding("source.yml", "pseudonymise", rule, "note", number, None, remedy))
+    elif not (people.contacts or people.guests or links):
         return people, findings
     for name, raw in opened.tables.items():
         changes = {}
         for column in id_columns({name: raw.rows}):
             found = _changes(ids.filter(ids.place == column.place), links if column.column != "value" else None)
             guests = people.guests if column.column == "customer_id" else frozenset()
-            changes[column.column] = _with_guests(found, [text for text in guests if text is not None])
+            found = _with_guests(found, [text for text in guests if text is not None])
+            if pseudonyms is not None:
+                # A table, since Ibis cannot join what is joined already.
+                found = con.create_table(f"found__{name}__{column.column}", found, temp=True, overwrite=True)
+                found = found.left_join(pseudonyms, "person").select("key", "id", "why", "person", "pseudonym")
+                found = found.mutate(person=ibis.ifelse(found.why.identical_to("guest"), GUEST_ID, found.pseudonym))
+            changes[column.column] = found.filter(found.person != found.id) if pseudonyms is None else found
         empty_is_guest = name == "orders" and None in people.guests
-        findings += _replace(opened, name, changes, folder, empty_is_guest=empty_is_guest)
+        only_known = pseudonyms is not None
+        findings += _replace(opened, name, changes, folder, empty_is_guest=empty_is_guest, only_known=only_known)
     return people, findings
+
+
+def _write_pseudonyms(
+    con: Connection, ids: ir.Table, links: "Links | None", key: bytes, folder: Path
+) -> tuple[ir.Table, int]:
+    """Compute the pseudonym of each id in its one spelling, in batches; return person, pseudonym, and their number."""
+    persons = ids.select(person="normal")
+    if links is not None:
+        persons = persons.union(links.persons.select("person"))
+    file = folder / "pseudonyms.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema([("person", pa.string()), ("pseudonym", pa.string())])
+    with parquet.ParquetWriter(file, schema) as writer:
+        for batch in persons.distinct().to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
+            plain_ids = batch["person"].to_pylist()
+            made = [pseudonym(plain_id, key) for plain_id in plain_ids]
+            writer.write_table(pa.table([pa.array(plain_ids, pa.string()), pa.array(made, pa.string())], schema=schema))
+    return con.read_parquet(file, table_name="pseudonyms__"), parquet.read_metadata(file).num_rows
 
 
 def _settings_findings(people: People, settings: Settings) -> Iterator[Finding]:
@@ -243,19 +283,19 @@ def _changes(ids: ir.Table, links: Links | None) -> ir.Table:
 
 
 def _with_guests(changes: ir.Table, guests: list[str]) -> ir.Table:
-    """The changes that are none left out, and guests replaced by `GUEST_ID`."""
+    """The changes with guests replaced by `GUEST_ID`."""
     if guests:
         guest = changes.id.isin(guests)
         changes = changes.mutate(
             person=ibis.ifelse(guest, GUEST_ID, changes.person), why=ibis.ifelse(guest, "guest", changes.why)
         )
-    return changes.filter(changes.person != changes.id)
+    return changes
 
 
 def _replace(
-    opened: Opened, name: str, changes: dict[str, ir.Table], folder: Path, *, empty_is_guest: bool
+    opened: Opened, name: str, changes: dict[str, ir.Table], folder: Path, *, empty_is_guest: bool, only_known: bool
 ) -> Iterable[Finding]:
-    """Replace the ids of one table, if any changes, and return the findings."""
+    """Replace the ids of one table, if any changes, and return the findings; with `only_known` no other id stays."""
     con, raw = opened.con, opened.tables[name]
     kept = {
         column: con.create_table(f"changes__{name}__{column}", change, temp=True, overwrite=True)
@@ -272,7 +312,8 @@ def _replace(
         rows = rows.mutate(key__=key_of(rows[column]))
         rows = rows.left_join(change.select(key__="key", person__="person", why__="why"), "key__")
         written = read_id(rows[column]) if not rows[column].type().is_string() else rows[column]
-        rows = rows.mutate(**{column: ibis.coalesce(rows.person__, written), f"{column}__why": rows.why__})
+        person = rows.person__ if only_known else ibis.coalesce(rows.person__, written)
+        rows = rows.mutate(**{column: person, f"{column}__why": rows.why__})
         rows = rows.select(*names, *(f"{done}__why" for done in kept if f"{done}__why" in rows.columns))
     if empty_is_guest:
         rows = rows.mutate(customer_id=read_id(rows.customer_id).fill_null(GUEST_ID))

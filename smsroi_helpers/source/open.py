@@ -47,6 +47,8 @@ class Opened:
     """The engine that holds the tables; the caller closes it."""
     tables: dict[str, RawTable]
     declared_exclusions: list[Finding]
+    name: str
+    """Name of the source's folder, for messages."""
     findings: list[Finding] = field(default_factory=list)
     """What was skipped, renamed or not used."""
 
@@ -117,7 +119,7 @@ class _Opener:
             finding_of(redact(shortened(name)), "", "file not used", 0)
             for name in source_files.unused_files(self._folder, self._settings)
         ]
-        return Opened(self._con, tables, findings, self._findings)
+        return Opened(self._con, tables, findings, self._folder.name, self._findings)
 
     def _open_files(self, alias: str, files: list[Path], table: contract.Table | None = None) -> RawTable:
         if files[0].suffix.lower() == ".parquet":

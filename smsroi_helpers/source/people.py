@@ -47,6 +47,7 @@ __all__ = [
     "is_personal",
     "key_of",
     "refuse_personal_ids",
+    "refuse_unclear_country",
 ]
 
 GUEST_ID = "guest"
@@ -63,7 +64,8 @@ PLACEHOLDERS = frozenset(
 """Words (in lower case) that are no person's id."""
 _ZEROS = r"^(?:-?0+(?:\.0+)?|-1|0{8}-0{4}-0{4}-0{4}-0{12})$"
 LEAST_GUEST_ORDERS = 10
-"""Orders from which a placeholder counts as guests; fewer are one customer's, as any other id."""
+"""Orders from which a placeholder counts as guests; fewer are one customer's, as any other id. `guest` itself, which
+mappings write, always counts."""
 _TIMES_THE_NEXT = 3
 """A zero or an empty id counts as guests if it has more than three times the orders of any customer: `0` can be a
 customer's number."""
@@ -206,6 +208,19 @@ def refuse_personal_ids(people: People, table: str) -> None:
             )
 
 
+def refuse_unclear_country(people: People, source_name: str) -> None:
+    """Refuse to make pseudonyms if the country of numbers without a country code is not clear.
+
+    Raises:
+        DataError: it is not.
+    """
+    if people.rivals and people.digits_are_phones:
+        raise DataError(
+            f"data {source_name}: the telephone numbers without a country code may be of"
+            f" {' or '.join(people.rivals)}; add `country: {people.rivals[0]}` (or the other) to source.yml"
+        )
+
+
 # --- ids -------------------------------------------------------------------------------------------------------------
 
 
@@ -321,7 +336,8 @@ def _find_guests(orders: ir.Table) -> frozenset[str | None]:
     counts = keys.group_by(id=read_id(keys.key)).aggregate(orders=keys.orders.sum())
     word = counts.id.lower().isin(sorted(PLACEHOLDERS)).fill_null(False)
     zero = counts.id.isnull() | counts.id.re_search(_ZEROS).fill_null(False)
-    suspects = counts.filter(word | zero, counts.orders >= LEAST_GUEST_ORDERS).mutate(word=word).execute()
+    enough = (counts.orders >= LEAST_GUEST_ORDERS) | (counts.id == GUEST_ID).fill_null(False)
+    suspects = counts.filter(word | zero, enough).mutate(word=word).execute()
     if suspects.empty:
         return frozenset()
     most = counts.aggregate(n=counts.orders.max(where=~(word | zero))).execute()["n"].fillna(0).iloc[0]

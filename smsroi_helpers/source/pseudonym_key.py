@@ -18,6 +18,7 @@ __all__ = [
     "KEY_FILE_VARIABLE",
     "KEY_VARIABLE",
     "find_key",
+    "key_for_source",
     "key_id",
     "pseudonym",
     "read_key",
@@ -40,6 +41,25 @@ def find_key(data: str | Path) -> bytes | None:
     """
     configured = os.environ.get(KEY_VARIABLE) or os.environ.get(KEY_FILE_VARIABLE)
     return read_key(None, data) if configured else None
+
+
+def key_for_source(data: str | Path, *, needed: bool) -> bytes | None:
+    """Return the secret key as `find_key` does.
+
+    Args:
+        data: folder of the source.
+        needed: `pseudonymise: true` in source.yml.
+
+    Raises:
+        UsageError: the key cannot be used, or it is needed and not set.
+    """
+    key = find_key(data)
+    if key is None and needed:
+        raise UsageError(
+            f"source.yml says `pseudonymise: true`, so a secret key of at least {_MIN_KEY_BYTES} bytes is needed: set"
+            f" {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file outside the project; {_MAKE_A_KEY}"
+        )
+    return key
 
 
 def read_key(key_file: str | Path | None, data: str | Path) -> bytes:

@@ -30,7 +30,7 @@ from smsroi_helpers.source import loaded
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.open import RawTable, open_tables
-from smsroi_helpers.source.people import GUEST_ID, People, find_people, is_personal
+from smsroi_helpers.source.people import GUEST_ID, People, find_people, is_personal, refuse_unclear_country
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
 from smsroi_helpers.source.types import read_id
 
@@ -158,11 +158,7 @@ class _Copier:
             DataError: the country of numbers without a country code is not clear.
         """
         people = self.people
-        if people.rivals and people.digits_are_phones:
-            raise DataError(
-                f"data {self.folder.name}: the telephone numbers without a country code may be of"
-                f" {' or '.join(people.rivals)}; add `country: {people.rivals[0]}` (or the other) to source.yml"
-            )
+        refuse_unclear_country(people, self.folder.name)
         if people.inferred and people.national:
             yield (
                 f"{people.national:,} telephone numbers without a country code were read as numbers of"
@@ -250,7 +246,8 @@ class _Copier:
     def _write_settings(self) -> None:
         """Write source.yml without `files` and `database`; `${…}` is not filled in."""
         content = source_settings.read_source_yml(self.folder)
-        kept = {name: value for name, value in content.items() if name not in ("files", "database", "pseudonyms")}
+        dropped = ("files", "database", "pseudonyms", "pseudonymise")
+        kept = {name: value for name, value in content.items() if name not in dropped}
         were = {
             "country": self.people.country if self.people.national else "",
             "telephone_numbers": self.people.contacts.get("phone", 0),

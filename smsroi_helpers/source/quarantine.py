@@ -49,8 +49,17 @@ def rejected_rows(table: contract.Table, validated: ir.Table, ragged: list[int])
     return rows.union(ibis.memtable(lines))
 
 
-def write_quarantine(parts: list[ir.Table], output_folder: Path, key: bytes | None) -> Finding | None:
-    """Write quarantine.parquet. The key of a row is a pseudonym; without a secret key it is null, as a finding says."""
+def write_quarantine(
+    parts: list[ir.Table], output_folder: Path, key: bytes | None, *, has_pseudonyms: bool = False
+) -> Finding | None:
+    """Write quarantine.parquet. The key of a row is a pseudonym; without a secret key it is null, as a finding says.
+
+    Args:
+        parts: the rejected rows of each table.
+        output_folder: where the file goes.
+        key: the secret key; None: there is none.
+        has_pseudonyms: the customers' ids are pseudonyms already; then the key of a row of customers is its id.
+    """
     file = output_folder / "quarantine.parquet"
     file.unlink(missing_ok=True)
     if not parts:
@@ -64,8 +73,13 @@ def write_quarantine(parts: list[ir.Table], output_folder: Path, key: bytes | No
     schema = pa.schema([("table", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("key", pa.string())])
     with parquet.ParquetWriter(file, schema) as writer:
         for batch in rows.to_pyarrow_batches(chunk_size=_ROWS_AT_A_TIME):
-            names = batch.column(PLAIN_KEY).to_pylist()
-            pseudonyms = [None if name is None else pseudonym_key.pseudonym(name, key) for name in names]
+            names, tables = batch.column(PLAIN_KEY).to_pylist(), batch.column("table").to_pylist()
+            pseudonyms = [
+                name
+                if name is None or (has_pseudonyms and table == "customers")
+                else pseudonym_key.pseudonym(name, key)
+                for name, table in zip(names, tables, strict=True)
+            ]
             others = [batch.column(name).cast(schema.field(name).type) for name in schema.names[:-1]]
             writer.write_batch(pa.record_batch([*others, pa.array(pseudonyms, pa.string())], schema=schema))
     return None

@@ -64,12 +64,12 @@ def load(data: str | Path, output_folder: str | Path, max_rejected_share: float 
     Raises:
         DataError: a table cannot be read, lacks a required column, has no rows, breaks a table rule, or has too many
             rejected rows.
-        UsageError: the secret key cannot be used.
+        UsageError: the secret key cannot be used, or `pseudonymise: true` needs one that is not set.
         StorageError: a file cannot be read or written.
     """
     folder, output_folder = source_files.source_folder(data), Path(output_folder)
     settings = source_settings.read_settings(folder)
-    key = pseudonym_key.find_key(folder)
+    key = pseudonym_key.key_for_source(folder, needed=settings.pseudonymise)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(output_folder / ".lock"):
@@ -145,7 +145,7 @@ class _SourceReader:
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
         self._findings += opened.declared_exclusions + opened.findings
-        self._people, said = join_people(opened, self._settings, self._output_folder / TEXT)
+        self._people, said = join_people(opened, self._settings, self._output_folder / TEXT, self._key)
         self._findings += said
         tables: dict[str, LoadedTable] = {}
         quarantine: list[ir.Table] = []
@@ -163,7 +163,9 @@ class _SourceReader:
         self._check_tables()
         self._findings += find_other_clocks(self._valid_tables, self._settings.timezone)
         self._findings += find_scheduled(tables, self._valid_tables, self._settings.timezone)
-        if (finding := write_quarantine(quarantine, self._output_folder, self._key)) is not None:
+        has_pseudonyms = self._settings.pseudonymise
+        finding = write_quarantine(quarantine, self._output_folder, self._key, has_pseudonyms=has_pseudonyms)
+        if finding is not None:
             self._findings.append(finding)
         self._con.disconnect()
         inputs = source_files.fingerprint_inputs(self._folder)
@@ -196,7 +198,8 @@ class _SourceReader:
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in)
         self._add_guests(table, validated, guests, rows_in)
-        refuse_personal_ids(self._people, table.name)
+        if not self._settings.pseudonymise:
+            refuse_personal_ids(self._people, table.name)
         self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
         if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
             self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))

@@ -117,6 +117,8 @@ class Settings(pydantic.BaseModel):
     fast_click_seconds: float = pydantic.Field(5.0, ge=0, le=3600)
     """Clicks sooner than this after delivery count as machine clicks, since people need longer to read and click."""
     segments: SegmentSettings = SegmentSettings()
+    pseudonymise: bool = False
+    """Customers' ids become pseudonyms when the source is read, under the secret key of the environment."""
     pseudonyms: PseudonymSettings | None = None
 
     @property

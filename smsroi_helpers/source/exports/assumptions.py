@@ -1,0 +1,159 @@
+"""What an export says about its shop: time zone, country, currency; and with what certainty."""
+
+import datetime as dt
+import functools
+import re
+import zoneinfo
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from babel.core import get_global
+
+from smsroi_helpers.source.contacts import infer_country, is_country
+
+__all__ = [
+    "Assumption",
+    "Clues",
+    "assume_country",
+    "assume_currency",
+    "assume_timezone",
+    "is_day_first",
+]
+
+_USUAL_ZONES = (
+    "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Phoenix",
+    "America/Anchorage", "Pacific/Honolulu", "America/Toronto", "America/Sao_Paulo", "America/Mexico_City",
+    "Europe/London", "Europe/Berlin", "Europe/Athens", "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Shanghai",
+    "Asia/Tokyo", "Australia/Sydney", "Australia/Brisbane", "Australia/Adelaide", "Australia/Perth", "Pacific/Auckland",
+)  # fmt: skip
+"""Zones that are tried first: many share their clock with others."""
+_SIGNS = {"€": "EUR", "£": "GBP", "￥": "CNY", "¥": "CNY", "元": "CNY", "$": "USD"}
+_OFFSET = re.compile(r"^(.*\d)\s*([+-])(\d{2}):?(\d{2})$")
+_SLASHES = re.compile(r"^(\d{1,2})/(\d{1,2})/\d{4}")
+_MOST = 0.5
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A setting of the source that was assumed."""
+
+    name: str
+    value: str
+    """Empty: not known."""
+    reason: str
+
+
+@dataclass
+class Clues:
+    """Values of the exports that tell something of the shop; each list in the order of the files."""
+
+    fixed: dict[str, str] = field(default_factory=dict)
+    """Setting → value that every shop of a platform has."""
+    platform: str = ""
+    times: list[str] = field(default_factory=list)
+    """Times as written, of files whose times are in the shop's time zone."""
+    times_heading: str = ""
+    amounts: list[str] = field(default_factory=list)
+    currencies: Counter[str] = field(default_factory=Counter)
+    """Values of the columns of currencies → rows."""
+    countries: Counter[str] = field(default_factory=Counter)
+    phones: list[str] = field(default_factory=list)
+
+
+def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
+    """Return the country of telephone numbers without a country code.
+
+    Args:
+        clues: values of the exports.
+        given: settings that the user stated.
+    """
+    if "country" in given:
+        return Assumption("country", given["country"], "as given")
+    if "country" in clues.fixed:
+        return Assumption("country", clues.fixed["country"], f"{clues.platform} is a platform of that country")
+    known = Counter({name.upper(): rows for name, rows in clues.countries.items() if is_country(name.upper())})
+    if known and (first := known.most_common(1)[0])[1] >= _MOST * clues.countries.total():
+        return Assumption("country", first[0], "the most frequent country of the orders")
+    inferred = infer_country(clues.phones, ())
+    if len(inferred) == 1:
+        return Assumption("country", inferred[0], "inferred from telephone numbers without a country code")
+    if inferred:
+        return Assumption(
+            "country", "", f"telephone numbers without a country code may be of {' or '.join(inferred)}: set it"
+        )
+    return Assumption("country", "", "telephone numbers show their country code, or there are none")
+
+
+def assume_currency(clues: Clues, given: Mapping[str, str]) -> Assumption:
+    """Return the currency of the amounts."""
+    if "currency" in given:
+        return Assumption("currency", given["currency"], "as given")
+    codes = Counter(
+        {name.upper(): rows for name, rows in clues.currencies.items() if re.fullmatch("[A-Za-z]{3}", name)}
+    )
+    if codes:
+        others = f"; {len(codes) - 1} others are left out" if len(codes) > 1 else ""
+        return Assumption("currency", codes.most_common(1)[0][0], f"the most frequent of the column{others}")
+    if "currency" in clues.fixed:
+        return Assumption("currency", clues.fixed["currency"], f"{clues.platform} is a platform of that country")
+    signs = Counter(sign for amount in clues.amounts for sign in _SIGNS if sign in amount)
+    if signs:
+        sign = signs.most_common(1)[0][0]
+        return Assumption("currency", _SIGNS[sign], f"the sign {sign} of the amounts")
+    return Assumption("currency", "USD", "nothing in the exports shows it: check")
+
+
+def assume_timezone(clues: Clues, given: Mapping[str, str], country: str) -> Assumption:
+    """Return the time zone of days, and of times without an offset."""
+    if "timezone" in given:
+        return Assumption("timezone", given["timezone"], "as given")
+    if "timezone" in clues.fixed:
+        return Assumption("timezone", clues.fixed["timezone"], f"{clues.platform} is a platform of that country")
+    if moments := [moment for text in clues.times if (moment := _with_offset(text))]:
+        offsets = ", ".join(sorted({f"{moment:%z}" for moment in moments}))
+        for zone in _zones(country):
+            if _fits(zone, moments):
+                return Assumption("timezone", zone, f"its clock has the offsets of {clues.times_heading} ({offsets})")
+    zones = [zone for zone, territory in get_global("zone_territories").items() if territory == country]
+    if country and len(zones) == 1:
+        return Assumption("timezone", zones[0], f"the time zone of {country}")
+    return Assumption("timezone", "UTC", "nothing in the exports shows it: check, or give --timezone")
+
+
+def _with_offset(text: str) -> dt.datetime | None:
+    found = _OFFSET.match(text)
+    if not found:
+        return None
+    try:
+        return dt.datetime.fromisoformat(f"{found[1].strip()}{found[2]}{found[3]}:{found[4]}")
+    except ValueError:
+        return None
+
+
+def _zones(country: str) -> list[str]:
+    """Return the zones to try: the usual ones of the country, its others, and the usual ones anywhere."""
+    territories = get_global("zone_territories")
+    own = [zone for zone in _USUAL_ZONES if territories.get(zone) == country]
+    others = sorted(zone for zone, territory in territories.items() if country and territory == country)
+    known = zoneinfo.available_timezones()
+    return [zone for zone in dict.fromkeys([*own, *others, *_USUAL_ZONES]) if zone in known]
+
+
+@functools.cache
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    return zoneinfo.ZoneInfo(name)
+
+
+def _fits(zone: str, moments: Sequence[dt.datetime]) -> bool:
+    return all(moment.astimezone(_zone(zone)).utcoffset() == moment.utcoffset() for moment in moments)
+
+
+def is_day_first(times: Sequence[str]) -> bool:
+    """Whether dates with slashes have the day first: some first number is above 12, and no second one.
+
+    >>> is_day_first(["3/4/2024", "25/4/2024"]), is_day_first(["3/4/2024"])
+    (True, False)
+    """
+    parts = [(int(found[1]), int(found[2])) for text in times if (found := _SLASHES.match(text))]
+    return any(first > 12 for first, _second in parts) and not any(second > 12 for _first, second in parts)

@@ -1,0 +1,362 @@
+"""Make a source of platforms' exports: recognise the files, fill in the mappings, and say what was assumed."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from smsroi_helpers import contract
+from smsroi_helpers.engine import Connection, EngineError, connect
+from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened
+from smsroi_helpers.source.csv_text import csv_to_parquet
+from smsroi_helpers.source.exports.assumptions import (
+    Assumption,
+    Clues,
+    assume_country,
+    assume_currency,
+    assume_timezone,
+    is_day_first,
+)
+from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
+from smsroi_helpers.source.exports.templates import ExportFile, combine, fill_template, read_rows, sql_text
+from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
+from smsroi_helpers.source.header import LINE
+from smsroi_helpers.source.settings import Settings, resolve_path
+from smsroi_helpers.source.total_row import without_total_row
+from smsroi_helpers.source.workbook import workbook_to_parquet
+
+__all__ = [
+    "Imported",
+    "ImportedFile",
+    "import_exports",
+]
+
+_SAMPLE = 500
+_PERSONAL = ("phone", "billing_phone", "shipping_phone", "email", "recipient")
+"""Columns of the templates with telephone numbers or e-mail addresses."""
+_NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "replied_at", "opted_out_at")
+"""Columns of messages that are unknown if one of several exports lacks them."""
+_STATED: tuple[str, ...] = ("timezone", "country", "currency")
+_SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
+_MONTH_FIRST = "['%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M', '%m/%d/%Y']"
+_DAY_FIRST = "['%d/%m/%Y %H:%M:%S', '%d/%m/%Y %H:%M', '%d/%m/%Y']"
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file that was recognised."""
+
+    name: str
+    title: str
+    """What it is."""
+    rows: int
+    used: tuple[str, ...]
+    """Headings that the mappings read."""
+    not_used: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The source that was written."""
+
+    folder: Path
+    files: tuple[ImportedFile, ...]
+    assumed: tuple[Assumption, ...]
+    notes: tuple[str, ...]
+    """How the exports are understood, and what to look at."""
+    tables: dict[str, int]
+    """Table → rows that its mapping gives."""
+    left_out: dict[str, int]
+    """Reason → rows that the mappings leave out."""
+    needs_key: bool
+    """The customers' ids become pseudonyms when the source is read, for which the environment needs a secret key."""
+    parameter_file: Path
+    """File for `smsroi run`."""
+    parameter_file_is_new: bool
+
+
+def import_exports(
+    named: Sequence[tuple[str, Path]], to: str | Path, *, given: Mapping[str, str] | None = None, force: bool = False
+) -> Imported:
+    """Write a source over exports of platforms.
+
+    Args:
+        named: kind (empty: recognised by the columns) and path of each file; of an order in several, the last counts.
+        to: folder of the source, relative to the project's root.
+        given: settings that the user states: timezone, country, currency.
+        force: overwrite mappings, `source.yml` and the parameter file. Other settings of `source.yml` are kept.
+
+    Raises:
+        UsageError: a file is not recognised, or a file exists and `force` is not set.
+        DataError: a file cannot be read, or has no order that counts.
+        StorageError: the folder cannot be written.
+    """
+    target = resolve_path(to)
+    kept = existing_settings(target, force=force)
+    stated: dict[str, str] = {name: str(kept[name]) for name in _STATED if name in kept}
+    stated |= {name: value for name, value in (given or {}).items() if value}
+    _check_settings(stated)
+    with tempfile.TemporaryDirectory(prefix="smsroi-import-") as place:
+        reader = _Importer(Path(place), target, stated, encoding=str(kept.get("encoding", "")))
+        try:
+            for kind, file in named:
+                reader.add(kind, file)
+            made = reader.finish()
+        except EngineError as error:
+            raise DataError(f"the exports cannot be mapped: {reason_of(error)}") from None
+        finally:
+            reader.con.disconnect()
+    parameter_file, is_new = write_source(target, made.source, kept, force=force)
+    return Imported(
+        target, tuple(made.files), made.assumed, tuple(made.notes), made.tables, made.left_out,
+        made.source.pseudonymise, parameter_file, is_new,
+    )  # fmt: skip
+
+
+def _check_settings(stated: Mapping[str, str]) -> None:
+    try:
+        Settings(**stated)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{first['loc'][0]}: {first['msg']}") from None
+
+
+@dataclass
+class _Made:
+    """What the exports give."""
+
+    files: list[ImportedFile]
+    assumed: tuple[Assumption, ...]
+    notes: list[str]
+    tables: dict[str, int]
+    left_out: dict[str, int]
+    source: SourceFiles
+
+
+@dataclass
+class _PartFiles:
+    """A part and its files."""
+
+    layout: Layout
+    part: Part
+    files: list[ExportFile] = field(default_factory=list)
+
+    @property
+    def found(self) -> set[str]:
+        """Columns that a file has."""
+        return {column for file in self.files for column in file.found}
+
+
+class _Importer:
+    """Reads the exports, and fills in the templates."""
+
+    def __init__(self, place: Path, target: Path, stated: Mapping[str, str], encoding: str) -> None:
+        self._place, self._target, self._stated, self._encoding = place, target, stated, encoding
+        self.con: Connection = connect(place)
+        self._parts: dict[str, _PartFiles] = {}
+        self._paths: dict[str, Path] = {}
+        self._files: list[ImportedFile] = []
+        self._notes: list[str] = []
+
+    def add(self, kind: str, file: Path) -> None:
+        """Read and recognise one file."""
+        path = file.expanduser().resolve()
+        if not path.is_file():
+            raise UsageError(f"no file {file.name} at that path; correct it")
+        if path in self._paths.values():
+            raise UsageError(f"{file.name} is named twice")
+        if path.parent == self._target and path.name.split(".")[0].lower() in contract.TABLES:
+            raise UsageError(
+                f"{file.name} is in the folder of the source, where its name means a table of the contract; rename it"
+            )
+        raw = self._place / f"{len(self._paths)}.parquet"
+        if path.suffix.lower() == ".xlsx":
+            workbook_to_parquet(path, raw)
+        else:
+            csv_to_parquet(path, raw, encoding=self._encoding)
+        rows = without_total_row(self.con.read_parquet(raw), path.name)[0]
+        headings = [name for name in rows.columns if name != LINE]
+        match = recognise(path.name, headings, kind)
+        part = self._parts.setdefault(match.part.name, _PartFiles(layout_of(match.part.kind), match.part))
+        number = len(part.files) + 1
+        alias = f"{match.part.name}_file" + (f"_{number}" if number > 1 else "")
+        self.con.create_view(alias, rows, overwrite=True)
+        part.files.append(ExportFile(alias, match.found))
+        self._paths[alias] = path
+        used = tuple(name for name in headings if name in match.found.values())
+        not_used = tuple(name for name in headings if name not in used)
+        n = int(rows.count().execute())
+        self._files.append(ImportedFile(path.name, _title(part.layout, match), n, used, not_used))
+
+    def finish(self) -> _Made:
+        """Fill in the templates, and run them once.
+
+        Raises:
+            DataError: no order is left.
+        """
+        parts = sorted(self._parts.values(), key=lambda entry: KINDS.index(entry.part.kind))
+        assumed = self._assume(parts)
+        values = {assumption.name: assumption.value for assumption in assumed}
+        settings = {name: sql_text(values[name]) for name in ("timezone", "currency")} | {"zone": values["timezone"]}
+        mappings: dict[str, str] = {}
+        tables: dict[str, int] = {}
+        for table in (*contract.TABLES, "exclusions"):
+            query = self._mapping(table, parts, settings, values["currency"])
+            if query and ((rows := self._count(query)) or table == "exclusions"):
+                mappings[table] = query
+                tables[table] = rows
+        left_out = self._left_out(mappings.get("exclusions", ""))
+        tables.pop("exclusions", None)
+        self._refuse_without_orders(parts, tables, left_out)
+        for layout in {entry.layout.kind: entry.layout for entry in parts}.values():
+            self._notes += [f"{layout.title}: {text}" for text in layout.assumes]
+            self._notes.append(f"{layout.title}: not verified: {layout.not_verified}")
+        self._notes += [note for entry in parts for note in self._unknown_words(entry)]
+        costs = "messages" in mappings and "cost" in self.con.sql(mappings["messages"]).columns
+        personal = any(entry.found & set(_PERSONAL) for entry in parts)
+        source = SourceFiles(
+            mappings, assumed, dict(self._paths), personal, has_costs=costs or "messages" not in mappings
+        )
+        return _Made(self._files, assumed, self._notes, tables, left_out, source)
+
+    # --- settings ----------------------------------------------------------------------------------------------------
+
+    def _assume(self, parts: Sequence[_PartFiles]) -> tuple[Assumption, ...]:
+        clues = Clues()
+        for entry in parts:
+            if not clues.fixed and entry.layout.settings:
+                clues.fixed, clues.platform = entry.layout.settings, entry.layout.kind
+            for column in entry.found:
+                if column in (*entry.part.times, *entry.part.instants) and not entry.part.utc:
+                    if not clues.times:
+                        clues.times_heading = entry.files[0].found.get(column, column)
+                    clues.times += self._sample(entry, column)
+                elif column == "currency":
+                    clues.currencies += self._counts(entry, column)
+                elif column == "country":
+                    clues.countries += self._counts(entry, column)
+                elif column in ("total", "paid", "value"):
+                    clues.amounts += self._sample(entry, column)
+                elif column in _PERSONAL and column != "email":
+                    clues.phones += self._sample(entry, column)
+        country = assume_country(clues, self._stated)
+        self._day_first = is_day_first(clues.times)
+        return (assume_timezone(clues, self._stated, country.value), country, assume_currency(clues, self._stated))
+
+    def _rows(self, entry: _PartFiles, *columns: str) -> str:
+        """Return the query of columns as text."""
+        return read_rows(replace(entry.part, instants=()), entry.files, columns, "UTC")
+
+    def _values(self, query: str) -> list[dict[str, Any]]:
+        return self.con.sql(query).to_pyarrow().to_pylist()
+
+    def _sample(self, entry: _PartFiles, column: str) -> list[str]:
+        query = (
+            f"SELECT DISTINCT {column} AS v FROM ({self._rows(entry, column)}) WHERE {column} IS NOT NULL"
+            f" ORDER BY hash({column}) LIMIT {_SAMPLE}"
+        )
+        return [row["v"] for row in self._values(query)]
+
+    def _counts(self, entry: _PartFiles, column: str) -> Counter[str]:
+        query = (
+            f"SELECT {column} AS v, count(*) AS n FROM ({self._rows(entry, column)}) WHERE {column} IS NOT NULL"
+            f" GROUP BY 1 ORDER BY n DESC, v LIMIT {_SAMPLE}"
+        )
+        return Counter({row["v"]: row["n"] for row in self._values(query)})
+
+    def _facts(self, entry: _PartFiles) -> frozenset[str]:
+        """Return the facts of the layout that some row fulfils."""
+        if not entry.part.facts:
+            return frozenset()
+        tests = ", ".join(f"bool_or({condition}) AS {name}" for name, condition in entry.part.facts.items())
+        rows = self._rows(entry, *entry.part.columns)
+        return frozenset(name for name, holds in self._values(f"SELECT {tests} FROM ({rows})")[0].items() if holds)
+
+    # --- mappings ----------------------------------------------------------------------------------------------------
+
+    def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: dict[str, str], currency: str) -> str:
+        """Return the mapping of a table over all parts; empty if none has it."""
+        chosen = [entry for entry in parts if table in entry.part.templates]
+        if table == "orders" and any(entry.part.kind in _SHOPS for entry in chosen):
+            if dropped := sorted({entry.layout.title for entry in chosen if entry.part.kind not in _SHOPS}):
+                self._notes.append(f"{', '.join(dropped)}: orders are read from the shop's export, not from events")
+            chosen = [entry for entry in chosen if entry.part.kind in _SHOPS]
+        filled = settings | {"slash_dates": _DAY_FIRST if self._day_first else _MONTH_FIRST}
+        without = self._foreign_prices(chosen, currency) if table == "messages" else frozenset()
+
+        def fill(left_out: frozenset[str]) -> list[tuple[str, str]]:
+            made = [
+                (entry.part.kind, fill_template(
+                    entry.layout, entry.part, table, entry.files, self._facts(entry), filled, left_out
+                )) for entry in chosen
+            ]  # fmt: skip
+            return [(kind, query) for kind, query in made if query]
+
+        queries = fill(without)
+        if table == "messages" and len(queries) > 1:
+            columns = [set(self.con.sql(query).columns) for _kind, query in queries]
+            if partly := (set.union(*columns) - set.intersection(*columns)) & set(_NOT_ALWAYS):
+                self._notes.append(
+                    f"messages: {', '.join(sorted(partly))} left out, because not every export of messages has it"
+                )
+                queries = fill(without | partly)
+        if table == "orders" and len({kind for kind, _query in queries}) > 1:
+            return combine([
+                f"SELECT * REPLACE ({sql_text(kind + ' ')} || order_id AS order_id) FROM (\n{query.rstrip()}\n)"
+                for kind, query in queries
+            ])  # fmt: skip
+        return combine([query for _kind, query in queries]) if queries else ""
+
+    def _foreign_prices(self, parts: Sequence[_PartFiles], currency: str) -> frozenset[str]:
+        """Return the column of costs if messages are priced in another currency than the orders."""
+        for entry in parts:
+            if "price_unit" in entry.found and (units := self._counts(entry, "price_unit")):
+                unit = units.most_common(1)[0][0].upper()
+                if unit != currency:
+                    note = f"{entry.layout.title}: prices are in {unit}, not {currency}; set message_cost in source.yml"
+                    self._notes += [note] if note not in self._notes else []
+                    return frozenset(["cost"])
+        return frozenset()
+
+    def _count(self, query: str) -> int:
+        return int(self.con.sql(query).count().execute())
+
+    def _left_out(self, exclusions: str) -> dict[str, int]:
+        if not exclusions:
+            return {}
+        return {str(row["reason"]): int(row["rows"]) for row in self._values(f"{exclusions}") if row["rows"]}
+
+    def _refuse_without_orders(
+        self, parts: Sequence[_PartFiles], tables: Mapping[str, int], left_out: Mapping[str, int]
+    ) -> None:
+        if "orders" in tables:
+            return
+        if any("orders" in entry.part.templates for entry in parts if entry.part.kind in _SHOPS):
+            reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in left_out.items())
+            raise DataError(f"no order is left ({reasons or 'the export is empty'}); export the orders again")
+        self._notes.append("there are no orders: add the shop's export; without orders a source cannot be read yet")
+
+    def _unknown_words(self, entry: _PartFiles) -> list[str]:
+        """Return a note on words of the status column that the templates do not know."""
+        if not entry.part.status or entry.part.status not in entry.found:
+            return []
+        heading = entry.files[0].found.get(entry.part.status, entry.part.status)
+        words = [word for word in self._counts(entry, entry.part.status) if _word(word) not in entry.part.words]
+        if not words:
+            return []
+        shown = redact(shortened(", ".join(words), 200))
+        return [
+            f"{entry.layout.title}: words of {heading} that the mapping does not know, check how it reads them: {shown}"
+        ]
+
+
+def _word(text: str) -> str:
+    return text.lower().removeprefix("wc-").replace("，", ",")
+
+
+def _title(layout: Layout, match: Match) -> str:
+    return layout.title if len(layout.parts) == 1 else f"{layout.title} ({match.part.name})"

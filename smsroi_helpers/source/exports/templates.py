@@ -1,0 +1,177 @@
+"""Make the `.sql` mappings of a source from the templates of its exports.
+
+A template reads rows under the name of its part, with the column names of `layout.yml`. Here it gets a first query that
+takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and
+`file`, the number of the file.
+
+- `-- if name` at the end of a line: the line is left out unless the export has the column of that name, or its rows
+  fulfil the fact of that name in the layout.
+- `-- only if name` in the first lines: the same for the whole table.
+- `{{currency}}` and other settings are filled in as text of SQL.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
+
+__all__ = [
+    "ExportFile",
+    "combine",
+    "fill_template",
+    "read_rows",
+    "sql_text",
+]
+
+_IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
+_ONLY_IF = re.compile(r"-- only if (\w+)\n")
+_SETTING = re.compile(r"\{\{(\w+)\}\}")
+_TIME_FORMS = ("%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M")
+"""Times without an offset that DuckDB does not read by itself."""
+_WHITESPACE = r"e' \t\r\n'"
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """One file of a part."""
+
+    alias: str
+    """Its name in the mappings."""
+    found: dict[str, str]
+    """Column in the templates → heading in the file."""
+
+
+def sql_text(text: str) -> str:
+    """Return text as a literal of SQL.
+
+    >>> sql_text("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], timezone: str) -> str:
+    """Return the query that takes a part's columns from its files.
+
+    Args:
+        part: the part.
+        files: its files; of an order that is in several, the templates take the last.
+        columns: columns in the templates; those that no file has are null.
+        timezone: of times without an offset.
+    """
+
+    def value(column: str, file: ExportFile) -> str:
+        heading = file.found.get(column)
+        return f"nullif(trim({_quoted(heading)}, {_WHITESPACE}), '')" if heading else "CAST(NULL AS VARCHAR)"
+
+    queries = []
+    for number, file in enumerate(files, start=1):
+        lines = [*(f"        {value(column, file)} AS {column}" for column in columns), f"        {number} AS file"]
+        queries.append("    SELECT\n" + ",\n".join(lines) + f"\n    FROM {_quoted(file.alias)}")
+    rows = "\n    UNION ALL\n".join(queries)
+    zone = "UTC" if part.utc else timezone
+    times = [f"{_instant(column, sql_text(zone))} AS {column}" for column in columns if column in part.instants]
+    if not times:
+        return rows
+    converted = ",\n        ".join(times)
+    said = f"    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.\n"
+    return f"{said}    SELECT * REPLACE (\n        {converted}\n    ) FROM (\n{rows}\n    )"
+
+
+def _instant(column: str, zone: str) -> str:
+    """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset."""
+    forms = ", ".join(map(sql_text, _TIME_FORMS))
+    offset = ":[0-9]{2}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?)$"
+    return f"""CASE
+            WHEN regexp_full_match({column}, '[0-9]{{10}}([.][0-9]+)?') THEN to_timestamp(try_cast({column} AS DOUBLE))
+            WHEN regexp_full_match({column}, '[0-9]{{13}}') THEN to_timestamp(try_cast({column} AS DOUBLE) / 1000)
+            WHEN regexp_matches({column}, '{offset}') THEN coalesce(
+                try_strptime({column}, '%a, %d %b %Y %H:%M:%S %z'),
+                try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
+            )
+            ELSE timezone({zone}, coalesce(
+                try_cast({column} AS TIMESTAMP),
+                try_strptime({column}, [{forms}])
+            ))
+        END"""
+
+
+def fill_template(
+    layout: Layout,
+    part: Part,
+    table: str,
+    files: Sequence[ExportFile],
+    facts: frozenset[str],
+    settings: Mapping[str, str],
+    without: frozenset[str] = frozenset(),
+) -> str:
+    """Return the mapping of one table over the files of one part; empty if the export has nothing for it.
+
+    Args:
+        layout: of the platform.
+        part: the part.
+        table: table of the contract, or `exclusions`.
+        files: the part's files.
+        facts: facts of the layout that rows fulfil.
+        settings: `timezone`, `currency` and others, as literals of SQL or plain text.
+        without: columns of the result to leave out.
+    """
+    template = (FOLDER / part.kind / part.templates[table]).read_text(encoding="utf-8")
+    known = facts | {column for file in files for column in file.found}
+    while needed := _ONLY_IF.match(template):
+        if needed[1] not in known:
+            return ""
+        template = template[needed.end() :]
+    lines = []
+    for line in template.splitlines():
+        condition = _IF.search(line)
+        bare = line[: condition.start()] if condition else line
+        if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
+            continue
+        lines.append(bare)
+    text = _SETTING.sub(lambda name: settings[name[1]], "\n".join(lines))
+    comments = re.match(r"(?:--.*\n)*", text)
+    head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)
+    used = [column for column in part.columns if re.search(rf"\b{column}\b", _without_comments(body))]
+    rows = f"WITH {part.name} AS (\n{read_rows(part, files, used, settings['zone'])}\n)"
+    body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
+    return head + _origin(layout) + body + "\n"
+
+
+def _result_of(line: str) -> str:
+    """Return the name of the column that a line of a SELECT yields."""
+    return re.split(r"[ .]", line.strip().rstrip(","))[-1]
+
+
+def _without_comments(sql: str) -> str:
+    return re.sub(r"--.*", "", sql)
+
+
+def _origin(layout: Layout) -> str:
+    """Return comments that say from where the layout is known."""
+    pages = [f"-- Layout: {page} (read {layout.read})" for page in layout.pages]
+    doubts = textwrap.wrap(f"Not verified: {layout.not_verified}", 115)
+    return "\n".join([*pages, *(f"-- {line}" for line in doubts), ""])
+
+
+def combine(queries: Sequence[str]) -> str:
+    """Return one query of the rows of several.
+
+    >>> print(combine(["SELECT 1 AS a", "SELECT 2 AS a"]))
+    SELECT * FROM (
+    SELECT 1 AS a
+    )
+    UNION ALL BY NAME
+    SELECT * FROM (
+    SELECT 2 AS a
+    )
+    """
+    if len(queries) == 1:
+        return queries[0]
+    return "\nUNION ALL BY NAME\n".join(f"SELECT * FROM (\n{query.rstrip()}\n)" for query in queries)

@@ -1,0 +1,17 @@
+-- Messages of Tencent Cloud. A campaign is a template; without templates it is the day of sending.
+SELECT
+    serial || ' ' || phone AS message_id,  -- one serial number may stand for several recipients
+    phone AS customer_id,
+    coalesce(template, 'day ' || strftime(timezone({{timezone}}, coalesce(sent_at, received_at)), '%Y-%m-%d'),
+             'unknown') AS campaign_id,
+    coalesce(sent_at, received_at) AS sent_at,
+    CASE
+        WHEN upper(status) = 'SUCCESS' OR status IN ('成功', '发送成功', '下发成功') THEN coalesce(CAST(received_at AS VARCHAR), 'yes')
+        WHEN upper(status) = 'FAIL' OR status IN ('失败', '发送失败', '下发失败') THEN 'no'
+        ELSE 'unknown'
+    END AS delivered_at,
+    greatest(try_cast(segments AS INTEGER), 1) AS segments,  -- if segments
+    '1' AS variant,
+    'sms' AS channel
+FROM tencent_report
+WHERE phone NOT LIKE '%*%'

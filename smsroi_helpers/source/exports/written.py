@@ -1,0 +1,175 @@
+"""The files of an imported source: mappings, `source.yml` and a parameter file, written whole or not at all."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smsroi_helpers.errors import StorageError, UsageError, shortened
+from smsroi_helpers.source.exports.assumptions import Assumption
+from smsroi_helpers.source.files import table_files
+from smsroi_helpers.source.settings import project_root, read_source_yml
+
+__all__ = [
+    "SourceFiles",
+    "existing_settings",
+    "write_source",
+]
+
+
+_MARK = "-- Written by `smsroi import`; change it as you like."
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The content of a source."""
+
+    mappings: dict[str, str]
+    """Table, or `exclusions` → query."""
+    assumed: tuple[Assumption, ...]
+    exports: dict[str, Path]
+    """Alias → file."""
+    pseudonymise: bool
+    """The customers' ids are telephone numbers or e-mail addresses."""
+    has_costs: bool
+    """Messages carry their cost, or there are none."""
+
+
+def existing_settings(target: Path, *, force: bool) -> dict[str, Any]:
+    """Return what source.yml says already; nothing without `force`, which does not overwrite it."""
+    return read_source_yml(target) if force and target.is_dir() else {}
+
+
+def write_source(target: Path, source: SourceFiles, kept: Mapping[str, Any], *, force: bool) -> tuple[Path, bool]:
+    """Write the source, and the parameter file of its report; return this file, and whether it is new.
+
+    Args:
+        target: folder of the source; it may exist.
+        source: what to write.
+        kept: settings of an earlier source.yml.
+        force: overwrite files.
+
+    Raises:
+        UsageError: a file exists already, or a table has another file.
+        StorageError: a file cannot be written.
+    """
+    names = [*(f"{table}.sql" for table in source.mappings), "source.yml"]
+    if target.is_dir():
+        _refuse_existing(target, source, names, force=force)
+    texts = {f"{table}.sql": f"{_MARK}\n{query}" for table, query in source.mappings.items()}
+    texts["source.yml"] = source_yml(target, source, kept)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            for name, text in texts.items():
+                (made / name).write_text(text, encoding="utf-8")
+            if target.exists():
+                stale = [file for file in _earlier_mappings(target) if file.name not in texts]
+                for name in texts:
+                    (made / name).replace(target / name)
+                for file in stale:
+                    file.unlink()
+            else:
+                made.chmod(0o777 & ~_umask())
+                made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return _write_parameter_file(target)
+    except OSError as error:
+        raise StorageError(f"{target.name}: cannot be written: {error.strerror or error}") from None
+
+
+def _earlier_mappings(target: Path) -> list[Path]:
+    """Return the mappings that an earlier import wrote; those of tables that are no longer there must go."""
+    return [file for file in target.glob("*.sql") if file.read_text(encoding="utf-8").startswith(_MARK)]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _refuse_existing(target: Path, source: SourceFiles, names: list[str], *, force: bool) -> None:
+    there = [name for name in names if (target / name).exists()]
+    if there and not force:
+        raise UsageError(f"{target.name}: {', '.join(there)} already there; --force overwrites, or name another folder")
+    for table in source.mappings:
+        if table != "exclusions" and (others := [f for f in table_files(target, table)[1] if f.suffix != ".sql"]):
+            raise UsageError(f"{target.name}: {others[0].name} is already the table {table}; move it elsewhere")
+
+
+def source_yml(target: Path, source: SourceFiles, kept: Mapping[str, Any]) -> str:
+    """Return the text of source.yml, with a reason beside each line."""
+    lines = ["# Written by `smsroi import`. What was assumed stands beside each line: check it, and correct it here."]
+    known = {assumption.name: assumption for assumption in source.assumed}
+    if "title" in kept:
+        lines.append(f"title: {_scalar(kept['title'])}")
+    for assumption in known.values():
+        reason = " ".join(assumption.reason.split())  # it may quote a heading, which may have several lines
+        value = f"{assumption.name}: {_scalar(assumption.value)}" if assumption.value else f"# {assumption.name}:"
+        lines.append(f"{value}  # {reason}")
+    if source.pseudonymise:
+        lines.append(
+            "pseudonymise: true  # ids are telephone numbers or e-mail addresses: pseudonyms, when the source is read"
+        )
+    if "margin" not in kept:
+        lines.append("margin: 0.3  # share of an order's amount that is profit before message cost: ask finance")
+    if not source.has_costs and "message_cost" not in kept:
+        lines.append("# message_cost: 0.04  # price of one billing segment; without it, profit is before message costs")
+    rest = {
+        name: value
+        for name, value in kept.items()
+        if name not in known and name not in ("title", "files", "pseudonymise", "pseudonyms")
+    }
+    if rest:
+        lines.append(yaml.safe_dump(rest, allow_unicode=True, sort_keys=False).rstrip())
+    lines.append("files:  # the exports; a new one under the same name is read at the next run")
+    lines += [f"  {alias}: {_scalar(_path_from(target, file))}" for alias, file in source.exports.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _path_from(target: Path, file: Path) -> str:
+    """Return a path relative to the source if both are in the project, else in full."""
+    if "${" in str(file):
+        raise UsageError(f"{shortened(file.name)}: its path contains ${{, which source.yml would fill in; rename it")
+    root = project_root()
+    near = file.is_relative_to(target) or (file.is_relative_to(root) and target.is_relative_to(root))
+    return Path(os.path.relpath(file, target)).as_posix() if near else file.as_posix()
+
+
+def _scalar(value: object) -> str:
+    """Return a value as YAML; JSON is YAML."""
+    text = str(value)
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z][\w/+-]*", text) and text.lower() not in _WORDS
+        else json.dumps(value, ensure_ascii=False)
+    )
+
+
+_WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+"""Words that YAML does not read as text: Norway's NO."""
+
+
+def _write_parameter_file(target: Path) -> tuple[Path, bool]:
+    """Write the file for `smsroi run`, unless there is one."""
+    root = project_root()
+    name = re.sub("[^a-z0-9_-]+", "-", target.name.lower()).strip("-_")[:64] or "shop"
+    file = root / "notebooks" / "parameters" / f"{name}.yaml"
+    if file.exists():
+        return file, False
+    data = target.relative_to(root).as_posix() if target.is_relative_to(root) else target.as_posix()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(f"data: {_scalar(data)}\n", encoding="utf-8")
+    new.replace(file)
+    return file, True

@@ -1,0 +1,54 @@
+"""Time zone, country and currency are read from the exports, or said to be unknown."""
+
+import datetime as dt
+import random
+import zoneinfo
+from collections import Counter
+
+import pytest
+
+from smsroi_helpers.source.exports.assumptions import (
+    Clues,
+    assume_country,
+    assume_currency,
+    assume_timezone,
+)
+
+
+def stamps(zone, n=60):
+    rng, start = random.Random(zone), dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone))
+    return [f"{start + dt.timedelta(hours=rng.randrange(24 * 365)):%Y-%m-%d %H:%M:%S %z}" for _n in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "country"),
+    [("America/New_York", "US"), ("America/Phoenix", "US"), ("Europe/London", ""), ("Asia/Kolkata", "IN"),
+     ("Australia/Adelaide", "")],
+)  # fmt: skip
+def test_a_zone_is_found_by_the_offsets_of_a_year(zone, country):
+    assert assume_timezone(Clues(times=stamps(zone)), {}, country).value == zone
+
+
+def test_a_country_with_one_zone_tells_it_where_times_have_no_offset():
+    assert assume_timezone(Clues(times=["2024-05-06 21:00:00"]), {}, "NL").value == "Europe/Amsterdam"
+    unknown = assume_timezone(Clues(times=["2024-05-06 21:00:00"]), {}, "US")
+    assert (unknown.value, "check" in unknown.reason) == ("UTC", True)
+
+
+def test_what_is_given_comes_first():
+    clues = Clues(times=stamps("Asia/Kolkata"), fixed={"timezone": "Asia/Shanghai"})
+    assert assume_timezone(clues, {"timezone": "Europe/Paris"}, "").value == "Europe/Paris"
+    assert assume_timezone(clues, {}, "").value == "Asia/Shanghai"
+
+
+def test_a_country_is_that_of_most_orders_else_of_the_numbers_else_unknown():
+    assert assume_country(Clues(countries=Counter({"de": 8, "AT": 3})), {}).value == "DE"
+    assert assume_country(Clues(phones=["13800000001", "138 0000 0002"]), {}).value == "CN"
+    assert assume_country(Clues(phones=["+14155550101"]), {}).value == ""
+
+
+def test_a_currency_is_that_of_the_column_else_of_the_sign_else_a_guess():
+    assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}).value == "EUR"
+    assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}).value == "GBP"
+    guess = assume_currency(Clues(amounts=["2.00"]), {})
+    assert (guess.value, "check" in guess.reason) == ("USD", True)

@@ -1,0 +1,91 @@
+"""What `smsroi import` prints: what was found and assumed, what comes next, and no value of the files."""
+
+import csv
+import io
+
+import pytest
+from typer.testing import CliRunner
+
+from smsroi_helpers import cli
+from smsroi_helpers.errors import UsageError
+from smsroi_helpers.source.exports.command import files_with_kinds
+from tests.source.exports import makers
+from tests.workbooks import write_workbook
+
+
+@pytest.fixture
+def invoke(tmp_path):
+    def run(*arguments):
+        result = CliRunner().invoke(cli.app, ["import", *map(str, arguments)], env={"SMSROI_PROJECT": str(tmp_path)})
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def test_kinds_stand_before_their_files(tmp_path, monkeypatch):
+    named = [
+        (kind, str(path)) for kind, path in files_with_kinds(["a.csv", "twilio", "b.csv", "c.csv", "shopify", "d"])
+    ]
+    assert named == [("", "a.csv"), ("twilio", "b.csv"), ("twilio", "c.csv"), ("shopify", "d")]
+    with pytest.raises(UsageError, match="name a file"):
+        files_with_kinds(["twilio"])
+
+
+def test_a_workbook_is_imported_and_everything_is_said(tmp_path, invoke):
+    rows = list(csv.reader(io.StringIO(makers.youzan(40, 9).decode("gbk"))))
+    assert any("交易关闭" in row for row in rows)
+    for row in rows[1:]:
+        row[1] = "交易未知" if row[1] == "已发货" else row[1]
+    file = write_workbook(tmp_path / "订单.xlsx", {"订单": rows})
+    code, said, errors = invoke(file, "--to", "data/tea")
+    assert (code, errors) == (0, "")
+    for line in (
+        "订单.xlsx: Youzan orders (有赞订单), ",
+        "  columns found and not used: 商品名称, 商品数量, 收货省份\n",
+        "  timezone: Asia/Shanghai (youzan is a platform of that country)\n",
+        "  country: CN (",
+        "  currency: CNY (",
+        "words of 订单状态 that the mapping does not know, check how it reads them: 交易未知\n",
+        "not verified: the whole layout",
+        "  left out, in exclusions.sql: Youzan orders that were not paid (待付款): ",
+        "  export SMSROI_KEY_FILE=~/smsroi.key\n",
+        "data/tea\n",
+        "notebooks/parameters/tea.yaml\n",
+    ):
+        assert line in said
+    assert "1380000" not in said
+    assert sorted(path.name for path in (tmp_path / "data" / "tea").iterdir()) == [
+        "exclusions.sql", "orders.sql", "source.yml",
+    ]  # fmt: skip
+
+
+def test_an_unknown_file_is_one_line_and_leaves_nothing(tmp_path, invoke):
+    (tmp_path / "stock.csv").write_text("Shelf,Tea\n1,2\n", encoding="utf-8")
+    code, said, errors = invoke(tmp_path / "stock.csv", "--to", "data/shop")
+    assert (code, said) == (2, "")
+    assert errors.startswith("smsroi: stock.csv: not an export of a platform that is known (columns found: Shelf, Tea)")
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_in_the_folder_named_like_a_table_is_refused(tmp_path, invoke):
+    (tmp_path / "data" / "shop").mkdir(parents=True)
+    file = tmp_path / "data" / "shop" / "orders.csv"
+    file.write_text(makers.shopify(3, 2), encoding="utf-8")
+    code, _said, errors = invoke(file, "--to", "data/shop")
+    assert code == 2
+    assert (
+        "orders.csv is in the folder of the source, where its name means a table of the contract; rename it" in errors
+    )
+
+
+def test_prices_in_another_currency_are_no_costs(tmp_path, invoke):
+    """Orders in pounds, texts priced in dollars."""
+    orders, log = tmp_path / "orders.csv", tmp_path / "log.csv"
+    orders.write_text(makers.shopify(12, 3).replace(",USD,", ",GBP,"), encoding="utf-8")
+    log.write_text(makers.twilio(1, 12), encoding="utf-8")
+    code, said, _errors = invoke(orders, log, "--to", "data/uk")
+    assert code == 0
+    assert "prices are in USD, not GBP; set message_cost in source.yml" in said
+    assert "sent.cost" not in (tmp_path / "data" / "uk" / "messages.sql").read_text(encoding="utf-8")
+    assert "# message_cost:" in (tmp_path / "data" / "uk" / "source.yml").read_text(encoding="utf-8")

@@ -1,0 +1,125 @@
+"""Templates: lines of columns that an export lacks, several files, quoting, and times with and without an offset."""
+
+import ibis
+import pytest
+
+from smsroi_helpers.source.exports.layouts import KINDS, layout_of
+from smsroi_helpers.source.exports.templates import ExportFile, fill_template, read_rows, sql_text
+
+SETTINGS = {"timezone": "'Asia/Shanghai'", "currency": "'CNY'", "zone": "Asia/Shanghai", "slash_dates": "['%m/%d/%Y']"}
+
+
+@pytest.fixture(scope="module")
+def con():
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    return con
+
+
+def filled(kind, table, found, facts=frozenset(), **more):
+    layout = layout_of(kind)
+    return fill_template(layout, layout.parts[0], table, [ExportFile("f", found)], facts, SETTINGS, **more)
+
+
+ALIYUN = {"phone": "手机号码", "sent_at": "发送时间", "status": "发送状态", "template": "模板CODE"}
+
+
+def test_a_line_of_a_column_that_the_export_lacks_is_left_out():
+    assert "AS segments" in filled("aliyun", "messages", ALIYUN | {"segments": "计费条数"})
+    assert "AS segments," not in filled("aliyun", "messages", ALIYUN)
+    assert "-- if" not in filled("aliyun", "messages", ALIYUN)
+
+
+def test_a_fact_that_no_row_fulfils_leaves_its_lines_out():
+    found = {"sid": "Sid", "sender": "From", "recipient": "To", "status": "Status", "direction": "Direction"}
+    assert "answers.opted_out_at" not in filled("twilio", "messages", found)
+    assert "answers.opted_out_at" in filled("twilio", "messages", found, frozenset(["replies"]))
+
+
+def test_a_table_whose_column_the_export_lacks_is_left_out():
+    assert filled("aliyun", "creatives", ALIYUN) == ""
+    assert filled("aliyun", "creatives", ALIYUN | {"text": "短信内容"}) != ""
+
+
+def test_a_mapping_says_from_where_the_layout_is_known():
+    text = filled("aliyun", "messages", ALIYUN)
+    assert "-- Layout: https://help.aliyun.com/document_detail/59840.html (read 2026-11-28)" in text
+    assert "-- Not verified: the Chinese headings" in text
+
+
+def test_headings_and_texts_are_quoted(con):
+    con.create_table("odd", ibis.memtable({'a "b" c': ["x\t", " "]}), overwrite=True)
+    part = layout_of("aliyun").parts[0]
+    rows = con.sql(read_rows(part, [ExportFile("odd", {"phone": 'a "b" c'})], ["phone", "text"], "UTC")).to_pyarrow()
+    assert rows.to_pylist() == [{"phone": "x", "text": None, "file": 1}, {"phone": None, "text": None, "file": 1}]
+    assert sql_text("a'b") == "'a''b'"
+
+
+def test_times_of_every_form_are_the_same_instant(con):
+    """1,715,000,400 s after 1970 is 2024-05-06 13:00 UTC and 21:00 in Shanghai (`date -d @1715000400`)."""
+    forms = [
+        "1715000400", "1715000400000", "2024-05-06T13:00:00Z", "2024-05-06 09:00:00 -0400", "2024-05-06 21:00:00",
+        "2024-05-06T15:00:00+02:00", "Mon, 06 May 2024 13:00:00 +0000", "May 6, 2024 at 9:00 PM", "2024/05/06 21:00",
+    ]  # fmt: skip
+    con.create_table("times", ibis.memtable({"Timestamp": forms}), overwrite=True)
+    part = layout_of("klaviyo").parts[0]
+    files = [ExportFile("times", {"happened_at": "Timestamp"})]
+    query = read_rows(part, files, ["happened_at"], "Asia/Shanghai")
+    found = con.sql(f"SELECT CAST(epoch(happened_at) AS BIGINT) AS s FROM ({query})").to_pyarrow()["s"].to_pylist()
+    assert found == [1_715_000_400] * len(forms)
+
+
+def test_an_order_in_two_files_counts_once_as_in_the_last(con):
+    """The later export knows of a refund, and of an order more; an item row of the first has no total."""
+    names = ["Name", "Created at", "Financial Status", "Total", "Refunded Amount"]
+    first = [
+        ["#1", "x", "paid", "10.00", "0.00"],
+        ["#1", "x", None, None, None],
+        ["#2", "x", "pending", "7.00", "0.00"],
+    ]
+    later = [
+        ["#1", "x", "refunded", "10.00", "10.00"],
+        ["#2", "x", "paid", "7.50", "0.00"],
+        ["#3", "x", "paid", "1", "0"],
+    ]
+    files = []
+    for name, rows in (("first", first), ("later", later)):
+        con.create_table(name, ibis.memtable(rows, columns=names), overwrite=True)
+        columns = ["order_name", "created_at", "financial_status", "total", "refunded"]
+        files.append(ExportFile(name, dict(zip(columns, names, strict=True))))
+    layout = layout_of("shopify")
+    query = fill_template(layout, layout.parts[0], "orders", files, frozenset(), SETTINGS)
+    found = {row["order_id"]: float(row["amount"]) for row in con.sql(query).to_pyarrow().to_pylist()}
+    assert found == {"#1": 10.0, "#1 refund": -10.0, "#2": 7.5, "#3": 1.0}
+
+
+def test_orders_of_one_name_in_two_shops_are_two_orders(con):
+    names = {"order_name": "Name", "id": "Id", "created_at": "Created at", "financial_status": "Financial Status",
+             "total": "Total"}  # fmt: skip
+    for shop, number in (("one", "7"), ("two", "8")):
+        rows = [
+            ["#1", number, "x", "paid", number],
+            ["#1", None, "x", None, None],
+            [f"#{number}", "3", "x", "paid", "1"],
+        ]
+        con.create_table(shop, ibis.memtable(rows, columns=list(names.values())), overwrite=True)
+    layout = layout_of("shopify")
+    files = [ExportFile(shop, names) for shop in ("one", "two")]
+    query = fill_template(layout, layout.parts[0], "orders", files, frozenset(), SETTINGS)
+    found = {row["order_id"]: float(row["amount"]) for row in con.sql(query).to_pyarrow().to_pylist()}
+    assert found == {"#1 7": 7.0, "#1 8": 8.0, "#7": 1.0, "#8": 1.0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_template_runs_with_all_its_columns_and_with_the_required_ones_only(con, kind):
+    """On an empty export: the engine accepts each query, and it has the key columns of its table."""
+    for part in layout_of(kind).parts:
+        all_columns = {column: headings[0] for column, headings in part.columns.items()}
+        least = {column: all_columns[column] for column in (*part.required, *part.one_of[:1])}
+        for found, facts in ((all_columns, frozenset(part.facts)), (least, frozenset())):
+            schema = dict.fromkeys(found.values(), "string")
+            con.create_table("f", schema=schema, overwrite=True)
+            for table in part.templates:
+                query = fill_template(layout_of(kind), part, table, [ExportFile("f", found)], facts, SETTINGS)
+                if query:
+                    assert con.sql(query).count().execute() == 0, table
