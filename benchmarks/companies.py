@@ -304,12 +304,14 @@ def _price(scale: _Scale, sent: pd.DataFrame, creative: int | None) -> tuple[Flo
 
 
 def _subscribed(source: Path, ids: pd.Series) -> Flags:
-    """Who has consented, has not withdrawn, and is not held out."""
+    """Who has consented, has not withdrawn, and is neither held out nor explored with by the plan of today."""
     people = _tables(source, "customers").set_index("customer_id").reindex(ids)
     held = _tables(source, "assignments")
     held = held[(held["experiment_id"] == "always-on") & (held["arm"] == "held_out")]["customer_id"]
     consents = people["opted_in_at"].notna() & people["opted_out_at"].isna()
-    return np.asarray(consents.to_numpy(bool) & ~ids.isin(held).to_numpy(bool))
+    plans = _tables(source, "plans")
+    aside = plans[plans["role"] != "plan"]["customer_id"]
+    return np.asarray(consents.to_numpy(bool) & ~ids.isin(held).to_numpy(bool) & ~ids.isin(aside).to_numpy(bool))
 
 
 # --- groups and places -----------------------------------------------------------------------------------------------

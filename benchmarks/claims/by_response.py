@@ -78,7 +78,7 @@ def _cells(test: Test, group: Ints, groups: int) -> ResponseCells:
     shape = (groups, ARMS, 64)
     place = np.ravel_multi_index((group, test.arm, test.fold), shape)
     n, y, yy = (
-        np.bincount(place, weight, int(np.prod(shape))).reshape(shape)
+        np.bincount(place, weight, int(np.prod(shape))).reshape(shape).astype(float)
         for weight in (np.ones(CUSTOMERS), test.outcome, test.outcome**2)
     )
     return ResponseCells(test.kind, test.kind, tuple("abcd"), 1.0, n, y, yy)

@@ -17,7 +17,7 @@ The choice depends on the source, the last day observed and the seed alone: ever
 import dataclasses
 import json
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,12 +116,16 @@ class ResponseChoice:
         return more.estimate > _Z * more.error
 
 
+Combine = Callable[[Sequence[str]], tuple[list[ResponseCells], Ints, list[list[str]]]]
+"""Counts the tests by combination of levels of groupings: `response_counts.count_cells`."""
+
+
 # --- the choice, on cells --------------------------------------------------------------------------------------------
 
 
 def choose_on_cells(
     singles: dict[str, list[ResponseCells]],
-    combine: "Combine | None" = None,
+    combine: Combine | None = None,
 ) -> tuple[tuple[Candidate, ...], str, Literal["separates", "no_difference", "no_gain"], ResponseRule | None]:
     """Compare all groupings and choose one.
 
@@ -159,17 +163,6 @@ def _complexity(one: Candidate) -> tuple[int, ...]:
 
 def _groups(tests: Sequence[ResponseCells]) -> int:
     return int((np.sum([test.n.sum(axis=(1, 2)) for test in tests], axis=0) > 0).sum()) if tests else 0
-
-
-class Combine:
-    """Counts the tests by combination of levels of groupings; made for a shop, or for cells in a test."""
-
-    def __init__(self, shop: Shop, labelled: Labelled) -> None:
-        self._shop, self._labelled = shop, labelled
-
-    def __call__(self, names: Sequence[str]) -> tuple[list[ResponseCells], Ints, list[list[str]]]:
-        """The result of `response_counts.count_cells`."""
-        return count_cells(self._shop, self._labelled, [self._labelled.names.index(name) for name in names])
 
 
 def _grow_tree(differing: Sequence[Candidate], combine: Combine) -> tuple[Candidate | None, ResponseRule | None]:
@@ -269,7 +262,9 @@ def _choose(shop: Shop) -> ResponseChoice:
     if labelled is None:
         return ResponseChoice((), FALLBACK, "no_test")
     singles = count_singles(shop, labelled)
-    candidates, chosen, reason, rule = choose_on_cells(singles, Combine(shop, labelled))
+    candidates, chosen, reason, rule = choose_on_cells(
+        singles, lambda names: count_cells(shop, labelled, [labelled.names.index(name) for name in names])
+    )
     if chosen == PAST_CLICKS:
         rule = _plain_rule(shop, labelled, PAST_CLICKS)
     return ResponseChoice(
