@@ -4,11 +4,11 @@ d, the dose, is texts per subscribed customer and week. Of the customers who con
 
     m(d) = (mean profit in arm d − in the zero arm) ÷ mean subscribed weeks in arm d
     H(d) = opt-outs ÷ subscribed weeks of arm d,  c = H(0),  h(d) = 1 − (1 − H(d)) / (1 − c)
-    V(d) = m(d) · L(H(d)),   L(H) = mean over members of 1 / (1 − (1 − u·H) (1 − θ) / (1 + δ))
+    V(d) = m(d) · L(d),   L(d) = mean over members of 1 / (1 − (1 − c) (1 − u·h(d)) (1 − θ) / (1 + δ))
     W(d) = V(d) / L(c)
 
 h is the weekly opt-out rate that the texts cause, c the rate without texts, δ the weekly discount rate. Members differ
-in u, how readily they opt out, and in θ, the weekly rate at which they stop answering for other reasons (`lifetime`).
+in u, how readily texts make them opt out, and in θ, the weekly rate at which they stop answering (`lifetime`).
 V is the long-run value of a subscriber who gets d texts a week from now on: the mean of the members' values, not the
 value at their mean rates. W, in money per subscriber and week, is the weekly profit that would be worth V if it caused
 no opt-outs. Within a segment W ranks doses as V does. An opted-out customer still buys: what is lost is the incremental
@@ -129,7 +129,7 @@ class DoseResponseFit:
 
     @cached_property
     def _value(self) -> Floats:
-        return np.asarray(self.profit() * self.lifetime.weeks(self.hazard))
+        return np.asarray(self.profit() * self.lifetime.weeks(self.hazard, self.natural_opt_outs()))
 
     def value(self) -> Floats:
         """V, the long-run value of a subscriber: names × grid × draws."""
@@ -137,12 +137,13 @@ class DoseResponseFit:
 
     def value_of(self, name: str, profit: Floats, hazard: Floats) -> Floats:
         """V of one segment (draws) from m and H of any practice (draws)."""
-        return np.asarray(profit * self.lifetime.weeks(hazard[None], self.index(name))[0])
+        i = self.index(name)
+        return np.asarray(profit * self.lifetime.weeks(hazard[None], self.hazard[i, 0], i)[0])
 
     @cached_property
     def natural_weeks(self) -> Floats:
         """L(c), discounted weeks of answered texts of a subscriber whom texts do not make opt out: names × draws."""
-        return self.lifetime.weeks(self.hazard[:, :1])[:, 0]
+        return self.lifetime.weeks(self.hazard[:, :1], self.natural_opt_outs())[:, 0]
 
     def net_profit(self) -> Floats:
         """W, weekly profit net of the value of lost subscribers: names × grid × draws."""
@@ -150,7 +151,8 @@ class DoseResponseFit:
 
     def cash(self, name: str, profit: Floats, hazard: Floats, weeks: int) -> Floats:
         """Profit per subscriber by the end of week 1 … `weeks`, undiscounted: weeks × draws, from m and H (draws)."""
-        return np.asarray(profit * self.lifetime.remaining(hazard, self.index(name), weeks).cumsum(axis=0))
+        i = self.index(name)
+        return np.asarray(profit * self.lifetime.remaining(hazard, self.hazard[i, 0], i, weeks).cumsum(axis=0))
 
     def practice_means(self, name: str, shares: Floats) -> tuple[Floats, Floats]:
         """Mean m and H (draws) of a practice that mixes frequencies.

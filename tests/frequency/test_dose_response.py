@@ -38,15 +38,18 @@ def test_identities_of_h_c_v_and_w():
     assert np.allclose((1 - h) * (1 - c), 1 - fit.hazard, rtol=1e-9)
     # 0.004 is one of the rates, and members are equal parts: V is the mean over members of the closed form.
     members = fit.lifetime.members[:, None, None]
-    weeks = 1 / (1 - (1 - members * fit.hazard) * 0.996 / 1.002)
+    natural = fit.hazard[:, :1]
+    caused = 1 - (1 - fit.hazard) / (1 - natural)
+    weeks = 1 / (1 - (1 - natural) * (1 - members * caused) * 0.996 / 1.002)
     assert np.allclose(fit.value(), fit.profit() * weeks.mean(axis=0), rtol=1e-9)
     # W is what a week must bring to be worth V if texts made nobody opt out.
-    natural = (1 / (1 - (1 - members[:, 0] * fit.natural_opt_outs()) * 0.996 / 1.002)).mean(axis=0)
-    assert np.allclose(fit.net_profit() * natural[:, None], fit.value(), rtol=1e-9)
+    alone = 1 / (1 - (1 - fit.natural_opt_outs()) * 0.996 / 1.002)
+    assert np.allclose(fit.net_profit() * alone[:, None], fit.value(), rtol=1e-9)
     # Cash of a very long horizon without discounting is V at δ = 0.
     i = fit.index("a")
     m, hazard = fit.profit()[i, fit.grid_index(2.0)], fit.hazard[i, fit.grid_index(2.0)]
-    forever = (1 / (1 - (1 - fit.lifetime.members * hazard) * 0.996)).mean(axis=0)
+    c = fit.hazard[i, 0]
+    forever = (1 / (1 - (1 - c) * (1 - fit.lifetime.members * (1 - (1 - hazard) / (1 - c))) * 0.996)).mean(axis=0)
     assert np.allclose(fit.cash("a", m, hazard, 4_000)[-1], m * forever, rtol=1e-3)
     assert np.allclose(fit.cash("a", m, hazard, 1)[0], m)
 

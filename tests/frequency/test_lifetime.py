@@ -17,7 +17,7 @@ def lifetime(members, weekly=0.0, discount=0.002):
 
 def test_the_mean_of_values_is_not_the_value_of_means():
     """Two members, 1 % and 9 % opting out a week, no discount: 100 and 11.1 weeks, not 1 / 5 % = 20."""
-    found = lifetime([0.2, 1.8], discount=0.0).weeks(np.array([[[0.05]]]))
+    found = lifetime([0.2, 1.8], discount=0.0).weeks(np.array([[[0.05]]]), np.zeros((1, 1)))
     assert found[0, 0, 0] == pytest.approx((1 / 0.01 + 1 / 0.09) / 2)
     assert found[0, 0, 0] > 2.5 * 20
 
@@ -25,8 +25,16 @@ def test_the_mean_of_values_is_not_the_value_of_means():
 def test_value_is_the_sum_of_discounted_weeks():
     each = lifetime([0.5, 1.5], weekly=0.008, discount=0.002)
     hazard = np.array([0.03])
-    weeks = each.remaining(hazard, 0, 3_000)[:, 0] / 1.002 ** np.arange(3_000)
-    assert each.weeks(hazard[None, None])[0, 0, 0] == pytest.approx(weeks.sum(), rel=1e-3)
+    natural = np.array([0.004])
+    weeks = each.remaining(hazard, natural, 0, 3_000)[:, 0] / 1.002 ** np.arange(3_000)
+    assert each.weeks(hazard[None, None], natural[None])[0, 0, 0] == pytest.approx(weeks.sum(), rel=1e-3)
+
+
+def test_members_differ_in_opting_out_because_of_texts_only():
+    """2 % opt out without texts; texts make one of two members opt out, at 6 % a week, and never the other."""
+    hazard = np.array([[[1 - 0.98 * 0.97]]])
+    found = lifetime([0.0, 2.0], discount=0.0).weeks(hazard, np.array([[0.02]]))
+    assert found[0, 0, 0] == pytest.approx((1 / 0.02 + 1 / (1 - 0.98 * 0.94)) / 2)
 
 
 def test_rates_between_two_of_the_list_have_their_mean():
@@ -63,12 +71,36 @@ def cells(rng, spread, customers=200_000, lean=0.0, hazard=0.012):
     return pd.DataFrame(parts)
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.6, 1.0])
-def test_early_opt_outs_show_how_members_differ(spread):
-    members = draw_opt_out_spread(cells(np.random.default_rng(5), spread), np.random.default_rng(1), 2_000)
-    # Eight equal parts have a little less variance than the gamma distribution that they stand for.
-    assert members.std(axis=0).mean() == pytest.approx(spread, abs=0.2)
-    assert members.mean() == pytest.approx(1.0, abs=0.05)
+def test_early_opt_outs_show_how_members_differ():
+    found = {
+        spread: draw_opt_out_spread(cells(np.random.default_rng(5), spread), np.random.default_rng(1), 2_000)
+        for spread in (0.0, 0.6, 1.0)
+    }
+    means = []
+    for spread, members in found.items():
+        drawn = members.std(axis=0) / members.mean(axis=0)
+        # Eight equal parts have a tenth less spread than the gamma distribution that they stand for.
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        assert low - 0.05 <= 0.9 * spread <= high
+        assert members.mean() == pytest.approx(1.0, abs=0.05)
+        means.append(drawn.mean())
+    assert means == sorted(means)
+
+
+def test_a_week_whose_text_makes_many_opt_out_does_not_look_like_members_who_differ():
+    """Alike members; the rate of the first half is twice that of the second, in every arm."""
+    rng = np.random.default_rng(7)
+    rows = cells(rng, 0.0, customers=4_000)
+    stay = np.exp(-rows["dose"] * 0.012 * 11)
+    early = 1 - np.exp(-rows["dose"] * 0.012 * 11 * 2 / 3)
+    rows["opt_outs"] = rng.binomial(rows["n"], 1 - stay)
+    rows["early_opt_outs"] = rng.binomial(rows["opt_outs"], early / np.maximum(1 - stay, 1e-12))
+    rows["leaver_clicks"], rows["leaver_messages"] = 0, 0
+    drawn = draw_opt_out_spread(rows, np.random.default_rng(1), 4_000)
+    nothing = draw_opt_out_spread(rows.assign(opt_outs=0, early_opt_outs=0), np.random.default_rng(1), 4_000)
+    of_drawn, of_prior = ((each.std(axis=0) / each.mean(axis=0)).mean() for each in (drawn, nothing))
+    # With τ = 1/2, two thirds of the rate in the first half would say 1.5.
+    assert of_drawn == pytest.approx(of_prior, rel=0.2)
 
 
 def test_who_opts_out_and_hardly_clicks_counts_less():
