@@ -104,6 +104,7 @@ def subscriber_value(rng: np.random.Generator, natural_loss: bool = True) -> Int
         rows[name] = {
             "n": n, "sum_y": y.sum(), "sum_y2": y @ y, "out_sum_y": out.sum(), "out_sum_y2": out.sum(),
             "out_sum_x": stayed.sum(), "out_sum_x2": stayed @ stayed, "out_sum_xy": out @ stayed,
+            "early": (left <= weeks / 2).sum(),
         }  # fmt: skip
     seen = rng.normal(loss, 0.001)
     told = (seen, seen - Z * 0.001, seen + Z * 0.001) if natural_loss else (0.0, 0.0, 0.0)

@@ -189,7 +189,7 @@ def decide_experiment(
     limits: dict[str, _Limits] = {}
     for arm in experiment.treated:
         guardrails[arm] = _guardrail(experiment, validity, effects, arm, opt_out_margin)
-        if guardrails[arm] == "open" and opt_outs_priced and metric == CLICK_PROFIT:
+        if guardrails[arm] in ("open", "breached") and opt_outs_priced and metric == CLICK_PROFIT:
             guardrails[arm] = "priced"
         row = effects.find(metric, arm)
         if row is None or control is None or not np.isfinite(row.difference):

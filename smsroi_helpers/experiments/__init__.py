@@ -3,6 +3,7 @@
 from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.click_value import ClickValue, estimate_click_value, find_click_value, price_clicks
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
+from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.registry import (
     METRICS,
     Experiment,
@@ -54,6 +55,7 @@ __all__ = [
     "count_outcomes",
     "count_overlaps",
     "count_weeks",
+    "draw_opt_out_spread",
     "estimate_click_value",
     "estimate_subscriber_value",
     "find_click_value",

@@ -1,11 +1,12 @@
 """The value of a subscriber: what texting one earns in the long run, from randomised tests with an untreated arm.
 
-    V = m · A,  A = 1 / (1 − (1 − H) (1 − c) / (1 + δ))
+    V = m · A,  A = mean over members of 1 / (1 − (1 − H₀) (1 − u·h) (1 − c) / (1 + δ))
 
-m is the incremental profit per subscribed customer and week, H the weekly opt-out rate of the texted arms, c the weekly
-rate at which subscribers are lost without opting out, δ the weekly discount rate. A is the expected number of
-discounted weeks for which a subscriber stays. An opted-out customer still buys: what an opt-out costs is V, not all
-that the customer is worth.
+m is the incremental profit per subscribed customer and week, H₀ the weekly opt-out rate of the arms without texts,
+h = 1 − (1 − H) / (1 − H₀) what the texts of the others add, c the weekly rate at which subscribers are lost without
+opting out, δ the weekly discount rate. Members differ in u, how readily texts make them opt out (`opt_out_spread`), so
+A is larger than at the mean of u. A is the expected number of discounted weeks for which a subscriber stays. Who has
+opted out still buys: what an opt-out costs is V, not all that the customer is worth.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ from scipy.stats import norm
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments.checked import check_experiments
+from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.validity import arms_without_messages
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import difference_of_means, estimate_ratios, product_interval, sum_interval
+from smsroi_helpers.statistics import Floats, difference_of_means, estimate_ratios, product_interval, sum_interval
 
 __all__ = [
     "SubscriberValue",
@@ -30,6 +32,7 @@ __all__ = [
 
 Interval = tuple[float, float, float]
 _UNKNOWN: Interval = (float("nan"),) * 3
+_DRAWS = 4_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def estimate_subscriber_value(
 
     Args:
         moments: by arm (index): of profit n, sum_y, sum_y2; of opt-outs (y) and subscribed weeks (x) out_sum_y,
-            out_sum_y2, out_sum_x, out_sum_x2, out_sum_xy; of customers who consented when assigned.
+            out_sum_y2, out_sum_x, out_sum_x2, out_sum_xy; early (opt-outs in the first half of the customer's time in
+            the test); of customers who consented when assigned.
         untreated: the arms without messages; the others are taken together.
         natural_loss: c, weekly, with limits (0–1).
         discount: δ, weekly.
@@ -80,21 +84,53 @@ def estimate_subscriber_value(
     lost = tuple(-np.log1p(-min(max(x, 0.0), 0.99)) for x in natural_loss)
     leaving = sum_interval(opt_outs, lost)
     weekly = tuple(float(-np.expm1(-max(x, 0.0))) for x in leaving)
-    stay, stay_high, stay_low = (1 / (1 - (1 - x) / (1 + discount)) for x in weekly)
-    value = product_interval(m, (stay, stay_low, stay_high))
+    alone = float(control["out_sum_y"] / control["out_sum_x"]) if control["out_sum_x"] > 0 else 0.0
+    weeks_left = _draw_weeks(moments[~is_untreated], (rate, error), min(alone, rate), natural_loss, discount)
+    value = product_interval(m, (float(weeks_left.mean()), *np.quantile(weeks_left, [0.025, 0.975]).tolist()))
     return value, m, weekly  # type: ignore[return-value]
+
+
+def _draw_weeks(
+    treated: pd.DataFrame, rate: tuple[float, float], alone: float, natural_loss: Interval, discount: float
+) -> Floats:
+    """Draws of A.
+
+    Args:
+        treated: moments of the arms with messages.
+        rate: H and its standard error.
+        alone: H₀.
+        natural_loss: as for `estimate_subscriber_value`.
+        discount: weekly.
+    """
+    rng = np.random.default_rng(0)
+    cells = pd.DataFrame({
+        "segment": "all", "dose": np.arange(len(treated)), "n": treated["n"].to_numpy(float),
+        "opt_outs": treated["out_sum_y"].to_numpy(float), "early_opt_outs": treated["early"].to_numpy(float),
+        "clicks": 0.0, "messages": 0.0, "leaver_clicks": 0.0, "leaver_messages": 0.0,
+    })  # fmt: skip
+    members = draw_opt_out_spread(cells, rng, _DRAWS)
+    opt_outs = np.clip(rate[0] + rate[1] * rng.standard_normal(_DRAWS), alone, 1 - 1e-9)
+    caused = 1 - (1 - opt_outs) / (1 - alone)
+    z = rng.standard_normal(_DRAWS) / norm.ppf(0.975)
+    c, low, high = natural_loss
+    lost = np.clip(c + np.where(z < 0, (c - low) * z, (high - c) * z), 0.0, 1.0)
+    stays = (1 - alone) * (1 - np.minimum(members * caused, 1.0)) * (1 - lost) / (1 + discount)
+    return np.asarray((1 / (1 - stays)).mean(axis=0))
 
 
 def _count_arms(shop: Shop) -> pd.DataFrame:
     """By experiment and arm (index): the moments that `estimate_subscriber_value` reads."""
     people = measures.arm_outcomes(shop, None, "treatment")
     people = people.filter(people.outcome_days > 0, people.consenting == 1)
+    early = (people.opted_out == 1) & (people.subscribed_weeks < people.outcome_days / 14)
+    people = people.mutate(early=early.fill_null(False).cast("int64"))
     pairs: dict[str, tuple[str, str | None]] = {
-        "profit": ("profit", None), "out": ("opted_out", "subscribed_weeks"),
+        "profit": ("profit", None), "out": ("opted_out", "subscribed_weeks"), "early": ("early", None),
     }  # fmt: skip
     counted = shop.count(measures.arm_moments_together(people, pairs)).set_index(["experiment_id", "arm"])
     names = {f"profit__{name}": name for name in ("n", "sum_y", "sum_y2")}
     names |= {f"out__{name}": f"out_{name}" for name in ("sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy")}
+    names["early__sum_y"] = "early"
     return counted[list(names)].rename(columns=names).astype(float)
 
 

@@ -29,9 +29,10 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
+from smsroi_helpers.experiments import draw_opt_out_spread
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.lifetime import Lifetime, draw_opt_out_spread
+from smsroi_helpers.frequency.lifetime import Lifetime
 from smsroi_helpers.frequency.opt_out_curve import draw_opt_outs
 from smsroi_helpers.frequency.profit_curve import ArmSums, Method, draw_profit
 from smsroi_helpers.statistics import Floats, by_group, draw_uncovered, estimate_means, jackknife

@@ -10,15 +10,20 @@ from smsroi_helpers.statistics import weekly_rate
 WEEKS = 10
 
 
-def moments(rng, n, texted, *, profit=2.0, opt_outs=0.01):
-    """One arm: ten weeks; while subscribed, a texted customer brings `profit` a week more."""
-    left = rng.geometric(opt_outs, n) if texted and opt_outs else np.full(n, 10**6)
+def moments(rng, n, texted, *, profit=2.0, opt_outs=0.01, spread=0.0):
+    """One arm: ten weeks; while subscribed, a texted customer brings `profit` a week more.
+
+    Customers opt out at `opt_outs` a week times a gamma variable with mean 1 and this standard deviation.
+    """
+    rates = opt_outs * (rng.gamma(spread**-2, spread**2, n) if spread else np.ones(n))
+    left = rng.geometric(np.clip(rates, 1e-9, 1.0)) if texted and opt_outs else np.full(n, 10**6)
     weeks = np.minimum(left, WEEKS).astype(float)
     out = (left <= WEEKS).astype(float)
     y = rng.gamma(2.0, 15.0, n) + (profit * weeks if texted else 0.0)
     return {
         "n": n, "sum_y": y.sum(), "sum_y2": (y * y).sum(), "out_sum_y": out.sum(), "out_sum_y2": out.sum(),
         "out_sum_x": weeks.sum(), "out_sum_x2": (weeks**2).sum(), "out_sum_xy": (out * weeks).sum(),
+        "early": (left <= WEEKS / 2).sum(),
     }  # fmt: skip
 
 
@@ -40,7 +45,18 @@ def test_the_value_is_that_of_subscribers_followed_until_they_are_lost():
     value, m, weekly = estimate(np.random.default_rng(1), n=400_000, loss=(0.01, 0.01, 0.01))
     assert m[0] == pytest.approx(2.0, rel=0.02)
     assert weekly[0] == pytest.approx(1 - 0.99 * 0.99, rel=0.03)
-    assert value[0] == pytest.approx(followed(2.0, 0.01, 0.01, weekly_rate(0.1)), rel=0.04)
+    truth = followed(2.0, 0.01, 0.01, weekly_rate(0.1))
+    assert value[1] < truth < value[2]
+    # One arm alone does not rule out that members differ, in which case they are worth more.
+    assert truth < value[0] < 1.1 * truth
+
+
+def test_members_who_differ_are_worth_more_than_one_with_their_mean_rate():
+    value, _, _ = estimate(np.random.default_rng(2), n=400_000, loss=(0.002,) * 3, opt_outs=0.02, spread=1.0)
+    rates = 0.02 * np.random.default_rng(3).gamma(1.0, 1.0, 200_000)
+    truth = (2.0 / (1 - (1 - np.minimum(rates, 1.0)) * 0.998 / (1 + weekly_rate(0.1)))).mean()
+    assert truth > 1.5 * followed(2.0, 0.02, 0.002, weekly_rate(0.1))
+    assert value[1] < truth < value[2]
 
 
 def test_opt_outs_alone_overprice_a_subscriber():
