@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import papermill
 import pytest
 
 from smsroi_helpers.simulation.write import write_company
@@ -89,20 +90,41 @@ def test_too_few_customers_are_an_answer_and_no_failure(project):
     assert not (run / "02_cltv.html").exists()
 
 
+NOTEBOOKS = [path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """A simulated company with every table."""
-    folder = tmp_path_factory.mktemp("smoke") / "company"
-    write_company(folder, customers=1_000, weeks=30, seed=1)
-    return folder
+    """A simulated company with every table, and the run folder of its notebooks; they read the source once."""
+    folder = tmp_path_factory.mktemp("smoke")
+    write_company(folder / "company", customers=1_000, weeks=30, seed=1)
+    return folder / "company", folder / "run"
 
 
-@pytest.mark.parametrize("notebook", [path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))])
-def test_each_notebook_runs_alone_under_plain_papermill(notebook, smoke, tmp_path):
-    line = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / notebook), str(tmp_path / "out.ipynb")]
-    settings = ["-p", "data", str(smoke), "-p", "run_dir", str(tmp_path / "run"), "--no-progress-bar"]
+def check_executed(file, run):
+    executed = json.loads(file.read_text())
+    assert "application/vnd.smsroi.finished+json" in executed["cells"][-1]["outputs"][0]["data"]
+    assert (run / "tables" / "decisions" / f"{file.stem}.parquet").is_file()
+
+
+def test_a_notebook_runs_alone_on_papermill_s_command_line(smoke, tmp_path):
+    company, run = smoke[0], tmp_path / "run"
+    line = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / NOTEBOOKS[0]), str(tmp_path / NOTEBOOKS[0])]
+    settings = ["-p", "data", str(company), "-p", "run_dir", str(run), "--no-progress-bar"]
     done = subprocess.run([*line, *settings], capture_output=True, encoding="utf-8", timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    executed = json.loads((tmp_path / "out.ipynb").read_text())
-    assert "application/vnd.smsroi.finished+json" in executed["cells"][-1]["outputs"][0]["data"]
-    assert list((tmp_path / "run" / "tables").rglob("*.parquet"))
+    check_executed(tmp_path / NOTEBOOKS[0], run)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS[1:])
+def test_each_notebook_runs_alone_under_plain_papermill(notebook, smoke, tmp_path):
+    """As on the command line, which the first notebook is run on; without a second start of papermill."""
+    company, run = smoke
+    papermill.execute_notebook(
+        ROOT / "notebooks" / notebook,
+        tmp_path / notebook,
+        {"data": str(company), "run_dir": str(run)},
+        cwd=tmp_path,
+        progress_bar=False,
+    )
+    check_executed(tmp_path / notebook, run)
