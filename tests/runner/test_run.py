@@ -88,6 +88,7 @@ def test_too_few_customers_are_an_answer_and_no_failure(project):
     assert states["02_cltv"]["reason"].startswith("Only 0 customers have bought on a second day")
     assert "Only 0 customers have bought on a second day" in words(run / "index.html")
     assert not (run / "02_cltv.html").exists()
+    assert not any("Traceback" in page.read_text(encoding="utf-8") for page in run.glob("*.html"))
 
 
 NOTEBOOKS = [path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
