@@ -22,7 +22,7 @@ from smsroi_helpers.segmentation.membership import segments
 from smsroi_helpers.simulation import ground_truth as own
 from smsroi_helpers.simulation.behaviour import TESTED_CREATIVES
 from smsroi_helpers.simulation.write import write_company
-from smsroi_helpers.source.settings import project_root
+from smsroi_helpers.source.settings import project_root, read_settings
 from smsroi_helpers.source.shop import Shop
 from tests import second_world
 
@@ -275,7 +275,8 @@ def _read_practice(source: Path, ids: pd.Series) -> pd.DataFrame:
     """
     sent = _tables(source, "messages")
     sent = sent[sent["channel"] == "sms"]
-    end = sent["sent_at"].max().normalize() + pd.Timedelta(days=1)
+    # Days are those of the source's time zone, as on the pages.
+    end = sent["sent_at"].max().tz_convert(read_settings(source).timezone).normalize() + pd.Timedelta(days=1)
     sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=PRACTICE_WEEKS)]
     zones = _tables(source, "customers")[["customer_id", "timezone"]]
     sent = sent[["customer_id", "sent_at"]].merge(zones, on="customer_id")

@@ -92,12 +92,21 @@ def click_profit_null(rng: np.random.Generator) -> Verdict:
     return Verdict(bool(row.p_value < 0.05), effect=False)
 
 
-def subscriber_value(rng: np.random.Generator, natural_loss: bool = True) -> Interval:
-    """The value of a subscriber from 3,000 texted and 1,500 not; a texted customer brings 2 a week until lost."""
+def subscriber_value(rng: np.random.Generator, natural_loss: bool = True, differ: float | None = None) -> Interval:
+    """The value of a subscriber from 3,000 texted and 1,500 not; a texted customer brings 2 a week until lost.
+
+    Args:
+        rng: random generator.
+        natural_loss: whether the loss without opting out is told.
+        differ: standard deviation of members' readiness to opt out (gamma, with mean 1); None: it varies between
+            companies, half-normal with scale 0.7.
+    """
     weeks, profit, opt_outs, loss = 12, 2.0, 0.012, 0.008
+    spread = max(abs(rng.normal(0, 0.7)) if differ is None else differ, 0.05)
+    everybody = np.clip(opt_outs * rng.gamma(spread**-2, spread**2, 20_000), 1e-12, 1.0)
     rows = {}
     for name, n, texted in (("none", 1_500, False), ("sent", 3_000, True)):
-        left = rng.geometric(opt_outs, n) if texted else np.full(n, 10**6)
+        left = rng.geometric(rng.choice(everybody, n)) if texted else np.full(n, 10**6)
         stayed = np.minimum(left, weeks).astype(float)
         out = (left <= weeks).astype(float)
         y = rng.gamma(0.8, 40.0, n) + (rng.poisson(profit / 10.0 * stayed) * 10.0 if texted else 0.0)
@@ -110,7 +119,8 @@ def subscriber_value(rng: np.random.Generator, natural_loss: bool = True) -> Int
     told = (seen, seen - Z * 0.001, seen + Z * 0.001) if natural_loss else (0.0, 0.0, 0.0)
     discount = weekly_rate(0.1)
     value, _, _ = estimate_subscriber_value(pd.DataFrame(rows).T, ["none"], told, discount)
-    return Interval(*value, profit / (1 - (1 - opt_outs) * (1 - loss) / (1 + discount)), null=0.0)
+    truth = float((profit / (1 - (1 - everybody) * (1 - loss) / (1 + discount))).mean())
+    return Interval(*value, truth, null=0.0)
 
 
 PAGE = "A/B tests"
@@ -142,11 +152,28 @@ CLAIMS = [
     ),
     Claim(
         "ab_subscriber_value",
-        "the value of a subscriber by 1,500 customers held out of 4,500, natural loss estimated",
+        "the value of a subscriber by 1,500 customers held out of 4,500, natural loss estimated; members differ in how"
+        " readily they opt out, in each company by another spread",
         PAGE,
-        "two_sided",
+        "at_least",
         subscriber_value,
-        n=4_000,
+        n=1_000,
+    ),
+    Claim(
+        "ab_subscriber_value_alike",
+        "the same where members are alike",
+        PAGE,
+        "at_least",
+        partial(subscriber_value, differ=0.0),
+        n=400,
+    ),
+    Claim(
+        "ab_subscriber_value_unlike",
+        "the same where members differ much (standard deviation 1 of a mean of 1)",
+        PAGE,
+        "at_least",
+        partial(subscriber_value, differ=1.0),
+        n=400,
     ),
     Claim(
         "ab_subscriber_value_opt_outs",
@@ -154,7 +181,7 @@ CLAIMS = [
         "nowhere",
         "two_sided",
         partial(subscriber_value, natural_loss=False),
-        n=4_000,
+        n=1_000,
         known_wrong=True,
     ),
 ]
