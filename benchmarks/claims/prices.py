@@ -109,11 +109,13 @@ def subscriber_value(rng: np.random.Generator, natural_loss: bool = True, differ
         left = rng.geometric(rng.choice(everybody, n)) if texted else np.full(n, 10**6)
         stayed = np.minimum(left, weeks).astype(float)
         out = (left <= weeks).astype(float)
+        clicks = rng.binomial(stayed.astype(int), 0.1).astype(float)
         y = rng.gamma(0.8, 40.0, n) + (rng.poisson(profit / 10.0 * stayed) * 10.0 if texted else 0.0)
         rows[name] = {
             "n": n, "sum_y": y.sum(), "sum_y2": y @ y, "out_sum_y": out.sum(), "out_sum_y2": out.sum(),
             "out_sum_x": stayed.sum(), "out_sum_x2": stayed @ stayed, "out_sum_xy": out @ stayed,
-            "early": (left <= weeks / 2).sum(),
+            "early_opt_outs": (left <= weeks / 2).sum(), "clicks": clicks.sum(), "messages": stayed.sum(),
+            "leaver_clicks": clicks @ out, "leaver_messages": stayed @ out,
         }  # fmt: skip
     seen = rng.normal(loss, 0.001)
     told = (seen, seen - Z * 0.001, seen + Z * 0.001) if natural_loss else (0.0, 0.0, 0.0)

@@ -12,6 +12,7 @@ opted out still buys: what an opt-out costs is V, not all that the customer is w
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
@@ -33,6 +34,9 @@ __all__ = [
 Interval = tuple[float, float, float]
 _UNKNOWN: Interval = (float("nan"),) * 3
 _DRAWS = 4_000
+_COUNTED = ("early_opt_outs", "clicks", "messages", "leaver_clicks", "leaver_messages")
+"""Opt-outs in the first half of the customer's time in the test; messages of which a click would be known, and clicks,
+of all customers and of those who opted out."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ def estimate_subscriber_value(
 
     Args:
         moments: by arm (index): of profit n, sum_y, sum_y2; of opt-outs (y) and subscribed weeks (x) out_sum_y,
-            out_sum_y2, out_sum_x, out_sum_x2, out_sum_xy; early (opt-outs in the first half of the customer's time in
-            the test); of customers who consented when assigned.
+            out_sum_y2, out_sum_x, out_sum_x2, out_sum_xy; the sums of `_COUNTED`; of customers who consented when
+            assigned.
         untreated: the arms without messages; the others are taken together.
         natural_loss: c, weekly, with limits (0–1).
         discount: δ, weekly.
@@ -105,8 +109,8 @@ def _draw_weeks(
     rng = np.random.default_rng(0)
     cells = pd.DataFrame({
         "segment": "all", "dose": np.arange(len(treated)), "n": treated["n"].to_numpy(float),
-        "opt_outs": treated["out_sum_y"].to_numpy(float), "early_opt_outs": treated["early"].to_numpy(float),
-        "clicks": 0.0, "messages": 0.0, "leaver_clicks": 0.0, "leaver_messages": 0.0,
+        "opt_outs": treated["out_sum_y"].to_numpy(float),
+        **{name: treated[name].to_numpy(float) for name in _COUNTED},
     })  # fmt: skip
     members = draw_opt_out_spread(cells, rng, _DRAWS)
     opt_outs = np.clip(rate[0] + rate[1] * rng.standard_normal(_DRAWS), alone, 1 - 1e-9)
@@ -122,15 +126,23 @@ def _count_arms(shop: Shop) -> pd.DataFrame:
     """By experiment and arm (index): the moments that `estimate_subscriber_value` reads."""
     people = measures.arm_outcomes(shop, None, "treatment")
     people = people.filter(people.outcome_days > 0, people.consenting == 1)
-    early = (people.opted_out == 1) & (people.subscribed_weeks < people.outcome_days / 14)
-    people = people.mutate(early=early.fill_null(False).cast("int64"))
+    left = (people.opted_out == 1).fill_null(False)
+    clicks, messages = people.clicked_messages.fill_null(0), people.click_known_messages.fill_null(0)
+    people = people.mutate(
+        early_opt_outs=(left & (people.subscribed_weeks < people.outcome_days / 14)).fill_null(False).cast("int64"),
+        clicks=clicks,
+        messages=messages,
+        leaver_clicks=ibis.ifelse(left, clicks, 0),
+        leaver_messages=ibis.ifelse(left, messages, 0),
+    )
     pairs: dict[str, tuple[str, str | None]] = {
-        "profit": ("profit", None), "out": ("opted_out", "subscribed_weeks"), "early": ("early", None),
+        "profit": ("profit", None), "out": ("opted_out", "subscribed_weeks"),
+        **{name: (name, None) for name in _COUNTED},
     }  # fmt: skip
     counted = shop.count(measures.arm_moments_together(people, pairs)).set_index(["experiment_id", "arm"])
     names = {f"profit__{name}": name for name in ("n", "sum_y", "sum_y2")}
     names |= {f"out__{name}": f"out_{name}" for name in ("sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy")}
-    names["early__sum_y"] = "early"
+    names |= {f"{name}__sum_y": name for name in _COUNTED}
     return counted[list(names)].rename(columns=names).astype(float)
 
 

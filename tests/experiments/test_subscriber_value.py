@@ -19,11 +19,13 @@ def moments(rng, n, texted, *, profit=2.0, opt_outs=0.01, spread=0.0):
     left = rng.geometric(np.clip(rates, 1e-9, 1.0)) if texted and opt_outs else np.full(n, 10**6)
     weeks = np.minimum(left, WEEKS).astype(float)
     out = (left <= WEEKS).astype(float)
+    clicks = rng.binomial(weeks.astype(int), 0.1).astype(float)
     y = rng.gamma(2.0, 15.0, n) + (profit * weeks if texted else 0.0)
     return {
         "n": n, "sum_y": y.sum(), "sum_y2": (y * y).sum(), "out_sum_y": out.sum(), "out_sum_y2": out.sum(),
         "out_sum_x": weeks.sum(), "out_sum_x2": (weeks**2).sum(), "out_sum_xy": (out * weeks).sum(),
-        "early": (left <= WEEKS / 2).sum(),
+        "early_opt_outs": (left <= WEEKS / 2).sum(), "clicks": clicks.sum(), "messages": weeks.sum(),
+            "leaver_clicks": clicks @ out, "leaver_messages": weeks @ out,
     }  # fmt: skip
 
 
