@@ -77,10 +77,10 @@ def find_forms(
     """
     forms: dict[str, Form] = {}
     findings: list[Finding] = []
-    for column in columns:
-        if not rows[column.name].type().is_string() or column.kind not in ("float", "int", "timestamp"):
-            continue
-        shapes = _shapes(rows[column.name])
+    texts = [c for c in columns if c.kind in ("float", "int", "timestamp") and rows[c.name].type().is_string()]
+    shapes_by_column = _shapes(rows, [column.name for column in texts])
+    for column in texts:
+        shapes = shapes_by_column[column.name]
         if column.kind == "timestamp":
             forms[column.name] = decide_time_form(shapes)
             continue
@@ -91,15 +91,24 @@ def find_forms(
     return forms, findings
 
 
-def _shapes(values: ir.StringValue) -> list[Shape]:
-    values = values.nullif("")
-    shaped = values.as_table().select(
-        text=values.translate("012345678", "999999999"),
-        zero_first=values.re_search(r"^[^0-9]*0+[.,]"),
-    )
-    counted = shaped.filter(shaped.text.notnull()).group_by("text", "zero_first").aggregate(rows=ibis._.count())
-    frame = counted.order_by(ibis.desc("rows"), "text", "zero_first").limit(_MAX_SHAPES).execute()
-    return [Shape(str(row.text), bool(row.zero_first), int(row.rows)) for row in frame.itertuples()]
+def _shapes(rows: ir.Table, names: list[str]) -> dict[str, list[Shape]]:
+    """Return the shapes of each column, the most frequent first."""
+    parts = []
+    for number, name in enumerate(names):
+        values = rows[name].nullif("")
+        shaped = values.as_table().select(
+            text=values.translate("012345678", "999999999"),
+            zero_first=values.re_search(r"^[^0-9]*0+[.,]"),
+        )
+        counted = shaped.filter(shaped.text.notnull()).group_by("text", "zero_first").aggregate(rows=ibis._.count())
+        largest = counted.order_by(ibis.desc("rows"), "text", "zero_first").limit(_MAX_SHAPES)
+        parts.append(largest.mutate(column=ibis.literal(number, "int64")))
+    shapes: dict[str, list[Shape]] = {name: [] for name in names}
+    if parts:
+        frame = ibis.union(*parts).order_by("column", ibis.desc("rows"), "text", "zero_first").execute()
+        for row in frame.itertuples():
+            shapes[names[int(row.column)]].append(Shape(str(row.text), bool(row.zero_first), int(row.rows)))
+    return shapes
 
 
 def decide_time_form(shapes: list[Shape]) -> Form:

@@ -397,7 +397,8 @@ def _faults_of(counts: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
 
 def _has_duplicates(names: ir.Table) -> bool:
     """Whether any value occurs more than once."""
-    return bool(names.count().execute() > names.distinct().count().execute())
+    counts = names.group_by(names.columns).aggregate(rows__=ibis._.count())
+    return bool(counts.filter(counts.rows__ > 1).limit(1).count().execute())
 
 
 def _line_numbers(raw: RawTable) -> ir.IntegerValue:
