@@ -167,7 +167,7 @@ CLAIMS = [
         PAGE,
         "at_least",
         partial(subscriber_value, differ=0.0),
-        n=400,
+        n=1_000,
     ),
     Claim(
         "ab_subscriber_value_unlike",
@@ -175,7 +175,7 @@ CLAIMS = [
         PAGE,
         "at_least",
         partial(subscriber_value, differ=1.0),
-        n=400,
+        n=1_000,
     ),
     Claim(
         "ab_subscriber_value_opt_outs",

@@ -169,12 +169,12 @@ def group_cells(then: pd.DataFrame, groups: int = 8) -> dict[object, str]:
         then: cell, n of the test's members.
         groups: how many at most; fewer where they would have under `FEWEST` members.
 
-    >>> group_cells(pd.DataFrame({"cell": [1, 2, 3], "n": [150, 150, 150]}), groups=2)
-    {1: '0', 2: '0', 3: '0'}
+    >>> group_cells(pd.DataFrame({"cell": [1, 2, 3, 4], "n": [150, 150, 150, 150]}), groups=2)
+    {1: '0', 2: '0', 3: '1', 4: '1'}
     """
     members = then.groupby("cell")["n"].sum().sort_index()
     at = _strata(members.to_numpy(float), max(FEWEST, int(np.ceil(members.sum() / groups))))
-    return dict(zip(members.index, at.astype(str), strict=True))
+    return {cell: str(group) for cell, group in zip(members.index, at, strict=True)}
 
 
 def _sizes(weight: Floats, members: Floats) -> tuple[int, float]:
