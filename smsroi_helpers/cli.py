@@ -149,7 +149,7 @@ def import_(
     to: Annotated[str, typer.Option(metavar="FOLDER", help="The source's folder, data/….")],
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone, such as Europe/Berlin.")] = "",
     country: Annotated[str, typer.Option(metavar="XX", help="Country of national telephone numbers.")] = "",
-    currency: Annotated[str, typer.Option(metavar="XXX", help="Currency of the amounts.")] = "",
+    currency: Annotated[str, typer.Option(metavar="CODE", help="Currency of the amounts.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite mappings and source.yml.")] = False,
 ) -> None:
     """Make a source of exports of a shop and an SMS platform; print what was assumed."""

@@ -120,7 +120,7 @@ def subscriber_value(rng: np.random.Generator, natural_loss: bool = True, differ
     seen = rng.normal(loss, 0.001)
     told = (seen, seen - Z * 0.001, seen + Z * 0.001) if natural_loss else (0.0, 0.0, 0.0)
     discount = weekly_rate(0.1)
-    value, _, _ = estimate_subscriber_value(pd.DataFrame(rows).T, ["none"], told, discount)
+    value = estimate_subscriber_value(pd.DataFrame(rows).T, ["none"], told, discount).value
     truth = float((profit / (1 - (1 - everybody) * (1 - loss) / (1 + discount))).mean())
     return Interval(*value, truth, null=0.0)
 

@@ -2,12 +2,12 @@
 
 Cash is the profit measured while the experiment counts outcomes. Afterwards the change goes on earning only through
 customers who did not opt out because of it (or losing through those who did): each brings the weekly profit of a
-subscriber, as long as subscribers stay (`experiments.SubscriberValue`),
+subscriber, as long as subscribers stay (`experiments.SubscriberValue.remaining`),
 
-    cash(t) = cash(W) + kept · m · (1 − (1 − λ)^(t − W)) / λ,   t ≥ W
+    cash(t) = cash(W) + kept · m · Σ S(k) over k from 0 to t − W − 1,   t ≥ W
 
-with W the weeks of the experiment, m the weekly profit of a subscriber, λ the share of subscribers lost in a week, kept
-the opt-outs avoided. It is undiscounted.
+with W the weeks of the experiment, m the weekly profit of a subscriber, S(k) the share of subscribers who are still
+there after k weeks, kept the opt-outs avoided. It is undiscounted.
 """
 
 from dataclasses import dataclass
@@ -65,13 +65,13 @@ def trace_cash(
     if opt_outs is None or prices is None or not prices.subscriber.known:
         return Cash(weeks, profit, empty)
     kept = tuple(-customers * x for x in (opt_outs.difference, opt_outs.high, opt_outs.low))
-    numbers = (*kept, *prices.subscriber.weekly_profit, prices.subscriber.weekly_loss[0])
+    numbers = (*kept, *prices.subscriber.weekly_profit, *prices.subscriber.weekly_loss[:1])
     if not np.isfinite(numbers).all():
         return Cash(weeks, profit, empty)
-    first, loss = int(np.ceil(weeks)), prices.subscriber.weekly_loss[0]
-    rows = []
+    first, rows = int(np.ceil(weeks)), []
+    weeks_answered = np.concatenate([[0.0], prices.subscriber.remaining(BREAK_EVEN_WEEKS).cumsum()])
     for week in range(first, BREAK_EVEN_WEEKS + 1):
-        answered = (1 - (1 - loss) ** (week - first)) / loss if loss > 0 else float(week - first)
+        answered = float(weeks_answered[week - first])
         each = tuple(x * answered for x in prices.subscriber.weekly_profit)
         later = product_interval(kept, each) if answered > 0 else (0.0, 0.0, 0.0)  # type: ignore[arg-type]
         rows.append([week, *sum_interval(profit, later)])

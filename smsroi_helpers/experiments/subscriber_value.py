@@ -10,7 +10,7 @@ opted out still buys: what an opt-out costs is V, not all that the customer is w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis
 import numpy as np
@@ -33,7 +33,7 @@ __all__ = [
 
 Interval = tuple[float, float, float]
 _UNKNOWN: Interval = (float("nan"),) * 3
-_DRAWS = 4_000
+_DRAWS, _KEPT = 4_000, 50
 _COUNTED = ("early_opt_outs", "clicks", "messages", "leaver_clicks", "leaver_messages")
 """Opt-outs in the first half of the customer's time in the test; messages of which a click would be known, and clicks,
 of all customers and of those who opted out."""
@@ -49,22 +49,29 @@ class SubscriberValue:
     weekly_profit: Interval = _UNKNOWN
     """Incremental, per subscriber and week (m)."""
     weekly_loss: Interval = _UNKNOWN
-    """The share of subscribers lost in a week (0–1), by opting out or otherwise."""
+    """The share of subscribers lost in a week (0–1), by opting out or otherwise, of a member with the mean rate."""
     natural_loss: Interval = _UNKNOWN
     """Of it, the share lost without opting out (c), the same number as on the frequency page."""
     reason: str = ""
     """Why there is no value: `no_test`, `no_opt_outs` (not recorded), `not_above_zero` (m is not)."""
+    losses: tuple[float, ...] = ()
+    """The weekly loss (0–1) of members who stand for equal parts of all; empty where all lose as `weekly_loss` says."""
 
     @property
     def known(self) -> bool:
         """Whether there is a value with an interval."""
         return bool(np.isfinite(self.value).all())
 
+    def remaining(self, weeks: int) -> Floats:
+        """The share (0–1) of subscribers who are still there after 0, 1, … `weeks` weeks."""
+        losses = np.array(self.losses or self.weekly_loss[:1])
+        return np.asarray(((1 - losses) ** np.arange(weeks + 1)[:, None]).mean(axis=1))
+
 
 def estimate_subscriber_value(
     moments: pd.DataFrame, untreated: Sequence[str], natural_loss: Interval, discount: float
-) -> tuple[Interval, Interval, Interval]:
-    """V, m and the weekly loss, each with 95 % limits.
+) -> SubscriberValue:
+    """V, m and the weekly loss, each with 95 % limits, and how members differ in that loss.
 
     Args:
         moments: by arm (index): of profit n, sum_y, sum_y2; of opt-outs (y) and subscribed weeks (x) out_sum_y,
@@ -89,22 +96,21 @@ def estimate_subscriber_value(
     leaving = sum_interval(opt_outs, lost)
     weekly = tuple(float(-np.expm1(-max(x, 0.0))) for x in leaving)
     alone = float(control["out_sum_y"] / control["out_sum_x"]) if control["out_sum_x"] > 0 else 0.0
-    weeks_left = _draw_weeks(moments[~is_untreated], (rate, error), min(alone, rate), natural_loss, discount)
+    lost_of = _draw_losses(moments[~is_untreated], (rate, error), min(alone, rate), natural_loss)
+    weeks_left = (1 / (1 - (1 - lost_of) / (1 + discount))).mean(axis=0)
     value = product_interval(m, (float(weeks_left.mean()), *np.quantile(weeks_left, [0.025, 0.975]).tolist()))
-    return value, m, weekly  # type: ignore[return-value]
+    losses = tuple(lost_of[:, :: _DRAWS // _KEPT].ravel().tolist())
+    return SubscriberValue("", value, m, weekly, natural_loss, "", losses)  # type: ignore[arg-type]
 
 
-def _draw_weeks(
-    treated: pd.DataFrame, rate: tuple[float, float], alone: float, natural_loss: Interval, discount: float
-) -> Floats:
-    """Draws of A.
+def _draw_losses(treated: pd.DataFrame, rate: tuple[float, float], alone: float, natural_loss: Interval) -> Floats:
+    """Members of equal parts × draws: their weekly loss.
 
     Args:
         treated: moments of the arms with messages.
         rate: H and its standard error.
         alone: H₀.
         natural_loss: as for `estimate_subscriber_value`.
-        discount: weekly.
     """
     rng = np.random.default_rng(0)
     cells = pd.DataFrame({
@@ -118,8 +124,7 @@ def _draw_weeks(
     z = rng.standard_normal(_DRAWS) / norm.ppf(0.975)
     c, low, high = natural_loss
     lost = np.clip(c + np.where(z < 0, (c - low) * z, (high - c) * z), 0.0, 1.0)
-    stays = (1 - alone) * (1 - np.minimum(members * caused, 1.0)) * (1 - lost) / (1 + discount)
-    return np.asarray((1 / (1 - stays)).mean(axis=0))
+    return np.asarray(1 - (1 - alone) * (1 - np.minimum(members * caused, 1.0)) * (1 - lost))
 
 
 def _count_arms(shop: Shop) -> pd.DataFrame:
@@ -129,7 +134,7 @@ def _count_arms(shop: Shop) -> pd.DataFrame:
     left = (people.opted_out == 1).fill_null(False)
     clicks, messages = people.clicked_messages.fill_null(0), people.click_known_messages.fill_null(0)
     people = people.mutate(
-        early_opt_outs=(left & (people.subscribed_weeks < people.outcome_days / 14)).fill_null(False).cast("int64"),
+        early_opt_outs=measures.left_early(people).cast("int64"),
         clicks=clicks,
         messages=messages,
         leaver_clicks=ibis.ifelse(left, clicks, 0),
@@ -174,12 +179,10 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         is_untreated = moments.index.isin(arms_without_messages(experiment))
         if min(moments.loc[is_untreated, "n"].sum(), moments.loc[~is_untreated, "n"].sum()) < 2:
             continue
-        numbers = estimate_subscriber_value(moments, arms_without_messages(experiment), natural_loss, discount)
-        above = numbers[1][1] > 0
-        value = numbers[0] if above else _UNKNOWN
-        found.append(
-            SubscriberValue(experiment.name, value, *numbers[1:], natural_loss, "" if above else "not_above_zero")
-        )
+        one = estimate_subscriber_value(moments, arms_without_messages(experiment), natural_loss, discount)
+        if not one.weekly_profit[1] > 0:
+            one = replace(one, value=_UNKNOWN, reason="not_above_zero")
+        found.append(replace(one, experiment=experiment.name))
     if not found:
         return SubscriberValue("", reason="no_test")
     return min(found, key=lambda one: (not one.known, np.nan_to_num(one.weekly_profit[2] - one.weekly_profit[1])))

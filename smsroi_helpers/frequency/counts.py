@@ -131,7 +131,7 @@ def count_arms(
         raw_clicks=rows.raw.sum(),
         clicks=rows.clicks.sum(),
         opt_outs=left.sum().fill_null(0),
-        early_opt_outs=rows.count(where=left & (rows.weeks < rows.outcome_days / 14)),
+        early_opt_outs=measures.left_early(rows).sum().fill_null(0),
         leaver_messages=rows.texts.sum(where=left).fill_null(0),
         leaver_clicks=rows.clicks.sum(where=left).fill_null(0),
         weeks=total(rows.weeks),

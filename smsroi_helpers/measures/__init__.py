@@ -14,6 +14,7 @@ from smsroi_helpers.measures.experiment_outcomes import (
     arm_moments,
     arm_moments_together,
     arm_outcomes,
+    left_early,
     outcome_windows,
 )
 from smsroi_helpers.measures.exposure import sent_during, untreated_arms
@@ -72,6 +73,7 @@ __all__ = [
     "knows_clicks",
     "knows_cost",
     "latest_instant",
+    "left_early",
     "local_sends",
     "local_time",
     "message_outcomes",

@@ -21,6 +21,7 @@ __all__ = [
     "arm_moments",
     "arm_moments_together",
     "arm_outcomes",
+    "left_early",
     "outcome_windows",
 ]
 Window = Literal["outcome", "treatment"]
@@ -72,6 +73,11 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
     rows = _with_messages(shop, people, rows)
     rows = _with_visits(shop, people, rows)
     return _with_consent(shop, people, rows).drop("pre_start")
+
+
+def left_early(rows: ir.Table) -> ir.BooleanValue:
+    """Whether a customer of `arm_outcomes` opted out in the first half of the window; false where that is not known."""
+    return ((rows.opted_out == 1) & (rows.subscribed_weeks < rows.outcome_days / 14)).fill_null(False)
 
 
 _PERSON = ("experiment_id", "customer_id")

@@ -36,6 +36,13 @@ def test_subscribers_kept_pay_back_what_the_test_cost():
     assert (found.by_week[:, 3] >= found.by_week[:, 1]).all()
 
 
+def test_subscribers_who_hardly_ever_leave_go_on_paying():
+    """Of 100 kept, half leave at 10 % a week and half never: 0.40 · (50 + 50), then 0.40 · (45 + 50)."""
+    differ = dataclasses.replace(PRICES, subscriber=dataclasses.replace(SUBSCRIBER, losses=(0.1, 0.0)))
+    found = trace_cash((0.0, -1.0, 1.0), 4.0, 1_000, opt_outs(-0.1), differ)
+    assert found.by_week[:3, 1] == pytest.approx([0.0, 40.0, 78.0])
+
+
 def test_what_subscribers_never_pay_back_has_no_break_even():
     # 0.40 a week for 20 weeks on average is at most 8 each: 800 in all.
     assert np.isnan(trace_cash((-900.0, -950.0, -850.0), 4.0, 1_000, opt_outs(-0.1), PRICES).break_even)

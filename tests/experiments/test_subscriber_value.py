@@ -44,25 +44,34 @@ def followed(profit, opt_outs, loss, discount):
 
 
 def test_the_value_is_that_of_subscribers_followed_until_they_are_lost():
-    value, m, weekly = estimate(np.random.default_rng(1), n=400_000, loss=(0.01, 0.01, 0.01))
-    assert m[0] == pytest.approx(2.0, rel=0.02)
-    assert weekly[0] == pytest.approx(1 - 0.99 * 0.99, rel=0.03)
+    found = estimate(np.random.default_rng(1), n=400_000, loss=(0.01, 0.01, 0.01))
+    assert found.weekly_profit[0] == pytest.approx(2.0, rel=0.02)
+    assert found.weekly_loss[0] == pytest.approx(1 - 0.99 * 0.99, rel=0.03)
     truth = followed(2.0, 0.01, 0.01, weekly_rate(0.1))
-    assert value[1] < truth < value[2]
+    assert found.value[1] < truth < found.value[2]
     # One arm alone does not rule out that members differ, in which case they are worth more.
-    assert truth < value[0] < 1.1 * truth
+    assert truth < found.value[0] < 1.1 * truth
 
 
 def test_members_who_differ_are_worth_more_than_one_with_their_mean_rate():
-    value, _, _ = estimate(np.random.default_rng(2), n=400_000, loss=(0.002,) * 3, opt_outs=0.02, spread=1.0)
+    found = estimate(np.random.default_rng(2), n=400_000, loss=(0.002,) * 3, opt_outs=0.02, spread=1.0)
     rates = 0.02 * np.random.default_rng(3).gamma(1.0, 1.0, 200_000)
     truth = (2.0 / (1 - (1 - np.minimum(rates, 1.0)) * 0.998 / (1 + weekly_rate(0.1)))).mean()
     assert truth > 1.5 * followed(2.0, 0.02, 0.002, weekly_rate(0.1))
-    assert value[1] < truth < value[2]
+    assert found.value[1] < truth < found.value[2]
 
 
 def test_opt_outs_alone_overprice_a_subscriber():
     """Without the customers who are lost in other ways, a subscriber seems to be worth nearly twice as much."""
     rng = np.random.default_rng(3)
-    value, _, _ = estimate(rng, n=400_000, loss=(0.0, 0.0, 0.0))
-    assert value[0] > 1.6 * followed(2.0, 0.01, 0.01, weekly_rate(0.1))
+    found = estimate(rng, n=400_000, loss=(0.0, 0.0, 0.0))
+    assert found.value[0] > 1.6 * followed(2.0, 0.01, 0.01, weekly_rate(0.1))
+
+
+def test_the_weeks_of_who_remains_add_up_to_the_value():
+    found = estimate(np.random.default_rng(2), n=40_000, opt_outs=0.02, spread=1.0)
+    discounted = found.remaining(3_000) / (1 + weekly_rate(0.1)) ** np.arange(3_001)
+    assert discounted.sum() == pytest.approx(found.value[0] / found.weekly_profit[0], rel=0.05)  # one draw in eighty
+    assert found.remaining(2)[0] == 1
+    alike = subscriber_value.SubscriberValue("x", weekly_loss=(0.05, 0.04, 0.06))
+    assert alike.remaining(2) == pytest.approx([1, 0.95, 0.9025])
