@@ -35,6 +35,7 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import Lifetime
 from smsroi_helpers.frequency.opt_out_curve import draw_opt_outs
 from smsroi_helpers.frequency.profit_curve import ArmSums, Method, draw_profit
+from smsroi_helpers.frequency.todays_level import Level, draw_level
 from smsroi_helpers.statistics import Floats, by_group, draw_uncovered, estimate_means, jackknife
 
 __all__ = [
@@ -99,6 +100,8 @@ class DoseResponseFit:
     """The sign of that effect: of the slope of profit on clicks (`curve`) or on texts (`arms`)."""
     too_small: tuple[str, ...]
     """Segments with too few customers in an arm."""
+    level: Level | None = None
+    """Of today's subscribers, by which profit and opt-outs are multiplied; None where it is as in the test."""
 
     def index(self, name: str) -> int:
         """The position of a segment in the arrays."""
@@ -213,6 +216,7 @@ def fit_response(
     by: str = "segment",
     draws: int = DRAWS,
     carried: Carried | None = None,
+    recent: pd.DataFrame | None = None,
 ) -> DoseResponseFit:
     """Fit the dose–response of every group of customers, and of all customers together.
 
@@ -227,6 +231,7 @@ def fit_response(
         by: the column of groups.
         draws: the number of posterior draws.
         carried: the cells weighted by today's subscribers; None gives the response of the test's own members.
+        recent: of `todays_level.carry_recent`; None leaves the level of clicks as in the test.
     """
     loss = loss or NaturalLoss.unknown()
     rows = _consenting(cells, doses, by)
@@ -252,9 +257,12 @@ def fit_response(
     if carried is not None:
         customers = np.array([carried.customers(name, doses, tested) for name in names])
         gross, hazard = _widen(gross, hazard, [carried.transport.overlap(name) for name in names], rng)
+    level = None if recent is None or not len(recent) else draw_level(recent, own, everybody, names, rng, draws)
+    if level is not None:
+        gross, hazard = gross * level.clicks[:, None], _scale_caused(hazard, level.opt_outs)
     return DoseResponseFit(
         names, tested, grid, gross, hazard, cost, customers, discount, lifetime, loss,
-        profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, small,
+        profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, small, level,
     )  # fmt: skip
 
 
@@ -271,9 +279,14 @@ def _widen(gross: Floats, hazard: Floats, overlaps: Sequence[float], rng: np.ran
     for i, overlap in enumerate(overlaps):
         if overlap < 1:
             gross[i] *= draw_uncovered(overlap, rng, draws)
-            caused = (hazard[i] - hazard[i, :1]) * draw_uncovered(overlap, rng, draws)
-            hazard[i] = np.minimum(hazard[i, :1] + caused, 1 - 1e-9)
+            hazard[i] = _scale_caused(hazard[i], draw_uncovered(overlap, rng, draws))
     return gross, hazard
+
+
+def _scale_caused(hazard: Floats, factor: Floats) -> Floats:
+    """H (… × grid × draws) with the opt-outs beyond those without texts times a factor (… × draws)."""
+    natural = hazard[..., :1, :]
+    return np.asarray(np.minimum(natural + (hazard - natural) * factor[..., None, :], 1 - 1e-9))
 
 
 def _draw_hazards(

@@ -8,6 +8,7 @@ import pandas as pd
 from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
+from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.policy import OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import (
@@ -73,7 +74,27 @@ def test_note(study: Study) -> Html:
         everybody = study.carried.transport.segments.iloc[0]
         carried = carried_words(everybody["then"], everybody["now"], everybody["overlap"])
     warnings = (f"{problem_words(warning)}." for warning in study.validity.warnings)
-    return note(joined(words, *warnings, carried, costs))
+    return note(joined(words, *warnings, carried, _level_words(study), costs))
+
+
+def _level_words(study: Study) -> str:
+    """How often today's subscribers click and opt out, compared with the test: profit and opt-outs are at that level."""
+    level = None if study.fit is None else study.fit.level
+    if level is None:
+        return ""
+    clicks, opt_outs = _(
+        "In the weeks of today they clicked {times} times ({low} to {high}) as often per text as the test predicts for"
+        " them at that frequency: the profit of texts below is at today’s level."
+    ), _(
+        "In the weeks of today they opted out {times} times ({low} to {high}) as often as the test predicts for them at"
+        " that frequency: the opt-outs caused by texts below are at today’s level."
+    )  # fmt: skip
+    words = []
+    for sentence, factor in ((clicks, level.clicks[0]), (opt_outs, level.opt_outs[0])):
+        if np.ptp(factor) > 0:  # known
+            times, low, high = (number(x, 2) for x in summarise_draws(factor))
+            words.append(sentence.format(times=times, low=low, high=high))
+    return joined(*words)
 
 
 def exclusions_table(study: Study) -> Html:

@@ -25,8 +25,11 @@ LONGEST_DAYS = 182
 SHORTEST_DAYS = 28
 """In a shorter window than this they are not counted."""
 CLICK_DAYS = 56
+"""Clicks are counted in this window, and as far back as purchases to see who has been silent for long."""
 _MOST_PURCHASES = 3
-_USUAL, _MORE = 1, 2
+_SILENT, _NONE, _USUAL, _MORE = range(4)
+_EXPECTED = 1.0
+"""Silent is who clicked no text of the longer window although at everybody's rate so many clicks were to be expected."""
 _ALIKE = 2.0
 """Clicks per text up to so many times everybody's count as usual."""
 
@@ -40,6 +43,8 @@ class Covariates:
     """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`."""
     purchase_days: int
     """The window of purchases; 0 where the log is too short before the test."""
+    click_days: int
+    """The longer window of clicks."""
     channel: str
     """Of the texts; empty where there are none."""
 
@@ -47,8 +52,8 @@ class Covariates:
         """customer_id and segment (the cell) of these customers as of a day.
 
         Cells that follow each other in alphabetical order are alike: recency from the latest buyers to those who never
-        bought; within it clicks (0: none; 1: up to twice everybody's rate, or no texts, so not known; 2: more), up and
-        down in turn, and within these purchases likewise.
+        bought; within it clicks (0: none for long; 1: none in `CLICK_DAYS`; 2: up to twice everybody's rate, or no texts,
+        so not known; 3: more), up and down in turn, and within these purchases likewise.
 
         Args:
             people: a table with customer_id, one row each.
@@ -89,15 +94,29 @@ class Covariates:
         if not self.channel or not measures.knows_clicks(shop):
             return None
         end = ibis.literal(shop.start_of(last + dt.timedelta(days=1)))
-        start = ibis.literal(shop.start_of(last - dt.timedelta(days=CLICK_DAYS - 1)))
+        longest = max(self.click_days, CLICK_DAYS)
+        since, recent = (
+            ibis.literal(shop.start_of(last - dt.timedelta(days=days - 1))) for days in (longest, CLICK_DAYS)
+        )
         sends = measures.human_clicks(shop)
-        sends = sends.filter(sends.channel == self.channel, sends.click_known, sends.sent_at >= start,
+        sends = sends.filter(sends.channel == self.channel, sends.click_known, sends.sent_at >= since,
                              sends.sent_at < end)  # fmt: skip
         clicked = measures.earliest_click(shop, sends.human_click_at) < end
-        sums = sends.group_by("customer_id").aggregate(texts=sends.count(), clicks=sends.count(where=clicked))
+        late = sends.sent_at >= recent
+        sums = sends.group_by("customer_id").aggregate(
+            texts=sends.count(where=late), clicks=sends.count(where=clicked & late), longer=sends.count(),
+            ever=sends.count(where=clicked),
+        )  # fmt: skip
         everybody = ibis.window()
         usual = sums.clicks.sum().over(everybody) / sums.texts.sum().over(everybody)
-        level = ibis.cases((sums.clicks == 0, 0), (sums.clicks <= _ALIKE * usual * sums.texts, _USUAL), else_=_MORE)
+        expected = sums.ever.sum().over(everybody) / sums.longer.sum().over(everybody) * sums.longer
+        level = ibis.cases(
+            ((sums.ever == 0) & (expected >= _EXPECTED), _SILENT),
+            (sums.texts == 0, _USUAL),
+            (sums.clicks == 0, _NONE),
+            (sums.clicks <= _ALIKE * usual * sums.texts, _USUAL),
+            else_=_MORE,
+        )
         return sums.select("customer_id", clicks=level.cast("int64"))
 
 
@@ -110,10 +129,14 @@ def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -
         since: the test's first day.
         channel: of the texts; empty as for `measures.choose_channel`.
     """
-    first = shop.loaded.tables["orders"].first
-    days = (since - dt.date.fromisoformat(first)).days if first else 0
-    window = min(days, LONGEST_DAYS)
-    return Covariates(shop, cuts, window if window >= SHORTEST_DAYS else 0, measures.choose_channel(shop, channel))
+
+    def covered(table: str) -> int:
+        first = shop.loaded.tables[table].first if shop.has(table) else None
+        return min((since - dt.date.fromisoformat(first)).days, LONGEST_DAYS) if first else 0
+
+    days = covered("orders")
+    channel = measures.choose_channel(shop, channel)
+    return Covariates(shop, cuts, days if days >= SHORTEST_DAYS else 0, max(covered("messages"), CLICK_DAYS), channel)
 
 
 def count_subscribers(shop: Shop, segmentation: Segmentation, covariates: Covariates) -> pd.DataFrame:
