@@ -31,7 +31,8 @@ from smsroi_helpers.cltv.implications import (
 )
 from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.natural_loss import LOSS_RATES, NaturalLoss, find_natural_loss, fit_drop_out
+from smsroi_helpers.cltv.loss_rates import LOSS_RATES
+from smsroi_helpers.cltv.natural_loss import NaturalLoss, find_natural_loss, fit_drop_out
 from smsroi_helpers.cltv.predictions import (
     expected_order_value,
     expected_orders,

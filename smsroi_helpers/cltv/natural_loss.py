@@ -1,7 +1,7 @@
 """How fast subscribers are lost to texting without opting out: the natural loss, estimated once for every stage.
 
 Customers who stop buying do not buy because of a text either. Opt-outs do not show it: an arm without texts may lose
-nobody and its customers still stop buying. It comes from purchase models fitted to the whole log, MBG/NBD and
+nobody and its customers still stop buying. Drop-out comes from purchase models fitted to the whole log, MBG/NBD and
 Pareto/NBD:
 
     B(t) = Σ P_i · S_i(t) ÷ Σ P_i
@@ -20,8 +20,10 @@ Which share ρ of the response ends with drop-out is tested on clicks of frequen
 about as many purchases and of about the same age, those who were silent for long when assigned have a low P(alive). If
 their clicks per text are lower by ρ · (1 − P), that share ends. Given the purchases and the age, the models hold
 the time of the last purchase independent of the purchase rate. Texts that cause orders make readers of texts look
-alive, which biases ρ upwards. ρ is at most 1: a loss of response faster than drop-out is not seen. Without clicks ρ is
-unknown: uniform on 0 to 1.
+alive, which biases ρ upwards. Without clicks ρ is unknown: uniform on 0 to 1.
+
+Where the clicks of those who clicked earlier tell how fast readers are lost (`click_decline`), the loss of all
+subscribers is that one: drop-out then says only how groups differ. Some stop reading and go on buying.
 
 References:
     Batislam, Denizel & Filiztekin (2007), International Journal of Research in Marketing 24: MBG/NBD.
@@ -36,14 +38,15 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 from scipy.special import expit, logit
 from scipy.stats import norm, qmc
 
 from smsroi_helpers import measures
+from smsroi_helpers.cltv.click_decline import ClickDecline, count_click_pairs, estimate_decline
 from smsroi_helpers.cltv.counts import count_cells, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases
 from smsroi_helpers.cltv.likelihoods import HISTORY, Model, columns_of, purchase_terms
+from smsroi_helpers.cltv.loss_rates import LOSS_RATES, mix_rates, shift_rates, weekly_rate
 from smsroi_helpers.cltv.predictions import Histories, probability_alive, survival_probability
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
@@ -53,7 +56,6 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "LOSS_RATES",
     "NaturalLoss",
     "count_clicks",
     "count_subscribers",
@@ -61,12 +63,9 @@ __all__ = [
     "estimate_loss",
     "find_natural_loss",
     "fit_drop_out",
-    "mix_rates",
     "model_weight",
 ]
 
-LOSS_RATES = np.array([0.0, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256])
-"""Weekly rates θ at which subscribers may stop answering; a group's subscribers are shares of them."""
 ALL = "all"
 MODELS: tuple[Model, ...] = ("mbg_nbd", "pareto_nbd")
 FITTED = 20_000
@@ -95,7 +94,8 @@ class NaturalLoss:
     shares: dict[str, Floats]
     """Group → rates × draws: shares (0–1, summing to 1) of subscribers lost at each of `LOSS_RATES`."""
     status: str
-    """`fitted`, `not_identified` (prior-driven drop-out), `unknown` (a stated range), `none` (nothing but opt-outs)."""
+    """`clicks` (the decline of clicks), `fitted` (purchases), `not_identified` (prior-driven drop-out), `unknown` (a
+    stated range), `none` (nothing but opt-outs)."""
     weekly: tuple[float, float, float] = _NOT_KNOWN
     """c: loss in the first year as a weekly rate, of all subscribers: estimate and 95 % interval."""
     ended: tuple[float, float, float] = _NOT_KNOWN
@@ -116,6 +116,16 @@ class NaturalLoss:
         """A loss of which only the stated range is known: 0.05 % to 1.6 % a week, and its geometric mean."""
         rates = LOSS_RATES[_UNKNOWN]
         return cls({}, "unknown", (float(np.exp(np.log(rates).mean())), float(rates[0]), float(rates[-1])))
+
+    @classmethod
+    def of_clicks(cls, decline: ClickDecline | None) -> "NaturalLoss":
+        """A loss of which only the decline of clicks is known, the same for all subscribers; else `unknown`."""
+        if decline is None:
+            return cls.unknown()
+        none = np.zeros((len(LOSS_RATES), _DRAWS))
+        none[0] = 1.0
+        shares = shift_rates(none, decline.draw((np.arange(_DRAWS) + 0.5) / _DRAWS))
+        return cls({ALL: shares}, "clicks", _summarise(weekly_rate(shares)))
 
     @classmethod
     def constant(cls, weekly: float) -> "NaturalLoss":
@@ -227,18 +237,23 @@ def find_natural_loss(
         `all`, without groups, and for each column of `by` the same with its groups.
     """
     by = by or {}
+    decline = estimate_decline(count_click_pairs(shop, channel))
     try:
         cells = _count_sample(shop)
     except NotEnoughData:
-        return dict.fromkeys([ALL, *by], NaturalLoss.unknown())
-    return estimate_loss(cells, count_subscribers(shop, by, cuts), count_clicks(shop, channel), tuple(by))
+        return dict.fromkeys([ALL, *by], NaturalLoss.of_clicks(decline))
+    return estimate_loss(cells, count_subscribers(shop, by, cuts), count_clicks(shop, channel), tuple(by), decline)
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
 
 
 def estimate_loss(
-    cells: pd.DataFrame, subscribers: pd.DataFrame, clicks: pd.DataFrame, by: Sequence[str] = ()
+    cells: pd.DataFrame,
+    subscribers: pd.DataFrame,
+    clicks: pd.DataFrame,
+    by: Sequence[str] = (),
+    decline: ClickDecline | None = None,
 ) -> dict[str, NaturalLoss]:
     """How subscribers of every group stop answering without opting out, with its error.
 
@@ -249,12 +264,13 @@ def estimate_loss(
         subscribers: of `count_subscribers`.
         clicks: of `count_clicks`.
         by: columns of groups.
+        decline: how fast clicks of subscribers who clicked fall; None where they do not tell.
     """
     if not len(subscribers) or subscribers["customers"].sum() < _FEWEST:
-        return dict.fromkeys([ALL, *by], NaturalLoss.unknown())
+        return dict.fromkeys([ALL, *by], NaturalLoss.of_clicks(decline))
     fits = [fit_purchases(cells, model) for model in MODELS]
     weight = model_weight(fits, cells)
-    points = qmc.Sobol(2 + len(fits[0].values), rng=np.random.default_rng(1)).random(_DRAWS)
+    points = qmc.Sobol(3 + len(fits[0].values), rng=np.random.default_rng(1)).random(_DRAWS)
     points = np.clip(points, 1e-6, 1 - 1e-6)
     is_first = points[:, 0] < weight
     members, places = _members_of(subscribers, by)
@@ -262,15 +278,33 @@ def estimate_loss(
     for fit, own in zip(fits, (is_first, ~is_first), strict=True):
         if own.any():
             share[own] = draw_share_ended(fit, clicks, points[own, 1])
-            curves[..., own] = _draw_curves(fit, subscribers, members, norm.ppf(points[own, 2:]))
+            curves[..., own] = _draw_curves(fit, subscribers, members, norm.ppf(points[own, 3:]))
     status = "fitted" if fits[0 if weight > 0.5 else 1].drop_out_identified else "not_identified"
     shares = [_mix_groups(curves[g], share) for g in range(len(members))]
-    weekly = 1 - ((1 - LOSS_RATES) ** 52 @ shares[0]) ** (1 / 52)
+    if decline is not None:
+        shares, status = _as_clicks_fall(shares, decline.draw(points[:, 2])), "clicks"
+    weekly = weekly_rate(shares[0])
     numbers = _summarise(weekly), _summarise(share)
     return {
         column: NaturalLoss({name: shares[g] for name, g in {ALL: 0, **groups}.items()}, status, *numbers)
         for column, groups in places.items()
     }
+
+
+def _as_clicks_fall(shares: Sequence[Floats], rate: Floats) -> list[Floats]:
+    """The shares of every group (all first), so that the loss of all in the first year is the one seen in clicks.
+
+    Where drop-out explains less of it, all are lost faster by the same rate; where it explains more, fewer are lost.
+    """
+    dropped = weekly_rate(shares[0])
+    more = np.maximum(1 - (1 - rate) / (1 - dropped), 0.0)
+    kept = np.minimum(rate / np.maximum(dropped, 1e-12), 1.0)
+    found = []
+    for own in shares:
+        fewer = own * kept
+        fewer[0] += 1 - kept
+        found.append(shift_rates(fewer, more))
+    return found
 
 
 def _summarise(values: Floats) -> tuple[float, float, float]:
@@ -351,20 +385,6 @@ def _mix_groups(curve: Floats, ended: Floats) -> Floats:
     shares = ended * curve[0] / whole * mixture
     shares[0] += (1 - ended) / whole
     return np.asarray(shares)
-
-
-def mix_rates(weeks: Floats, alive: Floats) -> Floats:
-    """The shares of `LOSS_RATES` whose mixture is nearest to a survival curve (non-negative least squares).
-
-    >>> curve = 0.5 * (1 - 0.002) ** np.arange(200) + 0.5 * (1 - 0.032) ** np.arange(200)
-    >>> mix_rates(np.arange(200.0), curve).round(2)[[3, 7]].tolist()
-    [0.5, 0.5]
-    """
-    columns = (1 - LOSS_RATES) ** weeks[:, None]
-    # The shares sum to 1: an equation with a weight so large that it is met.
-    columns = np.vstack([columns, np.full(len(LOSS_RATES), 100.0)])
-    shares, _rest = nnls(columns, np.append(alive, 100.0), maxiter=2_000)
-    return np.asarray(shares / shares.sum())
 
 
 def draw_share_ended(fit: Fit, clicks: pd.DataFrame, uniform: Floats) -> Floats:

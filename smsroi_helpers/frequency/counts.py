@@ -199,9 +199,7 @@ def count_today(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts) -> 
     return shop.count(cells.order_by(*by))
 
 
-def count_recent(
-    shop: Shop, practice: Practice, segment_by: str, cuts: Cuts, covariates: Covariates
-) -> pd.DataFrame:
+def count_recent(shop: Shop, practice: Practice, segment_by: str, cuts: Cuts, covariates: Covariates) -> pd.DataFrame:
     """What those subscribed when today's weeks began got in them, clicked and left, by what was known of them before.
 
     Customers whose frequency or hour an experiment set are left out.
@@ -220,7 +218,9 @@ def count_recent(
     labels = {name: resolve(shop, by, cuts=cuts).label for name, by in (("segment", segment_by), _STAGE)}
     for name, label in (labels | {"cell": covariates.label}).items():
         labelled = label(people, before).rename(member="customer_id")
-        rows = rows.left_join(labelled.select("member", **{name: labelled.segment}), rows.customer_id == labelled.member)
+        rows = rows.left_join(
+            labelled.select("member", **{name: labelled.segment}), rows.customer_id == labelled.member
+        )
         rows = rows.drop("member")
     texts = texts_of(shop, practice.channel)
     texts = texts.filter(texts.sent_at >= ibis.literal(start), texts.sent_at < ibis.literal(end))

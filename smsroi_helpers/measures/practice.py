@@ -25,6 +25,7 @@ __all__ = [
     "PRACTICE_WEEKS",
     "Practice",
     "customers_in_experiments",
+    "experiment_spells",
     "find_practice",
     "practice_instants",
     "practice_sends",
@@ -198,18 +199,29 @@ def _explored_or_held_out(shop: Shop, practice: Practice) -> ir.Table | None:
 def customers_in_experiments(shop: Shop, start: dt.datetime, end: dt.datetime) -> ir.Table | None:
     """customer_id of customers whose frequency or hour an experiment set at any time in [start, end).
 
-    They are all customers of frequency and timing tests, and those of a holdout's untreated arm. None where the source
-    has no experiments.
+    They are those of `experiment_spells`. None where the source has no experiments.
     """
     if not (shop.has("experiments") and shop.has("assignments")):
         return None
+    rows = experiment_spells(shop)
+    runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
+    return rows.filter(runs).select("customer_id").distinct()
+
+
+def experiment_spells(shop: Shop) -> ir.Table:
+    """Customers whose frequency or hour an experiment sets: customer_id, assigned_at, ended_at (null: it runs).
+
+    They are all customers of frequency and timing tests, and those of a holdout's untreated arm.
+
+    Args:
+        shop: the company, with experiments and assignments.
+    """
     experiments = shop.experiments
     experiments = experiments.select(
         "kind", "control_arm", of="experiment_id", ended_at=optional(experiments, "ended_at", "timestamp")
     )
     rows = shop.assignments.join(experiments, shop.assignments.experiment_id == experiments.of)
-    runs = (rows.assigned_at < ibis.literal(end)) & (rows.ended_at.isnull() | (rows.ended_at > ibis.literal(start)))
     by_exposure = [(rows["of"] == name, arm) for name, arm in sorted(untreated_arms(shop).items())]
     untreated = ibis.cases(*by_exposure, else_=rows.control_arm) if by_exposure else rows.control_arm
     in_experiments = rows.kind.isin(["frequency", "timing"]) | ((rows.kind == "holdout") & (rows.arm == untreated))
-    return rows.filter(runs & in_experiments).select("customer_id").distinct()
+    return rows.filter(in_experiments).select("customer_id", "assigned_at", "ended_at")

@@ -9,13 +9,13 @@ from scipy.stats import gamma as gamma_law
 
 from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
 from smsroi_helpers.cltv.fitting import Fit
+from smsroi_helpers.cltv.loss_rates import mix_rates
 from smsroi_helpers.cltv.natural_loss import (
     _draw_curves,
     _members_of,
     _mix_groups,
     draw_share_ended,
     estimate_loss,
-    mix_rates,
     model_weight,
 )
 from smsroi_helpers.cltv.predictions import probability_alive
