@@ -131,6 +131,7 @@ def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Itera
         yield {
             "segment": row.segment, "outcome": outcomes.get(row.segment, ""), "members": int(members.sum()),
             "today": float(truths.dose_today[members].mean()), "chosen": row.messages_per_week,
+            "advised": row.reason != "not_covered",
             "best": DOSES[int(value.argmax())], "v_chosen": chosen, "v_best": value.max(),
             "v_today": today[members].mean(),
             "near_best": bool(chosen >= value.max() - NEAR * abs(value.max())),
@@ -229,6 +230,8 @@ def summarise(judged: list[Judged], null: bool) -> str:
         ]
     doses = doses[doses["segment"] != ALL] if len(doses) else doses
     if len(doses):
+        lines.append(f"doses: advised (the test covers today's subscribers) in {_share(doses['advised'])}")
+        doses = doses[doses["advised"]]
         exact = doses["chosen"] == doses["best"]
         lines += [
             f"doses: the long-run optimum or within {NEAR:.0%} of its value in {_share(doses['near_best'])};"

@@ -11,11 +11,11 @@ Of one block t, r falls from recent b to early ones by the loss alone: a_t is th
 
     log r(b, t) = α_t − λ · (t − b)
 
-with λ the weekly rate of loss, by least squares weighted with the clicks, and the delete-a-group jackknife. Only today's
-subscribers are counted, in all blocks: those who opted out may have clicked less or more. A block in which an
+with λ the weekly rate of loss, by least squares weighted with the clicks, and the delete-a-group jackknife. Only
+today's subscribers are counted, in all blocks: those who opted out may have clicked less or more. A block in which an
 experiment set a customer's frequency or hour is left out for this customer, as its texts are not like the others'.
-Interest that lasts for some weeks only is not a loss, so blocks next to each other are not compared. Readers are weighted
-by clicks, as their value is.
+Interest that lasts for some weeks only is not a loss, so blocks next to each other are not compared. Readers are
+weighted by clicks, as their value is.
 
 Related: Rogosa & Willett (1985), Psychometrika 50: the loss of a correlation with the lag tells how stable a trait is.
 """

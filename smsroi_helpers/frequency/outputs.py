@@ -74,4 +74,14 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
          *("modelled" if np.isfinite(number) else "none" for number in (row.gain, row.cash))]
         for row in policy.itertuples()
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    if len(policy):
+        frame.loc[policy["reason"].eq("not_covered").to_numpy(), _OF_ADVICE] = np.nan
+    return frame
+
+
+_OF_ADVICE = [
+    "messages_per_week", "profit_per_week", "low", "high", "long_run_profit", "long_run_low", "long_run_high",
+    "gain_per_week", "gain_low", "gain_high", "cash", "cash_low", "cash_high", "break_even_week", "try_next",
+]  # fmt: skip
+"""Columns that are unknown where the test covers too few of a group's subscribers to advise a frequency."""

@@ -267,11 +267,11 @@ def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str
         return {"outcome": "not_enough", "reason": "no_effect"}
     if not np.isfinite([row["gain"], row["others"]]).all():
         return {"outcome": "not_enough", "reason": "practice"}
+    if row["overlap"] < LEAST_COVERED:
+        return {"outcome": "not_enough", "reason": "not_covered"}
     # Where nearly everybody is sent this already, there is nothing to change, however clear the gain of the others.
     if row["others"] <= OTHERS:
         return {"outcome": "stay", "reason": "as_today"}
-    if row["overlap"] < LEAST_COVERED:
-        return {"outcome": "not_enough", "reason": "not_covered"}
     threshold = smallest_gain * row["subscribed"]
     # Even at the same average a change may pay: some customers may now get three texts a week and others none.
     if row["gain_low"] > threshold:

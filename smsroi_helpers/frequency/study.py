@@ -19,6 +19,7 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.observational import estimate_steps
+from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.frequency.todays_level import carry_recent
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
@@ -188,7 +189,7 @@ def analyse(
     latest = find_covariates(shop, cuts, logs.practice.first_day, channel)
     # Weeks before the test, where it has everybody, say nothing of today's level.
     now_known = logs.practice.last_day == shop.as_of
-    lately = counts.count_recent(shop, logs.practice, segment_by, cuts, latest) if now_known else none
+    lately = count_recent(shop, logs.practice, segment_by, cuts, latest) if now_known else none
     for by, grouping in (("segment", segment_by), ("stage", "lifecycle_stage")):
         segmentation = resolve(shop, grouping, cuts=cuts)
         carried[by] = carry_cells(by_covariates, count_subscribers(shop, segmentation, covariates), by)

@@ -78,7 +78,7 @@ def test_note(study: Study) -> Html:
 
 
 def _level_words(study: Study) -> str:
-    """How often today's subscribers click and opt out, compared with the test: profit and opt-outs are at that level."""
+    """How often today's subscribers click and opt out, compared with the test's members."""
     level = None if study.fit is None else study.fit.level
     if level is None:
         return ""
@@ -224,16 +224,17 @@ def policy_table(
             _("In the test"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
-            _("Best this week"): "–" if row.reason == "no_effect" else _frequency_number(row.short_run),
-            _("Best in the long run"): "–" if row.reason == "no_effect" else _frequency_number(row.messages_per_week),
-            _("As good, perhaps"): ", ".join(_frequency_number(x) for x in row.not_worse),
+            _("Best this week"): "–" if row.reason in _NOT_ADVISED else _frequency_number(row.short_run),
+            _("Best in the long run"): "–" if row.reason in _NOT_ADVISED else _frequency_number(row.messages_per_week),
+            _("As good, perhaps"): "–" if row.reason == "not_covered"
+            else ", ".join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
             ) if _changes(row) else "–",
             _("Long run, a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if _changes(row) else "–",
             _("Test next"): frequency_words(row.try_next)
-            if np.isfinite(row.try_next) and row.reason != "no_effect" else "–",
+            if np.isfinite(row.try_next) and row.reason not in _NOT_ADVISED else "–",
             _("Verdict"): words[row.outcome],
         }
         for row in policy.itertuples()
@@ -250,9 +251,13 @@ def policy_table(
     return table(pd.DataFrame(rows), caption=caption, suppress=_("In the test"), digits=0)
 
 
+_NOT_ADVISED = ("no_effect", "not_covered")
+"""Reasons for which no frequency is advised: texts have no effect, or the test says too little of this group."""
+
+
 def _changes(row: Any) -> bool:
     """Whether the row recommends a frequency other than today's."""
-    return row.reason not in ("no_effect", "as_today")
+    return row.reason not in (*_NOT_ADVISED, "as_today")
 
 
 def loss_note(study: Study) -> Html:

@@ -41,7 +41,7 @@ def carry_recent(recent: pd.DataFrame, now: pd.DataFrame, by: str = "segment") -
     """Today's texts, clicks and opt-outs, weighted by today's subscribers of each group.
 
     Args:
-        recent: of `counts.count_recent`.
+        recent: of `recent_counts.count_recent`.
         now: segment, cell, n of today's subscribers.
         by: `segment` or `stage`, the groups of `now`.
 
@@ -69,7 +69,8 @@ def draw_level(
 
     Args:
         recent: of `carry_recent`.
-        cells: of the test, carried over to today's subscribers: segment, dose, group, messages, clicks, opt_outs, weeks.
+        cells: of the test, carried over to today's subscribers: segment, dose, group, messages, clicks, opt_outs,
+            weeks.
         everybody: the same of all of them.
         names: the groups, `all` first.
         rng: of the draws.

@@ -282,6 +282,11 @@ def loss_sentence(study: Study) -> str:
             " than texts is taken to lie between {low} and {high} a week."
         ).format(low=percent(loss.weekly[1], 2), high=percent(loss.weekly[2], 2))
     weekly, ended = (tuple(100 * x for x in limits) for limits in (loss.weekly, loss.ended))
+    if loss.status == "clicks":
+        return _(
+            "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. It is seen in the clicks of"
+            " today’s subscribers: of those who clicked earlier, the longer ago the fewer click today."
+        ).format(weekly=interval(weekly[0], weekly[1], weekly[2]))
     found = _(
         "Natural loss of response, in % a week over a year, besides opt-outs: {weekly}. Customers stop buying (MBG/NBD"
         " and Pareto/NBD). Share of the response that ends with that, in %, by the clicks of members silent for longer"

@@ -27,9 +27,11 @@ SHORTEST_DAYS = 28
 CLICK_DAYS = 56
 """Clicks are counted in this window, and as far back as purchases to see who has been silent for long."""
 _MOST_PURCHASES = 3
+_LEVELS = 5
+"""Levels of recency; as many more are for those who never bought."""
 _SILENT, _NONE, _USUAL, _MORE = range(4)
 _EXPECTED = 1.0
-"""Silent is who clicked no text of the longer window although at everybody's rate so many clicks were to be expected."""
+"""Silent is who clicked no text of the longer window, if at everybody's rate so many clicks were to be expected."""
 _ALIKE = 2.0
 """Clicks per text up to so many times everybody's count as usual."""
 
@@ -45,15 +47,18 @@ class Covariates:
     """The window of purchases; 0 where the log is too short before the test."""
     click_days: int
     """The longer window of clicks."""
+    log_start: dt.date
+    """The first day of orders: purchases before it are not known."""
     channel: str
     """Of the texts; empty where there are none."""
 
     def label(self, people: ir.Table, day: dt.date | None = None) -> ir.Table:
         """customer_id and segment (the cell) of these customers as of a day.
 
-        Cells that follow each other in alphabetical order are alike: recency from the latest buyers to those who never
-        bought; within it clicks (0: none for long; 1: none in `CLICK_DAYS`; 2: up to twice everybody's rate, or no texts,
-        so not known; 3: more), up and down in turn, and within these purchases likewise.
+        Cells that follow each other in alphabetical order are alike: recency from the latest buyers to the earliest,
+        then those who never bought, by how long they have been known without a purchase; within it clicks (0: none for
+        long; 1: none in `CLICK_DAYS`; 2: up to twice everybody's rate, or no texts, so not known; 3: more), up and down
+        in turn, and within these purchases likewise.
 
         Args:
             people: a table with customer_id, one row each.
@@ -61,10 +66,12 @@ class Covariates:
         """
         shop, last = self.shop, day or self.shop.as_of
         rows = people.select(person="customer_id")
-        for part in (self._recency(last), self._clicks(last), self._purchases(last)):
+        for part in (self._recency(last), self._waiting(last), self._clicks(last), self._purchases(last)):
             if part is not None:
                 rows = rows.left_join(part, rows.person == part.customer_id).drop("customer_id")
-        recency = rows.recency.fill_null(5)
+        waiting = rows.waiting if "waiting" in rows.columns else ibis.null("int64")
+        longest = ibis.literal(self._level_of((last - self.log_start).days + 1))
+        recency = rows.recency.fill_null(_LEVELS + waiting.fill_null(longest))
         clicks = rows.clicks.fill_null(_USUAL) if "clicks" in rows.columns else ibis.literal(0)
         bought = rows.bought.fill_null(0) if "bought" in rows.columns else ibis.literal(0)
         clicks_at = ibis.ifelse(recency % 2 == 1, _MORE - clicks, clicks)
@@ -73,12 +80,35 @@ class Covariates:
         cell = parts[0].cast("string") + parts[1].cast("string") + parts[2].cast("string")
         return shop.keep(rows.select(customer_id="person", segment=cell))
 
+    @property
+    def _edges(self) -> tuple[int, ...]:
+        dormant, lost = self.cuts.dormant_after_days, self.cuts.lost_after_days
+        return dormant // 2, dormant, (dormant + lost) // 2, lost
+
+    def _level_of(self, days: int) -> int:
+        return sum(days > edge for edge in self._edges)
+
+    def _level(self, days: ir.NumericValue) -> ir.IntegerValue:
+        edges = self._edges
+        return ibis.cases(*((days <= edge, i) for i, edge in enumerate(edges)), else_=len(edges)).cast("int64")
+
     def _recency(self, last: dt.date) -> ir.Table:
         rows = rfm_rows(self.shop, last)
-        dormant, lost = self.cuts.dormant_after_days, self.cuts.lost_after_days
-        edges = (dormant // 2, dormant, (dormant + lost) // 2, lost)
-        level = ibis.cases(*((rows.recency_days <= edge, i) for i, edge in enumerate(edges)), else_=len(edges))
-        return rows.select("customer_id", recency=level.cast("int64"))
+        return rows.select("customer_id", recency=self._level(rows.recency_days))
+
+    def _waiting(self, last: dt.date) -> ir.Table | None:
+        """How long customers have been known and observed, which for those who never bought is without a purchase."""
+        shop = self.shop
+        found = [] if (opt_ins := measures.opt_in_times(shop)) is None else [opt_ins.rename(at="consent_at")]
+        if shop.has("customers", "joined_at"):
+            found.append(shop.customers.select("customer_id", at=shop.customers.joined_at.cast("timestamp")))
+        if not found:
+            return None
+        dates = ibis.union(*found) if len(found) > 1 else found[0]
+        first = dates.filter(dates["at"].notnull()).group_by("customer_id").aggregate(at=ibis._["at"].min())
+        since = ibis.greatest(shop.day(first["at"]), ibis.literal(self.log_start))
+        days = ibis.literal(last).delta(since, unit="day") + 1
+        return first.select("customer_id", waiting=self._level(days))
 
     def _purchases(self, last: dt.date) -> ir.Table | None:
         if not self.purchase_days:
@@ -135,8 +165,15 @@ def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -
         return min((since - dt.date.fromisoformat(first)).days, LONGEST_DAYS) if first else 0
 
     days = covered("orders")
-    channel = measures.choose_channel(shop, channel)
-    return Covariates(shop, cuts, days if days >= SHORTEST_DAYS else 0, max(covered("messages"), CLICK_DAYS), channel)
+    start = shop.loaded.tables["orders"].first
+    return Covariates(
+        shop,
+        cuts,
+        purchase_days=days if days >= SHORTEST_DAYS else 0,
+        click_days=max(covered("messages"), CLICK_DAYS),
+        log_start=dt.date.fromisoformat(start) if start else since,
+        channel=measures.choose_channel(shop, channel),
+    )
 
 
 def count_subscribers(shop: Shop, segmentation: Segmentation, covariates: Covariates) -> pd.DataFrame:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
-from smsroi_helpers.frequency.counts import ALL, count_recent
+from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import fit_response
+from smsroi_helpers.frequency.recent_counts import count_recent
 from smsroi_helpers.frequency.tables import test_note as note_on_the_test
 from smsroi_helpers.frequency.todays_level import carry_recent, draw_level
 from smsroi_helpers.segmentation import find_covariates, find_cuts
@@ -36,7 +37,7 @@ def cells_at(segment, rates, hazards, weeks=6_400.0):
 
 
 def test_today_is_counted_of_those_subscribed_when_its_weeks_began(study_of):
-    rows, arm = source()
+    rows, _arm = source()
     shop, study = study_of()
     practice, cuts = study.logs.practice, find_cuts(shop)
     covariates = find_covariates(shop, cuts, practice.first_day, "sms")
