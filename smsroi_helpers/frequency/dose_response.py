@@ -259,7 +259,7 @@ def fit_response(
         gross, hazard = _widen(gross, hazard, [carried.transport.overlap(name) for name in names], rng)
     level = None if recent is None or not len(recent) else draw_level(recent, own, everybody, names, rng, draws)
     if level is not None:
-        gross, hazard = gross * level.clicks[:, None], _scale_caused(hazard, level.opt_outs)
+        gross, hazard = gross * level.clicks[:, None], level.scale_opt_outs(hazard, grid)
     return DoseResponseFit(
         names, tested, grid, gross, hazard, cost, customers, discount, lifetime, loss,
         profit.method, profit.curve_weight, profit.proportional_p, profit.effect_p, profit.effect, small, level,
@@ -279,14 +279,9 @@ def _widen(gross: Floats, hazard: Floats, overlaps: Sequence[float], rng: np.ran
     for i, overlap in enumerate(overlaps):
         if overlap < 1:
             gross[i] *= draw_uncovered(overlap, rng, draws)
-            hazard[i] = _scale_caused(hazard[i], draw_uncovered(overlap, rng, draws))
+            caused = (hazard[i] - hazard[i, :1]) * draw_uncovered(overlap, rng, draws)
+            hazard[i] = np.minimum(hazard[i, :1] + caused, 1 - 1e-9)
     return gross, hazard
-
-
-def _scale_caused(hazard: Floats, factor: Floats) -> Floats:
-    """H (… × grid × draws) with the opt-outs beyond those without texts times a factor (… × draws)."""
-    natural = hazard[..., :1, :]
-    return np.asarray(np.minimum(natural + (hazard - natural) * factor[..., None, :], 1 - 1e-9))
 
 
 def _draw_hazards(

@@ -8,8 +8,9 @@ weeks, and carried over to today's subscribers by the same covariates as of thei
     q = clicks per text (opt-outs per week) in today's weeks, carried over
         ÷ the same in the test at as many texts a week, carried over
 
-Profit before message cost is multiplied by the q of clicks, opt-outs caused by texts by the q of opt-outs. It is the
-level of today's hours, texts and season as well.
+Profit before message cost is multiplied by the q of clicks. Opt-outs per week are multiplied by that of opt-outs at
+today's number of texts, and those caused by texts in one proportion at all numbers. It is the level of today's hours,
+texts and season as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,6 +36,24 @@ class Level:
 
     clicks: Floats
     opt_outs: Floats
+    texts: Floats
+    """names: texts a week of today's practice; NaN where none are seen."""
+
+    def scale_opt_outs(self, hazard: Floats, grid: Floats) -> Floats:
+        """H at today's level: at today's texts q times as high, and c, that without texts, as it is.
+
+        Args:
+            hazard: names × grid × draws; grid point 0 is without texts.
+            grid: texts a week.
+        """
+        found = hazard.copy()
+        for i, texts in enumerate(self.texts):
+            if np.isfinite(texts) and texts > 0:
+                natural = hazard[i, 0]
+                seen = _interpolation(grid, texts)(hazard[i])
+                factor = (self.opt_outs[i] * seen - natural) / np.maximum(seen - natural, 1e-12)
+                found[i] = natural + (hazard[i] - natural) * np.maximum(factor, 0.0)
+        return np.asarray(np.minimum(found, 1 - 1e-9))
 
 
 def carry_recent(recent: pd.DataFrame, now: pd.DataFrame, by: str = "segment") -> pd.DataFrame:
@@ -84,7 +103,8 @@ def draw_level(
         _draw([_log_ratio(now, test, *columns) for now, test in rows], rng, draws)
         for columns in (("clicks", "messages"), ("opt_outs", "weeks"))
     )
-    return Level(clicks, opt_outs)
+    texts = [now["messages"].sum() / now["weeks"].sum() if now["weeks"].sum() else np.nan for now, _test in rows]
+    return Level(clicks, opt_outs, np.array(texts, float))
 
 
 def _draw(found: Sequence[tuple[float, float]], rng: np.random.Generator, draws: int) -> Floats:
