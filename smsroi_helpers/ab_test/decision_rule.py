@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t
 
-from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, ArmEffect, ArmEffects, is_money, more_is_better
+from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, ArmEffect, ArmEffects, is_count, is_money, more_is_better
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import (
@@ -78,7 +78,8 @@ class ExperimentDecision:
     detectable: float = _NAN
     """The smallest difference per customer that the test detects with 80 % power, with the data so far."""
     wanted: float = _NAN
-    """The difference that the test should detect: a gain per customer and week (money), or a rise of a share."""
+    """The difference that the test should detect: a gain per customer and week (money), or a rise of a share or of
+    orders per customer."""
     needed: float = _NAN
     """Total customers of all arms with whom it would detect `wanted` with 80 % power."""
     why_open: tuple[WhyOpen, ...] = ()
@@ -249,7 +250,8 @@ def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
     if min(row.events, control.events) < FEW_EVENTS:
         return "few_events"
     smaller, larger = sorted((row, control), key=lambda each: each.customers)
-    unequal = is_money(row.metric) and row.metric != CLICK_PROFIT and larger.customers / smaller.customers >= UNEQUAL
+    skewed = is_money(row.metric) or is_count(row.metric)
+    unequal = skewed and row.metric != CLICK_PROFIT and larger.customers / smaller.customers >= UNEQUAL
     return "few_buyers" if unequal and smaller.events < FEWEST_BUYERS_UNEQUAL else ""
 
 
@@ -324,6 +326,9 @@ def _with_size(
         wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
         distance = (wanted - smallest_gain) * experiment.weeks
         return replace(found, wanted=wanted, needed=customers * (detectable / distance) ** 2)
+    if is_count(found.metric):
+        wanted = WANTED_SHARE * mean
+        return replace(found, wanted=wanted, needed=customers * (detectable / wanted) ** 2) if wanted > 0 else found
     if not 0 < mean < 1:
         return found
     shares = experiment.customers / customers

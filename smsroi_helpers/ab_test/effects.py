@@ -38,6 +38,7 @@ __all__ = [
     "ArmEffect",
     "ArmEffects",
     "compare_segments",
+    "is_count",
     "is_money",
     "measure_effects",
     "more_is_better",
@@ -53,6 +54,11 @@ CLICK_PROFIT = "click_profit"
 def is_money(metric: str) -> bool:
     """Whether a metric is in money."""
     return metric == CLICK_PROFIT or METRICS[metric].kind == "money"
+
+
+def is_count(metric: str) -> bool:
+    """Whether a metric is a number of orders per customer."""
+    return metric != CLICK_PROFIT and METRICS[metric].kind == "count"
 
 
 def more_is_better(metric: str) -> bool:
@@ -73,7 +79,7 @@ class ArmEffect:
     arm: str
     customers: float
     events: float
-    """Customers with the event; for money, customers who ordered; for ratios, clicks or replies."""
+    """Customers with the event; for money and orders, customers who ordered; for ratios, clicks or replies."""
     mean: float
     """Per customer, unadjusted (0–1 for shares)."""
     difference: float
@@ -249,7 +255,7 @@ def _effects_of(
     # Without an interval no estimate is reported either.
     known = np.isfinite(found.low)
     columns = {
-        "customers": arms.customers, "events": buyers if metric.kind == "money" else sums, "mean": arms.mean,
+        "customers": arms.customers, "events": buyers if metric.of_buyers else sums, "mean": arms.mean,
         "difference": np.where(known, found.estimate, np.nan), "low": found.low, "high": found.high,
         "standard_error": np.where(known, found.standard_error, np.nan), "df": np.where(known, found.df, np.nan),
         "p_value": found.p_value, "relative": lift, "relative_low": lift_low, "relative_high": lift_high,
@@ -309,7 +315,7 @@ def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
 
 
 def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
-    """Remove effects where an arm has few events: on ratios, and on money by segment.
+    """Remove effects where an arm has few events: on ratios, and on money and orders by segment.
 
     With few buyers in an arm, the estimated variance of money is too small, and the effect would look certain.
     """
@@ -317,7 +323,7 @@ def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
     found = []
     for row in rows:
         few = np.fmin(row.events, control.events) < FEW_EVENTS
-        if not few or (row is control and METRICS[row.metric].kind == "money"):
+        if not few or (row is control and METRICS[row.metric].of_buyers):
             found.append(row)
             continue
         reason = "few_events" if np.isfinite(row.low) else row.reason

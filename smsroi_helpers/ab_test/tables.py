@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.effects import ArmEffect, is_money
+from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
@@ -64,7 +64,7 @@ def reason_words(reason: str) -> str:
 
 
 def difference_words(metric: str, estimate: tuple[float, float, float], currency: str, reason: str = "") -> str:
-    """A difference with its interval, in money or percentage points; the reason where there is none.
+    """A difference with its interval, in money, orders or percentage points; the reason where there is none.
 
     Args:
         metric: its name.
@@ -75,16 +75,18 @@ def difference_words(metric: str, estimate: tuple[float, float, float], currency
     value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
         return reason_words(reason) or "–"
-    in_money = is_money(metric)
-    scale = 1.0 if in_money else 100.0
+    in_money, in_orders = is_money(metric), is_count(metric)
+    scale = 1.0 if in_money or in_orders else 100.0
     shown = compact_words(scale * value, scale * low, scale * high, currency if in_money else "")
+    if in_orders:
+        return _("{numbers} orders").format(numbers=shown)
     return shown if in_money else _("{numbers} points").format(numbers=shown)
 
 
 def _mean(metric: str, value: float, currency: str) -> str:
     if is_money(metric):
         return money(value, currency)
-    return percent(value, 2)
+    return number(value, 3) if is_count(metric) else percent(value, 2)
 
 
 def cost_note(known: bool) -> Html:
@@ -310,7 +312,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
             rows.append({
                 _("Test"): each.experiment.name, _("Arm"): row.arm, _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
-                _("Loss on average, if taken"): money(loss, currency) if each.decision.in_money else percent(loss, 2),
+                _("Loss on average, if taken"): _mean(row.metric, loss, currency),
             })  # fmt: skip
     if not rows:
         return note(_("No sound test has more than one arm beside its control."))

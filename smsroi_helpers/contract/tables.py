@@ -161,7 +161,7 @@ _KIND_DESCRIPTION = {
 }
 IDENTITY_KINDS = ("phone", "email", "id")
 EXPERIMENT_KINDS = ("content", "timing", "frequency", "holdout")
-PRIMARY_METRICS = ("profit", "revenue", "order_rate", "click_rate", "opt_out_rate")
+PRIMARY_METRICS = ("profit", "revenue", "orders", "order_rate", "click_rate", "opt_out_rate")
 
 
 def raw_name(column: str) -> str:

@@ -48,8 +48,13 @@ class Metric:
     """A column of `measures.arm_outcomes`."""
     covariate: str | None
     """The same outcome before the assignment; for a ratio, its denominator."""
-    kind: Literal["share", "money", "ratio"]
+    kind: Literal["share", "money", "count", "ratio"]
     more_is_better: bool = True
+
+    @property
+    def of_buyers(self) -> bool:
+        """Whether only customers who order have a value other than 0 before costs; they are the events."""
+        return self.kind in ("money", "count")
 
 
 METRICS: dict[str, Metric] = {
@@ -57,6 +62,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("profit", "profit", "pre_order_profit", "money"),
         Metric("revenue", "revenue", "pre_revenue", "money"),
+        Metric("orders", "orders", "pre_orders", "count"),
         Metric("order_rate", "ordered", "pre_ordered", "share"),
         Metric("visit_rate", "visited", None, "share"),
         Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
@@ -64,8 +70,9 @@ METRICS: dict[str, Metric] = {
         Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
     )
 }
-"""By name. Shares are of the customers assigned. reply_rate is Σ replies ÷ Σ messages sent; click_rate is Σ human
-clicks ÷ Σ messages sent for which it is known whether a human clicked."""
+"""By name. Shares are of the customers assigned; orders is the number of orders per customer assigned. reply_rate is
+Σ replies ÷ Σ messages sent; click_rate is Σ human clicks ÷ Σ messages sent for which it is known whether a human
+clicked."""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def metric_words(metric: str) -> str:
         "profit": _("Profit"),
         "click_profit": _("Profit worked out from clicks"),
         "revenue": _("Revenue"),
+        "orders": _("Orders per customer"),
         "order_rate": _("Share who order"),
         "visit_rate": _("Share who visit"),
         "click_rate": _("Clicks per message"),

@@ -335,9 +335,9 @@ def _is_enough(cells: pd.DataFrame, experiment: Experiment, metric: str, segment
     arms = estimate_means(moments_of(own, experiment.name, metric), experiment.arms)
     if arms.customers.min() < FEWEST_IN_CELL or not (arms.variance > 0).all():
         return False
-    events = moments_of(own, experiment.name, "order_rate" if METRICS[metric].kind == "money" else metric)
+    events = moments_of(own, experiment.name, "order_rate" if METRICS[metric].of_buyers else metric)
     count = events.groupby("arm")["sum_y"].sum().reindex(list(experiment.arms)).fillna(0.0).to_numpy(float)
-    fewest = count if METRICS[metric].kind == "money" else np.minimum(count, arms.customers - count)
+    fewest = count if METRICS[metric].of_buyers else np.minimum(count, arms.customers - count)
     return bool(fewest.min() >= FEW_EVENTS)
 
 
