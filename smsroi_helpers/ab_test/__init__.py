@@ -69,4 +69,6 @@ PARAMETERS: dict[str, Any] = {
     "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "money_tables", "planning_tables", "tables", "uplift_tables")
+__getattr__ = lazy_submodules(
+    __name__, "cluster_tables", "figures", "money_tables", "planning_tables", "tables", "uplift_tables"
+)

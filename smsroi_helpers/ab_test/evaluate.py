@@ -87,7 +87,7 @@ def analyse(
         segment_by: as `segmentation.resolve` takes it; segments are those of `experiments.label_when_assigned`.
         yearly_discount: discount rate for the value of a subscriber.
     """
-    found = experiments.check_experiments(shop)
+    found = experiments.check_experiments(shop, clustered=True)
     counted = experiments.count_outcomes(shop)
     by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
     prices = find_prices(shop, yearly_discount)
@@ -130,9 +130,9 @@ def _measure(
 
 
 def _decided_in(shop: Shop, experiment: Experiment) -> DecidedIn:
-    """The stage whose question the experiment answers, if that stage can read it."""
+    """The stage whose question the experiment answers, if that stage can read it; the others have no clusters."""
     plan = experiment.plan.reindex(list(experiment.arms))
-    if not shop.has("messages"):
+    if not shop.has("messages") or experiment.clustered:
         return "ab_test"
     if experiment.kind == "timing" and {"hour_start", "hour_end"} <= set(plan.columns):
         return "ab_test" if plan[["hour_start", "hour_end"]].isna().any(axis=None) else "timing"
@@ -155,16 +155,20 @@ def locate_broken_days(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     parts = []
     for each in evaluated:
         if each.validity.split.broken:
-            assigned = each.experiment.assigned
-            cells = assigned.assign(name=pd.to_datetime(assigned["day"]).dt.date, n=assigned["n"] - assigned["late"])
+            units = each.experiment.randomised
+            cells = units.assign(name=pd.to_datetime(units["day"]).dt.date)
             found = experiments.locate_split(cells, each.experiment)
             parts.append(found[found["adjusted_p"] < ALPHA].head(20).assign(experiment_id=each.experiment.name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def differ_by_segment(evaluated: Evaluated, metric: str = "") -> pd.DataFrame:
-    """Test whether effects on the deciding metric differ between segments: see `effects.compare_segments`."""
-    return compare_segments(evaluated.effects, evaluated.experiment.treated, metric or evaluated.decision.metric)
+    """Test whether effects on the deciding metric differ between segments: see `effects.compare_segments`.
+
+    No rows where clusters were assigned: segments that share clusters are not independent, as the test takes them.
+    """
+    arms = () if evaluated.experiment.clustered else evaluated.experiment.treated
+    return compare_segments(evaluated.effects, arms, metric or evaluated.decision.metric)
 
 
 def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
@@ -175,6 +179,8 @@ def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
     """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment decided here.
 
+    Experiments that assigned clusters are left out: rankings are learned and valued with customers as units.
+
     Args:
         shop: the company.
         evaluated: of `analyse`.
@@ -183,7 +189,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
     found = []
     for each in evaluated:
         experiment, metric = each.experiment, each.decision.metric
-        if each.validity.broken or each.decided_in != "ab_test":
+        if each.validity.broken or each.decided_in != "ab_test" or experiment.clustered:
             continue
         information = experiment.information if experiment.state == "running" else None
         for arm in experiment.treated:
@@ -235,7 +241,7 @@ _COLUMNS = (
     "relative", "p_value", "always_valid_low", "always_valid_high", "adjusted_p", "correction", "probability_best",
     "expected_loss", "srm_p", "decision", "decided_in", "evidence", "relative_low", "relative_high", "always_valid_p",
     "standard_error", "df", "unadjusted_difference", "unadjusted_low", "unadjusted_high", "method", "reason", "kind",
-    "state", "weeks",
+    "state", "weeks", "units", "design_effect",
 )  # fmt: skip
 
 

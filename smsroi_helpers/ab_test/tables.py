@@ -60,6 +60,7 @@ def reason_words(reason: str) -> str:
         "no_messages": _("an arm was sent nothing"),
         "no_variance": _("all customers are alike in it"),
         "few_events": _("too few events in an arm"),
+        "few_clusters": _("too few households or stores in an arm"),
     }.get(reason, "")
 
 
@@ -191,7 +192,9 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
             _("And"): row.two,
             _("Customers in both"): row.customers,
             _("Of the smaller one"): percent(row.share),
-            _("Arms independent (p)"): _("only one arm of one of them")
+            _("Arms independent (p)"): _("not tested: households or stores were assigned")
+            if row.clustered
+            else _("only one arm of one of them")
             if not np.isfinite(row.p_value)
             else p_words(row.p_value),
         }

@@ -18,7 +18,7 @@ from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
 from smsroi_helpers.pages import problem_words
-from smsroi_helpers.statistics import FEW_EVENTS
+from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
     "decide",
@@ -199,6 +199,12 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
             parts.append(
                 _("The interval allows for {k} arms having been compared.").format(k=number(len(experiment.treated)))
             )
+    if decision.known and experiment.clusters is not None:
+        parts.append(
+            _("{n} households or stores were assigned; the interval allows for their customers being alike.").format(
+                n=number(experiment.clusters.count)
+            )
+        )
     if decision.known and decision.in_money:
         words = _("The amount is a week’s, of all {n} customers of {arm} together.")
         if not answer.against_no_texts:
@@ -267,9 +273,13 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         "guardrail": _("The gain is shown; that opting out did not rise with it is not, yet."),
         "first_week": _("The test has run for less than a week."),
         "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
+        "few_clusters": _(
+            "An arm has fewer than {clusters} households or stores, counted as if of equal size: too few to estimate"
+            " the error, so no difference is shown."
+        ),
         "interval": _("The interval holds both a gain worth having and none."),
     }
-    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
+    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
     parts = [words[code].format(**facts) for code in decision.why_open]
     if np.isfinite(answer.enough_for_events):
         parts.append(

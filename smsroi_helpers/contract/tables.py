@@ -116,7 +116,7 @@ TABLES: dict[str, Table] = {
         _table(
             "assignments",
             "experiment_id customer_id",
-            "experiment_id* customer_id* arm* assigned_at:timestamp*",
+            "experiment_id* customer_id* arm* assigned_at:timestamp* cluster_id",
             event_time="assigned_at",
         ),
         _table("identities", "", "customer_id* kind* value:id*"),

@@ -256,7 +256,7 @@ def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Criterion:
     for each, validity in found:
         rows.append(_compare_segments(each, counted, cells, segmentation, broken=validity.broken))
     detail = pd.DataFrame(rows)
-    if detail["p_value"].isna().all():
+    if not rows or detail["p_value"].isna().all():
         return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, detail)
     detail = detail.assign(adjusted_p=adjust(detail["p_value"], "holm"))
     smallest = float(detail["adjusted_p"].min())
