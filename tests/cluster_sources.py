@@ -38,7 +38,7 @@ def open_households(place, people, *, days=None, clusters=True, ended=True, kind
         primary: its metric.
     """
     folder = place / "source"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     days = np.zeros(len(people), int) if days is None else days
     arm = people["arm"] if "arm" in people else np.where(people["treated"], "b", "a")
     assigned = [START + int(day) * DAY for day in days]

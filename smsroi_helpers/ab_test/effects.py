@@ -31,6 +31,7 @@ from smsroi_helpers.statistics import (
     merge_strata,
     probability_best,
     relative_lift,
+    without_attributes,
 )
 
 __all__ = [
@@ -237,6 +238,8 @@ def strata_of(experiment: Experiment) -> pd.Series | None:
 
 def _of_customers(counted: pd.DataFrame) -> pd.DataFrame:
     """The moments with customers as units, where another experiment of the source assigned clusters."""
+    if any(name.endswith("__sum_a0") for name in counted.columns):  # then units are needed, and are the customers
+        return counted
     return counted.drop(columns=[name for name in counted.columns if "__unit" in name])
 
 
@@ -311,9 +314,11 @@ def _design_effects(experiment: Experiment, metric: Metric, moments: pd.DataFram
     """The variance of each difference ÷ what it were with customers as units."""
     if not experiment.clustered:
         return np.where(np.isfinite(error), 1.0, np.nan)
-    rows = moments.drop(columns=[name for name in moments.columns if name.startswith("unit")])
     estimate = estimate_ratios if metric.kind == "ratio" else estimate_means
-    return np.asarray(error**2 / compare(estimate(rows, experiment.arms), experiment.control).standard_error ** 2)
+    rows = moments[without_attributes(moments.columns)]  # of customers, their products are not counted
+    by_customer = rows.drop(columns=[name for name in rows.columns if name.startswith("unit")])
+    by_unit, plain = (compare(estimate(each, experiment.arms), experiment.control) for each in (rows, by_customer))
+    return np.where(np.isfinite(error), by_unit.standard_error**2 / plain.standard_error**2, np.nan)
 
 
 def _same(arms: Arms, plain: Arms) -> bool:

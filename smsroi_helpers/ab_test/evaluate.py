@@ -21,6 +21,7 @@ from smsroi_helpers.ab_test.click_profit import (
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, decide_experiment
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
 from smsroi_helpers.ab_test.left_alone import PooledSegments, contrast_segments, pool_segments
+from smsroi_helpers.ab_test.pre_period import Reduction, measure_reduction
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, outcome_of, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.segmentation import resolve
@@ -61,6 +62,9 @@ class Evaluated:
     """Why profit was not worked out from clicks; empty if it was."""
     contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Of `left_alone.contrast_segments`: the effect of texts by segment; empty where every arm is texted."""
+    reduction: Reduction | None = None
+    """By pre-period columns; None without any, where the experiment is broken, or where the deciding metric is a
+    ratio."""
 
     @property
     def likeliest_best(self) -> tuple[ArmEffect, ...]:
@@ -77,6 +81,7 @@ def analyse(
     opt_out_margin: float = 0.002,
     segment_by: str = "recency",
     yearly_discount: float = 0.1,
+    pre_period_columns: Sequence[str] = (),
 ) -> list[Evaluated]:
     """Check, measure and decide every experiment of the source.
 
@@ -86,9 +91,14 @@ def analyse(
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
         segment_by: as `segmentation.resolve` takes it; segments are those of `experiments.label_when_assigned`.
         yearly_discount: discount rate for the value of a subscriber.
+        pre_period_columns: numeric columns attr_… of customers, known before the assignment by the analyst's statement,
+            by which effects over all customers are adjusted.
+
+    Raises:
+        UsageError: such a column is missing or not numeric.
     """
     found = experiments.check_experiments(shop, clustered=True)
-    counted = experiments.count_outcomes(shop)
+    counted = experiments.count_outcomes(shop, pre_period=pre_period_columns)
     by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
     prices = find_prices(shop, yearly_discount)
     every = []
@@ -104,6 +114,7 @@ def analyse(
         every.append(Evaluated(
             experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced,
             contrast_segments(experiment, validity, own),
+            measure_reduction(experiment, effects, counted, decision.metric, pre_period_columns),
         ))  # fmt: skip
     return every
 

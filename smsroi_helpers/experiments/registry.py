@@ -18,6 +18,7 @@ from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
 from smsroi_helpers.experiments.clusters import Clusters, count_clusters, with_cluster_days
 from smsroi_helpers.experiments.metrics import METRICS
+from smsroi_helpers.experiments.pre_period import with_pre_period
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
@@ -222,17 +223,21 @@ def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
     return rows.filter(rows.outcome_days > 0)
 
 
-def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+def count_outcomes(shop: Shop, experiment: str | None = None, pre_period: Sequence[str] = ()) -> pd.DataFrame:
     """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`.
 
     Beside the metrics: `same_day` with y the orders of the assignment's day whose time is not known, x all orders; and
     what `ab_test.click_profit` reads, y and x being `clicks` clicked messages and opt-outs, `judged` messages and those
     whose click is known to be a human's or none, `cost` message cost, `sent` messages and subscribed weeks,
     `discounts` discount and orders.
+
+    With `pre_period`, means are adjusted for these columns too (`pre_period.with_pre_period`).
     """
     by = ("experiment_id", "arm", "assigned_day")
     pairs = {**_pairs(), **_CLICK_PAIRS, "same_day": ("same_day_orders", "orders")}
-    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), pairs, by))
+    rows = with_pre_period(shop, _in_time(shop, experiment), pre_period)
+    means = [name for name, metric in METRICS.items() if metric.kind != "ratio"]
+    return shop.count(measures.arm_moments_together(rows, pairs, by, attributes=pre_period, adjusted=means))
 
 
 def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -56,6 +56,7 @@ from smsroi_helpers.statistics.units import (
     product_name,
     products_of,
     sum_name,
+    without_attributes,
 )
 
 __all__ = [
@@ -119,4 +120,5 @@ __all__ = [
     "uncovered_factor",
     "uncovered_sd",
     "weekly_rate",
+    "without_attributes",
 ]

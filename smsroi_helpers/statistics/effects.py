@@ -177,16 +177,20 @@ def _units(cells: Mapping[str, Floats], by_unit: bool) -> tuple[Floats, Floats, 
     return whole["units"], effective_units(cells), few
 
 
-def covariate_moments(moments: pd.DataFrame, *, by_unit: bool) -> pd.DataFrame:
-    """The moments of the covariate itself, of customers of whom it is known, as `estimate_means` reads an outcome's.
+def covariate_moments(moments: pd.DataFrame, *, by_unit: bool, covariate: tuple[str, str] = ("x", "k")) -> pd.DataFrame:
+    """The moments of a covariate itself, of customers of whom it is known, as `estimate_means` reads an outcome's.
 
     Args:
-        moments: with a covariate.
-        by_unit: whether to keep the products over units.
+        moments: with the covariate.
+        by_unit: with the products over units, which covariates other than x need.
+        covariate: the variable and that of customers with a known one, such as a0 and b0.
     """
-    names = {"arm": "arm", "n_known": "n", "sum_x": "sum_y", "sum_x2": "sum_y2"}
+    value, known = covariate
+    names = {"arm": "arm", sum_name(known): "n", sum_name(value): "sum_y"}
+    if "sum_x2" in moments and value == "x":
+        names["sum_x2"] = "sum_y2"
     if by_unit:
-        new = {"k": "n", "x": "y"}
+        new = {known: "n", value: "y"}
         names |= {product_name(a, b): product_name(new[a], new[b]) for a, b in products_of(list(new))}
         names["units"] = "units"
     return moments[list(names)].rename(columns=names)

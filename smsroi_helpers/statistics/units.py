@@ -17,6 +17,7 @@ References:
     Kish (1965), Survey Sampling, Wiley: the design effect.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
 
@@ -33,6 +34,7 @@ __all__ = [
     "products_of",
     "sum_name",
     "unit_covariance",
+    "without_attributes",
 ]
 
 FEWEST_CLUSTERS = 10
@@ -40,6 +42,7 @@ FEWEST_CLUSTERS = 10
 so few sums is hardly known."""
 _SUMS = {"n": "n", "y": "sum_y", "x": "sum_x", "k": "n_known"}
 _ROUNDING = 1e-12
+_ATTRIBUTE = re.compile(r"[ab]\d+")
 
 
 def sum_name(variable: str) -> str:
@@ -72,6 +75,15 @@ def covariates_in(columns: Iterable[str]) -> list[str]:
     """
     found = {name for column in columns if column.startswith("unit_") for name in column.split("_")[1:]}
     return sorted(found - {"n", "y"})
+
+
+def without_attributes(columns: Iterable[str]) -> list[str]:
+    """The columns but for those of a0, b0, a1, b1 and so on.
+
+    >>> without_attributes(["n", "sum_y", "sum_a0", "unit_a0_y", "unit_k_y"])
+    ['n', 'sum_y', 'unit_k_y']
+    """
+    return [name for name in columns if not any(_ATTRIBUTE.fullmatch(part) for part in name.split("_")[1:])]
 
 
 def unit_covariance(cells: Mapping[str, Floats], one: str, two: str) -> Floats:
