@@ -23,7 +23,15 @@ from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import POWER, detectable_difference, power_of_difference, sample_size, standard_error
+from smsroi_helpers.statistics import (
+    FEWEST_CLUSTERS,
+    POWER,
+    design_effect,
+    detectable_difference,
+    power_of_difference,
+    sample_size,
+    standard_error,
+)
 
 __all__ = [
     "WANTED_SHARE",
@@ -78,6 +86,9 @@ def plan_test(
     control_share: float = 0.5,
     gain: float = float("nan"),
     power: float = POWER,
+    cluster_size: float = 1.0,
+    cluster_variation: float = 0.0,
+    cluster_correlation: float = 0.0,
 ) -> SampleSizePlan:
     """Compute what a test of this size detects, in orders and in money.
 
@@ -94,9 +105,13 @@ def plan_test(
         control_share: the control's share of all customers, 0–1.
         gain: the profit per customer, net of that cost, that should be detected (money).
         power: the wanted power, 0–1.
+        cluster_size: customers per household or store, where these are assigned, ≥ 1.
+        cluster_variation: standard deviation of these sizes ÷ their mean, ≥ 0.
+        cluster_correlation: the correlation of two customers of one household or store in the outcome, 0–1; variances
+            are `statistics.design_effect` times those of as many single customers.
 
     Raises:
-        UsageError: an argument is out of its range.
+        UsageError: an argument is out of its range, or an arm has fewer than 10 clusters.
     """
     if not (customers >= 20 and 0 < base_rate < 1 and profit_per_order > 0 and arms >= 1):
         raise UsageError(
@@ -106,16 +121,27 @@ def plan_test(
         raise UsageError(
             "control_share and power must lie between 0 and 1; cost_per_customer and order_spread must not be below 0"
         )
+    if not (cluster_size >= 1 and cluster_variation >= 0 and 0 <= cluster_correlation <= 1):
+        raise UsageError("cluster_size must be at least 1, and cluster_correlation between 0 and 1")
+    more = design_effect(cluster_size, cluster_variation, cluster_correlation)
     control = control_share * customers
     per_arm = (customers - control) / arms
     rate_sd = float(np.sqrt(base_rate * (1 - base_rate)))
     # Variance of profit with one order (probability p, profit w) or none: p·E w² − (p·E w)²
     money_sd = profit_per_order * float(np.sqrt(base_rate * (1 + order_spread**2) - base_rate**2))
-    rate_error, money_error = (float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd))
+    smallest = min(per_arm, control) / cluster_size / (1 + cluster_variation**2)
+    if cluster_size > 1 and smallest < FEWEST_CLUSTERS:
+        raise UsageError(
+            f"an arm would have {smallest:.0f} households or stores, counted as if of equal size; at least"
+            f" {FEWEST_CLUSTERS} are needed"
+        )
+    rate_error, money_error = (
+        np.sqrt(more) * float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd)
+    )
     wanted = np.isfinite(gain)
     needed = float("inf") if wanted else float("nan")
     if gain > 0:
-        needed = sample_size(
+        needed = more * sample_size(
             gain, money_sd, treated_share=per_arm / customers, control_share=control_share, power=power,
             comparisons=arms,
         )  # fmt: skip
