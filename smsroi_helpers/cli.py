@@ -253,9 +253,7 @@ def plan_test(
     cost: Annotated[float, typer.Option(metavar="MONEY", help="Cost of the treatment per treated customer.")] = 0.0,
     arms: Annotated[int, typer.Option(metavar="K", help="Number of treatments compared with the control.")] = 1,
     control_share: Annotated[float, typer.Option(metavar="X", help="Share of customers in the control (0-1).")] = 0.5,
-    gain: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="Gain per customer, after cost, to detect.")
-    ] = None,
+    gain: Annotated[float | None, typer.Option(metavar="MONEY", help="Gain per customer to detect.")] = None,
     power: Annotated[float, typer.Option(metavar="X", help="Probability of detecting the gain (0-1).")] = 0.8,
     cluster_size: Annotated[float, typer.Option(metavar="M", help="Customers per household or store assigned.")] = 1.0,
     cluster_correlation: Annotated[float, typer.Option(metavar="X", help="Of two customers of one (0-1).")] = 0.0,
