@@ -253,10 +253,10 @@ def plan_test(
     cost: Annotated[float, typer.Option(metavar="MONEY", help="Cost of the treatment per treated customer.")] = 0.0,
     arms: Annotated[int, typer.Option(metavar="K", help="Number of treatments compared with the control.")] = 1,
     control_share: Annotated[float, typer.Option(metavar="X", help="Share of customers in the control (0-1).")] = 0.5,
-    gain: Annotated[
-        float | None, typer.Option(metavar="MONEY", help="Gain per customer, after cost, that the test should detect.")
-    ] = None,
+    gain: Annotated[float | None, typer.Option(metavar="MONEY", help="Gain per customer to detect.")] = None,
     power: Annotated[float, typer.Option(metavar="X", help="Probability of detecting the gain (0-1).")] = 0.8,
+    cluster_size: Annotated[float, typer.Option(metavar="M", help="Customers per household or store assigned.")] = 1.0,
+    cluster_correlation: Annotated[float, typer.Option(metavar="X", help="Of two customers of one (0-1).")] = 0.0,
 ) -> None:
     """Print the smallest effect that a test can detect, and the sample size that a gain needs."""
     with _one_line():
@@ -265,10 +265,11 @@ def plan_test(
         found = plan(
             customers=customers, base_rate=base_rate, profit_per_order=profit_per_order, order_spread=order_spread,
             cost_per_customer=cost, arms=arms, control_share=control_share, power=power,
-            gain=float("nan") if gain is None else gain,
+            gain=float("nan") if gain is None else gain, cluster_size=cluster_size,
+            cluster_correlation=cluster_correlation,
         )  # fmt: skip
-        print(f"{found.per_arm:,} customers in each of {found.arms} treated arms, {found.control:,} in the control")
         print(
+            f"{found.per_arm:,} customers in each of {found.arms} treated arms, {found.control:,} in the control\n"
             f"shows in {power:.0%} of such tests: {found.base_rate:.2%} ordering becomes"
             f" {found.base_rate + found.smallest_rate:.2%}, or {found.smallest_profit:,.4g} more profit per customer"
         )

@@ -67,6 +67,16 @@ PARAMETERS: dict[str, Any] = {
     "practice_weeks": Annotated[int, Field(ge=1, le=52)],
     "channel": str,
     "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
+    "pre_period_columns": list[str],
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "money_tables", "planning_tables", "tables", "uplift_tables")
+__getattr__ = lazy_submodules(
+    __name__,
+    "cluster_tables",
+    "figures",
+    "money_tables",
+    "planning_tables",
+    "pre_period_tables",
+    "tables",
+    "uplift_tables",
+)

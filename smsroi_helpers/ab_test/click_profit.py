@@ -59,7 +59,7 @@ __all__ = [
     "why_not_priced",
 ]
 
-WhyNotPriced = Literal["", "kind", "no_click_value", "no_clicks", "messages_differ", "contradicted"]
+WhyNotPriced = Literal["", "kind", "clustered", "no_click_value", "no_clicks", "messages_differ", "contradicted"]
 _MOST_UNEQUAL = 0.05
 """The largest relative difference between arms in messages per subscribed week."""
 _CONTRADICTED = 0.01
@@ -129,6 +129,8 @@ def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices
     """
     if experiment.kind not in ("content", "timing"):
         return "kind"
+    if experiment.clustered:  # the errors of clicks and opt-outs together would be those of single customers
+        return "clustered"
     if not (prices.click.known and prices.click.estimate > 0):
         return "no_click_value"
     clicks = _sums(counted, experiment, "clicks")

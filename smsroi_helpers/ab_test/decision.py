@@ -14,7 +14,7 @@ import numpy as np
 from smsroi_helpers.ab_test.cash import Cash, trace_cash
 from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
-from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect
+from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, is_count
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.contract import Evidence, MoneyKind
 from smsroi_helpers.experiments import Experiment, Validity
@@ -59,10 +59,11 @@ class ExperimentAnswer:
     against_no_texts: bool
     """Whether the control is not texted, so that the difference is the incremental profit of texting."""
     value: float = float("nan")
-    """Money over all customers of the arm, for the whole window or per week (`unit`); else the difference of shares."""
+    """Money over all customers of the arm, for the whole window or per week (`unit`); else the difference of shares, or
+    of orders per customer (`count`)."""
     low: float = float("nan")
     high: float = float("nan")
-    unit: Literal["money_per_week", "money", "share", ""] = ""
+    unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     kind: Literal["gain", "worth", "fact"] = "fact"
     evidence: Evidence = "randomised"
     """Of the value; `modelled`: worked out from the arms' clicks and opt-outs."""
@@ -115,13 +116,14 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
     modelled = decision.metric == CLICK_PROFIT
     against_none = compares_with_no_texts(experiment, each.validity)
     value = low = high = float("nan")
-    unit: Literal["money_per_week", "money", "share", ""] = ""
+    unit: Literal["money_per_week", "money", "share", "count", ""] = ""
     if decision.known and decision.in_money:
         scale = decision.arm_customers / (experiment.weeks if against_none else 1.0)
         value, low, high = (scale * x for x in (decision.difference, decision.low, decision.high))
         unit = "money_per_week" if against_none else "money"
     elif decision.known:
-        value, low, high, unit = decision.difference, decision.low, decision.high, "share"
+        value, low, high = decision.difference, decision.low, decision.high
+        unit = "count" if is_count(decision.metric) else "share"
     kind: Literal["gain", "worth", "fact"] = "fact"
     if decision.priced or decision.outcome == "broken" or unit.startswith("money"):
         kind = "worth" if against_none else "gain"

@@ -18,7 +18,16 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t
 
-from smsroi_helpers.ab_test.effects import ALL, CLICK_PROFIT, ArmEffect, ArmEffects, is_money, more_is_better
+from smsroi_helpers.ab_test.effects import (
+    ALL,
+    CLICK_PROFIT,
+    ArmEffect,
+    ArmEffects,
+    error_at_looks,
+    is_count,
+    is_money,
+    more_is_better,
+)
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import (
@@ -45,7 +54,7 @@ __all__ = [
 
 RuleOutcome = Literal["ship", "keep_control", "keep_running", "broken"]
 Guardrail = Literal["held", "open", "priced", "breached", "unknown", "not_asked"]
-WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers"]
+WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers", "few_clusters"]
 UNEQUAL = 5.0
 """From this ratio of customers between two arms on, a mean of money needs more buyers to be nearly normal."""
 FEWEST_BUYERS_UNEQUAL = 100
@@ -78,7 +87,8 @@ class ExperimentDecision:
     detectable: float = _NAN
     """The smallest difference per customer that the test detects with 80 % power, with the data so far."""
     wanted: float = _NAN
-    """The difference that the test should detect: a gain per customer and week (money), or a rise of a share."""
+    """The difference that the test should detect: a gain per customer and week (money), or a rise of a share or of
+    orders per customer."""
     needed: float = _NAN
     """Total customers of all arms with whom it would detect `wanted` with 80 % power."""
     why_open: tuple[WhyOpen, ...] = ()
@@ -193,7 +203,8 @@ def decide_experiment(
             guardrails[arm] = "priced"
         row = effects.find(metric, arm)
         if row is None or control is None or not np.isfinite(row.difference):
-            by_arm[arm], why[arm] = "keep_running", "no_numbers"
+            few = row is not None and row.reason == "few_clusters"
+            by_arm[arm], why[arm] = "keep_running", "few_clusters" if few else "no_numbers"
             continue
         limits[arm] = _limits(experiment, row, control, sign)
         by_arm[arm], why[arm] = _decide_arm(row, control, limits[arm], threshold, guardrails[arm])
@@ -237,7 +248,8 @@ def _limits(experiment: Experiment, row: ArmEffect, control: ArmEffect, sign: fl
         low, high = row.decision_low, row.decision_high
     else:
         if experiment.state == "running":
-            half_width = float(always_valid_half_width(row.standard_error, experiment.information, level))
+            error = error_at_looks(experiment, row.standard_error, row.df)
+            half_width = float(always_valid_half_width(error, experiment.information, level))
         else:
             half_width = float(t.ppf((1 + level) / 2, row.df) * row.standard_error)
         low, high = row.difference - half_width, row.difference + half_width
@@ -249,7 +261,8 @@ def _enough_events(row: ArmEffect, control: ArmEffect) -> WhyOpen:
     if min(row.events, control.events) < FEW_EVENTS:
         return "few_events"
     smaller, larger = sorted((row, control), key=lambda each: each.customers)
-    unequal = is_money(row.metric) and row.metric != CLICK_PROFIT and larger.customers / smaller.customers >= UNEQUAL
+    skewed = is_money(row.metric) or is_count(row.metric)
+    unequal = skewed and row.metric != CLICK_PROFIT and larger.customers / smaller.customers >= UNEQUAL
     return "few_buyers" if unequal and smaller.events < FEWEST_BUYERS_UNEQUAL else ""
 
 
@@ -324,6 +337,9 @@ def _with_size(
         wanted = wanted_gain(mean, experiment.weeks, smallest_gain)
         distance = (wanted - smallest_gain) * experiment.weeks
         return replace(found, wanted=wanted, needed=customers * (detectable / distance) ** 2)
+    if is_count(found.metric) or experiment.clustered:
+        wanted = WANTED_SHARE * mean
+        return replace(found, wanted=wanted, needed=customers * (detectable / wanted) ** 2) if wanted > 0 else found
     if not 0 < mean < 1:
         return found
     shares = experiment.customers / customers

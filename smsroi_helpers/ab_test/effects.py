@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import norm, t
 
 from smsroi_helpers.experiments import METRICS, Experiment, Metric, moments_of
 from smsroi_helpers.statistics import (
@@ -29,6 +31,7 @@ from smsroi_helpers.statistics import (
     merge_strata,
     probability_best,
     relative_lift,
+    without_attributes,
 )
 
 __all__ = [
@@ -38,6 +41,8 @@ __all__ = [
     "ArmEffect",
     "ArmEffects",
     "compare_segments",
+    "error_at_looks",
+    "is_count",
     "is_money",
     "measure_effects",
     "more_is_better",
@@ -53,6 +58,11 @@ CLICK_PROFIT = "click_profit"
 def is_money(metric: str) -> bool:
     """Whether a metric is in money."""
     return metric == CLICK_PROFIT or METRICS[metric].kind == "money"
+
+
+def is_count(metric: str) -> bool:
+    """Whether a metric is a number of orders per customer."""
+    return metric != CLICK_PROFIT and METRICS[metric].kind == "count"
 
 
 def more_is_better(metric: str) -> bool:
@@ -73,7 +83,7 @@ class ArmEffect:
     arm: str
     customers: float
     events: float
-    """Customers with the event; for money, customers who ordered; for ratios, clicks or replies."""
+    """Customers with the event; for money and orders, customers who ordered; for ratios, clicks or replies."""
     mean: float
     """Per customer, unadjusted (0–1 for shares)."""
     difference: float
@@ -106,7 +116,11 @@ class ArmEffect:
     """welch, adjusted (by CUPED and the day of assignment), ratio, few_events (Miettinen and Nurminen, and Fisher),
     priced (`click_profit`)."""
     reason: str
-    """Why there is no interval: no_customers, no_messages, no_variance, few_events; else empty."""
+    """Why there is no interval: no_customers, no_messages, no_variance, few_events, few_clusters; else empty."""
+    units: float = float("nan")
+    """Units of randomisation: customers, or the households or stores that were assigned."""
+    design_effect: float = float("nan")
+    """How many times the variance of the difference is that of as many customers assigned one by one; 1 then."""
     adjusted_p: float = float("nan")
     correction: str = ""
     """The correction of `adjusted_p` for multiple comparisons: holm, benjamini_hochberg."""
@@ -195,6 +209,7 @@ def measure_effects(
     """
     by_day = "assigned_day" in counted.columns and len(counted) > 0
     strata = strata_of(experiment) if by_day else None
+    counted = counted if experiment.clustered else _of_customers(counted)
     buyers = _sums(counted, experiment, "order_rate")
     rows: list[ArmEffect] = []
     for metric in (METRICS[name] for name in metrics):
@@ -204,9 +219,9 @@ def measure_effects(
         if strata is not None:
             moments = moments.assign(stratum=moments["assigned_day"].map(strata)).drop(columns="assigned_day")
         own = _effects_of(experiment, metric, moments, buyers, segment)
-        if metric.kind == "share":
+        if metric.kind == "share" and not experiment.clustered:
             own = _with_few_events(own)
-        elif metric.kind == "ratio" or segment != ALL:
+        elif metric.kind in ("share", "ratio") or segment != ALL:
             own = _without_few_events(own)
         rows += own
     return ArmEffects(experiment.control, tuple(rows))
@@ -214,10 +229,18 @@ def measure_effects(
 
 def strata_of(experiment: Experiment) -> pd.Series | None:
     """Day of assignment → stratum; None where there is only one stratum."""
-    rows = experiment.assigned.assign(n=experiment.assigned["n"] - experiment.assigned["late"])
-    wide = rows.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0).sort_index()
+    wide = experiment.randomised.pivot_table(
+        index="day", columns="arm", values="n", aggfunc="sum", fill_value=0
+    ).sort_index()
     strata = merge_strata(wide)
     return strata if strata.max() > 0 else None
+
+
+def _of_customers(counted: pd.DataFrame) -> pd.DataFrame:
+    """The moments with customers as units, where another experiment of the source assigned clusters."""
+    if any(name.endswith("__sum_a0") for name in counted.columns):  # then units are needed, and are the customers
+        return counted
+    return counted.drop(columns=[name for name in counted.columns if "__unit" in name])
 
 
 def _sums(counted: pd.DataFrame, experiment: Experiment, metric: str) -> Floats:
@@ -243,13 +266,14 @@ def _effects_of(
     error = np.sqrt(arms.variance)
     sign = 1.0 if metric.more_is_better else -1.0
     information = experiment.information
-    half_width = always_valid_half_width(found.standard_error, information)
+    looked_at = error_at_looks(experiment, found.standard_error, found.df)
+    half_width = always_valid_half_width(looked_at, information)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = found.estimate / found.standard_error
+        z = found.estimate / looked_at
     # Without an interval no estimate is reported either.
     known = np.isfinite(found.low)
     columns = {
-        "customers": arms.customers, "events": buyers if metric.kind == "money" else sums, "mean": arms.mean,
+        "customers": arms.customers, "events": buyers if metric.of_buyers else sums, "mean": arms.mean,
         "difference": np.where(known, found.estimate, np.nan), "low": found.low, "high": found.high,
         "standard_error": np.where(known, found.standard_error, np.nan), "df": np.where(known, found.df, np.nan),
         "p_value": found.p_value, "relative": lift, "relative_low": lift_low, "relative_high": lift_high,
@@ -258,7 +282,8 @@ def _effects_of(
         "always_valid_p": always_valid_p(z, information) if np.isfinite(information) else np.full(len(names), np.nan),
         "unadjusted_difference": np.where(known, raw.estimate, np.nan), "unadjusted_low": raw.low,
         "unadjusted_high": raw.high, "probability_best": probability_best(sign * arms.adjusted, error),
-        "expected_loss": expected_loss(sign * arms.adjusted, error),
+        "expected_loss": expected_loss(sign * arms.adjusted, error), "units": arms.units,
+        "design_effect": _design_effects(experiment, metric, moments, found.standard_error),
     }  # fmt: skip
     method = "ratio" if metric.kind == "ratio" else "welch" if _same(arms, plain) else "adjusted"
     reasons = _why_unknown(arms)
@@ -271,6 +296,31 @@ def _effects_of(
     ]  # fmt: skip
 
 
+def error_at_looks(experiment: Experiment, error: ArrayLike, df: ArrayLike) -> Floats:
+    """The standard error for the always-valid interval, which is one of normal estimates.
+
+    With few clusters the variance is itself uncertain: the error is then wider by Student's t ÷ the normal quantile.
+
+    Args:
+        experiment: which.
+        error: the standard error.
+        df: its degrees of freedom.
+    """
+    error = np.asarray(error, float)
+    return np.asarray(error * t.ppf(0.975, df) / norm.ppf(0.975)) if experiment.clustered else error
+
+
+def _design_effects(experiment: Experiment, metric: Metric, moments: pd.DataFrame, error: Floats) -> Floats:
+    """The variance of each difference ÷ what it were with customers as units."""
+    if not experiment.clustered:
+        return np.where(np.isfinite(error), 1.0, np.nan)
+    estimate = estimate_ratios if metric.kind == "ratio" else estimate_means
+    rows = moments[without_attributes(moments.columns)]  # of customers, their products are not counted
+    by_customer = rows.drop(columns=[name for name in rows.columns if name.startswith("unit")])
+    by_unit, plain = (compare(estimate(each, experiment.arms), experiment.control) for each in (rows, by_customer))
+    return np.where(np.isfinite(error), by_unit.standard_error**2 / plain.standard_error**2, np.nan)
+
+
 def _same(arms: Arms, plain: Arms) -> bool:
     """Whether the adjustment changed nothing."""
     return bool(np.allclose(arms.variance, plain.variance, rtol=1e-12, atol=0, equal_nan=True))
@@ -279,7 +329,9 @@ def _same(arms: Arms, plain: Arms) -> bool:
 def _why_unknown(arms: Arms) -> list[str]:
     reasons = [""]
     for place in range(1, len(arms.names)):
-        if min(arms.customers[place], arms.customers[0]) < 2:
+        if arms.few_units[place] or arms.few_units[0]:
+            reasons.append("few_clusters")
+        elif min(arms.customers[place], arms.customers[0]) < 2:
             reasons.append("no_customers")
         elif np.isnan(arms.mean[place]) or np.isnan(arms.mean[0]):
             reasons.append("no_messages")
@@ -309,15 +361,19 @@ def _with_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
 
 
 def _without_few_events(rows: list[ArmEffect]) -> list[ArmEffect]:
-    """Remove effects where an arm has few events: on ratios, and on money by segment.
+    """Remove effects where an arm has few events: on ratios, on money and orders by segment, on shares of clusters.
 
-    With few buyers in an arm, the estimated variance of money is too small, and the effect would look certain.
+    With few buyers in an arm, the estimated variance of money is too small, and the effect would look certain. The
+    exact methods for shares take customers as independent.
     """
     control = rows[0]
     found = []
     for row in rows:
-        few = np.fmin(row.events, control.events) < FEW_EVENTS
-        if not few or (row is control and METRICS[row.metric].kind == "money"):
+        fewest = np.fmin(row.events, control.events)
+        if METRICS[row.metric].kind == "share":
+            fewest = min(fewest, row.customers - row.events, control.customers - control.events)
+        few = fewest < FEW_EVENTS
+        if not few or (row is control and METRICS[row.metric].of_buyers):
             found.append(row)
             continue
         reason = "few_events" if np.isfinite(row.low) else row.reason

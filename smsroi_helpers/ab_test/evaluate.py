@@ -21,6 +21,7 @@ from smsroi_helpers.ab_test.click_profit import (
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision, adjust_p, decide_experiment
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, ArmEffects, compare_segments, measure_effects
 from smsroi_helpers.ab_test.left_alone import PooledSegments, contrast_segments, pool_segments
+from smsroi_helpers.ab_test.pre_period import Reduction, measure_reduction
 from smsroi_helpers.ab_test.uplift import Ranking, adjust_rules, outcome_of, rank_customers, read_customers
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.segmentation import resolve
@@ -61,6 +62,9 @@ class Evaluated:
     """Why profit was not worked out from clicks; empty if it was."""
     contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Of `left_alone.contrast_segments`: the effect of texts by segment; empty where every arm is texted."""
+    reduction: Reduction | None = None
+    """By pre-period columns; None without any, where the experiment is broken, or where the deciding metric is a
+    ratio."""
 
     @property
     def likeliest_best(self) -> tuple[ArmEffect, ...]:
@@ -77,6 +81,7 @@ def analyse(
     opt_out_margin: float = 0.002,
     segment_by: str = "recency",
     yearly_discount: float = 0.1,
+    pre_period_columns: Sequence[str] = (),
 ) -> list[Evaluated]:
     """Check, measure and decide every experiment of the source.
 
@@ -86,9 +91,14 @@ def analyse(
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
         segment_by: as `segmentation.resolve` takes it; segments are those of `experiments.label_when_assigned`.
         yearly_discount: discount rate for the value of a subscriber.
+        pre_period_columns: numeric columns attr_… of customers, known before the assignment by the analyst's statement,
+            by which effects over all customers are adjusted.
+
+    Raises:
+        UsageError: such a column is missing or not numeric.
     """
-    found = experiments.check_experiments(shop)
-    counted = experiments.count_outcomes(shop)
+    found = experiments.check_experiments(shop, clustered=True)
+    counted = experiments.count_outcomes(shop, pre_period=pre_period_columns)
     by_segment = experiments.count_by_segment(shop, resolve(shop, segment_by).label)
     prices = find_prices(shop, yearly_discount)
     every = []
@@ -104,6 +114,7 @@ def analyse(
         every.append(Evaluated(
             experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced,
             contrast_segments(experiment, validity, own),
+            measure_reduction(experiment, effects, counted, decision.metric, pre_period_columns),
         ))  # fmt: skip
     return every
 
@@ -130,9 +141,9 @@ def _measure(
 
 
 def _decided_in(shop: Shop, experiment: Experiment) -> DecidedIn:
-    """The stage whose question the experiment answers, if that stage can read it."""
+    """The stage whose question the experiment answers, if that stage can read it; the others have no clusters."""
     plan = experiment.plan.reindex(list(experiment.arms))
-    if not shop.has("messages"):
+    if not shop.has("messages") or experiment.clustered:
         return "ab_test"
     if experiment.kind == "timing" and {"hour_start", "hour_end"} <= set(plan.columns):
         return "ab_test" if plan[["hour_start", "hour_end"]].isna().any(axis=None) else "timing"
@@ -155,16 +166,20 @@ def locate_broken_days(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     parts = []
     for each in evaluated:
         if each.validity.split.broken:
-            assigned = each.experiment.assigned
-            cells = assigned.assign(name=pd.to_datetime(assigned["day"]).dt.date, n=assigned["n"] - assigned["late"])
+            units = each.experiment.randomised
+            cells = units.assign(name=pd.to_datetime(units["day"]).dt.date)
             found = experiments.locate_split(cells, each.experiment)
             parts.append(found[found["adjusted_p"] < ALPHA].head(20).assign(experiment_id=each.experiment.name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def differ_by_segment(evaluated: Evaluated, metric: str = "") -> pd.DataFrame:
-    """Test whether effects on the deciding metric differ between segments: see `effects.compare_segments`."""
-    return compare_segments(evaluated.effects, evaluated.experiment.treated, metric or evaluated.decision.metric)
+    """Test whether effects on the deciding metric differ between segments: see `effects.compare_segments`.
+
+    No rows where clusters were assigned: segments that share clusters are not independent, as the test takes them.
+    """
+    arms = () if evaluated.experiment.clustered else evaluated.experiment.treated
+    return compare_segments(evaluated.effects, arms, metric or evaluated.decision.metric)
 
 
 def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
@@ -175,6 +190,8 @@ def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
     """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment decided here.
 
+    Experiments that assigned clusters are left out: rankings are learned and valued with customers as units.
+
     Args:
         shop: the company.
         evaluated: of `analyse`.
@@ -183,7 +200,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
     found = []
     for each in evaluated:
         experiment, metric = each.experiment, each.decision.metric
-        if each.validity.broken or each.decided_in != "ab_test":
+        if each.validity.broken or each.decided_in != "ab_test" or experiment.clustered:
             continue
         information = experiment.information if experiment.state == "running" else None
         for arm in experiment.treated:
@@ -235,7 +252,7 @@ _COLUMNS = (
     "relative", "p_value", "always_valid_low", "always_valid_high", "adjusted_p", "correction", "probability_best",
     "expected_loss", "srm_p", "decision", "decided_in", "evidence", "relative_low", "relative_high", "always_valid_p",
     "standard_error", "df", "unadjusted_difference", "unadjusted_low", "unadjusted_high", "method", "reason", "kind",
-    "state", "weeks",
+    "state", "weeks", "units", "design_effect",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.effects import is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
@@ -59,9 +59,9 @@ def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
 
 
 def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
-    metric, is_money = each.decision.metric, each.decision.in_money
+    metric = each.decision.metric
     rows = each.effects.overall(metric)
-    scale = 1.0 if is_money else 100.0
+    scale = 1.0 if is_money(metric) or is_count(metric) else 100.0
     ax.axvline(0, color=PALETTE["soft"], linewidth=1.0)
     for place, row in enumerate(rows):
         is_decided = each.decided_in == "ab_test"
@@ -77,10 +77,14 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
     ax.grid(axis="x")
     ax.grid(axis="y", visible=False)
     label = (
-        _("{metric} per customer against {control}") if is_money else _("{metric} against {control}, percentage points")
+        _("{metric} per customer against {control}")
+        if is_money(metric)
+        else _("{metric} against {control}")
+        if is_count(metric)
+        else _("{metric} against {control}, percentage points")
     )
     ax.set_xlabel(label.format(metric=metric_words(metric), control=each.experiment.control))
-    if is_money:
+    if is_money(metric):
         _money_ticks(ax.xaxis, currency)
     ax.set_title(_effects_title(each))
 
@@ -175,7 +179,7 @@ def _targeting_panel(ranking: Ranking, currency: str, ax: Axes) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
     if is_money(ranking.metric):
         _money_ticks(ax.yaxis, currency)
-    else:
+    elif not is_count(ranking.metric):
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value, 1)))
     ax.set_xlabel(_("share treated, percent"))
     ax.set_ylabel(_("gain per customer"))

@@ -80,11 +80,12 @@ def contrast_segments(experiment: Experiment, validity: Validity, cells: pd.Data
 
     Returns:
         The columns of `CONTRAST_COLUMNS`: experiment, metric (profit, order_rate), segment, customers, effect (per
-        customer and week), error; no row where every arm is texted, or the test is broken.
+        customer and week), error; no row where every arm is texted, the test is broken, or clusters were assigned,
+        whose segments are not independent.
     """
     untexted = (experiment.control,) if not validity.control_treated_too else arms_without_messages(experiment)
     rows = []
-    if validity.broken or not untexted or not experiment.weeks > 0:
+    if validity.broken or not untexted or not experiment.weeks > 0 or experiment.clustered:
         cells = cells.iloc[:0]
     for segment, own in cells.groupby("segment"):
         side = pd.Series(np.where(own["arm"].isin(untexted), _UNTEXTED, _TEXTED), own.index)

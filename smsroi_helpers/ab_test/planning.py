@@ -23,7 +23,15 @@ from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import POWER, detectable_difference, power_of_difference, sample_size, standard_error
+from smsroi_helpers.statistics import (
+    FEWEST_CLUSTERS,
+    POWER,
+    design_effect,
+    detectable_difference,
+    power_of_difference,
+    sample_size,
+    standard_error,
+)
 
 __all__ = [
     "WANTED_SHARE",
@@ -78,6 +86,9 @@ def plan_test(
     control_share: float = 0.5,
     gain: float = float("nan"),
     power: float = POWER,
+    cluster_size: float = 1.0,
+    cluster_variation: float = 0.0,
+    cluster_correlation: float = 0.0,
 ) -> SampleSizePlan:
     """Compute what a test of this size detects, in orders and in money.
 
@@ -94,9 +105,13 @@ def plan_test(
         control_share: the control's share of all customers, 0–1.
         gain: the profit per customer, net of that cost, that should be detected (money).
         power: the wanted power, 0–1.
+        cluster_size: customers per household or store, where these are assigned, ≥ 1.
+        cluster_variation: standard deviation of these sizes ÷ their mean, ≥ 0.
+        cluster_correlation: the correlation of two customers of one household or store in the outcome, 0–1; variances
+            are `statistics.design_effect` times those of as many single customers.
 
     Raises:
-        UsageError: an argument is out of its range.
+        UsageError: an argument is out of its range, or an arm has fewer than 10 clusters.
     """
     if not (customers >= 20 and 0 < base_rate < 1 and profit_per_order > 0 and arms >= 1):
         raise UsageError(
@@ -106,16 +121,27 @@ def plan_test(
         raise UsageError(
             "control_share and power must lie between 0 and 1; cost_per_customer and order_spread must not be below 0"
         )
+    if not (cluster_size >= 1 and cluster_variation >= 0 and 0 <= cluster_correlation <= 1):
+        raise UsageError("cluster_size must be at least 1, and cluster_correlation between 0 and 1")
+    more = design_effect(cluster_size, cluster_variation, cluster_correlation)
     control = control_share * customers
     per_arm = (customers - control) / arms
     rate_sd = float(np.sqrt(base_rate * (1 - base_rate)))
     # Variance of profit with one order (probability p, profit w) or none: p·E w² − (p·E w)²
     money_sd = profit_per_order * float(np.sqrt(base_rate * (1 + order_spread**2) - base_rate**2))
-    rate_error, money_error = (float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd))
+    smallest = min(per_arm, control) / cluster_size / (1 + cluster_variation**2)
+    if cluster_size > 1 and smallest < FEWEST_CLUSTERS:
+        raise UsageError(
+            f"an arm would have {smallest:.0f} households or stores, counted as if of equal size; at least"
+            f" {FEWEST_CLUSTERS} are needed"
+        )
+    rate_error, money_error = (
+        np.sqrt(more) * float(standard_error(sd, per_arm, control)) for sd in (rate_sd, money_sd)
+    )
     wanted = np.isfinite(gain)
     needed = float("inf") if wanted else float("nan")
     if gain > 0:
-        needed = sample_size(
+        needed = more * sample_size(
             gain, money_sd, treated_share=per_arm / customers, control_share=control_share, power=power,
             comparisons=arms,
         )  # fmt: skip
@@ -148,7 +174,8 @@ class Audience:
     windows: pd.DataFrame
     """One row per window of weeks just past, for customers known at its start: weeks, customers, base_rate (share who
     ordered, 0–1), profit (per customer over the weeks), deviation (its standard deviation), adjusted_deviation (its
-    standard deviation adjusted for the equally long period before), profit_per_order, opt_out_rate (share of those
+    standard deviation adjusted for the equally long period before), profit_per_order, orders (per customer),
+    orders_deviation (its standard deviation, adjusted in the same way), opt_out_rate (share of those
     subscribed at its start who opted out, 0–1; NaN where not recorded)."""
     last_day: dt.date | None = None
     """The last day observed."""
@@ -174,8 +201,8 @@ def read_audience(
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
     columns = [
-        "weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order",
-        "opt_out_rate",
+        "weeks", "customers", "base_rate", "profit", "deviation", "adjusted_deviation", "profit_per_order", "orders",
+        "orders_deviation", "opt_out_rate",
     ]  # fmt: skip
     windows = pd.DataFrame([row for row in found if row], columns=columns)
     practice = measures.find_practice(shop, practice_weeks, channel) if shop.has("messages") else None
@@ -197,26 +224,36 @@ def _read_window(shop: Shop, people: ir.Table, weeks: int) -> dict[str, float]:
     after = events["at"] >= start
     sums = events.group_by("customer_id").aggregate(
         y=total(events.profit, where=after), x=total(events.profit, where=~after),
-        orders=events.purchase.sum(where=after),
+        orders=events.purchase.sum(where=after), earlier=events.purchase.sum(where=~after),
     )  # fmt: skip
-    rows = here.left_join(sums, here.member_id == sums.customer_id).fill_null({"y": 0.0, "x": 0.0, "orders": 0})
+    rows = here.left_join(sums, here.member_id == sums.customer_id)
+    rows = rows.fill_null({"y": 0.0, "x": 0.0, "orders": 0, "earlier": 0})
+    rows = rows.mutate(o=rows.orders.cast("float64"), e=rows.earlier.cast("float64"))
     totals = shop.count(rows.aggregate(
-        n=rows.count(), buyers=rows.count(where=rows.orders > 0), orders=rows.orders.sum().cast("float64"),
-        y=total(rows.y), yy=total(rows.y * rows.y), x=total(rows.x), xx=total(rows.x * rows.x),
-        xy=total(rows.x * rows.y),
+        n=rows.count(), buyers=rows.count(where=rows.orders > 0),
+        **{name: total(rows[name]) for name in "yxoe"},
+        **{a + b: total(rows[a] * rows[b]) for a, b in ("yy", "xx", "xy", "oo", "ee", "eo")},
     )).iloc[0].astype(float)  # fmt: skip
     n = totals["n"]
     if n < 2 or not totals["buyers"]:
         return {}
-    y_y, x_x, x_y = (totals[a + b] - totals[a] * totals[b] / n for a, b in (("y", "y"), ("x", "x"), ("x", "y")))
-    if not y_y > 0:
+    deviation, adjusted = _deviations(totals, "y", "x")
+    if not deviation > 0:
         return {}
-    left = y_y - x_y**2 / x_x if x_x > 0 else y_y
     return {
         "weeks": weeks, "customers": n, "base_rate": totals["buyers"] / n, "profit": totals["y"] / n,
-        "deviation": float(np.sqrt(y_y / (n - 1))), "adjusted_deviation": float(np.sqrt(max(left, 0.0) / (n - 1))),
-        "profit_per_order": totals["y"] / totals["orders"], "opt_out_rate": _opt_out_rate(shop, weeks),
+        "deviation": deviation, "adjusted_deviation": adjusted, "profit_per_order": totals["y"] / totals["o"],
+        "orders": totals["o"] / n, "orders_deviation": _deviations(totals, "o", "e")[1],
+        "opt_out_rate": _opt_out_rate(shop, weeks),
     }  # fmt: skip
+
+
+def _deviations(totals: pd.Series, y: str, x: str) -> tuple[float, float]:
+    """The standard deviation of y, and that of y adjusted for x by regression, from n and sums of products."""
+    n = totals["n"]
+    y_y, x_x, x_y = (totals[a + b] - totals[a] * totals[b] / n for a, b in ((y, y), (x, x), (x, y)))
+    left = y_y - x_y**2 / x_x if x_x > 0 else y_y
+    return float(np.sqrt(max(y_y, 0.0) / (n - 1))), float(np.sqrt(max(left, 0.0) / (n - 1)))
 
 
 def _opt_out_rate(shop: Shop, weeks: int) -> float:
@@ -271,9 +308,9 @@ def plan_next_test(
         weeks, arms, per_arm (customers); smallest_gain (the smallest true difference in profit per customer and week
         that is shipped; NaN where the rest of the rule needs more customers), smallest_share (of a customer's profit),
         smallest_money (a week, over all customers), smallest_rate (the smallest true difference in the share who order
-        in these weeks that is detected, 0–1), breakeven_rate (the increase of that share that pays for one more message
-        a week; NaN where messages have no cost); wanted_gain (`wanted_gain`, in the longest window), power (to ship
-        it), customers_needed (in total, for 80 % power).
+        in these weeks that is detected, 0–1), smallest_orders (the same in orders per customer), breakeven_rate (the
+        increase of that share that pays for one more message a week; NaN where messages have no cost); wanted_gain
+        (`wanted_gain`, in the longest window), power (to ship it), customers_needed (in total, for 80 % power).
     """
     rows = []
     longest = found.windows.iloc[-1] if len(found.windows) else None
@@ -287,14 +324,14 @@ def plan_next_test(
             rule = {"arms": k, "smallest_gain": smallest_gain * window.weeks}
             rule["opt_out_margin"] = opt_out_margin * window.weeks
             smallest = smallest_shipped_gain(each, outcomes, **rule) / window.weeks
-            base_error = float(standard_error(np.sqrt(window.base_rate * (1 - window.base_rate)), each, each))
             is_wanted = np.isfinite(wanted)
             needed = customers_to_ship(wanted * window.weeks, outcomes, **rule) if is_wanted else np.nan
             rows.append({
                 "weeks": window.weeks, "arms": k, "per_arm": each, "smallest_gain": smallest,
                 "smallest_share": smallest * window.weeks / window.profit if window.profit > 0 else np.nan,
                 "smallest_money": smallest * found.customers,
-                "smallest_rate": float(detectable_difference(base_error, comparisons=k)) if base_error > 0 else np.nan,
+                "smallest_rate": _detectable(float(np.sqrt(window.base_rate * (1 - window.base_rate))), each, k),
+                "smallest_orders": _detectable(window.orders_deviation, each, k),
                 "breakeven_rate": found.message_cost * window.weeks / window.profit_per_order
                 if window.profit_per_order > 0 else np.nan,
                 "wanted_gain": wanted,
@@ -303,6 +340,13 @@ def plan_next_test(
             })  # fmt: skip
     columns = [
         "weeks", "arms", "per_arm", "smallest_gain", "smallest_share", "smallest_money", "smallest_rate",
-        "breakeven_rate", "wanted_gain", "power", "customers_needed",
+        "smallest_orders", "breakeven_rate", "wanted_gain", "power", "customers_needed",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _detectable(deviation: float, each: float, arms: int) -> float:
+    """The smallest true difference detected between arms of this many customers; NaN where nothing varies."""
+    if not deviation > 0:
+        return float("nan")
+    return float(detectable_difference(standard_error(deviation, each, each), comparisons=arms))

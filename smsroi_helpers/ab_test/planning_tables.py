@@ -39,6 +39,9 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
             _("Rise in who order, points (order rate)"): _("{points} ({rate})").format(
                 points=number(100 * row.smallest_rate, 1), rate=percent(base.loc[row.weeks, "base_rate"], 1)
             ),
+            _("Rise in orders per customer (now)"): _("{orders} ({now})").format(
+                orders=number(row.smallest_orders, 3), now=number(base.loc[row.weeks, "orders"], 2)
+            ) if np.isfinite(row.smallest_orders) else "–",
             wanted: number(row.customers_needed) if np.isfinite(row.customers_needed) else "–",
         }
         for row in plan.itertuples()

@@ -29,13 +29,15 @@ _SHARE_OBSERVED = 0.8
 def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     """The cumulative difference in profit by week since the assignment; pulled-forward orders make it fall again.
 
-    The customers are the same in all weeks: those observed for all weeks shown, at most twelve.
+    The customers are the same in all weeks: those observed for all weeks shown, at most twelve. Experiments that
+    assigned clusters are left out: the errors are those of single customers.
 
     Returns:
         experiment_id, arm, week, customers (arm and control), difference, low, high (Welch, profit per customer since
         the assignment, net of message costs).
     """
-    weeks = {e.experiment.name: _whole_weeks(e.experiment) for e in evaluated if not e.validity.broken}
+    shown = [e.experiment for e in evaluated if not e.validity.broken and not e.experiment.clustered]
+    weeks = {experiment.name: _whole_weeks(experiment) for experiment in shown}
     weeks = {name: count for name, count in weeks.items() if count >= 2}
     if not weeks or not shop.has("messages"):
         return pd.DataFrame(columns=["experiment_id", "arm", "week", "customers", "difference", "low", "high"])
@@ -78,9 +80,10 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
         experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
         (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; lost,
         lost_low, lost_high = control × difference; p_value, adjusted_p (Holm over the holdout's months), significant
-        (by it). Only valid holdouts, and only with messages.
+        (by it). Only valid holdouts of single customers, and only with messages.
     """
-    holdouts = [e for e in evaluated if e.experiment.kind == "holdout" and not e.validity.broken]
+    valid = [e for e in evaluated if not e.validity.broken and not e.experiment.clustered]
+    holdouts = [e for e in valid if e.experiment.kind == "holdout"]
     columns = [
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
         "earned_high", "lost", "lost_low", "lost_high", "p_value",

@@ -1,10 +1,11 @@
 """Names and numbers in words, shared by the answers, tables and figures of `05_ab_test`."""
 
-from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.effects import is_count, is_money
 from smsroi_helpers.locale import _, interval, number
 from smsroi_helpers.pages import segment_name
 
 __all__ = [
+    "difference_in_words",
     "gain_words",
     "points",
     "rule_words",
@@ -35,8 +36,19 @@ def time_words(weeks: float) -> str:
 
 
 def gain_words(metric: str, numbers: tuple[float, float, float], currency: str) -> str:
-    """A difference with its interval, in money or in percentage points."""
-    return interval(*numbers, currency) if is_money(metric) else points(*numbers)
+    """A difference with its interval, in money, orders per customer or percentage points."""
+    if is_money(metric):
+        return interval(*numbers, currency)
+    if is_count(metric):
+        return _("{numbers} orders per customer").format(numbers=interval(*numbers))
+    return points(*numbers)
+
+
+def difference_in_words(metric: str, difference: float) -> str:
+    """The size of a difference that is not money: orders per customer, or percentage points."""
+    if is_count(metric):
+        return _("{numbers} orders per customer").format(numbers=number(difference, 3))
+    return _("{numbers} percentage points").format(numbers=number(100 * difference, 2))
 
 
 def rule_words(rule: str) -> str:

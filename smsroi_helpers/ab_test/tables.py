@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.ab_test.effects import ArmEffect, is_money
+from smsroi_helpers.ab_test.effects import ArmEffect, is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
@@ -60,11 +60,12 @@ def reason_words(reason: str) -> str:
         "no_messages": _("an arm was sent nothing"),
         "no_variance": _("all customers are alike in it"),
         "few_events": _("too few events in an arm"),
+        "few_clusters": _("too few households or stores in an arm"),
     }.get(reason, "")
 
 
 def difference_words(metric: str, estimate: tuple[float, float, float], currency: str, reason: str = "") -> str:
-    """A difference with its interval, in money or percentage points; the reason where there is none.
+    """A difference with its interval, in money, orders or percentage points; the reason where there is none.
 
     Args:
         metric: its name.
@@ -75,16 +76,18 @@ def difference_words(metric: str, estimate: tuple[float, float, float], currency
     value, low, high = estimate
     if not np.isfinite([value, low, high]).all():
         return reason_words(reason) or "–"
-    in_money = is_money(metric)
-    scale = 1.0 if in_money else 100.0
+    in_money, in_orders = is_money(metric), is_count(metric)
+    scale = 1.0 if in_money or in_orders else 100.0
     shown = compact_words(scale * value, scale * low, scale * high, currency if in_money else "")
+    if in_orders:
+        return _("{numbers} orders").format(numbers=shown)
     return shown if in_money else _("{numbers} points").format(numbers=shown)
 
 
 def _mean(metric: str, value: float, currency: str) -> str:
     if is_money(metric):
         return money(value, currency)
-    return percent(value, 2)
+    return number(value, 3) if is_count(metric) else percent(value, 2)
 
 
 def cost_note(known: bool) -> Html:
@@ -189,7 +192,9 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
             _("And"): row.two,
             _("Customers in both"): row.customers,
             _("Of the smaller one"): percent(row.share),
-            _("Arms independent (p)"): _("only one arm of one of them")
+            _("Arms independent (p)"): _("not tested: households or stores were assigned")
+            if row.clustered
+            else _("only one arm of one of them")
             if not np.isfinite(row.p_value)
             else p_words(row.p_value),
         }
@@ -310,7 +315,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
             rows.append({
                 _("Test"): each.experiment.name, _("Arm"): row.arm, _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
-                _("Loss on average, if taken"): money(loss, currency) if each.decision.in_money else percent(loss, 2),
+                _("Loss on average, if taken"): _mean(row.metric, loss, currency),
             })  # fmt: skip
     if not rows:
         return note(_("No sound test has more than one arm beside its control."))

@@ -19,7 +19,7 @@ from typing import Literal
 import pandas as pd
 
 from smsroi_helpers.ab_test.decision import compares_with_no_texts
-from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.effects import is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.gain_curve import FIFTHS, Estimate, Policy
 from smsroi_helpers.ab_test.uplift import Ranking
@@ -70,16 +70,16 @@ class TargetingAnswer:
         return round(self.listed * share / FIFTHS)
 
     @property
-    def unit(self) -> Literal["money_per_week", "money", "share"]:
+    def unit(self) -> Literal["money_per_week", "money", "share", "count"]:
         """Money of all customers of today's list, a week's or of a window as long as the test's; or a share."""
         if not is_money(self.metric):
-            return "share"
+            return "count" if is_count(self.metric) else "share"
         return "money_per_week" if self.against_no_texts else "money"
 
     @property
     def value(self) -> tuple[float, float, float]:
         """The gain in `unit`, with its interval."""
-        scale = float(self.listed) if self.unit != "share" else 1.0
+        scale = float(self.listed) if is_money(self.metric) else 1.0
         if self.unit == "money_per_week":
             scale /= self.experiment.weeks
         value, low, high = (scale * number for number in self.gain)
@@ -88,7 +88,7 @@ class TargetingAnswer:
     @property
     def evidence(self) -> Literal["randomised", "modelled"]:
         """`modelled`: carried from the test's customers to today's list, or worked out from clicks."""
-        return "randomised" if self.unit == "share" else "modelled"
+        return "modelled" if is_money(self.metric) else "randomised"
 
 
 def decide_targeting(

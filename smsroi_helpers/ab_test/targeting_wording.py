@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from smsroi_helpers.ab_test.effects import is_money
+from smsroi_helpers.ab_test.effects import is_count, is_money
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.gain_curve import FIFTHS
 from smsroi_helpers.ab_test.left_alone import PooledSegments
@@ -64,7 +64,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
         low=low,
         high=high,
         unit=answer.unit,
-        kind="gain" if answer.form == "only" and answer.unit != "share" else "fact",
+        kind="gain" if answer.form == "only" and is_money(answer.metric) else "fact",
     )
 
 
@@ -99,8 +99,8 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
             " random, averaged over all shares: {gain}."
         ),
     }[answer.compared_with]
-    scale, unit = (1.0, currency) if is_money(answer.metric) else (100.0, "")
-    effects = [_fifth(row.effect * scale, unit) for row in answer.effects.itertuples()]
+    scale = 1.0 if is_money(answer.metric) or is_count(answer.metric) else 100.0
+    effects = [_fifth(row.effect * scale, answer.metric, currency) for row in answer.effects.itertuples()]
     traits = traits_words(answer, currency)
     parts = [
         compared.format(**facts),
@@ -111,7 +111,11 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
         _("Effect of {arm} in the five fifths, first to last: {effects}.").format(
             arm=answer.arm, effects=listed(effects)
         )
-        if unit
+        if is_money(answer.metric)
+        else _("Effect of {arm} in the five fifths, first to last, in orders per customer: {effects}.").format(
+            arm=answer.arm, effects=listed(effects)
+        )
+        if is_count(answer.metric)
         else _("Effect of {arm} in the five fifths, first to last, in percentage points: {effects}.").format(
             arm=answer.arm, effects=listed(effects)
         ),
@@ -136,8 +140,8 @@ def _list_words(rule: str) -> str:
     }[rule]
 
 
-def _fifth(effect: float, currency: str) -> str:
-    shown = money(effect, currency) if currency else number(effect, 1)
+def _fifth(effect: float, metric: str, currency: str) -> str:
+    shown = money(effect, currency) if is_money(metric) else number(effect, 3 if is_count(metric) else 1)
     return f"+{shown}" if effect > 0 else shown
 
 
@@ -145,11 +149,11 @@ def _caveat(answer: TargetingAnswer) -> str:
     parts = []
     if answer.form == "first":
         parts.append(_("That leaving out the customers ranked last gains anything is not shown."))
-    if answer.unit != "share":
+    if is_money(answer.metric):
         parts.append(_("The amount assumes that today’s customers respond as those of the test did."))
     if answer.metric == "revenue":
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
-    elif not is_money(answer.metric):
+    elif not is_money(answer.metric) and not is_count(answer.metric):
         parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
     return joined(*parts)
 

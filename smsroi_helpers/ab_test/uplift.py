@@ -73,10 +73,10 @@ _Z = float(norm.ppf(0.975))
 
 
 OUTCOMES = (
-    "profit", "revenue", "ordered", "visited", "clicked_messages", "replied_messages", "opted_out", "messages",
-    "message_cost", "discount",
+    "profit", "revenue", "orders_after", "ordered", "visited", "clicked_messages", "replied_messages", "opted_out",
+    "messages", "message_cost", "discount",
 )  # fmt: skip
-"""Outcomes of a customer that are read, of `measures.arm_outcomes`."""
+"""Outcomes of a customer that are read, of `measures.arm_outcomes`; its `orders` is called orders_after here."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def read_customers(shop: Shop, experiment: str, arms: Sequence[str], most: int =
         assignment, as `baseline_scores` reads them; and every attr_… and region of the table customers but for the
         column that is an outcome (`response` of the `segments` settings).
     """
-    rows = measures.arm_outcomes(shop, experiment)
+    rows = measures.arm_outcomes(shop, experiment).rename(orders_after="orders")
     rows = rows.filter(rows.outcome_days > 0, rows.arm.isin(list(arms)))
     rows = _sampled(rows.select("customer_id", "arm", "assigned_at", "assigned_day", *OUTCOMES), most)
     rows = _with_history(shop, rows)
@@ -268,7 +268,7 @@ def outcome_of(rows: pd.DataFrame, metric: str, weights: Weights | None = None) 
             for (_value, low, high), quantity in ((weights.click, clicks), (weights.opt_out, opt_outs))
         )
         return Outcome(weights.click[0] * clicks + weights.opt_out[0] * opt_outs + rest, metric, priced)
-    y = rows[METRICS[metric].outcome].to_numpy(float)
+    y = rows["orders_after" if metric == "orders" else METRICS[metric].outcome].to_numpy(float)
     if np.isnan(y).any() or (METRICS[metric].kind == "ratio" and not rows["messages"].mean() > 0):
         return None
     y = y / rows["messages"].mean() if METRICS[metric].kind == "ratio" else y

@@ -8,17 +8,17 @@ import numpy as np
 from smsroi_helpers.ab_test import decision as typed
 from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
-from smsroi_helpers.ab_test.effects import ArmEffect
+from smsroi_helpers.ab_test.effects import ArmEffect, is_count
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments
-from smsroi_helpers.ab_test.shared_wording import points, time_words
+from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
 from smsroi_helpers.ab_test.targeting import decide_targeting
 from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
 from smsroi_helpers.pages import problem_words
-from smsroi_helpers.statistics import FEW_EVENTS
+from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
     "decide",
@@ -151,8 +151,8 @@ def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
         return _("{test}: undecided, about {n} customers would show a gain of {gain} each a week").format(
             **facts, gain=money(decision.wanted, currency)
         )
-    return _("{test}: undecided, about {n} customers would show a difference of {points} percentage points").format(
-        **facts, points=number(100 * decision.wanted, 2)
+    return _("{test}: undecided, about {n} customers would show a difference of {difference}").format(
+        **facts, difference=difference_in_words(decision.metric, decision.wanted)
     )
 
 
@@ -168,9 +168,7 @@ def _roughly(n: float) -> str:
 
 
 def _difference_words(decision: ExperimentDecision, currency: str) -> str:
-    if decision.in_money:
-        return interval(decision.difference, decision.low, decision.high, currency)
-    return points(decision.difference, decision.low, decision.high)
+    return gain_words(decision.metric, (decision.difference, decision.low, decision.high), currency)
 
 
 # --- text and caveat -------------------------------------------------------------------------------------------------
@@ -201,6 +199,12 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
             parts.append(
                 _("The interval allows for {k} arms having been compared.").format(k=number(len(experiment.treated)))
             )
+    if decision.known and experiment.clusters is not None:
+        parts.append(
+            _("{n} households or stores were assigned; the interval allows for their customers being alike.").format(
+                n=number(experiment.clusters.count)
+            )
+        )
     if decision.known and decision.in_money:
         words = _("The amount is a week’s, of all {n} customers of {arm} together.")
         if not answer.against_no_texts:
@@ -269,9 +273,13 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         "guardrail": _("The gain is shown; that opting out did not rise with it is not, yet."),
         "first_week": _("The test has run for less than a week."),
         "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
+        "few_clusters": _(
+            "An arm has fewer than {clusters} households or stores, counted as if of equal size: too few to estimate"
+            " the error, so no difference is shown."
+        ),
         "interval": _("The interval holds both a gain worth having and none."),
     }
-    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
+    facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
     parts = [words[code].format(**facts) for code in decision.why_open]
     if np.isfinite(answer.enough_for_events):
         parts.append(
@@ -284,8 +292,8 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         )
     elif np.isfinite(decision.detectable):
         parts.append(
-            _("A true difference of {seen} percentage points would show four times out of five.").format(
-                seen=number(100 * decision.detectable, 2)
+            _("A true difference of {difference} would show four times out of five.").format(
+                difference=difference_in_words(decision.metric, decision.detectable)
             )
         )
     return joined(*parts, _what_would_do(answer, currency))
@@ -298,9 +306,9 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
         return ""
     if not decision.in_money:
         return _(
-            "To show a difference of {points} percentage points (a tenth of the control’s share) four times out of"
-            " five, about {n} customers in all would do."
-        ).format(points=number(100 * decision.wanted, 2), n=_roughly(decision.needed))
+            "To show a difference of {difference} (a tenth of the control’s) four times out of five, about {n}"
+            " customers in all would do."
+        ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
     facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
     if weeks > LONGEST_WAIT_DAYS / 7:
         return _(
@@ -320,6 +328,8 @@ def _caveat(answer: ExperimentAnswer) -> str:
     parts = [sentence(problem_words(warning)) for warning in answer.validity.warnings]
     if not decision.priced and decision.metric == "revenue":
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
+    elif is_count(decision.metric):
+        parts.append(_("The test is decided by its own metric, orders per customer, and not by profit."))
     elif not decision.priced:
         parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
     if answer.opt_outs_rose is not None and answer.outcome in ("do", "not_enough_evidence"):

@@ -135,7 +135,8 @@ RULES: tuple[RowRule, ...] = (
 KEY_FAULTS = {
     "conflicting key": "rows with the same key differ, and the correct one is unknown: keep one, or give each its"
     " own id",
-    "in two arms": "a customer belongs to one arm of an experiment: keep the assignment that was used",
+    "in two arms": "a customer belongs to one arm of an experiment: one who was in two saw both and is contaminated;"
+    " correct a wrong assignment, but never choose one of two afterwards",
     "repeated row": "the row has exact duplicates; one copy is kept",
 }
 WRONG_FIELDS = "wrong number of fields"

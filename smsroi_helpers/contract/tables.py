@@ -116,7 +116,7 @@ TABLES: dict[str, Table] = {
         _table(
             "assignments",
             "experiment_id customer_id",
-            "experiment_id* customer_id* arm* assigned_at:timestamp*",
+            "experiment_id* customer_id* arm* assigned_at:timestamp* cluster_id",
             event_time="assigned_at",
         ),
         _table("identities", "", "customer_id* kind* value:id*"),
@@ -161,7 +161,7 @@ _KIND_DESCRIPTION = {
 }
 IDENTITY_KINDS = ("phone", "email", "id")
 EXPERIMENT_KINDS = ("content", "timing", "frequency", "holdout")
-PRIMARY_METRICS = ("profit", "revenue", "order_rate", "click_rate", "opt_out_rate")
+PRIMARY_METRICS = ("profit", "revenue", "orders", "order_rate", "click_rate", "opt_out_rate")
 
 
 def raw_name(column: str) -> str:

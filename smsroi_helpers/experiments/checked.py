@@ -14,10 +14,15 @@ __all__ = ["check_experiments"]
 _CHECKED: "weakref.WeakKeyDictionary[Shop, tuple[tuple[Experiment, Validity], ...]]" = weakref.WeakKeyDictionary()
 
 
-def check_experiments(shop: Shop) -> list[tuple[Experiment, Validity]]:
+def check_experiments(shop: Shop, *, clustered: bool = False) -> list[tuple[Experiment, Validity]]:
     """The experiments with assigned customers, in order of their start, each with what can bias its effects.
 
     A shop is asked once.
+
+    Args:
+        shop: the company.
+        clustered: with those that assigned households or stores. Only for estimates whose errors are clustered by them:
+            with customers as units, intervals would be too narrow.
 
     Raises:
         DataError: the source has no experiments, arms or assignments.
@@ -25,7 +30,7 @@ def check_experiments(shop: Shop) -> list[tuple[Experiment, Validity]]:
     """
     if shop not in _CHECKED:
         _CHECKED[shop] = tuple(_check(shop))
-    return list(_CHECKED[shop])
+    return [(one, validity) for one, validity in _CHECKED[shop] if clustered or not one.clustered]
 
 
 def _check(shop: Shop) -> list[tuple[Experiment, Validity]]:

@@ -16,13 +16,14 @@ import pandas as pd
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
+from smsroi_helpers.experiments.clusters import Clusters, count_clusters, with_cluster_days
+from smsroi_helpers.experiments.metrics import METRICS
+from smsroi_helpers.experiments.pre_period import with_pre_period
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "METRICS",
     "Experiment",
-    "Metric",
     "count_by_segment",
     "count_capped",
     "count_months",
@@ -37,35 +38,6 @@ __all__ = [
 
 MOST_LABEL_DAYS = 26
 """The most days at which the customers of one experiment are labelled: one a week for half a year of enrolment."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """An outcome that is compared between arms."""
-
-    name: str
-    outcome: str
-    """A column of `measures.arm_outcomes`."""
-    covariate: str | None
-    """The same outcome before the assignment; for a ratio, its denominator."""
-    kind: Literal["share", "money", "ratio"]
-    more_is_better: bool = True
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("profit", "profit", "pre_order_profit", "money"),
-        Metric("revenue", "revenue", "pre_revenue", "money"),
-        Metric("order_rate", "ordered", "pre_ordered", "share"),
-        Metric("visit_rate", "visited", None, "share"),
-        Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
-        Metric("reply_rate", "replied_messages", "messages", "ratio"),
-        Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
-    )
-}
-"""By name. Shares are of the customers assigned. reply_rate is Σ replies ÷ Σ messages sent; click_rate is Σ human
-clicks ÷ Σ messages sent for which it is known whether a human clicked."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +62,34 @@ class Experiment:
     until: dt.date | None
     """The last day whose outcomes will count; None where no end is planned."""
     assigned: pd.DataFrame
-    """arm, day; n, late (assigned after the outcome window), early (before the start), outcome_days."""
+    """arm, day; n, late (assigned after the outcome window), early (before the start), outcome_days. Where clusters
+    were assigned, the day is the cluster's first one, and units counts the clusters assigned in time."""
     plan: pd.DataFrame
     """The treatment of each arm (index): messages_per_week, hour_start, hour_end, variant, where stated."""
+    clusters: Clusters | None = None
+    """The households or stores that were assigned; None where single customers were."""
 
     @property
     def customers(self) -> Floats:
         """Customers assigned to each arm; those assigned too late are left out."""
         sums = (self.assigned["n"] - self.assigned["late"]).groupby(self.assigned["arm"]).sum()
+        return sums.reindex(list(self.arms)).fillna(0).to_numpy(float)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether clusters of customers were assigned, so that a cluster's customers are not independent."""
+        return self.clusters is not None
+
+    @property
+    def randomised(self) -> pd.DataFrame:
+        """arm, day, n: the units of randomisation assigned in time, clusters where these were assigned."""
+        units = self.assigned["units"] if self.clustered else self.assigned["n"] - self.assigned["late"]
+        return self.assigned[["arm", "day"]].assign(n=units)
+
+    @property
+    def units(self) -> Floats:
+        """Units of randomisation assigned to each arm in time."""
+        sums = self.randomised.groupby("arm")["n"].sum()
         return sums.reindex(list(self.arms)).fillna(0).to_numpy(float)
 
     @property
@@ -149,6 +141,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
     assigned = _count_assigned(shop)
+    clusters = count_clusters(shop)
     untreated = measures.untreated_arms(shop)
     found = []
     for row in rows.itertuples():
@@ -178,6 +171,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
                 until=until,
                 assigned=own.reset_index(drop=True),
                 plan=plan,
+                clusters=clusters.get(row.experiment_id),
             )
         )
     if not found:
@@ -192,8 +186,8 @@ def _planned_order(plan: pd.DataFrame) -> list[str]:
 
 
 def _count_assigned(shop: Shop) -> pd.DataFrame:
-    """experiment_id, arm, day; n, late, early, outcome_days."""
-    people = measures.outcome_windows(shop)
+    """experiment_id, arm, day; n, late, early, outcome_days, units."""
+    people = with_cluster_days(measures.outcome_windows(shop))
     starts = shop.experiments.select(of="experiment_id", started_at="started_at")
     people = people.join(starts, people.experiment_id == starts.of)
     late = people.outcome_days <= 0
@@ -202,6 +196,7 @@ def _count_assigned(shop: Shop) -> pd.DataFrame:
         late=people.count(where=late),
         early=people.count(where=people.assigned_at < people.started_at),
         outcome_days=total(people.outcome_days, where=~late).fill_null(0.0),
+        **({"units": measures.unit_of(people).nunique(where=~late)} if measures.CLUSTER in people.columns else {}),
     )
     return shop.count(cells.order_by("experiment_id", "arm", "day"))
 
@@ -224,21 +219,25 @@ _CLICK_PAIRS: dict[str, tuple[str, str | None]] = {
 
 def _in_time(shop: Shop, experiment: str | None = None) -> ir.Table:
     """Outcomes of customers with an outcome window above 0."""
-    rows = measures.arm_outcomes(shop, experiment)
+    rows = with_cluster_days(measures.arm_outcomes(shop, experiment))
     return rows.filter(rows.outcome_days > 0)
 
 
-def count_outcomes(shop: Shop, experiment: str | None = None) -> pd.DataFrame:
+def count_outcomes(shop: Shop, experiment: str | None = None, pre_period: Sequence[str] = ()) -> pd.DataFrame:
     """Moments of every metric by experiment (all, or this one), arm and day of assignment: see `moments_of`.
 
     Beside the metrics: `same_day` with y the orders of the assignment's day whose time is not known, x all orders; and
     what `ab_test.click_profit` reads, y and x being `clicks` clicked messages and opt-outs, `judged` messages and those
     whose click is known to be a human's or none, `cost` message cost, `sent` messages and subscribed weeks,
     `discounts` discount and orders.
+
+    With `pre_period`, means are adjusted for these columns too (`pre_period.with_pre_period`).
     """
     by = ("experiment_id", "arm", "assigned_day")
     pairs = {**_pairs(), **_CLICK_PAIRS, "same_day": ("same_day_orders", "orders")}
-    return shop.count(measures.arm_moments_together(_in_time(shop, experiment), pairs, by))
+    rows = with_pre_period(shop, _in_time(shop, experiment), pre_period)
+    means = [name for name, metric in METRICS.items() if metric.kind != "ratio"]
+    return shop.count(measures.arm_moments_together(rows, pairs, by, attributes=pre_period, adjusted=means))
 
 
 def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import chi2_contingency, chisquare
 
 from smsroi_helpers.experiments.registry import Experiment, moments_of
-from smsroi_helpers.statistics import adjust, difference_of_means, sequential_split
+from smsroi_helpers.statistics import adjust, compare, covariate_moments, estimate_means, sequential_split
 
 __all__ = [
     "SPLIT_ALPHA",
@@ -37,6 +37,9 @@ BALANCE_ALPHA = 0.001
 tested again at every run and the covariate adjusts for small differences."""
 LATE_SHARE = 0.01
 """With a larger share of assignments after the outcome window, the log of assignments is taken to be wrong."""
+MIXED_SHARE = 0.01
+"""With a larger share of customers in clusters that have customers in two arms, the clusters were not what was
+assigned."""
 LEAST_CONTRAST = 0.5
 """Below this contrast (of frequencies: below this share of the planned one), the arms were messaged too similarly for
 the test to show the effect."""
@@ -58,10 +61,11 @@ class Split:
 
 
 ProblemKind = Literal[
-    "empty_arms", "split", "assigned_late", "assigned_early", "unbalanced", "control_messaged", "not_messaged",
-    "sent_alike", "overlap", "orders_without_times",
+    "empty_arms", "split", "mixed_clusters", "assigned_late", "assigned_early", "unbalanced", "control_messaged",
+    "not_messaged", "sent_alike", "overlap", "orders_without_times",
 ]  # fmt: skip
-"""Problems of an experiment: an arm without customers; a sample-ratio mismatch; customers assigned after the outcome
+"""Problems of an experiment: an arm without customers; a sample-ratio mismatch; clusters (households, stores) with
+customers in two arms, so that an arm's customers live with the other's treatment; customers assigned after the outcome
 window, or before the start; arms that differed before the assignment; a control that was messaged; treated arms that
 were not; arms that were to get different numbers of messages and got about as many; arms that depend on another
 experiment's; orders of the assignment's day that may have come before it, since orders carry dates only."""
@@ -92,6 +96,8 @@ class Problem:
     contrast: float = float("nan")
     """The share of the treatment contrast that remains when some of the control were messaged (0–1)."""
     p_value: float = float("nan")
+    clustered: bool = False
+    """Whether the share is one of clusters, not of customers."""
 
 
 @dataclass(frozen=True)
@@ -129,16 +135,16 @@ class Validity:
 def check_split(experiment: Experiment) -> Split:
     """Test the split: by χ² once the experiment has ended, by a sequential test while it runs.
 
-    Arms without customers are included. χ² needs five expected customers in each arm; with fewer, the sequential test
-    is used, which is valid at any size.
+    Units of randomisation are counted: clusters where these were assigned. Arms without customers are included. χ²
+    needs five expected units in each arm; with fewer, the sequential test is used, which is valid at any size.
     """
     planned = experiment.shares > 0
-    counts = experiment.customers[planned]
+    counts = experiment.units[planned]
     shares = experiment.shares[planned]
     if counts.sum() == 0:
         return Split(float("nan"), "sequential")
     expected = shares * counts.sum()
-    if experiment.customers[~planned].sum() > 0:
+    if experiment.units[~planned].sum() > 0:
         return Split(0.0, "chi_squared")
     if experiment.state == "ended" and expected.min() >= _FEWEST_EXPECTED:
         return Split(float(chisquare(counts, expected).pvalue), "chi_squared")
@@ -147,9 +153,8 @@ def check_split(experiment: Experiment) -> Split:
 
 
 def _by_day(experiment: Experiment) -> pd.DataFrame:
-    """Day × arm: customers assigned, in time to have an outcome."""
-    rows = experiment.assigned.assign(n=experiment.assigned["n"] - experiment.assigned["late"])
-    wide = rows.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0)
+    """Day × arm: units assigned, in time to have an outcome."""
+    wide = experiment.randomised.pivot_table(index="day", columns="arm", values="n", aggfunc="sum", fill_value=0)
     return wide.reindex(columns=list(experiment.arms), fill_value=0).sort_index()
 
 
@@ -161,8 +166,8 @@ def locate_split(cells: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
         experiment: for its planned shares.
 
     Returns:
-        name, customers, share (of the arm that deviates most), planned, arm, adjusted_p (Benjamini–Hochberg). Those
-        with fewer than five customers expected in an arm are left out.
+        name, customers (or clusters, where these were assigned), share (of the arm that deviates most), planned, arm,
+        adjusted_p (Benjamini–Hochberg). Those with fewer than five expected in an arm are left out.
     """
     wide = cells.pivot_table(index="name", columns="arm", values="n", aggfunc="sum", fill_value=0)
     wide = wide.reindex(columns=list(experiment.arms), fill_value=0)
@@ -200,18 +205,18 @@ def check_balance(experiment: Experiment, counted: pd.DataFrame) -> pd.DataFrame
     for metric in ("order_rate", "revenue", "profit"):
         if f"{metric}__sum_x" not in counted.columns:
             continue
-        sums = moments_of(counted, experiment.name, metric).groupby("arm")[["n_known", "sum_x", "sum_x2"]].sum()
-        sums = sums.reindex(list(experiment.arms)).fillna(0.0)
-        control = sums.loc[experiment.control].to_numpy(float)
-        for arm in experiment.treated:
-            own = sums.loc[arm].to_numpy(float)
-            if min(own[0], control[0]) < 2:
+        before = covariate_moments(moments_of(counted, experiment.name, metric), by_unit=experiment.clustered)
+        if not before["n"].sum():
+            continue
+        arms = estimate_means(before, experiment.arms)
+        found = compare(arms, experiment.control)
+        for place, arm in enumerate(experiment.arms):
+            if not place or min(arms.customers[place], arms.customers[0]) < 2:
                 continue
-            found = difference_of_means(tuple(own[:, None]), tuple(control[:, None]))
             rows.append({
-                "metric": metric, "arm": arm, "customers": own[0], "mean": own[1] / own[0],
-                "control_mean": control[1] / control[0], "difference": found.estimate[0], "low": found.low[0],
-                "high": found.high[0], "p_value": found.p_value[0],
+                "metric": metric, "arm": arm, "customers": arms.customers[place], "mean": arms.mean[place],
+                "control_mean": arms.mean[0], "difference": arms.mean[place] - arms.mean[0], "low": found.low[place],
+                "high": found.high[place], "p_value": found.p_value[place],
             })  # fmt: skip
     columns = ["metric", "arm", "customers", "mean", "control_mean", "difference", "low", "high", "p_value"]
     frame = pd.DataFrame(rows, columns=columns)
@@ -255,7 +260,8 @@ def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) ->
 
     Returns:
         one, two (names), customers in both, share (of the smaller one's customers), p_value of the arms being
-        independent; NaN where only one arm can be in the other experiment. Pairs that did not run at the same time are
+        independent; NaN where only one arm can be in the other experiment, and where clusters were assigned, whose
+        customers are not independent), clustered. Pairs that did not run at the same time are
         left out.
     """
     rows = []
@@ -270,11 +276,14 @@ def check_overlaps(overlaps: pd.DataFrame, experiments: Sequence[Experiment]) ->
         table = own.pivot_table(index="arm", columns="other_arm", values="customers", aggfunc="sum", fill_value=0)
         table = table.to_numpy(float)
         smaller = min(one.customers.sum(), two.customers.sum())
-        p = float(chi2_contingency(table, correction=False).pvalue) if min(table.shape) > 1 else float("nan")
+        clustered = one.clustered or two.clustered
+        testable = min(table.shape) > 1 and not clustered
+        p = float(chi2_contingency(table, correction=False).pvalue) if testable else float("nan")
         rows.append({
             "one": one.name, "two": two.name, "customers": table.sum(), "share": table.sum() / smaller, "p_value": p,
+            "clustered": clustered,
         })  # fmt: skip
-    return pd.DataFrame(rows, columns=["one", "two", "customers", "share", "p_value"])
+    return pd.DataFrame(rows, columns=["one", "two", "customers", "share", "p_value", "clustered"])
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
@@ -318,8 +327,8 @@ def check(experiment: Experiment, counted: pd.DataFrame, exposure: pd.DataFrame,
 
 def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Problem]:
     """Problems of the assignment: empty arms, a broken split, late or early customers."""
-    n = experiment.customers
-    empty = tuple(arm for arm, people in zip(experiment.arms, n, strict=True) if people == 0)
+    n = experiment.units
+    empty = tuple(arm for arm, units in zip(experiment.arms, n, strict=True) if units == 0)
     if empty:
         yield Problem("empty_arms", breaks=True, arms=empty)
     if split.broken:
@@ -329,7 +338,13 @@ def _assignment_problems(experiment: Experiment, split: Split) -> Iterator[Probl
         at = int(np.argmax(np.where(np.isfinite(deviation), deviation, np.inf)))
         yield Problem(
             "split", breaks=True, arms=(experiment.arms[at],), share=float(n[at] / n.sum()),
-            planned=float(experiment.shares[at]), p_value=split.p_value,
+            planned=float(experiment.shares[at]), p_value=split.p_value, clustered=experiment.clustered,
+        )  # fmt: skip
+    clusters = experiment.clusters
+    if clusters is not None and clusters.mixed:
+        yield Problem(
+            "mixed_clusters", breaks=clusters.mixed_customers > MIXED_SHARE * clusters.customers,
+            customers=clusters.mixed_customers, of_customers=clusters.customers, share=clusters.mixed / clusters.count,
         )  # fmt: skip
     every, late, early = (int(experiment.assigned[name].sum()) for name in ("n", "late", "early"))
     if late:

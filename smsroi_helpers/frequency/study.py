@@ -35,7 +35,7 @@ __all__ = [
     "read_logs",
 ]
 
-NoTest = Literal["", "no_experiments", "nobody_assigned", "no_frequency_test", "broken", "no_messages"]
+NoTest = Literal["", "no_experiments", "nobody_assigned", "no_frequency_test", "clustered", "broken", "no_messages"]
 """Why there is no frequency test to analyse: the source has no experiments; no customer has been assigned to one; none
 randomised the frequency; the frequency test is broken; its messages are not known. Empty where there is one."""
 
@@ -215,7 +215,7 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
     if not all(shop.has(name) for name in ("experiments", "arms", "assignments")):
         return None, None, "no_experiments"
     try:
-        checked = experiments.check_experiments(shop)
+        checked = experiments.check_experiments(shop, clustered=True)
     except NotEnoughData:
         return None, None, "nobody_assigned"
     tests = [
@@ -227,6 +227,9 @@ def _find_experiment(shop: Shop) -> tuple[Experiment | None, Validity | None, No
     ]
     if not tests:
         return None, None, "no_frequency_test"
+    tests = [test for test in tests if not test[0].clustered]
+    if not tests:
+        return None, None, "clustered"
     found, validity = max(tests, key=lambda test: test[0].customers.sum())
     return found, validity, "broken" if validity.broken else "" if shop.has("messages") else "no_messages"
 

@@ -72,6 +72,11 @@ def no_test_words(study: Study) -> str:
             return _("Nobody has been assigned to an experiment yet.")
         case "no_frequency_test":
             return _("None of the source’s experiments tried doses by lot.")
+        case "clustered":
+            return _(
+                "The test of frequencies assigned households or stores. The curve’s error is that of single customers,"
+                " so it is not fitted; the test is compared arm by arm under “Did the change pay?”."
+            )
         case "no_messages":
             return _("Without messages the dose that was sent is not known.")
         case "broken" if study.experiment is not None and study.validity is not None:

@@ -11,8 +11,6 @@ from smsroi_helpers.measures.columns import latest_instant, mostly_dates, withou
 from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs, subscribed
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
-    arm_moments,
-    arm_moments_together,
     arm_outcomes,
     left_early,
     outcome_windows,
@@ -21,6 +19,7 @@ from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost
+from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
     Practice,
@@ -47,6 +46,7 @@ from smsroi_helpers.measures.quiet_hours import (
 from smsroi_helpers.measures.sending_rules import RULES, Rule
 
 __all__ = [
+    "CLUSTER",
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
@@ -101,6 +101,7 @@ __all__ = [
     "subscriber_weeks",
     "territory_of",
     "touches_per_order",
+    "unit_of",
     "untreated_arms",
     "with_zone",
     "without_time",

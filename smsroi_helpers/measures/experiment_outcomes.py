@@ -1,8 +1,7 @@
-"""Outcomes of the customers of an experiment's arms, and their moments."""
+"""Outcomes of the customers of an experiment's arms."""
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import ibis
@@ -13,13 +12,12 @@ from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import earliest_instant, hours_between, latest_instant, left_join_columns, optional
 from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs
 from smsroi_helpers.measures.messages import knows_cost
+from smsroi_helpers.measures.moments import CLUSTER
 from smsroi_helpers.measures.profit import valued_orders
 from smsroi_helpers.source import Shop
 
 __all__ = [
     "Window",
-    "arm_moments",
-    "arm_moments_together",
     "arm_outcomes",
     "left_early",
     "outcome_windows",
@@ -43,7 +41,7 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
 
     Returns:
         experiment_id, arm, customer_id, assigned_at, assigned_day (in the source's time zone), outcome_end (UTC),
-        outcome_days (elapsed; 0 where the assignment came after the end).
+        outcome_days (elapsed; 0 where the assignment came after the end); cluster_id, where the source has it.
 
         Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
         that are dates without a time: some may have come before the assignment), revenue (money, less
@@ -88,7 +86,7 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
 
     Returns:
         experiment_id, arm, customer_id, assigned_at, assigned_day, outcome_end, outcome_days; pre_start: the start of
-        the equally long period before the assignment.
+        the equally long period before the assignment; cluster_id, where the source has it (null: none stated).
     """
     experiments, assignments = shop.experiments, shop.assignments
     if experiment_id is not None:
@@ -100,8 +98,9 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     ends = experiments.select(of_experiment="experiment_id", stated_end=ibis.least(stated, end))
     people = assignments.join(ends, assignments.experiment_id == ends.of_experiment)
     people = people.mutate(outcome_end=ibis.greatest(people.stated_end, people.assigned_at))
+    clusters = [CLUSTER] if CLUSTER in people.columns else []
     return people.select(
-        ["experiment_id", "arm", "customer_id", "assigned_at", "outcome_end"],
+        ["experiment_id", "arm", "customer_id", "assigned_at", "outcome_end", *clusters],
         assigned_day=shop.day(people.assigned_at),
         outcome_days=hours_between(people.assigned_at, people.outcome_end) / 24,
         pre_start=people.assigned_at - (people.outcome_end - people.assigned_at),
@@ -213,68 +212,3 @@ def _with_consent(shop: Shop, people: ir.Table, rows: ir.Table) -> ir.Table:
         consenting=consenting.cast("int64"),
         subscribed_weeks=ibis.ifelse(consenting, weeks, 0.0),
     ).drop("earlier_opt_out", "consent_at")
-
-
-def arm_moments(
-    outcomes: ir.Table, outcome: str, covariate: str | None = None, by: Sequence[str] = ("experiment_id", "arm")
-) -> ir.Table:
-    """The moments for means, Welch, CUPED and ratio metrics: one row per arm, however many customers.
-
-    With y the outcome and x the covariate: Welch needs n, Σy, Σy²; CUPED adds Σx, Σx², Σxy; a ratio of sums (clicked
-    messages ÷ messages) is y = clicked_messages, x = messages. Where x is null it counts as 0 here, and n_known and
-    sum_y_known give the moments of the indicator z = 1 of those customers: Σz = Σz² = n − n_known,
-    Σyz = Σy − sum_y_known, Σxz = 0.
-
-    Args:
-        outcomes: of `arm_outcomes`, perhaps with further columns to group by.
-        outcome: the column y. Customers with a null are in no sum; they are counted as n_unknown.
-        covariate: the column x; None for none.
-        by: the columns to group by; ("experiment_id", "arm", "assigned_day") stratifies a ramp-up.
-
-    Returns:
-        the columns of `by`; n, n_unknown, sum_y, sum_y2; with a covariate also n_known, sum_y_known, sum_x, sum_x2,
-        sum_xy. Sorted by `by`.
-    """
-    sums = _moment_sums(outcomes, outcome, covariate)
-    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
-
-
-def arm_moments_together(
-    outcomes: ir.Table,
-    pairs: Mapping[str, tuple[str, str | None]],
-    by: Sequence[str] = ("experiment_id", "arm"),
-) -> ir.Table:
-    """`arm_moments` of several outcomes in one pass over the customers.
-
-    Args:
-        outcomes: of `arm_outcomes`, perhaps with further columns to group by.
-        pairs: name → outcome and covariate (None for none).
-        by: the columns to group by.
-
-    Returns:
-        the columns of `by`; for each name the columns of `arm_moments` as `<name>__n`, `<name>__sum_y` …; sorted by
-        `by`.
-    """
-    sums = {
-        f"{name}__{moment}": value
-        for name, (outcome, covariate) in pairs.items()
-        for moment, value in _moment_sums(outcomes, outcome, covariate).items()
-    }
-    return outcomes.group_by(*by).aggregate(**sums).order_by(*by)
-
-
-def _moment_sums(rows: ir.Table, outcome: str, covariate: str | None) -> dict[str, ir.Scalar]:
-    y = rows[outcome].cast("float64")
-    sums = {
-        "n": rows.count(where=y.notnull()),
-        "n_unknown": rows.count(where=y.isnull()),
-        "sum_y": total(y),
-        "sum_y2": total(y * y),
-    }
-    if covariate is not None:
-        x = rows[covariate].cast("float64")
-        known = y.notnull() & x.notnull()
-        sums["n_known"] = rows.count(where=known)
-        terms = {"sum_y_known": y, "sum_x": x, "sum_x2": x * x, "sum_xy": x * y}
-        sums |= {name: total(term, where=known).fill_null(0.0) for name, term in terms.items()}
-    return sums

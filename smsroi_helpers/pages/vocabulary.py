@@ -59,6 +59,7 @@ def metric_words(metric: str) -> str:
         "profit": _("Profit"),
         "click_profit": _("Profit worked out from clicks"),
         "revenue": _("Revenue"),
+        "orders": _("Orders per customer"),
         "order_rate": _("Share who order"),
         "visit_rate": _("Share who visit"),
         "click_rate": _("Clicks per message"),
@@ -225,6 +226,8 @@ class ProblemCode(Protocol):
     def contrast(self) -> float: ...
     @property
     def p_value(self) -> float: ...
+    @property
+    def clustered(self) -> bool: ...
 
 
 def problem_words(problem: ProblemCode) -> str:
@@ -236,6 +239,19 @@ def problem_words(problem: ProblemCode) -> str:
     match problem.kind, problem.breaks:
         case "empty_arms", _breaks:
             return _("nobody is in {arms}").format(arms=listed(problem.arms))
+        case "split", _breaks if problem.clustered:
+            return _(
+                "the split is not the planned one: {arm} has {share} of the households or stores instead of {planned}"
+                " (p {p})"
+            ).format(
+                arm=problem.arms[0], share=percent(problem.share, 2), planned=percent(problem.planned, 2),
+                p=p_words(problem.p_value),
+            )  # fmt: skip
+        case "mixed_clusters", _breaks:
+            return _(
+                "{n} of {all} customers are in households or stores with customers in two arms: their outcomes are"
+                " contaminated by the other arm, and choosing one of the two arms afterwards is no remedy"
+            ).format(n=number(problem.customers), all=number(problem.of_customers))
         case "split", _breaks:
             return _(
                 "the split is not the planned one: {arm} has {share} of the customers instead of {planned} (p {p})"

@@ -256,7 +256,7 @@ def actionable(shop: Shop, grouping: Grouping, segment_by: str) -> Criterion:
     for each, validity in found:
         rows.append(_compare_segments(each, counted, cells, segmentation, broken=validity.broken))
     detail = pd.DataFrame(rows)
-    if detail["p_value"].isna().all():
+    if not rows or detail["p_value"].isna().all():
         return Criterion("actionable", "unknown", np.nan, np.nan, np.nan, detail)
     detail = detail.assign(adjusted_p=adjust(detail["p_value"], "holm"))
     smallest = float(detail["adjusted_p"].min())
@@ -335,9 +335,9 @@ def _is_enough(cells: pd.DataFrame, experiment: Experiment, metric: str, segment
     arms = estimate_means(moments_of(own, experiment.name, metric), experiment.arms)
     if arms.customers.min() < FEWEST_IN_CELL or not (arms.variance > 0).all():
         return False
-    events = moments_of(own, experiment.name, "order_rate" if METRICS[metric].kind == "money" else metric)
+    events = moments_of(own, experiment.name, "order_rate" if METRICS[metric].of_buyers else metric)
     count = events.groupby("arm")["sum_y"].sum().reindex(list(experiment.arms)).fillna(0.0).to_numpy(float)
-    fewest = count if METRICS[metric].kind == "money" else np.minimum(count, arms.customers - count)
+    fewest = count if METRICS[metric].of_buyers else np.minimum(count, arms.customers - count)
     return bool(fewest.min() >= FEW_EVENTS)
 
 

@@ -6,6 +6,7 @@ from smsroi_helpers.statistics.discount import weekly_rate
 from smsroi_helpers.statistics.effects import (
     Arms,
     compare,
+    covariate_moments,
     estimate_means,
     estimate_ratios,
     expected_loss,
@@ -48,9 +49,19 @@ from smsroi_helpers.statistics.transport import (
     uncovered_factor,
     uncovered_sd,
 )
+from smsroi_helpers.statistics.units import (
+    FEWEST_CLUSTERS,
+    design_effect,
+    effective_units,
+    product_name,
+    products_of,
+    sum_name,
+    without_attributes,
+)
 
 __all__ = [
     "ALPHA",
+    "FEWEST_CLUSTERS",
     "FEW_EVENTS",
     "GROUPS",
     "LEAST_COVERED",
@@ -69,11 +80,14 @@ __all__ = [
     "by_group",
     "carry_over",
     "compare",
+    "covariate_moments",
+    "design_effect",
     "detectable_difference",
     "difference_of_means",
     "difference_of_rates",
     "draw_shrunken",
     "draw_uncovered",
+    "effective_units",
     "estimate_means",
     "estimate_ratios",
     "expected_loss",
@@ -90,6 +104,8 @@ __all__ = [
     "power_of_difference",
     "probability_best",
     "product_interval",
+    "product_name",
+    "products_of",
     "rates",
     "ratios",
     "relative_lift",
@@ -99,8 +115,10 @@ __all__ = [
     "shrink",
     "standard_error",
     "sum_interval",
+    "sum_name",
     "times_to_settle",
     "uncovered_factor",
     "uncovered_sd",
     "weekly_rate",
+    "without_attributes",
 ]

@@ -1,30 +1,44 @@
 """Differences between randomised arms from moments: with a covariate, as ratios, relative, and stratified.
 
-Moments are those of `measures.arm_moments`: one row per arm and stratum. Every arm is summarised by a mean and the
-variance of that mean. Differences, relative lift and the probability of being best are computed from these alone.
+Moments are those of `measures.arm_moments`: one row per arm and stratum. Those of `measures.arm_moments_together` with
+units have the products over units of randomisation (`units`): the variance is that between units. Every arm is
+summarised by a mean and the variance of that mean. Differences, relative lift and the probability of being best are
+computed from these alone.
 
 References:
     Deng, Xu, Kohavi & Walker (2013), Improving the sensitivity of online controlled experiments by utilizing
         pre-experiment data, WSDM: CUPED.
     Deng, Knoblich & Lu (2018), Applying the delta method in metric analytics, KDD: ratio metrics.
+    Lin (2013), Agnostic notes on regression adjustments to experimental data, Annals of Applied Statistics 7(1).
     Fieller (1954), Some problems in interval estimation, JRSS B 16: the ratio of two means.
     Miratrix, Sekhon & Yu (2013), Adjusting treatment effect estimates by post-stratification, JRSS B 75.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import chi2, norm, t
 
 from smsroi_helpers.statistics.arrays import Floats
 from smsroi_helpers.statistics.means import MeanDifference, variance_from_sums, welch
+from smsroi_helpers.statistics.units import (
+    FEWEST_CLUSTERS,
+    covariates_in,
+    effective_units,
+    product_name,
+    products_of,
+    sum_name,
+    unit_covariance,
+)
 
 __all__ = [
     "Arms",
     "compare",
+    "covariate_moments",
     "estimate_means",
     "estimate_ratios",
     "expected_loss",
@@ -52,7 +66,11 @@ class Arms:
     variance: Floats
     """Of `adjusted`. NaN with fewer than two customers; 0 where the outcome never varies."""
     satterthwaite: Floats
-    """Σ over strata of (variance)² / (customers − 1), for Welch and Satterthwaite's degrees of freedom."""
+    """Σ over strata of (variance)² / (units − 1), for Welch and Satterthwaite's degrees of freedom."""
+    units: Floats
+    """Units of randomisation: customers, or clusters of them."""
+    few_units: NDArray[np.bool_]
+    """Whether there are too few clusters for an interval (`units.FEWEST_CLUSTERS`); the variance is then NaN."""
 
     def index(self, arm: str) -> int:
         """The position of an arm in the arrays."""
@@ -65,14 +83,17 @@ class Arms:
 def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool = True) -> Arms:
     """The mean outcome per customer of each arm, adjusted for a covariate and for strata where given.
 
-    With y the outcome, x the covariate, and z = 1 where x is not known (x is then 0), the adjusted outcome is
-    y − θ₁(x − x̄) − θ₂(z − z̄). θ minimises the sum of the variances of the arm means (Deng et al. 2013, with two
-    covariates). Arm means are averaged over strata with the strata's shares of all customers (Miratrix et al. 2013), so
-    that a change of the split over time does not bias the effect.
+    With y the outcome, x a covariate, and k = 1 where x is known (elsewhere x is 0), the adjusted outcome is
+    y − θ₁(x − x̄) − θ₂(k − k̄), with further θ for the further covariates of the moments. θ minimises the sum of the
+    variances of the arm means (Deng et al. 2013, with several covariates); with two arms the difference has the
+    variance of a regression in each arm (Lin 2013) to first order. With units the residual variance is divided by the
+    degrees of freedom left after θ. Arm means are averaged over strata with the strata's
+    shares of all customers (Miratrix et al. 2013), so that a change of the split over time does not bias the effect.
 
     Args:
         moments: arm, perhaps stratum; n, sum_y, sum_y2; and for a covariate n_known, sum_y_known, sum_x, sum_x2,
-            sum_xy.
+            sum_xy; with units, also units and the columns of `units.unit_covariance`, where no stratum shares a
+            cluster with another.
         arms: the arms, in the order of the result; an arm without a row has no customers.
         adjust: whether to use covariate and strata.
 
@@ -85,49 +106,94 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     customers = plain["n"].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = plain["sum_y"].to_numpy(float) / customers
-    names = [column for column in moments.columns if column.startswith(("sum_", "n_"))] + ["n"]
-    stratum = "stratum" if adjust and "stratum" in moments.columns else None
+    cells = _cells(moments, arms, "stratum" if adjust and "stratum" in moments.columns else None)
+    n, by_unit = cells["n"], "units" in cells
+    covariance = unit_covariance if by_unit else _covariance
+    weight = n.sum(axis=0) / n.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y_mean = cells["sum_y"] / n
+        share = weight**2 / n
+    s_yy = covariance(cells, "y", "y")
+    used = [] if not adjust else covariates_in(cells) if by_unit else ["x", "k"] if "sum_x" in cells else []
+    if used:
+        s_yu = [covariance(cells, name, "y") for name in used]
+        s_uu = [[covariance(cells, *sorted((one, two))) for two in used] for one in used]
+        a = np.array([[np.nansum(share * value) for value in row] for row in s_uu])
+        theta = _solve(a, np.array([np.nansum(share * value) for value in s_yu]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for coefficient, name in zip(theta, used, strict=True):
+                u = cells[sum_name(name)]
+                y_mean = y_mean - coefficient * (u / n - u.sum(axis=0) / n.sum(axis=0))
+        # the residual variance after the adjustment; below 0 only by rounding
+        s_yy = s_yy - 2 * sum(t * value for t, value in zip(theta, s_yu, strict=True))
+        s_yy = s_yy + sum(theta[i] * theta[j] * s_uu[i][j] for i in range(len(used)) for j in range(len(used)))
+        s_yy = np.maximum(s_yy, 0.0)
+    units, effective, few = _units(cells, by_unit)
+    if used and by_unit:  # with few units the fitted coefficients make the residuals too small
+        degrees = units.sum() - len(arms)
+        fitted = np.count_nonzero(theta)
+        s_yy = s_yy * (degrees / (degrees - fitted) if degrees > fitted else np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = share * s_yy
+        variance = np.where(few, np.nan, parts.sum(axis=1))
+        satterthwaite = (parts**2 / (effective - 1)).sum(axis=1)
+    adjusted = (weight * y_mean).sum(axis=1)
+    return Arms(tuple(arms), customers, mean, adjusted, variance, satterthwaite, units, few)
+
+
+def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> dict[str, Floats]:
+    """Each column of the moments, arms × strata."""
+    columns = moments.columns
+    names = [each for each in columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
     grid = moments.groupby(["arm", *([stratum] if stratum else [])])[names].sum()
     if stratum is None:
         grid = grid.reindex(list(arms)).fillna(0.0)
-        cells = {name: grid[name].to_numpy(float)[:, None] for name in names}
-    else:
-        every = pd.MultiIndex.from_product([list(arms), sorted(moments[stratum].unique())])
-        wide = grid.reindex(every).fillna(0.0)
-        cells = {name: wide[name].to_numpy(float).reshape(len(arms), -1) for name in names}
-    n, y = cells["n"], cells["sum_y"]
-    weight = n.sum(axis=0) / n.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y_mean = y / n
-        share = weight**2 / n
-    s_yy = variance_from_sums(cells["sum_y2"], y, y, n)
-    if adjust and "sum_x" in cells:
-        unknown = n - cells["n_known"]
-        u = (cells["sum_x"], unknown)
-        s_yu = [
-            variance_from_sums(cells["sum_xy"], y, u[0], n),
-            variance_from_sums(y - cells["sum_y_known"], y, unknown, n),
-        ]
-        s_known = variance_from_sums(np.zeros_like(n), u[0], unknown, n)
-        s_uu = [
-            [variance_from_sums(cells["sum_x2"], u[0], u[0], n), s_known],
-            [s_known, variance_from_sums(unknown, unknown, unknown, n)],
-        ]
-        a = np.array([[np.nansum(share * s_uu[i][j]) for j in range(2)] for i in range(2)])
-        b = np.array([np.nansum(share * s_yu[i]) for i in range(2)])
-        theta = _solve(a, b)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for k in range(2):
-                y_mean = y_mean - theta[k] * (u[k] / n - u[k].sum(axis=0) / n.sum(axis=0))
-        # the residual variance after the adjustment; below 0 only by rounding
-        s_yy = s_yy - 2 * sum(theta[i] * s_yu[i] for i in range(2))
-        s_yy = s_yy + sum(theta[i] * theta[j] * s_uu[i][j] for i in range(2) for j in range(2))
-        s_yy = np.maximum(s_yy, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = share * s_yy
-        variance = parts.sum(axis=1)
-        satterthwaite = (parts**2 / (n - 1)).sum(axis=1)
-    return Arms(tuple(arms), customers, mean, (weight * y_mean).sum(axis=1), variance, satterthwaite)
+        return {name: grid[name].to_numpy(float)[:, None] for name in names}
+    every = pd.MultiIndex.from_product([list(arms), sorted(moments[stratum].unique())])
+    wide = grid.reindex(every).fillna(0.0)
+    return {name: wide[name].to_numpy(float).reshape(len(arms), -1) for name in names}
+
+
+_PRODUCTS = {
+    ("y", "y"): "sum_y2", ("x", "y"): "sum_xy", ("x", "x"): "sum_x2", ("k", "y"): "sum_y_known",
+    ("k", "k"): "n_known", ("k", "x"): "sum_x",
+}  # fmt: skip
+"""The sums over customers of the products of two variables of `units.sum_name`."""
+
+
+def _covariance(cells: Mapping[str, Floats], one: str, two: str) -> Floats:
+    """As `unit_covariance`, with the customers as units."""
+    sums = (cells[sum_name(one)], cells[sum_name(two)])
+    return variance_from_sums(cells[_PRODUCTS[one, two]], *sums, cells["n"])
+
+
+def _units(cells: Mapping[str, Floats], by_unit: bool) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Units of each arm, the effective number of each arm and stratum, and whether an arm has too few."""
+    if not by_unit:
+        customers = cells["n"].sum(axis=1)
+        return customers, cells["n"], np.zeros(len(customers), bool)
+    whole = {name: cells[name].sum(axis=1) for name in ("n", "units", product_name("n", "n"))}
+    few = (whole["units"] < whole["n"]) & (effective_units(whole) < FEWEST_CLUSTERS)
+    return whole["units"], effective_units(cells), few
+
+
+def covariate_moments(moments: pd.DataFrame, *, by_unit: bool, covariate: tuple[str, str] = ("x", "k")) -> pd.DataFrame:
+    """The moments of a covariate itself, of customers of whom it is known, as `estimate_means` reads an outcome's.
+
+    Args:
+        moments: with the covariate.
+        by_unit: with the products over units, which covariates other than x need.
+        covariate: the variable and that of customers with a known one, such as a0 and b0.
+    """
+    value, known = covariate
+    names = {"arm": "arm", sum_name(known): "n", sum_name(value): "sum_y"}
+    if "sum_x2" in moments and value == "x":
+        names["sum_x2"] = "sum_y2"
+    if by_unit:
+        new = {known: "n", value: "y"}
+        names |= {product_name(a, b): product_name(new[a], new[b]) for a, b in products_of(list(new))}
+        names["units"] = "units"
+    return moments[list(names)].rename(columns=names)
 
 
 def _solve(a: Floats, b: Floats) -> Floats:
@@ -142,27 +208,33 @@ def _solve(a: Floats, b: Floats) -> Floats:
 
 
 def estimate_ratios(moments: pd.DataFrame, arms: Sequence[str]) -> Arms:
-    """Σy ÷ Σx of each arm, such as clicks ÷ messages, with the customer as unit (Deng, Knoblich & Lu 2018).
+    """Σy ÷ Σx of each arm, such as clicks ÷ messages, with the customer or cluster as unit (Deng, Knoblich & Lu 2018).
 
     The variance is that of the mean of (y − R x) / x̄.
 
     Args:
-        moments: arm; n, sum_y, sum_y2, sum_x, sum_x2, sum_xy; y and x of every customer of the arm.
+        moments: arm; n, sum_y, sum_y2, sum_x, sum_x2, sum_xy; y and x of every customer of the arm; perhaps with units,
+            as for `estimate_means`.
         arms: the arms, in the order of the result.
 
     Returns:
         estimates per arm; NaN for an arm with Σx = 0.
     """
-    names = ["n", "sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy"]
-    rows = moments.groupby("arm")[names].sum().reindex(list(arms)).fillna(0.0)
-    n, y, yy, x, xx, xy = (rows[name].to_numpy(float) for name in names)
+    cells = {name: values[:, 0] for name, values in _cells(moments, arms, None).items()}
+    by_unit = "units" in cells
+    n, y, x = cells["n"], cells["sum_y"], cells["sum_x"]
+    yy, xy, xx = (
+        cells[product_name(*pair) if by_unit else _PRODUCTS[pair]] for pair in (("y", "y"), ("x", "y"), ("x", "x"))
+    )
+    units, effective, few = _units({name: values[:, None] for name, values in cells.items()}, by_unit)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = y / x
         squares = yy - 2 * ratio * xy + ratio**2 * xx
-        variance = np.where(n > 1, squares / (n - 1), np.nan) * n / x**2
-        variance = np.where(squares > _ROUNDING * yy, variance, np.where(n > 1, 0.0, np.nan))
-        variance = np.where(x > 0, variance, np.nan)
-        return Arms(tuple(arms), n, ratio, ratio, variance, variance**2 / (n - 1))
+        variance = np.where(units > 1, squares / (units - 1), np.nan) * units / x**2
+        variance = np.where(squares > _ROUNDING * yy, variance, np.where(units > 1, 0.0, np.nan))
+        variance = np.where((x > 0) & ~few, variance, np.nan)
+        satterthwaite = variance**2 / (effective[:, 0] - 1)
+        return Arms(tuple(arms), n, ratio, ratio, variance, satterthwaite, units, few)
 
 
 def merge_strata(counts: pd.DataFrame, fewest: int = 20) -> pd.Series:

@@ -66,6 +66,22 @@ def test_every_parameter_counts(settings, change, field, rises):
     assert (after > before) if rises else (after < before)
 
 
+def test_households_take_the_design_effect_times_as_many_customers(settings):
+    """Households of 5, alike by .1: 1 + 4 · .1 = 1.4 times as many; errors √1.4 times as large."""
+    alone = planning.plan_test(**settings)
+    households = planning.plan_test(**settings, cluster_size=5, cluster_correlation=0.1)
+    assert households.customers_for_gain == pytest.approx(1.4 * alone.customers_for_gain, abs=1)
+    assert households.smallest_profit == pytest.approx(np.sqrt(1.4) * alone.smallest_profit)
+    assert households.smallest_rate == pytest.approx(np.sqrt(1.4) * alone.smallest_rate)
+    assert planning.plan_test(**settings, cluster_size=5) == alone
+
+
+def test_a_few_stores_are_refused(settings):
+    """4,000 customers in stores of 300: 6.7 stores in an arm."""
+    with pytest.raises(UsageError, match="7 households or stores"):
+        planning.plan_test(**settings, cluster_size=300, cluster_correlation=0.05)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"customers": 4}, {"base_rate": 0.0}, {"base_rate": 1.0}, {"control_share": 1.0}, {"power": 1.0}]
 )

@@ -18,9 +18,10 @@ from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.early_warning import score_by_frequency, warn_early
 from smsroi_helpers.frequency.pull_forward import trace_pull_forward
 from smsroi_helpers.frequency.saturation import measure_saturation
-from smsroi_helpers.frequency.study import analyse
+from smsroi_helpers.frequency.study import _find_experiment, analyse
 from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide, opt_out_sentence
+from tests.cluster_sources import draw_households, open_households
 from tests.frequency.samples import WEEKS, open_folder, source, written
 
 
@@ -180,3 +181,11 @@ def test_without_messages(study_of):
     _words, answers = whole_page(shop, study)
     assert answers[0].outcome == "not_enough_evidence"
     assert "Without messages" in answers[0].text
+
+
+def test_a_test_of_households_is_not_fitted(tmp_path):
+    """The curve's errors are those of single customers: the test is left to the page on experiments, and it is said."""
+    rows = draw_households(np.random.default_rng(1), 30)
+    shop = open_households(tmp_path, rows.assign(before=0.0, after=1.0), kind="frequency")
+    experiment, validity, why = _find_experiment(shop)
+    assert (experiment, validity, why) == (None, None, "clustered")

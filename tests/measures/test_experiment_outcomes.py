@@ -7,7 +7,8 @@ import zoneinfo
 import numpy as np
 import pytest
 
-from smsroi_helpers.measures.experiment_outcomes import arm_moments, arm_moments_together, arm_outcomes, outcome_windows
+from smsroi_helpers.measures.experiment_outcomes import arm_outcomes, outcome_windows
+from smsroi_helpers.measures.moments import arm_moments, arm_moments_together
 from smsroi_helpers.measures.profit import profit_events
 from tests.measures.worlds import SEEDS, cost, human_click, latest, machines, order_profit, rows_of
 

@@ -5,8 +5,9 @@ import pytest
 
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.measures.attribution import attributed_orders, message_outcomes, touches_per_order
-from smsroi_helpers.measures.experiment_outcomes import arm_moments, arm_outcomes
+from smsroi_helpers.measures.experiment_outcomes import arm_outcomes
 from smsroi_helpers.measures.local_sends import local_sends
+from smsroi_helpers.measures.moments import arm_moments
 
 
 def test_absent_tables_are_named(make_source, open_source):
