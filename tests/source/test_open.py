@@ -283,7 +283,8 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D21 in two arms": (
         trial(assignments=("x,c3,yes,2024-01-01\n", "x,c3,yes,2024-01-01\nx,c3,no,2024-01-01\n")),
-        r"table assignments: 2 of 5 rows .*column experiment_id \+ customer_id, in two arms in 2 rows: .*keep the ",
+        r"table assignments: 2 of 5 rows .*column experiment_id \+ customer_id, in two arms in 2 rows: "
+        "a customer in two arms had both treatments.*leave the customer out",
     ),
     "D21 an unknown arm": (
         trial(assignments=("x,c3,yes", "x,c3,perhaps")),
