@@ -37,7 +37,8 @@ def merge_rows(
     for name in ("messages", "customers", "assignments"):
         if name not in tables:
             continue
-        rows, said = valid[name], []
+        rows = valid[name]
+        said: list[Finding] = []
         if name == "messages":
             merged = merge_segments(rows, zone)
         elif name == "customers":

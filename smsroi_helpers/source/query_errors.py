@@ -25,6 +25,8 @@ _WORDS_BEFORE_A_COLUMN = frozenset(
 )
 _CLAUSES = ("select", "from", "where", "group", "order", "having", "qualify", "union", "join", "limit", "case", "when")
 """Words that are often misspelt."""
+_ALIKE = 0.7
+"""Share of letters that a misspelt word has in common with one of `_CLAUSES`."""
 _VALUE_KINDS = ("Conversion", "Invalid Input", "Out of Range", "Mismatch Type")
 """Kinds of errors whose message may quote a value of the data."""
 _TYPE_NAMES = {
@@ -136,14 +138,11 @@ def _syntax_hint(query: str, error: QueryError) -> str:
         if word in _proposed(number == at) and _expects_column(_at(tokens, number - 1)):
             name = _at(tokens, number).text
             return f'{name} is a word of SQL: if it is a column\'s name, write it in double quotes: "{name}"'
-    for word in (here, before):
-        plural = word.text.lower().startswith(_CLAUSES)
-        if (
-            word.kind == "identifier"
-            and not plural
-            and (meant := difflib.get_close_matches(word.text.lower(), _CLAUSES, 1, 0.7))
-        ):
-            return f"is {shortened(word.text)} a misspelt {meant[0].upper()}?"
+    for token in (here, before):
+        name = token.text.lower()
+        meant = difflib.get_close_matches(name, _CLAUSES, 1, _ALIKE) if token.kind == "identifier" else []
+        if meant and not name.startswith(_CLAUSES):  # `orders` is a table
+            return f"is {shortened(token.text)} a misspelt {meant[0].upper()}?"
     # `a b AS c` takes b for a new name of a, and stumbles over AS; `a AS b c` stumbles over c itself.
     second = at - 1 if here.text.lower() in ("as", "(", ".") else at
     if _is_value(_at(tokens, second)) and _is_value(_at(tokens, second - 1), end=True) and before.text:
