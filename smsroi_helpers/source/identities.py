@@ -39,6 +39,7 @@ __all__ = [
     "PEOPLE_MESSAGES",
     "Links",
     "find_links",
+    "has_spellings",
     "join_people",
 ]
 
@@ -273,6 +274,13 @@ def _normal_ids(con: Connection, people: People) -> ir.Table:
     return found.mutate(normal=found.normal.fill_null(found.id), why=found.kind).drop("kind")
 
 
+def has_spellings(con: Connection, people: People, place: str) -> bool:
+    """Whether different ids of a column, `table.column`, are one person's; after `find_people`."""
+    ids = _normal_ids(con, people).filter(ibis._.place == place)
+    counts = ids.aggregate(ids=ids.id.nunique(), persons=ids.normal.nunique()).execute().iloc[0]
+    return bool(counts["ids"] > counts["persons"])
+
+
 def _changes(ids: ir.Table, links: Links | None) -> ir.Table:
     """key, id, person (the id that replaces it), why: of one column."""
     if links is None:
@@ -320,9 +328,10 @@ def _replace(
     if empty_is_guest:
         rows = rows.mutate(customer_id=read_id(rows.customer_id).fill_null(GUEST_ID))
     if name == "customers" and "customer_id" in kept:
-        order = ibis.window(group_by="customer_id", order_by="customer_id__id")
-        rows = rows.mutate(**{SPELLING: ibis.dense_rank().over(order)})
-        names = [*names, SPELLING]
+        spelt = ["customer_id__id", *([SPELLING] if SPELLING in names else [])]  # `smsroi pseudonymise` writes it
+        number = ibis.dense_rank().over(ibis.window(group_by="customer_id", order_by=spelt))
+        rows = rows.mutate(**{SPELLING: number})
+        names = tuple(dict.fromkeys([*names, SPELLING]))
     rows = rows.drop(*(f"{column}__id" for column in kept))
     file = folder / f"{name}__people.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)

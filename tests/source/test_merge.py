@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.measures import subscribed
+from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
 
@@ -104,6 +105,19 @@ def test_no_spelling_is_kept_and_no_column_is_added(make_source, tmp_path):
     assert list(rows.columns) == list(loaded.tables["customers"].columns)
     assert not [name for name in rows.columns if name.endswith("__")]
     assert not [f for f in loaded.findings if f.rule == "not in the contract"]
+
+
+def test_the_copy_of_smsroi_pseudonymise_gives_the_same_customers(make_source, tmp_path):
+    """In the copy the spellings are gone; which rows are written alike must not be, or the copy rejects both."""
+    table = customers(f"{ONE},,north,,,", f"{NATIONAL},,,,2024-03-01,gold", f"{OTHER},,a,,,", f"{OTHER},,b,,,")
+    folder = make_source(orders=ORDERS, customers=table, source="country: US\n")
+    pseudonymise(folder, tmp_path / "copy", KEY.encode())
+    copied = load(tmp_path / "copy", tmp_path / "one", max_rejected_share=1.0)
+    make_source(source="country: US\npseudonymise: true\n")
+    direct = load(folder, tmp_path / "two", max_rejected_share=1.0)
+    found, expected = (pd.read_parquet(loaded.tables["customers"].paths[0]) for loaded in (copied, direct))
+    assert found.to_dict("list") == expected.to_dict("list")
+    assert found[["region", "attr_level"]].to_numpy().tolist() == [["north", "gold"]]
 
 
 def test_ids_joined_through_identities_are_one_customer(make_source, tmp_path):
