@@ -30,6 +30,19 @@ READING: dict[str, str] = {
     "billing segments merged": (
         "rows of one recipient, campaign and second are one message of several segments; their costs are added up"
     ),
+    "rows of one customer merged": (
+        "rows that name one customer differently (another spelling of a number or an address, or an id of identities)"
+        " are one; a value that only one row has is taken from it"
+    ),
+    "rows of one customer differ": (
+        "customers whose rows have different values: {people}; it is unknown which is right, so it is left empty;"
+        " correct the export"
+    ),
+    "consent differs between rows of one customer": (
+        "customers concerned: {people}; consent is one history, in which the later event decides, so the last opt-out"
+        " and the last opt-in count; check which of the rows is current"
+    ),
+    "assigned again to the same arm": "the customer's first assignment counts; the later ones change nothing",
     "on another clock than sent_at": (
         "it follows the texts by {hours} hours as a whole: if {name} is on the clock of {zone}, `sent_at` is on"
         " {sent_clock}; write both with their offset from UTC"

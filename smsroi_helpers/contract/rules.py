@@ -27,6 +27,7 @@ __all__ = [
     "DATA_WARNINGS",
     "NOT_JOINED",
     "RULES",
+    "SPELLING",
     "TABLE_RULES",
     "WRONG_FIELDS",
     "DataWarning",
@@ -135,10 +136,12 @@ RULES: tuple[RowRule, ...] = (
 KEY_FAULTS = {
     "conflicting key": "rows with the same key differ, and the correct one is unknown: keep one, or give each its"
     " own id",
-    "in two arms": "a customer belongs to one arm of an experiment: one who was in two saw both and is contaminated;"
-    " correct a wrong assignment, but never choose one of two afterwards",
+    "in two arms": "a customer in two arms had both treatments, so no assignment can be kept: leave the customer out of"
+    " this test, and find out how the split could assign twice",
     "repeated row": "the row has exact duplicates; one copy is kept",
 }
+SPELLING = "spelling__"
+"""Column that numbers the spellings of a customer's id, during validation; missing where each customer has one."""
 WRONG_FIELDS = "wrong number of fields"
 _ROW_FAULTS = {
     **KEY_FAULTS,
@@ -150,7 +153,8 @@ def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_rep
     """Return the rows with a column `fault`: null for a valid row, else the first rule it breaks, as `fault_name`.
 
     Among exact duplicates, one row is kept and the others are rejected. If rows with the same key differ, all are
-    rejected, because the correct one is unknown.
+    rejected, because the correct one is unknown. Several assignments to the same arm are valid, and so are the rows of
+    a customer who is named in several spellings (`SPELLING`), one of each.
 
     Args:
         rows: the contract's columns with their types; the raw values under `raw_name`; whether a local time does not
@@ -168,20 +172,26 @@ def validate_rows(rows: ir.Table, table: Table, tables: SourceTables, *, has_rep
     ]
     if has_repeated_keys:
         name = " + ".join(table.key)
+        # Rows that name one customer in several spellings are merged later: see `source.merge`.
+        key = [*table.key, *([SPELLING] if SPELLING in rows.columns else [])]
         own = [rows[attribute] for attribute in rows.columns if attribute.startswith(ATTRIBUTE_PREFIX)]
         # Unreadable values and empty fields are both null; they differ by their raw values.
         unread = [
             ibis.ifelse(rows[column.name].isnull(), rows[raw_name(column.name)].cast("string"), ibis.null("string"))
             for column in present
         ]
-        same_key = rows.count().over(ibis.window(group_by=list(table.key)))
-        same_row = rows.count().over(ibis.window(group_by=[*(rows[column.name] for column in present), *own, *unread]))
-        copy_number = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by="line"))
-        conflict = "in two arms" if table.name == "assignments" else "conflicting key"
-        branches += [
-            (same_key != same_row, ibis.literal(fault_name(name, conflict))),
-            (copy_number > 0, ibis.literal(fault_name(name, "repeated row"))),
-        ]
+        of_key = ibis.window(group_by=key)
+        if table.name == "assignments":  # of one arm the first counts, whatever the others say: see `source.merge`
+            two_arms = rows.arm.min().over(of_key) != rows.arm.max().over(of_key)
+            branches += [(two_arms, ibis.literal(fault_name(name, "in two arms")))]
+        else:
+            values = [*(rows[column.name] for column in present), *key[len(table.key) :], *own, *unread]
+            different = rows.count().over(of_key) != rows.count().over(ibis.window(group_by=values))
+            copy_number = ibis.row_number().over(ibis.window(group_by=key, order_by="line"))
+            branches += [
+                (different, ibis.literal(fault_name(name, "conflicting key"))),
+                (copy_number > 0, ibis.literal(fault_name(name, "repeated row"))),
+            ]
     fault = ibis.cases(*branches, else_=ibis.null(str)) if branches else ibis.null(str)
     return rows.mutate(fault=fault)
 

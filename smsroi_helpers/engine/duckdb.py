@@ -21,9 +21,7 @@ __all__ = [
     "copy_to_parquet",
     "hash_group",
     "is_ascii",
-    "is_one_select",
     "local_time",
-    "named_tables",
     "normalise_nfc",
     "sql_of",
     "total",
@@ -129,25 +127,6 @@ def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue)
 def sql_of(rows: ir.Table) -> str:
     """Return the query of an expression, in the engine's SQL."""
     return str(ibis.to_sql(rows, dialect="duckdb"))
-
-
-def is_one_select(query: str) -> bool:
-    """Whether a query is a single SELECT, which changes no data.
-
-    Raises:
-        EngineError: the query cannot be parsed.
-    """
-    return [statement.type for statement in duckdb.extract_statements(query)] == [duckdb.StatementType.SELECT]
-
-
-def named_tables(query: str) -> set[str]:
-    """Return the names of the tables that a query reads.
-
-    Raises:
-        EngineError: the query cannot be parsed.
-    """
-    with duckdb.connect() as con:
-        return set(con.get_table_names(query))
 
 
 def copy_to_parquet(con: Connection, query: str, file: Path) -> None:

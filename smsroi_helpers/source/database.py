@@ -4,6 +4,7 @@ PostgreSQL exports each table as CSV (COPY) in one read-only transaction. The CS
 of the database do not matter. No message contains the address, which may hold a password.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -216,5 +217,7 @@ class _PostgresDatabase:
         if self._con.closed or self._con.broken:
             return DataError(f"{place}: the database closed the connection; check that it is running, and run again")
         line = reason_of(error)
+        if (error.sqlstate or "").startswith("22"):  # data exceptions quote the value
+            line = re.sub('".*"', "[value]", line)
         line = line.replace(self._password, "[secret]") if self._password else line
         return DataError(f"{place}: the query fails: {line}")

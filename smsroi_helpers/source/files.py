@@ -4,7 +4,9 @@
 """
 
 import hashlib
+import re
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from smsroi_helpers import contract
@@ -17,7 +19,9 @@ __all__ = [
     "database_state",
     "fingerprint_inputs",
     "input_files",
+    "is_helper",
     "mapping_files",
+    "queried_names",
     "read_query",
     "sha256_of",
     "source_folder",
@@ -102,19 +106,46 @@ def aliased_files(folder: Path, settings: Settings) -> dict[str, Path]:
 
 
 def mapping_files(folder: Path) -> dict[str, Path]:
-    """Return the `.sql` files by table, and `exclusions.sql`."""
+    """Return the `.sql` files by table, `exclusions.sql`, and the helper views (`_name.sql`) that these need."""
     found = {name: files[0] for name in contract.TABLES for kind, files in [table_files(folder, name)] if kind == "sql"}
-    return found | ({"exclusions": file} if (file := folder / "exclusions.sql").is_file() else {})
+    found |= {"exclusions": file} if (file := folder / "exclusions.sql").is_file() else {}
+    helpers = {file.stem.casefold(): file for file in sorted(folder.glob("_*.sql")) if file.is_file()}
+    waiting = list(found.values())
+    while waiting:
+        for name in sorted(queried_names(read_query(waiting.pop()), helpers)):
+            if name in helpers and name not in found:
+                found[name] = helpers[name]
+                waiting.append(helpers[name])
+    return found
+
+
+def is_helper(name: str) -> bool:
+    """Whether a mapping of this name is a helper view, which is no table of the source."""
+    return name.startswith("_")
+
+
+def queried_names(query: str, known: Iterable[str] = ()) -> set[str]:
+    """Return the names of the tables that a query reads, in lower case.
+
+    Args:
+        query: the query.
+        known: names of which those in the text are returned if the query cannot be parsed: running it says why.
+    """
+    try:
+        return {name.casefold() for name in named_tables(query)}
+    except EngineError:
+        words = (name.casefold() for name in known)
+        return {name for name in words if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", query.casefold())}
 
 
 def read_query(file: Path) -> str:
-    """Return the query of a mapping.
+    """Return the query of a mapping. Its lines are those of the file.
 
     Raises:
         DataError: the file is not UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8-sig").strip().rstrip(";")
+        return file.read_text(encoding="utf-8-sig").rstrip().rstrip(";")
     except UnicodeDecodeError:
         raise DataError(f"{file.name}: not UTF-8; save the file as UTF-8") from None
 
@@ -125,13 +156,7 @@ def used_files(folder: Path, settings: Settings) -> dict[str, Path]:
     if settings.database or not mappings:
         return {}
     aliases = aliased_files(folder, settings)
-    named: set[str] = set()
-    for file in mappings.values():
-        query = read_query(file)
-        try:
-            named |= {name.casefold() for name in named_tables(query)}
-        except EngineError:  # running the query says what is wrong with it
-            named |= {alias.casefold() for alias in aliases if alias.casefold() in query.casefold()}
+    named = {name for file in mappings.values() for name in queried_names(read_query(file), aliases)}
     return {alias: file for alias, file in aliases.items() if alias.casefold() in named}
 
 
@@ -160,8 +185,7 @@ def input_files(folder: Path, settings: Settings) -> dict[str, Path]:
     for name in contract.TABLES:
         for file in table_files(folder, name)[1]:
             files[file.relative_to(folder).as_posix()] = file
-    if (file := folder / "exclusions.sql").is_file():
-        files["exclusions.sql"] = file
+    files |= {file.name: file for file in mapping_files(folder).values()}
     if (database := sqlite_file(settings, folder)) is not None:
         files["database"] = database
     known = set(files.values())

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pyarrow import parquet
 
+from smsroi_helpers.contract import SPELLING
 from smsroi_helpers.engine import Connection, EngineError
 from smsroi_helpers.errors import DataError, reason_of
 from smsroi_helpers.source.csv_text import LINE
@@ -38,6 +39,7 @@ __all__ = [
     "PEOPLE_MESSAGES",
     "Links",
     "find_links",
+    "has_spellings",
     "join_people",
 ]
 
@@ -272,6 +274,13 @@ def _normal_ids(con: Connection, people: People) -> ir.Table:
     return found.mutate(normal=found.normal.fill_null(found.id), why=found.kind).drop("kind")
 
 
+def has_spellings(con: Connection, people: People, place: str) -> bool:
+    """Whether different ids of a column, `table.column`, are one person's; after `find_people`."""
+    ids = _normal_ids(con, people).filter(ibis._.place == place)
+    counts = ids.aggregate(ids=ids.id.nunique(), persons=ids.normal.nunique()).execute().iloc[0]
+    return bool(counts["ids"] > counts["persons"])
+
+
 def _changes(ids: ir.Table, links: Links | None) -> ir.Table:
     """key, id, person (the id that replaces it), why: of one column."""
     if links is None:
@@ -313,10 +322,17 @@ def _replace(
         rows = rows.left_join(change.select(key__="key", person__="person", why__="why"), "key__")
         written = read_id(rows[column]) if not rows[column].type().is_string() else rows[column]
         person = rows.person__ if only_known else ibis.coalesce(rows.person__, written)
-        rows = rows.mutate(**{column: person, f"{column}__why": rows.why__})
-        rows = rows.select(*names, *(f"{done}__why" for done in kept if f"{done}__why" in rows.columns))
+        rows = rows.mutate(**{column: person, f"{column}__why": rows.why__, f"{column}__id": read_id(rows.key__)})
+        done = [f"{name}__{part}" for name in kept for part in ("why", "id")]
+        rows = rows.select(*names, *(name for name in done if name in rows.columns))
     if empty_is_guest:
         rows = rows.mutate(customer_id=read_id(rows.customer_id).fill_null(GUEST_ID))
+    if name == "customers" and "customer_id" in kept:
+        spelt = ["customer_id__id", *([SPELLING] if SPELLING in names else [])]  # `smsroi pseudonymise` writes it
+        number = ibis.dense_rank().over(ibis.window(group_by="customer_id", order_by=spelt))
+        rows = rows.mutate(**{SPELLING: number})
+        names = tuple(dict.fromkeys([*names, SPELLING]))
+    rows = rows.drop(*(f"{column}__id" for column in kept))
     file = folder / f"{name}__people.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     rows.to_parquet(file)

@@ -91,7 +91,7 @@ class LoadedTable:
     """First day of the table's event time, in the source's time zone; None if the table has no event time."""
     last: str | None
     merged: int = 0
-    """Rows that were merged into others, as billing segments of one message; they are not in `rows_out`."""
+    """Rows that were merged into others, such as billing segments of one message; they are not in `rows_out`."""
     last_seen: str | None = None
     """Last day that was really observed: not after today, and not only of scheduled sends (no event has followed them);
     None if there is none."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import ibis.expr.types as ir
 
 from smsroi_helpers import contract
-from smsroi_helpers.engine import Connection, EngineError, connect, is_one_select, named_tables
+from smsroi_helpers.engine import Connection, EngineError, connect, named_tables
 from smsroi_helpers.errors import DataError, reason_of, redact, shortened
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
 from smsroi_helpers.source.loaded import Finding, finding_of
+from smsroi_helpers.source.mappings import order_mappings, run_mapping, with_helpers
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
@@ -102,12 +103,10 @@ class _Opener:
             elif database is not None and name in database_tables:
                 database.copy_table(name, self._text_file(name))
                 tables[name] = self._read_text_file(name)
-        declared = self._folder / "exclusions.sql"
-        if declared.is_file():
-            mappings["exclusions"] = declared
+        mappings |= source_files.mapping_files(self._folder)
         if database is not None:
-            for name, file in mappings.items():
-                database.copy_query(name, source_files.read_query(file), self._text_file(name))
+            for name in (name for name in mappings if not source_files.is_helper(name)):
+                database.copy_query(name, with_helpers(name, mappings), self._text_file(name))
                 tables[name] = self._read_text_file(name)
         elif mappings:
             for alias, file in source_files.used_files(self._folder, self._settings).items():
@@ -154,42 +153,19 @@ class _Opener:
         return RawTable(rows.drop(LINE) if LINE in rows.columns else rows)
 
     def _run_mappings(self, mappings: dict[str, Path]) -> dict[str, RawTable]:
-        """Run the mappings in the order of their dependencies: one that fails is tried again after the others."""
+        """Run the mappings in the order of their dependencies, each once; return the tables without helper views."""
         finished: dict[str, RawTable] = {}
-        waiting = dict(mappings)
-        while waiting:
-            failures: dict[str, DataError] = {}
-            attempted = list(waiting)
-            for name in attempted:
-                try:
-                    rows = self._query(waiting[name])
-                except DataError as failure:
-                    failures[name] = failure
-                    continue
-                finished[name] = RawTable(
-                    self._con.read_parquet(self._write_text_file(name, rows, waiting[name]), table_name=name)
-                )
-                del waiting[name]
-            if len(failures) == len(waiting) == len(attempted):
-                raise failures[attempted[0]]
-        return finished
-
-    def _query(self, file: Path) -> ir.Table:
-        """Return the result of a mapping over files."""
-        query = source_files.read_query(file)
-        try:
-            if not is_one_select(query):
-                raise ValueError("a mapping must be one SELECT")
-            return self._con.sql(query)
-        except Exception as error:  # errors of the engine, sqlglot and Ibis have no common base class
-            raise DataError(f"{file.name}: the query fails: {self._no_such_table(query) or reason_of(error)}") from None
+        for name in order_mappings(mappings, source_files.aliased_files(self._folder, self._settings)):
+            run_mapping(self._con, mappings[name], self._text_file(name), self._no_such_table)
+            finished[name] = RawTable(self._con.read_parquet(self._text_file(name), table_name=name))
+        return {name: table for name, table in finished.items() if not source_files.is_helper(name)}
 
     def _no_such_table(self, query: str) -> str:
         """Return which tables of a query do not exist, and which names it can use; empty if that is not the fault."""
         known = {name.casefold() for name in self._con.list_tables()}
         named: set[str] = set()
         with contextlib.suppress(EngineError):
-            named = {name for name in named_tables(query) if name.casefold() not in known | set(contract.TABLES)}
+            named = {name for name in named_tables(query) if name.casefold() not in known}
         if not named:
             return ""
         aliases = source_files.aliased_files(self._folder, self._settings)
@@ -198,15 +174,6 @@ class _Opener:
         return (
             f"no table or file {redact(shortened(missing))}; files that can be queried: {redact(shortened(found, 300))}"
         )
-
-    def _write_text_file(self, name: str, rows: ir.Table, mapping: Path) -> Path:
-        """Write the result of a mapping, so that it is computed once; return the file."""
-        file = self._text_file(name)
-        try:
-            rows.to_parquet(file)
-        except EngineError as error:
-            raise DataError(f"{mapping.name}: the query fails: {reason_of(error)}") from None
-        return file
 
 
 def _declared_exclusions(rows: ir.Table) -> list[Finding]:

@@ -10,7 +10,7 @@ Pseudonymised data remain personal data.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +22,14 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from smsroi_helpers import contract
-from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
+from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS, SPELLING
 from smsroi_helpers.engine import EngineError, connect
 from smsroi_helpers.errors import DataError, StorageError, UsageError
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import loaded
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.csv_text import LINE
+from smsroi_helpers.source.identities import has_spellings
 from smsroi_helpers.source.open import RawTable, open_tables
 from smsroi_helpers.source.people import GUEST_ID, People, find_people, is_personal, refuse_unclear_country
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
@@ -113,6 +114,8 @@ class _Copier:
     """What the ids are."""
     value_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(table, column) → number of values, for columns that are not ids."""
+    has_spellings: bool = False
+    """Several ids in `customers` are of one customer: the copy says which rows have the same id, so that they merge."""
     personal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(table, column) → number of values that look like telephone numbers or e-mail addresses."""
 
@@ -124,6 +127,7 @@ class _Copier:
         opened = open_tables(self.folder, self.read_folder, self.settings)
         tables = {name: raw.rows for name, raw in opened.tables.items()}
         self.people = find_people(opened.con, tables, self.settings, self.read_folder)
+        self.has_spellings = has_spellings(opened.con, self.people, "customers.customer_id")
         notes = list(self._notes_on_people())
         rows: dict[str, int] = {}
         handled_files = {"source.yml", "exclusions.sql"}
@@ -188,6 +192,8 @@ class _Copier:
                 for column in schema
             ]
         )
+        if table == "customers" and self.has_spellings and SPELLING not in schema.names:
+            schema = schema.append(pa.field(SPELLING, pa.string()))
         rows = 0
         with ExitStack() as stack:
             if to.suffix == ".parquet":
@@ -202,15 +208,22 @@ class _Copier:
 
     def _pseudonymised(self, table: str, schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
-        for name, column in zip(schema.names, batch.columns, strict=True):
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if _has_ids(table, name):
                 columns.append(self._pseudonyms(table, name, column))
             else:
                 self._count_personal_values(table, name, column)
                 columns.append(column)
+        if len(schema.names) > len(columns):
+            columns.append(self._translated(batch["customer_id"], self._spelling))
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _pseudonyms(self, table: str, name: str, ids: pa.Array) -> pa.Array:
+        copied = self._translated(ids, lambda plain_id: self._pseudonym(table, name, plain_id))
+        return copied.fill_null(GUEST_ID) if name == "customer_id" and self.people.is_guest(table, None) else copied
+
+    def _translated(self, ids: pa.Array, translate: Callable[[str | None], str | None]) -> pa.Array:
+        """Return what each id (of `read_id`) becomes; each different one is translated once."""
         if pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_decode()
         elif pa.types.is_string_view(ids.type):
@@ -219,9 +232,11 @@ class _Copier:
         distinct = ibis.memtable(pa.table({"place": range(len(encoded.dictionary)), "id": encoded.dictionary}))
         normalised = distinct.select("place", id=read_id(distinct.id)).order_by("place")
         plain_ids = self.con.to_pyarrow(normalised)["id"].to_pylist()
-        pseudonyms = pa.array([self._pseudonym(table, name, plain_id) for plain_id in plain_ids], pa.string())
-        copied = pseudonyms.take(encoded.indices)
-        return copied.fill_null(GUEST_ID) if name == "customer_id" and self.people.is_guest(table, None) else copied
+        return pa.array([translate(plain_id) for plain_id in plain_ids], pa.string()).take(encoded.indices)
+
+    def _spelling(self, plain_id: str | None) -> str | None:
+        """Return a sign of how an id is written, from which the id cannot be found without the key."""
+        return None if plain_id is None else pseudonym(f"spelling:{plain_id}", self.key)[:8]
 
     def _pseudonym(self, table: str, name: str, plain_id: str | None) -> str | None:
         if plain_id is None:

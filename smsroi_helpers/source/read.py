@@ -38,10 +38,10 @@ from smsroi_helpers.source.loaded import (
     from_record,
     to_record,
 )
+from smsroi_helpers.source.merge import merge_rows
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
-from smsroi_helpers.source.segments import merge_segments
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
@@ -160,9 +160,11 @@ class _SourceReader:
                     reason = reason_of(error)
                     raise DataError(f"table {name}: cannot be read: {reason}; correct it or export it again") from None
                 quarantine += [rejected] if rejected is not None else []
+        zone = self._settings.timezone
+        self._findings += merge_rows(self._con, tables, self._valid_tables, self._output_folder, zone)
         self._check_tables()
-        self._findings += find_other_clocks(self._valid_tables, self._settings.timezone)
-        self._findings += find_scheduled(tables, self._valid_tables, self._settings.timezone)
+        self._findings += find_other_clocks(self._valid_tables, zone)
+        self._findings += find_scheduled(tables, self._valid_tables, zone)
         has_pseudonyms = self._settings.pseudonymise
         finding = write_quarantine(quarantine, self._output_folder, self._key, has_pseudonyms=has_pseudonyms)
         if finding is not None:
@@ -210,8 +212,6 @@ class _SourceReader:
         loaded = LoadedTable(
             table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen, guests=guests
         )
-        if table.name == "messages":
-            loaded = self._merge_segments(loaded)
         if rows_out + guests == rows_in:
             return loaded, None
         if "line" not in validated.columns:
@@ -238,20 +238,6 @@ class _SourceReader:
         forms, findings = find_forms(table.name, answers.rows, present, self._settings)
         self._findings += [*answers.findings, *findings]
         return _Columns(present, attributes, _date_columns(raw_rows, present), forms, answers)
-
-    def _merge_segments(self, loaded: LoadedTable) -> LoadedTable:
-        """Return messages with the billing segments of each in one row."""
-        merged = merge_segments(self._con.read_parquet(list(loaded.paths)), self._settings.timezone)
-        if merged is None:
-            return loaded
-        target = self._output_folder / "messages_merged.parquet"
-        merged.to_parquet(target)
-        messages = int(self._con.read_parquet(target).count().execute())
-        rows = loaded.rows_out - messages
-        self._findings.append(finding_of("messages", "", "billing segments merged", rows, loaded.rows_out))
-        return dataclasses.replace(
-            loaded, paths=(str(target),), columns=(*loaded.columns, "segments"), rows_out=messages, merged=rows
-        )
 
     def _valid_row_files(
         self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
@@ -293,6 +279,7 @@ class _SourceReader:
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
             as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, columns.present)),
             altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
+            **({contract.SPELLING: raw_rows[contract.SPELLING]} if contract.SPELLING in raw_rows.columns else {}),
             **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
         validated = contract.validate_rows(rows, table, self._valid_tables, has_repeated_keys=has_repeated_keys)
@@ -339,7 +326,7 @@ class _SourceReader:
         remedy = "the column is not read"
         self._findings += [
             Finding(table.name, redact(shortened(name)), "not in the contract", "note", rows_in, 1.0, remedy)
-            for name in sorted(names - {LINE})
+            for name in sorted(names - {LINE, contract.SPELLING})
         ]
 
     def _add_ambiguous_times(self, table: contract.Table, ambiguous: dict[str, int], rows_in: int) -> None:

@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.engine.duckdb import (
-    EngineError,
     EngineIOError,
     connect,
     copy_to_parquet,
     hash_group,
     is_ascii,
-    is_one_select,
     local_time,
     normalise_nfc,
     sql_of,
@@ -101,23 +99,6 @@ def test_a_total_leaves_no_trace_of_the_order(con):
     rows = con.create_table("amounts", pd.DataFrame({"amount": [0.1, 0.2, 0.3, 5.0]}))
     found = rows.aggregate(all=total(rows.amount), small=total(rows.amount, where=rows.amount < 1)).execute()
     assert found.iloc[0].tolist() == [5.6, 0.6]
-
-
-@pytest.mark.parametrize(
-    ("query", "one"),
-    [
-        ("SELECT 1", True), ("WITH a AS (SELECT 1) SELECT * FROM a", True), ("FROM x", True),
-        ("SELECT 1; SELECT 2", False), ("DROP TABLE orders", False), ("COPY (SELECT 1) TO 'x.csv'", False),
-        ("INSTALL httpfs", False), ("", False),
-    ],
-)  # fmt: skip
-def test_a_mapping_is_one_select(query, one):
-    assert is_one_select(query) is one
-
-
-def test_what_is_no_query_is_the_engine_s_error():
-    with pytest.raises(EngineError):
-        is_one_select("SELEKT 1")
 
 
 def test_a_query_is_copied_into_a_file_whatever_its_name(con, tmp_path):

@@ -259,18 +259,19 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D20 a mapping of two statements": (
         {"export.csv": ORDERS, "orders.sql": "SELECT * FROM export; COPY export TO 'stolen.csv'"},
-        r"orders\.sql: the query fails: a mapping must be one SELECT",
+        r"orders\.sql: a mapping must be one SELECT",
     ),
     "D20 a mapping not UTF-8": (
         {"export.csv": ORDERS, "orders.sql": "SELECT '街' FROM export".encode("gbk")},
         r"orders\.sql: not UTF-8; save the file",
     ),
-    "D20 a mapping quotes a value": (
+    "D20 a mapping converts a value that is no number": (
         {
-            "orders.sql": "SELECT '1' AS order_id, 'a' AS customer_id, DATE '2024-01-01' AS ordered_at,"
-            f" CAST('{PHONE} {EMAIL}' AS INT) AS amount"
+            "export.csv": f"id,who,day,paid\n1,a,2024-01-01,{PHONE} {EMAIL} 王小明\n",
+            "orders.sql": "SELECT id AS order_id, who AS customer_id, day AS ordered_at,"
+            "\n paid::INT AS amount FROM export",
         },
-        r"orders\.sql: the query fails: Conversion Error: .*\[number\] \[e-mail\]",
+        r"orders\.sql, line 2, column amount: a text is not a whole number; use try_cast[^王]*$",
     ),
     "D21 shares": (
         trial(arms=("yes,0.75", "yes,0.8")),
@@ -282,7 +283,8 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
     ),
     "D21 in two arms": (
         trial(assignments=("x,c3,yes,2024-01-01\n", "x,c3,yes,2024-01-01\nx,c3,no,2024-01-01\n")),
-        r"table assignments: 2 of 5 rows .*column experiment_id \+ customer_id, in two arms in 2 rows: .*keep the ",
+        r"table assignments: 2 of 5 rows .*column experiment_id \+ customer_id, in two arms in 2 rows: "
+        "a customer in two arms had both treatments.*leave the customer out",
     ),
     "D21 an unknown arm": (
         trial(assignments=("x,c3,yes", "x,c3,perhaps")),

@@ -202,7 +202,7 @@ class _Importer:
         assumed = self._assume(parts)
         values = {assumption.name: assumption.value for assumption in assumed}
         settings = {name: sql_text(values[name]) for name in ("timezone", "currency")} | {"zone": values["timezone"]}
-        mappings: dict[str, str] = {}
+        mappings = self._helpers(parts, settings)
         tables: dict[str, int] = {}
         for table in (*contract.TABLES, "exclusions"):
             query = self._mapping(table, parts, settings, values["currency"])
@@ -277,6 +277,16 @@ class _Importer:
         return frozenset(name for name, holds in self._values(f"SELECT {tests} FROM ({rows})")[0].items() if holds)
 
     # --- mappings ----------------------------------------------------------------------------------------------------
+
+    def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str]) -> dict[str, str]:
+        """Return the helper views of all parts, and make them known to the engine."""
+        made = {
+            name: fill_template(entry.layout, entry.part, name, entry.files, self._facts(entry), settings)
+            for entry in parts for name in entry.part.helpers
+        }  # fmt: skip
+        for name, query in made.items():
+            self.con.raw_sql(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
+        return made
 
     def _mapping(self, table: str, parts: Sequence[_PartFiles], settings: dict[str, str], currency: str) -> str:
         """Return the mapping of a table over all parts; empty if none has it."""

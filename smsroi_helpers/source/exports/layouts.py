@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smsroi_helpers.errors import UsageError, shortened
+from smsroi_helpers.source.files import is_helper
 from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
@@ -37,7 +38,7 @@ class Part:
     name: str
     """Name of the rows in the templates, such as `shopify_orders`."""
     templates: dict[str, str]
-    """Table of the contract, or `exclusions` → file name of its template."""
+    """Table of the contract, `exclusions` or helper view (`_name`) → file name of its template."""
     columns: dict[str, tuple[str, ...]]
     """Column in the templates → headings that it may have, the usual one first."""
     required: tuple[str, ...]
@@ -58,6 +59,11 @@ class Part:
     """Words of `status` that the templates know, in lower case."""
     facts: dict[str, str] = field(default_factory=dict)
     """Name → condition in SQL; lines of a template that need a fact are left out if no row fulfils it."""
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Names of the helper views that its templates query."""
+        return tuple(name for name in self.templates if is_helper(name))
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ def _part(kind: str, name: str, entry: Mapping[str, Any]) -> Part:
     return Part(
         kind=kind,
         name=name,
-        templates={table: own.get(table, f"{table}.sql") for table in entry["tables"]},
+        templates={table: own.get(table, f"{table}.sql") for table in (*entry.get("helpers", ()), *entry["tables"])},
         columns={column: tuple(headings) for column, headings in entry["columns"].items()},
         facts=dict(entry.get("facts", {})),
         utc=bool(entry.get("utc", False)),

@@ -1,6 +1,7 @@
 """Make the `.sql` mappings of a source from the templates of its exports.
 
-A template reads rows under the name of its part, with the column names of `layout.yml`. Here it gets a first query that
+A template reads rows under the name of its part, with the column names of `layout.yml`, or a helper view (`_name.sql`)
+that does so for several templates. A template that reads rows gets a first query here that
 takes these columns from the files: trimmed text, empty text as null, a column that the export lacks as null, and
 `file`, the number of the file.
 
@@ -116,7 +117,7 @@ def fill_template(
     Args:
         layout: of the platform.
         part: the part.
-        table: table of the contract, or `exclusions`.
+        table: table of the contract, `exclusions` or helper view.
         files: the part's files.
         facts: facts of the layout that rows fulfil.
         settings: `timezone`, `currency` and others, as literals of SQL or plain text.
@@ -139,8 +140,9 @@ def fill_template(
     comments = re.match(r"(?:--.*\n)*", text)
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)
     used = [column for column in part.columns if re.search(rf"\b{column}\b", _without_comments(body))]
-    rows = f"WITH {part.name} AS (\n{read_rows(part, files, used, settings['zone'])}\n)"
-    body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
+    if re.search(rf"\b{part.name}\b", _without_comments(body)):  # others query a helper view
+        rows = f"WITH {part.name} AS (\n{read_rows(part, files, used, settings['zone'])}\n)"
+        body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
     return head + _origin(layout) + body + "\n"
 
 

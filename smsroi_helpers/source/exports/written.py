@@ -32,7 +32,7 @@ class SourceFiles:
     """The content of a source."""
 
     mappings: dict[str, str]
-    """Table, or `exclusions` → query."""
+    """Table, `exclusions` or helper view → query."""
     assumed: tuple[Assumption, ...]
     exports: dict[str, Path]
     """Alias → file."""

@@ -1,0 +1,36 @@
+-- One row per order of Shopify, and why it does not count (left_out, null: it counts). Change here which orders count.
+-- The export has one row per line item; the fields of the order are on its first row only.
+WITH named AS (
+    SELECT
+        *,
+        -- Two shops may have an order of the same name; their ids differ.
+        order_name || CASE WHEN min(id) OVER (PARTITION BY order_name) <> max(id) OVER (PARTITION BY order_name)
+                           THEN ' ' || coalesce(id, '') ELSE '' END AS order_id
+    FROM shopify_orders
+    WHERE order_name IS NOT NULL AND (total IS NOT NULL OR financial_status IS NOT NULL)  -- no further item rows
+),
+by_order AS (
+    SELECT
+        order_id,
+        arg_max(created_at, file) AS created_at,  -- of an order in several files, the last counts
+        coalesce(arg_max(lower(financial_status), file), '') AS status,
+        arg_max(cancelled_at, file) AS cancelled_at,
+        arg_max(currency, file) AS currency,
+        arg_max(total, file) AS total,
+        arg_max(outstanding, file) AS outstanding,
+        arg_max(discount, file) AS discount,
+        try_cast(arg_max(refunded, file) AS DECIMAL(18, 2)) AS refunded,
+        coalesce(arg_max(phone, file), arg_max(billing_phone, file), arg_max(shipping_phone, file)) AS number,
+        arg_max(email, file) AS email
+    FROM named
+    GROUP BY order_id
+)
+SELECT
+    *,
+    CASE
+        WHEN total IS NULL THEN 'Shopify orders without a total'
+        WHEN cancelled_at IS NOT NULL THEN 'Shopify orders that were cancelled'
+        WHEN status IN ('pending', 'voided', 'expired') THEN 'Shopify orders that were not paid (' || status || ')'
+        WHEN currency <> {{currency}} THEN 'Shopify orders in another currency'
+    END AS left_out
+FROM by_order

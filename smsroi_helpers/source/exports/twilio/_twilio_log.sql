@@ -1,0 +1,37 @@
+-- One row per message of Twilio: its number, why it is no text that was sent (left_out, null: it was), and its campaign.
+-- A campaign is a text that went to ten recipients or more, exactly or without its digits and links. Change here which
+-- messages count, and what a campaign is.
+WITH log AS (
+    SELECT
+        sid,
+        CASE WHEN direction LIKE 'inbound%' THEN sender ELSE recipient END AS number,
+        coalesce(direction, '') LIKE 'inbound%' AS came_back,
+        CASE
+            WHEN direction LIKE 'inbound%'
+                THEN 'Twilio messages that customers sent; opt-outs and replies are read from them'
+            WHEN error_code = '21610' THEN 'Twilio messages that were blocked, since the recipient had opted out'
+            WHEN lower(status) IN ('queued', 'accepted', 'scheduled', 'canceled')
+                THEN 'Twilio messages that were not sent (' || lower(status) || ')'
+        END AS left_out,
+        sent_at,
+        lower(status) AS status,
+        try_cast(segments AS INTEGER) AS segments,
+        abs(try_cast(price AS DOUBLE)) AS cost,
+        text,
+        regexp_replace(regexp_replace(text, '(https?://)?[\w.-]+\.[a-z]{2,}/\S*', 'link', 'gi'), '[0-9]+', '0', 'g')
+            AS loose_text
+    FROM twilio_log
+    QUALIFY row_number() OVER (PARTITION BY sid ORDER BY file DESC) = 1  -- two exports may overlap
+),
+grouped AS (
+    SELECT
+        *,
+        CASE WHEN count(*) FILTER (left_out IS NULL) OVER (PARTITION BY text) >= 10 THEN text ELSE loose_text END
+            AS campaign_text
+    FROM log
+)
+SELECT
+    *,
+    CASE WHEN count(*) FILTER (left_out IS NULL) OVER (PARTITION BY campaign_text) >= 10 AND campaign_text IS NOT NULL
+         THEN 'text ' || left(md5(campaign_text), 8) ELSE 'other texts' END AS campaign_id
+FROM grouped
