@@ -170,7 +170,7 @@ def read_audience(
     """
     people = _reachable(shop)
     size = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
-    first = shop.loaded.tables["orders"].first
+    first = shop.loaded.tables["orders"].first if shop.has("orders") else None
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
     columns = [

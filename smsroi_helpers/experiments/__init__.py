@@ -3,11 +3,10 @@
 from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.click_value import ClickValue, estimate_click_value, find_click_value, price_clicks
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
+from smsroi_helpers.experiments.metrics import METRICS, ORDER_METRICS, Metric
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.registry import (
-    METRICS,
     Experiment,
-    Metric,
     count_by_segment,
     count_capped,
     count_months,
@@ -36,6 +35,7 @@ from smsroi_helpers.experiments.validity import (
 
 __all__ = [
     "METRICS",
+    "ORDER_METRICS",
     "ClickValue",
     "Experiment",
     "Metric",

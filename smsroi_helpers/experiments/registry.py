@@ -16,13 +16,12 @@ import pandas as pd
 from smsroi_helpers import measures, statistics
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import DataError, NotEnoughData
+from smsroi_helpers.experiments.metrics import METRICS
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
-    "METRICS",
     "Experiment",
-    "Metric",
     "count_by_segment",
     "count_capped",
     "count_months",
@@ -37,35 +36,6 @@ __all__ = [
 
 MOST_LABEL_DAYS = 26
 """The most days at which the customers of one experiment are labelled: one a week for half a year of enrolment."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """An outcome that is compared between arms."""
-
-    name: str
-    outcome: str
-    """A column of `measures.arm_outcomes`."""
-    covariate: str | None
-    """The same outcome before the assignment; for a ratio, its denominator."""
-    kind: Literal["share", "money", "ratio"]
-    more_is_better: bool = True
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("profit", "profit", "pre_order_profit", "money"),
-        Metric("revenue", "revenue", "pre_revenue", "money"),
-        Metric("order_rate", "ordered", "pre_ordered", "share"),
-        Metric("visit_rate", "visited", None, "share"),
-        Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
-        Metric("reply_rate", "replied_messages", "messages", "ratio"),
-        Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
-    )
-}
-"""By name. Shares are of the customers assigned. reply_rate is Σ replies ÷ Σ messages sent; click_rate is Σ human
-clicks ÷ Σ messages sent for which it is known whether a human clicked."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +99,8 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     messaged alike or the source has no messages. So the effect is that of texting even if the texted arm is called
     the control.
 
+    The metric is profit where none is registered; without orders, clicks per message in tests of texts and hours.
+
     Raises:
         DataError: the source has no experiments, arms or assignments.
         NotEnoughData: no customer has been assigned yet.
@@ -144,7 +116,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
         started=shop.day(experiments.started_at),
         until=shop.day(experiments.stated_end - ibis.interval(microseconds=1)),
         ended=(experiments.stated_end <= ibis.literal(shop.end)).fill_null(False),
-        primary_metric=experiments.primary_metric.fill_null("profit"),
+        primary_metric=experiments.primary_metric.fill_null(_usual_metric(shop, experiments.kind)),
     )
     rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
@@ -183,6 +155,13 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     if not found:
         raise NotEnoughData("Nobody has been assigned to an experiment yet.")
     return found
+
+
+def _usual_metric(shop: Shop, kind: ir.StringValue) -> ir.StringValue:
+    """The primary metric where none is registered: profit; without orders, clicks of arms that are sent alike."""
+    if shop.has("orders") or not (shop.has("messages") and measures.knows_clicks(shop)):
+        return ibis.literal("profit")
+    return ibis.ifelse(kind.isin(["content", "timing"]), "click_rate", "profit")
 
 
 def _planned_order(plan: pd.DataFrame) -> list[str]:

@@ -36,8 +36,9 @@ class Covariates:
     """Cells of customers that are defined alike on two days."""
 
     shop: Shop
-    cuts: Cuts
-    """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`."""
+    cuts: Cuts | None
+    """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`. None in
+    a source without orders, where only clicks are known."""
     purchase_days: int
     """The window of purchases; 0 where the log is too short before the test."""
     channel: str
@@ -59,7 +60,7 @@ class Covariates:
         for part in (self._recency(last), self._clicks(last), self._purchases(last)):
             if part is not None:
                 rows = rows.left_join(part, rows.person == part.customer_id).drop("customer_id")
-        recency = rows.recency.fill_null(5)
+        recency = rows.recency.fill_null(5) if "recency" in rows.columns else ibis.literal(5)
         clicks = rows.clicks.fill_null(_USUAL) if "clicks" in rows.columns else ibis.literal(0)
         bought = rows.bought.fill_null(0) if "bought" in rows.columns else ibis.literal(0)
         clicks_at = ibis.ifelse(recency % 2 == 1, _MORE - clicks, clicks)
@@ -68,7 +69,9 @@ class Covariates:
         cell = parts[0].cast("string") + parts[1].cast("string") + parts[2].cast("string")
         return shop.keep(rows.select(customer_id="person", segment=cell))
 
-    def _recency(self, last: dt.date) -> ir.Table:
+    def _recency(self, last: dt.date) -> ir.Table | None:
+        if self.cuts is None:
+            return None
         rows = rfm_rows(self.shop, last)
         dormant, lost = self.cuts.dormant_after_days, self.cuts.lost_after_days
         edges = (dormant // 2, dormant, (dormant + lost) // 2, lost)
@@ -101,16 +104,16 @@ class Covariates:
         return sums.select("customer_id", clicks=level.cast("int64"))
 
 
-def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -> Covariates:
+def find_covariates(shop: Shop, cuts: Cuts | None, since: dt.date, channel: str = "") -> Covariates:
     """The covariates by which results of a test are carried over.
 
     Args:
         shop: the company.
-        cuts: of `cutoffs.find_cuts`.
+        cuts: of `cutoffs.find_cuts`; None in a source without orders.
         since: the test's first day.
         channel: of the texts; empty as for `measures.choose_channel`.
     """
-    first = shop.loaded.tables["orders"].first
+    first = shop.loaded.tables["orders"].first if cuts is not None else None
     days = (since - dt.date.fromisoformat(first)).days if first else 0
     window = min(days, LONGEST_DAYS)
     return Covariates(shop, cuts, window if window >= SHORTEST_DAYS else 0, measures.choose_channel(shop, channel))

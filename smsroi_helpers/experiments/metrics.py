@@ -1,0 +1,38 @@
+"""The outcomes that are compared between the arms of an experiment."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["METRICS", "ORDER_METRICS", "Metric"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """An outcome that is compared between arms."""
+
+    name: str
+    outcome: str
+    """A column of `measures.arm_outcomes`."""
+    covariate: str | None
+    """The same outcome before the assignment; for a ratio, its denominator."""
+    kind: Literal["share", "money", "ratio"]
+    more_is_better: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("profit", "profit", "pre_order_profit", "money"),
+        Metric("revenue", "revenue", "pre_revenue", "money"),
+        Metric("order_rate", "ordered", "pre_ordered", "share"),
+        Metric("visit_rate", "visited", None, "share"),
+        Metric("click_rate", "clicked_messages", "click_known_messages", "ratio"),
+        Metric("reply_rate", "replied_messages", "messages", "ratio"),
+        Metric("opt_out_rate", "opted_out", None, "share", more_is_better=False),
+    )
+}
+"""By name. Shares are of the customers assigned. reply_rate is Σ replies ÷ Σ messages sent; click_rate is Σ human
+clicks ÷ Σ messages sent for which it is known whether a human clicked."""
+
+ORDER_METRICS = ("profit", "revenue", "order_rate")
+"""Metrics that are counted from orders: not known in a source without them."""
