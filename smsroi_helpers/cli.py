@@ -178,9 +178,9 @@ def check(
             # A refused source may have more problems: if only the rejected share was too large, show all of them.
             with contextlib.suppress(DataError):
                 refused = load(data, Path(place) / "read_all", 1.0)
-                _show_check(refused, quality.findings_as_read(refused))
+                _show_check(refused, quality.check_tables.findings_as_read(refused))
             raise
-        _show_check(loaded, quality.findings_as_opened(loaded, Path(place) / "counts"))
+        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, Path(place) / "counts"))
 
 
 @app.command()
@@ -298,9 +298,9 @@ _NUMBERS = ("rows in", "rows kept", "rows", "share")
 def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
     from smsroi_helpers import quality
 
-    _show_table(["table", "rows in", "rows kept", "days"], quality.describe_loaded(loaded))
+    _show_table(["table", "rows in", "rows kept", "days"], quality.check_tables.describe_loaded(loaded))
     print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
-    for line in quality.runnable_lines(loaded.tables):
+    for line in quality.check_tables.runnable_lines(loaded.tables):
         print(line)
     print()
     if found:

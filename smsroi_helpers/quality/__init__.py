@@ -11,12 +11,6 @@ from smsroi_helpers.quality.checks import (
     list_quarantine,
     measure_coverage,
 )
-from smsroi_helpers.quality.source_check import (
-    describe_loaded,
-    findings_as_opened,
-    findings_as_read,
-    runnable_lines,
-)
 from smsroi_helpers.quality.wording import decide, list_gains
 
 __all__ = [
@@ -25,18 +19,14 @@ __all__ = [
     "count_overlap",
     "count_prices",
     "decide",
-    "describe_loaded",
     "describe_tables",
-    "findings_as_opened",
-    "findings_as_read",
     "list_exclusions",
     "list_gains",
     "list_notebooks",
     "list_quarantine",
     "measure_coverage",
-    "runnable_lines",
 ]
 
 NEEDS = ()
 
-__getattr__ = lazy_submodules(__name__, "tables")
+__getattr__ = lazy_submodules(__name__, "check_tables", "tables")
