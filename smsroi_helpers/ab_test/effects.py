@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.experiments import METRICS, Experiment, Metric, moments_of
+from smsroi_helpers.experiments import METRICS, ORDER_METRICS, Experiment, Metric, moments_of
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
     Arms,
@@ -151,6 +151,11 @@ class ArmEffects:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def knows_orders(self) -> bool:
+        """Whether orders were counted: then every arm has an order rate, of 0 where nobody ordered."""
+        return any(row.metric in ORDER_METRICS for row in self.rows)
 
     def find(self, metric: str, arm: str, segment: str = ALL) -> ArmEffect | None:
         """The effect of one arm; None where it was not measured."""

@@ -154,6 +154,8 @@ class Audience:
     """The last day observed."""
     practice: Practice | None = None
     """The weeks that are called today, whose messages have this cost; None where the source has no messages."""
+    knows_orders: bool = True
+    """Whether the source has orders; without them there are no windows."""
 
 
 def read_audience(
@@ -179,7 +181,7 @@ def read_audience(
     ]  # fmt: skip
     windows = pd.DataFrame([row for row in found if row], columns=columns)
     practice = measures.find_practice(shop, practice_weeks, channel) if shop.has("messages") else None
-    return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice)
+    return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice, shop.has("orders"))
 
 
 def _reachable(shop: Shop) -> ir.Table:

@@ -124,6 +124,8 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
             words = _("{test}: undecided, run it again with about {n} more customers")
         case "would_detect":
             return _would_detect(answer, currency)
+        case "add_orders":
+            words = _("{test}: not decided, because its metric needs the table orders")
         case "too_small":
             words = _("{test}: undecided, it was too small to tell")
         case "run_until_planned":
@@ -269,6 +271,10 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
         "guardrail": _("The gain is shown; that opting out did not rise with it is not, yet."),
         "first_week": _("The test has run for less than a week."),
         "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
+        "no_orders": _(
+            "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
+            " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
+        ),
         "interval": _("The interval holds both a gain worth having and none."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL}
@@ -320,7 +326,9 @@ def _caveat(answer: ExperimentAnswer) -> str:
     parts = [sentence(problem_words(warning)) for warning in answer.validity.warnings]
     if not decision.priced and decision.metric == "revenue":
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
-    elif not decision.priced:
+    elif not decision.priced and not answer.knows_orders and decision.known:
+        parts.append(_("This source has no orders, so nothing is said in money: more clicks need not be more profit."))
+    elif not decision.priced and answer.knows_orders:
         parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
     if answer.opt_outs_rose is not None and answer.outcome in ("do", "not_enough_evidence"):
         parts.append(
