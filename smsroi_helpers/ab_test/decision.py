@@ -146,11 +146,7 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         high=high,
         unit=unit,
         kind=kind,
-        evidence="none"
-        if decision.outcome == "broken" or "no_orders" in decision.why_open
-        else "modelled"
-        if modelled
-        else "randomised",
+        evidence=_evidence(decision),
         money=money,
         cash=_cash(each) if money in ("cash", "long_run") else None,
         enough_for_events=enough,
@@ -162,6 +158,12 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         prices=each.prices if modelled else None,
         knows_orders=each.effects.knows_orders,
     )
+
+
+def _evidence(decision: ExperimentDecision) -> Evidence:
+    if decision.outcome == "broken" or "no_orders" in decision.why_open:
+        return "none"
+    return "modelled" if decision.metric == CLICK_PROFIT else "randomised"
 
 
 def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
