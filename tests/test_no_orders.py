@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from smsroi_helpers.ab_test import tables as ab_test_tables
 from smsroi_helpers.errors import DataError, NotEnoughData, UsageError
 from smsroi_helpers.quality import check_tables
 from smsroi_helpers.quality.checks import MessageCoverage
+from tests.faults.bad_data import Project
+from tests.faults.tiny import PACKAGE_HOME
 
 HOURS = {9: 0.05, 12: 0.08, 15: 0.06, 18: 0.4}
 """Hour of sending → probability of a click."""
@@ -295,6 +298,7 @@ def decided(with_customers, with_orders):
     return found
 
 
+@pytest.mark.slow
 class TestTiming:
     def test_the_answer_by_clicks_does_not_depend_on_orders_of_others(self, decided):
         (hours, answers, said), (other_hours, others, other_said) = decided
@@ -380,3 +384,37 @@ class TestExperiments:
     def test_the_page_says_what_is_not_evaluated(self, shop):
         note = ab_test_tables.cost_note(ab_test.knows_cost(shop), has_orders=shop.has("orders")).markup
         assert "not known and not evaluated" in note
+
+
+@pytest.mark.slow
+def test_a_run_over_messages_alone_publishes_and_says_what_was_skipped(tmp_path, rows):
+    root = tmp_path.resolve()
+    project = Project(root)
+    (root / "notebooks" / "00_alpha.ipynb").unlink()
+    for file in (PACKAGE_HOME / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        shutil.copy(file, root / "notebooks")
+    project.fill({"messages.csv": written(rows["messages"])})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMSROI_PROJECT", str(root))
+        code, _stdout, stderr = project.run()
+    assert code == 0, stderr
+    manifest = project.manifest()
+    found = {name: (each["status"], each["reason"]) for name, each in manifest["notebooks"].items()}
+    needs = "It needs data this source does not have: {}."
+    assert found == {
+        "00_quality": ("ok", ""),
+        "01_segmentation": ("skipped", needs.format("orders")),
+        "02_cltv": ("skipped", needs.format("orders")),
+        "03_timing": ("ok", ""),
+        "04_frequency": ("skipped", needs.format("orders")),
+        "05_ab_test": ("skipped", needs.format("experiments, arms, assignments")),
+    }
+    run = root / "reports" / "tiny" / manifest["run"]
+    decisions = pd.concat([pd.read_parquet(file) for file in (run / "tables" / "decisions").glob("*.parquet")])
+    assert set(decisions["stage"]) == {"quality", "timing"}
+    assert decisions[["cash", "cash_low", "cash_high"]].isna().all(axis=None)  # unknown, not 0
+    assert not decisions["unit"].str.startswith("money").any()
+    hours = pd.read_parquet(run / "tables" / "customer_send_hour.parquet")
+    assert set(hours["customer_id"]) <= {row["customer_id"] for row in rows["messages"]}
+    index = (run / "index.html").read_text(encoding="utf-8")
+    assert "revenue, profit and customer value are not known" in index
