@@ -18,6 +18,7 @@ from smsroi_helpers.quality import check_tables
 from smsroi_helpers.quality.checks import MessageCoverage
 from tests.faults.bad_data import Project
 from tests.faults.tiny import PACKAGE_HOME
+from tests.source.exports import makers
 
 HOURS = {9: 0.05, 12: 0.08, 15: 0.06, 18: 0.4}
 """Hour of sending → probability of a click."""
@@ -129,6 +130,19 @@ class TestOpen:
         for stage in ("01_segmentation", "02_cltv", "04_frequency"):
             assert f"{stage} (needs orders)" in cannot
         assert "05_ab_test (needs experiments, arms, assignments)" in cannot
+
+    def test_a_gateways_export_is_imported_and_checked(self, tmp_path):
+        export = tmp_path / "sms_log.csv"
+        export.write_text(makers.twilio(60, 12), encoding="utf-8")
+        environment = {"SMSROI_PROJECT": str(tmp_path)}
+        shop = ["import", str(export), "--to", "data/gateway", "--country", "US", "--timezone", "UTC"]
+        imported = CliRunner().invoke(cli.app, shop, env=environment)
+        assert imported.exit_code == 0, imported.stderr
+        assert "there are no orders: add the shop's export" in imported.stdout
+        key = {"SMSROI_KEY": "k" * 40}
+        result = CliRunner().invoke(cli.app, ["check", "data/gateway"], env=environment | key)
+        assert result.exit_code == 0, result.stderr
+        assert "last day observed (as_of):" in result.stdout
 
     def test_tests_can_run_without_orders(self, rows):
         assert check_tables.runnable_lines(rows)[0] == "can run: 00_quality, 03_timing, 05_ab_test"
