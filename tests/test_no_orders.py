@@ -44,8 +44,8 @@ def written(rows):
     return out.getvalue()
 
 
-def gateway(metric="", seed=4):
-    """A gateway's export with a test of texts and one of hours: file name → rows."""
+def gateway(metric="", kind="content", seed=4):
+    """A gateway's export with a test of texts (of this kind) and one of hours: file name → rows."""
     rng = np.random.default_rng(seed)
     hours, texts = list(HOURS), list(TEXTS)
     of_hour, of_text = rng.integers(0, len(hours), PEOPLE), rng.integers(0, len(texts), PEOPLE)
@@ -63,7 +63,7 @@ def gateway(metric="", seed=4):
                 "sent_at": sent, "clicked_at": sent + dt.timedelta(minutes=int(rng.integers(2, 600))) if click else "",
                 "opted_out_at": sent + dt.timedelta(minutes=30) if left else "",
             })  # fmt: skip
-    tests = [("texts", "content", "plain"), ("hours", "timing", "h9")]
+    tests = [("texts", kind, "plain"), ("hours", "timing", "h9")]
     arms = {"texts": [(text, "", "") for text in texts], "hours": [(f"h{hour}", hour, hour + 1) for hour in hours]}
     return {
         "messages": messages,
@@ -378,6 +378,25 @@ class TestExperiments:
         assert np.isnan([said.value, said.cash, said.low, said.high]).all()
         assert "not known in this source" in figures.effects_figure(evaluated, "USD").markup
         assert "not known in this source" in ab_test_tables.results_table(evaluated, "USD").markup
+
+    @pytest.mark.parametrize(
+        ("kind", "metric", "decides", "open_for"),
+        [
+            ("content", "opt_out_rate", "opt_out_rate", "few_events"),
+            # Arms that are sent differently many messages are not compared by clicks per message.
+            ("frequency", "click_rate", "order_rate", "no_orders"),
+            ("frequency", "", "order_rate", "no_orders"),
+        ],
+    )
+    def test_what_decides_depends_on_the_kind_and_the_registered_metric(
+        self, read_once, kind, metric, decides, open_for
+    ):
+        rows = gateway(metric, kind)
+        shop = read_once(**{name: written(table) for name, table in rows.items()})
+        (found,) = [each for each in ab_test.analyse(shop) if each.experiment.name == "texts"]
+        assert not found.validity.broken
+        assert found.decision.metric == decides
+        assert open_for in found.decision.why_open
 
     def test_nothing_is_made_of_profit(self, shop, tests):
         evaluated = list(tests.values())
