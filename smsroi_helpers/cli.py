@@ -169,6 +169,7 @@ def check(
 ) -> None:
     """Validate a source as a run does; print each problem and its remedy (exit code 10 if the source is refused)."""
     with _one_line(), tempfile.TemporaryDirectory(prefix="smsroi-check-") as place:
+        from smsroi_helpers import quality
         from smsroi_helpers.source import load
 
         try:
@@ -177,9 +178,9 @@ def check(
             # A refused source may have more problems: if only the rejected share was too large, show all of them.
             with contextlib.suppress(DataError):
                 refused = load(data, Path(place) / "read_all", 1.0)
-                _show_check(refused, _as_read(refused))
+                _show_check(refused, quality.check_tables.findings_as_read(refused))
             raise
-        _show_check(loaded, _as_opened(loaded, Path(place) / "counts"))
+        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, Path(place) / "counts"))
 
 
 @app.command()
@@ -295,50 +296,13 @@ _Cells = list[str]
 _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 
-def _as_read(loaded: "Loaded") -> list[_Cells]:
-    """Return the findings of reading: kind, table, what, rows, share, what to do."""
-    return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.filled_remedy) for f in loaded.findings]
-
-
-def _as_opened(loaded: "Loaded", place: Path) -> list[_Cells]:
-    """Return the findings and the warnings about the whole log, such as messages after an opt-out."""
-    import pandas as pd
-
-    from smsroi_helpers import quality
-    from smsroi_helpers.source import open_shop
-
-    shop = open_shop(loaded, "", place)
-    found = [
-        _finding(r.severity, r.table, r.column, r.rule, r.rows, None if pd.isna(r.share) else r.share, r.remedy)
-        for r in quality.list_exclusions(shop).itertuples()
-    ]
-    shop.con.disconnect()
-    return found
-
-
-def _finding(kind: str, table: str, column: str, rule: str, rows: int, share: float | None, remedy: str) -> _Cells:
-    from smsroi_helpers.contract import fault_name
-    from smsroi_helpers.locale import number, percent
-
-    what = fault_name(column, rule)
-    return [kind, table, what, number(rows), "" if share is None else percent(share, 2), remedy]
-
-
 def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
-    from smsroi_helpers.locale import number
+    from smsroi_helpers import quality
 
-    tables = [
-        [
-            table.name,
-            number(table.rows_in),
-            number(table.rows_out),
-            f"{table.first} to {table.last}" if table.first else "",
-        ]
-        for table in loaded.tables.values()
-    ]
-    _show_table(["table", "rows in", "rows kept", "days"], tables)
-    if "orders" in loaded.tables:
-        print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
+    _show_table(["table", "rows in", "rows kept", "days"], quality.check_tables.describe_loaded(loaded))
+    print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
+    for line in quality.check_tables.runnable_lines(loaded.tables):
+        print(line)
     print()
     if found:
         _show_table(["kind", "table", "what", "rows", "share", "what to do"], found)

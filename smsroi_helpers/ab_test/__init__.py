@@ -58,7 +58,7 @@ __all__ = [
     "trace_weeks",
 ]
 
-NEEDS = ("orders", "experiments", "arms", "assignments")
+NEEDS = ("experiments", "arms", "assignments")
 
 PARAMETERS: dict[str, Any] = {
     "smallest_gain": Annotated[float, Field(ge=0)],

@@ -84,6 +84,8 @@ def find_prices(shop: Shop, yearly_discount: float) -> Prices:
         shop: the company.
         yearly_discount: discount rate for the value of a subscriber.
     """
+    if not shop.has("orders"):
+        return Prices(find_click_value(shop), SubscriberValue("", reason="no_orders"))
     natural_loss = cltv.find_natural_loss(shop, measures.choose_channel(shop))["all"].weekly
     return Prices(find_click_value(shop), find_subscriber_value(shop, natural_loss, weekly_rate(yearly_discount)))
 

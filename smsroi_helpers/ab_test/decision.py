@@ -33,7 +33,8 @@ LONGEST_WAIT_DAYS = 365
 
 Step = Literal[
     "do_not_use", "keep_texting", "switch", "stop_texting", "keep_control", "repeat_with", "wait_for_customers",
-    "repeat_with_more", "would_detect", "too_small", "run_until_planned", "more_needed", "run_until", "keep_running",
+    "repeat_with_more", "add_orders", "would_detect", "too_small", "run_until_planned", "more_needed", "run_until",
+    "keep_running",
 ]  # fmt: skip
 
 
@@ -84,6 +85,8 @@ class ExperimentAnswer:
     worse: tuple[str, ...] = ()
     """Arms of an undecided test that are shown to bring less than the control."""
     prices: Prices | None = None
+    knows_orders: bool = True
+    """Whether the source has orders, so that a difference could be one of money."""
 
     @property
     def customers(self) -> int:
@@ -145,7 +148,7 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         high=high,
         unit=unit,
         kind=kind,
-        evidence="none" if decision.outcome == "broken" else "modelled" if modelled else "randomised",
+        evidence=_evidence(decision),
         money=money,
         cash=_cash(each) if money in ("cash", "long_run") else None,
         enough_for_events=enough,
@@ -155,7 +158,14 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         direct=each.effects.find("profit", decision.arm) if modelled else None,
         worse=_worse(decision),
         prices=each.prices if modelled else None,
+        knows_orders=each.effects.knows_orders,
     )
+
+
+def _evidence(decision: ExperimentDecision) -> Evidence:
+    if decision.outcome == "broken" or "no_orders" in decision.why_open:
+        return "none"
+    return "modelled" if decision.metric == CLICK_PROFIT else "randomised"
 
 
 def compares_with_no_texts(experiment: Experiment, validity: Validity) -> bool:
@@ -194,6 +204,8 @@ def _next_step(each: Evaluated, against_none: bool, enough: float) -> NextStep:
         return NextStep("keep_texting" if against_none else "switch")
     if outcome == "keep_control":
         return NextStep("stop_texting" if against_none else "keep_control")
+    if "no_orders" in each.decision.why_open:
+        return NextStep("add_orders")
     return _still_open(each.experiment, each.decision, enough)
 
 
@@ -204,7 +216,8 @@ def _still_open(experiment: Experiment, decision: ExperimentDecision, enough: fl
     ended = experiment.state == "ended"
     if enough > n:
         return NextStep("repeat_with" if ended else "wait_for_customers", enough)
-    larger = NextStep("would_detect", decision.needed) if decision.needed > n else None
+    too_few = decision.needed > n and decision.why_open != ("guardrail",)
+    larger = NextStep("would_detect", decision.needed) if too_few else None
     if ended:
         if np.isfinite(more) and decision.times <= MOST_TIMES:
             return NextStep("repeat_with_more", more)

@@ -29,7 +29,7 @@ from smsroi_helpers.ab_test.effects import (
     more_is_better,
 )
 from smsroi_helpers.ab_test.planning import WANTED_SHARE, wanted_gain
-from smsroi_helpers.experiments import Experiment, Validity
+from smsroi_helpers.experiments import ORDER_METRICS, Experiment, Validity
 from smsroi_helpers.statistics import (
     ALPHA,
     FEW_EVENTS,
@@ -54,7 +54,9 @@ __all__ = [
 
 RuleOutcome = Literal["ship", "keep_control", "keep_running", "broken"]
 Guardrail = Literal["held", "open", "priced", "breached", "unknown", "not_asked"]
-WhyOpen = Literal["", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers", "few_clusters"]
+WhyOpen = Literal[
+    "", "few_events", "few_buyers", "guardrail", "first_week", "interval", "no_numbers", "few_clusters", "no_orders"
+]
 UNEQUAL = 5.0
 """From this ratio of customers between two arms on, a mean of money needs more buyers to be nearly normal."""
 FEWEST_BUYERS_UNEQUAL = 100
@@ -130,7 +132,8 @@ def deciding_metric(experiment: Experiment, effects: ArmEffects) -> str:
     """The registered metric if it is another than profit; else profit worked out from clicks, or profit itself.
 
     Where they are not known or do not vary: revenue, or the order rate. Clicks per message decide only where they are
-    registered and every arm was sent equally many messages.
+    registered and every arm was sent equally many messages. So without orders, a test that is registered for what they
+    show has no metric: another one, looked at afterwards, does not replace it.
     """
     known = {row.metric for row in effects.overall() if not np.isnan(row.low)}
     comparable = experiment.kind in ("content", "timing")
@@ -203,8 +206,11 @@ def decide_experiment(
             guardrails[arm] = "priced"
         row = effects.find(metric, arm)
         if row is None or control is None or not np.isfinite(row.difference):
-            few = row is not None and row.reason == "few_clusters"
-            by_arm[arm], why[arm] = "keep_running", "few_clusters" if few else "no_numbers"
+            by_arm[arm], why[arm] = "keep_running", "no_numbers"
+            if metric in ORDER_METRICS and not effects.knows_orders:
+                why[arm] = "no_orders"
+            elif row is not None and row.reason == "few_clusters":
+                why[arm] = "few_clusters"
             continue
         limits[arm] = _limits(experiment, row, control, sign)
         by_arm[arm], why[arm] = _decide_arm(row, control, limits[arm], threshold, guardrails[arm])
@@ -221,7 +227,13 @@ def decide_experiment(
             arm_customers=_find(effects, metric, arm).customers,
         )  # fmt: skip
         if outcome == "keep_running":  # with several arms the best-looking one would be over-optimistic
-            found = replace(found, times=_times(experiment, _find(effects, metric, arm), own, threshold))
+            row = _find(effects, metric, arm)
+            times = (
+                _guardrail_times(experiment, effects, arm, opt_out_margin)
+                if why[arm] == "guardrail"
+                else (_times(experiment, row, own, threshold))
+            )
+            found = replace(found, times=times)
     return _with_size(found, experiment, effects, smallest_gain)
 
 
@@ -319,6 +331,15 @@ def _times(experiment: Experiment, row: ArmEffect, limits: _Limits, threshold: f
         row.standard_error, abs(limits.difference - threshold), comparisons=len(experiment.treated),
         information=_information(experiment),
     )  # fmt: skip
+
+
+def _guardrail_times(experiment: Experiment, effects: ArmEffects, arm: str, margin: float) -> float:
+    """Times as much data that would show opt-outs to rise by less than the margin, if their rise stays as it is."""
+    row, control = _find(effects, "opt_out_rate", arm), _find(effects, "opt_out_rate", experiment.control)
+    error = row.standard_error
+    if not np.isfinite(error):  # of few events there is an exact interval, and no error
+        error = float(np.sqrt(sum(one.mean * (1 - one.mean) / one.customers for one in (row, control))))
+    return times_to_settle(error, margin * experiment.weeks - row.difference, information=_information(experiment))
 
 
 def _with_size(

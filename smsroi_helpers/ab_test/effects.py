@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
-from smsroi_helpers.experiments import METRICS, Experiment, Metric, moments_of
+from smsroi_helpers.experiments import METRICS, ORDER_METRICS, Experiment, Metric, moments_of
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
     Arms,
@@ -165,6 +165,11 @@ class ArmEffects:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def knows_orders(self) -> bool:
+        """Whether orders were counted: then every arm has an order rate, of 0 where nobody ordered."""
+        return any(row.metric in ORDER_METRICS for row in self.rows)
 
     def find(self, metric: str, arm: str, segment: str = ALL) -> ArmEffect | None:
         """The effect of one arm; None where it was not measured."""

@@ -190,13 +190,16 @@ def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
     """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment decided here.
 
-    Experiments that assigned clusters are left out: rankings are learned and valued with customers as units.
+    Experiments that assigned clusters are left out: rankings are learned and valued with customers as units. Rankings
+    are made of past purchases: there are none in a source without orders.
 
     Args:
         shop: the company.
         evaluated: of `analyse`.
         rng: of the forests and of ties.
     """
+    if not shop.has("orders"):
+        return []
     found = []
     for each in evaluated:
         experiment, metric = each.experiment, each.decision.metric

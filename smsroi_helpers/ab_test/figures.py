@@ -44,10 +44,10 @@ def effects(evaluated: Sequence[Evaluated], currency: str) -> Figure:
     """Each arm compared with its control in the deciding metric, one panel per test; broken tests are left out.
 
     Args:
-        evaluated: of `ab_test.analyse`, at least one of them valid.
+        evaluated: of `ab_test.analyse`, at least one of them valid and with its metric known.
         currency: the source's.
     """
-    sound = [each for each in evaluated if not each.validity.broken]
+    sound = [each for each in evaluated if each.effects.overall(each.decision.metric)]
     sizes = [len(each.experiment.treated) + 1.2 for each in sound]
     drawn, axes = plt.subplots(
         len(sound), 1, figsize=(8.2, 0.9 + sum(0.34 * size + 0.75 for size in sizes)), squeeze=False,
@@ -106,10 +106,15 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
     """`effects` with alt text and caption; a note where all tests are broken."""
     if all(each.validity.broken for each in evaluated):
         return note(_("No test can be believed, so nothing is drawn."))
+    if not any(each.effects.overall(each.decision.metric) for each in evaluated):
+        return note(_("The metrics of the valid tests are not known in this source, so nothing is drawn."))
     described = []
     for each in evaluated:
         if each.validity.broken:
             described.append(_("{test} is broken and not shown.").format(test=each.experiment.name))
+            continue
+        if not each.effects.overall(each.decision.metric):
+            described.append(_("The metric of {test} is not known in this source.").format(test=each.experiment.name))
             continue
         for row in each.effects.overall(each.decision.metric):
             described.append(
@@ -137,7 +142,9 @@ def targeting_figure(rankings: Sequence[Ranking], currency: str) -> Html:
         currency: the source's.
     """
     if not rankings:
-        return note(_("No valid test has enough customers in both arms to compare targeting rules."))
+        return note(
+            _("No targeting rules are compared: that takes orders, and enough customers in both arms of a test.")
+        )
     drawn, axes = plt.subplots(
         len(rankings), 1, figsize=(8.2, 2.9 * len(rankings) + 0.4), squeeze=False, gridspec_kw={"hspace": 0.75}
     )
@@ -211,7 +218,12 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         if len(own) and np.isfinite(own["low"]).any():
             traces.append((each, own))
     if not traces:
-        return note(_("No sound test has an arm that stands out and several weeks behind it: nothing to follow yet."))
+        return note(
+            _(
+                "No valid test with profit has an arm that stands out and several weeks behind it, so there is nothing"
+                " to follow yet."
+            )
+        )
     drawn, axes = plt.subplots(len(traces), 1, figsize=(8.2, 2.7 * len(traces) + 0.4), squeeze=False,
                                gridspec_kw={"hspace": 0.75})  # fmt: skip
     described = []
@@ -287,7 +299,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
 def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
     """`monthly_profit` with alt text and caption, of the holdout with most months; a note where there is none."""
     if not len(months):
-        return note(_("There is no standing holdout that can be believed, so nothing says what the programme earned."))
+        return note(_("There is no valid standing holdout with profit, so what the programme earned is not known."))
     own = months[months["experiment_id"] == months["experiment_id"].value_counts().idxmax()]
     described = [
         _("{month}: {earned}.").format(

@@ -181,6 +181,8 @@ class Audience:
     """The last day observed."""
     practice: Practice | None = None
     """The weeks that are called today, whose messages have this cost; None where the source has no messages."""
+    knows_orders: bool = True
+    """Whether the source has orders; without them there are no windows."""
 
 
 def read_audience(
@@ -197,7 +199,7 @@ def read_audience(
     """
     people = _reachable(shop)
     size = int(shop.count(people.aggregate(n=people.count()))["n"].iloc[0])
-    first = shop.loaded.tables["orders"].first
+    first = shop.loaded.tables["orders"].first if shop.has("orders") else None
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 0
     found = [_read_window(shop, people, length) for length in weeks if 14 * length <= log_days]
     columns = [
@@ -206,7 +208,7 @@ def read_audience(
     ]  # fmt: skip
     windows = pd.DataFrame([row for row in found if row], columns=columns)
     practice = measures.find_practice(shop, practice_weeks, channel) if shop.has("messages") else None
-    return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice)
+    return Audience(size, _message_cost(shop, practice), windows, shop.as_of, practice, shop.has("orders"))
 
 
 def _reachable(shop: Shop) -> ir.Table:

@@ -22,6 +22,13 @@ def planner_table(found: Audience, plan: pd.DataFrame, currency: str) -> Html:
         plan: of `ab_test.plan_next_test`.
         currency: the source's.
     """
+    if not found.knows_orders:
+        return note(
+            _(
+                "This source has no orders, so which profit the next test would show is not known: `smsroi plan-test`"
+                " plans from numbers of your own. {n} customers can be texted after {day}."
+            ).format(n=number(found.customers), day=day(found.last_day) if found.last_day else "")
+        )
     if not len(plan):
         return note(
             _("Too short a log, or nobody to text, to plan on: `smsroi plan-test` plans from numbers of your own.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers import experiments
+from smsroi_helpers import experiments, measures
 from smsroi_helpers.ab_test.effects import measure_effects
 from smsroi_helpers.ab_test.evaluate import Evaluated
 from smsroi_helpers.experiments import Experiment
@@ -39,7 +39,7 @@ def trace_weeks(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
     shown = [e.experiment for e in evaluated if not e.validity.broken and not e.experiment.clustered]
     weeks = {experiment.name: _whole_weeks(experiment) for experiment in shown}
     weeks = {name: count for name, count in weeks.items() if count >= 2}
-    if not weeks or not shop.has("messages"):
+    if not weeks or not measures.knows_profit(shop):
         return pd.DataFrame(columns=["experiment_id", "arm", "week", "customers", "difference", "low", "high"])
     counted = experiments.count_weeks(shop, weeks)
     parts = []
@@ -80,7 +80,7 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
         experiment_id, month (its first day), treated and control (customers assigned by the month's end), difference
         (profit per customer in the month), low, high; earned, earned_low, earned_high = treated × difference; lost,
         lost_low, lost_high = control × difference; p_value, adjusted_p (Holm over the holdout's months), significant
-        (by it). Only valid holdouts of single customers, and only with messages.
+        (by it). Only valid holdouts of single customers, and only with orders and messages.
     """
     valid = [e for e in evaluated if not e.validity.broken and not e.experiment.clustered]
     holdouts = [e for e in valid if e.experiment.kind == "holdout"]
@@ -88,7 +88,7 @@ def estimate_monthly_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.Da
         "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
         "earned_high", "lost", "lost_low", "lost_high", "p_value",
     ]  # fmt: skip
-    if not holdouts or not shop.has("messages"):
+    if not holdouts or not measures.knows_profit(shop):
         return pd.DataFrame(columns=[*columns, "adjusted_p", "significant"])
     counted = experiments.count_months(shop)
     rows = []
@@ -154,7 +154,8 @@ def cap_profit(shop: Shop, evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         experiment_id, arm, cap, difference, low, high (uncapped), capped_difference, capped_low, capped_high, agrees
         (whether both intervals lie on the same side of 0, or both include it). Only valid experiments with profit.
     """
-    counted = experiments.count_capped(shop) if shop.has("messages") else pd.DataFrame(columns=["experiment_id"])
+    known = measures.knows_profit(shop)
+    counted = experiments.count_capped(shop) if known else pd.DataFrame(columns=["experiment_id"])
     rows = []
     for each in evaluated:
         own = counted[counted["experiment_id"] == each.experiment.name]

@@ -90,12 +90,21 @@ def _mean(metric: str, value: float, currency: str) -> str:
     return number(value, 3) if is_count(metric) else percent(value, 2)
 
 
-def cost_note(known: bool) -> Html:
-    """Whether profit is after or before message costs.
+def cost_note(known: bool, *, has_orders: bool = True) -> Html:
+    """Whether profit is after or before message costs, or not known.
 
     Args:
         known: of `measures.knows_cost`.
+        has_orders: whether the source has orders.
     """
+    if not has_orders:
+        return note(
+            _(
+                "This source has no orders. So profit, revenue and the share who order are not known and not evaluated,"
+                " nor is anything made of them: value over time, segments, targeting rules, the size of the next test."
+                " Clicks, replies and opt-outs are evaluated."
+            )
+        )
     return note(_("Profit is after what the messages cost.") if known else cost_unknown_words())
 
 
@@ -253,7 +262,11 @@ def results_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         rows = [row for row in each.effects.overall() if _is_shown(each, row)]
         shown += _effect_rows(each, rows, currency, looks=looks)
     if not shown:
-        return note(_("No test can be believed, so no difference is shown."))
+        return note(
+            _("No test can be believed, so no difference is shown.")
+            if all(each.validity.broken for each in evaluated)
+            else _("The metrics of the valid tests are not known in this source, so no difference is shown.")
+        )
     adjusted = any(row.method == "adjusted" for each in evaluated for row in each.effects)
     caption = joined(
         _("Arms against their control, with 95% intervals."),
@@ -387,7 +400,9 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
         for row in months.itertuples()
     ]
     if not rows:
-        return note(_("So the ledger has no entry: hold a tenth of the customers out of every campaign, and it will."))
+        return note(
+            _("So the ledger has no entry: it takes orders, and a tenth of the customers held out of every campaign.")
+        )
     caption = _("The ledger of the standing holdout: what the programme earned each month, and what knowing that cost")
     for row in totals.itertuples():
         caption = joined(

@@ -47,7 +47,9 @@ def segments_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
                 _("Differ (p)"): p_words(p), _("… in percent (p)"): p_words(p_relative),
             })  # fmt: skip
     if not rows:
-        return note(_("No valid test has one arm to describe, so nothing is shown by segment."))
+        return note(
+            _("No valid test has one arm to describe and a metric made of orders, so nothing is shown by segment.")
+        )
     caption = _(
         "The same difference by segment, as of the assignment. Only where the last columns are small do segments differ"
         " by more than chance: in money, or in percent of what they buy anyway"
@@ -138,7 +140,9 @@ def left_alone_table(pooled: PooledSegments, currency: str) -> Html:
         for row in pooled.segments.itertuples()
     ]  # fmt: skip
     if not rows:
-        return note(_("No valid test compares texts with no texts, so nobody is shown to be better left alone."))
+        return note(
+            _("Nobody is shown to be better left alone: no valid test compares purchases with and without texts.")
+        )
     caption = _(
         "Texts compared with no texts by segment as of the assignment, over all tests with an arm that is not texted"
         " ({tests}), per customer and week; intervals hold for all segments at once. Segments differ: p {p}. A segment"

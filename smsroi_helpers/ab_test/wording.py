@@ -124,6 +124,8 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
             words = _("{test}: undecided, run it again with about {n} more customers")
         case "would_detect":
             return _would_detect(answer, currency)
+        case "add_orders":
+            words = _("{test}: not decided, because its metric needs the table orders")
         case "too_small":
             words = _("{test}: undecided, it was too small to tell")
         case "run_until_planned":
@@ -277,6 +279,10 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
             "An arm has fewer than {clusters} households or stores, counted as if of equal size: too few to estimate"
             " the error, so no difference is shown."
         ),
+        "no_orders": _(
+            "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
+            " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
+        ),
         "interval": _("The interval holds both a gain worth having and none."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
@@ -330,7 +336,9 @@ def _caveat(answer: ExperimentAnswer) -> str:
         parts.append(_("What the messages cost is not known here, so this is revenue, not profit."))
     elif is_count(decision.metric):
         parts.append(_("The test is decided by its own metric, orders per customer, and not by profit."))
-    elif not decision.priced:
+    elif not decision.priced and not answer.knows_orders and decision.known:
+        parts.append(_("This source has no orders, so nothing is said in money: more clicks need not be more profit."))
+    elif not decision.priced and answer.knows_orders:
         parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
     if answer.opt_outs_rose is not None and answer.outcome in ("do", "not_enough_evidence"):
         parts.append(

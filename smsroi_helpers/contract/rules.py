@@ -343,9 +343,14 @@ _LEAST_SHARED, _LEAST_CUSTOMERS = 0.05, 30
 """Share of the smaller table's customers who must be in the other; both need this many customers to be judged."""
 
 
-def _not_joined(name: str) -> Callable[[SourceTables, SourceSettings], ir.Table]:
-    """Return the customers of a table, if hardly any is in orders or customers although both have many."""
-    others = [other for other in ("orders", "customers") if other != name]
+def _not_joined(name: str, *others: str) -> Callable[[SourceTables, SourceSettings], ir.Table]:
+    """Return the customers of a table, if hardly any is in the others although both have many.
+
+    Args:
+        name: of the table.
+        *others: names of the others; none: orders and customers.
+    """
+    others = others or tuple(other for other in ("orders", "customers") if other != name)
 
     def rows(tables: SourceTables, settings: SourceSettings) -> ir.Table:
         people = tables[name].select("customer_id").distinct()
@@ -383,10 +388,17 @@ _JOIN_REMEDY = (
     "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
     " add a table identities, or map the ids in a .sql; otherwise no message can be related to an order"
 )
+_JOIN_TO_MESSAGES = (
+    "the tables name customers differently (another id, or a telephone number in one and an address in the other):"
+    " add a table identities, or map the ids in a .sql; otherwise no message can be related to a customer or a test"
+)
 
 DATA_WARNINGS: tuple[DataWarning, ...] = (
     *(DataWarning((name, "orders"), name, NOT_JOINED, _not_joined(name), _JOIN_REMEDY, of_customers=True)
       for name in ("customers", "messages", "assignments", "visits", "feedback")),
+    *(DataWarning((name, "messages", "-orders"), name, NOT_JOINED, _not_joined(name, "messages"), _JOIN_TO_MESSAGES,
+                  of_customers=True)
+      for name in ("customers", "assignments")),
     DataWarning(("orders",), "orders", "orders of one customer id with a conspicuous share of all", _of_one_id,
             "if guests, a till or a marketplace order under this id, write guest instead of it (in a .sql mapping):"
             " guests are no one person, so they are left out and counted"),

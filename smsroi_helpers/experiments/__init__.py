@@ -4,7 +4,7 @@ from smsroi_helpers.experiments.checked import check_experiments
 from smsroi_helpers.experiments.click_value import ClickValue, estimate_click_value, find_click_value, price_clicks
 from smsroi_helpers.experiments.clusters import Clusters
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
-from smsroi_helpers.experiments.metrics import METRICS, Metric
+from smsroi_helpers.experiments.metrics import METRICS, ORDER_METRICS, Metric
 from smsroi_helpers.experiments.opt_out_spread import draw_opt_out_spread
 from smsroi_helpers.experiments.registry import (
     Experiment,
@@ -36,6 +36,7 @@ from smsroi_helpers.experiments.validity import (
 
 __all__ = [
     "METRICS",
+    "ORDER_METRICS",
     "ClickValue",
     "Clusters",
     "Experiment",

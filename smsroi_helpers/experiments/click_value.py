@@ -46,7 +46,7 @@ class ClickValue:
     clicks_z: float
     """The difference in clicks between the arms, in standard errors."""
     reason: str = ""
-    """Why there is no value: `no_test`, `no_clicks`, `weak`."""
+    """Why there is no value: `no_test`, `no_clicks`, `no_orders` (so no profit is known), `weak`."""
 
     @property
     def known(self) -> bool:
@@ -141,6 +141,8 @@ def find_click_value(shop: Shop) -> ClickValue:
     nan = float("nan")
     if not measures.knows_clicks(shop):
         return ClickValue("", nan, nan, nan, 0, nan, "no_clicks")
+    if not shop.has("orders"):
+        return ClickValue("", nan, nan, nan, 0, nan, "no_orders")
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
         return ClickValue("", nan, nan, nan, 0, nan, "no_test")
     try:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "Metric"]
+__all__ = ["METRICS", "ORDER_METRICS", "Metric"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,6 @@ METRICS: dict[str, Metric] = {
 """By name. Shares are of the customers assigned; orders is the number of orders per customer assigned. reply_rate is
 Σ replies ÷ Σ messages sent; click_rate is Σ human clicks ÷ Σ messages sent for which it is known whether a human
 clicked."""
+
+ORDER_METRICS = ("profit", "revenue", "orders", "order_rate")
+"""Metrics that are counted from orders: not known in a source without them."""

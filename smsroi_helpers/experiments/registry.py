@@ -121,6 +121,8 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     messaged alike or the source has no messages. So the effect is that of texting even if the texted arm is called
     the control.
 
+    The metric is profit where none is registered; without orders, clicks per message in tests of texts and hours.
+
     Raises:
         DataError: the source has no experiments, arms or assignments.
         NotEnoughData: no customer has been assigned yet.
@@ -136,7 +138,7 @@ def list_experiments(shop: Shop) -> list[Experiment]:
         started=shop.day(experiments.started_at),
         until=shop.day(experiments.stated_end - ibis.interval(microseconds=1)),
         ended=(experiments.stated_end <= ibis.literal(shop.end)).fill_null(False),
-        primary_metric=experiments.primary_metric.fill_null("profit"),
+        primary_metric=experiments.primary_metric.fill_null(_usual_metric(shop, experiments.kind)),
     )
     rows = shop.count(experiments.order_by("started_at", "experiment_id"))
     arms = shop.count(shop.arms.order_by("experiment_id", "arm"))
@@ -177,6 +179,13 @@ def list_experiments(shop: Shop) -> list[Experiment]:
     if not found:
         raise NotEnoughData("Nobody has been assigned to an experiment yet.")
     return found
+
+
+def _usual_metric(shop: Shop, kind: ir.StringValue) -> ir.StringValue:
+    """The primary metric where none is registered: profit; without orders, clicks of arms that are sent alike."""
+    if shop.has("orders") or not (shop.has("messages") and measures.knows_clicks(shop)):
+        return ibis.literal("profit")
+    return ibis.ifelse(kind.isin(["content", "timing"]), "click_rate", "profit")
 
 
 def _planned_order(plan: pd.DataFrame) -> list[str]:

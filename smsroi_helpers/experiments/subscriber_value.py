@@ -53,7 +53,8 @@ class SubscriberValue:
     natural_loss: Interval = _UNKNOWN
     """Of it, the share lost without opting out (c), the same number as on the frequency page."""
     reason: str = ""
-    """Why there is no value: `no_test`, `no_opt_outs` (not recorded), `not_above_zero` (m is not)."""
+    """Why there is no value: `no_test`, `no_orders` (so no profit is known), `no_opt_outs` (not recorded),
+    `not_above_zero` (m is not)."""
     losses: tuple[float, ...] = ()
     """The weekly loss (0–1) of members who stand for equal parts of all; empty where all lose as `weekly_loss` says."""
 
@@ -165,6 +166,8 @@ def find_subscriber_value(shop: Shop, natural_loss: Interval, discount: float) -
         every = check_experiments(shop)
     except NotEnoughData:
         return SubscriberValue("", reason="no_test")
+    if not shop.has("orders"):
+        return SubscriberValue("", reason="no_orders")
     if measures.opt_outs(shop) is None:
         return SubscriberValue("", reason="no_opt_outs")
     usable = [

@@ -30,7 +30,7 @@ from smsroi_helpers.measures.practice import (
     practice_sends,
     subscriber_weeks,
 )
-from smsroi_helpers.measures.profit import order_events, profit_events, profit_share
+from smsroi_helpers.measures.profit import knows_profit, order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
     allowed,
@@ -74,6 +74,7 @@ __all__ = [
     "human_clicks",
     "knows_clicks",
     "knows_cost",
+    "knows_profit",
     "latest_instant",
     "left_early",
     "local_sends",

@@ -43,15 +43,16 @@ def arm_outcomes(shop: Shop, experiment_id: str | None = None, window: Window = 
         experiment_id, arm, customer_id, assigned_at, assigned_day (in the source's time zone), outcome_end (UTC),
         outcome_days (elapsed; 0 where the assignment came after the end); cluster_id, where the source has it.
 
-        Orders: ordered (0 or 1), orders (refunds not counted), same_day_orders (of them, those of the assignment's day
-        that are dates without a time: some may have come before the assignment), revenue (money, less
-        the refunds made within the window), refunds (≥ 0), discount, order_profit (margin × (amount + discount) −
-        discount).
+        Orders, null where the source has none: ordered (0 or 1), orders (refunds not counted), same_day_orders (of
+        them, those of the assignment's day that are dates without a time: some may have come before the assignment),
+        revenue (money, less the refunds made within the window), refunds (≥ 0), discount, order_profit (margin ×
+        (amount + discount) − discount).
 
         Messages, null where the source has none: messages (sent within the window), message_cost (null where not
         known), clicked_messages and replied_messages (of them, clicked by a human or replied to before its end; null
         without `clicked_at`, `replied_at`), click_known_messages (of them, those without a machine click), profit =
-        order_profit − message_cost (before message costs where these are not known: see `knows_cost`).
+        order_profit − message_cost (before message costs where these are not known: see `knows_cost`; null without
+        orders).
 
         Visits, null where the source has none: visited (0 or 1, within the window).
 
@@ -107,7 +108,18 @@ def outcome_windows(shop: Shop, experiment_id: str | None = None, window: Window
     )
 
 
+_ORDER_COLUMNS = {
+    **dict.fromkeys(("ordered", "orders", "same_day_orders", "pre_ordered", "pre_orders"), "int64"),
+    **dict.fromkeys(
+        ("revenue", "refunds", "discount", "order_profit", "pre_revenue", "pre_order_profit"), "float64"
+    ),
+}  # fmt: skip
+"""Columns of `arm_outcomes` that are counted from orders, and their types."""
+
+
 def _with_orders(shop: Shop, people: ir.Table) -> ir.Table:
+    if not shop.has("orders"):
+        return people.mutate(**{name: ibis.null(kind) for name, kind in _ORDER_COLUMNS.items()})
     orders = valued_orders(shop)
     latest = latest_instant(shop, orders.ordered_at, "orders", "ordered_at")
     orders = orders.select("ordered_at", "amount", "discount", "order_profit", buyer="customer_id", latest_at=latest)

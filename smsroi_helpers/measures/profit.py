@@ -9,6 +9,7 @@ from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "knows_profit",
     "order_events",
     "profit_events",
     "profit_share",
@@ -16,11 +17,19 @@ __all__ = [
 ]
 
 
+def knows_profit(shop: Shop) -> bool:
+    """Whether the source shows profit: what was ordered, and what was sent. Without either it is unknown, not 0."""
+    return shop.has("orders") and shop.has("messages")
+
+
 def valued_orders(shop: Shop) -> ir.Table:
     """Orders and refunds with order_profit = margin × (amount + discount) − discount: profit before message cost.
 
     A missing or null `discount` counts as 0. The profit of a refund is margin × amount (< 0). A discount in a refund's
     row is ignored, since it was granted with the order.
+
+    Raises:
+        DataError: the source has no orders.
     """
     orders = shop.orders
     granted = orders.discount.fill_null(0.0) if "discount" in orders.columns else ibis.literal(0.0)

@@ -38,19 +38,27 @@ def p_words(p: float) -> str:
     return number(p, 3 if p < 0.1 else 2)
 
 
-def carried_words(members: float, subscribers: float, overlap: float) -> str:
+def carried_words(members: float, subscribers: float, overlap: float, *, has_orders: bool = True) -> str:
     """Say that a test's results are carried over to today's subscribers, and how many of them it covers.
 
     Args:
         members: customers of the test.
         subscribers: subscribers on the last day observed.
         overlap: share (0–1) of them whom the test's customers cover.
+        has_orders: whether customers are alike in recency and purchases too, or only in clicks.
     """
-    return _(
+    words = _(
         "The results of the test’s {members} customers are carried over to the {subscribers} subscribers of the last"
         " day by weighting on recency, clicks and purchases. Customers like those in the test make up {share} of them;"
         " for the others the interval is wider."
-    ).format(members=number(members), subscribers=number(subscribers), share=percent(overlap, 0))
+    )
+    if not has_orders:
+        words = _(
+            "The results of the test’s {members} customers are carried over to the {subscribers} subscribers of the"
+            " last day by weighting on clicks; this source has no orders to weight on. Customers like those in the test"
+            " make up {share} of them; for the others the interval is wider."
+        )
+    return words.format(members=number(members), subscribers=number(subscribers), share=percent(overlap, 0))
 
 
 def metric_words(metric: str) -> str:

@@ -27,6 +27,6 @@ __all__ = [
     "measure_coverage",
 ]
 
-NEEDS = ("orders",)
+NEEDS = ()
 
-__getattr__ = lazy_submodules(__name__, "tables")
+__getattr__ = lazy_submodules(__name__, "check_tables", "tables")

@@ -1,6 +1,7 @@
 """Counts of a source: rows read, rejected and used, days covered, what is missing, which notebooks can run on it."""
 
 import importlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import ibis
@@ -8,11 +9,13 @@ import pandas as pd
 
 from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
+from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop, project_root
 
 __all__ = [
     "OPTIONAL",
     "Coverage",
+    "MessageCoverage",
     "count_by_week",
     "count_overlap",
     "count_prices",
@@ -20,12 +23,13 @@ __all__ = [
     "list_exclusions",
     "list_missing",
     "list_notebooks",
+    "list_notebooks_for",
     "list_quarantine",
     "measure_coverage",
 ]
 
 OPTIONAL = (
-    "messages", "experiments", "customers", "customers.timezone", "customers.opted_out_at", "orders.discount",
+    "orders", "messages", "experiments", "customers", "customers.timezone", "customers.opted_out_at", "orders.discount",
     "messages.delivered_at", "messages.clicked_at", "messages.cost", "creatives", "feedback", "visits",
 )  # fmt: skip
 """Optional tables and columns that would answer more questions."""
@@ -132,6 +136,29 @@ def list_quarantine(shop: Shop) -> ibis.expr.types.Table:
 
 
 @dataclass(frozen=True)
+class MessageCoverage:
+    """Counts and dates of the messages."""
+
+    customers: int
+    """Who was sent any."""
+    messages: int
+    delivered: int | None
+    """None where deliveries are not recorded."""
+    clicked: int | None
+    """Messages that a human clicked; None where clicks are not recorded."""
+    opted_out: int | None
+    """Customers with an opt-out, in any table; None where opt-outs are not recorded."""
+    first: str
+    last: str
+    days: int
+    """From the first message to the last day observed, both included."""
+    longest_gap_days: int
+    """The longest run of days without a message."""
+    not_joined: tuple[str, ...] = ()
+    """Tables of whose customers hardly any is in messages."""
+
+
+@dataclass(frozen=True)
 class Coverage:
     """Counts and dates of the orders."""
 
@@ -160,11 +187,57 @@ class Coverage:
     """Tables of whose customers hardly any is in orders or customers."""
 
 
-def measure_coverage(shop: Shop) -> Coverage:
+def measure_coverage(shop: Shop) -> Coverage | MessageCoverage:
     """Count customers, orders, refunds and days of the orders, up to the last day observed.
 
-    Refunds are no orders: where there is an order at all, days and unknown customers are those of orders.
+    Refunds are no orders: where there is an order at all, days and unknown customers are those of orders. In a source
+    without orders, what the messages cover.
     """
+    return _measure_orders(shop) if shop.has("orders") else _measure_messages(shop)
+
+
+def _measure_messages(shop: Shop) -> MessageCoverage:
+    sends, withdrawn = measures.human_clicks(shop), measures.opt_outs(shop)
+    days = sends.select(day=shop.day(sends.sent_at))
+    counts = shop.count(
+        sends.aggregate(
+            customers=sends.customer_id.nunique(),
+            messages=sends.count(),
+            delivered=sends.count(where=sends.delivered_at.notnull()),
+            clicked=sends.count(where=sends.human_click_at.notnull()),
+            first=shop.day(sends.sent_at.min()),
+            last=shop.day(sends.sent_at.max()),
+        )
+    ).iloc[0]
+    if not counts["messages"]:
+        raise NotEnoughData("No message was sent up to the last day observed.")
+    left = None
+    if withdrawn is not None:
+        left = int(shop.count(withdrawn.aggregate(n=withdrawn.customer_id.nunique()))["n"].iloc[0])
+    first, last = pd.Timestamp(counts["first"]).date(), pd.Timestamp(counts["last"]).date()
+    return MessageCoverage(
+        customers=int(counts["customers"]),
+        messages=int(counts["messages"]),
+        delivered=int(counts["delivered"]) if shop.has("messages", "delivered_at") else None,
+        clicked=int(counts["clicked"]) if measures.knows_clicks(shop) else None,
+        opted_out=left,
+        first=first.isoformat(),
+        last=last.isoformat(),
+        days=(shop.as_of - first).days + 1,
+        longest_gap_days=max(_longest_gap(shop, days), (shop.as_of - last).days),
+        not_joined=_not_joined(shop),
+    )
+
+
+def _longest_gap(shop: Shop, days: ibis.expr.types.Table) -> int:
+    """The longest run of days that are not in a column `day`, between the first and the last that are."""
+    days = days.select("day").distinct().order_by("day")
+    gaps = days.mutate(gap=days.day.delta(days.day.lag().over(ibis.window(order_by="day")), unit="day") - 1)
+    longest = shop.count(gaps.aggregate(longest=gaps.gap.max()))["longest"].iloc[0]
+    return int(longest) if pd.notna(longest) else 0
+
+
+def _measure_orders(shop: Shop) -> Coverage:
     bought, returned = measures.purchases(shop), measures.refunds(shop)
     customers = int(shop.count(shop.orders.aggregate(n=shop.orders.customer_id.nunique()))["n"].iloc[0])
     known = shop.customers.customer_id if shop.has("customers") else None
@@ -185,9 +258,6 @@ def measure_coverage(shop: Shop) -> Coverage:
     back = shop.count(returned.aggregate(refunds=returned.count(), money=total(returned.refunded).fill_null(0.0))).iloc[
         0
     ]
-    days = orders.select("day").distinct().order_by("day")
-    gaps = days.mutate(gap=days.day.delta(days.day.lag().over(ibis.window(order_by="day")), unit="day") - 1)
-    longest = shop.count(gaps.aggregate(longest=gaps.gap.max()))["longest"].iloc[0]
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
     guests, guest_paid = _count_guest_orders(shop)
     return Coverage(
@@ -200,15 +270,20 @@ def measure_coverage(shop: Shop) -> Coverage:
         first=first.isoformat(),
         last=last.isoformat(),
         days=(shop.as_of - first).days + 1,
-        longest_gap_days=max(int(longest) if pd.notna(longest) else 0, (shop.as_of - last).days),
+        longest_gap_days=max(_longest_gap(shop, orders), (shop.as_of - last).days),
         customers_unknown=int(totals["unknown"]),
         guest_orders=guests,
         guest_paid=guest_paid,
-        not_joined=tuple(
-            warning.table
-            for warning in contract.DATA_WARNINGS
-            if warning.code == contract.NOT_JOINED and _applies(shop, warning) and _count_rows(shop, warning)
-        ),
+        not_joined=_not_joined(shop),
+    )
+
+
+def _not_joined(shop: Shop) -> tuple[str, ...]:
+    """Tables of whose customers hardly any is in the others."""
+    return tuple(
+        warning.table
+        for warning in contract.DATA_WARNINGS
+        if warning.code == contract.NOT_JOINED and _applies(shop, warning) and _count_rows(shop, warning)
     )
 
 
@@ -281,9 +356,14 @@ def list_missing(shop: Shop) -> list[str]:
 
 def list_notebooks(shop: Shop) -> pd.DataFrame:
     """Which of the project's notebooks can run on this source: notebook, can_run, lacks (tables)."""
+    return list_notebooks_for(shop.loaded.tables)
+
+
+def list_notebooks_for(tables: Collection[str]) -> pd.DataFrame:
+    """`list_notebooks` of a source with these tables."""
     rows = []
     for file in sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         stage = importlib.import_module(f"smsroi_helpers.{file.stem[3:]}")
-        lacks = [table for table in stage.NEEDS if not shop.has(table)]
+        lacks = [table for table in stage.NEEDS if table not in tables]
         rows.append({"notebook": file.stem, "can_run": not lacks, "lacks": ", ".join(lacks)})
     return pd.DataFrame(rows)

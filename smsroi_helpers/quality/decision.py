@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from smsroi_helpers.quality.checks import Coverage
+from smsroi_helpers.quality.checks import Coverage, MessageCoverage
 
 __all__ = [
     "LONGEST_GAP_DAYS",
@@ -23,7 +23,8 @@ class LogAssessment:
 
     outcome: Literal["do", "broken"]
     reason: Literal["complete", "gap_in_orders", "not_joined"]
-    coverage: Coverage
+    coverage: Coverage | MessageCoverage
+    """`MessageCoverage` in a source without orders."""
     rows_rejected: int
     """In all tables."""
     share_rejected: float
@@ -33,15 +34,17 @@ class LogAssessment:
     """The number of all notebooks."""
 
 
-def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> LogAssessment:
+def decide(coverage: Coverage | MessageCoverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> LogAssessment:
     """Decide whether this log can be analysed.
+
+    Weeks without a message may be a pause in texting, so they are named and do not break the log.
 
     Args:
         coverage: of `checks.measure_coverage`.
         tables: of `checks.describe_tables`.
         notebooks: of `checks.list_notebooks`.
     """
-    gap = coverage.longest_gap_days > LONGEST_GAP_DAYS
+    gap = isinstance(coverage, Coverage) and coverage.longest_gap_days > LONGEST_GAP_DAYS
     rejected = int(tables["put_aside"].sum())
     reason: Literal["complete", "gap_in_orders", "not_joined"] = "complete"
     if gap or coverage.not_joined:

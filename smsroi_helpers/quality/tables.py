@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from smsroi_helpers.contract import remedy_parts
 from smsroi_helpers.locale import _, day, joined, money, number, percent, translated
 from smsroi_helpers.pages import PALETTE, Chart, Html, figure, note, table
-from smsroi_helpers.quality.checks import Coverage
+from smsroi_helpers.quality.checks import Coverage, MessageCoverage
 
 __all__ = [
     "coverage_table",
@@ -40,15 +40,21 @@ def rows_by_week(by_week: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 str(name), (rows["week"].iloc[-1], rows["rows"].iloc[-1]), xytext=(6, 0),
                 textcoords="offset points", va="center", color=PALETTE[colour],
             )  # fmt: skip
-    empty = int((whole.loc[whole["table"] == "orders", "rows"] == 0).sum())
-    ax.set_title(
-        _("No week without an order") if not empty else _("{n} weeks without an order").format(n=number(empty))
-    )
+    ax.set_title(_weeks_title(whole))
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: number(value)))
     ax.set_ylabel(_("rows a week"))
     ax.set_xlabel("")
     return ax
+
+
+def _weeks_title(whole: pd.DataFrame) -> str:
+    """How many weeks have no order; in a source without orders, no message."""
+    counted = "orders" if (whole["table"] == "orders").any() else "messages"
+    empty = int((whole.loc[whole["table"] == counted, "rows"] == 0).sum())
+    if counted == "orders":
+        return _("No week without an order") if not empty else _("{n} weeks without an order").format(n=number(empty))
+    return _("No week without a message") if not empty else _("{n} weeks without a message").format(n=number(empty))
 
 
 def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
@@ -68,8 +74,10 @@ def rows_by_week_figure(by_week: pd.DataFrame) -> Chart:
     )
 
 
-def coverage_table(coverage: Coverage, currency: str) -> Html:
-    """The coverage of the orders."""
+def coverage_table(coverage: Coverage | MessageCoverage, currency: str) -> Html:
+    """The coverage of the orders; in a source without orders, that of the messages."""
+    if isinstance(coverage, MessageCoverage):
+        return _message_table(coverage)
     rows = {
         _("Customers with orders or refunds"): number(coverage.customers),
         _("Customers with orders"): number(coverage.buyers),
@@ -85,6 +93,27 @@ def coverage_table(coverage: Coverage, currency: str) -> Html:
     }
     frame = pd.DataFrame({_("What"): list(rows), _("How much"): list(rows.values())})
     return table(frame, caption=_("What the orders cover"))
+
+
+def _message_table(coverage: MessageCoverage) -> Html:
+    rows = {
+        _("Customers who were sent a message"): number(coverage.customers),
+        _("Messages"): number(coverage.messages),
+        _("Delivered"): _known(coverage.delivered),
+        _("Clicked by a person"): _known(coverage.clicked),
+        _("Customers who opted out"): _known(coverage.opted_out),
+        _("First message"): day(coverage.first),
+        _("Last message"): day(coverage.last),
+        _("Days from the first message to the last day observed"): number(coverage.days),
+        _("Longest run of days without a message"): number(coverage.longest_gap_days),
+        _("Orders, revenue, profit"): _("not known: the source has no table orders"),
+    }
+    frame = pd.DataFrame({_("What"): list(rows), _("How much"): list(rows.values())})
+    return table(frame, caption=_("What the messages cover"))
+
+
+def _known(value: int | None) -> str:
+    return _("not recorded") if value is None else number(value)
 
 
 def _guest_rows(coverage: Coverage, currency: str) -> dict[str, str]:

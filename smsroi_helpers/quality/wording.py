@@ -5,8 +5,8 @@ import pandas as pd
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.quality import decision
-from smsroi_helpers.quality.checks import Coverage, list_missing
-from smsroi_helpers.quality.decision import LogAssessment
+from smsroi_helpers.quality.checks import Coverage, MessageCoverage, list_missing
+from smsroi_helpers.quality.decision import LONGEST_GAP_DAYS, LogAssessment
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> Decision:
+def decide(coverage: Coverage | MessageCoverage, tables: pd.DataFrame, notebooks: pd.DataFrame) -> Decision:
     """The decision of `decision.decide` in words: whether this log can be analysed, and what to repair first."""
     return put_in_words(decision.decide(coverage, tables, notebooks))
 
@@ -24,20 +24,70 @@ def decide(coverage: Coverage, tables: pd.DataFrame, notebooks: pd.DataFrame) ->
 def put_in_words(found: LogAssessment) -> Decision:
     """The decision in words."""
     coverage = found.coverage
+    aside = {"aside": number(found.rows_rejected), "share": percent(found.share_rejected, 2)}
+    if isinstance(coverage, MessageCoverage):
+        text = _(
+            "{messages} messages to {customers} customers from {first} to {last}; {aside} rows ({share}) were rejected."
+        ).format(messages=number(coverage.messages), **_dates_and_customers(coverage), **aside)
+        caveats = _message_caveats(coverage)
+    else:
+        text = _(
+            "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were rejected."
+        ).format(orders=number(coverage.orders), **_dates_and_customers(coverage), **aside)
+        caveats = _order_caveats(coverage, found.reason == "gap_in_orders")
+    return Decision(
+        stage="quality",
+        question=_("Is this log fit to analyse?"),
+        outcome=found.outcome,
+        action=_action(found),
+        text=text,
+        caveat=joined(*caveats),
+        evidence="descriptive",
+        customers=coverage.customers,
+    )
+
+
+def _dates_and_customers(coverage: Coverage | MessageCoverage) -> dict[str, str]:
+    return {"customers": number(coverage.customers), "first": day(coverage.first), "last": day(coverage.last)}
+
+
+def _message_caveats(coverage: MessageCoverage) -> list[str]:
+    """What a source without orders cannot show, and a gap in its messages."""
+    caveats = [
+        _(
+            "This source has no orders: revenue, profit and customer value are not known. Tests and hours are compared"
+            " by clicks and opt-outs."
+        )
+    ]
+    if coverage.longest_gap_days > LONGEST_GAP_DAYS:
+        caveats.append(
+            _("There are {days} days in a row without a message: is the export whole?").format(
+                days=number(coverage.longest_gap_days)
+            )
+        )
+    return caveats + _join_caveat(coverage)
+
+
+def _join_caveat(coverage: Coverage | MessageCoverage) -> list[str]:
+    if not coverage.not_joined:
+        return []
+    return [
+        _(
+            "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a"
+            " table identities, or map the ids."
+        ).format(tables=", ".join(coverage.not_joined))
+    ]
+
+
+def _order_caveats(coverage: Coverage, has_gap: bool) -> list[str]:
     caveats = []
-    if found.reason == "gap_in_orders":
+    if has_gap:
         caveats.append(
             _("There are {days} days in a row without an order: is the export whole?").format(
                 days=number(coverage.longest_gap_days)
             )
         )
-    if coverage.not_joined:
-        caveats.append(
-            _(
-                "Hardly any customer of {tables} is in the other tables: do they name customers differently? Add a"
-                " table identities, or map the ids."
-            ).format(tables=", ".join(coverage.not_joined))
-        )
+    caveats += _join_caveat(coverage)
     if coverage.guest_orders:
         caveats.append(
             _("{n} orders of guests are left out of everything about customers.").format(
@@ -52,25 +102,7 @@ def put_in_words(found: LogAssessment) -> Decision:
         )
     if coverage.refunds:
         caveats.append(_("{n} refunds are counted apart from purchases.").format(n=number(coverage.refunds)))
-    return Decision(
-        stage="quality",
-        question=_("Is this log fit to analyse?"),
-        outcome=found.outcome,
-        action=_action(found),
-        text=_(
-            "{orders} orders of {customers} customers from {first} to {last}; {aside} rows ({share}) were rejected."
-        ).format(
-            orders=number(coverage.orders),
-            customers=number(coverage.customers),
-            first=day(coverage.first),
-            last=day(coverage.last),
-            aside=number(found.rows_rejected),
-            share=percent(found.share_rejected, 2),
-        ),
-        caveat=joined(*caveats),
-        evidence="descriptive",
-        customers=coverage.customers,
-    )
+    return caveats
 
 
 def _action(found: LogAssessment) -> str:
@@ -86,6 +118,7 @@ def _action(found: LogAssessment) -> str:
 def list_gains(shop: Shop) -> pd.DataFrame:
     """Missing tables and columns: missing (table or table.column), would_add (what it would add)."""
     gains = {
+        "orders": _("what messages bring: without it there is no revenue, no profit, no customer value, no RFM groups"),
         "messages": _("who was texted when: without it there is no timing, no frequency, no effectiveness"),
         "experiments": _("what was tried by lot: without it nothing on these pages is caused by a message"),
         "customers": _("attributes to group by, time zones, and consent"),

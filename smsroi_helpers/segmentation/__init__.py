@@ -17,17 +17,19 @@ from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
 from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
 from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
 from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
-from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts
+from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts, known_cuts
 from smsroi_helpers.segmentation.decision import Findings
 from smsroi_helpers.segmentation.factors import factor_loadings
 from smsroi_helpers.segmentation.funnel import count_funnel
 from smsroi_helpers.segmentation.membership import (
     DATED,
+    EVERYBODY,
     Grouping,
     Segmentation,
     customer_segments,
     find_clusters,
     find_grouping,
+    groups_differ,
     period_of,
     resolve,
     segment_order,
@@ -47,6 +49,7 @@ from smsroi_helpers.segmentation.wording import decide
 
 __all__ = [
     "DATED",
+    "EVERYBODY",
     "FEWEST_CUSTOMERS",
     "LEAST_EIGENVALUE",
     "NEEDS",
@@ -76,6 +79,8 @@ __all__ = [
     "find_grouping",
     "find_themes",
     "groups_by_response",
+    "groups_differ",
+    "known_cuts",
     "known_people",
     "move_cuts",
     "outcomes_by_segment",

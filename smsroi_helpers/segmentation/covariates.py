@@ -41,8 +41,9 @@ class Covariates:
     """Cells of customers that are defined alike on two days."""
 
     shop: Shop
-    cuts: Cuts
-    """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`."""
+    cuts: Cuts | None
+    """Recency is cut where segments are: at half the days of `dormant`, at `dormant`, half-way, and at `lost`. None in
+    a source without orders, where only clicks are known."""
     purchase_days: int
     """The window of purchases; 0 where the log is too short before the test."""
     click_days: int
@@ -71,7 +72,8 @@ class Covariates:
                 rows = rows.left_join(part, rows.person == part.customer_id).drop("customer_id")
         waiting = rows.waiting if "waiting" in rows.columns else ibis.null("int64")
         longest = ibis.literal(self._level_of((last - self.log_start).days + 1))
-        recency = rows.recency.fill_null(_LEVELS + waiting.fill_null(longest))
+        unbought = _LEVELS + waiting.fill_null(longest)
+        recency = rows.recency.fill_null(unbought) if "recency" in rows.columns else unbought
         clicks = rows.clicks.fill_null(_USUAL) if "clicks" in rows.columns else ibis.literal(0)
         bought = rows.bought.fill_null(0) if "bought" in rows.columns else ibis.literal(0)
         clicks_at = ibis.ifelse(recency % 2 == 1, _MORE - clicks, clicks)
@@ -82,6 +84,8 @@ class Covariates:
 
     @property
     def _edges(self) -> tuple[int, ...]:
+        if self.cuts is None:
+            return ()
         dormant, lost = self.cuts.dormant_after_days, self.cuts.lost_after_days
         return dormant // 2, dormant, (dormant + lost) // 2, lost
 
@@ -90,9 +94,13 @@ class Covariates:
 
     def _level(self, days: ir.NumericValue) -> ir.IntegerValue:
         edges = self._edges
+        if not edges:
+            return ibis.literal(0).cast("int64")
         return ibis.cases(*((days <= edge, i) for i, edge in enumerate(edges)), else_=len(edges)).cast("int64")
 
-    def _recency(self, last: dt.date) -> ir.Table:
+    def _recency(self, last: dt.date) -> ir.Table | None:
+        if self.cuts is None:
+            return None
         rows = rfm_rows(self.shop, last)
         return rows.select("customer_id", recency=self._level(rows.recency_days))
 
@@ -150,12 +158,12 @@ class Covariates:
         return sums.select("customer_id", clicks=level.cast("int64"))
 
 
-def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -> Covariates:
+def find_covariates(shop: Shop, cuts: Cuts | None, since: dt.date, channel: str = "") -> Covariates:
     """The covariates by which results of a test are carried over.
 
     Args:
         shop: the company.
-        cuts: of `cutoffs.find_cuts`.
+        cuts: of `cutoffs.find_cuts`; None in a source without orders.
         since: the test's first day.
         channel: of the texts; empty as for `measures.choose_channel`.
     """
@@ -164,8 +172,8 @@ def find_covariates(shop: Shop, cuts: Cuts, since: dt.date, channel: str = "") -
         first = shop.loaded.tables[table].first if shop.has(table) else None
         return min((since - dt.date.fromisoformat(first)).days, LONGEST_DAYS) if first else 0
 
-    days = covered("orders")
-    start = shop.loaded.tables["orders"].first
+    days = covered("orders") if cuts is not None else 0
+    start = shop.loaded.tables["orders"].first if cuts is not None else None
     return Covariates(
         shop,
         cuts,

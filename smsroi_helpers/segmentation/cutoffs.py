@@ -25,6 +25,7 @@ __all__ = [
     "count_gaps",
     "count_returns",
     "find_cuts",
+    "known_cuts",
     "return_shares",
 ]
 
@@ -103,6 +104,11 @@ def _returns(gaps: pd.DataFrame) -> pd.DataFrame:
     curve = SurvfuncRight(by_day["days"].to_numpy(float), returned, freq_weights=weights)
     found = pd.DataFrame({"days": curve.surv_times, "share": 1 - curve.surv_prob, "at_risk": curve.n_risk})
     return found[found["at_risk"] >= FEWEST_GAPS]
+
+
+def known_cuts(shop: Shop) -> Cuts | None:
+    """`find_cuts`; None in a source without orders, where no customer is known to be dormant or lost."""
+    return find_cuts(shop) if shop.has("orders") else None
 
 
 def find_cuts(

@@ -45,6 +45,7 @@ from smsroi_helpers.source import Shop
 
 __all__ = [
     "DATED",
+    "EVERYBODY",
     "MOST_SEGMENTS",
     "PAST_CLICKS",
     "RESPONSE",
@@ -56,6 +57,7 @@ __all__ = [
     "customer_segments",
     "find_clusters",
     "find_grouping",
+    "groups_differ",
     "label_customers",
     "no_clusters",
     "outcome_column",
@@ -73,6 +75,8 @@ DATED = ("rfm_group", "cluster", "lifecycle_stage", "recency")
 """The segmentations made from behaviour, so that a customer's segment changes; any other is a column of `customers`."""
 RESPONSE = "response"
 """The grouping that `by_response` chooses from the source's tests."""
+EVERYBODY = "everybody"
+"""The one segment of a source without orders, where `segment_by` asks for groups that are made of purchases."""
 _GROUPS = ("region", "acquisition_channel")
 """Columns of the contract that group customers, beside attr_…"""
 PAST_CLICKS = "past_clicks"
@@ -112,8 +116,11 @@ def check_buyers(shop: Shop) -> int:
 
 
 def period_of(shop: Shop, period_days: int = 0) -> int:
-    """How long the period behind and before the split is, in days: a quarter, or a third of a shorter log."""
-    first = shop.loaded.tables["orders"].first
+    """How long the period behind and before the split is, in days: a quarter, or a third of a shorter log.
+
+    The log is that of orders; without a table orders, of messages.
+    """
+    first = shop.loaded.tables["orders" if shop.has("orders") else "messages"].first
     log_days = (shop.as_of - dt.date.fromisoformat(first)).days + 1 if first else 1
     return min(period_days or USUAL_PERIOD_DAYS, max(log_days // 3, 1))
 
@@ -244,6 +251,8 @@ class Segmentation:
         """
         if self.rule is not None:
             return self.rule.label(people, self.parts, day)
+        if self.name == EVERYBODY:
+            return people.select("customer_id", segment=ibis.literal(EVERYBODY))
         members = self._members(day)
         rows = people.select(person="customer_id")
         rows = rows.left_join(members, rows.person == members.customer_id)
@@ -293,10 +302,14 @@ def resolve(
         cuts: the result of `cutoffs.find_cuts`; None finds them.
         clusters: the result of `find_clusters`; None finds them where they are asked for.
 
+    Without a table orders, groups that are made of purchases are one group: `EVERYBODY`.
+
     Raises:
         UsageError: there is no such segmentation.
         NotEnoughData: clusters are asked for and none is accepted.
     """
+    if not groups_differ(shop, segment_by):
+        return Segmentation(shop, EVERYBODY)
     if segment_by == RESPONSE:
         return _resolve_response(shop, cuts)
     if segment_by not in DATED:
@@ -309,6 +322,11 @@ def resolve(
     if clusters is None:
         clusters = find_clusters(shop, cuts or find_cuts(shop))[1]
     return Segmentation(shop, segment_by, clusters=clusters or no_clusters())
+
+
+def groups_differ(shop: Shop, segment_by: str) -> bool:
+    """Whether customers can be grouped so: without orders, only columns of `customers` divide them."""
+    return shop.has("orders") or segment_by not in (*DATED, RESPONSE)
 
 
 def _resolve_response(shop: Shop, cuts: Cuts | None) -> Segmentation:

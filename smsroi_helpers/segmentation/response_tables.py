@@ -6,7 +6,7 @@ from scipy.stats import norm
 from smsroi_helpers.locale import _, joined, listed, money, number, percent, rounded_digits
 from smsroi_helpers.pages import Html, names_of, note, p_words, segment_name, sentence_case, table
 from smsroi_helpers.segmentation.by_response import TREE, Candidate, ResponseChoice, choose_by_response
-from smsroi_helpers.segmentation.membership import RESPONSE
+from smsroi_helpers.segmentation.membership import RESPONSE, groups_differ
 from smsroi_helpers.segmentation.response_counts import Unit
 from smsroi_helpers.source import Shop
 
@@ -72,7 +72,17 @@ def _interval(one: Candidate, unit: Unit, currency: str) -> str:
 
 
 def groups_note(shop: Shop, segment_by: str) -> Html | None:
-    """Which groups `segment_by: response` stands for; None where it is something else."""
+    """Which groups `segment_by: response` stands for; None where it is something else.
+
+    In a source without orders also that customers are one group, where `segment_by` asks for groups made of purchases.
+    """
+    if not groups_differ(shop, segment_by):
+        return note(
+            _(
+                "This source has no orders, so customers cannot be grouped by {grouping}: all customers are one group."
+                " A column of the table customers, such as region or attr_…, can group them (`segment_by`)."
+            ).format(grouping=names_of(segment_by))
+        )
     if segment_by != RESPONSE:
         return None
     choice = choose_by_response(shop)

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from smsroi_helpers import measures
+from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
@@ -58,20 +58,32 @@ def keys_of(last: Until) -> tuple[str, ...]:
 def known_people(shop: Shop, at: dt.date | None = None) -> ir.Table:
     """customer_id of everybody known by a day: in `customers` and joined by then, or with an order by then.
 
+    In a source without orders, who was sent a message or assigned in an experiment by then is known too.
+
     Args:
         shop: the company.
         at: the day (inclusive); None for the last one observed. Who is in `customers` without a known day of joining
             counts as known.
     """
     last = ibis.literal(at or shop.as_of)
-    # Who has only been given money back is known too.
-    buyers = shop.orders.filter(shop.day(shop.orders.ordered_at) <= last).select("customer_id")
+    seen = _seen_by(shop, last)
     if not shop.has("customers"):
-        return shop.keep(buyers.distinct())
+        return shop.keep(seen.distinct())
     people = shop.customers
     if shop.has("customers", "joined_at"):
         people = people.filter(people.joined_at.isnull() | (shop.day(people.joined_at) <= last))
-    return shop.keep(ibis.union(people.select("customer_id"), buyers, distinct=True))
+    return shop.keep(ibis.union(people.select("customer_id"), seen, distinct=True))
+
+
+def _seen_by(shop: Shop, last: ir.DateScalar) -> ir.Table:
+    """customer_id of those with an order by a day; without orders, of those with a message or an assignment by then."""
+    # Who has only been given money back is known too.
+    names = ("orders",) if shop.has("orders") else ("messages", "assignments")
+    parts = []
+    for name in filter(shop.has, names):
+        rows = getattr(shop, name)
+        parts.append(rows.filter(shop.day(rows[contract.TABLES[name].event_time]) <= last).select("customer_id"))
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
 def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:

@@ -128,12 +128,13 @@ def resolve_as_of(loaded: Loaded, as_of: str) -> str:
     The default is never later than today, and scheduled sends do not count: `LoadedTable.last_seen`.
 
     Raises:
-        DataError: the given date is before the first order.
+        DataError: the given date is before the first order; without a table orders, before the first message.
     """
     if as_of:
-        first = loaded.tables["orders"].first
+        name, event = ("orders", "order") if "orders" in loaded.tables else ("messages", "message")
+        first = loaded.tables[name].first
         if first and as_of < first:
-            raise DataError(f"as_of {as_of} is before the first order ({first}); choose a later day")
+            raise DataError(f"as_of {as_of} is before the first {event} ({first}); choose a later day")
         return as_of
     return last_day_seen(loaded.tables, loaded.settings.timezone)
 

@@ -63,7 +63,8 @@ def open_tables(folder: Path, work_folder: Path, settings: Settings) -> Opened:
         settings: settings of source.yml.
 
     Raises:
-        DataError: the table orders is missing, a file cannot be read, a query fails, or the database does not answer.
+        DataError: there are neither orders nor messages, a file cannot be read, a query fails, or the database does not
+            answer.
     """
     opener = _Opener(folder, work_folder, settings)
     database = connect_database(settings, folder)
@@ -86,12 +87,12 @@ class _Opener:
         """Open every table; mappings last, since they query the other tables."""
         files_of_table = {name: source_files.table_files(self._folder, name) for name in contract.TABLES}
         database_tables = database.list_tables() if database is not None else set()
-        if not files_of_table["orders"][0] and "orders" not in database_tables:
+        if not any(files_of_table[name][0] or name in database_tables for name in ("orders", "messages")):
             names = source_files.unused_files(self._folder, self._settings)
             found = f"; files found: {redact(shortened(', '.join(names), 200))}" if names else ""
             raise DataError(
-                f"data {self._folder.name}: no table orders (orders.parquet, .csv, .xlsx or .sql{found}); "
-                "data/README.md describes the tables of a source"
+                f"data {self._folder.name}: no table orders and no table messages (orders.parquet, .csv, .xlsx or"
+                f" .sql{found}); data/README.md describes the tables of a source"
             )
         tables: dict[str, RawTable] = {}
         mappings: dict[str, Path] = {}

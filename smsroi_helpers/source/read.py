@@ -144,6 +144,9 @@ class _SourceReader:
         (self._output_folder / GUEST_ORDERS).unlink(missing_ok=True)
         opened = open_tables(self._folder, self._output_folder, self._settings)
         self._con = opened.con
+        self._log = (
+            "orders" if "orders" in opened.tables else "messages"
+        )  # without a row of it there is nothing to read
         self._findings += opened.declared_exclusions + opened.findings
         self._people, said = join_people(opened, self._settings, self._output_folder / TEXT, self._key)
         self._findings += said
@@ -351,7 +354,7 @@ class _SourceReader:
 
     def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         rejected_rows = sum(faults.values())
-        none_left = rejected_rows == rows_in and table.name == "orders"
+        none_left = rejected_rows == rows_in and table.name == self._log
         if rejected_rows <= self._max_rejected_share * rows_in and not none_left:
             return
         worst = max(faults, key=lambda fault: faults[fault])

@@ -213,6 +213,6 @@ def open_shop(loaded: Loaded, as_of: str, cache: Path, seed: int = 1) -> Shop:
         seed: seed of the draws that all notebooks share, such as the fit of clusters.
 
     Raises:
-        DataError: `as_of` is before the first order.
+        DataError: `as_of` is before the first order; without a table orders, before the first message.
     """
     return Shop(loaded, dt.date.fromisoformat(resolve_as_of(loaded, as_of)), cache, seed)

@@ -48,7 +48,7 @@ __all__ = [
     "weekday_rows",
 ]
 
-NEEDS = ("orders", "messages")
+NEEDS = ("messages",)
 
 PARAMETERS: dict[str, Any] = {
     "segment_by": str,

@@ -73,6 +73,8 @@ class Timing:
     """The weeks that are called today."""
     assigned_weekdays: HourResponse | None = None
     """The response in an experiment that assigns weekdays; None without one."""
+    knows_orders: bool = True
+    """Whether the source has orders."""
 
     @property
     def test(self) -> TimingTest | None:
@@ -135,6 +137,7 @@ def analyse(
         parse_rule(own_hours),
         today,
         estimate_from_weekday_test(shop, sends, segment_by, channel),
+        shop.has("orders"),
     )
 
 

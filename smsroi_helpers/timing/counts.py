@@ -79,7 +79,8 @@ def collect_sends(shop: Shop, window_hours: int = 72, channel: str = "") -> Send
         channel: of the messages counted, as for `measures.choose_channel`.
 
     Raises:
-        NotEnoughData: no text was delivered, or none long enough ago, or texts carry dates without times.
+        NotEnoughData: no text was delivered, or none long enough ago, or texts carry dates without times; or neither
+            clicks nor orders are known.
         UsageError: the source has no messages of the channel.
     """
     if measures.mostly_dates(shop, "messages", "sent_at"):
@@ -87,6 +88,10 @@ def collect_sends(shop: Shop, window_hours: int = 72, channel: str = "") -> Send
             "Messages carry dates without times, so hours of sending cannot be compared. Export sent_at with its time."
         )
     outcome: Outcome = "click" if measures.knows_clicks(shop) else "order"
+    if outcome == "order" and not shop.has("orders"):
+        raise NotEnoughData(
+            "This source has neither clicks nor orders, so no hour can be compared by what followed. Export clicked_at."
+        )
     rows = measures.local_sends(shop) if outcome == "click" else measures.message_outcomes(shop, window_hours)
     of_channel = rows.channel == measures.choose_channel(shop, channel)
     texts = rows.filter(of_channel)

@@ -239,7 +239,7 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         alt=joined(*descriptions),
         caption=joined(
             _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
-              " itself; p by Holm over the three."),
+              " itself; p by Holm over the outcomes shown."),
             *descriptions,
             _("Orders carry dates without times: {share} of those counted are of the day of assignment, and some of"
               " them may have come before it.").format(share=percent(same_day, 1)) if same_day else "",

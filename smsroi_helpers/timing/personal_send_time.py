@@ -24,12 +24,12 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.segmentation import period_of, segments
+from smsroi_helpers.segmentation import EVERYBODY, period_of, segments
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.counts import Sends, TimingTest, label_test, rows_of_test
-from smsroi_helpers.timing.response import HourResponse, rate_by_hour
+from smsroi_helpers.timing.response import ALL, HourResponse, rate_by_hour
 
 __all__ = [
     "DayFit",
@@ -143,9 +143,11 @@ def _events(shop: Shop, sends: Sends) -> ir.Table:
     The place is the recipient's local hour, counted from the hour with the fewest events. Dates without a time are no
     events.
     """
-    orders = measures.purchases(shop)
-    orders = orders.filter(~orders.without_time)
-    parts = [orders.select("customer_id", at=orders.ordered_at.cast("timestamp"))]
+    parts = []
+    if shop.has("orders"):
+        orders = measures.purchases(shop)
+        orders = orders.filter(~orders.without_time)
+        parts.append(orders.select("customer_id", at=orders.ordered_at.cast("timestamp")))
     if shop.has("visits"):
         visits = shop.visits
         visits = visits.filter(~measures.without_time(shop, visits.visited_at, "visits", "visited_at"))
@@ -319,6 +321,8 @@ def _curves(response: HourResponse | None) -> dict[str, pd.DataFrame]:
         rows = rate_by_hour(response, segment)[["hour", "until", "rate"]]
         rows = rows.assign(middle=(rows["hour"] + rows["until"]) / 2).sort_values(["middle", "hour"])
         found[segment] = rows.drop_duplicates("middle").drop(columns="middle").reset_index(drop=True)
+    if EVERYBODY in response.by_segment.segments:
+        found[EVERYBODY] = found[ALL]
     return found
 
 

@@ -12,10 +12,11 @@ from scipy.special import expit
 from scipy.stats import f, t
 
 from smsroi_helpers.segmentation import (
+    EVERYBODY,
     Covariates,
     count_subscribers,
     find_covariates,
-    find_cuts,
+    known_cuts,
     resolve,
     segment_order,
 )
@@ -107,8 +108,8 @@ class HourResponse:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """All customers first, then the segments."""
-        return (ALL, *self.by_segment.segments)
+        """All customers first, then the segments; one group of everybody is no segment."""
+        return (ALL, *(name for name in self.by_segment.segments if name != EVERYBODY))
 
 
 # --- estimation ------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def estimate_from_test(
         segment_by: which grouping.
         channel: of the texts whose clicks are a covariate; empty as for `measures.choose_channel`.
     """
-    covariates = find_covariates(shop, find_cuts(shop), test.experiment.started, channel)
+    covariates = find_covariates(shop, known_cuts(shop), test.experiment.started, channel)
     by_covariates = count_test(shop, sends, test, segment_by, covariates)
     cells = by_covariates.drop(columns="cell").groupby([*_KEYS, "segment", "stratum"], as_index=False).sum()
     if not len(cells) or cells["clicks"].sum() < FEWEST_EVENTS or cells["hour"].nunique() < 2:

@@ -115,7 +115,9 @@ def tests_table(timing: Timing) -> Html:
     caption = _("Experiments that try hours")
     if timing.randomised is not None and timing.randomised.transport is not None:
         everybody = timing.randomised.transport.segments.iloc[0]
-        caption += ". " + carried_words(everybody["then"], everybody["now"], everybody["overlap"])
+        caption += ". " + carried_words(
+            everybody["then"], everybody["now"], everybody["overlap"], has_orders=timing.knows_orders
+        )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_experiments
-from smsroi_helpers.segmentation import find_covariates, find_cuts
+from smsroi_helpers.segmentation import find_covariates, known_cuts
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends, count_test_members, label_test, with_covariates
 from smsroi_helpers.timing.response import FEWEST_EVENTS, HourResponse, carry_response, fit_cells
@@ -81,7 +81,7 @@ def _estimate(shop: Shop, sends: Sends, test: Experiment, segment_by: str, chann
         return None
     labels = label_test(shop, test, segment_by)
     rows = rows.join(labels, rows.customer_id == labels.member)
-    covariates = find_covariates(shop, find_cuts(shop), test.started, channel)
+    covariates = find_covariates(shop, known_cuts(shop), test.started, channel)
     rows = with_covariates(shop, rows, "customer_id", test, covariates)
     keys = ["segment", "cell", "arm", "hour", "group"]
     cells = rows.group_by(keys).aggregate(messages=rows.count(where=rows.known), clicks=rows.happened.sum())

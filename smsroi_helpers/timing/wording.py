@@ -128,6 +128,9 @@ def value_words(click: ClickValue, outcome: str) -> str:
         ),
         "weak": _("The tests there are do not say clearly what a click brings, so the answer is in clicks."),
         "no_clicks": _("Without recorded clicks nothing says what one brings."),
+        "no_orders": _(
+            "This source has no orders, so what a click brings is not known, and the answer is in clicks, not in money."
+        ),
     }[click.reason].format(test=click.experiment)
 
 

@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         {"orders.parquet": b""},
         r"orders\.parquet: cannot be read as parquet: .*; export it again",
     ),
-    "D1 no file": ({"readme.txt": ""}, r"no table orders \(orders\.parquet, .*data/README\.md"),
+    "D1 no file": ({"readme.txt": ""}, r"no table orders and no table messages \(orders\.parquet, .*data/README\.md"),
     "D1 an empty folder of parts": (
         {"orders/readme.txt": ""},
         r"table orders: the folder orders/ contains no \.parquet file",
@@ -294,7 +294,10 @@ REFUSED: dict[str, tuple[Files | Callable[[], Files], str]] = {
         trial(messages=("10:00:09,0.05\nm3", "09:59:59,0.05\nm3")),
         "table messages: 1 of 4 rows .*column clicked_at, before it was sent in 1 rows: .*check the clocks",
     ),
-    "D23 messages without orders": ({"messages.csv": TRIAL["messages.csv"]}, "no table orders"),
+    "D23 neither orders nor messages": (
+        {"customers.csv": TRIAL["customers.csv"]},
+        "no table orders and no table messages",
+    ),
     "D24 an experiment of no rows": (
         trial(experiments=("x,holdout,no,2024-01-01,\n", "")),
         "table experiments: no rows; delete the file",

@@ -104,7 +104,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("files", "words"),
         [
-            ({}, "no table orders"),
+            ({}, "no table orders and no table messages"),
             ({"orders": b""}, r"orders\.csv: the file is empty"),
             ({"orders": "order_id,customer_id,ordered_at,amount\n"}, "table orders: no rows"),
             ({"orders": "order_id^customer_id^ordered_at^amount\na^b^c^d\n"}, "no column order_id, customer_id"),

@@ -348,7 +348,10 @@ class _Importer:
         if any("orders" in entry.part.templates for entry in parts if entry.part.kind in _SHOPS):
             reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in left_out.items())
             raise DataError(f"no order is left ({reasons or 'the export is empty'}); export the orders again")
-        self._notes.append("there are no orders: add the shop's export; without orders a source cannot be read yet")
+        self._notes.append(
+            "there are no orders: add the shop's export for profit and customer value; hours and tests can be compared"
+            " by clicks and opt-outs without it"
+        )
 
     def _unknown_words(self, entry: _PartFiles) -> list[str]:
         """Return a note on words of the status column that the templates do not know."""

@@ -1,0 +1,68 @@
+"""What `smsroi check` prints of a source: its tables, the findings, and which notebooks can run on it."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from smsroi_helpers.contract import fault_name
+from smsroi_helpers.locale import number, percent
+from smsroi_helpers.quality.checks import list_exclusions, list_notebooks_for
+from smsroi_helpers.source import Loaded, open_shop
+
+__all__ = [
+    "describe_loaded",
+    "findings_as_opened",
+    "findings_as_read",
+    "runnable_lines",
+]
+
+Cells = list[str]
+
+
+def describe_loaded(loaded: Loaded) -> list[Cells]:
+    """By table: name, rows in, rows kept, days."""
+    return [
+        [
+            table.name,
+            number(table.rows_in),
+            number(table.rows_out),
+            f"{table.first} to {table.last}" if table.first else "",
+        ]
+        for table in loaded.tables.values()
+    ]
+
+
+def findings_as_read(loaded: Loaded) -> list[Cells]:
+    """The findings of reading: kind, table, what, rows, share, what to do."""
+    return [_finding(f.severity, f.table, f.column, f.rule, f.rows, f.share, f.filled_remedy) for f in loaded.findings]
+
+
+def findings_as_opened(loaded: Loaded, place: Path) -> list[Cells]:
+    """The findings and the warnings about the whole log, such as messages after an opt-out.
+
+    Args:
+        loaded: the source.
+        place: folder of the counts.
+    """
+    shop = open_shop(loaded, "", place)
+    found = [
+        _finding(r.severity, r.table, r.column, r.rule, r.rows, None if pd.isna(r.share) else r.share, r.remedy)
+        for r in list_exclusions(shop).itertuples()
+    ]
+    shop.con.disconnect()
+    return found
+
+
+def _finding(kind: str, table: str, column: str, rule: str, rows: int, share: float | None, remedy: str) -> Cells:
+    what = fault_name(column, rule)
+    return [kind, table, what, number(rows), "" if share is None else percent(share, 2), remedy]
+
+
+def runnable_lines(tables: Collection[str]) -> list[str]:
+    """Which notebooks can run on a source with these tables, and which tables the others lack: a line each."""
+    rows = list_notebooks_for(tables)
+    can = [row.notebook for row in rows.itertuples() if row.can_run]
+    cannot = [f"{row.notebook} (needs {row.lacks})" for row in rows.itertuples() if not row.can_run]
+    lines = [("can run", can), ("cannot run", cannot)]
+    return [f"{words}: {', '.join(names)}" for words, names in lines if names]
