@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 import smsroi_helpers
 from smsroi_helpers import contract
-from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, sql_of
+from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
@@ -151,7 +151,7 @@ class Shop:
         expression = rows.op()
         if expression in self._files and self._files[expression].exists():
             return self._files[expression]  # writing the SQL takes longer than most queries
-        sql = sql_of(rows)
+        sql = self.con.compile(rows)
         key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"

@@ -18,7 +18,6 @@ from smsroi_helpers.engine.duckdb import (
     is_one_select,
     local_time,
     normalise_nfc,
-    sql_of,
     total,
     utc_from_local,
     utc_from_offset,
@@ -123,7 +122,7 @@ def test_what_is_no_query_is_the_engine_s_error():
 def test_a_query_is_copied_into_a_file_whatever_its_name(con, tmp_path):
     rows = con.create_table("numbers", pd.DataFrame({"n": [1, 2, 3]}))
     file = tmp_path / "it's a file.parquet"
-    copy_to_parquet(con, sql_of(rows.filter(rows.n > 1)), file)
+    copy_to_parquet(con, con.compile(rows.filter(rows.n > 1)), file)
     assert con.read_parquet(file).n.sum().execute() == 5
     with pytest.raises(EngineIOError):
         copy_to_parquet(con, "SELECT 1", tmp_path / "no such folder" / "x.parquet")
