@@ -9,7 +9,7 @@ report:           ## run the workbook on demo data and print the path of the pag
 	@$(RUN) smsroi run $(REPORT)
 
 test:             ## run every test; tests that need missing programs or data are skipped and listed
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n logical --dist worksteal $(PYTEST)
+	@PYTHONDONTWRITEBYTECODE= SMSROI_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n logical --dist worksteal $(PYTEST)
 
 lab:              ## open the notebooks in JupyterLab
 	@$(RUN) jupyter lab notebooks

@@ -28,6 +28,11 @@ def bare(tmp_path_factory):
     return folder, open_folder(folder)
 
 
+@pytest.fixture(scope="module")
+def study(bare):
+    return frequency.analyse(bare[1], np.random.default_rng(1))
+
+
 @pytest.mark.parametrize(
     ("column", "setting", "known", "costs"),
     [
@@ -57,9 +62,8 @@ def test_a_cost_is_the_messages_else_the_sources_else_unknown(make_source, open_
     assert events.sum() == pytest.approx(15 - spent)
 
 
-def test_pages_say_that_profit_is_before_unknown_costs(bare):
+def test_pages_say_that_profit_is_before_unknown_costs(bare, study):
     folder, shop = bare
-    study = frequency.analyse(shop, np.random.default_rng(1))
     audience = ab_test.read_audience(shop)
     plan = ab_test.plan_next_test(audience)
     policy = frequency.choose_frequencies(study, np.random.default_rng(1))
@@ -77,9 +81,7 @@ def test_pages_say_that_profit_is_before_unknown_costs(bare):
     assert UNSAID not in ab_test_tables.cost_note(ab_test.knows_cost(free)).markup
 
 
-def test_opt_outs_that_are_not_recorded_are_not_none(bare):
-    _folder, shop = bare
-    study = frequency.analyse(shop, np.random.default_rng(1))
+def test_opt_outs_that_are_not_recorded_are_not_none(study):
     assert count_opt_outs(study).kind == "unknown"
     assert study.arms[["hazard", "hazard_low", "hazard_high", "opt_outs"]].isna().all(axis=None)
     columns = ["opt_out_per_week", "opt_out_low", "opt_out_high"]

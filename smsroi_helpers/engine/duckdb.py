@@ -23,7 +23,6 @@ __all__ = [
     "is_ascii",
     "local_time",
     "normalise_nfc",
-    "sql_of",
     "total",
     "utc_from_local",
     "utc_from_offset",
@@ -122,11 +121,6 @@ def hash_group(customer_id: ir.StringValue, purpose: str, groups: int = 64) -> i
 def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue) -> ir.FloatingScalar:
     """Return the rounded sum, so that the result does not depend on the order in which threads add."""
     return amounts.sum(**where).round(digits)
-
-
-def sql_of(rows: ir.Table) -> str:
-    """Return the query of an expression, in the engine's SQL."""
-    return str(ibis.to_sql(rows, dialect="duckdb"))
 
 
 def copy_to_parquet(con: Connection, query: str, file: Path) -> None:

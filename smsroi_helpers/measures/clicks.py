@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.measures.columns import earliest_instant, without_time
 from smsroi_helpers.measures.messages import every_send
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "MachineRules",
@@ -54,6 +54,7 @@ def earliest_click(shop: Shop, clicked_at: ir.TimestampValue) -> ir.TimestampVal
     return earliest_instant(shop, clicked_at, "messages", "clicked_at")
 
 
+@once
 def human_clicks(shop: Shop) -> ir.Table:
     """Every message with its click classified as human or machine: the definition of a click for all stages.
 

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.measures.columns import optional
 from smsroi_helpers.measures.experiment_outcomes import outcome_windows
 from smsroi_helpers.measures.messages import every_send
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "sent_during",
@@ -26,6 +26,7 @@ def sent_during(shop: Shop, people: ir.Table) -> ir.Table:
     return theirs.filter(theirs.sent_at >= theirs.assigned_at, theirs.sent_at < theirs.stop)
 
 
+@once
 def untreated_arms(shop: Shop) -> dict[str, str]:
     """Holdout → the arm whose customers were messaged least until `ended_at`, by the channel that differs most.
 

@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.measures.columns import optional, without_time
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "EVENTS",
@@ -18,6 +18,7 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 """Events that may follow a message, each with a column `…_at`."""
 
 
+@once
 def every_send(shop: Shop) -> ir.Table:
     """Messages with all optional columns.
 

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.engine import total
 from smsroi_helpers.measures.columns import latest_instant, without_time
 from smsroi_helpers.measures.profit import valued_orders
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "purchase_days",
@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 
+@once
 def purchases(shop: Shop) -> ir.Table:
     """One row per purchase: an order that is not a refund. A free order (amount 0) is a purchase.
 

@@ -18,7 +18,7 @@ import pandas as pd
 from smsroi_helpers import contract, measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = [
     "JACKKNIFE",
@@ -136,6 +136,7 @@ def rfm_rows(shop: Shop, at: Until | None = None) -> ir.Table:
     return shop.keep(rows.mutate(**scores))
 
 
+@once
 def orders_by_day(shop: Shop) -> ir.Table:
     """customer_id, day, orders and spent of every day with a purchase: what all of this is counted from."""
     orders = measures.purchases(shop)

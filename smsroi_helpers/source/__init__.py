@@ -10,7 +10,7 @@ from smsroi_helpers.source.pseudonym_key import find_key, key_id, read_key
 from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.settings import project_root, resolve_path
-from smsroi_helpers.source.shop import Shop, open_shop
+from smsroi_helpers.source.shop import Shop, once, open_shop
 from smsroi_helpers.source.yaml_text import parse_yaml
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "import_exports",
     "key_id",
     "load",
+    "once",
     "open_shop",
     "parse_yaml",
     "project_root",

@@ -6,6 +6,7 @@ import hashlib
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import filelock
 import ibis
@@ -16,15 +17,18 @@ from pyarrow import parquet
 
 import smsroi_helpers
 from smsroi_helpers import contract
-from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time, sql_of
+from smsroi_helpers.engine import EngineIOError, connect, copy_to_parquet, local_time
 from smsroi_helpers.errors import DataError, StorageError
 from smsroi_helpers.source.loaded import GUEST_ORDERS, Loaded, resolve_as_of
 
 __all__ = [
     "MAX_CELLS",
     "Shop",
+    "once",
     "open_shop",
 ]
+
+_Result = TypeVar("_Result")
 
 MAX_CELLS = 5_000_000
 """Largest number of rows that `Shop.count` loads into memory; larger results have one row per customer."""
@@ -37,6 +41,19 @@ def _code() -> str:
     """A hash of the package's modules."""
     folder = Path(smsroi_helpers.__file__).parent
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))).hexdigest()
+
+
+def once(measure: Callable[["Shop"], _Result]) -> Callable[["Shop"], _Result]:
+    """Decorate a function of a shop alone: it is called once per shop. Building an expression can outlast its query."""
+
+    @functools.wraps(measure)
+    def recalled(shop: "Shop") -> _Result:
+        if measure not in shop.made:
+            shop.made[measure] = measure(shop)
+        found: _Result = shop.made[measure]
+        return found
+
+    return recalled
 
 
 class Shop:
@@ -53,6 +70,8 @@ class Shop:
         """Results of `keep`, by expression."""
         self._files: dict[Relation, Path] = {}
         """Cached files of this shop's queries, by expression."""
+        self.made: dict[Callable[[Shop], Any], Any] = {}
+        """Results of the functions that are called `once`, by function."""
         self.end = self.start_of(as_of + dt.timedelta(days=1))
         """End of the observed period (exclusive), in UTC."""
         self.con = connect(cache)
@@ -151,7 +170,7 @@ class Shop:
         expression = rows.op()
         if expression in self._files and self._files[expression].exists():
             return self._files[expression]  # writing the SQL takes longer than most queries
-        sql = sql_of(rows)
+        sql = self.con.compile(rows)
         key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"

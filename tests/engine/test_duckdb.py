@@ -16,7 +16,6 @@ from smsroi_helpers.engine.duckdb import (
     is_ascii,
     local_time,
     normalise_nfc,
-    sql_of,
     total,
     utc_from_local,
     utc_from_offset,
@@ -104,7 +103,7 @@ def test_a_total_leaves_no_trace_of_the_order(con):
 def test_a_query_is_copied_into_a_file_whatever_its_name(con, tmp_path):
     rows = con.create_table("numbers", pd.DataFrame({"n": [1, 2, 3]}))
     file = tmp_path / "it's a file.parquet"
-    copy_to_parquet(con, sql_of(rows.filter(rows.n > 1)), file)
+    copy_to_parquet(con, con.compile(rows.filter(rows.n > 1)), file)
     assert con.read_parquet(file).n.sum().execute() == 5
     with pytest.raises(EngineIOError):
         copy_to_parquet(con, "SELECT 1", tmp_path / "no such folder" / "x.parquet")

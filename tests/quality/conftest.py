@@ -13,15 +13,14 @@ MESSAGES = (
 
 
 @pytest.fixture
-def shop(make_source, open_source):
-    folder = make_source(orders=ORDERS, customers="customer_id\na\nc\n")
-    return open_source(folder, as_of="2024-01-31", max_rejected_share=0.5)
+def shop(read_once):
+    return read_once(orders=ORDERS, customers="customer_id\na\nc\n", as_of="2024-01-31", max_rejected_share=0.5)
 
 
 @pytest.fixture
-def wide_shop(make_source, open_source):
+def wide_shop(read_once):
     orders = ORDERS.replace(
         "6,d,never,1", "6,d,2024-01-20,1\n7,c,2024-01-21,2.5\n8,e,2024-01-03,-4\n9,a,2024-01-30,1.005"
     )
     customers = "customer_id,opted_out_at\na,2024-01-06\nb,\nc,\nd,\n"
-    return open_source(make_source(orders=orders, customers=customers, messages=MESSAGES), as_of="2024-01-31")
+    return read_once(orders=orders, customers=customers, messages=MESSAGES, as_of="2024-01-31")

@@ -37,7 +37,19 @@ def world(folder):
 
 
 @pytest.fixture(scope="module")
+def small_folder(tmp_path_factory):
+    """A company for what is exact of every row, not only on average; it has some 200,000 messages."""
+    to = tmp_path_factory.mktemp("simulated") / "small"
+    write_company(to, customers=4_000, weeks=WEEKS, seed=7)
+    return to
+
+
+@pytest.fixture(scope="module")
 def query(folder):
+    return query_of(folder)
+
+
+def query_of(folder):
     """A question in SQL over the tables, and over `people` and `bought`, the truth of customers and orders."""
     con = duckdb.connect()
     con.sql("SET timezone = 'UTC'")
@@ -283,8 +295,8 @@ def test_machines_click_at_once(query):
     assert (delays.loc[delays["scanner"], "seconds"] < 5).mean() > 0.8
 
 
-def test_the_source_passes_every_check(folder, tmp_path):
-    loaded = load(str(folder), tmp_path / "read")
+def test_the_source_passes_every_check(small_folder, tmp_path):
+    loaded = load(str(small_folder), tmp_path / "read")
     assert [(f.table, f.rule) for f in loaded.findings if f.rows and f.severity == "error"] == []
     assert [(f.table, f.rule) for f in loaded.findings] == []
     assert set(loaded.tables) == set(TABLES)
@@ -340,10 +352,11 @@ def test_where_messages_cause_nothing_they_cause_nothing(tmp_path):
     assert {policy["dose"] for policy in truth["best_long_run"]} == {0}
 
 
-def test_today_s_practice_is_worth_what_its_texts_are(folder, query, world):
+def test_today_s_practice_is_worth_what_its_texts_are(small_folder):
     """`truth.json` adds it up while texting; here it is added up again, from the tables and the closed form."""
-    predicted = pd.DataFrame(pd.read_json(folder / "truth.json", typ="series")["practice"]).set_index("segment")
-    rows = query(
+    truth_file, world = pd.read_json(small_folder / "truth.json", typ="series"), read_truth(small_folder)
+    predicted = pd.DataFrame(truth_file["practice"]).set_index("segment")
+    rows = query_of(small_folder)(
         """
         WITH tested AS (
           SELECT customer_id, timezone(timezone, assigned_at)::DATE AS since,
@@ -377,7 +390,7 @@ def test_today_s_practice_is_worth_what_its_texts_are(folder, query, world):
     )
     assert (added["worth"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(predicted["profit_per_week"])
     assert (added["left"] / weeks)[list(SEGMENTS)].to_numpy() == pytest.approx(predicted["opt_out_per_week"])
-    best = pd.DataFrame(pd.read_json(folder / "truth.json", typ="series")["best_long_run"]).set_index("segment")
+    best = pd.DataFrame(truth_file["best_long_run"]).set_index("segment")
     assert (best["long_run_profit"] > predicted["long_run_profit"]).all()
 
 

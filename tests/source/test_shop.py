@@ -112,3 +112,21 @@ def test_a_text_is_made_once_for_a_source_day_and_seed(make_source, open_source)
     assert shop.recall("another", lambda: make("3")) == "3"
     assert open_source(folder, as_of="2024-01-01").recall("answer", lambda: make("4")) == "4"
     assert made == ["ä\n1", "3", "4"]
+
+
+def test_what_is_made_once_is_made_for_each_shop_and_an_error_is_not_kept(cdnow_shop):
+    calls = []
+
+    @source_shop.once
+    def measure(shop):
+        calls.append(shop)
+        if len(calls) == 1:
+            raise DataError("not yet")
+        return [shop.as_of]
+
+    shop, earlier = cdnow_shop(), cdnow_shop("1997-09-30")
+    with pytest.raises(DataError, match="not yet"):
+        measure(shop)
+    assert measure(shop) is measure(shop)
+    assert measure(earlier) == [earlier.as_of] != measure(shop)
+    assert calls == [shop, shop, earlier]
