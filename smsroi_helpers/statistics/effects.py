@@ -86,9 +86,10 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     With y the outcome, x a covariate, and k = 1 where x is known (elsewhere x is 0), the adjusted outcome is
     y − θ₁(x − x̄) − θ₂(k − k̄), with further θ for the further covariates of the moments. θ minimises the sum of the
     variances of the arm means (Deng et al. 2013, with several covariates); with two arms the difference has the
-    variance of a regression in each arm (Lin 2013) to first order. With units the residual variance is divided by the
-    degrees of freedom left after θ. Arm means are averaged over strata with the strata's
-    shares of all customers (Miratrix et al. 2013), so that a change of the split over time does not bias the effect.
+    variance of a regression in each arm (Lin 2013) to first order. With units the variance is multiplied by
+    (d ÷ (d − p))², d the degrees of freedom and p the number of θ: once for the residuals, once for the error of θ. Arm
+    means are averaged over strata with the strata's shares of all customers (Miratrix et al. 2013), so that a change of
+    the split over time does not bias the effect.
 
     Args:
         moments: arm, perhaps stratum; n, sum_y, sum_y2; and for a covariate n_known, sum_y_known, sum_x, sum_x2,
@@ -129,14 +130,14 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
         s_yy = s_yy + sum(theta[i] * theta[j] * s_uu[i][j] for i in range(len(used)) for j in range(len(used)))
         s_yy = np.maximum(s_yy, 0.0)
     units, effective, few = _units(cells, by_unit)
-    if used and by_unit:  # with few units the fitted coefficients make the residuals too small
-        degrees = units.sum() - len(arms)
-        fitted = np.count_nonzero(theta)
-        s_yy = s_yy * (degrees / (degrees - fitted) if degrees > fitted else np.nan)
+    fitted = np.count_nonzero(theta) if used and by_unit else 0
+    if fitted:  # with few units: residuals are too small by θ, and θ has an error of its own where arms differ in x
+        degrees = np.nansum(effective - 1)
+        s_yy = s_yy * ((degrees / (degrees - fitted)) ** 2 if degrees > fitted else np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = share * s_yy
         variance = np.where(few, np.nan, parts.sum(axis=1))
-        satterthwaite = (parts**2 / (effective - 1)).sum(axis=1)
+        satterthwaite = (parts**2 / (effective - 1 - fitted / effective.size)).sum(axis=1)
     adjusted = (weight * y_mean).sum(axis=1)
     return Arms(tuple(arms), customers, mean, adjusted, variance, satterthwaite, units, few)
 

@@ -69,7 +69,7 @@ def test_the_coefficients_are_those_that_minimise_the_variance(people, shop):
     spread = [np.cov(np.column_stack([x, y])[side].T) / side.sum() for side in (t, ~t)]
     theta = np.linalg.solve(sum(s[:-1, :-1] for s in spread), sum(s[:-1, -1] for s in spread))
     rest = y - x @ theta
-    variance = sum(rest[side].var(ddof=1) / side.sum() for side in (t, ~t)) * (len(y) - 2) / (len(y) - 2 - 4)
+    variance = sum(rest[side].var(ddof=1) / side.sum() for side in (t, ~t)) * ((len(y) - 2) / (len(y) - 2 - 4)) ** 2
     row = measured(shop)[1].find("revenue", "b")
     assert row.difference == pytest.approx(rest[t].mean() - rest[~t].mean(), rel=1e-5)
     assert row.standard_error == pytest.approx(np.sqrt(variance), rel=1e-5)
@@ -111,7 +111,10 @@ def test_households_are_the_unit_with_columns_too(people, tmp_path):
     both = spread(t) + spread(~t)
     theta = np.linalg.solve(both[:-1, :-1], both[:-1, -1])
     weights = np.append(-theta, 1.0)
-    assert row.standard_error == pytest.approx(np.sqrt(weights @ both @ weights * 58 / (58 - 4)), rel=1e-5)
+    sizes = [h[side].value_counts() for side in (t, ~t)]
+    degrees = sum(size.sum() ** 2 / (size**2).sum() for size in sizes) - 2
+    expected = np.sqrt(weights @ both @ weights) * degrees / (degrees - 4)
+    assert row.standard_error == pytest.approx(expected, rel=1e-5)
     assert experiments.list_experiments(shop)[0].clustered
 
 

@@ -78,8 +78,9 @@ class TestMeans:
         by_hand = [
             spread("y", "y", arm) - 2 * theta * spread("x", "y", arm) + theta**2 * spread("x", "x", arm) for arm in "ab"
         ]
-        degrees = people["household"].nunique() - 2
-        assert found.variance == pytest.approx(np.array(by_hand) * degrees / (degrees - 1))
+        sizes = people.groupby(["arm", "household"]).size().groupby("arm")
+        degrees = (sizes.sum() ** 2 / sizes.apply(lambda n: (n**2).sum())).sum() - 2
+        assert found.variance == pytest.approx(np.array(by_hand) * (degrees / (degrees - 1)) ** 2)
         means = rows.groupby("arm")["r"].mean()
         assert found.adjusted[1] - found.adjusted[0] == pytest.approx(means["b"] - means["a"])
         assert found.variance.sum() < 0.7 * estimate_means(moments(people, ["y"]), ["a", "b"]).variance.sum()
