@@ -9,7 +9,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.measures import state_unknown
-from smsroi_helpers.pages import practice_dates
+from smsroi_helpers.pages import p_words, practice_dates
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
@@ -290,7 +290,19 @@ def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tupl
     gain = gain.format(window=_best_window(answer), gain=clicks_words(*answer.gain()))
     if found.reason == "no_price_shown":
         return gain, _("More clicks are shown; that they bring money is not.")
-    return (gain, _settling_sentence(found.times)) if found.reason == "undecided" else (gain,)
+    if found.reason != "undecided":
+        return (gain,)
+    return gain, _by_itself_sentence(answer), _settling_sentence(found.times)
+
+
+def _by_itself_sentence(answer: Answer) -> str:
+    """Why a gain whose interval is above what is worth a change does not decide: it is one of several comparisons."""
+    if not (answer.gain()[1] > answer.smallest_gain and np.isfinite(answer.adjusted_p)):
+        return ""
+    return _(
+        "By itself this interval lies above what is worth a change. But it is one of several segments compared, and"
+        " among them such a gain can be chance (p {p}, adjusted for that; 0.05 decides)."
+    ).format(p=p_words(answer.adjusted_p))
 
 
 def _no_gain_sentence(answer: Answer, timing: Timing) -> str:

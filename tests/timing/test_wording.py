@@ -1,5 +1,7 @@
 """The decisions in words: hours, money, and what must not be claimed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,17 @@ def test_a_clear_hour_is_recommended_with_its_money(clear):
     assert decision.value == pytest.approx(value * 4.0 * 1_000)
     assert decision.low > 0
     assert "Send at" in decision.action
+
+
+def test_a_clear_interval_that_several_comparisons_can_give_by_chance_is_explained(clear):
+    seen = looked(clear, click=PRICE)
+    answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_gain=0.002)
+    decision = timing_wording.decide(seen, [dataclasses.replace(answers[0], adjusted_p=0.08)])[0]
+    assert decision.outcome == "not_enough_evidence"
+    assert decision.low > 0
+    assert "By itself this interval lies above what is worth a change" in decision.text
+    assert "p 0.080, adjusted" in decision.text
+    assert "By itself" not in timing_wording.decide(seen, answers)[0].text
 
 
 def test_without_a_click_value_the_gain_is_in_clicks(clear):
