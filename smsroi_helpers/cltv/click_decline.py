@@ -7,26 +7,34 @@ i reads, a_t what a block's texts, hours and season multiply it with, and S the 
     r(b, t) = Σ_i clicks_i(b) · clicks_i(t) ÷ Σ_i clicks_i(b) · texts_i(t),  b before t
             ≈ a_t · S(t − b) · Σ p_i² ÷ Σ p_i
 
-Of one block t, r falls from recent b to early ones by the loss alone: a_t is the same for all, and a_b cancels. So
-
-    log r(b, t) = α_t − λ · (t − b)
-
-with λ the weekly rate of loss, by least squares weighted with the clicks, and the delete-a-group jackknife. Only
+Of one block t, r falls from recent b to early ones by the loss alone: a_t is the same for all, and a_b cancels. Only
 today's subscribers are counted, in all blocks: those who opted out may have clicked less or more. A block in which an
 experiment set a customer's frequency or hour is left out for this customer, as its texts are not like the others'.
 Interest that lasts for some weeks only is not a loss, so blocks next to each other are not compared. Readers are
 weighted by clicks, as their value is.
 
+Readers differ in how fast they are lost, and those lost fast are lost first, so the loss to come is smaller than the
+loss seen. With rates ~ Gamma of mean μ and variance σ²μ² when the log began, and s weeks since then (Vaupel, Manton &
+Stallard 1979, Demography 16(3)),
+
+    log r(b, t) = α_t + log(1 + σ²μ s_b) / σ²,    the mean rate of those who read today = μ / (1 + σ²μ s_now)
+
+α_t, a slope and a curvature in s_b are fitted by least squares weighted with the clicks. Their covariance is that of
+the delete-a-group jackknife over customers, plus that of leaving out one block at a time: what happens in a block
+happens to many customers at once. The posterior of μ (flat, not below 0) and σ (half-normal) follows from these two
+numbers.
+
 Related: Rogosa & Willett (1985), Psychometrika 50: the loss of a correlation with the lag tells how stable a trait is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy.stats import t, truncnorm
+from scipy.special import gammaincinv
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
@@ -42,11 +50,18 @@ MOST_BLOCKS = 26
 """Two years are looked at, at most."""
 _NEAREST = 2
 """Blocks that are compared are at least so many apart."""
-_FEWEST_CELLS = 4
+_FEWEST_BLOCKS = 3
+"""Earlier blocks that are compared, at least."""
 _FEWEST_CLICKS = 50
 """Pairs of blocks with fewer later clicks are left out."""
 _WIDEST = 0.02
 """With a larger standard error of the weekly rate than this, clicks tell nothing of it."""
+READERS = 8
+"""Readers, of equal numbers, that stand for the distribution of rates."""
+_SPREADS = np.linspace(0.1, 2.5, 25)
+_SPREAD_SCALE = 1.3
+"""Scale of the half-normal prior on σ. Drop-out from buying has such a spread: s = .61 in the Pareto/NBD of CDNOW
+(Fader, Hardie & Lee 2005, Marketing Science 24(2)) is σ = 1.28."""
 _SAMPLED = 40_000
 """About as many customers are enough: with more, the error of the rate is negligible."""
 _SLICES = 256
@@ -54,18 +69,24 @@ _SLICES = 256
 
 @dataclass(frozen=True)
 class ClickDecline:
-    """The weekly rate at which readers are lost, by their clicks."""
+    """How fast those who read today will be lost, by clicks: a posterior on a grid of μ and σ, by ascending rate."""
 
-    rate: float
-    """λ; may be below 0 by chance."""
-    standard_error: float
-    groups: int
-    """Groups of customers behind the jackknife."""
+    rate: Floats
+    """Mean weekly rate of those who read today, ascending."""
+    spread: Floats
+    """σ of each: the standard deviation of readers' rates ÷ their mean."""
+    weight: Floats
+    """Summing to 1."""
+    seen: tuple[float, float]
+    """The slope over the whole log as a weekly rate, and its standard error; it may be below 0 by chance."""
 
     def draw(self, uniform: Floats) -> Floats:
-        """Quantiles of λ given that it is not below 0 (flat prior), one for each number between 0 and 1."""
-        error = self.standard_error * float(t.ppf(0.975, self.groups - 1) / t.ppf(0.975, np.inf))
-        return np.asarray(truncnorm.ppf(uniform, -self.rate / error, np.inf, loc=self.rate, scale=error))
+        """Weekly rates of `READERS` readers of equal number (readers × draws), one draw for each number from 0 to 1."""
+        at = np.minimum(np.searchsorted(np.cumsum(self.weight), uniform), len(self.weight) - 1)
+        shape = self.spread[at] ** -2
+        points = (np.arange(READERS) + 0.5) / READERS
+        readers = gammaincinv(shape, points[:, None]) / shape
+        return np.asarray(readers / readers.mean(axis=0) * self.rate[at])
 
 
 def count_click_pairs(shop: Shop, channel: str) -> pd.DataFrame:
@@ -122,7 +143,7 @@ def _outside_experiments(shop: Shop, sends: ir.Table) -> ir.Table:
 
 
 def estimate_decline(pairs: pd.DataFrame) -> ClickDecline | None:
-    """Estimate λ; None where clicks do not tell.
+    """Estimate how fast readers are lost; None where clicks do not tell.
 
     Args:
         pairs: of `count_click_pairs`.
@@ -130,29 +151,80 @@ def estimate_decline(pairs: pd.DataFrame) -> ClickDecline | None:
     rows = pairs.groupby(["earlier", "later"], as_index=False)["clicks"].sum()
     rows = rows[rows["clicks"] >= _FEWEST_CLICKS][["earlier", "later"]]
     rows = rows[rows.groupby("later")["earlier"].transform("size") > 1]  # one alone tells nothing of the lag
-    if len(rows) < _FEWEST_CELLS:
+    if rows["earlier"].nunique() < _FEWEST_BLOCKS:
         return None
     keys, sums = by_group(pairs.merge(rows, on=["earlier", "later"]), ["earlier", "later"], ["clicks", "texts"])
     clicks, texts = sums
-    used = clicks.sum(axis=0) > 0
-    groups = int(used.sum())
-    lag = BLOCK_WEEKS * (keys["earlier"] - keys["later"]).to_numpy(float)
-    later = pd.get_dummies(keys["later"]).to_numpy(float)
-    design = np.column_stack([later, -lag])
-
-    def fit(c: Floats, n: Floats) -> float:
-        weight = np.sqrt(c)
-        return float(np.linalg.lstsq(design * weight[:, None], np.log(c / n) * weight, rcond=None)[0][-1])
-
     whole = clicks.sum(axis=1), texts.sum(axis=1)
-    left_out = [
-        fit(whole[0] - clicks[:, g], whole[1] - texts[:, g])
-        for g in np.flatnonzero(used)
-        if (whole[0] > clicks[:, g]).all()
+    line = _Line.of(keys)
+    estimate = line.fit(*whole)
+    by_customers = [
+        line.fit(whole[0] - clicks[:, g], whole[1] - texts[:, g])
+        for g in range(GROUPS)
+        if clicks[:, g].sum() > 0 and (whole[0] > clicks[:, g]).all()
     ]
-    if len(left_out) < GROUPS // 2:
+    if len(by_customers) < GROUPS // 2:
         return None
-    rate = fit(*whole)
-    share = len(left_out)
-    error = float(np.sqrt((share - 1) / share * ((np.array(left_out) - rate) ** 2).sum()))
-    return ClickDecline(rate, error, groups) if 0 < error < _WIDEST else None
+    blocks = np.unique(keys[["earlier", "later"]].to_numpy())
+    by_blocks = [line.fit(*(np.where((keys == block).any(axis=1), 0.0, each) for each in whole)) for block in blocks]
+    covariance = _covariance(by_customers) + _covariance(by_blocks)
+    error = float(np.sqrt(line.slope @ covariance @ line.slope))
+    if not 0 < error < _WIDEST:
+        return None
+    return _posterior(line, whole[0], estimate, covariance, (float(line.slope @ estimate), error))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Least squares of log r on an effect of each later block, and on a slope and a curvature in time."""
+
+    design: Floats
+    weeks: Floats
+    """Weeks from the log's beginning to the earlier block, of each row."""
+    now: float
+    """Weeks from the log's beginning to today."""
+    slope: Floats
+    """The two coefficients' weights in the slope over the whole log."""
+
+    @classmethod
+    def of(cls, keys: pd.DataFrame) -> "_Line":
+        earlier = keys["earlier"].to_numpy(float)
+        now = BLOCK_WEEKS * (earlier.max() + 1)
+        weeks = now - BLOCK_WEEKS * (earlier + 0.5)
+        centre = weeks.mean()
+        later = pd.get_dummies(keys["later"]).to_numpy(float)
+        return cls(np.column_stack([later, weeks - centre, (weeks - centre) ** 2]), weeks, now, np.array([1.0, 0.0]))
+
+    def fit(self, clicks: Floats, texts: Floats) -> Floats:
+        """The slope at the middle of the log, and the curvature; rows without clicks are left out."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.where(clicks > 0, np.log(clicks / texts), 0.0)
+        return self.project(logs, clicks)
+
+    def project(self, values: Floats, clicks: Floats) -> Floats:
+        """The coefficients of slope and curvature of any values of the rows, weighted with the clicks."""
+        root = np.sqrt(clicks)
+        weighted = (values.T * root).T
+        return np.asarray(np.linalg.lstsq(self.design * root[:, None], weighted, rcond=None)[0][-2:])
+
+
+def _covariance(left_out: Sequence[Floats]) -> Floats:
+    """Of estimates that each leave out one of several groups."""
+    values = np.array(left_out)
+    apart = values - values.mean(axis=0)
+    return np.asarray((len(values) - 1) / len(values) * apart.T @ apart)
+
+
+def _posterior(
+    line: _Line, clicks: Floats, estimate: Floats, covariance: Floats, seen: tuple[float, float]
+) -> ClickDecline:
+    """Weights of a grid of μ and σ, given slope and curvature."""
+    most = max(4 * (max(seen[0], 0.0) + 4 * seen[1]), 1e-4)
+    mean, spread = (each.ravel() for each in np.meshgrid(most * (np.arange(80) + 0.5) / 80, _SPREADS, indexing="ij"))
+    curve = np.log1p(spread**2 * mean * line.weeks[:, None]) / spread**2
+    away = line.project(curve, clicks) - estimate[:, None]
+    log_weight = -0.5 * (away * np.linalg.solve(covariance, away)).sum(axis=0) - (spread / _SPREAD_SCALE) ** 2 / 2
+    weight = np.exp(log_weight - log_weight.max())
+    rate = mean / (1 + spread**2 * mean * line.now)
+    order = np.argsort(rate)
+    return ClickDecline(rate[order], spread[order], (weight / weight.sum())[order], seen)

@@ -5,7 +5,7 @@ from scipy.optimize import nnls
 
 from smsroi_helpers.statistics import Floats
 
-__all__ = ["LOSS_RATES", "mix_rates", "shift_rates", "weekly_rate"]
+__all__ = ["LOSS_RATES", "mix_rates", "readers_shares", "shift_rates", "weekly_rate"]
 
 LOSS_RATES = np.array([0.0, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256])
 """Weekly rates θ at which subscribers may stop answering; a group's subscribers are shares of them."""
@@ -46,3 +46,10 @@ def shift_rates(shares: Floats, more: Floats) -> Floats:
     np.add.at(found, (right - 1, draws), shares * (1 - upper))
     np.add.at(found, (right, draws), shares * upper)
     return found
+
+
+def readers_shares(rates: Floats) -> Floats:
+    """The shares of `LOSS_RATES` (rates × draws) of readers of equal number with these rates (readers × draws)."""
+    none = np.zeros((len(LOSS_RATES), rates.shape[1]))
+    none[0] = 1.0
+    return np.asarray(np.mean([shift_rates(none, each) for each in rates], axis=0))

@@ -46,7 +46,7 @@ from smsroi_helpers.cltv.click_decline import ClickDecline, count_click_pairs, e
 from smsroi_helpers.cltv.counts import count_cells, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases
 from smsroi_helpers.cltv.likelihoods import HISTORY, Model, columns_of, purchase_terms
-from smsroi_helpers.cltv.loss_rates import LOSS_RATES, mix_rates, shift_rates, weekly_rate
+from smsroi_helpers.cltv.loss_rates import LOSS_RATES, mix_rates, readers_shares, shift_rates, weekly_rate
 from smsroi_helpers.cltv.predictions import Histories, probability_alive, survival_probability
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
@@ -122,9 +122,7 @@ class NaturalLoss:
         """A loss of which only the decline of clicks is known, the same for all subscribers; else `unknown`."""
         if decline is None:
             return cls.unknown()
-        none = np.zeros((len(LOSS_RATES), _DRAWS))
-        none[0] = 1.0
-        shares = shift_rates(none, decline.draw((np.arange(_DRAWS) + 0.5) / _DRAWS))
+        shares = readers_shares(decline.draw((np.arange(_DRAWS) + 0.5) / _DRAWS))
         return cls({ALL: shares}, "clicks", _summarise(weekly_rate(shares)))
 
     @classmethod
@@ -291,19 +289,24 @@ def estimate_loss(
     }
 
 
-def _as_clicks_fall(shares: Sequence[Floats], rate: Floats) -> list[Floats]:
+def _as_clicks_fall(shares: Sequence[Floats], readers: Floats) -> list[Floats]:
     """The shares of every group (all first), so that the loss of all in the first year is the one seen in clicks.
 
-    Where drop-out explains less of it, all are lost faster by the same rate; where it explains more, fewer are lost.
+    Where drop-out explains less of it, all are lost faster, by what is left of it; where it explains more, fewer are
+    lost.
+
+    Args:
+        shares: rates × draws of each group, by drop-out.
+        readers: weekly rates of readers of equal number × draws, by clicks.
     """
-    dropped = weekly_rate(shares[0])
-    more = np.maximum(1 - (1 - rate) / (1 - dropped), 0.0)
-    kept = np.minimum(rate / np.maximum(dropped, 1e-12), 1.0)
+    dropped, seen = weekly_rate(shares[0]), weekly_rate(readers_shares(readers))
+    left = readers * np.maximum(1 - dropped / seen, 0.0)
+    kept = np.minimum(seen / np.maximum(dropped, 1e-12), 1.0)
     found = []
     for own in shares:
         fewer = own * kept
         fewer[0] += 1 - kept
-        found.append(shift_rates(fewer, more))
+        found.append(np.mean([shift_rates(fewer, more) for more in left], axis=0))
     return found
 
 
