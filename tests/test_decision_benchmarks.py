@@ -152,8 +152,9 @@ def test_the_summary_counts_what_went_wrong():
         "published": True, "gain": [0.1, np.nan, -0.1],
     })  # fmt: skip
     doses = pd.DataFrame({
-        "segment": ["x"], "outcome": ["do"], "near_best": [True], "chosen": [2.0], "best": [3.0], "covered": [False],
-        "gain": [5.0],
+        "segment": ["x", "y"], "outcome": ["do", "not_enough_evidence"], "advised": [True, False],
+        "near_best": [True, False], "chosen": [2.0, 1.0], "best": [3.0, 2.0], "covered": [False, True],
+        "gain": [5.0, -1.0],
     })  # fmt: skip
     tests = pd.DataFrame({"kind": ["content"], "outcome": ["ship"], "true_gain": [0.3], "smallest": [0.1],
                           "right": [True], "shipped_gain": [0.3]})  # fmt: skip
@@ -161,6 +162,7 @@ def test_the_summary_counts_what_went_wrong():
     text = decisions.summarise([decisions.Judged(1, hours, doses, tests, claims, 1.0)], null=False)
     assert "the set holds the best window in 1 of 2 (50%)" in text
     assert "left as they are 1 times, with a regret above the smallest gain in 1 of 1" in text
+    assert "advised (the test covers today's subscribers) in 1 of 2 (50%)" in text
     assert "within 10% of its value in 1 of 1 (100%); the optimum in 0 of 1" in text
     assert "twice the planner's smallest: 1 of 1" in text
     assert "lose money in truth: 1 of 4 (25%)" in text

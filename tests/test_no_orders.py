@@ -90,9 +90,10 @@ CUSTOMERS = [
 ] + [{"customer_id": "shopper", "region": "SO", "opted_out_at": START}]
 """`shopper` left before the first message, and is in no test."""
 ORDERS = [
-    {"order_id": i, "customer_id": "shopper", "ordered_at": START + dt.timedelta(days=7 * i), "amount": 10 + i}
-    for i in range(WEEKS)
+    {"order_id": day, "customer_id": "shopper", "ordered_at": START + dt.timedelta(days=day), "amount": 500 + day}
+    for day in range(-399, 7 * WEEKS, 7)
 ]
+"""They begin so long before the test that all others have been without a purchase for as long as is told apart."""
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The experiments of a source: arms, customers and windows; and the counts of their outcomes in the engine.
 
-Everything here is a count by arm (and day, channel, week, month, segment): the number of rows does not grow with the
-customers.
+Everything is a count by arm (and day, channel, week, month, segment): rows do not grow in number with the customers.
 """
 
 import datetime as dt

@@ -1,8 +1,10 @@
 """What was known of a customer before a day, as cells: by them a test's results are carried over to today's members.
 
-The definitions are the same on both days, whatever the log's length: how long ago the customer bought, how many of the
-texts of the last eight weeks a human clicked compared with everybody's, and purchases in a window that the log covers
-on both days. Nothing of a later day is used.
+The definitions are the same on both days: how long ago the customer bought, or how long one who never bought has been
+known; how many of the texts of the last eight weeks a human clicked compared with everybody's, and whether any in a
+longer window; and purchases in a window. Windows are those that the log covers on both days. Nothing of a later day is
+used. Recency reaches as far back as the log: nobody in a test is known to have been without a purchase for longer than
+the log had lasted when it began.
 """
 
 import datetime as dt

@@ -30,6 +30,11 @@ PROBLEMS = [
     ),
     (Problem("assigned_early", breaks=False, customers=3), "3 customers were assigned before the test began"),
     (
+        Problem("mixed_clusters", breaks=True, customers=40, of_customers=1_000),
+        "40 of 1,000 customers are in households or stores with customers in two arms: their outcomes are contaminated"
+        " by the other arm, and choosing one of the two arms afterwards is no remedy",
+    ),
+    (
         Problem("unbalanced", breaks=True, arms=("b",), control="a", metric="revenue", p_value=0.0001),
         "b and a differed before the test already (Revenue before the assignment, p < 0.001)",
     ),

@@ -280,7 +280,7 @@ class TestPostgres:
             ("DELETE FROM sales", "syntax error"),
             ("SELECT nothing FROM sales", 'column "nothing" does not exist'),
             ("SELECT 1 AS a, 2 AS a", r"table orders: no column order_id, .*\(columns found: a, a_2\)"),
-            (f"SELECT CAST('{PHONE}x' AS int)", r"orders\.sql: .* invalid input syntax for type integer: \[value\]$"),
+            (f"SELECT CAST('x{PHONE}' AS int)", r"orders\.sql: .* invalid input syntax for type integer: \[value\]$"),
             ("SELECT no AS order_id FROM sales", "table orders: no column customer_id, ordered_at, amount"),
         ],
     )
