@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.policy import LONGEST
+from smsroi_helpers.frequency.policy import LONGEST, NOT_ADVISED
 from smsroi_helpers.frequency.study import Study, compare_steps_with_test
 from smsroi_helpers.frequency.wording import frequency_words, today_words
 from smsroi_helpers.locale import _, interval, joined, money, number
@@ -51,8 +51,8 @@ def _frequency_axis(ax: Axes, doses: np.ndarray, today: float) -> None:
 
 
 def _best_words(row: pd.Series, column: str) -> str:
-    """The best frequency in words; `not shown` where texts have no proven effect on profit."""
-    return _("not shown") if row["reason"] == "no_effect" else frequency_words(row[column])
+    """The best frequency in words; `not shown` where none is advised."""
+    return _("not shown") if row["reason"] in NOT_ADVISED else frequency_words(row[column])
 
 
 def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
@@ -76,7 +76,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
-        if row["reason"] != "no_effect":
+        if row["reason"] not in NOT_ADVISED:
             ax.plot(
                 dose, values[0, fit.grid_index(dose)].mean(), "o", markersize=9, color=PALETTE["ink"], fillstyle="none"
             )
@@ -132,7 +132,7 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         i = fit.index(name)
         _band(ax, fit.grid[shown], fit.value()[i][shown], PALETTE["green"])
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
-        if row["reason"] != "no_effect":
+        if row["reason"] not in NOT_ADVISED:
             ax.plot(row["messages_per_week"], row["value"], "o", markersize=8, color=PALETTE["ink"], fillstyle="none")
         _money_ticks(ax.yaxis, currency)
         ax.set_xlabel("")

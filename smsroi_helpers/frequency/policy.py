@@ -25,6 +25,7 @@ __all__ = [
     "AS_TODAY",
     "GATE",
     "LONGEST",
+    "NOT_ADVISED",
     "OTHERS",
     "SMALLEST_GAIN",
     "TIE_CHANCE",
@@ -51,6 +52,8 @@ SMALLEST_GAIN = 0.002
 """Profit per subscriber and week (money) below which a change is not worth making, unless stated otherwise: that of one
 text in `03_timing`, at about one text a week."""
 LONGEST = BREAK_EVEN_WEEKS
+NOT_ADVISED = ("no_effect", "not_covered")
+"""Reasons for which no frequency is advised: texts have no effect, or the test says too little of this group."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
 
@@ -201,7 +204,8 @@ def choose_frequencies(
                     "today": texts_per_week(study.logs.today, name, by),
                     "others": others_share(study.schedules, name, row["messages_per_week"], by),
                 }
-            rows.append(row | _outcome(row, shown, smallest_gain))
+            row |= _outcome(row, shown, smallest_gain)
+            rows.append(row | _NO_GAIN if row["reason"] == "not_covered" else row)
         else:
             rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
     frame = pd.DataFrame(rows).assign(together=np.nan, together_low=np.nan, together_high=np.nan)
@@ -217,6 +221,12 @@ _UNKNOWN = (
     "cash_high", "break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high", "factor",
 )  # fmt: skip
 """Columns that are NaN where they cannot be computed."""
+_NO_GAIN: dict[str, Any] = {
+    **dict.fromkeys(("gain", "gain_low", "gain_high", "per_subscriber", "cash", "cash_low", "cash_high"), float("nan")),
+    **dict.fromkeys(("break_even", "try_next", "try_gain", "try_gain_low", "try_gain_high"), float("nan")),
+    "cash_by_week": None,
+}
+"""A change that is not advised, as the test covers too few of a group's subscribers, has no gain."""
 
 
 def _limits(name: str, values: Floats) -> dict[str, float]:

@@ -9,7 +9,7 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.policy import OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import NOT_ADVISED, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import (
     frequency_words,
@@ -224,8 +224,8 @@ def policy_table(
             _("In the test"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
-            _("Best this week"): "–" if row.reason in _NOT_ADVISED else _frequency_number(row.short_run),
-            _("Best in the long run"): "–" if row.reason in _NOT_ADVISED else _frequency_number(row.messages_per_week),
+            _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
+            _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
             _("As good, perhaps"): "–" if row.reason == "not_covered"
             else ", ".join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
@@ -234,7 +234,7 @@ def policy_table(
             _("Long run, a week"): money_words(row.gain, row.gain_low, row.gain_high, currency=currency)
             if _changes(row) else "–",
             _("Test next"): frequency_words(row.try_next)
-            if np.isfinite(row.try_next) and row.reason not in _NOT_ADVISED else "–",
+            if np.isfinite(row.try_next) and row.reason not in NOT_ADVISED else "–",
             _("Verdict"): words[row.outcome],
         }
         for row in policy.itertuples()
@@ -251,13 +251,9 @@ def policy_table(
     return table(pd.DataFrame(rows), caption=caption, suppress=_("In the test"), digits=0)
 
 
-_NOT_ADVISED = ("no_effect", "not_covered")
-"""Reasons for which no frequency is advised: texts have no effect, or the test says too little of this group."""
-
-
 def _changes(row: Any) -> bool:
     """Whether the row recommends a frequency other than today's."""
-    return row.reason not in (*_NOT_ADVISED, "as_today")
+    return row.reason not in (*NOT_ADVISED, "as_today")
 
 
 def loss_note(study: Study) -> Html:

@@ -229,12 +229,9 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 else "",
             )
         case "not_covered":
-            return joined(
-                _(
-                    "The test had hardly any customers like these, so it decides nothing for them. Include them in the"
-                    " next test."
-                ),
-                _gain_sentence(found, currency),
+            return _(
+                "The test had hardly any customers like these, so it decides nothing for them. Include them in the next"
+                " test."
             )
         case "undecided":
             return joined(

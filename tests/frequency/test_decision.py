@@ -74,6 +74,8 @@ def test_a_group_whom_the_test_hardly_covers_gets_no_recommendation(works):
         ALL: "do", "a": "do", "b": "not_enough_evidence", "c": "do", "d": "not_enough_evidence",
     }  # fmt: skip
     assert found["d"].reason == "not_covered"
+    assert found["d"].gain is None
+    assert found["d"].cash is None
     changed = policy[policy["segment"].isin(["a", "c"])]["gain"].sum()
     assert policy.set_index("segment").loc[ALL, "together"] == pytest.approx(changed)  # of those who are to change
 
