@@ -54,6 +54,7 @@ _FEWEST_BLOCKS = 3
 """Earlier blocks that are compared, at least."""
 _FEWEST_CLICKS = 50
 """Pairs of blocks with fewer later clicks are left out."""
+_SINGULAR = 1e12
 _WIDEST = 0.02
 """With a larger standard error of the weekly rate than this, clicks tell nothing of it."""
 READERS = 8
@@ -168,10 +169,10 @@ def estimate_decline(pairs: pd.DataFrame) -> ClickDecline | None:
     blocks = np.unique(keys[["earlier", "later"]].to_numpy())
     by_blocks = [line.fit(*(np.where((keys == block).any(axis=1), 0.0, each) for each in whole)) for block in blocks]
     covariance = _covariance(by_customers) + _covariance(by_blocks)
-    error = float(np.sqrt(line.slope @ covariance @ line.slope))
-    if not 0 < error < _WIDEST:
+    error = float(np.sqrt(covariance[0, 0]))
+    if not (0 < error < _WIDEST and np.linalg.cond(covariance) < _SINGULAR):
         return None
-    return _posterior(line, whole[0], estimate, covariance, (float(line.slope @ estimate), error))
+    return _posterior(line, whole[0], estimate, covariance, (float(estimate[0]), error))
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,6 @@ class _Line:
     """Weeks from the log's beginning to the earlier block, of each row."""
     now: float
     """Weeks from the log's beginning to today."""
-    slope: Floats
-    """The two coefficients' weights in the slope over the whole log."""
 
     @classmethod
     def of(cls, keys: pd.DataFrame) -> "_Line":
@@ -193,7 +192,7 @@ class _Line:
         weeks = now - BLOCK_WEEKS * (earlier + 0.5)
         centre = weeks.mean()
         later = pd.get_dummies(keys["later"]).to_numpy(float)
-        return cls(np.column_stack([later, weeks - centre, (weeks - centre) ** 2]), weeks, now, np.array([1.0, 0.0]))
+        return cls(np.column_stack([later, weeks - centre, (weeks - centre) ** 2]), weeks, now)
 
     def fit(self, clicks: Floats, texts: Floats) -> Floats:
         """The slope at the middle of the log, and the curvature; rows without clicks are left out."""

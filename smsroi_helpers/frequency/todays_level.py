@@ -110,9 +110,10 @@ def draw_level(
 def _draw(found: Sequence[tuple[float, float]], rng: np.random.Generator, draws: int) -> Floats:
     """Draws of q from its logarithms and their errors, partially pooled; unknown ones are like the others."""
     estimate, error = (np.array(column) for column in zip(*found, strict=True))
-    known = np.isfinite(estimate)
+    known = np.isfinite(estimate) & np.isfinite(error) & (error > 0)
     if not known.any():
         return np.ones((len(estimate), draws))
+    estimate = np.where(known, estimate, 0.0)
     drawn = estimate + np.where(known, error, 0.0) * rng.standard_normal((draws, len(estimate)))
     place = 1 + np.flatnonzero(known[1:])
     if len(place) >= 3:
@@ -137,7 +138,8 @@ def _log_ratio(now: pd.DataFrame, test: pd.DataFrame, events: str, base: str) ->
         return np.asarray(np.log(parts[0] / parts[1]) - between(np.log(parts[2::2] / parts[3::2])))
 
     flat = [each for pair in zip(sums[0], sums[1], strict=True) for each in pair]
-    found = jackknife(ratio, np.stack([today[0], today[1], *flat]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # all events in one group of customers: no error, not known
+        found = jackknife(ratio, np.stack([today[0], today[1], *flat]))
     return float(found.estimate), float(found.standard_error)
 
 

@@ -16,14 +16,14 @@ from smsroi_helpers.segmentation import find_covariates, find_cuts
 from tests.frequency.samples import DOSES, cells_of, responsive, source
 
 
-def recent_of(segment, messages, clicks, opt_outs, weeks):
-    """Today's sums of a group, nearly equal in all jackknife groups: every other one has 1 % more events."""
+def recent_of(segment, messages, clicks, opt_outs, weeks, turn=1):
+    """Today's sums of a group, nearly equal in all jackknife groups: of `2 * turn`, half have 1 % more events."""
     sums = {"n": weeks / 4, "messages": messages, "weeks": weeks}
     events = {"clicks": clicks, "opt_outs": opt_outs}
     return pd.DataFrame([
         {"segment": segment, "group": k}
         | {name: x / 64 for name, x in sums.items()}
-        | {name: x / 64 * (1 + (-1) ** k * 0.005) for name, x in events.items()}
+        | {name: x / 64 * (1 + (-1) ** (k // turn) * 0.005) for name, x in events.items()}
         for k in range(64)
     ])  # fmt: skip
 
@@ -31,7 +31,7 @@ def recent_of(segment, messages, clicks, opt_outs, weeks):
 def cells_at(segment, rates, hazards, weeks=6_400.0):
     """Cells of a test with these clicks per text and opt-outs per week by dose."""
     return pd.concat([
-        recent_of(segment, dose * weeks, rate * dose * weeks, hazard * weeks, weeks).assign(dose=dose)
+        recent_of(segment, dose * weeks, rate * dose * weeks, hazard * weeks, weeks, turn=2).assign(dose=dose)
         for dose, rate, hazard in zip((1.0, 2.0, 4.0), rates, hazards, strict=True)
     ])  # fmt: skip
 
