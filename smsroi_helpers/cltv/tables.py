@@ -20,6 +20,7 @@ __all__ = [
     "fits_table",
     "gains_table",
     "models_table",
+    "money_note",
     "new_customers_table",
     "rivals_table",
     "textbook_note",
@@ -90,6 +91,29 @@ def _of_any_size(value: float) -> str:
 def drop_out_note(fit: Fit) -> Html:
     """Whether the parameters are identified, in words."""
     return note(describe_drop_out(fit) or _("All parameters are identified: the orders tell what the model asks."))
+
+
+def money_note(cells: pd.DataFrame, value: Fit, currency: str) -> Html:
+    """What a repeat purchase brought on average, free ones included, and whom the money model leaves out.
+
+    Args:
+        cells: of `count_cells`.
+        value: the Gamma–Gamma fit.
+        currency: the source's.
+    """
+    again = cells[cells["frequency"] > 0]
+    customers, purchases = int(again["customers"].sum()), float((again["frequency"] * again["customers"]).sum())
+    words = _("A repeat purchase brought {mean} on average, purchases of amount 0 included.").format(
+        mean=money(float(again["repeat_spend"].sum()) / purchases, currency, 2)
+    )
+    unpaid = customers - value.customers
+    if not unpaid:
+        return note(words)
+    left_out = _(
+        "{n} of the {all} customers who bought again paid nothing for any repeat purchase. The money model leaves them"
+        " out, so it is that of customers who pay."
+    ).format(n=number(unpaid), all=number(customers))
+    return note(joined(words, left_out))
 
 
 def models_table(comparison: ModelComparison) -> Html:
