@@ -72,6 +72,13 @@ def count_cells(
             least=FEWEST_REPEATERS,
         )
     if (days := int(frame["T_days"].max())) < 7 * FEWEST_WEEKS:
+        if until is not None:
+            raise NotEnoughData(
+                "Before the weeks of the test the log covers {days} days; a purchase model needs {least} weeks. Use a"
+                " longer log.",
+                days=days,
+                least=FEWEST_WEEKS,
+            )
         raise NotEnoughData(
             "The log covers {days} days; a purchase model needs {least} weeks. Use a longer log.",
             days=days,

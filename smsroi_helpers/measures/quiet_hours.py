@@ -190,11 +190,15 @@ def share_allowed(shop: Shop, own: tuple[int, int] | None = None) -> Floats:
 
 
 def count_places(shop: Shop) -> pd.DataFrame:
-    """Customers by timezone, region and rules (names of `RULES`, separated by blanks)."""
+    """Customers (without the table, those texted) by timezone, region and rules: names of `RULES`, between blanks."""
     jurisdiction = shop.settings.jurisdiction
     if not shop.has("customers"):
         rules = " ".join(rule_of(shop.settings.timezone, None, jurisdiction))
-        return pd.DataFrame({"timezone": [""], "region": [""], "rules": [rules], "customers": [1]})
+        texted = shop.messages if shop.has("messages") else None
+        customers = (
+            1 if texted is None else int(shop.count(texted.aggregate(n=texted.customer_id.nunique()))["n"].iloc[0])
+        )
+        return pd.DataFrame({"timezone": [""], "region": [""], "rules": [rules], "customers": [max(customers, 1)]})
     people = shop.customers
     blank = ibis.literal("")
     people = people.select(

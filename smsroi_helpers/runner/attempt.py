@@ -129,6 +129,7 @@ class Attempt:
             name: {
                 "rows_in": table.rows_in,
                 "rows_out": table.rows_out,
+                "rows_kept_apart": table.merged + table.guests,
                 "first": table.first,
                 "last": table.last,
             }

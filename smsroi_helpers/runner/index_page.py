@@ -309,7 +309,8 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
         parts.append(_("{n} customers").format(n=locale.number(customers) if customers >= 10 else "<10"))
     parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
     rows_in = sum(t["rows_in"] for t in tables)
-    rejected = rows_in - sum(t["rows_out"] for t in tables)
+    # Merged rows are in others, guests' orders are counted on the page of the data; neither is rejected.
+    rejected = rows_in - sum(t["rows_out"] + t.get("rows_kept_apart", 0) for t in tables)
     if rejected:
         share = rejected / rows_in
         digits = max(0, min(4, -math.floor(math.log10(share * 100))))

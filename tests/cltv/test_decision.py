@@ -108,6 +108,8 @@ class TestCounting:
         shop = open_source(make_source(orders="order_id,customer_id,ordered_at,amount\n" + "\n".join(lines) + "\n"))
         with pytest.raises(NotEnoughData, match="The log covers 10 days"):
             counts.count_cells(shop)
+        with pytest.raises(NotEnoughData, match="Before the weeks of the test the log covers 10 days"):
+            counts.count_cells(shop, dt.date(2024, 1, 11))
 
 
 class TestForecast:

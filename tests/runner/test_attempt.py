@@ -43,6 +43,7 @@ def test_the_manifest_says_all_it_takes_to_run_again(good: tuple[Path, Path]) ->
     assert "run_dir" not in manifest["parameters"]["01_beta"]
     assert manifest["source"]["tables"]["orders"] == {
         "rows_in": 3,
+        "rows_kept_apart": 0,
         "rows_out": 3,
         "first": "2024-01-02",
         "last": "2024-03-04",

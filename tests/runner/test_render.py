@@ -331,6 +331,12 @@ def test_index_says_whose_data_and_how_fresh(tmp_path: Path) -> None:
     assert context.replace("&", "&amp;") + "0.5% of rows rejected" in said
 
 
+def test_orders_of_guests_and_merged_rows_are_not_rejected(tmp_path: Path) -> None:
+    manifest = _manifest()
+    manifest["source"]["tables"]["orders"]["rows_kept_apart"] = 5
+    assert "no row rejected" in _words(_run(tmp_path, manifest=manifest)["index.html"])
+
+
 def test_period_ends_with_the_last_day_observed(tmp_path: Path) -> None:
     said = _words(_run(tmp_path, manifest=_manifest(as_of="2025-05-31"))["index.html"])
     assert "Jun 30, 2024 to May 31, 2025" in said

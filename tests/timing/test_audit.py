@@ -44,6 +44,12 @@ def test_rules_without_days_off_are_counted_too(make_source, open_source):
     assert found.loc["JP"].to_dict() == {"texts": 2, "on_days_off": 0, "at_closed_hours": 1}
 
 
+def test_without_a_table_of_customers_those_texted_are_counted(make_source, open_source):
+    messages = f"{HEAD}\nm1,f,x,2026-07-15 03:00:00\nm2,f,x,2026-07-15 13:00:00\nm3,g,x,2026-07-15 13:00:00\n"
+    places = count_places(open_source(make_source(orders=ORDERS, messages=messages)))
+    assert places["customers"].tolist() == [2]
+
+
 def test_the_page_names_the_days_to_skip_and_why_a_state_matters(make_source, open_source):
     shop = source_of(make_source, open_source)
     places = count_places(shop).assign(customers=20)
