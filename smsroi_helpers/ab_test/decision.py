@@ -87,6 +87,8 @@ class ExperimentAnswer:
     prices: Prices | None = None
     knows_orders: bool = True
     """Whether the source has orders, so that a difference could be one of money."""
+    knows_amounts: bool = False
+    """Whether any of these orders has an amount."""
 
     @property
     def customers(self) -> int:
@@ -159,6 +161,7 @@ def _answer(each: Evaluated) -> ExperimentAnswer:
         worse=_worse(decision),
         prices=each.prices if modelled else None,
         knows_orders=each.effects.knows_orders,
+        knows_amounts=each.effects.knows_amounts,
     )
 
 

@@ -171,6 +171,11 @@ class ArmEffects:
         """Whether orders were counted: then every arm has an order rate, of 0 where nobody ordered."""
         return any(row.metric in ORDER_METRICS for row in self.rows)
 
+    @property
+    def knows_amounts(self) -> bool:
+        """Whether any order has an amount, so that revenue differs between customers."""
+        return any(row.metric == "revenue" and row.standard_error > 0 for row in self.rows)
+
     def find(self, metric: str, arm: str, segment: str = ALL) -> ArmEffect | None:
         """The effect of one arm; None where it was not measured."""
         for row in self.rows:

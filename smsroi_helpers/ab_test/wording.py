@@ -338,7 +338,7 @@ def _caveat(answer: ExperimentAnswer) -> str:
         parts.append(_("The test is decided by its own metric, orders per customer, and not by profit."))
     elif not decision.priced and not answer.knows_orders and decision.known:
         parts.append(_("This source has no orders, so nothing is said in money: more clicks need not be more profit."))
-    elif not decision.priced and decision.metric == experiment.primary and decision.metric not in ("profit", "revenue"):
+    elif not decision.priced and answer.knows_amounts and decision.metric == experiment.primary:
         parts.append(_("The test is decided by the metric registered for it, and not by profit."))
     elif not decision.priced and answer.knows_orders:
         parts.append(_("This source does not say what an order is worth, so nothing is said in money."))
