@@ -53,7 +53,7 @@ class SparkShop(Shop):
 
     def __init__(self, like: Shop, cache: Path) -> None:
         self.loaded, self.as_of, self.settings, self.end = like.loaded, like.as_of, like.settings, like.end
-        self.seed = like.seed
+        self.seed, self.made = like.seed, {}
         self._cache, self.spark = cache, connect_spark(cache)
         self._tables = {
             name: self._until_as_of(self._read(name, *map(str, table.paths)), contract_tables.TABLES[name])
