@@ -82,6 +82,5 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
 
 _OF_ADVICE = [
     "messages_per_week", "profit_per_week", "low", "high", "long_run_profit", "long_run_low", "long_run_high",
-    "gain_per_week", "gain_low", "gain_high", "cash", "cash_low", "cash_high", "break_even_week", "try_next",
 ]  # fmt: skip
-"""Columns that are unknown where the test covers too few of a group's subscribers to advise a frequency."""
+"""Columns that are unknown, as the gain and the cash are, where the test covers too few of a group's subscribers."""

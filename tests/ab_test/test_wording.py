@@ -1,5 +1,6 @@
 """Answers in words: action, money, evidence and caveat."""
 
+import dataclasses
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from smsroi_helpers import ab_test
 from smsroi_helpers.ab_test import tables as ab_test_tables
 from smsroi_helpers.ab_test import uplift_tables
+from smsroi_helpers.ab_test.decision_rule import decide_experiment
 from tests.experiment_sources import CLEAR, effect, write_tests
 
 
@@ -112,6 +114,17 @@ class TestSmall:
         found = ab_test.analyse(open_source(write_tests(make_source, x=experiment)))[0]
         assert (found.decision.outcome, found.decision.metric) == ("ship", "revenue")
         assert "revenue, not profit" in ab_test.decide([found], "USD")[0].caveat
+
+    def test_a_registered_metric_decides_though_orders_have_amounts(self, evaluate):
+        found = evaluate("clear")
+        experiment = dataclasses.replace(found.experiment, primary="order_rate")
+        decided = decide_experiment(experiment, found.validity, found.effects, smallest_gain=0.0, opt_out_margin=0.002)
+        assert decided.metric == "order_rate"
+        found = dataclasses.replace(found, experiment=experiment, decision=decided)
+        assert found.effects.knows_amounts
+        caveat = ab_test.decide([found], "USD")[0].caveat
+        assert "decided by the metric registered for it, and not by profit" in caveat
+        assert "what an order is worth" not in caveat
 
     def test_opt_outs_beyond_the_margin_are_a_caveat(self, evaluate):
         decision = ab_test.decide([evaluate("breached")], "USD")[0]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
-from smsroi_helpers.frequency import wording
+from smsroi_helpers.frequency import outputs, wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
@@ -202,3 +202,16 @@ def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
     assert "16,000" in evidence_words(dataclasses.asdict(words))[1]
     silent = put_in_words(dataclasses.replace(found, gain_is_reported=False, cash=None), works, "USD")
     assert silent.customers == 16_000
+
+
+def test_the_table_advises_nothing_to_a_group_whom_the_test_hardly_covers(works):
+    covered = pd.DataFrame({"segment": [ALL, "a", "b", "c", "d"], "overlap": [0.9, 1.0, 0.49, 0.5, 0.0], "own": True})
+    transport = Transport(pd.DataFrame(), covered, ("a", "b", "c", "d"))
+    study = dataclasses.replace(works, carried=Carried(transport, pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
+    table = outputs.policy_table(choose_frequencies(study, np.random.default_rng(1))).set_index("segment")
+    of_advice = table.columns.difference(
+        ["evidence", "outcome", "today_per_week", "subscribed", "overlap", "gain_evidence", "cash_evidence"]
+    )
+    assert table.loc["d", of_advice].isna().all()
+    assert table.loc["d", "gain_evidence"] == "none"
+    assert table.loc["a", ["messages_per_week", "gain_per_week", "cash"]].notna().all()
