@@ -18,12 +18,13 @@ LEVELS = {
     "measures": 4,
     "experiments": 5,
     "quality": 6, "segmentation": 6,
-    "cltv": 7, "timing": 7, "content": 7, "effectiveness": 7,
-    "frequency": 8, "ab_test": 8, "retention": 8,
-    "send_plan": 9,
-    "notebook": 10,
-    "runner": 11,
-    "cli": 12,
+    "cltv": 7, "timing": 7,
+    "frequency": 8, "ab_test": 8,
+    "content": 9, "retention": 9, "effectiveness": 9,
+    "send_plan": 10,
+    "notebook": 11,
+    "runner": 12,
+    "cli": 13,
 }  # fmt: skip
 """A subpackage imports from lower levels only. `segmentation` uses the validity checks of `experiments`."""
 STAGES = tuple(path.stem[3:] for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
