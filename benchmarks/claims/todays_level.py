@@ -1,7 +1,7 @@
 """Claims on what is read off the log since a test: how fast readers are lost, and the level of today.
 
 Readers: subscribers who differ in how often they click get texts in twelve blocks of four weeks. Texts, hours and
-season multiply all their clicks by a factor of each block. Each reader is lost at a rate of his own, and some opt out,
+season multiply all their clicks by a factor of each block. Every reader has a rate of loss, and some opt out,
 the sooner the less they click.
 
 Level: a test as in `claims.frequency`; since then every kind of customer clicks and opts out more or less readily. Its

@@ -31,7 +31,7 @@ from smsroi_helpers.cltv.implications import (
 )
 from smsroi_helpers.cltv.level_error import estimate_level_error, segment_totals
 from smsroi_helpers.cltv.likelihoods import Model
-from smsroi_helpers.cltv.loss_rates import LOSS_RATES
+from smsroi_helpers.cltv.loss_rates import LOSS_RATES, first_year_loss
 from smsroi_helpers.cltv.natural_loss import NaturalLoss, find_natural_loss, fit_drop_out
 from smsroi_helpers.cltv.predictions import (
     expected_order_value,
@@ -65,6 +65,7 @@ __all__ = [
     "expected_order_value",
     "expected_orders",
     "find_natural_loss",
+    "first_year_loss",
     "fit_drop_out",
     "fit_purchases",
     "fit_value",

@@ -2,10 +2,11 @@
 
 Who clicked in some weeks was a reader then. Of these, clicks per text in later weeks fall as readers are lost. The log
 is cut into blocks of four weeks, up to the last day observed. With p_i the clicks per text of subscriber i as long as
-i reads, a_t what a block's texts, hours and season multiply it with, and S the share of readers left,
+i reads, a_t what a block's texts, hours and season multiply it with, and S(b, t) the share of the readers of block b
+left in block t,
 
     r(b, t) = Σ_i clicks_i(b) · clicks_i(t) ÷ Σ_i clicks_i(b) · texts_i(t),  b before t
-            ≈ a_t · S(t − b) · Σ p_i² ÷ Σ p_i
+            ≈ a_t · S(b, t) · Σ p_i² ÷ Σ p_i
 
 Of one block t, r falls from recent b to early ones by the loss alone: a_t is the same for all, and a_b cancels. Only
 today's subscribers are counted, in all blocks: those who opted out may have clicked less or more. A block in which an
@@ -132,12 +133,12 @@ def _outside_experiments(shop: Shop, sends: ir.Table) -> ir.Table:
     if not (shop.has("experiments") and shop.has("assignments")):
         return sends
     aside = measures.experiment_spells(shop)
-    day = 86_400 * 7 * BLOCK_WEEKS
+    block = 86_400 * 7 * BLOCK_WEEKS
     end = ibis.literal(shop.end)
     spells = aside.select(
         member="customer_id",
-        first=end.delta(ibis.least(aside.assigned_at, end), unit="second") // day,
-        last=end.delta(ibis.least(ibis.coalesce(aside.ended_at, end), end), unit="second") // day,
+        first=end.delta(ibis.least(aside.assigned_at, end), unit="second") // block,
+        last=end.delta(ibis.least(ibis.coalesce(aside.ended_at, end), end), unit="second") // block,
     )
     inside = [sends.addressee == spells.member, sends.block <= spells["first"], sends.block >= spells["last"]]
     return sends.anti_join(spells, inside)

@@ -5,15 +5,28 @@ from scipy.optimize import nnls
 
 from smsroi_helpers.statistics import Floats
 
-__all__ = ["LOSS_RATES", "mix_rates", "readers_shares", "shift_rates", "weekly_rate"]
+__all__ = ["LOSS_RATES", "first_year_loss", "mix_rates", "readers_shares", "shift_rates"]
 
 LOSS_RATES = np.array([0.0, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256])
 """Weekly rates θ at which subscribers may stop answering; a group's subscribers are shares of them."""
 
 
-def weekly_rate(shares: Floats) -> Floats:
-    """The loss in the first year as a weekly rate, of shares of `LOSS_RATES` (rates × draws)."""
-    return np.asarray(1 - ((1 - LOSS_RATES) ** 52 @ shares) ** (1 / 52))
+def first_year_loss(shares: Floats) -> Floats:
+    """The loss in the first year as a weekly rate: those lost fast are lost first, so it falls from year to year.
+
+    Args:
+        shares: of `LOSS_RATES`: … × rates × draws, summing to 1 over the rates.
+
+    Returns:
+        … × draws.
+
+    >>> half = np.zeros((11, 1))
+    >>> half[[0, 10]] = 0.5  # half are never lost, half at .256 a week
+    >>> bool(np.isclose((1 - first_year_loss(half)[0]) ** 52, 0.5, atol=1e-6))
+    True
+    """
+    kept = np.einsum("k,...kn->...n", (1 - LOSS_RATES) ** 52, shares)
+    return np.asarray(1 - kept ** (1 / 52))
 
 
 def mix_rates(weeks: Floats, alive: Floats) -> Floats:

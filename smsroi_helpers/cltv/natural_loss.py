@@ -46,7 +46,7 @@ from smsroi_helpers.cltv.click_decline import ClickDecline, count_click_pairs, e
 from smsroi_helpers.cltv.counts import count_cells, histories
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases
 from smsroi_helpers.cltv.likelihoods import HISTORY, Model, columns_of, purchase_terms
-from smsroi_helpers.cltv.loss_rates import LOSS_RATES, mix_rates, readers_shares, shift_rates, weekly_rate
+from smsroi_helpers.cltv.loss_rates import LOSS_RATES, first_year_loss, mix_rates, readers_shares, shift_rates
 from smsroi_helpers.cltv.predictions import Histories, probability_alive, survival_probability
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
@@ -123,7 +123,7 @@ class NaturalLoss:
         if decline is None:
             return cls.unknown()
         shares = readers_shares(decline.draw((np.arange(_DRAWS) + 0.5) / _DRAWS))
-        return cls({ALL: shares}, "clicks", _summarise(weekly_rate(shares)))
+        return cls({ALL: shares}, "clicks", _summarise(first_year_loss(shares)))
 
     @classmethod
     def constant(cls, weekly: float) -> "NaturalLoss":
@@ -281,7 +281,7 @@ def estimate_loss(
     shares = [_mix_groups(curves[g], share) for g in range(len(members))]
     if decline is not None:
         shares, status = _as_clicks_fall(shares, decline.draw(points[:, 2])), "clicks"
-    weekly = weekly_rate(shares[0])
+    weekly = first_year_loss(shares[0])
     numbers = _summarise(weekly), _summarise(share)
     return {
         column: NaturalLoss({name: shares[g] for name, g in {ALL: 0, **groups}.items()}, status, *numbers)
@@ -299,7 +299,7 @@ def _as_clicks_fall(shares: Sequence[Floats], readers: Floats) -> list[Floats]:
         shares: rates × draws of each group, by drop-out.
         readers: weekly rates of readers of equal number × draws, by clicks.
     """
-    dropped, seen = weekly_rate(shares[0]), weekly_rate(readers_shares(readers))
+    dropped, seen = first_year_loss(shares[0]), first_year_loss(readers_shares(readers))
     left = readers * np.maximum(1 - dropped / seen, 0.0)
     kept = np.minimum(seen / np.maximum(dropped, 1e-12), 1.0)
     found = []

@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.cltv import LOSS_RATES, NaturalLoss
+from smsroi_helpers.cltv import NaturalLoss, first_year_loss
 from smsroi_helpers.experiments import draw_opt_out_spread
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
@@ -42,7 +42,6 @@ __all__ = [
     "FEWEST_IN_ARM",
     "DoseResponseFit",
     "fit_response",
-    "weekly_rate",
 ]
 
 FEWEST_IN_ARM = 30
@@ -50,15 +49,6 @@ FEWEST_IN_ARM = 30
 DRAWS = 4_000
 _GRID = np.concatenate([[0.0, 0.5], np.arange(1.0, 8.0)])
 """Texts a week, tested or not, at which the response is given."""
-
-
-def weekly_rate(yearly: float) -> float:
-    """Convert a yearly discount rate to a weekly one.
-
-    >>> round(weekly_rate(0.1), 5)
-    0.00183
-    """
-    return float((1 + yearly) ** (7 / 365.25) - 1)
 
 
 # --- the fit ---------------------------------------------------------------------------------------------------------
@@ -120,12 +110,12 @@ class DoseResponseFit:
         return np.asarray(self.hazard[:, 0])
 
     def natural_loss(self) -> Floats:
-        """Weekly rate at which subscribers are lost without texts, by opting out or not answering: names × draws.
+        """Weekly rate at which subscribers are lost in the first year without texts, by opting out or not answering.
 
-        Of the first year, since members who are lost fast are lost first.
+        Returns:
+            names × draws.
         """
-        kept = np.einsum("k,gkn->gn", (1 - LOSS_RATES) ** 52, self.lifetime.shares) ** (1 / 52)
-        return np.asarray(1 - (1 - self.natural_opt_outs()) * kept)
+        return np.asarray(1 - (1 - self.natural_opt_outs()) * (1 - first_year_loss(self.lifetime.shares)))
 
     def caused_opt_outs(self) -> Floats:
         """h, weekly opt-out rate caused by the texts: names × grid × draws."""

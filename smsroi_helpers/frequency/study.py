@@ -16,7 +16,7 @@ from smsroi_helpers.frequency import counts
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried, carry_cells, without_covariates
 from smsroi_helpers.frequency.counts import ALL
-from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response, weekly_rate
+from smsroi_helpers.frequency.dose_response import DoseResponseFit, fit_response
 from smsroi_helpers.frequency.lifetime import summarise_draws
 from smsroi_helpers.frequency.observational import estimate_steps
 from smsroi_helpers.frequency.recent_counts import count_recent
@@ -24,6 +24,7 @@ from smsroi_helpers.frequency.todays_level import carry_recent
 from smsroi_helpers.measures import PRACTICE_WEEKS, Practice, choose_channel, find_practice, knows_cost
 from smsroi_helpers.segmentation import count_subscribers, find_covariates, find_cuts, resolve, segment_order
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import weekly_rate
 
 __all__ = [
     "Logs",

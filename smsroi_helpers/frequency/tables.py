@@ -83,17 +83,22 @@ def _level_words(study: Study) -> str:
     if level is None:
         return ""
     clicks, opt_outs = _(
-        "In the weeks of today they clicked {times} times ({low} to {high}) as often per text as the test predicts for"
-        " them at that frequency: the profit of texts below is at today’s level."
+        "From {first} to {last}, the weeks of today, they clicked {times} times (95 % CI {low} to {high}) as often per"
+        " text as the test predicts for them at that frequency: the profit of texts below is at today’s level."
     ), _(
-        "In the weeks of today they opted out {times} times ({low} to {high}) as often as the test predicts for them at"
-        " that frequency: the opt-outs caused by texts below are at today’s level."
+        "From {first} to {last}, the weeks of today, they opted out {times} times (95 % CI {low} to {high}) as often as"
+        " the test predicts for them at that frequency: the opt-outs caused by texts below are at today’s level."
     )  # fmt: skip
+    weeks = study.logs.practice
     words = []
     for sentence, factor in ((clicks, level.clicks[0]), (opt_outs, level.opt_outs[0])):
         if np.ptp(factor) > 0:  # known
             times, low, high = (number(x, 2) for x in summarise_draws(factor))
-            words.append(sentence.format(times=times, low=low, high=high))
+            words.append(
+                sentence.format(
+                    first=day(weeks.first_day), last=day(weeks.last_day), times=times, low=low, high=high,
+                )
+            )  # fmt: skip
     return joined(*words)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv.click_decline import ClickDecline, count_click_pairs, estimate_decline
-from smsroi_helpers.cltv.loss_rates import weekly_rate
+from smsroi_helpers.cltv.loss_rates import first_year_loss
 from smsroi_helpers.cltv.natural_loss import NaturalLoss, estimate_loss
 from smsroi_helpers.source.read import load
 from smsroi_helpers.source.shop import open_shop
@@ -151,7 +151,7 @@ def test_the_loss_of_all_is_that_of_the_clicks_and_drop_out_tells_groups_apart()
     loss = estimate_loss(cells, people, NONE, ("segment",), known(0.008))
     assert loss["all"].status == "clicks"
     assert loss["all"].weekly[0] == pytest.approx(0.008, abs=3e-4)
-    by_group = {name: weekly_rate(loss["segment"].shares[name]).mean() for name in ("silent", "recent")}
+    by_group = {name: first_year_loss(loss["segment"].shares[name]).mean() for name in ("silent", "recent")}
     assert abs(by_group["silent"] - by_group["recent"]) > 5e-4
     assert min(by_group.values()) > 0.004
     assert all(np.allclose(each.sum(axis=0), 1.0) for each in loss["segment"].shares.values())
