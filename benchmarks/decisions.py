@@ -2,7 +2,7 @@
 
     python -m benchmarks.decisions --world second                       20 companies of 20,000 customers
     python -m benchmarks.decisions --world own --companies 3 --null     companies whose texts cause nothing
-    python -m benchmarks.decisions --text-effects 4                     companies whose texts differ much
+    python -m benchmarks.decisions --text-effects 4 --tests-only        companies whose texts differ much; 05 alone
 
 The decisions and tables are those of the notebooks (`companies.run_stage`), the truth is the simulator's, averaged over
 the customers for whom the advice is: subscribed when the log ends, not held out, in the segment of that day. Hours: the
@@ -177,8 +177,10 @@ def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
 # --- a company -------------------------------------------------------------------------------------------------------
 
 
-def judge_company(world: World, seed: int, customers: int, null: bool, text_effects: float = 1.0) -> Judged:
-    """Make a company, run 03–05, and compare what they say with the truth."""
+def judge_company(
+    world: World, seed: int, customers: int, null: bool, text_effects: float = 1.0, tests_only: bool = False
+) -> Judged:
+    """Make a company, run 03–05 (05 alone, with `tests_only`), and compare what they say with the truth."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="decisions-") as place:
         source, folder = Path(place) / "source", Path(place) / "run"
@@ -188,14 +190,15 @@ def judge_company(world: World, seed: int, customers: int, null: bool, text_effe
         )  # fmt: skip
         without_targeting = mock.patch("smsroi_helpers.ab_test.rank_responders", return_value=[])
         with contextlib.nullcontext() if null else without_targeting:
-            timing, frequency, ab_test = (
-                run_stage(name, source, folder) for name in ("03_timing", "04_frequency", "05_ab_test")
-            )
-        labels = label(timing.shop, truths, timing.names["segment_by"])
-        hours = pd.DataFrame(judge_hours(timing, truths, labels, legal_windows(timing.shop, truths)))
-        doses = pd.DataFrame(judge_doses(frequency, truths, labels))
-        tests = pd.DataFrame(judge_tests(ab_test, truths))
-        every = pd.concat([timing.decisions, frequency.decisions, ab_test.decisions], ignore_index=True)
+            ab_test = run_stage("05_ab_test", source, folder)
+        tests, hours, doses = pd.DataFrame(judge_tests(ab_test, truths)), pd.DataFrame(), pd.DataFrame()
+        every = ab_test.decisions
+        if not tests_only:
+            timing, frequency = (run_stage(name, source, folder) for name in ("03_timing", "04_frequency"))
+            labels = label(timing.shop, truths, timing.names["segment_by"])
+            hours = pd.DataFrame(judge_hours(timing, truths, labels, legal_windows(timing.shop, truths)))
+            doses = pd.DataFrame(judge_doses(frequency, truths, labels))
+            every = pd.concat([timing.decisions, frequency.decisions, every], ignore_index=True)
     claims = every[(every["outcome"] == "do") & every["evidence"].isin(["randomised", "modelled", "observational"])]
     hours, doses, tests, claims = (
         frame.assign(seed=seed) for frame in (hours, doses, tests, claims[["stage", "segment", "action"]])
@@ -278,26 +281,29 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--null", action="store_true", help="companies whose texts have no effect")
     parser.add_argument("--text-effects", type=float, default=1.0, help="how many times as far apart texts are")
+    parser.add_argument("--tests-only", action="store_true", help="the decisions of 05 alone")
     options = parser.parse_args(given)
     judged: list[Judged] = []
+    failed = 0
     with ProcessPoolExecutor(options.workers) as pool:
-        running = [
-            pool.submit(
-                judge_company,
-                options.world,
-                seed,
-                options.customers,
-                options.null,
-                options.text_effects,
-            )
+        settings = (options.customers, options.null, options.text_effects, options.tests_only)
+        seeds = {
+            pool.submit(judge_company, options.world, seed, *settings): seed
             for seed in range(options.first, options.first + options.companies)
-        ]
-        for future in as_completed(running):
-            judged.append(future.result())
-            print(show(judged[-1]), flush=True)
+        }
+        for future in as_completed(seeds):
+            if error := future.exception():
+                failed += 1
+                print(f"--- company {seeds[future]} failed: {error!r}", flush=True)
+            else:
+                judged.append(future.result())
+                print(show(judged[-1]), flush=True)
     print(f"\n{len(judged)} companies of the world `{options.world}`, {options.customers:,} customers each")
-    print(summarise(judged, options.null))
-    return 0
+    if judged:
+        print(summarise(judged, options.null))
+    if failed:
+        print(f"{failed} companies failed and are in none of these figures")
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
