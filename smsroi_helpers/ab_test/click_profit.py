@@ -100,8 +100,8 @@ class Weights:
     """With limits; 0 where a subscriber has no known value, or opt-outs are not recorded."""
     discount: float
     """Of one unit of money of discounts: −1 where an arm's discounts per order differ from the control's, else 0."""
-    judged: float
-    """Human clicks per clicked message."""
+    judged: tuple[float, float]
+    """Messages per message of which it is known whether a human clicked: of the control, and of the arm."""
 
 
 def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Prices, arm: str) -> Weights:
@@ -114,11 +114,12 @@ def customer_weights(experiment: Experiment, counted: pd.DataFrame, prices: Pric
         arm: the arm that is compared with the control.
     """
     parts, click = _parts(experiment, counted, prices), prices.click
-    is_extra = bool(parts.has_extra[parts.clicks.index(arm)])
+    place, judged = parts.clicks.index(arm), _judged(experiment, counted)
+    is_extra = bool(parts.has_extra[place])
     extra = parts.discount_per_click if is_extra else 0.0
     opt_out = (0.0, 0.0, 0.0) if parts.opt_outs is None else _negative(prices.subscriber.value)
     of_click = (click.estimate + extra, click.low + extra, click.high + extra)
-    return Weights(of_click, opt_out, -1.0 if is_extra else 0.0, _judged(experiment, counted))
+    return Weights(of_click, opt_out, -1.0 if is_extra else 0.0, (float(judged[0]), float(judged[place])))
 
 
 def why_not_priced(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> WhyNotPriced:
@@ -193,13 +194,14 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
 
     rows = moments_of(counted, experiment.name, "clicks", by)
     scale = _judged(experiment, counted)
+    of_row = rows["arm"].map(dict(zip(names, scale, strict=True)))
     sums = rows.groupby("arm")[["n", "n_known", "sum_y", "sum_x", "sum_xy"]].sum().reindex(names).fillna(0.0)
     is_known = sums["n_known"].sum() > 0 and prices.subscriber.known
     n = sums["n"].to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        together = (sums["sum_xy"] - sums["sum_x"] * sums["sum_y"] / n).to_numpy(float) * scale / (n - 1) / n
+        together = scale * (sums["sum_xy"] - sums["sum_x"] * sums["sum_y"] / n).to_numpy(float) / (n - 1) / n
     per_order = compare(estimate_ratios(_sums(counted, experiment, "discounts").reset_index(), names), names[0])
-    clicks = means(rows.assign(sum_y=rows["sum_y"] * scale, sum_y2=rows["sum_y2"] * scale**2))
+    clicks = means(rows.assign(sum_y=rows["sum_y"] * of_row, sum_y2=rows["sum_y2"] * of_row**2))
     of_discounts = means(moments_of(counted, experiment.name, "discounts", by))
     cost = moments_of(counted, experiment.name, "cost", by)  # of nobody where costs are not known
     return _Parts(
@@ -214,10 +216,14 @@ def _parts(experiment: Experiment, counted: pd.DataFrame, prices: Prices) -> _Pa
     )
 
 
-def _judged(experiment: Experiment, counted: pd.DataFrame) -> float:
-    """Messages per message of which it is known whether a human clicked."""
-    judged = _sums(counted, experiment, "judged")
-    return float(judged["sum_y"].sum() / max(judged["sum_x"].sum(), 1.0))
+def _judged(experiment: Experiment, counted: pd.DataFrame) -> Floats:
+    """Messages per message of which it is known whether a human clicked, by arm: one arm's link may be previewed more.
+
+    Its error is left out: customers with more judged messages have more clicks, so with it the error would be smaller.
+    """
+    judged = _sums(counted, experiment, "judged").reindex(list(experiment.arms)).fillna(0.0)
+    sent, known = judged["sum_y"].to_numpy(float), judged["sum_x"].to_numpy(float)
+    return np.where(known > 0, sent / np.maximum(known, 1.0), 1.0)
 
 
 def _differs(found: MeanDifference, alpha: float) -> NDArray[np.bool_]:

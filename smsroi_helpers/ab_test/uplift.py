@@ -261,7 +261,7 @@ def outcome_of(rows: pd.DataFrame, metric: str, weights: Weights | None = None) 
         if weights is None:
             return None
         clicks, opt_outs = (rows[name].fillna(0).to_numpy(float) for name in ("clicked_messages", "opted_out"))
-        clicks = clicks * weights.judged
+        clicks = clicks * np.asarray(weights.judged)[rows["treated"].to_numpy(np.int64)]
         rest = rows[["discount", "message_cost"]].fillna(0.0).to_numpy(float) @ np.array([weights.discount, -1.0])
         priced = tuple(
             ((high - low) / (2 * _Z), quantity)

@@ -104,7 +104,7 @@ def _messages_by_arm(experiment: Experiment) -> list[float] | None:
 def count_arms(shop: Shop) -> pd.DataFrame:
     """Moments of profit before message costs and of human clicks, by experiment and arm: see `estimate_click_value`.
 
-    Messages that a machine clicked first are assumed to have the same human click rate as the others.
+    Messages that a machine clicked first are assumed to have the same human click rate as the others of the arm.
 
     Returns:
         experiment_id, and the columns that `estimate_click_value` reads.
@@ -113,8 +113,8 @@ def count_arms(shop: Shop) -> pd.DataFrame:
     people = people.filter(people.outcome_days > 0)
     pairs = {"value": ("order_profit", "clicked_messages"), "known": ("messages", "click_known_messages")}
     counted = shop.count(measures.arm_moments_together(people, pairs))
-    judged = counted.groupby("experiment_id")[["known__sum_y", "known__sum_x"]].transform("sum")
-    scale = (judged["known__sum_y"] / judged["known__sum_x"].clip(lower=1)).astype(float)
+    sent, judged = (counted[f"known__{name}"].fillna(0.0).astype(float) for name in ("sum_y", "sum_x"))
+    scale = (sent / judged.clip(lower=1)).where(judged > 0, 1.0)
     return pd.DataFrame({
         "experiment_id": counted["experiment_id"], "arm": counted["arm"], "n": counted["value__n"],
         "sum_y": counted["value__sum_y"], "sum_c": counted["value__sum_x"] * scale,

@@ -86,6 +86,36 @@ def test_with_exact_prices_the_error_is_that_of_one_outcome_per_customer():
     assert (row.high - row.low) / 2 == pytest.approx(1.96 * error, rel=0.01)
 
 
+def draw_previewed(rng, n, *, share):
+    """Eight texts a customer, one in ten clicked; a share of customers have a phone that opens links by itself.
+
+    Nobody knows whether they click: their texts are not judged.
+    """
+    clicked, sent = rng.binomial(8, 0.1, n).astype(float), np.full(n, 8.0)
+    seen = (rng.random(n) >= share).astype(float)
+    left = (rng.random(n) < 0.05).astype(float)
+    return {
+        **moments("clicks", clicked * seen, left), **moments("judged", sent, sent * seen), **moments("cost", 0 * sent),
+        **moments("sent", sent, sent), **moments("discounts", 0 * sent, sent),
+    }  # fmt: skip
+
+
+def test_previews_in_one_arm_do_not_count_against_it():
+    """The arms are alike, but half of one arm's texts are opened by machines: at 5 a click, once 2 a customer."""
+    rng, n = np.random.default_rng(6), 2_000
+    found = []
+    for _ in range(200):
+        rows = [
+            {"experiment_id": "x", "arm": arm, **draw_previewed(rng, n, share=share)}
+            for arm, share in zip(ARMS, (0.02, 0.5), strict=True)
+        ]
+        found.append(click_profit.measure_click_profit(an_experiment((n, n)), pd.DataFrame(rows), EXACT).rows[1])
+    differences = np.array([row.difference for row in found])
+    assert abs(differences.mean()) < 4 * differences.std(ddof=1) / np.sqrt(len(found))
+    held = np.mean([row.low <= 0 <= row.high for row in found])
+    assert held >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / len(found))
+
+
 def test_it_needs_far_fewer_customers_than_profit_itself():
     """A tenth more clicks: shown by clicks in nearly every experiment, by profit in few."""
     rng = np.random.default_rng(4)
