@@ -79,7 +79,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     sign = "+" if row.get("kind") in ("gain", "worth") and round(value * scale, digits) > 0 else ""
     return Amount(
         sign + show(value),
-        _("a week") if unit == "money_per_week" else "",
+        {"money_per_week": _("a week"), "orders_per_week": _("purchases a week")}.get(unit, ""),
         _("{low} to {high}").format(low=show(low, False), high=show(high, False)) if has_interval else "",
     )
 

@@ -173,6 +173,7 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
         caption = {
             "money_per_week": _("a week, 95% interval"),
             "count": "",
+            "orders_per_week": _("purchases a week, 95% interval"),
             "share": _("share, 95% interval"),
         }
         said = caption.get(unit, _("95% interval"))
