@@ -18,6 +18,7 @@ from smsroi_helpers.source import Shop
 
 __all__ = [
     "FEWEST_REPEATERS",
+    "FEWEST_WEEKS",
     "count_cells",
     "count_groups",
     "count_value_cells",

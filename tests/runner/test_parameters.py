@@ -266,7 +266,7 @@ def test_a_missing_or_undecodable_file_is_named(file: Path) -> None:
 def test_a_source_in_place_of_a_parameter_file_gets_the_two_steps(file: Path) -> None:
     folder = file.parents[2] / "data" / "tiny"
     with pytest.raises(UsageError) as refusal:
-        plan(folder)
+        plan_run(folder, root=file.parents[2])
     assert "is a folder, and `run` takes a parameter file" in str(refusal.value)
     assert str(refusal.value).count("notebooks/parameters/tiny.yaml") == 2
 

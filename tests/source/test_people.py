@@ -43,7 +43,7 @@ def test_ten_spellings_of_ten_numbers_are_ten_people_in_both_tables(make_source,
     )
     with pytest.raises(
         DataError,
-        match="most values are telephone numbers.*add `pseudonymise: true` to source.yml.*smsroi pseudonymise",
+        match="most values are telephone numbers.*`pseudonymise: true`.*smsroi pseudonymise",
     ):
         load(raw, tmp_path / "refused")
     loaded = load(pseudonymise(raw, tmp_path / "out", KEY).folder, tmp_path / "into")
