@@ -1,9 +1,15 @@
 """Sentences of `03_timing` that several answers share: what a number counts, and today's texts at forbidden hours."""
 
-from smsroi_helpers.locale import _, percent
-from smsroi_helpers.timing.best_hours import Answer
+from collections.abc import Sequence
+from dataclasses import replace
 
-__all__ = ["forbidden_sentence", "number_words", "rule_unknown"]
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.timing.best_hours import Answer
+from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.response import ALL
+
+__all__ = ["forbidden_sentence", "number_words", "reconcile", "rule_unknown"]
 
 _MOSTLY = 0.5
 """Share (0–1) of today's texts from which the unknown rule is what there is to say."""
@@ -40,3 +46,25 @@ def forbidden_sentence(answer: Answer) -> str:
         " live, so the strictest hours are assumed. Set `jurisdiction` in source.yml, or fill customers.timezone and"
         " customers.region."
     ).format(share=share)
+
+
+def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[Decision]:
+    """The decisions in words, where a better hour is shown for all customers together and not for each segment alone.
+
+    A segment has fewer texts than all customers, so its own interval is wider: it is undecided alone, and follows the
+    answer for all.
+
+    Args:
+        found: the decisions; that for all customers first.
+        words: the same decisions in words.
+    """
+    undecided = [one.reason == "undecided" and one.segment != ALL for one in found]
+    if not any(undecided) or found[0].segment != ALL or found[0].reason != "better_hour":
+        return list(words)
+    follow = _("Follow the answer for all customers: this segment alone does not decide yet")
+    said = [replace(one, action=follow) if alone else one for one, alone in zip(words, undecided, strict=True)]
+    why = _(
+        "All customers together decide this; {n} of the {segments} segments alone do not, because they have fewer"
+        " texts. They follow the answer for all."
+    ).format(n=number(sum(undecided)), segments=number(len(found) - 1))
+    return [replace(said[0], text=joined(said[0].text, why)), *said[1:]]

@@ -15,7 +15,7 @@ from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
-from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, rule_unknown
+from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
 
 __all__ = [
     "best_days_words",
@@ -155,7 +155,8 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
-    return [put_in_words(found, timing) for found in decision.decide(timing, answers, cash_weeks)]
+    found = decision.decide(timing, answers, cash_weeks)
+    return reconcile(found, [put_in_words(one, timing) for one in found])
 
 
 def put_in_words(found: HourDecision, timing: Timing) -> Decision:
