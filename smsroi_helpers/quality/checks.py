@@ -187,6 +187,8 @@ class Coverage:
     """Revenue of the guests' orders."""
     not_joined: tuple[str, ...] = ()
     """Tables of whose customers hardly any is in orders or customers."""
+    texts: MessageCoverage | None = None
+    """What the messages cover; None in a source without messages up to the last day observed."""
 
 
 def measure_coverage(shop: Shop) -> Coverage | MessageCoverage:
@@ -277,7 +279,13 @@ def _measure_orders(shop: Shop) -> Coverage:
         guest_orders=guests,
         guest_paid=guest_paid,
         not_joined=_not_joined(shop),
+        texts=_measure_messages(shop) if _sends(shop) else None,
     )
+
+
+def _sends(shop: Shop) -> bool:
+    """Whether a message was sent up to the last day observed."""
+    return shop.has("messages") and _count(shop, shop.messages) > 0
 
 
 def _not_joined(shop: Shop) -> tuple[str, ...]:
