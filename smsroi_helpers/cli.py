@@ -6,7 +6,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -180,7 +180,9 @@ def check(
                 refused = load(data, Path(place) / "read_all", 1.0)
                 _show_check(refused, quality.check_tables.findings_as_read(refused))
             raise
-        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, Path(place) / "counts"))
+        counts = Path(place) / "counts"
+        short = quality.check_tables.shortfall_lines(loaded, counts)
+        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, counts), short)
 
 
 @app.command()
@@ -296,12 +298,12 @@ _Cells = list[str]
 _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 
-def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
+def _show_check(loaded: "Loaded", found: list[_Cells], short: Sequence[str] = ()) -> None:
     from smsroi_helpers import quality
 
     _show_table(["table", "rows in", "rows kept", "days"], quality.check_tables.describe_loaded(loaded))
     print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
-    for line in quality.check_tables.runnable_lines(loaded.tables):
+    for line in [*quality.check_tables.runnable_lines(loaded.tables), *short]:
         print(line)
     print()
     if found:

@@ -195,6 +195,17 @@ class TestCounts:
         assert page.count("not recorded") == 3
         assert "not known: the source has no table orders" in page
 
+    def test_messages_are_counted_beside_orders(self, read_once):
+        sent = "message_id,customer_id,campaign_id,sent_at\n" + "".join(
+            f"{i},c{i % 3},k,2024-01-{1 + i:02} 10:00\n" for i in range(7)
+        )
+        both = read_once(orders="order_id,customer_id,ordered_at,amount\n1,c0,2024-01-09,5\n", messages=sent)
+        texts = quality.measure_coverage(both).texts
+        assert (texts.messages, texts.customers, texts.first, texts.last) == (7, 3, "2024-01-01", "2024-01-07")
+        page = quality.tables.coverage_table(quality.measure_coverage(both), "USD").markup
+        assert "What the orders and the messages cover" in page
+        assert "Jan 1, 2024" in page
+
     def test_the_answer_says_that_money_is_not_known(self, shop):
         tables, notebooks = quality.describe_tables(shop), quality.list_notebooks(shop)
         found = quality.decide(quality.measure_coverage(shop), tables, notebooks)

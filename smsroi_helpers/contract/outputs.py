@@ -56,7 +56,9 @@ class Decision:
     low: float = float("nan")
     high: float = float("nan")
     """95 % interval of `value`; NaN if the decision has no number."""
-    unit: Literal["money_per_week", "money", "share", "count", ""] = ""
+    unit: Literal["money_per_week", "money", "share", "count", "orders_per_week", ""] = ""
+    number_words: str = ""
+    """What `value` is, after the number: unit, per whom, compared with what; empty where `unit` says it all."""
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
     """`gain`: money compared with today's practice; `worth`: compared with no texts;
     `forecast`: a prediction; `fact`: none of these."""

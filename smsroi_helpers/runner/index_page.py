@@ -56,16 +56,18 @@ def index_page(
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
     rows = [_row(group, currency, pages) for group in _by_question(decisions)]
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
-    heading, lead = _lead(rows, of_kind)
+    tests = [row for row in rows if _is_decided_test(row)]
+    heading, lead = _lead(rows, of_kind, tests)
     body = template("index.html.j2").render(
         context=_context(manifest, decisions),
         heading=heading,
         lead=lead,
         gains=_scales(of_kind["gain"], currency, _("today")),
         sums=together(of_kind["gain"]),
+        tests=_scales(tests, currency, _("control")),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
-        facts=[row for row in rows if row["kind"] not in of_kind],
+        facts=[row for row in rows if row["kind"] not in of_kind and row not in tests],
         warnings=_warnings(run_dir, manifest),
         changes=_changes(run_dir, decisions, currency, earlier_runs),
         pages=[{"href": f"{name}.html", "title": question} for name, question in questions.items()],
@@ -127,6 +129,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
         "mark": None,
         "unit": main.get("unit") or "",
+        "number_words": main.get("number_words") or "",
         "stage": main["stage"],
         "money": main.get("money") or "",
         "cash": cash_words(main, currency),
@@ -146,9 +149,10 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
     """
     groups = []
     first = sorted(rows, key=lambda row: (row["unit"] != "money_per_week", row["money"] != "cash"))
-    for unit, money in dict.fromkeys((row["unit"], row["money"]) for row in first):
+    for scale_of in dict.fromkeys((row["unit"], row["money"], row["number_words"]) for row in first):
+        unit, money, number_words = scale_of
         group = sorted(
-            (row for row in rows if (row["unit"], row["money"]) == (unit, money)),
+            (row for row in rows if (row["unit"], row["money"], row["number_words"]) == scale_of),
             key=lambda row: (
                 _RANK.get(row["outcome"], 4),
                 -(row["numbers"][0] if row["numbers"] else -math.inf),
@@ -163,7 +167,7 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
             low, high = low - pad * (low < 0), high + pad
             scale = (_WIDTH - 2 * _MARGIN) / (high - low)
             ticks = [
-                _axis_tick(step, _MARGIN + (step - low) * scale, unit, currency, zero)
+                _axis_tick(step, _MARGIN + (step - low) * scale, unit, currency, zero, words=number_words)
                 for step in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
                 if low <= step <= high
             ]
@@ -173,9 +177,12 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
         caption = {
             "money_per_week": _("a week, 95% interval"),
             "count": "",
+            "orders_per_week": _("purchases a week, 95% interval"),
             "share": _("share, 95% interval"),
         }
         said = caption.get(unit, _("95% interval"))
+        if number_words:
+            said = _("{number}, 95% interval").format(number=number_words)
         kind = money_kind_words(money)
         groups.append({
             "rows": group, "ticks": ticks,
@@ -184,10 +191,12 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
     return groups
 
 
-def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str) -> dict[str, Any]:
+def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str, *, words: str = "") -> dict[str, Any]:
     digits = 0 if float(step).is_integer() else 2
     if abs(step) < 1e-9:
         label = zero
+    elif unit == "share" and words:
+        label = locale.number(step * 100, 0 if float(step * 100).is_integer() else 1)
     elif unit == "share":
         label = locale.percent(step, 0 if float(step * 100).is_integer() else 1)
     elif unit.startswith("money") and currency:
@@ -225,8 +234,23 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
     }
 
 
-def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[str, Markup]:
-    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change."""
+def _is_decided_test(row: Mapping[str, Any]) -> bool:
+    """Whether a randomised test recommends a change in its own metric, where money is not known."""
+    return row["kind"] == "fact" and row["outcome"] == "do" and row["css"] == "randomised" and bool(row["numbers"])
+
+
+def _lead(
+    rows: Sequence[dict[str, Any]],
+    of_kind: Mapping[str, Sequence[dict[str, Any]]],
+    tests: Sequence[dict[str, Any]] = (),
+) -> tuple[str, Markup]:
+    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change.
+
+    Args:
+        rows: all questions.
+        of_kind: those with an amount, by kind.
+        tests: tests that recommend a change, where money is not known.
+    """
     gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
     recommended, paying, losing = (
         sorted(
@@ -242,6 +266,12 @@ def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[st
     if losing and not paying:
         worth = _worth_sentence(against_none, losing[0]["worth"])
         return _("Texting does not pay"), _together(_action_sentence(losing[0]["action"]), worth)
+    if tests and not any(row["numbers"] for row in recommended):
+        shown = _worth_sentence(
+            _("The test showed {worth}. What that is worth in money is not known."), tests[0]["worth"]
+        )
+        findings = [_action_sentence(row["action"]) for row in recommended]
+        return _("What to do next"), _together(_action_sentence(tests[0]["action"]), shown, *findings)
     if recommended:
         best = recommended[0]
         against = {

@@ -15,6 +15,7 @@ from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
+from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
 
 __all__ = [
     "best_days_words",
@@ -154,7 +155,8 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
-    return [put_in_words(found, timing) for found in decision.decide(timing, answers, cash_weeks)]
+    found = decision.decide(timing, answers, cash_weeks)
+    return reconcile(found, [put_in_words(one, timing) for one in found])
 
 
 def put_in_words(found: HourDecision, timing: Timing) -> Decision:
@@ -177,6 +179,7 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         low=found.low,
         high=found.high,
         unit=found.unit,
+        number_words=number_words(found.unit, timing.sends.outcome),
         kind="gain",
         segment=found.segment,
         caveat=_caveat(found, timing),
@@ -209,7 +212,9 @@ def _action(found: HourDecision) -> str:
         )
     return {
         "nothing_to_compare": _("Send at several hours, drawn by lot, and look again"),
-        "not_allowed": _("Send only at the hours that are allowed where the text arrives"),
+        "not_allowed": _("Find out which legal hours apply, and send only at those")
+        if found.answer is not None and rule_unknown(found.answer)
+        else _("Send only at the hours that are allowed where the text arrives"),
         "no_gain_possible": _("Leave the hours as they are: take the cheapest allowed one"),
         "observational": _("Try hours on customers drawn by lot before changing any"),
         "no_price_shown": _("Learn first what a click brings: let the test of messages run on"),
@@ -274,9 +279,7 @@ def _weekdays_sentence(answer: Answer) -> str:
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
     """The gain of another hour compared with today's, and how much more data a decision needs."""
     if found.reason == "not_allowed":
-        return (_("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
-            share=percent(answer.forbidden_share, 1)
-        ),)  # fmt: skip
+        return (forbidden_sentence(answer),)
     if not found.unit:
         return (uncompared_words(timing),)
     if found.reason == "no_gain_possible":
@@ -333,9 +336,7 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
             "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the"
             " others."
         ).format(share=percent(answer.untried_share)),
-        "forbidden_hours": _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
-            share=percent(answer.forbidden_share, 1)
-        ),
+        "forbidden_hours": forbidden_sentence(answer),
         "days_off": _(
             "Skip public holidays where no texts are allowed on them: the table of days to skip has the dates."
         ),
@@ -387,6 +388,7 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
         low=found.low,
         high=found.high,
         unit=found.unit,
+        number_words=number_words(found.unit, timing.sends.outcome),
         kind="gain",
         caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
         if found.evidence == "observational"
