@@ -66,6 +66,7 @@ def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
         low=answer.low,
         high=answer.high,
         unit=answer.unit,
+        period=f"{answer.experiment.weeks:.3g} weeks" if answer.unit == "money" else "",
         number_words=_number_words(answer),
         kind=answer.kind,
         money=answer.money,
@@ -74,7 +75,12 @@ def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
 
 
 def _number_words(answer: ExperimentAnswer) -> str:
-    """What a number that is not money is: its metric, and what it is compared with."""
+    """What a number is that is not a week's money: its metric or its weeks, of whom, and what it is compared with."""
+    if answer.unit == "money":
+        return _("in the test ({time}), from {n} customers in {arm}, compared with {control}").format(
+            time=time_words(answer.experiment.weeks), n=number(answer.decision.arm_customers),
+            arm=answer.decision.arm, control=answer.experiment.control,
+        )  # fmt: skip
     if answer.unit not in ("share", "count"):
         return ""
     if answer.decision.metric in ("click_rate", "reply_rate"):

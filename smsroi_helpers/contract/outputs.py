@@ -57,6 +57,8 @@ class Decision:
     high: float = float("nan")
     """95 % interval of `value`; NaN if the decision has no number."""
     unit: Literal["money_per_week", "money", "share", "count", "orders_per_week", ""] = ""
+    period: str = ""
+    """The time whose money or orders `value` is: `week`, or the weeks of a total (`11 weeks`); empty for a share."""
     number_words: str = ""
     """What `value` is, after the number: unit, per whom, compared with what; empty where `unit` says it all."""
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
@@ -84,6 +86,10 @@ class Decision:
     """`failed_check`: the numbers come from a model that failed its own test."""
 
     def __post_init__(self) -> None:
+        if self.unit.endswith("_per_week"):
+            object.__setattr__(self, "period", "week")
+        if self.unit == "money" and not self.period:
+            raise ValueError("a total of money needs its period")
         if self.unit and not self.low <= self.value <= self.high:
             raise ValueError(f"value {self.value} is not within its interval {self.low} to {self.high}")
         if self.money and not self.unit.startswith("money"):
@@ -131,7 +137,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
-        "cash_evidence", "break_even_week", "value", "low", "high", "unit", "money", "evidence", "customers", "text",
+        "cash_evidence", "break_even_week", "value", "low", "high", "unit", "period", "money", "evidence", "customers",
+        "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""
