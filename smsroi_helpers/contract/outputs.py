@@ -132,6 +132,13 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "attributed_revenue", "incremental_profit", "low", "high", "roi", "score",
     ),
     "kpis": ("dimension", "value", "kpi", "numerator", "denominator", "estimate", "low", "high", "customers"),
+    "attribution": (
+        "experiment_id", "arm", "touch", "hours", "customers", "attributed_revenue", "incremental_revenue",
+        "calibration", "low", "high", "inflation", "inflation_low", "inflation_high",
+    ),
+    "goals": (
+        "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
+    ),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
         "cash_evidence", "break_even_week", "value", "low", "high", "unit", "money", "evidence", "customers", "text",

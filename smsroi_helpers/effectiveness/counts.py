@@ -18,6 +18,7 @@ from smsroi_helpers.source import Shop
 
 __all__ = [
     "ALL",
+    "BETWEEN",
     "DIMENSIONS",
     "EXCLUSIONS",
     "JACKKNIFE",
@@ -33,7 +34,9 @@ __all__ = [
 
 ALL = "all"
 JACKKNIFE = "effectiveness-jackknife"
-DIMENSIONS = ("all", "campaign", "channel", "segment", "month")
+BETWEEN = " | "
+"""Between the segment and the month of a value of `segment_month`."""
+DIMENSIONS = ("all", "campaign", "channel", "segment", "month", "segment_month")
 """What the KPIs are given by."""
 SUMS = (
     "messages", "customers", "delivered", "reached", "click_known", "clicked", "replied", "opted_out", "converted",
@@ -71,8 +74,8 @@ class Known:
             orders=shop.has("orders"),
             deliveries=shop.has("messages", "delivered_at"),
             clicks=shop.has("messages") and measures.knows_clicks(shop),
-            replies=shop.has("messages", "replied_at"),
-            opt_outs=shop.has("messages", "opted_out_at"),
+            replies=measures.knows_event(shop, "replied"),
+            opt_outs=measures.knows_event(shop, "opted_out"),
             cost=shop.has("messages") and measures.knows_cost(shop),
             tariff=shop.has("messages", "cost") and shop.settings.message_cost is not None,
             campaigns=shop.has("campaigns"),
@@ -87,8 +90,8 @@ class Sends:
     """The messages that count, as a table of the engine, and how many were left out."""
 
     rows: ir.Table
-    """message_id, customer_id, campaign_id, channel, month, segment, group, sent_at; and per message: delivered,
-    click_known, clicked, replied, opted_out, converted (0 or 1), cost, expected_cost, attributed_revenue,
+    """message_id, customer_id, campaign_id, channel, month, segment, group, sent_at, weekday, hour (local); and per
+    message: delivered, click_known, clicked, replied, opted_out, converted (0 or 1), cost, expected_cost, attributed_revenue,
     attributed_profit (after the cost), order_profit (before it); null where the source does not record it."""
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left); the last row counts what is used."""
@@ -144,7 +147,7 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
 
     rows = used.select(
         "message_id", "customer_id", "campaign_id", "channel", "sent_at", "cost", "attributed_revenue",
-        "attributed_profit",
+        "attributed_profit", "weekday", "hour",
         month=shop.day(used.sent_at).truncate("M"),
         group=hash_group(used.customer_id, JACKKNIFE),
         delivered=used.delivered.cast("int64"),
@@ -204,7 +207,7 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
     """Sums by everything of `DIMENSIONS` and group of customers.
 
     Returns:
-        dimension, value (a campaign_id, channel, segment, or a month as YYYY-MM), group (0 … 63), and `SUMS`: messages;
+        dimension, value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month), group (0 … 63), and `SUMS`: messages;
         customers sent to, of them reached (a message was delivered); delivered messages; of them click_known (no
         machine clicked first), clicked, replied, opted_out, converted (an order by last touch); cost, expected_cost,
         attributed_revenue, attributed_profit (after costs), order_profit (before). Money of the source. Sums of what is
@@ -217,6 +220,7 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
         "channel": rows.channel,
         "segment": rows.segment,
         "month": rows.month.strftime("%Y-%m"),
+        "segment_month": rows.segment + BETWEEN + rows.month.strftime("%Y-%m"),
     }
     parts = [_sums(rows.mutate(dimension=ibis.literal(name), value=key)) for name, key in keys.items()]
     return shop.count(ibis.union(*parts).order_by("dimension", "value", "group"))
@@ -244,7 +248,7 @@ def count_campaigns(shop: Shop, sends: Sends) -> pd.DataFrame:
     """
     rows = sends.rows
     cells = rows.group_by("campaign_id").aggregate(
-        channel=ibis.ifelse(rows.channel.nunique() > 1, "several", rows.channel.min()),
+        channel=ibis.ifelse(rows.channel.min() != rows.channel.max(), "several", rows.channel.min()),
         first=shop.day(rows.sent_at.min()),
         last=shop.day(rows.sent_at.max()),
     )

@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "known_kpis",
     "of_campaigns",
+    "without_error",
 ]
 
 KPI_COLUMNS = ("dimension", "value", "kpi", "numerator", "denominator", "estimate", "low", "high", "customers")
@@ -90,7 +91,7 @@ def estimate_kpis(cells: pd.DataFrame, known: Known, budgets: Mapping[str, float
     found = [part for part in parts if len(part)]
     if not found:
         return pd.DataFrame(columns=list(KPI_COLUMNS))
-    frame = pd.concat(found, ignore_index=True)
+    frame = without_error(pd.concat(found, ignore_index=True))
     return frame.drop_duplicates(["dimension", "value", "kpi"], keep="last", ignore_index=True)
 
 
@@ -118,6 +119,13 @@ def _against_budgets(cells: pd.DataFrame, budgets: Mapping[str, float], known: K
         for name, expected in budgets.items() if known.cost and name in spent.index and spent.loc[name, "cost"] > 0
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(KPI_COLUMNS))
+
+
+def without_error(rows: pd.DataFrame) -> pd.DataFrame:
+    """No number where the denominator is 0, and no limits where the error cannot be estimated and they are equal."""
+    estimate = rows["estimate"].where(np.isfinite(rows["estimate"].to_numpy(float)))
+    known = estimate.notna() & (rows["low"] < rows["high"])
+    return rows.assign(estimate=estimate, low=rows["low"].where(known), high=rows["high"].where(known))
 
 
 def find(kpis: pd.DataFrame, kpi: str, dimension: str = ALL, value: str = ALL) -> tuple[float, float, float]:

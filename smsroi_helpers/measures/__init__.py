@@ -18,7 +18,7 @@ from smsroi_helpers.measures.experiment_outcomes import (
 from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
-from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost
+from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost, knows_event
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
@@ -74,6 +74,7 @@ __all__ = [
     "human_clicks",
     "knows_clicks",
     "knows_cost",
+    "knows_event",
     "knows_profit",
     "latest_instant",
     "left_early",
