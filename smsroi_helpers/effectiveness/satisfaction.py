@@ -81,7 +81,8 @@ def external_changes(shop: Shop) -> pd.DataFrame | None:
     found = []
     for metric, own in rows.groupby("metric", sort=True):
         start, last = own.iloc[0], own.iloc[-1]
-        half = 1.96 * float(np.hypot(*((float(x["high"]) - float(x["low"])) / 3.92 for x in (start, last))))
+        widths = [float(x["high"]) - float(x["low"]) for x in (start, last)]
+        half = float(np.hypot(widths[0], widths[1])) / 2
         change = float(last["value"] - start["value"]) if len(own) > 1 else float("nan")
         found.append((
             metric, start["day"], start["value"], last["day"], last["value"], last["low"], last["high"], change,

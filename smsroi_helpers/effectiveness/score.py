@@ -257,7 +257,7 @@ def score_campaigns(
 
 def _ranks(scores: Floats) -> Floats:
     """1 for the highest score, along the last axis."""
-    return (-scores).argsort(axis=-1).argsort(axis=-1) + 1.0
+    return (1.0 + (-scores).argsort(axis=-1).argsort(axis=-1)).astype(np.float64)
 
 
 def _weights(

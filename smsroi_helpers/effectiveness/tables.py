@@ -273,7 +273,8 @@ def _value(row: "pd.Series[float]", kpi: str) -> str:
 
 
 def _scaled(estimate: float, low: float, high: float, kpi: str) -> str:
-    return _compact(*(_scale(kpi) * x for x in (estimate, low, high)))
+    scale = _scale(kpi)
+    return _compact(scale * estimate, scale * low, scale * high)
 
 
 def _plain(value: float, kpi: str) -> str:

@@ -158,6 +158,7 @@ def decide(found: Effectiveness) -> list[Decision]:
 def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
     """A typed answer in words."""
     known = bool(np.isfinite([answer.factor.estimate, answer.factor.low, answer.factor.high]).all())
+    nan = float("nan")
     return Decision(
         stage="effectiveness",
         question=_("Which share of attributed revenue did the messages cause?"),
@@ -167,11 +168,10 @@ def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
         caveat=joined(*_caveats(answer), *missing_words(found)),
         evidence=answer.evidence,
         customers=answer.customers,
-        **(
-            {"value": answer.factor.estimate, "low": answer.factor.low, "high": answer.factor.high, "unit": "share"}
-            if known
-            else {}
-        ),
+        value=answer.factor.estimate if known else nan,
+        low=answer.factor.low if known else nan,
+        high=answer.factor.high if known else nan,
+        unit="share" if known else "",
     )
 
 
