@@ -27,10 +27,11 @@ ACTIVITY_KPIS: dict[str, tuple[str, str, bool]] = {
     "cac": ("acquisition_cost", "acquired", False),
     "nps": ("promoters_less_detractors", "respondents", False),
 }
-"""KPI → numerator, denominator, whether it is a share. One row per customer and month: `active` (a purchase, a click of
-a person or a visit), `active_share` (days active ÷ days of the month), `bought`, `bought_again` (on a day after the
-first purchase), `revenue` (less refunds); `acquired` (joined, with a known cost); `respondents` (their last score of the
-month)."""
+"""KPI → numerator, denominator, whether it is a share.
+
+One row per customer and month: `active` (a purchase, a click of a person or a visit), `active_share` (days active ÷
+days of the month), `bought`, `bought_again` (on a day after the first purchase), `revenue` (less refunds); `acquired`
+(joined, with a known cost); `respondents` (their last score of the month)."""
 _SUMS = tuple(dict.fromkeys(name for top, bottom, _share in ACTIVITY_KPIS.values() for name in (top, bottom)))
 PROMOTER, DETRACTOR = 9, 6
 """Scores from 9 on recommend, scores up to 6 do not (Reichheld 2003, Harvard Business Review 81(12))."""
@@ -45,8 +46,7 @@ def count_activity(shop: Shop, *, log_months: int = 12, segment_by: str = "rfm_g
         segment_by: the grouping of customers, as of the day before each month.
 
     Returns:
-        dimension (`all`, `month`, `segment`, `segment_month`), value, group, customers, and the sums of
-        `ACTIVITY_KPIS`.
+        dimension (`all`, `month`, `segment`, `segment_month`), value, group, customers, the sums of `ACTIVITY_KPIS`.
     """
     first = first_month(shop.as_of, log_months)
     parts = [part for part in (_active(shop, first), _orders(shop, first), _joined(shop, first), _scores(shop, first))

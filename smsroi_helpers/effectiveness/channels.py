@@ -24,9 +24,9 @@ def find_channel_sets(shop: Shop, sends: Sends | None) -> pd.DataFrame | None:
         sends: of `counts.collect_sends`; None without messages.
 
     Returns:
-        None without messages; else channels (names joined by ` + `), customers, messages_per_customer, buyers_rate,
-        buyers_low, buyers_high (share with a purchase in the months counted), revenue, revenue_low, revenue_high (per customer, before refunds); NaN
-        without orders. Most customers first.
+        None without messages; else channels (names joined by ` + `), customers, messages_per_customer; buyers_rate,
+        buyers_low, buyers_high (share with a purchase in the months counted); revenue, revenue_low, revenue_high (per
+        customer, before refunds; NaN without orders). Most customers first.
     """
     if sends is None:
         return None

@@ -90,9 +90,9 @@ class Sends:
     """The messages that count, as a table of the engine, and how many were left out."""
 
     rows: ir.Table
-    """message_id, customer_id, campaign_id, channel, month, segment, group, sent_at, weekday, hour (local); and per
-    message: delivered, click_known, clicked, replied, opted_out, converted (0 or 1), cost, expected_cost,
-    attributed_revenue, attributed_profit (after the cost), order_profit (before it); null where the source does not record it."""
+    """One row per message: message_id, customer_id, campaign_id, channel, month, segment, group, sent_at, weekday and
+    hour (local); delivered, click_known, clicked, replied, opted_out, converted (0 or 1); cost, expected_cost,
+    attributed_revenue, attributed_profit (after the cost), order_profit (before it). Null: not recorded."""
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left); the last row counts what is used."""
     window_hours: int
@@ -207,8 +207,8 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
     """Sums by everything of `DIMENSIONS` and group of customers.
 
     Returns:
-        dimension, value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month), group
-        (0 … 63), and `SUMS`: messages; customers sent to, of them reached (a message was delivered); delivered messages; of them click_known (no
+        dimension; value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month); group
+        (0 … 63); and `SUMS`: messages; customers sent to, of them reached (a message was delivered); delivered messages; of them click_known (no
         machine clicked first), clicked, replied, opted_out, converted (an order by last touch); cost, expected_cost,
         attributed_revenue, attributed_profit (after costs), order_profit (before). Money of the source. Sums of what is
         not recorded are NaN. One row per value and group: customers of different groups are different people.

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import ibis
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
@@ -196,16 +195,14 @@ def compare_attribution(shop: Shop, attribution_hours: int = 72, channel: str = 
     for experiment, untreated in tests:
         own = sums[sums["experiment_id"] == experiment.name].set_index("arm")
         found += [
-            _compare(experiment, own.loc[arm], own.loc[untreated], hours, attribution_hours)
+            _compare(experiment, own.loc[arm], own.loc[untreated], hours)
             for arm in experiment.arms
             if arm != untreated and {arm, untreated} <= set(own.index)
         ]
     return found
 
 
-def _compare(
-    experiment: Experiment, treated: pd.Series, control: pd.Series, hours: Sequence[int], chosen: int
-) -> Comparison:
+def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hours: Sequence[int]) -> Comparison:
     n, m = float(treated["n"]), float(control["n"])
     revenue, var_revenue = _difference(treated, control, "revenue")
     profit, var_profit = _difference(treated, control, "profit")

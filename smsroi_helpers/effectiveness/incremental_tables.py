@@ -144,7 +144,9 @@ def scores_table(scores: Scores | None, found: Effectiveness) -> Html:
         ],
     })  # fmt: skip
     caption = joined(
-        _("The {n} best of {all} campaigns by composite score.").format(n=number(len(shown)), all=number(len(scores.rows))),
+        _("The {n} best of {all} campaigns by composite score.").format(
+            n=number(len(shown)), all=number(len(scores.rows))
+        ),
         _("With weights changed by up to half, the first stays first in {share} of the cases; the mean rank correlation"
           " is {rho}.").format(share=percent(scores.stays_first), rho=number(scores.correlation, 2)),
     )  # fmt: skip

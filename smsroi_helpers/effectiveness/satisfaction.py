@@ -21,8 +21,9 @@ __all__ = [
 WEEKS_BEFORE = 4
 FREQUENCIES = ("0", "up to 1", "1 to 2", "2 to 4", "more than 4")
 """Texts per week in the four weeks before the answer."""
-EXTERNAL_COLUMNS = ("metric", "first", "start", "last", "estimate", "low", "high", "change", "change_low", "change_high",
-                    "source")  # fmt: skip
+EXTERNAL_COLUMNS = (
+    "metric", "first", "start", "last", "estimate", "low", "high", "change", "change_low", "change_high", "source",
+)  # fmt: skip
 
 
 def nps_by_frequency(shop: Shop) -> pd.DataFrame | None:

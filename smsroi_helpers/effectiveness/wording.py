@@ -4,8 +4,8 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness import decision
-from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.decision import EffectDecision
+from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.locale import _, interval, joined, number, percent
 from smsroi_helpers.pages import segment_name
 

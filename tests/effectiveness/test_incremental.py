@@ -1,5 +1,7 @@
 """Attributed beside incremental: Fieller's interval, the simulated truth, and the names of the two ratios."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,15 +31,14 @@ class TestFieller:
         for r in (found.low, found.high):
             assert (5.0 - r * 3.0) ** 2 == pytest.approx(1.959964**2 * (0.3 - 2 * r * 0.1 + r * r * 0.2))
 
-    def test_coverage_where_the_denominator_is_three_errors_from_0(self):
+    def test_coverage_where_the_denominator_is_five_errors_from_0(self):
         rng = np.random.default_rng(3)
         cov = np.array([[1.0, 0.4], [0.4, 1.0]])
-        draws = rng.multivariate_normal([6.0, 3.0], cov, 4_000)
+        draws = rng.multivariate_normal([10.0, 5.0], cov, 4_000)
         held = []
         for top, bottom in draws:
             found = fieller(top, bottom, var_top=1.0, var_bottom=1.0, cov=0.4)
             held.append(np.isnan(found.low) or found.low <= 2.0 <= found.high)
-        # Four standard errors; a set that is no interval is a NaN here, and includes nearly every ratio.
         assert np.mean(held) == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4_000))
 
     def test_there_are_no_limits_where_the_denominator_may_be_0(self):
@@ -53,7 +54,7 @@ def comparisons(company):
 
 def test_the_true_factor_is_within_the_interval(company, comparisons):
     """Orders that a message caused, of the treated customers and within their window, against the attributed ones."""
-    folder = company.loaded.output_folder.parent / "source" / "truth" / "orders"
+    folder = Path(company.loaded.output_folder).parent / "source" / "truth" / "orders"
     truth = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("*.parquet"))])
     caused = set(truth.loc[truth["origin"] == "caused", "order_id"])
     orders = measures.purchases(company).execute()
