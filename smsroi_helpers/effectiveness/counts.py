@@ -207,11 +207,12 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
     """Sums by everything of `DIMENSIONS` and group of customers.
 
     Returns:
-        dimension; value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month); group
-        (0 … 63); and `SUMS`: messages; customers sent to, of them reached (a message was delivered); delivered messages; of them click_known (no
-        machine clicked first), clicked, replied, opted_out, converted (an order by last touch); cost, expected_cost,
-        attributed_revenue, attributed_profit (after costs), order_profit (before). Money of the source. Sums of what is
-        not recorded are NaN. One row per value and group: customers of different groups are different people.
+        dimension; value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month); group (0 …
+        63); and `SUMS`: messages; customers sent to, of them reached (a message was delivered); delivered messages;
+        of them click_known (no machine clicked first), clicked, replied, opted_out, converted (an order by last
+        touch); cost, expected_cost, attributed_revenue, attributed_profit (after costs), order_profit (before). Money
+        of the source. Sums of what is not recorded are NaN. One row per value and group: customers of different
+        groups are different people.
     """
     rows = sends.rows
     keys = {
