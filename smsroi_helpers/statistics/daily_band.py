@@ -2,13 +2,14 @@
 
 A share (events of trials, on the logit scale) or an amount (on the log scale) follows
 
-    y_t = level_t + weekday_t (+ season_t) + day effect + sampling error,    level_{t+1} = level_t + slope + step,
+    y_t = level_t + weekday_t (+ season_t) + day effect + sampling error,
+    level_{t+1} = level_t + slope_{t+1} + step,    slope_{t+1} = slope_t + bend,
 
-a dynamic linear model (West & Harrison 1997, Bayesian Forecasting and Dynamic Models, ch. 4, 8 and 14) with random day
-effects of variance τ² (overdispersion) and steps of variance q. The sampling error differs by day: 1 ÷ (n p (1 − p)) of
-a share, linearised at the predicted p. A day far from its prediction has bounded influence on the level (Huber). τ² and
-q are averaged over a grid by their likelihood before the first day watched. With two years of days the season is a pair
-of harmonics of the year; with fewer, the level follows it.
+a dynamic linear model (West & Harrison 1997, Bayesian Forecasting and Dynamic Models, ch. 4, 7, 8 and 14) with random
+day effects (overdispersion), steps and bends. The sampling error differs by day: 1 ÷ (n p (1 − p)) of a share,
+linearised at the predicted p. A day far from its prediction has bounded influence on the level (Huber). The three
+variances are averaged over a grid by their likelihood before the first day watched. With two years of days the season
+is a pair of harmonics of the year; with fewer, level and slope follow it.
 
 Two statistics per day are standard normal when nothing has changed:
 
@@ -20,6 +21,7 @@ Both are divided by their own spread over the days before, where it is above 1, 
 `TAIL_DF` degrees of freedom, because day effects have heavier tails than a normal distribution.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,18 +33,22 @@ from smsroi_helpers.statistics.arrays import Floats, Ints
 
 __all__ = ["DRIFT_DAYS", "LEAST_DAYS", "DailyNumbers", "Watched", "chance_per_test", "upper_tail", "watch"]
 
-DRIFT_DAYS = 28
+DRIFT_DAYS = 21
 """The level's test uses this many days; what it expects was known before them."""
 LEAST_DAYS = 42
 """Days with numbers that the expected range of a day needs before it."""
-TAIL_DF = 8
-_MEMORY = 0.1
-"""Weight of the newest day in the EWMA: older days count 0.9, 0.81 …"""
+TAIL_DF = 30
+_MEMORY = 0.15
+"""Weight of the newest day in the EWMA: older days count 0.85, 0.72 …"""
 _LEAST_DRIFT_DAYS = 3
 _HUBER = 2.5
 _YEARS_OF_SEASON = 2
-_DAY_SD = np.array([0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7])
-_STEP_SD = np.array([0.001, 0.004, 0.008, 0.015, 0.03])
+_DAY_SD = (0.01, 0.04, 0.08, 0.13, 0.2, 0.3, 0.5)
+_STEP_SD = (0.001, 0.006, 0.02)
+_BEND_SD = (1e-5, 1.5e-4, 5e-4)
+_LIKELY_DAY_SD = 0.25
+"""Scale of the half-normal prior of day effects: it decides where events are too rare to show them."""
+_PART_SD = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _PRIOR_SD = {"level": 0.5, "slope": 0.002, "weekday": 0.5, "season": 0.2}
 _LARGEST_Z = 37.0
 
@@ -71,11 +77,11 @@ class DailyNumbers:
 
 @dataclass(frozen=True)
 class Watched:
-    """The days watched, of one series: arrays of one length."""
+    """One series with its last days watched: arrays (days,)."""
 
     numbers: DailyNumbers
-    day: Ints
-    """Position of each day watched."""
+    start: int
+    """Position of the first day watched."""
     centre: Floats
     """Predicted the day before, on the logit or log scale."""
     variance: Floats
@@ -92,22 +98,28 @@ class Watched:
     """Spread of the statistics over the days before, at least 1."""
 
     @property
+    def watched(self) -> np.ndarray:
+        """(days,): which days are watched."""
+        return np.arange(len(self.z)) >= self.start
+
+    @property
     def tests(self) -> int:
         """Number of tests made: of days and of levels."""
-        return int(np.isfinite(self.z).sum() + np.isfinite(self.level_z).sum())
+        return int(np.isfinite(self.z[self.start :]).sum() + np.isfinite(self.level_z[self.start :]).sum())
 
     def day_range(self, chance: float) -> tuple[Floats, Floats, Floats]:
         """Lowest, expected and highest value (a share, or an amount) of each day that raises no alarm.
+
+        Days without a number have those of a day with infinitely many trials.
 
         Args:
             chance: of a false alarm per test.
         """
         limit = self.scale * float(t.isf(chance / 2, TAIL_DF))
-        size = self.numbers.size[self.day]
-        with np.errstate(divide="ignore"):
-            if self.numbers.kind == "amount":
-                half = limit * np.sqrt(self.variance + 1 / size)
-                return np.exp(self.centre - half), np.exp(self.centre), np.exp(self.centre + half)
+        size = np.where(self.numbers.known, self.numbers.size, 1e9)
+        if self.numbers.kind == "amount":
+            half = limit * np.sqrt(self.variance + 1 / size)
+            return np.exp(self.centre - half), np.exp(self.centre), np.exp(self.centre + half)
         low, high = _bisect(self.centre, self.variance, size, limit)
         return low, np.asarray(expit(self.centre)), high
 
@@ -123,14 +135,40 @@ class Watched:
         return tuple(np.asarray(back(x)) for x in (self.level, centre - half, centre, centre + half))  # type: ignore[return-value]
 
     def alarms(self, chance: float) -> tuple[np.ndarray, np.ndarray]:
-        """Which days watched raise an alarm: by the day's test, by the level's.
+        """Which days raise an alarm: by the day's test, by the level's; only days watched do.
 
         Args:
             chance: of a false alarm per test.
         """
         limit = float(t.isf(chance / 2, TAIL_DF))
         with np.errstate(invalid="ignore"):
-            return np.abs(self.z) > self.scale * limit, np.abs(self.level_z) > self.level_scale * limit
+            days, levels = np.abs(self.z) > self.scale * limit, np.abs(self.level_z) > self.level_scale * limit
+        return days & self.watched, levels & self.watched
+
+    def compare(self, parts: Sequence[DailyNumbers]) -> list["Watched"]:
+        """Compare each day of shorter series (campaigns) with what was expected of this one (their channel).
+
+        They differ from it and from each other: the variance of that is the smallest that explains the spread of their
+        statistics over the days before those watched. Only days are compared, not levels.
+
+        Args:
+            parts: of the same kind and days.
+        """
+        if not parts:
+            return []
+        scores, variance = [], self.variance
+        for more in np.square([0.0, *_PART_SD]):
+            variance = self.variance + more
+            ready = np.isfinite(self.z)
+            scores = [np.where(ready & part.known, _score(part, self.centre, variance), np.nan) for part in parts]
+            before = np.concatenate([z[: self.start] for z in scores])
+            if _spread(before) <= 1:
+                break
+        scale, none = _spread(before), np.full(len(self.z), np.nan)
+        return [
+            Watched(part, self.start, self.centre, variance, z, none, none, none, none, scale, 1.0)
+            for part, z in zip(parts, scores, strict=True)
+        ]
 
 
 def chance_per_test(false_alarms: float, tests: int, days: int) -> float:
@@ -164,22 +202,19 @@ def watch(numbers: DailyNumbers, days: int) -> Watched:
         raise ValueError(f"days={days} must be between 1 and {total - 1}")
     start = total - days
     x = _design(total, numbers.first_weekday)
-    day_sd, step_sd = (grid.ravel() for grid in np.meshgrid(_DAY_SD, _STEP_SD))
-    fitted = _filter(numbers, x, day_sd**2, step_sd**2, start, learn=start)
-    weight = np.exp(fitted.likelihood - fitted.likelihood.max())
-    weight /= weight.sum()
-    variances = np.array([weight @ day_sd**2]), np.array([weight @ step_sd**2])
-    path = _filter(numbers, x, *variances, total, learn=start)
+    grid = np.square([axis.ravel() for axis in np.meshgrid(_DAY_SD, _STEP_SD, _BEND_SD)])
+    fitted = _filter(numbers, x, grid, start, learn=start)
+    log_weight = fitted.likelihood - grid[0] / (2 * _LIKELY_DAY_SD**2)
+    weight = np.exp(log_weight - log_weight.max())
+    variances = np.exp(np.log(grid) @ (weight / weight.sum()))
+    path = _filter(numbers, x, variances[:, None], total, learn=start)
     seen = np.cumsum(numbers.known) - numbers.known
     ready = numbers.known & (seen >= LEAST_DAYS)
     variance = path.variance + variances[0]
     z = np.where(ready, _score(numbers, path.centre, variance), np.nan)
-    levels = _levels(numbers, x, path, float(variances[0][0]), float(variances[1][0]), seen)
-    watched = np.arange(start, total)
-    return Watched(
-        numbers, watched, path.centre[watched], variance[watched], z[watched],
-        *(values[watched] for values in levels), scale=_spread(z[:start]), level_scale=_spread(levels[3][:start]),
-    )  # fmt: skip
+    levels = _levels(numbers, x, path, variances, seen)
+    scales = _spread(z[:start]), _spread(levels[3][:start])
+    return Watched(numbers, start, path.centre, variance, z, *levels, *scales)
 
 
 def upper_tail(events: Floats, trials: Floats, share: Floats, variance: Floats) -> Floats:
@@ -209,7 +244,7 @@ def upper_tail(events: Floats, trials: Floats, share: Floats, variance: Floats) 
 
 @dataclass(frozen=True)
 class _Path:
-    """What the filter leaves, of one pair of variances: likelihood (pairs,); by day the prediction and the state."""
+    """What the filter leaves: the likelihood (sets,); by day the prediction and the state, of the first set."""
 
     likelihood: Floats
     centre: Floats
@@ -240,27 +275,27 @@ def _observed(numbers: DailyNumbers, centre: Floats, value: Floats, size: Floats
     return (value - size * p) / information, 1 / information
 
 
-def _filter(numbers: DailyNumbers, x: Floats, day: Floats, step: Floats, days: int, learn: int) -> _Path:
-    """Kalman's filter with bounded influence, for several pairs of variances at once (one pair: with its path).
+def _filter(numbers: DailyNumbers, x: Floats, variances: Floats, days: int, learn: int) -> _Path:
+    """Kalman's filter with bounded influence, for several sets of variances at once; the path is that of the first.
 
     Args:
         numbers: the series.
         x: of `_design`.
-        day: τ² (pairs,).
-        step: q (pairs,).
+        variances: (3, sets): of day effects, steps and bends.
         days: how many days are filtered.
         learn: the likelihood is that of the days before this one; the first level is theirs too.
     """
-    states, pairs = x.shape[1], len(day)
+    (day, step, bend), states, sets = variances, x.shape[1], variances.shape[1]
     prior = [_PRIOR_SD["level"], _PRIOR_SD["slope"]] + [_PRIOR_SD["weekday"]] * 6
     prior += [_PRIOR_SD["season"]] * (states - 8)
-    state = np.zeros((pairs, states))
+    state = np.zeros((sets, states))
     state[:, 0] = _first_level(numbers, learn)
-    covariance = np.tile(np.diag(np.square(prior)), (pairs, 1, 1))
-    likelihood, seen = np.zeros(pairs), 0
+    covariance = np.tile(np.diag(np.square(prior)), (sets, 1, 1))
+    likelihood, seen = np.zeros(sets), 0
     centres, variances = np.full(len(x), np.nan), np.full(len(x), np.nan)
     states_after, covariances_after = np.zeros((len(x), states)), np.zeros((len(x), states, states))
     for i in range(days):
+        covariance[:, 1, 1] += bend
         state[:, 0] += state[:, 1]
         covariance[:, 0, :] += covariance[:, 1, :]
         covariance[:, :, 0] += covariance[:, :, 1]
@@ -329,7 +364,7 @@ def _bisect(centre: Floats, variance: Floats, size: Floats, limit: float) -> tup
 
 
 def _levels(
-    numbers: DailyNumbers, x: Floats, path: _Path, day: float, step: float, seen: Ints
+    numbers: DailyNumbers, x: Floats, path: _Path, variances: Floats, seen: Ints
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """The EWMA by day, what was expected of it, its standard deviation, and its statistic; NaN where there is none."""
     total, h = len(numbers.value), DRIFT_DAYS
@@ -348,8 +383,8 @@ def _levels(
     known = size > 0
     deviation, sampling = _observed(numbers, centre, np.where(known, numbers.value[at], 1.0), np.where(known, size, 1.0))
     spread = np.einsum("thj,tjk,tik->thi", design, path.covariance[base], design, optimize=True)
-    spread = spread + step * np.minimum(ahead[:, None], ahead[None, :])
-    noise = sampling + day
+    spread = spread + _wandering(variances, h)
+    noise = sampling + variances[0]
     largest = 3 * np.sqrt(np.einsum("thh->th", spread) + noise)
     deviation = np.clip(deviation, -largest, largest)
     weight = np.where(known, (1 - _MEMORY) ** (h - ahead) / noise, 0.0)
@@ -361,6 +396,20 @@ def _levels(
     for row, values in zip(found, (expected + moved, expected, sd, moved / sd), strict=True):
         row[last] = np.where(usable, values, np.nan)
     return tuple(found)  # type: ignore[return-value]
+
+
+def _wandering(variances: Floats, days: int) -> Floats:
+    """(days, days): covariance of how far steps and bends move the level in so many days.
+
+    A bend j days ahead moves the level k days ahead by k − j + 1 times its size.
+
+    >>> _wandering(np.array([0.0, 0.0, 1.0]), 2)
+    array([[1., 2.],
+           [2., 5.]])
+    """
+    ahead = np.arange(1, days + 1)
+    of_bend = np.maximum(ahead[:, None] - ahead[None, :] + 1, 0.0)
+    return np.asarray(variances[1] * np.minimum(ahead[:, None], ahead) + variances[2] * of_bend @ of_bend.T)
 
 
 def _spread(z: Floats) -> float:
