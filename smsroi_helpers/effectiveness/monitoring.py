@@ -113,7 +113,9 @@ def monitor_cells(
     found = [row for each in series for row in _alerts(each, chance, cells.last - cells.complete[each.metric], since)]
     alerts = pd.DataFrame(found, columns=list(_ALERT_COLUMNS))
     if len(alerts):
-        alerts = alerts.sort_values(["at", "kind", "metric", "scope", "test"], ascending=[False, False, True, True, True])
+        alerts = alerts.sort_values(
+            ["at", "kind", "metric", "scope", "test"], ascending=[False, False, True, True, True]
+        )
     columns = ["metric", "kind", "scope", "days", "days_needed", "events", "events_needed"]
     return Monitoring(
         alerts.reset_index(drop=True), tuple(series), pd.DataFrame(unwatched, columns=columns),

@@ -17,7 +17,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import DailyNumbers
+from smsroi_helpers.statistics import DailyNumbers, Floats
 
 __all__ = ["CLICK_HOURS", "METRICS", "DailyCells", "count_days", "daily_numbers"]
 
@@ -99,7 +99,9 @@ def count_days(shop: Shop, attribution_hours: int = 72, click_hours: int = CLICK
     if not len(cells):
         raise NotEnoughData("No message was sent in the last three years.")
     cells["day"] = pd.to_datetime(cells["day"])
-    return DailyCells(cells, cells["day"].min().date(), shop.as_of, _complete(shop, attribution_hours, click_hours), cap)
+    return DailyCells(
+        cells, cells["day"].min().date(), shop.as_of, _complete(shop, attribution_hours, click_hours), cap
+    )
 
 
 def _complete(shop: Shop, attribution_hours: int, click_hours: int) -> dict[str, dt.date]:
@@ -134,15 +136,19 @@ def daily_numbers(cells: pd.DataFrame, metric: str, first: dt.date, last: dt.dat
         "opt_out_rate": ("opt_outs", "delivered"),
         "revenue_per_text": ("revenue", "delivered"),
     }[metric]
-    days = pd.date_range(first, last)
-    sums = cells.groupby("day").sum(numeric_only=True).reindex(days, fill_value=0)
-    size = sums[trials].to_numpy(float)
+    days = (last - first).days + 1
+    at = ((cells["day"] - pd.Timestamp(first)) // pd.Timedelta(days=1)).to_numpy(np.int64)
+    inside = (at >= 0) & (at < days)
+
+    def by_day(name: str) -> Floats:
+        return np.bincount(at[inside], cells[name].to_numpy(float)[inside], days)
+
+    value, size = by_day(events), by_day(trials)
     enough = size >= _FEWEST_TEXTS
-    value = sums[events].to_numpy(float)
     if metric != "revenue_per_text":
         return DailyNumbers("share", first.weekday(), value, np.where(enough, size, 0.0))
-    paid, total = sums["paid"].to_numpy(float), sums["revenue"].sum()
-    relative = sums["revenue_squared"].sum() * paid.sum() / total**2 if total > 0 else 1.0
+    paid, total = by_day("paid"), value.sum()
+    relative = by_day("revenue_squared").sum() * paid.sum() / total**2 if total > 0 else 1.0
     enough &= paid > 0
     return DailyNumbers(
         "amount", first.weekday(), np.where(enough, value / np.maximum(size, 1.0), 1.0),

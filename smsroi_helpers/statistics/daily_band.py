@@ -43,8 +43,8 @@ _MEMORY = 0.15
 _LEAST_DRIFT_DAYS = 3
 _HUBER = 2.5
 _YEARS_OF_SEASON = 2
-_DAY_SD = (0.01, 0.04, 0.08, 0.13, 0.2, 0.3, 0.5)
-_STEP_SD = (0.001, 0.006, 0.02)
+_DAY_SD = (0.01, 0.05, 0.1, 0.18, 0.3, 0.5)
+_STEP_SD = (0.001, 0.01)
 _BEND_SD = (1e-5, 1.5e-4, 5e-4)
 _LIKELY_DAY_SD = 0.25
 """Scale of the half-normal prior of day effects: it decides where events are too rare to show them."""
@@ -381,7 +381,9 @@ def _levels(
     centre = np.einsum("thj,tj->th", design, path.state[base])
     size = numbers.size[at]
     known = size > 0
-    deviation, sampling = _observed(numbers, centre, np.where(known, numbers.value[at], 1.0), np.where(known, size, 1.0))
+    deviation, sampling = _observed(
+        numbers, centre, np.where(known, numbers.value[at], 1.0), np.where(known, size, 1.0)
+    )
     spread = np.einsum("thj,tjk,tik->thi", design, path.covariance[base], design, optimize=True)
     spread = spread + _wandering(variances, h)
     noise = sampling + variances[0]
