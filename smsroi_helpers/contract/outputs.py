@@ -139,6 +139,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "goals": (
         "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
     ),
+    "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
         "cash_evidence", "break_even_week", "value", "low", "high", "unit", "money", "evidence", "customers", "text",

@@ -141,7 +141,7 @@ def daily_numbers(cells: pd.DataFrame, metric: str, first: dt.date, last: dt.dat
     inside = (at >= 0) & (at < days)
 
     def by_day(name: str) -> Floats:
-        return np.bincount(at[inside], cells[name].to_numpy(float)[inside], days)
+        return np.bincount(at[inside], cells[name].to_numpy(float)[inside], days).astype(float)
 
     value, size = by_day(events), by_day(trials)
     enough = size >= _FEWEST_TEXTS

@@ -2,7 +2,6 @@
 
 import datetime as dt
 
-import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -78,6 +77,6 @@ def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
         ax.set_yscale("log")
     ax.set_title(metric_name(each.metric))
     ax.set_ylabel(unit)
-    ax.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=4))
-    ax.xaxis.set_major_formatter(mdates.DateFormatter("%m-%d"))
+    ticks = dates[start :: max((len(dates) - start) // 4, 1)]
+    ax.set_xticks(ticks, [f"{date:%m-%d}" for date in ticks])
     return int(alarm.sum())

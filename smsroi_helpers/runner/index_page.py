@@ -22,6 +22,7 @@ from smsroi_helpers.pages import (
     outcome_label,
     sentence_case,
 )
+from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -63,6 +64,7 @@ def index_page(
         lead=lead,
         gains=_scales(of_kind["gain"], currency, _("today")),
         sums=together(of_kind["gain"]),
+        alerts=_banner(run_dir, pages),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
         facts=[row for row in rows if row["kind"] not in of_kind],
@@ -93,6 +95,19 @@ def _decisions(run_dir: Path) -> list[dict[str, Any]]:
 
 def _missing(value: object) -> bool:
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the new alerts for the banner; None if there are none."""
+    found = new_alerts(run_dir)
+    if not found:
+        return None
+    more = len(found) - MOST_SHOWN
+    return {
+        "rows": found[:MOST_SHOWN],
+        "more": _("{n} more.").format(n=locale.number(more)) if more > 0 else "",
+        "page": pages.get("effectiveness", ""),
+    }
 
 
 def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
