@@ -43,10 +43,12 @@ from smsroi_helpers.measures.quiet_hours import (
     state_unknown,
     territory_of,
 )
-from smsroi_helpers.measures.sending_rules import RULES, Rule
+from smsroi_helpers.measures.sending_rules import CONSENT_SOURCES, EU_MEMBERS, RULES, Rule
 
 __all__ = [
     "CLUSTER",
+    "CONSENT_SOURCES",
+    "EU_MEMBERS",
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
