@@ -14,14 +14,13 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.contract import withdrawn
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing import mark_disallowed
 
 __all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
 
-CHECKS = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
 Check = Literal["closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap"]
+CHECKS: tuple[Check, ...] = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
 RECENT_DAYS = 28
 _FLAGS = {
     "closed_hours": "at_closed_hour", "days_off": "on_day_off", "after_opt_out": "after_opt_out",
@@ -57,8 +56,8 @@ class Audit:
         return int(self.checks["texts"].sum())
 
 
-def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit:
-    """Count past texts against the rules, whatever planned them.
+def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | None:
+    """Count past texts against the rules, whatever planned them; None where the source has no messages.
 
     Args:
         shop: the company.
@@ -66,8 +65,10 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit:
         weekly_cap: the most texts to one customer within seven days; 0: there is no cap.
 
     Raises:
-        NotEnoughData: no message of the channel was sent.
+        UsageError: the source has no messages of the channel.
     """
+    if not shop.has("messages"):
+        return None
     chosen = measures.choose_channel(shop, channel)
     sends = measures.local_sends(shop)
     sends = sends.filter(sends.channel == chosen).select(
@@ -76,11 +77,11 @@ def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit:
     span = shop.count(sends.aggregate(first=sends.local_date.min(), last=sends.local_date.max(), texts=sends.count()))
     texts = int(span["texts"].iloc[0])
     if not texts:
-        raise NotEnoughData("No message of the channel {channel} was sent.", channel=chosen)
+        return None
     first, last = (pd.Timestamp(span[name].iloc[0]).date() for name in ("first", "last"))
     rows = mark_disallowed(shop, sends, first)
     if rows is None:
-        raise NotEnoughData("No message of the channel {channel} was sent.", channel=chosen)
+        return None
     rows = shop.keep(_mark_cap(_mark_consent(shop, rows), weekly_cap))
     unchecked: dict[Check, str] = {}
     if measures.mostly_dates(shop, "messages", "sent_at"):

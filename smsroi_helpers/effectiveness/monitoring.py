@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.effectiveness.monitoring_counts import CLICK_HOURS, METRICS, DailyCells, count_days, daily_numbers
+from smsroi_helpers.effectiveness.monitoring_counts import METRICS, DailyCells, count_days, daily_numbers
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import LEAST_DAYS, DailyNumbers, Watched, chance_per_test, watch
 
@@ -78,22 +78,17 @@ def monitor(
     false_alarms: float = FALSE_ALARMS,
     days: int = WATCHED_DAYS,
     since: dt.date | None = None,
-    click_hours: int = CLICK_HOURS,
 ) -> Monitoring:
     """Watch the last complete days of every metric, by channel and by campaign.
 
     Args:
         shop: the company.
-        attribution_hours: the window of orders after delivery.
+        attribution_hours: the window of clicks and orders after delivery.
         false_alarms: stated number a month over all series together, above 0.
         days: how many days are watched, at least 1.
         since: the last day observed of the last run; None: there is none.
-        click_hours: the window of clicks after delivery.
-
-    Raises:
-        NotEnoughData: no message was sent.
     """
-    cells = count_days(shop, attribution_hours, click_hours)
+    cells = count_days(shop, attribution_hours)
     return monitor_cells(cells, false_alarms=false_alarms, days=days, since=since)
 
 

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import DailyNumbers, Floats
 
-__all__ = ["CLICK_HOURS", "METRICS", "DailyCells", "count_days", "daily_numbers"]
+__all__ = ["METRICS", "DailyCells", "count_days", "daily_numbers"]
 
-CLICK_HOURS = 72
 METRICS = ("delivery_rate", "click_rate", "conversion_rate", "opt_out_rate", "revenue_per_text")
+_COLUMNS = ("campaign_id", "channel", "day")
 _HISTORY_DAYS = 3 * 366
 _FEWEST_TEXTS = 10
 """A day of a series with fewer texts has no number: no rate of fewer people is shown."""
@@ -47,23 +46,23 @@ class DailyCells:
     """The cap of a text's revenue; NaN without orders."""
 
 
-def count_days(shop: Shop, attribution_hours: int = 72, click_hours: int = CLICK_HOURS) -> DailyCells:
+def count_days(shop: Shop, attribution_hours: int = 72) -> DailyCells:
     """Count texts and what followed by campaign, channel and day, over at most three years.
 
     Args:
         shop: the company.
-        attribution_hours: the window of orders after delivery.
-        click_hours: the window of clicks after delivery.
-
-    Raises:
-        NotEnoughData: no message was sent.
+        attribution_hours: the window of clicks and orders after delivery.
     """
+    if not shop.has("messages"):
+        return DailyCells(pd.DataFrame(columns=list(_COLUMNS)), shop.as_of, shop.as_of, {}, float("nan"))
     first = shop.as_of - dt.timedelta(days=_HISTORY_DAYS)
     orders = shop.has("orders")
     rows = measures.message_outcomes(shop, attribution_hours) if orders else measures.local_sends(shop)
     rows = rows.filter(rows.sent_at >= ibis.literal(shop.start_of(first)))
     day = shop.day(rows.sent_at)
-    clicked = measures.earliest_click(shop, rows.human_click_at) < rows.delivered_at + ibis.interval(hours=click_hours)
+    clicked = measures.earliest_click(shop, rows.human_click_at) < rows.delivered_at + ibis.interval(
+        hours=attribution_hours
+    )
     left = shop.day(rows.opt_out_at) <= day
     rows = shop.keep(
         rows.select(
@@ -96,20 +95,17 @@ def count_days(shop: Shop, attribution_hours: int = 72, click_hours: int = CLICK
         )
         .order_by(keys)
     )
-    if not len(cells):
-        raise NotEnoughData("No message was sent in the last three years.")
     cells["day"] = pd.to_datetime(cells["day"])
-    return DailyCells(
-        cells, cells["day"].min().date(), shop.as_of, _complete(shop, attribution_hours, click_hours), cap
-    )
+    first_day = cells["day"].min().date() if len(cells) else shop.as_of
+    return DailyCells(cells, first_day, shop.as_of, _complete(shop, attribution_hours), cap)
 
 
-def _complete(shop: Shop, attribution_hours: int, click_hours: int) -> dict[str, dt.date]:
+def _complete(shop: Shop, attribution_hours: int) -> dict[str, dt.date]:
     hours: dict[str, float] = {}
     if shop.has("messages", "delivered_at"):
         hours["delivery_rate"] = 0
     if measures.knows_clicks(shop):
-        hours["click_rate"] = click_hours
+        hours["click_rate"] = attribution_hours
     if shop.has("orders"):
         hours["conversion_rate"] = hours["revenue_per_text"] = attribution_hours
     if shop.has("messages", "opted_out_at"):
