@@ -51,6 +51,8 @@ _LIKELY_DAY_SD = 0.25
 _PART_SD = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _PRIOR_SD = {"level": 0.5, "slope": 0.002, "weekday": 0.5, "season": 0.2}
 _LARGEST_Z = 37.0
+_NODES = np.arange(-6.0, 6.1, 0.2)
+_WEIGHTS = norm.pdf(_NODES) / norm.pdf(_NODES).sum()
 
 
 @dataclass(frozen=True)
@@ -110,17 +112,20 @@ class Watched:
     def day_range(self, chance: float) -> tuple[Floats, Floats, Floats]:
         """Lowest, expected and highest value (a share, or an amount) of each day that raises no alarm.
 
-        Days without a number have those of a day with infinitely many trials.
+        The limits are NaN on days without a number and on those not watched.
 
         Args:
             chance: of a false alarm per test.
         """
         limit = self.scale * float(t.isf(chance / 2, TAIL_DF))
-        size = np.where(self.numbers.known, self.numbers.size, 1e9)
+        at = np.flatnonzero(self.watched & self.numbers.known)
+        low, high = np.full((2, len(self.z)), np.nan)
+        centre, variance, size = self.centre[at], self.variance[at], self.numbers.size[at]
         if self.numbers.kind == "amount":
-            half = limit * np.sqrt(self.variance + 1 / size)
-            return np.exp(self.centre - half), np.exp(self.centre), np.exp(self.centre + half)
-        low, high = _bisect(self.centre, self.variance, size, limit)
+            half = limit * np.sqrt(variance + 1 / size)
+            low[at], high[at] = np.exp(centre - half), np.exp(centre + half)
+            return low, np.exp(self.centre), high
+        low[at], high[at] = _bisect(centre, variance, size, limit)
         return low, np.asarray(expit(self.centre)), high
 
     def level_range(self, chance: float) -> tuple[Floats, Floats, Floats, Floats]:
@@ -217,26 +222,23 @@ def watch(numbers: DailyNumbers, days: int) -> Watched:
     return Watched(numbers, start, path.centre, variance, z, *levels, *scales)
 
 
-def upper_tail(events: Floats, trials: Floats, share: Floats, variance: Floats) -> Floats:
-    """P(at least so many events), where the share itself varies: a binomial distribution of fewer, effective trials.
+def upper_tail(events: Floats, trials: Floats, centre: Floats, variance: Floats) -> Floats:
+    """P(at least so many events), where the logit of the share is normally distributed around its centre.
 
-    n / (1 + n p (1 − p) σ²) independent trials have the variance of n trials whose logit of p has variance σ². The tail
-    is an incomplete beta function; it is exact for σ² = 0.
+    A sum over nodes 0.2 standard deviations apart, of binomial tails (incomplete beta functions).
 
     Args:
         events: k, 0 to n; need not be whole.
         trials: n, above 0.
-        share: p, between 0 and 1.
-        variance: σ² ≥ 0.
+        centre: the mean of logit(p).
+        variance: of logit(p), ≥ 0.
 
-    >>> print(upper_tail(np.array(3.0), np.array(3.0), np.array(0.5), np.array(0.0)))  # ½ · ½ · ½
-    0.125
+    >>> print(upper_tail(np.array([3.0]), np.array([3.0]), np.array([0.0]), np.array([0.0])).round(9))  # ½ · ½ · ½
+    [0.125]
     """
-    ratio = 1 / (1 + trials * share * (1 - share) * variance)
-    k = events * ratio
-    rest = (trials - events) * ratio + ratio
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(events <= 0, 1.0, betainc(np.maximum(k, 1e-12), rest, share)))
+    share = expit(centre[:, None] + np.sqrt(variance)[:, None] * _NODES)
+    k, rest = np.maximum(events, 1e-9)[:, None], (trials - events + 1)[:, None]
+    return np.asarray(np.where(events <= 0, 1.0, betainc(k, rest, share) @ _WEIGHTS))
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -331,35 +333,37 @@ def _first_level(numbers: DailyNumbers, learn: int) -> float:
 
 
 def _score(numbers: DailyNumbers, centre: Floats, variance: Floats) -> Floats:
-    """The day's statistic: a standard normal quantile of where the number falls in its predicted distribution."""
-    size, value = numbers.size, numbers.value
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if numbers.kind == "amount":
-            found = (np.log(np.where(size > 0, value, 1.0)) - centre) / np.sqrt(variance + 1 / size)
-        else:
-            found = _share_score(value, np.maximum(size, 1e-9), centre, variance)
+    """The day's statistic: a standard normal quantile of where the number falls in its predicted distribution.
+
+    NaN on days without a number.
+    """
+    found = np.full(len(centre), np.nan)
+    known = np.flatnonzero(numbers.known)
+    value, size, centre, variance = numbers.value[known], numbers.size[known], centre[known], variance[known]
+    if numbers.kind == "amount":
+        found[known] = (np.log(value) - centre) / np.sqrt(variance + 1 / size)
+    else:
+        found[known] = _share_score(value, size, centre, variance)
     return np.asarray(np.clip(found, -_LARGEST_Z, _LARGEST_Z))
 
 
 def _share_score(events: Floats, trials: Floats, centre: Floats, variance: Floats) -> Floats:
-    p = np.clip(expit(centre), 1e-9, 1 - 1e-9)
-    above = norm.isf(upper_tail(events, trials, p, variance))
-    below = -norm.isf(upper_tail(trials - events, trials, 1 - p, variance))
-    return np.asarray(np.where(events > trials * p, np.maximum(above, 0.0), np.minimum(below, 0.0)))
+    above = norm.isf(upper_tail(events, trials, centre, variance))
+    below = -norm.isf(upper_tail(trials - events, trials, -centre, variance))
+    return np.asarray(np.where(events > trials * expit(centre), np.maximum(above, 0.0), np.minimum(below, 0.0)))
 
 
 def _bisect(centre: Floats, variance: Floats, size: Floats, limit: float) -> tuple[Floats, Floats]:
     """The shares whose statistic is −limit and limit; 0 and 1 where none is."""
-    trials = np.maximum(size, 1e-9)
-    middle = trials * expit(centre)
+    middle = size * expit(centre)
     found = []
-    for start, sign in ((np.zeros(len(centre)), -1.0), (trials, 1.0)):
+    for start, sign in ((np.zeros(len(centre)), -1.0), (size, 1.0)):
         inside, outside = middle.copy(), start.copy()
-        for _turn in range(40):
+        for _turn in range(30):
             half = (inside + outside) / 2
-            alarm = sign * _share_score(half, trials, centre, variance) > limit
+            alarm = sign * _share_score(half, size, centre, variance) > limit
             inside, outside = np.where(alarm, inside, half), np.where(alarm, half, outside)
-        found.append(inside / trials)
+        found.append(inside / size)
     return found[0], found[1]
 
 
