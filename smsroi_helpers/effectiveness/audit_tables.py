@@ -61,9 +61,9 @@ def checks_table(audit: Audit | None) -> Html:
         n=number(audit.texts), channel=redact(shortened(audit.channel)), first=day(audit.first), last=day(audit.last)
     )
     unknown = (
-        _(
-            "Of the recipients of {n} texts the source does not say whether they consented: unknown, not a breach."
-        ).format(n=number(audit.unknown_consent))
+        _("For {n} texts the source does not say whether the recipient consented: unknown, not a breach.").format(
+            n=number(audit.unknown_consent)
+        )
         if audit.unknown_consent
         else ""
     )
