@@ -108,7 +108,7 @@ def _complete(shop: Shop, attribution_hours: int) -> dict[str, dt.date]:
         hours["click_rate"] = attribution_hours
     if shop.has("orders"):
         hours["conversion_rate"] = hours["revenue_per_text"] = attribution_hours
-    if shop.has("messages", "opted_out_at"):
+    if measures.opt_outs(shop) is not None:
         hours["opt_out_rate"] = 0
     return {name: shop.as_of - dt.timedelta(days=math.ceil(hours[name] / 24)) for name in METRICS if name in hours}
 
@@ -147,6 +147,6 @@ def daily_numbers(cells: pd.DataFrame, metric: str, first: dt.date, last: dt.dat
     relative = by_day("revenue_squared").sum() * paid.sum() / total**2 if total > 0 else 1.0
     enough &= paid > 0
     return DailyNumbers(
-        "amount", first.weekday(), np.where(enough, value / np.maximum(size, 1.0), 1.0),
+        "quantity", first.weekday(), np.where(enough, value / np.maximum(size, 1.0), 1.0),
         np.where(enough, paid / relative, 0.0),
     )  # fmt: skip

@@ -61,7 +61,7 @@ def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
     """Draw one metric; return its number of days with an alert."""
     watched, numbers = each.watched, each.watched.numbers
     start = max(watched.start - _DAYS_BEFORE, 0)
-    factor = 1.0 if numbers.kind == "amount" else 100.0
+    factor = 1.0 if numbers.kind == "quantity" else 100.0
     value = numbers.value / (np.maximum(numbers.size, 1) if numbers.kind == "share" else 1.0) * factor
     low, _middle, high = (factor * x for x in watched.day_range(chance))
     by_day, by_level = watched.alarms(chance)
@@ -73,7 +73,7 @@ def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
     ax.plot(dates[known & ~alarm], value[known & ~alarm], "o", color=PALETTE["accent"], markersize=3)
     ax.plot(dates[alarm], value[alarm], "o", color=PALETTE["orange"], markersize=4.5)
     unit = _("percent") if numbers.kind == "share" else currency
-    if numbers.kind == "amount":
+    if numbers.kind == "quantity":
         ax.set_yscale("log")
     ax.set_title(metric_name(each.metric))
     ax.set_ylabel(unit)

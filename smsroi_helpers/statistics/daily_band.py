@@ -1,6 +1,6 @@
 """The expected range of a daily number, and whether a day, or the level of the last weeks, is outside it.
 
-A share (events of trials, on the logit scale) or an amount (on the log scale) follows
+A share (events of trials, on the logit scale) or a quantity (on the log scale) follows
 
     y_t = level_t + weekday_t (+ season_t) + day effect + sampling error,
     level_{t+1} = level_t + slope_{t+1} + step,    slope_{t+1} = slope_t + bend,
@@ -59,13 +59,13 @@ _WEIGHTS = norm.pdf(_NODES) / norm.pdf(_NODES).sum()
 class DailyNumbers:
     """A number by calendar day, without gaps: a day without a number has size 0."""
 
-    kind: Literal["share", "amount"]
+    kind: Literal["share", "quantity"]
     first_weekday: int
     """Of the first day; 0 is Monday."""
     value: Floats
-    """(days,): events of a share; an amount above 0."""
+    """(days,): events of a share; a quantity above 0."""
     size: Floats
-    """(days,): trials of a share; of an amount 1 ÷ the square of its relative standard error."""
+    """(days,): trials of a share; of a quantity 1 ÷ the square of its relative standard error."""
 
     def __post_init__(self) -> None:
         if len(self.value) != len(self.size):
@@ -110,7 +110,7 @@ class Watched:
         return int(np.isfinite(self.z[self.start :]).sum() + np.isfinite(self.level_z[self.start :]).sum())
 
     def day_range(self, chance: float) -> tuple[Floats, Floats, Floats]:
-        """Lowest, expected and highest value (a share, or an amount) of each day that raises no alarm.
+        """Lowest, expected and highest value (a share, or a quantity) of each day that raises no alarm.
 
         The limits are NaN on days without a number and on those not watched.
 
@@ -121,7 +121,7 @@ class Watched:
         at = np.flatnonzero(self.watched & self.numbers.known)
         low, high = np.full((2, len(self.z)), np.nan)
         centre, variance, size = self.centre[at], self.variance[at], self.numbers.size[at]
-        if self.numbers.kind == "amount":
+        if self.numbers.kind == "quantity":
             half = limit * np.sqrt(variance + 1 / size)
             low[at], high[at] = np.exp(centre - half), np.exp(centre + half)
             return low, np.exp(self.centre), high
@@ -270,7 +270,7 @@ def _design(days: int, first_weekday: int) -> Floats:
 
 def _observed(numbers: DailyNumbers, centre: Floats, value: Floats, size: Floats) -> tuple[Floats, Floats]:
     """Deviation from the prediction and its sampling variance, on the logit or log scale."""
-    if numbers.kind == "amount":
+    if numbers.kind == "quantity":
         return np.log(value) - centre, np.broadcast_to(1 / size, np.shape(centre))
     p = np.clip(expit(centre), 1e-6, 1 - 1e-6)
     information = size * p * (1 - p)
@@ -324,7 +324,7 @@ def _first_level(numbers: DailyNumbers, learn: int) -> float:
     """The level of the first weeks, where the filter starts."""
     known = np.flatnonzero(numbers.known[:learn])[:LEAST_DAYS]
     value, size = numbers.value[known], numbers.size[known]
-    if numbers.kind == "amount":
+    if numbers.kind == "quantity":
         return float(np.median(np.log(value))) if len(known) else 0.0
     return float(logit((value.sum() + 0.5) / (size.sum() + 1)))
 
@@ -340,7 +340,7 @@ def _score(numbers: DailyNumbers, centre: Floats, variance: Floats) -> Floats:
     found = np.full(len(centre), np.nan)
     known = np.flatnonzero(numbers.known)
     value, size, centre, variance = numbers.value[known], numbers.size[known], centre[known], variance[known]
-    if numbers.kind == "amount":
+    if numbers.kind == "quantity":
         found[known] = (np.log(value) - centre) / np.sqrt(variance + 1 / size)
     else:
         found[known] = _share_score(value, size, centre, variance)

@@ -116,7 +116,7 @@ def test_a_series_of_money_has_the_relative_error_of_its_orders():
 
 
 def _day_of(instants, zone):
-    return instants.dt.tz_localize("UTC").dt.tz_convert(zone).dt.date
+    return pd.to_datetime(instants, utc=True).dt.tz_convert(zone).dt.date
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_a_weekday_and_a_trend_are_expected():
     days = np.arange(200)
     value = np.exp(1.0 + 0.002 * days + np.where(days % 7 == 5, 0.4, 0.0))
     numbers = DailyNumbers(
-        "amount", 0, value * np.exp(np.random.default_rng(1).normal(0, 0.03, 200)), np.full(200, 1e4)
+        "quantity", 0, value * np.exp(np.random.default_rng(1).normal(0, 0.03, 200)), np.full(200, 1e4)
     )
     watched = watch(numbers, 28)
     expected = watched.day_range(0.01)[1]
