@@ -135,6 +135,19 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
+    "campaign_results": (
+        "campaign_id", "messages", "delivered_rate", "click_rate", "conversion_rate", "opt_out_rate", "cost",
+        "attributed_revenue", "incremental_profit", "low", "high", "roi", "score",
+    ),
+    "kpis": ("dimension", "value", "kpi", "numerator", "denominator", "estimate", "low", "high", "customers"),
+    "attribution": (
+        "experiment_id", "arm", "touch", "hours", "customers", "attributed_revenue", "incremental_revenue",
+        "calibration", "low", "high", "inflation", "inflation_low", "inflation_high",
+    ),
+    "goals": (
+        "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
+    ),
+    "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
         "cash_evidence", "break_even_week", "value", "low", "high", "unit", "period", "money", "evidence", "customers",

@@ -10,6 +10,7 @@ from smsroi_helpers import simulation, source
 from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner import execute, publish
+from smsroi_helpers.runner.alerts import count_alerts
 from smsroi_helpers.runner.parameters import RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
 
@@ -212,6 +213,7 @@ class Attempt:
             text = notebook.read_text(encoding="utf-8")
             notebook.write_text(text.replace(staging.name, manifest["run"]), encoding="utf-8", newline="\n")
         manifest |= {"status": "ok", "reason": "", "exit_code": 0, "finished": publish.utc_now()}
+        manifest["alerts"] = count_alerts(staging)
         earlier, show_code = self._folder.complete_runs(), self._options.show_code
         render.render_run(staging, manifest, earlier_runs=earlier, show_code=show_code)
 
