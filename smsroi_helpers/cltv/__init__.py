@@ -18,7 +18,7 @@ from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, FEWEST_WEEKS, count_cel
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
 from smsroi_helpers.cltv.forecast import forecast_value
-from smsroi_helpers.cltv.holdout import compare_models, holdout_test
+from smsroi_helpers.cltv.holdout import Holdout, ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.implications import (
     at_risk,
     churn_warnings,
@@ -49,7 +49,9 @@ __all__ = [
     "NEEDS",
     "PARAMETERS",
     "Fit",
+    "Holdout",
     "Model",
+    "ModelComparison",
     "NaturalLoss",
     "at_risk",
     "check_assumptions",

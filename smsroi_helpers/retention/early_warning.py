@@ -12,11 +12,11 @@ import datetime as dt
 from dataclasses import dataclass
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
 from smsroi_helpers import cltv, measures
-from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.retention.cohorts import wilson
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.source import Shop
@@ -25,8 +25,8 @@ from smsroi_helpers.statistics import difference_of_rates
 __all__ = [
     "WarningTest",
     "score_warning",
-    "test_alive",
-    "test_fading",
+    "evaluate_alive",
+    "evaluate_fading",
 ]
 
 FADING_WEEKS = 8
@@ -103,7 +103,7 @@ class AliveTest:
     """By P(alive): lowest, highest, customers, predicted, low, high (share expected to buy), bought (share who did)."""
 
 
-def test_alive(comparison: "cltv.ModelComparison", tested: "cltv.Holdout", alive_below: float) -> AliveTest:
+def evaluate_alive(comparison: cltv.ModelComparison, tested: cltv.Holdout, alive_below: float) -> AliveTest:
     """How P(alive) before the test weeks foretold who would stay away in them.
 
     Args:
@@ -140,7 +140,7 @@ def _ranking(alive: np.ndarray, away: np.ndarray, customers: np.ndarray) -> floa
 # --- clicks ----------------------------------------------------------------------------------------------------------
 
 
-def test_fading(shop: Shop, channel: str) -> dict[str, WarningTest]:
+def evaluate_fading(shop: Shop, channel: str) -> dict[str, WarningTest]:
     """Whether subscribers who stopped clicking went on to opt out, or to buy nothing, more than those who did not stop.
 
     Subscribers on a day eight weeks before the last one observed, who had clicked in the eight weeks that ended eight
@@ -176,7 +176,7 @@ def test_fading(shop: Shop, channel: str) -> dict[str, WarningTest]:
     return {name: score for name, score in found.items() if score.customers}
 
 
-def _score(shop: Shop, rows: "ibis.Table", day: dt.date) -> WarningTest:
+def _score(shop: Shop, rows: ir.Table, day: dt.date) -> WarningTest:
     counted = shop.count(
         rows.aggregate(
             customers=rows.count(), warned=rows.count(where=rows.quiet), away=rows.count(where=rows.away),
