@@ -138,9 +138,7 @@ def rank_profit(shop: Shop, period_days: int) -> pd.DataFrame:
     each = events.group_by("customer_id").aggregate(profit=total(events.profit), purchases=events.purchase.sum())
     each = each.filter(each.purchases > 0)
     order = ibis.window(order_by=[each.profit.desc(), each.customer_id])
-    each = each.mutate(
-        tenth=ibis.ntile(TENTHS).over(order) + 1, group=hash_group(each.customer_id, JACKKNIFE, GROUPS)
-    )
+    each = each.mutate(tenth=ibis.ntile(TENTHS).over(order) + 1, group=hash_group(each.customer_id, JACKKNIFE, GROUPS))
     cells = each.group_by("tenth", "group").aggregate(
         customers=each.count(), profit=total(each.profit), purchases=each.purchases.sum().cast("int64"),
         least=each.profit.min(),
@@ -234,7 +232,10 @@ def _moved(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
         customers=customers.sum(axis=1).astype(int), before=before.sum(axis=1), now=now.sum(axis=1),
         moved=(now - before).sum(axis=1), low=moved.low * n, high=moved.high * n,
     ).set_index("move").loc[list(MOVES)]  # fmt: skip
-    stayed, were = table.loc[["more", "less"], "customers"].sum(), table.loc[["more", "less", "left"], "customers"].sum()
+    stayed, were = (
+        table.loc[["more", "less"], "customers"].sum(),
+        table.loc[["more", "less", "left"], "customers"].sum(),
+    )
     low, high = wilson(pd.Series([stayed]), pd.Series([were]))
     kept = (stayed / were, float(low[0]), float(high[0])) if were else (float("nan"),) * 3
     return table.reset_index(), kept

@@ -23,10 +23,11 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import difference_of_rates
 
 __all__ = [
+    "AliveTest",
     "WarningTest",
-    "score_warning",
     "evaluate_alive",
     "evaluate_fading",
+    "score_warning",
 ]
 
 FADING_WEEKS = 8
@@ -156,9 +157,10 @@ def evaluate_fading(shop: Shop, channel: str) -> dict[str, WarningTest]:
     edges = [ibis.literal(shop.start_of(day + dt.timedelta(days=1, weeks=-FADING_WEEKS * k))) for k in (0, 1, 2)]
     sends = measures.human_clicks(shop)
     sends = sends.filter(sends.channel == channel, sends.sent_at < edges[0], sends.sent_at >= edges[2])
-    late, clicked = sends.sent_at >= edges[1], (sends.human_click_at < edges[0]).fill_null(False)
+    late, known = sends.sent_at >= edges[1], sends.click_known
+    clicked = (sends.human_click_at < edges[0]).fill_null(False)
     each = sends.group_by("customer_id").aggregate(
-        texts_late=sends.count(where=late & sends.click_known), texts_early=sends.count(where=~late & sends.click_known),
+        texts_late=sends.count(where=late & known), texts_early=sends.count(where=~late & known),
         clicks_late=sends.count(where=late & clicked), clicks_early=sends.count(where=~late & clicked),
     )  # fmt: skip
     each = each.filter(each.texts_late >= _FEWEST_TEXTS, each.texts_early >= _FEWEST_TEXTS, each.clicks_early > 0)
@@ -177,10 +179,9 @@ def evaluate_fading(shop: Shop, channel: str) -> dict[str, WarningTest]:
 
 
 def _score(shop: Shop, rows: ir.Table, day: dt.date) -> WarningTest:
-    counted = shop.count(
-        rows.aggregate(
-            customers=rows.count(), warned=rows.count(where=rows.quiet), away=rows.count(where=rows.away),
-            hits=rows.count(where=rows.quiet & rows.away),
-        )  # fmt: skip
-    ).iloc[0]
+    sums = rows.aggregate(
+        customers=rows.count(), warned=rows.count(where=rows.quiet), away=rows.count(where=rows.away),
+        hits=rows.count(where=rows.quiet & rows.away),
+    )  # fmt: skip
+    counted = shop.count(sums).iloc[0]
     return score_warning(day, FADING_WEEKS, **{name: int(counted[name]) for name in counted.index})

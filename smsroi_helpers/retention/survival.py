@@ -40,6 +40,7 @@ __all__ = [
     "Survival",
     "analyse_survival",
     "compare_groups",
+    "custom_rows",
     "estimate_curve",
     "estimate_curves",
     "landmark_of",
@@ -184,7 +185,8 @@ def compare_groups(cells: pd.DataFrame) -> float:
     cells = cells[cells["entry"] == 0]
     if cells["segment"].nunique() < 2 or not (cells["event"] == 1).any():
         return float("nan")
-    found = multivariate_logrank_test(cells["days"], cells["segment"], cells["event"], weights=cells["customers"])
+    days, groups, ends, weights = (cells[name].to_numpy() for name in ("days", "segment", "event", "customers"))
+    found = multivariate_logrank_test(days, groups, ends, weights=weights)
     return float(found.p_value)
 
 
@@ -216,17 +218,19 @@ def analyse_survival(shop: Shop, *, gone_after_days: int, segment_by: str, chann
     segments = resolve(shop, segment_by).at(start).select("customer_id", "segment", start=ibis.literal(start))
     campaigns = first_campaigns(shop, channel) if channel else None
     if shop.has("orders"):
-        rows = _custom(shop, gone_after_days)
+        rows = custom_rows(shop, gone_after_days)
         parts.append(("custom", "all", rows.mutate(segment=ibis.literal(ALL)), None))
         parts += [("custom", "acquisition_channel", _label(rows, people), None)] if people is not None else []
         parts.append(("custom", "segment", custom_after(shop, gone_after_days, segments), start))
-        parts += [("custom", "first_campaign", custom_after(shop, gone_after_days, campaigns), None)] if channel else []
+        if campaigns is not None:
+            parts.append(("custom", "first_campaign", custom_after(shop, gone_after_days, campaigns), None))
     if knows_consent(shop):
         rows = _consent(shop)
         parts.append(("consent", "all", rows.mutate(segment=ibis.literal(ALL)), None))
         parts += [("consent", "acquisition_channel", _label(rows, people), None)] if people is not None else []
         parts.append(("consent", "segment", _consent_after(shop, segments, same_day=False), start))
-        parts += [("consent", "first_campaign", _consent_after(shop, campaigns, same_day=True), None)] if channel else []
+        if campaigns is not None:
+            parts.append(("consent", "first_campaign", _consent_after(shop, campaigns, same_day=True), None))
     found = [estimate_curves(count_durations(shop, rows), kind, by, day) for kind, by, rows, day in parts]
     p_values = np.array([each.p_value for each in found])
     tested = np.isfinite(p_values)
@@ -235,7 +239,7 @@ def analyse_survival(shop: Shop, *, gone_after_days: int, segment_by: str, chann
     return [replace(each, adjusted_p=float(p)) for each, p in zip(found, adjusted, strict=True) if each.curves]
 
 
-def _custom(shop: Shop, gone_after_days: int) -> ir.Table:
+def custom_rows(shop: Shop, gone_after_days: int) -> ir.Table:
     """Custom from the first purchase on: customer_id, days, event; of who has been observed long enough to be gone."""
     spells = custom_spells(shop, gone_after_days)
     spells = spells.filter(spells.observed_days >= gone_after_days)
@@ -270,10 +274,12 @@ def _consent_after(shop: Shop, starts: ir.Table | None, *, same_day: bool) -> ir
         same_day: whether an opt-out of that day comes after the start, as after a first text; or before it.
     """
     spells = consent_spells(shop)
-    assert spells is not None and starts is not None
+    assert spells is not None
+    assert starts is not None
     spells = spells.rename(person="customer_id")
     rows = starts.join(spells, starts.customer_id == spells.person).drop("person")
-    rows = rows.filter(rows.began <= rows.start, rows.ended.isnull() | (rows.ended >= rows.start if same_day else rows.ended > rows.start))
+    left_later = rows.ended >= rows.start if same_day else rows.ended > rows.start
+    rows = rows.filter(rows.began <= rows.start, rows.ended.isnull() | left_later)
     end = ibis.coalesce(rows.ended, ibis.literal(shop.as_of))
     return rows.select(
         "customer_id", "segment", days=end.delta(rows.start, unit="day").cast("int64"), event=rows.ended.notnull()

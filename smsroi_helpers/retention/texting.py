@@ -6,12 +6,13 @@ Win-back is the effect among customers who were dormant or lost on the day befor
 day would be an outcome of the texts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import ibis
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from smsroi_helpers import measures
 from smsroi_helpers.errors import NotEnoughData
@@ -24,7 +25,16 @@ from smsroi_helpers.experiments import (
 )
 from smsroi_helpers.segmentation import Cuts, resolve
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import FEW_EVENTS, adjust, compare, difference_of_rates, estimate_means
+from smsroi_helpers.statistics import (
+    FEW_EVENTS,
+    adjust,
+    always_valid_half_width,
+    always_valid_p,
+    compare,
+    difference_of_rates,
+    estimate_means,
+    information,
+)
 
 __all__ = [
     "INACTIVE",
@@ -57,8 +67,10 @@ class Retained:
     difference: Interval
     p_value: float
     """Fisher's exact test."""
+    decides: float
+    """The p-value that decides: Fisher's, or the always-valid one of a test that still runs."""
     adjusted_p: float = float("nan")
-    """Holm, over all rows of the same kind."""
+    """Holm of `decides`, over all rows of the same kind."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +94,18 @@ class WonBack:
     """The mean days of the test."""
     few: bool
     """Whether an arm had fewer than `FEW_EVENTS` buyers: then no decision is taken on profit."""
+    always: Interval = _UNKNOWN
+    """Of a test that still runs: the profit with limits that hold however often they are read; they decide then."""
+
+    @property
+    def deciding(self) -> Interval:
+        """The profit with the limits that decide."""
+        return self.always if np.isfinite(self.always[1]) else self.profit
 
     @property
     def total(self) -> Interval:
         """Incremental profit of all texted customers of the group in the test (money)."""
-        return tuple(value * self.customers[0] for value in self.profit)  # type: ignore[return-value]
+        return tuple(value * self.customers[0] for value in self.deciding)  # type: ignore[return-value]
 
 
 def find_holdouts(shop: Shop) -> list[tuple[Experiment, tuple[str, ...]]]:
@@ -130,17 +149,34 @@ def measure_retention(
             found.append(Retained(
                 experiment.name, what, float(days if what == "custom" else mean_days), (n1, n0),  # type: ignore[arg-type]
                 (x1 / n1, x0 / n0), (float(effect.estimate[0]), float(effect.low[0]), float(effect.high[0])),
-                float(effect.p_value[0]),
+                float(effect.p_value[0]), _deciding_p(experiment, (x1, n1), (x0, n0), float(effect.p_value[0])),
             ))  # fmt: skip
     return _adjusted(found)
 
 
+def _deciding_p(experiment: Experiment, treated: tuple[int, int], control: tuple[int, int], p_value: float) -> float:
+    """Fisher's p-value, or the always-valid one of a test that still runs and is read again at every run."""
+    if experiment.state != "running":
+        return p_value
+    (x1, n1), (x0, n0) = treated, control
+    variance = x1 * (n1 - x1) / n1**3 + x0 * (n0 - x0) / n0**3
+    r = information(_by_day(experiment), experiment.last)
+    if not variance > 0 or not np.isfinite(r):
+        return 1.0
+    return float(always_valid_p((x1 / n1 - x0 / n0) / np.sqrt(variance), r))
+
+
+def _by_day(experiment: Experiment) -> pd.DataFrame:
+    """day, n: customers by the day of their assignment."""
+    return experiment.assigned.groupby("day", as_index=False)["n"].sum()
+
+
 def _adjusted(found: list[Retained]) -> list[Retained]:
     p = {
-        what: iter(adjust(np.array([one.p_value for one in found if one.what == what]), "holm"))
+        what: iter(adjust(np.array([one.decides for one in found if one.what == what]), "holm"))
         for what in {one.what for one in found}
     }
-    return [Retained(**{**vars(one), "adjusted_p": float(next(p[one.what]))}) for one in found]
+    return [replace(one, adjusted_p=float(next(p[one.what]))) for one in found]
 
 
 def _count_retained(shop: Shop, experiment: str, days: int) -> pd.DataFrame:
@@ -176,7 +212,7 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
     if not holdouts:
         return []
     counted = count_by_segment(shop, resolve(shop, "rfm_group", cuts=cuts).label, ("profit", "order_rate"))
-    rows = []
+    rows: list[tuple[WonBack, float]] = []
     for experiment, without in holdouts:
         rates = _two_arms(moments_of(counted, experiment.name, "order_rate", ["segment"]), without)
         money = _two_arms(moments_of(counted, experiment.name, "profit", ["segment"]), without)
@@ -185,14 +221,23 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
         for segment in ("inactive", *INACTIVE):
             names = INACTIVE if segment == "inactive" else (segment,)
             row = _win_back(experiment.name, segment, _of(rates, names), _of(money, names), days)
-            if row is not None:
-                rows.append(row)
+            if row is not None and (segment == "inactive" or row[0].customers != rows[-1][0].customers):
+                rows.append((_always_valid(row[0], experiment), row[1]))
     p_values = [p for _row, p in rows]
     tested = np.isfinite(p_values)
     adjusted = np.full(len(rows), np.nan)
     if tested.any():
         adjusted[tested] = adjust(np.array(p_values)[tested], "holm")
-    return [WonBack(**{**vars(row), "adjusted_p": float(p)}) for (row, _p), p in zip(rows, adjusted, strict=True)]
+    return [replace(row, adjusted_p=float(p)) for (row, _p), p in zip(rows, adjusted, strict=True)]
+
+
+def _always_valid(row: WonBack, experiment: Experiment) -> WonBack:
+    """The row with always-valid limits, where the test still runs."""
+    if experiment.state != "running" or not np.isfinite(row.profit[1]):
+        return row
+    error = (row.profit[2] - row.profit[1]) / 2 / norm.ppf(0.975)
+    half_width = float(always_valid_half_width(error, information(_by_day(experiment), experiment.last)))
+    return replace(row, always=(row.profit[0], row.profit[0] - half_width, row.profit[0] + half_width))
 
 
 def _two_arms(moments: pd.DataFrame, without: tuple[str, ...]) -> pd.DataFrame:
