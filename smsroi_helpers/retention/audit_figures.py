@@ -52,7 +52,8 @@ def tenths_figure(study: Study) -> Html:
             last=percent(rows["share"].iloc[-1], 1),
         ),
         caption=_(
-            "Profit of the last {days} days, before message costs, of {n} buyers, with 95% intervals. Dashed: all alike."
+            "Profit of the last {days} days, before message costs, of {n} buyers, with 95% intervals."
+            " Dashed: all alike."
         ).format(days=number(study.audit.period_days), n=number(rows["customers"].sum())),
     )  # fmt: skip
 
@@ -127,14 +128,17 @@ def cohort_figure(study: Study, currency: str) -> Html:
         panel.set_ylim(bottom=0)
         panel.set_xlabel(_("month after the first"))
     first, last = rows.iloc[0], rows.iloc[-1]
+    limits = [
+        _("95% interval {low} to {high}").format(low=percent(one["low"], 1), high=percent(one["high"], 1))
+        for one in (first, last)
+    ]
     words = _(
         "The cohort of {month}, {n} customers: {a} bought in month {first} ({first_range}), {b} in month {last}"
         " ({last_range}). Each customer brought {x} and {y} in these months."
     ).format(
         month=_month(first["cohort"]), n=number(first["customers"]), a=percent(first["share"], 1),
         b=percent(last["share"], 1), first=number(first["age"]), last=number(last["age"]),
-        first_range=_("95% interval {low} to {high}").format(low=percent(first["low"], 1), high=percent(first["high"], 1)),
-        last_range=_("95% interval {low} to {high}").format(low=percent(last["low"], 1), high=percent(last["high"], 1)),
+        first_range=limits[0], last_range=limits[1],
         x=money(first["per_customer"], currency), y=money(last["per_customer"], currency),
     )  # fmt: skip
     panels[0].figure.tight_layout()

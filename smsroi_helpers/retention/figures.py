@@ -1,4 +1,4 @@
-"""Figures of `07_retention`: triangles, survival, warnings, and moves of the funnel; the audit's are `audit_figures`."""
+"""Figures of `07_retention`: triangles, survival, calibration of warnings; the audit's are in `audit_figures`."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
@@ -130,7 +130,7 @@ def survival_figure(study: Study, kind: str, by: str) -> Html:
     ax.set_title(said)
     parts = [
         _("{group}: {share} of {n} after {days} days.").format(
-            group=sentence_case(segment_name(curve.group)), share=share_words(curve.at(_day_of(shown))),
+            group=segment_name(curve.group), share=share_words(curve.at(_day_of(shown))),
             n=number(curve.customers), days=number(_day_of(shown)),
         )
         for curve in shown
@@ -154,7 +154,7 @@ def _day_of(curves: Sequence[Curve]) -> int:
 
 def _clock_words(found: Survival) -> str:
     if found.start is not None:
-        return _("days since {day}").format(day=f"{found.start:%Y-%m-%d}")
+        return _("days since {day}").format(day=day(found.start))
     if found.by == "first_campaign":
         return _("days since the first text")
     return _("days since the first purchase") if found.kind == "custom" else _("days since consent was given")
@@ -167,13 +167,13 @@ def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
             _("Survival differs by {grouping}") if differ else _("No difference shown by {grouping}")
         )  # fmt: skip
         return words.format(grouping=grouping_words(found.by))
-    day = _day_of(shown)
-    share = percent(shown[0].at(day)[0])
+    after = _day_of(shown)
+    share = percent(shown[0].at(after)[0])
     if found.kind == "custom":
         return _("{share} are still customers {days} days after the first purchase").format(
-            share=share, days=number(day)
+            share=share, days=number(after)
         )
-    return _("{share} still consent after {days} days").format(share=share, days=number(day))
+    return _("{share} still consent after {days} days").format(share=share, days=number(after))
 
 
 def _nothing_words(kind: str, by: str) -> str:
@@ -229,5 +229,5 @@ def alive_figure(study: Study) -> Html:
         caption=_(
             "Fitted to the days up to {day}, tested on the {weeks} weeks after. Where the diamond lies outside the"
             " interval, the probability is wrong for these customers."
-        ).format(day=f"{alive.score.warned_on:%Y-%m-%d}", weeks=number(alive.score.weeks)),
+        ).format(day=day(alive.score.warned_on), weeks=number(alive.score.weeks)),
     )

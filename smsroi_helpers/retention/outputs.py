@@ -39,7 +39,7 @@ def survival_table(study: Study) -> pd.DataFrame:
 
 
 def audit_table(study: Study) -> pd.DataFrame:
-    """The table `customer_base_audit`: lens (1–5), group, measure, customers, value, low, high; NaN without interval."""
+    """The table `customer_base_audit`: lens (1–5), group, measure, customers, value, low, high (NaN: no interval)."""
     rows = [] if study.audit is None else list(_audit_rows(study.audit))
     return pd.DataFrame(rows, columns=["lens", "group", "measure", "customers", "value", "low", "high"])
 

@@ -6,11 +6,13 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, money, number, percent, sentence
 from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
+from smsroi_helpers.retention.early_warning import AliveTest
 from smsroi_helpers.retention.planning import WinBackPlan
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
+    "calibration_words",
     "decide",
     "gone_words",
     "grouping_words",
@@ -54,7 +56,7 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
         outcome=found.outcome,
         action=_win_back_action(study, found),
         text=_win_back_text(study, found, currency),
-        caveat=_win_back_caveat(study, found),
+        caveat=_win_back_caveat(found),
         evidence=found.evidence,
         customers=row.customers[0] if row is not None else study.people,
         evidence_customers=float(sum(row.customers)) if row is not None else float("nan"),
@@ -116,7 +118,7 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
     return joined(measured, each, more)
 
 
-def _win_back_caveat(study: Study, found: WinBackDecision) -> str:
+def _win_back_caveat(found: WinBackDecision) -> str:
     row = found.row
     if found.reason not in ("gain", "loss", "undecided") or row is None:
         return ""
@@ -200,11 +202,24 @@ def _warning(study: Study) -> Decision:
             n=number(score.warned), precision=percent(score.precision[0]), weeks=number(score.weeks),
             others=percent(score.others[0]), recall=percent(score.recall[0]),
         ),
+        caveat=calibration_words(alive),
         evidence="forecast",
         customers=score.customers,
         value=score.precision[0], low=score.precision[1], high=score.precision[2],
         unit="share" if score.warned else "",
     )  # fmt: skip
+
+
+def calibration_words(alive: AliveTest) -> str:
+    """In how many groups by P(alive) the share who bought was as expected."""
+    rows = alive.calibration
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    if inside == len(rows):
+        return ""
+    return _(
+        "P(alive) itself is off: in {n} of {all} groups the share who bought lies outside the 95% interval expected."
+        " Use it to rank customers, not as a probability."
+    ).format(n=number(len(rows) - inside), all=number(len(rows)))
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
@@ -286,9 +301,8 @@ def missing_words(study: Study) -> str:
     if study.cuts is not None and not study.retained:
         parts.append(_("No valid test left customers without texts: what texts retain is not measured."))
     if study.no_model:
-        parts.append(_("There is no purchase model, so P(alive) and the value of retention are not known: {why}").format(
-            why=study.no_model
-        ))  # fmt: skip
+        no_model = _("There is no purchase model, so P(alive) and the value of retention are not known: {why}")
+        parts.append(no_model.format(why=study.no_model))
     return joined(*(sentence(part) for part in parts))
 
 
