@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from smsroi_helpers.locale import _, day, joined, number, percent
 from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
@@ -56,7 +57,7 @@ def triangle_figure(triangle: Triangle) -> Html:
         if not np.isfinite(value):
             continue
         depth = value / most
-        ax.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=0.08 + 0.72 * depth, linewidth=0))
+        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=0.08 + 0.72 * depth, linewidth=0))
         ax.text(
             j + 0.5, i + 0.5, number(100 * value), ha="center", va="center", fontsize=7.5,
             color=PALETTE["paper"] if depth > 0.6 else PALETTE["ink"],

@@ -49,6 +49,8 @@ class Study:
 
     people: int
     """Everybody known by the last day observed."""
+    buyers: int
+    """Of them, who have bought."""
     channel: str
     """Of the texts; empty where there are none."""
     cuts: Cuts | None
@@ -115,7 +117,7 @@ def analyse(
         survivals = analyse_survival(shop, gone_after_days=0, segment_by=segment_by, channel=channel)
         none = pd.DataFrame()
         return Study(
-            number, channel, None, None, False, order_triangle(shop, 0), consent_triangle(shop), survivals, [], None,
+            number, 0, channel, None, None, False, order_triangle(shop, 0), consent_triangle(shop), survivals, [], None,
             None, "", fading, [], [], None, None, none, none, 0,
         )  # fmt: skip
     cuts, gone = find_cuts(shop), find_cuts(shop, lost_share=gone_share)
@@ -127,7 +129,7 @@ def analyse(
         yearly_discount_rate=yearly_discount_rate,
     )  # fmt: skip
     return Study(
-        people=number, channel=channel, cuts=cuts, gone=gone, new_with_log=with_log,
+        people=number, buyers=_count_buyers(shop), channel=channel, cuts=cuts, gone=gone, new_with_log=with_log,
         orders=order_triangle(shop, cuts.dormant_after_days),
         consent=consent_triangle(shop),
         survivals=analyse_survival(
@@ -143,6 +145,11 @@ def analyse(
         association=associate(shop, channel), plan=plan_win_back(shop, cuts, channel),
         funnel=count_funnel(shop, cuts), moves=count_stage_moves(shop, cuts, period), period_days=period,
     )  # fmt: skip
+
+
+def _count_buyers(shop: Shop) -> int:
+    bought = measures.purchases(shop)
+    return int(shop.count(bought.aggregate(n=bought.customer_id.nunique()))["n"].iloc[0])
 
 
 def fit_purchase_model(

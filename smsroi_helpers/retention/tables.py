@@ -41,16 +41,12 @@ def exclusions_table(study: Study) -> Html:
     """Who is left out of what, and why: customers out and left."""
     rows: list[tuple[str, float, float]] = [(_("Everybody known by the last day observed"), np.nan, study.people)]
     custom = study.survival("custom", "all")
-    if custom is not None and study.gone is not None and study.audit is not None:
-        buyers = int(study.funnel.set_index("step").loc["referral", "could"]) if len(study.funnel) else 0
-        buyers = buyers or custom.curves[0].customers
-        rows.append((_("Has not bought: no custom to end"), study.people - buyers, buyers))
-        rows.append((
-            _("Bought first less than {days} days ago: cannot be known to be gone").format(
-                days=number(study.gone.lost_after_days)
-            ),
-            buyers - custom.curves[0].customers, custom.curves[0].customers,
-        ))  # fmt: skip
+    if study.gone is not None:
+        rows.append((_("Has not bought: no custom to end"), study.people - study.buyers, study.buyers))
+        watched = custom.curves[0].customers if custom is not None else 0
+        young = _("Bought first less than {days} days ago: cannot be known to be gone")
+        young = young.format(days=number(study.gone.lost_after_days))
+        rows.append((young, study.buyers - watched, watched))
     consent = study.survival("consent", "all")
     if consent is not None:
         left = consent.curves[0].customers
