@@ -135,7 +135,7 @@ def measure_retention(
     """
     found: list[Retained] = []
     for experiment, without in holdouts:
-        days = min(active_days, max((experiment.last - experiment.started).days // 2, 1))
+        days = min(active_days, max(((experiment.last - experiment.started).days + 1) // 2, 1))
         counted = _count_retained(shop, experiment.name, days).set_index("arm")
         counted = counted.reindex(list(experiment.arms)).fillna(0.0)
         untreated = counted.index.isin(without)
