@@ -33,7 +33,7 @@ NEEDS = ()
 PARAMETERS: dict[str, Any] = {
     "segment_by": str,
     "channel": str,
-    "gone_share": Annotated[float, Field(gt=0.75, lt=1)],
+    "gone_share": Annotated[float, Field(ge=0, lt=1)],
     "alive_below": Annotated[float, Field(gt=0, lt=1)],
     "horizon_weeks": Annotated[int, Field(gt=0, le=520)],
     "yearly_discount_rate": Annotated[float, Field(ge=0, le=1)],

@@ -67,7 +67,9 @@ def triangle_figure(triangle: Triangle) -> Html:
     ax.set_xticks(np.arange(wide.shape[1]) + 0.5, [str(age) for age in wide.columns])
     ax.set_yticks(np.arange(len(cohorts)) + 0.5, [_month(cohort) for cohort in cohorts])
     ax.grid(False)
-    ax.set_xlabel(_("months after the first purchase’s") if of_orders else _("months after the opt-in’s"))
+    ax.set_xlabel(
+        _("months after the month of the first purchase") if of_orders else _("months after the month of the opt-in")
+    )
     pooled = triangle.pooled.set_index("age")
     age = max((one for one in pooled.index if one in (1, 3, 6, 12)), default=int(pooled.index[-1]))
     kept = share_words(tuple(pooled.loc[age, ["rate", "low", "high"]].astype(float)))
@@ -142,6 +144,8 @@ def survival_figure(study: Study, kind: str, by: str) -> Html:
         test = test.format(p=p_words(found.p_value), adjusted=p_words(found.adjusted_p))
     band = _("Kaplan–Meier; the band is the 95% interval.") if len(shown) <= 4 else _("Kaplan–Meier.")
     described = gone_words(study) if kind == "custom" else ""
+    if kind == "custom" and by in ("segment", "first_campaign"):
+        described = joined(described, _("Silence before the first day shown counts: who was silent is gone sooner."))
     return figure(
         ax, alt=joined(said + ".", *parts), caption=joined(band, described, test, *(parts if by != "all" else ()))
     )

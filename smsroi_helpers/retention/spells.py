@@ -4,7 +4,10 @@ Custom. No customer says when custom ends. A customer counts as gone after a sil
 a stated share of all repeat purchases come (`segmentation.find_cuts`). The end is the last purchase before the first
 such silence. It becomes known only after the silence, so a customer first seen less than `gone_after_days` ago says
 nothing yet, and one seen T days ago is observed up to T − gone_after_days: nobody is counted as staying because the log
-ends. Who buys again after such a silence has come back; the first spell has ended all the same.
+ends.
+Who buys again after such a silence has come back; the first spell has ended all the same, and `came_back` says so.
+Somebody with many pauses is likelier to have a long one among them, so the silence must be one after which few have
+come back (`study.choose_silence`).
 
 Consent. It begins with the opt-in, or with the first text where the source records no opt-ins. It ends with the first
 opt-out after that (`measures.opt_outs`). Customers who opted in before the log began are observed from its first day
@@ -43,8 +46,8 @@ def custom_spells(shop: Shop, gone_after_days: int) -> ir.Table:
 
     Returns:
         customer_id; first_day; last_day (the last purchase before the first silence of that length; the last purchase
-        so far where there was none); gone (whether there was one); observed_days (T: from the first day to the last
-        day observed).
+        so far where there was none); gone (whether there was one); came_back (whether a purchase followed it);
+        observed_days (T: from the first day to the last day observed).
     """
     days = measures.purchase_days(shop).select("customer_id", "day")
     following = days.day.lead().over(ibis.window(group_by="customer_id", order_by="day"))
@@ -59,6 +62,7 @@ def custom_spells(shop: Shop, gone_after_days: int) -> ir.Table:
         "first_day",
         last_day=ibis.coalesce(spells.ended, spells.latest),
         gone=spells.ended.notnull(),
+        came_back=(spells.ended < spells.latest).fill_null(False),
         observed_days=shop.days_until_as_of(spells.first_day).cast("int64"),
     )
 

@@ -1,5 +1,6 @@
 """Everything that `07_retention` counts and estimates, as far as the source's tables go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -9,7 +10,13 @@ import pandas as pd
 from smsroi_helpers import cltv, measures
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.retention.base_audit import BaseAudit, audit_base, period_length
-from smsroi_helpers.retention.cohorts import Triangle, began_with_log, consent_triangle, order_triangle
+from smsroi_helpers.retention.cohorts import (
+    Triangle,
+    began_with_log,
+    consent_triangle,
+    order_triangle,
+    wilson,
+)
 from smsroi_helpers.retention.counts import ALL, count_durations
 from smsroi_helpers.retention.early_warning import AliveTest, WarningTest, evaluate_alive, evaluate_fading
 from smsroi_helpers.retention.observational import Association, associate
@@ -26,11 +33,33 @@ from smsroi_helpers.segmentation import Cuts, count_funnel, count_stage_moves, f
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "MOST_BACK",
     "PurchaseModel",
+    "Silence",
     "Study",
     "analyse",
+    "choose_silence",
     "fit_purchase_model",
+    "try_silences",
 ]
+
+
+SHARES = (0.8, 0.9, 0.95, 0.975, 0.99)
+"""Shares of repeat purchases that come within a silence: the definitions of gone that are tried."""
+MOST_BACK = 0.2
+"""Of those gone by a good definition, at most this share (0–1) has bought again since."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """One definition of gone, and what it makes of custom."""
+
+    days: int
+    share: float
+    """Of repeat purchases that come within it (0–1)."""
+    curve: Curve
+    came_back: tuple[float, float, float]
+    """Share (0–1) of those gone who have bought again since, with 95 % limits."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +92,8 @@ class Study:
     orders: Triangle
     consent: Triangle
     survivals: list[Survival]
-    other_silences: list[tuple[int, float, Curve]]
-    """Custom by other definitions of gone: days of silence, the share of repeat purchases within them, the curve."""
+    silences: list[Silence]
+    """Custom by each definition of gone that was tried."""
     audit: BaseAudit | None
     model: PurchaseModel | None
     no_model: str
@@ -89,7 +118,7 @@ def analyse(
     *,
     segment_by: str = "rfm_group",
     channel: str = "",
-    gone_share: float = 0.9,
+    gone_share: float = 0.0,
     alive_below: float = 0.5,
     horizon_weeks: int = 52,
     yearly_discount_rate: float = 0.1,
@@ -103,7 +132,7 @@ def analyse(
         segment_by: as for `segmentation.resolve`.
         channel: of the texts; empty: as `measures.choose_channel` chooses.
         gone_share: share (above 0.75, below 1) of repeat purchases that come within the silence after which a customer
-            counts as gone.
+            counts as gone; 0: as `choose_silence` chooses.
         alive_below: customers with a lower P(alive) are warned of (0–1).
         horizon_weeks: of the value of a point of retention.
         yearly_discount_rate: likewise.
@@ -120,7 +149,8 @@ def analyse(
             number, 0, channel, None, None, False, order_triangle(shop, 0), consent_triangle(shop), survivals, [], None,
             None, "", fading, [], [], None, None, none, none, 0,
         )  # fmt: skip
-    cuts, gone = find_cuts(shop), find_cuts(shop, lost_share=gone_share)
+    silences = try_silences(shop)
+    cuts, gone = find_cuts(shop), find_cuts(shop, lost_share=gone_share or choose_silence(silences))
     with_log = began_with_log(shop)
     holdouts = find_holdouts(shop)
     period = period_length(shop, period_days)
@@ -135,7 +165,7 @@ def analyse(
         survivals=analyse_survival(
             shop, gone_after_days=gone.lost_after_days, segment_by=segment_by, channel=channel
         ),
-        other_silences=_other_silences(shop),
+        silences=silences,
         audit=audit_base(
             shop, settle_days=cuts.dormant_after_days, settled_always=with_log, period_days=period_days
         ),
@@ -186,13 +216,27 @@ def fit_purchase_model(
     return PurchaseModel(evaluate_alive(comparison, tested, alive_below), gains, forecast), ""
 
 
-def _other_silences(shop: Shop) -> list[tuple[int, float, Curve]]:
-    """Custom where gone is a silence within which fewer, or more, of the repeat purchases come."""
-    found: list[tuple[int, float, Curve]] = []
-    for share in (0.8, 0.9, 0.95, 0.975):
-        days = find_cuts(shop, lost_share=share).lost_after_days
-        rows = custom_rows(shop, days).mutate(segment=ibis.literal(ALL))
+def try_silences(shop: Shop) -> list[Silence]:
+    """Custom by each definition of gone in `SHARES`, the shortest silence first."""
+    found: list[Silence] = []
+    for share in SHARES:
+        cuts = find_cuts(shop, lost_share=share)
+        rows = custom_rows(shop, cuts.lost_after_days).mutate(segment=ibis.literal(ALL))
         curve = estimate_curve(count_durations(shop, rows))
-        if curve.customers and days not in [one[0] for one in found]:
-            found.append((days, share, curve))
+        if not curve.customers or cuts.lost_after_days in [one.days for one in found]:
+            continue
+        came_back = int(shop.count(rows.aggregate(n=rows.count(where=rows.came_back)))["n"].iloc[0])
+        low, high = wilson(pd.Series([came_back]), pd.Series([curve.ended]))
+        back = (came_back / curve.ended, float(low[0]), float(high[0])) if curve.ended else (float("nan"),) * 3
+        found.append(Silence(cuts.lost_after_days, cuts.lost_share, curve, back))
     return found
+
+
+def choose_silence(tried: Sequence[Silence]) -> float:
+    """The share of repeat purchases of the shortest silence after which at most `MOST_BACK` came back.
+
+    The longest tried where more came back after all of them; 0.9 where none could be tried.
+    """
+    known = [one for one in tried if np.isfinite(one.share)]
+    few = [one.share for one in known if one.came_back[0] <= MOST_BACK]
+    return min(few) if few else max((one.share for one in known), default=0.9)

@@ -240,12 +240,16 @@ def analyse_survival(shop: Shop, *, gone_after_days: int, segment_by: str, chann
 
 
 def custom_rows(shop: Shop, gone_after_days: int) -> ir.Table:
-    """Custom from the first purchase on: customer_id, days, event; of who has been observed long enough to be gone."""
+    """Custom from the first purchase on: customer_id, came_back, days, event.
+
+    Only customers are in it who have been observed long enough to be gone.
+    """
     spells = custom_spells(shop, gone_after_days)
     spells = spells.filter(spells.observed_days >= gone_after_days)
     length = spells.last_day.delta(spells.first_day, unit="day").cast("int64")
     return spells.select(
         "customer_id",
+        "came_back",
         days=ibis.ifelse(spells.gone, length, spells.observed_days - gone_after_days),
         event=spells.gone,
     )

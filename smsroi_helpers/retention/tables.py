@@ -111,21 +111,23 @@ def survival_table(study: Study) -> Html:
 
 def silences_table(study: Study) -> Html:
     """How far the definition of gone decides the share still customers."""
-    if not study.other_silences:
+    if not study.silences:
         return note(_("How long custom lasts is not known."))
-    days = next((one for one in (365, 182, 91, 30) if all(c.days >= one for _d, _s, c in study.other_silences)), 30)
+    days = next((one for one in (365, 182, 91, 30) if all(each.curve.days >= one for each in study.silences)), 30)
     rows = [
         {
-            _("Gone after a silence of"): silence_words(silence, share),
-            _("Customers"): curve.customers,
-            _("Still customers after {days} days").format(days=number(days)): share_words(curve.at(days)),
-            _("Once and never again"): percent(1 - curve.at(0)[0], 1),
+            _("Gone after a silence of"): silence_words(each.days, each.share),
+            _("Customers"): each.curve.customers,
+            _("Still customers after {days} days").format(days=number(days)): share_words(each.curve.at(days)),
+            _("Once and never again"): percent(1 - each.curve.at(0)[0], 1),
+            _("Of those gone, bought again since"): share_words(each.came_back),
         }
-        for silence, share, curve in study.other_silences
+        for each in study.silences
     ]
     caption = _(
         "The same customers by other definitions of gone. The longer the silence that has to pass, the fewer are called"
-        " gone who only pause, and the fewer have been watched long enough"
+        " gone who only pause, and the fewer have been watched long enough. This page takes the shortest after which at"
+        " most a fifth came back, or the longest, unless `gone_share` says another"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -264,8 +266,8 @@ def funnel_table(study: Study) -> Html:
     rows = [
         {
             _("Step"): step_words(row.step),
-            _("Could"): row.could,
-            _("Did"): row.reached,
+            _("Observed long enough"): row.could,
+            _("Took the step"): row.reached,
             _("Share"): share_words((row.share, row.low, row.high))
             if np.isfinite(row.low)
             else percent(row.share) if np.isfinite(row.share) else _("not known"),

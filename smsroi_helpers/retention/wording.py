@@ -8,7 +8,7 @@ from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.early_warning import AliveTest
 from smsroi_helpers.retention.planning import WinBackPlan
-from smsroi_helpers.retention.study import Study
+from smsroi_helpers.retention.study import MOST_BACK, Study
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
@@ -277,12 +277,18 @@ def silence_words(days: int, share: float) -> str:
 
 
 def gone_words(study: Study) -> str:
-    """What gone means on this page, in a sentence; empty without orders."""
+    """What gone means on this page, and how many of those gone came back; empty without orders."""
     if study.gone is None:
         return ""
-    return _(
-        "A customer counts as gone after a silence of {silence}; custom ends with the last purchase before."
-    ).format(silence=silence_words(study.gone.lost_after_days, study.gone.lost_share))
+    words = _("A customer counts as gone after a silence of {silence}; custom ends with the last purchase before.")
+    words = words.format(silence=silence_words(study.gone.lost_after_days, study.gone.lost_share))
+    chosen = next((one for one in study.silences if one.days == study.gone.lost_after_days), None)
+    if chosen is None or not np.isfinite(chosen.came_back[0]):
+        return words
+    back = _("Of those gone, {share} have bought again since.").format(share=percent(chosen.came_back[0]))
+    if chosen.came_back[0] > MOST_BACK:
+        back = joined(back, _("So many only paused that the curve shows pauses, not ends of custom."))
+    return joined(words, back)
 
 
 def missing_words(study: Study) -> str:

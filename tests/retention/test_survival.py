@@ -63,7 +63,7 @@ def test_custom_ends_with_the_last_purchase_before_the_first_long_silence(read_o
     customer = [name for name, own in days.items() for _ in own]
     day = [one for own in days.values() for one in own]
     shop = read_once(
-        orders=orders_csv(customer, [day for own in days.values() for day in own]),
+        orders=orders_csv(customer, day),
         as_of=str(START + dt.timedelta(days=100)),
     )
     rows = survival.custom_rows(shop, 20).order_by("customer_id").to_pandas().set_index("customer_id")
