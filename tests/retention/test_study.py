@@ -68,7 +68,7 @@ def test_orders_alone(read_once):
 def test_messages_alone(read_once):
     lines = [
         f"m{i},c{i % 40},k{i % 3},2024-0{1 + i // 60}-{1 + i % 28:02} 10:00:00,"
-        + ("2024-05-20 12:00:00" if i % 40 < 10 and i >= 200 else "")
+        + ("2024-05-29 12:00:00" if i % 40 < 10 and i >= 200 else "")
         for i in range(300)
     ]
     shop = read_once(messages="message_id,customer_id,campaign_id,sent_at,opted_out_at\n" + "\n".join(lines) + "\n")
