@@ -126,7 +126,7 @@ class TestOpen:
         assert result.exit_code == 0
         last = max(row["sent_at"] for row in rows["messages"]).date()
         assert f"last day observed (as_of): {last}" in lines
-        assert "can run: 00_quality, 03_timing, 08_effectiveness" in lines
+        assert "can run: 00_quality, 03_timing, 07_retention, 08_effectiveness" in lines
         (cannot,) = [line for line in lines if line.startswith("cannot run:")]
         for stage in ("01_segmentation", "02_cltv", "04_frequency"):
             assert f"{stage} (needs orders)" in cannot
@@ -146,7 +146,10 @@ class TestOpen:
         assert "last day observed (as_of):" in result.stdout
 
     def test_tests_can_run_without_orders(self, rows):
-        assert check_tables.runnable_lines(rows)[0] == "can run: 00_quality, 03_timing, 05_ab_test, 08_effectiveness"
+        assert (
+            check_tables.runnable_lines(rows)[0]
+            == "can run: 00_quality, 03_timing, 05_ab_test, 07_retention, 08_effectiveness"
+        )
 
     @pytest.mark.parametrize(
         ("files", "words"),
@@ -212,7 +215,7 @@ class TestCounts:
         assert (found.outcome, found.customers) == ("do", PEOPLE)
         assert "revenue, profit and customer value are not known" in found.caveat
         assert f"{PEOPLE * WEEKS:,} messages to {PEOPLE} customers" in found.text
-        can_run = ["00_quality", "03_timing", "05_ab_test", "08_effectiveness"]
+        can_run = ["00_quality", "03_timing", "05_ab_test", "07_retention", "08_effectiveness"]
         assert list(notebooks.loc[notebooks["can_run"], "notebook"]) == can_run
         assert "orders" in list(quality.list_gains(shop)["missing"])
 
@@ -454,11 +457,12 @@ def test_a_run_over_messages_alone_publishes_and_says_what_was_skipped(tmp_path,
         "03_timing": ("ok", ""),
         "04_frequency": ("skipped", needs.format("orders")),
         "05_ab_test": ("skipped", needs.format("experiments, arms, assignments")),
+        "07_retention": ("ok", ""),
         "08_effectiveness": ("ok", ""),
     }
     run = root / "reports" / "tiny" / manifest["run"]
     decisions = pd.concat([pd.read_parquet(file) for file in (run / "tables" / "decisions").glob("*.parquet")])
-    assert set(decisions["stage"]) == {"quality", "timing", "effectiveness"}
+    assert set(decisions["stage"]) == {"quality", "timing", "retention", "effectiveness"}
     assert decisions[["cash", "cash_low", "cash_high"]].isna().all(axis=None)  # unknown, not 0
     assert not decisions["unit"].str.startswith("money").any()
     hours = pd.read_parquet(run / "tables" / "customer_send_hour.parquet")

@@ -148,6 +148,13 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
     ),
     "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
+    "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
+    "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
+    "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),
+    "warning_quality": (
+        "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
+        "recall", "recall_low", "recall_high", "ranking",
+    ),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
         "cash_evidence", "break_even_week", "value", "low", "high", "unit", "period", "money", "evidence", "customers",
