@@ -130,7 +130,10 @@ Shortening(how='none', segments=1, cut=0))
     replaced = "".join(PLAIN.get(letter, letter) for letter in text)
     without = " ".join(EMOJI.sub("", replaced).split(" ")).strip()
     found = Shortening("none", now.segments)
-    versions: tuple[tuple[Literal["replace", "drop_emoji"], str], ...] = (("replace", replaced), ("drop_emoji", without))
+    versions: tuple[tuple[Literal["replace", "drop_emoji"], str], ...] = (
+        ("replace", replaced),
+        ("drop_emoji", without),
+    )
     for how, version in versions:
         segments = bill(version).segments
         if segments < found.segments:

@@ -189,9 +189,7 @@ def count_exposures(shop: Shop, sends: Sends) -> pd.DataFrame:
     """campaign_id, source, segment, text, seen, group; messages, clicks."""
     rows = sends.rows
     keys = ["campaign_id", "source", "segment", "text", "seen", "group"]
-    cells = rows.group_by(keys).aggregate(
-        messages=rows.count(where=rows.known), clicks=rows.count(where=rows.clicked)
-    )
+    cells = rows.group_by(keys).aggregate(messages=rows.count(where=rows.known), clicks=rows.count(where=rows.clicked))
     return shop.count(cells.order_by(keys))
 
 

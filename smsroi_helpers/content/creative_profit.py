@@ -133,7 +133,9 @@ def choose(
         of_click = extra.beyond_usual(rates["click"])
         profit = rates["click"] * price[:, None] - rates["opt_out"] * lost[:, None] - cost - of_click
         mine = today[(today["segment"] == name) & today["option"].isin(place)]
-        sent = np.bincount(mine["option"].map(place), mine["messages"], len(names)) if len(mine) else np.zeros(len(names))
+        sent = (
+            np.bincount(mine["option"].map(place), mine["messages"], len(names)) if len(mine) else np.zeros(len(names))
+        )
         messages = np.bincount(rows["option"], rows["messages"], len(names))
         share = sent / sent.sum() if sent.sum() else messages / messages.sum()
         values = profit if np.isfinite(profit).all() else rates["click"]
@@ -169,6 +171,7 @@ def _rates(rows: pd.DataFrame, effects: Floats, trials: str, events: str) -> Flo
 
 def _mean_cost(rows: pd.DataFrame, every: pd.DataFrame, size: int) -> Floats:
     """Cost per text of each creative in the segment; where it never went there, over all segments."""
+
     def mean(frame: pd.DataFrame) -> Floats:
         sent = np.bincount(frame["option"], frame["sent"], size)
         cost = np.bincount(frame["option"], frame["cost"].fillna(0.0), size)

@@ -33,7 +33,9 @@ _PERSONAL = re.compile(
     r"\{\{?\s*\w[\w. |-]*\}?\}|%\w+%|\$\{\w+\}|#\w*(?:name|姓名|昵称)\w*#|\[(?:first|last|your)?[ _]?name\]|<\w*name\w*>",
     re.IGNORECASE,
 )
-_REPLY = re.compile(r"\b(?:reply|text back|answer)\s+(?:with\s+)?[\"']?(?:\d|[a-c]\b|yes|no)|回复?\s*[“\"]?\d", re.IGNORECASE)
+_REPLY = re.compile(
+    r"\b(?:reply|text back|answer)\s+(?:with\s+)?[\"']?(?:\d|[a-c]\b|yes|no)|回复?\s*[“\"]?\d", re.IGNORECASE
+)
 _QUESTION = re.compile(r"[?？]|[吗呢么]\s*(?:$|[，。！!,])|还是")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _DIGITS = {**{mark: value for value, mark in enumerate("零一二三四五六七八九")}, "两": 2}
@@ -137,11 +139,18 @@ def read_discount(text: str) -> tuple[float, bool]:
     >>> read_discount("$10 off"), read_discount("new in")
     ((nan, True), (nan, False))
     """
-    depths = [float(x) / 100 for x in re.findall(r"(\d{1,2}(?:\.\d)?)\s?[%％]\s*(?:off|discount|优惠)", text, re.IGNORECASE)]
+    depths = [
+        float(x) / 100 for x in re.findall(r"(\d{1,2}(?:\.\d)?)\s?[%％]\s*(?:off|discount|优惠)", text, re.IGNORECASE)
+    ]
     depths += [float(x) / 100 for x in re.findall(r"(?:save|立减|直降)\s*(\d{1,2})\s?[%％]", text, re.IGNORECASE)]
-    depths += [_depth_of_zhe(x) for x in re.findall(r"(\d(?:\.\d)?|\d{2}|[一二三四五六七八九两][一二三四五六七八九]?)\s*折", text)]
+    depths += [
+        _depth_of_zhe(x)
+        for x in re.findall(r"(\d(?:\.\d)?|\d{2}|[一二三四五六七八九两][一二三四五六七八九]?)\s*折", text)
+    ]
     depths += [0.5] * len(re.findall(r"half[- ]price|半价", text, re.IGNORECASE))
-    depths += [float(off) / float(of) for of, off in re.findall(r"满\s*(\d+)\s*元?\s*(?:立)?减\s*(\d+)", text) if float(of)]
+    depths += [
+        float(off) / float(of) for of, off in re.findall(r"满\s*(\d+)\s*元?\s*(?:立)?减\s*(\d+)", text) if float(of)
+    ]
     known = [depth for depth in depths if 0 < depth < 1]
     if known:
         return round(max(known), 4), True
