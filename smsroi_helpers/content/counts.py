@@ -5,6 +5,7 @@ A text counts once its outcome window has passed. Segments are those of the day 
 
 import datetime as dt
 from dataclasses import dataclass
+from itertools import pairwise
 
 import ibis
 import ibis.expr.types as ir
@@ -38,8 +39,8 @@ class Sends:
     """The messages whose texts are known and whose outcomes count, as a table of the engine."""
 
     rows: ir.Table
-    """customer_id, campaign_id, text, segment, source (a content test's id, `plan` or `log`), group, seen (how often the
-    customer got this content type, this text included), known, clicked, ordered, opted_out, replied, cost, discount.
+    """customer_id, campaign_id, text, segment, source (a content test's id, `plan` or `log`), group, seen (how often
+    the customer got this content type, this text included), known, clicked, ordered, opted_out, replied, cost, discount.
     """
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left)."""
@@ -160,7 +161,7 @@ def _count_exclusions(
     )).iloc[0]  # fmt: skip
     left = [int(every[name]) for name in ("received", "channel", "delivered", "old", "within")]
     left.append(int(shop.count(kept.aggregate(n=kept.count()))["n"].iloc[0]))
-    gone = [0, *(before - after for before, after in zip(left, left[1:], strict=False))]
+    gone = [0, *(before - after for before, after in pairwise(left))]
     return pd.DataFrame({"reason": EXCLUSIONS, "out": gone, "messages": left})
 
 
@@ -169,7 +170,8 @@ def _count_exclusions(
 
 def count_cells(shop: Shop, sends: Sends) -> pd.DataFrame:
     """campaign_id, source, segment, text, group; sent, messages (whose click is known), clicks, orders, opt_outs,
-    replies, cost, discount."""
+    replies, cost, discount.
+    """
     rows = sends.rows
     keys = ["campaign_id", "source", "segment", "text", "group"]
     cells = rows.group_by(keys).aggregate(

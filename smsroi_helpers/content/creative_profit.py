@@ -18,7 +18,7 @@ from scipy.stats import norm
 from smsroi_helpers.ab_test import Prices
 from smsroi_helpers.content.pooling import Pooled, pool
 from smsroi_helpers.content.within_campaign import OptionEffects, fit_within
-from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, best_set
+from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, Ints, best_set
 
 __all__ = [
     "ByCreative",
@@ -104,7 +104,7 @@ def choose(
     used = np.flatnonzero(overall["click"].largest)
     if len(used) < 2:
         return None
-    names = tuple(creatives[at] for at in used)
+    names = tuple(creatives[int(at)] for at in used)
     place = {int(old): new for new, old in enumerate(used)}
     own = cells[cells["option"].isin(place)].assign(option=lambda rows: rows["option"].map(place))
     known = own.dropna(subset="segment")
@@ -136,7 +136,7 @@ def choose(
         sent = (
             np.bincount(mine["option"].map(place), mine["messages"], len(names)) if len(mine) else np.zeros(len(names))
         )
-        messages = np.bincount(rows["option"], rows["messages"], len(names))
+        messages = np.asarray(np.bincount(rows["option"], rows["messages"], len(names)), float)
         share = sent / sent.sum() if sent.sum() else messages / messages.sum()
         values = profit if np.isfinite(profit).all() else rates["click"]
         customers = people.loc[people["segment"] == name, "customers"]
@@ -192,12 +192,12 @@ class _Extra:
     differs: np.ndarray
 
     def beyond_usual(self, clicks: Floats) -> Floats:
-        """draws × creatives: discounts beyond the usual per click; 0 where they do not differ."""
+        """Draws × creatives: discounts beyond the usual per click; 0 where they do not differ."""
         return np.where(self.differs, self.per_text - self.per_click * clicks, 0.0)
 
 
 def _extra_discounts(
-    fit: OptionEffects, used: Floats, cells: pd.DataFrame, rng: np.random.Generator, draws: int
+    fit: OptionEffects, used: Ints, cells: pd.DataFrame, rng: np.random.Generator, draws: int
 ) -> _Extra:
     sent, clicks, discounts = (float(cells[name].sum()) for name in ("sent", "clicks", "discount"))
     effect, error = np.nan_to_num(fit.effect[used]), np.nan_to_num(fit.standard_error[used])

@@ -139,7 +139,7 @@ def regress(effect: Floats, covariance: Floats, feature: Floats | None) -> tuple
         rest = z - x @ beta
         quadratic = float(rest @ inverse @ rest)
         log_det = -np.linalg.slogdet(inverse)[1] + (np.linalg.slogdet(information)[1] if x.shape[1] else 0.0)
-        return beta, information, quadratic, float(log_det + quadratic)
+        return np.asarray(beta, float), information, quadratic, float(log_det + quadratic)
 
     most = 3 * float(np.std(z)) + 1e-6
     spread = float(minimize_scalar(lambda at: parts(at)[3], bounds=(0.0, most), method="bounded").x)

@@ -1,13 +1,13 @@
 """Figures of `06_content`; its tables are in `tables`."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from smsroi_helpers.content.analysis import Content
-from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.content.within_campaign import OptionEffects
+from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, listed, number
 from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
 from smsroi_helpers.statistics import ALPHA
@@ -17,7 +17,7 @@ __all__ = ["features_figure", "segments_figure", "wear_out_figure"]
 _MOST_PANELS = 8
 
 
-def _dots(ax: plt.Axes, value: Sequence[float], low: Sequence[float], high: Sequence[float], names: list[str]) -> None:
+def _dots(ax: Axes, value: ArrayLike, low: ArrayLike, high: ArrayLike, names: list[str]) -> None:
     """Estimates with intervals, the first on top, and a line at no effect."""
     at = np.arange(len(names))[::-1]
     ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)

@@ -55,7 +55,8 @@ LEXICON = {
         r"last (?:chance|day|call|hours?)|(?:ends?|ending|only) (?:today|tonight|tomorrow|soon|sunday|midnight)"
         r"|today only|tonight|until (?:\w+day|midnight|tonight|tomorrow)|hurry|expires?|expiring|final|deadline"
         r"|limited(?:[- ]time)?|while (?:stocks?|supplies) lasts?|hours? left|days? left|don'?t miss|now or never",
-        "最后 今晚 今日 今天 截止 限时 限量 仅限 抢 抢购 速来 速抢 倒计时 到期 过期 即将 马上 立即 赶快 *最后机会 *手慢无"
+        "最后 今晚 今日 今天 截止 限时 限量 仅限 抢 抢购 速来 速抢 倒计时 到期 过期 即将 马上 立即 赶快"
+        " *最后机会 *手慢无"
         " *错过 *仅剩 *只剩",
     ),
     "festival": Entry(
@@ -76,7 +77,8 @@ LEXICON = {
     "positive": Entry(
         r"happy|joy|love|loved|enjoy|gifts?|free|best|new|thanks?|thank you|celebrate|beautiful|favou?rites?|welcome"
         r"|win|special|easy|perfect|great|fresh|exclusive",
-        "快乐 喜乐 平安 幸福 祝 祝您 感谢 免费 喜欢 爱 心意 精选 惊喜 礼物 礼盒 新 新品 上新 专享 欢迎 好 优惠 美好 轻松"
+        "快乐 喜乐 平安 幸福 祝 祝您 感谢 免费 喜欢 爱 心意 精选 惊喜 礼物 礼盒 新 新品 上新 专享 欢迎 好 优惠 美好"
+        " 轻松"
         " *恭喜 *感恩",
     ),
     "negative": Entry(

@@ -49,7 +49,7 @@ def find_savings(texts: Texts, billed: pd.DataFrame, weeks: int) -> tuple[Saving
     """
     found = []
     for number, rows in billed.groupby("text"):
-        text = texts.texts[int(number)]  # type: ignore[call-overload]
+        text = texts.texts[int(number)]
         cost = float(rows["cost"].sum()) if rows["cost"].notna().all() else float("nan")
         found.append(
             Saving(text, int(rows["sent"].sum()), rows["campaign_id"].nunique(), cost, shorten(text.sent), weeks)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,
     feature_name,
@@ -15,7 +16,6 @@ from smsroi_helpers.content.wording import (
     points_words,
     shortening_words,
 )
-from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.locale import _, interval, listed, money, number, percent
 from smsroi_helpers.pages import Html, metric_words, note, p_words, segment_name, table
 from smsroi_helpers.statistics import ALPHA
@@ -99,7 +99,7 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
                 rows.append({
                     _("Test and text"): _("{test}: {arm}").format(test=each.experiment.name, arm=row.arm),
                     _("What"): metric_words(row.metric), _("Customers"): row.customers,
-                    _("Difference from “{control}”").format(control=_("control")):
+                    _("Difference from the control"):
                         ab_test.tables.difference_words(row.metric, row.interval, currency, row.reason),
                     _("p-value"): p_words(row.adjusted_p),
                 })  # fmt: skip
@@ -109,7 +109,10 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
             if not any(each.validity.broken for each in evaluated)
             else _("The tests of texts are broken, so no difference is shown.")
         )
-    caption = _("Randomised tests of texts: each arm against its control, with 95% intervals, p by Holm over the arms")
+    caption = _(
+        "Randomised tests of texts: each arm against its control, with 95% intervals, p by Holm over the arms. The page"
+        " on A/B tests has the verdict of each test"
+    )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 
@@ -139,15 +142,20 @@ def segments_table(content: Content, currency: str) -> Html:
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
             _("Texts a week"): number(one.texts_per_week), _("Best text"): one.creatives[one.best],
             _("May be as good"): listed(maybe) if maybe else "–",
-            _("Clicks per 1,000 texts, above today"): points_words(float(clicks.mean()), *np.quantile(clicks, limits)),
+            _("Clicks per 1,000 texts, above today"): points_words(float(clicks.mean()), *np.quantile(clicks, limits).tolist()),
             _("Profit per text, above today"):
-                interval(float(gain.mean()), *np.quantile(gain, limits), currency) if found.priced else _("not known"),
+                _money_interval(gain, currency) if found.priced else _("not known"),
         })  # fmt: skip
     caption = _(
         "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
         " share"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers today"))
+
+
+def _money_interval(draws: np.ndarray, currency: str) -> str:
+    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
+    return interval(float(draws.mean()), low, high, currency)
 
 
 def features_table(content: Content) -> Html:

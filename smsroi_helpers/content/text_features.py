@@ -23,14 +23,16 @@ FEATURES = (
 
 _LINK = re.compile(r"https?://\S+|\b(?:[a-z0-9-]+\.)+(?:[a-z]{2,})(?:/[\w./?=&%#-]*)?", re.IGNORECASE)
 _OPT_OUT = re.compile(
-    r"\b(?:reply|text|send|txt)\s+\"?(?:stop|unsub\w*|end|quit)\"?(?:\s+(?:to|2)\s+(?:opt[- ]?out|unsubscribe|stop|end))?"
+    r"\b(?:reply|text|send|txt)\s+\"?(?:stop|unsub\w*|end|quit)\"?"
+    r"(?:\s+(?:to|2)\s+(?:opt[- ]?out|unsubscribe|stop|end))?"
     r"|\bstop\s*(?:2|to)\s*(?:end|quit|stop|opt[- ]?out)\b|(?:拒收|退订)请?回复?\s*[A-Za-z]{1,2}"
     r"|回复?\s*[A-Za-z]{1,2}\s*(?:退订|拒收)",
     re.IGNORECASE,
 )
 _SIGNATURE = re.compile(r"^\s*【[^】]{1,30}】")
 _PERSONAL = re.compile(
-    r"\{\{?\s*\w[\w. |-]*\}?\}|%\w+%|\$\{\w+\}|#\w*(?:name|姓名|昵称)\w*#|\[(?:first|last|your)?[ _]?name\]|<\w*name\w*>",
+    r"\{\{?\s*\w[\w. |-]*\}?\}|%\w+%|\$\{\w+\}|#\w*(?:name|姓名|昵称)\w*#|\[(?:first|last|your)?[ _]?name\]"
+    r"|<\w*name\w*>",
     re.IGNORECASE,
 )
 _REPLY = re.compile(

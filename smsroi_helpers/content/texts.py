@@ -96,7 +96,8 @@ def name_creatives(used: pd.DataFrame) -> dict[str, str]:
     Args:
         used: campaign_id, variant, text.
 
-    >>> used = pd.DataFrame({"campaign_id": ["us", "cn", "us2"], "variant": "new", "text": ["New in", "新品", "New in"]})
+    >>> used = pd.DataFrame({"campaign_id": ["us", "cn", "us2"], "text": ["New in", "新品", "New in"]})
+    >>> used = used.assign(variant="new")
     >>> name_creatives(used)
     {'New in': 'new', '新品': 'new'}
     >>> name_creatives(used.assign(text=["New in", "新品", "Old in"]))

@@ -159,4 +159,4 @@ def _solve(
             break
         effect = effect + np.clip(step, -3, 3)
         level = level + np.clip(left / of_stratum - leverage @ step, -3, 3)
-    return effect, inverse, residual, leverage
+    return np.asarray(effect, float), np.asarray(inverse, float), residual, leverage

@@ -190,7 +190,7 @@ def _shortening(content: Content, currency: str) -> Decision:
             text=_("Every text of the last {weeks} weeks already takes the fewest segments.").format(weeks=weeks)
             if all(one.text.features.bill.segments == 1 for one in content.savings)
             else _("The texts with several segments would need large cuts."),
-            evidence="descriptive", customers=0,
+            evidence="descriptive", customers=content.practice.customers,
         )  # fmt: skip
     named = [
         _("“{creative}” ({language}): {change}").format(
@@ -203,14 +203,14 @@ def _shortening(content: Content, currency: str) -> Decision:
     return Decision(
         stage="content", question=_("Which texts cost more than they need to?"), outcome="do",
         action=_("Shorten: {texts}.").format(texts=listed(named)),
-        text=_("{n} texts of the last {weeks} weeks would have cost fewer billing segments, at the same price each.").format(
-            n=number(found.sent), weeks=weeks
-        )
+        text=_(
+            "{n} messages of the last {weeks} weeks would have taken fewer billing segments, of unknown cost."
+        ).format(n=number(found.sent), weeks=weeks)
         if not known
-        else _("In the last {weeks} weeks {n} messages of these texts cost {saved} a week more than shorter ones.").format(
-            n=number(found.sent), weeks=weeks, saved=money(amount, currency)
-        ),
-        evidence="descriptive", customers=0,
+        else _(
+            "In the last {weeks} weeks {n} messages of these texts cost {saved} a week more than shorter ones."
+        ).format(n=number(found.sent), weeks=weeks, saved=money(amount, currency)),
+        evidence="descriptive", customers=content.practice.customers,
         value=amount, low=amount, high=amount, unit="money_per_week" if known else "", kind="gain" if known else "fact",
         money="cash" if known else "",
         caveat=_("A changed text may be clicked less or more; test it."),
