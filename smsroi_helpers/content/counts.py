@@ -40,7 +40,8 @@ class Sends:
 
     rows: ir.Table
     """customer_id, campaign_id, text, segment, source (a content test's id, `plan` or `log`), group, seen (how often
-    the customer got this content type, this text included), known, clicked, ordered, opted_out, replied, cost, discount.
+    the customer got this content type, this text included), known, clicked, ordered, opted_out, replied, cost,
+    discount.
     """
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left)."""

@@ -71,7 +71,7 @@ LEXICON = {
         "投票 票选 评选 *投票 *你选 *您选 *选哪",
     ),
     "story": Entry(
-        r"story|stories|behind the scenes|meet (?:the )?(?:maker|team|founder)s?|diary|our founder|how we (?:made|make)",
+        r"story|stories|behind the scenes|meet (?:the )?(?:maker|team|founder)s?|diary|our founder|how we made",
         "故事 日记 幕后 讲述 传记 *背后的 *的故事",
     ),
     "positive": Entry(

@@ -142,7 +142,9 @@ def segments_table(content: Content, currency: str) -> Html:
             _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
             _("Texts a week"): number(one.texts_per_week), _("Best text"): one.creatives[one.best],
             _("May be as good"): listed(maybe) if maybe else "–",
-            _("Clicks per 1,000 texts, above today"): points_words(float(clicks.mean()), *np.quantile(clicks, limits).tolist()),
+            _("Clicks per 1,000 texts, above today"): points_words(
+                float(clicks.mean()), *np.quantile(clicks, limits).tolist()
+            ),
             _("Profit per text, above today"):
                 _money_interval(gain, currency) if found.priced else _("not known"),
         })  # fmt: skip

@@ -50,6 +50,6 @@ def test_the_simulated_texts_cost_what_the_simulator_bills():
 
 
 def test_signature_and_notice_are_billed_once():
-    text = complete("好" * 62, "【北风】", "回T退订")
+    text = complete("好" * 63, "【北风】", "回T退订")
     assert (len(text), bill(text).segments) == (71, 2)
     assert complete(text, "【北风】", "回T退订") == text
