@@ -71,7 +71,7 @@ def is_chinese(text: str) -> bool:
 
 @functools.cache
 def _jieba() -> Any:
-    import jieba  # takes a second to load its dictionary; only Chinese texts need it
+    import jieba  # type: ignore[import-untyped]  # takes a second to load its dictionary; only Chinese texts need it
 
     jieba.setLogLevel("ERROR")
     return jieba

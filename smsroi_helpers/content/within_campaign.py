@@ -91,8 +91,8 @@ def fit_within(
     """
     rows = cells[cells[trials] > 0]
     size = len(options)
-    count = np.bincount(rows["option"], rows[trials], size)
-    happened = np.bincount(rows["option"], rows[events], size)
+    count = np.asarray(np.bincount(rows["option"], rows[trials], size), float)
+    happened = np.asarray(np.bincount(rows["option"], rows[events], size), float)
     enough = happened >= FEW_EVENTS if scale == "logit" else count >= FEW_EVENTS
     rows = _informative(rows[enough[rows["option"]]], trials, events, scale)
     nothing = np.full(size, np.nan)
@@ -106,9 +106,10 @@ def fit_within(
     connected = _connect(stratum, option, size)
     effect, inverse, residual, leverage = _solve(stratum, option, n, k, size, scale)
     group = rows["group"].to_numpy(int)
-    scores = np.bincount(option * GROUPS + group, residual, size * GROUPS).reshape(size, GROUPS)
+    scores: Floats = np.asarray(np.bincount(option * GROUPS + group, residual, size * GROUPS), float)
+    scores = scores.reshape(size, GROUPS)
     by_stratum = np.bincount(stratum * GROUPS + group, residual, len(leverage) * GROUPS).reshape(-1, GROUPS)
-    scores = scores - leverage.T @ by_stratum
+    scores = np.asarray(scores - leverage.T @ by_stratum, float)
     used = len(np.unique(group))
     covariance = inverse @ (scores @ scores.T) @ inverse * (used / max(used - 1, 1))
     absent = connected < 0
