@@ -77,7 +77,7 @@ LEXICON = {
     "positive": Entry(
         r"happy|joy|love|loved|enjoy|gifts?|free|best|new|thanks?|thank you|celebrate|beautiful|favou?rites?|welcome"
         r"|win|special|easy|perfect|great|fresh|exclusive",
-        "快乐 喜乐 平安 幸福 祝 祝您 感谢 免费 喜欢 爱 心意 精选 惊喜 礼物 礼盒 新 新品 上新 专享 欢迎 好 优惠 美好"
+        "*快乐 喜乐 平安 幸福 祝 祝您 感谢 免费 喜欢 爱 心意 精选 惊喜 礼物 礼盒 新 新品 上新 专享 欢迎 好 优惠 美好"
         " 轻松"
         " *恭喜 *感恩",
     ),
