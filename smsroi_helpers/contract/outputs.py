@@ -119,6 +119,12 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "frequency_policy": (
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "gain_evidence", "cash_evidence",
     ),
+    "creative_effects": ("feature", "effect", "low", "high", "evidence"),
+    "creative_response": (
+        "segment", "variant", "customers", "messages", "click", "click_low", "click_high", "order", "order_low",
+        "order_high", "opt_out", "opt_out_low", "opt_out_high", "profit", "profit_low", "profit_high", "evidence",
+        "covariance", "covariance_of",
+    ),
     "exclusions": ("table", "rule", "severity", "rows", "share"),
     "quarantine": ("table", "line", "reason", "key"),
     "model_fits": (
