@@ -396,7 +396,7 @@ def list_shortfalls(shop: Shop) -> list[Shortfall]:
     short: list[Shortfall] = []
     if shop.has("orders"):
         short += _purchases_short(shop)
-    clicks = measures.human_clicks(shop) if shop.has("messages", "clicked_at") else None
+    clicks = measures.human_clicks(shop) if measures.knows_clicks(shop) else None
     if shop.has("messages") and not shop.has("orders"):
         known = clicks is not None and _count(shop, clicks.filter(clicks.any_click_at.notnull()))
         short += [] if known else [Shortfall("03_timing", "no_outcomes")]
