@@ -120,6 +120,6 @@ def count_overlap(shop: Shop, sends: Sends) -> pd.DataFrame:
     orders = orders.filter(orders.ordered_at >= ibis.literal(shop.start_of(sends.first)))
     orders = orders.mutate(claims=ibis.least(orders.campaigns, MOST_CLAIMS))
     cells = orders.group_by("claims").aggregate(
-        orders=orders.count(), revenue=orders.amount.sum(), credits=(orders.amount * orders.campaigns).sum()
+        orders=orders.count(), revenue=orders.revenue.sum(), credits=(orders.revenue * orders.campaigns).sum()
     )
     return shop.count(cells.order_by("claims")).rename(columns={"claims": "campaigns"})

@@ -284,18 +284,18 @@ def count_credits(
     pairs = pairs.join(own, pairs.customer_id == own.member)
     pairs = pairs.filter(pairs.delivered_at >= pairs.assigned_at, pairs.ordered_at < pairs.outcome_end)
     claims = pairs.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
-        after=pairs.hours_after.min(), amount=pairs.amount.max(), order_profit=pairs.order_profit.max()
+        after=pairs.hours_after.min(), revenue=pairs.revenue.max(), order_profit=pairs.order_profit.max()
     )
     orders = claims.group_by("experiment_id", "member", "order_id").aggregate(
         after=claims.after.min(),
-        amount=claims.amount.max(),
+        revenue=claims.revenue.max(),
         order_profit=claims.order_profit.max(),
         **{f"claims_{w}": claims.count(where=claims.after < w) for w in hours},
     )
     credit = orders.group_by("experiment_id", "member").aggregate(
         order_profit_credit=total(orders.order_profit, where=orders.after < chosen),
-        **{f"last_{w}": total(orders.amount, where=orders.after < w) for w in hours},
-        **{f"any_{w}": total(orders.amount * orders[f"claims_{w}"], where=orders.after < w) for w in hours},
+        **{f"last_{w}": total(orders.revenue, where=orders.after < w) for w in hours},
+        **{f"any_{w}": total(orders.revenue * orders[f"claims_{w}"], where=orders.after < w) for w in hours},
     )
     credit = credit.rename(of_experiment="experiment_id")
     rows = measures.arm_outcomes(shop)
