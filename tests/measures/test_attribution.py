@@ -35,6 +35,7 @@ def test_attributed_orders_are_those_found_by_hand(open_world, seed, hours):
         for message in (found := claims(world, order, hours)):
             row = {name: order[name] for name in ("order_id", "customer_id", "ordered_at", "amount")} | {
                 "discount": order.get("discount") or 0.0, "order_profit": round(order_profit(world, order), 6),
+                "revenue": order["amount"],
                 "message_id": message["message_id"], "campaign_id": message["campaign_id"],
                 "channel": message.get("channel") or "sms", "variant": None, "delivered_at": delivered(world, message),
                 "hours_after": max((order["ordered_at"] - delivered(world, message)).total_seconds() / 3600, 0.0),
