@@ -78,7 +78,7 @@ def billing_table(content: Content, currency: str) -> Html:
         saved = one.saved_per_campaign
         rows.append({
             _("Creative"): f"{one.text.creative} ({one.text.features.language})",
-            _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Segments"): billed.segments,
+            _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Billing segments"): billed.segments,
             _("Sent"): one.sent, _("Campaigns"): one.campaigns,
             _("Change"): shortening_words(one.version), _("Segments then"): one.version.segments,
             _("Saved per campaign"): money(saved, currency) if np.isfinite(saved) else _("not known"),

@@ -20,6 +20,7 @@ from smsroi_helpers.pages import (
     evidence_words,
     money_kind_words,
     outcome_label,
+    segment_name,
     sentence_case,
 )
 from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
@@ -122,7 +123,8 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "meaning": meaning,
         "css": re.sub(r"[^a-z_]", "", str(main.get("evidence") or "none")),
         "page": pages.get(main["stage"], ""),
-        "segments": _("By segment on its page.") if len(rows) > 1 else "",
+        "segments": _segments_sentence(rows),
+        "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
         "worth": worth,
         "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
         "mark": None,
@@ -133,6 +135,23 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "cash": cash_words(main, currency),
         "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
     }
+
+
+def _segments_sentence(rows: Sequence[dict[str, Any]]) -> str:
+    """What is recommended for single segments, where all customers together have no recommendation."""
+    if len(rows) == 1:
+        return ""
+    own = [row for row in rows[1:] if row["outcome"] == "do"]
+    if rows[0]["outcome"] == "do" or not own:
+        return _("By segment on its page.")
+    return locale.joined(
+        *(
+            _("For {segment}: {action}.").format(
+                segment=segment_name(str(row["segment"])), action=redact(str(row["action"] or "")).rstrip(".。")
+            )
+            for row in own
+        )
+    )
 
 
 _RANK = {"do": 0, "dont": 1, "not_enough_evidence": 2, "broken": 3}
@@ -272,11 +291,8 @@ def _lead(
         return _("What to do next"), _together(_action_sentence(tests[0]["action"]), shown, *findings)
     if recommended:
         best = recommended[0]
-        against = {
-            "cash": _("Against today’s practice that is worth {worth} in cash."),
-            "long_run": _("Against today’s practice that is worth {worth} in the long run."),
-        }.get(best["money"], _("Against today’s practice that is worth {worth}."))
-        worth = _worth_sentence(against, best["worth"])
+        # A total is that of a test, whose period and control stand with the number.
+        worth = _worth_sentence(_against(best["money"], is_total=best["unit"] == "money"), best["worth"])
         more = (
             ""
             if len(recommended) == 1
@@ -287,6 +303,10 @@ def _lead(
         return _("What to do next"), _together(_action_sentence(best["action"]), worth, more)
     if gains or worths:
         nothing = _("No change has been shown to be worth making. Each question below says what would settle it.")
+        if any(row["only_segments"] for row in gains):
+            nothing = _(
+                "A change is shown to be worth making for some customers only: the questions below say for whom."
+            )
         if not paying:
             return _("Nothing to change yet"), Markup.escape(nothing)
         worth = _worth_sentence(against_none, paying[0]["worth"])
@@ -298,6 +318,19 @@ def _lead(
     if rows:
         return _("What the records say"), Markup.escape(_("No question about money could be answered in this run."))
     return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons stand below."))
+
+
+def _against(money: str, *, is_total: bool) -> str:
+    """The sentence on the worth of a change, with a place for the amount."""
+    if is_total:
+        return {
+            "cash": _("It brought {worth}, in cash."),
+            "long_run": _("It brought {worth}, in the long run."),
+        }.get(money, _("It brought {worth}."))
+    return {
+        "cash": _("Against today’s practice that is worth {worth} in cash."),
+        "long_run": _("Against today’s practice that is worth {worth} in the long run."),
+    }.get(money, _("Against today’s practice that is worth {worth}."))
 
 
 def _together(*sentences: str) -> Markup:

@@ -342,6 +342,26 @@ def test_period_ends_with_the_last_day_observed(tmp_path: Path) -> None:
     assert "Jun 30, 2024 to May 31, 2025" in said
 
 
+def test_a_test_total_names_its_weeks_and_control_in_the_lead(tmp_path: Path) -> None:
+    words = "in the test (11 weeks), from 1,244 customers in b, compared with a"
+    decisions = [_decision(unit="money", money="long_run", period="11 weeks", number_words=words, action="Switch to b")]
+    said = _words(_run(tmp_path, decisions=decisions)["index.html"])
+    assert f"Switch to b . It brought $3,100 {words} (95% interval 2,200 to 4,000), in the long run." in said
+    assert "today’s practice that is worth" not in said
+
+
+def test_a_change_for_one_segment_alone_is_named(tmp_path: Path) -> None:
+    decisions = [
+        _decision(action="Stay as it is", outcome="not_enough_evidence"),
+        _decision(segment="growth", action="Text 3 a week"),
+        _decision(segment="gold", action="Stay as it is", outcome="not_enough_evidence"),
+    ]
+    said = _words(_run(tmp_path, decisions=decisions)["index.html"])
+    assert "worth making for some customers only" in said
+    assert "For growth: Text 3 a week." in said
+    assert "By segment on its page." not in said
+
+
 def test_index_leads_with_the_most_valuable_thing_to_do(tmp_path: Path) -> None:
     decisions = [
         _decision(
