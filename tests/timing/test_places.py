@@ -98,18 +98,28 @@ def test_a_single_window_is_never_flat(evening):
     assert decide(one, [answer])[0].outcome == "not_enough_evidence"
 
 
-@pytest.mark.parametrize(("nights", "reason"), [(60, "not_allowed"), (40, "no_gain_possible")])
-def test_texts_outside_allowed_hours_are_the_finding_not_leave_as_is(nights, reason):
+@pytest.mark.parametrize("nights", [0.5, 2, 40, 49.5, 50.5, 60])
+def test_texts_outside_allowed_hours_are_advised_to_move_whatever_their_share(nights):
+    """Above 1 % of the texts the advice is the same: it does not turn at one half."""
     cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
-    practice = sent((CALIFORNIA, 0, 23, nights), (CALIFORNIA, 0, 10, 100 - nights))
+    practice = sent((CALIFORNIA, 0, 23, 10 * nights), (CALIFORNIA, 0, 10, 1_000 - 10 * nights))
     seen = dataclasses.replace(looked(cells), practice=practice)
     answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_click_gain=0.012)
     found = decide(seen, answers)[0]
-    assert found.reason == reason
+    moves = nights >= 1
+    assert (found.outcome, found.reason) == (("do", "not_allowed") if moves else ("dont", "no_gain_possible"))
+    assert found.tested == "no_gain_possible"
     assert "forbidden_hours" in found.warnings
-    assert f"{nights}.0% of today’s texts go out at hours that are not allowed" in " ".join(
-        (timing_wording.put_in_words(found, seen).text, timing_wording.put_in_words(found, seen).caveat)
+    words = timing_wording.put_in_words(found, seen)
+    assert words.action == (
+        "Send only at the hours that are allowed where the text arrives, and take the cheapest of them"
+        if moves
+        else "Leave the hours as they are: take the cheapest allowed one"
     )
+    said = f"{words.text} {words.caveat}"
+    assert said.count(f"{float(nights)}% of today’s texts go out at hours that are not allowed") == 1
+    assert bool(np.isnan(words.value)) is moves  # the gain is of the texts that need not move
+    assert "No hour tried can bring more than" in words.text
 
 
 def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
