@@ -129,7 +129,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
             _("Share of today’s texts"): percent(place.share, 1),
             _("Best allowed hour"): window_words(place.hour, place.until) if has else _("none"),
             _("On"): weekdays_words(int(d) for d in place.weekdays.split()) if has else _("never"),
-            _("Texts a week"): place.messages_per_week,
+            _("Texts a week at hours tried and allowed"): place.messages_per_week,
             _("More responses a week"): interval(place.clicks, place.clicks_low, place.clicks_high),
             _("Gain a week"): interval(place.money, place.money_low, place.money_high, currency)
             if timing.priced
@@ -155,7 +155,7 @@ def _total_row(timing: Timing, answer: Answer, currency: str) -> dict[str, objec
         _("Share of today’s texts"): percent(1.0, 1),
         _("Best allowed hour"): "",
         _("On"): "",
-        _("Texts a week"): answer.messages_per_week,
+        _("Texts a week at hours tried and allowed"): answer.messages_per_week,
         _("More responses a week"): interval(value, low, high),
         _("Gain a week"): interval(*gain_per_week(timing, answer), currency) if timing.priced else _("no price"),
     }
