@@ -120,7 +120,12 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     """
     answer = next((answer for answer in answers if answer.segment == ALL), None)
     if answer is None or not np.isfinite(answer.gain()).all():
-        return note(_("Today’s texts are at no hour that was tested and is allowed, so no gain can be given by place."))
+        return note(
+            _(
+                "Today’s texts fall in no window that was tried and is allowed as a whole: no gain can be given by"
+                " place."
+            )
+        )
     rows, places = [], gains_by_place(timing, answer)
     for place in places.itertuples():
         has = np.isfinite(place.hour)

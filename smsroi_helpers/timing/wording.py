@@ -400,15 +400,14 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
     answer = found.answer
     if answer is None:
         return ""
-    compared = bool(np.isfinite(answer.gain()).all())
-    untried = (
-        _("{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the others.")
-        if compared
-        else _("{share} of today’s texts go out at hours that were not tried or are not allowed.")
-    )
     sentences = {
         "unpriced": value_words(timing.click, timing.sends.outcome),
-        "untried_hours": untried.format(share=percent(answer.untried_share)),
+        "untried_hours": _(
+            "{share} of today’s texts fall in no window that was tried and is allowed as a whole; the gain is of the"
+            " others."
+        ).format(share=percent(answer.untried_share))
+        if np.isfinite(answer.gain()).all()
+        else "",  # the text says it
         "forbidden_hours": ""
         if found.reason == "not_allowed"  # the text says it
         else _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(

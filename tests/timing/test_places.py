@@ -203,6 +203,18 @@ def test_a_single_place_has_the_limits_of_the_total(evening):
     assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx(answer.gain())
 
 
+def test_an_hour_tried_in_a_window_that_is_not_wholly_allowed_is_not_called_untried(evening):
+    """Rhode Island allows 17:00 and not 18:00 on weekdays: texts at 17:00 are in no usable window of 17:00 to 19:00."""
+    windows = pd.DataFrame({"hour": [12, 17], "until": [14, 19]})
+    part = places.read_practice(sent((RHODE_ISLAND, 0, 17, 100)), windows, "", None, np.ones(24))
+    assert (part.untried, part.forbidden) == (1.0, 0.0)
+    seen = dataclasses.replace(evening, practice=sent((RHODE_ISLAND, 0, 17, 100)), own_hours=(18, 20))
+    assert "was not tried" not in timing_wording.uncompared_words(seen)
+    some = dataclasses.replace(evening, practice=sent((CALIFORNIA, 0, 10, 70), (CALIFORNIA, 0, 22, 30)))
+    caveat = timing_wording.decide(some, answered(some))[0].caveat
+    assert "30% of today’s texts fall in no window that was tried and is allowed as a whole; the gain is" in caveat
+
+
 def test_the_page_shows_each_place_and_the_total(evening):
     seen = dataclasses.replace(evening, click=PRICE)
     page = place_tables.places_table(seen, answered(seen), "USD").markup

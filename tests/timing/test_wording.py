@@ -148,7 +148,6 @@ def test_a_schedule_at_untested_hours_has_no_gain(clear):
     assert decision.outcome == "not_enough_evidence"
     assert "no window that was tried and is allowed as a whole" in decision.text
     assert decision.action == "Include the hours at which you send in the next test of hours"
-    assert "100% of today’s texts go out at hours that were not tried or are not allowed." in decision.caveat
     assert "the gain is of the others" not in decision.caveat
     assert np.isnan(decision.value)
 
