@@ -6,7 +6,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ import typer
 
 import smsroi_helpers
 from smsroi_helpers import runner, source
-from smsroi_helpers.errors import DataError, UsageError, redact
+from smsroi_helpers.errors import AlertRaised, DataError, UsageError, redact
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -35,7 +35,8 @@ app = typer.Typer(
 
 _EXIT_CODES = (
     "Exit codes: 0 published or unchanged, 2 usage or parameters, 10 data, 20 notebook error, 21 time limit, "
-    "22 kernel died, 23 incomplete, 24 page check, 30 already running, 40 disk, 50 signal. "
+    "22 kernel died, 23 incomplete, 24 page check, 30 already running, 40 disk, 50 signal, "
+    "60 published with new alerts (only with --fail-on-alert). "
     "Worth a retry: 22, 40, 50."
 )
 
@@ -87,6 +88,10 @@ def run(
     deadline: Annotated[float | None, typer.Option(metavar="MINUTES", min=0, help="Time limit of the run.")] = None,
     cell_timeout: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="Time limit of a cell.")] = None,
     no_code: Annotated[bool, typer.Option("--no-code", help="Leave the code out of the pages.")] = False,
+    fail_on_alert: Annotated[
+        bool,
+        typer.Option("--fail-on-alert", help="Exit with code 60 if a daily number newly left its expected range."),
+    ] = False,
     on_failure: Annotated[
         str, typer.Option(metavar="CMD", help="Command to run if the run fails; it reads JSON; no shell.")
     ] = "",
@@ -109,6 +114,10 @@ def run(
         with _progress() as progress:
             published = runner.run_report(file, options, progress)
         print(f"unchanged: {_shown(published.index)}" if published.unchanged else _shown(published.index))
+        if fail_on_alert and published.new_alerts:
+            raise AlertRaised(
+                f"published with {published.new_alerts} new alerts; the index lists them (--fail-on-alert)"
+            )
 
 
 @app.command()
@@ -180,7 +189,9 @@ def check(
                 refused = load(data, Path(place) / "read_all", 1.0)
                 _show_check(refused, quality.check_tables.findings_as_read(refused))
             raise
-        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, Path(place) / "counts"))
+        counts = Path(place) / "counts"
+        short = quality.check_tables.shortfall_lines(loaded, counts)
+        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, counts), short)
 
 
 @app.command()
@@ -296,12 +307,12 @@ _Cells = list[str]
 _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 
-def _show_check(loaded: "Loaded", found: list[_Cells]) -> None:
+def _show_check(loaded: "Loaded", found: list[_Cells], short: Sequence[str] = ()) -> None:
     from smsroi_helpers import quality
 
     _show_table(["table", "rows in", "rows kept", "days"], quality.check_tables.describe_loaded(loaded))
     print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
-    for line in quality.check_tables.runnable_lines(loaded.tables):
+    for line in [*quality.check_tables.runnable_lines(loaded.tables), *short]:
         print(line)
     print()
     if found:

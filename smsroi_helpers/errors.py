@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 __all__ = [
+    "AlertRaised",
     "AlreadyRunning",
     "DataError",
     "Incomplete",
@@ -159,3 +160,9 @@ class Interrupted(SmsroiError):
     """The run was stopped by a signal."""
 
     exit_code = 50
+
+
+class AlertRaised(SmsroiError):
+    """The run was published, and a daily number is outside its expected range (with `--fail-on-alert`)."""
+
+    exit_code = 60

@@ -1,5 +1,6 @@
 """`smsroi check`: reports the problems of a source without a run."""
 
+import datetime as dt
 import io
 import re
 import sys
@@ -42,11 +43,35 @@ def test_a_sound_source(check):
         ["table", "rows in", "rows kept", "days"],
         ["orders", "4", "4", "2024-01-01 to 2024-01-04"],
         ["last day observed (as_of): 2024-01-04"],
-        ["can run: 00_quality, 01_segmentation, 02_cltv, 04_frequency"],
+        ["can run: 00_quality, 01_segmentation, 02_cltv, 04_frequency, 07_retention, 08_effectiveness"],
         ["cannot run: 03_timing (needs messages), 05_ab_test (needs experiments, arms, assignments)"],
+        ["too little data for an answer: 02_cltv (0 customers bought on a second day; it needs 30)"],
         [""],
         ["nothing to report"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("customers", "days", "line"),
+    [
+        (30, 70, ""),
+        (29, 70, "02_cltv (29 customers bought on a second day; it needs 30)"),
+        (30, 9, "02_cltv (the orders cover 9 days; it needs 56)"),
+    ],
+)
+def test_a_notebook_that_will_say_not_enough_is_named(check, customers, days, line):
+    first = dt.date(2024, 1, 1)
+    rows = [f"{i}-{n},c{i},{first + dt.timedelta(days=days * n)},5\n" for i in range(customers) for n in (0, 1)]
+    stdout = check(orders=HEAD + "".join(rows))[1]
+    assert ("too little data" in stdout) == bool(line)
+    assert line in stdout
+
+
+@pytest.mark.parametrize(("clicked", "short"), [("", True), ("2024-01-01 10:05", False)])
+def test_hours_need_a_click_or_an_order(check, clicked, short):
+    head = "message_id,customer_id,campaign_id,sent_at,clicked_at\n"
+    stdout = check(messages=head + f"1,a,k,2024-01-01 10:00,{clicked}\n2,b,k,2024-01-01 10:00,\n")[1]
+    assert ("too little data for an answer: 03_timing (no click and no order is known)" in stdout) == short
 
 
 def test_findings_about_rows_mappings_and_the_whole_log(check):

@@ -165,6 +165,18 @@ def test_the_options_reach_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert given == [(Path("a.yaml"), expected)]
 
 
+def test_new_alerts_have_an_exit_code_only_on_request(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def published(*arguments: object) -> runner_run.Published:
+        index = Path.cwd() / "reports" / "x" / "index.html"
+        return runner_run.Published(index, unchanged=False, new_alerts=len(arguments) - 1)
+
+    monkeypatch.setattr(runner, "run_report", published)
+    assert invoke(root, "run", "x")[0] == 0
+    code, stdout, stderr = invoke(root, "run", "x", "--fail-on-alert")
+    assert (code, stdout) == (60, f"{Path('reports', 'x', 'index.html')}\n")  # it is published all the same
+    assert "2 new alerts" in stderr
+
+
 def test_an_error_prints_one_line_and_a_traceback_only_on_request(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise raised

@@ -126,7 +126,7 @@ class TestOpen:
         assert result.exit_code == 0
         last = max(row["sent_at"] for row in rows["messages"]).date()
         assert f"last day observed (as_of): {last}" in lines
-        assert "can run: 00_quality, 03_timing" in lines
+        assert "can run: 00_quality, 03_timing, 07_retention, 08_effectiveness" in lines
         (cannot,) = [line for line in lines if line.startswith("cannot run:")]
         for stage in ("01_segmentation", "02_cltv", "04_frequency"):
             assert f"{stage} (needs orders)" in cannot
@@ -146,7 +146,10 @@ class TestOpen:
         assert "last day observed (as_of):" in result.stdout
 
     def test_tests_can_run_without_orders(self, rows):
-        assert check_tables.runnable_lines(rows)[0] == "can run: 00_quality, 03_timing, 05_ab_test"
+        assert (
+            check_tables.runnable_lines(rows)[0]
+            == "can run: 00_quality, 03_timing, 05_ab_test, 07_retention, 08_effectiveness"
+        )
 
     @pytest.mark.parametrize(
         ("files", "words"),
@@ -195,13 +198,25 @@ class TestCounts:
         assert page.count("not recorded") == 3
         assert "not known: the source has no table orders" in page
 
+    def test_messages_are_counted_beside_orders(self, read_once):
+        sent = "message_id,customer_id,campaign_id,sent_at\n" + "".join(
+            f"{i},c{i % 3},k,2024-01-{1 + i:02} 10:00\n" for i in range(7)
+        )
+        both = read_once(orders="order_id,customer_id,ordered_at,amount\n1,c0,2024-01-09,5\n", messages=sent)
+        texts = quality.measure_coverage(both).texts
+        assert (texts.messages, texts.customers, texts.first, texts.last) == (7, 3, "2024-01-01", "2024-01-07")
+        page = quality.tables.coverage_table(quality.measure_coverage(both), "USD").markup
+        assert "What the orders and the messages cover" in page
+        assert "Jan 1, 2024" in page
+
     def test_the_answer_says_that_money_is_not_known(self, shop):
         tables, notebooks = quality.describe_tables(shop), quality.list_notebooks(shop)
         found = quality.decide(quality.measure_coverage(shop), tables, notebooks)
         assert (found.outcome, found.customers) == ("do", PEOPLE)
         assert "revenue, profit and customer value are not known" in found.caveat
         assert f"{PEOPLE * WEEKS:,} messages to {PEOPLE} customers" in found.text
-        assert list(notebooks.loc[notebooks["can_run"], "notebook"]) == ["00_quality", "03_timing", "05_ab_test"]
+        can_run = ["00_quality", "03_timing", "05_ab_test", "07_retention", "08_effectiveness"]
+        assert list(notebooks.loc[notebooks["can_run"], "notebook"]) == can_run
         assert "orders" in list(quality.list_gains(shop)["missing"])
 
     def test_a_pause_in_texting_is_named_and_does_not_break_the_log(self, read_once):
@@ -442,10 +457,12 @@ def test_a_run_over_messages_alone_publishes_and_says_what_was_skipped(tmp_path,
         "03_timing": ("ok", ""),
         "04_frequency": ("skipped", needs.format("orders")),
         "05_ab_test": ("skipped", needs.format("experiments, arms, assignments")),
+        "07_retention": ("ok", ""),
+        "08_effectiveness": ("ok", ""),
     }
     run = root / "reports" / "tiny" / manifest["run"]
     decisions = pd.concat([pd.read_parquet(file) for file in (run / "tables" / "decisions").glob("*.parquet")])
-    assert set(decisions["stage"]) == {"quality", "timing"}
+    assert set(decisions["stage"]) == {"quality", "timing", "retention", "effectiveness"}
     assert decisions[["cash", "cash_low", "cash_high"]].isna().all(axis=None)  # unknown, not 0
     assert not decisions["unit"].str.startswith("money").any()
     hours = pd.read_parquet(run / "tables" / "customer_send_hour.parquet")

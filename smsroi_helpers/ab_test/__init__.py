@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
+from smsroi_helpers.ab_test.click_profit import Prices, find_prices
 from smsroi_helpers.ab_test.effects import measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
@@ -38,12 +39,14 @@ __all__ = [
     "NEEDS",
     "PARAMETERS",
     "Evaluated",
+    "Prices",
     "analyse",
     "cap_profit",
     "count_listed",
     "decide",
     "estimate_monthly_profit",
     "estimate_total_profit",
+    "find_prices",
     "knows_cost",
     "locate_broken_days",
     "map_overlaps",

@@ -213,27 +213,30 @@ def _next_step(each: Evaluated, against_none: bool, enough: float) -> NextStep:
 
 
 def _still_open(experiment: Experiment, decision: ExperimentDecision, enough: float) -> NextStep:
-    """The next step for an undecided experiment."""
+    """The next step for an undecided experiment: its size is the one that would detect a gain worth having.
+
+    Only where the experiment is that large already does the size follow from the difference seen.
+    """
     n = float(experiment.customers.sum())
-    more = (decision.times - 1) * n if np.isfinite(decision.times) else float("nan")
     ended = experiment.state == "ended"
     if enough > n:
         return NextStep("repeat_with" if ended else "wait_for_customers", enough)
     too_few = decision.needed > n and decision.why_open != ("guardrail",)
-    larger = NextStep("would_detect", decision.needed) if too_few else None
+    times = decision.needed / n if too_few else decision.times
+    more = (times - 1) * n if times > 1 else float("nan")
     if ended:
-        if np.isfinite(more) and decision.times <= MOST_TIMES:
-            return NextStep("repeat_with_more", more)
-        return larger or NextStep("too_small")
+        if too_few:
+            return NextStep("would_detect", decision.needed)
+        return NextStep("repeat_with_more", more) if more > 0 and times <= MOST_TIMES else NextStep("too_small")
     if experiment.until is not None:
         return NextStep("run_until_planned", until=experiment.until)
-    if np.isfinite(more) and more > 0:
+    if more > 0:
         elapsed = max((experiment.last - experiment.started).days + 1, 1)
-        wait = int(np.ceil((decision.times - 1) * elapsed))
+        wait = int(np.ceil((times - 1) * elapsed))
         if wait > LONGEST_WAIT_DAYS:
-            return NextStep("more_needed", more)
+            return NextStep("would_detect", decision.needed) if too_few else NextStep("more_needed", more)
         return NextStep("run_until", more, experiment.last + dt.timedelta(days=wait))
-    return larger or NextStep("keep_running")
+    return NextStep("keep_running")
 
 
 def _enough_for_events(each: Evaluated) -> float:

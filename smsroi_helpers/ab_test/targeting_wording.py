@@ -64,6 +64,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
         low=low,
         high=high,
         unit=answer.unit,
+        period=f"{answer.experiment.weeks:.3g} weeks" if answer.unit == "money" else "",
         kind="gain" if answer.form == "only" and is_money(answer.metric) else "fact",
     )
 

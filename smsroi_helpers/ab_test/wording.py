@@ -17,7 +17,7 @@ from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import problem_words
+from smsroi_helpers.pages import metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
@@ -66,10 +66,31 @@ def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
         low=answer.low,
         high=answer.high,
         unit=answer.unit,
+        period=f"{answer.experiment.weeks:.3g} weeks" if answer.unit == "money" else "",
+        number_words=_number_words(answer),
         kind=answer.kind,
         money=answer.money,
         **_cash(answer),
     )
+
+
+def _number_words(answer: ExperimentAnswer) -> str:
+    """What a number is that is not a week's money: its metric or its weeks, of whom, and what it is compared with."""
+    if answer.unit == "money":
+        return _("in the test ({time}), from {n} customers in {arm}, compared with {control}").format(
+            time=time_words(answer.experiment.weeks), n=number(answer.decision.arm_customers),
+            arm=answer.decision.arm, control=answer.experiment.control,
+        )  # fmt: skip
+    if answer.unit not in ("share", "count"):
+        return ""
+    if answer.decision.metric in ("click_rate", "reply_rate"):
+        responses = _("clicks") if answer.decision.metric == "click_rate" else _("replies")
+        return _("{responses} per 100 messages, compared with the control group").format(responses=responses)
+    if answer.unit == "share":
+        return _("customers in 100 ({metric}), compared with the control group").format(
+            metric=metric_words(answer.decision.metric)
+        )
+    return _("{metric}, compared with the control group").format(metric=metric_words(answer.decision.metric))
 
 
 def _cash(answer: ExperimentAnswer) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.cltv.assumptions import check_assumptions
-from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, count_cells, count_value_cells
+from smsroi_helpers.cltv.counts import FEWEST_REPEATERS, FEWEST_WEEKS, count_cells, count_value_cells
 from smsroi_helpers.cltv.customer_value import customer_values, fits_table, value_by_tenth
 from smsroi_helpers.cltv.fitting import Fit, fit_purchases, fit_value
-from smsroi_helpers.cltv.forecast import forecast_value
-from smsroi_helpers.cltv.holdout import compare_models, holdout_test
+from smsroi_helpers.cltv.forecast import Forecast, forecast_value
+from smsroi_helpers.cltv.holdout import Holdout, ModelComparison, compare_models, holdout_test
 from smsroi_helpers.cltv.implications import (
     at_risk,
     churn_warnings,
@@ -44,11 +44,15 @@ from smsroi_helpers.measures import profit_share
 
 __all__ = [
     "FEWEST_REPEATERS",
+    "FEWEST_WEEKS",
     "LOSS_RATES",
     "NEEDS",
     "PARAMETERS",
     "Fit",
+    "Forecast",
+    "Holdout",
     "Model",
+    "ModelComparison",
     "NaturalLoss",
     "at_risk",
     "check_assumptions",

@@ -75,6 +75,9 @@ def check_assumptions(
 ) -> list[Assumption]:
     """Test each assumption, and compute by how much the total would change without it.
 
+    The total is that of money; where the value of a purchase is not known, of purchases, and what the forecast assumes
+    of money is left out.
+
     Args:
         shop: the company.
         cells: the result of `cltv.count_cells`.
@@ -88,16 +91,22 @@ def check_assumptions(
     """
 
     def total_value(of: pd.DataFrame, orders: Fit, money: Fit = value) -> float:
+        if not money.is_known:
+            return float(discounted_orders(orders, of, horizon_weeks, yearly_discount_rate) @ of["customers"])
         v = money.predicting[2]
         per_unit = value_factor(money.predicting, of["frequency"].to_numpy(float))
         expected = discounted_orders(orders, of, horizon_weeks, yearly_discount_rate)
         return float(expected * per_unit @ (of["customers"] * v + of["repeat_spend"]).to_numpy(float))
 
     baseline = total_value(cells, purchases)
+    of_money = (
+        [_frequency_and_value(cells, value_cells, purchases, total_value, baseline), _refunds(shop)]
+        if value.is_known
+        else []
+    )
     return [
         _one_time_buyers(cells, purchases, total_value, baseline),
-        _frequency_and_value(cells, value_cells, purchases, total_value, baseline),
-        _refunds(shop),
+        *of_money,
         _several_a_day(shop, cells),
         _older_than_log(shop, cells, purchases, total_value, baseline),
         _cohort_drift(cells, purchases, total_value, baseline),

@@ -18,6 +18,7 @@ from smsroi_helpers.source import Shop
 
 __all__ = [
     "FEWEST_REPEATERS",
+    "FEWEST_WEEKS",
     "count_cells",
     "count_groups",
     "count_value_cells",
@@ -93,9 +94,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     Returns:
         One row per frequency (≥ 1) and bin, 0.01 wide, of the log of a customer's mean repeat value: customers, and
         log_mean_value, the mean of that log over them. Customers whose repeat purchases add up to zero are left out.
-
-    Raises:
-        NotEnoughData: no customer has paid for a repeat purchase.
+        No rows where every repeat purchase has the amount 0: the value of a purchase is not known.
     """
     history = histories(shop, until)
     repeaters = history.filter(history.frequency > 0, history.repeat_spend > 0)
@@ -104,13 +103,7 @@ def count_value_cells(shop: Shop, until: dt.date | None = None) -> pd.DataFrame:
     cells = repeaters.group_by("frequency", "bin").aggregate(
         customers=repeaters.count(), log_mean_value=repeaters.log_mean.mean().round(12)
     )
-    frame = shop.count(cells.order_by("frequency", "bin"))
-    if frame.empty:
-        raise NotEnoughData(
-            "Every repeat purchase has the amount 0, so the value of a purchase cannot be modelled. Orders of amount 0"
-            " count as purchases; if they were paid, correct the column amount of the table orders."
-        )
-    return frame
+    return shop.count(cells.order_by("frequency", "bin"))
 
 
 def count_groups(shop: Shop, rows: ir.Table) -> pd.DataFrame:

@@ -25,20 +25,25 @@ def customer_values(shop: Shop, forecast: Forecast) -> ir.Table:
 
     Recency and T are in weeks, money in the source's currency. `expected_low` and `expected_high` are a confidence
     interval of expected_value (parameters alone). `cltv_low` and `cltv_high` are a prediction interval of what this
-    customer will actually bring (parameters and randomness).
+    customer will actually bring (parameters and randomness). Where the value of a purchase is not known, money is null.
     """
-    return value_rows(shop, forecast).drop("recency_days", "T_days", "scale", "repeat_spend").order_by("customer_id")
+    extra = ("recency_days", "T_days", "scale", "repeat_spend", "discounted_orders")
+    return value_rows(shop, forecast).drop(*extra).order_by("customer_id")
 
 
 def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
-    """`customer_values` with the keys of each customer's cell, repeat_spend and `scale` (v + repeat spend)."""
-    p, q, v = (float(value) for value in forecast.value.predicting)
+    """`customer_values` with the keys of each customer's cell, repeat_spend, discounted_orders and `scale` (v + repeat
+    spend).
+    """
     columns = [
         *KEYS, "p_alive", "expected_orders", "orders_log_error", "discounted_orders", "spend_low", "spend_high",
     ]  # fmt: skip
     scores = ibis.memtable(forecast.cells[columns])
     history = histories(shop).drop("later_purchases")
     rows = history.join(scores, list(KEYS))
+    if not forecast.knows_value:
+        return _rows_without_money(rows)
+    p, q, v = (float(value) for value in forecast.value.predicting)
     scale = rows.repeat_spend + v
     per_order = scale * p / (rows.frequency * p + (q - 1))
     # Derivatives of log value per order, log p + log(v + s) − log(p·x + q − 1), by log p, log q and log v.
@@ -65,24 +70,45 @@ def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
         recency_days=rows.recency_days,
         T_days=rows.T_days,
         repeat_spend=rows.repeat_spend,
+        discounted_orders=rows.discounted_orders,
         scale=scale,
     )
 
 
+def _rows_without_money(rows: ir.Table) -> ir.Table:
+    """The columns of `value_rows` where the value of a purchase is not known: money is null, never 0."""
+    money = ("expected_value", "expected_low", "expected_high", "cltv", "cltv_low", "cltv_high")
+    return rows.select(
+        "customer_id",
+        "frequency",
+        recency=rows.recency_days / 7,
+        T=rows.T_days / 7,
+        p_alive=rows.p_alive,
+        expected_orders=rows.expected_orders,
+        **{name: ibis.null("float64") for name in money},
+        recency_days=rows.recency_days,
+        T_days=rows.T_days,
+        repeat_spend=rows.repeat_spend,
+        discounted_orders=rows.discounted_orders,
+        scale=ibis.null("float64"),
+    )
+
+
 def value_by_tenth(shop: Shop, forecast: Forecast) -> pd.DataFrame:
-    """Customers in ten groups of equal size, the most valuable first.
+    """Customers in ten groups of equal size, the most valuable first: by expected orders where value is not known.
 
     Returns:
-        tenth (1–10), customers, cltv; share of all customers' cltv, with low and high: the prediction interval of the
-        share (95 %: parameters and randomness, with the customers of each tenth fixed).
+        tenth (1–10), customers, cltv (or orders); share of all customers' cltv (or orders), with low and high: the
+        prediction interval of the share (95 %: parameters and randomness, with the customers of each tenth fixed).
     """
-    values = value_rows(shop, forecast).select("customer_id", *KEYS, "cltv", "repeat_spend")
-    order = ibis.window(order_by=[values.cltv.desc(), values.customer_id])
+    by = "cltv" if forecast.knows_value else "expected_orders"
+    values = value_rows(shop, forecast).select("customer_id", *KEYS, by, "repeat_spend")
+    order = ibis.window(order_by=[values[by].desc(), values.customer_id])
     ranked = values.mutate(group=ibis.ntile(10).over(order) + 1)
     return (
-        add_up(forecast, "cltv", count_groups(shop, ranked))
+        add_up(forecast, forecast.measure, count_groups(shop, ranked))
         .shares()
-        .rename(columns={"group": "tenth", "value": "cltv"})
+        .rename(columns={"group": "tenth", "value": forecast.measure})
         .astype({"customers": int})
     )
 
@@ -95,7 +121,7 @@ def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
 
     Returns:
         model, fit, parameter, value, low, high (missing where not identified), predicting (the value that forecasts
-        use), log_likelihood, customers, unit (of money or time), status.
+        use), log_likelihood, customers, unit (of money or time), status. A fit without data has no rows.
     """
     parts = [
         fit.table().assign(
@@ -109,6 +135,7 @@ def fits_table(fits: dict[str, list[Fit]]) -> pd.DataFrame:
         )
         for name, of_days in fits.items()
         for fit in of_days
+        if fit.is_known
     ]
     columns = [
         "model", "fit", "parameter", "value", "low", "high", "predicting", "log_likelihood", "customers", "unit",

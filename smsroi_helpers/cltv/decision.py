@@ -33,6 +33,8 @@ class CltvOutcome:
     top_low: float
     top_high: float
     customers: float
+    knows_value: bool
+    """False where the value of a purchase is not known: then the numbers below, and the shares above, are purchases."""
     per_customer: float
     """Profit before message cost over the horizon (money)."""
     correction: float
@@ -60,7 +62,7 @@ def decide(forecast: Forecast, tested: Holdout, level: LevelError, tenths: pd.Da
         tenths: the result of `value_by_tenth`.
     """
     correction = correction_of(tested, level)
-    sums = forecast.sums["cltv"]
+    sums = forecast.sums[forecast.measure]
     value, error = correction * sums.value, correction * sums.error
     low, high = level.limits(value, error, factor=correction)
     top = tenths.iloc[0]
@@ -73,6 +75,7 @@ def decide(forecast: Forecast, tested: Holdout, level: LevelError, tenths: pd.Da
         top_low=float(top["low"]),
         top_high=float(top["high"]),
         customers=forecast.purchases.customers,
+        knows_value=forecast.knows_value,
         per_customer=float(value[0]) / forecast.purchases.customers,
         correction=correction,
         per_week=float(value[0]) * per_week,

@@ -163,9 +163,15 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     )
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
     ax.set_xticks(list(rows["tenth"]))
-    ax.set_xlabel(_("tenth of the customers, by the spend foretold"))
-    ax.set_ylabel(_("share of the money in the test"))
-    ax.set_title(_("The tenth put first brought {share} of the money").format(share=percent(rows["spend"].iloc[0])))
+    first = percent(rows["spend"].iloc[0])
+    if tested.ranks_spend:
+        ax.set_xlabel(_("tenth of the customers, by the spend foretold"))
+        ax.set_ylabel(_("share of the money in the test"))
+        ax.set_title(_("The tenth put first brought {share} of the money").format(share=first))
+    else:
+        ax.set_xlabel(_("tenth of the customers, by predicted purchases"))
+        ax.set_ylabel(_("share of the purchases in the test"))
+        ax.set_title(_("The tenth put first made {share} of the purchases").format(share=first))
     ax.legend(frameon=False)
     return ax
 
@@ -210,7 +216,7 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw each tenth's share of the expected profit of all customers, the most valuable tenth first.
 
     Args:
-        tenths: the result of `cltv.value_by_tenth`.
+        tenths: the result of `cltv.value_by_tenth`; of purchases where the value of one is not known.
         ax: where to draw; None: a new figure.
     """
     ax = ax or plt.subplots()[1]
@@ -221,10 +227,16 @@ def value_by_tenth(tenths: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.bar_label(bars, labels=[percent(share) for share in tenths["share"]], padding=3, color=PALETTE["soft"])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
-    ax.set_title(_("The top tenth holds {share} of the expected profit").format(share=percent(tenths["share"].iloc[0])))
     ax.set_xticks(list(tenths["tenth"]))
-    ax.set_xlabel(_("tenth of the customers, most valuable first"))
-    ax.set_ylabel(_("share of expected profit"))
+    top = percent(tenths["share"].iloc[0])
+    if "cltv" in tenths:
+        ax.set_title(_("The top tenth holds {share} of the expected profit").format(share=top))
+        ax.set_xlabel(_("tenth of the customers, most valuable first"))
+        ax.set_ylabel(_("share of expected profit"))
+    else:
+        ax.set_title(_("The top tenth makes {share} of the expected purchases").format(share=top))
+        ax.set_xlabel(_("tenth of the customers, most expected purchases first"))
+        ax.set_ylabel(_("share of expected purchases"))
     return ax
 
 
@@ -275,13 +287,21 @@ def value_by_tenth_figure(tenths: pd.DataFrame) -> Chart:
         )
         for row in tenths.itertuples()
     ]
+    alt = _("Share of the expected profit by tenth of the customers: {shares}.")
+    caption = _(
+        "Who the expected profit will come from, by the model; the groups are of equal size ({n} customers each)."
+        " The lines are 95% intervals: parameters and chance, the model being right."
+    )
+    if "cltv" not in tenths:
+        alt = _("Share of the expected purchases by tenth of the customers: {shares}.")
+        caption = _(
+            "Who will make the expected purchases, by the model; the groups are of equal size ({n} customers each)."
+            " The lines are 95% intervals: parameters and chance, the model being right."
+        )
     return figure(
         value_by_tenth(tenths),
-        alt=_("Share of the expected profit by tenth of the customers: {shares}.").format(shares=listed(parts)),
-        caption=_(
-            "Who the expected profit will come from, by the model; the groups are of equal size ({n} customers each)."
-            " The lines are 95% intervals: parameters and chance, the model being right."
-        ).format(n=number(tenths["customers"].iloc[0])),
+        alt=alt.format(shares=listed(parts)),
+        caption=caption.format(n=number(tenths["customers"].iloc[0])),
     )
 
 
@@ -314,17 +334,18 @@ def lift_figure(tested: Holdout) -> Chart:
         )
         for row in tested.by_tenth.itertuples()
     ]
-    return figure(
-        lift(tested),
-        alt=_("Share of the money in the test by tenth of the customers: {shares}.").format(shares=listed(parts)),
-        caption=joined(
-            _(
-                "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
-                " weeks, and what each group did spend; the lines are 95% intervals."
-            ),
-            _ranking(tested),
-        ),
+    alt = _("Share of the money in the test by tenth of the customers: {shares}.")
+    caption = _(
+        "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
+        " weeks, and what each group did spend; the lines are 95% intervals."
     )
+    if not tested.ranks_spend:
+        alt = _("Share of the purchases in the test by tenth of the customers: {shares}.")
+        caption = _(
+            "Does it know who will buy? Customers in ten groups of equal size by their predicted purchases in the test"
+            " weeks, and how many purchases each group made; the lines are 95% intervals."
+        )
+    return figure(lift(tested), alt=alt.format(shares=listed(parts)), caption=joined(caption, _ranking(tested)))
 
 
 def _ranking(tested: Holdout) -> str:

@@ -55,14 +55,20 @@ class Fit:
     """Of the logarithms of the parameters: robust (sandwich), the customer as unit; NaN where not identified."""
     log_likelihood: float
     customers: int
-    status: Literal["converged", "not_identified"]
-    """`not_identified`: the likelihood is flat, or still rises at the bound. There are no intervals then."""
+    status: Literal["converged", "not_identified", "no_data"]
+    """`not_identified`: the likelihood is flat, or still rises at the bound; there are no intervals then. `no_data`: no
+    purchase has an amount, so every parameter is NaN, and so is every amount predicted with them."""
     unidentified: tuple[str, ...] = ()
     """The names of the parameters that are not identified."""
     posterior_mode: Floats | None = None
     """Where not identified: the mode of the posterior under a weak prior, with which predictions are made. The
     predictions may be well determined even where the parameters are not."""
     draw_posterior_sample: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there were data to fit: False where the value of a purchase is not known."""
+        return self.status != "no_data"
 
     @property
     def values(self) -> Floats:
@@ -320,17 +326,15 @@ def fit_value(cells: pd.DataFrame) -> Fit:
     """Fit the Gamma–Gamma model of money per purchase by maximum likelihood.
 
     Where all customers spend the same amount per purchase, the result is the limit of the model: it predicts that
-    amount for everybody, without error.
+    amount for everybody, without error. Without cells the value of a purchase is not known (`Fit.is_known`).
 
     Args:
         cells: frequency (≥ 1), log_mean_value (mean over the cell of the logarithm of a customer's mean repeat value),
             customers.
-
-    Raises:
-        ValueError: there are no cells.
     """
     if cells.empty:
-        raise ValueError("cells is empty: without repeat purchases the value of a purchase cannot be modelled")
+        unknown = dict.fromkeys(PARAMETER_NAMES["gamma_gamma"], float("nan"))
+        return Fit("gamma_gamma", unknown, np.zeros((3, 3)), float("nan"), 0, "no_data")
     _x, log_mean, weights = columns = columns_of(cells, "frequency", "log_mean_value", "customers")
     typical = float(np.exp(np.average(log_mean, weights=weights)))
     if np.ptp(log_mean) < 1e-9:

@@ -83,6 +83,16 @@ class Forecast:
         totals = pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
         object.__setattr__(self, "totals", totals)
 
+    @property
+    def knows_value(self) -> bool:
+        """Whether the value of a purchase is known; if not, every amount of money here is NaN."""
+        return self.value.is_known
+
+    @property
+    def measure(self) -> Measure:
+        """What customers are compared by: their value, or their purchases where their value is not known."""
+        return "cltv" if self.knows_value else "orders"
+
     def total(self, measure: Measure) -> tuple[float, float, float]:
         """Value, low and high of one measure."""
         row = self.totals.set_index("measure").loc[measure]
@@ -142,8 +152,12 @@ def _simulate_spend(
 
     Given X future purchases, a customer's spend is Gamma(p·X) / ν with ν ~ Gamma(p·x + q) / (v + repeat spend), so the
     spend so far only scales it. Each draw of the parameters has `FUTURES` futures. Futures are simulated for customers
-    who are alive. The probability of being inactive enters the quantiles of the mixture with zero spend.
+    who are alive. The probability of being inactive enters the quantiles of the mixture with zero spend. Without a
+    known value of a purchase all three are NaN.
     """
+    names = ["spend_low", "spend_high", "spend_variance"]
+    if not value.is_known:
+        return pd.DataFrame(float("nan"), columns=names, index=cells.index)
     x, T = cells["frequency"].to_numpy(float), cells["T_weeks"].to_numpy(float)
     alpha, v = purchases.predicting[1], value.predicting[2]
     kinds_x, kinds_age, kind = pairs_of(x, np.round(np.log(alpha + T) / KIND_WIDTH))
@@ -177,7 +191,7 @@ def _simulate_spend(
             quantile = spend[here, below] * (1 - at + below) + spend[here, below + 1] * (at - below)
             result[place, rows] = np.where(nothing >= level, 0.0, quantile)
         result[2, rows] = np.maximum(still * square[here] - still**2 * squared_mean[here], 0.0)
-    return pd.DataFrame(result.T, columns=["spend_low", "spend_high", "spend_variance"], index=cells.index)
+    return pd.DataFrame(result.T, columns=names, index=cells.index)
 
 
 def forecast_value(
@@ -193,7 +207,7 @@ def forecast_value(
     """Forecast purchases, spend and value of every kind of customer, and of all together.
 
     Where a fit is not identified, the forecast uses the posterior mode, and its intervals the posterior sample
-    (`Fit.posterior_sample`).
+    (`Fit.posterior_sample`). Where the value of a purchase is not known, all amounts of money are NaN.
 
     Args:
         cells: the result of `count_cells`.

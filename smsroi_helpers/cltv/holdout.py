@@ -220,11 +220,13 @@ class Holdout:
     customer), worse: the excess of its mean squared error over the model's, as a share of the latter; low, high."""
     by_tenth: pd.DataFrame
     """tenth of the customers by predicted spend (1 = most); predicted and spend, shares of the predicted and of the
-    actual spend; low and high of the latter (95 %, over samples of customers)."""
+    actual spend; low and high of the latter (95 %, over samples of customers). Of purchases where not `ranks_spend`."""
     gini: float
     """How well predicted spend ranks customers: 1 as well as actual spend does, 0 like a random order."""
     gini_low: float
     gini_high: float
+    ranks_spend: bool
+    """False where the value of a purchase before the split is not known: customers are ranked by purchases then."""
     alive_model: Model
     by_alive: pd.DataFrame
     """Groups by P(alive) under `alive_model`: lowest, highest (of the group's range), customers, p_alive (mean),
@@ -259,8 +261,8 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
     by_frequency = by_frequency.div(customers, axis=0)
     by_frequency.insert(0, "customers", customers)
     predicted = _sum_up(predicted_by_cell, cells).iloc[0]
-    value_cells = count_value_cells(shop, comparison.split)
-    ranked = count_ranked(shop, comparison.split, cells, fit, fit_value(value_cells), weeks)
+    value = fit_value(count_value_cells(shop, comparison.split))
+    ranked = count_ranked(shop, comparison.split, cells, fit, value, weeks)
     by_tenth, (gini, gini_low, gini_high) = rank_by_spend(ranked)
     return Holdout(
         model=comparison.chosen,
@@ -279,6 +281,7 @@ def holdout_test(shop: Shop, comparison: ModelComparison) -> Holdout:
         gini=gini,
         gini_low=gini_low,
         gini_high=gini_high,
+        ranks_spend=value.is_known,
         alive_model=comparison.alive_model,
         by_alive=_by_alive(comparison.fits[comparison.alive_model], comparison.outcomes, weeks),
     )

@@ -45,7 +45,7 @@ __all__ = [
 UNKNOWN = "unknown"
 OTHERS = "all others"
 """The name for the smallest segments together, where there are more than `MOST_SEGMENTS`."""
-NoValue = Literal["", "few_repeaters", "unlike_orders"]
+NoValue = Literal["", "few_repeaters", "no_amounts", "unlike_orders"]
 """Why the value of a channel's new customers is unknown; empty where it is known."""
 MOST_SEGMENTS = 30
 """Groups that a page shows at most; beyond, the smallest are combined."""
@@ -207,7 +207,8 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
 
     Returns:
         customer_id, p_alive, silent_weeks (since the last purchase), frequency, value_at_risk: the
-        customer's value over the horizon if alive, times 1 − P(alive); the highest first.
+        customer's value over the horizon if alive, times 1 − P(alive); the highest first. Null where the value of a
+        purchase is not known; then those with the most purchases at risk first.
 
     Raises:
         ValueError: the forecast is by BG/NBD.
@@ -216,14 +217,14 @@ def churn_warnings(shop: Shop, forecast: Forecast, alive_below: float) -> ir.Tab
         raise ValueError("P(alive) of bg_nbd is 1 for every one-time buyer; use mbg_nbd or pareto_nbd")
     rows = value_rows(shop, _forecast_at_risk(forecast))
     rows = rows.filter(rows.p_alive < alive_below)
-    table = rows.select(
+    rows = rows.order_by(rows["cltv" if forecast.knows_value else "discounted_orders"].desc(), rows.customer_id)
+    return rows.select(
         "customer_id",
         "p_alive",
         silent_weeks=(rows.T_days - rows.recency_days) / 7,
         frequency=rows.frequency,
         value_at_risk=rows.cltv,
     )
-    return table.order_by(table.value_at_risk.desc(), table.customer_id)
 
 
 def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
@@ -231,7 +232,8 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
 
     Returns:
         group (`once`, `again`: one-time and repeat buyers), customers (on the list); gone, gone_low, gone_high (the
-        number of them expected to have left); value, low, high (money at risk; 95 %, parameters alone).
+        number of them expected to have left); value, low, high (money at risk; 95 %, parameters alone; NaN where the
+        value of a purchase is not known).
     """
     listed = forecast.cells[forecast.cells["p_alive"] < alive_below]
     members = listed.assign(group=np.where(listed["frequency"] == 0, "once", "again"))
@@ -257,7 +259,8 @@ def at_risk(forecast: Forecast, alive_below: float) -> pd.DataFrame:
         low, high = max(expected - half_width, 0.0), min(expected + half_width, people)
         rows.append({"group": group, "customers": people, "gone": expected, "gone_low": low, "gone_high": high})
     table = pd.DataFrame(rows).merge(risk.drop(columns="customers"), on="group", how="left")
-    return table.fillna({"value": 0.0, "low": 0.0, "high": 0.0})
+    table.loc[table["customers"] == 0, ["value", "low", "high"]] = 0.0
+    return table
 
 
 # --- new customers ---------------------------------------------------------------------------------------------------
@@ -360,8 +363,10 @@ def _new_customer(
     found["repeaters"] = int(row["repeaters"])
     found |= {"cac": cac, "cac_low": max(cac - Z * cac_error, 0.0), "cac_high": cac + Z * cac_error}
     reason: NoValue = ""
-    if row["repeaters"] < FEWEST_REPEATERS or money.empty:
+    if row["repeaters"] < FEWEST_REPEATERS:
         reason = "few_repeaters"
+    elif money.empty:
+        reason = "no_amounts"
     else:
         purchases, value = fit_purchases(cells, model), fit_value(money)
         if value.predicting[1] <= 1:

@@ -241,17 +241,22 @@ def segment_totals(forecast: Forecast, members: pd.DataFrame | None, level: Leve
         level: the result of `estimate_level_error`.
 
     Returns:
-        group, customers, cltv, low, high, per_customer; the largest first, `all` last (alone without segments).
+        group, customers, cltv, low, high, per_customer; the largest first, `all` last (alone without segments). Where
+        the value of a purchase is not known these are NaN, and orders, orders_low, orders_high follow.
     """
-    everybody = forecast.sums["cltv"]
+    everybody = forecast.sums[forecast.measure]
     low, high = level.limits(everybody.value, everybody.error)
     parts = [everybody.table().assign(low=low, high=high)]
     if members is not None:
-        sums = add_up(forecast, "cltv", members)
+        sums = add_up(forecast, forecast.measure, members)
         low, high = level.limits(sums.value, sums.error, of="kind")
         table = sums.table().assign(low=low, high=high)
         parts.insert(0, table.sort_values("value", ascending=False, kind="stable"))
-    table = pd.concat(parts, ignore_index=True).rename(columns={"value": "cltv"})
+    table = pd.concat(parts, ignore_index=True)
+    if not forecast.knows_value:
+        table = table.rename(columns={"value": "orders", "low": "orders_low", "high": "orders_high"})
+        table = table.assign(value=np.nan, low=np.nan, high=np.nan)
+    table = table.rename(columns={"value": "cltv"})
     return table.assign(per_customer=table["cltv"] / table["customers"])
 
 

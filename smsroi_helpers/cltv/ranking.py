@@ -1,5 +1,7 @@
 """How well predicted spend ranks customers: shares by tenth of the customers, and the normalised Gini coefficient.
 
+Where the value of a purchase is not known, customers are ranked by purchases instead.
+
 The Gini coefficient is the area between the diagonal and the curve of cumulative spend, customers in order of predicted
 spend, divided by the same area with customers in order of actual spend.
 """
@@ -30,12 +32,15 @@ def count_ranked(shop: Shop, split: dt.date, cells: pd.DataFrame, fit: Fit, valu
 
     Returns:
         one row per ranking (`predicted`, `later_spend`), place (1 = highest) and jackknife group (of customers, by
-        hash): customers, predicted, spend.
+        hash): customers, predicted, spend. Where `value` is not known, both are purchases.
     """
-    p, q, v = (float(x) for x in value.predicting)
     scores = ibis.memtable(cells[list(KEYS)].assign(orders=expected_orders(fit, cells, weeks)))
     rows = histories(shop, split).join(scores, list(KEYS))
-    predicted = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
+    if value.is_known:
+        p, q, v = (float(x) for x in value.predicting)
+        predicted = rows.orders * p * (rows.repeat_spend + v) / (rows.frequency * p + (max(q, 1.05) - 1))
+    else:
+        predicted, rows = rows.orders, rows.mutate(later_spend=rows.later_purchases.cast("float64"))
     hashed = hash_group(rows.customer_id, "jackknife", GROUPS)
     rows = rows.select("customer_id", "later_spend", predicted=predicted.round(9), group=hashed)
     ranked = []

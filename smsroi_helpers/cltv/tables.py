@@ -101,6 +101,14 @@ def money_note(cells: pd.DataFrame, value: Fit, currency: str) -> Html:
         value: the Gamma–Gamma fit.
         currency: the source's.
     """
+    if not value.is_known:
+        return note(
+            _(
+                "The value of a purchase is not known: every repeat purchase has the amount 0. So this page counts"
+                " purchases and shows no money. If these orders were paid, correct the column amount of the table"
+                " orders."
+            )
+        )
     again = cells[cells["frequency"] > 0]
     customers, purchases = int(again["customers"].sum()), float((again["frequency"] * again["customers"]).sum())
     words = _("A repeat purchase brought {mean} on average, purchases of amount 0 included.").format(
@@ -231,6 +239,8 @@ def gains_table(gains: pd.DataFrame, forecast: Forecast, currency: str) -> Html:
     """
 
     def show(value: float, low: float, high: float) -> str:
+        if np.isnan(value):
+            return _("not known")
         return _("{value} ({low} to {high})").format(
             value=money(value, currency, 0), low=money(low, currency, 0), high=money(high, currency, 0)
         )
@@ -293,7 +303,9 @@ def churn_table(risk: pd.DataFrame, forecast: Forecast, alive_below: float, curr
                 for row in risk.itertuples()
             ],
             _("Profit at risk"): [
-                _("{value} ({low} to {high})").format(
+                _("not known")
+                if np.isnan(row.value)
+                else _("{value} ({low} to {high})").format(
                     value=money(row.value, currency, 0),
                     low=money(row.low, currency, 0),
                     high=money(row.high, currency, 0),
@@ -363,6 +375,8 @@ def textbook_note(book: dict[str, float], example: float, currency: str) -> Html
         example: the result of the formula in the textbook's example.
         currency: the source's.
     """
+    if np.isnan(book["model"]):
+        return note(_("The textbook’s formula needs the revenue per customer, which is not known here."))
     facts = {
         "arpu": money(book["arpu"], currency),
         "months": number(book["months"], 2),

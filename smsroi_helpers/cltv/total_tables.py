@@ -36,6 +36,8 @@ def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
     }
 
     def show(measure: str, value: float) -> str:
+        if np.isnan(value):
+            return _("not known")
         return number(value) if measure == "orders" else money(value, currency, 0)
 
     rows = [
@@ -61,7 +63,7 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
         forecast: the forecast.
         level: the result of `level_error.estimate_level_error`.
     """
-    sums = forecast.sums["cltv"]
+    sums = forecast.sums[forecast.measure]
     (value,), (error,) = sums.value, sums.error
     low, high = (float(limit[0]) / value - 1 for limit in level.limits(sums.value, sums.error))
 
@@ -75,10 +77,16 @@ def level_error_table(forecast: Forecast, level: LevelError) -> Html:
         (_("Drift"), either_way(float(np.expm1(Z * level.drift_sd)))),
         (_("All together"), _("{low} to {high}").format(low=signed_percent(low, 1), high=signed_percent(high, 1))),
     ]
-    caption = _(
+    words = _(
         "How far the profit of all customers may be off the forecast (95%), by source. Season and drift: what the"
         " {tested} test weeks leave possible for the {horizon} weeks ahead"
-    ).format(tested=number(level.tested_weeks), horizon=number(level.horizon_weeks))
+    )
+    if not forecast.knows_value:
+        words = _(
+            "How far the purchases of all customers may be off the forecast (95%), by source. Season and drift: what"
+            " the {tested} test weeks leave possible for the {horizon} weeks ahead"
+        )
+    caption = words.format(tested=number(level.tested_weeks), horizon=number(level.horizon_weeks))
     if extrapolated := describe_extrapolation(level):
         caption = joined(caption + ".", extrapolated)
     return table(pd.DataFrame(rows, columns=[_("Source"), _("Off by")]), caption=caption)
@@ -111,6 +119,8 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
         return note(
             _("The table customers has no column {column}, so nothing is told by segment.").format(column=segment_by)
         )
+    if segments["cltv"].isna().all():
+        return _orders_by_segment(segments, segment_by)
     shown = pd.DataFrame(
         {
             _("Segment"): segments["group"].map(segment_name),
@@ -126,5 +136,25 @@ def segments_table(segments: pd.DataFrame, segment_by: str, currency: str) -> Ht
     caption = _(
         "Expected profit before message cost, discounted, by {column}; intervals: parameters, chance, the error of the"
         " test, season and drift. Groups err together"
+    ).format(column=names_of(segment_by))
+    return table(shown, caption=caption, suppress=_("Customers"))
+
+
+def _orders_by_segment(segments: pd.DataFrame, segment_by: str) -> Html:
+    """Forecast purchases by segment, where the value of a purchase is not known."""
+    shown = pd.DataFrame(
+        {
+            _("Segment"): segments["group"].map(segment_name),
+            _("Customers"): segments["customers"].astype(int),
+            _("Purchases to come"): [number(value) for value in segments["orders"]],
+            _("95% interval"): [
+                _("{low} to {high}").format(low=number(row.orders_low), high=number(row.orders_high))
+                for row in segments.itertuples()
+            ],
+        }
+    )
+    caption = _(
+        "Expected purchases by {column}; intervals: parameters, chance, the error of the test, season and drift."
+        " Groups err together. The value of a purchase is not known"
     ).format(column=names_of(segment_by))
     return table(shown, caption=caption, suppress=_("Customers"))

@@ -68,32 +68,51 @@ def decide(
         outcome="do",
         status="ok" if found.supported == "amount_and_ranking" else "failed_check",
         action=_action(found),
-        text=_(
-            "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
-            " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
-            " should come out between {low} and {high}."
-        ).format(
-            n=number(found.customers),
-            per_customer=money(found.per_customer, currency),
-            weeks=number(found.horizon_weeks),
-            low=percent(found.top_low),
-            high=percent(found.top_high),
-        ),
+        text=_explain(found, currency),
         caveat=caveat,
         evidence="forecast",
         customers=forecast.purchases.customers,
         value=found.per_week,
         low=found.low,
         high=found.high,
-        unit="money_per_week",
+        unit="money_per_week" if found.knows_value else "orders_per_week",
         kind="forecast",
+    )
+
+
+def _explain(found: CltvOutcome, currency: str) -> str:
+    facts = {
+        "n": number(found.customers),
+        "weeks": number(found.horizon_weeks),
+        "low": percent(found.top_low),
+        "high": percent(found.top_high),
+    }
+    if found.knows_value:
+        return _(
+            "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
+            " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
+            " should come out between {low} and {high}."
+        ).format(per_customer=money(found.per_customer, currency), **facts)
+    return joined(
+        _("What a purchase brings is not known: every repeat purchase has the amount 0."),
+        _(
+            "The number is how many purchases all {n} customers seen so far are expected to make a week, on average"
+            " {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth should"
+            " come out between {low} and {high}."
+        ).format(per_customer=number(found.per_customer, 2), **facts),
     )
 
 
 def _action(found: CltvOutcome) -> str:
     if found.supported == "neither":
         return _("Trust neither the amount nor the ranking of customers: the forecast failed its test")
-    if found.stands_out:
+    if not found.knows_value:
+        action = (
+            _("Look after the {n} customers of the top tenth first: they make {share} of the purchases to come")
+            if found.stands_out
+            else _("Treat customers alike: the {n} of the top tenth make {share} of the purchases to come")
+        )
+    elif found.stands_out:
         action = _("Look after the {n} customers of the top tenth first: they hold {share} of what is to come")
     else:
         action = _("Treat customers alike: none stand out, the {n} of the top tenth hold {share} of what is to come")
@@ -267,6 +286,7 @@ def no_value_words(reason: NoValue, repeaters: float) -> str:
     return {
         "": "",
         "few_repeaters": _("{n} came back; {least} are needed").format(n=number(repeaters), least=FEWEST_REPEATERS),
+        "no_amounts": _("not known: every repeat purchase has the amount 0"),
         "unlike_orders": _("too few orders of too different size"),
     }[reason]
 

@@ -56,7 +56,11 @@ class Decision:
     low: float = float("nan")
     high: float = float("nan")
     """95 % interval of `value`; NaN if the decision has no number."""
-    unit: Literal["money_per_week", "money", "share", "count", ""] = ""
+    unit: Literal["money_per_week", "money", "share", "count", "orders_per_week", ""] = ""
+    period: str = ""
+    """The time whose money or orders `value` is: `week`, or the weeks of a total (`11 weeks`); empty for a share."""
+    number_words: str = ""
+    """What `value` is, after the number: unit, per whom, compared with what; empty where `unit` says it all."""
     kind: Literal["gain", "worth", "forecast", "fact"] = "fact"
     """`gain`: money compared with today's practice; `worth`: compared with no texts;
     `forecast`: a prediction; `fact`: none of these."""
@@ -82,6 +86,10 @@ class Decision:
     """`failed_check`: the numbers come from a model that failed its own test."""
 
     def __post_init__(self) -> None:
+        if self.unit.endswith("_per_week"):
+            object.__setattr__(self, "period", "week")
+        if self.unit == "money" and not self.period:
+            raise ValueError("a total of money needs its period")
         if self.unit and not self.low <= self.value <= self.high:
             raise ValueError(f"value {self.value} is not within its interval {self.low} to {self.high}")
         if self.money and not self.unit.startswith("money"):
@@ -111,6 +119,12 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "frequency_policy": (
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "gain_evidence", "cash_evidence",
     ),
+    "creative_effects": ("feature", "effect", "low", "high", "evidence"),
+    "creative_response": (
+        "segment", "variant", "customers", "messages", "click", "click_low", "click_high", "order", "order_low",
+        "order_high", "opt_out", "opt_out_low", "opt_out_high", "profit", "profit_low", "profit_high", "evidence",
+        "covariance", "covariance_of",
+    ),
     "exclusions": ("table", "rule", "severity", "rows", "share"),
     "quarantine": ("table", "line", "reason", "key"),
     "model_fits": (
@@ -127,9 +141,30 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "timing_weekdays": ("segment", "weekday", "rate", "low", "high", "set_of_best", "evidence"),
     "customer_send_hour": ("customer_id", "hour", "weekday", "basis"),
+    "campaign_results": (
+        "campaign_id", "messages", "delivered_rate", "click_rate", "conversion_rate", "opt_out_rate", "cost",
+        "attributed_revenue", "incremental_profit", "low", "high", "roi", "score",
+    ),
+    "kpis": ("dimension", "value", "kpi", "numerator", "denominator", "estimate", "low", "high", "customers"),
+    "attribution": (
+        "experiment_id", "arm", "touch", "hours", "customers", "attributed_revenue", "incremental_revenue",
+        "calibration", "low", "high", "inflation", "inflation_low", "inflation_high",
+    ),
+    "goals": (
+        "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
+    ),
+    "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
+    "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
+    "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),
+    "customer_base_audit": ("lens", "group", "measure", "customers", "value", "low", "high"),
+    "warning_quality": (
+        "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
+        "recall", "recall_low", "recall_high", "ranking",
+    ),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
-        "cash_evidence", "break_even_week", "value", "low", "high", "unit", "money", "evidence", "customers", "text",
+        "cash_evidence", "break_even_week", "value", "low", "high", "unit", "period", "money", "evidence", "customers",
+        "text",
     ),
 }  # fmt: skip
 """The output tables and their required columns; more columns are allowed."""

@@ -18,7 +18,7 @@ from smsroi_helpers.measures.experiment_outcomes import (
 from smsroi_helpers.measures.exposure import sent_during, untreated_arms
 from smsroi_helpers.measures.local_sends import local_sends
 from smsroi_helpers.measures.local_time import local_time, with_zone
-from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost
+from smsroi_helpers.measures.messages import choose_channel, every_send, knows_cost, knows_event
 from smsroi_helpers.measures.moments import CLUSTER, arm_moments, arm_moments_together, unit_of
 from smsroi_helpers.measures.practice import (
     PRACTICE_WEEKS,
@@ -43,10 +43,12 @@ from smsroi_helpers.measures.quiet_hours import (
     state_unknown,
     territory_of,
 )
-from smsroi_helpers.measures.sending_rules import RULES, Rule
+from smsroi_helpers.measures.sending_rules import CONSENT_SOURCES, EU_MEMBERS, RULES, Rule
 
 __all__ = [
     "CLUSTER",
+    "CONSENT_SOURCES",
+    "EU_MEMBERS",
     "PRACTICE_WEEKS",
     "RULES",
     "MachineRules",
@@ -74,6 +76,7 @@ __all__ = [
     "human_clicks",
     "knows_clicks",
     "knows_cost",
+    "knows_event",
     "knows_profit",
     "latest_instant",
     "left_early",

@@ -45,7 +45,7 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
     Returns:
         order_id, customer_id, ordered_at (UTC), amount, discount, order_profit (margin × (amount + discount) −
         discount, before message cost), message_id, campaign_id, channel, variant, delivered_at (UTC), hours_after
-        (0 ≤ hours_after < window_hours).
+        (0 ≤ hours_after < window_hours), revenue (the amount, gross of refunds).
 
     Raises:
         ValueError: window_hours is not above 0, or touch is unknown.
@@ -73,6 +73,7 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
     return pairs.select(
         [*orders.columns, "message_id", "campaign_id", "channel", "variant", "delivered_at"],
         hours_after=ibis.greatest(hours_between(pairs.delivered_at, pairs.ordered_at), 0.0),
+        revenue=pairs.amount,
     )
 
 
@@ -107,12 +108,12 @@ def touches_per_order(shop: Shop, window_hours: int = 72) -> ir.Table:
     Returns:
         order_id, customer_id, ordered_at (UTC), amount, discount, order_profit; touches: delivered messages whose
         window (as in `attributed_orders`) includes the order; campaigns: the number of their campaigns; attributed:
-        whether there is any.
+        whether there is any; revenue (the amount, gross of refunds).
     """
     pairs = attributed_orders(shop, window_hours, "any")
     claims = pairs.group_by("order_id").aggregate(touches=pairs.count(), campaigns=pairs.campaign_id.nunique())
     orders = left_join_columns(_purchases(shop), claims, "order_id")
-    return orders.fill_null({"touches": 0, "campaigns": 0}).mutate(attributed=ibis._.touches > 0)
+    return orders.fill_null({"touches": 0, "campaigns": 0}).mutate(attributed=ibis._.touches > 0, revenue=ibis._.amount)
 
 
 def message_outcomes(shop: Shop, window_hours: int = 72) -> ir.Table:

@@ -12,6 +12,7 @@ __all__ = [
     "choose_channel",
     "every_send",
     "knows_cost",
+    "knows_event",
 ]
 
 EVENTS = ("opened", "clicked", "replied", "opted_out")
@@ -48,6 +49,11 @@ def knows_cost(shop: Shop) -> bool:
     Else profit is before message costs, and pages say so.
     """
     return shop.has("messages", "cost") or shop.settings.message_cost is not None
+
+
+def knows_event(shop: Shop, event: str) -> bool:
+    """Whether messages record an event of `EVENTS`; without the column it is unknown whether it happened."""
+    return shop.has("messages", f"{event}_at")
 
 
 def choose_channel(shop: Shop, wanted: str = "") -> str:

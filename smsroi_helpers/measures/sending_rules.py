@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CAREFUL",
+    "CONSENT_SOURCES",
     "EU_MEMBERS",
     "RULES",
     "STATES_OF_ZONES",
@@ -120,6 +121,16 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 """By jurisdiction: a country (`US`), a state after its country (`US-TX`), the other members of the EU (`EU`), and
 `careful` for the rest. Rules for calls are applied to texts where there is none for texts."""
+
+CONSENT_SOURCES = {
+    "US": "47 CFR 64.1200(a)(2) (prior express written consent) and (a)(10) (revocation)",
+    "CN": "通信短信息服务管理规定 (2015) 第十八条、第二十条",
+    "EU": "Directive 2002/58/EC art. 13(1)",
+    "GB": "PECR 2003 reg. 22",
+    "CA": "CASL (S.C. 2010, c. 23) s. 6 and 11",
+    "AU": "Spam Act 2003 s. 16 and 18",
+}
+"""The rules on consent and opting out, by country (`EU` for members); not compared with their sources here."""
 
 EU_MEMBERS = frozenset(
     "AT BE BG HR CY CZ DK EE FI GR HU IE LV LT LU MT NL PL PT RO SK SI SE".split()  # noqa: SIM905

@@ -48,7 +48,8 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     """Format the value of a decision (money, share or count); empty if it must not be shown.
 
     Args:
-        row: a row of the decisions table: value, low, high, unit, kind, outcome, customers, evidence_customers.
+        row: a row of the decisions table: value, low, high, unit, number_words, kind, outcome, customers,
+            evidence_customers.
         currency: currency code of the source; empty: numbers without currency.
         min_customers: decisions about fewer customers show no value.
 
@@ -62,6 +63,7 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
     if math.isnan(value) or too_few or row.get("outcome") == "broken":
         return Amount("", "", "")
     unit = str(row.get("unit") or "")
+    words = "" if is_missing(row.get("number_words")) else str(row.get("number_words"))
     has_interval = math.isfinite(low) and math.isfinite(high)
     scale = 100.0 if unit == "share" else 1.0
     if has_interval and high > low:
@@ -70,16 +72,19 @@ def amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 10) ->
         digits = 0 if abs(value) * scale >= 100 or float(value).is_integer() else 2
 
     def show(x: float, with_currency: bool = True) -> str:
+        if unit == "share" and words:  # they name the percentage points
+            return locale.number(round(x * 100, digits), max(digits, 0))
         if unit == "share":
             return locale.percent(round(x * 100, digits) / 100, max(digits, 0))
         if unit.startswith("money") and currency and with_currency:
             return locale.money(round(x, digits), currency, max(digits, 0))
         return locale.number(round(x, digits), max(digits, 0))
 
-    sign = "+" if row.get("kind") in ("gain", "worth") and round(value * scale, digits) > 0 else ""
+    is_difference = row.get("kind") in ("gain", "worth") or bool(words)
+    sign = "+" if is_difference and round(value * scale, digits) > 0 else ""
     return Amount(
         sign + show(value),
-        _("a week") if unit == "money_per_week" else "",
+        words or {"money_per_week": _("a week"), "orders_per_week": _("purchases a week")}.get(unit, ""),
         _("{low} to {high}").format(low=show(low, False), high=show(high, False)) if has_interval else "",
     )
 
@@ -88,7 +93,7 @@ def cash_amount(row: Mapping[str, Any], currency: str, *, min_customers: int = 1
     """Format the cash of a decision, as `amount` formats its value; empty if there is none."""
     names = {"value": "cash", "low": "cash_low", "high": "cash_high"}
     return amount(
-        {**row, **{name: row.get(column) for name, column in names.items()}, "unit": "money"},
+        {**row, **{name: row.get(column) for name, column in names.items()}, "unit": "money", "number_words": ""},
         currency,
         min_customers=min_customers,
     )

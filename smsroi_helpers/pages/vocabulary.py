@@ -119,6 +119,7 @@ def question_words(stage: str) -> str:
         "ab_test": _("Did the change pay?"),
         "timing": _("When should a text go out?"),
         "frequency": _("How often should we text?"),
+        "content": _("Which text should we send, and to whom?"),
     }[stage]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from smsroi_helpers.contract import fault_name
 from smsroi_helpers.locale import number, percent
-from smsroi_helpers.quality.checks import list_exclusions, list_notebooks_for
+from smsroi_helpers.quality.checks import Shortfall, list_exclusions, list_notebooks_for, list_shortfalls
 from smsroi_helpers.source import Loaded, open_shop
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "findings_as_opened",
     "findings_as_read",
     "runnable_lines",
+    "shortfall_lines",
 ]
 
 Cells = list[str]
@@ -66,3 +67,24 @@ def runnable_lines(tables: Collection[str]) -> list[str]:
     cannot = [f"{row.notebook} (needs {row.lacks})" for row in rows.itertuples() if not row.can_run]
     lines = [("can run", can), ("cannot run", cannot)]
     return [f"{words}: {', '.join(names)}" for words, names in lines if names]
+
+
+def shortfall_lines(loaded: Loaded, place: Path) -> list[str]:
+    """Which notebooks can run, but will answer that there is too little data: at most one line.
+
+    Args:
+        loaded: the source.
+        place: folder of the counts.
+    """
+    shop = open_shop(loaded, "", place)
+    short = [f"{one.notebook} ({_shortfall(one)})" for one in list_shortfalls(shop)]
+    shop.con.disconnect()
+    return [f"too little data for an answer: {', '.join(short)}"] if short else []
+
+
+def _shortfall(short: Shortfall) -> str:
+    return {
+        "few_repeaters": f"{number(short.found)} customers bought on a second day; it needs {number(short.needed)}",
+        "short_log": f"the orders cover {number(short.found)} days; it needs {number(short.needed)}",
+        "no_outcomes": "no click and no order is known",
+    }[short.reason]

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import ibis
 import pandas as pd
@@ -25,6 +26,7 @@ __all__ = [
     "list_notebooks",
     "list_notebooks_for",
     "list_quarantine",
+    "list_shortfalls",
     "measure_coverage",
 ]
 
@@ -185,6 +187,8 @@ class Coverage:
     """Revenue of the guests' orders."""
     not_joined: tuple[str, ...] = ()
     """Tables of whose customers hardly any is in orders or customers."""
+    texts: MessageCoverage | None = None
+    """What the messages cover; None in a source without messages up to the last day observed."""
 
 
 def measure_coverage(shop: Shop) -> Coverage | MessageCoverage:
@@ -275,7 +279,13 @@ def _measure_orders(shop: Shop) -> Coverage:
         guest_orders=guests,
         guest_paid=guest_paid,
         not_joined=_not_joined(shop),
+        texts=_measure_messages(shop) if _sends(shop) else None,
     )
+
+
+def _sends(shop: Shop) -> bool:
+    """Whether a message was sent up to the last day observed."""
+    return shop.has("messages") and _count(shop, shop.messages) > 0
 
 
 def _not_joined(shop: Shop) -> tuple[str, ...]:
@@ -367,3 +377,44 @@ def list_notebooks_for(tables: Collection[str]) -> pd.DataFrame:
         lacks = [table for table in stage.NEEDS if table not in tables]
         rows.append({"notebook": file.stem, "can_run": not lacks, "lacks": ", ".join(lacks)})
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A notebook that has its tables, and will still answer that there is too little data."""
+
+    notebook: str
+    reason: Literal["few_repeaters", "short_log", "no_outcomes"]
+    """`few_repeaters`: customers with a second purchase day; `short_log`: days of orders; `no_outcomes`: neither a
+    click nor an order is known, so hours have nothing to be compared by."""
+    found: int = 0
+    needed: int = 0
+
+
+def list_shortfalls(shop: Shop) -> list[Shortfall]:
+    """The notebooks that can run, but for which a count already shows too little data."""
+    short: list[Shortfall] = []
+    if shop.has("orders"):
+        short += _purchases_short(shop)
+    clicks = measures.human_clicks(shop) if measures.knows_clicks(shop) else None
+    if shop.has("messages") and not shop.has("orders"):
+        known = clicks is not None and _count(shop, clicks.filter(clicks.any_click_at.notnull()))
+        short += [] if known else [Shortfall("03_timing", "no_outcomes")]
+    return short
+
+
+def _purchases_short(shop: Shop) -> list[Shortfall]:
+    """Whether the purchase models of `02_cltv` have too few repeat customers, or too short a log."""
+    cltv: Any = importlib.import_module("smsroi_helpers.cltv")
+    history = measures.purchase_history(shop)
+    again = _count(shop, history.filter(history.frequency > 0))
+    if again < cltv.FEWEST_REPEATERS:
+        return [Shortfall("02_cltv", "few_repeaters", again, cltv.FEWEST_REPEATERS)]
+    days = int(shop.count(history.aggregate(days=history.T_days.max()))["days"].iloc[0])
+    if days < 7 * cltv.FEWEST_WEEKS:
+        return [Shortfall("02_cltv", "short_log", days, 7 * cltv.FEWEST_WEEKS)]
+    return []
+
+
+def _count(shop: Shop, rows: ibis.expr.types.Table) -> int:
+    return int(shop.count(rows.aggregate(rows=rows.count()))["rows"].iloc[0])

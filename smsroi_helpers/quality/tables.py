@@ -91,12 +91,16 @@ def coverage_table(coverage: Coverage | MessageCoverage, currency: str) -> Html:
         _("Days from the first order to the last day observed"): number(coverage.days),
         _("Longest run of days without an order"): number(coverage.longest_gap_days),
     }
+    caption = _("What the orders cover")
+    if coverage.texts:
+        rows |= _message_rows(coverage.texts)
+        caption = _("What the orders and the messages cover")
     frame = pd.DataFrame({_("What"): list(rows), _("How much"): list(rows.values())})
-    return table(frame, caption=_("What the orders cover"))
+    return table(frame, caption=caption)
 
 
-def _message_table(coverage: MessageCoverage) -> Html:
-    rows = {
+def _message_rows(coverage: MessageCoverage) -> dict[str, str]:
+    return {
         _("Customers who were sent a message"): number(coverage.customers),
         _("Messages"): number(coverage.messages),
         _("Delivered"): _known(coverage.delivered),
@@ -106,6 +110,12 @@ def _message_table(coverage: MessageCoverage) -> Html:
         _("Last message"): day(coverage.last),
         _("Days from the first message to the last day observed"): number(coverage.days),
         _("Longest run of days without a message"): number(coverage.longest_gap_days),
+    }
+
+
+def _message_table(coverage: MessageCoverage) -> Html:
+    rows = {
+        **_message_rows(coverage),
         _("Orders, revenue, profit"): _("not known: the source has no table orders"),
     }
     frame = pd.DataFrame({_("What"): list(rows), _("How much"): list(rows.values())})

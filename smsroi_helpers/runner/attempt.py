@@ -10,6 +10,7 @@ from smsroi_helpers import simulation, source
 from smsroi_helpers.errors import DataError, Incomplete, Interrupted, SmsroiError, UsageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner import execute, publish
+from smsroi_helpers.runner.alerts import count_alerts
 from smsroi_helpers.runner.parameters import RunPlan, stage_module
 from smsroi_helpers.runner.publish import ReportFolder
 
@@ -33,6 +34,7 @@ class Attempt:
         self._versions = publish.versions()
         self._inputs: dict[str, str] = {}
         self._key_id = ""
+        self._uses_key = False
 
     def make_source(self) -> None:
         """Create the source as the parameter file describes, if it does not exist.
@@ -54,6 +56,7 @@ class Attempt:
             self._check_simulation_settings(folder / "truth.json", make["simulate"])
         self._inputs = source.fingerprint_inputs(self._data)
         self._key_id = source.key_id(source.find_key(self._data))
+        self._uses_key = _uses_key(self._latest["manifest"].get("source", {})) if self._latest else False
 
     def _check_simulation_settings(self, truth: Path, requested: Mapping[str, Any]) -> None:
         """Refuse a simulated source whose settings differ from the parameter file; other sources are not checked."""
@@ -145,6 +148,7 @@ class Attempt:
             "tables": tables,
             "findings": [dataclasses.asdict(finding) for finding in loaded.findings],
         }
+        self._uses_key = _uses_key(manifest["source"])
         manifest["as_of"] = source.resolve_as_of(loaded, self._plan.run_wide("as_of", ""))
         for values in manifest["parameters"].values():
             if "as_of" in values:
@@ -209,6 +213,7 @@ class Attempt:
             text = notebook.read_text(encoding="utf-8")
             notebook.write_text(text.replace(staging.name, manifest["run"]), encoding="utf-8", newline="\n")
         manifest |= {"status": "ok", "reason": "", "exit_code": 0, "finished": publish.utc_now()}
+        manifest["alerts"] = count_alerts(staging)
         earlier, show_code = self._folder.complete_runs(), self._options.show_code
         render.render_run(staging, manifest, earlier_runs=earlier, show_code=show_code)
 
@@ -235,7 +240,7 @@ class Attempt:
                 # The previous run always differs; that alone is no reason to run again.
                 values.pop("previous_run", None)
         return publish.fingerprint(
-            inputs=self._inputs | {"key id": self._key_id},
+            inputs=self._inputs | ({"key id": self._key_id} if self._uses_key else {}),
             parameters=parameters,
             package=self._code["package"],
             lock=self._code["lock"],
@@ -254,6 +259,19 @@ def _entry(
         "seconds": round(seconds, 1),
         "peak_memory_mb": peak_memory_mb,
     }
+
+
+def _uses_key(of: Mapping[str, Any]) -> bool:
+    """Whether the secret key determines results: the ids became pseudonyms, or rows went to the quarantine.
+
+    Args:
+        of: `source` of a manifest. The same inputs give the same answer, so that of the latest run tells it beforehand.
+    """
+    rejected = (
+        table["rows_in"] - table["rows_out"] - table.get("rows_kept_apart", 0)
+        for table in of.get("tables", {}).values()
+    )
+    return bool(of.get("key_id")) or any(rows > 0 for rows in rejected)
 
 
 def _missing_tables(stage: str, loaded: source.Loaded) -> str:

@@ -22,6 +22,8 @@ from smsroi_helpers.pages import (
     outcome_label,
     sentence_case,
 )
+from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
+from smsroi_helpers.runner.changes import list_changes, read_decisions
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -52,22 +54,25 @@ def index_page(
     """
     source = manifest["source"]
     currency = source.get("currency") or ""
-    decisions = _decisions(run_dir)
+    decisions = read_decisions(run_dir)
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
     rows = [_row(group, currency, pages) for group in _by_question(decisions)]
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
-    heading, lead = _lead(rows, of_kind)
+    tests = [row for row in rows if _is_decided_test(row)]
+    heading, lead = _lead(rows, of_kind, tests)
     body = template("index.html.j2").render(
         context=_context(manifest, decisions),
         heading=heading,
         lead=lead,
         gains=_scales(of_kind["gain"], currency, _("today")),
         sums=together(of_kind["gain"]),
+        tests=_scales(tests, currency, _("control")),
+        alerts=_banner(run_dir, pages),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
-        facts=[row for row in rows if row["kind"] not in of_kind],
+        facts=[row for row in rows if row["kind"] not in of_kind and row not in tests],
         warnings=_warnings(run_dir, manifest),
-        changes=_changes(run_dir, decisions, currency, earlier_runs),
+        changes=list_changes(run_dir, manifest, decisions, earlier_runs),
         pages=[{"href": f"{name}.html", "title": question} for name, question in questions.items()],
         earlier=[_earlier(run) for run in earlier_runs if RUN_NAME.fullmatch(str(run["run"]))],
         footer=_("Run {run}, finished {time} UTC. What it read, was asked and used is in").format(
@@ -77,22 +82,17 @@ def index_page(
     return framed(body, f"{heading} · {redact(source['title'])}", manifest["language"])
 
 
-def _decisions(run_dir: Path) -> list[dict[str, Any]]:
-    """Return the decisions of a run, in the order of its notebooks."""
-    folder = run_dir / "tables" / "decisions"
-    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
-    single = run_dir / "tables" / "decisions.parquet"
-    if single.is_file():
-        files.append(single)
-    rows = []
-    for file in files:
-        for record in pd.read_parquet(file).astype(object).to_dict("records"):
-            rows.append({str(name): None if _missing(value) else value for name, value in record.items()})
-    return rows
-
-
-def _missing(value: object) -> bool:
-    return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+def _banner(run_dir: Path, pages: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the new alerts for the banner; None if there are none."""
+    found = new_alerts(run_dir)
+    if not found:
+        return None
+    more = len(found) - MOST_SHOWN
+    return {
+        "rows": found[:MOST_SHOWN],
+        "more": _("{n} more.").format(n=locale.number(more)) if more > 0 else "",
+        "page": pages.get("effectiveness", ""),
+    }
 
 
 def _by_question(decisions: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -127,6 +127,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
         "mark": None,
         "unit": main.get("unit") or "",
+        "number_words": main.get("number_words") or "",
         "stage": main["stage"],
         "money": main.get("money") or "",
         "cash": cash_words(main, currency),
@@ -146,9 +147,10 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
     """
     groups = []
     first = sorted(rows, key=lambda row: (row["unit"] != "money_per_week", row["money"] != "cash"))
-    for unit, money in dict.fromkeys((row["unit"], row["money"]) for row in first):
+    for scale_of in dict.fromkeys((row["unit"], row["money"], row["number_words"]) for row in first):
+        unit, money, number_words = scale_of
         group = sorted(
-            (row for row in rows if (row["unit"], row["money"]) == (unit, money)),
+            (row for row in rows if (row["unit"], row["money"], row["number_words"]) == scale_of),
             key=lambda row: (
                 _RANK.get(row["outcome"], 4),
                 -(row["numbers"][0] if row["numbers"] else -math.inf),
@@ -163,7 +165,7 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
             low, high = low - pad * (low < 0), high + pad
             scale = (_WIDTH - 2 * _MARGIN) / (high - low)
             ticks = [
-                _axis_tick(step, _MARGIN + (step - low) * scale, unit, currency, zero)
+                _axis_tick(step, _MARGIN + (step - low) * scale, unit, currency, zero, words=number_words)
                 for step in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
                 if low <= step <= high
             ]
@@ -173,9 +175,12 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
         caption = {
             "money_per_week": _("a week, 95% interval"),
             "count": "",
+            "orders_per_week": _("purchases a week, 95% interval"),
             "share": _("share, 95% interval"),
         }
         said = caption.get(unit, _("95% interval"))
+        if number_words:
+            said = _("{number}, 95% interval").format(number=number_words)
         kind = money_kind_words(money)
         groups.append({
             "rows": group, "ticks": ticks,
@@ -184,10 +189,12 @@ def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[di
     return groups
 
 
-def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str) -> dict[str, Any]:
+def _axis_tick(step: float, x: float, unit: str, currency: str, zero: str, *, words: str = "") -> dict[str, Any]:
     digits = 0 if float(step).is_integer() else 2
     if abs(step) < 1e-9:
         label = zero
+    elif unit == "share" and words:
+        label = locale.number(step * 100, 0 if float(step * 100).is_integer() else 1)
     elif unit == "share":
         label = locale.percent(step, 0 if float(step * 100).is_integer() else 1)
     elif unit.startswith("money") and currency:
@@ -225,8 +232,23 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
     }
 
 
-def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[str, Any]]]) -> tuple[str, Markup]:
-    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change."""
+def _is_decided_test(row: Mapping[str, Any]) -> bool:
+    """Whether a randomised test recommends a change in its own metric, where money is not known."""
+    return row["kind"] == "fact" and row["outcome"] == "do" and row["css"] == "randomised" and bool(row["numbers"])
+
+
+def _lead(
+    rows: Sequence[dict[str, Any]],
+    of_kind: Mapping[str, Sequence[dict[str, Any]]],
+    tests: Sequence[dict[str, Any]] = (),
+) -> tuple[str, Markup]:
+    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change.
+
+    Args:
+        rows: all questions.
+        of_kind: those with an amount, by kind.
+        tests: tests that recommend a change, where money is not known.
+    """
     gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
     recommended, paying, losing = (
         sorted(
@@ -242,6 +264,12 @@ def _lead(rows: Sequence[dict[str, Any]], of_kind: Mapping[str, Sequence[dict[st
     if losing and not paying:
         worth = _worth_sentence(against_none, losing[0]["worth"])
         return _("Texting does not pay"), _together(_action_sentence(losing[0]["action"]), worth)
+    if tests and not any(row["numbers"] for row in recommended):
+        shown = _worth_sentence(
+            _("The test showed {worth}. What that is worth in money is not known."), tests[0]["worth"]
+        )
+        findings = [_action_sentence(row["action"]) for row in recommended]
+        return _("What to do next"), _together(_action_sentence(tests[0]["action"]), shown, *findings)
     if recommended:
         best = recommended[0]
         against = {
@@ -358,56 +386,6 @@ def _warnings(run_dir: Path, manifest: Mapping[str, Any]) -> list[dict[str, str]
 
 def _is_data_page(state: Mapping[str, Any]) -> bool:
     return state["stage"] == "quality" and state["status"] in ("ok", "unchanged")
-
-
-def _changes(
-    run_dir: Path,
-    decisions: Sequence[dict[str, Any]],
-    currency: str,
-    earlier_runs: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return how the answers differ from those of the previous run."""
-    previous = str(earlier_runs[0]["run"]) if earlier_runs else ""
-    if not previous:
-        return {"rows": [], "words": _("There is no earlier run to compare with.")}
-    before = _decisions(run_dir.parent / previous) if RUN_NAME.fullmatch(previous) else []
-    if not before:
-        return {"rows": [], "words": _("The last run left no decisions to compare with.")}
-    previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
-    rows = []
-    for key in dict.fromkeys([*previous_rows, *current_rows]):
-        old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
-        if old == new:
-            continue
-        # If only the value has changed, the action is not repeated.
-        moved = old[0] == new[0]
-        question = " · ".join(x for x in (key[1], key[2]) if x)
-        rows.append(
-            {
-                "question": redact(question),
-                "then": old[1] if moved else locale.joined(*old),
-                "now": new[1] if moved else locale.joined(*new),
-            }
-        )
-    if not rows:
-        return {"rows": [], "words": _("Every answer is the same as in the last run.")}
-    day = day_words(earlier_runs[0].get("as_of"))
-    return {"rows": rows, "words": _("Answers that differ from the last run’s, as of {date}").format(date=day)}
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    segment = row.get("segment")
-    return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
-
-
-def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
-    """Return the action of a decision, with the label of its outcome unless that is "do", and its value."""
-    if row is None:
-        return _("not answered"), ""
-    worth = amount(row, currency)
-    label = "" if row["outcome"] == "do" else locale.sentence(outcome_label(row["outcome"]))
-    action = redact(str(row["action"] or ""))
-    return locale.joined(label, locale.sentence(action) if action else ""), worth.words
 
 
 def _earlier(run: Mapping[str, Any]) -> dict[str, str]:

@@ -148,6 +148,13 @@ class _Entry:
 
 def _read_file(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
     """Return the content of the file, and the line of each key on the first two levels."""
+    if file.is_dir():
+        name = re.sub(r"[^a-z0-9_-]", "_", file.resolve().name.lower()).lstrip("_-") or "shop"
+        target = f"notebooks/parameters/{name}.yaml"
+        raise UsageError(
+            f"{file} is a folder, and `run` takes a parameter file; write the line `data: {file}` into {target}, then:"
+            f" smsroi run {target} (`smsroi check {file}` reads the source without a run)"
+        )
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
             raise UsageError(f"{file.name}: too large for a parameter file (limit {_MAX_FILE_BYTES:,} bytes)")

@@ -9,6 +9,7 @@ from typing import Any
 from smsroi_helpers import locale, source
 from smsroi_helpers.errors import Interrupted, SmsroiError, StorageError
 from smsroi_helpers.runner import publish
+from smsroi_helpers.runner.alerts import new_alerts
 from smsroi_helpers.runner.attempt import Attempt
 from smsroi_helpers.runner.execute import Progress
 from smsroi_helpers.runner.hooks import call_hook, split_command
@@ -50,6 +51,8 @@ class Published:
     """Path of its index.html."""
     unchanged: bool
     """The report already existed, with the same inputs, parameters and code."""
+    new_alerts: int = 0
+    """Daily numbers outside their expected range that became known since the run before."""
 
 
 def run_report(file: Path, options: RunOptions, progress: Progress) -> Published:
@@ -67,6 +70,7 @@ def run_report(file: Path, options: RunOptions, progress: Progress) -> Published
         "exit_code": 0,
         "reason": "",
         "path": "",
+        "new_alerts": 0,
     }
     with Signals() as signals:
         try:
@@ -106,8 +110,8 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
         attempt = Attempt(root, plan, options, folder)
         attempt.make_source()
         if not options.force and (index := attempt.unchanged_before_loading()):
-            summary |= {"run": index.parent.name, "path": index.relative_to(root).as_posix()}
-            return Published(index, unchanged=True)
+            summary |= _found(index, root)
+            return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
         run, staging = folder.stage()
         summary |= {"run": run}
         manifest = attempt.first_manifest(run)
@@ -116,14 +120,14 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
             loaded = attempt.load(staging, manifest)
             if not options.force and (index := attempt.unchanged(manifest["as_of"])):
                 folder.discard(staging)
-                summary |= {"run": index.parent.name, "path": index.relative_to(root).as_posix()}
-                return Published(index, unchanged=True)
+                summary |= _found(index, root)
+                return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
             deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
             attempt.execute(staging, manifest, loaded, progress, deadline)
             attempt.render(staging, manifest)
             with signals.deferred():
                 index = folder.publish(staging, manifest) / "index.html"
-                summary |= {"path": index.relative_to(root).as_posix()}
+                summary |= _found(index, root)
                 attempt.render_list_of_reports()
         except Exception as error:
             with signals.deferred():
@@ -135,4 +139,13 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
                 raise
             summary |= {"path": kept.relative_to(root).as_posix()}
             raise type(failure)(f"{failure} (see {summary['path']})") from error
-        return Published(index, unchanged=False)
+        return Published(index, unchanged=False, new_alerts=summary["new_alerts"])
+
+
+def _found(index: Path, root: Path) -> dict[str, Any]:
+    """The entries of the summary on a published run."""
+    return {
+        "run": index.parent.name,
+        "path": index.relative_to(root).as_posix(),
+        "new_alerts": len(new_alerts(index.parent)),
+    }

@@ -35,7 +35,7 @@ from smsroi_helpers.segmentation.membership import (
     segment_order,
     segments,
 )
-from smsroi_helpers.segmentation.migration import count_moves
+from smsroi_helpers.segmentation.migration import count_moves, count_stage_moves
 from smsroi_helpers.segmentation.predictive_value import (
     collect_outcomes,
     explained,
@@ -66,6 +66,7 @@ __all__ = [
     "count_funnel",
     "count_moves",
     "count_returns",
+    "count_stage_moves",
     "count_subscribers",
     "customer_segments",
     "decide",

@@ -77,8 +77,9 @@ class SegmentationOutcome:
 
     segment_by: str
     outcome: Literal["do", "dont", "not_enough_evidence"]
-    reason: Literal["predicts_spend", "predicts_nothing", "nothing_spent", "log_too_short"]
-    """`nothing_spent`: all orders of the period were free, so there is no spend to predict."""
+    reason: Literal["predicts_spend", "predicts_nothing", "not_shown", "nothing_spent", "log_too_short"]
+    """`not_shown`: the interval of the share explained includes 0; `nothing_spent`: all orders of the period were
+    free, so there is no spend to predict."""
     explained: Explained
     customers: int
     """With a purchase."""
@@ -105,11 +106,18 @@ def decide(segment_by: str, findings: Findings) -> SegmentationOutcome:
     known = findings.segment_outcomes[
         findings.segment_outcomes["low"].notna() & findings.segment_outcomes["per_customer"].notna()
     ]
-    use = relevant.status != "fail" and not known.empty
+    shown = not relevant.low <= 0
+    use = relevant.status != "fail" and shown and not known.empty
     return SegmentationOutcome(
         segment_by=segment_by,
         outcome="do" if use else "dont" if relevant.status == "fail" else "not_enough_evidence",
-        reason="predicts_spend" if use else "predicts_nothing" if relevant.status == "fail" else _why_open(findings),
+        reason="predicts_spend"
+        if use
+        else "predicts_nothing"
+        if relevant.status == "fail"
+        else _why_open(findings)
+        if shown or known.empty
+        else "not_shown",
         explained=Explained(segment_by, relevant.value, relevant.low, relevant.high),
         customers=int(scores.loc[scores["measure"] == "frequency", "customers"].sum()),
         period_days=findings.period_days,

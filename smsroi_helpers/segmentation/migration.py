@@ -15,6 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.segmentation.cutoffs import Cuts
 from smsroi_helpers.segmentation.membership import Grouping, Segmentation, resolve
 from smsroi_helpers.segmentation.rfm import JACKKNIFE
 from smsroi_helpers.segmentation.rules import silence_of
@@ -23,6 +24,7 @@ from smsroi_helpers.statistics import GROUPS, adjust, by_group, difference_of_ra
 
 __all__ = [
     "count_moves",
+    "count_stage_moves",
 ]
 
 _MOVES = (
@@ -53,8 +55,24 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
         column of `customers`.
     """
     segmentation = resolve(shop, segment_by, cuts=grouping.cuts, clusters=grouping.clusters)
+    return _count(segmentation, grouping.cuts, period_days)
+
+
+def count_stage_moves(shop: Shop, cuts: Cuts, period_days: int) -> pd.DataFrame:
+    """`count_moves` between lifecycle stages, which need no clusters.
+
+    Args:
+        shop: the company.
+        cuts: of `cutoffs.find_cuts`.
+        period_days: how long a period is.
+    """
+    return _count(resolve(shop, "lifecycle_stage", cuts=cuts), cuts, period_days)
+
+
+def _count(segmentation: Segmentation, cuts: Cuts, period_days: int) -> pd.DataFrame:
     if not segmentation.dated:
         return pd.DataFrame(columns=_MOVES)
+    shop = segmentation.shop
     begin, earlier = (shop.as_of - dt.timedelta(days=n * period_days) for n in (1, 2))
     spent = _spend_by_period(shop, begin, earlier)
     moves = _moves(segmentation, begin, shop.as_of)
@@ -76,7 +94,7 @@ def count_moves(shop: Shop, grouping: Grouping, segment_by: str, period_days: in
     )  # fmt: skip
     first = shop.loaded.tables["orders"].first
     log_days = (begin - dt.date.fromisoformat(first)).days + 1 if first else 0
-    table = table.assign(possible=[log_days > silence_of(name, grouping.cuts) for name in table["now"]])
+    table = table.assign(possible=[log_days > silence_of(name, cuts) for name in table["now"]])
     table = _compare_with_earlier(segmentation, table, earlier, begin)
     names = segmentation.order({*table["before"], *table["now"]} - {"new"})
     places = {name: i for i, name in enumerate([*names, "new"])}

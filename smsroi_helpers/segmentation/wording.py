@@ -90,6 +90,10 @@ def _action(found: SegmentationOutcome) -> str:
         return _("Do not plan by {segmentation}: it does not foretell what customers spend").format(
             segmentation=names_of(found.segment_by)
         )
+    if found.reason == "not_shown":
+        return _("Do not plan by {segmentation} yet: it is not shown to predict what customers spend").format(
+            segmentation=names_of(found.segment_by)
+        )
     if found.reason == "nothing_spent":
         return _("Check the amounts: all orders that followed were free, so no group can be judged by what it spends")
     if found.best is None:
@@ -103,15 +107,17 @@ def _action(found: SegmentationOutcome) -> str:
 
 
 def _text(found: SegmentationOutcome, grouping: Grouping) -> str:
-    if found.best is None:
-        return joined(cluster_test_sentence(grouping), cuts_sentence(grouping))
-    return joined(
+    explained = (
         _("Tested on the {days} days after the grouping was made, {segmentation} explains {share} of spend.").format(
             days=number(found.period_days), segmentation=names_of(found.segment_by),
             share=interval_share(found.explained.value, found.explained.low, found.explained.high),
-        ),
-        cluster_test_sentence(grouping),
+        )
+        if found.best is not None or found.reason == "not_shown"
+        else ""
     )  # fmt: skip
+    if found.best is None:
+        return joined(explained, cluster_test_sentence(grouping), cuts_sentence(grouping))
+    return joined(explained, cluster_test_sentence(grouping))
 
 
 def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:

@@ -114,7 +114,7 @@ class Loaded:
     fingerprint: str
     """SHA-256 of the inputs and the settings."""
     key_id: str = ""
-    """Identifies the secret key of the quarantine's pseudonyms; empty without a key."""
+    """Identifies the secret key of the pseudonyms in the tables or the quarantine; empty if there are none."""
 
     @property
     def title(self) -> str:

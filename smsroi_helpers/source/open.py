@@ -1,6 +1,7 @@
 """Open the raw tables of a source: decode files, run mappings, query the database. Types and rules come later."""
 
 import contextlib
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,8 +173,14 @@ class _Opener:
         aliases = source_files.aliased_files(self._folder, self._settings)
         found = ", ".join(f'"{alias}"' for alias in aliases) or "none"
         missing = ", ".join(f'"{name}"' for name in sorted(named))
+        helpers = [file.stem for file in sorted(self._folder.glob("_*.sql"))]
+        names = {name.casefold(): name for name in (*aliases, *helpers)}
+        alike = [difflib.get_close_matches(name.casefold(), names, 1) for name in sorted(named)]
+        meant = ", ".join(f'"{names[match]}"' for matches in alike for match in matches)
+        hint = f"; did you mean {redact(shortened(meant))}?" if meant else ""
         return (
-            f"no table or file {redact(shortened(missing))}; files that can be queried: {redact(shortened(found, 300))}"
+            f"no table or file {redact(shortened(missing))}{hint}; files that can be queried:"
+            f" {redact(shortened(found, 300))}"
         )
 
 

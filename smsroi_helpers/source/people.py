@@ -203,8 +203,9 @@ def refuse_personal_ids(people: People, table: str) -> None:
         if column.table == table and column.personal > column.ids / 2:
             raise DataError(
                 f"table {table}, column {column.column}: most values are telephone numbers or e-mail addresses;"
-                " replace them with `smsroi pseudonymise`, which gives every spelling of a number the same pseudonym"
-                " (if they are other numbers, put a letter before them in a .sql mapping)"
+                " add `pseudonymise: true` to source.yml (it needs the secret key SMSROI_KEY_FILE), or make a copy with"
+                " `smsroi pseudonymise`; both give every spelling of a number the same pseudonym (if they are other"
+                " numbers, put a letter before them in a .sql mapping)"
             )
 
 

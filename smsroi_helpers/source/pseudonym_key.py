@@ -27,7 +27,10 @@ __all__ = [
 KEY_VARIABLE = "SMSROI_KEY"
 KEY_FILE_VARIABLE = "SMSROI_KEY_FILE"
 _MIN_KEY_BYTES = 32
-_MAKE_A_KEY = 'python -c "import secrets; print(secrets.token_hex(32))" makes one'
+_MAKE_A_KEY = (
+    'to make and set one: python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key, then'
+    f" export {KEY_FILE_VARIABLE}=~/smsroi.key"
+)
 
 
 def find_key(data: str | Path) -> bytes | None:

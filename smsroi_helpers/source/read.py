@@ -183,7 +183,7 @@ class _SourceReader:
             findings=tuple(self._findings),
             inputs=inputs,
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
-            key_id=pseudonym_key.key_id(self._key),
+            key_id=pseudonym_key.key_id(self._key) if has_pseudonyms or quarantine else "",
         )
 
     # --- validation --------------------------------------------------------------------------------------------------

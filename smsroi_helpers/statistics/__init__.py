@@ -2,6 +2,14 @@
 
 from smsroi_helpers.statistics.arrays import Floats, Ints
 from smsroi_helpers.statistics.combined import product_interval, sum_interval
+from smsroi_helpers.statistics.daily_band import (
+    DRIFT_DAYS,
+    LEAST_DAYS,
+    DailyNumbers,
+    Watched,
+    chance_per_test,
+    watch,
+)
 from smsroi_helpers.statistics.discount import weekly_rate
 from smsroi_helpers.statistics.effects import (
     Arms,
@@ -61,24 +69,29 @@ from smsroi_helpers.statistics.units import (
 
 __all__ = [
     "ALPHA",
+    "DRIFT_DAYS",
     "FEWEST_CLUSTERS",
     "FEW_EVENTS",
     "GROUPS",
     "LEAST_COVERED",
+    "LEAST_DAYS",
     "MOST_TIMES",
     "POWER",
     "TUNED_WEEKS",
     "Arms",
+    "DailyNumbers",
     "Floats",
     "Ints",
     "MeanDifference",
     "Transport",
+    "Watched",
     "adjust",
     "always_valid_half_width",
     "always_valid_p",
     "best_set",
     "by_group",
     "carry_over",
+    "chance_per_test",
     "compare",
     "covariate_moments",
     "design_effect",
@@ -119,6 +132,7 @@ __all__ = [
     "times_to_settle",
     "uncovered_factor",
     "uncovered_sd",
+    "watch",
     "weekly_rate",
     "without_attributes",
 ]

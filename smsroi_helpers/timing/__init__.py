@@ -13,7 +13,7 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.measures import count_places
-from smsroi_helpers.timing.audit import audit_sends
+from smsroi_helpers.timing.audit import audit_sends, mark_disallowed
 from smsroi_helpers.timing.best_hours import analyse, find_best_hours
 from smsroi_helpers.timing.best_weekdays import find_best_weekdays, weekday_rows
 from smsroi_helpers.timing.competitors import count_competitors
@@ -43,6 +43,7 @@ __all__ = [
     "decide_weekdays",
     "find_best_hours",
     "find_best_weekdays",
+    "mark_disallowed",
     "observational_gap",
     "place_rows",
     "response_rows",

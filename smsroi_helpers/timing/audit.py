@@ -3,6 +3,7 @@
 import datetime as dt
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -10,7 +11,7 @@ from smsroi_helpers.measures import allowed, days_off, rule_of
 from smsroi_helpers.source import Shop
 from smsroi_helpers.timing.counts import Sends
 
-__all__ = ["COLUMNS", "audit_sends"]
+__all__ = ["COLUMNS", "audit_sends", "mark_disallowed"]
 
 COLUMNS = ("rules", "texts", "on_days_off", "at_closed_hours")
 
@@ -28,7 +29,28 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
         texts); at_closed_hours (on other days, at an hour that is not allowed on the weekday). Most texts first.
     """
     first = shop.as_of - dt.timedelta(days=7 * weeks - 1)
-    rows = sends.rows.filter(sends.rows.local_date >= ibis.literal(first))
+    rows = mark_disallowed(shop, sends.rows.filter(sends.rows.local_date >= ibis.literal(first)), first)
+    if rows is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    found = rows.group_by("rules").aggregate(
+        texts=rows.count(), on_days_off=rows.on_day_off.sum(), at_closed_hours=rows.at_closed_hour.sum()
+    )
+    return shop.count(found.order_by(ibis.desc("texts"), "rules"))
+
+
+def mark_disallowed(shop: Shop, rows: ir.Table, first: dt.date) -> ir.Table | None:
+    """Texts with the recipients' rules, and whether these allow them at that time; None where there are no texts.
+
+    Args:
+        shop: the company.
+        rows: texts with customer_id, timezone, local_date, weekday and hour, as `measures.local_sends` has them.
+        first: the earliest local_date.
+
+    Returns:
+        the columns of `rows`; rules (names, separated by blanks); on_day_off (on a public holiday on which these rules
+        allow no texts), at_closed_hour (on another day, at an hour that is not allowed on the weekday).
+    """
+    columns = rows.columns
     if shop.has("customers", "region"):
         homes = shop.customers.select(native="customer_id", region=shop.customers.region.fill_null(""))
         rows = rows.left_join(homes, rows.customer_id == homes.native)
@@ -37,7 +59,7 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
         rows = rows.mutate(region=ibis.literal(""))
     places = shop.count(rows.select("timezone", "region").distinct().order_by("timezone", "region"))
     if not len(places):
-        return pd.DataFrame(columns=list(COLUMNS))
+        return None
     places["rules"] = [" ".join(rule_of(p.timezone, p.region, shop.settings.jurisdiction)) for p in places.itertuples()]
     names = sorted(set(places["rules"]))
     home = ibis.memtable(places.rename(columns={"timezone": "zone", "region": "area"}))
@@ -46,12 +68,11 @@ def audit_sends(shop: Shop, sends: Sends, weeks: int = 26) -> pd.DataFrame:
     rows = rows.left_join(closed, [rows.rules == closed["at"], rows.weekday == closed.day, rows.hour == closed.closed])
     off = ibis.memtable(_days(names, first, shop.as_of), schema={"under": "string", "date": "date"})
     rows = rows.left_join(off, [rows.rules == off.under, rows.local_date == off.date])
-    found = rows.group_by("rules").aggregate(
-        texts=rows.count(),
-        on_days_off=rows.count(where=rows.date.notnull()),
-        at_closed_hours=rows.count(where=rows.date.isnull() & rows.closed.notnull()),
+    return rows.select(
+        [*columns, "rules"],
+        on_day_off=rows.date.notnull(),
+        at_closed_hour=rows.date.isnull() & rows.closed.notnull(),
     )
-    return shop.count(found.order_by(ibis.desc("texts"), "rules"))
 
 
 def _closed_hours(names: list[str]) -> pd.DataFrame:

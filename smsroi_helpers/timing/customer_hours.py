@@ -114,8 +114,8 @@ def customer_send_hours(
 
     `outcome` says what was decided for the segment that the hour is of. Only with `do` should the customer's texts move
     to the hour; where the advice is to stay within allowed hours, it is the likeliest best of these. With the others
-    today's hours stay, and the hour is where the evidence points so far: for a text that needs an hour anyway, or for
-    the next test.
+    the hour is where the evidence points so far: today's hours stay, unless the decision says that the segment follows
+    all customers.
 
     Args:
         shop: the company.

@@ -8,6 +8,7 @@ from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, WeekdayDecision
+from smsroi_helpers.timing.shared_wording import number_words
 from smsroi_helpers.timing.wording import best_days_words, cash_fields, clicks_words, weekday_name
 
 __all__ = ["decide_weekdays", "put_weekdays_in_words"]
@@ -44,6 +45,7 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
         low=found.low,
         high=found.high,
         unit=found.unit,
+        number_words=number_words(found.unit, timing.sends.outcome),
         kind="gain",
         caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
         if found.evidence == "observational"

@@ -16,6 +16,7 @@ from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, HourDecision, WeekdayDecision
 from smsroi_helpers.timing.response import ALL
+from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
 
 __all__ = [
     "best_days_words",
@@ -162,7 +163,8 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
         answers: of `best_hours.find_best_hours`.
         cash_weeks: the coming weeks whose cash is counted.
     """
-    return [put_in_words(found, timing) for found in decision.decide(timing, answers, cash_weeks)]
+    found = decision.decide(timing, answers, cash_weeks)
+    return reconcile(found, [put_in_words(one, timing) for one in found])
 
 
 def put_in_words(found: HourDecision, timing: Timing) -> Decision:
@@ -185,6 +187,7 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         low=found.low,
         high=found.high,
         unit=found.unit,
+        number_words=number_words(found.unit, timing.sends.outcome),
         kind="gain",
         segment=found.segment,
         caveat=_caveat(found, timing),
@@ -233,6 +236,8 @@ def _action(found: HourDecision) -> str:
 
 def _allowed_only_action(found: HourDecision) -> str:
     """The advice where texts of today are at hours that are not allowed, with what the test says of the others."""
+    if found.answer is not None and rule_unknown(found.answer):
+        return _("Find out which legal hours apply, and send only at those")
     if found.tested == "undecided":
         if not np.isfinite(found.times):
             return _(
@@ -321,17 +326,10 @@ def _weekdays_sentence(answer: Answer) -> str:
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
     """The gain of another hour compared with today's, and how much more data a decision needs."""
     compared = bool(np.isfinite(answer.gain()).all())
-    forbidden = ""
-    if found.reason == "not_allowed":
-        forbidden = (
-            _(
-                "{share} of today’s texts go out at hours that are not allowed where they arrive; what follows compares"
-                " the others."
-            )
-            if compared
-            else _("{share} of today’s texts go out at hours that are not allowed where they arrive.")
-        ).format(share=percent(answer.forbidden_share, 1))
-    return forbidden, *(_compared_sentences(found, answer, timing) if compared else (uncompared_words(timing),))
+    forbidden = forbidden_sentence(answer) if found.reason == "not_allowed" else ""
+    others = _("What follows compares the others.") if forbidden and compared else ""
+    said = _compared_sentences(found, answer, timing) if compared else (uncompared_words(timing),)
+    return forbidden, others, *said
 
 
 def _compared_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
@@ -408,11 +406,7 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         ).format(share=percent(answer.untried_share))
         if np.isfinite(answer.gain()).all()
         else "",  # the text says it
-        "forbidden_hours": ""
-        if found.reason == "not_allowed"  # the text says it
-        else _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(
-            share=percent(answer.forbidden_share, 1)
-        ),
+        "forbidden_hours": "" if found.reason == "not_allowed" else forbidden_sentence(answer),  # the text says it
         "days_off": _(
             "Skip public holidays where no texts are allowed on them: the table of days to skip has the dates."
         ),

@@ -52,13 +52,16 @@ def test_no_difference_at_all_keeps_its_interval(evaluate):
 @pytest.mark.parametrize(
     ("changes", "step", "customers"),
     [
-        ({"times": 3.0}, "repeat_with_more", 1_600),  # 800 customers in it
+        ({"times": 3.0, "needed": np.nan}, "repeat_with_more", 1_600),  # 800 customers in it
+        ({"times": 3.0, "needed": 9_000.0}, "would_detect", 9_000),  # one size, the one that the text gives
+        ({"times": 1.0, "needed": 9_000.0}, "would_detect", 9_000),
+        ({"times": 1.0, "needed": np.nan}, "too_small", np.nan),  # never “0 more customers”
         ({"times": 51.0, "needed": 9_000.0}, "would_detect", 9_000),
         ({"times": np.nan, "needed": 700.0}, "too_small", np.nan),
         ({"state": "running", "until": dt.date(2024, 4, 30)}, "run_until_planned", np.nan),
-        ({"state": "running", "until": None, "times": 3.0}, "run_until", 1_600),
-        ({"state": "running", "until": None, "times": 40.0}, "more_needed", 31_200),
-        ({"state": "running", "until": None, "times": np.nan, "needed": 9_000.0}, "would_detect", 9_000),
+        ({"state": "running", "until": None, "times": 3.0, "needed": np.nan}, "run_until", 1_600),
+        ({"state": "running", "until": None, "times": 40.0, "needed": np.nan}, "more_needed", 31_200),
+        ({"state": "running", "until": None, "times": np.nan, "needed": 9_000.0}, "run_until", 8_200),
         ({"state": "running", "until": None, "times": np.nan, "needed": np.nan}, "keep_running", np.nan),
     ],
 )
@@ -70,7 +73,7 @@ def test_undecided_experiments_have_a_next_step(evaluate, changes, step, custome
 
 def test_the_end_follows_from_the_data_needed(evaluate):
     """After 28 days, three times as much data: 56 more days."""
-    one = answer(evaluate("open"), state="running", until=None, times=3.0)
+    one = answer(evaluate("open"), state="running", until=None, times=3.0, needed=np.nan)
     days = (one.experiment.last - one.experiment.started).days + 1
     assert one.next_step.until == one.experiment.last + dt.timedelta(days=2 * days)
 

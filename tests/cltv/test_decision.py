@@ -348,7 +348,7 @@ def regulars(seed, customers=200, amount=None):
     return people
 
 
-def publish(shop, horizon_weeks=12):
+def publish(shop, horizon_weeks=12, knows_value=True):
     """Everything the notebook publishes of a source, checked for numbers that are none."""
     cells, value_cells = counts.count_cells(shop), counts.count_value_cells(shop)
     comparison = holdout.compare_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
@@ -367,12 +367,16 @@ def publish(shop, horizon_weeks=12):
     new = implications.new_customers(
         shop, model=comparison.chosen, horizon_weeks=horizon_weeks, yearly_discount_rate=0.1
     )
-    tenths, gains = customer_value.value_by_tenth(shop, forecast), implications.gains(forecast)
+    members = implications.count_segments(shop, "rfm_group")
+    tenths, gains = customer_value.value_by_tenth(shop, forecast), implications.gains(forecast, members)
     risk = implications.at_risk(churn_forecast, 0.5)
     pages = [
         total_tables.test_note(tested, level),
         total_tables.totals_table(forecast, level, "USD"),
         total_tables.level_error_table(forecast, level),
+        total_tables.segments_table(level_error.segment_totals(forecast, members, level), "rfm_group", "USD"),
+        cltv_tables.money_note(cells, value, "USD"),
+        cltv_tables.textbook_note(implications.textbook(shop, forecast, new["cac"].iloc[-1]), 2350, "USD"),
         cltv_tables.models_table(comparison),
         cltv_tables.assumptions_table(checks),
         cltv_tables.rivals_table(tested),
@@ -396,7 +400,7 @@ def publish(shop, horizon_weeks=12):
         implications.churn_warnings(shop, churn_forecast, 0.5),
     ):
         frame = shop.con.to_pandas(table)
-        assert np.isfinite(frame.select_dtypes(float)).all().all()
+        assert not knows_value or np.isfinite(frame.select_dtypes(float)).all().all()
     return forecast, checks.set_index("check"), decision
 
 
@@ -408,12 +412,28 @@ class TestSmallAndOddData:
         with pytest.raises(NotEnoughData, match="Only 1 customers have bought on a second day"):
             counts.count_cells(shop)
 
-    def test_free_orders_are_purchases_without_a_price(self, make_source, open_source):
-        """With every amount 0 there is a reason and no forecast; with every second one, a forecast."""
-        orders = orders_of([[(day, 0.0) for day, _amount in person] for person in regulars(1)])
-        with pytest.raises(NotEnoughData, match="Every repeat purchase has the amount 0"):
-            publish(open_source(make_source(orders=orders)))
-        rows = orders.splitlines()
+    def test_free_orders_have_purchases_to_come_and_no_value(self, make_source, open_source):
+        """With every amount 0 the purchases are those of the same orders at a price, and money is unknown, never 0."""
+        paid = publish(open_source(make_source(orders=orders_of(regulars(1)))))[0]
+        shop = open_source(make_source(orders=orders_of([[(day, 0.0) for day, _ in man] for man in regulars(1)])))
+        forecast, checks, decision = publish(shop, knows_value=False)
+        assert forecast.total("orders") == paid.total("orders")
+        assert np.isnan([*forecast.total("spend"), *forecast.total("cltv")]).all()
+        assert not {"refunds", "frequency_and_value"} & set(checks.index)
+        assert decision.unit == "orders_per_week"
+        assert decision.value == pytest.approx(forecast.total("orders")[0] / forecast.horizon_weeks)
+        assert "What a purchase brings is not known" in decision.text
+        values = shop.con.to_pandas(customer_value.customer_values(shop, forecast))
+        assert values["expected_orders"].sum() == pytest.approx(forecast.total("orders")[0])
+        assert values["p_alive"].between(0, 1).all()
+        assert (
+            values[["expected_value", "expected_low", "expected_high", "cltv", "cltv_low", "cltv_high"]]
+            .isna()
+            .all(axis=None)
+        )
+
+    def test_half_of_the_orders_free(self, make_source, open_source):
+        rows = orders_of([[(day, 0.0) for day, _amount in person] for person in regulars(1)]).splitlines()
         paid = [row if i % 2 else row.rsplit(",", 1)[0] + ",9.5" for i, row in enumerate(rows[1:])]
         shop = open_source(make_source(orders="\n".join([rows[0], *paid]) + "\n"))
         assert counts.count_cells(shop)["customers"].sum() == len({row.split(",")[1] for row in paid})

@@ -347,5 +347,3 @@ class TestRefusals:
     def test_nobody(self, cells):
         with pytest.raises(ValueError, match="no customers"):
             fitting.fit_purchases(cells.head(0), "bg_nbd")
-        with pytest.raises(ValueError, match="without repeat purchases"):
-            fitting.fit_value(cells.head(0))

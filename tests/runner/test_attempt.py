@@ -79,6 +79,25 @@ def test_an_unchanged_run_is_not_run_again_unless_forced(good: tuple[Path, Path]
     assert run_report(file, RunOptions(only=["alpha"]), Quiet()).unchanged
 
 
+def test_a_key_that_nothing_uses_is_no_reason_to_run_again(
+    good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`good` has no pseudonyms and no rejected row."""
+    root, file = good
+    only = RunOptions(only=[e["stage"] for e in latest_manifest(root)["notebooks"].values() if e["status"] == "ok"])
+    assert latest_manifest(root)["source"]["key_id"] == ""
+    monkeypatch.setenv("SMSROI_KEY", "k" * 40)
+    assert run_report(file, only, Quiet()).unchanged
+
+
+@pytest.mark.parametrize(
+    ("key_id", "rows_out", "uses"), [("", 10, False), ("", 9, True), ("0badc0de", 10, True), ("0badc0de", 9, True)]
+)
+def test_the_key_counts_where_ids_or_rejected_rows_became_pseudonyms(key_id: str, rows_out: int, uses: bool) -> None:
+    tables = {"orders": {"rows_in": 12, "rows_out": rows_out, "rows_kept_apart": 2}}
+    assert attempt._uses_key({"key_id": key_id, "tables": tables}) is uses
+
+
 def test_a_run_that_is_no_longer_whole_does_not_count_as_unchanged(
     good: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,14 @@ def test_a_missing_or_undecodable_file_is_named(file: Path) -> None:
         plan(file.with_name("none.yaml"))
 
 
+def test_a_source_in_place_of_a_parameter_file_gets_the_two_steps(file: Path) -> None:
+    folder = file.parents[2] / "data" / "tiny"
+    with pytest.raises(UsageError) as refusal:
+        plan_run(folder, root=file.parents[2])
+    assert "is a folder, and `run` takes a parameter file" in str(refusal.value)
+    assert str(refusal.value).count("notebooks/parameters/tiny.yaml") == 2
+
+
 def test_the_plan_has_no_absolute_path(file: Path) -> None:
     root = file.parents[2]
     made = plan(file, f"data={root / 'data' / 'tiny'}")

@@ -413,6 +413,29 @@ def test_index_without_gains_says_so_in_a_sentence(
     assert re.search(r'<p class="lead">.+\.', page)
 
 
+CLICKS = "clicks per 100 messages, compared with the control group"
+CLICK_TEST = {
+    "question": "New text?", "action": "Switch to B", "stage": "ab_test", "kind": "fact", "unit": "share",
+    "value": 0.012, "low": 0.008, "high": 0.016, "number_words": CLICKS,
+}  # fmt: skip
+
+
+def test_a_test_decided_on_clicks_leads_before_a_finding_without_a_number(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("value", "low", "high"), float("nan"))
+    finding = _decision(action="Find out which legal hours apply", unit="", evidence="descriptive", **nothing)
+    page = _run(tmp_path, decisions=[finding, _decision(**CLICK_TEST)])["index.html"]
+    said = _words(page)
+    assert "<h1>What to do next</h1>" in page
+    assert f"Switch to B . The test showed 1.20 {CLICKS} (95% interval 0.80 to 1.60)" in said
+    assert "What that is worth in money is not known. Find out which legal hours apply ." in said
+
+
+def test_a_test_on_clicks_does_not_lead_before_money(tmp_path: Path) -> None:
+    said = _words(_run(tmp_path, decisions=[_decision(), _decision(**CLICK_TEST)])["index.html"])
+    assert "What to do next At lunch . Against today’s practice that is worth $3,100 a week" in said
+    assert f"+1.20 {CLICKS} 0.80 to 1.60" in said  # points have no percent sign: the words name them
+
+
 def test_forecast_is_kept_apart_from_gain(tmp_path: Path) -> None:
     rows = [
         _decision(),

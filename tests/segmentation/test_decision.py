@@ -1,5 +1,7 @@
 """Which grouping to plan by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,6 +109,16 @@ class TestOutcome:
     def test_what_predicts_nothing_is_not_used(self):
         found = decision.decide("rfm_group", findings(self.segment_outcomes, {"relevant": "fail"}))
         assert (found.outcome, found.reason, found.best, found.segments) == ("dont", "predicts_nothing", None, ())
+
+    @pytest.mark.parametrize(("low", "outcome", "reason"), [
+        (-0.01, "not_enough_evidence", "not_shown"), (0.0, "not_enough_evidence", "not_shown"),
+        (0.001, "do", "predicts_spend"),
+    ])  # fmt: skip
+    def test_what_may_explain_nothing_is_not_planned_by(self, low, outcome, reason):
+        given = findings(self.segment_outcomes)
+        relevant = criteria.Criterion("relevant", "warn", 0.004, low, 0.02, given.criteria[0].detail)
+        found = decision.decide("rfm_group", replace(given, criteria=[relevant, *given.criteria[1:]]))
+        assert (found.outcome, found.reason, found.best is None) == (outcome, reason, outcome != "do")
 
     def test_a_log_too_short_to_tell_waits(self):
         found = decision.decide("rfm_group", findings(self.segment_outcomes.assign(low=np.nan)))

@@ -80,6 +80,12 @@ def test_a_missing_helper_view_is_named(make_source, tmp_path):
         load(folder, tmp_path / "into")
 
 
+def test_a_misspelt_helper_view_is_named_with_the_one_that_exists(make_source, tmp_path):
+    folder = make_source(export=EXPORT, orders__sql=ORDERS.replace("_good", "_logg"), _log__sql=GOOD)
+    with pytest.raises(DataError, match=r'no table or file "_logg"; did you mean "_log"\?; files'):
+        load(folder, tmp_path / "into")
+
+
 def test_names_that_only_look_alike_are_no_circle(make_source, tmp_path):
     folder = make_source(
         orders_export=EXPORT,

@@ -41,7 +41,10 @@ def test_ten_spellings_of_ten_numbers_are_ten_people_in_both_tables(make_source,
         orders=HEAD + "".join(f"{i},{text},2024-01-01,5\n" for i, text in enumerate(orders)),
         messages=MESSAGES + "".join(f"{i},{text},k,2024-01-01\n" for i, text in enumerate(messages)),
     )
-    with pytest.raises(DataError, match="most values are telephone numbers.*smsroi pseudonymise"):
+    with pytest.raises(
+        DataError,
+        match="most values are telephone numbers.*`pseudonymise: true`.*smsroi pseudonymise",
+    ):
         load(raw, tmp_path / "refused")
     loaded = load(pseudonymise(raw, tmp_path / "out", KEY).folder, tmp_path / "into")
     assert ids(loaded, "orders") == ids(loaded, "messages")

@@ -37,7 +37,7 @@ def failure(make_source, tmp_path, query, **files):
         ("SELECT e.id\nFROM export AS f", r'line 1: Referenced table "e" not found; did you mean "f"\?$'),
         (
             "SELECT id\nFROM exports",
-            r'orders\.sql, line 2: no table or file "exports"; files that can be queried: "exp',
+            r'orders\.sql, line 2: no table or file "exports"; did you mean "export"\?; files that can be queried',
         ),
         (
             "SELECT id,\n sum(paid) FROM export",

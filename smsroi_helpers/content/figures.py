@@ -1,0 +1,122 @@
+"""Figures of `06_content`; its tables are in `tables`."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.within_campaign import OptionEffects
+from smsroi_helpers.content.wording import feature_name
+from smsroi_helpers.locale import _, listed, number
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.statistics import ALPHA
+
+__all__ = ["features_figure", "segments_figure", "wear_out_figure"]
+
+_MOST_PANELS = 8
+
+
+def _dots(ax: Axes, value: ArrayLike, low: ArrayLike, high: ArrayLike, names: list[str]) -> None:
+    """Estimates with intervals, the first on top, and a line at no effect."""
+    at = np.arange(len(names))[::-1]
+    ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
+    ax.hlines(at, low, high, color=PALETTE["accent"], linewidth=2)
+    ax.plot(value, at, "o", color=PALETTE["accent"], markersize=5)
+    ax.set_yticks(at, names)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+
+
+def features_figure(content: Content) -> Html:
+    """Effects of the features that enough creatives have."""
+    known = [each for each in content.features if each.known]
+    if not known:
+        needed = max((each.needed for each in content.features), default=0)
+        words = _("Too few creatives: no feature was tried in three creatives and left out of three others.")
+        if needed:
+            words += " " + _("About {n} creatives with a feature and as many without it would do.").format(
+                n=number(needed)
+            )
+        return note(words)
+    ax = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(known)))[1]
+    value, low, high = (100 * np.expm1([getattr(each, name) for each in known]) for name in ("effect", "low", "high"))
+    _dots(ax, value, low, high, [feature_name(each.feature) for each in known])
+    ax.set_xlabel(_("change in the odds of a click, percent"))
+    moved = [feature_name(each.feature) for each in known if each.adjusted_p < ALPHA]
+    title = (
+        _("Texts with these features are clicked differently: {features}").format(features=listed(moved))
+        if moved
+        else _("No feature is shown to change clicks")
+    )
+    ax.set_title(title)
+    return figure(
+        ax, alt=title,
+        caption=_("Effects of features across creatives, with 95% intervals; observational, one feature at a time"),
+    )  # fmt: skip
+
+
+def segments_figure(content: Content, currency: str) -> Html:
+    """Profit (or clicks) per text of every creative, by segment, compared with today's mixture."""
+    found = content.by_creative
+    if found is None:
+        return note(_("No two texts can be compared."))
+    shown = [one for one in found.segments if one.customers >= 10][:_MOST_PANELS]
+    if not shown:
+        return note(_("No segment gets texts today that could be compared."))
+    metric, scale = ("profit", 1.0) if found.priced else ("click", 1000.0)
+    columns = min(len(shown), 3)
+    lines = -(-len(shown) // columns)
+    size = (8.2, lines * (0.9 + 0.3 * len(shown[0].creatives)))
+    canvas, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, one in zip(axes.ravel(), shown, strict=False):
+        draws = scale * (one.draws[metric] - one.draws[metric] @ one.share[:, None])
+        low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+        _dots(ax, draws.mean(axis=0).tolist(), low.tolist(), high.tolist(), list(one.creatives))
+        ax.set_title(segment_name(one.segment))
+    for ax in axes.ravel()[len(shown) :]:
+        ax.set_visible(False)
+    label = (
+        _("profit per text above today ({currency})").format(currency=currency)
+        if found.priced
+        else _("clicks per 1,000 texts above today")
+    )
+    canvas.supxlabel(label)
+    canvas.tight_layout()
+    best = listed(f"{segment_name(one.segment)}: {one.creatives[one.best]}" for one in shown)
+    return figure(
+        canvas, alt=_("Best text by segment: {best}").format(best=best),
+        caption=_("Every text by segment, compared with today’s mixture; 95% intervals, shrunken. 0 is today"),
+    )  # fmt: skip
+
+
+def wear_out_figure(content: Content) -> Html:
+    """Clicks by the nth time that a customer got a text of the same type."""
+    fit: OptionEffects = content.wear_out
+    at = np.flatnonzero(fit.known)
+    if len(at) < 2:
+        return note(_("Too few customers got the same type of text again, so wear-out cannot be seen."))
+    ax = plt.subplots(figsize=(7.0, 3.4))[1]
+    base = at[0]
+    value = fit.effect[at] - fit.effect[base]
+    variance = np.diag(fit.covariance)[at] + fit.covariance[base, base] - 2 * fit.covariance[at, base]
+    error = np.sqrt(np.maximum(variance, 0.0))
+    low, high = 100 * np.expm1(value - 2 * error), 100 * np.expm1(value + 2 * error)
+    ax.axhline(0, color=PALETTE["line"], linewidth=1)
+    ax.vlines(at + 1, low, high, color=PALETTE["accent"], linewidth=2)
+    ax.plot(at + 1, 100 * np.expm1(value), "o-", color=PALETTE["accent"])
+    ax.set_xticks(at + 1, [name if name != fit.options[-1] else f"{name}+" for name in np.array(fit.options)[at]])
+    ax.set_xlabel(_("nth text of this type that the customer got"))
+    ax.set_ylabel(_("odds of a click, percent"))
+    title = (
+        _("Texts of one type wear out: the odds of a click fall with each one")
+        if high[-1] < 0
+        else _("No wear-out is shown")
+    )
+    ax.set_title(title)
+    return figure(
+        ax, alt=title,
+        caption=_(
+            "Odds of a click by how often the customer got this type of text, compared with the first shown, within"
+            " campaign, segment and text; observational, 95% intervals. Customers texted more often differ from others"
+        ),
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""Tables of `06_content`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import ab_test
+from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.within_campaign import OptionEffects
+from smsroi_helpers.content.wording import (
+    exclusion_words,
+    feature_name,
+    kind_name,
+    odds_words,
+    points_words,
+    shortening_words,
+)
+from smsroi_helpers.locale import _, interval, listed, money, number, percent
+from smsroi_helpers.pages import Html, metric_words, note, p_words, segment_name, table
+from smsroi_helpers.statistics import ALPHA
+
+__all__ = [
+    "agreement_table",
+    "billing_table",
+    "exclusions_table",
+    "features_table",
+    "formats_table",
+    "price_note",
+    "segments_table",
+    "tests_table",
+    "texts_table",
+]
+
+_TESTED = ("click_rate", "order_rate", "opt_out_rate", "profit", "click_profit")
+_EXCERPT = 40
+
+
+def exclusions_table(content: Content) -> Html:
+    """Which messages are included and excluded."""
+    rows = content.sends.exclusions
+    frame = pd.DataFrame({
+        _("Reason"): [exclusion_words(reason, content.sends.window_hours) for reason in rows["reason"]],
+        _("Messages out"): rows["out"],
+        _("Messages left"): rows["messages"],
+    })  # fmt: skip
+    return table(frame, caption=_("Messages whose texts are compared"), digits=0)
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+def texts_table(content: Content) -> Html:
+    """The features found in every distinct text."""
+    rows = []
+    for each in content.texts.texts:
+        found = each.features
+        names = [feature_name(name) for name in sorted(found.present)]
+        if np.isfinite(found.discount_depth):
+            names.append(_("{depth} off").format(depth=percent(found.discount_depth)))
+        rows.append({
+            _("Creative"): each.creative, _("Text"): _excerpt(each.text), _("Type"): kind_name(each.kind),
+            _("Characters"): found.length, _("Sentiment"): number(found.sentiment, 1),
+            _("Features"): listed(names) or "–",
+        })  # fmt: skip
+    caption = _("What each distinct text is made of; sentiment runs from −1 (negative words) to 1 (positive words)")
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def billing_table(content: Content, currency: str) -> Html:
+    """Billing segments of the texts that were sent, and what a shorter version would have saved."""
+    if not content.savings:
+        return note(_("No text of these weeks is known."))
+    rows = []
+    for one in content.savings:
+        billed = one.text.features.bill
+        saved = one.saved_per_campaign
+        rows.append({
+            _("Creative"): f"{one.text.creative} ({one.text.features.language})",
+            _("Alphabet"): billed.encoding, _("Units"): billed.units, _("Segments"): billed.segments,
+            _("Sent"): one.sent, _("Campaigns"): one.campaigns,
+            _("Change"): shortening_words(one.version), _("Segments then"): one.version.segments,
+            _("Saved per campaign"): money(saved, currency) if np.isfinite(saved) else _("not known"),
+            _("Saved per week"): money(one.saved_per_week, currency) if np.isfinite(saved) else _("not known"),
+        })  # fmt: skip
+    caption = _(
+        "Billing segments of the texts of the last {weeks} weeks, and what the smallest useful change would have saved"
+    ).format(weeks=content.saving_weeks)
+    return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
+    """The randomised tests of texts: clicks, orders, opt-outs, and profit, arm by arm against the control."""
+    rows = []
+    for each in evaluated:
+        for row in each.effects.overall() if not each.validity.broken else ():
+            if row.metric in _TESTED:
+                rows.append({
+                    _("Test and text"): _("{test}: {arm}").format(test=each.experiment.name, arm=row.arm),
+                    _("What"): metric_words(row.metric), _("Customers"): row.customers,
+                    _("Difference from the control"):
+                        ab_test.tables.difference_words(row.metric, row.interval, currency, row.reason),
+                    _("p-value"): p_words(row.adjusted_p),
+                })  # fmt: skip
+    if not rows:
+        return note(
+            _("No valid randomised test of texts. The comparisons below come from the log.")
+            if not any(each.validity.broken for each in evaluated)
+            else _("The tests of texts are broken, so no difference is shown.")
+        )
+    caption = _(
+        "Randomised tests of texts: each arm against its control, with 95% intervals, p by Holm over the arms. The page"
+        " on A/B tests has the verdict of each test"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def price_note(content: Content, currency: str) -> Html:
+    """What a click and a subscriber are worth here."""
+    found = content.by_creative
+    if found is None or not found.priced:
+        return note(_("No experiment shows what a click brings, so texts are compared by clicks and opt-outs."))
+    click, subscriber = found.prices.click, found.prices.subscriber
+    words = _("A click is worth {click}.").format(click=interval(click.estimate, click.low, click.high, currency))
+    if subscriber.known:
+        words += " " + _("An opt-out costs {value}.").format(value=interval(*subscriber.value, currency))
+    return note(words)
+
+
+def segments_table(content: Content, currency: str) -> Html:
+    """The best creative of each segment, against today's mixture."""
+    found = content.by_creative
+    if found is None:
+        return note(_("No two texts were sent beside one another often enough, so none is recommended."))
+    rows = []
+    for one in found.segments:
+        gain, limits = one.gain, [ALPHA / 2, 1 - ALPHA / 2]
+        clicks = one.click_gain
+        maybe = [name for at, name in enumerate(one.creatives) if one.chosen[at] and at != one.best]
+        rows.append({
+            _("Segment"): segment_name(one.segment), _("Customers today"): one.customers,
+            _("Texts a week"): number(one.texts_per_week), _("Best text"): one.creatives[one.best],
+            _("May be as good"): listed(maybe) if maybe else "–",
+            _("Clicks per 1,000 texts, above today"): points_words(
+                float(clicks.mean()), *np.quantile(clicks, limits).tolist()
+            ),
+            _("Profit per text, above today"):
+                _money_interval(gain, currency) if found.priced else _("not known"),
+        })  # fmt: skip
+    caption = _(
+        "Which text for whom, compared with today’s mixture of texts; intervals of 95%, shrunken towards what segments"
+        " share"
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers today"))
+
+
+def _money_interval(draws: np.ndarray, currency: str) -> str:
+    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
+    return interval(float(draws.mean()), low, high, currency)
+
+
+def features_table(content: Content) -> Html:
+    """Effects of features on clicks, or how many creatives would be needed."""
+    if not content.features:
+        return note(_("All compared texts have the same features, so none has an effect that could be seen."))
+    rows = []
+    for each in content.features:
+        rows.append({
+            _("Feature"): feature_name(each.feature), _("Creatives with"): each.present,
+            _("Creatives without"): each.absent,
+            _("Odds of a click"): odds_words(each.effect, each.low, each.high)
+            if each.known else _("too few creatives"),
+            _("p-value"): p_words(each.adjusted_p) if each.known else "–",
+            _("Creatives needed, with and without each"): number(each.needed) if each.needed else _("not known"),
+        })  # fmt: skip
+    caption = _(
+        "Effects of features, one at a time, across creatives (observational; p by Benjamini and Hochberg). Needed: to"
+        " detect a fifth more clicks with 80% power"
+    )
+    return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def _rows_of(fit: OptionEffects, name: str, words: Sequence[str]) -> list[dict[str, object]]:
+    return [
+        {
+            name: words[at],
+            _("Messages"): fit.trials[at],
+            _("Clicks per 1,000 texts"): number(1000 * fit.events[at] / max(fit.trials[at], 1), 1),
+            _("Odds of a click, against the mean"): _odds(fit, at),
+        }
+        for at in range(len(words))
+    ]
+
+
+def _odds(fit: OptionEffects, at: int) -> str:
+    half_width = 2.0 * fit.standard_error[at]
+    return odds_words(fit.effect[at], fit.effect[at] - half_width, fit.effect[at] + half_width)
+
+
+def formats_table(content: Content) -> Html:
+    """Formats (content types) compared within campaigns, with replies and opt-outs."""
+    if len(content.formats.options) < 2:
+        return note(_("The source names fewer than two content types, so formats cannot be compared."))
+    counts = content.format_counts.set_index("kind").reindex(list(content.formats.options)).fillna(0)
+    rows = _rows_of(content.formats, _("Format"), [kind_name(name) for name in content.formats.options])
+    for row, (_kind, own) in zip(rows, counts.iterrows(), strict=True):
+        sent = max(own["sent"], 1)
+        row[_("Replies per 1,000 texts")] = number(1000 * own["replies"] / sent, 1)
+        row[_("Opt-outs per 1,000 texts")] = number(1000 * own["opt_outs"] / sent, 1)
+    caption = _("Formats: rates as counted, and the odds of a click compared within campaigns and segments")
+    return table(pd.DataFrame(rows), caption=caption, digits=0)
+
+
+def agreement_table(content: Content) -> Html:
+    """Creatives in randomised tests, and outside them in the log."""
+    both = content.tested.largest & content.untested.known
+    if both.sum() < 2:
+        return note(_("No two texts were both tested and compared in the log, so the log cannot be checked."))
+    rows = []
+    at = np.flatnonzero(both)
+    base = at[0]
+    for other in at[1:]:
+        row: dict[str, object] = {
+            _("Texts"): _("{one} against {two}").format(
+                one=content.tested.options[other], two=content.tested.options[base]
+            )
+        }
+        found = []
+        for name, fit in ((_("Randomised tests"), content.tested), (_("Log"), content.untested)):
+            value = fit.effect[other] - fit.effect[base]
+            variance = fit.covariance[other, other] + fit.covariance[base, base] - 2 * fit.covariance[other, base]
+            error = float(np.sqrt(variance))
+            row[name] = odds_words(value, value - 2 * error, value + 2 * error)
+            found.append((value, error))
+        gap = (found[1][0] - found[0][0]) / np.hypot(found[0][1], found[1][1])
+        row[_("Differ by standard errors")] = number(gap, 1)
+        rows.append(row)
+    caption = _("Odds of a click in the randomised tests, and in the log outside them")
+    return table(pd.DataFrame(rows), caption=caption)

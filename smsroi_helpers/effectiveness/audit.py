@@ -1,0 +1,162 @@
+"""Were the rules kept: past texts at hours that are not allowed, after an opt-out, without consent, above the cap.
+
+Hours are those of `measures.sending_rules` on the recipient's clock; consent and opt-outs are those of
+`measures.consent`. Consent that the source does not record is unknown, not a breach.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.contract import withdrawn
+from smsroi_helpers.source import Shop
+from smsroi_helpers.timing import mark_disallowed
+
+__all__ = ["CHECKS", "RECENT_DAYS", "Audit", "Check", "audit_rules"]
+
+Check = Literal["closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap"]
+CHECKS: tuple[Check, ...] = ("closed_hours", "days_off", "after_opt_out", "without_consent", "above_cap")
+RECENT_DAYS = 28
+_FLAGS = {
+    "closed_hours": "at_closed_hour", "days_off": "on_day_off", "after_opt_out": "after_opt_out",
+    "without_consent": "without_consent", "above_cap": "above_cap",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit found."""
+
+    channel: str
+    texts: int
+    """Sent, delivered or not."""
+    first: dt.date
+    last: dt.date
+    checks: pd.DataFrame
+    """check, texts, customers, first, last (dates; null without a breach), recent (in the last `RECENT_DAYS` days)."""
+    places: pd.DataFrame
+    """check, rules (names, separated by blanks), texts, customers, first, last, all_texts (to these recipients)."""
+    campaigns: pd.DataFrame
+    """check, campaign_id, texts, customers, first, last; most texts first."""
+    unchecked: dict[Check, str]
+    """Check → why it was not made: `no_times`, `no_opt_outs`, `no_opt_ins`, `no_cap`."""
+    unknown_consent: int
+    """Texts to recipients of whom the source does not record whether they consented."""
+    weekly_cap: int
+    """0: none was given."""
+
+    @property
+    def breaches(self) -> int:
+        """Findings of all checks; a text may be counted by several."""
+        return int(self.checks["texts"].sum())
+
+
+def audit_rules(shop: Shop, channel: str = "", weekly_cap: int = 0) -> Audit | None:
+    """Count past texts against the rules, whatever planned them; None where the source has no messages.
+
+    Args:
+        shop: the company.
+        channel: of the messages, as for `measures.choose_channel`.
+        weekly_cap: the most texts to one customer within seven days; 0: there is no cap.
+
+    Raises:
+        UsageError: the source has no messages of the channel.
+    """
+    if not shop.has("messages"):
+        return None
+    chosen = measures.choose_channel(shop, channel)
+    sends = measures.local_sends(shop)
+    sends = sends.filter(sends.channel == chosen).select(
+        "message_id", "customer_id", "campaign_id", "sent_at", "timezone", "local_date", "weekday", "hour"
+    )
+    span = shop.count(sends.aggregate(first=sends.local_date.min(), last=sends.local_date.max(), texts=sends.count()))
+    texts = int(span["texts"].iloc[0])
+    if not texts:
+        return None
+    first, last = (pd.Timestamp(span[name].iloc[0]).date() for name in ("first", "last"))
+    rows = mark_disallowed(shop, sends, first)
+    if rows is None:
+        return None
+    rows = shop.keep(_mark_cap(_mark_consent(shop, rows), weekly_cap))
+    unchecked: dict[Check, str] = {}
+    if measures.mostly_dates(shop, "messages", "sent_at"):
+        unchecked["closed_hours"] = "no_times"
+    if measures.opt_outs(shop) is None:
+        unchecked["after_opt_out"] = "no_opt_outs"
+    if measures.opt_in_times(shop) is None:
+        unchecked["without_consent"] = "no_opt_ins"
+    if not weekly_cap:
+        unchecked["above_cap"] = "no_cap"
+    done = [check for check in CHECKS if check not in unchecked]
+    recent = shop.as_of - dt.timedelta(days=RECENT_DAYS - 1)
+    unknown = shop.count(rows.aggregate(n=rows.count(where=rows.consent_unknown)))["n"].iloc[0]
+    everything = shop.count(rows.group_by("rules").aggregate(all_texts=rows.count()).order_by("rules"))
+    places = pd.concat([_by(shop, rows, check, "rules", recent) for check in done], ignore_index=True)
+    return Audit(
+        chosen, texts, first, last,
+        pd.concat([_by(shop, rows, check, None, recent) for check in done], ignore_index=True),
+        places.merge(everything, on="rules"),
+        pd.concat([_by(shop, rows, check, "campaign_id", recent) for check in done], ignore_index=True),
+        unchecked, int(unknown), weekly_cap,
+    )  # fmt: skip
+
+
+def _mark_consent(shop: Shop, rows: ir.Table) -> ir.Table:
+    """Rows with after_opt_out, without_consent and consent_unknown."""
+    opt_ins, opt_outs = measures.opt_in_times(shop), measures.opt_outs(shop)
+    if opt_ins is None:
+        rows = rows.mutate(consent_at=ibis.null("timestamp"), listed=ibis.literal(False))
+    else:
+        people = opt_ins.select(person="customer_id", consent_at="consent_at")
+        rows = rows.left_join(people, rows.customer_id == people.person)
+        rows = rows.mutate(listed=rows.person.notnull()).drop("person")
+    if opt_outs is None:
+        rows = rows.mutate(last_opt_out=ibis.null("timestamp"))
+    else:
+        # Few customers opt out, and most of them once, so that this join is small.
+        before = rows.select("message_id", "sent_at", to="customer_id").join(
+            opt_outs, ibis._.to == opt_outs.customer_id
+        )
+        before = before.filter(before.opt_out_at < before.sent_at)
+        latest = before.group_by(of="message_id").aggregate(last_opt_out=before.opt_out_at.max())
+        rows = rows.left_join(latest, rows.message_id == latest.of).drop("of")
+    at = rows.sent_at.cast("timestamp")
+    after = withdrawn(rows.consent_at, rows.last_opt_out, at)
+    allowed = measures.consents(shop, rows.consent_at, rows.last_opt_out, at)
+    return rows.mutate(
+        after_opt_out=after,
+        without_consent=rows.listed & ~allowed & ~after,
+        consent_unknown=~rows.listed,
+    ).drop("consent_at", "last_opt_out", "listed")
+
+
+def _mark_cap(rows: ir.Table, weekly_cap: int) -> ir.Table:
+    """Rows with above_cap: as many texts as the cap were sent to the customer in the seven days before."""
+    if not weekly_cap:
+        return rows.mutate(above_cap=ibis.literal(False))
+    order = ibis.window(group_by="customer_id", order_by=["sent_at", "message_id"])
+    earlier = rows.sent_at.lag(weekly_cap).over(order)
+    return rows.mutate(above_cap=(rows.sent_at < earlier + ibis.interval(days=7)).fill_null(False))
+
+
+def _by(shop: Shop, rows: ir.Table, check: str, key: str | None, recent: dt.date) -> pd.DataFrame:
+    """check, key (if any), texts, customers, first, last, recent: the texts that break one rule."""
+    found = rows.filter(rows[_FLAGS[check]])
+    sums = {
+        "texts": found.count(),
+        "customers": found.customer_id.nunique(),
+        "first": found.local_date.min(),
+        "last": found.local_date.max(),
+        "recent": found.count(where=found.local_date >= ibis.literal(recent)),
+    }
+    if key is None:
+        counted = shop.count(found.aggregate(**sums))
+    else:
+        counted = shop.count(found.group_by(key).aggregate(**sums).order_by(ibis.desc("texts"), key))
+    counted.insert(0, "check", check)
+    return counted

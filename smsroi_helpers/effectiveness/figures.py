@@ -1,0 +1,138 @@
+"""Figures of `08_effectiveness`."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from smsroi_helpers.effectiveness.evaluate import Effectiveness
+from smsroi_helpers.effectiveness.incremental import TOUCHES
+from smsroi_helpers.effectiveness.targets import Progress
+from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
+from smsroi_helpers.locale import _, interval, joined, money, number, percent
+from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+
+__all__ = [
+    "attribution_figure",
+    "goals_figure",
+    "months_figure",
+]
+
+
+def attribution_figure(found: Effectiveness, currency: str) -> Html:
+    """Attributed revenue by window, with the incremental revenue of the same customers as a band.
+
+    Args:
+        found: of `evaluate.analyse`.
+        currency: the source's.
+    """
+    test = found.calibration
+    if test is None:
+        return note(_("Without a randomised test, attributed revenue cannot be compared with what messages caused."))
+    ax = plt.subplots(figsize=(8.2, 3.4))[1]
+    hours = [rule.hours for rule in test.rules if rule.touch == "last"]
+    at = np.arange(len(hours))
+    for touch, color in zip(TOUCHES, (PALETTE["accent"], PALETTE["grey"]), strict=True):
+        revenue = [test.rule(each, touch).revenue for each in hours]
+        ax.plot(
+            at,
+            revenue,
+            "o-",
+            color=color,
+            markersize=4,
+            label=_("attributed, {touch}").format(touch=touch_words(touch)),
+        )
+    low, high = test.incremental.low, test.incremental.high
+    ax.axhspan(low, high, color=PALETTE["good"], alpha=0.15, linewidth=0)
+    ax.axhline(test.incremental.estimate, color=PALETTE["good"], label=_("incremental (95% interval)"))
+    ax.axhline(0, color=PALETTE["grey"], linewidth=0.8)
+    ax.set_xticks(at, [window_words(each) for each in hours])
+    ax.set_xlabel(_("attribution window"))
+    ax.set_ylabel(_("revenue of the treated customers ({currency})").format(currency=currency))
+    ax.legend(loc="upper left", frameon=False)
+    widest, shortest = test.rule(hours[-1], "any").revenue, test.rule(hours[0]).revenue
+    ax.set_title(_("Attributed revenue depends on the rule; incremental revenue does not"))
+    words = _(
+        "Test {test}: attributed revenue runs from {least} ({short}, last touch) to {most} ({long}, any touch);"
+        " incremental revenue is {incremental}."
+    ).format(
+        test=test.experiment, least=money(shortest, currency), short=window_words(hours[0]),
+        most=money(widest, currency), long=window_words(hours[-1]),
+        incremental=interval(*_numbers(test.incremental), currency),
+    )  # fmt: skip
+    return figure(ax, alt=words, caption=words)
+
+
+def _numbers(ratio: object) -> tuple[float, float, float]:
+    return float(ratio.estimate), float(ratio.low), float(ratio.high)  # type: ignore[attr-defined]
+
+
+def months_figure(found: Effectiveness) -> Html | None:
+    """Click, conversion and opt-out rate by month; None with fewer than three months of messages.
+
+    Args:
+        found: of `evaluate.analyse`.
+    """
+    rows = found.kpis[(found.kpis["dimension"] == "month") & np.isfinite(found.kpis["low"].to_numpy(float))]
+    rows = rows[rows["customers"] >= 10]
+    shown = [
+        k for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate") if (rows["kpi"] == k).sum() > 2
+    ]
+    if not shown:
+        return None
+    drawn, axes = plt.subplots(1, len(shown), figsize=(9.2, 2.8), squeeze=False, gridspec_kw={"wspace": 0.35})
+    words = []
+    for kpi, ax in zip(shown, axes.ravel(), strict=True):
+        own = rows[rows["kpi"] == kpi].sort_values("value")
+        at, (value, low, high) = (
+            np.arange(len(own)),
+            (100 * own[n].to_numpy(float) for n in ("estimate", "low", "high")),
+        )
+        ax.errorbar(at, value, yerr=np.stack([value - low, high - value]).clip(0), fmt="o-", markersize=3,
+                    color=PALETTE["accent"], elinewidth=1)  # fmt: skip
+        step = -(-len(own) // 3)
+        ax.set_xticks(at[::step], own["value"].tolist()[::step])
+        ax.set_ylim(bottom=0)
+        ax.set_title(kpi_words(kpi))
+        words.append(_("{kpi}: from {first} in {start} to {last} in {end}.").format(
+            kpi=kpi_words(kpi), first=percent(value[0] / 100, 1), start=own["value"].iloc[0],
+            last=percent(value[-1] / 100, 1), end=own["value"].iloc[-1],
+        ))  # fmt: skip
+    axes[0, 0].set_ylabel(_("percent"))
+    return figure(drawn, alt=joined(*words), caption=joined(*words, _("95% intervals over customers; descriptive.")))
+
+
+def goals_figure(progress: Sequence[Progress]) -> Html | None:
+    """The way from start to target by month, with the forecast at the deadline; None without goals.
+
+    Args:
+        progress: of `targets.track_goals`.
+    """
+    shown = [one for one in progress if len(one.months)]
+    if not shown:
+        return None
+    drawn, axes = plt.subplots(1, len(shown), figsize=(min(4.2 * len(shown), 12), 3.0), squeeze=False)
+    words = []
+    for one, ax in zip(shown, axes.ravel(), strict=True):
+        goal, span = one.goal, one.goal.target - one.goal.start
+        way = 100 * (one.months["estimate"].to_numpy(float) - goal.start) / span
+        at = np.arange(len(way))
+        ax.plot(at, way, "o-", color=PALETTE["accent"], markersize=4)
+        end = len(way) + 1
+        if np.isfinite(one.forecast):
+            ends = sorted(100 * (x - goal.start) / span for x in (one.low, one.high))
+            centre = 100 * (one.forecast - goal.start) / span
+            ax.errorbar([end], [centre], yerr=[[centre - ends[0]], [ends[1] - centre]], fmt="D", color=PALETTE["grey"])
+        ax.axhline(100, color=PALETTE["good"], linestyle="--")
+        ax.axhline(0, color=PALETTE["grey"], linewidth=0.8)
+        ax.set_xticks([0, len(way) - 1, end] if len(way) > 1 else [0, end],
+                      [*dict.fromkeys([one.months["month"].iloc[0], one.months["month"].iloc[-1]]),
+                       goal.deadline.strftime("%Y-%m")])  # fmt: skip
+        ax.set_title(_("{kpi}, {segment}").format(kpi=kpi_words(goal.metric), segment=segment_name(goal.segment)))
+        probability = percent(one.probability) if np.isfinite(one.probability) else _("not known")
+        words.append(_("{kpi}, {segment}: {way} % of the way; probability of arriving in time {p}.").format(
+            kpi=kpi_words(goal.metric), segment=segment_name(goal.segment), way=number(way[-1]), p=probability
+        ))  # fmt: skip
+    axes[0, 0].set_ylabel(_("way from start to target (percent)"))
+    caption = joined(*words, _("Dashed: the target. Diamond: forecast for the deadline, 95% interval."))
+    return figure(drawn, alt=joined(*words), caption=caption)

@@ -1,0 +1,322 @@
+"""Attributed revenue beside the revenue that randomised tests show messages to have caused.
+
+Tests count whose one arm gets no messages: standing holdouts, and frequency tests with an arm of no texts. Attribution
+is counted on the same customers, in the same weeks, by the channel that the arms differ in.
+
+References:
+    Fieller (1954), Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2), 175–185.
+    Gordon et al. (2019), A comparison of approaches to advertising measurement: evidence from big field experiments at
+        Facebook, Marketing Science 38(2): attribution against randomised experiments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from smsroi_helpers import experiments, measures
+from smsroi_helpers.engine import total
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import Experiment
+from smsroi_helpers.source import Shop
+
+__all__ = [
+    "WINDOWS",
+    "Attributed",
+    "Comparison",
+    "Ratio",
+    "compare_attribution",
+    "count_credits",
+    "fieller",
+    "find_untreated",
+    "incremental_share",
+    "relative_lift",
+]
+
+WINDOWS = (12, 24, 48, 72, 168, 336, 720)
+"""Attribution windows in hours: half a day to 30 days."""
+TOUCHES: tuple[Literal["last", "any"], ...] = ("last", "any")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio with its 95 % limits; an infinite limit where the denominator may be 0."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def fieller(
+    top: float, bottom: float, *, var_top: float, var_bottom: float, cov: float = 0.0, level: float = 0.95
+) -> Ratio:
+    """The ratio of two means with Fieller's interval (Fieller 1954, equation 2).
+
+    The limits solve (top − r · bottom)² = z² (var_top − 2 r cov + r² var_bottom). They are finite where `bottom` is
+    distinguishable from 0; else NaN, because the set of ratios that the data allow is then not an interval.
+
+    Args:
+        top: estimate of the numerator.
+        bottom: estimate of the denominator.
+        var_top: squared standard error of `top`.
+        var_bottom: squared standard error of `bottom`.
+        cov: covariance of the two estimates.
+        level: of the interval.
+
+    >>> found = fieller(3.0, 2.0, var_top=0.04, var_bottom=0.0)  # a known denominator: (3 ± 1.96 · 0.2) / 2
+    >>> round(found.low, 3), round(found.high, 3)
+    (1.304, 1.696)
+    """
+    z2 = norm.ppf((1 + level) / 2) ** 2
+    a, b, c = bottom**2 - z2 * var_bottom, top * bottom - z2 * cov, top**2 - z2 * var_top
+    estimate = top / bottom if bottom else float("nan")
+    if not a > 0:
+        return Ratio(estimate, float("nan"), float("nan"))
+    root = float(np.sqrt(max(b * b - a * c, 0.0)))
+    return Ratio(estimate, (b - root) / a, (b + root) / a)
+
+
+def relative_lift(treated: tuple[float, float], control: tuple[float, float]) -> float:
+    """The rate of the treated ÷ that of the control − 1: how much more they order than they would have.
+
+    Args:
+        treated: orders (or customers who ordered) and customers of the treated arm.
+        control: of the untreated arm.
+
+    >>> round(relative_lift((13_200, 415_500), (448, 27_400)), 2)
+    0.94
+    """
+    return (treated[0] / treated[1]) / (control[0] / control[1]) - 1
+
+
+def incremental_share(treated: tuple[float, float], control: tuple[float, float]) -> float:
+    """The share of the treated arm's orders that would not have been without messages: 1 − control rate ÷ treated rate.
+
+    Not the relative lift, which is the same difference divided by the control's rate.
+
+    >>> round(incremental_share((13_200, 415_500), (448, 27_400)), 3)
+    0.485
+    """
+    return 1 - (control[0] / control[1]) / (treated[0] / treated[1])
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """Attribution by one rule, beside the incremental revenue of the same customers and weeks."""
+
+    touch: Literal["last", "any"]
+    """`any`: every campaign whose window includes an order counts it in full."""
+    hours: int
+    revenue: float
+    """Attributed revenue of the treated arm, before refunds (money)."""
+    calibration: Ratio
+    """Incremental ÷ attributed revenue: the factor by which attributed revenue is multiplied."""
+    inflation: Ratio
+    """Attributed ÷ incremental revenue; its upper limit is infinite where incremental revenue may be 0."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One treated arm of a valid test against the arm without messages."""
+
+    experiment: str
+    arm: str
+    control: str
+    weeks: float
+    """Mean weeks for which outcomes were counted."""
+    customers: float
+    """Of the treated arm."""
+    control_customers: float
+    incremental: Ratio
+    """Incremental revenue of the treated arm before refunds (money), with its limits (Welch)."""
+    profit: Ratio
+    """Incremental profit of the treated arm after message costs and refunds (money), without adjustment."""
+    cost: float
+    """Message cost of the treated arm less that of as many control customers; NaN where not known."""
+    roi: Ratio
+    """Incremental ROI: incremental profit ÷ that cost, with Fieller's limits."""
+    attributed_roi: float
+    """(Profit of the orders attributed by last touch within the chosen window − cost) ÷ cost."""
+    orders: tuple[float, float]
+    """Customers who ordered, of the treated arm and of the control."""
+    rules: tuple[Attributed, ...]
+
+    def rule(self, hours: int, touch: str = "last") -> Attributed:
+        """Attribution by one rule."""
+        return next(one for one in self.rules if (one.touch, one.hours) == (touch, hours))
+
+    @property
+    def relative_lift(self) -> float:
+        """Of customers who ordered."""
+        return relative_lift((self.orders[0], self.customers), (self.orders[1], self.control_customers))
+
+    @property
+    def incremental_share(self) -> float:
+        """Of the treated customers who ordered."""
+        return incremental_share((self.orders[0], self.customers), (self.orders[1], self.control_customers))
+
+
+def find_untreated(shop: Shop) -> list[tuple[Experiment, str]]:
+    """The valid experiments of single customers with an arm without messages, and that arm."""
+    if not all(shop.has(table) for table in ("experiments", "arms", "assignments", "messages", "orders")):
+        return []
+    try:
+        checked = experiments.check_experiments(shop)
+    except NotEnoughData:
+        return []
+    found = []
+    for experiment, validity in checked:
+        without = experiments.arms_without_messages(experiment)
+        if without and not validity.broken:
+            found.append((experiment, without[0]))
+    return found
+
+
+def compare_attribution(shop: Shop, attribution_hours: int = 72, channel: str = "") -> list[Comparison]:
+    """Compare attributed with incremental revenue in every valid test that has an arm without messages.
+
+    Args:
+        shop: the company.
+        attribution_hours: the window of the report, one of those compared.
+        channel: the channel that the arms differ in, as for `measures.choose_channel`.
+
+    Returns:
+        one for each treated arm; none without such tests.
+    """
+    tests = find_untreated(shop)
+    if not tests:
+        return []
+    hours = tuple(sorted({*WINDOWS, attribution_hours}))
+    sums = count_credits(shop, [one.name for one, _arm in tests], hours, attribution_hours, channel)
+    found = []
+    for experiment, untreated in tests:
+        own = sums[sums["experiment_id"] == experiment.name].set_index("arm")
+        found += [
+            _compare(experiment, own.loc[arm], own.loc[untreated], hours)
+            for arm in experiment.arms
+            if arm != untreated and {arm, untreated} <= set(own.index)
+        ]
+    return found
+
+
+def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hours: Sequence[int]) -> Comparison:
+    n, m = float(treated["n"]), float(control["n"])
+    revenue, var_revenue = _difference(treated, control, "revenue")
+    profit, var_profit = _difference(treated, control, "profit")
+    cost, var_cost = _difference(treated, control, "cost")
+    known_cost = bool(np.isfinite(cost) and cost > 0)
+    cov = _covariance(treated, "profit", "cost") / n + _covariance(control, "profit", "cost") / m
+    rules = []
+    for touch in TOUCHES:
+        for window in hours:
+            name = f"{touch}_{window}"
+            mean = float(treated[f"{name}__y"]) / n
+            factor = fieller(
+                revenue, mean, var_top=var_revenue, var_bottom=_covariance(treated, name, name) / n,
+                cov=_covariance(treated, name, "revenue") / n,
+            )  # fmt: skip
+            rules.append(Attributed(touch, window, mean * n, factor, _inverse(factor)))
+    earned = float(treated["order_profit__y"])
+    spent = float(treated["cost__y"])
+    return Comparison(
+        experiment=experiment.name, arm=str(treated.name), control=str(control.name), weeks=experiment.weeks,
+        customers=n, control_customers=m, incremental=_interval(revenue, var_revenue, n),
+        profit=_interval(profit, var_profit, n), cost=cost * n if known_cost else float("nan"),
+        roi=fieller(profit, cost, var_top=var_profit, var_bottom=var_cost, cov=cov)
+        if known_cost else Ratio(*(float("nan"),) * 3),
+        attributed_roi=(earned - spent) / spent if spent > 0 else float("nan"),
+        orders=(float(treated["ordered__y"]), float(control["ordered__y"])), rules=tuple(rules),
+    )  # fmt: skip
+
+
+def _difference(treated: pd.Series, control: pd.Series, name: str) -> tuple[float, float]:
+    """The difference of the arms' means per customer, and its squared standard error (Welch)."""
+    n, m = float(treated["n"]), float(control["n"])
+    difference = float(treated[f"{name}__y"]) / n - float(control[f"{name}__y"]) / m
+    return difference, _covariance(treated, name, name) / n + _covariance(control, name, name) / m
+
+
+def _covariance(arm: pd.Series, one: str, two: str) -> float:
+    """The covariance of two outcomes over an arm's customers, from their sums."""
+    n = float(arm["n"])
+    key = f"{one}__{two}" if f"{one}__{two}" in arm.index else f"{two}__{one}"
+    return (float(arm[key]) - float(arm[f"{one}__y"]) * float(arm[f"{two}__y"]) / n) / (n - 1)
+
+
+def _interval(mean: float, variance: float, customers: float) -> Ratio:
+    half = norm.ppf(0.975) * np.sqrt(variance)
+    return Ratio(customers * mean, customers * (mean - half), customers * (mean + half))
+
+
+def _inverse(ratio: Ratio) -> Ratio:
+    """Attributed ÷ incremental, from incremental ÷ attributed; unbounded above where that may be 0 or below."""
+    if not ratio.estimate > 0:
+        return Ratio(float("nan"), 1 / ratio.high if ratio.high > 0 else float("nan"), float("inf"))
+    return Ratio(1 / ratio.estimate, 1 / ratio.high, 1 / ratio.low if ratio.low > 0 else float("inf"))
+
+
+def count_credits(
+    shop: Shop, names: Sequence[str], hours: Sequence[int], chosen: int, channel: str = ""
+) -> pd.DataFrame:
+    """Revenue, profit, cost and attributed revenue of every arm: sums, squares and products over customers; one query.
+
+    Args:
+        shop: the company.
+        names: of the experiments.
+        hours: the windows, rising.
+        chosen: the window whose attributed profit is counted.
+        channel: whose messages are credited.
+
+    Returns:
+        experiment_id, arm, n; `<x>__y` = Σ x and `<x>__<z>` = Σ x z over customers. x is revenue (before refunds),
+        profit (after refunds and costs), cost, ordered (0 or 1), order_profit (of the orders attributed by last touch
+        within `chosen`), and `last_<hours>`, `any_<hours>`: attributed revenue. Messages delivered before the
+        customer's assignment get no credit.
+    """
+    people = measures.outcome_windows(shop)
+    people = people.filter(people.experiment_id.isin(list(names)))
+    pairs = measures.attributed_orders(shop, hours[-1], "any")
+    pairs = pairs.filter(pairs.channel == measures.choose_channel(shop, channel))
+    own = people.select("experiment_id", "assigned_at", "outcome_end", member="customer_id")
+    pairs = pairs.join(own, pairs.customer_id == own.member)
+    pairs = pairs.filter(pairs.delivered_at >= pairs.assigned_at, pairs.ordered_at < pairs.outcome_end)
+    claims = pairs.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
+        after=pairs.hours_after.min(), revenue=pairs.revenue.max(), order_profit=pairs.order_profit.max()
+    )
+    orders = claims.group_by("experiment_id", "member", "order_id").aggregate(
+        after=claims.after.min(),
+        revenue=claims.revenue.max(),
+        order_profit=claims.order_profit.max(),
+        **{f"claims_{w}": claims.count(where=claims.after < w) for w in hours},
+    )
+    credit = orders.group_by("experiment_id", "member").aggregate(
+        order_profit_credit=total(orders.order_profit, where=orders.after < chosen),
+        **{f"last_{w}": total(orders.revenue, where=orders.after < w) for w in hours},
+        **{f"any_{w}": total(orders.revenue * orders[f"claims_{w}"], where=orders.after < w) for w in hours},
+    )
+    credit = credit.rename(of_experiment="experiment_id")
+    rows = measures.arm_outcomes(shop)
+    rows = rows.filter(rows.experiment_id.isin(list(names)), rows.outcome_days > 0)
+    rows = rows.left_join(credit, [rows.experiment_id == credit.of_experiment, rows.customer_id == credit.member])
+    windows = [f"{touch}_{w}" for touch in TOUCHES for w in hours]
+    rows = rows.select(
+        "experiment_id", "arm",
+        revenue=rows.revenue + rows.refunds,
+        profit=rows.profit,
+        cost=rows.message_cost,
+        ordered=rows.ordered.cast("float64"),
+        order_profit=rows.order_profit_credit.fill_null(0.0),
+        **{name: rows[name].fill_null(0.0) for name in windows},
+    )  # fmt: skip
+    plain = ("revenue", "profit", "cost", "ordered", "order_profit")
+    products = [("revenue", "revenue"), ("profit", "profit"), ("cost", "cost"), ("profit", "cost")]
+    products += [(name, other) for name in windows for other in (name, "revenue")]
+    sums = rows.group_by("experiment_id", "arm").aggregate(
+        n=rows.count(),
+        **{f"{name}__y": total(rows[name]) for name in (*plain, *windows)},
+        **{f"{one}__{two}": total(rows[one] * rows[two]) for one, two in products},
+    )
+    return shop.count(sums.order_by("experiment_id", "arm"))

@@ -1,0 +1,82 @@
+"""The figure of «Is anything off today?»: the days of a channel with their expected ranges."""
+
+import datetime as dt
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from smsroi_helpers.effectiveness.monitoring import Monitoring, Series
+from smsroi_helpers.effectiveness.monitoring_wording import metric_name, scope_words
+from smsroi_helpers.locale import _, number
+from smsroi_helpers.pages import PALETTE, Html, figure, note
+
+__all__ = ["bands_figure"]
+
+_DAYS_BEFORE = 28
+"""Days shown before those watched."""
+
+
+def bands_figure(monitoring: Monitoring, currency: str) -> Html:
+    """Each metric of the channel with the most alerts, else the most texts: its days, and their expected ranges.
+
+    Args:
+        monitoring: of `monitoring.monitor`.
+        currency: the source's; empty where it names none.
+    """
+    channels = [each for each in monitoring.series if each.kind == "channel"]
+    if not channels:
+        return note(_("No channel has enough days to be watched yet."))
+    alerts = monitoring.alerts["scope"].value_counts()
+    chosen = max(
+        dict.fromkeys(each.scope for each in channels),
+        key=lambda scope: (
+            int(alerts.get(scope, 0)),
+            max(float(each.watched.numbers.size.sum()) for each in channels if each.scope == scope),
+        ),
+    )
+    shown = [each for each in channels if each.scope == chosen]
+    rows = (len(shown) + 1) // 2
+    fig, axes = plt.subplots(rows, 2, figsize=(8.2, 2.4 * rows), squeeze=False, layout="constrained")
+    off = [_draw(ax, each, monitoring.chance, currency) for ax, each in zip(axes.flat, shown, strict=False)]
+    for ax in axes.flat[len(shown) :]:
+        ax.set_axis_off()
+    name = scope_words("channel", chosen)
+    alt = _("{metrics} of {scope} by day, with the expected range of each of the last {days} days; {n} days outside.")
+    caption = _(
+        "Dots: the days of {scope}. Band: the range that raises no alert, known the day before. Orange: outside, or"
+        " a level of the last weeks that is off."
+    )
+    return figure(
+        fig,
+        alt=alt.format(
+            metrics=", ".join(metric_name(each.metric) for each in shown), scope=name, days=number(monitoring.days),
+            n=number(sum(off)),
+        ),
+        caption=caption.format(scope=name),
+    )  # fmt: skip
+
+
+def _draw(ax: Axes, each: Series, chance: float, currency: str) -> int:
+    """Draw one metric; return its number of days with an alert."""
+    watched, numbers = each.watched, each.watched.numbers
+    start = max(watched.start - _DAYS_BEFORE, 0)
+    factor = 1.0 if numbers.kind == "quantity" else 100.0
+    value = numbers.value / (np.maximum(numbers.size, 1) if numbers.kind == "share" else 1.0) * factor
+    low, _middle, high = (factor * x for x in watched.day_range(chance))
+    by_day, by_level = watched.alarms(chance)
+    dates = np.array([each.first + dt.timedelta(days=i) for i in range(len(value))])
+    known = numbers.known & (np.arange(len(value)) >= start)
+    range_of = known & watched.watched & np.isfinite(watched.z)
+    ax.fill_between(dates[range_of], low[range_of], high[range_of], color=PALETTE["accent"], alpha=0.2, linewidth=0)
+    alarm = (by_day | by_level) & known
+    ax.plot(dates[known & ~alarm], value[known & ~alarm], "o", color=PALETTE["accent"], markersize=3)
+    ax.plot(dates[alarm], value[alarm], "o", color=PALETTE["orange"], markersize=4.5)
+    unit = _("percent") if numbers.kind == "share" else currency
+    if numbers.kind == "quantity":
+        ax.set_yscale("log")
+    ax.set_title(metric_name(each.metric))
+    ax.set_ylabel(unit)
+    ticks = dates[start :: max((len(dates) - start) // 4, 1)]
+    ax.set_xticks(ticks, [f"{date:%m-%d}" for date in ticks])
+    return int(alarm.sum())

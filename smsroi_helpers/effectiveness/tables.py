@@ -1,0 +1,290 @@
+"""Tables of `08_effectiveness`: KPIs by campaign, channel, segment and month."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.effectiveness.activity import ACTIVITY_KPIS
+from smsroi_helpers.effectiveness.evaluate import Effectiveness
+from smsroi_helpers.effectiveness.kpis import KPIS
+from smsroi_helpers.effectiveness.satisfaction import FREQUENCIES
+from smsroi_helpers.effectiveness.targets import Progress
+from smsroi_helpers.effectiveness.wording import (
+    definition_words,
+    dimension_words,
+    exclusion_words,
+    frequency_words,
+    kpi_words,
+    missing_words,
+)
+from smsroi_helpers.locale import _, day, joined, money, number, percent
+from smsroi_helpers.pages import Html, compact_words, note, segment_name, table
+
+__all__ = [
+    "campaigns_table",
+    "channel_sets_table",
+    "customer_kpis_table",
+    "definitions_table",
+    "exclusions_table",
+    "external_table",
+    "goals_table",
+    "kpis_table",
+    "missing_note",
+    "nps_table",
+]
+
+_MOST_CAMPAIGNS = 20
+"""The page shows the largest campaigns; the saved table has them all."""
+_SHARES = ("repurchase_rate", "dau_mau")
+
+
+def missing_note(found: Effectiveness) -> Html | None:
+    """What the source does not record; None where nothing is missing."""
+    words = missing_words(found)
+    return note(joined(*words)) if words else None
+
+
+def exclusions_table(found: Effectiveness) -> Html:
+    """Which messages are included and excluded.
+
+    Args:
+        found: of `evaluate.analyse`.
+    """
+    rows, hours = found.exclusions, found.attribution_hours
+    frame = pd.DataFrame({
+        _("Reason"): [exclusion_words(reason, hours) for reason in rows["reason"]],
+        _("Messages out"): rows["out"],
+        _("Messages left"): rows["messages"],
+    })  # fmt: skip
+    return table(frame, caption=_("Which messages count"), digits=0)
+
+
+def definitions_table(found: Effectiveness) -> Html:
+    """Every KPI with its definition and its value over all messages or customers.
+
+    Args:
+        found: of `evaluate.analyse`.
+    """
+    rows = found.kpis[found.kpis["dimension"] == "all"].set_index("kpi")
+    frame = pd.DataFrame([
+        {
+            _("KPI"): _heading(name),
+            _("Definition"): definition_words(name),
+            _("Value"): _value(rows.loc[name], name) if name in rows.index else _("not known"),
+        }
+        for name in (*KPIS, *ACTIVITY_KPIS)
+    ])  # fmt: skip
+    return table(frame, caption=_("The KPIs, with 95% intervals over customers; attributed numbers are correlation"))
+
+
+def kpis_table(found: Effectiveness, dimension: str) -> Html | None:
+    """The KPIs of messages by channel, segment or month; None without messages.
+
+    Args:
+        found: of `evaluate.analyse`.
+        dimension: `channel`, `segment` or `month`.
+    """
+    return _table_of(found, dimension, tuple(KPIS)) if found.known.messages else None
+
+
+def customer_kpis_table(found: Effectiveness, dimension: str) -> Html | None:
+    """The KPIs of customers by segment or month; None where nobody was active.
+
+    Args:
+        found: of `evaluate.analyse`.
+        dimension: `segment` or `month`.
+    """
+    return _table_of(found, dimension, tuple(ACTIVITY_KPIS))
+
+
+def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...]) -> Html | None:
+    own = found.kpis[(found.kpis["dimension"] == dimension) & found.kpis["kpi"].isin(kpis)]
+    shown = [kpi for kpi in kpis if (own["kpi"] == kpi).any()]
+    rows = []
+    for value, each in own.groupby("value", sort=True):
+        by_kpi = each.set_index("kpi")
+        name = segment_name(str(value)) if dimension == "segment" else str(value)
+        cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi) if kpi in by_kpi.index else "–" for kpi in shown}
+        rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
+    if not rows:
+        return None
+    caption = _("KPIs by {dimension}, with 95% intervals over customers").format(
+        dimension=dimension_words(dimension).lower()
+    )
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def campaigns_table(found: Effectiveness, currency: str) -> Html | None:
+    """The campaigns with most messages: KPIs, and attributed beside incremental money; None without messages.
+
+    Args:
+        found: of `evaluate.analyse`.
+        currency: the source's.
+    """
+    if not found.known.messages:
+        return None
+    shown = found.campaigns.sort_values(["messages", "campaign_id"], ascending=[False, True]).head(_MOST_CAMPAIGNS)
+    kpis = found.kpis[found.kpis["dimension"] == "campaign"].set_index(["value", "kpi"])
+    used = ("click_rate", "conversion_rate", "opt_out_rate")
+    rows = []
+    for row in shown.itertuples():
+        cells = {
+            _heading(k): _value(kpis.loc[(row.campaign_id, k)], k) if (row.campaign_id, k) in kpis.index else "–"
+            for k in used
+        }
+        rows.append({
+            _("Campaign"): row.name, _("Customers"): int(row.customers), _("Messages"): number(row.messages), **cells,
+            _("Cost"): money(row.cost, currency) if np.isfinite(row.cost) else _("not known"),
+            _("Attributed revenue"): money(row.attributed_revenue, currency)
+            if np.isfinite(row.attributed_revenue) else _("not known"),
+            _("Incremental profit"): _with_kind(row, currency),
+        })  # fmt: skip
+    caption = joined(
+        _("Campaigns, with 95% intervals over customers. Attributed revenue is correlation; incremental profit is"
+          " randomised or modelled, as marked."),
+        _("The {n} campaigns with most messages of {all}; the table campaign_results has them all.").format(
+            n=number(len(shown)), all=number(len(found.campaigns))
+        ) if len(found.campaigns) > len(shown) else "",
+    )  # fmt: skip
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=[_("Campaign"), _("Customers")])
+    return table(frame, caption=caption, suppress=_("Customers"))
+
+
+def _with_kind(row: "pd.Series[float]", currency: str) -> str:
+    if not np.isfinite([row.incremental_profit, row.low, row.high]).all():
+        return _("not known")
+    words = compact_words(row.incremental_profit, row.low, row.high, currency)
+    kind = _("randomised") if str(row.evidence) == "randomised" else _("modelled")
+    return _("{amount}, {kind}").format(amount=words, kind=kind)
+
+
+def channel_sets_table(sets: pd.DataFrame | None, currency: str) -> Html | None:
+    """Customers by the channels that reached them; None without messages.
+
+    Args:
+        sets: of `channels.find_channel_sets`.
+        currency: the source's.
+    """
+    if sets is None:
+        return None
+    rows = [
+        {
+            _("Reached by"): row.channels, _("Customers"): int(row.customers),
+            _("Messages per customer"): number(row.messages_per_customer, 1),
+            _("Share who bought, %"): _compact(100 * row.buyers_rate, 100 * row.buyers_low, 100 * row.buyers_high),
+            _("Revenue per customer"): _compact(row.revenue, row.revenue_low, row.revenue_high, currency),
+        }
+        for row in sets.itertuples()
+    ]  # fmt: skip
+    caption = _(
+        "Customers by the channels that reached them. Nobody chose these groups at random, so it is descriptive."
+    )
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=[_("Reached by"), _("Customers")])
+    return table(frame, caption=caption, suppress=_("Customers"))
+
+
+def nps_table(answers: pd.DataFrame | None) -> Html | None:
+    """The net promoter score by texts per week before the answer; None without feedback.
+
+    Args:
+        answers: of `satisfaction.nps_by_frequency`.
+    """
+    if answers is None:
+        return None
+    frame = pd.DataFrame([
+        {
+            _("Messages a week before the answer"): frequency_words(row.frequency, FREQUENCIES),
+            _("Answers"): int(row.respondents),
+            _("NPS"): _compact(100 * row.nps, 100 * row.low, 100 * row.high),
+        }
+        for row in answers.itertuples()
+    ])  # fmt: skip
+    caption = _(
+        "NPS by messages in the four weeks before the answer, 95% intervals. Who is sent how many is no chance."
+    )
+    return table(frame, caption=caption, suppress=_("Answers"))
+
+
+def external_table(changes: pd.DataFrame | None) -> Html | None:
+    """Metrics from outside the log, with their own error; None where there are none.
+
+    Args:
+        changes: of `satisfaction.external_changes`.
+    """
+    if changes is None or not len(changes):
+        return None
+    frame = pd.DataFrame([
+        {
+            _("Metric"): str(row.metric).replace("_", " "), _("Day"): day(str(row.last)[:10]),
+            _("Value"): _compact(row.estimate, row.low, row.high),
+            _("Change since {day}").format(day=_("the first value")): _compact(
+                row.change, row.change_low, row.change_high
+            ),
+            _("Source"): row.source,
+        }
+        for row in changes.itertuples()
+    ])  # fmt: skip
+    return table(frame, caption=_("Metrics from outside the log, with the error that their source states"))
+
+
+def goals_table(progress: Sequence[Progress]) -> Html:
+    """Each goal, how far it is, and the probability of arriving in time.
+
+    Args:
+        progress: of `targets.track_goals`.
+    """
+    if not progress:
+        return note(
+            _("No goals are set. Name them in the parameter targets: metric, segment, start, target, deadline.")
+        )
+    frame = pd.DataFrame([
+        {
+            _("Goal"): kpi_words(one.goal.metric), _("Segment"): segment_name(one.goal.segment),
+            _("Start"): _plain(one.goal.start, one.goal.metric), _("Target"): _plain(one.goal.target, one.goal.metric),
+            _("Deadline"): day(one.goal.deadline.isoformat()),
+            _("Way covered"): percent(one.progress) if np.isfinite(one.progress) else "–",
+            _("Forecast"): _scaled(one.forecast, one.low, one.high, one.goal.metric),
+            _("Probability of arriving"): percent(one.probability) if np.isfinite(one.probability)
+            else _("fewer than four whole months"),
+        }
+        for one in progress
+    ])  # fmt: skip
+    return table(
+        frame, caption=_("Goals. The forecast continues a straight line through the months; it knows no season.")
+    )
+
+
+def _heading(kpi: str) -> str:
+    return _("{name}, %").format(name=kpi_words(kpi)) if _is_share(kpi) else kpi_words(kpi)
+
+
+def _is_share(kpi: str) -> bool:
+    return KPIS[kpi].unit == "share" if kpi in KPIS else kpi in _SHARES
+
+
+def _scale(kpi: str) -> float:
+    """Shares are shown in percent, the NPS from −100 to 100."""
+    return 100.0 if _is_share(kpi) or kpi == "nps" else 1.0
+
+
+def _value(row: "pd.Series[float]", kpi: str) -> str:
+    return _scaled(float(row["estimate"]), float(row["low"]), float(row["high"]), kpi)
+
+
+def _scaled(estimate: float, low: float, high: float, kpi: str) -> str:
+    scale = _scale(kpi)
+    return _compact(scale * estimate, scale * low, scale * high)
+
+
+def _plain(value: float, kpi: str) -> str:
+    return number(_scale(kpi) * value, 2)
+
+
+def _compact(estimate: float, low: float, high: float, currency: str = "") -> str:
+    """A number with its interval; alone where it has none; a dash where there is no number."""
+    if not np.isfinite(estimate):
+        return "–"
+    if not np.isfinite([low, high]).all() or low == high:
+        return money(estimate, currency) if currency else number(estimate, 2)
+    return compact_words(estimate, low, high, currency)

@@ -1,0 +1,229 @@
+"""The answer of `08_effectiveness` in words, and the names of KPIs."""
+
+import numpy as np
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.effectiveness import decision
+from smsroi_helpers.effectiveness.decision import EffectDecision
+from smsroi_helpers.effectiveness.evaluate import Effectiveness
+from smsroi_helpers.locale import _, interval, joined, number, percent
+from smsroi_helpers.pages import segment_name
+
+__all__ = [
+    "decide",
+    "definition_words",
+    "dimension_words",
+    "exclusion_words",
+    "factor_words",
+    "frequency_words",
+    "kpi_words",
+    "level_words",
+    "missing_words",
+    "put_in_words",
+    "touch_words",
+    "window_words",
+]
+
+
+def kpi_words(kpi: str) -> str:
+    """The name of a KPI."""
+    return {
+        "reach": _("Reach"),
+        "delivered_rate": _("Delivery rate"),
+        "click_rate": _("Click rate"),
+        "conversion_rate": _("Conversion rate"),
+        "reply_rate": _("Reply rate"),
+        "opt_out_rate": _("Opt-out rate"),
+        "revenue_per_message": _("Attributed revenue per message"),
+        "roi": _("Attributed ROI"),
+        "cost_performance": _("Cost performance index"),
+        "repurchase_rate": _("Repurchase rate"),
+        "dau_mau": _("DAU/MAU"),
+        "arpu": _("ARPU, per month"),
+        "cac": _("CAC"),
+        "nps": _("NPS"),
+    }[kpi]
+
+
+def definition_words(kpi: str) -> str:
+    """What a KPI divides by what."""
+    return {
+        "reach": _("customers with a delivered message ÷ customers sent to"),
+        "delivered_rate": _("delivered messages ÷ messages sent"),
+        "click_rate": _("messages a person clicked within the window ÷ delivered messages that no machine clicked"),
+        "conversion_rate": _("messages with an order by last touch within the window ÷ delivered messages"),
+        "reply_rate": _("messages with a reply ÷ delivered messages"),
+        "opt_out_rate": _("messages with an opt-out within the window ÷ delivered messages"),
+        "revenue_per_message": _("attributed revenue, before refunds ÷ delivered messages"),
+        "roi": _("(profit of attributed orders − message cost) ÷ message cost"),
+        "cost_performance": _("expected cost ÷ cost spent; below 1 the messages cost more than expected"),
+        "repurchase_rate": _("buyers of the month who had bought on an earlier day ÷ buyers of the month"),
+        "dau_mau": _("customers active on an average day ÷ customers active in the month (purchase, click or visit)"),
+        "arpu": _("revenue less refunds ÷ customers active in the month"),
+        "cac": _("acquisition cost ÷ customers who joined, where the cost is known"),
+        "nps": _("share of answers from 9 on − share up to 6, last answer of each customer and month"),
+    }[kpi]
+
+
+def dimension_words(dimension: str) -> str:
+    """The name of what KPIs are given by."""
+    return {
+        "all": _("All messages"),
+        "campaign": _("Campaign"),
+        "channel": _("Channel"),
+        "segment": _("Segment"),
+        "month": _("Month"),
+    }[dimension]
+
+
+def exclusion_words(reason: str, window_hours: int) -> str:
+    """A reason of `Effectiveness.exclusions` in words."""
+    return {
+        "received": _("As they came"),
+        "too_old": _("Sent before the months counted"),
+        "too_recent": _("Sent so lately that what follows has not been seen for {hours} hours").format(
+            hours=window_hours
+        ),
+    }[reason]
+
+
+def missing_words(found: Effectiveness) -> list[str]:
+    """What the source does not record, and what cannot be said without it; one sentence each."""
+    known = found.known
+    words = {
+        "messages": _("There is no table messages, so campaigns cannot be counted."),
+        "orders": _("There is no table orders, so conversion, revenue and profit are not known."),
+        "campaigns": _("There is no table campaigns, so campaigns are shown by their ids."),
+        "deliveries": _("There is no column delivered_at: sent messages count as delivered."),
+        "clicks": _("There is no column clicked_at, so the click rate is not known."),
+        "replies": _("There is no column replied_at, so the reply rate is not known."),
+        "opt_outs": _("There is no column messages.opted_out_at, so the opt-out rate by campaign is not known."),
+        "cost": _("Message costs are not known, so there is no ROI."),
+    }
+    absent = [name for name in words if not getattr(known, name)]
+    if not known.messages:
+        absent = [name for name in absent if name in ("messages", "orders")]
+    return [words[name] for name in absent]
+
+
+def touch_words(touch: str) -> str:
+    """The name of an attribution rule."""
+    return {"last": _("last touch"), "any": _("any touch")}[touch]
+
+
+def window_words(hours: int) -> str:
+    """An attribution window: hours up to two days, else days."""
+    return _("{n} hours").format(n=number(hours)) if hours < 72 else _("{n} days").format(n=number(hours / 24))
+
+
+def frequency_words(frequency: str, known: tuple[str, ...]) -> str:
+    """A range of messages per week; `known` are all of them, in order."""
+    words = (_("none"), _("up to 1"), _("1 to 2"), _("2 to 4"), _("more than 4"))
+    return dict(zip(known, words, strict=True))[frequency]
+
+
+def factor_words(factor: str) -> str:
+    """A factor of the regression."""
+    return {
+        "channel": _("Channel"),
+        "segment": _("Segment"),
+        "weekday": _("Weekday"),
+        "part": _("Part of the day"),
+    }[factor]
+
+
+def level_words(factor: str, level: str) -> str:
+    """A level of a factor of the regression."""
+    if factor == "segment":
+        return segment_name(level)
+    if factor == "weekday":
+        return (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))[
+            int(level)
+        ]
+    if factor == "part":
+        kind, hour = level.split()
+        return (_("before {hour}") if kind == "before" else _("from {hour}")).format(hour=hour)
+    return level
+
+
+def decide(found: Effectiveness) -> list[Decision]:
+    """The answer in words.
+
+    Args:
+        found: of `evaluate.analyse`.
+    """
+    return [put_in_words(decision.decide(found), found)]
+
+
+def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
+    """A typed answer in words."""
+    known = bool(np.isfinite([answer.factor.estimate, answer.factor.low, answer.factor.high]).all())
+    nan = float("nan")
+    return Decision(
+        stage="effectiveness",
+        question=_("Which share of attributed revenue did the messages cause?"),
+        outcome=answer.outcome,
+        action=_action(answer),
+        text=_text(answer, found),
+        caveat=joined(*_caveats(answer), *missing_words(found)),
+        evidence=answer.evidence,
+        customers=answer.customers,
+        value=answer.factor.estimate if known else nan,
+        low=answer.factor.low if known else nan,
+        high=answer.factor.high if known else nan,
+        unit="share" if known else "",
+    )
+
+
+def _action(answer: EffectDecision) -> str:
+    match answer.reason:
+        case "no_messages":
+            return _("Add the messages to see what campaigns achieve.")
+        case "no_orders":
+            return _("Add the orders to see what campaigns bring.")
+        case "no_test":
+            return _("Leave a random group untexted to learn what the messages add.")
+        case "calibrated":
+            return _("Multiply attributed revenue by {factor} before comparing it with costs.").format(
+                factor=number(answer.factor.estimate, 2)
+            )
+        case "no_revenue":
+            return _("Do not count attributed revenue as earned: the test shows no incremental revenue.")
+        case "undecided":
+            return _("Keep the randomised holdout running: it does not yet show what the messages add.")
+
+
+def _text(answer: EffectDecision, found: Effectiveness) -> str:
+    if answer.reason == "no_messages":
+        return _("This source has no messages, so nothing can be said of campaigns.")
+    if answer.reason == "no_orders":
+        return _("This source has no orders, so only deliveries, clicks, replies and opt-outs are known.")
+    if answer.test is None:
+        return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
+    if not np.isfinite([answer.factor.low, answer.factor.high]).all():
+        return _("The treated customers have hardly any attributed revenue to compare with.")
+    words = _(
+        "Test {test}: of the revenue attributed by last touch within {window}, {share} is incremental (95% interval"
+        " {low} to {high})."
+    ).format(
+        test=answer.test.experiment, window=window_words(found.attribution_hours),
+        share=percent(answer.factor.estimate), low=percent(answer.factor.low), high=percent(answer.factor.high),
+    )  # fmt: skip
+    roi = answer.test.roi
+    if not np.isfinite([roi.estimate, roi.low, roi.high]).all():
+        return words
+    return joined(words, _("Attributed ROI is {attributed}; incremental ROI is {incremental}.").format(
+        attributed=number(answer.test.attributed_roi, 1), incremental=interval(roi.estimate, roi.low, roi.high)
+    ))  # fmt: skip
+
+
+def _caveats(answer: EffectDecision) -> list[str]:
+    if answer.reason == "calibrated":
+        return [_("One factor for all campaigns is a model: single campaigns may differ from it.")]
+    if answer.reason != "undecided":
+        return []
+    if np.isfinite(answer.times):
+        return [_("About {times} times as many customers would show it, if the estimate stays.").format(
+            times=number(max(answer.times, 1.1), 1)
+        )]  # fmt: skip
+    return [_("The estimate is not above zero, so no number of customers can be named.")]

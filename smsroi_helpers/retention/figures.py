@@ -1,0 +1,238 @@
+"""Figures of `07_retention`: triangles, survival, calibration of warnings; the audit's are in `audit_figures`."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from smsroi_helpers.locale import _, day, joined, number, percent
+from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_name, sentence_case
+from smsroi_helpers.retention.cohorts import Triangle
+from smsroi_helpers.retention.study import Study
+from smsroi_helpers.retention.survival import Curve, Survival
+from smsroi_helpers.retention.wording import gone_words, grouping_words, share_words
+
+__all__ = [
+    "alive_figure",
+    "survival_figure",
+    "triangle_figure",
+]
+
+_COLOURS = ("accent", "orange", "green", "purple", "gold", "sky", "grey")
+_MOST_COHORTS = 24
+_FEWEST_SHOWN = 10
+
+
+def _month(day: object) -> str:
+    return f"{pd.Timestamp(str(day)):%Y-%m}"
+
+
+def triangle_figure(triangle: Triangle) -> Html:
+    """The triangle of cohorts by month, darker where more are retained; unfinished months are blank.
+
+    Args:
+        triangle: of `cohorts`.
+    """
+    of_orders = triangle.kept == "orders"
+    shown = triangle.rows[triangle.rows["customers"] >= _FEWEST_SHOWN]
+    shown = shown[shown["age"] >= 1] if of_orders else shown
+    if not len(shown):
+        return note(
+            _("No calendar month after a first purchase is covered whole: there is no cohort triangle of orders.")
+            if of_orders
+            else _(
+                "Consent is not known, or too few customers opted in during the log: there is no triangle of consent."
+            )
+        )
+    cohorts = sorted(shown["cohort"].unique())[-_MOST_COHORTS:]
+    wide = shown[shown["cohort"].isin(cohorts)].pivot_table(index="cohort", columns="age", values="rate")
+    wide = wide.reindex(cohorts)
+    ax = plt.subplots(figsize=(8.2, 1.3 + 0.3 * len(cohorts)))[1]
+    values = wide.to_numpy(float)
+    most = float(np.nanmax(values)) or 1.0
+    for (i, j), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            continue
+        depth = value / most
+        ax.add_patch(Rectangle((j, i), 1, 1, facecolor=PALETTE["accent"], alpha=0.08 + 0.72 * depth, linewidth=0))
+        ax.text(
+            j + 0.5, i + 0.5, number(100 * value), ha="center", va="center", fontsize=7.5,
+            color=PALETTE["paper"] if depth > 0.6 else PALETTE["ink"],
+        )  # fmt: skip
+    ax.set_xlim(0, wide.shape[1])
+    ax.set_ylim(len(cohorts), 0)
+    ax.set_xticks(np.arange(wide.shape[1]) + 0.5, [str(age) for age in wide.columns])
+    ax.set_yticks(np.arange(len(cohorts)) + 0.5, [_month(cohort) for cohort in cohorts])
+    ax.grid(False)
+    ax.set_xlabel(
+        _("months after the month of the first purchase") if of_orders else _("months after the month of the opt-in")
+    )
+    pooled = triangle.pooled.set_index("age")
+    age = max((one for one in pooled.index if one in (1, 3, 6, 12)), default=int(pooled.index[-1]))
+    kept = share_words(tuple(pooled.loc[age, ["rate", "low", "high"]].astype(float)))
+    said = (
+        _("{share} buy in month {age} after their first").format(share=kept, age=number(age))
+        if of_orders
+        else _("{share} still consent at the end of month {age}").format(share=kept, age=number(age))
+    )
+    ax.set_title(said)
+    caption = (
+        _("Percent of each month’s new buyers who bought so many calendar months later.")
+        if of_orders
+        else _("Percent of each month’s new subscribers who had not opted out by the end of the month.")
+    )
+    return figure(
+        ax,
+        alt=sentence_case(said) + ".",
+        caption=joined(
+            caption,
+            _("Blank: not over yet, or fewer than {n} customers. Intervals are in the table.").format(
+                n=number(_FEWEST_SHOWN)
+            ),
+        ),
+    )
+
+
+# --- survival --------------------------------------------------------------------------------------------------------
+
+
+def _draw(ax: Axes, curve: Curve, colour: str, label: str, *, shade: bool) -> None:
+    steps = curve.steps
+    days = np.append(steps["days"].to_numpy(float), curve.days)
+    lines = {name: 100 * np.append(steps[name], steps[name].iloc[-1]) for name in ("survival", "low", "high")}
+    ax.step(days, lines["survival"], where="post", color=PALETTE[colour], label=label)
+    if shade:
+        ax.fill_between(days, lines["low"], lines["high"], step="post", color=PALETTE[colour], alpha=0.18, linewidth=0)
+
+
+def survival_figure(study: Study, kind: str, by: str) -> Html:
+    """Kaplan–Meier curves of one kind of ending by one grouping.
+
+    Args:
+        study: of `study.analyse`.
+        kind: `custom` or `consent`.
+        by: `all`, `segment`, `acquisition_channel` or `first_campaign`.
+    """
+    found = study.survival(kind, by)
+    if found is None or (by != "all" and len(found.curves) < 2):
+        return note(_nothing_words(kind, by))
+    ax = plt.subplots(figsize=(8.2, 4.2))[1]
+    shown = found.curves[: len(_COLOURS)]
+    for curve, colour in zip(shown, _COLOURS, strict=False):
+        _draw(ax, curve, colour, segment_name(curve.group), shade=len(shown) <= 4)
+    ax.set_ylim(0, 102)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(_clock_words(found))
+    ax.set_ylabel(_("still customers, percent") if kind == "custom" else _("still subscribed, percent"))
+    if len(shown) > 1:
+        ax.legend(loc="lower left", ncols=2)
+    said = _survival_words(found, shown)
+    ax.set_title(said)
+    parts = [
+        _("{group}: {share} of {n} after {days} days.").format(
+            group=segment_name(curve.group), share=share_words(curve.at(_day_of(shown))),
+            n=number(curve.customers), days=number(_day_of(shown)),
+        )
+        for curve in shown
+    ]  # fmt: skip
+    test = ""
+    if len(found.curves) > 1 and np.isfinite(found.p_value):
+        test = _("Log-rank test that all groups are alike: p {p}, corrected for all groupings on the page {adjusted}.")
+        test = test.format(p=p_words(found.p_value), adjusted=p_words(found.adjusted_p))
+    band = _("Kaplan–Meier; the band is the 95% interval.") if len(shown) <= 4 else _("Kaplan–Meier.")
+    described = gone_words(study) if kind == "custom" else ""
+    if kind == "custom" and by in ("segment", "first_campaign"):
+        described = joined(described, _("Silence before the first day shown counts: who was silent is gone sooner."))
+    return figure(
+        ax, alt=joined(said + ".", *parts), caption=joined(band, described, test, *(parts if by != "all" else ()))
+    )
+
+
+def _day_of(curves: Sequence[Curve]) -> int:
+    """The day at which curves are compared: a year, half a year, a quarter or a month, as far as most of them go."""
+    reach = sorted(curve.days for curve in curves)[len(curves) // 2 if len(curves) > 2 else 0]
+    return next((days for days in (365, 182, 91, 30) if days <= reach), max(reach, 0))
+
+
+def _clock_words(found: Survival) -> str:
+    if found.start is not None:
+        return _("days since {day}").format(day=day(found.start))
+    if found.by == "first_campaign":
+        return _("days since the first text")
+    return _("days since the first purchase") if found.kind == "custom" else _("days since consent was given")
+
+
+def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
+    if len(shown) > 1:
+        differ = found.adjusted_p < 0.05
+        words = (
+            _("Survival differs by {grouping}") if differ else _("No difference shown by {grouping}")
+        )  # fmt: skip
+        return words.format(grouping=grouping_words(found.by))
+    after = _day_of(shown)
+    share = percent(shown[0].at(after)[0])
+    if found.kind == "custom":
+        return _("{share} are still customers {days} days after the first purchase").format(
+            share=share, days=number(after)
+        )
+    return _("{share} still consent after {days} days").format(share=share, days=number(after))
+
+
+def _nothing_words(kind: str, by: str) -> str:
+    if by == "all":
+        return (
+            _("How long custom lasts is not known: there are no orders, or nobody has been known for long enough.")
+            if kind == "custom"
+            else _("How long consent lasts is not known: the source records no opt-outs.")
+        )
+    return _("By {grouping} there are not two groups of at least ten customers to compare.").format(
+        grouping=grouping_words(by)
+    )
+
+
+# --- warning ---------------------------------------------------------------------------------------------------------
+
+
+def alive_figure(study: Study) -> Html:
+    """Calibration of P(alive) out of time: the share expected to buy in the test weeks, and the share that did."""
+    if study.model is None:
+        return note(joined(_("There is no purchase model to test."), study.no_model))
+    alive = study.model.alive
+    rows = alive.calibration[alive.calibration["customers"] >= _FEWEST_SHOWN]
+    ax = plt.subplots(figsize=(8.2, 4.2))[1]
+    at = np.arange(len(rows))
+    predicted = 100 * rows["predicted"].to_numpy(float)
+    below, above = predicted - 100 * rows["low"], 100 * rows["high"] - predicted
+    ax.errorbar(
+        at, predicted, yerr=np.maximum(np.stack([below, above]), 0), fmt="o", color=PALETTE["accent"],
+        label=_("expected to buy, 95% interval"),
+    )  # fmt: skip
+    ax.plot(at, 100 * rows["bought"], "D", color=PALETTE["orange"], label=_("did buy"))
+    ax.set_xticks(
+        at,
+        [f"{percent(row.lowest)}–{percent(row.highest)}\n{number(row.customers)}" for row in rows.itertuples()],
+    )
+    ax.set_ylim(0, 102)
+    ax.set_xlabel(_("P(alive) before the test weeks, and customers"))
+    ax.set_ylabel(_("bought in the test weeks, percent"))
+    ax.legend(loc="upper left")
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    title = _("P(alive) was right in {n} of {all} groups").format(n=number(inside), all=number(len(rows)))
+    ax.set_title(title)
+    parts = [
+        _("P(alive) {low} to {high}: {told} expected, {bought} bought.").format(
+            low=percent(row.lowest), high=percent(row.highest), told=percent(row.predicted), bought=percent(row.bought)
+        )
+        for row in rows.itertuples()
+    ]
+    return figure(
+        ax,
+        alt=joined(title + ".", *parts),
+        caption=_(
+            "Fitted to the days up to {day}, tested on the {weeks} weeks after. Where the diamond lies outside the"
+            " interval, the probability is wrong for these customers."
+        ).format(day=day(alive.score.warned_on), weeks=number(alive.score.weeks)),
+    )

@@ -1,0 +1,84 @@
+"""The tables that `07_retention` saves beside its decisions."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.retention.base_audit import BaseAudit
+from smsroi_helpers.retention.study import Study
+
+__all__ = [
+    "audit_table",
+    "cohort_table",
+    "survival_table",
+    "warnings_table",
+]
+
+
+def cohort_table(study: Study) -> pd.DataFrame:
+    """The table `cohort_retention`: both triangles, with kind (`orders`, `consent`) and settled (see `cohorts`)."""
+    parts = [one.rows.assign(kind=one.kept) for one in (study.orders, study.consent) if len(one.rows)]
+    columns = ["cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def survival_table(study: Study) -> pd.DataFrame:
+    """The table `retention_survival`: every step of every curve.
+
+    Returns:
+        kind (`custom`, `consent`), by, segment, days, at_risk, survival, low, high.
+    """
+    parts = [
+        curve.steps.assign(kind=found.kind, by=found.by, segment=curve.group)
+        for found in study.survivals
+        for curve in found.curves
+    ]
+    columns = ["kind", "by", "segment", "days", "at_risk", "survival", "low", "high"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def audit_table(study: Study) -> pd.DataFrame:
+    """The table `customer_base_audit`: lens (1–5), group, measure, customers, value, low, high (NaN: no interval)."""
+    rows = [] if study.audit is None else list(_audit_rows(study.audit))
+    return pd.DataFrame(rows, columns=["lens", "group", "measure", "customers", "value", "low", "high"])
+
+
+def _audit_rows(audit: BaseAudit) -> Iterator[tuple[int, str, str, int, float, float, float]]:
+    nothing = (np.nan, np.nan)
+    for row in audit.tenths.itertuples():
+        yield 1, f"tenth {row.tenth}", "share of profit", row.customers, row.share, row.low, row.high
+    if audit.periods is not None:
+        for row in audit.periods.moves.itertuples():
+            yield 2, row.move, "profit moved", row.customers, row.moved, row.low, row.high
+    for row in audit.cohort.itertuples():
+        group = f"{row.cohort:%Y-%m}, month {row.age}"
+        yield 3, group, "share who bought", row.customers, row.share, row.low, row.high
+        yield 3, group, "profit per customer", row.customers, row.per_customer, *nothing
+    for row in audit.ages.itertuples():
+        group = f"{row.cohort:%Y-%m}"
+        yield 4, group, f"profit per customer, {audit.age_days} days", row.customers, row.profit, row.low, row.high
+        yield 4, group, f"bought again, {audit.age_days} days", row.customers, row.again, row.again_low, row.again_high
+    for row in audit.months.itertuples():
+        yield 5, f"{row.month:%Y-%m}", "profit", row.customers, row.profit, *nothing
+        yield 5, f"{row.month:%Y-%m}", "profit of new customers", row.new, row.new_profit, *nothing
+
+
+def warnings_table(study: Study) -> pd.DataFrame:
+    """The table `warning_quality`: how each warning did on later weeks.
+
+    Returns:
+        warning (`alive`, `opt_out` and `no_purchase` of fading clicks), warned_on, weeks, customers, warned, away,
+        precision, recall, each with low and high; ranking (area under the ROC curve; NaN for clicks).
+    """
+    tests = {**({"alive": study.model.alive.score} if study.model else {}), **study.fading}
+    rows = []
+    for name, score in tests.items():
+        ranking = study.model.alive.ranking if name == "alive" and study.model else np.nan
+        numbers = [*score.precision, *score.recall, ranking]
+        rows.append([name, score.warned_on, score.weeks, score.customers, score.warned, score.away, *numbers])
+    columns = [
+        "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
+        "recall", "recall_low", "recall_high", "ranking",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

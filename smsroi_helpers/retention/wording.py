@@ -1,0 +1,358 @@
+"""The decisions of `07_retention` in words, and wording that its figures and tables share."""
+
+import numpy as np
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, interval, joined, money, number, percent, sentence
+from smsroi_helpers.retention import decision
+from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
+from smsroi_helpers.retention.early_warning import AliveTest
+from smsroi_helpers.retention.planning import WinBackPlan
+from smsroi_helpers.retention.study import MOST_BACK, Study
+from smsroi_helpers.statistics import FEW_EVENTS
+
+__all__ = [
+    "calibration_words",
+    "decide",
+    "gone_words",
+    "grouping_words",
+    "missing_words",
+    "move_words",
+    "plan_words",
+    "points_words",
+    "retained_words",
+    "share_words",
+    "silence_words",
+    "step_words",
+    "warning_words",
+]
+
+
+def decide(study: Study, currency: str) -> tuple[Decision, ...]:
+    """The decisions: whom to win back, whether texting retains, and how far the warning can be trusted.
+
+    Args:
+        study: of `study.analyse`.
+        currency: the source's.
+    """
+    found = [_win_back(study, decision.decide_win_back(study), currency)]
+    if study.cuts is not None:
+        found.append(_texting(study, decision.decide_texting(study.retained)))
+    if study.model is not None:
+        found.append(_warning(study))
+    return tuple(found)
+
+
+# --- the decisions ---------------------------------------------------------------------------------------------------
+
+
+def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
+    row = found.row
+    money_known = row is not None and np.isfinite(row.deciding[1]) and found.reason in ("gain", "loss", "undecided")
+    total = row.total if row is not None and money_known else (float("nan"),) * 3
+    return Decision(
+        stage="retention",
+        question=_("What should we do about customers who stop buying?"),
+        outcome=found.outcome,
+        action=_win_back_action(study, found),
+        text=_win_back_text(study, found, currency),
+        caveat=_win_back_caveat(found),
+        evidence=found.evidence,
+        customers=row.customers[0] if row is not None else study.people,
+        evidence_customers=float(sum(row.customers)) if row is not None else float("nan"),
+        value=total[0], low=total[1], high=total[2],
+        unit="money" if money_known else "",
+        kind="worth" if money_known else "fact",
+        money="cash" if money_known else "",
+        cash=total[0], cash_low=total[1], cash_high=total[2],
+        cash_weeks=row.days / 7 if row is not None and money_known else float("nan"),
+        cash_evidence="randomised" if money_known else "none",
+    )  # fmt: skip
+
+
+def _win_back_action(study: Study, found: WinBackDecision) -> str:
+    if found.reason == "gain":
+        return _("Text dormant and lost customers: in the test texts to them paid")
+    if found.reason == "loss":
+        return _("Leave dormant and lost customers alone: in the test texts to them lost money")
+    if found.reason == "no_orders":
+        return _("Add the shop’s orders: without them nobody is known to have stopped buying")
+    if study.plan is not None and study.plan.inactive:
+        if np.isfinite(study.plan.customers) and study.plan.enough:
+            return _(
+                "Test texts to dormant and lost customers, half of them left alone: {n} customers for {weeks} weeks"
+            ).format(n=number(_rounded(study.plan.customers)), weeks=number(study.plan.weeks))
+        return _(
+            "Leave half of all dormant and lost customers without texts from now on, at random, and wait for the result"
+        )
+    return _("Do not decide yet on customers who stopped buying: there are too few, or the log is too short")
+
+
+def _rounded(customers: float) -> float:
+    """A number of customers to two significant digits."""
+    return float(f"{customers:.2g}")
+
+
+def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
+    row = found.row
+    if row is None:
+        if found.reason == "no_orders":
+            return ""
+        return joined(
+            _("No valid test has left dormant or lost customers without texts."), plan_words(study.plan, currency)
+        )
+    measured = _(
+        "Of the {treated} inactive customers with texts {a} bought during the test {test}, of the {control} without"
+        " {b}: {difference}."
+    ).format(
+        treated=number(row.customers[0]), control=number(row.customers[1]), a=percent(row.rates[0], 1),
+        b=percent(row.rates[1], 1), test=row.experiment, difference=points_words(*row.difference),
+    )  # fmt: skip
+    if found.reason == "few":
+        few = _("An arm has fewer than {n} buyers, too few to judge profit.").format(n=number(FEW_EVENTS))
+        return joined(measured, few, plan_words(study.plan, currency))
+    if found.reason == "no_profit":
+        return joined(measured, _("Profit is not known."))
+    each = _("Profit per customer: {amount}.").format(amount=interval(*row.deciding, currency=currency))
+    more = plan_words(study.plan, currency) if found.reason == "undecided" else ""
+    return joined(measured, each, more)
+
+
+def _win_back_caveat(found: WinBackDecision) -> str:
+    row = found.row
+    if found.reason not in ("gain", "loss", "undecided") or row is None:
+        return ""
+    words = _(
+        "The amount is what the texted customers of the test brought in {weeks} weeks, not a forecast. Customers were"
+        " inactive by their purchases before the test."
+    ).format(weeks=number(row.days / 7))
+    if np.isfinite(row.always[1]):
+        words = joined(words, _("The test still runs: the interval is valid at any number of readings."))
+    return words
+
+
+def _texting(study: Study, found: TextingDecision) -> Decision:
+    row = found.row
+    actions = {
+        "retains": _("Keep texting: texts keep customers buying"),
+        "drives_away": _("Text less: with texts fewer customers keep buying"),
+        "undecided": _("Keep the test running: whether texts keep customers buying is not shown yet"),
+        "no_test": _("Leave a random tenth of subscribers without texts: without that nobody knows what texts retain"),
+    }
+    text = _observed_words(study)
+    if row is not None:
+        text = _(
+            "In the last {days} days of the test {test} {a} of the {treated} customers with texts bought, {b} of the"
+            " {control} without: {difference}."
+        ).format(
+            days=number(row.days), test=row.experiment, a=percent(row.rates[0], 1), b=percent(row.rates[1], 1),
+            treated=number(row.customers[0]), control=number(row.customers[1]),
+            difference=points_words(*row.difference),
+        )  # fmt: skip
+    value = row.difference if row is not None else (float("nan"),) * 3
+    return Decision(
+        stage="retention",
+        question=_("Does texting retain customers?"),
+        outcome=found.outcome,
+        action=actions[found.reason],
+        text=text,
+        caveat=_consent_words(study, row.experiment if row is not None else ""),
+        evidence="randomised" if row is not None else "observational" if study.association else "none",
+        customers=sum(row.customers) if row is not None else study.people,
+        value=value[0], low=value[1], high=value[2],
+        unit="share" if row is not None else "",
+    )  # fmt: skip
+
+
+def _observed_words(study: Study) -> str:
+    found = study.association
+    if found is None or not np.isfinite(found.adjusted[1]):
+        return _("The log alone cannot show what texts retain.")
+    return _(
+        "In the log, customers with texts bought more or less often than similar ones without by {difference}; who was"
+        " texted was not random, so this is no effect."
+    ).format(difference=points_words(*found.adjusted))
+
+
+def _consent_words(study: Study, experiment: str) -> str:
+    row = next((one for one in study.retained if (one.what, one.experiment) == ("consent", experiment)), None)
+    if row is None:
+        return ""
+    return _("Texts also cost subscribers: {a} of those with texts stayed subscribed, {b} of those without.").format(
+        a=percent(row.rates[0], 1), b=percent(row.rates[1], 1)
+    )
+
+
+def _warning(study: Study) -> Decision:
+    assert study.model is not None
+    alive = study.model.alive
+    score = alive.score
+    useful = score.difference[1] > 0
+    return Decision(
+        stage="retention",
+        question=_("Can we see early who is leaving?"),
+        outcome="do" if useful else "not_enough_evidence",
+        action=_("Use the list of 02_cltv to choose whom to test win-back on, not whom to text")
+        if useful
+        else _("Do not use P(alive) as a warning: in the test it named customers no better than chance"),
+        text=_(
+            "Of the {n} customers it warned of, {precision} bought nothing in the {weeks} weeks after, of the others"
+            " {others}. It named {recall} of all who bought nothing."
+        ).format(
+            n=number(score.warned), precision=percent(score.precision[0]), weeks=number(score.weeks),
+            others=percent(score.others[0]), recall=percent(score.recall[0]),
+        ),
+        caveat=calibration_words(alive),
+        evidence="forecast",
+        customers=score.customers,
+        value=score.precision[0], low=score.precision[1], high=score.precision[2],
+        unit="share" if score.warned else "",
+    )  # fmt: skip
+
+
+def calibration_words(alive: AliveTest) -> str:
+    """In how many groups by P(alive) the share who bought was as expected."""
+    rows = alive.calibration
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    if inside == len(rows):
+        return ""
+    return _(
+        "P(alive) itself is off: in {n} of {all} groups the share who bought lies outside the 95% interval expected."
+        " Use it to rank customers, not as a probability."
+    ).format(n=number(len(rows) - inside), all=number(len(rows)))
+
+
+# --- shared ----------------------------------------------------------------------------------------------------------
+
+
+def plan_words(plan: WinBackPlan | None, currency: str) -> str:
+    """The test that would decide on win-back, in sentences; empty without a plan."""
+    if plan is None:
+        return ""
+    if not np.isfinite(plan.customers):
+        return _("Of {n} inactive customers none came back within {weeks} weeks, so a test cannot be planned.").format(
+            n=number(plan.watched), weeks=number(plan.weeks)
+        )
+    words = _(
+        "By themselves {share} of inactive customers come back within {weeks} weeks and bring {profit} each. A test"
+        " that detects {difference} percentage points more needs {needed} customers, half of them without texts; {have}"
+        " are inactive and subscribed."
+    ).format(
+        share=percent(plan.returned, 1), weeks=number(plan.weeks), profit=money(plan.profit, currency),
+        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
+        have=number(plan.inactive),
+    )  # fmt: skip
+    if not plan.cost:
+        return words
+    pays = _("{texts} texts pay from {break_even} points on.").format(
+        texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
+    )
+    return joined(words, sentence(pays))
+
+
+def points_words(value: float, low: float, high: float) -> str:
+    """A difference of shares in percentage points, with its interval."""
+    return _("{value} points (95% interval {low} to {high})").format(
+        value=number(100 * value, 1), low=number(100 * low, 1), high=number(100 * high, 1)
+    )
+
+
+def share_words(share: tuple[float, float, float], digits: int = 1) -> str:
+    """A share with its interval; a dash where it is not known."""
+    value, low, high = share
+    if not np.isfinite(value):
+        return "–"
+    return _("{value} ({low} to {high})").format(
+        value=percent(value, digits), low=percent(low, digits), high=percent(high, digits)
+    )
+
+
+def silence_words(days: int, share: float) -> str:
+    """A silence, and the share of repeat purchases that come within it."""
+    if not np.isfinite(share):
+        return _("{days} days (as set, or too few repeat purchases to tell)").format(days=number(days))
+    return _("{days} days, within which {share} of repeat purchases come").format(
+        days=number(days), share=percent(share, 0 if round(100 * share, 1) % 1 == 0 else 1)
+    )
+
+
+def gone_words(study: Study) -> str:
+    """What gone means on this page, and how many of those gone came back; empty without orders."""
+    if study.gone is None:
+        return ""
+    words = _("A customer counts as gone after a silence of {silence}; custom ends with the last purchase before.")
+    words = words.format(silence=silence_words(study.gone.lost_after_days, study.gone.lost_share))
+    chosen = next((one for one in study.silences if one.days == study.gone.lost_after_days), None)
+    if chosen is None or not np.isfinite(chosen.came_back[0]):
+        return words
+    back = _("Of those gone, {share} have bought again since.").format(share=percent(chosen.came_back[0]))
+    if chosen.came_back[0] > MOST_BACK:
+        back = joined(back, _("So many only paused that the curve shows pauses, not ends of custom."))
+    return joined(words, back)
+
+
+def missing_words(study: Study) -> str:
+    """What the source lacks for this page, in sentences; empty where it lacks nothing."""
+    parts = []
+    if study.cuts is None:
+        parts.append(_("The source has no orders: custom, purchases and money are not known."))
+    if not study.channel:
+        parts.append(_("The source has no messages: first campaigns and clicks are not known."))
+    if not study.consent.rows.size and study.survival("consent", "all") is None:
+        parts.append(_("The source records no opt-outs: how long consent lasts is not known."))
+    if study.channel and not study.fading:
+        parts.append(_("Clicks are not known, or the log is too short: whether fading clicks warn is not known."))
+    if study.survival("custom", "acquisition_channel") is None and study.cuts is not None:
+        parts.append(_("The source has no acquisition channels."))
+    if study.cuts is not None and not study.retained:
+        parts.append(_("No valid test left customers without texts: what texts retain is not measured."))
+    if study.no_model:
+        no_model = _("There is no purchase model, so P(alive) and the value of retention are not known: {why}")
+        parts.append(no_model.format(why=study.no_model))
+    return joined(*(sentence(part) for part in parts))
+
+
+def grouping_words(by: str) -> str:
+    """The name of a grouping of customers whose survival is compared."""
+    return {
+        "all": _("all"),
+        "segment": _("segment at the start"),
+        "acquisition_channel": _("acquisition channel"),
+        "first_campaign": _("first campaign"),
+    }[by]
+
+
+def move_words(move: str) -> str:
+    """The name of a move between two periods."""
+    return {
+        "new": _("came: first purchase"),
+        "back": _("came back after a period without"),
+        "more": _("stayed, and brought more"),
+        "less": _("stayed, and brought less"),
+        "left": _("left: no purchase in the later period"),
+    }[move]
+
+
+def warning_words(name: str) -> str:
+    """The name of a warning and of its outcome."""
+    return {
+        "alive": _("Low P(alive): buys nothing"),
+        "opt_out": _("Clicked before, not since: opts out"),
+        "no_purchase": _("Clicked before, not since: buys nothing"),
+    }[name]
+
+
+def step_words(step: str) -> str:
+    """The name of a step of the funnel."""
+    return {
+        "acquisition": _("Acquisition: known"),
+        "activation": _("Activation: bought soon after"),
+        "retention": _("Retention: bought again"),
+        "revenue": _("Revenue: paid back what winning cost"),
+        "referral": _("Referral: brought somebody"),
+    }[step]
+
+
+def retained_words(what: str) -> str:
+    """What is retained in a test."""
+    return {"custom": _("bought at the end of the test"), "consent": _("still subscribed")}[what]

@@ -1,0 +1,33 @@
+"""The alerts of a run: for the banner of its index, its manifest and the exit code of `--fail-on-alert`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from smsroi_helpers.errors import redact
+
+__all__ = ["MOST_SHOWN", "count_alerts", "new_alerts"]
+
+MOST_SHOWN = 5
+"""Number of alerts that the index names; the page of the stage has all of them."""
+
+
+def _alerts(run_dir: Path) -> pd.DataFrame | None:
+    file = run_dir / "tables" / "alerts.parquet"
+    return pd.read_parquet(file) if file.is_file() else None
+
+
+def count_alerts(run_dir: Path) -> dict[str, int]:
+    """How many alerts a run lists, and how many are new, one per series; empty if it watched nothing."""
+    alerts = _alerts(run_dir)
+    return {} if alerts is None else {"listed": len(alerts), "new": len(new_alerts(run_dir))}
+
+
+def new_alerts(run_dir: Path) -> list[str]:
+    """The sentences of the alerts that became known since the last run: of each series the newest, newest first."""
+    alerts = _alerts(run_dir)
+    if alerts is None or not len(alerts):
+        return []
+    new = alerts[alerts["new"].astype(bool)].sort_values("at", ascending=False, kind="stable")
+    newest = new.drop_duplicates(["metric", "kind", "scope"])
+    return [redact(str(text)) for text in newest["text"]]

@@ -1,0 +1,160 @@
+"""What changed since the last run: which answers differ, and whether data, parameters or code can have moved them.
+
+Causes are found by comparing fingerprints: of the source's files, of the notebook's parameters, of code and versions.
+If only one of the three differs, it moved the answer; if several do, each of them may have.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import redact, shortened
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages import amount, outcome_label
+from smsroi_helpers.runner.frame import RUN_NAME, day_words, read_json
+
+__all__ = ["cause_words", "find_causes", "list_changes", "read_decisions"]
+
+Cause = Literal["data", "parameters", "code"]
+_MOST_NAMES = 3
+
+
+def read_decisions(run_dir: Path) -> list[dict[str, Any]]:
+    """Return the decisions of a run, in the order of its notebooks."""
+    folder = run_dir / "tables" / "decisions"
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    single = run_dir / "tables" / "decisions.parquet"
+    if single.is_file():
+        files.append(single)
+    rows = []
+    for file in files:
+        for record in pd.read_parquet(file).astype(object).to_dict("records"):
+            rows.append({str(name): None if _missing(value) else value for name, value in record.items()})
+    return rows
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def list_changes(
+    run_dir: Path,
+    manifest: Mapping[str, Any],
+    decisions: Sequence[Mapping[str, Any]],
+    earlier_runs: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return how the answers differ from those of the previous run, and what may have moved each.
+
+    Args:
+        run_dir: folder of the run; the previous one lies beside it.
+        manifest: of the run.
+        decisions: of the run.
+        earlier_runs: earlier complete runs of the report, newest first.
+    """
+    currency = manifest["source"].get("currency") or ""
+    previous = str(earlier_runs[0]["run"]) if earlier_runs else ""
+    if not previous:
+        return {"rows": [], "words": _("There is no earlier run to compare with.")}
+    before = read_decisions(run_dir.parent / previous) if RUN_NAME.fullmatch(previous) else []
+    if not before:
+        return {"rows": [], "words": _("The last run left no decisions to compare with.")}
+    earlier = read_json(run_dir.parent / previous / "manifest.json")
+    previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
+    rows = []
+    for key in dict.fromkeys([*previous_rows, *current_rows]):
+        old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
+        if old == new:
+            continue
+        # If only the value has changed, the action is not repeated.
+        moved = old[0] == new[0]
+        question = " · ".join(x for x in (key[1], key[2]) if x)
+        rows.append(
+            {
+                "question": redact(question),
+                "then": old[1] if moved else locale.joined(*old),
+                "now": new[1] if moved else locale.joined(*new),
+                "cause": cause_words(find_causes(earlier, manifest, key[0])),
+            }
+        )
+    if not rows:
+        return {"rows": [], "words": _("Every answer is the same as in the last run.")}
+    day = day_words(earlier_runs[0].get("as_of"))
+    words = _("Answers that differ from the last run’s, as of {date}").format(date=day)
+    return {"rows": rows, "words": words, "causes": any(row["cause"] for row in rows)}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    segment = row.get("segment")
+    return row["stage"], row["question"], "" if segment in (None, "all") else str(segment)
+
+
+def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
+    """Return the action of a decision, with the label of its outcome unless that is "do", and its value."""
+    if row is None:
+        return _("not answered"), ""
+    worth = amount(row, currency)
+    label = "" if row["outcome"] == "do" else locale.sentence(outcome_label(row["outcome"]))
+    action = redact(str(row["action"] or ""))
+    return locale.joined(label, locale.sentence(action) if action else ""), worth.words
+
+
+def find_causes(before: Mapping[str, Any], now: Mapping[str, Any], stage: str) -> dict[Cause, list[str]]:
+    """What differs between two runs and can move a stage's answers: cause → what differs; empty if nothing is known.
+
+    Args:
+        before: manifest of the earlier run.
+        now: manifest of this run.
+        stage: whose parameters are compared.
+
+    >>> before = {"inputs": {"orders.csv": "1"}, "as_of": "2026-06-01", "code": {"package": "a"}, "parameters": {}}
+    >>> find_causes(before, before | {"inputs": {"orders.csv": "2"}, "as_of": "2026-06-08"}, "cltv")
+    {'data': ['orders.csv', 'as_of']}
+    """
+    found: dict[Cause, list[str]] = {}
+    if "inputs" not in before or "inputs" not in now:
+        return found
+    old, new = before["inputs"], now["inputs"]
+    data = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    if before.get("as_of") != now.get("as_of"):
+        data.append("as_of")
+    if data:
+        found["data"] = data
+    was, is_now = (_parameters(manifest, stage) for manifest in (before, now))
+    if moved := sorted(name for name in {*was, *is_now} if was.get(name) != is_now.get(name)):
+        found["parameters"] = [f"{name}: {was.get(name)} → {is_now.get(name)}" for name in moved]
+    code = [name for name in ("package", "lock") if _code(before, name) != _code(now, name)]
+    if before.get("versions") != now.get("versions"):
+        code.append("versions")
+    if code:
+        found["code"] = code
+    return found
+
+
+def _parameters(manifest: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """The parameters of a stage's notebook, without those that differ between any two runs, and the last day."""
+    for name, values in manifest.get("parameters", {}).items():
+        if name.partition("_")[2] == stage:
+            return {key: value for key, value in values.items() if key not in ("run_dir", "previous_run", "as_of")}
+    return {}
+
+
+def _code(manifest: Mapping[str, Any], name: str) -> Any:
+    return manifest.get("code", {}).get(name)
+
+
+def cause_words(causes: Mapping[Cause, Sequence[str]]) -> str:
+    """The causes in a sentence: the only one moved the answer, of several each may have."""
+    if not causes:
+        return ""
+    words = {
+        "data": _("the data ({names})"), "parameters": _("parameters ({names})"), "code": _("the code ({names})"),
+    }  # fmt: skip
+    parts = []
+    for cause, names in causes.items():
+        shown = [redact(shortened(name)) for name in names[:_MOST_NAMES]]
+        parts.append(words[cause].format(names=", ".join([*shown, *(["…"] if len(names) > _MOST_NAMES else [])])))
+    return parts[0] if len(parts) == 1 else _("each may have: {causes}").format(causes=locale.listed(parts))

@@ -1,0 +1,70 @@
+"""Sentences of `03_timing` that several answers share: what a number counts, and today's texts at forbidden hours."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.timing.best_hours import Answer
+from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.response import ALL
+
+__all__ = ["forbidden_sentence", "number_words", "reconcile", "rule_unknown"]
+
+_MOSTLY = 0.5
+"""Share (0–1) of today's texts from which the unknown rule is what there is to say."""
+
+
+def number_words(unit: str, outcome: str) -> str:
+    """What a number that is not money is: responses of all texts in a week, compared with today; empty for money.
+
+    Args:
+        unit: of the decision.
+        outcome: what is counted, of `Sends.outcome`: `click` or `order`.
+    """
+    if unit != "count":
+        return ""
+    if outcome == "click":
+        return _("clicks a week from all texts together, compared with today")
+    return _("orders a week from all texts together, compared with today")
+
+
+def rule_unknown(answer: Answer) -> bool:
+    """Whether for most of today's texts it is not known which rule applies: none is known, or one of several may."""
+    rules = answer.places["rules"].astype(str)
+    unknown = rules.str.contains(" ") | (rules == "careful")
+    return bool(answer.places.loc[unknown, "share"].sum() > _MOSTLY)
+
+
+def forbidden_sentence(answer: Answer) -> str:
+    """The share of today's texts at hours that are not allowed, or may not be where the rule is not known."""
+    share = percent(answer.forbidden_share, 1)
+    if not rule_unknown(answer):
+        return _("{share} of today’s texts go out at hours that are not allowed where they arrive.").format(share=share)
+    return _(
+        "{share} of today’s texts go out at hours that may not be legal. The source does not say where these customers"
+        " live, so the strictest hours are assumed. Set `jurisdiction` in source.yml, or fill customers.timezone and"
+        " customers.region."
+    ).format(share=share)
+
+
+def reconcile(found: Sequence[HourDecision], words: Sequence[Decision]) -> list[Decision]:
+    """The decisions in words, where a better hour is shown for all customers together and not for each segment alone.
+
+    A segment has fewer texts than all customers, so its own interval is wider: it is undecided alone, and follows the
+    answer for all.
+
+    Args:
+        found: the decisions; that for all customers first.
+        words: the same decisions in words.
+    """
+    undecided = [one.reason == "undecided" and one.segment != ALL for one in found]
+    if not any(undecided) or found[0].segment != ALL or found[0].reason != "better_hour":
+        return list(words)
+    follow = _("Follow the answer for all customers: this segment alone does not decide yet")
+    said = [replace(one, action=follow) if alone else one for one, alone in zip(words, undecided, strict=True)]
+    why = _(
+        "All customers together decide this; {n} of the {segments} segments alone do not, because they have fewer"
+        " texts. They follow the answer for all."
+    ).format(n=number(sum(undecided)), segments=number(len(found) - 1))
+    return [replace(said[0], text=joined(said[0].text, why)), *said[1:]]

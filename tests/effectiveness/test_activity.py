@@ -1,0 +1,75 @@
+"""KPIs of customers' months against plain computations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers import effectiveness
+from smsroi_helpers.effectiveness.activity import count_activity, estimate_activity
+from smsroi_helpers.effectiveness.counts import Known
+from tests.experiment_sources import ROOT, open_folder
+from tests.machine import PUBLIC_DATA
+
+RETAIL = PUBLIC_DATA / "online_retail_ii_y1" / "online_retail_II_2009_2010.csv.gz"
+
+
+def monthly(rows, kpi):
+    return rows[(rows["dimension"] == "month") & (rows["kpi"] == kpi)].set_index("value")["estimate"]
+
+
+@pytest.mark.public_data
+def test_repurchase_and_revenue_of_online_retail_by_month(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONLINE_RETAIL_CSV", str(RETAIL))
+    shop = open_folder(ROOT / "data" / "online_retail", tmp_path, "2010-12-09")
+    found = effectiveness.analyse(shop, log_months=13)
+    lines = pd.read_csv(RETAIL, dtype=str)
+    lines = lines[lines["Customer ID"].notna()]
+    lines["amount"] = lines["Quantity"].astype(float) * lines["Price"].astype(float)
+    lines["day"] = pd.to_datetime(lines["InvoiceDate"]).dt.normalize()
+    cancelled = lines["Invoice"].str.startswith("C")
+    lines = lines[(lines["Price"].astype(float) > 0) & ((lines["Quantity"].astype(float) < 0) == cancelled)]
+    lines = lines[lines["day"] <= "2010-12-09"]
+    bought = lines[~lines["Invoice"].str.startswith("C")][["Customer ID", "day"]].drop_duplicates()
+    bought["again"] = bought["day"] > bought.groupby("Customer ID")["day"].transform("min")
+    bought["month"] = bought["day"].dt.strftime("%Y-%m")
+    by_customer = bought.groupby(["month", "Customer ID"]).agg(again=("again", "max"), days=("day", "size"))
+    months = by_customer.groupby("month")
+    assert monthly(found.kpis, "repurchase_rate").to_dict() == pytest.approx(months["again"].mean().to_dict())
+    revenue = lines.groupby(lines["day"].dt.strftime("%Y-%m"))["amount"].sum() / months.size()
+    assert monthly(found.kpis, "arpu").to_dict() == pytest.approx(revenue.to_dict())
+    length = (
+        months.size().index.to_series().map(lambda month: 9 if month == "2010-12" else pd.Period(month).days_in_month)
+    )
+    daily = months["days"].sum() / length / months.size()
+    assert monthly(found.kpis, "dau_mau").to_dict() == pytest.approx(daily.to_dict())
+    assert found.comparisons == ()
+    (decision,) = effectiveness.decide(found)
+    assert decision.outcome == "not_enough_evidence"
+    assert "no table messages" in decision.caveat
+
+
+def test_the_promoter_score_counts_the_last_answer_of_a_month(read_once):
+    answers = [("a", "02-01", 10), ("a", "02-20", 3), ("b", "02-03", 9), ("c", "02-04", 8), ("c", "03-04", 10)]
+    shop = read_once(
+        orders="order_id,customer_id,ordered_at,amount\n1,a,2024-01-05 10:00,10\n2,b,2024-03-30 10:00,10\n",
+        feedback="customer_id,responded_at,score\n" + "".join(f"{w},2024-{d} 10:00,{s}\n" for w, d, s in answers),
+    )
+    rows = estimate_activity(count_activity(shop, segment_by="recency"), Known.of(shop))
+    assert monthly(rows, "nps").to_dict() == {"2024-02": 0.0, "2024-03": 1.0}  # a detractor and a promoter of three
+
+
+def test_the_acquisition_cost_is_the_mean_of_those_who_joined(read_once):
+    shop = read_once(
+        orders="order_id,customer_id,ordered_at,amount\n1,a,2024-01-05 10:00,10\n2,b,2024-03-30 10:00,10\n",
+        customers="customer_id,joined_at,acquisition_cost\na,2024-01-05,4\nb,2024-01-06,8\nc,2024-02-06,5\nd,2024-01-07,\n",
+    )
+    rows = estimate_activity(count_activity(shop, segment_by="recency"), Known.of(shop))
+    assert monthly(rows, "cac").to_dict() == {"2024-01": 6.0, "2024-02": 5.0}
+
+
+def test_what_is_not_recorded_has_no_number(read_once):
+    shop = read_once(orders="order_id,customer_id,ordered_at,amount\n1,a,2024-01-05 10:00,10\n2,b,2024-03-30 10:00,9\n")
+    rows = estimate_activity(count_activity(shop, segment_by="recency"), Known.of(shop))
+    assert set(rows["kpi"]) == {"repurchase_rate", "dau_mau", "arpu"}
+    assert (rows["low"].isna() | (rows["low"] < rows["high"])).all()
+    assert np.isfinite(rows["estimate"]).all()

@@ -1,0 +1,84 @@
+"""Past texts against the rules, counted by hand on small sources."""
+
+import pandas as pd
+
+from smsroi_helpers.effectiveness import audit_tables
+from smsroi_helpers.effectiveness.audit import audit_rules
+
+HEAD = "message_id,customer_id,campaign_id,sent_at"
+ORDERS = "order_id,customer_id,ordered_at,amount\n1,a,2026-01-02 10:00:00,10\n2,b,2026-07-31 10:00:00,20\n"
+PEOPLE = (
+    "customer_id,timezone,opted_in_at,opted_out_at\n"
+    "a,Asia/Tokyo,2026-01-01 00:00:00,2026-07-10 00:00:00\n"  # opted out before two of the texts
+    "b,Asia/Tokyo,,\n"  # no consent
+    "c,Asia/Tokyo,2026-07-12 00:00:00,\n"  # consent came later than the first text
+)
+# UTC; Tokyo is nine hours ahead: 3:00 is noon, 13:00 is 22:00, which is closed.
+TEXTS = [
+    ("a", "x", "2026-07-05 03:00:00"), ("a", "x", "2026-07-10 03:00:00"), ("a", "y", "2026-07-11 13:00:00"),
+    ("b", "y", "2026-07-05 03:00:00"), ("c", "y", "2026-07-11 03:00:00"), ("c", "y", "2026-07-12 03:00:00"),
+    ("c", "y", "2026-07-13 03:00:00"), ("c", "y", "2026-07-17 02:59:59"), ("c", "y", "2026-07-20 03:00:01"),
+    ("stranger", "y", "2026-07-05 03:00:00"),
+]  # fmt: skip
+
+
+def messages():
+    return "\n".join([HEAD, *(f"m{i},{who},{what},{at}" for i, (who, what, at) in enumerate(TEXTS))]) + "\n"
+
+
+def shop_of(make_source, open_source, people=PEOPLE):
+    return open_source(make_source(orders=ORDERS, customers=people, messages=messages()))
+
+
+def test_each_breach_is_counted_with_its_rule_and_dates(make_source, open_source):
+    found = audit_rules(shop_of(make_source, open_source), weekly_cap=3)
+    checks = found.checks.set_index("check")
+    assert checks["texts"].to_dict() == {
+        "closed_hours": 2,  # 22:00 in Tokyo; the stranger's 3:00 on the source's clock
+        "days_off": 0,
+        "after_opt_out": 2,
+        "without_consent": 2,  # b, and c before the opt-in; the stranger's consent is unknown
+        "above_cap": 1,  # c's fourth text within seven days, on 17 July; on the 20th the first is too old
+    }
+    assert found.unknown_consent == 1
+    assert str(pd.Timestamp(checks.loc["after_opt_out", "first"]).date()) == "2026-07-10"
+    assert str(pd.Timestamp(checks.loc["above_cap", "last"]).date()) == "2026-07-17"
+    assert set(found.places["rules"]) <= {"JP", "careful"}
+    by_campaign = found.campaigns.set_index(["check", "campaign_id"])["texts"]
+    assert by_campaign["after_opt_out", "x"] == by_campaign["after_opt_out", "y"] == 1
+    assert found.breaches == 7
+
+
+def test_consent_that_is_not_recorded_is_unknown_and_not_a_breach(make_source, open_source):
+    found = audit_rules(shop_of(make_source, open_source, "customer_id,timezone\na,Asia/Tokyo\n"))
+    assert found.unchecked == {
+        "after_opt_out": "no_opt_outs", "without_consent": "no_opt_ins", "above_cap": "no_cap",
+    }  # fmt: skip
+    assert set(found.checks["check"]) == {"closed_hours", "days_off"}
+    assert found.unknown_consent == len(TEXTS)
+    page = audit_tables.checks_table(found).markup
+    assert "unknown: the source records no consent" in page
+    assert "not checked: no cap is given" in page
+
+
+def test_the_cap_depends_on_the_parameter(make_source, open_source):
+    shop = shop_of(make_source, open_source)
+    counts = {
+        cap: audit_rules(shop, weekly_cap=cap).checks.set_index("check")["texts"]["above_cap"] for cap in (1, 2, 5)
+    }
+    # Within seven days of the text before (cap 1): a 2, c 4; of the one before that (cap 2): a 1, c 2.
+    assert counts == {1: 6, 2: 3, 5: 0}
+
+
+def test_the_page_names_the_source_of_each_rule(make_source, open_source):
+    found = audit_rules(shop_of(make_source, open_source))
+    places = audit_tables.places_table(found).markup
+    assert "Specified Commercial Transactions" in places
+    assert "no rule in this table" in places  # on consent in Japan
+    assert "20.00%" in audit_tables.checks_table(found).markup  # 2 of 10 texts
+
+
+def test_without_messages_nothing_is_checked(make_source, open_source):
+    shop = open_source(make_source(orders=ORDERS))
+    assert audit_rules(shop) is None
+    assert "nothing to check" in audit_tables.checks_table(None).markup

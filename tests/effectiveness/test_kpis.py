@@ -1,0 +1,60 @@
+"""The KPIs of messages."""
+
+import numpy as np
+import pytest
+
+from smsroi_helpers import effectiveness, measures
+from smsroi_helpers.effectiveness.kpis import estimate_kpis, find
+from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows, kpi_rows
+from smsroi_helpers.effectiveness.score import score_campaigns
+
+
+def test_rates_equal_a_plain_computation_for_each_campaign(company, found):
+    rows = measures.message_outcomes(company, 72).execute()
+    rows = rows[rows["observed_hours"] >= 72]
+    plain = rows.groupby("campaign_id").agg(messages=("message_id", "size"), delivered=("delivered", "sum"))
+    orders = rows[rows["attributed_orders"] > 0].groupby("campaign_id").size().reindex(plain.index).fillna(0)
+    got = found.campaigns.set_index("campaign_id")
+    assert got["messages"].to_dict() == plain["messages"].to_dict()
+    assert got["delivered_rate"].to_dict() == pytest.approx((plain["delivered"] / plain["messages"]).to_dict())
+    assert got["conversion_rate"].to_dict() == pytest.approx((orders / plain["delivered"]).to_dict())
+
+
+def test_the_interval_of_a_rate_is_that_of_customers_not_of_messages(found):
+    rate, low, high = find(found.kpis, "click_rate")
+    row = found.kpis[(found.kpis["kpi"] == "click_rate") & (found.kpis["dimension"] == "all")].iloc[0]
+    of_messages = 3.92 * np.sqrt(rate * (1 - rate) / row["denominator"])
+    assert low < rate < high
+    assert high - low > of_messages  # a customer's messages are alike
+
+
+def test_a_budget_replaces_the_tariff(found):
+    name = found.campaigns.loc[found.campaigns["cost"] > 0, "campaign_id"].iloc[0]
+    cost = found.campaigns.set_index("campaign_id").loc[name, "cost"]
+    rows = estimate_kpis(found.cells, found.known, {name: 2 * cost})
+    assert find(rows, "cost_performance", "campaign", name)[0] == pytest.approx(2.0)
+    assert np.isnan(find(rows, "cost_performance")[0])
+
+
+def test_the_tables_have_the_columns_of_the_contract_and_no_infinite_number(company, found):
+    scores = score_campaigns(found.cells, np.random.default_rng(1))
+    rows = campaign_rows(found, scores)
+    assert len(rows) == rows["campaign_id"].nunique() == len(found.campaigns)
+    assert np.isfinite(rows["roi"].dropna()).all()
+    assert rows["score"].between(0, 1).sum() == len(scores.rows)
+    assert len(kpi_rows(found)) == len(found.kpis)
+    assert set(attribution_rows(found)["touch"]) == {"last", "any"}
+
+
+def test_messages_alone_say_what_is_missing(read_once):
+    sends = "".join(f"m{i},c{i % 40},k{i % 2},2024-01-{1 + i % 20:02} 10:0{i % 10}\n" for i in range(200))
+    shop = read_once(messages="message_id,customer_id,campaign_id,sent_at\n" + sends)
+    found = effectiveness.analyse(shop)
+    assert set(found.kpis["kpi"]) == {"dau_mau"} or len(found.kpis) == 0
+    assert campaign_rows(found)["messages"].sum() == found.sends.messages
+    assert campaign_rows(found)[["click_rate", "conversion_rate", "attributed_revenue", "roi"]].isna().all(axis=None)
+    (decision,) = effectiveness.decide(found)
+    for words in ("no table orders", "no table campaigns", "no column delivered_at", "no column clicked_at"):
+        assert words in decision.caveat
+    assert decision.outcome == "not_enough_evidence"
+    assert "money" not in decision.unit

@@ -1,0 +1,149 @@
+"""Daily numbers of a company: what is counted, when it is complete, and an outage from the file to the alert."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from smsroi_helpers import effectiveness
+from smsroi_helpers.contract import OUTPUTS
+from smsroi_helpers.effectiveness import monitoring_tables
+from smsroi_helpers.effectiveness.monitoring import monitor, monitor_cells
+from smsroi_helpers.effectiveness.monitoring_counts import DailyCells, count_days, daily_numbers
+from smsroi_helpers.simulation.write import write_company
+from tests.experiment_sources import open_folder
+
+HEAD = "message_id,customer_id,campaign_id,sent_at,delivered_at,clicked_at,opted_out_at"
+MESSAGES = f"""{HEAD}
+1,a,x,2026-03-01 10:00:00,2026-03-01 10:00:05,2026-03-01 11:00:00,
+2,b,x,2026-03-01 10:00:00,2026-03-01 10:00:05,2026-03-06 11:00:00,
+3,c,x,2026-03-01 10:00:00,,,
+4,d,x,2026-03-01 10:00:00,2026-03-01 10:00:05,,2026-03-01 12:00:00
+5,e,x,2026-03-01 10:00:00,2026-03-01 10:00:05,,2026-03-02 12:00:00
+6,a,y,2026-03-02 10:00:00,2026-03-02 10:00:05,2026-03-02 10:00:06,
+"""
+ORDERS = """order_id,customer_id,ordered_at,amount
+1,a,2026-03-02 09:00:00,30
+2,b,2026-03-05 10:00:00,99
+3,d,2026-03-03 10:00:00,50
+4,z,2026-03-10 10:00:00,1
+"""
+
+
+def test_days_are_counted_by_hand(make_source, open_source):
+    cells = count_days(open_source(make_source(orders=ORDERS, messages=MESSAGES)))
+    first, second = (cells.rows.set_index("campaign_id").loc[name] for name in ("x", "y"))
+    # Message 2 is clicked, and b orders, later than 72 hours; message 6 is clicked by a machine within a second.
+    counted = first[["sent", "delivered", "click_texts", "clicks", "opt_outs", "buys"]].tolist()
+    assert counted == [5, 4, 4, 1, 1, 2]
+    assert first["revenue"] == pytest.approx(80.0, rel=0.01)
+    assert (second["click_texts"], second["clicks"]) == (0, 0)
+    assert cells.complete == {
+        "delivery_rate": dt.date(2026, 3, 10), "click_rate": dt.date(2026, 3, 7),
+        "conversion_rate": dt.date(2026, 3, 7), "opt_out_rate": dt.date(2026, 3, 10),
+        "revenue_per_text": dt.date(2026, 3, 7),
+    }  # fmt: skip
+
+
+def test_a_longer_window_is_complete_later(make_source, open_source):
+    shop = open_source(make_source(orders=ORDERS, messages=MESSAGES))
+    assert count_days(shop, 100).complete["click_rate"] == dt.date(2026, 3, 5)
+    assert count_days(shop, 100).rows["buys"].sum() == 3  # with b's order, 96 hours later
+
+
+def test_what_the_source_does_not_record_is_not_watched(make_source, open_source):
+    shop = open_source(
+        make_source(orders=ORDERS, messages="message_id,customer_id,campaign_id,sent_at\n1,a,x,2026-03-01\n")
+    )
+    found = monitor(shop)
+    assert set(found.unknown) == {"delivery_rate", "click_rate", "opt_out_rate"}
+    assert not found.series
+    lacking = found.unwatched.set_index("metric").loc["conversion_rate"]
+    assert (lacking["days"], lacking["days_needed"]) == (0, 70)  # a day of one text has no rate
+    assert "Not watched yet" in monitoring_tables.unwatched_table(found).markup
+    assert "enough days to be watched" in monitoring_tables.alerts_table(found, "").markup
+
+
+def test_without_messages_nothing_is_watched(make_source, open_source):
+    found = monitor(open_source(make_source(orders=ORDERS)))
+    assert len(found.unknown) == 5
+    rows = effectiveness.alert_rows(found, "")
+    assert not len(rows)
+    assert set(OUTPUTS["alerts"]) <= set(rows.columns)
+
+
+def cells_of(rng, days=150, texts=2_000, opt_outs=None):
+    """Cells of one channel and one campaign with steady rates."""
+    sent = rng.poisson(texts, days)
+    delivered = rng.binomial(sent, 0.95)
+    left = rng.binomial(delivered, 0.004 if opt_outs is None else opt_outs)
+    rows = pd.DataFrame({
+        "campaign_id": "x", "channel": "sms", "day": pd.date_range("2026-01-01", periods=days), "sent": sent,
+        "delivered": delivered, "click_texts": delivered, "clicks": 0, "opt_outs": left, "buys": 0, "paid": 0,
+        "revenue": 0.0, "revenue_squared": 0.0,
+    })  # fmt: skip
+    last = rows["day"].max().date()
+    return DailyCells(rows, dt.date(2026, 1, 1), last, {"delivery_rate": last, "opt_out_rate": last}, float("nan"))
+
+
+def test_an_alert_is_new_until_a_run_has_seen_it():
+    share = np.where(np.arange(150) == 146, 0.03, 0.004)
+    cells = cells_of(np.random.default_rng(2), opt_outs=share)
+    day = dt.date(2026, 1, 1) + dt.timedelta(days=146)
+    for since, new in ((None, True), (day - dt.timedelta(days=1), True), (day, False)):
+        alerts = monitor_cells(cells, since=since).alerts
+        row = alerts[alerts["test"] == "day"].iloc[0]
+        assert (row["at"], row["metric"], row["scope"], row["new"]) == (day, "opt_out_rate", "sms", new)
+        assert row["value"] > row["expected_high"] > 0.004 > row["expected_low"]
+
+
+def test_more_false_alarms_allowed_make_narrower_ranges():
+    cells = cells_of(np.random.default_rng(3))
+    chances = [monitor_cells(cells, false_alarms=rate).chance for rate in (0.1, 1.0)]
+    assert chances[1] == pytest.approx(10 * chances[0])
+
+
+def test_a_series_of_money_has_the_relative_error_of_its_orders():
+    rows = cells_of(np.random.default_rng(4), days=3).rows.assign(
+        delivered=100, paid=[4, 0, 6], revenue=[40.0, 0.0, 60.0], revenue_squared=[500.0, 0.0, 700.0]
+    )
+    numbers = daily_numbers(rows, "revenue_per_text", dt.date(2026, 1, 1), dt.date(2026, 1, 3))
+    assert numbers.value[[0, 2]] == pytest.approx([0.4, 0.6])
+    relative = (1200 / 10) / (100 / 10) ** 2  # E(x²) ÷ E(x)²
+    assert numbers.size == pytest.approx([4 / relative, 0, 6 / relative])
+
+
+def _day_of(instants, zone):
+    return pd.to_datetime(instants, utc=True).dt.tz_convert(zone).dt.date
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory):
+    """A simulated company, of whose texts four in five were not delivered on the third last day."""
+    place = tmp_path_factory.mktemp("outage")
+    write_company(place / "source", customers=1_500, weeks=26, seed=5)
+    parts = sorted((place / "source" / "messages").glob("*.parquet"))
+    last = max(pd.read_parquet(part, columns=["sent_at"])["sent_at"].max() for part in parts)
+    zone = yaml.safe_load((place / "source" / "source.yml").read_text())["timezone"]
+    day = _day_of(pd.Series([last]), zone)[0] - dt.timedelta(days=2)
+    for part in parts:
+        rows = pd.read_parquet(part)
+        lost = (_day_of(rows["sent_at"], zone) == day) & (np.arange(len(rows)) % 5 > 0)
+        events = [name for name in rows.columns if name.endswith("_at") and name != "sent_at"]
+        rows.loc[lost, events] = None
+        rows.to_parquet(part)
+    return open_folder(place / "source", place), day
+
+
+def test_an_outage_is_an_alert_of_its_day_and_of_no_other(outage):
+    shop, day = outage
+    found = monitor(shop)
+    alerts = found.alerts
+    delivery = alerts[(alerts["metric"] == "delivery_rate") & (alerts["kind"] == "channel") & (alerts["test"] == "day")]
+    assert delivery["at"].tolist() == [day]
+    assert delivery["new"].all()
+    assert delivery["value"].iloc[0] < 0.5
+    text = effectiveness.alert_rows(found, "")["text"]
+    assert text.str.contains("Delivery rate").any()

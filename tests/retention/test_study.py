@@ -1,0 +1,106 @@
+"""The whole page, as far as the data go: orders alone, messages alone; the definition of gone; what 02 says too."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers import contract, retention
+from smsroi_helpers.retention import study, survival
+from smsroi_helpers.retention.study import Silence, choose_silence
+from tests.retention.samples import START, buyers, orders_csv
+
+
+def show_everything(found):
+    """Every table and figure of the notebook, as text."""
+    tables, figures, audit = retention.tables, retention.figures, retention.audit_figures
+    shown = [getattr(tables, name)(found) for name in (
+        "exclusions_table", "missing_note", "gone_note", "retained_table", "funnel_table", "silences_table",
+        "warnings_table", "association_note", "survival_table",
+    )]  # fmt: skip
+    shown += [getattr(tables, name)(found, "USD") for name in (
+        "win_back_table", "moves_table", "gains_table", "plan_note",
+    )]  # fmt: skip
+    shown += [figures.triangle_figure(one) for one in (found.orders, found.consent)]
+    shown += [retention.audit_tables.ages_table(found.orders), retention.audit_tables.triangle_table(found.consent)]
+    shown += [
+        figures.survival_figure(found, kind, by)
+        for kind in ("custom", "consent") for by in ("all", "segment", "acquisition_channel", "first_campaign")
+    ]  # fmt: skip
+    shown += [figures.alive_figure(found), audit.tenths_figure(found), retention.audit_tables.now_table(found)]
+    shown += [getattr(audit, name)(found, "USD") for name in (
+        "periods_figure", "cohort_figure", "ages_figure", "months_figure",
+    )]  # fmt: skip
+    return "\n".join(str(one) for one in shown)
+
+
+def check_outputs(found):
+    saved = {
+        "cohort_retention": retention.cohort_table(found), "retention_survival": retention.survival_table(found),
+        "customer_base_audit": retention.audit_table(found), "warning_quality": retention.warnings_table(found),
+    }  # fmt: skip
+    for name, table in saved.items():
+        assert set(contract.OUTPUTS[name]) <= set(table.columns)
+        limits = table.dropna(subset=["low", "high"]) if {"low", "high"} <= set(table.columns) else table.head(0)
+        value = (
+            limits[next((c for c in ("rate", "survival", "value") if c in limits.columns), "low")] if len(limits) else 0
+        )
+        assert (len(limits) == 0) or ((limits["low"] <= value) & (value <= limits["high"])).all()
+    return saved
+
+
+def test_orders_alone(read_once):
+    customer, day = buyers(7, 700, weeks=60, join_weeks=40)
+    shop = read_once(orders=orders_csv(customer, day), as_of=str(START + dt.timedelta(days=419)))
+    found = retention.analyse(shop, np.random.default_rng(1), horizon_weeks=26)
+    saved = check_outputs(found)
+    assert len(saved["cohort_retention"])
+    assert set(saved["warning_quality"]["warning"]) == {"alive"}
+    text = show_everything(found)
+    assert "records no opt-outs" in text
+    decisions = retention.decide(found, "USD")
+    assert decisions[0].outcome == "not_enough_evidence"
+    assert decisions[0].evidence == "descriptive"
+    assert set(found.model.gains["group"]) >= {"all"}
+
+
+def test_messages_alone(read_once):
+    lines = [
+        f"m{i},c{i % 40},k{i % 3},2024-0{1 + i // 60}-{1 + i % 28:02} 10:00:00,"
+        + ("2024-05-29 12:00:00" if i % 40 < 10 and i >= 200 else "")
+        for i in range(300)
+    ]
+    shop = read_once(messages="message_id,customer_id,campaign_id,sent_at,opted_out_at\n" + "\n".join(lines) + "\n")
+    found = retention.analyse(shop, np.random.default_rng(1))
+    saved = check_outputs(found)
+    assert set(saved["cohort_retention"]["kind"]) == {"consent"}
+    assert set(saved["retention_survival"]["kind"]) == {"consent"}
+    assert "has no orders" in show_everything(found)
+    (decision,) = retention.decide(found, "USD")
+    assert decision.outcome == "not_enough_evidence"
+    assert decision.unit == ""
+
+
+def silence(days, share, back):
+    curve = survival.Curve("all", 100, 50, pd.DataFrame(), 300)
+    return Silence(days, share, curve, (back, back - 0.05, back + 0.05))
+
+
+@pytest.mark.parametrize(
+    ("back", "expected"), [((0.5, 0.15, 0.05), 0.9), ((0.5, 0.4, 0.3), 0.95), ((0.1, 0.05, 0.01), 0.8)]
+)
+def test_gone_is_a_silence_after_which_few_came_back(back, expected):
+    tried = [silence(10 * i, share, one) for i, (share, one) in enumerate(zip((0.8, 0.9, 0.95), back, strict=True), 1)]
+    assert choose_silence(tried) == expected
+    assert choose_silence([]) == 0.9
+
+
+def test_who_came_back_is_counted(read_once):
+    """Two of three customers who fell silent for long bought again."""
+    days = {"a": [0, 5, 200], "b": [0, 7, 220], "c": [0, 6], "d": [0, 100, 200, 290]}
+    lines = [(name, day) for name, own in days.items() for day in own]
+    shop = read_once(orders=orders_csv(*zip(*lines, strict=True)), as_of=str(START + dt.timedelta(days=300)))
+    rows = survival.custom_rows(shop, 120).to_pandas()
+    assert (rows["event"].sum(), rows["came_back"].sum()) == (3, 2)
+    assert study.try_silences(shop)[0].curve.customers > 0

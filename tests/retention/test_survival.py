@@ -1,0 +1,120 @@
+"""Kaplan–Meier curves against lifelines on single customers, against complete follow-up, and by hand."""
+
+import datetime as dt
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import KaplanMeierFitter
+from lifelines.statistics import multivariate_logrank_test
+
+from smsroi_helpers.retention import counts, spells, survival
+from smsroi_helpers.segmentation import find_cuts
+from tests.retention.samples import START, buyers, custom_of, orders_csv, purchase_days
+
+GONE = 84
+
+
+def curve_of(shop, gone_after_days):
+    rows = survival.custom_rows(shop, gone_after_days).mutate(segment=ibis.literal("all"))
+    return survival.estimate_curve(counts.count_durations(shop, rows))
+
+
+def test_cdnow_is_that_of_lifelines_on_single_customers(cdnow_shop):
+    """Counts as weights give the estimate and the interval of one row per customer."""
+    shop = cdnow_shop()
+    gone = find_cuts(shop, lost_share=0.9).lost_after_days
+    orders = shop.orders.select("customer_id", "ordered_at").to_pandas()
+    clock = orders["ordered_at"].dt.tz_localize("UTC").dt.tz_convert("America/New_York").dt.tz_localize(None)
+    days = pd.DataFrame({"customer": orders["customer_id"], "day": clock.dt.normalize()}).drop_duplicates()
+    people = custom_of(days, gone, shop.as_of)
+    fitter = KaplanMeierFitter().fit(people["days"], people["event"])
+    curve = curve_of(shop, gone)
+    assert curve.customers == len(people)
+    assert curve.ended == people["event"].sum()
+    for day in (0, 30, 91, 182, min(300, curve.days)):
+        low, high = fitter.confidence_interval_.loc[:day].iloc[-1]
+        expected = (float(fitter.survival_function_at_times(day).iloc[0]), low, high)
+        assert curve.at(day) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(curve.at(curve.days + 1)[0])
+
+
+def test_custom_is_that_of_complete_follow_up(read_once):
+    """A log of a year in which customers join all the time, against the same company followed to its end."""
+    customer, day = buyers(2, 5_000, weeks=52, join_weeks=45)
+    curve = curve_of(read_once(orders=orders_csv(customer, day), as_of=str(START + dt.timedelta(days=363))), GONE)
+    customer, day = buyers(3, 20_000, weeks=300, join_weeks=1)
+    truth = custom_of(purchase_days(customer, day), GONE, START + dt.timedelta(days=7 * 300 - 1))
+    for at in (0, 30, 91, 182):
+        expected = (truth["days"] > at).mean()
+        estimate, low, high = curve.at(at)
+        error = np.hypot((high - low) / 3.92, np.sqrt(expected * (1 - expected) / len(truth)))
+        assert abs(estimate - expected) < 4 * error
+    # Had everybody been taken for observed to the last day, those who pause would seem to stay.
+    naive = custom_of(purchase_days(*buyers(2, 5_000, weeks=52, join_weeks=45)), GONE, START + dt.timedelta(days=363))
+    naive["days"] = naive["days"].where(naive["event"] == 1, naive["seen"])
+    wrong = KaplanMeierFitter().fit(naive["days"], naive["event"]).survival_function_at_times(182).iloc[0]
+    assert wrong > curve.at(182)[0] + 4 * 0.01
+
+
+def test_custom_ends_with_the_last_purchase_before_the_first_long_silence(read_once):
+    days = {"once": [0], "back": [0, 10, 60], "late": [0, 95], "young": [90], "stays": [0, 15, 30, 45, 60, 75, 90]}
+    customer = [name for name, own in days.items() for _ in own]
+    day = [one for own in days.values() for one in own]
+    shop = read_once(
+        orders=orders_csv(customer, day),
+        as_of=str(START + dt.timedelta(days=100)),
+    )
+    rows = survival.custom_rows(shop, 20).order_by("customer_id").to_pandas().set_index("customer_id")
+    found = {name[1:]: (int(row["days"]), bool(row["event"])) for name, row in rows.iterrows()}
+    assert found == {"back": (10, True), "late": (0, True), "once": (0, True), "stays": (80, False)}
+    starts = shop.orders.select("customer_id").distinct().mutate(start=ibis.literal(START + dt.timedelta(days=25)))
+    after = spells.custom_after(shop, 20, starts).order_by("customer_id").to_pandas().set_index("customer_id")
+    # Gone by day 20 are not followed from day 25 on; who had bought on day 10 is known to be gone on day 30.
+    assert {name[1:]: (int(row["days"]), bool(row["event"])) for name, row in after.iterrows()} == {
+        "back": (5, True), "stays": (75, False),
+    }  # fmt: skip
+
+
+def test_consent_from_before_the_log_is_observed_from_its_first_day(read_once):
+    """Left truncation: of those who opted in before the log, only who had stayed are in it."""
+    rng = np.random.default_rng(4)
+    hazard, customers = 0.004, 6_000
+    opted_in = rng.integers(-300, 300, customers)
+    out = opted_in + np.ceil(rng.exponential(1 / hazard, customers)).astype(int)
+    kept = out >= 0  # the export has nobody who had left before it began
+    lines = [
+        f"c{i},{START + dt.timedelta(days=int(a))} 09:00:00,"
+        + (f"{START + dt.timedelta(days=int(b))} 18:00:00" if b <= 364 else "")
+        for i, (a, b) in enumerate(zip(opted_in[kept], out[kept], strict=True))
+    ]
+    shop = read_once(
+        customers="customer_id,opted_in_at,opted_out_at\n" + "\n".join(lines) + "\n",
+        messages=f"message_id,customer_id,campaign_id,sent_at\n1,c0,k,{START} 00:00:00\n"
+        f"2,c0,k,{START + dt.timedelta(days=364)} 23:00:00\n",
+    )
+    (found,) = (
+        one
+        for one in survival.analyse_survival(shop, gone_after_days=0, segment_by="rfm_group", channel="")
+        if one.by == "all"
+    )
+    curve = found.curves[0]
+    for day in (60, 180, 300):
+        estimate, low, high = curve.at(day)
+        assert abs(estimate - np.exp(-hazard * day)) < 4 * (high - low) / 3.92 + hazard
+    everybody = np.minimum(out, 365)[kept] - opted_in[kept]
+    naive = KaplanMeierFitter().fit(everybody, out[kept] <= 364).survival_function_at_times(180).iloc[0]
+    assert naive > np.exp(-hazard * 180) + 0.03
+
+
+def test_groups_are_compared_by_the_log_rank_test():
+    rng = np.random.default_rng(5)
+    people = pd.DataFrame({"segment": np.repeat(["a", "b"], 300), "days": rng.geometric(0.02, 600), "event": 1})
+    people.loc[people["segment"] == "b", "days"] = rng.geometric(0.03, 300)
+    people["event"] = (people["days"] <= 60).astype(int)
+    people["days"] = people["days"].clip(upper=60)
+    cells = people.groupby(["segment", "days", "event"]).size().rename("customers").reset_index().assign(entry=0)
+    expected = multivariate_logrank_test(people["days"], people["segment"], people["event"]).p_value
+    assert survival.compare_groups(cells) == pytest.approx(expected, rel=1e-9)
+    assert np.isnan(survival.compare_groups(cells[cells["segment"] == "a"]))

@@ -1,0 +1,126 @@
+"""What texts do in tests against counting by hand, and the adjusted log against a world without an effect."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.retention import decision, observational, planning, texting
+from smsroi_helpers.segmentation import Cuts, find_cuts
+from smsroi_helpers.statistics import GROUPS, difference_of_rates
+from tests.experiment_sources import END, START, write_tests
+
+STANDING = {
+    "arms": {"out": 600, "in": 900}, "kind": "holdout", "control": "out", "shares": {"out": 0.4, "in": 0.6},
+    "messages": {"out": 0.0, "in": 1.0}, "orders": {"out": 0.15, "in": 0.35}, "before": {"out": 0.3, "in": 0.3},
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop(make_source, open_source):
+    return open_source(
+        write_tests(make_source, standing=STANDING, broken={**STANDING, "arms": {"out": 900, "in": 600}})
+    )
+
+
+def test_retention_is_counted_by_hand_in_valid_tests_only(shop):
+    holdouts = texting.find_holdouts(shop)
+    assert [(one.name, without) for one, without in holdouts] == [("standing", ("out",))]
+    found = {row.what: row for row in texting.measure_retention(shop, holdouts, 100)}
+    days = (END.date() - START.date()).days // 2  # at most half of the test
+    orders = shop.orders.select("customer_id", "ordered_at").to_pandas()
+    late = orders[(orders["ordered_at"] >= END - dt.timedelta(days=days)) & (orders["ordered_at"] < END)]
+    bought = {arm: late["customer_id"].str.startswith(f"standing-{arm}").sum() for arm in ("in", "out")}
+    assert found["custom"].rates == (bought["in"] / 900, bought["out"] / 600)
+    expected = difference_of_rates([bought["in"]], [900], [bought["out"]], [600])
+    assert found["custom"].difference == pytest.approx([expected.estimate[0], expected.low[0], expected.high[0]])
+    assert found["custom"].difference[1] > 0
+    assert decision.decide_texting(list(found.values())).outcome == "do"
+
+
+def test_win_back_is_of_those_inactive_before_the_assignment(shop):
+    """Cut-offs that make everybody who bought more than a month before the test inactive."""
+    cuts = Cuts(dormant_after_days=1, lost_after_days=15)
+    rows = {row.segment: row for row in texting.measure_win_back(shop, texting.find_holdouts(shop), cuts)}
+    orders = shop.orders.select("customer_id", "ordered_at").to_pandas()
+    orders = orders[orders["customer_id"].str.startswith("standing-")]
+    last = orders[orders["ordered_at"] < START].groupby("customer_id")["ordered_at"].max()
+    inactive = last[(START.date() - dt.timedelta(days=1) - last.dt.date).map(lambda x: x.days) + 1 > 1].index
+    during = orders[(orders["ordered_at"] >= START) & orders["customer_id"].isin(inactive)]["customer_id"].unique()
+    for place, arm in enumerate(("in", "out")):
+        own = [name for name in inactive if name.startswith(f"standing-{arm}")]
+        assert rows["inactive"].customers[place] == len(own)
+        assert rows["inactive"].rates[place] == pytest.approx(np.isin(own, during).mean())
+    assert rows["inactive"].total[0] == pytest.approx(rows["inactive"].profit[0] * rows["inactive"].customers[0])
+
+
+def test_a_test_that_leaves_nobody_without_texts_decides_nothing(make_source, open_source):
+    shop = open_source(write_tests(make_source, texts={"arms": {"a": 300, "b": 300}, "messages": {"a": 1.0, "b": 1.0}}))
+    assert texting.find_holdouts(shop) == []
+    assert texting.measure_retention(shop, [], 10) == []
+    assert texting.measure_win_back(shop, [], find_cuts(shop)) == []
+    assert decision.decide_texting([]).reason == "no_test"
+
+
+def won_back(**changed):
+    row = {
+        "experiment": "x", "segment": "inactive", "customers": (500, 400), "rates": (0.2, 0.1),
+        "difference": (0.1, 0.05, 0.15), "profit": (2.0, 1.0, 3.0), "adjusted_p": 0.001, "days": 56.0, "few": False,
+    }  # fmt: skip
+    return texting.WonBack(**{**row, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, ("do", "gain")),
+        ({"profit": (-2.0, -3.0, -1.0)}, ("dont", "loss")),
+        ({"adjusted_p": 0.06}, ("not_enough_evidence", "undecided")),
+        ({"few": True}, ("not_enough_evidence", "few")),
+        ({"profit": (np.nan,) * 3}, ("not_enough_evidence", "no_profit")),
+        # A running test is read again every night: its always-valid interval decides.
+        ({"always": (2.0, -1.0, 5.0)}, ("not_enough_evidence", "undecided")),
+        ({"segment": "lost"}, ("not_enough_evidence", "no_test")),
+    ],
+)
+def test_the_decision_on_win_back(changed, expected):
+    class Found:
+        cuts, plan, won_back = Cuts(90, 180), None, [won_back(**changed)]
+
+    found = decision.decide_win_back(Found)
+    assert (found.outcome, found.reason) == expected
+
+
+def test_the_log_is_adjusted_for_what_the_sender_knew():
+    """Texts go to recent buyers and do nothing: raw differs by far, adjusted does not (4 standard errors)."""
+    rng = np.random.default_rng(6)
+    n = 40_000
+    recency, texts = rng.integers(0, 4, n), rng.integers(0, 3, n)
+    texted = rng.random(n) < np.array([0.8, 0.6, 0.4, 0.2])[recency]
+    bought = rng.random(n) < np.array([0.5, 0.35, 0.2, 0.05])[recency]
+    people = pd.DataFrame({
+        "recency": recency, "purchases": 1, "texts": texts, "clicks": 0, "texted": texted.astype(int),
+        "group": rng.integers(0, GROUPS, n), "bought": bought.astype(int), "customers": 1,
+    })  # fmt: skip
+    keys = [*observational.STRATA, "texted", "group"]
+    cells = people.groupby(keys, as_index=False)[["customers", "bought"]].sum()
+    found = observational.standardise(cells, dt.date(2023, 1, 1), 8)
+    assert found.raw[1] > 0.1
+    estimate, low, high = found.adjusted
+    assert abs(estimate) < 4 * (high - low) / 4
+    assert found.covered == 1
+    assert found.customers == (int(texted.sum()), int((~texted).sum()))
+    nobody = observational.standardise(cells[cells["texted"] == 1], dt.date(2023, 1, 1), 8)
+    assert np.isnan(nobody.adjusted).all()
+
+
+def test_the_size_of_the_win_back_test():
+    """Fleiss's approximation of two proportions: statsmodels' power of the test at that size is 80 %."""
+    break_even, difference, customers = planning.size_test(0.10, 10.0, 0.30)
+    assert break_even == pytest.approx(0.03)
+    assert difference == break_even  # more than a tenth of the share
+    z = difference / np.sqrt(2 * 0.1 * 0.9 / (customers / 2))
+    assert z == pytest.approx(1.96 + 0.8416, abs=0.01)
+    assert np.isnan(planning.size_test(0.0, 10.0, 0.3)[2])
+    assert np.isnan(planning.size_test(0.1, np.nan, 0.3)[2])

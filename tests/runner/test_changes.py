@@ -1,0 +1,84 @@
+"""What moved an answer, by the manifests of two runs; the banner of new alerts."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from smsroi_helpers.runner.alerts import count_alerts, new_alerts
+from smsroi_helpers.runner.changes import cause_words, find_causes, list_changes
+
+BEFORE = {
+    "inputs": {"orders.csv": "1", "messages.csv": "1"}, "as_of": "2026-06-01", "versions": {"pandas": "3"},
+    "code": {"package": "a", "lock": "l", "revision": "r1"}, "source": {"currency": "USD"},
+    "parameters": {
+        "02_cltv": {"horizon_weeks": 26, "as_of": "2026-06-01", "previous_run": "x"},
+        "03_timing": {"own_hours": ""},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "expected"),
+    [
+        ({}, "cltv", {}),
+        ({"inputs": {"orders.csv": "2", "messages.csv": "1"}}, "cltv", {"data": ["orders.csv"]}),
+        ({"as_of": "2026-06-08"}, "timing", {"data": ["as_of"]}),
+        ({"parameters": {"02_cltv": {"horizon_weeks": 39}}}, "cltv", {"parameters": ["horizon_weeks: 26 → 39"]}),
+        ({"parameters": {"02_cltv": {"horizon_weeks": 39}, "03_timing": {"own_hours": ""}}}, "timing", {}),
+        ({"code": {"package": "b", "lock": "l", "revision": "r1"}}, "timing", {"code": ["package"]}),
+        ({"versions": {"pandas": "4"}}, "timing", {"code": ["versions"]}),
+    ],
+)
+def test_a_cause_is_what_differs_for_the_stage(change, stage, expected):
+    assert find_causes(BEFORE, BEFORE | change, stage) == expected
+
+
+def test_without_a_manifest_no_cause_is_named():
+    assert find_causes({}, BEFORE, "cltv") == {}
+    assert cause_words({}) == ""
+
+
+def test_of_several_causes_each_may_have_moved_it():
+    assert cause_words({"data": ["orders.csv"]}) == "the data (orders.csv)"
+    words = cause_words({"data": ["a", "b", "c", "d"], "code": ["package"]})
+    assert words == "each may have: the data (a, b, c, …); the code (package)"
+
+
+def test_the_list_of_changes_names_the_cause(tmp_path):
+    run, previous = tmp_path / "20260608-000000-bbbbbb", tmp_path / "20260601-000000-aaaaaa"
+    row = {
+        "stage": "cltv",
+        "question": "How much?",
+        "segment": "all",
+        "outcome": "do",
+        "text": "",
+        "unit": "",
+        "evidence": "none",
+    }
+    (previous / "tables" / "decisions").mkdir(parents=True)
+    pd.DataFrame([row | {"action": "Five"}]).to_parquet(previous / "tables" / "decisions" / "02_cltv.parquet")
+    (previous / "manifest.json").write_text(json.dumps(BEFORE))
+    now = BEFORE | {"inputs": {"orders.csv": "2", "messages.csv": "1"}}
+    found = list_changes(run, now, [row | {"action": "Six"}], [{"run": previous.name, "as_of": "2026-06-01"}])
+    assert [(each["then"], each["now"], each["cause"]) for each in found["rows"]] == [
+        ("Five.", "Six.", "the data (orders.csv)")
+    ]
+
+
+def alerts_of(folder, rows):
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    columns = ["at", "metric", "kind", "scope", "text", "new"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "tables" / "alerts.parquet")
+
+
+def test_new_alerts_are_one_per_series_the_newest(tmp_path):
+    assert count_alerts(tmp_path) == {}
+    alerts_of(tmp_path, [
+        (pd.Timestamp("2026-06-01"), "click_rate", "channel", "sms", "older", True),
+        (pd.Timestamp("2026-06-02"), "click_rate", "channel", "sms", "newer", True),
+        (pd.Timestamp("2026-06-03"), "click_rate", "channel", "email", "known", False),
+        (pd.Timestamp("2026-05-30"), "opt_out_rate", "channel", "sms", "call +8613812345678", True),
+    ])  # fmt: skip
+    assert new_alerts(tmp_path) == ["newer", "call [number]"]
+    assert count_alerts(tmp_path) == {"listed": 4, "new": 2}

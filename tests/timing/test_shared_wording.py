@@ -1,0 +1,74 @@
+"""What several answers on hours share: the number's words, unknown legal hours, segments that follow all customers."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.timing.decision import HourDecision
+from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_words, reconcile, rule_unknown
+
+
+def answer(**shares: float) -> Any:
+    """Places by rules (blanks written as `__`), with their shares of today's texts."""
+    rules = [name.replace("__", " ") for name in shares]
+    return SimpleNamespace(
+        places=pd.DataFrame({"rules": rules, "share": list(shares.values())}), forbidden_share=0.6123
+    )
+
+
+@pytest.mark.parametrize(
+    ("places", "unknown"),
+    [
+        ({"CN": 1.0}, False),
+        ({"careful": 0.7, "CN": 0.3}, True),
+        ({"US__TX": 0.4, "careful": 0.2, "CN": 0.4}, True),
+        ({"careful": 0.5, "CN": 0.5}, False),
+    ],
+)
+def test_where_the_rule_is_unknown_the_sentence_says_so_and_what_to_set(places, unknown):
+    found = answer(**places)
+    assert rule_unknown(found) is unknown
+    said = forbidden_sentence(found)
+    assert said.startswith("61.2% of today’s texts go out at hours that ")
+    assert ("may not be legal" in said) is ("`jurisdiction` in source.yml" in said) is unknown
+    assert ("are not allowed" in said) is not unknown
+
+
+def test_a_count_says_what_it_counts_and_money_needs_no_words():
+    assert number_words("money_per_week", "click") == number_words("", "click") == ""
+    assert number_words("count", "click").startswith("clicks a week")
+    assert number_words("count", "order").startswith("orders a week")
+
+
+def decided(*reasons: str) -> list[HourDecision]:
+    names = ["all", *(f"s{i}" for i in range(1, len(reasons)))]
+    return [
+        HourDecision(name, "do" if reason == "better_hour" else "not_enough_evidence", reason, "modelled", 100)  # type: ignore[arg-type]
+        for name, reason in zip(names, reasons, strict=True)
+    ]
+
+
+def in_words(found: list[HourDecision]) -> list[Decision]:
+    return [
+        Decision("timing", "When?", one.outcome, f"act on {one.segment}", "Why.", "modelled", 100, segment=one.segment)
+        for one in found
+    ]
+
+
+def test_segments_that_do_not_decide_alone_follow_all_customers():
+    found = decided("better_hour", "undecided", "better_hour", "undecided")
+    whole, one, two, three = reconcile(found, in_words(found))
+    assert whole.action == "act on all"
+    assert "2 of the 3 segments alone do not" in whole.text
+    assert one.action == three.action == "Follow the answer for all customers: this segment alone does not decide yet"
+    assert two.action == "act on s2"
+
+
+@pytest.mark.parametrize("reasons", [("undecided", "undecided"), ("better_hour", "better_hour"), ("better_hour",)])
+def test_elsewhere_nothing_is_changed(reasons):
+    found = decided(*reasons)
+    words = in_words(found)
+    assert reconcile(found, words) == words
