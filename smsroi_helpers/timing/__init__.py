@@ -24,7 +24,8 @@ from smsroi_helpers.timing.outputs import response_rows
 from smsroi_helpers.timing.personal_send_time import analyse_personal_send_times
 from smsroi_helpers.timing.response import observational_gap
 from smsroi_helpers.timing.secondary_outcomes import compare_arms, count_outcomes
-from smsroi_helpers.timing.wording import decide, decide_weekdays
+from smsroi_helpers.timing.weekday_wording import decide_weekdays
+from smsroi_helpers.timing.wording import decide
 
 __all__ = [
     "NEEDS",

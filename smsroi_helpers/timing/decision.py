@@ -38,12 +38,13 @@ __all__ = [
 ]
 
 HourReason = Literal[
-    "better_hour", "not_allowed", "no_gain_possible", "observational", "no_price_shown", "undecided",
-    "nothing_to_compare",
+    "better_hour", "not_allowed", "no_gain_possible", "observational", "no_price_shown", "undecided", "not_covered",
+    "not_compared", "nothing_to_compare",
 ]  # fmt: skip
-"""Why this is decided: a better hour is shown; most of today's texts go out at hours that are not allowed; no hour can
-have a worthwhile gain; only observational data; more clicks are shown but not more profit; the interval is undecided;
-too few responses, or all at one hour."""
+"""Why this is decided: a better hour is shown; texts of today go out at hours that are not allowed; no hour can have a
+worthwhile gain; only observational data; more clicks are shown but not more profit; the interval is undecided; the
+test had too few members like today's customers; today's texts are in no window that was tried and is allowed; too few
+responses, or all at one hour."""
 HoursFound = Literal["no_difference", "all_alike", "best_set"]
 """Result for the hours tested: not shown to differ; none distinguishable from another; some are better."""
 HourWarning = Literal["unpriced", "untried_hours", "forbidden_hours", "days_off", "rough_curve", "observational"]
@@ -64,8 +65,10 @@ PLACE_COLUMNS = (
 CASH_WEEKS = 12
 """The coming weeks whose cash is counted."""
 Interval = tuple[float, float, float]
-_MOSTLY = 0.5
-"""Share (0–1) of today's texts at hours that are not allowed from which that is the finding."""
+_MATERIAL = 0.01
+"""Share (0–1) of today's texts at hours that are not allowed from which the advice is to move them."""
+_LEAST_TIMES = 1.1
+"""Times as many texts that are named at least: the present number did not decide."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class HourDecision:
     hours that are not allowed are the finding."""
     customers: int
     """Whose outcomes are the evidence."""
+    tested: HourReason = "nothing_to_compare"
+    """What the comparison of hours says; `reason` is another where texts of today are at hours that are not allowed."""
     value: float = float("nan")
     """The gain of the most likely best window compared with today's hours, with its 95 % interval, in `unit`."""
     low: float = float("nan")
@@ -98,6 +103,8 @@ class HourDecision:
     cash: Interval | None = None
     """Profit of the same change in the coming `cash_weeks`, at today's number of texts; None without a price."""
     cash_weeks: int = CASH_WEEKS
+    running: bool = False
+    """Whether the test of hours still runs."""
 
 
 def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEEKS) -> list[HourDecision]:
@@ -109,8 +116,8 @@ def decide(timing: Timing, answers: Sequence[Answer], cash_weeks: int = CASH_WEE
         cash_weeks: the coming weeks whose cash is counted.
     """
     if not answers:
-        customers = int(timing.volume["customers"].sum())
-        return [HourDecision(ALL, "not_enough_evidence", "nothing_to_compare", "none", customers)]
+        texted = count_texted(timing, ALL)
+        return [HourDecision(ALL, "not_enough_evidence", "nothing_to_compare", "none", texted, texted=texted)]
     return [_decide_segment(timing, answer, cash_weeks) for answer in answers]
 
 
@@ -118,8 +125,10 @@ def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDeci
     gain = answer.gain()
     known = bool(np.isfinite(gain).all())
     value, low, high = _per_week(timing, answer, gain)
-    reason = _reason(timing, answer, known, low)
-    known = known and reason != "not_allowed"  # a finding about today's texts, with no money of its own
+    tested = _tested(timing, answer, known, low)
+    forbidden = answer.forbidden_share >= _MATERIAL and tested != "better_hour"
+    reason: HourReason = "not_allowed" if forbidden else tested
+    shown = known and not forbidden  # what is not allowed is a finding about today's texts, with no money of its own
     return HourDecision(
         segment=answer.segment,
         outcome="do"
@@ -130,15 +139,17 @@ def _decide_segment(timing: Timing, answer: Answer, cash_weeks: int) -> HourDeci
         reason=reason,
         evidence="descriptive" if reason == "not_allowed" else worked_out(answer.evidence),
         customers=answer.customers,
-        **({"value": value, "low": low, "high": high} if known else {}),
-        unit=("money_per_week" if timing.priced else "count") if known else "",
+        tested=tested,
+        **({"value": value, "low": low, "high": high} if shown else {}),
+        unit=("money_per_week" if timing.priced else "count") if shown else "",
         answer=answer,
         hours=_hours_found(answer, known),
-        times=_times_to_settle(answer) if reason == "undecided" else float("nan"),
+        times=_times_to_settle(answer) if tested == "undecided" else float("nan"),
         warnings=_warnings(timing, answer) if answer.segment == ALL else (),
         texted=count_texted(timing, answer.segment),
-        cash=cash_of(timing, (value, low, high), cash_weeks) if known else None,
+        cash=cash_of(timing, (value, low, high), cash_weeks) if shown else None,
         cash_weeks=cash_weeks,
+        running=bool(timing.tests) and timing.randomised is not None and timing.tests[0].experiment.state == "running",
     )
 
 
@@ -153,10 +164,13 @@ def count_texted(timing: Timing, segment: str) -> int:
     return int(rows["customers"].sum())
 
 
-def _reason(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:
-    found = answer.outcome if known and _covered(timing.randomised, answer) else "open"
-    if answer.forbidden_share > _MOSTLY and not (found == "move" and answer.evidence == "randomised"):
-        return "not_allowed"
+def _tested(timing: Timing, answer: Answer, known: bool, low: float) -> HourReason:
+    """What the comparison of hours says, whatever is allowed; `low` is the gain's lower limit, in money if priced."""
+    if answer.evidence == "randomised" and not known:
+        return "not_compared"
+    if answer.evidence == "randomised" and not _covered(timing.randomised, answer):
+        return "not_covered"
+    found = answer.outcome if known else "open"
     if found == "move" and answer.evidence == "randomised":
         return "better_hour" if not timing.priced or low > 0 else "no_price_shown"
     if found == "flat" and _no_gain_in_money(timing, answer.regret(), answer.smallest_gain):
@@ -264,7 +278,7 @@ def _times_to_settle(answer: Answer) -> float:
         return float("inf")
     times = (half_width / gap) ** 2
     # Holm's correction over the segments needs a little more than the interval alone.
-    times = max(times, 1.0) if answer.adjusted_p < ALPHA else max(times, 1.2) * 1.3
+    times = max(times, _LEAST_TIMES) if answer.adjusted_p < ALPHA else max(times, 1.2) * 1.3
     return times if times <= MOST_TIMES else float("inf")
 
 
@@ -307,6 +321,8 @@ class WeekdayDecision:
     high: float = float("nan")
     unit: Literal["money_per_week", "count", ""] = ""
     answer: WeekdayAnswer | None = None
+    texted: int = 0
+    """As for hours."""
     cash: Interval | None = None
     """As for hours."""
     cash_weeks: int = CASH_WEEKS
@@ -321,8 +337,8 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
         cash_weeks: the coming weeks whose cash is counted.
     """
     if not answers:
-        customers = int(timing.volume["customers"].sum())
-        return WeekdayDecision("not_enough_evidence", "nothing_to_compare", "none", customers)
+        texted = count_texted(timing, ALL)
+        return WeekdayDecision("not_enough_evidence", "nothing_to_compare", "none", texted, texted=texted)
     answer = answers[0]
     gain = answer.gain()
     known = bool(np.isfinite(gain).all())
@@ -340,6 +356,7 @@ def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks
         **({"value": value, "low": low, "high": high} if known else {}),
         unit=("money_per_week" if timing.priced else "count") if known else "",
         answer=answer,
+        texted=count_texted(timing, ALL),
         cash=cash_of(timing, (value, low, high), cash_weeks) if known else None,
         cash_weeks=cash_weeks,
     )

@@ -120,7 +120,12 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
     """
     answer = next((answer for answer in answers if answer.segment == ALL), None)
     if answer is None or not np.isfinite(answer.gain()).all():
-        return note(_("Today’s texts are at no hour that was tested and is allowed, so no gain can be given by place."))
+        return note(
+            _(
+                "Today’s texts fall in no window that was tried and is allowed as a whole: no gain can be given by"
+                " place."
+            )
+        )
     rows, places = [], gains_by_place(timing, answer)
     for place in places.itertuples():
         has = np.isfinite(place.hour)
@@ -129,7 +134,7 @@ def places_table(timing: Timing, answers: Sequence[Answer], currency: str) -> Ht
             _("Share of today’s texts"): percent(place.share, 1),
             _("Best allowed hour"): window_words(place.hour, place.until) if has else _("none"),
             _("On"): weekdays_words(int(d) for d in place.weekdays.split()) if has else _("never"),
-            _("Texts a week"): place.messages_per_week,
+            _("Texts a week at hours tried and allowed"): place.messages_per_week,
             _("More responses a week"): interval(place.clicks, place.clicks_low, place.clicks_high),
             _("Gain a week"): interval(place.money, place.money_low, place.money_high, currency)
             if timing.priced
@@ -155,7 +160,7 @@ def _total_row(timing: Timing, answer: Answer, currency: str) -> dict[str, objec
         _("Share of today’s texts"): percent(1.0, 1),
         _("Best allowed hour"): "",
         _("On"): "",
-        _("Texts a week"): answer.messages_per_week,
+        _("Texts a week at hours tried and allowed"): answer.messages_per_week,
         _("More responses a week"): interval(value, low, high),
         _("Gain a week"): interval(*gain_per_week(timing, answer), currency) if timing.priced else _("no price"),
     }

@@ -10,6 +10,7 @@ from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.locale import _, joined, listed, number, percent, rounded_digits
 from smsroi_helpers.measures import state_unknown
 from smsroi_helpers.pages import p_words, practice_dates
+from smsroi_helpers.statistics import ALPHA, MOST_TIMES
 from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Answer, Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
@@ -19,13 +20,12 @@ from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_word
 
 __all__ = [
     "best_days_words",
+    "cash_fields",
     "clicks_words",
     "decide",
-    "decide_weekdays",
     "exclusion_words",
     "hours_words",
     "put_in_words",
-    "put_weekdays_in_words",
     "rules_words",
     "uncompared_words",
     "value_words",
@@ -141,7 +141,15 @@ def uncompared_words(timing: Timing) -> str:
         return _(
             "No messages went to customers outside experiments from {dates}, so today’s hours are not known."
         ).format(dates=practice_dates(timing.today))
-    return _("What is sent today falls at no hour that was tried, so nothing can be set against it.")
+    return _(
+        "Today’s texts fall in no window that was tried and is allowed as a whole, so no hour can be compared with"
+        " today’s."
+    )
+
+
+def best_days_words(answer: WeekdayAnswer) -> str:
+    """The weekdays that are not distinguishable from the best."""
+    return weekdays_words(answer.days.loc[answer.chosen, "weekday"])
 
 
 # --- the decision ----------------------------------------------------------------------------------------------------
@@ -173,7 +181,7 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         action=_action(found),
         text=_text(found, timing),
         evidence=found.evidence,
-        customers=found.texted if found.unit else found.customers,
+        customers=found.texted,
         evidence_customers=found.customers,
         value=found.value,
         low=found.low,
@@ -183,11 +191,11 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         kind="gain",
         segment=found.segment,
         caveat=_caveat(found, timing),
-        **_cash(found),
+        **cash_fields(found),
     )
 
 
-def _cash(found: HourDecision | WeekdayDecision) -> dict[str, Any]:
+def cash_fields(found: HourDecision | WeekdayDecision) -> dict[str, Any]:
     """The kind of money of a decision, and its cash in the coming weeks."""
     if found.cash is None:
         return {}
@@ -204,21 +212,60 @@ def _best_window(answer: Answer) -> str:
 def _action(found: HourDecision) -> str:
     if found.reason == "better_hour" and found.answer is not None:
         return _("Send at {window}, the recipient’s time").format(window=_best_window(found.answer))
+    if found.reason == "not_allowed":
+        return _allowed_only_action(found)
     if found.reason == "undecided":
+        if not np.isfinite(found.times):
+            return _(
+                "Keep today’s hours: a test would need more than {n} times as many texts to tell them from the best"
+            ).format(n=number(MOST_TIMES))
         return (
             _("Keep today’s hours and let the test of hours run on")
-            if np.isfinite(found.times)
-            else _("Keep today’s hours: a test would have to be far larger to tell them from the best")
+            if found.running
+            else _("Keep today’s hours and repeat the test of hours")
         )
     return {
         "nothing_to_compare": _("Send at several hours, drawn by lot, and look again"),
-        "not_allowed": _("Find out which legal hours apply, and send only at those")
-        if found.answer is not None and rule_unknown(found.answer)
-        else _("Send only at the hours that are allowed where the text arrives"),
+        "not_compared": _("Include the hours at which you send in the next test of hours"),
+        "not_covered": _("Keep today’s hours, and include customers like today’s in the next test of hours"),
         "no_gain_possible": _("Leave the hours as they are: take the cheapest allowed one"),
         "observational": _("Try hours on customers drawn by lot before changing any"),
-        "no_price_shown": _("Learn first what a click brings: let the test of messages run on"),
+        "no_price_shown": _("Keep today’s hours until a larger test of messages tells what a click brings"),
     }[found.reason]
+
+
+def _allowed_only_action(found: HourDecision) -> str:
+    """The advice where texts of today are at hours that are not allowed, with what the test says of the others."""
+    if found.answer is not None and rule_unknown(found.answer):
+        return _("Find out which legal hours apply, and send only at those")
+    if found.tested == "undecided":
+        if not np.isfinite(found.times):
+            return _(
+                "Send only at the hours that are allowed where the text arrives; no test of a bearable size would tell"
+                " which is best"
+            )
+        return (
+            _("Send only at the hours that are allowed where the text arrives, and let the test of hours run on there")
+            if found.running
+            else _("Send only at the hours that are allowed where the text arrives, and repeat the test of hours there")
+        )
+    return {
+        "not_covered": _(
+            "Send only at the hours that are allowed where the text arrives, and include customers like today’s in the"
+            " next test of hours"
+        ),
+        "no_gain_possible": _(
+            "Send only at the hours that are allowed where the text arrives, and take the cheapest of them"
+        ),
+        "observational": _(
+            "Send only at the hours that are allowed where the text arrives, and try some of them on customers drawn by"
+            " lot"
+        ),
+        "no_price_shown": _(
+            "Send only at the hours that are allowed where the text arrives; learn what a click brings before you"
+            " choose among them"
+        ),
+    }.get(found.tested, _("Send only at the hours that are allowed where the text arrives"))
 
 
 def _text(found: HourDecision, timing: Timing) -> str:
@@ -278,11 +325,16 @@ def _weekdays_sentence(answer: Answer) -> str:
 
 def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
     """The gain of another hour compared with today's, and how much more data a decision needs."""
-    if found.reason == "not_allowed":
-        return (forbidden_sentence(answer),)
-    if not found.unit:
-        return (uncompared_words(timing),)
-    if found.reason == "no_gain_possible":
+    compared = bool(np.isfinite(answer.gain()).all())
+    forbidden = forbidden_sentence(answer) if found.reason == "not_allowed" else ""
+    others = _("What follows compares the others.") if forbidden and compared else ""
+    said = _compared_sentences(found, answer, timing) if compared else (uncompared_words(timing),)
+    return forbidden, others, *said
+
+
+def _compared_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tuple[str, ...]:
+    """What the comparison of hours says."""
+    if found.tested == "no_gain_possible":
         return (_no_gain_sentence(answer, timing),)
     if answer.evidence == "randomised":
         gain = _("Against today’s hours {window} brings {gain} more clicks per 1,000 texts.")
@@ -291,21 +343,35 @@ def _gain_sentences(found: HourDecision, answer: Answer, timing: Timing) -> tupl
     else:
         gain = _("In the records texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours.")
     gain = gain.format(window=_best_window(answer), gain=clicks_words(*answer.gain()))
-    if found.reason == "no_price_shown":
+    if found.tested == "no_price_shown":
         return gain, _("More clicks are shown; that they bring money is not.")
-    if found.reason != "undecided":
+    if found.tested == "not_covered":
+        return gain, _(
+            "Few members of the test were, when it began, as these customers are now, so it decides nothing for them."
+            " Some of them may have been in it, but had been customers, or silent, for less long then."
+        )
+    if found.tested != "undecided":
         return (gain,)
     return gain, _by_itself_sentence(answer), _settling_sentence(found.times)
 
 
 def _by_itself_sentence(answer: Answer) -> str:
     """Why a gain whose interval is above what is worth a change does not decide: it is one of several comparisons."""
-    if not (answer.gain()[1] > answer.smallest_gain and np.isfinite(answer.adjusted_p)):
+    by_itself = answer.gain()[1] > answer.smallest_gain
+    if not by_itself or not answer.adjusted_p >= ALPHA:
         return ""
-    return _(
-        "By itself this interval lies above what is worth a change. But it is one of several segments compared, and"
-        " among them such a gain can be chance (p {p}, adjusted for that; 0.05 decides)."
-    ).format(p=p_words(answer.adjusted_p))
+    words = (
+        _(
+            "By itself this interval lies above what is worth a change. But the window is picked from {n}, and segments"
+            " are compared too: such a gain can be chance (p {p}, adjusted for that; 0.05 decides)."
+        )
+        if answer.segment == ALL
+        else _(
+            "By itself this interval lies above what is worth a change. But it is one of several segments compared, and"
+            " among them such a gain can be chance (p {p}, adjusted for that; 0.05 decides)."
+        )
+    )
+    return words.format(n=number(len(answer.windows)), p=p_words(answer.adjusted_p))
 
 
 def _no_gain_sentence(answer: Answer, timing: Timing) -> str:
@@ -320,7 +386,9 @@ def _no_gain_sentence(answer: Answer, timing: Timing) -> str:
 def _settling_sentence(times: float) -> str:
     """How much more data would show the difference, if the estimate stays as it is."""
     if not np.isfinite(times):
-        return _("If it stays as it looks, no test of a bearable size would show it.")
+        return _("If it stays as it looks, a test with {n} times as many texts would not show it either.").format(
+            n=number(MOST_TIMES)
+        )
     return _("If it stays as it looks, about {factor} times as many texts in the test would settle it.").format(
         factor=number(times, 1)
     )
@@ -333,10 +401,12 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
     sentences = {
         "unpriced": value_words(timing.click, timing.sends.outcome),
         "untried_hours": _(
-            "{share} of today’s texts go out at hours that were not tried or are not allowed; the gain is of the"
+            "{share} of today’s texts fall in no window that was tried and is allowed as a whole; the gain is of the"
             " others."
-        ).format(share=percent(answer.untried_share)),
-        "forbidden_hours": forbidden_sentence(answer),
+        ).format(share=percent(answer.untried_share))
+        if np.isfinite(answer.gain()).all()
+        else "",  # the text says it
+        "forbidden_hours": "" if found.reason == "not_allowed" else forbidden_sentence(answer),  # the text says it
         "days_off": _(
             "Skip public holidays where no texts are allowed on them: the table of days to skip has the dates."
         ),
@@ -351,95 +421,9 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
         dates = _("Today means {dates}.").format(dates=practice_dates(timing.today))
     cash = ""
     if found.segment == ALL and found.cash is not None:
-        cash = _("This is cash: what another hour does to opt-outs, and so to the long run, is not priced here.")
+        cash = _(
+            "This is cash from clicks alone: what another hour does to opt-outs is left out. The page of tests prices"
+            " them, so its profit of the same hours can differ. Where texts sell without clicks too, the amount can be"
+            " too high."
+        )
     return joined(dates, *(sentences[warning] for warning in found.warnings), cash)
-
-
-# --- the decision on weekdays ----------------------------------------------------------------------------------------
-
-
-def decide_weekdays(timing: Timing, answers: Sequence[WeekdayAnswer], cash_weeks: int = CASH_WEEKS) -> list[Decision]:
-    """The decision of `decision.decide_weekdays` in words.
-
-    Args:
-        timing: of `best_hours.analyse`.
-        answers: of `best_weekdays.find_best_weekdays`.
-        cash_weeks: the coming weeks whose cash is counted.
-    """
-    return [put_weekdays_in_words(decision.decide_weekdays(timing, answers, cash_weeks), timing)]
-
-
-def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
-    """The decision on weekdays in words.
-
-    Args:
-        found: of `decision.decide_weekdays`.
-        timing: the results it was decided from.
-    """
-    return Decision(
-        stage="timing",
-        question=_("On which weekday should a text go out?"),
-        outcome=found.outcome,
-        action=_weekday_action(found),
-        text=_weekday_text(found, timing),
-        evidence=found.evidence,
-        customers=found.customers,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        unit=found.unit,
-        number_words=number_words(found.unit, timing.sends.outcome),
-        kind="gain",
-        caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
-        if found.evidence == "observational"
-        else "",
-        **_cash(found),
-    )
-
-
-def best_days_words(answer: WeekdayAnswer) -> str:
-    """The weekdays that are not distinguishable from the best."""
-    return weekdays_words(answer.days.loc[answer.chosen, "weekday"])
-
-
-def _weekday_action(found: WeekdayDecision) -> str:
-    if found.answer is not None and found.reason in ("better_weekday", "observational"):
-        text = (
-            _("Send on {days}")
-            if found.reason == "better_weekday"
-            else _("Assign weekdays at random before you move texts to {days}")
-        )
-        return text.format(days=weekday_name(int(found.answer.days["weekday"].iloc[found.answer.best])))
-    return {
-        "no_gain_possible": _("Keep the weekdays as they are"),
-        "undecided": _("Keep the weekdays as they are; no better one is shown"),
-        "nothing_to_compare": _("Send each campaign on several weekdays, assigned at random, to compare them"),
-    }[found.reason]
-
-
-def _weekday_text(found: WeekdayDecision, timing: Timing) -> str:
-    answer = found.answer
-    if answer is None:
-        return _("Weekdays cannot be compared: too few responses to campaigns that went out on more than one weekday.")
-    clicks = timing.sends.outcome == "click"
-    days = (
-        _("No weekday is distinguishable from another (95% confidence).")
-        if answer.chosen.all()
-        else _("The best weekday is among {days} (95% confidence).").format(days=best_days_words(answer))
-    )
-    if not found.unit:
-        return days
-    if found.reason == "no_gain_possible":
-        most = (
-            _("No weekday can bring more than {most} clicks per 1,000 texts beyond today’s: not worth a change.")
-            if clicks
-            else _("No weekday can bring more than {most} orders per 1,000 texts beyond today’s: not worth a change.")
-        )
-        return joined(days, most.format(most=number(1000 * answer.most, 1)))
-    gain = (
-        _("Texts on {day} have {gain} more clicks per 1,000 than texts on today’s weekdays.")
-        if clicks
-        else _("Texts on {day} have {gain} more orders per 1,000 than texts on today’s weekdays.")
-    )
-    best = weekday_name(int(answer.days["weekday"].iloc[answer.best]))
-    return joined(days, gain.format(day=best, gain=clicks_words(*answer.gain())))

@@ -10,9 +10,8 @@ from scipy.special import expit
 from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.measures import quiet_hours
 from smsroi_helpers.statistics import GROUPS, best_set
-from smsroi_helpers.timing import best_weekdays, customer_hours
+from smsroi_helpers.timing import best_weekdays, customer_hours, weekday_wording
 from smsroi_helpers.timing import tables as timing_tables
-from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.decision import decide_weekdays
 from smsroi_helpers.timing.response import rate_by_hour, weekdays_differ_p
 from tests.timing.samples import PRICE, looked
@@ -95,14 +94,15 @@ def test_an_observational_weekday_is_a_lead_and_never_a_plain_do(clear):
     found = decide_weekdays(clear, answered(clear))
     assert (found.outcome, found.reason, found.evidence) == ("not_enough_evidence", "observational", "observational")
     assert found.low > 0
-    words = timing_wording.put_weekdays_in_words(found, clear)
+    words = weekday_wording.put_weekdays_in_words(found, clear)
+    assert words.customers == clear.volume["customers"].sum()  # of those texted today
     assert words.action == "Assign weekdays at random before you move texts to Tuesday"
     assert "not randomly assigned" in words.caveat
     # The same numbers from weekdays that were assigned are a recommendation.
     randomised = [dataclasses.replace(each, evidence="randomised") for each in answered(clear)]
     found = decide_weekdays(clear, randomised)
     assert (found.outcome, found.reason) == ("do", "better_weekday")
-    assert timing_wording.put_weekdays_in_words(found, clear).action == "Send on Tuesday"
+    assert weekday_wording.put_weekdays_in_words(found, clear).action == "Send on Tuesday"
 
 
 def test_campaigns_do_not_confound_weekdays():
@@ -191,7 +191,7 @@ def test_campaigns_of_one_weekday_each_compare_nothing():
     assert answered(seen) == []
     found = decide_weekdays(seen, [])
     assert (found.outcome, found.reason, found.evidence) == ("not_enough_evidence", "nothing_to_compare", "none")
-    words = timing_wording.put_weekdays_in_words(found, seen)
+    words = weekday_wording.put_weekdays_in_words(found, seen)
     assert "cannot be compared" in words.text
     assert "cannot be compared" in timing_tables.weekdays_table([]).markup
 

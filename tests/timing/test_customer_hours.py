@@ -5,6 +5,7 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.contract import Decision
 from smsroi_helpers.measures import quiet_hours
 from smsroi_helpers.timing import best_hours, personal_send_time
 from smsroi_helpers.timing import tables as timing_tables
@@ -52,6 +53,29 @@ def test_hours_are_allowed_in_every_zone(make_source, open_source, tmp_path):
         assert days
         assert quiet_hours.allowed(rules)[days, row["hour"]].all(), zone
         assert row["rules"] == " ".join(rules)
+
+
+def test_the_decision_for_the_customers_segment_stands_beside_the_hour(make_source, open_source):
+    """Who is told to keep today's hours is not given another one as if it had been decided."""
+    rows = "".join(f"c{i},America/New_York,New York,{kind}\n" for i, kind in enumerate("aabbcd"))
+    customers = "customer_id,timezone,region,attr_kind\n" + rows
+    orders = ORDERS + "".join(f"o{i},c{i},2026-01-03 03:00:00,5\n" for i in range(6))
+    shop = open_source(make_source(orders=orders, customers=customers))
+    curve = pd.DataFrame({"hour": range(24), "until": range(1, 25), "rate": np.linspace(0.06, 0.05, 24)})
+    nothing, unknown = pd.DataFrame(), personal_send_time.Estimate()
+    personal = personal_send_time.PersonalHours(
+        shop.orders, nothing, nothing, unknown, unknown, dict.fromkeys(("all", "a", "b", "c"), curve)
+    )
+    decisions = [
+        Decision("timing", "", outcome, "", "", "none", 2, segment=segment)
+        for segment, outcome in (("all", "dont"), ("a", "do"), ("b", "not_enough_evidence"))
+    ]
+    rows = customer_send_hours(shop, personal, "attr_kind", decisions=decisions).execute().set_index("customer_id")
+    # c has a curve and no decision; d has neither, so all customers' hour and decision are its own.
+    assert rows["outcome"].reindex([f"c{i}" for i in range(6)]).tolist() == [
+        "do", "do", "not_enough_evidence", "not_enough_evidence", "not_enough_evidence", "dont",
+    ]  # fmt: skip
+    assert set(customer_send_hours(shop, personal, "attr_kind").execute()["outcome"]) == {"not_enough_evidence"}
 
 
 def test_without_a_response_no_customer_gets_an_hour(make_source, open_source):

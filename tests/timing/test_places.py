@@ -98,18 +98,28 @@ def test_a_single_window_is_never_flat(evening):
     assert decide(one, [answer])[0].outcome == "not_enough_evidence"
 
 
-@pytest.mark.parametrize(("nights", "reason"), [(60, "not_allowed"), (40, "no_gain_possible")])
-def test_texts_outside_allowed_hours_are_the_finding_not_leave_as_is(nights, reason):
+@pytest.mark.parametrize("nights", [0.5, 2, 40, 49.5, 50.5, 60])
+def test_texts_outside_allowed_hours_are_advised_to_move_whatever_their_share(nights):
+    """Above 1 % of the texts the advice is the same: it does not turn at one half."""
     cells = cells_of(np.random.default_rng(6), lambda hour, name: np.full(len(hour), 0.06), 60_000, hours=range(8, 20))
-    practice = sent((CALIFORNIA, 0, 23, nights), (CALIFORNIA, 0, 10, 100 - nights))
+    practice = sent((CALIFORNIA, 0, 23, 10 * nights), (CALIFORNIA, 0, 10, 1_000 - 10 * nights))
     seen = dataclasses.replace(looked(cells), practice=practice)
     answers = best_hours.find_best_hours(seen, np.random.default_rng(1), smallest_click_gain=0.012)
     found = decide(seen, answers)[0]
-    assert found.reason == reason
+    moves = nights >= 1
+    assert (found.outcome, found.reason) == (("do", "not_allowed") if moves else ("dont", "no_gain_possible"))
+    assert found.tested == "no_gain_possible"
     assert "forbidden_hours" in found.warnings
-    assert f"{nights}.0% of today’s texts go out at hours that are not allowed" in " ".join(
-        (timing_wording.put_in_words(found, seen).text, timing_wording.put_in_words(found, seen).caveat)
+    words = timing_wording.put_in_words(found, seen)
+    assert words.action == (
+        "Send only at the hours that are allowed where the text arrives, and take the cheapest of them"
+        if moves
+        else "Leave the hours as they are: take the cheapest allowed one"
     )
+    said = f"{words.text} {words.caveat}"
+    assert said.count(f"{float(nights)}% of today’s texts go out at hours that are not allowed") == 1
+    assert bool(np.isnan(words.value)) is moves  # the gain is of the texts that need not move
+    assert "No hour tried can bring more than" in words.text
 
 
 def test_advice_names_the_places_where_the_best_hour_is_not_allowed(evening):
@@ -191,6 +201,18 @@ def test_a_single_place_has_the_limits_of_the_total(evening):
     answer = answered(alone)[0]
     row = answer.places.iloc[0]
     assert (row["gain"], row["gain_low"], row["gain_high"]) == pytest.approx(answer.gain())
+
+
+def test_an_hour_tried_in_a_window_that_is_not_wholly_allowed_is_not_called_untried(evening):
+    """Rhode Island allows 17:00 and not 18:00 on weekdays: texts at 17:00 are in no usable window of 17:00 to 19:00."""
+    windows = pd.DataFrame({"hour": [12, 17], "until": [14, 19]})
+    part = places.read_practice(sent((RHODE_ISLAND, 0, 17, 100)), windows, "", None, np.ones(24))
+    assert (part.untried, part.forbidden) == (1.0, 0.0)
+    seen = dataclasses.replace(evening, practice=sent((RHODE_ISLAND, 0, 17, 100)), own_hours=(18, 20))
+    assert "was not tried" not in timing_wording.uncompared_words(seen)
+    some = dataclasses.replace(evening, practice=sent((CALIFORNIA, 0, 10, 70), (CALIFORNIA, 0, 22, 30)))
+    caveat = timing_wording.decide(some, answered(some))[0].caveat
+    assert "30% of today’s texts fall in no window that was tried and is allowed as a whole; the gain is" in caveat
 
 
 def test_the_page_shows_each_place_and_the_total(evening):

@@ -1,6 +1,7 @@
 """The decisions in words: hours, money, and what must not be claimed."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from smsroi_helpers.experiments import ClickValue
 from smsroi_helpers.timing import best_hours
 from smsroi_helpers.timing import wording as timing_wording
+from smsroi_helpers.timing.decision import decide
+from smsroi_helpers.timing.response import HourResponse
 from tests.timing.samples import PACIFIC, PRICE, decisions_of, looked, messages_at, orders_of, wave
 
 
@@ -39,8 +42,73 @@ def test_a_clear_interval_that_several_comparisons_can_give_by_chance_is_explain
     assert decision.outcome == "not_enough_evidence"
     assert decision.low > 0
     assert "By itself this interval lies above what is worth a change" in decision.text
+    assert "picked from 12, and segments are compared too" in decision.text  # all customers are no segment
+    assert "one of several segments" not in decision.text
     assert "p 0.080, adjusted" in decision.text
+    of_segment = dataclasses.replace(answers[1], adjusted_p=0.08)
+    assert "one of several segments compared" in timing_wording.decide(seen, [of_segment])[0].text
     assert "By itself" not in timing_wording.decide(seen, answers)[0].text
+
+
+def test_a_test_of_other_customers_decides_nothing_and_that_is_the_reason_given(clear, monkeypatch):
+    """The gain is clear and p is small; but few of the test's members were like today's customers."""
+    monkeypatch.setattr(HourResponse, "overlap", lambda self, segment: 0.39)
+    seen = looked(clear, click=PRICE)
+    answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
+    answer = dataclasses.replace(answer, adjusted_p=0.001)
+    assert decide(seen, [answer])[0].reason == "not_covered"
+    decision = timing_wording.decide(seen, [answer])[0]
+    assert decision.outcome == "not_enough_evidence"
+    assert decision.action == "Keep today’s hours, and include customers like today’s in the next test of hours"
+    assert "Few members of the test were, when it began, as these customers are now" in decision.text
+    for false in ("can be chance", "times as many texts", "several segments"):
+        assert false not in decision.text
+
+
+@pytest.mark.parametrize(("state", "action"), [
+    ("running", "Keep today’s hours and let the test of hours run on"),
+    ("ended", "Keep today’s hours and repeat the test of hours"),
+])  # fmt: skip
+def test_only_a_running_test_can_run_on(clear, state, action):
+    test = SimpleNamespace(experiment=SimpleNamespace(state=state))
+    seen = dataclasses.replace(looked(clear, click=PRICE), tests=[test])
+    answer = dataclasses.replace(best_hours.find_best_hours(seen, np.random.default_rng(1))[0], adjusted_p=0.08)
+    assert timing_wording.decide(seen, [answer])[0].action == action
+    some = dataclasses.replace(answer, forbidden_share=0.3)
+    words = timing_wording.decide(seen, [some])[0]
+    assert words.outcome == "do"
+    assert words.action.startswith("Send only at the hours that are allowed where the text arrives, and ")
+    assert ("run on" in words.action) is (state == "running")
+    assert np.isnan(words.value)
+
+
+def test_the_number_of_texts_that_would_decide_is_never_the_present_one(clear):
+    """At p below 0.05 and an interval that just reaches the smallest gain, 1.0 times as many texts did not decide."""
+    seen = looked(clear)
+    answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
+    answer = dataclasses.replace(answer, smallest_gain=answer.gain()[1] * 1.0001)
+    found = decide(seen, [answer])[0]
+    assert (found.reason, found.times) == ("undecided", 1.1)
+
+
+def test_a_test_that_cannot_decide_has_a_size_named(clear):
+    seen = looked(clear)
+    answer = best_hours.find_best_hours(seen, np.random.default_rng(1))[0]
+    answer = dataclasses.replace(answer, smallest_gain=answer.gain()[0])
+    decision = timing_wording.decide(seen, [answer])[0]
+    assert "more than 50 times as many texts" in decision.action
+    assert "with 50 times as many texts would not show it either" in decision.text
+
+
+@pytest.mark.parametrize("click", [None, PRICE])
+@pytest.mark.parametrize("practice", [{9: 1.0}, {20: 1.0}, {3: 1.0}])
+def test_headcounts_are_always_of_those_who_get_todays_texts(clear, click, practice):
+    """300 customers are texted today, whatever is known of the gain; the test has 500."""
+    seen = looked(clear, today=practice, click=click)
+    seen = dataclasses.replace(seen, volume=seen.volume.assign(customers=300))
+    answers = best_hours.find_best_hours(seen, np.random.default_rng(1))
+    for words in (*timing_wording.decide(seen, answers), *timing_wording.decide(seen, [])):
+        assert words.customers == 300
 
 
 def test_without_a_click_value_the_gain_is_in_clicks(clear):
@@ -78,7 +146,9 @@ def test_a_schedule_at_untested_hours_has_no_gain(clear):
     later = looked(clear, today={20: 1.0})  # allowed, and not tried
     decision = timing_wording.decide(later, best_hours.find_best_hours(later, np.random.default_rng(1)))[0]
     assert decision.outcome == "not_enough_evidence"
-    assert "no hour that was tried" in decision.text
+    assert "no window that was tried and is allowed as a whole" in decision.text
+    assert decision.action == "Include the hours at which you send in the next test of hours"
+    assert "the gain is of the others" not in decision.caveat
     assert np.isnan(decision.value)
 
 
