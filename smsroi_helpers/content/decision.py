@@ -23,7 +23,9 @@ Outcome = Literal["do", "dont", "not_enough_evidence"]
 
 @dataclass(frozen=True)
 class CreativeDecision:
-    """Whether each segment should get its best creative instead of today's mixture."""
+    """Whether a test should compare each segment's best creative with today's mixture; never `do`, as it is read off
+    the log.
+    """
 
     outcome: Outcome
     reason: Literal["", "not_compared", "not_sent_today", "no_price"]
@@ -64,7 +66,8 @@ def decide_creatives(content: Content, smallest_gain: float) -> CreativeDecision
     gains = np.asarray(sum(one.gain * one.texts_per_week for one in found.segments))
     low, high = np.quantile(gains, [ALPHA / 2, 1 - ALPHA / 2]).tolist()
     least = smallest_gain * float(sent.sum())
-    outcome: Outcome = "do" if low > least else "dont" if high < max(least, 1e-12) else "not_enough_evidence"
+    # Who got which text of a campaign was not randomised: a gain in the log asks for a test, it recommends no change.
+    outcome: Outcome = "dont" if high < max(least, 1e-12) else "not_enough_evidence"
     return CreativeDecision(
         outcome, "", found.segments, float(gains.mean()), low, high, found.prices.subscriber.known, customers,
         click_gain,

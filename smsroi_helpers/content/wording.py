@@ -156,7 +156,6 @@ def _creatives(content: Content, found: CreativeDecision) -> Decision:
             ).format(clicks=clicks),
         )
     action = {
-        "do": _("Send {choices}."),
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
     }[found.outcome].format(choices=_choices_words(found.choices))
