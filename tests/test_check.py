@@ -44,7 +44,10 @@ def test_a_sound_source(check):
         ["orders", "4", "4", "2024-01-01 to 2024-01-04"],
         ["last day observed (as_of): 2024-01-04"],
         ["can run: 00_quality, 01_segmentation, 02_cltv, 04_frequency, 07_retention, 08_effectiveness"],
-        ["cannot run: 03_timing (needs messages), 05_ab_test (needs experiments, arms, assignments)"],
+        [
+            "cannot run: 03_timing (needs messages), 05_ab_test (needs experiments, arms, assignments), 06_content"
+            " (needs messages, creatives)"
+        ],
         ["too little data for an answer: 02_cltv (0 customers bought on a second day; it needs 30)"],
         [""],
         ["nothing to report"],

@@ -457,6 +457,7 @@ def test_a_run_over_messages_alone_publishes_and_says_what_was_skipped(tmp_path,
         "03_timing": ("ok", ""),
         "04_frequency": ("skipped", needs.format("orders")),
         "05_ab_test": ("skipped", needs.format("experiments, arms, assignments")),
+        "06_content": ("skipped", needs.format("creatives")),
         "07_retention": ("ok", ""),
         "08_effectiveness": ("ok", ""),
     }
