@@ -28,13 +28,14 @@ __all__ = [
 ]
 
 FrequencyReason = Literal[
-    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "undecided",
+    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "opt_outs_unknown",
+    "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
 """Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
 not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; hardly any of the group's customers are like those in the test; the interval is undecided. Without a
-fit: the test is broken; there is no test; it has no arm
+cannot be compared; hardly any of the group's customers are like those in the test; the source records no opt-outs, so
+the long run is not known; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
 without texts; it has only one frequency; an arm has too few customers."""
 FrequencyWarning = Literal[
     "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
@@ -195,9 +196,11 @@ def _decide_segment(
         gain_is_reported=reported,
         cash=Cash(cash_weeks, cash, float(row["break_even"])) if reported and cash is not None else None,
         together=_three(row, "together") if everybody else None,
-        try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose") else float("nan"),
+        try_next=float(row["try_next"])
+        if reason not in ("no_effect", "one_dose", "opt_outs_unknown")
+        else float("nan"),
         try_gain=_three(row, "try_gain"),
-        value=(float(row["value"]), float(row["value_low"]), float(row["value_high"])),
+        value=_three(row, "value"),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
         differs_by_segment=bool(everybody and _segments_differ(row, policy)),
         horizons=_horizons(fit, row) if reason in ("gain", "no_gain") else None,
@@ -230,6 +233,8 @@ def _reason(row: pd.Series) -> FrequencyReason:
             return "one_dose"
         case _, "not_covered":
             return "not_covered"
+        case _, "opt_outs_unknown":
+            return "opt_outs_unknown"
     return "undecided"
 
 
@@ -277,9 +282,9 @@ def count_opt_outs(study: Study) -> OptOuts:
     """Whether any texted customer opted out; where none did, the upper limit of the opt-out rate."""
     if study.fit is None or not len(study.cells):
         return OptOuts("seen")
-    own = study.cells[study.cells["consenting"] == 1]
-    if not own["consent_known"].sum():
+    if not study.opt_outs_known:
         return OptOuts("unknown")
+    own = study.cells[study.cells["consenting"] == 1]
     treated = own[own["arm"].map(study.texts_per_week) > 0]
     weeks = float(treated["weeks"].sum())
     if treated["opt_outs"].sum() > 0:

@@ -26,6 +26,7 @@ __all__ = [
     "GATE",
     "LONGEST",
     "NOT_ADVISED",
+    "NOT_KNOWN",
     "OTHERS",
     "SMALLEST_GAIN",
     "TIE_CHANCE",
@@ -52,8 +53,11 @@ SMALLEST_GAIN = 0.002
 """Profit per subscriber and week (money) below which a change is not worth making, unless stated otherwise: that of one
 text in `03_timing`, at about one text a week."""
 LONGEST = BREAK_EVEN_WEEKS
-NOT_ADVISED = ("no_effect", "not_covered")
-"""Reasons for which no frequency is advised: texts have no effect, or the test says too little of this group."""
+NOT_ADVISED = ("no_effect", "not_covered", "opt_outs_unknown")
+"""Reasons for which no frequency is advised: texts have no effect, the test says too little of this group, or opt-outs
+are not recorded."""
+NOT_KNOWN = ("not_covered", "opt_outs_unknown")
+"""Those for which the long run is not known either."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
 
@@ -169,8 +173,9 @@ def choose_frequencies(
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
         `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
-        `interval`, `practice`, `one_dose`, `not_covered`. In the row `all`, together, together_low, together_high: the
-        long-run gain of all segments' changes. overlap (share of today's subscribers whom the test's members cover).
+        `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown` (the long run and cash are NaN). In the
+        row `all`, together, together_low, together_high: the long-run gain of all segments' changes. overlap (share of
+        today's subscribers whom the test's members cover).
         Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
@@ -204,10 +209,11 @@ def choose_frequencies(
                     "today": texts_per_week(study.logs.today, name, by),
                     "others": others_share(study.schedules, name, row["messages_per_week"], by),
                 }
-            row |= _outcome(row, shown, smallest_gain)
-            rows.append(row | _NO_GAIN if row["reason"] == "not_covered" else row)
+            row |= _outcome(row, shown, smallest_gain, study.opt_outs_known)
         else:
-            rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
+            row |= {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"}
+        row |= _NO_GAIN if row["reason"] in NOT_KNOWN else {}
+        rows.append(row if study.opt_outs_known else row | _NO_GAIN | _NO_LONG_RUN)
     frame = pd.DataFrame(rows).assign(together=np.nan, together_low=np.nan, together_high=np.nan)
     changed = frame.loc[(frame["segment"] != ALL) & (frame["outcome"] == "change"), "segment"]
     if len(changed):
@@ -227,6 +233,10 @@ _NO_GAIN: dict[str, Any] = {
     "cash_by_week": None,
 }
 """A change that is not advised, as the test covers too few of a group's subscribers, has no gain."""
+_NO_LONG_RUN = dict.fromkeys(
+    ("net", "net_low", "net_high", "value", "value_low", "value_high", "value_today", "factor"), float("nan")
+)
+"""Where opt-outs are not recorded, neither is what a subscriber is worth."""
 
 
 def _limits(name: str, values: Floats) -> dict[str, float]:
@@ -271,10 +281,12 @@ def _best_untried(
     return {"try_next": float(fit.grid[between][best])} | _limits("try_gain", more[best] * subscribed)
 
 
-def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str, Any]:
+def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float, opt_outs_known: bool) -> dict[str, Any]:
     """Decide by the interval of the gain: change, stay, or not enough evidence."""
     if not shown:
         return {"outcome": "not_enough", "reason": "no_effect"}
+    if not opt_outs_known:
+        return {"outcome": "not_enough", "reason": "opt_outs_unknown"}
     if not np.isfinite([row["gain"], row["others"]]).all():
         return {"outcome": "not_enough", "reason": "practice"}
     if row["overlap"] < LEAST_COVERED:

@@ -102,6 +102,12 @@ class Study:
         return 1.0 if self.carried is None else self.carried.transport.overlap(segment)
 
     @property
+    def opt_outs_known(self) -> bool:
+        """Whether the source records opt-outs; without them no long-run value is known."""
+        own = self.cells[self.cells["consenting"] == 1] if len(self.cells) else self.cells
+        return bool(len(own) and own["consent_known"].sum())
+
+    @property
     def sound(self) -> bool:
         """Whether there is a frequency test whose split is not broken."""
         return self.experiment is not None and self.validity is not None and not self.validity.broken

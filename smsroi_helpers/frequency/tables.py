@@ -9,7 +9,7 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.policy import NOT_ADVISED, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import NOT_ADVISED, NOT_KNOWN, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import (
     frequency_words,
@@ -231,7 +231,7 @@ def policy_table(
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
             _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
             _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
-            _("As good, perhaps"): "–" if row.reason == "not_covered"
+            _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
             else ", ".join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency

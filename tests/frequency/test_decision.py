@@ -15,6 +15,7 @@ from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, 
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.outputs import response_table
 from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
+from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.wording import put_in_words
 from smsroi_helpers.pages import cash_words, evidence_words
@@ -191,6 +192,34 @@ def test_where_nobody_opted_out_the_limit_is_exact(works):
     assert found.kind == "none_seen"
     assert (1 - found.limit) ** found.weeks == pytest.approx(0.025)
     assert count_opt_outs(dataclasses.replace(works, cells=works.cells.assign(consent_known=0))).kind == "unknown"
+
+
+def test_saturation_is_measured_only_against_recommended_doses(leaving):
+    """Everybody gets four texts a week: of two segments of 1,000 one is advised fewer, the other is undecided."""
+    policy = choose_frequencies(leaving, np.random.default_rng(1))
+    policy = policy[policy["segment"].isin([ALL, "a", "b", "c"])].reset_index(drop=True)
+    policy.loc[policy["segment"] == "b", ["outcome", "reason"]] = ["not_enough", "interval"]
+    policy.loc[policy["segment"] == "c", ["outcome", "reason"]] = ["stay", ""]  # advised to stay at today's
+    found = measure_saturation(leaving, policy).set_index("segment")
+    assert found.index.tolist() == [ALL, "a"]
+    assert found.loc[ALL, ["customers", "under", "right", "over"]].tolist() == [1_000, 0, 0, 1_000]
+
+
+def test_without_recorded_opt_outs_no_dose_is_advised_as_priced(works):
+    """The same test says "do" where opt-outs are known."""
+    unrecorded = dataclasses.replace(works, cells=works.cells.assign(consent_known=0, opt_outs=0))
+    policy = choose_frequencies(unrecorded, np.random.default_rng(1))
+    assert set(policy["outcome"]) == {"not_enough"}
+    assert policy[["gain", "cash", "value", "net", "together"]].isna().all(axis=None)
+    for each in wording.decide(unrecorded, policy, "USD"):  # every segment says so, not only the row of all
+        assert each.outcome == "not_enough_evidence"
+        assert np.isnan(each.value)
+        assert "does not record opt-outs" in each.text
+        assert "priced in" not in each.text
+    table = outputs.policy_table(policy)
+    assert table[["messages_per_week", "long_run_profit", "gain_per_week"]].isna().all(axis=None)
+    assert response_table(unrecorded)["long_run_profit"].isna().all()
+    assert len(measure_saturation(unrecorded, policy)) == 0
 
 
 def test_headcounts_are_of_the_subscribers_the_money_is_for(works):

@@ -74,11 +74,12 @@ def test_a_change_needs_more_than_a_clear_gain_of_a_few():
     row = {"gain": 20.0, "gain_low": 5.0, "gain_high": 40.0, "subscribed": 1_000.0, "messages_per_week": 1.0}
     row |= {"today": 0.98, "others": 0.04, "overlap": 1.0}
     decided = frequency_policy._outcome
-    assert decided(row, True, 0.002) == {"outcome": "stay", "reason": "as_today"}  # 4 % are not sent it already
-    assert decided(row | {"others": 0.3}, True, 0.002)["outcome"] == "change"  # one a week on average, unevenly
+    assert decided(row, True, 0.002, True) == {"outcome": "stay", "reason": "as_today"}  # 4 % are not sent it already
+    assert decided(row | {"others": 0.3}, True, 0.002, True)["outcome"] == "change"  # one a week on average, unevenly
     # 5.0 over 1,000 subscribers is 0.005 each: below a smallest gain of 0.006.
-    assert decided(row | {"others": 0.3, "today": 2.0}, True, 0.006)["outcome"] == "not_enough"
-    assert decided(row | {"others": float("nan")}, True, 0.002)["reason"] == "practice"
+    assert decided(row | {"others": 0.3, "today": 2.0}, True, 0.006, True)["outcome"] == "not_enough"
+    assert decided(row | {"others": 0.3}, True, 0.002, False)["reason"] == "opt_outs_unknown"
+    assert decided(row | {"others": float("nan")}, True, 0.002, True)["reason"] == "practice"
 
 
 def test_the_smallest_gain_of_the_notebook_is_the_default():
