@@ -34,7 +34,7 @@ FrequencyReason = Literal[
 ]  # fmt: skip
 """Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
 not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; hardly any of the group's customers are like those in the test; the source records no opt-outs, so
+cannot be compared; too few of the group's customers are like those in the test; the source records no opt-outs, so
 the long run is not known; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
 without texts; it has only one frequency; an arm has too few customers."""
 FrequencyWarning = Literal[
@@ -163,7 +163,8 @@ def decide(
     """
     if study.validity is not None and study.validity.broken and study.experiment is not None:
         customers = int(study.experiment.customers.sum())
-        return (FrequencyDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study)),)
+        return (FrequencyDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study),
+                                  subscribed=int(study.logs.subscribed(ALL))),)  # fmt: skip
     if study.fit is None or not len(policy):
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
@@ -329,10 +330,12 @@ def _without_fit(study: Study, smallest_gain: float) -> FrequencyDecision:
         return FrequencyDecision(
             ALL, "not_enough_evidence", "no_test", "observational" if customers else "none", customers,
             needed=needed, warnings=_without_test(study) if customers else (),
+            subscribed=int(study.logs.subscribed(ALL)),
         )  # fmt: skip
     customers = int(study.arms.loc[study.arms["segment"] == ALL, "customers"].sum())
     doses = set(study.texts_per_week.values())
     reason: FrequencyReason = (
         "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
     )
-    return FrequencyDecision(ALL, "not_enough_evidence", reason, "none", customers, needed=needed)
+    return FrequencyDecision(ALL, "not_enough_evidence", reason, "none", customers, needed=needed,
+                             subscribed=int(study.logs.subscribed(ALL)))  # fmt: skip

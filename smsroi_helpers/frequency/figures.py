@@ -157,8 +157,8 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=_(
-            "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
-            " intervals, the dashed line is today’s mean dose, the circle the dose advised."
+            "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95% intervals,"
+            " the dashed line is today’s mean dose, the circle the dose advised."
         ),
     )
 

@@ -149,6 +149,7 @@ def choose_frequencies(
     smallest_gain: float = SMALLEST_GAIN,
     by: str = "segment",
     cash_weeks: int = 12,
+    everybody: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The recommended texts per week of every segment (or lifecycle stage), and the gain of changing to it.
 
@@ -158,6 +159,7 @@ def choose_frequencies(
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
         by: `segment` or `stage`.
         cash_weeks: the coming weeks whose cash is counted.
+        everybody: of this function by segment: its row `all` is kept, so that all customers have one answer.
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
@@ -193,7 +195,7 @@ def choose_frequencies(
             "segment": name,
             "customers": float(fit.customers[i].sum()),
             "subscribed": study.logs.subscribed(name, by),
-            "overlap": study.overlap(name) if by == "segment" else 1.0,
+            "overlap": study.overlap(name, by),
             "messages_per_week": float(fit.frequencies[at]),
             "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
             "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
@@ -219,6 +221,8 @@ def choose_frequencies(
     if len(changed):
         whole = _limits("together", np.sum([steps[name] for name in changed], axis=0))
         frame.loc[frame["segment"] == ALL, list(whole)] = list(whole.values())
+    if everybody is not None and len(everybody):
+        frame = pd.concat([everybody[everybody["segment"] == ALL], frame[frame["segment"] != ALL]])
     return frame.set_index("segment").loc[in_order(study, fit.names, by)].reset_index()
 
 

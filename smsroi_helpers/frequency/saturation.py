@@ -20,9 +20,9 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     a text a week counts as right.
 
     Returns:
-        One row per segment with a recommended number (to change to, or to keep as today's best), `all` (their sum) first: segment, customers, under, right, over
-        (customers); under_cost, over_cost, cost (money a week compared with the recommendation, net of opt-outs),
-        cost_low, cost_high.
+        One row per segment with a recommended number (to change to, or to keep as today's best), `all` (their sum)
+        first: segment, customers, under, right, over (customers); under_cost, over_cost, cost (money a week compared
+        with the recommendation, net of opt-outs), cost_low, cost_high.
     """
     columns = [
         "segment", "customers", "under", "right", "over", "under_cost", "over_cost", "cost", "cost_low", "cost_high",

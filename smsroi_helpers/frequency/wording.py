@@ -153,7 +153,7 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         text=_text(found, study, currency),
         caveat=_caveat(found, study),
         evidence=found.evidence,
-        customers=found.subscribed if numbers else found.customers,
+        customers=found.subscribed,
         evidence_customers=found.customers,
         kind="gain",
         segment=found.segment,
@@ -232,8 +232,9 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
             )
         case "not_covered":
             return _(
-                "The test had hardly any customers like these, so it decides nothing for them. Include them in the next"
-                " test."
+                "The test decides nothing here: its customers are like too few of these subscribers. Those who were in"
+                " it may since have been silent, or known, for longer than anyone was then. Test again with today’s"
+                " subscribers."
             )
         case "opt_outs_unknown":
             return _(

@@ -205,6 +205,20 @@ def test_saturation_is_measured_only_against_recommended_doses(leaving):
     assert found.loc[ALL, ["customers", "under", "right", "over"]].tolist() == [1_000, 0, 0, 1_000]
 
 
+def test_all_customers_have_one_answer_and_stages_are_gated_alike(works):
+    covered = pd.DataFrame({"segment": [ALL, "a", "b", "c", "d"], "overlap": [0.9, 1.0, 0.49, 0.5, 0.0], "own": True})
+    transport = Transport(pd.DataFrame(), covered, ("a", "b", "c", "d"))
+    carried = Carried(transport, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    study = dataclasses.replace(works, carried_stages=carried)
+    policy = choose_frequencies(study, np.random.default_rng(1))
+    stages = choose_frequencies(study, np.random.default_rng(2), by="stage", everybody=policy)
+    pd.testing.assert_frame_equal(stages.iloc[:1], policy.iloc[:1], check_dtype=False, check_like=True)
+    assert stages.set_index("segment")["reason"].to_dict() | {ALL: ""} == {
+        ALL: "", "a": "", "b": "not_covered", "c": "", "d": "not_covered",
+    }  # fmt: skip
+    assert stages.set_index("segment").loc[["b", "d"], ["gain", "cash"]].isna().all(axis=None)
+
+
 def test_without_recorded_opt_outs_no_dose_is_advised_as_priced(works):
     """The same test says "do" where opt-outs are known."""
     unrecorded = dataclasses.replace(works, cells=works.cells.assign(consent_known=0, opt_outs=0))
@@ -230,7 +244,7 @@ def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
     assert words.evidence_customers == works.cells["n"].sum() == 16_000
     assert "16,000" in evidence_words(dataclasses.asdict(words))[1]
     silent = put_in_words(dataclasses.replace(found, gain_is_reported=False, cash=None), works, "USD")
-    assert silent.customers == 16_000
+    assert silent.customers == 4_000  # never the members of the test
 
 
 def test_the_table_advises_nothing_to_a_group_whom_the_test_hardly_covers(works):

@@ -10,10 +10,12 @@ import pandas as pd
 
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide
+from smsroi_helpers.statistics import Transport
 from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
@@ -64,6 +66,10 @@ def test_winning_back_is_claimed_only_if_texts_have_an_effect():
     assert found["segment"].unique().tolist() == ["lost"]
     assert found["dose"].tolist() == [1.0, 2.0, 4.0]
     assert found["pays"].tolist() == ["yes"] * 3
+    for overlap, own, rows in ((0.5, True, 3), (0.49, True, 0), (1.0, False, 0)):  # covered, hardly, by others
+        covered = pd.DataFrame({"segment": ["all", "gold", "lost"], "overlap": overlap, "own": own})
+        carried = Carried(Transport(covered, covered, ("gold", "lost")), covered, covered, covered)
+        assert len(win_back(dataclasses.replace(study, carried=carried, carried_stages=carried))) == rows
     unshown = dataclasses.replace(fit, effect_p=0.5)
     assert set(win_back(dataclasses.replace(study, fit=unshown, stages=None))["pays"]) == {"not_shown"}
     assert len(win_back(dataclasses.replace(study, fit=None, stages=None))) == 0
