@@ -10,7 +10,7 @@ import pandas as pd
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
-from smsroi_helpers.frequency.policy import AS_TODAY, SMALLEST_GAIN
+from smsroi_helpers.frequency.policy import AS_TODAY, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
@@ -28,15 +28,16 @@ __all__ = [
 ]
 
 FrequencyReason = Literal[
-    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "opt_outs_unknown",
+    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "few_in_segment",
+    "opt_outs_unknown",
     "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
 """Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
 not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; too few of the group's customers are like those in the test; the source records no opt-outs, so
-the long run is not known; the interval is undecided. Without a fit: the test is broken; there is no test; it has no arm
-without texts; it has only one frequency; an arm has too few customers."""
+cannot be compared; too few of the group's customers are like those in the test; an arm has too few of the group's
+customers; the source records no opt-outs, so the long run is not known; the interval is undecided. Without a fit: the
+test is broken; there is no test; it has no arm without texts; it has only one frequency; an arm has too few customers."""
 FrequencyWarning = Literal[
     "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
     "log_only",
@@ -189,7 +190,7 @@ def _decide_segment(
         segment=str(row["segment"]),
         outcome=outcome,
         reason=reason,
-        evidence="modelled",
+        evidence="none" if reason == "few_in_segment" else "modelled",
         customers=int(row["customers"]),
         texts_per_week=float(row["messages_per_week"]),
         today=float(row["today"]),
@@ -197,9 +198,7 @@ def _decide_segment(
         gain_is_reported=reported,
         cash=Cash(cash_weeks, cash, float(row["break_even"])) if reported and cash is not None else None,
         together=_three(row, "together") if everybody else None,
-        try_next=float(row["try_next"])
-        if reason not in ("no_effect", "one_dose", "opt_outs_unknown")
-        else float("nan"),
+        try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose", *NOT_KNOWN) else float("nan"),
         try_gain=_three(row, "try_gain"),
         value=_three(row, "value"),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
@@ -234,6 +233,8 @@ def _reason(row: pd.Series) -> FrequencyReason:
             return "one_dose"
         case _, "not_covered":
             return "not_covered"
+        case _, "few_in_segment":
+            return "few_in_segment"
         case _, "opt_outs_unknown":
             return "opt_outs_unknown"
     return "undecided"

@@ -121,7 +121,7 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     """The long-run value of a subscriber by texts per week, one panel per segment."""
     fit = study.fit
-    names = [name for name in policy["segment"] if name != ALL][:_MOST_PANELS] if len(policy) else []
+    names = [name for name in policy["segment"] if fit and name in fit.names[1:]][:_MOST_PANELS] if len(policy) else []
     if fit is None or not names:
         return note(_("No segment has enough customers in the test to be drawn."))
     if not study.opt_outs_known:

@@ -71,7 +71,8 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
         "cash_evidence",
     ]  # fmt: skip
     rows = [
-        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "modelled", row.outcome,
+        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high,
+         "modelled" if np.isfinite(row.profit) else "none", row.outcome,
          row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
          row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed, row.overlap,
          *("modelled" if np.isfinite(number) else "none" for number in (row.gain, row.cash))]

@@ -53,10 +53,10 @@ SMALLEST_GAIN = 0.002
 """Profit per subscriber and week (money) below which a change is not worth making, unless stated otherwise: that of one
 text in `03_timing`, at about one text a week."""
 LONGEST = BREAK_EVEN_WEEKS
-NOT_ADVISED = ("no_effect", "not_covered", "opt_outs_unknown")
-"""Reasons for which no frequency is advised: texts have no effect, the test says too little of this group, or opt-outs
-are not recorded."""
-NOT_KNOWN = ("not_covered", "opt_outs_unknown")
+NOT_ADVISED = ("no_effect", "not_covered", "opt_outs_unknown", "few_in_segment")
+"""Reasons for which no frequency is advised: texts have no effect, the test says too little of this group, opt-outs are
+not recorded, or an arm has too few of this group's customers."""
+NOT_KNOWN = ("not_covered", "opt_outs_unknown", "few_in_segment")
 """Those for which the long run is not known either."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
@@ -175,7 +175,8 @@ def choose_frequencies(
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
         `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
-        `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown` (the long run and cash are NaN). In the
+        `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown`, `few_in_segment` (the long run and
+        cash are NaN). In the
         row `all`, together, together_low, together_high: the long-run gain of all segments' changes. overlap (share of
         today's subscribers whom the test's members cover).
         Empty without a fit.
@@ -216,6 +217,7 @@ def choose_frequencies(
             row |= {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"}
         row |= _NO_GAIN if row["reason"] in NOT_KNOWN else {}
         rows.append(row if study.opt_outs_known else row | _NO_GAIN | _NO_LONG_RUN)
+    rows += [_without_estimate(study, name, by) for name in _subscribed_groups(study, by) if name not in fit.names]
     frame = pd.DataFrame(rows).assign(together=np.nan, together_low=np.nan, together_high=np.nan)
     changed = frame.loc[(frame["segment"] != ALL) & (frame["outcome"] == "change"), "segment"]
     if len(changed):
@@ -223,7 +225,7 @@ def choose_frequencies(
         frame.loc[frame["segment"] == ALL, list(whole)] = list(whole.values())
     if everybody is not None and len(everybody):
         frame = pd.concat([everybody[everybody["segment"] == ALL], frame[frame["segment"] != ALL]])
-    return frame.set_index("segment").loc[in_order(study, fit.names, by)].reset_index()
+    return frame.set_index("segment").loc[in_order(study, list(frame["segment"]), by)].reset_index()
 
 
 _UNKNOWN = (
@@ -241,6 +243,32 @@ _NO_LONG_RUN = dict.fromkeys(
     ("net", "net_low", "net_high", "value", "value_low", "value_high", "value_today", "factor"), float("nan")
 )
 """Where opt-outs are not recorded, neither is what a subscriber is worth."""
+
+
+def _subscribed_groups(study: Study, by: str) -> list[str]:
+    """The groups that have subscribers today."""
+    audience = study.logs.audience
+    return sorted({str(name) for name in audience.loc[audience["customers"] > 0, by]}) if len(audience) else []
+
+
+def _without_estimate(study: Study, name: str, by: str) -> dict[str, Any]:
+    """The row of a group of which an arm has too few customers: today's numbers, and no others."""
+    estimates = ("profit", "net", "value")
+    unknown = [f"{key}{limit}" for key in estimates for limit in ("", "_low", "_high")]
+    unknown += [*_UNKNOWN, "messages_per_week", "best", "short_run"]
+    carried = study.carried if by == "segment" else study.carried_stages
+    known = carried is not None and name in carried.transport.names
+    return dict.fromkeys(unknown, float("nan")) | {
+        "segment": name,
+        "customers": float(carried.members.loc[name].sum()) if carried is not None and known else 0.0,
+        "subscribed": study.logs.subscribed(name, by),
+        "overlap": study.overlap(name, by) if known else float("nan"),
+        "not_worse": (),
+        "cash_by_week": None,
+        "today": texts_per_week(study.logs.today, name, by),
+        "outcome": "not_enough",
+        "reason": "few_in_segment",
+    }
 
 
 def _limits(name: str, values: Floats) -> dict[str, float]:

@@ -211,8 +211,8 @@ def response_table(study: Study, currency: str) -> Html:
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
         " texted so from now on is worth; 95% intervals. Segments are today’s, and the test’s customers are weighted"
-        " to be like them; an arm alone is of those in the segment when assigned. Pooled estimates are drawn together as"
-        " far as segments differ by chance. Not tested: interpolated from the arms above and below"
+        " to be like them; an arm alone is of those in the segment when assigned. Pooled estimates are drawn together"
+        " as far as segments differ by chance. Not tested: interpolated from the arms above and below"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"))
 

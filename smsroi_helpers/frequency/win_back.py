@@ -19,7 +19,7 @@ _INACTIVE = ("dormant", "lost", "lapsing", "lapsed")
 def win_back(study: Study) -> pd.DataFrame:
     """The profit of each frequency among today's inactive subscribers, by the test's members of the same group.
 
-    A group that the test had too few members of, or hardly covers, has no rows: other groups' members say nothing of it.
+    A group that the test had too few members of, or hardly covers, has no rows: others say nothing of it.
 
     Returns:
         segment, dose (texts a week, above 0), customers (of the arm), profit (per subscriber and week), low, high;

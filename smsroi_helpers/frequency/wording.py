@@ -15,6 +15,7 @@ from smsroi_helpers.frequency.decision import (
     count_opt_outs,
     missing_subscribers,
 )
+from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
 from smsroi_helpers.frequency.policy import GATE, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
@@ -170,7 +171,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
             return _("Stay at about {today}").format(today=today)
         case "no_effect":
             return _("Do not text more than today: the test does not show that texts bring any profit")
-        case "practice_unknown" | "one_dose" | "not_covered" | "opt_outs_unknown" | "undecided":
+        case "practice_unknown" | "one_dose" | "not_covered" | "opt_outs_unknown" | "few_in_segment" | "undecided":
             if np.isfinite(found.today):
                 return _("Stay at about {today} for now").format(today=today)
             if found.reason in NOT_KNOWN:
@@ -235,6 +236,10 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 "The test decides nothing here: its customers are like too few of these subscribers. Those who were in"
                 " it may since have been silent, or known, for longer than anyone was then. Test again with today’s"
                 " subscribers."
+            )
+        case "few_in_segment":
+            return _("An arm of the test has fewer than {n} customers of this group, so no dose is estimated.").format(
+                n=number(FEWEST_IN_ARM)
             )
         case "opt_outs_unknown":
             return _(

@@ -1,13 +1,14 @@
 """The typed decisions on texts per week, with reasons and numbers."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
-from smsroi_helpers.frequency import outputs, wording
+from smsroi_helpers.frequency import figures, outputs, tables, wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
@@ -217,6 +218,24 @@ def test_all_customers_have_one_answer_and_stages_are_gated_alike(works):
         ALL: "", "a": "", "b": "not_covered", "c": "", "d": "not_covered",
     }  # fmt: skip
     assert stages.set_index("segment").loc[["b", "d"], ["gain", "cash"]].isna().all(axis=None)
+
+
+def test_every_segment_of_today_has_a_row(works):
+    """Segment e has 250 subscribers today and nobody in the test."""
+    audience = pd.concat([works.logs.audience, works.logs.audience.tail(1).assign(segment="e", customers=250)])
+    study = dataclasses.replace(works, logs=dataclasses.replace(works.logs, audience=audience))
+    policy = choose_frequencies(study, np.random.default_rng(1))
+    rows = policy.set_index("segment")
+    assert rows.index.tolist() == [ALL, "a", "b", "c", "d", "e"]
+    assert rows.loc[ALL, "subscribed"] == rows["subscribed"].iloc[1:].sum() == 4_250
+    assert rows.loc["e", ["messages_per_week", "gain", "value", "today"]].isna().all()
+    said = wording.decide(study, policy, "USD")[-1]
+    assert (said.segment, said.outcome, said.customers, said.evidence) == ("e", "not_enough_evidence", 250, "none")
+    assert "fewer than 30 customers" in said.text
+    assert not re.search(r"\bnan\b", said.action + said.text + tables.policy_table(policy, "USD").markup)
+    assert "e" in set(outputs.policy_table(policy)["segment"])
+    assert "e" not in set(measure_saturation(study, policy)["segment"])
+    figures.segments_figure(study, policy, "USD")
 
 
 def test_without_recorded_opt_outs_no_dose_is_advised_as_priced(works):
