@@ -33,11 +33,12 @@ FrequencyReason = Literal[
     "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
-"""Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
-not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; too few of the group's customers are like those in the test; an arm has too few of the group's
-customers; the source records no opt-outs, so the long run is not known; the interval is undecided. Without a fit: the
-test is broken; there is no test; it has no arm without texts; it has only one frequency; an arm has too few customers."""
+"""Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts
+are not shown to change profit; today's frequency is not known; only one frequency was tested against none, so
+frequencies cannot be compared; too few of the group's customers are like those in the test; an arm has too few of
+the group's customers; the source records no opt-outs, so the long run is not known; the interval is undecided.
+Without a fit: the test is broken; there is no test; it has no arm without texts; it has only one frequency; an arm
+has too few customers."""
 FrequencyWarning = Literal[
     "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
     "log_only",
