@@ -183,7 +183,7 @@ def warning_table(study: Study, found: tuple[pd.DataFrame, str]) -> Html:
     caption = _(
         "Early warning over the last {weeks} weeks against as many before, counted. Fading: of those who were likely"
         " still customers (MBG/NBD), the share that no longer is. Clicking is rare, so many fall silent by chance; the"
-        " last column says how many woke"
+        " last column says how many woke. Segments are those before these weeks"
     ).format(weeks=number(RECENT_WEEKS))
     if why:
         caption = joined(caption + ".", _("Too few buyers came back for a purchase model."))
@@ -210,7 +210,10 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
     ]
     if not rows:
         return note(_("The test had too few dormant or lost customers to say whether texts win them back."))
-    caption = _("Winning back: what texts bring from customers who had gone quiet when the test began, by lot")
+    caption = _(
+        "Winning back: what texts bring a week from subscribers who are inactive today, worked out from the test’s"
+        " customers of the same group (modelled, 95% intervals)"
+    )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
 

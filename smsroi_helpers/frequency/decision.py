@@ -10,7 +10,7 @@ import pandas as pd
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.dose_response import DoseResponseFit
-from smsroi_helpers.frequency.policy import AS_TODAY, SMALLEST_GAIN
+from smsroi_helpers.frequency.policy import AS_TODAY, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.statistics import MOST_TIMES, sample_size
 
@@ -28,14 +28,17 @@ __all__ = [
 ]
 
 FrequencyReason = Literal[
-    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "undecided",
+    "gain", "no_gain", "already_best", "no_effect", "practice_unknown", "one_dose", "not_covered", "few_in_segment",
+    "opt_outs_unknown",
+    "undecided",
     "broken", "no_test", "no_zero_arm", "one_dose_tested", "few_customers",
 ]  # fmt: skip
-"""Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts are
-not shown to change profit; today's frequency is not known; only one frequency was tested against none, so frequencies
-cannot be compared; hardly any of the group's customers are like those in the test; the interval is undecided. Without a
-fit: the test is broken; there is no test; it has no arm
-without texts; it has only one frequency; an arm has too few customers."""
+"""Why this is decided. With a fit: a change is shown to gain, or not to gain; today's frequency is the best; texts
+are not shown to change profit; today's frequency is not known; only one frequency was tested against none, so
+frequencies cannot be compared; too few of the group's customers are like those in the test; an arm has too few of
+the group's customers; the source records no opt-outs, so the long run is not known; the interval is undecided.
+Without a fit: the test is broken; there is no test; it has no arm without texts; it has only one frequency; an arm
+has too few customers."""
 FrequencyWarning = Literal[
     "long_run_modelled", "loss_unknown", "loss_not_identified", "arms_alone", "opt_outs", "segments_missing",
     "log_only",
@@ -162,7 +165,8 @@ def decide(
     """
     if study.validity is not None and study.validity.broken and study.experiment is not None:
         customers = int(study.experiment.customers.sum())
-        return (FrequencyDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study)),)
+        return (FrequencyDecision(ALL, "broken", "broken", "none", customers, warnings=_without_test(study),
+                                  subscribed=int(study.logs.subscribed(ALL))),)  # fmt: skip
     if study.fit is None or not len(policy):
         return (_without_fit(study, smallest_gain),)
     rows = [row for _index, row in policy.iterrows()]
@@ -187,7 +191,7 @@ def _decide_segment(
         segment=str(row["segment"]),
         outcome=outcome,
         reason=reason,
-        evidence="modelled",
+        evidence="none" if reason == "few_in_segment" else "modelled",
         customers=int(row["customers"]),
         texts_per_week=float(row["messages_per_week"]),
         today=float(row["today"]),
@@ -195,9 +199,9 @@ def _decide_segment(
         gain_is_reported=reported,
         cash=Cash(cash_weeks, cash, float(row["break_even"])) if reported and cash is not None else None,
         together=_three(row, "together") if everybody else None,
-        try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose") else float("nan"),
+        try_next=float(row["try_next"]) if reason not in ("no_effect", "one_dose", *NOT_KNOWN) else float("nan"),
         try_gain=_three(row, "try_gain"),
-        value=(float(row["value"]), float(row["value_low"]), float(row["value_high"])),
+        value=_three(row, "value"),
         same_average=bool(abs(row["messages_per_week"] - row["today"]) < AS_TODAY),
         differs_by_segment=bool(everybody and _segments_differ(row, policy)),
         horizons=_horizons(fit, row) if reason in ("gain", "no_gain") else None,
@@ -230,6 +234,10 @@ def _reason(row: pd.Series) -> FrequencyReason:
             return "one_dose"
         case _, "not_covered":
             return "not_covered"
+        case _, "few_in_segment":
+            return "few_in_segment"
+        case _, "opt_outs_unknown":
+            return "opt_outs_unknown"
     return "undecided"
 
 
@@ -277,9 +285,9 @@ def count_opt_outs(study: Study) -> OptOuts:
     """Whether any texted customer opted out; where none did, the upper limit of the opt-out rate."""
     if study.fit is None or not len(study.cells):
         return OptOuts("seen")
-    own = study.cells[study.cells["consenting"] == 1]
-    if not own["consent_known"].sum():
+    if not study.opt_outs_known:
         return OptOuts("unknown")
+    own = study.cells[study.cells["consenting"] == 1]
     treated = own[own["arm"].map(study.texts_per_week) > 0]
     weeks = float(treated["weeks"].sum())
     if treated["opt_outs"].sum() > 0:
@@ -324,10 +332,12 @@ def _without_fit(study: Study, smallest_gain: float) -> FrequencyDecision:
         return FrequencyDecision(
             ALL, "not_enough_evidence", "no_test", "observational" if customers else "none", customers,
             needed=needed, warnings=_without_test(study) if customers else (),
+            subscribed=int(study.logs.subscribed(ALL)),
         )  # fmt: skip
     customers = int(study.arms.loc[study.arms["segment"] == ALL, "customers"].sum())
     doses = set(study.texts_per_week.values())
     reason: FrequencyReason = (
         "no_zero_arm" if 0.0 not in doses else "one_dose_tested" if len(doses) < 2 else "few_customers"
     )
-    return FrequencyDecision(ALL, "not_enough_evidence", reason, "none", customers, needed=needed)
+    return FrequencyDecision(ALL, "not_enough_evidence", reason, "none", customers, needed=needed,
+                             subscribed=int(study.logs.subscribed(ALL)))  # fmt: skip

@@ -74,6 +74,7 @@ def response(study: Study, policy: pd.DataFrame, currency: str) -> Figure:
     left.errorbar(arms["messages_per_week"], arms["profit"], yerr=half_widths, fmt="o", color=PALETTE["grey"],
                   capsize=3, elinewidth=1.2, markersize=4)  # fmt: skip
     _band(right, fit.grid[shown], fit.value()[0][shown], PALETTE["green"])
+    right.set_visible(study.opt_outs_known)  # without opt-outs the long run is not known
     for ax, dose, values in ((left, row["short_run"], fit.profit()), (right, row["messages_per_week"], fit.value())):
         _frequency_axis(ax, fit.frequencies, float(row["today"]))
         if row["reason"] not in NOT_ADVISED:
@@ -96,8 +97,11 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     descriptions = []
     for dose in fit.frequencies[fit.frequencies > 0]:
         m, v = fit.profit()[0, fit.grid_index(dose)], fit.value()[0, fit.grid_index(dose)]
+        words = _("{dose}: this week {m}, in the long run {v}.")
+        if not study.opt_outs_known:
+            words = _("{dose}: this week {m}, in the long run not known.")
         descriptions.append(
-            _("{dose}: this week {m}, in the long run {v}.").format(
+            words.format(
                 dose=frequency_words(dose),
                 m=interval(*summarise_draws(m), currency),
                 v=interval(*summarise_draws(v), currency),
@@ -117,9 +121,11 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
 def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
     """The long-run value of a subscriber by texts per week, one panel per segment."""
     fit = study.fit
-    names = [name for name in policy["segment"] if name != ALL][:_MOST_PANELS] if len(policy) else []
+    names = [name for name in policy["segment"] if fit and name in fit.names[1:]][:_MOST_PANELS] if len(policy) else []
     if fit is None or not names:
         return note(_("No segment has enough customers in the test to be drawn."))
+    if not study.opt_outs_known:
+        return note(_("The source does not record opt-outs, so what a subscriber is worth is not known."))
     columns = min(len(names), 3)
     lines = -(-len(names) // columns)
     drawn, axes = plt.subplots(
@@ -151,8 +157,8 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=_(
-            "Worth of a subscriber by texts a week, segment by segment as they were when assigned; bands are 95%"
-            " intervals, the dashed line is today’s mean dose, the circle the dose advised."
+            "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95% intervals,"
+            " the dashed line is today’s mean dose, the circle the dose advised."
         ),
     )
 

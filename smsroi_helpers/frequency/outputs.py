@@ -5,6 +5,7 @@ import pandas as pd
 
 from smsroi_helpers.frequency.decision import count_opt_outs
 from smsroi_helpers.frequency.lifetime import summarise_draws
+from smsroi_helpers.frequency.policy import NOT_KNOWN
 from smsroi_helpers.frequency.study import Study
 
 __all__ = [
@@ -52,6 +53,8 @@ def response_table(study: Study) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
     if count_opt_outs(study).kind == "unknown":
         frame[["opt_out_per_week", "opt_out_low", "opt_out_high", "natural_loss_per_week"]] = np.nan
+        frame[["long_run_profit", "long_run_low", "long_run_high"]] = np.nan
+        frame["long_run_evidence"] = "none"
     return frame
 
 
@@ -68,7 +71,8 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
         "cash_evidence",
     ]  # fmt: skip
     rows = [
-        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high, "modelled", row.outcome,
+        [row.segment, row.messages_per_week, row.profit, row.profit_low, row.profit_high,
+         "modelled" if np.isfinite(row.profit) else "none", row.outcome,
          row.today, row.value, row.value_low, row.value_high, row.gain, row.gain_low, row.gain_high, row.cash,
          row.cash_low, row.cash_high, row.break_even, row.try_next, row.subscribed, row.overlap,
          *("modelled" if np.isfinite(number) else "none" for number in (row.gain, row.cash))]
@@ -76,11 +80,12 @@ def policy_table(policy: pd.DataFrame) -> pd.DataFrame:
     ]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     if len(policy):
-        frame.loc[policy["reason"].eq("not_covered").to_numpy(), _OF_ADVICE] = np.nan
+        frame.loc[policy["reason"].isin(NOT_KNOWN).to_numpy(), _OF_ADVICE] = np.nan
     return frame
 
 
 _OF_ADVICE = [
     "messages_per_week", "profit_per_week", "low", "high", "long_run_profit", "long_run_low", "long_run_high",
 ]  # fmt: skip
-"""Columns that are unknown, as the gain and the cash are, where the test covers too few of a group's subscribers."""
+"""Columns that are unknown, as the gain and the cash are, where the test covers too few of a group's subscribers
+or opt-outs are not recorded."""

@@ -26,6 +26,7 @@ __all__ = [
     "GATE",
     "LONGEST",
     "NOT_ADVISED",
+    "NOT_KNOWN",
     "OTHERS",
     "SMALLEST_GAIN",
     "TIE_CHANCE",
@@ -52,8 +53,11 @@ SMALLEST_GAIN = 0.002
 """Profit per subscriber and week (money) below which a change is not worth making, unless stated otherwise: that of one
 text in `03_timing`, at about one text a week."""
 LONGEST = BREAK_EVEN_WEEKS
-NOT_ADVISED = ("no_effect", "not_covered")
-"""Reasons for which no frequency is advised: texts have no effect, or the test says too little of this group."""
+NOT_ADVISED = ("no_effect", "not_covered", "opt_outs_unknown", "few_in_segment")
+"""Reasons for which no frequency is advised: texts have no effect, the test says too little of this group, opt-outs are
+not recorded, or an arm has too few of this group's customers."""
+NOT_KNOWN = ("not_covered", "opt_outs_unknown", "few_in_segment")
+"""Those for which the long run is not known either."""
 _FEWEST_WEEKS_OF_PRACTICE = 100
 
 
@@ -145,6 +149,7 @@ def choose_frequencies(
     smallest_gain: float = SMALLEST_GAIN,
     by: str = "segment",
     cash_weeks: int = 12,
+    everybody: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The recommended texts per week of every segment (or lifecycle stage), and the gain of changing to it.
 
@@ -154,6 +159,7 @@ def choose_frequencies(
         smallest_gain: profit per subscriber and week (money) below which a change is not worth making.
         by: `segment` or `stage`.
         cash_weeks: the coming weeks whose cash is counted.
+        everybody: of this function by segment: its row `all` is kept, so that all customers have one answer.
 
     Returns:
         One row per group, `all` first: segment, customers (in the test), subscribed (today), messages_per_week
@@ -169,8 +175,10 @@ def choose_frequencies(
         try_gain_low, try_gain_high (modelled long-run gain of changing to it from the recommended frequency);
         factor (how many times as many customer-weeks would be needed for a decision); outcome: `change`, `stay`,
         `not_enough`; reason: `as_today` of a stay without a difference worth naming; of the last `no_effect`,
-        `interval`, `practice`, `one_dose`, `not_covered`. In the row `all`, together, together_low, together_high: the
-        long-run gain of all segments' changes. overlap (share of today's subscribers whom the test's members cover).
+        `interval`, `practice`, `one_dose`, `not_covered`, `opt_outs_unknown`, `few_in_segment` (the long run and
+        cash are NaN). In the
+        row `all`, together, together_low, together_high: the long-run gain of all segments' changes. overlap (share of
+        today's subscribers whom the test's members cover).
         Empty without a fit.
     """
     fit = study.fit if by == "segment" else study.stages
@@ -188,7 +196,7 @@ def choose_frequencies(
             "segment": name,
             "customers": float(fit.customers[i].sum()),
             "subscribed": study.logs.subscribed(name, by),
-            "overlap": study.overlap(name) if by == "segment" else 1.0,
+            "overlap": study.overlap(name, by),
             "messages_per_week": float(fit.frequencies[at]),
             "best": float(fit.frequencies[int(np.argmax(net[i, tested].mean(axis=1)))]),
             "short_run": float(fit.frequencies[int(np.argmax(profit[i, tested].mean(axis=1)))]),
@@ -204,16 +212,20 @@ def choose_frequencies(
                     "today": texts_per_week(study.logs.today, name, by),
                     "others": others_share(study.schedules, name, row["messages_per_week"], by),
                 }
-            row |= _outcome(row, shown, smallest_gain)
-            rows.append(row | _NO_GAIN if row["reason"] == "not_covered" else row)
+            row |= _outcome(row, shown, smallest_gain, study.opt_outs_known)
         else:
-            rows.append(row | {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"})
+            row |= {"outcome": "not_enough", "reason": "one_dose" if shown else "no_effect"}
+        row |= _NO_GAIN if row["reason"] in NOT_KNOWN else {}
+        rows.append(row if study.opt_outs_known else row | _NO_GAIN | _NO_LONG_RUN)
+    rows += [_without_estimate(study, name, by) for name in _subscribed_groups(study, by) if name not in fit.names]
     frame = pd.DataFrame(rows).assign(together=np.nan, together_low=np.nan, together_high=np.nan)
     changed = frame.loc[(frame["segment"] != ALL) & (frame["outcome"] == "change"), "segment"]
     if len(changed):
         whole = _limits("together", np.sum([steps[name] for name in changed], axis=0))
         frame.loc[frame["segment"] == ALL, list(whole)] = list(whole.values())
-    return frame.set_index("segment").loc[in_order(study, fit.names, by)].reset_index()
+    if everybody is not None and len(everybody):
+        frame = pd.concat([everybody[everybody["segment"] == ALL], frame[frame["segment"] != ALL]])
+    return frame.set_index("segment").loc[in_order(study, list(frame["segment"]), by)].reset_index()
 
 
 _UNKNOWN = (
@@ -227,6 +239,36 @@ _NO_GAIN: dict[str, Any] = {
     "cash_by_week": None,
 }
 """A change that is not advised, as the test covers too few of a group's subscribers, has no gain."""
+_NO_LONG_RUN = dict.fromkeys(
+    ("net", "net_low", "net_high", "value", "value_low", "value_high", "value_today", "factor"), float("nan")
+)
+"""Where opt-outs are not recorded, neither is what a subscriber is worth."""
+
+
+def _subscribed_groups(study: Study, by: str) -> list[str]:
+    """The groups that have subscribers today."""
+    audience = study.logs.audience
+    return sorted({str(name) for name in audience.loc[audience["customers"] > 0, by]}) if len(audience) else []
+
+
+def _without_estimate(study: Study, name: str, by: str) -> dict[str, Any]:
+    """The row of a group of which an arm has too few customers: today's numbers, and no others."""
+    estimates = ("profit", "net", "value")
+    unknown = [f"{key}{limit}" for key in estimates for limit in ("", "_low", "_high")]
+    unknown += [*_UNKNOWN, "messages_per_week", "best", "short_run"]
+    carried = study.carried if by == "segment" else study.carried_stages
+    known = carried is not None and name in carried.transport.names
+    return dict.fromkeys(unknown, float("nan")) | {
+        "segment": name,
+        "customers": float(carried.members.loc[name].sum()) if carried is not None and known else 0.0,
+        "subscribed": study.logs.subscribed(name, by),
+        "overlap": study.overlap(name, by) if known else float("nan"),
+        "not_worse": (),
+        "cash_by_week": None,
+        "today": texts_per_week(study.logs.today, name, by),
+        "outcome": "not_enough",
+        "reason": "few_in_segment",
+    }
 
 
 def _limits(name: str, values: Floats) -> dict[str, float]:
@@ -271,10 +313,12 @@ def _best_untried(
     return {"try_next": float(fit.grid[between][best])} | _limits("try_gain", more[best] * subscribed)
 
 
-def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float) -> dict[str, Any]:
+def _outcome(row: dict[str, Any], shown: bool, smallest_gain: float, opt_outs_known: bool) -> dict[str, Any]:
     """Decide by the interval of the gain: change, stay, or not enough evidence."""
     if not shown:
         return {"outcome": "not_enough", "reason": "no_effect"}
+    if not opt_outs_known:
+        return {"outcome": "not_enough", "reason": "opt_outs_unknown"}
     if not np.isfinite([row["gain"], row["others"]]).all():
         return {"outcome": "not_enough", "reason": "practice"}
     if row["overlap"] < LEAST_COVERED:

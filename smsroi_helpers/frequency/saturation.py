@@ -20,9 +20,9 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     a text a week counts as right.
 
     Returns:
-        One row per segment with a recommendation, `all` (their sum) first: segment, customers, under, right, over
-        (customers); under_cost, over_cost, cost (money a week compared with the recommendation, net of opt-outs),
-        cost_low, cost_high.
+        One row per segment with a recommended number (to change to, or to keep as today's best), `all` (their sum)
+        first: segment, customers, under, right, over (customers); under_cost, over_cost, cost (money a week compared
+        with the recommendation, net of opt-outs), cost_low, cost_high.
     """
     columns = [
         "segment", "customers", "under", "right", "over", "under_cost", "over_cost", "cost", "cost_low", "cost_high",
@@ -35,7 +35,7 @@ def measure_saturation(study: Study, policy: pd.DataFrame) -> pd.DataFrame:
     audience = audience[(audience["outside"] == 1) & (audience["weeks"] > 0)]
     net = fit.net_profit()
     for row in policy.itertuples():
-        if row.segment == ALL or row.reason == "no_effect":
+        if row.segment == ALL or not (row.outcome == "change" or row.reason == "as_today"):
             continue
         own = audience[audience["segment"] == row.segment].groupby(["texts", "weeks"])["customers"].sum().reset_index()
         if not len(own):

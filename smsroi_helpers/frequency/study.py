@@ -94,12 +94,21 @@ class Study:
     """The run's one value of a click; it does not enter the profit of a frequency, which is measured on orders."""
     carried: Carried | None = None
     """The test's cells weighted by today's subscribers of each segment; None without a fit."""
+    carried_stages: Carried | None = None
+    """As `carried`, by lifecycle stage."""
     schedules: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     """Of `counts.count_schedules`, for the tested frequencies; empty where today's practice is not known."""
 
-    def overlap(self, segment: str) -> float:
-        """Share (0–1) of today's subscribers of a segment (or `all`) whom the test's members cover."""
-        return 1.0 if self.carried is None else self.carried.transport.overlap(segment)
+    def overlap(self, name: str, by: str = "segment") -> float:
+        """Share (0–1) of today's subscribers of a group (or `all`) whom the test's members cover."""
+        carried = self.carried if by == "segment" else self.carried_stages
+        return 1.0 if carried is None else carried.transport.overlap(name)
+
+    @property
+    def opt_outs_known(self) -> bool:
+        """Whether the source records opt-outs; without them no long-run value is known."""
+        own = self.cells[self.cells["consenting"] == 1] if len(self.cells) else self.cells
+        return bool(len(own) and own["consent_known"].sum())
 
     @property
     def sound(self) -> bool:
@@ -203,7 +212,8 @@ def analyse(
 
     fit = fit_by("segment")
     stages = fit if segment_by == "lifecycle_stage" else fit_by("stage")
-    return dataclasses.replace(found, fit=fit, stages=stages, carried=carried["segment"])
+    return dataclasses.replace(found, fit=fit, stages=stages, carried=carried["segment"],
+                               carried_stages=carried["stage"])  # fmt: skip
 
 
 def _texts_per_week(experiment: Experiment) -> dict[str, float]:

@@ -9,7 +9,7 @@ from smsroi_helpers.frequency import outputs
 from smsroi_helpers.frequency.arms import compare_with_smallest
 from smsroi_helpers.frequency.counts import ALL
 from smsroi_helpers.frequency.lifetime import summarise_draws
-from smsroi_helpers.frequency.policy import NOT_ADVISED, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
+from smsroi_helpers.frequency.policy import NOT_ADVISED, NOT_KNOWN, OTHERS, TIE_CHANCE, TIE_SHARE, texts_per_week
 from smsroi_helpers.frequency.study import Study, in_order
 from smsroi_helpers.frequency.wording import (
     frequency_words,
@@ -202,7 +202,7 @@ def response_table(study: Study, currency: str) -> Html:
             rows.append({
                 _("Segment"): segment_name(name), _("Dose"): frequency_words(row.messages_per_week),
                 _("Evidence"): _("tested") if row.tested else _("not tested"),
-                _("Customers"): row.customers,
+                _("Test’s customers used"): row.customers,
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
                 _("Profit a week, pooled"): money_words(row.profit_per_week, row.low, row.high, currency=currency),
                 _("Opt-outs caused a week"): _share_words(row.opt_out_per_week, row.opt_out_low, row.opt_out_high),
@@ -210,10 +210,11 @@ def response_table(study: Study, currency: str) -> Html:
             })  # fmt: skip
     caption = _(
         "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
-        " texted so from now on is worth; 95% intervals. Segments are those at the assignment; pooled estimates are"
-        " drawn together as far as segments differ by chance. Not tested: interpolated from the arms above and below"
+        " texted so from now on is worth; 95% intervals. Segments are today’s, and the test’s customers are weighted"
+        " to be like them; an arm alone is of those in the segment when assigned. Pooled estimates are drawn together"
+        " as far as segments differ by chance. Not tested: interpolated from the arms above and below"
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"))
 
 
 def policy_table(
@@ -226,12 +227,12 @@ def policy_table(
     rows = [
         {
             _("Segment"): segment_name(row.segment),
-            _("In the test"): row.customers,
+            _("Test’s customers used"): row.customers,
             _("Subscribers"): row.subscribed,
             _("Today"): number(row.today, 1) if np.isfinite(row.today) else _("not known"),
             _("Best this week"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.short_run),
             _("Best in the long run"): "–" if row.reason in NOT_ADVISED else _frequency_number(row.messages_per_week),
-            _("As good, perhaps"): "–" if row.reason == "not_covered"
+            _("As good, perhaps"): "–" if row.reason in NOT_KNOWN
             else ", ".join(_frequency_number(x) for x in row.not_worse),
             _("Cash, next {n} weeks").format(n=number(cash_weeks)): money_words(
                 row.cash, row.cash_low, row.cash_high, currency=currency
@@ -253,7 +254,7 @@ def policy_table(
         if by == "segment"
         else _("The same by lifecycle stage")
     )
-    return table(pd.DataFrame(rows), caption=caption, suppress=_("In the test"), digits=0)
+    return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"), digits=0)
 
 
 def _changes(row: Any) -> bool:

@@ -15,7 +15,8 @@ from smsroi_helpers.frequency.decision import (
     count_opt_outs,
     missing_subscribers,
 )
-from smsroi_helpers.frequency.policy import GATE, SMALLEST_GAIN
+from smsroi_helpers.frequency.dose_response import FEWEST_IN_ARM
+from smsroi_helpers.frequency.policy import GATE, NOT_KNOWN, SMALLEST_GAIN
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import compact_words, cost_unknown_words, p_words, practice_dates, problem_words
@@ -153,7 +154,7 @@ def put_in_words(found: FrequencyDecision, study: Study, currency: str) -> Decis
         text=_text(found, study, currency),
         caveat=_caveat(found, study),
         evidence=found.evidence,
-        customers=found.subscribed if numbers else found.customers,
+        customers=found.subscribed,
         evidence_customers=found.customers,
         kind="gain",
         segment=found.segment,
@@ -170,9 +171,11 @@ def _action(found: FrequencyDecision, study: Study) -> str:
             return _("Stay at about {today}").format(today=today)
         case "no_effect":
             return _("Do not text more than today: the test does not show that texts bring any profit")
-        case "practice_unknown" | "one_dose" | "not_covered" | "undecided":
+        case "practice_unknown" | "one_dose" | "not_covered" | "opt_outs_unknown" | "few_in_segment" | "undecided":
             if np.isfinite(found.today):
                 return _("Stay at about {today} for now").format(today=today)
+            if found.reason in NOT_KNOWN:
+                return _("Keep today’s dose for now")
             return _("Text {dose}, as far as the test goes: what is done today is not known").format(dose=dose)
         case "broken":
             name = study.experiment.name if study.experiment else ""
@@ -230,8 +233,18 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
             )
         case "not_covered":
             return _(
-                "The test had hardly any customers like these, so it decides nothing for them. Include them in the next"
-                " test."
+                "The test decides nothing here: its customers are like too few of these subscribers. Those who were in"
+                " it may since have been silent, or known, for longer than anyone was then. Test again with today’s"
+                " subscribers."
+            )
+        case "few_in_segment":
+            return _("An arm of the test has fewer than {n} customers of this group, so no dose is estimated.").format(
+                n=number(FEWEST_IN_ARM)
+            )
+        case "opt_outs_unknown":
+            return _(
+                "The source does not record opt-outs, so what a dose brings in the long run is not known, and none is"
+                " advised. Record opt-outs, then run this page again."
             )
         case "undecided":
             return joined(

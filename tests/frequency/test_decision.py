@@ -1,13 +1,14 @@
 """The typed decisions on texts per week, with reasons and numbers."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
-from smsroi_helpers.frequency import outputs, wording
+from smsroi_helpers.frequency import figures, outputs, tables, wording
 from smsroi_helpers.frequency.arms import estimate_arms
 from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.counts import ALL
@@ -15,6 +16,7 @@ from smsroi_helpers.frequency.decision import count_opt_outs, customers_needed, 
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.outputs import response_table
 from smsroi_helpers.frequency.policy import LONGEST, choose_frequencies
+from smsroi_helpers.frequency.saturation import measure_saturation
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.wording import put_in_words
 from smsroi_helpers.pages import cash_words, evidence_words
@@ -193,6 +195,66 @@ def test_where_nobody_opted_out_the_limit_is_exact(works):
     assert count_opt_outs(dataclasses.replace(works, cells=works.cells.assign(consent_known=0))).kind == "unknown"
 
 
+def test_saturation_is_measured_only_against_recommended_doses(leaving):
+    """Everybody gets four texts a week: of two segments of 1,000 one is advised fewer, the other is undecided."""
+    policy = choose_frequencies(leaving, np.random.default_rng(1))
+    policy = policy[policy["segment"].isin([ALL, "a", "b", "c"])].reset_index(drop=True)
+    policy.loc[policy["segment"] == "b", ["outcome", "reason"]] = ["not_enough", "interval"]
+    policy.loc[policy["segment"] == "c", ["outcome", "reason"]] = ["stay", ""]  # advised to stay at today's
+    found = measure_saturation(leaving, policy).set_index("segment")
+    assert found.index.tolist() == [ALL, "a"]
+    assert found.loc[ALL, ["customers", "under", "right", "over"]].tolist() == [1_000, 0, 0, 1_000]
+
+
+def test_all_customers_have_one_answer_and_stages_are_gated_alike(works):
+    covered = pd.DataFrame({"segment": [ALL, "a", "b", "c", "d"], "overlap": [0.9, 1.0, 0.49, 0.5, 0.0], "own": True})
+    transport = Transport(pd.DataFrame(), covered, ("a", "b", "c", "d"))
+    carried = Carried(transport, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    study = dataclasses.replace(works, carried_stages=carried)
+    policy = choose_frequencies(study, np.random.default_rng(1))
+    stages = choose_frequencies(study, np.random.default_rng(2), by="stage", everybody=policy)
+    pd.testing.assert_frame_equal(stages.iloc[:1], policy.iloc[:1], check_dtype=False, check_like=True)
+    assert stages.set_index("segment")["reason"].to_dict() | {ALL: ""} == {
+        ALL: "", "a": "", "b": "not_covered", "c": "", "d": "not_covered",
+    }  # fmt: skip
+    assert stages.set_index("segment").loc[["b", "d"], ["gain", "cash"]].isna().all(axis=None)
+
+
+def test_every_segment_of_today_has_a_row(works):
+    """Segment e has 250 subscribers today and nobody in the test."""
+    audience = pd.concat([works.logs.audience, works.logs.audience.tail(1).assign(segment="e", customers=250)])
+    study = dataclasses.replace(works, logs=dataclasses.replace(works.logs, audience=audience))
+    policy = choose_frequencies(study, np.random.default_rng(1))
+    rows = policy.set_index("segment")
+    assert rows.index.tolist() == [ALL, "a", "b", "c", "d", "e"]
+    assert rows.loc[ALL, "subscribed"] == rows["subscribed"].iloc[1:].sum() == 4_250
+    assert rows.loc["e", ["messages_per_week", "gain", "value", "today"]].isna().all()
+    said = wording.decide(study, policy, "USD")[-1]
+    assert (said.segment, said.outcome, said.customers, said.evidence) == ("e", "not_enough_evidence", 250, "none")
+    assert "fewer than 30 customers" in said.text
+    assert not re.search(r"\bnan\b", said.action + said.text + tables.policy_table(policy, "USD").markup)
+    assert "e" in set(outputs.policy_table(policy)["segment"])
+    assert "e" not in set(measure_saturation(study, policy)["segment"])
+    figures.segments_figure(study, policy, "USD")
+
+
+def test_without_recorded_opt_outs_no_dose_is_advised_as_priced(works):
+    """The same test says "do" where opt-outs are known."""
+    unrecorded = dataclasses.replace(works, cells=works.cells.assign(consent_known=0, opt_outs=0))
+    policy = choose_frequencies(unrecorded, np.random.default_rng(1))
+    assert set(policy["outcome"]) == {"not_enough"}
+    assert policy[["gain", "cash", "value", "net", "together"]].isna().all(axis=None)
+    for each in wording.decide(unrecorded, policy, "USD"):  # every segment says so, not only the row of all
+        assert each.outcome == "not_enough_evidence"
+        assert np.isnan(each.value)
+        assert "does not record opt-outs" in each.text
+        assert "priced in" not in each.text
+    table = outputs.policy_table(policy)
+    assert table[["messages_per_week", "long_run_profit", "gain_per_week"]].isna().all(axis=None)
+    assert response_table(unrecorded)["long_run_profit"].isna().all()
+    assert len(measure_saturation(unrecorded, policy)) == 0
+
+
 def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
     policy = choose_frequencies(works, np.random.default_rng(1))
     found = decide(works, policy)[0]
@@ -201,7 +263,7 @@ def test_headcounts_are_of_the_subscribers_the_money_is_for(works):
     assert words.evidence_customers == works.cells["n"].sum() == 16_000
     assert "16,000" in evidence_words(dataclasses.asdict(words))[1]
     silent = put_in_words(dataclasses.replace(found, gain_is_reported=False, cash=None), works, "USD")
-    assert silent.customers == 16_000
+    assert silent.customers == 4_000  # never the members of the test
 
 
 def test_the_table_advises_nothing_to_a_group_whom_the_test_hardly_covers(works):

@@ -10,10 +10,12 @@ import pandas as pd
 
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
+from smsroi_helpers.frequency.carried import Carried
 from smsroi_helpers.frequency.dose_response import fit_response
 from smsroi_helpers.frequency.study import Study
 from smsroi_helpers.frequency.win_back import win_back
 from smsroi_helpers.frequency.wording import decide
+from smsroi_helpers.statistics import Transport
 from tests.frequency.samples import DOSES, cells_of, logs_of, responsive
 
 
@@ -64,6 +66,10 @@ def test_winning_back_is_claimed_only_if_texts_have_an_effect():
     assert found["segment"].unique().tolist() == ["lost"]
     assert found["dose"].tolist() == [1.0, 2.0, 4.0]
     assert found["pays"].tolist() == ["yes"] * 3
+    for overlap, own, rows in ((0.5, True, 3), (0.49, True, 0), (1.0, False, 0)):  # covered, hardly, by others
+        covered = pd.DataFrame({"segment": ["all", "gold", "lost"], "overlap": overlap, "own": own})
+        carried = Carried(Transport(covered, covered, ("gold", "lost")), covered, covered, covered)
+        assert len(win_back(dataclasses.replace(study, carried=carried, carried_stages=carried))) == rows
     unshown = dataclasses.replace(fit, effect_p=0.5)
     assert set(win_back(dataclasses.replace(study, fit=unshown, stages=None))["pays"]) == {"not_shown"}
     assert len(win_back(dataclasses.replace(study, fit=None, stages=None))) == 0
@@ -74,11 +80,12 @@ def test_a_change_needs_more_than_a_clear_gain_of_a_few():
     row = {"gain": 20.0, "gain_low": 5.0, "gain_high": 40.0, "subscribed": 1_000.0, "messages_per_week": 1.0}
     row |= {"today": 0.98, "others": 0.04, "overlap": 1.0}
     decided = frequency_policy._outcome
-    assert decided(row, True, 0.002) == {"outcome": "stay", "reason": "as_today"}  # 4 % are not sent it already
-    assert decided(row | {"others": 0.3}, True, 0.002)["outcome"] == "change"  # one a week on average, unevenly
+    assert decided(row, True, 0.002, True) == {"outcome": "stay", "reason": "as_today"}  # 4 % are not sent it already
+    assert decided(row | {"others": 0.3}, True, 0.002, True)["outcome"] == "change"  # one a week on average, unevenly
     # 5.0 over 1,000 subscribers is 0.005 each: below a smallest gain of 0.006.
-    assert decided(row | {"others": 0.3, "today": 2.0}, True, 0.006)["outcome"] == "not_enough"
-    assert decided(row | {"others": float("nan")}, True, 0.002)["reason"] == "practice"
+    assert decided(row | {"others": 0.3, "today": 2.0}, True, 0.006, True)["outcome"] == "not_enough"
+    assert decided(row | {"others": 0.3}, True, 0.002, False)["reason"] == "opt_outs_unknown"
+    assert decided(row | {"others": float("nan")}, True, 0.002, True)["reason"] == "practice"
 
 
 def test_the_smallest_gain_of_the_notebook_is_the_default():
