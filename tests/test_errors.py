@@ -79,7 +79,7 @@ def test_a_notebook_shows_the_line_instead_of_a_traceback():
 def test_exit_codes_are_those_of_the_readme():
     codes = {name: getattr(errors, name).exit_code for name in errors.__all__ if name[0].isupper()}
     assert codes == {
-        "AlreadyRunning": 30, "DataError": 10, "Incomplete": 23, "Interrupted": 50, "KernelDied": 22,
+        "AlertRaised": 60, "AlreadyRunning": 30, "DataError": 10, "Incomplete": 23, "Interrupted": 50, "KernelDied": 22,
         "NotEnoughData": 0, "NotebookError": 20, "PageError": 24, "SmsroiError": 20, "StorageError": 40,
         "TimeLimit": 21, "UsageError": 2,
     }  # fmt: skip
