@@ -34,7 +34,7 @@ def test_the_manifest_says_all_it_takes_to_run_again(good: tuple[Path, Path]) ->
     assert list(manifest) == [
         *("schema", "report", "run", "status", "reason", "exit_code", "started", "finished", "language", "seed"),
         *("as_of", "parameters", "parameter_file", "overrides", "source", "inputs", "notebooks", "outputs", "code"),
-        *("versions", "fingerprint"),
+        *("versions", "fingerprint", "alerts"),
     ]
     assert (manifest["schema"], manifest["status"], manifest["exit_code"]) == (1, "ok", 0)
     assert (manifest["report"], manifest["parameter_file"]) == ("tiny", "notebooks/parameters/tiny.yaml")
