@@ -67,7 +67,7 @@ def fieller(
         level: of the interval.
 
     >>> found = fieller(3.0, 2.0, var_top=0.04, var_bottom=0.0)  # a known denominator: (3 ± 1.96 · 0.2) / 2
-    >>> round(found.low, 3), round(found.high, 3)
+    >>> round(float(found.low), 3), round(float(found.high), 3)
     (1.304, 1.696)
     """
     z2 = norm.ppf((1 + level) / 2) ** 2

@@ -68,8 +68,8 @@ def size_test(returned: float, profit: float, cost: float) -> tuple[float, float
         cost: of the texts to one customer (money).
 
     >>> break_even, difference, customers = size_test(0.05, 20.0, 0.06)
-    >>> break_even, difference, int(customers)  # 0.06 ÷ 20 is less than a tenth of 5 %
-    (0.003, 0.005, 59656)
+    >>> break_even, round(difference, 6), int(customers)  # 4 · (1.960 + 0.842)² · 0.05 · 0.95 / 0.005²
+    (0.003, 0.005, 59652)
     """
     if not (0 < returned < 1 and profit > 0):
         return (float("nan"),) * 3

@@ -77,7 +77,7 @@ def command(root: Path, *arguments: str, **environment: str) -> tuple[list[str],
 def smsroi(root: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run `smsroi` in a project and wait for it."""
     line, env = command(root, *arguments, **environment)
-    return subprocess.run(line, cwd=root, env=env, capture_output=True, encoding="utf-8", timeout=120)
+    return subprocess.run(line, cwd=root, env=env, capture_output=True, encoding="utf-8", timeout=600)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ def test_similar_segments_are_pooled_more_than_different_ones():
 
 def test_one_segment_says_nothing_of_how_others_differ():
     found = fitted(cells_of(np.random.default_rng(2), lambda hour, name: wave(hour), segments=("a",)))
-    assert found.between[:2].tolist() == [0.25, 0.25]  # the prior's standard deviation is 0.5
+    assert found.between[:2].tolist() == pytest.approx([0.25, 0.25])  # the prior's standard deviation is 0.5
 
 
 def test_whom_a_test_does_not_cover_widens_the_curves():
