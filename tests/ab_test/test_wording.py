@@ -131,7 +131,9 @@ class TestSmall:
         assert "Opting out rose by more than the margin in b" in decision.caveat
 
     def test_an_undecided_test_asks_for_more_customers(self, evaluate):
-        assert "run it again with about" in ab_test.decide([evaluate("open")], "USD")[0].action
+        action = ab_test.decide([evaluate("open")], "USD")[0].action
+        asked = r"open: undecided, about [\d,]+ customers would show a gain of \$[\d.]+ each a week"
+        assert re.fullmatch(asked, action)
 
     def test_a_control_some_of_whom_were_messaged_is_a_caveat(self, evaluate):
         assert "10.0% of out were messaged" in ab_test.decide([evaluate("some-messaged")], "USD")[0].caveat

@@ -54,7 +54,7 @@ def test_the_published_sample(project):
     assert {name: round(fits.loc[name, "value"], 2) for name in cdnow.GAMMA_GAMMA} == cdnow.GAMMA_GAMMA
 
     decisions = pd.concat(pd.read_parquet(part) for part in (run / "tables" / "decisions").iterdir())
-    assert set(decisions["stage"]) == {"quality", "segmentation", "cltv"}
+    assert set(decisions["stage"]) == {"quality", "segmentation", "cltv", "retention", "effectiveness"}
     assert "2,357 customers" in words(run / "index.html")
     assert not list(run.glob(".*"))
 
