@@ -6,8 +6,9 @@ level 1 − α/k, with k arms compared with the control. An experiment is
 
 - *broken* if `experiments.check` finds a problem;
 - *ship* if the whole interval is above the smallest worthwhile gain, at least 20 customers bought in each arm, the
-  opt-out guardrail holds (the increase in opt-outs is shown to be below the margin, or its cost is part of the profit),
-  and Holm's p-value over the arms is below .05;
+  opt-out guardrail holds (the increase in opt-outs is shown to be below the margin, its cost is part of the profit, or
+  the gain stays above the smallest one with opt-outs at their price: `_pays_for_opt_outs`), and Holm's p-value over the
+  arms is below .05;
 - *keep control* if every arm's whole interval is below that gain;
 - *keep running* otherwise.
 """
@@ -83,7 +84,7 @@ class ExperimentDecision:
     """Assigned to that arm."""
     guardrails: dict[str, Guardrail] = field(default_factory=dict)
     """Arm → result of the opt-out guardrail: the increase is shown to be below the margin, or not; `priced` where it is
-    not, and the deciding metric counts what opt-outs cost."""
+    not, and the deciding metric counts what opt-outs cost or is shown to pay for them."""
     times: float = _NAN
     """Times as much data needed for a decision, if the difference stays as it is; NaN where not known."""
     detectable: float = _NAN
@@ -178,7 +179,7 @@ def adjust_p(experiment: Experiment, effects: ArmEffects) -> ArmEffects:
 
 def decide_experiment(
     experiment: Experiment, validity: Validity, effects: ArmEffects, *, smallest_gain: float, opt_out_margin: float,
-    opt_outs_priced: bool = False,
+    subscriber: tuple[float, float, float] | None = None,
 ) -> ExperimentDecision:  # fmt: skip
     """Decide an experiment.
 
@@ -188,7 +189,8 @@ def decide_experiment(
         effects: of `measure_effects`, with the p-values of `adjust_p`.
         smallest_gain: the smallest worthwhile profit per customer and week (money).
         opt_out_margin: the largest acceptable increase of the weekly opt-out rate (share of customers, 0–1).
-        opt_outs_priced: whether `click_profit` counts what opt-outs cost.
+        subscriber: estimate and 95 % limits of what a subscriber is worth (money), where known; then `click_profit`
+            counts what opt-outs cost.
     """
     if validity.broken:
         return ExperimentDecision("broken", by_arm=dict.fromkeys(experiment.treated, "broken"))
@@ -202,7 +204,7 @@ def decide_experiment(
     limits: dict[str, _Limits] = {}
     for arm in experiment.treated:
         guardrails[arm] = _guardrail(experiment, validity, effects, arm, opt_out_margin)
-        if guardrails[arm] in ("open", "breached") and opt_outs_priced and metric == CLICK_PROFIT:
+        if guardrails[arm] in ("open", "breached") and subscriber is not None and metric == CLICK_PROFIT:
             guardrails[arm] = "priced"
         row = effects.find(metric, arm)
         if row is None or control is None or not np.isfinite(row.difference):
@@ -213,6 +215,10 @@ def decide_experiment(
                 why[arm] = "few_clusters"
             continue
         limits[arm] = _limits(experiment, row, control, sign)
+        if guardrails[arm] in ("open", "breached") and subscriber is not None and metric == "profit":
+            rise = _find(effects, "opt_out_rate", arm)
+            if _pays_for_opt_outs(limits[arm].low - threshold, _rise(experiment, rise)[2], subscriber):
+                guardrails[arm] = "priced"
         by_arm[arm], why[arm] = _decide_arm(row, control, limits[arm], threshold, guardrails[arm])
     outcome, arm = _overall(by_arm, limits)
     found = ExperimentDecision(
@@ -315,12 +321,28 @@ def _guardrail(experiment: Experiment, validity: Validity, effects: ArmEffects, 
     row = effects.find("opt_out_rate", arm)
     if row is None or not np.isfinite(row.low):
         return "unknown"
-    always_valid = experiment.state == "running" and row.method != "few_events"
-    _difference, low, high = row.always_valid if always_valid else row.interval
+    _difference, low, high = _rise(experiment, row)
     allowed = margin * experiment.weeks
     if not np.isfinite(low):
         return "open"
     return "held" if high < allowed else "breached" if low > allowed else "open"
+
+
+def _rise(experiment: Experiment, row: ArmEffect) -> tuple[float, float, float]:
+    """The difference in opt-outs per customer with its limits: always-valid while the experiment runs."""
+    always_valid = experiment.state == "running" and row.method != "few_events"
+    return row.always_valid if always_valid else row.interval
+
+
+def _pays_for_opt_outs(lowest_gain: float, most_opt_outs: float, subscriber: tuple[float, float, float]) -> bool:
+    """Whether the lower limit of the gain exceeds the upper limits of opt-outs × value of a subscriber.
+
+    With each limit at its worst, whatever the correlation of profit and opt-outs, it errs towards no.
+
+    >>> _pays_for_opt_outs(1.0, 0.02, (30.0, 20.0, 45.0)), _pays_for_opt_outs(0.8, 0.02, (30.0, 20.0, 45.0))
+    (True, False)
+    """
+    return lowest_gain > max(most_opt_outs, 0.0) * max(subscriber[2], 0.0)
 
 
 # --- sample size needed ----------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def analyse(
             effects, not_priced = _measure(experiment, counted, own, prices, not_priced)
         decision = decide_experiment(
             experiment, validity, effects, smallest_gain=smallest_gain, opt_out_margin=opt_out_margin,
-            opt_outs_priced=prices.subscriber.known,
+            subscriber=prices.subscriber.value if prices.subscriber.known else None,
         )  # fmt: skip
         every.append(Evaluated(
             experiment, validity, effects, decision, _decided_in(shop, experiment), prices, not_priced,

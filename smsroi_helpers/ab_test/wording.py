@@ -372,6 +372,8 @@ def _caveat(answer: ExperimentAnswer) -> str:
     breached = [arm for arm, guardrail in decision.guardrails.items() if guardrail == "breached"]
     if breached:
         parts.append(_("Opting out rose by more than the margin in {arms}.").format(arms=listed(breached)))
+    if answer.outcome == "do" and decision.metric == "profit" and decision.guardrails.get(decision.arm) == "priced":
+        parts.append(_("Opting out may have risen; the gain exceeds what the subscribers lost are worth."))
     if answer.outcome == "do" and decision.guardrails.get(decision.arm) == "unknown":
         parts.append(_("Opt-outs are not recorded, so whether more people left is not known."))
     if experiment.state == "running" and np.isfinite(decision.low):

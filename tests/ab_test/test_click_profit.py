@@ -150,7 +150,7 @@ def _decide(experiment, counted, prices=PRICES, **settings):
         *measure_effects(experiment, counted, ("profit", "order_rate")),
         *click_profit.measure_click_profit(experiment, counted, prices),
     ))  # fmt: skip
-    settings = {"smallest_gain": 0.0, "opt_out_margin": 0.002, "opt_outs_priced": True, **settings}
+    settings = {"smallest_gain": 0.0, "opt_out_margin": 0.002, "subscriber": SUBSCRIBER.value, **settings}
     return decide_experiment(experiment, validity, adjust_p(experiment, effects), **settings)
 
 

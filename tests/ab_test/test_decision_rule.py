@@ -62,6 +62,22 @@ class TestRule:
         assert found.decision.guardrails == {"b": "open"}
         assert (found.decision.outcome, found.decision.why_open) == ("keep_running", ("guardrail",))
 
+    @pytest.mark.parametrize("name", ["breached", "guardrail-open"])
+    def test_a_gain_that_pays_for_the_subscribers_lost_is_shipped(self, evaluate, name):
+        found = evaluate(name)
+        lowest, most = effect(found, "profit", "b", ("low",))[0], effect(found, "opt_out_rate", "b", ("high",))[0]
+        break_even = lowest / most  # what a subscriber may be worth at most
+        for highest, outcome, guardrail in (
+            (0.99 * break_even, "ship", "priced"),
+            (1.01 * break_even, found.decision.outcome, found.decision.guardrails["b"]),
+        ):
+            worth = (0.8 * highest, 0.6 * highest, highest)
+            decided = decide_experiment(
+                found.experiment, found.validity, found.effects, smallest_gain=0.0, opt_out_margin=0.002,
+                subscriber=worth,
+            )  # fmt: skip
+            assert (decided.outcome, decided.guardrails) == (outcome, {"b": guardrail})
+
     def test_while_it_runs_the_always_valid_interval_decides(self, evaluate):
         running = evaluate("runs")
         low, high = effect(running, "profit", "b", ("always_valid_low", "always_valid_high"))
