@@ -120,7 +120,8 @@ def failing_column(con: Connection, query: str, columns: list[str]) -> str:
     return ""
 
 
-def named_tables(query: str) -> set[str]:
+@functools.lru_cache(maxsize=1_024)  # the files of a source are asked for several times, and each parse opens DuckDB
+def named_tables(query: str) -> frozenset[str]:
     """Return the names of the tables that a query reads, without those that it defines itself (WITH).
 
     Raises:
@@ -141,7 +142,7 @@ def named_tables(query: str) -> set[str]:
                 nodes.append((entry["value"], defined))  # each definition knows those before it
                 defined |= {entry["key"].casefold()}
             nodes += [(part, defined) for name, part in node.items() if name != "cte_map"]
-    return names
+    return frozenset(names)
 
 
 def _syntax_tree(query: str) -> Any:
