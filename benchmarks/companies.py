@@ -1,4 +1,4 @@
-"""Simulated companies of two shapes with one form of truth, and the stages 03–05 run on them as the notebooks do.
+"""Simulated companies of two shapes with one form of truth, and the stages 03–06 run on them as the notebooks do.
 
 `own` is `smsroi_helpers.simulation`, `second` is `tests.second_world`. `make` writes a company and returns `Truths`:
 arrays over its customers. `run_stage` executes those cells of a notebook that its decisions and its saved tables need,

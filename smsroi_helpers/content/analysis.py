@@ -69,7 +69,7 @@ def analyse(
         opt_out_notice: the same.
 
     Raises:
-        NotEnoughData: no texts are known, or no message can be matched with one.
+        NotEnoughData: no texts are known; or no message can be matched with one, and there is no test of texts.
     """
     texts = read_texts(shop, signature, opt_out_notice)
     sends = collect_sends(

@@ -72,7 +72,7 @@ def collect_sends(
         channel: of the messages counted, as for `measures.choose_channel`.
 
     Raises:
-        NotEnoughData: no message names a text that the table creatives has.
+        NotEnoughData: no message names a text that the table creatives has, and there is no test of texts.
         UsageError: the source has no messages of the channel.
     """
     first = shop.as_of - dt.timedelta(days=7 * log_weeks - 1)
@@ -89,7 +89,7 @@ def collect_sends(
         "discount", "seen", segment=used.segment, group=hash_group(used.customer_id, JACKKNIFE),
     ))  # fmt: skip
     exclusions = _count_exclusions(shop, rows, of_channel, first, window_hours, kept)
-    if not exclusions["messages"].iloc[-1]:
+    if not exclusions["messages"].iloc[-1] and not _has_tests(shop):  # a test of texts has its verdict all the same
         raise NotEnoughData(
             "No text of the last {weeks} weeks can be matched with the table creatives by campaign_id and variant.",
             weeks=log_weeks,
@@ -130,10 +130,21 @@ def _with_outcomes(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
     return found.mutate(ordered=found.credited.notnull(), discount=found.discount.fill_null(0.0))
 
 
+def _has_experiments(shop: Shop) -> bool:
+    return all(shop.has(table) for table in ("experiments", "arms", "assignments"))
+
+
+def _has_tests(shop: Shop) -> bool:
+    if not _has_experiments(shop):
+        return False
+    tests = shop.experiments.filter(shop.experiments.kind == "content")
+    return bool(shop.count(tests.aggregate(n=tests.count()))["n"].iloc[0])
+
+
 def _with_source(shop: Shop, rows: ir.Table) -> ir.Table:
     """With source: texts to members of a test of texts, of a plan, and all others are compared apart."""
     source = ibis.ifelse(rows.plan_id.notnull(), "plan", "log")
-    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
+    if not _has_experiments(shop):
         return rows.mutate(source=source)
     experiments = shop.experiments
     ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
