@@ -9,7 +9,7 @@ from smsroi_helpers.content.texts import Texts
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.source import Shop
 
-__all__ = ["evaluate_tests", "result_rows", "tested_creatives"]
+__all__ = ["arms_of_tests", "evaluate_tests", "result_rows"]
 
 
 def evaluate_tests(
@@ -38,7 +38,7 @@ def evaluate_tests(
     return [each for each in found if each.decided_in == "content"]
 
 
-def tested_creatives(evaluated: Sequence[ab_test.Evaluated], texts: Texts) -> frozenset[str]:
+def arms_of_tests(evaluated: Sequence[ab_test.Evaluated], texts: Texts) -> frozenset[str]:
     """The creatives that are arms of valid tests.
 
     Args:

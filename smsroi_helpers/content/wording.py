@@ -14,7 +14,7 @@ from smsroi_helpers.content.decision import (
     decide_creatives,
     decide_shortening,
 )
-from smsroi_helpers.content.tests_of_texts import tested_creatives
+from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import segment_name
@@ -117,7 +117,7 @@ def decide(content: Content, tests: Sequence[ab_test.Evaluated], currency: str, 
         currency: the source's.
         smallest_gain: profit per text below which a change is not worth making (money).
     """
-    by_segment = decide_creatives(content, smallest_gain, tested_creatives(tests, content.texts))
+    by_segment = decide_creatives(content, smallest_gain, arms_of_tests(tests, content.texts))
     return [
         *ab_test.decide_tests(tests, currency, "content"),
         _creatives(content, by_segment),
