@@ -80,11 +80,14 @@ def test_entropy_gives_a_constant_indicator_no_weight_and_does_not_depend_on_uni
     assert weights[[0, 2]] == pytest.approx(np.array(told) / sum(told))
 
 
-def test_topsis_of_a_published_example():
-    """pymcdm, another implementation: the example of its page https://pypi.org/project/pymcdm, to four decimals."""
-    x = np.array([[4.0, 4], [1, 5], [3, 2], [4, 2]])
-    found = topsis(x, np.array([0.5, 0.5]), [True, False])
-    assert found.round(4).tolist() == [0.6126, 0.0, 0.7829, 1.0]
+def test_topsis_of_published_examples():
+    """Three cars of http://hodgett.co.uk/topsis-in-excel/, with the values of the R package MCDA (paterijk/MCDA,
+    tests/TOPSIS.R): price is a cost."""
+    x = np.array([[5490, 51.4, 8.5, 285], [6500, 70.6, 7, 288], [6489, 54.3, 7.5, 290]])
+    weights, better = np.array([0.35, 0.25, 0.25, 0.15]), [False, True, True, True]
+    assert topsis(x, weights, better).round(4).tolist() == [0.4817, 0.5182, 0.1780]
+    two = topsis(x[:2, :3], weights[:3], better[:3])
+    assert two.round(4).tolist() == [0.4943, 0.5057]
 
 
 def test_topsis_of_the_fighter_aircraft():
