@@ -82,7 +82,7 @@ def analyse(
     found = choose(
         cells, texts.creatives, today, people, practice.weeks_covered, ab_test.find_prices(shop, yearly_discount), rng
     )
-    in_test = ~cells["source"].isin(["log", "plan"])
+    in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
     return Content(
         texts=texts, sends=sends, practice=practice, by_creative=found,
