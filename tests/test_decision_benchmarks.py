@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import companies, decisions
+from benchmarks import companies, content, decisions
 from benchmarks.capture import Policy, best_policy, long_run_value, read_policy
 from benchmarks.companies import DOSES, Truths
 from smsroi_helpers.simulation import ground_truth as own
@@ -169,3 +169,14 @@ def test_the_summary_counts_what_went_wrong():
     assert "any `do` from 03–06: 1 of 1" in decisions.summarise(
         [decisions.Judged(1, hours, doses, tests, claims, 1.0)], null=True
     )
+
+
+def test_the_summary_of_texts_counts_by_company():
+    texts = pd.DataFrame({"seed": [1, 1, 2, 2], "covered": [True, True, True, False], "error": [0.0, 1.0, -1.0, 3.0]})
+    choices = pd.DataFrame({"seed": [1, 2], "chosen": ["a", "b"], "best": ["a", "a"], "in_set": True,
+                            "regret": [0.0, 10.0], "possible": [50.0, 50.0]})  # fmt: skip
+    factors = pd.DataFrame({"covered": [True, False]})
+    text = content.summarise([content.Judged(1, texts, choices, pd.DataFrame(), factors, 1.0)])
+    assert "true effect in 75.0% ± 49.0%" in text  # means of 1 and .5: 1.96 × .3536 / √2
+    assert "regret 10.0% of (best − today), by company 0%, 20%; best text chosen in 1 of 2 (50%)" in text
+    assert "true factor in 1 of 2" in text

@@ -49,6 +49,16 @@ def test_the_saved_table_has_the_decisions_and_05_has_none(evaluated, tests):
     pd.testing.assert_frame_equal(here.drop(columns="decision"), there.drop(columns="decision"))
 
 
+def test_members_of_tests_and_roles_of_plans_are_compared_apart(company, found):
+    """Who explores for a plan gets all texts at all hours, so one stratum with the plan's others would mislead."""
+    sources = set(company.count(found.sends.rows.select("source").distinct())["source"])
+    assert sources == {"log", "test:which-text", "plan:plan", "plan:explore"}
+    roles = company.plans.execute().set_index("customer_id")["role"]
+    rows = company.count(found.sends.rows.select("customer_id", "source").distinct())
+    planned = rows[rows["source"].str.startswith("plan:")]
+    assert (planned["source"] == "plan:" + planned["customer_id"].map(roles)).all()
+
+
 def test_only_arms_of_valid_tests_are_tested(company, tests):
     texts = read_texts(company)
     assert arms_of_tests(tests, texts) == {"new_in", "sale_20", "story"}
