@@ -3,7 +3,7 @@
     python -m benchmarks.capture --world second --companies 3
     python -m benchmarks.capture --world own --groupings rfm_group,attr_member_level
 
-Read are `decisions`, `customer_send_hour`, `frequency_policy`, `frequency_response` and `experiment_results` of a run,
+Read are `decisions`, `customer_send_hour`, `frequency_policy`, `frequency_response` and `content_tests` of a run,
 and which segment a customer is in. Two readers:
 
 - *letter*: changes hours, doses and texts only where the tables say so (`do`, `change`, `ship`), and leaves the rest as
@@ -135,8 +135,8 @@ def _by_segment(values: pd.Series, labels: NDArray[np.str_]) -> Any:
 
 def _read_text(tables: Path, creatives: Sequence[str], letter: bool) -> int:
     """The number of the text to send; −1: those of today."""
-    results = pd.read_parquet(tables / "experiment_results.parquet")
-    rows = results[(results["kind"] == "content") & (results["segment"] == ALL) & (results["metric"] == "profit")]
+    results = pd.read_parquet(tables / "content_tests.parquet")
+    rows = results[(results["segment"] == ALL) & (results["metric"] == "profit")]
     rows = rows[rows["arm"].isin(creatives)]
     if letter:
         rows = rows[(rows["decision"] == "ship") & rows["difference"].notna()]
@@ -157,7 +157,7 @@ def measure_company(world: World, seed: int, customers: int, groupings: Sequence
             folder = Path(place) / segment_by
             stages = [
                 run_stage(name, Path(place) / "source", folder, segment_by=segment_by)
-                for name in ("03_timing", "04_frequency", "05_ab_test")
+                for name in ("03_timing", "04_frequency", "06_content")
             ]
             shop = stages[0].shop
             labels = label(shop, truths, segment_by)

@@ -1,4 +1,4 @@
-"""Simulated companies of two shapes with one form of truth, and the stages 03–05 run on them as the notebooks do.
+"""Simulated companies of two shapes with one form of truth, and the stages 03–06 run on them as the notebooks do.
 
 `own` is `smsroi_helpers.simulation`, `second` is `tests.second_world`. `make` writes a company and returns `Truths`:
 arrays over its customers. `run_stage` executes those cells of a notebook that its decisions and its saved tables need,
@@ -26,7 +26,10 @@ from smsroi_helpers.source.settings import project_root, read_settings
 from smsroi_helpers.source.shop import Shop
 from tests import second_world
 
-__all__ = ["DOSES", "WORLDS", "Stage", "Truths", "World", "label", "legal_windows", "make", "run_stage"]
+__all__ = [
+    "DOSES", "WORLDS", "Stage", "TextTruths", "Truths", "World", "label", "legal_windows", "make", "price_texts",
+    "run_stage",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -207,15 +210,66 @@ def _tables(source: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(source / f"{name}.parquet")
 
 
-def _own(world: own.World, source: Path) -> Truths:
-    people = _tables(source, "truth/customers")
-    n = len(people)
-    scale = _Scale(
+def _scale(world: own.World, people: pd.DataFrame) -> _Scale:
+    return _Scale(
         world, people["segment"].map(own.SEGMENTS.index).to_numpy(int), people["hour_shift"].to_numpy(int),
         people["responsiveness"].to_numpy(float), ~people["bad_number"].to_numpy(bool),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TextTruths:
+    """What is true of every text of the own simulator, by customer."""
+
+    ids: NDArray[np.str_]
+    """customer_id."""
+    here: Flags
+    """As of `Truths`."""
+    creatives: tuple[str, ...]
+    texts: Floats
+    """(customers,): texts of the log's last weeks."""
+    clicks: Floats
+    """(customers, creatives): expected clicks, had each of these texts been this one."""
+    value: Floats
+    """(customers, creatives): V of today's practice with every text replaced by this one."""
+
+
+def price_texts(world: own.World, source: Path, weeks: int) -> TextTruths:
+    """The truth of each text where the texts of the log's last weeks were sent.
+
+    Args:
+        world: of `ground_truth.read_truth`.
+        source: of the company.
+        weeks: of the log.
+    """
+    people = _tables(source, "truth/customers")
+    n, scale = len(people), _scale(world, people)
+    sent = _read_texts(source, people["customer_id"], weeks)
+    row, dose = sent["row"].to_numpy(), np.arange(1.0, 8.0)
+    kinds, shifts = np.arange(len(own.SEGMENTS)), np.arange(len(own.HOUR_SHIFTS))
+    place = (scale.kind[row], scale.shift[row], sent["hour"].to_numpy(), np.minimum(sent["before"].to_numpy(), 6))
+    clicks, value = (np.empty((n, len(own.CREATIVES))) for _ in range(2))
+    practice = _read_texts(source, people["customer_id"], PRACTICE_WEEKS)
+    for creative in range(len(own.CREATIVES)):
+        rate = own.expected(
+            world, kinds[:, None, None, None], hour_shift=shifts[:, None, None], hour=np.arange(24)[:, None],
+            texts_per_week=dose, creative=creative,
+        ).click_rate  # fmt: skip
+        clicks[:, creative] = np.bincount(row, rate[place] * scale.readiness[row] * scale.reachable[row], n)
+        value[:, creative] = _value(world, scale.kind, *_price(scale, practice, creative))
+    return TextTruths(
+        people["customer_id"].to_numpy(str), _subscribed(source, people["customer_id"]),
+        tuple(each.variant for each in own.CREATIVES), np.bincount(row, scale.reachable[row], n).astype(float), clicks,
+        value,
+    )  # fmt: skip
+
+
+def _own(world: own.World, source: Path) -> Truths:
+    people = _tables(source, "truth/customers")
+    n = len(people)
+    scale = _scale(world, people)
     texts = [[c.variant for c in own.CREATIVES].index(variant) for variant in TESTED_CREATIVES]
-    sent = _read_practice(source, people["customer_id"])
+    sent = _read_texts(source, people["customer_id"], PRACTICE_WEEKS)
     hours = sent.pivot_table(index="row", columns="hour", values="week", aggfunc="size", fill_value=0)
     hours = hours.reindex(index=range(n), columns=range(24)).fillna(0.0).to_numpy(float)
     with np.errstate(invalid="ignore"):
@@ -268,16 +322,16 @@ def _values(scale: _Scale, texts: Sequence[int | None], usual: Floats) -> dict[s
     return {"profit": profit, "value": value, "value_at_todays_hours": as_today, "dose_value": any_hour}
 
 
-def _read_practice(source: Path, ids: pd.Series) -> pd.DataFrame:
-    """The texts of today's practice: row (of the customer), week, hour (local), before (other texts of that week).
+def _read_texts(source: Path, ids: pd.Series, weeks: int) -> pd.DataFrame:
+    """The texts of the last weeks: row (of the customer), week, hour (local), before (other texts of that week).
 
-    They are those of the last weeks, which an earlier plan decided.
+    Today's practice is that of the last `PRACTICE_WEEKS`, which an earlier plan decided.
     """
     sent = _tables(source, "messages")
     sent = sent[sent["channel"] == "sms"]
     # Days are those of the source's time zone, as on the pages.
     end = sent["sent_at"].max().tz_convert(read_settings(source).timezone).normalize() + pd.Timedelta(days=1)
-    sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=PRACTICE_WEEKS)]
+    sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=weeks)]
     zones = _tables(source, "customers")[["customer_id", "timezone"]]
     sent = sent[["customer_id", "sent_at"]].merge(zones, on="customer_id")
     local = pd.concat([x["sent_at"].dt.tz_convert(zone).dt.tz_localize(None) for zone, x in sent.groupby("timezone")])

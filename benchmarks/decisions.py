@@ -1,8 +1,8 @@
-"""How often the decisions of 03–05 are right in simulated companies of two shapes, and what the wrong ones cost.
+"""How often the decisions of 03–06 are right in simulated companies of two shapes, and what the wrong ones cost.
 
     python -m benchmarks.decisions --world second                       20 companies of 20,000 customers
     python -m benchmarks.decisions --world own --companies 3 --null     companies whose texts cause nothing
-    python -m benchmarks.decisions --text-effects 4 --tests-only        companies whose texts differ much; 05 alone
+    python -m benchmarks.decisions --text-effects 4 --tests-only        companies whose texts differ much; tests alone
 
 The decisions and tables are those of the notebooks (`companies.run_stage`), the truth is the simulator's, averaged over
 the customers for whom the advice is: subscribed when the log ends, not held out, in the segment of that day. Hours: the
@@ -148,9 +148,10 @@ def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Itera
 # --- tests of texts, and of texting ----------------------------------------------------------------------------------
 
 
-def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
-    """One row per test that is not broken and that 05 decides: the arm decided for and its true gain a week."""
-    for each in stage.names["tests"]:
+def judge_tests(ab_test: Stage, content: Stage, truths: Truths) -> Iterator[dict[str, object]]:
+    """One row per test: the arm decided for and its true gain a week; tests of texts are those that 06 decides."""
+    others = [each for each in ab_test.names["tests"] if each.decided_in != "content"]
+    for each in others + content.names["tests"]:
         experiment, decision = each.experiment, each.decision
         row: dict[str, object] = {"test": experiment.name, "kind": experiment.kind, "outcome": decision.outcome}
         shipped = decision.arm if decision.outcome == "ship" else ""
@@ -180,7 +181,7 @@ def judge_tests(stage: Stage, truths: Truths) -> Iterator[dict[str, object]]:
 def judge_company(
     world: World, seed: int, customers: int, null: bool, text_effects: float = 1.0, tests_only: bool = False
 ) -> Judged:
-    """Make a company, run 03–05 (05 alone, with `tests_only`), and compare what they say with the truth."""
+    """Make a company, run 03–06 (05 and 06 alone, with `tests_only`), and compare what they say with the truth."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="decisions-") as place:
         source, folder = Path(place) / "source", Path(place) / "run"
@@ -191,8 +192,9 @@ def judge_company(
         without_targeting = mock.patch("smsroi_helpers.ab_test.rank_responders", return_value=[])
         with contextlib.nullcontext() if null else without_targeting:
             ab_test = run_stage("05_ab_test", source, folder)
-        tests, hours, doses = pd.DataFrame(judge_tests(ab_test, truths)), pd.DataFrame(), pd.DataFrame()
-        every = ab_test.decisions
+        content = run_stage("06_content", source, folder)
+        tests, hours, doses = pd.DataFrame(judge_tests(ab_test, content, truths)), pd.DataFrame(), pd.DataFrame()
+        every = pd.concat([ab_test.decisions, content.decisions], ignore_index=True)
         if not tests_only:
             timing, frequency = (run_stage(name, source, folder) for name in ("03_timing", "04_frequency"))
             labels = label(timing.shop, truths, timing.names["segment_by"])
@@ -223,7 +225,7 @@ def summarise(judged: list[Judged], null: bool) -> str:
     if null:
         acted = [len(each.claims) > 0 for each in judged]
         return (
-            f"companies with any `do` from 03–05: {_share(acted)}; by stage: {claims['stage'].value_counts().to_dict()}"
+            f"companies with any `do` from 03–06: {_share(acted)}; by stage: {claims['stage'].value_counts().to_dict()}"
         )
     lines = []
     own = hours[hours["segment"] != ALL] if len(hours) else hours
@@ -281,7 +283,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--null", action="store_true", help="companies whose texts have no effect")
     parser.add_argument("--text-effects", type=float, default=1.0, help="how many times as far apart texts are")
-    parser.add_argument("--tests-only", action="store_true", help="the decisions of 05 alone")
+    parser.add_argument("--tests-only", action="store_true", help="the decisions of 05 and 06 alone")
     options = parser.parse_args(given)
     judged: list[Judged] = []
     failed = 0

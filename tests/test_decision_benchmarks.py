@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import companies, decisions
+from benchmarks import companies, content, decisions
 from benchmarks.capture import Policy, best_policy, long_run_value, read_policy
 from benchmarks.companies import DOSES, Truths
 from smsroi_helpers.simulation import ground_truth as own
@@ -84,7 +84,7 @@ def tables(tmp_path):
     pd.DataFrame({
         "kind": "content", "segment": "all", "metric": "profit", "arm": ["a", "b"], "difference": [np.nan, 0.4],
         "decision": ["keep_running", "keep_running"],
-    }).to_parquet(tmp_path / "experiment_results.parquet")  # fmt: skip
+    }).to_parquet(tmp_path / "content_tests.parquet")  # fmt: skip
     return tmp_path
 
 
@@ -104,8 +104,8 @@ def test_by_estimates_everything_changes(truths, tables):
     assert (found.window[:38] == 1).all()
     assert (found.dose == 2).all(), "a segment without a row gets the dose of all customers"
     assert (found.creative == 1).all()
-    shipped = pd.read_parquet(tables / "experiment_results.parquet").assign(decision="ship")
-    shipped.to_parquet(tables / "experiment_results.parquet")
+    shipped = pd.read_parquet(tables / "content_tests.parquet").assign(decision="ship")
+    shipped.to_parquet(tables / "content_tests.parquet")
     assert (read_policy(tables, truths, GROUPS, letter=True).creative == 1).all(), "the control's own row is no change"
 
 
@@ -166,6 +166,17 @@ def test_the_summary_counts_what_went_wrong():
     assert "within 10% of its value in 1 of 1 (100%); the optimum in 0 of 1" in text
     assert "twice the planner's smallest: 1 of 1" in text
     assert "lose money in truth: 1 of 4 (25%)" in text
-    assert "any `do` from 03–05: 1 of 1" in decisions.summarise(
+    assert "any `do` from 03–06: 1 of 1" in decisions.summarise(
         [decisions.Judged(1, hours, doses, tests, claims, 1.0)], null=True
     )
+
+
+def test_the_summary_of_texts_counts_by_company():
+    texts = pd.DataFrame({"seed": [1, 1, 2, 2], "covered": [True, True, True, False], "error": [0.0, 1.0, -1.0, 3.0]})
+    choices = pd.DataFrame({"seed": [1, 2], "chosen": ["a", "b"], "best": ["a", "a"], "in_set": True,
+                            "regret": [0.0, 10.0], "possible": [50.0, 50.0]})  # fmt: skip
+    factors = pd.DataFrame({"covered": [True, False]})
+    text = content.summarise([content.Judged(1, texts, choices, pd.DataFrame(), factors, 1.0)])
+    assert "true effect in 75.0% ± 49.0%" in text  # means of 1 and .5: 1.96 × .3536 / √2
+    assert "regret 10.0% of (best − today), by company 0%, 20%; best text chosen in 1 of 2 (50%)" in text
+    assert "true factor in 1 of 2" in text

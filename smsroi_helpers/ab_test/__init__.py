@@ -32,7 +32,7 @@ from smsroi_helpers.ab_test.profit_over_time import (
     estimate_total_profit,
     trace_weeks,
 )
-from smsroi_helpers.ab_test.wording import decide
+from smsroi_helpers.ab_test.wording import decide, decide_tests
 from smsroi_helpers.measures import knows_cost
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "cap_profit",
     "count_listed",
     "decide",
+    "decide_tests",
     "estimate_monthly_profit",
     "estimate_total_profit",
     "find_prices",

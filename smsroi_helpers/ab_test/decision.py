@@ -15,7 +15,7 @@ from smsroi_helpers.ab_test.cash import Cash, trace_cash
 from smsroi_helpers.ab_test.click_profit import Prices
 from smsroi_helpers.ab_test.decision_rule import ExperimentDecision
 from smsroi_helpers.ab_test.effects import CLICK_PROFIT, ArmEffect, is_count
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.contract import Evidence, MoneyKind
 from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, MOST_TIMES
@@ -97,13 +97,12 @@ class ExperimentAnswer:
         return int(self.decision.arm_customers if in_money else self.experiment.customers.sum())
 
 
-def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
-    """The answers of the experiments decided here: the standing holdout first, then by outcome and value.
-
-    Tests of hours and of texts per week are decided by the stages `timing` and `frequency`.
+def decide(evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test") -> tuple[ExperimentAnswer, ...]:
+    """The answers of the experiments that a stage decides: the standing holdout first, then by outcome and value.
 
     Args:
         evaluated: of `evaluate.analyse`.
+        stage: `ab_test` or `content`; tests of hours and of texts per week have rules of their own.
     """
     rank = {"ship": 0, "keep_control": 1, "keep_running": 2, "broken": 3}
 
@@ -112,7 +111,7 @@ def decide(evaluated: Sequence[Evaluated]) -> tuple[ExperimentAnswer, ...]:
         standing = each.experiment.kind == "holdout" and outcome in ("ship", "keep_control")
         return (not standing, rank[outcome], -np.nan_to_num(abs(each.decision.value)))
 
-    own = [each for each in evaluated if each.decided_in == "ab_test"]
+    own = [each for each in evaluated if each.decided_in == stage]
     return tuple(_answer(each) for each in sorted(own, key=place))
 
 

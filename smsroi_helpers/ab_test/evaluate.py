@@ -29,6 +29,7 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import ALPHA, false_alarms
 
 __all__ = [
+    "DecidedIn",
     "Evaluated",
     "FalseAlarms",
     "analyse",
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-DecidedIn = Literal["ab_test", "timing", "frequency"]
+DecidedIn = Literal["ab_test", "timing", "frequency", "content"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Evaluated:
     """Empty if the experiment is broken."""
     decision: ExperimentDecision
     decided_in: DecidedIn = "ab_test"
-    """The stage that gives the answer: hours are chosen in `timing`, texts per week in `frequency`."""
+    """The stage that gives the answer: hours in `timing`, texts per week in `frequency`, texts in `content`."""
     prices: Prices | None = None
     """What a click and a subscriber are worth, of the whole run."""
     not_priced: WhyNotPriced = "kind"
@@ -79,7 +80,7 @@ def analyse(
     *,
     smallest_gain: float = 0.0,
     opt_out_margin: float = 0.002,
-    segment_by: str = "recency",
+    segment_by: str = "rfm_group",
     yearly_discount: float = 0.1,
     pre_period_columns: Sequence[str] = (),
 ) -> list[Evaluated]:
@@ -141,9 +142,16 @@ def _measure(
 
 
 def _decided_in(shop: Shop, experiment: Experiment) -> DecidedIn:
-    """The stage whose question the experiment answers, if that stage can read it; the others have no clusters."""
+    """The stage whose question the experiment answers, if that stage can read it.
+
+    `content` decides by the rule of this stage; `timing` and `frequency` have rules of their own, without clusters.
+    """
     plan = experiment.plan.reindex(list(experiment.arms))
-    if not shop.has("messages") or experiment.clustered:
+    if not shop.has("messages"):
+        return "ab_test"
+    if experiment.kind == "content" and shop.has("creatives"):
+        return "content"
+    if experiment.clustered:
         return "ab_test"
     if experiment.kind == "timing" and {"hour_start", "hour_end"} <= set(plan.columns):
         return "ab_test" if plan[["hour_start", "hour_end"]].isna().any(axis=None) else "timing"
@@ -188,10 +196,11 @@ def pool_tests(evaluated: Sequence[Evaluated]) -> PooledSegments:
 
 
 def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.Generator) -> list[Ranking]:
-    """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment decided here.
+    """Rank customers by expected effect in the deciding metric, for every arm of each valid experiment.
 
-    Experiments that assigned clusters are left out: rankings are learned and valued with customers as units. Rankings
-    are made of past purchases: there are none in a source without orders.
+    Left out are tests of hours and of texts per week, which `timing` and `frequency` decide by segment, and experiments
+    that assigned clusters: rankings are learned and valued with customers as units. Rankings are made of past
+    purchases: there are none in a source without orders.
 
     Args:
         shop: the company.
@@ -203,7 +212,7 @@ def rank_responders(shop: Shop, evaluated: Sequence[Evaluated], rng: np.random.G
     found = []
     for each in evaluated:
         experiment, metric = each.experiment, each.decision.metric
-        if each.validity.broken or each.decided_in != "ab_test" or experiment.clustered:
+        if each.validity.broken or each.decided_in in ("timing", "frequency") or experiment.clustered:
             continue
         information = experiment.information if experiment.state == "running" else None
         for arm in experiment.treated:
@@ -259,21 +268,25 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _decision_of(each: Evaluated, arm: str) -> str | None:
+def _decision_of(each: Evaluated, arm: str, stage: DecidedIn) -> str | None:
     """An arm's decision; None where another stage decides."""
-    if each.decided_in != "ab_test" and not each.validity.broken:
+    if each.decided_in != stage and not each.validity.broken:
         return None
     return each.decision.by_arm.get(arm, each.decision.outcome)
 
 
-def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
+def results_table(evaluated: Sequence[Evaluated], stage: DecidedIn = "ab_test") -> pd.DataFrame:
     """The table `experiment_results`; a broken experiment has customers and the split's p-value but no effects.
+
+    Args:
+        evaluated: of `analyse`.
+        stage: which saves the table.
 
     Returns:
         experiment_id, metric, arm, customers, mean, difference, low, high, relative, p_value, always_valid_low,
         always_valid_high, adjusted_p, probability_best, srm_p, decision (of the arm; the control has the experiment's;
-        null where the stage `decided_in` decides), and the further fields of `effects.ArmEffect`, kind, state, weeks,
-        evidence (`modelled` for profit worked out from clicks).
+        null where the stage `decided_in` is another), and the further fields of `effects.ArmEffect`, kind, state,
+        weeks, evidence (`modelled` for profit worked out from clicks).
     """
     parts = []
     for each in evaluated:
@@ -287,10 +300,10 @@ def results_table(evaluated: Sequence[Evaluated]) -> pd.DataFrame:
         parts.append(rows.assign(
             experiment_id=experiment.name, kind=experiment.kind, state=experiment.state, weeks=experiment.weeks,
             srm_p=each.validity.split.p_value,
-            decision=[_decision_of(each, arm) for arm in rows["arm"]], decided_in=each.decided_in,
+            decision=[_decision_of(each, arm, stage) for arm in rows["arm"]], decided_in=each.decided_in,
             evidence="none" if each.validity.broken
             else np.where(rows["metric"] == CLICK_PROFIT, "modelled", "randomised"),
         ))  # fmt: skip
-    frame = pd.concat(parts, ignore_index=True)
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     kinds = {name: "string" if name in _WORDS else "float64" for name in _COLUMNS}
     return frame.reindex(columns=list(_COLUMNS)).astype(kinds)

@@ -1,4 +1,4 @@
-"""Cash and long-run value of every decided test of `05_ab_test`, apart, and when a change breaks even."""
+"""Cash and long-run value of the tests that a page decides, apart, and when a change breaks even."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.ab_test.decision import ExperimentAnswer, decide
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _, interval, joined, number
@@ -19,15 +19,16 @@ __all__ = [
 ]
 
 
-def money_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
+def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test") -> Html:
     """Cash as measured and long-run value as modelled, in separate columns, of every test decided here in profit.
 
     Args:
         evaluated: of `ab_test.analyse`.
         currency: the source's.
+        stage: whose tests are shown.
     """
     rows = []
-    for answer in decide(evaluated):
+    for answer in decide(evaluated, stage):
         if answer.cash is None:
             continue
         value = (answer.value, answer.low, answer.high)

@@ -9,7 +9,7 @@ from smsroi_helpers.ab_test import decision as typed
 from smsroi_helpers.ab_test.decision import LONGEST_WAIT_DAYS, ExperimentAnswer
 from smsroi_helpers.ab_test.decision_rule import FEWEST_BUYERS_UNEQUAL, ExperimentDecision
 from smsroi_helpers.ab_test.effects import ArmEffect, is_count
-from smsroi_helpers.ab_test.evaluate import Evaluated
+from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.left_alone import PooledSegments
 from smsroi_helpers.ab_test.shared_wording import difference_in_words, gain_words, points, time_words
 from smsroi_helpers.ab_test.targeting import decide_targeting
@@ -22,6 +22,7 @@ from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
     "decide",
+    "decide_tests",
     "decision_words",
 ]
 
@@ -43,17 +44,28 @@ def decide(
         pooled: of `ab_test.pool_tests`.
         listed_today: today's customers by segment, of `ab_test.count_listed`; needed with the other two.
     """
-    found = [decision_words(answer, currency) for answer in typed.decide(evaluated)]
+    found = decide_tests(evaluated, currency)
     by_segment = listed_today or {}
     answers = decide_targeting(evaluated, rankings, sum(by_segment.values()))
     found += [targeting_words(answer, currency) for answer in answers]
     return found + left_alone_words(pooled or PooledSegments(), by_segment, tuple(evaluated), currency)
 
 
-def decision_words(answer: ExperimentAnswer, currency: str) -> Decision:
+def decide_tests(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn = "ab_test") -> list[Decision]:
+    """The decisions in words of the tests that a stage decides by the rule of `decision_rule`.
+
+    Args:
+        evaluated: of `ab_test.analyse`.
+        currency: the source's.
+        stage: `ab_test` or `content`.
+    """
+    return [decision_words(answer, currency, stage) for answer in typed.decide(evaluated, stage)]
+
+
+def decision_words(answer: ExperimentAnswer, currency: str, stage: DecidedIn = "ab_test") -> Decision:
     """The row of the table `decisions`: action, money, evidence and caveat."""
     return Decision(
-        stage="ab_test",
+        stage=stage,
         question=_question(answer),
         outcome=answer.outcome,
         action=_action(answer, currency),
@@ -113,6 +125,8 @@ def _cash(answer: ExperimentAnswer) -> dict[str, Any]:
 def _question(answer: ExperimentAnswer) -> str:
     if answer.against_no_texts:
         return _("Does texting pay? ({test})").format(test=answer.experiment.name)
+    if answer.experiment.kind == "content":
+        return _("Which text is better? ({test})").format(test=answer.experiment.name)
     return _("Did the change pay? ({test})").format(test=answer.experiment.name)
 
 

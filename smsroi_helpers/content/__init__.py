@@ -1,4 +1,6 @@
-"""Which text for whom, what the wording changes, and what a text costs.
+"""Which text is better, which one for whom, what the wording changes, and what a text costs.
+
+`tests_of_texts` has the randomised tests, evaluated and decided by the rule of `ab_test`.
 
 `texts` reads the distinct texts (`text_features`, `lexicon`, `billing`), `counts` counts in the engine what followed
 them. `within_campaign` compares creatives within campaigns, `pooling` draws segments towards what they share,
@@ -15,7 +17,7 @@ from smsroi_helpers.content.analysis import Content, analyse
 from smsroi_helpers.content.billing import Bill, bill
 from smsroi_helpers.content.creative_profit import response_rows
 from smsroi_helpers.content.outputs import effect_rows
-from smsroi_helpers.content.tests_of_texts import evaluate_tests
+from smsroi_helpers.content.tests_of_texts import evaluate_tests, result_rows
 from smsroi_helpers.content.wording import decide
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "effect_rows",
     "evaluate_tests",
     "response_rows",
+    "result_rows",
 ]
 
 NEEDS = ("messages", "creatives")
@@ -43,6 +46,9 @@ PARAMETERS: dict[str, Any] = {
     "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
     "signature": str,
     "opt_out_notice": str,
+    "smallest_test_gain": Annotated[float, Field(ge=0)],
+    "opt_out_margin": Annotated[float, Field(gt=0, le=1)],
+    "pre_period_columns": list[str],
 }
 
 __getattr__ = lazy_submodules(__name__, "figures", "tables")

@@ -69,7 +69,7 @@ def analyse(
         opt_out_notice: the same.
 
     Raises:
-        NotEnoughData: no texts are known, or no message can be matched with one.
+        NotEnoughData: no texts are known; or no message can be matched with one, and there is no test of texts.
     """
     texts = read_texts(shop, signature, opt_out_notice)
     sends = collect_sends(
@@ -82,7 +82,7 @@ def analyse(
     found = choose(
         cells, texts.creatives, today, people, practice.weeks_covered, ab_test.find_prices(shop, yearly_discount), rng
     )
-    in_test = ~cells["source"].isin(["log", "plan"])
+    in_test = cells["source"].str.startswith("test:")
     overall = fit_within(cells, texts.creatives)
     return Content(
         texts=texts, sends=sends, practice=practice, by_creative=found,

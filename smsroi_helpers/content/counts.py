@@ -39,9 +39,9 @@ class Sends:
     """The messages whose texts are known and whose outcomes count, as a table of the engine."""
 
     rows: ir.Table
-    """customer_id, campaign_id, text, segment, source (a content test's id, `plan` or `log`), group, seen (how often
-    the customer got this content type, this text included), known, clicked, ordered, opted_out, replied, cost,
-    discount.
+    """customer_id, campaign_id, text, segment, source (`test:` and a content test's id, `plan:` and the role in a plan,
+    or `log`), group, seen (how often the customer got this content type, this text included), known, clicked, ordered,
+    opted_out, replied, cost, discount.
     """
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left)."""
@@ -72,7 +72,7 @@ def collect_sends(
         channel: of the messages counted, as for `measures.choose_channel`.
 
     Raises:
-        NotEnoughData: no message names a text that the table creatives has.
+        NotEnoughData: no message names a text that the table creatives has, and there is no test of texts.
         UsageError: the source has no messages of the channel.
     """
     first = shop.as_of - dt.timedelta(days=7 * log_weeks - 1)
@@ -89,7 +89,7 @@ def collect_sends(
         "discount", "seen", segment=used.segment, group=hash_group(used.customer_id, JACKKNIFE),
     ))  # fmt: skip
     exclusions = _count_exclusions(shop, rows, of_channel, first, window_hours, kept)
-    if not exclusions["messages"].iloc[-1]:
+    if not exclusions["messages"].iloc[-1] and not _has_tests(shop):  # a test of texts has its verdict all the same
         raise NotEnoughData(
             "No text of the last {weeks} weeks can be matched with the table creatives by campaign_id and variant.",
             weeks=log_weeks,
@@ -130,10 +130,25 @@ def _with_outcomes(shop: Shop, rows: ir.Table, window_hours: int) -> ir.Table:
     return found.mutate(ordered=found.credited.notnull(), discount=found.discount.fill_null(0.0))
 
 
+def _has_experiments(shop: Shop) -> bool:
+    return all(shop.has(table) for table in ("experiments", "arms", "assignments"))
+
+
+def _has_tests(shop: Shop) -> bool:
+    if not _has_experiments(shop):
+        return False
+    tests = shop.experiments.filter(shop.experiments.kind == "content")
+    return bool(shop.count(tests.aggregate(n=tests.count()))["n"].iloc[0])
+
+
 def _with_source(shop: Shop, rows: ir.Table) -> ir.Table:
-    """With source: texts to members of a test of texts, of a plan, and all others are compared apart."""
-    source = ibis.ifelse(rows.plan_id.notnull(), "plan", "log")
-    if not all(shop.has(table) for table in ("experiments", "arms", "assignments")):
+    """With source: texts to members of a test of texts, of a plan in each of its roles, and all others, apart.
+
+    Who explores for a plan gets all texts at all hours, others get its few at its own: together they would mislead.
+    """
+    rows = _with_role(shop, rows)
+    source = ibis.ifelse(rows.plan_id.notnull(), "plan:" + rows.role, "log")
+    if not _has_experiments(shop):
         return rows.mutate(source=source)
     experiments = shop.experiments
     ended = experiments.ended_at if "ended_at" in experiments.columns else ibis.null("timestamp")
@@ -146,8 +161,16 @@ def _with_source(shop: Shop, rows: ir.Table) -> ir.Table:
     people = people.select(subject="customer_id", test="experiment_id", since="assigned_at", end="end")
     rows = rows.left_join(people, rows.customer_id == people.subject)
     inside = (rows.sent_at >= rows.since) & (rows.sent_at < rows.end)
-    source = ibis.ifelse(rows.plan_id.notnull(), "plan", "log")
-    return rows.mutate(source=ibis.ifelse(inside.fill_null(False), rows.test, source))
+    return rows.mutate(source=ibis.ifelse(inside.fill_null(False), "test:" + rows.test, source))
+
+
+def _with_role(shop: Shop, rows: ir.Table) -> ir.Table:
+    """With role: the one that the customer has in the message's plan; `plan` where it is not known."""
+    if not shop.has("plans"):
+        return rows.mutate(role=ibis.literal("plan"))
+    roles = shop.plans.group_by(of_plan="plan_id", planned_for="customer_id").aggregate(own_role=shop.plans.role.min())
+    found = rows.left_join(roles, [rows.plan_id == roles.of_plan, rows.customer_id == roles.planned_for])
+    return found.mutate(role=found.own_role.fill_null("plan"))
 
 
 def _count_exclusions(

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from smsroi_helpers.ab_test import Prices
 from smsroi_helpers.content.pooling import Pooled, pool
 from smsroi_helpers.content.within_campaign import OptionEffects, fit_within
-from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, Ints, best_set
+from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, Floats, Ints, best_set, t_quantile
 
 __all__ = [
     "ByCreative",
@@ -115,7 +115,7 @@ def choose(
         fit = overall[outcome]
         part = OptionEffects(
             names, "logit", fit.effect[used], fit.covariance[np.ix_(used, used)], fit.trials[used], fit.events[used],
-            fit.connected[used],
+            fit.connected[used], fit.groups,
         )  # fmt: skip
         pooled[outcome] = pool([part], rng, draws)
     extra = _extra_discounts(overall["discount"], used, own, rng, draws)
@@ -201,7 +201,7 @@ def _extra_discounts(
 ) -> _Extra:
     sent, clicks, discounts = (float(cells[name].sum()) for name in ("sent", "clicks", "discount"))
     effect, error = np.nan_to_num(fit.effect[used]), np.nan_to_num(fit.standard_error[used])
-    differs = (error > 0) & (np.abs(effect) > float(norm.ppf(1 - ALPHA / (2 * len(used)))) * error)
+    differs = (error > 0) & (np.abs(effect) > t_quantile(1 - ALPHA / len(used), fit.groups - 1) * error)
     per_text = discounts / max(sent, 1.0) + effect + rng.standard_normal((draws, len(used))) * error
     return _Extra(per_text, discounts / max(clicks, 1.0), differs)
 

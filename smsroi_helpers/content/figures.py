@@ -97,10 +97,9 @@ def wear_out_figure(content: Content) -> Html:
         return note(_("Too few customers got the same type of text again, so wear-out cannot be seen."))
     ax = plt.subplots(figsize=(7.0, 3.4))[1]
     base = at[0]
-    value = fit.effect[at] - fit.effect[base]
-    variance = np.diag(fit.covariance)[at] + fit.covariance[base, base] - 2 * fit.covariance[at, base]
-    error = np.sqrt(np.maximum(variance, 0.0))
-    low, high = 100 * np.expm1(value - 2 * error), 100 * np.expm1(value + 2 * error)
+    value, error = (each[at] for each in fit.contrast(int(base)))
+    half_width = fit.half_width(error)
+    low, high = 100 * np.expm1(value - half_width), 100 * np.expm1(value + half_width)
     ax.axhline(0, color=PALETTE["line"], linewidth=1)
     ax.vlines(at + 1, low, high, color=PALETTE["accent"], linewidth=2)
     ax.plot(at + 1, 100 * np.expm1(value), "o-", color=PALETTE["accent"])

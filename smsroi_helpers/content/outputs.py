@@ -34,11 +34,11 @@ def effect_rows(content: Content) -> pd.DataFrame:
 
 
 def _of(kind: str, fit: OptionEffects) -> list[dict[str, object]]:
-    error = fit.standard_error
+    low, high = fit.low, fit.high
     return [
         {
-            "kind": kind, "feature": name, "effect": fit.effect[at], "low": fit.effect[at] - 2 * error[at],
-            "high": fit.effect[at] + 2 * error[at], "evidence": "observational" if fit.known[at] else "none",
+            "kind": kind, "feature": name, "effect": fit.effect[at], "low": low[at], "high": high[at],
+            "evidence": "observational" if fit.known[at] else "none",
             "messages": fit.trials[at], "clicks": fit.events[at],
         }
         for at, name in enumerate(fit.options)

@@ -26,6 +26,7 @@ __all__ = [
     "exclusions_table",
     "features_table",
     "formats_table",
+    "money_table",
     "price_note",
     "segments_table",
     "tests_table",
@@ -110,10 +111,15 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
             else _("The tests of texts are broken, so no difference is shown.")
         )
     caption = _(
-        "Randomised tests of texts: each arm against its control, with 95% intervals, p by Holm over the arms. The page"
-        " on A/B tests has the verdict of each test"
+        "Randomised tests of texts: each arm against its control, with 95% intervals; p-values of the deciding metric"
+        " are adjusted by Holm. What they decide is under Decision"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
+
+
+def money_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
+    """Cash as measured and long-run value as modelled of every test of texts that is decided in profit."""
+    return ab_test.money_tables.money_table(evaluated, currency, "content")
 
 
 def price_note(content: Content, currency: str) -> Html:
@@ -194,8 +200,7 @@ def _rows_of(fit: OptionEffects, name: str, words: Sequence[str]) -> list[dict[s
 
 
 def _odds(fit: OptionEffects, at: int) -> str:
-    half_width = 2.0 * fit.standard_error[at]
-    return odds_words(fit.effect[at], fit.effect[at] - half_width, fit.effect[at] + half_width)
+    return odds_words(fit.effect[at], fit.low[at], fit.high[at])
 
 
 def formats_table(content: Content) -> Html:
@@ -228,10 +233,9 @@ def agreement_table(content: Content) -> Html:
         }
         found = []
         for name, fit in ((_("Randomised tests"), content.tested), (_("Log"), content.untested)):
-            value = fit.effect[other] - fit.effect[base]
-            variance = fit.covariance[other, other] + fit.covariance[base, base] - 2 * fit.covariance[other, base]
-            error = float(np.sqrt(variance))
-            row[name] = odds_words(value, value - 2 * error, value + 2 * error)
+            value, error = (float(each[other]) for each in fit.contrast(int(base)))
+            half_width = float(fit.half_width(np.array(error)))
+            row[name] = odds_words(value, value - half_width, value + half_width)
             found.append((value, error))
         gap = (found[1][0] - found[0][0]) / np.hypot(found[0][1], found[1][1])
         row[_("Differ by standard errors")] = number(gap, 1)

@@ -23,7 +23,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from smsroi_helpers.statistics import FEW_EVENTS, GROUPS, Floats, Ints
+from smsroi_helpers.statistics import ALPHA, FEW_EVENTS, GROUPS, Floats, Ints, t_quantile
 
 __all__ = [
     "OptionEffects",
@@ -49,6 +49,8 @@ class OptionEffects:
     """Of each option (a sum of money for the scale `mean`)."""
     connected: Ints
     """The number of each option's set; −1 for options without data."""
+    groups: int = GROUPS
+    """Groups of customers with data; the t distribution has one degree of freedom fewer."""
 
     @property
     def known(self) -> np.ndarray:
@@ -59,6 +61,26 @@ class OptionEffects:
     def standard_error(self) -> Floats:
         """Of each effect."""
         return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def low(self) -> Floats:
+        """Lower 95 % limit of each effect."""
+        return np.asarray(self.effect - self.half_width(self.standard_error))
+
+    @property
+    def high(self) -> Floats:
+        """Upper 95 % limit of each effect."""
+        return np.asarray(self.effect + self.half_width(self.standard_error))
+
+    def half_width(self, error: Floats) -> Floats:
+        """Of a 95 % interval, from a standard error: Student's t, as for every jackknife."""
+        return np.asarray(t_quantile(1 - ALPHA, self.groups - 1) * error)
+
+    def contrast(self, base: int) -> tuple[Floats, Floats]:
+        """Effects compared with that of the option `base`, and their standard errors."""
+        covariance = self.covariance
+        variance = np.diag(covariance) + covariance[base, base] - 2 * covariance[:, base]
+        return np.asarray(self.effect - self.effect[base]), np.sqrt(np.maximum(variance, 0.0))
 
     @property
     def largest(self) -> np.ndarray:
@@ -115,7 +137,7 @@ def fit_within(
     absent = connected < 0
     effect = np.where(absent, np.nan, effect)
     covariance[absent] = covariance[:, absent] = np.nan
-    return OptionEffects(tuple(options), scale, effect, covariance, count, happened, connected)
+    return OptionEffects(tuple(options), scale, effect, covariance, count, happened, connected, used)
 
 
 def _informative(rows: pd.DataFrame, trials: str, events: str, scale: str) -> pd.DataFrame:

@@ -1,11 +1,20 @@
 """The decisions of `06_content` in words, and wording that its tables and figures share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.billing import Shortening
 from smsroi_helpers.content.creative_profit import SegmentChoice
-from smsroi_helpers.content.decision import CreativeDecision, decide_creatives, decide_shortening
+from smsroi_helpers.content.decision import (
+    CreativeDecision,
+    ShorteningDecision,
+    decide_creatives,
+    decide_shortening,
+)
+from smsroi_helpers.content.tests_of_texts import arms_of_tests
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import segment_name
@@ -99,15 +108,21 @@ def shortening_words(version: Shortening) -> str:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def decide(content: Content, currency: str, smallest_gain: float) -> list[Decision]:
-    """The decisions in words: which creative for whom, and which texts to shorten.
+def decide(content: Content, tests: Sequence[ab_test.Evaluated], currency: str, smallest_gain: float) -> list[Decision]:
+    """The decisions in words: one per randomised test of texts, which creative for whom, and which texts to shorten.
 
     Args:
         content: of `content.analyse`.
+        tests: of `content.evaluate_tests`; they are decided by the rule of `ab_test`.
         currency: the source's.
         smallest_gain: profit per text below which a change is not worth making (money).
     """
-    return [_creatives(content, decide_creatives(content, smallest_gain)), _shortening(content, currency)]
+    by_segment = decide_creatives(content, smallest_gain, arms_of_tests(tests, content.texts))
+    return [
+        *ab_test.decide_tests(tests, currency, "content"),
+        _creatives(content, by_segment),
+        *(_shortening(content, found, currency) for found in decide_shortening(content.savings)),
+    ]
 
 
 def _choices_words(choices: tuple[SegmentChoice, ...]) -> str:
@@ -124,37 +139,14 @@ def _choices_words(choices: tuple[SegmentChoice, ...]) -> str:
 
 
 def _creatives(content: Content, found: CreativeDecision) -> Decision:
-    texts = number(len(content.texts.creatives))
+    without = found.reason in ("not_compared", "not_sent_today")
     common = {
         "stage": "content", "question": _("Which text for whom?"), "outcome": found.outcome,
-        "evidence": "observational" if not found.reason or found.reason == "no_price" else "none",
-        "customers": found.customers,
+        "evidence": "none" if without else "observational", "customers": found.customers,
     }  # fmt: skip
-    if found.reason == "not_compared":
-        return Decision(
-            **common,  # type: ignore[arg-type]
-            action=_("Send at least two texts within each campaign, randomly assigned."),
-            text=_(
-                "None of the {n} texts can be compared: no two went to the same segment in one campaign with 20 clicks"
-                " each."
-            ).format(n=texts),
-        )
-    if found.reason == "not_sent_today":
-        return Decision(
-            **common,  # type: ignore[arg-type]
-            action=_("No advice: no text of the last weeks is known."),
-            text=_("The table creatives has no text for the messages of the weeks that are called today."),
-        )
-    clicks = points_words(*found.click_gain)
-    if found.reason == "no_price":
-        return Decision(
-            **common,  # type: ignore[arg-type]
-            action=_("Test {choices} against today’s texts.").format(choices=_choices_words(found.choices)),
-            text=_(
-                "They had {clicks} more clicks per 1,000 texts than today’s mixture, within the same campaigns. No"
-                " experiment shows what a click brings, so there is no amount."
-            ).format(clicks=clicks),
-        )
+    if found.reason:
+        action, text = _without_amount(content, found)
+        return Decision(**common, action=action, text=text)  # type: ignore[arg-type]
     action = {
         "dont": _("Keep today’s mixture of texts: no other one is worth a change."),
         "not_enough_evidence": _("Test {choices} against today’s texts before changing."),
@@ -167,7 +159,7 @@ def _creatives(content: Content, found: CreativeDecision) -> Decision:
             _(
                 "Compared with today’s mixture, within the same campaigns: {clicks} more clicks per 1,000 texts. Profit"
                 " is clicks × value of a click − opt-outs × value of a subscriber − message cost."
-            ).format(clicks=clicks),
+            ).format(clicks=points_words(*found.click_gain)),
             _("In {n} segments another text may be as good.").format(n=number(open_sets)) if open_sets else "",
         ),
         value=found.value, low=found.low, high=found.high, unit="money_per_week", kind="gain",
@@ -179,8 +171,33 @@ def _creatives(content: Content, found: CreativeDecision) -> Decision:
     )  # fmt: skip
 
 
-def _shortening(content: Content, currency: str) -> Decision:
-    found = decide_shortening(content.savings)
+def _without_amount(content: Content, found: CreativeDecision) -> tuple[str, str]:
+    """Action and text where the log gives no amount."""
+    choices, clicks = _choices_words(found.choices), points_words(*found.click_gain)
+    match found.reason:
+        case "not_compared":
+            return _("Send at least two texts within each campaign, randomly assigned."), _(
+                "None of the {n} texts can be compared: no two went to the same segment in one campaign with 20 clicks"
+                " each."
+            ).format(n=number(len(content.texts.creatives)))
+        case "not_sent_today":
+            return _("No advice: no text of the last weeks is known."), _(
+                "The table creatives has no text for the messages of the weeks that are called today."
+            )
+        case "no_price":
+            return _("Test {choices} against today’s texts.").format(choices=choices), _(
+                "They had {clicks} more clicks per 1,000 texts than today’s mixture, within the same campaigns. No"
+                " experiment shows what a click brings, so there is no amount."
+            ).format(clicks=clicks)
+    suggested = _("By segment, the log suggests {choices}.").format(choices=choices)
+    kept = _("By segment, the log suggests no other mixture of texts than today’s.")
+    return suggested if found.outcome == "not_enough_evidence" else kept, _(
+        "The best text of each segment had {clicks} more clicks per 1,000 texts than today’s mixture, within the same"
+        " campaigns. The amount is that of the randomised test of these texts."
+    ).format(clicks=clicks)
+
+
+def _shortening(content: Content, found: ShorteningDecision, currency: str) -> Decision:
     weeks = content.saving_weeks
     if not found.texts:
         return Decision(
@@ -191,26 +208,29 @@ def _shortening(content: Content, currency: str) -> Decision:
             else _("The texts with several segments would need large cuts."),
             evidence="descriptive", customers=content.practice.customers,
         )  # fmt: skip
-    named = [
+    named = listed(
         _("“{creative}” ({language}): {change}").format(
             creative=one.text.creative, language=one.text.features.language, change=shortening_words(one.version)
         )
         for one in found.texts[:_SHORTENED]
-    ]
-    amount = found.saved_per_week if found.knows_cost else float("nan")
-    known = found.knows_cost
-    return Decision(
-        stage="content", question=_("Which texts cost more than they need to?"), outcome="do",
-        action=_("Shorten: {texts}.").format(texts=listed(named)),
-        text=_(
-            "{n} messages of the last {weeks} weeks would have taken fewer billing segments, of unknown cost."
-        ).format(n=number(found.sent), weeks=weeks)
+    )
+    safe, known = found.outcome == "do", found.knows_cost
+    words = (
+        _("{n} messages of the last {weeks} weeks would have taken fewer billing segments, of unknown cost.")
         if not known
-        else _(
-            "In the last {weeks} weeks {n} messages of these texts cost {saved} a week more than shorter ones."
-        ).format(n=number(found.sent), weeks=weeks, saved=money(amount, currency)),
-        evidence="descriptive", customers=content.practice.customers,
-        value=amount, low=amount, high=amount, unit="money_per_week" if known else "", kind="gain" if known else "fact",
-        money="cash" if known else "",
-        caveat=_("A changed text may be clicked less or more; test it."),
+        else _("{n} messages of these texts cost {saved} a week more than shorter ones, in the last {weeks} weeks.")
+    )
+    return Decision(
+        stage="content",
+        question=_("Which texts cost more than they need to?") if safe else _("Which shorter texts should be tested?"),
+        outcome=found.outcome,
+        action=(_("Shorten: {texts}.") if safe else _("Test shorter versions: {texts}.")).format(texts=named),
+        text=joined(
+            words.format(n=number(found.sent), weeks=weeks, saved=money(found.saved_per_week, currency)),
+            _("The amount is counted from the texts sent and their cost, so it has no interval.") if known else "",
+        ),
+        evidence="descriptive", customers=content.practice.customers, value=found.saved_per_week,
+        unit="money_per_week" if known else "", money="cash" if known else "",
+        number_words=_("a week in the last {weeks} weeks, descriptive").format(weeks=weeks) if known else "",
+        caveat=_("The words stay the same.") if safe else _("A changed text may be clicked less or more."),
     )  # fmt: skip

@@ -55,7 +55,7 @@ class Decision:
     value: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
-    """95 % interval of `value`; NaN if the decision has no number."""
+    """95 % interval of `value`; NaN if the decision has no number, or its number is a descriptive sum."""
     unit: Literal["money_per_week", "money", "share", "count", "orders_per_week", ""] = ""
     period: str = ""
     """The time whose money or orders `value` is: `week`, or the weeks of a total (`11 weeks`); empty for a share."""
@@ -90,7 +90,9 @@ class Decision:
             object.__setattr__(self, "period", "week")
         if self.unit == "money" and not self.period:
             raise ValueError("a total of money needs its period")
-        if self.unit and not self.low <= self.value <= self.high:
+        # A sum of what is recorded has no sampling error, so a descriptive amount may have no interval.
+        counted = self.evidence == "descriptive" and self.low != self.low and self.high != self.high
+        if self.unit and not counted and not self.low <= self.value <= self.high:
             raise ValueError(f"value {self.value} is not within its interval {self.low} to {self.high}")
         if self.money and not self.unit.startswith("money"):
             raise ValueError(f"money={self.money!r} without an amount; its unit is {self.unit!r}")
@@ -118,6 +120,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "frequency_policy": (
         "segment", "messages_per_week", "profit_per_week", "low", "high", "evidence", "gain_evidence", "cash_evidence",
+    ),
+    "content_tests": (
+        "experiment_id", "metric", "arm", "customers", "difference", "low", "high", "adjusted_p", "decision",
+        "evidence",
     ),
     "creative_effects": ("feature", "effect", "low", "high", "evidence"),
     "creative_response": (

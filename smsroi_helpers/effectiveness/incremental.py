@@ -9,6 +9,7 @@ References:
         Facebook, Marketing Science 38(2): attribution against randomised experiments.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -125,6 +126,9 @@ class Comparison:
     experiment: str
     arm: str
     control: str
+    first: dt.date
+    last: dt.date
+    """The days whose messages and orders count: from the start of the test on."""
     weeks: float
     """Mean weeks for which outcomes were counted."""
     customers: float
@@ -139,7 +143,8 @@ class Comparison:
     roi: Ratio
     """Incremental ROI: incremental profit ÷ that cost, with Fieller's limits."""
     attributed_roi: float
-    """(Profit of the orders attributed by last touch within the chosen window − cost) ÷ cost."""
+    """(Profit of the orders attributed by last touch within the chosen window − cost) ÷ cost, of the treated arm's
+    members since their assignment. The KPI `roi` is of all messages, whoever got them."""
     orders: tuple[float, float]
     """Customers who ordered, of the treated arm and of the control."""
     rules: tuple[Attributed, ...]
@@ -222,7 +227,8 @@ def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hou
     earned = float(treated["order_profit__y"])
     spent = float(treated["cost__y"])
     return Comparison(
-        experiment=experiment.name, arm=str(treated.name), control=str(control.name), weeks=experiment.weeks,
+        experiment=experiment.name, arm=str(treated.name), control=str(control.name),
+        first=experiment.started, last=experiment.last, weeks=experiment.weeks,
         customers=n, control_customers=m, incremental=_interval(revenue, var_revenue, n),
         profit=_interval(profit, var_profit, n), cost=cost * n if known_cost else float("nan"),
         roi=fieller(profit, cost, var_top=var_profit, var_bottom=var_cost, cov=cov)

@@ -11,7 +11,7 @@ from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.effectiveness.incremental import Ratio
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.wording import factor_words, kpi_words, level_words, touch_words, window_words
-from smsroi_helpers.locale import _, joined, money, number, percent
+from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.pages import Html, compact_words, lift_words, note, p_words, table
 
 __all__ = [
@@ -43,18 +43,20 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
         rule = one.rule(found.attribution_hours)
         rows.append({
             _("Test"): one.experiment, _("Arm"): one.arm,
+            _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency),
             _("Incremental revenue"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
-            _("Attributed ROI"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
-            _("Incremental ROI"): _ratio(one.roi),
+            _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
+            _("Incremental ROI of the arm"): _ratio(one.roi),
             _("Relative lift of buyers"): percent(one.relative_lift, 1),
             _("Incremental share of buyers"): percent(one.incremental_share, 1),
         })  # fmt: skip
     caption = _(
-        "Attributed (last touch) beside incremental, of the same customers and weeks, 95% intervals. Relative lift is"
-        " the difference ÷ the rate without messages; incremental share is the difference ÷ the rate with them"
+        "Attributed (last touch) beside incremental, of the arm’s customers from their assignment to the last day, 95%"
+        " intervals. The KPI “Attributed ROI of messages” is of other customers and months. Relative lift is the"
+        " difference ÷ the rate without messages; incremental share is the difference ÷ the rate with them"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

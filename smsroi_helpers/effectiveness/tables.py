@@ -75,7 +75,15 @@ def definitions_table(found: Effectiveness) -> Html:
         }
         for name in (*KPIS, *ACTIVITY_KPIS)
     ])  # fmt: skip
-    return table(frame, caption=_("The KPIs, with 95% intervals over customers; attributed numbers are correlation"))
+    caption = _("The KPIs, with 95% intervals over customers; attributed numbers are correlation")
+    if len(found.campaigns):
+        caption = joined(
+            _("{caption}.").format(caption=caption),
+            _("KPIs of messages are of all messages that count, of every channel, sent from {first} to {last}").format(
+                first=day(str(found.campaigns["first"].min())[:10]), last=day(str(found.campaigns["last"].max())[:10])
+            ),
+        )
+    return table(frame, caption=caption)
 
 
 def kpis_table(found: Effectiveness, dimension: str) -> Html | None:

@@ -6,7 +6,7 @@ from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness import decision
 from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
-from smsroi_helpers.locale import _, interval, joined, number, percent
+from smsroi_helpers.locale import _, day, interval, joined, number, percent
 from smsroi_helpers.pages import segment_name
 
 __all__ = [
@@ -35,7 +35,7 @@ def kpi_words(kpi: str) -> str:
         "reply_rate": _("Reply rate"),
         "opt_out_rate": _("Opt-out rate"),
         "revenue_per_message": _("Attributed revenue per message"),
-        "roi": _("Attributed ROI"),
+        "roi": _("Attributed ROI of messages"),
         "cost_performance": _("Cost performance index"),
         "repurchase_rate": _("Repurchase rate"),
         "dau_mau": _("DAU/MAU"),
@@ -212,8 +212,12 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
     roi = answer.test.roi
     if not np.isfinite([roi.estimate, roi.low, roi.high]).all():
         return words
-    return joined(words, _("Attributed ROI is {attributed}; incremental ROI is {incremental}.").format(
-        attributed=number(answer.test.attributed_roi, 1), incremental=interval(roi.estimate, roi.low, roi.high)
+    return joined(words, _(
+        "Of the {n} customers of {arm}, from {first} to {last}, attributed ROI is {attributed} and incremental ROI"
+        " {incremental}."
+    ).format(
+        n=number(answer.test.customers), arm=answer.test.arm, first=day(answer.test.first), last=day(answer.test.last),
+        attributed=number(answer.test.attributed_roi, 1), incremental=interval(roi.estimate, roi.low, roi.high),
     ))  # fmt: skip
 
 

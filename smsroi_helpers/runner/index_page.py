@@ -253,7 +253,7 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
 
 def _is_decided_test(row: Mapping[str, Any]) -> bool:
     """Whether a randomised test recommends a change in its own metric, where money is not known."""
-    is_test = row["stage"] == "ab_test" and row["css"] == "randomised"
+    is_test = row["stage"] in ("ab_test", "content") and row["css"] == "randomised"
     return is_test and row["kind"] == "fact" and row["outcome"] == "do" and bool(row["numbers"])
 
 

@@ -24,7 +24,15 @@ from smsroi_helpers.statistics.effects import (
     probability_best,
     relative_lift,
 )
-from smsroi_helpers.statistics.jackknife import GROUPS, by_group, jackknife, jackknife_ratio, ratios, sandwich
+from smsroi_helpers.statistics.jackknife import (
+    GROUPS,
+    by_group,
+    jackknife,
+    jackknife_ratio,
+    ratios,
+    sandwich,
+    t_quantile,
+)
 from smsroi_helpers.statistics.means import MeanDifference, difference_of_means
 from smsroi_helpers.statistics.multiple_comparisons import adjust, best_set
 from smsroi_helpers.statistics.power import (
@@ -129,6 +137,7 @@ __all__ = [
     "standard_error",
     "sum_interval",
     "sum_name",
+    "t_quantile",
     "times_to_settle",
     "uncovered_factor",
     "uncovered_sd",

@@ -48,7 +48,7 @@ def evaluate(tmp_path_factory):
             (place / "source" / ("source.yml" if name == "source" else f"{name}.csv")).write_text(text)
         return place / "source"
 
-    every = ab_test.analyse(open_folder(write_tests(write, **ONE_FAULT_EACH), place))
+    every = ab_test.analyse(open_folder(write_tests(write, **ONE_FAULT_EACH), place), segment_by="recency")
     by_test = {each.experiment.name: each for each in every}
 
     def run(name, **changes):

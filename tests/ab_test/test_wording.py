@@ -97,10 +97,10 @@ class TestSmall:
         assert (decision.customers, decision.evidence_customers) == (2_000, 4_000)  # the arm's money, the test's proof
 
     def test_questions_of_other_pages_are_answered_there(self, evaluated):
-        """One answer per question: hours on the page of hours, texts per week on theirs; 05 names the page."""
+        """One answer per question: hours, texts per week and texts on their own pages; 05 names the page."""
         found = evaluated
         where = {each.experiment.kind: each.decided_in for each in found}
-        assert where == {"holdout": "ab_test", "frequency": "frequency", "timing": "timing", "content": "ab_test"}
+        assert where == {"holdout": "ab_test", "frequency": "frequency", "timing": "timing", "content": "content"}
         named = {decision.question for decision in ab_test.decide(found, "USD")}
         here = [each.experiment.name for each in found if each.decided_in == "ab_test"]
         assert len(named) == len(here)
@@ -108,6 +108,7 @@ class TestSmall:
         page = ab_test.tables.experiments_table(found).markup
         assert "How often should we text?" in page
         assert "When should a text go out?" in page
+        assert "Which text should we send, and to whom?" in page
 
     def test_without_messages_revenue_decides_and_says_so(self, make_source, open_source):
         experiment = {**CLEAR, "messages": None, "primary": "revenue"}

@@ -47,3 +47,10 @@ def test_without_a_price_clicks_decide_nothing():
 def test_without_creatives_beside_one_another_nothing_is_compared():
     found = decide_creatives(SimpleNamespace(by_creative=None), smallest_gain=0.0)
     assert (found.outcome, found.reason) == ("not_enough_evidence", "not_compared")
+
+
+def test_where_a_test_compares_the_same_texts_the_log_has_no_amount():
+    found = decide_creatives(content(a_segment(1.0, 100.0)), smallest_gain=0.002, tested={"a", "b", "c"})
+    assert (found.outcome, found.reason) == ("not_enough_evidence", "tested")
+    assert np.isnan(found.value)
+    assert decide_creatives(content(a_segment(1.0, 100.0)), smallest_gain=0.002, tested={"b", "c"}).reason == ""

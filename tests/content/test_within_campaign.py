@@ -41,7 +41,7 @@ def test_intervals_hold_the_truth():
     truth, inside, trials = np.array([0.3, 0.0, -0.1, -0.2]), 0, 0
     for seed in range(60):
         found = fit_within(draw_cells(np.random.default_rng(seed), truth, strata=6, size=15), NAMES)
-        inside += int((np.abs(found.effect - truth) < 2 * found.standard_error).sum())
+        inside += int(((found.low < truth) & (truth < found.high)).sum())
         trials += len(truth)
     assert inside / trials > 0.95 - 4 * np.sqrt(0.05 * 0.95 / 60)
 
@@ -88,3 +88,12 @@ def test_feature_effects_are_recovered():
         inside.append(abs(beta - 0.3) < 2.228 * error)
         assert df == 10
     assert np.mean(inside) > 0.95 - 4 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_limits_are_those_of_student_with_a_degree_for_every_group_but_one():
+    found = fit_within(draw_cells(np.random.default_rng(1), [0.3, 0.0, -0.1, -0.2]), NAMES)
+    assert found.groups == 64
+    assert (found.high - found.effect) / found.standard_error == pytest.approx(1.9983, abs=1e-4)  # t of .975 at 63
+    value, error = found.contrast(1)
+    assert (value[1], error[1]) == (0, pytest.approx(0, abs=1e-9))
+    assert value[0] == found.effect[0] - found.effect[1]

@@ -28,6 +28,19 @@ def test_ahp_of_three_is_the_geometric_mean_and_its_eigenvalue_has_a_closed_form
     assert found.consistency_ratio == pytest.approx((1 + theta + 1 / theta - 3) / 2 / 0.58)
 
 
+def test_ahp_of_published_examples():
+    """Saaty (2004), Decision making: the analytic hierarchy and network processes, Journal of Systems Science and
+    Systems Engineering 13, table 3, as quoted in https://github.com/gluc/ahp/issues/4 with the ratio of the R package
+    ahp; and the criteria of https://en.wikipedia.org/wiki/Analytic_hierarchy_process_–_leader_example."""
+    choosing_a_city = [[1, 1 / 5, 3, 1 / 2, 5], [5, 1, 7, 1, 7], [1 / 3, 1 / 7, 1, 1 / 4, 3], [2, 1, 4, 1, 7],
+                       [1 / 5, 1 / 7, 1 / 3, 1 / 7, 1]]  # fmt: skip
+    found = ahp_weights(choosing_a_city)
+    assert found.weights == pytest.approx([0.152, 0.433, 0.072, 0.305, 0.038], abs=0.0005)
+    assert found.consistency_ratio == pytest.approx(0.05027572, abs=5e-9)
+    choosing_a_leader = [[1, 4, 3, 7], [1 / 4, 1, 1 / 3, 3], [1 / 3, 3, 1, 5], [1 / 7, 1 / 3, 1 / 5, 1]]
+    assert ahp_weights(choosing_a_leader).weights == pytest.approx([0.547, 0.127, 0.270, 0.056], abs=0.001)
+
+
 def test_consistent_comparisons_give_their_weights_and_a_ratio_of_0():
     weights = np.array([0.5, 0.3, 0.15, 0.05])
     found = ahp_weights(weights[:, None] / weights)
@@ -67,8 +80,18 @@ def test_entropy_gives_a_constant_indicator_no_weight_and_does_not_depend_on_uni
     assert weights[[0, 2]] == pytest.approx(np.array(told) / sum(told))
 
 
+def test_topsis_of_published_examples():
+    """Three cars of http://hodgett.co.uk/topsis-in-excel/, with the values of the R package MCDA (paterijk/MCDA,
+    tests/TOPSIS.R): price is a cost."""
+    x = np.array([[5490, 51.4, 8.5, 285], [6500, 70.6, 7, 288], [6489, 54.3, 7.5, 290]])
+    weights, better = np.array([0.35, 0.25, 0.25, 0.15]), [False, True, True, True]
+    assert topsis(x, weights, better).round(4).tolist() == [0.4817, 0.5182, 0.1780]
+    two = topsis(x[:2, :3], weights[:3], better[:3])
+    assert two.round(4).tolist() == [0.4943, 0.5057]
+
+
 def test_topsis_of_the_fighter_aircraft():
-    """Hwang & Yoon (1981), section 3.3: four aircraft; cost is the fourth attribute."""
+    """The aircraft of Hwang & Yoon (1981), section 3.3; cost is the fourth attribute; closeness to three decimals."""
     x = np.array([
         [2.0, 1500, 20000, 5.5, 5, 9],
         [2.5, 2700, 18000, 6.5, 3, 5],

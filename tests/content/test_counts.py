@@ -1,0 +1,131 @@
+"""Counts of texts against loops in plain Python, on a small random source."""
+
+import datetime as dt
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from smsroi_helpers.content.analysis import with_options
+from smsroi_helpers.content.counts import collect_sends, count_billed, count_cells, count_exposures
+from smsroi_helpers.content.texts import read_texts
+from smsroi_helpers.content.within_campaign import fit_within
+from tests.experiment_sources import open_folder
+
+START, END = dt.datetime(2024, 1, 1), dt.datetime(2024, 4, 29)
+CREATIVES = {("k1", "a"): "New in", ("k1", "b"): "20% off", ("k2", "a"): "New in", ("k2", "b"): "20% off"}
+WINDOW = dt.timedelta(hours=72)
+
+
+def draw_source(seed=4, customers=400):
+    """Messages, orders and opt-outs of random customers; what is recorded is returned as Python objects, too."""
+    rng = np.random.default_rng(seed)
+    messages, orders = [], []
+    for i in range(customers):
+        for _nth in range(int(rng.integers(1, 6))):
+            sent = START + dt.timedelta(minutes=int(rng.integers(0, 118 * 24 * 60)))
+            campaign, variant = ("k1", "k2", "unknown")[rng.integers(3)], "ab"[rng.integers(2)]
+            delivered = sent + dt.timedelta(seconds=5) if rng.random() < 0.9 else None
+            after = sent + dt.timedelta(hours=float(rng.uniform(0.1, 120)))
+            clicked = after if delivered and rng.random() < 0.4 else None
+            out = after if delivered and rng.random() < 0.05 else None
+            messages.append((f"m{len(messages):05}", f"c{i}", campaign, sent, variant, 0.01 * int(rng.integers(1, 4)),
+                             delivered, clicked, out))  # fmt: skip
+        for _nth in range(int(rng.integers(0, 12))):
+            orders.append(
+                (f"o{len(orders)}", f"c{i}", START + dt.timedelta(minutes=int(rng.integers(0, 118 * 1440))), 9)
+            )
+    orders.append(("last", "c0", END, 1))
+    return messages, orders
+
+
+def as_csv(header, rows):
+    return "\n".join([header, *(",".join("" if x is None else str(x) for x in row) for row in rows)]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return draw_source()
+
+
+@pytest.fixture(scope="module")
+def shop(drawn, tmp_path_factory):
+    messages, orders = drawn
+    folder = tmp_path_factory.mktemp("texts")
+    files = {
+        "messages": as_csv(
+            "message_id,customer_id,campaign_id,sent_at,variant,cost,delivered_at,clicked_at,opted_out_at", messages
+        ),
+        "orders": as_csv("order_id,customer_id,ordered_at,amount", orders),
+        "customers": as_csv("customer_id", [(f"c{i}",) for i in range(400)]),
+        "creatives": as_csv("campaign_id,variant,text", [(*key, text) for key, text in CREATIVES.items()]),
+    }
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text)
+    return open_folder(folder, folder)
+
+
+def texts_that_count(messages):
+    """Delivered messages of known texts that are older than the window."""
+    end = dt.datetime.combine(END.date(), dt.time()) + dt.timedelta(days=1)
+    return [m for m in messages if m[6] and (m[2], m[4]) in CREATIVES and m[6] + WINDOW <= end]
+
+
+def credited_to(messages, orders):
+    """Messages with an order by last touch: the last delivery to the customer before it, within the window."""
+    found = set()
+    for _order, customer, at, _amount in orders:
+        before = [m for m in messages if m[1] == customer and m[6] and m[6] <= at]
+        last = max(before, key=lambda m: (m[6], m[0]), default=None)
+        if last and at < last[6] + WINDOW:
+            found.add(last[0])
+    return found
+
+
+def test_cells_add_up_to_a_loop_over_the_messages(shop, drawn):
+    messages, orders = drawn
+    texts = read_texts(shop)
+    sends = collect_sends(shop, texts, segment_by="recency")
+    cells = with_options(count_cells(shop, sends), texts)
+    kept, ordered = texts_that_count(messages), credited_to(messages, orders)
+    assert sends.messages == len(kept)
+    expected = {
+        name: Counter() for name in ("sent", "clicks", "orders", "opt_outs", "cost")
+    }  # fmt: skip
+    for m in kept:
+        key = (m[2], CREATIVES[m[2], m[4]])
+        expected["sent"][key] += 1
+        expected["clicks"][key] += bool(m[7] and m[7] < m[6] + WINDOW)
+        expected["orders"][key] += m[0] in ordered
+        expected["opt_outs"][key] += bool(m[8] and m[8] < m[6] + WINDOW)
+        expected["cost"][key] += m[5]
+    names = [each.text for each in texts.texts]
+    found = (
+        cells.assign(words=[names[at] for at in cells["text"]]).groupby(["campaign_id", "words"])[list(expected)].sum()
+    )
+    assert set(found.index) == set(expected["sent"])
+    for name, counts in expected.items():
+        for key, number in counts.items():
+            assert found.loc[key, name] == pytest.approx(number), (name, key)
+    # A text names the same creative in both campaigns.
+    fit = fit_within(cells, texts.creatives)
+    clicks = [sum(n for (_campaign, words), n in expected["clicks"].items() if words == text) for text in names]
+    assert fit.events.tolist() == clicks
+
+
+def test_exposures_and_bills_add_up_to_a_loop(shop, drawn):
+    messages, _orders = drawn
+    texts = read_texts(shop)
+    exposures = count_exposures(shop, collect_sends(shop, texts, segment_by="recency"))
+    kept = {m[0] for m in texts_that_count(messages)}
+    times, expected = Counter(), Counter()
+    for m in sorted(messages, key=lambda m: (m[3], m[0])):
+        if m[6] and (m[2], m[4]) in CREATIVES:
+            times[m[1], m[4]] += 1
+            if m[0] in kept:
+                expected[min(times[m[1], m[4]], 6)] += 1
+    assert exposures.groupby("seen")["messages"].sum().to_dict() == dict(expected)
+    billed = count_billed(shop, texts, 26)
+    known = [m for m in messages if (m[2], m[4]) in CREATIVES]
+    assert billed["sent"].sum() == len(known)  # delivered or not
+    assert billed["cost"].sum() == pytest.approx(sum(m[5] for m in known))
