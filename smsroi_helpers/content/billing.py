@@ -9,6 +9,7 @@ References:
     9.2.3.24.1: the header of concatenated messages takes 6 of 140 octets.
 """
 
+import bisect
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -103,26 +104,32 @@ class Shortening:
     """A cheaper version of a text: how, and how many segments it takes."""
 
     how: Literal["none", "replace", "drop_emoji", "cut"]
-    """`replace`: characters with a GSM-7 spelling; `drop_emoji`: these and emoji; `cut`: also `cut` units."""
+    """`replace`: characters with a GSM-7 spelling; `drop_emoji`: these and emoji; `cut`: `cut` characters, after
+    `first`."""
     segments: int
     """Of the version; the present number for `none`."""
     cut: int = 0
-    """Units to cut, beyond what is replaced or dropped."""
+    """Characters to cut, beyond what is replaced or dropped."""
+    first: Literal["none", "replace", "drop_emoji"] = "none"
+    """What to replace or drop before so much has to be cut."""
 
 
 def shorten(text: str, most_cut: float = 0.3) -> Shortening:
     """The smallest change that makes a text cost fewer segments.
 
-    First characters are replaced that read the same in GSM-7, then emoji are dropped, then units are cut down to one
-    segment, or to one fewer where that is too much.
+    First characters are replaced that read the same in GSM-7, then emoji are dropped, then characters are cut at the
+    end, down to one segment, or to one fewer where that is too much.
 
     Args:
         text: as sent.
-        most_cut: the largest share (0–1) of the text's units that may be cut.
+        most_cut: the largest share (0–1) of the text's characters that may be cut.
 
-    >>> shorten("Don’t miss it" + "!" * 80), shorten("好" * 75), shorten("a" * 90)
-    (Shortening(how='replace', segments=1, cut=0), Shortening(how='cut', segments=1, cut=5), \
-Shortening(how='none', segments=1, cut=0))
+    >>> shorten("Don’t miss it" + "!" * 80)
+    Shortening(how='replace', segments=1, cut=0, first='none')
+    >>> shorten("好" * 75)
+    Shortening(how='cut', segments=1, cut=5, first='none')
+    >>> shorten("a" * 165 + "😊")
+    Shortening(how='cut', segments=1, cut=5, first='drop_emoji')
     """
     now = bill(text)
     if now.segments == 1:
@@ -140,10 +147,11 @@ Shortening(how='none', segments=1, cut=0))
             found = Shortening(how, segments)
     if found.segments == 1:
         return found
-    base = bill(without if found.how == "drop_emoji" else replaced)
-    single, part = LIMITS[base.encoding]
+    version = without if found.how == "drop_emoji" else replaced
+    first = found.how if found.how != "none" else "replace" if bill(version) != now else "none"
+    lengths = range(len(version) + 1)
     for target in range(1, found.segments):
-        cut = base.units - (single if target == 1 else part * target)
-        if 0 < cut <= most_cut * base.units:
-            return Shortening("cut", target, cut)
+        kept = bisect.bisect_right(lengths, target, key=lambda length: bill(version[:length]).segments) - 1
+        if 0 < len(version) - kept <= most_cut * len(version):
+            return Shortening("cut", target, len(version) - kept, first)
     return found

@@ -1,6 +1,7 @@
 """The decisions of `06_content` in words, and wording that its tables and figures share."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -97,12 +98,19 @@ def points_words(value: float, low: float, high: float) -> str:
 def shortening_words(version: Shortening) -> str:
     """What to change in a text so that it costs less."""
     if version.how == "cut":
-        return _("cut {n} characters").format(n=number(version.cut))
+        cut = _("cut {n} characters").format(n=number(version.cut))
+        if version.first == "none":
+            return cut
+        return _("{first}, and {then}").format(first=_change_words(version.first), then=cut)
+    return _change_words(version.how)
+
+
+def _change_words(change: Literal["none", "replace", "drop_emoji"]) -> str:
     return {
         "none": _("nothing"),
         "replace": _("replace special characters by plain ones"),
         "drop_emoji": _("drop the emoji"),
-    }[version.how]
+    }[change]
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------

@@ -42,6 +42,17 @@ def test_a_shorter_version_is_cheaper_or_left_alone(text):
     assert now.excess == max(now.units - LIMITS[now.encoding][0], 0)
 
 
+@given(st.text(alphabet="aZ 9€{é好😊’", min_size=50, max_size=400))
+def test_a_text_changed_as_advised_costs_what_is_promised(text):
+    version = shorten(text)
+    changes = {version.how, version.first}
+    if changes & {"replace", "drop_emoji"}:
+        text = text.replace("’", "'")
+    if "drop_emoji" in changes:
+        text = " ".join(text.replace("😊", "").split(" ")).strip()
+    assert bill(text[: len(text) - version.cut]).segments == version.segments
+
+
 def test_the_simulated_texts_cost_what_the_simulator_bills():
     """Another implementation: `Creative.billing_segments`; it counts an emoji as one, and no text is near the limit."""
     for each in CREATIVES:
