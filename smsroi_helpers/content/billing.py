@@ -16,6 +16,7 @@ from typing import Literal
 
 __all__ = [
     "Bill",
+    "Change",
     "Shortening",
     "bill",
     "complete",
@@ -99,6 +100,9 @@ def complete(text: str, signature: str = "", opt_out_notice: str = "") -> str:
     return text if opt_out_notice in text else text + opt_out_notice
 
 
+Change = Literal["none", "replace", "drop_emoji"]
+
+
 @dataclass(frozen=True)
 class Shortening:
     """A cheaper version of a text: how, and how many segments it takes."""
@@ -110,7 +114,7 @@ class Shortening:
     """Of the version; the present number for `none`."""
     cut: int = 0
     """Characters to cut, beyond what is replaced or dropped."""
-    first: Literal["none", "replace", "drop_emoji"] = "none"
+    first: Change = "none"
     """What to replace or drop before so much has to be cut."""
 
 
@@ -137,7 +141,7 @@ def shorten(text: str, most_cut: float = 0.3) -> Shortening:
     replaced = "".join(PLAIN.get(letter, letter) for letter in text)
     without = " ".join(EMOJI.sub("", replaced).split(" ")).strip()
     found = Shortening("none", now.segments)
-    versions: tuple[tuple[Literal["replace", "drop_emoji"], str], ...] = (
+    versions: tuple[tuple[Change, str], ...] = (
         ("replace", replaced),
         ("drop_emoji", without),
     )
@@ -147,8 +151,10 @@ def shorten(text: str, most_cut: float = 0.3) -> Shortening:
             found = Shortening(how, segments)
     if found.segments == 1:
         return found
-    version = without if found.how == "drop_emoji" else replaced
-    first = found.how if found.how != "none" else "replace" if bill(version) != now else "none"
+    version = replaced
+    first: Change = "replace" if bill(replaced) != now else "none"
+    if found.how == "drop_emoji":
+        version, first = without, "drop_emoji"
     lengths = range(len(version) + 1)
     for target in range(1, found.segments):
         kept = bisect.bisect_right(lengths, target, key=lambda length: bill(version[:length]).segments) - 1

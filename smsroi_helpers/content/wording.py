@@ -1,13 +1,12 @@
 """The decisions of `06_content` in words, and wording that its tables and figures share."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
-from smsroi_helpers.content.billing import Shortening
+from smsroi_helpers.content.billing import Change, Shortening
 from smsroi_helpers.content.creative_profit import SegmentChoice
 from smsroi_helpers.content.decision import (
     CreativeDecision,
@@ -105,7 +104,7 @@ def shortening_words(version: Shortening) -> str:
     return _change_words(version.how)
 
 
-def _change_words(change: Literal["none", "replace", "drop_emoji"]) -> str:
+def _change_words(change: Change) -> str:
     return {
         "none": _("nothing"),
         "replace": _("replace special characters by plain ones"),
