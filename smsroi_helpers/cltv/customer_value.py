@@ -41,8 +41,26 @@ def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
     scores = ibis.memtable(forecast.cells[columns])
     history = histories(shop).drop("later_purchases")
     rows = history.join(scores, list(KEYS))
+    return rows.select(
+        "customer_id",
+        "frequency",
+        recency=rows.recency_days / 7,
+        T=rows.T_days / 7,
+        p_alive=rows.p_alive,
+        expected_orders=rows.expected_orders,
+        **_money(rows, forecast),
+        recency_days=rows.recency_days,
+        T_days=rows.T_days,
+        repeat_spend=rows.repeat_spend,
+        discounted_orders=rows.discounted_orders,
+    )
+
+
+def _money(rows: ir.Table, forecast: Forecast) -> dict[str, ir.Value]:
+    """The columns of money and `scale`; all null, never 0, where the value of a purchase is not known."""
     if not forecast.knows_value:
-        return _rows_without_money(rows)
+        names = ("expected_value", "expected_low", "expected_high", "cltv", "cltv_low", "cltv_high", "scale")
+        return {name: ibis.null("float64") for name in names}
     p, q, v = (float(value) for value in forecast.value.predicting)
     scale = rows.repeat_spend + v
     per_order = scale * p / (rows.frequency * p + (q - 1))
@@ -54,44 +72,15 @@ def value_rows(shop: Shop, forecast: Forecast) -> ir.Table:
         for j, right in enumerate(slopes):
             variance = variance + left * right * float(covariance[i, j])
     expected = rows.expected_orders * per_order
-    return rows.select(
-        "customer_id",
-        "frequency",
-        recency=rows.recency_days / 7,
-        T=rows.T_days / 7,
-        p_alive=rows.p_alive,
-        expected_orders=rows.expected_orders,
-        expected_value=expected,
-        expected_low=expected * (variance.sqrt() * -Z).exp(),
-        expected_high=expected * (variance.sqrt() * Z).exp(),
-        cltv=rows.discounted_orders * per_order * forecast.margin,
-        cltv_low=(rows.spend_low if forecast.margin >= 0 else rows.spend_high) * scale * forecast.margin,
-        cltv_high=(rows.spend_high if forecast.margin >= 0 else rows.spend_low) * scale * forecast.margin,
-        recency_days=rows.recency_days,
-        T_days=rows.T_days,
-        repeat_spend=rows.repeat_spend,
-        discounted_orders=rows.discounted_orders,
-        scale=scale,
-    )
-
-
-def _rows_without_money(rows: ir.Table) -> ir.Table:
-    """The columns of `value_rows` where the value of a purchase is not known: money is null, never 0."""
-    money = ("expected_value", "expected_low", "expected_high", "cltv", "cltv_low", "cltv_high")
-    return rows.select(
-        "customer_id",
-        "frequency",
-        recency=rows.recency_days / 7,
-        T=rows.T_days / 7,
-        p_alive=rows.p_alive,
-        expected_orders=rows.expected_orders,
-        **{name: ibis.null("float64") for name in money},
-        recency_days=rows.recency_days,
-        T_days=rows.T_days,
-        repeat_spend=rows.repeat_spend,
-        discounted_orders=rows.discounted_orders,
-        scale=ibis.null("float64"),
-    )
+    return {
+        "expected_value": expected,
+        "expected_low": expected * (variance.sqrt() * -Z).exp(),
+        "expected_high": expected * (variance.sqrt() * Z).exp(),
+        "cltv": rows.discounted_orders * per_order * forecast.margin,
+        "cltv_low": (rows.spend_low if forecast.margin >= 0 else rows.spend_high) * scale * forecast.margin,
+        "cltv_high": (rows.spend_high if forecast.margin >= 0 else rows.spend_low) * scale * forecast.margin,
+        "scale": scale,
+    }
 
 
 def value_by_tenth(shop: Shop, forecast: Forecast) -> pd.DataFrame:

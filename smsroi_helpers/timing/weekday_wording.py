@@ -8,8 +8,7 @@ from smsroi_helpers.timing import decision
 from smsroi_helpers.timing.best_hours import Timing
 from smsroi_helpers.timing.best_weekdays import WeekdayAnswer
 from smsroi_helpers.timing.decision import CASH_WEEKS, WeekdayDecision
-from smsroi_helpers.timing.shared_wording import number_words
-from smsroi_helpers.timing.wording import best_days_words, cash_fields, clicks_words, weekday_name
+from smsroi_helpers.timing.wording import best_days_words, clicks_words, shared_fields, weekday_name
 
 __all__ = ["decide_weekdays", "put_weekdays_in_words"]
 
@@ -33,24 +32,13 @@ def put_weekdays_in_words(found: WeekdayDecision, timing: Timing) -> Decision:
         timing: the results it was decided from.
     """
     return Decision(
-        stage="timing",
         question=_("On which weekday should a text go out?"),
-        outcome=found.outcome,
         action=_weekday_action(found),
         text=_weekday_text(found, timing),
-        evidence=found.evidence,
-        customers=found.texted,
-        evidence_customers=found.customers,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        unit=found.unit,
-        number_words=number_words(found.unit, timing.sends.outcome),
-        kind="gain",
         caveat=_("Weekdays were not randomly assigned: what differs between them may have other causes.")
         if found.evidence == "observational"
         else "",
-        **cash_fields(found),
+        **shared_fields(found, timing),
     )
 
 

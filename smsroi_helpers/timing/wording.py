@@ -20,13 +20,13 @@ from smsroi_helpers.timing.shared_wording import forbidden_sentence, number_word
 
 __all__ = [
     "best_days_words",
-    "cash_fields",
     "clicks_words",
     "decide",
     "exclusion_words",
     "hours_words",
     "put_in_words",
     "rules_words",
+    "shared_fields",
     "uncompared_words",
     "value_words",
     "weekday_name",
@@ -175,33 +175,27 @@ def put_in_words(found: HourDecision, timing: Timing) -> Decision:
         timing: the results it was decided from.
     """
     return Decision(
-        stage="timing",
         question=_("When should a text go out?"),
-        outcome=found.outcome,
         action=_action(found),
         text=_text(found, timing),
-        evidence=found.evidence,
-        customers=found.texted,
-        evidence_customers=found.customers,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        unit=found.unit,
-        number_words=number_words(found.unit, timing.sends.outcome),
-        kind="gain",
         segment=found.segment,
         caveat=_caveat(found, timing),
-        **cash_fields(found),
+        **shared_fields(found, timing),
     )
 
 
-def cash_fields(found: HourDecision | WeekdayDecision) -> dict[str, Any]:
-    """The kind of money of a decision, and its cash in the coming weeks."""
-    if found.cash is None:
-        return {}
-    cash, low, high = found.cash
-    kind: dict[str, Any] = {"money": "cash", "cash_weeks": found.cash_weeks, "cash_evidence": found.evidence}
-    return kind | {"cash": cash, "cash_low": low, "cash_high": high}
+def shared_fields(found: HourDecision | WeekdayDecision, timing: Timing) -> dict[str, Any]:
+    """What hours and weekdays say alike: outcome, evidence, customers, the amount, and its cash in the coming weeks."""
+    fields: dict[str, Any] = {
+        "stage": "timing", "outcome": found.outcome, "evidence": found.evidence, "customers": found.texted,
+        "evidence_customers": found.customers, "value": found.value, "low": found.low, "high": found.high,
+        "unit": found.unit, "number_words": number_words(found.unit, timing.sends.outcome), "kind": "gain",
+    }  # fmt: skip
+    if found.cash is not None:
+        cash, low, high = found.cash
+        fields |= {"money": "cash", "cash_weeks": found.cash_weeks, "cash_evidence": found.evidence}
+        fields |= {"cash": cash, "cash_low": low, "cash_high": high}
+    return fields
 
 
 def _best_window(answer: Answer) -> str:
