@@ -166,8 +166,11 @@ class DoseResponseFit:
         return np.asarray(values[right - 1] * (1 - share) + values[right] * share)
 
 
-def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> ArmSums:
-    """Sums by dose; profit before message cost is adjusted by the same customers' earlier profit (CUPED)."""
+def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool, spare: float = 0.0) -> ArmSums:
+    """Sums by dose; profit before message cost is adjusted by the same customers' earlier profit (CUPED).
+
+    An arm in which nobody bought shows no variance between customers: it takes that of the other arms, or `spare`.
+    """
     keys, sums = by_group(rows, ["dose"], ["n", "weeks", "messages", "message_cost", "clicks", "opt_outs"])
     index = pd.Index(keys["dose"]).get_indexer(doses)
     whole = sums.sum(axis=-1)[:, index]
@@ -186,7 +189,10 @@ def _arms_of(rows: pd.DataFrame, doses: Floats, strata: bool) -> ArmSums:
     found = estimate_means(moments.drop(columns="segment"), list(doses))
     n, weeks, messages, cost, clicks, opt_outs = whole
     degrees = float(n.sum() - len(doses))
-    return ArmSums(n, weeks, messages, cost, clicks, opt_outs, relative, found.adjusted, found.variance, degrees)
+    shown = found.variance > 0
+    typical = np.average((found.variance * n)[shown], weights=n[shown]) if shown.any() else spare
+    variance = np.where(shown, found.variance, typical / n)
+    return ArmSums(n, weeks, messages, cost, clicks, opt_outs, relative, found.adjusted, variance, degrees)
 
 
 def _sizes(rows: pd.DataFrame, dose: str, doses: Floats) -> pd.DataFrame:
@@ -234,7 +240,8 @@ def fit_response(
     small = tuple(str(name) for name in sizes.index if name not in enough)
     names = (ALL, *enough)
     arms = [_arms_of(everybody, tested, strata=True)]
-    arms += [_arms_of(own[own["segment"] == name], tested, strata=False) for name in enough]
+    spare = float(np.average(arms[0].variance * arms[0].n, weights=arms[0].n))
+    arms += [_arms_of(own[own["segment"] == name], tested, strata=False, spare=spare) for name in enough]
     grid = np.unique(np.concatenate([_GRID, tested]))
     profit = draw_profit(arms, tested, grid, rng, draws)
     parts = [arms[:1], arms[1:]] if enough else [arms]

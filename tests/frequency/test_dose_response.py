@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from smsroi_helpers.cltv import NaturalLoss
 from smsroi_helpers.frequency.arms import estimate_arms
@@ -65,6 +66,19 @@ def test_profit_that_does_not_follow_clicks_moves_the_weight_to_the_arms():
     true = 5.0 * 0.08 - 0.02 + 12.0 / weeks
     assert abs(drawn.mean() - true) < 4 * drawn.std()
     assert abs(drawn.mean() - (5.0 * 0.08 - 0.02)) > 10 * drawn.std()  # which the curve alone would have said
+
+
+@pytest.mark.parametrize("silent", [("one",), ("none", "one", "two", "four")])
+def test_an_arm_in_which_nobody_bought_is_not_known_exactly(silent):
+    people = responsive(np.random.default_rng(75), 6_000, segments=("a", "b"))
+    nobody = (people["segment"] == "a") & people["arm"].isin(silent)
+    people.loc[nobody, ["gross", "before"]] = 0.0
+    fit = fit_response(cells_of(people), DOSES, 0.002, np.random.default_rng(1), loss=NaturalLoss.constant(0.01))
+    profit = fit.profit()[fit.index("a"), fit.grid_index(1.0)]
+    assert np.isfinite(profit).all()
+    assert profit.std() > 0
+    if len(silent) == len(DOSES):  # nothing is bought with or without texts
+        assert abs(profit.mean()) < 2 * profit.std()
 
 
 def test_order_of_cells_and_names_of_arms_do_not_matter():
