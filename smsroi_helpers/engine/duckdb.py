@@ -131,7 +131,9 @@ def copy_to_parquet(con: Connection, query: str, file: Path) -> None:
 
 def connect(folder: Path) -> Connection:
     """Open DuckDB in memory, spilling to `folder`, with the threads and memory that the runner allots."""
-    con: Connection = ibis.duckdb.connect(temp_directory=str(folder / f".spill-{os.getpid()}"))
+    con: Connection = ibis.duckdb.connect()
+    spill = str(folder / f".spill-{os.getpid()}").replace("'", "''")
+    con.raw_sql(f"SET temp_directory = '{spill}'")
     if threads := os.environ.get("SMSROI_THREADS"):
         con.raw_sql(f"SET threads = {int(threads)}")
     if megabytes := os.environ.get("SMSROI_MEMORY_MB"):
