@@ -219,12 +219,16 @@ def test_profit_is_the_same_in_every_stage(world):
     assert outcomes["profit"].sum() == pytest.approx(orders - messages)
     assert count_outcomes(shop)["profit__sum_y"].sum() == pytest.approx(orders - messages)
     bought = [row for row in rows["orders"] if row["amount"] >= 0]
-    share = sum(profit_by_hand(row) for row in bought) / sum(row["amount"] for row in bought)
-    assert measures.profit_share(shop) == pytest.approx(share)
-    assert share < MARGIN
+    paid = sum(row["amount"] for row in bought)
+    share = measures.profit_share(shop)
+    assert share.value == pytest.approx(orders / paid)
+    assert share.before_refunds == pytest.approx(sum(profit_by_hand(row) for row in bought) / paid)
+    assert share.refunded == pytest.approx(-sum(row["amount"] for row in rows["orders"] if row["amount"] < 0) / paid)
+    assert share.value < share.before_refunds < MARGIN
 
 
 def test_without_discounts_the_profit_share_is_the_margin(make_source, open_source):
     orders = "order_id,customer_id,ordered_at,amount\n1,a,2025-01-01,10\n2,b,2025-01-02,0\n3,b,2025-01-03,-4\n"
     shop = open_source(make_source(orders=orders, source="timezone: UTC\nmargin: 0.35\n"))
-    assert measures.profit_share(shop) == pytest.approx(0.35)
+    assert measures.profit_share(shop).before_refunds == pytest.approx(0.35)
+    assert measures.profit_share(shop).value == pytest.approx(0.35 * (1 - 4 / 10))

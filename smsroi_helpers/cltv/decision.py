@@ -45,6 +45,10 @@ class CltvOutcome:
     low: float
     high: float
     horizon_weeks: int
+    refunded: float
+    """Money refunded ÷ money paid, so far; the profit above is net of it."""
+    before_refunds: float
+    """`per_week` if nothing were refunded."""
 
 
 def correction_of(tested: Holdout, level: LevelError) -> float:
@@ -82,4 +86,6 @@ def decide(forecast: Forecast, tested: Holdout, level: LevelError, tenths: pd.Da
         low=float(low[0]) * per_week if tested.actual else 0.0,
         high=float(high[0]) * per_week,
         horizon_weeks=forecast.horizon_weeks,
+        refunded=forecast.profit.refunded,
+        before_refunds=correction * forecast.before_refunds.total(forecast.measure)[0] * per_week,
     )

@@ -5,7 +5,7 @@ the prediction of a cell back to its customers (`cltv.customer_values`). Time is
 currency.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,6 +23,7 @@ from smsroi_helpers.cltv.predictions import (
     variance_of_orders,
 )
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.measures import ProfitShare
 from smsroi_helpers.statistics import Floats
 
 __all__ = [
@@ -65,7 +66,8 @@ class Forecast:
     value: Fit
     horizon_weeks: int
     yearly_discount_rate: float
-    margin: float
+    profit: ProfitShare
+    """Profit per unit of money paid, refunds deducted."""
     orders_deviations: Floats
     """Of expected_orders, from `Fit.deviations`: cells × deviations."""
     discounted_deviations: Floats
@@ -82,6 +84,16 @@ class Forecast:
         rows = [each.table().assign(measure=measure) for measure, each in sums.items()]
         totals = pd.concat(rows, ignore_index=True)[["measure", "value", "low", "high"]]
         object.__setattr__(self, "totals", totals)
+
+    @property
+    def margin(self) -> float:
+        """Profit per unit of money paid, refunds deducted."""
+        return self.profit.value
+
+    @property
+    def before_refunds(self) -> "Forecast":
+        """The same forecast if nothing were refunded."""
+        return replace(self, profit=ProfitShare(self.profit.before_refunds))
 
     @property
     def knows_value(self) -> bool:
@@ -201,7 +213,7 @@ def forecast_value(
     *,
     horizon_weeks: int,
     yearly_discount_rate: float,
-    margin: float,
+    margin: ProfitShare | float,
     rng: np.random.Generator,
 ) -> Forecast:
     """Forecast purchases, spend and value of every kind of customer, and of all together.
@@ -215,7 +227,7 @@ def forecast_value(
         value: the Gamma–Gamma fit.
         horizon_weeks: horizon of the forecast.
         yearly_discount_rate: 0–1; the loss of value of money a year away.
-        margin: profit per unit of money paid (`measures.profit_share`).
+        margin: profit per unit of money paid (`measures.profit_share`); a number is known exactly.
         rng: random generator of the simulated futures behind the prediction intervals.
 
     Raises:
@@ -242,7 +254,8 @@ def forecast_value(
         orders_variance=variance_of_orders(purchases, histories, horizon_weeks),
         discounted_orders=discounted,
     ).join(_simulate_spend(cells, purchases, value, horizon_weeks, rng))
-    return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, margin, deviations[0], deviations[1])
+    profit = margin if isinstance(margin, ProfitShare) else ProfitShare(margin)
+    return Forecast(scored, purchases, value, horizon_weeks, yearly_discount_rate, profit, deviations[0], deviations[1])
 
 
 @dataclass(frozen=True)
@@ -286,7 +299,7 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
 
     Args:
         forecast: the forecast of each kind of customer.
-        measure: what to sum.
+        measure: what to sum; cltv is net of refunds.
         members: the customers of each kind in each group: group, the cells' keys, customers, repeat_spend and
             repeat_spend_squared; None for all customers as one group.
     """
@@ -324,5 +337,6 @@ def add_up(forecast: Forecast, measure: Measure = "cltv", members: pd.DataFrame 
     by_orders = np.stack([by_group(each * column[at]) for column in per_customer_deviations.T], axis=1)
     by_value = forecast.value.deviations(lambda values: by_group(orders * money(values)))
     noise = cells["spend_variance"].to_numpy(float)[at] * (n * v**2 + 2 * v * spent + squared)
-    deviations = np.concatenate([by_orders, by_value], axis=1)
+    by_share = by_group(each * orders) * (forecast.profit.error / share if measure == "cltv" and share else 0.0)
+    deviations = np.concatenate([by_orders, by_value, by_share[:, None]], axis=1)
     return Sums(list(groups), people, by_group(each * orders), deviations, by_group(share**2 * noise))

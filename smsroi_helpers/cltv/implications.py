@@ -304,13 +304,14 @@ def new_customers(
     cells, money, first = _count_channels(shop, rows)
     options: dict[str, Any] = {"horizon_weeks": horizon_weeks, "yearly_discount_rate": yearly_discount_rate}
     names = [*sorted(name for name in first["group"] if name != "all"), "all"]
+    profit = measures.profit_share(shop)
     table = [
         _new_customer(
             row,
             cells[cells["group"] == name],
             money[money["group"] == name],
             model,
-            measures.profit_share(shop),
+            profit,
             **options,
         )
         for name in names
@@ -353,7 +354,7 @@ def _new_customer(
     cells: pd.DataFrame,
     money: pd.DataFrame,
     model: Model,
-    margin: float,
+    profit: measures.ProfitShare,
     *,
     horizon_weeks: int,
     yearly_discount_rate: float,
@@ -385,8 +386,9 @@ def _new_customer(
         purchases.deviations(lambda values: later(values, value_by)),
         value.deviations(lambda values: later(orders_by, values)),
     ]
-    error = abs(margin) * float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in deviations)))
-    expected = margin * (first + later(orders_by, value_by))
+    margin, spend = profit.value, first + later(orders_by, value_by)
+    of_spend = float(np.sqrt(first_error**2 + sum(np.square(part).sum() for part in deviations)))
+    expected, error = margin * spend, float(np.hypot(margin * of_spend, profit.error * spend))
     net_error = float(np.hypot(error, cac_error))
     low = expected - Z * error if margin < 0 else max(expected - Z * error, 0.0)
     return {

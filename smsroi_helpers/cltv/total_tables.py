@@ -29,7 +29,10 @@ def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
     """
     names = {
         "orders": _("Purchases"),
-        "spend": _("Spend"),
+        "spend": _("Spend, before refunds") if forecast.profit.refunds else _("Spend"),
+        "before_refunds": _("Profit before message cost and refunds, discounted ({margin} of what is paid)").format(
+            margin=percent(forecast.profit.before_refunds)
+        ),
         "cltv": _("Profit before message cost, discounted ({margin} of what is paid)").format(
             margin=percent(forecast.margin)
         ),
@@ -40,6 +43,13 @@ def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
             return _("not known")
         return number(value) if measure == "orders" else money(value, currency, 0)
 
+    found = totals(forecast, level)
+    if forecast.profit.refunds:
+        gross = totals(forecast.before_refunds, level).query("measure == 'cltv'").assign(measure="before_refunds")
+        found = pd.concat([found[found["measure"] != "cltv"], gross, found[found["measure"] == "cltv"]])
+        names["cltv"] = _("Profit before message cost, net of refunds, discounted ({margin} of what is paid)").format(
+            margin=percent(forecast.margin)
+        )
     rows = [
         {
             _("What"): names[row.measure],
@@ -47,7 +57,7 @@ def totals_table(forecast: Forecast, level: LevelError, currency: str) -> Html:
             _("Low"): show(row.measure, row.low),
             _("High"): show(row.measure, row.high),
         }
-        for row in totals(forecast, level).itertuples()
+        for row in found.itertuples()
     ]
     caption = _(
         "What the {n} customers seen so far will do in the coming {weeks} weeks, with 95% intervals (parameters,"

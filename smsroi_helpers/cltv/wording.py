@@ -88,11 +88,15 @@ def _explain(found: CltvOutcome, currency: str) -> str:
         "high": percent(found.top_high),
     }
     if found.knows_value:
-        return _(
+        amount = _(
             "The amount is what all {n} customers seen so far are expected to bring a week before the cost of messages,"
             " on average {per_customer} each in {weeks} weeks; not what a message would add. The share of the top tenth"
             " should come out between {low} and {high}."
         ).format(per_customer=money(found.per_customer, currency), **facts)
+        refunds = _("Refunds are deducted: {share} of what was paid so far. Before them it is {amount} a week.").format(
+            share=percent(found.refunded, 1), amount=money(found.before_refunds, currency, 0)
+        )
+        return joined(amount, refunds) if found.refunded else amount
     return joined(
         _("What a purchase brings is not known: every repeat purchase has the amount 0."),
         _(
@@ -209,7 +213,7 @@ def check_name(check: str) -> str:
     return {
         "one_time_buyers": _("Those who bought once"),
         "frequency_and_value": _("Value does not hang on frequency"),
-        "refunds": _("No refunds"),
+        "refunds": _("Refunds go on as before"),
         "several_a_day": _("One order a day"),
         "older_than_log": _("Seen from the first purchase on"),
         "cohort_drift": _("Early and late customers alike"),
@@ -247,10 +251,11 @@ def finding_sentence(assumption: Assumption) -> str:
             " The effect is that of a money model each for rare and for keen buyers."
         ),
         "no_refunds": _("There are none."),
-        "more_refunded_than_bought": _(
-            "More was given back than was bought: what is foretold is not what the shop keeps."
+        "more_refunded_than_bought": _("More was refunded than was paid: no profit is to be expected if that goes on."),
+        "refunded": _(
+            "{share} of the money paid was refunded, and the forecast of profit deducts as much. The effect is that of"
+            " the share in the later half of the log."
         ),
-        "refunded": _("{share} of the money spent was given back; the forecast counts purchases before refunds."),
         "several_a_day": _(
             "{share} more orders than purchase days. Orders of one day count as one purchase, with all their money."
         ),

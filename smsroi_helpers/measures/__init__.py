@@ -30,7 +30,7 @@ from smsroi_helpers.measures.practice import (
     practice_sends,
     subscriber_weeks,
 )
-from smsroi_helpers.measures.profit import knows_profit, order_events, profit_events, profit_share
+from smsroi_helpers.measures.profit import ProfitShare, knows_profit, order_events, profit_events, profit_share
 from smsroi_helpers.measures.purchases import purchase_days, purchase_history, purchases, refunds
 from smsroi_helpers.measures.quiet_hours import (
     allowed,
@@ -53,6 +53,7 @@ __all__ = [
     "RULES",
     "MachineRules",
     "Practice",
+    "ProfitShare",
     "Rule",
     "Touch",
     "Window",

@@ -1,5 +1,7 @@
 """Profit of orders and messages: margin × (amount + discount) − discount − message cost."""
 
+from dataclasses import dataclass
+
 import ibis
 import ibis.expr.types as ir
 
@@ -9,6 +11,7 @@ from smsroi_helpers.measures.messages import every_send
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "ProfitShare",
     "knows_profit",
     "order_events",
     "profit_events",
@@ -38,17 +41,55 @@ def valued_orders(shop: Shop) -> ir.Table:
     return orders.select("order_id", "customer_id", "ordered_at", "amount", discount=discount, order_profit=profit)
 
 
-def profit_share(shop: Shop) -> float:
-    """Profit before message cost per unit of money paid: the source's margin, less the cost of discounts.
+@dataclass(frozen=True)
+class ProfitShare:
+    """Profit before message cost per unit of money paid, refunds deducted."""
 
-    It is Σ (margin × (amount + discount) − discount) ÷ Σ amount over all purchases. Example: with a margin of 30 % and
-    a discount of 20 %, it is .3 × 1.25 − .25 = .125. Without discounts, or if all purchases were free, it is the
-    margin. May be negative.
+    value: float
+    """Of what a customer pays, the part that is left as profit; may be negative."""
+    error: float = 0.0
+    """Its standard error, with the customer as unit."""
+    refunds: float = 0.0
+    """The profit that refunds take away, per unit of money paid; `value` is without it."""
+    refunded: float = 0.0
+    """Money refunded ÷ money paid, ≥ 0."""
+
+    @property
+    def before_refunds(self) -> float:
+        """Profit per unit of money paid, if nothing were refunded."""
+        return self.value + self.refunds
+
+
+def profit_share(shop: Shop) -> ProfitShare:
+    """Profit before message cost per unit of money paid: the source's margin, less discounts and refunds.
+
+    It is Σ (margin × (amount + discount) − discount) over all orders and refunds ÷ Σ amount over all purchases.
+    Example: with a margin of 30 % and a discount of 20 %, it is .3 × 1.25 − .25 = .125; if a tenth of what is paid is
+    refunded as well, .125 − .3 × .1 = .095. Without discounts and refunds, or if all purchases were free, it is the
+    margin. Its error is that of a ratio of two sums over customers (Cochran 1977, Sampling techniques, eq. 2.39).
+    Refunds of the last orders that are still to come are not in it.
     """
     orders = valued_orders(shop)
-    orders = orders.filter(orders.amount >= 0)
-    sums = shop.count(orders.aggregate(profit=total(orders.order_profit), paid=total(orders.amount))).iloc[0]
-    return float(sums["profit"] / sums["paid"]) if sums["paid"] > 0 else float(shop.settings.margin)
+    is_purchase = orders.amount >= 0
+    people = orders.group_by("customer_id").aggregate(
+        paid=total(orders.amount, where=is_purchase),
+        profit=total(orders.order_profit),
+        taken=-total(orders.order_profit, where=~is_purchase),
+        refunded=-total(orders.amount, where=~is_purchase),
+    )
+    people = people.fill_null({"paid": 0.0, "taken": 0.0, "refunded": 0.0})
+    sums = shop.count(people.aggregate(
+        n=people.count(), **{name: total(people[name]) for name in ("paid", "profit", "taken", "refunded")},
+        paid_2=total(people.paid * people.paid, 4), profit_2=total(people.profit * people.profit, 4),
+        both=total(people.paid * people.profit, 4),
+    )).iloc[0]  # fmt: skip
+    n, paid = float(sums["n"]), float(sums["paid"] or 0.0)
+    if not paid > 0:
+        return ProfitShare(float(shop.settings.margin))
+    value = float(sums["profit"]) / paid
+    squares = float(sums["profit_2"]) - 2 * value * float(sums["both"]) + value**2 * float(sums["paid_2"])
+    error = (max(squares, 0.0) * n / (n - 1)) ** 0.5 / paid if n > 1 else 0.0
+    return ProfitShare(value, error, float(sums["taken"]) / paid, float(sums["refunded"]) / paid)
 
 
 def profit_events(shop: Shop) -> ir.Table:

@@ -42,14 +42,25 @@ class TestOneByOne:
         assert table.loc["season", "status"] == "warn"
         assert np.isnan(table.loc["season", "effect"])
 
-    def test_refunds_take_their_share(self, sound):
+    def test_refunds_that_began_late_go_on_at_the_later_share(self, sound):
+        """4 % of all money, all in the later half: what the later half refunds is more than is deducted."""
         shop = sound()
-        bought = float(shop.count(shop.orders.aggregate(total=shop.orders.amount.sum()))["total"].iloc[0])
-        refunds = "\n".join(row(i, f"c{i}", 300, -bought * 0.04 / 100) for i in range(100)) + "\n"
-        found = checked(sound(refunds)).loc["refunds"]
-        assert found["effect"] == pytest.approx(-0.04, rel=1e-3)
+        orders = shop.orders.execute()
+        bought, days = orders["amount"].sum(), orders["ordered_at"].dt.date
+        middle = shop.as_of - (shop.as_of - days.min()) / 2
+        late = orders.loc[days > middle, "amount"].sum()
+        lines = [row(i, f"c{i}", 300, -bought * 0.04 / 100) for i in range(100)]
+        found = checked(sound("\n".join(lines) + "\n")).loc["refunds"]
+        assert found["effect"] == pytest.approx((1 - 0.04 * bought / late) / 0.96 - 1, rel=1e-3)
         assert found["status"] == "warn"
         assert "4.0%" in found["finding"]
+
+    def test_steady_refunds_pass(self, sound):
+        lines = [line.split(",") for line in world_as_csv(5).splitlines()[1:]]
+        back = [f"back{i},{who},{at},{-float(paid):.2f}" for i, (_id, who, at, paid) in enumerate(lines) if i % 5 == 0]
+        found = checked(sound("\n".join(back) + "\n")).loc["refunds"]
+        assert found["status"] == "pass"
+        assert abs(found["effect"]) < 0.1
 
     def test_orders_of_one_day_are_counted(self, sound):
         lines = world_as_csv(5).splitlines()[1:]

@@ -313,9 +313,9 @@ class TestDecision:
 
     def test_what_fails_and_what_cannot_be_told_is_said(self, forecast, tested, tenths):
         loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
-        decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", ["No refunds"])
+        decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", ["Refunds go on as before"])
         assert "Drop-out is not identified" in decision.caveat
-        assert decision.caveat.endswith("(see the checks): No refunds.")
+        assert decision.caveat.endswith("(see the checks): Refunds go on as before.")
         assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))
         assert wording.describe_drop_out(forecast.purchases) == ""
 
@@ -448,8 +448,8 @@ class TestSmallAndOddData:
         people = [[*orders, (363, -3 * sum(amount for _day, amount in orders))] for orders in regulars(2)]
         _told, checks, decision = publish(open_source(make_source(orders=orders_of(people))))
         assert checks.loc["refunds", "status"] == "fail"
-        assert "More was given back than was bought" in checks.loc["refunds", "finding"]
-        assert "No refunds" in decision.caveat
+        assert "More was refunded than was paid" in checks.loc["refunds", "finding"]
+        assert "Refunds go on as before" in decision.caveat
 
     def test_a_customer_with_400_orders(self, make_source, open_source):
         days = np.arange(400) * 0.9

@@ -170,11 +170,16 @@ def aliyun(sends: int, people: int, seed: int = 4) -> bytes:
 
 def klaviyo_events(sends: int, people: int, seed: int = 5) -> str:
     """Events of Klaviyo, with times in seconds since 1970; a click soon after its text, some opt-outs."""
-    rng, rows = random.Random(seed), []
+    rng = random.Random(seed)
+    rows: list[dict[str, object]] = []
     for send in range(sends):
         for person in range(people):
             at = 1_707_231_600 + 604_800 * send + person
-            event = {"Profile ID": f"01HX{person:022d}", "Campaign ID": f"CMP{send}", "Campaign Name": f"Sale {send}"}
+            event: dict[str, object] = {
+                "Profile ID": f"01HX{person:022d}",
+                "Campaign ID": f"CMP{send}",
+                "Campaign Name": f"Sale {send}",
+            }
             rows.append(
                 event | {"Metric": "Received SMS" if rng.random() < 0.95 else "Failed to Deliver SMS", "Timestamp": at}
             )

@@ -23,15 +23,19 @@ WITH log AS (
     FROM twilio_log
     QUALIFY row_number() OVER (PARTITION BY sid ORDER BY file DESC) = 1  -- two exports may overlap
 ),
+sent_texts AS (
+    SELECT text, count(*) AS sends FROM log WHERE left_out IS NULL AND text IS NOT NULL GROUP BY text
+),
 grouped AS (
-    SELECT
-        *,
-        CASE WHEN count(*) FILTER (left_out IS NULL) OVER (PARTITION BY text) >= 10 THEN text ELSE loose_text END
-            AS campaign_text
-    FROM log
+    SELECT log.*, CASE WHEN sends >= 10 THEN log.text ELSE loose_text END AS campaign_text
+    FROM log LEFT JOIN sent_texts ON sent_texts.text = log.text
+),
+campaign_texts AS (
+    SELECT campaign_text, count(*) AS sends FROM grouped
+    WHERE left_out IS NULL AND campaign_text IS NOT NULL GROUP BY campaign_text
 )
 SELECT
-    *,
-    CASE WHEN count(*) FILTER (left_out IS NULL) OVER (PARTITION BY campaign_text) >= 10 AND campaign_text IS NOT NULL
-         THEN 'text ' || left(md5(campaign_text), 8) ELSE 'other texts' END AS campaign_id
+    grouped.*,
+    CASE WHEN sends >= 10 THEN 'text ' || left(md5(grouped.campaign_text), 8) ELSE 'other texts' END AS campaign_id
 FROM grouped
+LEFT JOIN campaign_texts ON campaign_texts.campaign_text = grouped.campaign_text
