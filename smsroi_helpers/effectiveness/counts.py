@@ -193,9 +193,7 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
     return Sends(kept, exclusions, window_hours, first, unrecorded)
 
 
-def _leave_out_unrecorded(
-    shop: Shop, rows: ir.Table, known: Known
-) -> tuple[ir.Table, dict[str, tuple[str, ...]]]:
+def _leave_out_unrecorded(shop: Shop, rows: ir.Table, known: Known) -> tuple[ir.Table, dict[str, tuple[str, ...]]]:
     """Rows with null where their channel never records an event, and which channels these are.
 
     A rate of 0 over thousands of messages is a channel that does not record the event. A channel without costs has no
@@ -215,9 +213,9 @@ def _leave_out_unrecorded(
         if channels:
             silent = rows.channel.isin(channels)
             columns = [column for column in RECORDED[name] if column != "cost"]
-            rows = rows.mutate(**{
-                column: ibis.ifelse(silent, ibis.null(rows[column].type()), rows[column]) for column in columns
-            })
+            rows = rows.mutate(
+                **{column: ibis.ifelse(silent, ibis.null(rows[column].type()), rows[column]) for column in columns}
+            )
     return rows, {name: channels for name, channels in unrecorded.items() if channels}
 
 

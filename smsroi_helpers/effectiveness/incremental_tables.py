@@ -151,6 +151,12 @@ def scores_table(scores: Scores | None, found: Effectiveness) -> Html:
         ),
         _("With weights changed by up to half, the first stays first in {share} of the cases; the mean rank correlation"
           " is {rho}.").format(share=percent(scores.stays_first), rho=number(scores.correlation, 2)),
+        _("Small campaigns are shrunken towards the mean of all."),
+        _("{n} campaigns are not ranked: their channel does not record every indicator.").format(
+            n=number(scores.unknown)
+        ) if scores.unknown else "",
+        _("{n} campaigns are not ranked: they were sent to too few customers.").format(n=number(scores.too_few))
+        if scores.too_few else "",
     )  # fmt: skip
     return table(frame, caption=caption)
 
