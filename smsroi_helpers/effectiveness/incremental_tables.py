@@ -46,7 +46,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
             _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency),
-            _("Incremental revenue"): _ratio(one.incremental, currency),
+            _("Incremental revenue, before refunds"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
             _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
             _("Incremental ROI of the arm"): _ratio(one.roi),
@@ -58,6 +58,11 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
         " intervals. The KPI “Attributed ROI of messages” is of other customers and months. Relative lift is the"
         " difference ÷ the rate without messages; incremental share is the difference ÷ the rate with them"
     )
+    if any(one.running for one in found.comparisons):
+        caption = joined(
+            caption + ".",
+            _("Intervals of a running test are always-valid: they hold over all looks together, as in the A/B tests."),
+        )
     return table(pd.DataFrame(rows), caption=caption)
 
 

@@ -203,8 +203,8 @@ def score_campaigns(
 ) -> Scores | None:
     """Score and rank campaigns by what the source records of them.
 
-    Indicators are shrunken towards the mean of all campaigns (`statistics.shrink`); ranks' limits come from draws of the
-    same posterior. A campaign of whose indicators one is not known has no score: unknown is not 0.
+    Indicators are shrunken towards the mean of all campaigns (`statistics.shrink`); ranks' limits come from draws of
+    the same posterior. A campaign of whose indicators one is not known has no score: unknown is not 0.
 
     Args:
         cells: of `counts.count_sends`.

@@ -218,6 +218,8 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         return _("This source has no orders, so only deliveries, clicks, replies and opt-outs are known.")
     if answer.test is None:
         return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
+    if not np.isfinite([answer.test.incremental.low, answer.test.incremental.high]).all():
+        return _("The test {test} is too new to have an interval.").format(test=answer.test.experiment)
     if not np.isfinite([answer.factor.low, answer.factor.high]).all():
         return _("The treated customers have hardly any attributed revenue to compare with.")
     words = _(
@@ -242,7 +244,7 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
 def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason == "calibrated":
         return [_("One factor for all campaigns is a model: single campaigns may differ from it.")]
-    if answer.reason != "undecided":
+    if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
         return [_("About {times} times as many customers would show it, if the estimate stays.").format(
