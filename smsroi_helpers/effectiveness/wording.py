@@ -4,6 +4,8 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness import decision
+from smsroi_helpers.effectiveness.audit import Audit
+from smsroi_helpers.effectiveness.audit_wording import put_audit_in_words
 from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.errors import redact, shortened
@@ -164,13 +166,14 @@ def level_words(factor: str, level: str) -> str:
     return level
 
 
-def decide(found: Effectiveness) -> list[Decision]:
-    """The answer in words.
+def decide(found: Effectiveness, audit: Audit | None = None) -> list[Decision]:
+    """The answer in words, and what the audit of past texts found.
 
     Args:
         found: of `evaluate.analyse`.
+        audit: of `audit.audit_rules`.
     """
-    return [put_in_words(decision.decide(found), found)]
+    return [put_in_words(decision.decide(found), found), *put_audit_in_words(audit)]
 
 
 def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:

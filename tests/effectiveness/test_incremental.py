@@ -105,7 +105,8 @@ def test_attributed_revenue_equals_a_plain_computation(company, comparisons):
     orders = measures.purchases(company).execute().sort_values("ordered_at")
     pairs = pd.merge_asof(
         orders, sends[["customer_id", "delivered_at", "assigned_at", "outcome_end", "channel"]],
-        by="customer_id", left_on="ordered_at", right_on="delivered_at", tolerance=pd.Timedelta(hours=72), allow_exact_matches=True,
+        by="customer_id", left_on="ordered_at", right_on="delivered_at",
+        tolerance=pd.Timedelta(hours=72), allow_exact_matches=True,
     )  # fmt: skip
     pairs = pairs[(pairs["channel"] == "sms") & (pairs["delivered_at"] >= pairs["assigned_at"])]
     pairs = pairs[pairs["ordered_at"] < pairs["outcome_end"]]

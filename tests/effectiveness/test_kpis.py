@@ -95,3 +95,9 @@ def test_attributed_roi_is_of_the_messages_that_cost_something(two_channels):
     for dimension, value in (("all", "all"), ("channel", "sms"), ("campaign", "spring")):
         assert find(two_channels.kpis, "roi", dimension, value)[0] == pytest.approx(1.0)
     assert np.isnan(find(two_channels.kpis, "roi", "channel", "email")).all()
+
+
+def test_money_has_its_currency(two_channels):
+    page = effectiveness.tables.definitions_table(two_channels, "EUR").markup
+    assert "€1.25" in page  # 500 of attributed revenue ÷ 400 delivered messages
+    assert "€" in effectiveness.tables.kpis_table(two_channels, "channel", "EUR").markup
