@@ -98,7 +98,7 @@ def test_texts_that_break_a_rule_are_a_finding_of_the_decisions(make_source, ope
 
 
 def test_rules_that_were_broken_long_ago_only_need_nothing_now(make_source, open_source):
-    orders = ORDERS + "3,a,2026-12-31 10:00:00,10\n"
+    orders = ORDERS + "3,a,2026-10-31 10:00:00,10\n"
     late = open_source(make_source(orders=orders, customers=PEOPLE, messages=messages()))
     (_share, finding) = effectiveness.decide(effectiveness.analyse(late), audit_rules(late))
     assert finding.outcome == "dont"
