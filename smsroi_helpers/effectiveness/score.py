@@ -25,6 +25,7 @@ __all__ = [
     "Method",
     "Scores",
     "ahp_weights",
+    "check_pairs",
     "entropy_weights",
     "pairwise_matrix",
     "score_campaigns",
@@ -99,8 +100,11 @@ def ahp_weights(comparisons: ArrayLike) -> Ahp:
     >>> found.weights.round(3).tolist(), round(found.consistency_ratio, 3)
     ([0.637, 0.258, 0.105], 0.033)
     """
-    a = np.asarray(comparisons, float)
-    n = len(a)
+    try:
+        a = np.asarray(comparisons, float)
+    except (TypeError, ValueError):  # rows of different lengths, or no numbers
+        a = np.empty(0)
+    n = len(a) if a.ndim else 0
     if a.shape != (n, n) or not 2 <= n <= len(RANDOM_INDEX) or not (a > 0).all() or not np.allclose(a * a.T, 1):
         raise UsageError("pairwise comparisons: give a square table of 2 to 10 indicators with a[i][j] = 1 / a[j][i]")
     values, vectors = np.linalg.eig(a)
@@ -120,21 +124,44 @@ def pairwise_matrix(pairs: Mapping[str, float], indicators: Sequence[str]) -> Fl
     """The matrix of comparisons written as `{"conversion_rate over click_rate": 3}`.
 
     Raises:
-        UsageError: an indicator is not known, or a pair is missing.
+        UsageError: it is no mapping; an indicator is not known, or compared with itself; a pair is missing, or given
+            twice.
     """
+    if not isinstance(pairs, Mapping):
+        raise UsageError(f"pairwise: write a mapping like '{indicators[0]} over {indicators[-1]}': 3")
     at = {name: i for i, name in enumerate(indicators)}
     a = np.eye(len(at))
     for words, times in pairs.items():
         one, _over, two = words.partition(" over ")
-        if one not in at or two not in at:
+        if one not in at or two not in at or one == two:
             raise UsageError(
                 f"pairwise: {words!r} is no comparison; write it as '{indicators[0]} over {indicators[-1]}'"
             )
+        if a[at[one], at[two]]:
+            raise UsageError(f"pairwise: {one} and {two} are compared twice; give one of the two")
         a[at[one], at[two]], a[at[two], at[one]] = times, 1 / times
     missing = [f"{one} over {two}" for one, i in at.items() for two, j in at.items() if i < j and a[i, j] == 0]
     if missing:
         raise UsageError(f"pairwise: the comparisons {', '.join(missing)} are missing")
     return a
+
+
+def check_pairs(pairs: dict[str, float]) -> dict[str, float]:
+    """The comparisons as they are, for the check of parameters before a run.
+
+    Which indicators count depends on what the source records, so that pairs may be missing here.
+
+    Raises:
+        UsageError: as `pairwise_matrix`; or the comparisons of all indicators contradict each other.
+    """
+    every = list(INDICATORS)
+    given = [two for pair in pairs for two in (pair, " over ".join(reversed(pair.split(" over "))))]
+    absent = [f"{one} over {two}" for i, one in enumerate(every) for two in every[i + 1 :]]
+    absent = [pair for pair in absent if pair not in given]
+    matrix = pairwise_matrix({**dict.fromkeys(absent, 1.0), **pairs}, every)
+    if not absent:
+        ahp_weights(matrix)
+    return pairs
 
 
 def weighted_sum(values: Floats, weights: Floats, more_is_better: Sequence[bool]) -> Floats:

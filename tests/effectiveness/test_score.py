@@ -54,10 +54,13 @@ def test_consistent_comparisons_give_their_weights_and_a_ratio_of_0():
         ([[1, 5, 1 / 5], [1 / 5, 1, 5], [5, 1 / 5, 1]], "consistency ratio is"),  # a over b over c over a
         ([[1, 5], [5, 1]], "1 / a"),
         ([[1, 2, 3], [1 / 2, 1, 1]], "square"),
+        ([[1, 2, 3], [1 / 2, 1]], "square"),
+        ([1, 2], "square"),
+        (3, "square"),
     ],
 )
 def test_inconsistent_and_impossible_comparisons_are_refused(matrix, words):
-    with pytest.raises((UsageError, ValueError), match=words):
+    with pytest.raises(UsageError, match=words):
         ahp_weights(matrix)
 
 
@@ -66,6 +69,10 @@ def test_a_comparison_that_is_missing_or_unknown_is_named():
         pairwise_matrix({"a over b": 3}, ["a", "b", "c"])
     with pytest.raises(UsageError, match="'a over d' is no comparison"):
         pairwise_matrix({"a over d": 3}, ["a", "b", "c"])
+    with pytest.raises(UsageError, match="a and b are compared twice"):
+        pairwise_matrix({"b over a": 3, "a over b": 3}, ["a", "b"])
+    with pytest.raises(UsageError, match="write a mapping"):
+        pairwise_matrix([[1, 3]], ["a", "b"])
     assert pairwise_matrix({"b over a": 4}, ["a", "b"]).tolist() == [[1, 0.25], [4, 1]]
 
 
