@@ -13,7 +13,8 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.ab_test.click_profit import Prices, find_prices
-from smsroi_helpers.ab_test.effects import measure_effects
+from smsroi_helpers.ab_test.decision_rule import RuleOutcome, adjust_p, decide_experiment
+from smsroi_helpers.ab_test.effects import ArmEffect, measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
     analyse,
@@ -38,12 +39,16 @@ from smsroi_helpers.measures import knows_cost
 __all__ = [
     "NEEDS",
     "PARAMETERS",
+    "ArmEffect",
     "Evaluated",
     "Prices",
+    "RuleOutcome",
+    "adjust_p",
     "analyse",
     "cap_profit",
     "count_listed",
     "decide",
+    "decide_experiment",
     "decide_tests",
     "estimate_monthly_profit",
     "estimate_total_profit",

@@ -9,7 +9,7 @@ compare groups of customers, and `targets` follows goals. `monitoring` compares 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.effectiveness.audit import audit_rules
@@ -21,8 +21,8 @@ from smsroi_helpers.effectiveness.monitoring_wording import alert_rows
 from smsroi_helpers.effectiveness.outputs import attribution_rows, campaign_rows, goal_rows, kpi_rows
 from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.effectiveness.satisfaction import external_changes, nps_by_frequency
-from smsroi_helpers.effectiveness.score import score_campaigns
-from smsroi_helpers.effectiveness.targets import by_month, read_goals, track_goals
+from smsroi_helpers.effectiveness.score import check_pairs, score_campaigns
+from smsroi_helpers.effectiveness.targets import by_month, check_goals, read_goals, track_goals
 from smsroi_helpers.effectiveness.wording import decide
 
 __all__ = [
@@ -60,10 +60,10 @@ PARAMETERS: dict[str, Any] = {
     "budgets": dict[str, Annotated[float, Field(gt=0)]],
     "score_by": Literal["entropy", "ahp", "topsis", "given"],
     "score_weights": dict[str, Annotated[float, Field(ge=0)]],
-    "pairwise": dict[str, Annotated[float, Field(gt=0)]],
+    "pairwise": Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(check_pairs)],
     "false_alarms_per_month": Annotated[float, Field(gt=0, le=30)],
     "weekly_cap": Annotated[int, Field(ge=0, le=100)],
-    "targets": list[dict[str, Any]],
+    "targets": Annotated[list[dict[str, Any]], AfterValidator(check_goals)],
 }
 
 __getattr__ = lazy_submodules(

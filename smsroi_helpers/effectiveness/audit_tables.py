@@ -3,6 +3,7 @@
 import pandas as pd
 
 from smsroi_helpers.effectiveness.audit import CHECKS, RECENT_DAYS, Audit
+from smsroi_helpers.effectiveness.audit_wording import check_words
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, listed, number, percent, translated
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
@@ -12,18 +13,6 @@ __all__ = ["campaigns_table", "checks_table", "places_table"]
 
 _MOST_CAMPAIGNS = 10
 _HOURS = ("closed_hours", "days_off")
-
-
-def _check_name(check: str, audit: Audit) -> str:
-    return {
-        "closed_hours": _("At hours that are not allowed"),
-        "days_off": _("On public holidays that are not allowed"),
-        "after_opt_out": _("After an opt-out"),
-        "without_consent": _("Without recorded consent"),
-        "above_cap": _("More than {n} in seven days").format(n=number(audit.weekly_cap))
-        if audit.weekly_cap
-        else _("Above the frequency cap"),
-    }[check]
 
 
 def checks_table(audit: Audit | None) -> Html:
@@ -47,7 +36,7 @@ def checks_table(audit: Audit | None) -> Html:
         row = None if reason else counted.loc[check]
         some = row is not None and row["texts"] > 0
         rows.append({
-            _("Rule"): _check_name(check, audit),
+            _("Rule"): check_words(check, audit),
             _("Texts"): reasons[str(reason)] if row is None else number(row["texts"]),
             _("Share of all texts"): percent(row["texts"] / audit.texts, 2) if row is not None else "",
             _("Customers"): _few(row["customers"]) if row is not None else "",
@@ -82,7 +71,7 @@ def places_table(audit: Audit | None) -> Html:
         return note(_("No rule was broken by any text that could be checked."))
     shown = [
         {
-            _("Rule"): _check_name(row["check"], audit),
+            _("Rule"): check_words(row["check"], audit),
             _("Recipients under"): listed(str(row["rules"]).split())
             if str(row["rules"]).count(" ") < 3
             else _("{n} rules of the US (state not known)").format(n=number(len(str(row["rules"]).split()))),
@@ -121,7 +110,7 @@ def campaigns_table(audit: Audit | None) -> Html:
     rows = [
         {
             _("Campaign"): redact(shortened(str(row.campaign_id))),
-            _("Rule"): _check_name(str(row.check), audit),
+            _("Rule"): check_words(str(row.check), audit),
             _("Texts"): int(row.texts),
             _("In the last {n} days").format(n=number(RECENT_DAYS)): int(row.recent),
             _("Last"): day(pd.Timestamp(row.last).date()),

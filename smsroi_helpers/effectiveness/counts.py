@@ -5,7 +5,8 @@ that of the day before the message's month, because a segment of a later day is 
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
@@ -22,6 +23,7 @@ __all__ = [
     "DIMENSIONS",
     "EXCLUSIONS",
     "JACKKNIFE",
+    "RECORDED",
     "SUMS",
     "Known",
     "Sends",
@@ -39,10 +41,16 @@ BETWEEN = " | "
 DIMENSIONS = ("all", "campaign", "channel", "segment", "month", "segment_month")
 """What the KPIs are given by."""
 SUMS = (
-    "messages", "customers", "delivered", "reached", "click_known", "clicked", "replied", "opted_out", "converted",
-    "cost", "expected_cost", "attributed_revenue", "attributed_profit", "order_profit",
+    "messages", "customers", "delivered", "reached", "click_known", "clicked", "reply_known", "replied",
+    "opt_out_known", "opted_out", "converted", "cost", "expected_cost", "attributed_revenue", "attributed_profit",
+    "paid_profit", "order_profit",
 )  # fmt: skip
 """The sums of `count_sends`."""
+RECORDED = {
+    "clicks": ("clicked", "click_known"), "replies": ("replied", "reply_known"),
+    "opt_outs": ("opted_out", "opt_out_known"), "cost": ("cost", "paid_profit"),
+}  # fmt: skip
+"""Field of `Known` → the columns that say nothing of a channel that does not record it."""
 EXCLUSIONS = ("received", "too_old", "too_recent")
 """All messages, then the reasons for leaving some out, in this order."""
 
@@ -91,13 +99,17 @@ class Sends:
 
     rows: ir.Table
     """One row per message: message_id, customer_id, campaign_id, channel, month, segment, group, sent_at, weekday and
-    hour (local); delivered, click_known, clicked, replied, opted_out, converted (0 or 1); cost, expected_cost,
-    attributed_revenue, attributed_profit (after the cost), order_profit (before it). Null: not recorded."""
+    hour (local); delivered, click_known, clicked, reply_known, replied, opt_out_known, opted_out, converted (0 or 1);
+    cost, expected_cost, attributed_revenue, attributed_profit (after the cost), paid_profit (the same, in channels that
+    cost something), order_profit (before the cost). Null: not recorded."""
     exclusions: pd.DataFrame
     """reason (of `EXCLUSIONS`), out, messages (left); the last row counts what is used."""
     window_hours: int
     first: dt.date
     """The first day that counts."""
+    unrecorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Field of `RECORDED` → the channels of which not one such event (or no cost above 0) is recorded, although the
+    source has the column: there it is unknown, and a cost is 0."""
 
     @property
     def messages(self) -> int:
@@ -153,9 +165,12 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
         delivered=used.delivered.cast("int64"),
         click_known=(used.delivered & used.click_known).cast("int64"),
         clicked=flag("clicks", clicked & used.click_known & used.delivered),
+        reply_known=flag("replies", used.delivered),
         replied=flag("replies", used.replied.fill_null(False) & used.delivered),
+        opt_out_known=flag("opt_outs", used.delivered),
         opted_out=flag("opt_outs", left & used.delivered),
         converted=flag("orders", (used.attributed_orders > 0).fill_null(False)),
+        paid_profit="attributed_profit",
         order_profit=used.attributed_profit + used.cost.fill_null(0.0),
     )  # fmt: skip
     rows = rows.mutate(expected_cost=ibis.literal(tariff) if known.tariff else ibis.null("float64"))
@@ -164,7 +179,7 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
         rows = rows.left_join(billed, rows.message_id == billed.billed_id)
         rows = rows.mutate(expected_cost=tariff * rows.billed).drop("billed", "billed_id")
     rows = label_by_month(shop, rows, segment_by)
-    kept = shop.keep(rows)
+    kept, unrecorded = _leave_out_unrecorded(shop, shop.keep(rows), known)
     found = shop.count(
         every.aggregate(
             received=every.count(),
@@ -174,7 +189,34 @@ def collect_sends(shop: Shop, *, window_hours: int = 72, log_months: int = 12, s
     ).iloc[0]
     numbers = [int(found[name]) for name in ("received", "recent", "old")]
     out = [0, *(-np.diff(numbers))]
-    return Sends(kept, pd.DataFrame({"reason": EXCLUSIONS, "out": out, "messages": numbers}), window_hours, first)
+    exclusions = pd.DataFrame({"reason": EXCLUSIONS, "out": out, "messages": numbers})
+    return Sends(kept, exclusions, window_hours, first, unrecorded)
+
+
+def _leave_out_unrecorded(shop: Shop, rows: ir.Table, known: Known) -> tuple[ir.Table, dict[str, tuple[str, ...]]]:
+    """Rows with null where their channel never records an event, and which channels these are.
+
+    A rate of 0 over thousands of messages is a channel that does not record the event. A channel without costs has no
+    ROI, and its profit is not part of that of all channels.
+    """
+    counted = shop.count(
+        rows.group_by("channel")
+        .aggregate(**{name: total(rows[columns[0]].cast("float64")) for name, columns in RECORDED.items()})
+        .order_by("channel")
+    )
+    unrecorded = {
+        name: tuple(str(each) for each in counted.loc[~(counted[name] > 0), "channel"])
+        for name in RECORDED
+        if getattr(known, name)
+    }
+    for name, channels in unrecorded.items():
+        if channels:
+            silent = rows.channel.isin(channels)
+            columns = [column for column in RECORDED[name] if column != "cost"]
+            rows = rows.mutate(
+                **{column: ibis.ifelse(silent, ibis.null(rows[column].type()), rows[column]) for column in columns}
+            )
+    return rows, {name: channels for name, channels in unrecorded.items() if channels}
 
 
 def label_by_month(shop: Shop, rows: ir.Table, segment_by: str) -> ir.Table:
@@ -209,9 +251,10 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
     Returns:
         dimension; value (a campaign_id, channel, segment, a month as YYYY-MM, or a segment and a month); group (0 …
         63); and `SUMS`: messages; customers sent to, of them reached (a message was delivered); delivered messages;
-        of them click_known (no machine clicked first), clicked, replied, opted_out, converted (an order by last
-        touch); cost, expected_cost, attributed_revenue, attributed_profit (after costs), order_profit (before). Money
-        of the source. Sums of what is not recorded are NaN. One row per value and group: customers of different
+        of them click_known (no machine clicked first), clicked, reply_known and opt_out_known (the channel records
+        them), replied, opted_out, converted (an order by last touch); cost, expected_cost, attributed_revenue,
+        attributed_profit (after costs), paid_profit (of channels with costs), order_profit (before costs). Money of
+        the source. Sums of what is not recorded are NaN. One row per value and group: customers of different
         groups are different people.
     """
     rows = sends.rows
@@ -228,8 +271,10 @@ def count_sends(shop: Shop, sends: Sends) -> pd.DataFrame:
 
 
 def _sums(rows: ir.Table) -> ir.Table:
-    counted = ("delivered", "click_known", "clicked", "replied", "opted_out", "converted")
-    money = ("cost", "expected_cost", "attributed_revenue", "attributed_profit", "order_profit")
+    counted = (
+        "delivered", "click_known", "clicked", "reply_known", "replied", "opt_out_known", "opted_out", "converted",
+    )  # fmt: skip
+    money = ("cost", "expected_cost", "attributed_revenue", "attributed_profit", "paid_profit", "order_profit")
     cells = rows.group_by("dimension", "value", "group").aggregate(
         messages=rows.count(),
         customers=rows.customer_id.nunique(),

@@ -17,7 +17,8 @@ __all__ = [
 
 Reason = Literal["no_messages", "no_orders", "no_test", "calibrated", "no_revenue", "undecided"]
 """Why this is decided: no messages; no orders, so no money; nothing was randomised; a test shows which share of the
-attributed revenue is incremental; it shows that there is none; its interval includes none and some."""
+attributed revenue is incremental; it shows that there is none; it still runs and does not show whether the messages
+bring profit, or its interval includes none and some."""
 _UNKNOWN = Ratio(float("nan"), float("nan"), float("nan"))
 
 
@@ -35,7 +36,8 @@ class EffectDecision:
     test: Comparison | None = None
     """The test that the factor is from."""
     times: float = float("nan")
-    """Times as many customers that would show incremental revenue, if the estimate stays; NaN if decided."""
+    """Times as many customers that would show it, if the estimate stays; infinite if the estimate is not above 0; NaN
+    if decided, or without an interval."""
 
 
 def decide(found: Effectiveness) -> EffectDecision:
@@ -52,11 +54,18 @@ def decide(found: Effectiveness) -> EffectDecision:
     factor = test.rule(found.attribution_hours).calibration
     people = int(test.customers + test.control_customers)
     if not np.isfinite([factor.low, factor.high]).all():
-        return EffectDecision("not_enough_evidence", "undecided", "none", people, test=test, times=float("inf"))
+        return EffectDecision("not_enough_evidence", "undecided", "none", people, test=test)
+    if test.undecided:
+        times = _times(test.profit)
+        return EffectDecision("not_enough_evidence", "undecided", "randomised", people, factor, test, times)
     if factor.low > 0:
         return EffectDecision("do", "calibrated", "randomised", people, factor, test)
     if factor.high <= 0:
         return EffectDecision("dont", "no_revenue", "randomised", people, factor, test)
-    half = (factor.high - factor.low) / 2
-    times = (half / factor.estimate) ** 2 if factor.estimate > 0 else float("inf")
-    return EffectDecision("not_enough_evidence", "undecided", "randomised", people, factor, test, times)
+    return EffectDecision("not_enough_evidence", "undecided", "randomised", people, factor, test, _times(factor))
+
+
+def _times(found: Ratio) -> float:
+    if not np.isfinite([found.estimate, found.low, found.high]).all():
+        return float("nan")
+    return ((found.high - found.low) / 2 / found.estimate) ** 2 if found.estimate > 0 else float("inf")

@@ -1,7 +1,8 @@
 """Attributed revenue beside the revenue that randomised tests show messages to have caused.
 
 Tests count whose one arm gets no messages: standing holdouts, and frequency tests with an arm of no texts. Attribution
-is counted on the same customers, in the same weeks, by the channel that the arms differ in.
+is counted on the same customers, in the same weeks, by the channel that the arms differ in. Incremental profit and the
+outcome of a test are those of `ab_test`; all intervals of a running test are always-valid, because it is read each run.
 
 References:
     Fieller (1954), Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2), 175–185.
@@ -11,18 +12,20 @@ References:
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from smsroi_helpers import experiments, measures
+from smsroi_helpers import ab_test, experiments, measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment
+from smsroi_helpers.experiments import Experiment, Validity
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import always_valid_half_width
 
 __all__ = [
     "WINDOWS",
@@ -37,8 +40,11 @@ __all__ = [
     "relative_lift",
 ]
 
+_MARGIN = 0.002
 WINDOWS = (12, 24, 48, 72, 168, 336, 720)
 """Attribution windows in hours: half a day to 30 days."""
+FIXED = float(norm.ppf(0.975))
+"""The half-width of a 95 % interval for a single look, in standard errors."""
 TOUCHES: tuple[Literal["last", "any"], ...] = ("last", "any")
 
 
@@ -52,11 +58,12 @@ class Ratio:
 
 
 def fieller(
-    top: float, bottom: float, *, var_top: float, var_bottom: float, cov: float = 0.0, level: float = 0.95
+    top: float, bottom: float, *, var_top: float, var_bottom: float, cov: float = 0.0, width: float = FIXED
 ) -> Ratio:
     """The ratio of two means with Fieller's interval (Fieller 1954, equation 2).
 
-    The limits solve (top − r · bottom)² = z² (var_top − 2 r cov + r² var_bottom). They are finite where `bottom` is
+    The limits solve (top − r · bottom)² = w² (var_top − 2 r cov + r² var_bottom). With an always-valid w they hold over
+    all looks together, since top − r · bottom is a mean for every r. They are finite where `bottom` is
     distinguishable from 0; else NaN, because the set of ratios that the data allow is then not an interval.
 
     Args:
@@ -65,13 +72,13 @@ def fieller(
         var_top: squared standard error of `top`.
         var_bottom: squared standard error of `bottom`.
         cov: covariance of the two estimates.
-        level: of the interval.
+        width: w, the half-width of the interval of a mean in standard errors; NaN where there is no interval yet.
 
     >>> found = fieller(3.0, 2.0, var_top=0.04, var_bottom=0.0)  # a known denominator: (3 ± 1.96 · 0.2) / 2
     >>> round(float(found.low), 3), round(float(found.high), 3)
     (1.304, 1.696)
     """
-    z2 = norm.ppf((1 + level) / 2) ** 2
+    z2 = width**2
     a, b, c = bottom**2 - z2 * var_bottom, top * bottom - z2 * cov, top**2 - z2 * var_top
     estimate = top / bottom if bottom else float("nan")
     if not a > 0:
@@ -137,7 +144,7 @@ class Comparison:
     incremental: Ratio
     """Incremental revenue of the treated arm before refunds (money), with its limits (Welch)."""
     profit: Ratio
-    """Incremental profit of the treated arm after message costs and refunds (money), without adjustment."""
+    """Incremental profit of the treated arm after message costs and refunds (money), as `ab_test` estimates it."""
     cost: float
     """Message cost of the treated arm less that of as many control customers; NaN where not known."""
     roi: Ratio
@@ -148,6 +155,15 @@ class Comparison:
     orders: tuple[float, float]
     """Customers who ordered, of the treated arm and of the control."""
     rules: tuple[Attributed, ...]
+    running: bool
+    """Whether the test still runs; then all limits are always-valid."""
+    outcome: ab_test.RuleOutcome
+    """Of the arm, by the decision rule of `ab_test` with its defaults."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the test still runs and does not yet show whether the messages bring profit."""
+        return self.running and self.outcome == "keep_running"
 
     def rule(self, hours: int, touch: str = "last") -> Attributed:
         """Attribution by one rule."""
@@ -164,8 +180,8 @@ class Comparison:
         return incremental_share((self.orders[0], self.customers), (self.orders[1], self.control_customers))
 
 
-def find_untreated(shop: Shop) -> list[tuple[Experiment, str]]:
-    """The valid experiments of single customers with an arm without messages, and that arm."""
+def find_untreated(shop: Shop) -> list[tuple[Experiment, Validity]]:
+    """The valid experiments of single customers with an arm without messages, which is taken as their control."""
     if not all(shop.has(table) for table in ("experiments", "arms", "assignments", "messages", "orders")):
         return []
     try:
@@ -176,8 +192,14 @@ def find_untreated(shop: Shop) -> list[tuple[Experiment, str]]:
     for experiment, validity in checked:
         without = experiments.arms_without_messages(experiment)
         if without and not validity.broken:
-            found.append((experiment, without[0]))
+            found.append((_with_control(experiment, without[0]), validity))
     return found
+
+
+def _with_control(experiment: Experiment, control: str) -> Experiment:
+    order = sorted(range(len(experiment.arms)), key=lambda place: experiment.arms[place] != control)
+    arms = tuple(experiment.arms[place] for place in order)
+    return replace(experiment, control=control, arms=arms, shares=experiment.shares[order])
 
 
 def compare_attribution(shop: Shop, attribution_hours: int = 72, channel: str = "") -> list[Comparison]:
@@ -195,25 +217,38 @@ def compare_attribution(shop: Shop, attribution_hours: int = 72, channel: str = 
     if not tests:
         return []
     hours = tuple(sorted({*WINDOWS, attribution_hours}))
-    sums = count_credits(shop, [one.name for one, _arm in tests], hours, attribution_hours, channel)
+    sums = count_credits(shop, [one.name for one, _validity in tests], hours, attribution_hours, channel)
+    counted = experiments.count_outcomes(shop)
     found = []
-    for experiment, untreated in tests:
+    for experiment, validity in tests:
         own = sums[sums["experiment_id"] == experiment.name].set_index("arm")
+        effects = ab_test.adjust_p(experiment, ab_test.measure_effects(experiment, counted))
+        decided = ab_test.decide_experiment(experiment, validity, effects, smallest_gain=0.0, opt_out_margin=_MARGIN)
         found += [
-            _compare(experiment, own.loc[arm], own.loc[untreated], hours)
-            for arm in experiment.arms
-            if arm != untreated and {arm, untreated} <= set(own.index)
-        ]
+            _compare(
+                experiment, own.loc[arm], own.loc[experiment.control], hours, effects.find("profit", arm),
+                decided.by_arm.get(arm, decided.outcome),
+            )
+            for arm in experiment.treated
+            if {arm, experiment.control} <= set(own.index)
+        ]  # fmt: skip
     return found
 
 
-def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hours: Sequence[int]) -> Comparison:
+def _compare(
+    experiment: Experiment, treated: pd.Series, control: pd.Series, hours: Sequence[int],
+    effect: ab_test.ArmEffect | None, outcome: ab_test.RuleOutcome,
+) -> Comparison:  # fmt: skip
     n, m = float(treated["n"]), float(control["n"])
+    running = experiment.state == "running"
+    width = float(always_valid_half_width(1.0, experiment.information)) if running else FIXED
     revenue, var_revenue = _difference(treated, control, "revenue")
-    profit, var_profit = _difference(treated, control, "profit")
     cost, var_cost = _difference(treated, control, "cost")
     known_cost = bool(np.isfinite(cost) and cost > 0)
+    profit, var_profit = (effect.difference, effect.standard_error**2) if effect else (float("nan"),) * 2
+    limits = (effect.always_valid if running else effect.interval) if effect else (float("nan"),) * 3
     cov = _covariance(treated, "profit", "cost") / n + _covariance(control, "profit", "cost") / m
+    cov = float(np.clip(cov, -np.sqrt(var_profit * var_cost), np.sqrt(var_profit * var_cost)))
     rules = []
     for touch in TOUCHES:
         for window in hours:
@@ -221,7 +256,7 @@ def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hou
             mean = float(treated[f"{name}__y"]) / n
             factor = fieller(
                 revenue, mean, var_top=var_revenue, var_bottom=_covariance(treated, name, name) / n,
-                cov=_covariance(treated, name, "revenue") / n,
+                cov=_covariance(treated, name, "revenue") / n, width=width,
             )  # fmt: skip
             rules.append(Attributed(touch, window, mean * n, factor, _inverse(factor)))
     earned = float(treated["order_profit__y"])
@@ -229,12 +264,13 @@ def _compare(experiment: Experiment, treated: pd.Series, control: pd.Series, hou
     return Comparison(
         experiment=experiment.name, arm=str(treated.name), control=str(control.name),
         first=experiment.started, last=experiment.last, weeks=experiment.weeks,
-        customers=n, control_customers=m, incremental=_interval(revenue, var_revenue, n),
-        profit=_interval(profit, var_profit, n), cost=cost * n if known_cost else float("nan"),
-        roi=fieller(profit, cost, var_top=var_profit, var_bottom=var_cost, cov=cov)
+        customers=n, control_customers=m, incremental=_interval(revenue, var_revenue, n, width),
+        profit=Ratio(*(n * limit for limit in limits)), cost=cost * n if known_cost else float("nan"),
+        roi=fieller(profit, cost, var_top=var_profit, var_bottom=var_cost, cov=cov, width=width)
         if known_cost else Ratio(*(float("nan"),) * 3),
         attributed_roi=(earned - spent) / spent if spent > 0 else float("nan"),
-        orders=(float(treated["ordered__y"]), float(control["ordered__y"])), rules=tuple(rules),
+        orders=(float(treated["ordered__y"]), float(control["ordered__y"])), rules=tuple(rules), running=running,
+        outcome=outcome,
     )  # fmt: skip
 
 
@@ -252,8 +288,8 @@ def _covariance(arm: pd.Series, one: str, two: str) -> float:
     return (float(arm[key]) - float(arm[f"{one}__y"]) * float(arm[f"{two}__y"]) / n) / (n - 1)
 
 
-def _interval(mean: float, variance: float, customers: float) -> Ratio:
-    half = norm.ppf(0.975) * np.sqrt(variance)
+def _interval(mean: float, variance: float, customers: float, width: float) -> Ratio:
+    half = width * np.sqrt(variance)
     return Ratio(customers * mean, customers * (mean - half), customers * (mean + half))
 
 
@@ -274,7 +310,8 @@ def count_credits(
         names: of the experiments.
         hours: the windows, rising.
         chosen: the window whose attributed profit is counted.
-        channel: whose messages are credited.
+        channel: whose messages are credited. By last touch, an order whose last message was of another channel is
+            credited to none of them, as in the KPIs of campaigns.
 
     Returns:
         experiment_id, arm, n; `<x>__y` = Σ x and `<x>__<z>` = Σ x z over customers. x is revenue (before refunds),
@@ -284,29 +321,25 @@ def count_credits(
     """
     people = measures.outcome_windows(shop)
     people = people.filter(people.experiment_id.isin(list(names)))
-    pairs = measures.attributed_orders(shop, hours[-1], "any")
-    pairs = pairs.filter(pairs.channel == measures.choose_channel(shop, channel))
-    own = people.select("experiment_id", "assigned_at", "outcome_end", member="customer_id")
-    pairs = pairs.join(own, pairs.customer_id == own.member)
-    pairs = pairs.filter(pairs.delivered_at >= pairs.assigned_at, pairs.ordered_at < pairs.outcome_end)
-    claims = pairs.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
-        after=pairs.hours_after.min(), revenue=pairs.revenue.max(), order_profit=pairs.order_profit.max()
+    of_any, of_last = (_credited(shop, people, hours[-1], touch, channel) for touch in ("any", "last"))
+    claims = of_any.group_by("experiment_id", "member", "order_id", "campaign_id").aggregate(
+        after=of_any.hours_after.min(), revenue=of_any.revenue.max()
     )
-    orders = claims.group_by("experiment_id", "member", "order_id").aggregate(
-        after=claims.after.min(),
-        revenue=claims.revenue.max(),
-        order_profit=claims.order_profit.max(),
-        **{f"claims_{w}": claims.count(where=claims.after < w) for w in hours},
+    any_credit = claims.group_by(of_experiment="experiment_id", member="member").aggregate(
+        **{f"any_{w}": total(claims.revenue, where=claims.after < w) for w in hours}
     )
-    credit = orders.group_by("experiment_id", "member").aggregate(
-        order_profit_credit=total(orders.order_profit, where=orders.after < chosen),
-        **{f"last_{w}": total(orders.revenue, where=orders.after < w) for w in hours},
-        **{f"any_{w}": total(orders.revenue * orders[f"claims_{w}"], where=orders.after < w) for w in hours},
+    last_credit = of_last.group_by(by_last="experiment_id", buyer="member").aggregate(
+        order_profit_credit=total(of_last.order_profit, where=of_last.hours_after < chosen),
+        **{f"last_{w}": total(of_last.revenue, where=of_last.hours_after < w) for w in hours},
     )
-    credit = credit.rename(of_experiment="experiment_id")
     rows = measures.arm_outcomes(shop)
     rows = rows.filter(rows.experiment_id.isin(list(names)), rows.outcome_days > 0)
-    rows = rows.left_join(credit, [rows.experiment_id == credit.of_experiment, rows.customer_id == credit.member])
+    rows = rows.left_join(
+        any_credit, [rows.experiment_id == any_credit.of_experiment, rows.customer_id == any_credit.member]
+    )
+    rows = rows.left_join(
+        last_credit, [rows.experiment_id == last_credit.by_last, rows.customer_id == last_credit.buyer]
+    )
     windows = [f"{touch}_{w}" for touch in TOUCHES for w in hours]
     rows = rows.select(
         "experiment_id", "arm",
@@ -326,3 +359,12 @@ def count_credits(
         **{f"{one}__{two}": total(rows[one] * rows[two]) for one, two in products},
     )
     return shop.count(sums.order_by("experiment_id", "arm"))
+
+
+def _credited(shop: Shop, people: ir.Table, hours: int, touch: measures.Touch, channel: str) -> ir.Table:
+    """Orders of members within their outcome window, credited to messages of the channel since their assignment."""
+    pairs = measures.attributed_orders(shop, hours, touch)
+    pairs = pairs.filter(pairs.channel == measures.choose_channel(shop, channel))
+    own = people.select("experiment_id", "assigned_at", "outcome_end", member="customer_id")
+    pairs = pairs.join(own, pairs.customer_id == own.member)
+    return pairs.filter(pairs.delivered_at >= pairs.assigned_at, pairs.ordered_at < pairs.outcome_end)

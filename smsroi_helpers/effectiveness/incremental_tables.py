@@ -46,7 +46,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
             _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency),
-            _("Incremental revenue"): _ratio(one.incremental, currency),
+            _("Incremental revenue, before refunds"): _ratio(one.incremental, currency),
             _("Incremental profit"): _ratio(one.profit, currency),
             _("Attributed ROI of the arm"): number(one.attributed_roi, 1) if np.isfinite(one.attributed_roi) else "–",
             _("Incremental ROI of the arm"): _ratio(one.roi),
@@ -58,6 +58,11 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
         " intervals. The KPI “Attributed ROI of messages” is of other customers and months. Relative lift is the"
         " difference ÷ the rate without messages; incremental share is the difference ÷ the rate with them"
     )
+    if any(one.running for one in found.comparisons):
+        caption = joined(
+            caption + ".",
+            _("Intervals of a running test are always-valid: they hold over all looks together, as in the A/B tests."),
+        )
     return table(pd.DataFrame(rows), caption=caption)
 
 
@@ -151,6 +156,12 @@ def scores_table(scores: Scores | None, found: Effectiveness) -> Html:
         ),
         _("With weights changed by up to half, the first stays first in {share} of the cases; the mean rank correlation"
           " is {rho}.").format(share=percent(scores.stays_first), rho=number(scores.correlation, 2)),
+        _("Small campaigns are shrunken towards the mean of all."),
+        _("{n} campaigns are not ranked: their channel does not record every indicator.").format(
+            n=number(scores.unknown)
+        ) if scores.unknown else "",
+        _("{n} campaigns are not ranked: they were sent to too few customers.").format(n=number(scores.too_few))
+        if scores.too_few else "",
     )  # fmt: skip
     return table(frame, caption=caption)
 

@@ -48,14 +48,15 @@ KPIS: dict[str, Kpi] = {
         Kpi("delivered_rate", "delivered", "messages", "rate", ("deliveries",)),
         Kpi("click_rate", "clicked", "click_known", "rate", ("clicks",)),
         Kpi("conversion_rate", "converted", "delivered", "rate", ("orders",)),
-        Kpi("reply_rate", "replied", "delivered", "rate", ("replies",)),
-        Kpi("opt_out_rate", "opted_out", "delivered", "rate", ("opt_outs",)),
+        Kpi("reply_rate", "replied", "reply_known", "rate", ("replies",)),
+        Kpi("opt_out_rate", "opted_out", "opt_out_known", "rate", ("opt_outs",)),
         Kpi("revenue_per_message", "attributed_revenue", "delivered", "ratio", ("orders",), "money"),
-        Kpi("roi", "attributed_profit", "cost", "ratio", ("orders", "cost"), "times"),
+        Kpi("roi", "paid_profit", "cost", "ratio", ("orders", "cost"), "times"),
         Kpi("cost_performance", "expected_cost", "cost", "ratio", ("cost", "tariff"), "times"),
     )
 }
-"""KPIs of messages, by name. `roi` is attributed: (profit of the attributed orders − cost) ÷ cost. `cost_performance`
+"""KPIs of messages, by name. `roi` is attributed: (profit of the attributed orders − cost) ÷ cost, both of the channels
+that cost something. `cost_performance`
 is what the messages should have cost (billing segments × `message_cost` of source.yml, or the budget) ÷ what was
 spent."""
 

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from smsroi_helpers.effectiveness.kpis import KPIS
 from smsroi_helpers.errors import UsageError
-from smsroi_helpers.statistics import Floats, by_group, jackknife
+from smsroi_helpers.statistics import Floats, by_group, draw_shrunken, jackknife, shrink
 
 __all__ = [
     "INDICATORS",
@@ -25,6 +25,7 @@ __all__ = [
     "Method",
     "Scores",
     "ahp_weights",
+    "check_pairs",
     "entropy_weights",
     "pairwise_matrix",
     "score_campaigns",
@@ -45,6 +46,7 @@ RANDOM_INDEX = (0.0, 0.0, 0.58, 0.90, 1.12, 1.24, 1.32, 1.41, 1.45, 1.49)
 _NEAR_CONSTANT = 0.05
 """Standard deviation ÷ mean below which an indicator hardly tells campaigns apart."""
 _FEWEST_CUSTOMERS = 10
+_FEWEST_POOLED = 3
 _DRAWS = 1_000
 _CHANGE = 0.5
 """Weights are changed by factors from 1 − this to 1 + this."""
@@ -98,8 +100,11 @@ def ahp_weights(comparisons: ArrayLike) -> Ahp:
     >>> found.weights.round(3).tolist(), round(found.consistency_ratio, 3)
     ([0.637, 0.258, 0.105], 0.033)
     """
-    a = np.asarray(comparisons, float)
-    n = len(a)
+    try:
+        a = np.asarray(comparisons, float)
+    except (TypeError, ValueError):  # rows of different lengths, or no numbers
+        a = np.empty(0)
+    n = len(a) if a.ndim else 0
     if a.shape != (n, n) or not 2 <= n <= len(RANDOM_INDEX) or not (a > 0).all() or not np.allclose(a * a.T, 1):
         raise UsageError("pairwise comparisons: give a square table of 2 to 10 indicators with a[i][j] = 1 / a[j][i]")
     values, vectors = np.linalg.eig(a)
@@ -119,21 +124,44 @@ def pairwise_matrix(pairs: Mapping[str, float], indicators: Sequence[str]) -> Fl
     """The matrix of comparisons written as `{"conversion_rate over click_rate": 3}`.
 
     Raises:
-        UsageError: an indicator is not known, or a pair is missing.
+        UsageError: it is no mapping; an indicator is not known, or compared with itself; a pair is missing, or given
+            twice.
     """
+    if not isinstance(pairs, Mapping):
+        raise UsageError(f"pairwise: write a mapping like '{indicators[0]} over {indicators[-1]}': 3")
     at = {name: i for i, name in enumerate(indicators)}
     a = np.eye(len(at))
     for words, times in pairs.items():
         one, _over, two = words.partition(" over ")
-        if one not in at or two not in at:
+        if one not in at or two not in at or one == two:
             raise UsageError(
                 f"pairwise: {words!r} is no comparison; write it as '{indicators[0]} over {indicators[-1]}'"
             )
+        if a[at[one], at[two]]:
+            raise UsageError(f"pairwise: {one} and {two} are compared twice; give one of the two")
         a[at[one], at[two]], a[at[two], at[one]] = times, 1 / times
     missing = [f"{one} over {two}" for one, i in at.items() for two, j in at.items() if i < j and a[i, j] == 0]
     if missing:
         raise UsageError(f"pairwise: the comparisons {', '.join(missing)} are missing")
     return a
+
+
+def check_pairs(pairs: dict[str, float]) -> dict[str, float]:
+    """The comparisons as they are, for the check of parameters before a run.
+
+    Which indicators count depends on what the source records, so that pairs may be missing here.
+
+    Raises:
+        UsageError: as `pairwise_matrix`; or the comparisons of all indicators contradict each other.
+    """
+    every = list(INDICATORS)
+    given = [two for pair in pairs for two in (pair, " over ".join(reversed(pair.split(" over "))))]
+    absent = [f"{one} over {two}" for i, one in enumerate(every) for two in every[i + 1 :]]
+    absent = [pair for pair in absent if pair not in given]
+    matrix = pairwise_matrix({**dict.fromkeys(absent, 1.0), **pairs}, every)
+    if not absent:
+        ahp_weights(matrix)
+    return pairs
 
 
 def weighted_sum(values: Floats, weights: Floats, more_is_better: Sequence[bool]) -> Floats:
@@ -186,8 +214,10 @@ class Scores:
     """Share of changed weights under which the first campaign stays first."""
     correlation: float
     """Mean Spearman correlation of the ranking with that under changed weights."""
-    left_out: int
-    """Campaigns without a score: too few customers, or an indicator that is not known."""
+    too_few: int
+    """Campaigns without a score, because of too few customers."""
+    unknown: int
+    """Campaigns without a score, because their channel does not record every indicator, or nothing was delivered."""
 
 
 def score_campaigns(
@@ -200,8 +230,8 @@ def score_campaigns(
 ) -> Scores | None:
     """Score and rank campaigns by what the source records of them.
 
-    Ranks' limits come from draws with the joint jackknife covariance of all indicators of all campaigns, since the
-    same customers are in many campaigns.
+    Indicators are shrunken towards the mean of all campaigns (`statistics.shrink`); ranks' limits come from draws of
+    the same posterior. A campaign of whose indicators one is not known has no score: unknown is not 0.
 
     Args:
         cells: of `counts.count_sends`.
@@ -223,20 +253,16 @@ def score_campaigns(
     columns = sorted({c for n in names for c in (KPIS[n].numerator, KPIS[n].denominator)} | {"customers"})
     keys, sums = by_group(own.fillna(0.0), ["value"], columns)
     of = dict(zip(columns, sums, strict=True))
-    found = [
-        jackknife(lambda s: s[0] / s[1], np.stack([of[KPIS[n].numerator], of[KPIS[n].denominator]])) for n in names
-    ]
-    estimate = np.stack([one.estimate for one in found], axis=-1)
-    deviations = np.stack([one.deviations for one in found], axis=1)
-    used = np.isfinite(estimate).all(axis=1) & (of["customers"].sum(axis=-1) >= _FEWEST_CUSTOMERS)
+    known = np.all([of[KPIS[n].denominator].sum(axis=-1) > 0 for n in names], axis=0)
+    used = known & (of["customers"].sum(axis=-1) >= _FEWEST_CUSTOMERS)
     if used.sum() < 2:
         return None
-    estimate, deviations = estimate[used], np.nan_to_num(deviations[used])
+    pooled = [_pool(of[KPIS[n].numerator][used], of[KPIS[n].denominator][used], rng) for n in names]
+    estimate, drawn = (np.stack([one[place] for one in pooled], axis=-1) for place in (0, 1))
     weight, ratio = _weights(method, estimate, names, weights or {}, pairwise or {})
     better = [INDICATORS[n] for n in names]
     scored = topsis if method == "topsis" else weighted_sum
     score = scored(estimate, weight, better)
-    drawn = estimate + np.einsum("cig,dg->dci", deviations, rng.standard_normal((_DRAWS, deviations.shape[-1])))
     ranks = _ranks(scored(np.maximum(drawn, 0.0), weight, better))
     changed = weight * rng.uniform(1 - _CHANGE, 1 + _CHANGE, (_DRAWS, len(names)))
     other = scored(np.broadcast_to(estimate, (_DRAWS, *estimate.shape)), changed / changed.sum(axis=1)[:, None], better)
@@ -251,8 +277,33 @@ def score_campaigns(
         method, rows.sort_values("rank", ignore_index=True),
         told.assign(near_constant=~(told["variation"] >= _NEAR_CONSTANT)), ratio,
         float((other.argmax(axis=1) == score.argmax()).mean()),
-        float(np.mean([spearmanr(score, one).statistic for one in other[:200]])), int((~used).sum()),
+        float(np.mean([spearmanr(score, one).statistic for one in other[:200]])),
+        int((known & ~used).sum()), int((~known).sum()),
     )  # fmt: skip
+
+
+def _pool(top: Floats, bottom: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """One indicator of every campaign, shrunken towards the mean of all; and draws of it.
+
+    Without shrinkage the smallest campaigns would be first and last, and the rarest event would vary most. The error of
+    a campaign is that of a mean over its denominator, with the variance per unit of all campaigns together: a campaign
+    without a single event has no error of its own.
+
+    Args:
+        top: campaigns × groups.
+        bottom: the same shape.
+        rng: of the draws.
+
+    Returns:
+        campaigns; `_DRAWS` × campaigns.
+    """
+    found = jackknife(lambda sums: sums[0] / sums[1], np.stack([top, bottom]))
+    size = bottom.sum(axis=-1)
+    variance = float((np.nan_to_num(found.standard_error) ** 2 * size**2).sum() / size.sum())
+    errors = np.sqrt(variance / size)
+    if not variance > 0 or len(size) < _FEWEST_POOLED:
+        return found.estimate, found.estimate + errors * rng.standard_normal((_DRAWS, len(size)))
+    return shrink(found.estimate, errors).estimate, draw_shrunken(found.estimate, errors, rng, draws=_DRAWS)
 
 
 def _ranks(scores: Floats) -> Floats:

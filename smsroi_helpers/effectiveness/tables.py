@@ -37,6 +37,7 @@ __all__ = [
 _MOST_CAMPAIGNS = 20
 """The page shows the largest campaigns; the saved table has them all."""
 _SHARES = ("repurchase_rate", "dau_mau")
+_MONEY = ("arpu", "cac")
 
 
 def missing_note(found: Effectiveness) -> Html | None:
@@ -60,18 +61,19 @@ def exclusions_table(found: Effectiveness) -> Html:
     return table(frame, caption=_("Which messages count"), digits=0)
 
 
-def definitions_table(found: Effectiveness) -> Html:
+def definitions_table(found: Effectiveness, currency: str) -> Html:
     """Every KPI with its definition and its value over all messages or customers.
 
     Args:
         found: of `evaluate.analyse`.
+        currency: the source's.
     """
     rows = found.kpis[found.kpis["dimension"] == "all"].set_index("kpi")
     frame = pd.DataFrame([
         {
             _("KPI"): _heading(name),
             _("Definition"): definition_words(name),
-            _("Value"): _value(rows.loc[name], name) if name in rows.index else _("not known"),
+            _("Value"): _value(rows.loc[name], name, currency) if name in rows.index else _("not known"),
         }
         for name in (*KPIS, *ACTIVITY_KPIS)
     ])  # fmt: skip
@@ -86,34 +88,36 @@ def definitions_table(found: Effectiveness) -> Html:
     return table(frame, caption=caption)
 
 
-def kpis_table(found: Effectiveness, dimension: str) -> Html | None:
+def kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | None:
     """The KPIs of messages by channel, segment or month; None without messages.
 
     Args:
         found: of `evaluate.analyse`.
         dimension: `channel`, `segment` or `month`.
+        currency: the source's.
     """
-    return _table_of(found, dimension, tuple(KPIS)) if found.known.messages else None
+    return _table_of(found, dimension, tuple(KPIS), currency) if found.known.messages else None
 
 
-def customer_kpis_table(found: Effectiveness, dimension: str) -> Html | None:
+def customer_kpis_table(found: Effectiveness, dimension: str, currency: str) -> Html | None:
     """The KPIs of customers by segment or month; None where nobody was active.
 
     Args:
         found: of `evaluate.analyse`.
         dimension: `segment` or `month`.
+        currency: the source's.
     """
-    return _table_of(found, dimension, tuple(ACTIVITY_KPIS))
+    return _table_of(found, dimension, tuple(ACTIVITY_KPIS), currency)
 
 
-def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...]) -> Html | None:
+def _table_of(found: Effectiveness, dimension: str, kpis: tuple[str, ...], currency: str) -> Html | None:
     own = found.kpis[(found.kpis["dimension"] == dimension) & found.kpis["kpi"].isin(kpis)]
     shown = [kpi for kpi in kpis if (own["kpi"] == kpi).any()]
     rows = []
     for value, each in own.groupby("value", sort=True):
         by_kpi = each.set_index("kpi")
         name = segment_name(str(value)) if dimension == "segment" else str(value)
-        cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi) if kpi in by_kpi.index else "–" for kpi in shown}
+        cells = {_heading(kpi): _value(by_kpi.loc[kpi], kpi, currency) if kpi in by_kpi.index else "–" for kpi in shown}
         rows.append({dimension_words(dimension): name, _("Customers"): int(each["customers"].max()), **cells})
     if not rows:
         return None
@@ -236,11 +240,12 @@ def external_table(changes: pd.DataFrame | None) -> Html | None:
     return table(frame, caption=_("Metrics from outside the log, with the error that their source states"))
 
 
-def goals_table(progress: Sequence[Progress]) -> Html:
+def goals_table(progress: Sequence[Progress], currency: str) -> Html:
     """Each goal, how far it is, and the probability of arriving in time.
 
     Args:
         progress: of `targets.track_goals`.
+        currency: the source's.
     """
     if not progress:
         return note(
@@ -249,10 +254,11 @@ def goals_table(progress: Sequence[Progress]) -> Html:
     frame = pd.DataFrame([
         {
             _("Goal"): kpi_words(one.goal.metric), _("Segment"): segment_name(one.goal.segment),
-            _("Start"): _plain(one.goal.start, one.goal.metric), _("Target"): _plain(one.goal.target, one.goal.metric),
+            _("Start"): _plain(one.goal.start, one.goal.metric, currency),
+            _("Target"): _plain(one.goal.target, one.goal.metric, currency),
             _("Deadline"): day(one.goal.deadline.isoformat()),
             _("Way covered"): percent(one.progress) if np.isfinite(one.progress) else "–",
-            _("Forecast"): _scaled(one.forecast, one.low, one.high, one.goal.metric),
+            _("Forecast"): _scaled(one.forecast, one.low, one.high, one.goal.metric, currency),
             _("Probability of arriving"): percent(one.probability) if np.isfinite(one.probability)
             else _("fewer than four whole months"),
         }
@@ -276,17 +282,23 @@ def _scale(kpi: str) -> float:
     return 100.0 if _is_share(kpi) or kpi == "nps" else 1.0
 
 
-def _value(row: "pd.Series[float]", kpi: str) -> str:
-    return _scaled(float(row["estimate"]), float(row["low"]), float(row["high"]), kpi)
+def _unit(kpi: str, currency: str) -> str:
+    """The currency of a KPI that is money; else empty."""
+    return currency if kpi in _MONEY or (kpi in KPIS and KPIS[kpi].unit == "money") else ""
 
 
-def _scaled(estimate: float, low: float, high: float, kpi: str) -> str:
+def _value(row: "pd.Series[float]", kpi: str, currency: str = "") -> str:
+    return _scaled(float(row["estimate"]), float(row["low"]), float(row["high"]), kpi, currency)
+
+
+def _scaled(estimate: float, low: float, high: float, kpi: str, currency: str = "") -> str:
     scale = _scale(kpi)
-    return _compact(scale * estimate, scale * low, scale * high)
+    return _compact(scale * estimate, scale * low, scale * high, _unit(kpi, currency))
 
 
-def _plain(value: float, kpi: str) -> str:
-    return number(_scale(kpi) * value, 2)
+def _plain(value: float, kpi: str, currency: str) -> str:
+    unit = _unit(kpi, currency)
+    return money(value, unit) if unit else number(_scale(kpi) * value, 2)
 
 
 def _compact(estimate: float, low: float, high: float, currency: str = "") -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "Goal",
     "Progress",
     "by_month",
+    "check_goals",
     "read_goals",
     "track_goals",
 ]
@@ -74,32 +75,67 @@ def read_goals(targets: Sequence[Mapping[str, Any]]) -> list[Goal]:
         targets: each with `metric`, `segment`, `start`, `target`, `deadline` (YYYY-MM-DD).
 
     Raises:
-        UsageError: a goal lacks a part, or names no KPI, or its start is its target; the message says which.
+        UsageError: a goal lacks a part, names no KPI, has a value that its KPI cannot have, or its start is its target;
+            the message says which.
 
     >>> goal = {"metric": "click_rate", "segment": "all", "start": 0.04, "target": 0.05, "deadline": "2026-12-31"}
     >>> read_goals([goal])[0].deadline.isoformat()
     '2026-12-31'
     """
-    found = []
-    for place, each in enumerate(targets, start=1):
-        missing = [part for part in PARTS if each.get(part) in (None, "")]
-        if missing:
-            raise UsageError(f"targets: goal {place} lacks {', '.join(missing)}; a goal needs {', '.join(PARTS)}")
-        metric = str(each["metric"])
-        if metric not in (*KPIS, *ACTIVITY_KPIS):
-            known = ", ".join((*KPIS, *ACTIVITY_KPIS))
-            raise UsageError(f"targets: goal {place}: {metric!r} is no KPI; choose one of {known}")
-        try:
-            start, target = float(each["start"]), float(each["target"])
-            deadline = dt.date.fromisoformat(str(each["deadline"]))
-        except ValueError:
-            raise UsageError(
-                f"targets: goal {place} ({metric}): start and target must be numbers, deadline a date (YYYY-MM-DD)"
-            ) from None
-        if start == target:
-            raise UsageError(f"targets: goal {place} ({metric}): start and target are the same")
-        found.append(Goal(metric, str(each["segment"]), start, target, deadline))
-    return found
+    return [_read_goal(place, each) for place, each in enumerate(targets, start=1)]
+
+
+def check_goals(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The goals as they are, for the check of parameters before a run.
+
+    Raises:
+        UsageError: as `read_goals`.
+    """
+    read_goals(targets)
+    return targets
+
+
+def _read_goal(place: int, each: Mapping[str, Any]) -> Goal:
+    if not isinstance(each, Mapping):
+        raise UsageError(f"targets: goal {place} is a {type(each).__name__}; a goal needs {', '.join(PARTS)}")
+    missing = [part for part in PARTS if each.get(part) is None or str(each[part]).strip() == ""]
+    if missing:
+        raise UsageError(f"targets: goal {place} lacks {', '.join(missing)}; a goal needs {', '.join(PARTS)}")
+    metric = str(each["metric"])
+    if metric not in (*KPIS, *ACTIVITY_KPIS):
+        known = ", ".join((*KPIS, *ACTIVITY_KPIS))
+        raise UsageError(f"targets: goal {place}: {metric!r} is no KPI; choose one of {known}")
+    start, target = (_number(each[part]) for part in ("start", "target"))
+    try:
+        deadline = dt.date.fromisoformat(str(each["deadline"]))
+    except ValueError:
+        deadline = None
+    if not np.isfinite([start, target]).all() or deadline is None:
+        raise UsageError(
+            f"targets: goal {place} ({metric}): start and target must be numbers, deadline a date (YYYY-MM-DD)"
+        )
+    low, high = _limits(metric)
+    if not low <= min(start, target) <= max(start, target) <= high:
+        raise UsageError(f"targets: goal {place} ({metric}): start and target must be from {low:g} to {high:g}")
+    if start == target:
+        raise UsageError(f"targets: goal {place} ({metric}): start and target are the same")
+    return Goal(metric, str(each["segment"]), start, target, deadline)
+
+
+def _number(value: object) -> float:
+    """A number, or text that spells one; NaN for anything else, and for true and false."""
+    try:
+        return float("nan") if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _limits(metric: str) -> tuple[float, float]:
+    """What a KPI can be: shares 0 to 1, the NPS −1 to 1, other numbers finite."""
+    if metric == "nps":
+        return -1.0, 1.0
+    share = KPIS[metric].unit == "share" if metric in KPIS else metric in ("repurchase_rate", "dau_mau")
+    return (0.0, 1.0) if share else (-np.inf, np.inf)
 
 
 def by_month(kpis: pd.DataFrame) -> pd.DataFrame:

@@ -4,9 +4,12 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness import decision
+from smsroi_helpers.effectiveness.audit import Audit
+from smsroi_helpers.effectiveness.audit_wording import put_audit_in_words
 from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
-from smsroi_helpers.locale import _, day, interval, joined, number, percent
+from smsroi_helpers.errors import redact, shortened
+from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
 from smsroi_helpers.pages import segment_name
 
 __all__ = [
@@ -52,10 +55,12 @@ def definition_words(kpi: str) -> str:
         "delivered_rate": _("delivered messages ÷ messages sent"),
         "click_rate": _("messages a person clicked within the window ÷ delivered messages that no machine clicked"),
         "conversion_rate": _("messages with an order by last touch within the window ÷ delivered messages"),
-        "reply_rate": _("messages with a reply ÷ delivered messages"),
-        "opt_out_rate": _("messages with an opt-out within the window ÷ delivered messages"),
+        "reply_rate": _("messages with a reply ÷ delivered messages of channels that record replies"),
+        "opt_out_rate": _(
+            "messages with an opt-out within the window ÷ delivered messages of channels that record opt-outs"
+        ),
         "revenue_per_message": _("attributed revenue, before refunds ÷ delivered messages"),
-        "roi": _("(profit of attributed orders − message cost) ÷ message cost"),
+        "roi": _("(profit of attributed orders − message cost) ÷ message cost, of channels with a cost"),
         "cost_performance": _("expected cost ÷ cost spent; below 1 the messages cost more than expected"),
         "repurchase_rate": _("buyers of the month who had bought on an earlier day ÷ buyers of the month"),
         "dau_mau": _("customers active on an average day ÷ customers active in the month (purchase, click or visit)"),
@@ -103,7 +108,22 @@ def missing_words(found: Effectiveness) -> list[str]:
     absent = [name for name in words if not getattr(known, name)]
     if not known.messages:
         absent = [name for name in absent if name in ("messages", "orders")]
-    return [words[name] for name in absent]
+    return [words[name] for name in absent] + _unrecorded_words(found)
+
+
+def _unrecorded_words(found: Effectiveness) -> list[str]:
+    """What single channels do not record, one sentence each."""
+    words = {
+        "clicks": _("No click is recorded for channel {channels}: its click rate is not known."),
+        "replies": _("No reply is recorded for channel {channels}: its reply rate is not known."),
+        "opt_outs": _("No opt-out is recorded for channel {channels}: its opt-out rate is not known."),
+        "cost": _("No cost is recorded for channel {channels}: it has no ROI, and its profit is not in that of all."),
+    }
+    unrecorded = found.sends.unrecorded if found.sends else {}
+    return [
+        words[name].format(channels=listed([redact(shortened(channel)) for channel in channels]))
+        for name, channels in unrecorded.items()
+    ]
 
 
 def touch_words(touch: str) -> str:
@@ -146,13 +166,14 @@ def level_words(factor: str, level: str) -> str:
     return level
 
 
-def decide(found: Effectiveness) -> list[Decision]:
-    """The answer in words.
+def decide(found: Effectiveness, audit: Audit | None = None) -> list[Decision]:
+    """The answer in words, and what the audit of past texts found.
 
     Args:
         found: of `evaluate.analyse`.
+        audit: of `audit.audit_rules`.
     """
-    return [put_in_words(decision.decide(found), found)]
+    return [put_in_words(decision.decide(found), found), *put_audit_in_words(audit)]
 
 
 def put_in_words(answer: EffectDecision, found: Effectiveness) -> Decision:
@@ -200,6 +221,8 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         return _("This source has no orders, so only deliveries, clicks, replies and opt-outs are known.")
     if answer.test is None:
         return _("No group was randomly left untexted, so attributed revenue shows correlation only.")
+    if not np.isfinite([answer.test.incremental.low, answer.test.incremental.high]).all():
+        return _("The test {test} is too new to have an interval.").format(test=answer.test.experiment)
     if not np.isfinite([answer.factor.low, answer.factor.high]).all():
         return _("The treated customers have hardly any attributed revenue to compare with.")
     words = _(
@@ -224,7 +247,7 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
 def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason == "calibrated":
         return [_("One factor for all campaigns is a model: single campaigns may differ from it.")]
-    if answer.reason != "undecided":
+    if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
         return [_("About {times} times as many customers would show it, if the estimate stays.").format(

@@ -167,6 +167,21 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (str, int, bool)
 
 
+def _not_plain(value: Any) -> Any:
+    """The first part of a value that is not plain, or the value itself."""
+    parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return next((_not_plain(part) for part in parts if not _is_plain(part)), value)
+
+
+def _dates_as_text(value: Any) -> Any:
+    """A value whose dates, at any depth, are ISO text."""
+    if isinstance(value, list):
+        return [_dates_as_text(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _dates_as_text(part) for key, part in value.items()}
+    return value.isoformat() if isinstance(value, dt.date) and not isinstance(value, dt.datetime) else value
+
+
 def refuse_secret(name: str, value: Any, where: str) -> None:
     """Refuse a value that looks like a secret by its name or content, at any depth.
 
@@ -189,11 +204,12 @@ def convert_value(value: Any, parameter: Parameter, where: str) -> Any:
     Raises:
         UsageError: the value has another type or is not allowed.
     """
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = value.isoformat()
+    value = _dates_as_text(value)
     if not _is_plain(value):
-        kind = "a number that is not finite" if isinstance(value, float) else f"a {type(value).__name__}"
-        raise UsageError(f"{where}: {parameter.name} is {kind}; only {_PLAIN} be a parameter")
+        odd = _not_plain(value)
+        kind = "a number that is not finite" if isinstance(odd, float) else f"a {type(odd).__name__}"
+        verb = "is" if odd is value else "contains"
+        raise UsageError(f"{where}: {parameter.name} {verb} {kind}; only {_PLAIN} be a parameter")
     refuse_secret(parameter.name, value, where)
     try:
         return _adapter(parameter).validate_python(value)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from smsroi_helpers import effectiveness
 from smsroi_helpers.effectiveness import audit_tables
 from smsroi_helpers.effectiveness.audit import audit_rules
 
@@ -82,3 +83,29 @@ def test_without_messages_nothing_is_checked(make_source, open_source):
     shop = open_source(make_source(orders=ORDERS))
     assert audit_rules(shop) is None
     assert "nothing to check" in audit_tables.checks_table(None).markup
+
+
+def test_texts_that_break_a_rule_are_a_finding_of_the_decisions(make_source, open_source):
+    shop = shop_of(make_source, open_source)
+    found = effectiveness.analyse(shop)
+    (_share, finding) = effectiveness.decide(found, audit_rules(shop, weekly_cap=3))
+    assert (finding.outcome, finding.status, finding.evidence) == ("do", "ok", "descriptive")
+    assert "After an opt-out: 2 of 10 texts (20.0%), from Jul 10, 2026 to Jul 11, 2026" in finding.text
+    assert "At hours that are not allowed: 2 of 10 texts" in finding.text
+    assert "Without recorded consent: 2 of 10 texts" in finding.text
+    assert "More than 3 in seven days: 1 of 10 texts" in finding.text
+    assert finding.customers == 0  # fewer than ten are not shown
+
+
+def test_rules_that_were_broken_long_ago_only_need_nothing_now(make_source, open_source):
+    orders = ORDERS + "3,a,2026-10-31 10:00:00,10\n"
+    late = open_source(make_source(orders=orders, customers=PEOPLE, messages=messages()))
+    (_share, finding) = effectiveness.decide(effectiveness.analyse(late), audit_rules(late))
+    assert finding.outcome == "dont"
+    assert "No text of the last 28 days breaks a rule" in finding.action
+
+
+def test_texts_that_keep_the_rules_are_no_finding(make_source, open_source):
+    kept = HEAD + "\nm1,a,x,2026-07-05 03:00:00\n"
+    shop = open_source(make_source(orders=ORDERS, customers=PEOPLE, messages=kept))
+    assert len(effectiveness.decide(effectiveness.analyse(shop), audit_rules(shop))) == 1

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers import measures
+from smsroi_helpers import ab_test, effectiveness, measures
 from smsroi_helpers.effectiveness.calibration import campaign_profit, choose_calibration, count_overlap, find_own_tests
 from smsroi_helpers.effectiveness.incremental import (
     WINDOWS,
+    Ratio,
     compare_attribution,
     fieller,
     incremental_share,
@@ -98,15 +99,17 @@ def test_attributed_revenue_equals_a_plain_computation(company, comparisons):
     people = measures.outcome_windows(company, one.experiment).execute()
     people = people[people["arm"] == one.arm]
     sends = measures.every_send(company).execute()
-    sends = sends[(sends["channel"] == "sms") & sends["delivered_at"].notna()]
+    sends = sends[sends["delivered_at"].notna()]
     sends = sends.merge(people[["customer_id", "assigned_at", "outcome_end"]], on="customer_id")
-    sends = sends[sends["delivered_at"] >= sends["assigned_at"]].sort_values("delivered_at")
+    sends = sends.sort_values(["delivered_at", "message_id"])
     orders = measures.purchases(company).execute().sort_values("ordered_at")
     pairs = pd.merge_asof(
-        orders, sends[["customer_id", "delivered_at", "outcome_end"]], by="customer_id", left_on="ordered_at",
-        right_on="delivered_at", tolerance=pd.Timedelta(hours=72), allow_exact_matches=True,
+        orders, sends[["customer_id", "delivered_at", "assigned_at", "outcome_end", "channel"]],
+        by="customer_id", left_on="ordered_at", right_on="delivered_at",
+        tolerance=pd.Timedelta(hours=72), allow_exact_matches=True,
     )  # fmt: skip
-    pairs = pairs[pairs["delivered_at"].notna() & (pairs["ordered_at"] < pairs["outcome_end"])]
+    pairs = pairs[(pairs["channel"] == "sms") & (pairs["delivered_at"] >= pairs["assigned_at"])]
+    pairs = pairs[pairs["ordered_at"] < pairs["outcome_end"]]
     pairs = pairs[pairs["ordered_at"] - pairs["delivered_at"] < pd.Timedelta(hours=72)]
     assert one.rule(72).revenue == pytest.approx(pairs["spend"].sum())
 
@@ -146,6 +149,50 @@ def test_a_campaign_with_its_own_test_has_the_measured_profit(read_once):
     assert own.relative_lift == pytest.approx(1.0)
     assert own.incremental_share == pytest.approx(0.5)
     assert own.rule(72).inflation.estimate == pytest.approx(2.0)  # 400 attributed, 200 incremental
+
+
+def test_profit_of_a_running_test_is_that_of_the_ab_tests(company, comparisons):
+    evaluated = {each.experiment.name: each for each in ab_test.analyse(company)}
+    running = [one for one in comparisons if evaluated[one.experiment].experiment.state == "running"]
+    assert any(evaluated[one.experiment].experiment.kind == "holdout" for one in running)
+    for one in running:
+        each = evaluated[one.experiment]
+        assert one.control == each.experiment.control
+        row = each.effects.find("profit", one.arm)
+        assert one.profit == Ratio(*(one.customers * limit for limit in row.always_valid))
+        if each.decision.metric == "profit":
+            assert one.outcome == each.decision.by_arm[one.arm]
+
+
+def test_a_running_test_that_is_undecided_is_not_acted_on(read_once):
+    """2.3 standard errors: a single look would show a gain, looks at every run do not."""
+    sources = holdout_of_one_campaign()
+    sources["experiments"] = sources["experiments"].replace("2024-04-01", "")
+    shop = read_once(**sources)
+    (one,) = compare_attribution(shop)
+    error = np.sqrt((0.2 * 0.8 + 0.1 * 0.9) * 25 / 199)  # of the difference of mean profits, 5 an order
+    assert one.profit.estimate == pytest.approx(200 * 0.4)
+    assert one.profit.estimate / (200 * error) > 1.96
+    assert one.profit.low < 0 < one.profit.high
+    assert (one.running, one.outcome, one.undecided) == (True, "keep_running", True)
+    found = effectiveness.analyse(shop)
+    (decision, *_rest) = effectiveness.decide(found)
+    assert decision.outcome == "not_enough_evidence"
+    assert "Keep the randomised holdout running" in decision.action
+
+
+def test_an_order_whose_last_message_was_an_email_is_no_credit_of_texts(read_once):
+    """Of 40 texted customers who order, 15 got an e-mail after the text: by last touch 25 orders of 10 are credited."""
+    sources = holdout_of_one_campaign()
+    texts = sources["messages"].replace("sent_at,cost", "sent_at,cost,channel").replace(",0.1\n", ",0.1,sms\n")
+    buyers = [i for i in range(200) if i % 5 == 0][:15]
+    mails = "".join(f"e{i},t{i},news,2024-03-06 08:00,0,email\n" for i in buyers)
+    shop = read_once(**(sources | {"messages": texts + mails}))
+    (one,) = compare_attribution(shop)
+    assert one.rule(72).revenue == pytest.approx(250)
+    assert one.rule(72, "any").revenue == pytest.approx(400)
+    credited = measures.attributed_orders(shop, 72).execute().groupby("channel")["revenue"].sum()
+    assert credited["sms"] == pytest.approx(one.rule(72).revenue)  # as the KPIs of the campaign count it
 
 
 def holdout_of_one_campaign():

@@ -58,3 +58,46 @@ def test_messages_alone_say_what_is_missing(read_once):
         assert words in decision.caveat
     assert decision.outcome == "not_enough_evidence"
     assert "money" not in decision.unit
+
+
+@pytest.fixture(scope="module")
+def two_channels(read_once):
+    """100 texts with a cost, 10 opt-outs and 20 orders; 300 e-mails without a cost, with 30 orders and no opt-out."""
+    rows, orders = [], []
+    for i in range(400):
+        sms = i < 100
+        left = "2024-01-10 12:00" if i < 10 else ""
+        rows.append(f"m{i},c{i},{'spring' if sms else 'news'},{'sms' if sms else 'email'},2024-01-10 10:00,"
+                    f"{0.5 if sms else 0},{left}")  # fmt: skip
+        if i < 20 or 100 <= i < 130:
+            orders.append(f"o{i},c{i},2024-01-11 10:00,10")
+    return effectiveness.analyse(read_once(
+        messages="message_id,customer_id,campaign_id,channel,sent_at,cost,opted_out_at\n" + "\n".join(rows) + "\n",
+        orders="order_id,customer_id,ordered_at,amount\nlate,z,2024-01-31 10:00,1\n" + "\n".join(orders) + "\n",
+        source="margin: 0.5\n",
+    ))  # fmt: skip
+
+
+def test_what_a_channel_does_not_record_is_unknown_and_not_0(two_channels):
+    kpis = two_channels.kpis
+    assert find(kpis, "opt_out_rate", "channel", "sms")[0] == pytest.approx(0.1)
+    assert find(kpis, "opt_out_rate")[0] == pytest.approx(0.1)  # not 10 of 400
+    for dimension, value in (("channel", "email"), ("campaign", "news")):
+        assert np.isnan(find(kpis, "opt_out_rate", dimension, value)).all()
+    rows = campaign_rows(two_channels).set_index("campaign_id")
+    assert np.isnan(rows.loc["news", "opt_out_rate"])
+    (decision,) = effectiveness.decide(two_channels)
+    assert "No opt-out is recorded for channel email" in decision.caveat
+
+
+def test_attributed_roi_is_of_the_messages_that_cost_something(two_channels):
+    # 20 orders of 10 at a margin of 0.5, less 100 texts at 0.5: (100 − 50) ÷ 50. The e-mails' 150 have no cost.
+    for dimension, value in (("all", "all"), ("channel", "sms"), ("campaign", "spring")):
+        assert find(two_channels.kpis, "roi", dimension, value)[0] == pytest.approx(1.0)
+    assert np.isnan(find(two_channels.kpis, "roi", "channel", "email")).all()
+
+
+def test_money_has_its_currency(two_channels):
+    page = effectiveness.tables.definitions_table(two_channels, "EUR").markup
+    assert "€1.25" in page  # 500 of attributed revenue ÷ 400 delivered messages
+    assert "€" in effectiveness.tables.kpis_table(two_channels, "channel", "EUR").markup

@@ -54,10 +54,13 @@ def test_consistent_comparisons_give_their_weights_and_a_ratio_of_0():
         ([[1, 5, 1 / 5], [1 / 5, 1, 5], [5, 1 / 5, 1]], "consistency ratio is"),  # a over b over c over a
         ([[1, 5], [5, 1]], "1 / a"),
         ([[1, 2, 3], [1 / 2, 1, 1]], "square"),
+        ([[1, 2, 3], [1 / 2, 1]], "square"),
+        ([1, 2], "square"),
+        (3, "square"),
     ],
 )
 def test_inconsistent_and_impossible_comparisons_are_refused(matrix, words):
-    with pytest.raises((UsageError, ValueError), match=words):
+    with pytest.raises(UsageError, match=words):
         ahp_weights(matrix)
 
 
@@ -66,6 +69,10 @@ def test_a_comparison_that_is_missing_or_unknown_is_named():
         pairwise_matrix({"a over b": 3}, ["a", "b", "c"])
     with pytest.raises(UsageError, match="'a over d' is no comparison"):
         pairwise_matrix({"a over d": 3}, ["a", "b", "c"])
+    with pytest.raises(UsageError, match="a and b are compared twice"):
+        pairwise_matrix({"b over a": 3, "a over b": 3}, ["a", "b"])
+    with pytest.raises(UsageError, match="write a mapping"):
+        pairwise_matrix([[1, 3]], ["a", "b"])
     assert pairwise_matrix({"b over a": 4}, ["a", "b"]).tolist() == [[1, 0.25], [4, 1]]
 
 
@@ -115,9 +122,10 @@ def cells(clicks, opt_outs=20):
         clicked = rng.binomial(100, mean / 100, 64).astype(float)
         rows.append(pd.DataFrame({
             "dimension": "campaign", "value": name, "group": range(64), "messages": 100.0, "customers": 50.0,
-            "reached": 50.0, "delivered": 100.0, "click_known": 100.0, "clicked": clicked, "replied": np.nan,
-            "opted_out": opt_outs / 64, "converted": np.nan, "cost": np.nan, "expected_cost": np.nan,
-            "attributed_revenue": np.nan, "attributed_profit": np.nan, "order_profit": np.nan,
+            "reached": 50.0, "delivered": 100.0, "click_known": 100.0, "clicked": clicked,
+            "reply_known": np.nan, "replied": np.nan, "opt_out_known": 100.0, "opted_out": opt_outs / 64,
+            "converted": np.nan, "cost": np.nan, "expected_cost": np.nan,
+            "attributed_revenue": np.nan, "attributed_profit": np.nan, "paid_profit": np.nan, "order_profit": np.nan,
         }))  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 
@@ -149,3 +157,45 @@ def test_given_weights_decide_and_wrong_ones_are_refused():
 
 def test_one_campaign_has_no_rank():
     assert score_campaigns(cells({"a": 30}), np.random.default_rng(1)) is None
+
+
+def campaign(name, messages, rates, rng, unknown=()):
+    """Cells of a campaign whose events are drawn with these rates (click, opt-out); its customers are one message."""
+    size = rng.multinomial(messages, np.full(64, 1 / 64)).astype(float)
+    sums = {"clicked": rng.binomial(size.astype(int), rates[0]), "opted_out": rng.binomial(size.astype(int), rates[1])}
+    frame = pd.DataFrame({
+        "dimension": "campaign", "value": name, "group": range(64), "messages": size, "customers": size,
+        "delivered": size, "click_known": size, "opt_out_known": size,
+        "converted": np.nan, "attributed_revenue": np.nan,
+        **{key: value.astype(float) for key, value in sums.items()},
+    })  # fmt: skip
+    return frame.assign(**dict.fromkeys(unknown, np.nan))
+
+
+def test_a_tiny_campaign_without_an_event_is_not_among_the_best():
+    """30 messages, no click, no opt-out; its opt-out rate of 0 is noise, and so is most variation of that rate."""
+    rng = np.random.default_rng(5)
+    true = rng.uniform(0.03, 0.07, 40)
+    own = [campaign(f"c{i}", 1_000, (rate, 0.0076), rng) for i, rate in enumerate(true)]
+    tiny = campaign("tiny", 30, (0.0, 0.0), rng)
+    found = score_campaigns(pd.concat([*own, tiny], ignore_index=True), np.random.default_rng(1))
+    rows = found.rows.set_index("campaign_id")
+    assert rows.loc["tiny", "rank"] > 10
+    assert rows.loc["tiny", "rank_high"] - rows.loc["tiny", "rank_low"] > 20  # nothing is known of it
+    weights = found.weights.set_index("indicator")["weight"]
+    assert weights["click_rate"] > 0.9  # campaigns differ in clicks, and not in opt-outs
+    place = rows.loc[[f"c{i}" for i in range(40)]]
+    order = pd.Series(-true).rank().to_numpy()  # the true ranks, of 40
+    held = (place["rank_low"].to_numpy() - 1 <= order) & (order <= place["rank_high"].to_numpy())
+    assert held.mean() >= 0.85
+
+
+def test_a_campaign_whose_channel_records_no_opt_outs_is_not_ranked():
+    rng = np.random.default_rng(6)
+    texts = [campaign(f"sms{i}", 2_000, (0.05, 0.01), rng) for i in range(4)]
+    mails = [campaign(f"mail{i}", 2_000, (0.05, 0.0), rng, ("opted_out", "opt_out_known")) for i in range(3)]
+    found = score_campaigns(pd.concat([*texts, *mails], ignore_index=True), np.random.default_rng(1))
+    assert set(found.rows["campaign_id"]) == {"sms0", "sms1", "sms2", "sms3"}
+    assert (found.unknown, found.too_few) == (3, 0)
+    alone = score_campaigns(pd.concat(mails, ignore_index=True), np.random.default_rng(1))
+    assert list(alone.weights["indicator"]) == ["click_rate"]

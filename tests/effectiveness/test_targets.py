@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from smsroi_helpers import effectiveness
 from smsroi_helpers.effectiveness.targets import read_goals, track_goals
 from smsroi_helpers.errors import UsageError
+from smsroi_helpers.runner.parameter_types import Parameter, convert_value
 
 GOAL = {"metric": "click_rate", "segment": "all", "start": 0.04, "target": 0.05, "deadline": "2026-12-31"}
 
@@ -26,11 +28,56 @@ def test_a_goal_that_lacks_a_part_is_refused_with_what_is_missing(part):
         ({"deadline": "soon"}, "deadline a date"),
         ({"target": "more"}, "must be numbers"),
         ({"target": 0.04}, "are the same"),
+        ({"target": float("nan")}, "must be numbers"),
+        ({"target": "inf"}, "must be numbers"),
+        ({"target": True}, "must be numbers"),
+        ({"start": [1]}, "must be numbers"),
+        ({"target": 5}, "must be from 0 to 1"),
+        ({"metric": "nps", "target": 50}, "must be from -1 to 1"),
+        ({"segment": " "}, "goal 1 lacks segment"),
     ],
 )
 def test_a_goal_that_cannot_be_followed_is_refused(change, words):
     with pytest.raises(UsageError, match=words):
         read_goals([GOAL | change])
+
+
+def test_a_list_is_no_goal():
+    with pytest.raises(UsageError, match="goal 1 is a list; a goal needs metric, segment"):
+        read_goals([["click_rate", "all"]])
+
+
+def test_a_goal_without_a_deadline_and_contradicting_comparisons_are_refused_before_a_run():
+    """As the runner checks parameters: by their declared types."""
+    declared = {name: Parameter(name, None, "", kind) for name, kind in effectiveness.PARAMETERS.items()}
+    goal = GOAL | {"deadline": dt.date(2026, 12, 31)}  # as YAML reads it
+    assert convert_value([goal], declared["targets"], "file") == [GOAL]
+    for value, words in (
+        ([{key: GOAL[key] for key in GOAL if key != "deadline"}], "goal 1 lacks deadline"),
+        ([GOAL | {"target": float("nan")}], "targets contains a number that is not finite"),
+        ([GOAL | {"target": True}], "must be numbers"),
+        ([["click_rate"]], "targets must be a valid dictionary"),
+    ):
+        with pytest.raises(UsageError, match=words) as refused:
+            convert_value(value, declared["targets"], "file")
+        assert refused.value.exit_code == 2
+    pairs = {"conversion_rate over click_rate": 3.0}
+    assert convert_value(pairs, declared["pairwise"], "file") == pairs
+    every = {
+        "click_rate over conversion_rate": 5, "click_rate over revenue_per_message": 0.2,
+        "click_rate over opt_out_rate": 1,
+        "conversion_rate over revenue_per_message": 5, "conversion_rate over opt_out_rate": 1,
+        "revenue_per_message over opt_out_rate": 1,
+    }  # fmt: skip
+    for value, words in (
+        (every, "consistency ratio is"),
+        ({"click_rate over opt_outs": 3}, "is no comparison"),
+        ({"click_rate over click_rate": 3}, "is no comparison"),
+        ({**pairs, "click_rate over conversion_rate": 3}, "compared twice"),
+        ([[1, 3], [1 / 3, 1]], "pairwise must be a valid dictionary"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            convert_value(value, declared["pairwise"], "file")
 
 
 def months(values, error=0.001):
