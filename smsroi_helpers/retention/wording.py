@@ -9,6 +9,7 @@ from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.early_warning import AliveTest
 from smsroi_helpers.retention.planning import WinBackPlan
 from smsroi_helpers.retention.study import MOST_BACK, Study
+from smsroi_helpers.retention.texting import Retained
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
@@ -149,6 +150,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),
         )  # fmt: skip
+        text = joined(text, _limits_words(row))
     value = row.difference if row is not None else (float("nan"),) * 3
     return Decision(
         stage="retention",
@@ -162,6 +164,16 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
         value=value[0], low=value[1], high=value[2],
         unit="share" if row is not None else "",
     )  # fmt: skip
+
+
+def _limits_words(row: Retained) -> str:
+    """What the interval of an effect on retention is valid for, where it is more than one reading of one test."""
+    parts = []
+    if row.always_valid:
+        parts.append(_("The test still runs: the interval is valid at any number of readings."))
+    if row.comparisons > 1:
+        parts.append(_("It covers all {n} tests at once.").format(n=number(row.comparisons)))
+    return joined(*parts)
 
 
 def _observed_words(study: Study) -> str:
