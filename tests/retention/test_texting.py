@@ -43,7 +43,7 @@ def test_the_interval_shown_is_the_one_that_decides(make_source, open_source):
     """Two running tests: Robbins' boundary of each, written out, at half of 5 %; the fixed interval excludes 0."""
     tests = {
         name: {**STANDING, "orders": {"out": 0.15, "in": share}, "ended": False, "seed": seed}
-        for name, share, seed in (("a", 0.30, 1), ("b", 0.4, 2))
+        for name, share, seed in (("a", 0.30, 1), ("b", 0.8, 2))
     }
     shop = open_source(write_tests(make_source, **tests))
     holdouts = texting.find_holdouts(shop)
