@@ -8,7 +8,7 @@ from smsroi_helpers.pages import Html, note, table
 from smsroi_helpers.retention.base_audit import MOVES
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.wording import move_words, share_words
+from smsroi_helpers.retention.wording import move_words, no_triangle_words, share_words
 
 __all__ = [
     "ages_table",
@@ -23,7 +23,7 @@ def ages_table(triangle: Triangle) -> Html:
     rows = triangle.pooled
     rows = rows[rows["age"] >= 1] if triangle.kept == "orders" else rows
     if not len(rows):
-        return note(_("There is no triangle to sum up."))
+        return note(no_triangle_words(triangle))
     frame = pd.DataFrame({
         _("Months after"): rows["age"], _("Cohorts"): rows["cohorts"], _("Customers"): rows["customers"],
         _("Retained"): rows["retained"],
@@ -40,7 +40,7 @@ def triangle_table(triangle: Triangle) -> Html:
     """A cohort per row: its customers, and what was retained after one, three, six and twelve months."""
     rows = triangle.rows
     if not len(rows):
-        return note(_("There is no triangle of this kind in this source."))
+        return note(no_triangle_words(triangle))
     ages = (1, 3, 6, 12)
     shown = []
     for cohort, own in rows.groupby("cohort"):

@@ -13,7 +13,7 @@ from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_n
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
-from smsroi_helpers.retention.wording import gone_words, grouping_words, share_words
+from smsroi_helpers.retention.wording import gone_words, grouping_words, no_triangle_words, share_words
 
 __all__ = [
     "alive_figure",
@@ -40,13 +40,7 @@ def triangle_figure(triangle: Triangle) -> Html:
     shown = triangle.rows[triangle.rows["customers"] >= _FEWEST_SHOWN]
     shown = shown[shown["age"] >= 1] if of_orders else shown
     if not len(shown):
-        return note(
-            _("No calendar month after a first purchase is covered whole: there is no cohort triangle of orders.")
-            if of_orders
-            else _(
-                "Consent is not known, or too few customers opted in during the log: there is no triangle of consent."
-            )
-        )
+        return note(no_triangle_words(triangle))
     cohorts = sorted(shown["cohort"].unique())[-_MOST_COHORTS:]
     wide = shown[shown["cohort"].isin(cohorts)].pivot_table(index="cohort", columns="age", values="rate")
     wide = wide.reindex(cohorts)

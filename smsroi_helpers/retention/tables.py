@@ -216,6 +216,8 @@ def win_back_table(study: Study, currency: str) -> Html:
 
 def plan_note(study: Study, currency: str) -> Html:
     """The win-back test that would decide."""
+    if study.cuts is None:
+        return note(_("The source has no orders, so nobody is known to be inactive: no test of win-back is planned."))
     return note(plan_words(study.plan, currency) or _("The log is too short to plan a test of win-back."))
 
 

@@ -1,13 +1,16 @@
 """The decisions of `07_retention` in words, and wording that its figures and tables share."""
 
+import math
+
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
 from smsroi_helpers.retention import decision
+from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.early_warning import AliveTest
-from smsroi_helpers.retention.planning import WinBackPlan
+from smsroi_helpers.retention.planning import WEEKS_A_MONTH, WinBackPlan
 from smsroi_helpers.retention.study import MOST_BACK, Study
 from smsroi_helpers.retention.texting import Retained
 from smsroi_helpers.statistics import FEW_EVENTS
@@ -19,6 +22,7 @@ __all__ = [
     "grouping_words",
     "missing_words",
     "move_words",
+    "no_triangle_words",
     "plan_words",
     "points_words",
     "retained_words",
@@ -27,6 +31,10 @@ __all__ = [
     "step_words",
     "warning_words",
 ]
+
+
+LONGEST_MONTHS = 24
+"""A test of win-back that takes longer is not proposed."""
 
 
 def decide(study: Study, currency: str) -> tuple[Decision, ...]:
@@ -83,8 +91,13 @@ def _win_back_action(study: Study, found: WinBackDecision) -> str:
             return _(
                 "Test texts to dormant and lost customers, half of them left alone: {n} customers for {weeks} weeks"
             ).format(n=number(_rounded(study.plan.customers)), weeks=number(study.plan.weeks))
+        if study.plan.months <= LONGEST_MONTHS:
+            return _(
+                "Leave half of all customers who become dormant or lost without texts, at random: the test takes about"
+                " {months} months"
+            ).format(months=number(math.ceil(study.plan.months)))
         return _(
-            "Leave half of all dormant and lost customers without texts from now on, at random, and wait for the result"
+            "Do nothing special about customers who stop buying: this company has too few of them to show what texts do"
         )
     return _("Do not decide yet on customers who stopped buying: there are too few, or the log is too short")
 
@@ -245,21 +258,56 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
         return _("Of {n} inactive customers none came back within {weeks} weeks, so a test cannot be planned.").format(
             n=number(plan.watched), weeks=number(plan.weeks)
         )
-    words = _(
-        "By themselves {share} of inactive customers come back within {weeks} weeks and bring {profit} each. A test"
-        " that detects {difference} percentage points more needs {needed} customers, half of them without texts; {have}"
-        " are inactive and subscribed."
-    ).format(
-        share=percent(plan.returned, 1), weeks=number(plan.weeks), profit=money(plan.profit, currency),
-        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
-        have=number(plan.inactive),
-    )  # fmt: skip
+    words = joined(_returned_words(plan, currency), _needed_words(plan))
     if not plan.cost:
         return words
     pays = _("{texts} texts pay from {break_even} points on.").format(
         texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
     )
     return joined(words, sentence(pays))
+
+
+def _returned_words(plan: WinBackPlan, currency: str) -> str:
+    """Who came back in the weeks just behind: with today's texts, and without any."""
+    words = _(
+        "With today’s texts, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
+        " {until}, for a profit of {profit} each."
+    ).format(
+        share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),
+        profit=money(plan.profit, currency),
+    )  # fmt: skip
+    if not 10 <= plan.untexted < plan.watched - 9:
+        return words
+    return joined(
+        words,
+        _(
+            "Of the {n} who got no text in these weeks, {share} did (observational: who got texts was not random)."
+        ).format(n=number(plan.untexted), share=percent(plan.untexted_returned, 1)),
+    )
+
+
+def _needed_words(plan: WinBackPlan) -> str:
+    """How many customers the test needs, how many there are, and what that means."""
+    words = _(
+        "A test that detects {difference} percentage points more needs {needed} customers, half of them without texts;"
+        " {have} are inactive and subscribed."
+    ).format(
+        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
+        have=number(plan.inactive),
+    )  # fmt: skip
+    if plan.enough or not plan.inactive:
+        return words
+    words = joined(
+        words,
+        _("They would show only {points} percentage points or more.").format(points=number(100 * plan.detectable, 1)),
+    )
+    if plan.months > LONGEST_MONTHS:
+        pooled = _("About {n} more become inactive a month, too few to reach that number within {months} months.")
+    else:
+        pooled = _("About {n} more become inactive a month, so the test takes about {months} months.")
+    months = LONGEST_MONTHS if plan.months > LONGEST_MONTHS else math.ceil(plan.months)
+    monthly = plan.entered * WEEKS_A_MONTH / plan.weeks
+    return joined(words, pooled.format(n=number(_rounded(monthly)), months=number(months)))
 
 
 def points_words(value: float, low: float, high: float) -> str:
@@ -322,6 +370,21 @@ def missing_words(study: Study) -> str:
         no_model = _("There is no purchase model, so P(alive) and the value of retention are not known: {why}")
         parts.append(no_model.format(why=study.no_model))
     return joined(*(sentence(part) for part in parts))
+
+
+def no_triangle_words(triangle: Triangle) -> str:
+    """Why there is no triangle to show."""
+    if triangle.kept == "orders":
+        return (
+            _("No calendar month after a first purchase is covered whole: there is no cohort triangle of orders.")
+            if triangle.known
+            else _("The source has no orders: there is no cohort triangle of orders.")
+        )
+    return (
+        _("Too few customers opted in during the log: there is no cohort triangle of consent.")
+        if triangle.known
+        else _("The source records no opt-outs: there is no cohort triangle of consent.")
+    )
 
 
 def grouping_words(by: str) -> str:
