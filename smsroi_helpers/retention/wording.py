@@ -1,12 +1,14 @@
 """The decisions of `07_retention` in words, and wording that its figures and tables share."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
 from smsroi_helpers.retention import decision
+from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.early_warning import AliveTest
@@ -20,6 +22,7 @@ __all__ = [
     "decide",
     "gone_words",
     "grouping_words",
+    "hidden_words",
     "missing_words",
     "move_words",
     "no_triangle_words",
@@ -406,6 +409,18 @@ def move_words(move: str) -> str:
         "less": _("stayed, and brought less"),
         "left": _("left: no purchase in the later period"),
     }[move]
+
+
+def hidden_words(hidden: Mapping[str, bool]) -> str:
+    """Which moves are not shown and why; empty where all are."""
+    if not hidden:
+        return ""
+    words = _("Moves of fewer than {n} customers are not shown.").format(n=number(FEWEST_SHOWN))
+    beside = [move_words(name) for name, few in hidden.items() if not few]
+    if not beside:
+        return words
+    more = _("“{move}” is left out so that none can be worked out by subtraction.").format(move=beside[0])
+    return joined(words, more)
 
 
 def warning_words(name: str) -> str:
