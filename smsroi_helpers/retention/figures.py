@@ -139,7 +139,9 @@ def survival_figure(study: Study, kind: str, by: str) -> Html:
     band = _("Kaplan–Meier; the band is the 95% interval.") if len(shown) <= 4 else _("Kaplan–Meier.")
     described = gone_words(study) if kind == "custom" else ""
     if kind == "custom" and by in ("segment", "first_campaign"):
-        described = joined(described, _("Silence before the first day shown counts: who was silent is gone sooner."))
+        described = joined(described, _("Day 0: the share of customers who bought again at all."))
+        if by == "segment" and not np.isfinite(found.p_value):
+            described = joined(described, _("Segments made of purchases differ by definition, so they are not tested."))
     return figure(
         ax, alt=joined(said + ".", *parts), caption=joined(band, described, test, *(parts if by != "all" else ()))
     )
@@ -161,6 +163,8 @@ def _clock_words(found: Survival) -> str:
 
 def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
     if len(shown) > 1:
+        if not np.isfinite(found.adjusted_p):
+            return _("Survival by {grouping}").format(grouping=grouping_words(found.by))
         differ = found.adjusted_p < 0.05
         words = (
             _("Survival differs by {grouping}") if differ else _("No difference shown by {grouping}")

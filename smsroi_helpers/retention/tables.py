@@ -103,8 +103,9 @@ def survival_table(study: Study) -> Html:
     if not rows:
         return note(_("Neither custom nor consent can be followed in this source."))
     caption = _(
-        "Share not ended, Kaplan–Meier with 95% intervals. Segments and first campaigns are followed from their day on,"
-        " where silence before it counts; all and channels from the first purchase or the consent on"
+        "Share not ended, Kaplan–Meier with 95% intervals. Custom ends with the last purchase before a long silence."
+        " All and channels are followed from the first purchase or the consent on, segments and first campaigns from"
+        " their day on"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
