@@ -16,6 +16,7 @@ from smsroi_helpers.statistics import by_group, jackknife_rate, jackknife_ratio
 
 __all__ = [
     "ACTIVITY_KPIS",
+    "REPURCHASE_DAYS",
     "count_activity",
     "estimate_activity",
 ]
@@ -30,9 +31,12 @@ ACTIVITY_KPIS: dict[str, tuple[str, str, bool]] = {
 """KPI → numerator, denominator, whether it is a share.
 
 One row per customer and month: `active` (a purchase, a click of a person or a visit), `active_share` (days active ÷
-days of the month), `bought`, `bought_again` (on a day after the first purchase), `revenue` (less refunds); `acquired`
-(joined, with a known cost); `respondents` (their last score of the month)."""
+days of the month), `bought` (in a month since whose end `REPURCHASE_DAYS` have passed), `bought_again` (within
+`REPURCHASE_DAYS` of the month's first purchase), `revenue` (less refunds); `acquired` (joined, with a known cost);
+`respondents` (their last score of the month)."""
 _SUMS = tuple(dict.fromkeys(name for top, bottom, _share in ACTIVITY_KPIS.values() for name in (top, bottom)))
+REPURCHASE_DAYS = 90
+"""Every buyer of a month is followed for as long, whatever the age of the log; months that are not yet have no rate."""
 PROMOTER, DETRACTOR = 9, 6
 """Scores from 9 on recommend, scores up to 6 do not (Reichheld 2003, Harvard Business Review 81(12))."""
 
@@ -97,12 +101,16 @@ def _orders(shop: Shop, first: dt.date) -> ir.Table | None:
     if not shop.has("orders"):
         return None
     days = measures.purchase_days(shop)
-    days = days.mutate(first_day=days.day.min().over(ibis.window(group_by="customer_id")))
+    days = days.mutate(following=days.day.lead().over(ibis.window(group_by="customer_id", order_by="day")))
     days = days.filter(days.day >= ibis.literal(first)).mutate(month=ibis._.day.truncate("M"))
     bought = days.group_by("customer_id", "month").aggregate(
-        again=(days.day > days.first_day).max(), spent=days.value.sum()
+        day=days.day.min(), following=days.following.min(), spent=days.value.sum()
     )
-    purchases = _row(bought, bought=ibis.literal(1), bought_again=bought.again, revenue=bought.spent)
+    settled = (bought.month.cast("timestamp") + ibis.interval(months=1)).date() <= ibis.literal(
+        shop.as_of - dt.timedelta(days=REPURCHASE_DAYS - 1)
+    )
+    again = (bought.following <= bought.day + ibis.interval(days=REPURCHASE_DAYS)).fill_null(False)
+    purchases = _row(bought, bought=settled, bought_again=settled & again, revenue=bought.spent)
     back = measures.refunds(shop)
     back = back.filter(back.day >= ibis.literal(first)).mutate(month=ibis._.day.truncate("M"))
     return ibis.union(purchases, _row(back, revenue=-back.refunded))

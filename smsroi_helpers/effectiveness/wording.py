@@ -4,6 +4,7 @@ import numpy as np
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness import decision
+from smsroi_helpers.effectiveness.activity import REPURCHASE_DAYS
 from smsroi_helpers.effectiveness.audit import Audit
 from smsroi_helpers.effectiveness.audit_wording import put_audit_in_words
 from smsroi_helpers.effectiveness.decision import EffectDecision
@@ -62,7 +63,9 @@ def definition_words(kpi: str) -> str:
         "revenue_per_message": _("attributed revenue, before refunds ÷ delivered messages"),
         "roi": _("(profit of attributed orders − message cost) ÷ message cost, of channels with a cost"),
         "cost_performance": _("expected cost ÷ cost spent; below 1 the messages cost more than expected"),
-        "repurchase_rate": _("buyers of the month who had bought on an earlier day ÷ buyers of the month"),
+        "repurchase_rate": _(
+            "buyers of a month who bought again within {days} days ÷ buyers of the month; months followed as long"
+        ).format(days=number(REPURCHASE_DAYS)),
         "dau_mau": _("customers active on an average day ÷ customers active in the month (purchase, click or visit)"),
         "arpu": _("revenue less refunds ÷ customers active in the month"),
         "cac": _("acquisition cost ÷ customers who joined, where the cost is known"),

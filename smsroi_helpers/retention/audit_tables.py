@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from smsroi_helpers.locale import _, money, number, percent
+from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.pages import Html, note, table
-from smsroi_helpers.retention.base_audit import MOVES
+from smsroi_helpers.retention.base_audit import FEWEST_SHOWN, MOVES, hide_moves
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
-from smsroi_helpers.retention.wording import move_words, share_words
+from smsroi_helpers.retention.wording import hidden_words, move_words, no_triangle_words, share_words
 
 __all__ = [
     "ages_table",
@@ -23,7 +23,7 @@ def ages_table(triangle: Triangle) -> Html:
     rows = triangle.pooled
     rows = rows[rows["age"] >= 1] if triangle.kept == "orders" else rows
     if not len(rows):
-        return note(_("There is no triangle to sum up."))
+        return note(no_triangle_words(triangle))
     frame = pd.DataFrame({
         _("Months after"): rows["age"], _("Cohorts"): rows["cohorts"], _("Customers"): rows["customers"],
         _("Retained"): rows["retained"],
@@ -40,7 +40,7 @@ def triangle_table(triangle: Triangle) -> Html:
     """A cohort per row: its customers, and what was retained after one, three, six and twelve months."""
     rows = triangle.rows
     if not len(rows):
-        return note(_("There is no triangle of this kind in this source."))
+        return note(no_triangle_words(triangle))
     ages = (1, 3, 6, 12)
     shown = []
     for cohort, own in rows.groupby("cohort"):
@@ -68,21 +68,25 @@ def periods_table(study: Study, currency: str) -> Html:
     if study.audit is None or study.audit.periods is None:
         return note(_("There are no two periods to compare."))
     rows = study.audit.periods.moves.set_index("move").loc[list(MOVES)]
+    hidden = hide_moves(rows["customers"].to_dict())
+
+    def shown(name: str, words: str, small: str = "–") -> str:
+        return words if name not in hidden else small if hidden[name] else "–"
+
     frame = pd.DataFrame({
         _("Customers who"): [move_words(name) for name in rows.index],
-        _("Customers"): rows["customers"].to_numpy(),
-        _("Profit before"): [money(value, currency, 0) for value in rows["before"]],
-        _("Profit after"): [money(value, currency, 0) for value in rows["now"]],
+        _("Customers"): [shown(row.Index, number(row.customers), f"<{FEWEST_SHOWN}") for row in rows.itertuples()],
+        _("Profit before"): [shown(row.Index, money(row.before, currency, 0)) for row in rows.itertuples()],
+        _("Profit after"): [shown(row.Index, money(row.now, currency, 0)) for row in rows.itertuples()],
         _("Moved"): [
-            _("{value} ({low} to {high})").format(
+            shown(row.Index, _("{value} ({low} to {high})").format(
                 value=money(row.moved, currency, 0), low=money(row.low, currency, 0), high=money(row.high, currency, 0)
-            )
-            if np.isfinite(row.low)
-            else money(row.moved, currency, 0)
+            ) if np.isfinite(row.low) else money(row.moved, currency, 0))
             for row in rows.itertuples()
         ],
     })  # fmt: skip
-    return table(frame, caption=_("Two periods: profit before message costs, 95% intervals"), suppress=_("Customers"))
+    caption = _("Two periods: profit before message costs, 95% intervals")
+    return table(frame, caption=joined(caption, hidden_words(hidden)) if hidden else caption)
 
 
 def now_table(study: Study) -> Html:

@@ -15,6 +15,7 @@ References:
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
@@ -31,6 +32,7 @@ from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats, by_group, jackknife, jackknife_ratio
 
 __all__ = [
+    "FEWEST_SHOWN",
     "MOVES",
     "BaseAudit",
     "TwoPeriods",
@@ -38,6 +40,7 @@ __all__ = [
     "compare_ages",
     "compare_periods",
     "follow_cohort",
+    "hide_moves",
     "monthly_trend",
     "period_length",
     "rank_profit",
@@ -49,6 +52,8 @@ TENTHS = 10
 MOVES = ("new", "back", "more", "less", "left")
 """Between two periods: bought for the first time; bought again after a period without; bought in both, and brought
 more, or less; bought in the first only."""
+FEWEST_SHOWN = 10
+"""A page shows no group of fewer customers."""
 FEWEST_COHORT = 30
 """A smaller cohort is not compared."""
 
@@ -239,6 +244,24 @@ def _moved(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, float, float
     low, high = wilson(pd.Series([stayed]), pd.Series([were]))
     kept = (stayed / were, float(low[0]), float(high[0])) if were else (float("nan"),) * 3
     return table.reset_index(), kept
+
+
+def hide_moves(customers: Mapping[str, int]) -> dict[str, bool]:
+    """The moves that a page may not show: true where too few customers made it, false for the one hidden beside it.
+
+    The page may also say how many bought in a period. A single small move would be that number less the others, so the
+    smaller move of those who stayed, who are in both periods, is hidden with it. New customers stay visible.
+
+    >>> hide_moves({"new": 459, "back": 6, "more": 900, "less": 800, "left": 1536})
+    {'back': True, 'less': False}
+    >>> hide_moves({"new": 459, "back": 60, "more": 900, "less": 800, "left": 1536})
+    {}
+    """
+    hidden = {move: True for move in MOVES if customers[move] < FEWEST_SHOWN}
+    stayed = [move for move in ("less", "more") if move not in hidden]
+    if hidden and stayed:
+        hidden[min(stayed, key=lambda move: customers[move])] = False
+    return hidden
 
 
 # --- cohorts ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from smsroi_helpers.retention.counts import (
     month_of,
     whole_months,
 )
+from smsroi_helpers.retention.spells import knows_consent
 from smsroi_helpers.source import Shop
 
 __all__ = [
@@ -45,6 +46,8 @@ class Triangle:
     rows: pd.DataFrame
     """cohort (first day of the month), age (months), customers (of the cohort), retained, rate, low, high (95 %),
     settled (False for cohorts that may hold old customers)."""
+    known: bool = True
+    """Whether the source records what is retained at all."""
 
     @property
     def pooled(self) -> pd.DataFrame:
@@ -70,7 +73,7 @@ def order_triangle(shop: Shop, settle_days: int) -> Triangle:
     """
     first = shop.loaded.tables["orders"].first if shop.has("orders") else None
     if first is None:
-        return Triangle("orders", _rows("orders", []))
+        return Triangle("orders", _rows("orders", []), known=False)
     begins, ends = whole_months(dt.date.fromisoformat(first), shop.as_of)
     cells = count_order_months(shop)
     settles = dt.date.min if began_with_log(shop) else dt.date.fromisoformat(first) + dt.timedelta(days=settle_days)
@@ -107,7 +110,7 @@ def consent_triangle(shop: Shop) -> Triangle:
     """
     cells = count_consent_months(shop)
     if not len(cells):
-        return Triangle("consent", _rows("consent", []))
+        return Triangle("consent", _rows("consent", []), known=knows_consent(shop))
     ends = whole_months(shop.as_of, shop.as_of)[1]
     found = []
     for cohort, own in cells.groupby("cohort"):

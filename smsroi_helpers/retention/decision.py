@@ -1,7 +1,7 @@
 """What to do about retention: whom to win back, and whether to go on texting, typed and without words.
 
-Only a randomised test decides. A gain is claimed where the profit of texts is above 0 beyond chance after Holm's
-correction over all tests and groups, and both arms have enough buyers for the interval to be trusted.
+Only a randomised test decides. A gain is claimed where the profit of texts is above 0 by limits that hold at
+once for all tests and groups (Bonferroni), and both arms have enough buyers for the interval to be trusted.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ import numpy as np
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.texting import Retained, WonBack
-from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
     "TextingDecision",
@@ -64,10 +63,9 @@ def decide_win_back(study: Study) -> WinBackDecision:
         return WinBackDecision("not_enough_evidence", "few", "randomised", row)
     if not np.isfinite([low, high]).all():
         return WinBackDecision("not_enough_evidence", "no_profit", "randomised", row)
-    shown = row.adjusted_p < ALPHA
-    if shown and low > 0:
+    if low > 0:
         return WinBackDecision("do", "gain", "randomised", row)
-    if shown and high < 0:
+    if high < 0:
         return WinBackDecision("dont", "loss", "randomised", row)
     return WinBackDecision("not_enough_evidence", "undecided", "randomised", row)
 
@@ -83,8 +81,8 @@ def decide_texting(retained: Sequence[Retained]) -> TextingDecision:
         return TextingDecision("not_enough_evidence", "no_test")
     row = max(rows, key=lambda one: one.customers[1])
     low, high = row.difference[1:]
-    if row.adjusted_p < ALPHA and low > 0:
+    if low > 0:
         return TextingDecision("do", "retains", row)
-    if row.adjusted_p < ALPHA and high < 0:
+    if high < 0:
         return TextingDecision("dont", "drives_away", row)
     return TextingDecision("not_enough_evidence", "undecided", row)

@@ -13,7 +13,7 @@ from smsroi_helpers.pages import PALETTE, Html, figure, note, p_words, segment_n
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.survival import Curve, Survival
-from smsroi_helpers.retention.wording import gone_words, grouping_words, share_words
+from smsroi_helpers.retention.wording import gone_words, grouping_words, no_triangle_words, share_words
 
 __all__ = [
     "alive_figure",
@@ -40,13 +40,7 @@ def triangle_figure(triangle: Triangle) -> Html:
     shown = triangle.rows[triangle.rows["customers"] >= _FEWEST_SHOWN]
     shown = shown[shown["age"] >= 1] if of_orders else shown
     if not len(shown):
-        return note(
-            _("No calendar month after a first purchase is covered whole: there is no cohort triangle of orders.")
-            if of_orders
-            else _(
-                "Consent is not known, or too few customers opted in during the log: there is no triangle of consent."
-            )
-        )
+        return note(no_triangle_words(triangle))
     cohorts = sorted(shown["cohort"].unique())[-_MOST_COHORTS:]
     wide = shown[shown["cohort"].isin(cohorts)].pivot_table(index="cohort", columns="age", values="rate")
     wide = wide.reindex(cohorts)
@@ -145,7 +139,9 @@ def survival_figure(study: Study, kind: str, by: str) -> Html:
     band = _("Kaplan–Meier; the band is the 95% interval.") if len(shown) <= 4 else _("Kaplan–Meier.")
     described = gone_words(study) if kind == "custom" else ""
     if kind == "custom" and by in ("segment", "first_campaign"):
-        described = joined(described, _("Silence before the first day shown counts: who was silent is gone sooner."))
+        described = joined(described, _("Day 0: the share of customers who bought again at all."))
+        if by == "segment" and not np.isfinite(found.p_value):
+            described = joined(described, _("Segments made of purchases differ by definition, so they are not tested."))
     return figure(
         ax, alt=joined(said + ".", *parts), caption=joined(band, described, test, *(parts if by != "all" else ()))
     )
@@ -167,6 +163,8 @@ def _clock_words(found: Survival) -> str:
 
 def _survival_words(found: Survival, shown: Sequence[Curve]) -> str:
     if len(shown) > 1:
+        if not np.isfinite(found.adjusted_p):
+            return _("Survival by {grouping}").format(grouping=grouping_words(found.by))
         differ = found.adjusted_p < 0.05
         words = (
             _("Survival differs by {grouping}") if differ else _("No difference shown by {grouping}")

@@ -1,8 +1,10 @@
 """The win-back test that would decide: how many inactive customers it needs, and how many there are.
 
-Outcome: the share who buy within the test's weeks. Those who come back by themselves are counted in the weeks just
-behind, among customers inactive when these began. Texts pay where profit per returning customer × the increase of that
-share is more than the texts cost; a test has to detect that increase, or a tenth of the share if that is more.
+Outcome: the share who buy within the test's weeks. It is counted in the weeks just behind, among customers who were
+inactive and subscribed when these began: of all of them, with the texts they got, and of those who got none. Who got
+texts was not random, so neither is what texts do; the test is planned on those without texts where enough of them
+bought. Texts pay where profit per returning customer × the increase of that share is more than the texts cost; a test
+has to detect that increase, or a tenth of the share if that is more.
 """
 
 import datetime as dt
@@ -10,16 +12,19 @@ import math
 from dataclasses import dataclass
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
+import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
 from smsroi_helpers.retention.texting import INACTIVE
 from smsroi_helpers.segmentation import Cuts, known_people, resolve
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import sample_size
+from smsroi_helpers.statistics import FEW_EVENTS, sample_size
 
 __all__ = [
+    "WEEKS_A_MONTH",
     "WinBackPlan",
     "plan_win_back",
     "size_test",
@@ -27,6 +32,7 @@ __all__ = [
 
 WEEKS, TEXTS = 8, 4
 """Of the test proposed: its length, and texts to each customer of the treated half."""
+WEEKS_A_MONTH = 365.25 / 12 / 7
 _SHARE = 0.1
 
 
@@ -38,12 +44,22 @@ class WinBackPlan:
     texts: int
     inactive: int
     """Customers dormant or lost on the last day observed who may be texted."""
+    entered: int
+    """Of these, who were not dormant or lost when the weeks just behind began."""
+    since: dt.date
+    """The first day of the weeks just behind."""
+    until: dt.date
+    """Their last day: the last day observed."""
     watched: int
-    """Customers dormant or lost when the weeks just behind began."""
+    """Customers dormant or lost, and subscribed, when they began."""
     returned: float
-    """Share (0–1) of these who bought within the weeks."""
+    """Share (0–1) of these who bought within the weeks, with the texts they got."""
+    untexted: int
+    """Of those watched, who got no text within the weeks; all where there are no messages."""
+    untexted_returned: float
+    """Share (0–1) of these who bought: observational, as who got texts was not random."""
     profit: float
-    """Mean profit of those, in the weeks (money); NaN where none returned."""
+    """Mean profit of those who bought, in the weeks (money); NaN where nobody did."""
     cost: float
     """Of the texts to one customer (money); 0 where it is not known."""
     break_even: float
@@ -57,6 +73,27 @@ class WinBackPlan:
     def enough(self) -> bool:
         """Whether there are as many as the test needs."""
         return bool(self.customers <= self.inactive)
+
+    @property
+    def detectable(self) -> float:
+        """The increase (0–1) that the customers there are would show with 80 % power; NaN where there are none."""
+        return self.difference * math.sqrt(self.customers / self.inactive) if self.inactive else float("nan")
+
+    @property
+    def months(self) -> float:
+        """Until as many have become inactive as the test needs, and its weeks have passed; infinite where none do.
+
+        >>> day = dt.date(2025, 6, 1)
+        >>> plan = WinBackPlan(8, 4, 1000, 200, day, day, 900, 0.1, 900, 0.1, 20.0, 0.1, 0.005, 0.02, 3000.0)
+        >>> round(plan.months, 1)  # (3,000 − 1,000) ÷ 25 a week = 80 weeks, and 8
+        20.2
+        """
+        missing = max(self.customers - self.inactive, 0.0)
+        if not missing:
+            return self.weeks / WEEKS_A_MONTH
+        if not (self.entered and np.isfinite(missing)):
+            return float("inf")
+        return (missing / (self.entered / WEEKS) + self.weeks) / WEEKS_A_MONTH
 
 
 def size_test(returned: float, profit: float, cost: float) -> tuple[float, float, float]:
@@ -92,26 +129,53 @@ def plan_win_back(shop: Shop, cuts: Cuts, channel: str) -> WinBackPlan | None:
     first, then = shop.loaded.tables["orders"].first, shop.as_of - dt.timedelta(weeks=WEEKS)
     if first is None or dt.date.fromisoformat(first) > then - dt.timedelta(weeks=2 * WEEKS):
         return None
-    groups = resolve(shop, "rfm_group", cuts=cuts)
-    now = groups.at(shop.as_of)
-    there = measures.subscribed(shop, ibis.literal(shop.end), known_people(shop)).rename(member="customer_id")
-    now = now.filter(now.segment.isin(INACTIVE)).semi_join(there, now.customer_id == there.member)
-    inactive = int(shop.count(now.aggregate(n=now.count()))["n"].iloc[0])
-    before = groups.at(then)
-    before = before.filter(before.segment.isin(INACTIVE))
+    now, before = (
+        _inactive(shop, cuts, day, shop.end - dt.timedelta(days=(shop.as_of - day).days)) for day in (shop.as_of, then)
+    )
+    known = now.anti_join(before, "customer_id")
+    sizes = shop.count(ibis.union(
+        now.aggregate(what=ibis.literal("inactive"), n=now.count()),
+        known.aggregate(what=ibis.literal("entered"), n=known.count()),
+    )).set_index("what")["n"]  # fmt: skip
+    counted = _count_returned(shop, before, then, channel)
+    watched, returned = int(counted["watched"]), int(counted["returned"])
+    untexted, alone = int(counted["untexted"]), int(counted["untexted_returned"])
+    share = returned / watched if watched else float("nan")
+    without = alone / untexted if untexted else float("nan")
+    profit = float(counted["profit"]) / returned if returned else float("nan")
+    cost = TEXTS * _mean_cost(shop, channel)
+    break_even, difference, customers = size_test(without if alone >= FEW_EVENTS else share, profit, cost)
+    return WinBackPlan(
+        WEEKS, TEXTS, int(sizes["inactive"]), int(sizes["entered"]), then + dt.timedelta(days=1), shop.as_of, watched,
+        share, untexted, without, profit, cost, break_even, difference, customers,
+    )  # fmt: skip
+
+
+def _inactive(shop: Shop, cuts: Cuts, day: dt.date, end: dt.datetime) -> ir.Table:
+    """customer_id of everybody dormant or lost on a day, and subscribed at its end."""
+    groups = resolve(shop, "rfm_group", cuts=cuts).at(day)
+    there = measures.subscribed(shop, ibis.literal(end), known_people(shop)).rename(member="customer_id")
+    groups = groups.filter(groups.segment.isin(INACTIVE))
+    return groups.semi_join(there, groups.customer_id == there.member).select("customer_id")
+
+
+def _count_returned(shop: Shop, people: ir.Table, then: dt.date, channel: str) -> pd.Series:
+    """watched, returned, profit; untexted, untexted_returned: of people, in the days after one."""
     orders = measures.purchases(shop)
     orders = orders.filter(orders.day > ibis.literal(then))
     bought = orders.group_by(buyer="customer_id").aggregate(profit=total(orders.profit))
-    rows = before.left_join(bought, before.customer_id == bought.buyer)
-    counted = shop.count(
-        rows.aggregate(watched=rows.count(), returned=rows.buyer.count(), profit=total(rows.profit).fill_null(0.0))
-    ).iloc[0]
-    watched, returned = int(counted["watched"]), int(counted["returned"])
-    share = returned / watched if watched else float("nan")
-    profit = float(counted["profit"]) / returned if returned else float("nan")
-    cost = TEXTS * _mean_cost(shop, channel)
-    break_even, difference, customers = size_test(share, profit, cost)
-    return WinBackPlan(WEEKS, TEXTS, inactive, watched, share, profit, cost, break_even, difference, customers)
+    rows = people.left_join(bought, people.customer_id == bought.buyer)
+    if channel:
+        sends = measures.every_send(shop)
+        sends = sends.filter(sends.channel == channel, shop.day(sends.sent_at.cast("timestamp")) > ibis.literal(then))
+        rows = rows.mutate(texted=rows.customer_id.isin(sends.customer_id))
+    else:
+        rows = rows.mutate(texted=ibis.literal(False))
+    cells = rows.aggregate(
+        watched=rows.count(), returned=rows.buyer.count(), profit=total(rows.profit).fill_null(0.0),
+        untexted=rows.count(where=~rows.texted), untexted_returned=rows.buyer.count(where=~rows.texted),
+    )  # fmt: skip
+    return shop.count(cells).iloc[0]
 
 
 def _mean_cost(shop: Shop, channel: str) -> float:

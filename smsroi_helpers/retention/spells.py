@@ -68,7 +68,11 @@ def custom_spells(shop: Shop, gone_after_days: int) -> ir.Table:
 
 
 def custom_after(shop: Shop, gone_after_days: int, starts: ir.Table) -> ir.Table:
-    """Custom from a day of each customer's own on (a landmark): until it is known to have ended.
+    """Custom from a day of each customer's own on (a landmark) to the last purchase before the first long silence.
+
+    Who does not buy after the day, and is known to be gone, ends on it: the share on day 0 is that of customers who
+    bought again. As in `custom_spells`, an end is known only after the silence, so nobody is observed for the last
+    `gone_after_days`.
 
     Args:
         shop: the company, with orders.
@@ -76,14 +80,16 @@ def custom_after(shop: Shop, gone_after_days: int, starts: ir.Table) -> ir.Table
         starts: customer_id, start (a day), one row each.
 
     Returns:
-        the columns of `starts` of those who had bought by their day and were not gone then; days (until the customer
-        had been silent for `gone_after_days`, or was observed last), event (whether the customer is gone).
+        the columns of `starts` of those who had bought by their day and were not gone then, where the day is at least
+        `gone_after_days` before the last one observed; days (until the last purchase, or until the end can be known),
+        event (whether the customer is gone).
     """
     spells = custom_spells(shop, gone_after_days).rename(buyer="customer_id")
     rows = starts.join(spells, starts.customer_id == spells.buyer).drop("buyer")
-    rows = rows.mutate(known_gone=(rows.last_day + ibis.interval(days=gone_after_days)).cast("date"))
-    rows = rows.filter(rows.first_day <= rows.start, ~(rows.gone & (rows.known_gone <= rows.start)))
-    end = ibis.ifelse(rows.gone, rows.known_gone, ibis.literal(shop.as_of))
+    known = ibis.literal(shop.as_of - dt.timedelta(days=gone_after_days))
+    known_gone = (rows.last_day + ibis.interval(days=gone_after_days)).cast("date")
+    rows = rows.filter(rows.first_day <= rows.start, ~(rows.gone & (known_gone <= rows.start)), rows.start <= known)
+    end = ibis.ifelse(rows.gone, ibis.greatest(rows.last_day, rows.start), known)
     return rows.select(*starts.columns, days=end.delta(rows.start, unit="day").cast("int64"), event=rows.gone)
 
 

@@ -193,18 +193,27 @@ def compare_groups(cells: pd.DataFrame) -> float:
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-def landmark_of(shop: Shop, most_days: int = 365) -> dt.date:
-    """The day from which segments are followed: a year before the last day observed, at most half of the log."""
+def landmark_of(shop: Shop, settle_days: int = 0, most_days: int = 365) -> dt.date:
+    """The day from which segments are followed: a year before the last day known, at most half of the log until then.
+
+    Args:
+        shop: the company.
+        settle_days: the last days in which an end cannot be known yet.
+        most_days: of the year.
+    """
     firsts = [table.first for name, table in shop.loaded.tables.items() if name in ("orders", "messages")]
     first = min(dt.date.fromisoformat(one) for one in firsts if one is not None)
-    return shop.as_of - dt.timedelta(days=min(most_days, (shop.as_of - first).days // 2))
+    last = shop.as_of - dt.timedelta(days=settle_days)
+    return last - dt.timedelta(days=min(most_days, max((last - first).days, 0) // 2))
 
 
 def analyse_survival(shop: Shop, *, gone_after_days: int, segment_by: str, channel: str) -> list[Survival]:
     """Every curve of the page: custom and consent, of all, by segment, acquisition channel and first campaign.
 
     All and channels are followed from the first purchase or the opt-in on. Segments are those of the landmark, of
-    customers then not gone or subscribed; first campaigns are followed from the first text on.
+    customers then not gone or subscribed; first campaigns are followed from the first text on. Segments made of
+    purchases differ in custom by definition (who is dormant has been silent), so the test of custom leaves them out;
+    those of a column of `customers` are tested.
 
     Args:
         shop: the company.
@@ -212,26 +221,33 @@ def analyse_survival(shop: Shop, *, gone_after_days: int, segment_by: str, chann
         segment_by: as for `segmentation.resolve`.
         channel: of the texts; empty where there are none.
     """
-    start = landmark_of(shop)
     parts: list[tuple[Kind, Grouping, ir.Table, dt.date | None]] = []
     people = _channel_of(shop)
-    segments = resolve(shop, segment_by).at(start).select("customer_id", "segment", start=ibis.literal(start))
+    grouping = resolve(shop, segment_by)
+
+    def segments(start: dt.date) -> ir.Table:
+        return grouping.at(start).select("customer_id", "segment", start=ibis.literal(start))
+
     campaigns = first_campaigns(shop, channel) if channel else None
     if shop.has("orders"):
         rows = custom_rows(shop, gone_after_days)
         parts.append(("custom", "all", rows.mutate(segment=ibis.literal(ALL)), None))
         parts += [("custom", "acquisition_channel", _label(rows, people), None)] if people is not None else []
-        parts.append(("custom", "segment", custom_after(shop, gone_after_days, segments), start))
+        start = landmark_of(shop, gone_after_days)
+        parts.append(("custom", "segment", custom_after(shop, gone_after_days, segments(start)), start))
         if campaigns is not None:
             parts.append(("custom", "first_campaign", custom_after(shop, gone_after_days, campaigns), None))
     if knows_consent(shop):
         rows = _consent(shop)
         parts.append(("consent", "all", rows.mutate(segment=ibis.literal(ALL)), None))
         parts += [("consent", "acquisition_channel", _label(rows, people), None)] if people is not None else []
-        parts.append(("consent", "segment", _consent_after(shop, segments, same_day=False), start))
+        start = landmark_of(shop)
+        parts.append(("consent", "segment", _consent_after(shop, segments(start), same_day=False), start))
         if campaigns is not None:
             parts.append(("consent", "first_campaign", _consent_after(shop, campaigns, same_day=True), None))
     found = [estimate_curves(count_durations(shop, rows), kind, by, day) for kind, by, rows, day in parts]
+    if not shop.has("customers", segment_by):
+        found = [replace(one, p_value=np.nan) if (one.kind, one.by) == ("custom", "segment") else one for one in found]
     p_values = np.array([each.p_value for each in found])
     tested = np.isfinite(p_values)
     adjusted = np.full(len(found), np.nan)

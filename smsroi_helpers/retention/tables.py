@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers import cltv, segmentation
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, note, p_words, segment_name, sentence_case, table
+from smsroi_helpers.pages import Html, note, segment_name, sentence_case, table
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.wording import (
     gone_words,
@@ -103,8 +103,9 @@ def survival_table(study: Study) -> Html:
     if not rows:
         return note(_("Neither custom nor consent can be followed in this source."))
     caption = _(
-        "Share not ended, Kaplan–Meier with 95% intervals. Segments and first campaigns are followed from their day on,"
-        " where silence before it counts; all and channels from the first purchase or the consent on"
+        "Share not ended, Kaplan–Meier with 95% intervals. Custom ends with the last purchase before a long silence."
+        " All and channels are followed from the first purchase or the consent on, segments and first campaigns from"
+        " their day on"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -146,16 +147,15 @@ def retained_table(study: Study) -> Html:
             _("Days"): number(row.days),
             _("With texts"): _("{share} of {n}").format(share=percent(row.rates[0], 1), n=number(row.customers[0])),
             _("Without"): _("{share} of {n}").format(share=percent(row.rates[1], 1), n=number(row.customers[1])),
-            _("Difference"): points_words(*row.difference),
-            _("p, corrected"): p_words(row.adjusted_p),
+            _("Difference, with the limits that decide"): points_words(*row.difference),
         }
         for row in study.retained
         if min(row.customers) >= 10
     ]
     caption = _(
         "Randomised: everybody assigned counts, whether texts arrived or not. Custom: bought in the last days of the"
-        " test. Consent: of those subscribed when assigned. p is corrected for several tests (Holm), and valid at any"
-        " number of readings where the test still runs"
+        " test. Consent: of those subscribed when assigned. Intervals cover all tests at once (Bonferroni), and are"
+        " valid at any number of readings where the test still runs"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
@@ -201,7 +201,6 @@ def win_back_table(study: Study, currency: str) -> Html:
                 value=money(row.deciding[0], currency), low=money(row.deciding[1], currency),
                 high=money(row.deciding[2], currency),
             ) if np.isfinite(row.deciding[1]) and not row.few else _("too few buyers"),
-            _("p, corrected"): p_words(row.adjusted_p),
         }
         for row in study.won_back
         if min(row.customers) >= 10
@@ -210,13 +209,16 @@ def win_back_table(study: Study, currency: str) -> Html:
         return note(_("No valid test left ten inactive customers without texts: what wins back is not known."))
     caption = _(
         "Win-back, randomised: customers dormant or lost on the day before the assignment, who bought during the test,"
-        " and the profit of texts per customer after their cost"
+        " and the profit of texts per customer after their cost. Intervals cover all tests and groups at once"
+        " (Bonferroni); those of profit are valid at any number of readings where the test still runs"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
 
 def plan_note(study: Study, currency: str) -> Html:
     """The win-back test that would decide."""
+    if study.cuts is None:
+        return note(_("The source has no orders, so nobody is known to be inactive: no test of win-back is planned."))
     return note(plan_words(study.plan, currency) or _("The log is too short to plan a test of win-back."))
 
 

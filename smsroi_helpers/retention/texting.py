@@ -6,7 +6,7 @@ Win-back is the effect among customers who were dormant or lost on the day befor
 day would be an outcome of the texts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import ibis
@@ -26,10 +26,9 @@ from smsroi_helpers.experiments import (
 from smsroi_helpers.segmentation import Cuts, resolve
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import (
+    ALPHA,
     FEW_EVENTS,
-    adjust,
     always_valid_half_width,
-    always_valid_p,
     compare,
     difference_of_rates,
     estimate_means,
@@ -48,6 +47,8 @@ __all__ = [
 INACTIVE = ("dormant", "lost")
 """RFM groups of customers who have not bought for long."""
 Interval = tuple[float, float, float]
+_Arm = tuple[int, int]
+"""Customers with the outcome, and all."""
 _UNKNOWN: Interval = (float("nan"),) * 3
 
 
@@ -65,12 +66,11 @@ class Retained:
     rates: tuple[float, float]
     """Retained (0–1), likewise."""
     difference: Interval
-    p_value: float
-    """Fisher's exact test."""
-    decides: float
-    """The p-value that decides: Fisher's, or the always-valid one of a test that still runs."""
-    adjusted_p: float = float("nan")
-    """Holm of `decides`, over all rows of the same kind."""
+    """The limits that decide: at once for all tests of the kind, and at any number of readings where `always_valid`."""
+    comparisons: int = 1
+    """Tests of the kind: the limits are at the level 1 − 0.05 ÷ comparisons (Bonferroni)."""
+    always_valid: bool = False
+    """Whether the test still runs, so that the limits are always-valid ones."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,8 @@ class WonBack:
     difference: Interval
     """Of these shares."""
     profit: Interval
-    """Incremental profit per customer (money), after message costs; NaN where it is not known."""
-    adjusted_p: float
-    """Of the profit (of the shares where it is not known): Holm, over all tests and groups."""
+    """Incremental profit per customer (money), after message costs; NaN where it is not known. Limits hold at once for
+    all tests and groups (Bonferroni)."""
     days: float
     """The mean days of the test."""
     few: bool
@@ -133,50 +132,49 @@ def measure_retention(
         holdouts: of `find_holdouts`.
         active_days: the last days of a test in which a purchase counts; at most half of the test.
     """
-    found: list[Retained] = []
+    counted: list[tuple[Experiment, str, float, _Arm, _Arm]] = []
     for experiment, without in holdouts:
         days = min(active_days, max(((experiment.last - experiment.started).days + 1) // 2, 1))
-        counted = _count_retained(shop, experiment.name, days).set_index("arm")
-        counted = counted.reindex(list(experiment.arms)).fillna(0.0)
-        untreated = counted.index.isin(without)
-        treated_sums, control_sums = counted[~untreated].sum(), counted[untreated].sum()
+        arms = _count_retained(shop, experiment.name, days).set_index("arm")
+        arms = arms.reindex(list(experiment.arms)).fillna(0.0)
+        untreated = arms.index.isin(without)
+        treated, control = arms[~untreated].sum(), arms[untreated].sum()
+        mean_days = float(treated["test_days"] / max(treated["customers"], 1))
         for what, events, people in (("custom", "bought", "customers"), ("consent", "kept", "consenting")):
-            x1, n1, x0, n0 = (int(part[name]) for part in (treated_sums, control_sums) for name in (events, people))
-            if min(n1, n0) < 1:
-                continue
-            effect = difference_of_rates([x1], [n1], [x0], [n0])
-            mean_days = treated_sums["test_days"] / max(treated_sums["customers"], 1)
-            found.append(Retained(
-                experiment.name, what, float(days if what == "custom" else mean_days), (n1, n0),  # type: ignore[arg-type]
-                (x1 / n1, x0 / n0), (float(effect.estimate[0]), float(effect.low[0]), float(effect.high[0])),
-                float(effect.p_value[0]), _deciding_p(experiment, (x1, n1), (x0, n0), float(effect.p_value[0])),
-            ))  # fmt: skip
-    return _adjusted(found)
+            one, other = ((int(part[events]), int(part[people])) for part in (treated, control))
+            if min(one[1], other[1]) > 0:
+                counted.append((experiment, what, float(days) if what == "custom" else mean_days, one, other))
+    kinds = [what for _experiment, what, *_rest in counted]
+    return [
+        Retained(
+            experiment.name, what, days, (one[1], other[1]),  # type: ignore[arg-type]
+            (one[0] / one[1], other[0] / other[1]), _deciding(experiment, one, other, 1 - ALPHA / kinds.count(what)),
+            kinds.count(what), experiment.state == "running",
+        )
+        for experiment, what, days, one, other in counted
+    ]  # fmt: skip
 
 
-def _deciding_p(experiment: Experiment, treated: tuple[int, int], control: tuple[int, int], p_value: float) -> float:
-    """Fisher's p-value, or the always-valid one of a test that still runs and is read again at every run."""
-    if experiment.state != "running":
-        return p_value
+def _deciding(experiment: Experiment, treated: _Arm, control: _Arm, level: float) -> Interval:
+    """Miettinen and Nurminen's interval of the difference, or the always-valid one of a test that still runs.
+
+    A difference of shares lies within ±1, whatever is known: these are the limits before a running test has others.
+    """
     (x1, n1), (x0, n0) = treated, control
-    variance = x1 * (n1 - x1) / n1**3 + x0 * (n0 - x0) / n0**3
-    r = information(_by_day(experiment), experiment.last)
-    if not variance > 0 or not np.isfinite(r):
-        return 1.0
-    return float(always_valid_p((x1 / n1 - x0 / n0) / np.sqrt(variance), r))
+    if experiment.state != "running":
+        effect = difference_of_rates([x1], [n1], [x0], [n0], level)
+        return float(effect.estimate[0]), float(effect.low[0]), float(effect.high[0])
+    difference = x1 / n1 - x0 / n0
+    error = np.sqrt(x1 * (n1 - x1) / n1**3 + x0 * (n0 - x0) / n0**3)
+    half_width = float(always_valid_half_width(error, information(_by_day(experiment), experiment.last), level))
+    if not half_width > 0:  # nobody, or everybody, in both arms; or the first week
+        return difference, -1.0, 1.0
+    return difference, max(difference - half_width, -1.0), min(difference + half_width, 1.0)
 
 
 def _by_day(experiment: Experiment) -> pd.DataFrame:
     """day, n: customers by the day of their assignment."""
     return experiment.assigned.groupby("day", as_index=False)["n"].sum()
-
-
-def _adjusted(found: list[Retained]) -> list[Retained]:
-    p = {
-        what: iter(adjust(np.array([one.decides for one in found if one.what == what]), "holm"))
-        for what in {one.what for one in found}
-    }
-    return [replace(one, adjusted_p=float(next(p[one.what]))) for one in found]
 
 
 def _count_retained(shop: Shop, experiment: str, days: int) -> pd.DataFrame:
@@ -212,32 +210,21 @@ def measure_win_back(shop: Shop, holdouts: list[tuple[Experiment, tuple[str, ...
     if not holdouts:
         return []
     counted = count_by_segment(shop, resolve(shop, "rfm_group", cuts=cuts).label, ("profit", "order_rate"))
-    rows: list[tuple[WonBack, float]] = []
+    groups: list[tuple[Experiment, str, pd.DataFrame, pd.DataFrame]] = []
     for experiment, without in holdouts:
         rates = _two_arms(moments_of(counted, experiment.name, "order_rate", ["segment"]), without)
         money = _two_arms(moments_of(counted, experiment.name, "profit", ["segment"]), without)
-        sizes = experiment.assigned["n"].sum()
-        days = float(experiment.assigned["outcome_days"].sum() / max(sizes, 1))
+        whole = 0
         for segment in ("inactive", *INACTIVE):
             names = INACTIVE if segment == "inactive" else (segment,)
-            row = _win_back(experiment.name, segment, _of(rates, names), _of(money, names), days)
-            if row is not None and (segment == "inactive" or row[0].customers != rows[-1][0].customers):
-                rows.append((_always_valid(row[0], experiment), row[1]))
-    p_values = [p for _row, p in rows]
-    tested = np.isfinite(p_values)
-    adjusted = np.full(len(rows), np.nan)
-    if tested.any():
-        adjusted[tested] = adjust(np.array(p_values)[tested], "holm")
-    return [replace(row, adjusted_p=float(p)) for (row, _p), p in zip(rows, adjusted, strict=True)]
-
-
-def _always_valid(row: WonBack, experiment: Experiment) -> WonBack:
-    """The row with always-valid limits, where the test still runs."""
-    if experiment.state != "running" or not np.isfinite(row.profit[1]):
-        return row
-    error = (row.profit[2] - row.profit[1]) / 2 / norm.ppf(0.975)
-    half_width = float(always_valid_half_width(error, information(_by_day(experiment), experiment.last)))
-    return replace(row, always=(row.profit[0], row.profit[0] - half_width, row.profit[0] + half_width))
+            own = _of(rates, names)
+            if (own.set_index("arm")["n"].reindex(["texts", "none"]).fillna(0) < 2).any():
+                continue
+            if segment == "inactive" or own["n"].sum() != whole:
+                groups.append((experiment, segment, own, _of(money, names)))
+            whole = own["n"].sum() if segment == "inactive" else whole
+    level = 1 - ALPHA / max(len(groups), 1)
+    return [_win_back(experiment, segment, rates, money, level) for experiment, segment, rates, money in groups]
 
 
 def _two_arms(moments: pd.DataFrame, without: tuple[str, ...]) -> pd.DataFrame:
@@ -250,23 +237,22 @@ def _of(moments: pd.DataFrame, segments: tuple[str, ...]) -> pd.DataFrame:
     return own[["arm", "n", "sum_y", "sum_y2"]].groupby("arm", as_index=False).sum()
 
 
-def _win_back(
-    experiment: str, segment: str, rates: pd.DataFrame, money: pd.DataFrame, days: float
-) -> tuple[WonBack, float] | None:
-    """One row and its p-value; None where an arm has fewer than two customers."""
-    counts = rates.set_index("arm").reindex(["texts", "none"]).fillna(0.0)
+def _win_back(experiment: Experiment, segment: str, rates: pd.DataFrame, money: pd.DataFrame, level: float) -> WonBack:
+    """One row, with limits at this level."""
+    counts = rates.set_index("arm").reindex(["texts", "none"])
     (n1, n0), (x1, x0) = counts["n"].astype(int), counts["sum_y"].astype(int)
-    if min(n1, n0) < 2:
-        return None
-    share = difference_of_rates([x1], [n1], [x0], [n0])
-    profit, p_value = _UNKNOWN, float(share.p_value[0])
+    share = difference_of_rates([x1], [n1], [x0], [n0], level)
+    profit = always = _UNKNOWN
     if money["n"].sum():
-        found = compare(estimate_means(money, ["none", "texts"]), "none")
+        found = compare(estimate_means(money, ["none", "texts"]), "none", level)
         profit = (float(found.estimate[1]), float(found.low[1]), float(found.high[1]))
-        p_value = float(found.p_value[1]) if np.isfinite(found.p_value[1]) else p_value
-    difference = (float(share.estimate[0]), float(share.low[0]), float(share.high[0]))
-    row = WonBack(
-        experiment, segment, (int(n1), int(n0)), (x1 / n1, x0 / n0), difference, profit, float("nan"), days,
-        min(x1, x0) < FEW_EVENTS,
+        if experiment.state == "running" and np.isfinite(profit[1]):
+            error = (profit[2] - profit[1]) / 2 / norm.ppf((1 + level) / 2)
+            half_width = float(always_valid_half_width(error, information(_by_day(experiment), experiment.last), level))
+            always = (profit[0], profit[0] - half_width, profit[0] + half_width)
+    days = float(experiment.assigned["outcome_days"].sum() / max(experiment.assigned["n"].sum(), 1))
+    return WonBack(
+        experiment.name, segment, (int(n1), int(n0)), (x1 / n1, x0 / n0),
+        (float(share.estimate[0]), float(share.low[0]), float(share.high[0])), profit, days,
+        min(x1, x0) < FEW_EVENTS, always,
     )  # fmt: skip
-    return row, p_value

@@ -1,14 +1,20 @@
 """The decisions of `07_retention` in words, and wording that its figures and tables share."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, interval, joined, money, number, percent, sentence
+from smsroi_helpers.locale import _, day, interval, joined, money, number, percent, sentence
 from smsroi_helpers.retention import decision
+from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
+from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
 from smsroi_helpers.retention.early_warning import AliveTest
-from smsroi_helpers.retention.planning import WinBackPlan
+from smsroi_helpers.retention.planning import WEEKS_A_MONTH, WinBackPlan
 from smsroi_helpers.retention.study import MOST_BACK, Study
+from smsroi_helpers.retention.texting import Retained
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
@@ -16,8 +22,10 @@ __all__ = [
     "decide",
     "gone_words",
     "grouping_words",
+    "hidden_words",
     "missing_words",
     "move_words",
+    "no_triangle_words",
     "plan_words",
     "points_words",
     "retained_words",
@@ -26,6 +34,10 @@ __all__ = [
     "step_words",
     "warning_words",
 ]
+
+
+LONGEST_MONTHS = 24
+"""A test of win-back that takes longer is not proposed."""
 
 
 def decide(study: Study, currency: str) -> tuple[Decision, ...]:
@@ -82,8 +94,13 @@ def _win_back_action(study: Study, found: WinBackDecision) -> str:
             return _(
                 "Test texts to dormant and lost customers, half of them left alone: {n} customers for {weeks} weeks"
             ).format(n=number(_rounded(study.plan.customers)), weeks=number(study.plan.weeks))
+        if study.plan.months <= LONGEST_MONTHS:
+            return _(
+                "Leave half of all customers who become dormant or lost without texts, at random: the test takes about"
+                " {months} months"
+            ).format(months=number(math.ceil(study.plan.months)))
         return _(
-            "Leave half of all dormant and lost customers without texts from now on, at random, and wait for the result"
+            "Do nothing special about customers who stop buying: this company has too few of them to show what texts do"
         )
     return _("Do not decide yet on customers who stopped buying: there are too few, or the log is too short")
 
@@ -149,6 +166,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
             treated=number(row.customers[0]), control=number(row.customers[1]),
             difference=points_words(*row.difference),
         )  # fmt: skip
+        text = joined(text, _limits_words(row))
     value = row.difference if row is not None else (float("nan"),) * 3
     return Decision(
         stage="retention",
@@ -162,6 +180,16 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
         value=value[0], low=value[1], high=value[2],
         unit="share" if row is not None else "",
     )  # fmt: skip
+
+
+def _limits_words(row: Retained) -> str:
+    """What the interval of an effect on retention is valid for, where it is more than one reading of one test."""
+    parts = []
+    if row.always_valid:
+        parts.append(_("The test still runs: the interval is valid at any number of readings."))
+    if row.comparisons > 1:
+        parts.append(_("It covers all {n} tests at once.").format(n=number(row.comparisons)))
+    return joined(*parts)
 
 
 def _observed_words(study: Study) -> str:
@@ -233,21 +261,56 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
         return _("Of {n} inactive customers none came back within {weeks} weeks, so a test cannot be planned.").format(
             n=number(plan.watched), weeks=number(plan.weeks)
         )
-    words = _(
-        "By themselves {share} of inactive customers come back within {weeks} weeks and bring {profit} each. A test"
-        " that detects {difference} percentage points more needs {needed} customers, half of them without texts; {have}"
-        " are inactive and subscribed."
-    ).format(
-        share=percent(plan.returned, 1), weeks=number(plan.weeks), profit=money(plan.profit, currency),
-        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
-        have=number(plan.inactive),
-    )  # fmt: skip
+    words = joined(_returned_words(plan, currency), _needed_words(plan))
     if not plan.cost:
         return words
     pays = _("{texts} texts pay from {break_even} points on.").format(
         texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
     )
     return joined(words, sentence(pays))
+
+
+def _returned_words(plan: WinBackPlan, currency: str) -> str:
+    """Who came back in the weeks just behind: with today's texts, and without any."""
+    words = _(
+        "With today’s texts, {share} of the {n} customers who were inactive and subscribed bought between {since} and"
+        " {until}, for a profit of {profit} each."
+    ).format(
+        share=percent(plan.returned, 1), n=number(plan.watched), since=day(plan.since), until=day(plan.until),
+        profit=money(plan.profit, currency),
+    )  # fmt: skip
+    if not 10 <= plan.untexted < plan.watched - 9:
+        return words
+    return joined(
+        words,
+        _(
+            "Of the {n} who got no text in these weeks, {share} did (observational: who got texts was not random)."
+        ).format(n=number(plan.untexted), share=percent(plan.untexted_returned, 1)),
+    )
+
+
+def _needed_words(plan: WinBackPlan) -> str:
+    """How many customers the test needs, how many there are, and what that means."""
+    words = _(
+        "A test that detects {difference} percentage points more needs {needed} customers, half of them without texts;"
+        " {have} are inactive and subscribed."
+    ).format(
+        difference=number(100 * plan.difference, 2), needed=number(_rounded(plan.customers)),
+        have=number(plan.inactive),
+    )  # fmt: skip
+    if plan.enough or not plan.inactive:
+        return words
+    words = joined(
+        words,
+        _("They would show only {points} percentage points or more.").format(points=number(100 * plan.detectable, 1)),
+    )
+    if plan.months > LONGEST_MONTHS:
+        pooled = _("About {n} more become inactive a month, too few to reach that number within {months} months.")
+    else:
+        pooled = _("About {n} more become inactive a month, so the test takes about {months} months.")
+    months = LONGEST_MONTHS if plan.months > LONGEST_MONTHS else math.ceil(plan.months)
+    monthly = plan.entered * WEEKS_A_MONTH / plan.weeks
+    return joined(words, pooled.format(n=number(_rounded(monthly)), months=number(months)))
 
 
 def points_words(value: float, low: float, high: float) -> str:
@@ -312,6 +375,21 @@ def missing_words(study: Study) -> str:
     return joined(*(sentence(part) for part in parts))
 
 
+def no_triangle_words(triangle: Triangle) -> str:
+    """Why there is no triangle to show."""
+    if triangle.kept == "orders":
+        return (
+            _("No calendar month after a first purchase is covered whole: there is no cohort triangle of orders.")
+            if triangle.known
+            else _("The source has no orders: there is no cohort triangle of orders.")
+        )
+    return (
+        _("Too few customers opted in during the log: there is no cohort triangle of consent.")
+        if triangle.known
+        else _("The source records no opt-outs: there is no cohort triangle of consent.")
+    )
+
+
 def grouping_words(by: str) -> str:
     """The name of a grouping of customers whose survival is compared."""
     return {
@@ -331,6 +409,18 @@ def move_words(move: str) -> str:
         "less": _("stayed, and brought less"),
         "left": _("left: no purchase in the later period"),
     }[move]
+
+
+def hidden_words(hidden: Mapping[str, bool]) -> str:
+    """Which moves are not shown and why; empty where all are."""
+    if not hidden:
+        return ""
+    words = _("Moves of fewer than {n} customers are not shown.").format(n=number(FEWEST_SHOWN))
+    beside = [move_words(name) for name, few in hidden.items() if not few]
+    if not beside:
+        return words
+    more = _("“{move}” is left out so that none can be worked out by subtraction.").format(move=beside[0])
+    return joined(words, more)
 
 
 def warning_words(name: str) -> str:

@@ -313,7 +313,8 @@ class TestDecision:
 
     def test_what_fails_and_what_cannot_be_told_is_said(self, forecast, tested, tenths):
         loose = replace(forecast.purchases, status="not_identified", unidentified=("a", "b"))
-        decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", ["Refunds go on as before"])
+        checks = ["Refunds go on as before"]
+        decision = wording.decide(replace(forecast, purchases=loose), tested, LEVEL, tenths, "USD", checks)
         assert "Drop-out is not identified" in decision.caveat
         assert decision.caveat.endswith("(see the checks): Refunds go on as before.")
         assert "rate of buying is not identified" in wording.describe_drop_out(replace(loose, unidentified=("r",)))

@@ -3,9 +3,10 @@
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from smsroi_helpers.retention import base_audit
+from smsroi_helpers.retention import audit_figures, audit_tables, base_audit
 from smsroi_helpers.statistics import GROUPS
 
 ORDERS = """order_id,customer_id,ordered_at,amount
@@ -35,6 +36,48 @@ def test_two_periods_are_counted_by_hand(read_once):
     assert found.moves["moved"].sum() == pytest.approx(moves["now"].sum() - moves["before"].sum())
     assert found.kept[0] == 3 / 4
     assert base_audit.compare_periods(read_once(orders=ORDERS, source="margin: 0.5\n"), 60) is None
+
+
+@pytest.mark.parametrize(("customers", "hidden"), [
+    ((459, 6, 900, 800, 1_536), {"back", "less"}),
+    ((459, 60, 900, 800, 1_536), set()),
+    ((459, 60, 900, 800, 3), {"left", "less"}),
+    ((4, 60, 90, 9, 30), {"new", "less", "more"}),
+    ((459, 60, 9, 800, 1_536), {"more", "less"}),
+])  # fmt: skip
+def test_a_small_move_is_hidden_with_one_that_is_not_the_new_customers(customers, hidden):
+    """How many bought in a period may be on the page too: no small number is that less the numbers shown."""
+    of = dict(zip(base_audit.MOVES, customers, strict=True))
+    found = base_audit.hide_moves(of)
+    assert set(found) == hidden
+    small = {move for move, few in found.items() if few}
+    assert small == {move for move, n in of.items() if n < 10}
+    for period in ({"new", "back", "more", "less"}, {"more", "less", "left"}):
+        assert not period & small or len(period & hidden) >= 2
+    if of["new"] >= 10:
+        assert "new" not in found
+
+
+def test_the_page_shows_new_customers_where_few_came_back():
+    moves = pd.DataFrame({
+        "move": base_audit.MOVES, "customers": [459, 6, 900, 800, 1_536], "before": [0.0, 0, 5_000, 7_777, 9_000],
+        "now": [4_590.0, 66, 8_000, 3_000, 0], "moved": [4_590.0, 66, 3_000, -4_777, -9_000], "low": np.nan,
+        "high": np.nan,
+    })  # fmt: skip
+    days = [dt.date(2023, 1, day) for day in (1, 15, 28)]
+
+    class Page:
+        class audit:  # noqa: N801
+            periods = base_audit.TwoPeriods(*days, moves, (0.5, 0.4, 0.6))
+
+    for shown in (audit_tables.periods_table(Page, "USD"), audit_figures.periods_figure(Page, "USD")):
+        words = shown.markup
+        assert "459" in words
+        assert "4,590" in words
+        assert "7,777" not in words
+        assert "4,777" not in words
+        assert "$66" not in words
+        assert "Moves of fewer than 10 customers are not shown" in words
 
 
 def test_the_shares_of_the_tenths_have_intervals_that_hold():

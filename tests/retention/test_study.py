@@ -76,7 +76,11 @@ def test_messages_alone(read_once):
     saved = check_outputs(found)
     assert set(saved["cohort_retention"]["kind"]) == {"consent"}
     assert set(saved["retention_survival"]["kind"]) == {"consent"}
-    assert "has no orders" in show_everything(found)
+    text = show_everything(found)
+    assert "has no orders: there is no cohort triangle" in text
+    assert "has no orders, so nobody is known to be inactive" in text
+    assert "log is too short" not in text.replace("Clicks are not known, or the log is too short", "")
+    assert "No calendar month" not in text
     (decision,) = retention.decide(found, "USD")
     assert decision.outcome == "not_enough_evidence"
     assert decision.unit == ""

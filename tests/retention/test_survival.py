@@ -71,10 +71,54 @@ def test_custom_ends_with_the_last_purchase_before_the_first_long_silence(read_o
     assert found == {"back": (10, True), "late": (0, True), "once": (0, True), "stays": (80, False)}
     starts = shop.orders.select("customer_id").distinct().mutate(start=ibis.literal(START + dt.timedelta(days=25)))
     after = spells.custom_after(shop, 20, starts).order_by("customer_id").to_pandas().set_index("customer_id")
-    # Gone by day 20 are not followed from day 25 on; who had bought on day 10 is known to be gone on day 30.
+    # Gone by day 20 are not followed from day 25 on; who bought on day 10 last, gone on day 30, ends where it begins.
+    # An end after day 80 is not known by day 100.
     assert {name[1:]: (int(row["days"]), bool(row["event"])) for name, row in after.iterrows()} == {
-        "back": (5, True), "stays": (75, False),
+        "back": (0, True), "stays": (55, False),
     }  # fmt: skip
+
+
+def test_custom_from_a_landmark_is_that_of_complete_follow_up(read_once):
+    """Customers of 20 weeks, followed from week 20 on in a log of a year, and in one that goes on to their end.
+
+    The curve begins with those who buy again at all, and falls from the first days on: no plateau as long as the
+    silence by which customers are known to be gone.
+    """
+    landmark = 139
+    customer, day = buyers(8, 5_000, weeks=52, join_weeks=20)
+    shop = read_once(orders=orders_csv(customer, day), as_of=str(START + dt.timedelta(days=363)))
+    starts = shop.orders.select("customer_id").distinct()
+    starts = starts.mutate(start=ibis.literal(START + dt.timedelta(days=landmark)), segment=ibis.literal("all"))
+    curve = survival.estimate_curve(counts.count_durations(shop, spells.custom_after(shop, GONE, starts)))
+    customer, day = buyers(9, 20_000, weeks=300, join_weeks=20)
+    people = custom_of(purchase_days(customer, day), GONE, START + dt.timedelta(days=7 * 300 - 1))
+    first = pd.Series(day).groupby(customer).min().reindex(people.index)
+    last = first + people["days"]
+    there = (first <= landmark) & (last + GONE > landmark)
+    length = (last - landmark)[there].clip(lower=0)
+    assert curve.days == 363 - GONE - landmark
+    for at in (0, 7, 30, 91, 140):
+        expected = (length > at).mean()
+        estimate, low, high = curve.at(at)
+        error = np.hypot((high - low) / 3.92, np.sqrt(expected * (1 - expected) / len(length)))
+        assert abs(estimate - expected) < 4 * error
+    assert curve.at(0)[0] > curve.at(7)[0] > curve.at(30)[0] > curve.at(60)[0]
+
+
+def test_segments_made_of_purchases_are_not_tested_and_those_of_a_column_are(read_once):
+    customer, day = buyers(11, 400, weeks=60, join_weeks=20)
+    people = "customer_id,attr_side,joined_at\n" + "".join(f"c{i},{'ab'[i % 2]},{START}\n" for i in range(400))
+    shop = read_once(orders=orders_csv(customer, day), customers=people, as_of=str(START + dt.timedelta(days=419)))
+    found = {}
+    for segment_by in ("rfm_group", "attr_side"):
+        rows = survival.analyse_survival(shop, gone_after_days=60, segment_by=segment_by, channel="")
+        (found[segment_by],) = (one for one in rows if one.by == "segment" and one.kind == "custom")
+    assert len(found["rfm_group"].curves) > 1
+    assert np.isnan(found["rfm_group"].p_value)
+    assert np.isnan(found["rfm_group"].adjusted_p)
+    assert np.isfinite(found["attr_side"].p_value)
+    assert found["attr_side"].start == START + dt.timedelta(days=180)  # half of the 359 days in which ends are known
+    assert max(curve.days for curve in found["attr_side"].curves) == 359 - 180
 
 
 def test_consent_from_before_the_log_is_observed_from_its_first_day(read_once):

@@ -39,6 +39,32 @@ def test_retention_is_counted_by_hand_in_valid_tests_only(shop):
     assert decision.decide_texting(list(found.values())).outcome == "do"
 
 
+def test_the_interval_shown_is_the_one_that_decides(make_source, open_source):
+    """Two running tests: Robbins' boundary of each, written out, at half of 5 %; the fixed interval excludes 0."""
+    tests = {
+        name: {**STANDING, "orders": {"out": 0.15, "in": share}, "ended": False, "seed": seed}
+        for name, share, seed in (("a", 0.30, 1), ("b", 0.8, 2))
+    }
+    shop = open_source(write_tests(make_source, **tests))
+    holdouts = texting.find_holdouts(shop)
+    found = {row.experiment: row for row in texting.measure_retention(shop, holdouts, 1_000) if row.what == "custom"}
+    assert set(found) == {"a", "b"}
+    for row in found.values():
+        assert (row.comparisons, row.always_valid) == (2, True)
+        (p1, p0), (n1, n0) = row.rates, row.customers
+        weeks = ((shop.as_of - START.date()).days + 1) / 7  # since everybody's assignment
+        tuned = -2 * np.log(0.05) + np.log(-2 * np.log(0.05)) + 1  # at eight weeks
+        r = tuned * weeks / 8
+        error = np.sqrt(p1 * (1 - p1) / n1 + p0 * (1 - p0) / n0)
+        half_width = error * np.sqrt((1 + 1 / r) * np.log((1 + r) / 0.025**2))
+        assert row.difference == pytest.approx((p1 - p0, p1 - p0 - half_width, p1 - p0 + half_width))
+    a, b = found["a"], found["b"]
+    assert difference_of_rates([a.rates[0] * 900], [900], [a.rates[1] * 600], [600]).low[0] > 0
+    assert decision.decide_texting([a]).reason == "undecided"
+    assert a.difference[1] < 0 < a.difference[2]
+    assert decision.decide_texting([b]).reason == "retains"
+
+
 def test_win_back_is_of_those_inactive_before_the_assignment(shop):
     """Cut-offs that make everybody who bought more than a month before the test inactive."""
     cuts = Cuts(dormant_after_days=1, lost_after_days=15)
@@ -66,7 +92,7 @@ def test_a_test_that_leaves_nobody_without_texts_decides_nothing(make_source, op
 def won_back(**changed):
     row = {
         "experiment": "x", "segment": "inactive", "customers": (500, 400), "rates": (0.2, 0.1),
-        "difference": (0.1, 0.05, 0.15), "profit": (2.0, 1.0, 3.0), "adjusted_p": 0.001, "days": 56.0, "few": False,
+        "difference": (0.1, 0.05, 0.15), "profit": (2.0, 1.0, 3.0), "days": 56.0, "few": False,
     }  # fmt: skip
     return texting.WonBack(**{**row, **changed})
 
@@ -76,7 +102,7 @@ def won_back(**changed):
     [
         ({}, ("do", "gain")),
         ({"profit": (-2.0, -3.0, -1.0)}, ("dont", "loss")),
-        ({"adjusted_p": 0.06}, ("not_enough_evidence", "undecided")),
+        ({"profit": (2.0, -0.1, 4.1)}, ("not_enough_evidence", "undecided")),
         ({"few": True}, ("not_enough_evidence", "few")),
         ({"profit": (np.nan,) * 3}, ("not_enough_evidence", "no_profit")),
         # A running test is read again every night: its always-valid interval decides.

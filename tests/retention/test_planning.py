@@ -1,0 +1,112 @@
+"""The plan of a win-back test against plain pandas, and its advice where there are too few customers."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.retention import planning, wording
+from smsroi_helpers.segmentation import Cuts
+from tests.retention.samples import START
+
+AS_OF = START + dt.timedelta(days=299)
+SINCE = 300 - 56  # the day from which the weeks just behind count
+
+
+@pytest.fixture(scope="module")
+def company():
+    """Purchases and texts of 600 customers at random, of whom every fourth is never texted and every tenth opts out."""
+    rng = np.random.default_rng(3)
+    orders = pd.DataFrame({"customer": rng.integers(0, 600, 1_500), "day": rng.integers(0, 300, 1_500)})
+    texts = pd.DataFrame({"customer": rng.integers(0, 600, 900), "day": rng.integers(200, 300, 900)})
+    texts = texts[texts["customer"] % 4 > 0]
+    out = pd.DataFrame({"customer": np.arange(0, 600, 10), "day": rng.integers(100, 300, 60)})
+    return orders, texts, out
+
+
+def lines(header, frame, row):
+    return header + "\n" + "".join(row(i, one) + "\n" for i, one in enumerate(frame.itertuples()))
+
+
+def plan_of(company, read_once):
+    orders, texts, out = company
+
+    def when(one):
+        return f"{START + dt.timedelta(days=int(one.day))} 12:00:00"
+
+    return planning.plan_win_back(
+        read_once(
+            orders=lines(
+                "order_id,customer_id,ordered_at,amount", orders, lambda i, x: f"{i},c{x.customer},{when(x)},10"
+            ),
+            messages=lines(
+                "message_id,customer_id,campaign_id,channel,sent_at,cost", texts,
+                lambda i, x: f"{i},c{x.customer},k,sms,{when(x)},0.05",
+            ),
+            customers=lines("customer_id,opted_out_at", out, lambda i, x: f"c{x.customer},{when(x)}"),
+            as_of=str(AS_OF), source="margin: 0.5\n",
+        ),
+        Cuts(dormant_after_days=60, lost_after_days=120), "sms",
+    )  # fmt: skip
+
+
+def inactive(company, day):
+    """Who had bought, but not in the last 60 days up to a day (that day included), and had not opted out."""
+    orders, _texts, out = company
+    last = orders[orders["day"] <= day].groupby("customer")["day"].max()
+    return set(last[day - last + 1 > 60].index) - set(out.loc[out["day"] <= day, "customer"])
+
+
+def test_who_comes_back_is_counted_with_texts_and_without(company, read_once):
+    plan, (orders, texts, _out) = plan_of(company, read_once), company
+    watched, now = inactive(company, SINCE - 1), inactive(company, 299)
+    bought = set(orders.loc[orders["day"] >= SINCE, "customer"])
+    untexted = watched - set(texts.loc[texts["day"] >= SINCE, "customer"])
+    assert (plan.since, plan.until) == (START + dt.timedelta(days=SINCE), AS_OF)
+    assert (plan.watched, plan.untexted, plan.inactive) == (len(watched), len(untexted), len(now))
+    assert plan.entered == len(now - watched)
+    assert plan.returned == pytest.approx(len(watched & bought) / len(watched))
+    assert plan.untexted_returned == pytest.approx(len(untexted & bought) / len(untexted))
+    assert 10 < len(untexted) < len(watched) - 10
+    assert plan.cost == pytest.approx(4 * 0.05)
+    # The plan rests on those without texts: Fleiss, with their share.
+    base = len(untexted & bought) / len(untexted)
+    money = 5 * orders[(orders["day"] >= SINCE) & orders["customer"].isin(watched)].shape[0] / len(watched & bought)
+    assert plan.difference == pytest.approx(max(0.2 / money, 0.1 * base))
+    needed = 4 * (1.959964 + 0.841621) ** 2 * base * (1 - base) / plan.difference**2
+    assert plan.customers == pytest.approx(needed, abs=1.1)
+    words = wording.plan_words(plan, "USD")
+    assert "By themselves" not in words
+    assert "With today’s texts" in words
+    assert "observational" in words
+
+
+class Page:
+    """A study without a test, as far as the decisions need it."""
+
+    cuts, people, won_back, retained, association, model = Cuts(60, 120), 5_000, (), (), None, None
+
+    def __init__(self, plan):
+        self.plan = plan
+
+
+@pytest.mark.parametrize(("entered", "customers", "expected"), [
+    (800, 1_000, "half of them left alone"),
+    (800, 3_000, "at random: the test takes about 7 months"),  # 2,000 ÷ 100 a week = 20 weeks, and 8
+    (40, 22_000, "Do nothing special"),
+    (0, 3_000, "Do nothing special"),
+    (40, np.nan, "Do nothing special"),
+])  # fmt: skip
+def test_no_test_is_advised_that_needs_more_customers_than_there_will_be(entered, customers, expected):
+    plan = planning.WinBackPlan(
+        weeks=8, texts=4, inactive=1_000, entered=entered, since=AS_OF, until=AS_OF, watched=900, returned=0.12,
+        untexted=500, untexted_returned=0.1, profit=20.0, cost=0.1, break_even=0.005, difference=0.02,
+        customers=customers,
+    )  # fmt: skip
+    decided = wording.decide(Page(plan), "USD")[0]
+    assert expected in decided.action
+    if customers == 22_000:
+        assert "22,000" in decided.text
+        assert "1,000 are inactive" in decided.text
+        assert "9.4 percentage points or more" in decided.text  # 2 · √22
