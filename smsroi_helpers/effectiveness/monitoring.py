@@ -44,6 +44,11 @@ class Series:
     watched: Watched
     compared_with: Literal["itself", "channel"] = "itself"
 
+    @property
+    def drifts(self) -> bool:
+        """Whether the level is tested on any day watched, so that a slow drift would be seen."""
+        return bool(np.isfinite(self.watched.level_z[self.watched.start :]).any())
+
 
 @dataclass(frozen=True)
 class Monitoring:

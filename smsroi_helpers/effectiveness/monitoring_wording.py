@@ -10,7 +10,15 @@ from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.statistics import DRIFT_DAYS
 
-__all__ = ["alert_rows", "alert_words", "false_alarm_words", "metric_name", "number_words", "scope_words"]
+__all__ = [
+    "alert_rows",
+    "alert_words",
+    "direction_words",
+    "false_alarm_words",
+    "metric_name",
+    "number_words",
+    "scope_words",
+]
 
 
 def metric_name(metric: str) -> str:
@@ -37,6 +45,15 @@ def number_words(metric: str, value: float, currency: str) -> str:
     return percent(value, 2 if value < 0.1 else 1)
 
 
+def direction_words(row: Any) -> str:
+    """Whether an alert's number is too high or too low.
+
+    Args:
+        row: a row of `Monitoring.alerts`.
+    """
+    return _("up") if row.value > row.expected else _("down")
+
+
 def alert_words(row: Any, currency: str) -> str:
     """One alert in a sentence.
 
@@ -45,14 +62,15 @@ def alert_words(row: Any, currency: str) -> str:
         currency: the source's; empty where it names none.
     """
     text = (
-        _("{day}, {scope}: {metric} {value}, expected {low} to {high}.")
+        _("{day}, {scope}: {metric} {direction}: {value}, expected {low} to {high}.")
         if row.test == "day"
-        else _("{scope}, level of the {n} days up to {day}: {metric} {value}, expected {low} to {high}.")
+        else _("{scope}, level of the {n} days up to {day}: {metric} {direction}: {value}, expected {low} to {high}.")
     )
     value, low, high = (number_words(row.metric, x, currency) for x in (row.value, row.expected_low, row.expected_high))
     name = metric_name(row.metric)
     return text.format(
-        day=day(row.at), scope=scope_words(row.kind, row.scope), metric=name, value=value, low=low, high=high,
+        day=day(row.at), scope=scope_words(row.kind, row.scope), metric=name,
+        direction=direction_words(row), value=value, low=low, high=high,
         n=number(DRIFT_DAYS),
     )  # fmt: skip
 
