@@ -27,7 +27,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
         monitoring: of `monitoring.monitor`.
         currency: the source's; empty where it names none.
     """
-    if not monitoring.series:
+    if not monitoring.tests:
         return note(_("No series has enough days to be watched yet."))
     if not len(monitoring.alerts):
         text = _("No alert in the last {days} days.").format(days=number(monitoring.days))
@@ -91,6 +91,11 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
         ).format(
             channels=listed([scope_words("channel", name) for name in untested]), drift=number(DRIFT_DAYS),
             least=number(LEAST_DAYS),
+        ))  # fmt: skip
+    silence = [each.channel for each in monitoring.silence if each.chance <= monitoring.chance]
+    if silence:
+        caption = joined(caption, _("A day without any text is an alert in {channels}, on weekdays with texts.").format(
+            channels=listed([scope_words("channel", name) for name in silence])
         ))  # fmt: skip
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from smsroi_helpers.effectiveness.monitoring import Monitoring
+from smsroi_helpers.effectiveness.silent_days import MESSAGES_SENT
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.statistics import DRIFT_DAYS
@@ -29,6 +30,7 @@ def metric_name(metric: str) -> str:
         "conversion_rate": _("Conversion rate"),
         "opt_out_rate": _("Same-day opt-out rate"),
         "revenue_per_text": _("Revenue per text"),
+        MESSAGES_SENT: _("Messages sent"),
     }[metric]
 
 
@@ -39,7 +41,9 @@ def scope_words(kind: str, scope: str) -> str:
 
 
 def number_words(metric: str, value: float, currency: str) -> str:
-    """A value of a metric: a share in percent, or money."""
+    """A value of a metric: a share in percent, money, or a number of texts."""
+    if metric == MESSAGES_SENT:
+        return number(value)
     if metric == "revenue_per_text":
         return money(value, currency, 2) if currency else number(value, 2)
     return percent(value, 2 if value < 0.1 else 1)
@@ -89,6 +93,7 @@ def alert_rows(monitoring: Monitoring, currency: str) -> pd.DataFrame:
 def false_alarm_words(monitoring: Monitoring) -> str:
     """The stated number of false alarms, and what it is over."""
     scopes: Sequence[tuple[str, str]] = [(each.metric, each.scope) for each in monitoring.series]
+    scopes = [*scopes, *((MESSAGES_SENT, each.channel) for each in monitoring.silence)]
     return joined(
         _("The limits are set so that {tests} tests of {series} series over {days} days raise at most {n} false alarms"
           " a month, all series together.").format(

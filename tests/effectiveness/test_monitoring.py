@@ -182,3 +182,22 @@ def test_an_outage_is_an_alert_of_its_day_and_of_no_other(outage):
     assert delivery["value"].iloc[0] < 0.5
     text = effectiveness.alert_rows(found, "")["text"]
     assert text.str.contains("Delivery rate").any()
+
+
+def test_a_day_without_any_text_is_an_alert_where_texts_are_usual():
+    cells = cells_of(np.random.default_rng(6), days=400)
+    workdays = cells.rows[cells.rows["day"].dt.weekday < 5]
+    day = workdays["day"].iloc[-6]
+    rows = workdays[workdays["day"] != day]
+    found = monitor_cells(DailyCells(rows, cells.first, cells.last, cells.complete, float("nan")))
+    own = found.alerts[found.alerts["metric"] == "messages_sent"]
+    assert own["at"].tolist() == [day.date()]  # and none of a weekend, when there are never texts
+    (silence,) = found.silence
+    before = workdays[workdays["day"] < cells.rows["day"].iloc[-28]]
+    assert silence.chance == pytest.approx(0.5 / (len(before) + 1))
+    assert silence.tests == 20
+    assert found.tests == silence.tests + sum(each.watched.tests for each in found.series)
+    text = effectiveness.alert_rows(found, "").set_index("metric").loc["messages_sent", "text"]
+    assert "channel sms: Messages sent down: 0, expected 1," in text
+    few = monitor_cells(DailyCells(rows[rows["day"] > "2026-11-15"], cells.first, cells.last, cells.complete, np.nan))
+    assert not (few.alerts["metric"] == "messages_sent").any()  # too few days to call it unusual
