@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers.effectiveness.monitoring_counts import METRICS, DailyCells, count_days, daily_numbers
+from smsroi_helpers.effectiveness.silent_days import SilentDays, silence_of, silent_alerts
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import LEAST_DAYS, DailyNumbers, Watched, chance_per_test, watch
 
@@ -44,6 +45,11 @@ class Series:
     watched: Watched
     compared_with: Literal["itself", "channel"] = "itself"
 
+    @property
+    def drifts(self) -> bool:
+        """Whether the level is tested on any day watched, so that a slow drift would be seen."""
+        return bool(np.isfinite(self.watched.level_z[self.watched.start :]).any())
+
 
 @dataclass(frozen=True)
 class Monitoring:
@@ -69,6 +75,8 @@ class Monitoring:
     """Stated number a month, over all series together."""
     days: int
     largest_revenue: float = float("nan")
+    silence: tuple[SilentDays, ...] = ()
+    """Channels with usual days: a day without any text is an alert."""
 
 
 def monitor(
@@ -102,10 +110,12 @@ def monitor_cells(
         if metric in cells.complete:
             for channel in sorted(cells.rows["channel"].unique()):
                 _watch_channel(cells, metric, channel, days, series, unwatched)
-    tests = sum(each.watched.tests for each in series)
+    silence = silence_of(cells.rows, cells.last, days) if len(cells.rows) else []
+    tests = sum(each.watched.tests for each in series) + sum(each.tests for each in silence)
     chance = chance_per_test(false_alarms, tests, days)
     since = since or cells.last - dt.timedelta(days=FIRST_RUN_DAYS)
     found = [row for each in series for row in _alerts(each, chance, cells.last - cells.complete[each.metric], since)]
+    found += [row for each in silence for row in silent_alerts(each, chance, since)]
     alerts = pd.DataFrame(found, columns=list(_ALERT_COLUMNS))
     if len(alerts):
         alerts = alerts.sort_values(
@@ -115,7 +125,7 @@ def monitor_cells(
     return Monitoring(
         alerts.reset_index(drop=True), tuple(series), pd.DataFrame(unwatched, columns=columns),
         tuple(metric for metric in METRICS if metric not in cells.complete), dict(cells.complete), chance, tests,
-        false_alarms, days, cells.largest_revenue,
+        false_alarms, days, cells.largest_revenue, tuple(silence),
     )  # fmt: skip
 
 

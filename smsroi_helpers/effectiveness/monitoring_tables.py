@@ -7,14 +7,15 @@ import pandas as pd
 from smsroi_helpers.effectiveness.monitoring import Monitoring
 from smsroi_helpers.effectiveness.monitoring_counts import METRICS
 from smsroi_helpers.effectiveness.monitoring_wording import (
+    direction_words,
     false_alarm_words,
     metric_name,
     number_words,
     scope_words,
 )
-from smsroi_helpers.locale import _, day, joined, money, number
+from smsroi_helpers.locale import _, day, joined, listed, money, number
 from smsroi_helpers.pages import Html, note, table
-from smsroi_helpers.statistics import DRIFT_DAYS
+from smsroi_helpers.statistics import DRIFT_DAYS, LEAST_DAYS
 
 __all__ = ["alerts_table", "coverage_table", "unwatched_table"]
 
@@ -26,7 +27,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
         monitoring: of `monitoring.monitor`.
         currency: the source's; empty where it names none.
     """
-    if not monitoring.series:
+    if not monitoring.tests:
         return note(_("No series has enough days to be watched yet."))
     if not len(monitoring.alerts):
         text = _("No alert in the last {days} days.").format(days=number(monitoring.days))
@@ -41,6 +42,7 @@ def alerts_table(monitoring: Monitoring, currency: str) -> Html:
             _("What is off"): _("that day")
             if test == "day"
             else _("the level of the last {n} days").format(n=number(DRIFT_DAYS)),
+            _("Direction"): direction_words(newest),
             _("Value"): number_words(str(metric), float(newest["value"]), currency),
             _("Expected"): _("{low} to {high}").format(
                 low=number_words(str(metric), float(newest["expected_low"]), currency),
@@ -69,6 +71,7 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
             _("Definition"): _definition(metric, monitoring, currency),
             _("Complete until"): day(monitoring.complete[metric]),
             _("Channels watched"): sum(each.kind == "channel" for each in its),
+            _("Channels tested for slow drifts"): sum(each.kind == "channel" and each.drifts for each in its),
             _("Campaigns with a range of their own"): sum(
                 each.kind == "campaign" and each.compared_with == "itself" for each in its
             ),
@@ -80,6 +83,20 @@ def coverage_table(monitoring: Monitoring, currency: str) -> Html:
     if monitoring.unknown:
         missing = ", ".join(metric_name(metric) for metric in monitoring.unknown)
         caption = joined(caption, _("Not recorded by this source: {names}.").format(names=missing))
+    untested = sorted({each.scope for each in monitoring.series if each.kind == "channel" and not each.drifts})
+    if untested:
+        caption = joined(caption, _(
+            "A slow drift is not seen in {channels}: the test needs texts on three days of {drift}, and on {least} days"
+            " before them."
+        ).format(
+            channels=listed([scope_words("channel", name) for name in untested]), drift=number(DRIFT_DAYS),
+            least=number(LEAST_DAYS),
+        ))  # fmt: skip
+    silence = [each.channel for each in monitoring.silence if each.chance <= monitoring.chance]
+    if silence:
+        caption = joined(caption, _("A day without any text is an alert in {channels}, on weekdays with texts.").format(
+            channels=listed([scope_words("channel", name) for name in silence])
+        ))  # fmt: skip
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
 

@@ -6,11 +6,20 @@ from typing import Any
 import pandas as pd
 
 from smsroi_helpers.effectiveness.monitoring import Monitoring
+from smsroi_helpers.effectiveness.silent_days import MESSAGES_SENT
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.statistics import DRIFT_DAYS
 
-__all__ = ["alert_rows", "alert_words", "false_alarm_words", "metric_name", "number_words", "scope_words"]
+__all__ = [
+    "alert_rows",
+    "alert_words",
+    "direction_words",
+    "false_alarm_words",
+    "metric_name",
+    "number_words",
+    "scope_words",
+]
 
 
 def metric_name(metric: str) -> str:
@@ -21,6 +30,7 @@ def metric_name(metric: str) -> str:
         "conversion_rate": _("Conversion rate"),
         "opt_out_rate": _("Same-day opt-out rate"),
         "revenue_per_text": _("Revenue per text"),
+        MESSAGES_SENT: _("Messages sent"),
     }[metric]
 
 
@@ -31,10 +41,21 @@ def scope_words(kind: str, scope: str) -> str:
 
 
 def number_words(metric: str, value: float, currency: str) -> str:
-    """A value of a metric: a share in percent, or money."""
+    """A value of a metric: a share in percent, money, or a number of texts."""
+    if metric == MESSAGES_SENT:
+        return number(value)
     if metric == "revenue_per_text":
         return money(value, currency, 2) if currency else number(value, 2)
     return percent(value, 2 if value < 0.1 else 1)
+
+
+def direction_words(row: Any) -> str:
+    """Whether an alert's number is too high or too low.
+
+    Args:
+        row: a row of `Monitoring.alerts`.
+    """
+    return _("up") if row.value > row.expected else _("down")
 
 
 def alert_words(row: Any, currency: str) -> str:
@@ -45,14 +66,15 @@ def alert_words(row: Any, currency: str) -> str:
         currency: the source's; empty where it names none.
     """
     text = (
-        _("{day}, {scope}: {metric} {value}, expected {low} to {high}.")
+        _("{day}, {scope}: {metric} {direction}: {value}, expected {low} to {high}.")
         if row.test == "day"
-        else _("{scope}, level of the {n} days up to {day}: {metric} {value}, expected {low} to {high}.")
+        else _("{scope}, level of the {n} days up to {day}: {metric} {direction}: {value}, expected {low} to {high}.")
     )
     value, low, high = (number_words(row.metric, x, currency) for x in (row.value, row.expected_low, row.expected_high))
     name = metric_name(row.metric)
     return text.format(
-        day=day(row.at), scope=scope_words(row.kind, row.scope), metric=name, value=value, low=low, high=high,
+        day=day(row.at), scope=scope_words(row.kind, row.scope), metric=name,
+        direction=direction_words(row), value=value, low=low, high=high,
         n=number(DRIFT_DAYS),
     )  # fmt: skip
 
@@ -71,6 +93,7 @@ def alert_rows(monitoring: Monitoring, currency: str) -> pd.DataFrame:
 def false_alarm_words(monitoring: Monitoring) -> str:
     """The stated number of false alarms, and what it is over."""
     scopes: Sequence[tuple[str, str]] = [(each.metric, each.scope) for each in monitoring.series]
+    scopes = [*scopes, *((MESSAGES_SENT, each.channel) for each in monitoring.silence)]
     return joined(
         _("The limits are set so that {tests} tests of {series} series over {days} days raise at most {n} false alarms"
           " a month, all series together.").format(

@@ -1,6 +1,7 @@
 """Daily numbers of a company: what is counted, when it is complete, and an outage from the file to the alert."""
 
 import datetime as dt
+import json
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from smsroi_helpers.contract import OUTPUTS
 from smsroi_helpers.effectiveness import monitoring_tables
 from smsroi_helpers.effectiveness.monitoring import monitor, monitor_cells
 from smsroi_helpers.effectiveness.monitoring_counts import DailyCells, count_days, daily_numbers
+from smsroi_helpers.effectiveness.previous import last_day_of
 from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import open_folder
 
@@ -97,6 +99,39 @@ def test_an_alert_is_new_until_a_run_has_seen_it():
         row = alerts[alerts["test"] == "day"].iloc[0]
         assert (row["at"], row["metric"], row["scope"], row["new"]) == (day, "opt_out_rate", "sms", new)
         assert row["value"] > row["expected_high"] > 0.004 > row["expected_low"]
+    rows = effectiveness.alert_rows(monitor_cells(cells), "")
+    assert "Same-day opt-out rate up: " in rows.loc[rows["test"] == "day", "text"].iloc[0]
+
+
+def _run(root, name, as_of, previous=""):
+    (root / name).mkdir()
+    parameters = {"00_quality": {}, "08_effectiveness": {"previous_run": previous}}
+    (root / name / "manifest.json").write_text(json.dumps({"as_of": as_of, "parameters": parameters}))
+    return str(root / name)
+
+
+def test_a_run_of_the_same_day_again_keeps_its_alerts_new(tmp_path):
+    monday = _run(tmp_path, "monday", "2026-06-22")
+    tuesday = _run(tmp_path, "tuesday", "2026-06-23", monday)
+    again = _run(tmp_path, "again", "2026-06-23", tuesday)
+    day = dt.date(2026, 6, 23)
+    for previous in (monday, tuesday, again):
+        assert last_day_of(previous, day) == dt.date(2026, 6, 22)
+    assert last_day_of(again, dt.date(2026, 6, 24)) == day
+    first = _run(tmp_path, "first", "2026-06-23")
+    for previous in ("", first, str(tmp_path / "gone")):
+        assert last_day_of(previous, day) is None
+
+
+def test_a_channel_without_a_test_of_drifts_is_named():
+    daily = cells_of(np.random.default_rng(5), days=650)
+    rare = daily.rows[daily.rows.index % 14 == 0].assign(channel="email")  # once a fortnight: enough days, too thin
+    rows = pd.concat([daily.rows, rare], ignore_index=True)
+    found = monitor_cells(DailyCells(rows, daily.first, daily.last, daily.complete, float("nan")))
+    drifts = {each.scope: each.drifts for each in found.series if each.kind == "channel"}
+    assert drifts == {"sms": True, "email": False}
+    page = monitoring_tables.coverage_table(found, "").markup
+    assert "A slow drift is not seen in channel email: the test needs texts on three days of 21" in page
 
 
 def test_more_false_alarms_allowed_make_narrower_ranges():
@@ -147,3 +182,22 @@ def test_an_outage_is_an_alert_of_its_day_and_of_no_other(outage):
     assert delivery["value"].iloc[0] < 0.5
     text = effectiveness.alert_rows(found, "")["text"]
     assert text.str.contains("Delivery rate").any()
+
+
+def test_a_day_without_any_text_is_an_alert_where_texts_are_usual():
+    cells = cells_of(np.random.default_rng(6), days=400)
+    workdays = cells.rows[cells.rows["day"].dt.weekday < 5]
+    day = workdays["day"].iloc[-6]
+    rows = workdays[workdays["day"] != day]
+    found = monitor_cells(DailyCells(rows, cells.first, cells.last, cells.complete, float("nan")))
+    own = found.alerts[found.alerts["metric"] == "messages_sent"]
+    assert own["at"].tolist() == [day.date()]  # and none of a weekend, when there are never texts
+    (silence,) = found.silence
+    before = workdays[workdays["day"] < cells.rows["day"].iloc[-28]]
+    assert silence.chance == pytest.approx(0.5 / (len(before) + 1))
+    assert silence.tests == 20
+    assert found.tests == silence.tests + sum(each.watched.tests for each in found.series)
+    text = effectiveness.alert_rows(found, "").set_index("metric").loc["messages_sent", "text"]
+    assert "channel sms: Messages sent down: 0, expected 1," in text
+    few = monitor_cells(DailyCells(rows[rows["day"] > "2026-11-15"], cells.first, cells.last, cells.complete, np.nan))
+    assert not (few.alerts["metric"] == "messages_sent").any()  # too few days to call it unusual
