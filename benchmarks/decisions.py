@@ -134,7 +134,7 @@ def judge_doses(stage: Stage, truths: Truths, labels: NDArray[np.str_]) -> Itera
         yield {
             "segment": row.segment, "outcome": outcomes.get(row.segment, ""), "members": int(members.sum()),
             "today": float(truths.dose_today[members].mean()), "chosen": row.messages_per_week,
-            "advised": row.reason != "not_covered",
+            "advised": row.reason not in ("not_covered", "few_in_segment"),
             "best": DOSES[int(value.argmax())], "v_chosen": chosen, "v_best": value.max(),
             "v_today": today[members].mean(),
             "near_best": bool(chosen >= value.max() - NEAR * abs(value.max())),

@@ -111,7 +111,12 @@ def choose_frequency(net: Floats, smallest_gain: float, rng: np.random.Generator
 
     Returns:
         the position of the frequency chosen; which ones are not distinguishable from the best.
+
+    Raises:
+        ValueError: a draw is not finite; the highest of unknown values would be the first frequency, no texts.
     """
+    if not np.isfinite(net).all():
+        raise ValueError("the draws of net profit must be finite")
     estimate = net.mean(axis=1)
     covariance = np.cov(net)
     scale = float(np.diag(covariance).max())
@@ -190,6 +195,9 @@ def choose_frequencies(
     shown = fit.effect_p < GATE
     rows, steps = [], {}
     for i, name in enumerate(fit.names):
+        if name != ALL and not np.isfinite(net[i, tested]).all():
+            rows.append(_without_estimate(study, name, by))
+            continue
         at, chosen = choose_frequency(net[i, tested], smallest_gain, rng)
         g = tested[at]
         row: dict[str, Any] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+import pytest
 
 from smsroi_helpers.frequency import policy as frequency_policy
 from smsroi_helpers.frequency.arms import estimate_arms
@@ -39,6 +40,12 @@ def test_a_tie_never_overrules_a_clear_best():
     """4 % below the best and inside the 95 % set, but as good with a probability of 7 % only."""
     assert chosen([0, 0.96, 1.0, 0.5], 0.019) == 2
     assert chosen([0, 0.96, 1.0, 0.5], 0.060) == 1  # as good with a probability of 32 %
+
+
+def test_unknown_values_are_no_advice_of_no_texts():
+    net = np.array([[0.0, 0.0], [np.nan, 1.0]])
+    with pytest.raises(ValueError, match="finite"):
+        frequency_policy.choose_frequency(net, 0.0, np.random.default_rng(1))
 
 
 def test_texts_without_an_effect_change_no_decision():
