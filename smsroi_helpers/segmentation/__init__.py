@@ -14,7 +14,7 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.segmentation.by_response import ResponseChoice, choose_by_response, groups_by_response
 from smsroi_helpers.segmentation.cluster_test import FEWEST_CUSTOMERS
-from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, profile
+from smsroi_helpers.segmentation.clusters import LEAST_EIGENVALUE, attribute_columns, messages_by_customer, profile
 from smsroi_helpers.segmentation.covariates import Covariates, count_subscribers, find_covariates
 from smsroi_helpers.segmentation.criteria import Criterion, evaluate_criteria
 from smsroi_helpers.segmentation.cutoffs import Cuts, count_returns, find_cuts, known_cuts
@@ -44,7 +44,7 @@ from smsroi_helpers.segmentation.predictive_value import (
 )
 from smsroi_helpers.segmentation.profiles import draw_portraits, find_themes
 from smsroi_helpers.segmentation.rfm import known_people, rfm_rows, score_table
-from smsroi_helpers.segmentation.rules import move_cuts, rule_table
+from smsroi_helpers.segmentation.rules import group_of, move_cuts, rule_table
 from smsroi_helpers.segmentation.wording import decide
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "Grouping",
     "ResponseChoice",
     "Segmentation",
+    "attribute_columns",
     "choose_by_response",
     "collect_outcomes",
     "count_funnel",
@@ -79,10 +80,12 @@ __all__ = [
     "find_cuts",
     "find_grouping",
     "find_themes",
+    "group_of",
     "groups_by_response",
     "groups_differ",
     "known_cuts",
     "known_people",
+    "messages_by_customer",
     "move_cuts",
     "outcomes_by_segment",
     "period_of",

@@ -1,0 +1,250 @@
+"""Counts of the evidence by the profiles of one grouping: arrays with one axis for each thing that is told apart.
+
+Axes: group of customers (64, for the jackknife), profile, and the arm, window, weekday or text. Texts of campaigns that
+sent several at random are compared within the campaign: exposure is multiplied by the campaign's level, so that a text
+of a good week is not taken for a good text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import total
+from smsroi_helpers.send_plan.evidence import EXPLORED, Evidence, cube
+from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.statistics import GROUPS, Floats
+
+__all__ = ["Cells", "Rates", "count_cells", "with_profiles"]
+
+WEEKDAYS = 7
+CREDIT_HOURS = 24 * 14
+"""Orders in so many hours after a click, less those in as many before the text, say how classes and texts differ in
+what a click brings; never how much it brings."""
+_SWEEPS = 200
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Events and exposure: (groups, profiles, arms)."""
+
+    events: Floats
+    exposure: Floats
+
+    def half(self, fold: int) -> "Rates":
+        """Only the groups of one fold, 0 or 1: the other groups' axis entries are left out."""
+        return Rates(self.events[fold::2], self.exposure[fold::2])
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Everything that a grouping's response is fitted to."""
+
+    grouping: Grouping
+    clicks_by_dose: Rates
+    """Clicks and texts sent, by the positive frequencies tested."""
+    opt_outs_by_dose: Rates
+    """Opt-outs and subscribed weeks, by all frequencies tested, 0 included."""
+    clicks_by_window: Rates
+    clicks_by_weekday: Rates
+    clicks_by_text: Rates
+    """Exposure is in texts × the campaign's level."""
+    arms: tuple[tuple[str, str], ...]
+    """(test, arm) of tests that differ in how much is sent."""
+    people: Floats
+    """(groups, profiles, arms): members."""
+    people_clicks: Floats
+    """Their clicks."""
+    people_profit: Floats
+    """Profit of their orders, before message cost."""
+    credit: Floats
+    """(groups, profiles, texts): profit credited to clicks, see `CREDIT_HOURS`."""
+    credited_clicks: Floats
+    """(groups, profiles, texts)."""
+
+
+def with_profiles(evidence: Evidence, groupings: Sequence[Grouping], rows: ir.Table) -> ir.Table:
+    """Rows with a column code, and the profile of each grouping as p0, p1 …, kept in the engine."""
+    table = pd.DataFrame({"of_code": evidence.codes["code"], **{f"p{i}": g.profile for i, g in enumerate(groupings)}})
+    profiles = ibis.memtable(table)
+    return evidence.shop.keep(rows.join(profiles, rows.code == profiles.of_code).drop("of_code", "code"))
+
+
+def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells]:
+    """The cells of every grouping.
+
+    Args:
+        evidence: of `collect_evidence`.
+        groupings: of `find_groupings`, over the codes of the evidence.
+    """
+    texts = with_profiles(evidence, groupings, evidence.texts)
+    people = with_profiles(evidence, groupings, evidence.people)
+    credit = with_profiles(evidence, groupings, _credits(evidence))
+    levels = _campaign_levels(evidence, texts)
+    return [_count(evidence, grouping, f"p{i}", texts, people, credit, levels) for i, grouping in enumerate(groupings)]
+
+
+def _count(
+    evidence: Evidence, grouping: Grouping, name: str, texts: ir.Table, people: ir.Table, credit: ir.Table,
+    levels: ir.Table,
+) -> Cells:  # fmt: skip
+    size = {"group": GROUPS, "profile": len(grouping.membership)}
+
+    def rates(rows: ir.Table, arm: ir.Value, arms: int, events: ir.Value, exposure: ir.Value) -> Rates:
+        kept = rows.select("group", profile=rows[name], arm=arm, events=events, exposure=exposure)
+        kept = kept.filter(kept.arm.notnull())
+        counted = evidence.shop.count(
+            kept.group_by("group", "profile", "arm").aggregate(
+                events=total(kept.events.cast("float64")), exposure=total(kept.exposure.cast("float64"))
+            )
+        )
+        sizes = {**size, "arm": arms}
+        return Rates(cube(counted, "events", sizes), cube(counted, "exposure", sizes))
+
+    dosed = people.filter(people.kind == "frequency")
+    dose = _dose_number(evidence, dosed)
+    scale = dosed.texts / ibis.greatest(dosed.known, 1)
+    positive = [d for d in evidence.doses if d > 0]
+    zero = len(evidence.doses) - len(positive)
+    heard = texts.filter(texts.known == 1, texts.delivered)
+    timed = heard.filter(heard.kind.isin(["timing", EXPLORED]))
+    spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED]))
+    varied = heard.filter(heard["first"], heard.variant.notnull())
+    varied = varied.mutate(stratum=_stratum(varied))
+    varied = varied.join(levels, varied.stratum == levels.of_stratum)
+    number = {text: i for i, text in enumerate(evidence.creatives)}
+    arms, by_arm = _count_arms(evidence, people, name, size)
+    credited = credit.mutate(arm=_numbered(credit.variant, number))
+    credit_cells = evidence.shop.count(
+        credited.group_by("group", "arm", profile=credited[name]).aggregate(
+            credit=total(credited.credit), clicks=credited.count()
+        )
+    )
+    by_text = {**size, "arm": len(number)}
+    return Cells(
+        grouping,
+        rates(dosed.filter(dose >= zero), (dose - zero).cast("int64"), len(positive), dosed.clicked * scale,
+              dosed.texts),
+        rates(dosed, dose, len(evidence.doses), dosed.opted_out.fill_null(0), dosed.weeks),
+        rates(timed, _window_number(evidence, timed), len(evidence.windows), timed.clicked, timed.known),
+        rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known),
+        rates(varied, _numbered(varied.variant, number), len(number), varied.clicked, varied.level),
+        arms, by_arm["n"], by_arm["clicks"], by_arm["profit"],
+        cube(credit_cells, "credit", by_text), cube(credit_cells, "clicks", by_text),
+    )  # fmt: skip
+
+
+def _dose_number(evidence: Evidence, rows: ir.Table) -> ir.IntegerValue:
+    branches = [
+        ((rows.test == test.name) & (rows.arm == arm), evidence.doses.index(float(dose)))
+        for test in evidence.of_kind("frequency")
+        for arm, dose in test.plan["messages_per_week"].dropna().items()
+    ]
+    return ibis.cases(*branches, else_=None).cast("int64")
+
+
+def _window_number(evidence: Evidence, rows: ir.Table) -> ir.IntegerValue:
+    """The window of a timing test's arm; of an explored text, the first window that has its hour."""
+    branches = [
+        ((rows.test == test.name) & (rows.arm == arm), evidence.windows.index((int(start), int(end))))
+        for test in evidence.of_kind("timing")
+        for arm, start, end in test.plan[["hour_start", "hour_end"]].dropna().itertuples()
+    ]
+    explored = rows.kind == EXPLORED
+    branches += [
+        (explored & (rows.hour >= start) & (rows.hour < end), number)
+        for number, (start, end) in enumerate(evidence.windows)
+    ]
+    return ibis.cases(*branches, else_=None).cast("int64") if branches else ibis.null("int64")
+
+
+def _numbered(value: ir.StringValue, number: dict[str, int]) -> ir.IntegerValue:
+    found = ibis.cases(*((value == name, i) for name, i in number.items()), else_=None) if number else ibis.null()
+    return found.cast("int64")
+
+
+def _stratum(rows: ir.Table) -> ir.StringValue:
+    return rows.kind + ibis.literal(":") + rows.campaign_id
+
+
+def _campaign_levels(evidence: Evidence, texts: ir.Table) -> ir.Table:
+    """of_stratum, level: clicks per text of each campaign, as if it had sent the average text, over the company's.
+
+    Campaigns that sent one text only say nothing of texts and are left out.
+    """
+    rows = texts.filter(texts.known == 1, texts.delivered, texts["first"], texts.variant.notnull())
+    rows = rows.mutate(stratum=_stratum(rows))
+    found = evidence.shop.count(
+        rows.group_by("stratum", "variant").aggregate(n=rows.count(), clicks=rows.clicked.sum())
+        .order_by("stratum", "variant")
+    )  # fmt: skip
+    found = found[found.groupby("stratum")["variant"].transform("size") > 1]
+    stratum, names = pd.factorize(found["stratum"])
+    text, _ = pd.factorize(found["variant"])
+    level = fit_levels(stratum, text, found["n"].to_numpy(float), found["clicks"].to_numpy(float))
+    kept = level > 0
+    schema = {"of_stratum": "string", "level": "float64"}
+    return ibis.memtable(pd.DataFrame({"of_stratum": names[kept], "level": level[kept]}), schema=schema)
+
+
+def fit_levels(stratum: np.ndarray, option: np.ndarray, trials: Floats, events: Floats) -> Floats:
+    """Levels of strata in E[events] = trials · level(stratum) · effect(option), their weighted mean 1.
+
+    Poisson likelihood, by iterated proportional fitting (Deming & Stephan 1940). 0 for strata without events.
+
+    >>> stratum, option = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    >>> fit_levels(stratum, option, np.full(4, 100.0), np.array([5.0, 10, 10, 20])).round(3)
+    array([0.667, 1.333])
+    """
+    if not len(stratum):
+        return np.zeros(0)
+    level, effect = np.ones(stratum.max() + 1), np.ones(option.max() + 1)
+    of_stratum, of_option = np.bincount(stratum, events), np.bincount(option, events)
+    for _ in range(_SWEEPS):
+        level = of_stratum / np.maximum(np.bincount(stratum, trials * effect[option]), 1e-12)
+        effect = of_option / np.maximum(np.bincount(option, trials * level[stratum]), 1e-12)
+    weight = np.bincount(stratum, trials)
+    return np.asarray(level / max(np.average(level, weights=weight), 1e-12))
+
+
+def _count_arms(
+    evidence: Evidence, people: ir.Table, name: str, size: dict[str, int]
+) -> tuple[tuple[tuple[str, str], ...], dict[str, Floats]]:
+    """Members, clicks and profit of the arms of tests that differ in how much is sent."""
+    tests = [test for test in evidence.tests if test.kind in ("frequency", "holdout")]
+    arms = tuple((test.name, arm) for test in tests for arm in test.arms)
+    rows = people.filter(people.kind.isin(["frequency", "holdout"]))
+    number = [((rows.test == test) & (rows.arm == arm), i) for i, (test, arm) in enumerate(arms)]
+    scale = rows.texts / ibis.greatest(rows.known, 1)
+    rows = rows.mutate(number=ibis.cases(*number, else_=None).cast("int64"), scaled=rows.clicked * scale)
+    rows = rows.filter(rows.number.notnull())
+    counted = evidence.shop.count(
+        rows.group_by("group", profile=rows[name], arm=rows.number).aggregate(
+            n=rows.count(), clicks=total(rows.scaled.cast("float64")), profit=total(rows.order_profit.cast("float64"))
+        )
+    )
+    sizes = {**size, "arm": len(arms)}
+    return arms, {column: cube(counted, column, sizes) for column in ("n", "clicks", "profit")}
+
+
+def _credits(evidence: Evidence) -> ir.Table:
+    """One row per human click on a test's text: group, code, variant, credit (money; see `CREDIT_HOURS`)."""
+    texts = evidence.texts
+    clicks = texts.filter(texts.clicked == 1, texts["first"], texts.kind != "holdout", texts.clicked_at.notnull())
+    clicks = clicks.mutate(number=ibis.row_number().over(ibis.window(order_by=["person", "sent_at"])))
+    clicks = evidence.shop.keep(clicks.select("number", "person", "group", "code", "variant", "sent_at", "clicked_at"))
+    events = measures.order_events(evidence.shop).select(buyer="customer_id", at="at", profit="profit")
+    pairs = clicks.join(events, clicks.person == events.buyer)
+    window = ibis.interval(hours=CREDIT_HOURS)
+    after = (pairs["at"] >= pairs.clicked_at) & (pairs["at"] < pairs.clicked_at + window)
+    before = (pairs["at"] < pairs.sent_at) & (pairs["at"] >= pairs.sent_at - window)
+    pairs = pairs.filter(after | before)
+    sums = pairs.group_by(of_number="number").aggregate(
+        credit=total(ibis.ifelse(pairs["at"] >= pairs.clicked_at, pairs.profit, -pairs.profit))
+    )
+    rows = clicks.left_join(sums, clicks.number == sums.of_number)
+    return rows.select("group", "code", "variant", credit=rows.credit.fill_null(0.0))

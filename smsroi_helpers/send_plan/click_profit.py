@@ -1,0 +1,153 @@
+"""What a click of each class brings: profit before message cost, from tests that differ in how much is sent.
+
+A member of class k of arm a of test t clicks x_ka times and brings B_tk without texts, so that profile p brings
+
+    y_pa = n_pa Σ_k φ_pk (B_tk + x_ka v_k),     v_k = v ρ_k (1 + u_k),   u_k ~ N(0, 0.2²)
+
+v, the mean over clicks, is measured by randomisation alone: more texts, more clicks, more profit (Wald 1940). How
+classes differ, ρ, is told by profit credited to clicks (orders after less orders before), an observational number that
+serves as a weak prior; u lets the tests correct it. Errors are those of the delete-a-group jackknife.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smsroi_helpers.send_plan.cells import Cells
+from smsroi_helpers.statistics import Floats
+
+__all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit"]
+
+_CLASS_SPREAD, _CREDIT_SPREAD, _TEXT_SPREAD = 0.2, 0.3, 0.3
+"""Prior standard deviations, as shares of the mean: of u, and of credit by class and by text."""
+_LEAST = 0.1
+"""A class's credit counts as at least this share of the mean."""
+
+
+@dataclass(frozen=True)
+class ClickProfit:
+    """Profit per click before message cost; money."""
+
+    by_class: Floats
+    """(1 + G, K): the estimate, then without each group of customers."""
+    by_text: Floats
+    """(1 + G, texts): relative to the mean text; 1 where nothing is known."""
+
+
+def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_rate: Floats) -> Floats:
+    """ρ: (K,) credit per click of each class, relative to the mean over clicks.
+
+    Args:
+        credit: (G, P): money credited.
+        clicks: (G, P): clicks it is of.
+        membership: (P, K).
+        click_rate: (K,): how readily each class clicks, to tell whose clicks a profile's are.
+    """
+    all_credit, all_clicks = credit.sum(axis=0), clicks.sum(axis=0)
+    mean = all_credit.sum() / max(all_clicks.sum(), 1.0)
+    if not mean > 0:
+        return np.ones(membership.shape[1])
+    share = membership * click_rate
+    share = share / share.sum(axis=1, keepdims=True)
+    noise = _noise(credit, clicks, all_credit / np.maximum(all_clicks, 1.0))
+    design = share * np.sqrt(all_clicks / noise)[:, None]
+    target = (all_credit - mean * all_clicks) / np.sqrt(np.maximum(all_clicks, 1.0) * noise)
+    prior = np.eye(share.shape[1]) / (_CREDIT_SPREAD * mean) ** 2
+    away = np.linalg.solve(design.T @ design + prior, design.T @ target)
+    return np.asarray(np.maximum((mean + away) / mean, _LEAST))
+
+
+def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
+    """(texts,): credit per click of each text relative to the mean, drawn towards 1 by its error.
+
+    Args:
+        credit: (G, texts).
+        clicks: (G, texts).
+    """
+    all_credit, all_clicks = credit.sum(axis=0), clicks.sum(axis=0)
+    mean = all_credit.sum() / max(all_clicks.sum(), 1.0)
+    if not mean > 0:
+        return np.ones(len(all_clicks))
+    each = all_credit / np.maximum(all_clicks, 1.0)
+    variance = _noise(credit, clicks, each) / np.maximum(all_clicks, 1.0) / mean**2
+    kept = np.where(all_clicks > 0, _TEXT_SPREAD**2 / (_TEXT_SPREAD**2 + variance), 0.0)
+    return np.asarray(np.maximum(1 + kept * (each / mean - 1), _LEAST))
+
+
+def _noise(total: Floats, size: Floats, mean: Floats) -> float:
+    """Variance of one member's amount, from sums by group: E[(total − size · mean)²] = size · variance."""
+    residual = total - size * mean
+    return float(max((residual**2).sum() / max(size.sum(), 1.0), 1e-12))
+
+
+def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rate: Floats) -> ClickProfit:
+    """v by class and by text, with replicates.
+
+    Args:
+        cells: of `count_cells`.
+        groups: numbers of the groups of customers that are used.
+        clicks: (K, arms): x, clicks per member of each class.
+        click_rate: (K,): of `credit_by_class`.
+    """
+    membership = cells.grouping.membership
+    credit, credited = cells.credit[groups], cells.credited_clicks[groups]
+    relative = credit_by_class(credit.sum(axis=2), credited.sum(axis=2), membership, click_rate)
+    n, profit = cells.people[groups], cells.people_profit[groups]
+    tests = {test: i for i, test in enumerate(dict.fromkeys(test for test, _ in cells.arms))}
+    of_test = np.array([tests[test] for test, _ in cells.arms])
+    mean = _mean_value(cells, groups, of_test, len(tests))
+    share = _click_shares(cells, groups, membership, click_rate)
+    relative = relative / (share @ relative)
+    worth = clicks * relative[:, None] * max(float(mean[0]), 1e-6)
+    base, each = _base(membership, of_test, len(tests)), membership[:, None, :] * worth.T[None]
+    noise = _noise(profit, n, profit.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0))
+    prior = np.concatenate([np.zeros(base.shape[2]), np.full(len(relative), noise / _CLASS_SPREAD**2)])
+    left = profit - n * each.sum(axis=2)
+    away = _solve(n, left, np.concatenate([base, each], axis=2), prior)[:, -len(relative) :]
+    shape = relative * np.maximum(1 + away, _LEAST)
+    by_class = mean[:, None] * shape / (shape @ share)[:, None]
+    by_text = np.stack([
+        credit_by_text(credit.sum(axis=1), credited.sum(axis=1)),
+        *(credit_by_text(np.delete(credit, g, axis=0).sum(axis=1), np.delete(credited, g, axis=0).sum(axis=1))
+          for g in range(len(groups))),
+    ])  # fmt: skip
+    return ClickProfit(by_class, by_text)
+
+
+def _mean_value(cells: Cells, groups: np.ndarray, of_test: np.ndarray, tests: int) -> Floats:
+    """v: (1 + G,), the tests' value of a click, whatever the class."""
+    n, profit, clicks = (each[groups].sum(axis=1)[:, None] for each in (
+        cells.people, cells.people_profit, cells.people_clicks
+    ))  # fmt: skip
+    per_member = clicks.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0)
+    design = np.concatenate([_base(np.ones((1, 1)), of_test, tests), per_member[..., None]], axis=2)
+    return np.asarray(_solve(n, profit, design, np.zeros(design.shape[2]))[:, -1])
+
+
+def _click_shares(cells: Cells, groups: np.ndarray, membership: Floats, click_rate: Floats) -> Floats:
+    """(K,): whose the tests' clicks are; sums to 1."""
+    share = membership * click_rate
+    share = share / share.sum(axis=1, keepdims=True)
+    found = cells.people_clicks[groups].sum(axis=(0, 2)) @ share
+    return np.asarray(found / found.sum())
+
+
+def _base(membership: Floats, of_test: np.ndarray, tests: int) -> Floats:
+    """(P, arms, tests · K): whose profit without texts an arm's members have."""
+    profiles, classes = membership.shape
+    base = np.zeros((profiles, len(of_test), tests, classes))
+    base[:, np.arange(len(of_test)), of_test, :] = membership[:, None, :]
+    return base.reshape(profiles, len(of_test), -1)
+
+
+def _solve(n: Floats, profit: Floats, design: Floats, prior: Floats) -> Floats:
+    """(1 + G, parameters): least squares with a prior, from all groups and without each."""
+    size = design.shape[2]
+    rows = design.reshape(-1, size)
+    weight, target = n.reshape(len(n), -1), profit.reshape(len(n), -1)
+    normal = np.einsum("gr,ri,rj->gij", weight, rows, rows)
+    right = target @ rows
+    penalty = np.diag(prior + 1e-9 * max(float(normal.sum(axis=0).trace()), 1.0))
+    kept = [normal.sum(axis=0), *(normal.sum(axis=0) - each for each in normal)]
+    sums = [right.sum(axis=0), *(right.sum(axis=0) - each for each in right)]
+    return np.stack([np.linalg.solve(a + penalty, b) for a, b in zip(kept, sums, strict=True)])

@@ -1,0 +1,207 @@
+"""What randomised tests say about texts to each type of customer, counted in the engine.
+
+Members of valid tests are labelled with their type of the day before their assignment. Two tables are kept in the
+engine: their texts, and what became of each of them in the weeks of treatment. Every candidate grouping counts cells
+of these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import Experiment, check_experiments, find_label_days
+from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import GROUPS, Floats
+
+__all__ = ["Evidence", "collect_evidence", "cube"]
+
+PURPOSE = "send-plan-group"
+"""The hash purpose of the jackknife's groups of customers; halves of them are the folds of cross-fitting."""
+EXPLORED = "explore"
+"""Kind of the texts that a plan sent to the customers it explored with."""
+_INSTANT = "timestamp(6)"
+_FIRST_KIND = {"content": 0, EXPLORED: 1, "timing": 2, "frequency": 3}
+"""A text that is part of several tests counts once where it must, in the kind with the lowest number."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The counted tables, and what the tests varied."""
+
+    shop: Shop
+    channel: str
+    tests: tuple[Experiment, ...]
+    texts: ir.Table
+    """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked (0 or 1); first (of several
+    tests that a text was part of, the one of its text, else of its hour, else of its frequency); person, sent_at and
+    clicked_at (UTC)."""
+    people: ir.Table
+    """test, kind, arm, group, code; weeks (subscribed), texts, known, clicked, opted_out, order_profit."""
+    codes: pd.DataFrame
+    """code, customers (today's, who may be texted), subscribers: every code of any day."""
+    windows: tuple[tuple[int, int], ...]
+    """Local hours that timing tests tried, half-open."""
+    doses: tuple[float, ...]
+    """Texts a week that frequency tests tried, ascending."""
+    creatives: tuple[str, ...]
+    """Texts (variants) that were sent beside others."""
+
+    def of_kind(self, kind: str) -> list[Experiment]:
+        """The tests of a kind."""
+        return [test for test in self.tests if test.kind == kind]
+
+
+def cube(cells: pd.DataFrame, value: str, sizes: dict[str, int]) -> Floats:
+    """Sums of a column as an array with one axis for each key of `sizes`.
+
+    >>> cube(pd.DataFrame({"a": [0, 1, 1], "v": [1, 2, 3]}), "v", {"a": 2}).tolist()
+    [1.0, 5.0]
+    """
+    shape = tuple(sizes.values())
+    at = np.ravel_multi_index(tuple(cells[name].to_numpy(int) for name in sizes), shape) if len(cells) else []
+    return np.bincount(at, cells[value].to_numpy(float) if len(cells) else [], int(np.prod(shape))).reshape(shape)
+
+
+def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evidence:
+    """Label the members of valid tests, and keep what was sent to them and what became of it.
+
+    Args:
+        shop: the company, with messages, experiments, arms and assignments.
+        types: of `find_types`.
+        channel: of the texts; empty as for `measures.choose_channel`.
+
+    Raises:
+        NotEnoughData: no valid test of frequencies says what texts bring.
+    """
+    channel = measures.choose_channel(shop, channel)
+    tests = _usable(shop)
+    if not any(test.kind == "frequency" for test in tests):
+        raise NotEnoughData(
+            "A plan needs a valid test of how many texts to send, with an arm without texts. Page 05 plans one."
+        )
+    members = _members(shop, types, tests)
+    texts = shop.keep(_texts(shop, members, channel))
+    people = shop.keep(_people(shop, members, texts))
+    codes = _count_codes(shop, types, members)
+    windows = {
+        (int(row.hour_start), int(row.hour_end))
+        for test in tests if test.kind == "timing" for row in test.plan.dropna(subset=["hour_start"]).itertuples()
+    }  # fmt: skip
+    doses = {
+        float(dose) for test in tests if test.kind == "frequency" for dose in test.plan["messages_per_week"].dropna()
+    }
+    return Evidence(
+        shop, channel, tuple(tests), texts, people, codes, tuple(sorted(windows)), tuple(sorted(doses)),
+        _find_creatives(shop, texts),
+    )  # fmt: skip
+
+
+def _usable(shop: Shop) -> list[Experiment]:
+    if not all(shop.has(name) for name in ("messages", "experiments", "arms", "assignments")):
+        return []
+    try:
+        every = check_experiments(shop)
+    except NotEnoughData:
+        return []
+    return [each for each, validity in every if not validity.broken and (each.customers >= 2).all()]
+
+
+def _members(shop: Shop, types: CustomerTypes, tests: Sequence[Experiment]) -> ir.Table:
+    """test, kind, customer_id, arm, group, code, assigned_at, ended_at of everybody in a test, or explored with."""
+    days = find_label_days(shop, [test.name for test in tests])
+    windows = measures.outcome_windows(shop, None, "treatment")
+    windows = windows.filter(windows.outcome_days > 0)
+    kinds = ibis.cases(*((windows.experiment_id == test.name, test.kind) for test in tests), else_="")
+    rows = windows.select(test="experiment_id", kind=kinds, person="customer_id", arm="arm", assigned_at="assigned_at",
+                          ended_at="outcome_end")  # fmt: skip
+    rows = rows.join(days, (rows.test == days.experiment_id) & (rows.person == days.customer_id))
+    rows = rows.select("test", "kind", "person", "arm", assigned_at=rows.assigned_at.cast(_INSTANT),
+                       ended_at=rows.ended_at.cast(_INSTANT), day="label_day")  # fmt: skip
+    explored = _explored(shop)
+    if explored is not None:
+        rows = ibis.union(
+            rows,
+            explored.mutate(assigned_at=explored.assigned_at.cast(_INSTANT), ended_at=explored.ended_at.cast(_INSTANT)),
+        )
+    rows = shop.keep(rows)
+    asked = rows.select(customer_id="person", label_day="day").distinct()
+    codes = shop.keep(types.label(asked))
+    rows = rows.join(codes, (rows.person == codes.customer_id) & (rows.day == codes.label_day))
+    group = hash_group(rows.customer_id, PURPOSE, GROUPS)
+    return shop.keep(rows.select("test", "kind", "customer_id", "arm", "assigned_at", "ended_at", "code", group=group))
+
+
+def _explored(shop: Shop) -> ir.Table | None:
+    """The customers whom plans explored with, from the day before the plan's first text until the end of the log."""
+    if not (shop.has("plans") and shop.has("plans", "send_at") and shop.has("messages", "plan_id")):
+        return None
+    plans = shop.plans
+    starts = plans.group_by(plan="plan_id").aggregate(first=plans.send_at.min())
+    rows = plans.filter(plans.role == "explore")
+    rows = rows.join(starts, rows.plan_id == starts.plan)
+    rows = rows.filter(rows["first"].notnull())
+    return rows.select(
+        test="plan_id", kind=ibis.literal(EXPLORED), person="customer_id", arm=ibis.literal(EXPLORED),
+        assigned_at=rows["first"], ended_at=ibis.literal(shop.end),
+        day=shop.day(rows["first"].cast("timestamp") - ibis.interval(days=1)),
+    )  # fmt: skip
+
+
+def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
+    sends = measures.local_sends(shop)
+    sends = sends.filter(sends.channel == channel)
+    ours = sends.select(
+        "message_id", "sent_at", "weekday", "hour", "variant", "campaign_id", "plan_id", addressee="customer_id",
+        known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"),
+        clicked_at=sends.human_click_at, delivered="delivered",
+    )  # fmt: skip
+    rows = members.join(ours, members.customer_id == ours.addressee)
+    rows = rows.filter(
+        rows.sent_at >= rows.assigned_at, rows.sent_at < rows.ended_at,
+        (rows.kind != EXPLORED) | (rows.plan_id == rows.test),
+    )  # fmt: skip
+    priority = ibis.cases(*((rows.kind == kind, number) for kind, number in _FIRST_KIND.items()), else_=9)
+    place = ibis.row_number().over(ibis.window(group_by="message_id", order_by=[priority, rows.test]))
+    return rows.select("test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known",
+                       "clicked", "delivered", "sent_at", "clicked_at", person="customer_id", first=place == 0)  # fmt: skip
+
+
+def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
+    """What became of each member who consented; texts and clicks are those of the channel alone."""
+    found = measures.arm_outcomes(shop, None, "treatment")
+    found = found.filter(found.outcome_days > 0, found.consenting.fill_null(1) == 1)
+    found = found.select(
+        of_test="experiment_id", member="customer_id", weeks=found.subscribed_weeks.fill_null(found.outcome_days / 7),
+        opted_out="opted_out", order_profit="order_profit",
+    )  # fmt: skip
+    rows = members.join(found, (members.test == found.of_test) & (members.customer_id == found.member))
+    sent = texts.group_by(sent_test="test", sent_to="person").aggregate(
+        texts=texts.count(), known=texts.known.sum(), clicked=texts.clicked.sum()
+    )
+    rows = rows.left_join(sent, (rows.test == sent.sent_test) & (rows.customer_id == sent.sent_to))
+    counted = {name: rows[name].fill_null(0) for name in ("texts", "known", "clicked")}
+    return rows.select("test", "kind", "arm", "group", "code", "weeks", "opted_out", "order_profit", **counted)
+
+
+def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table) -> pd.DataFrame:
+    """code, customers: everybody of today, and codes of tests that nobody has today with 0."""
+    today = shop.keep(types.label(everybody(shop)))
+    now = today.group_by("code").aggregate(customers=today.count())
+    then = members.select("code").distinct().anti_join(now, "code").mutate(customers=ibis.literal(0).cast("int64"))
+    return shop.count(ibis.union(now, then).order_by("code"))
+
+
+def _find_creatives(shop: Shop, texts: ir.Table) -> tuple[str, ...]:
+    named = texts.filter(texts.variant.notnull())
+    found = shop.count(named.group_by("variant").aggregate(n=named.count()).order_by("variant"))
+    return tuple(found["variant"])
+
+

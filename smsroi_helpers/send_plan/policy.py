@@ -1,0 +1,273 @@
+"""Which action each profile gets, and what that is worth.
+
+An action is a number of texts a week, a window of local hours, weekdays and a text, kept up. Of a class,
+
+    m = d · (clicks · v · R − cost),   V = m / (1 − (1 − H₀)(1 − h)(1 − c) / (1 + δ))
+
+with H₀ the natural opt-outs, h those that the texts cause, c the loss of readers and δ the weekly discount rate: this
+week's profit less P(opt-out) × what a subscriber is worth under the plan, solved for a policy that goes on. A profile's
+value is the mean over its classes. Cash of T weeks is m · Σ_t s^t with s the share that stays.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.mixture_rates import fit_rates
+from smsroi_helpers.send_plan.response import Response
+from smsroi_helpers.send_plan.today import DOSE_STEP, HALVES, Today
+from smsroi_helpers.statistics import Floats, Ints
+
+__all__ = ["Action", "Economics", "Policy", "choose_policy", "today_levels", "value_policy", "value_today"]
+
+HOLD = -1
+_LEVEL_EVENTS = 25.0
+"""Today's level of opt-outs counts as much as the tests' would with so many opt-outs more."""
+
+
+@dataclass(frozen=True)
+class Economics:
+    """What the value of an action depends on beside the response; money."""
+
+    windows: tuple[tuple[int, int], ...]
+    cost: Floats
+    """(C,): of one text."""
+    natural_loss: float
+    """c, weekly, without opt-outs."""
+    discount: float
+    """δ, weekly."""
+    horizon_weeks: int
+    most_texts: float
+    """The frequency cap, texts a week."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """What one profile gets in one set of allowed hours; at 0 texts the rest is without meaning."""
+
+    dose: int
+    """Number in `Response.doses`."""
+    window: int
+    text: int
+    weekdays: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """(profile, mask) → action."""
+
+    actions: dict[tuple[int, int], Action]
+
+
+@dataclass(frozen=True)
+class _Mix:
+    """The clicks' multipliers of what is sent: (R, K), and the profit that a click brings: (R, K)."""
+
+    clicks: Floats
+    profit: Floats
+    cost: float
+
+
+def _worth(response: Response, economics: Economics, dose: Floats, texts: float, mix: _Mix, rows: Floats
+           ) -> tuple[Floats, Floats]:  # fmt: skip
+    """V and cash of the horizon, (R,), of a membership `rows` (K,) at `texts` a week; dose: weights over `doses`."""
+    clicks = (response.clicks @ dose) * response.click_level * mix.clicks
+    m = texts * (clicks * mix.profit - mix.cost)
+    h = np.clip((response.opt_outs @ dose) * response.opt_out_level[:, None], 0.0, 1.0)
+    natural = response.natural_opt_outs[:, None]
+    stays = (1 - natural) * (1 - h) * (1 - economics.natural_loss)
+    long_run = m / (1 - stays / (1 + economics.discount))
+    weeks = economics.horizon_weeks
+    cash = m * (1 - stays**weeks) / (1 - stays)
+    return np.asarray(long_run @ rows), np.asarray(cash @ rows)
+
+
+def _hour_curve(response: Response, windows: tuple[tuple[int, int], ...]) -> Floats:
+    """(R, K, 24): the windows' effects at every hour, interpolated between their middles, constant outside."""
+    if not windows:
+        return np.ones((*response.clicks.shape[:2], 24))
+    middle = np.array([(start + end - 1) / 2 for start, end in windows])
+    order = np.argsort(middle)
+    hours = np.arange(24.0)
+    at = np.clip(np.searchsorted(middle[order], hours), 1, max(len(middle) - 1, 1))
+    if len(middle) == 1:
+        return np.repeat(response.window, 24, axis=2)
+    left, right = order[at - 1], order[at]
+    share = np.clip((hours - middle[left]) / (middle[right] - middle[left]), 0, 1)
+    return np.asarray((1 - share) * response.window[..., left] + share * response.window[..., right])
+
+
+def _dose_weights(response: Response, texts: float) -> Floats:
+    """(D,): weights that interpolate `doses` at any texts a week; above the highest, the highest."""
+    doses = response.doses
+    at = float(np.clip(texts, doses[0], doses[-1]))
+    right = int(np.clip(np.searchsorted(doses, at), 1, len(doses) - 1))
+    share = (at - doses[right - 1]) / (doses[right] - doses[right - 1])
+    weights = np.zeros(len(doses))
+    weights[right - 1], weights[right] = 1 - share, share
+    return weights
+
+
+def _per_text(weights: Floats, response: Response) -> Floats:
+    """Weights for clicks per text: a week without texts has no text to click."""
+    kept = np.where(response.doses > 0, weights, 0.0)
+    return kept / kept.sum() if kept.sum() > 0 else kept
+
+
+def choose_policy(
+    response: Response, grouping: Grouping, economics: Economics, masks: tuple[np.ndarray, ...]
+) -> Policy:
+    """The action with the highest long-run value for each profile and set of allowed hours, by the estimate.
+
+    Args:
+        response: of `fit_response`, at today's level.
+        grouping: whose profiles.
+        economics: prices, limits.
+        masks: (7, 24) each, of `Audience`.
+    """
+    found = {}
+    for p, rows in enumerate(grouping.membership):
+        for number, mask in enumerate(masks):
+            found[p, number] = _best(response, rows, economics, mask)
+    return Policy(found)
+
+
+def _best(response: Response, rows: Floats, economics: Economics, mask: np.ndarray) -> Action:
+    one = slice(0, 1)
+    weekday = rows @ response.weekday[0]
+    best, value = Action(0, 0, 0, ()), 0.0
+    for w, (start, end) in enumerate(economics.windows or ((0, 24),)):
+        days = np.flatnonzero(mask[:, start:end].all(axis=1))
+        if not len(days):
+            continue
+        ranked = days[np.argsort(-weekday[days], kind="stable")]
+        for d, texts in enumerate(response.doses):
+            needed = int(np.ceil(texts))
+            if texts <= 0 or texts > economics.most_texts or needed > len(ranked):
+                continue
+            chosen = tuple(sorted(int(day) for day in ranked[:needed]))
+            for c in range(len(economics.cost)):
+                action = Action(d, w, c, chosen)
+                found = _action_worth(_first(response, one), rows, economics, action)[0][0]
+                if found > value:
+                    best, value = action, float(found)
+    return best
+
+
+def _first(response: Response, one: slice) -> Response:
+    """The estimate alone, without replicates."""
+    return Response(response.doses, *(getattr(response, name)[one] for name in (
+        "clicks", "opt_outs", "natural_opt_outs", "window", "weekday", "text", "click_profit", "text_profit",
+        "click_level", "opt_out_level",
+    )))  # fmt: skip
+
+
+def _action_worth(response: Response, rows: Floats, economics: Economics, action: Action) -> tuple[Floats, Floats]:
+    if response.doses[action.dose] <= 0:
+        none = np.zeros(len(response.clicks))
+        return none, none
+    mix = _Mix(
+        (response.window[..., action.window] if response.window.shape[2] else 1.0)
+        * response.weekday[..., list(action.weekdays)].mean(axis=2)
+        * response.text[..., action.text],
+        response.click_profit * response.text_profit[:, None, action.text],
+        float(economics.cost[action.text]),
+    )
+    dose = np.eye(len(response.doses))[action.dose]
+    return _worth(response, economics, dose, float(response.doses[action.dose]), mix, rows)
+
+
+def value_policy(
+    response: Response, grouping: Grouping, economics: Economics, policy: Policy, customers: Floats
+) -> tuple[Floats, Floats]:
+    """V and cash per customer, (R,) each, of a policy.
+
+    Args:
+        response: that the policy is valued by.
+        grouping: whose profiles.
+        economics: prices.
+        policy: of `choose_policy`.
+        customers: (P, masks).
+    """
+    found = [np.zeros(len(response.clicks)), np.zeros(len(response.clicks))]
+    for (p, mask), action in policy.actions.items():
+        if customers[p, mask]:
+            each = _action_worth(response, grouping.membership[p], economics, action)
+            for k in range(2):
+                found[k] = found[k] + customers[p, mask] * each[k]
+    return found[0] / customers.sum(), found[1] / customers.sum()
+
+
+def value_today(
+    response: Response, grouping: Grouping, economics: Economics, today: Today
+) -> tuple[Floats, Floats]:
+    """V and cash per customer, (R,) each, of going on as today."""
+    curve = _hour_curve(response, economics.windows)
+    size = today.customers.sum(axis=1)
+    found = [np.zeros(len(response.clicks)), np.zeros(len(response.clicks))]
+    for p, rows in enumerate(grouping.membership):
+        if not size[p]:
+            continue
+        texts = today.texts[p] if len(economics.cost) else np.ones(1)
+        of_text = response.text @ texts
+        profit = response.click_profit * ((response.text * response.text_profit[:, None]) @ texts) / of_text
+        mix = _Mix((curve @ today.hours[p]) * of_text, profit, float(economics.cost @ texts))
+        for half in range(1, HALVES):
+            if share := today.doses[p, half]:
+                weekly = half * DOSE_STEP
+                dose = _dose_weights(response, weekly)
+                clicks_at = _per_text(dose, response)
+                each = _worth_at(response, economics, dose, clicks_at, weekly, mix, rows)
+                for k in range(2):
+                    found[k] = found[k] + size[p] * share * each[k]
+    return found[0] / size.sum(), found[1] / size.sum()
+
+
+def _worth_at(
+    response: Response, economics: Economics, dose: Floats, clicks_at: Floats, texts: float, mix: _Mix, rows: Floats
+) -> tuple[Floats, Floats]:
+    """As `_worth`, with other weights for clicks per text than for opt-outs a week."""
+    clicks = (response.clicks @ clicks_at) * response.click_level * mix.clicks
+    m = texts * (clicks * mix.profit - mix.cost)
+    h = np.clip((response.opt_outs @ dose) * response.opt_out_level[:, None], 0.0, 1.0)
+    stays = (1 - response.natural_opt_outs[:, None]) * (1 - h) * (1 - economics.natural_loss)
+    cash = m * (1 - stays**economics.horizon_weeks) / (1 - stays)
+    return np.asarray((m / (1 - stays / (1 + economics.discount))) @ rows), np.asarray(cash @ rows)
+
+
+def today_levels(
+    response: Response, grouping: Grouping, today: Today, windows: tuple[tuple[int, int], ...], groups: Ints
+) -> tuple[Floats, Floats]:
+    """Today's clicks by class (R, K), and opt-outs (R,), over those that the response predicts for today's texts.
+
+    Args:
+        response: of `fit_response`, at the tests' level.
+        grouping: whose profiles.
+        today: of `count_today`.
+        windows: of the evidence.
+        groups: numbers of the groups of customers.
+    """
+    estimate = _first(response, slice(0, 1))
+    curve = _hour_curve(estimate, windows)[0]
+    halves = np.arange(HALVES) * DOSE_STEP
+    weights = np.array([_dose_weights(estimate, texts) for texts in halves])
+    per_text = np.array([_per_text(weight, estimate) for weight in weights])
+    q = estimate.clicks[0] @ per_text.T  # (K, halves)
+    predicted = (today.recent_doses @ q.T) * (today.recent_hours @ curve.T)
+    predicted *= today.recent_creatives @ estimate.text[0].T
+    parts = grouping.membership * predicted
+    expected = parts.sum(axis=1)
+    clicks, texts = today.recent_clicks[groups], today.recent_texts[groups]
+    repeats = len(response.clicks)
+    if not clicks.sum() > 0:
+        return np.ones((repeats, response.classes)), np.ones(repeats)
+    share = parts / np.maximum(expected, 1e-12)[:, None]
+    fit = fit_rates(clicks[..., None], (texts * expected)[..., None], share)
+    level = np.exp(np.concatenate([fit.log_rate[None], fit.replicates]))[..., 0]
+    h = (estimate.opt_outs[0] @ weights.T) + estimate.natural_opt_outs[0]  # (K, halves)
+    left = np.einsum("gpd,pk,kd->g", today.recent_weeks[groups], grouping.membership, h)
+    seen = today.recent_opt_outs[groups]
+    both = [(seen.sum(), left.sum()), *zip(seen.sum() - seen, left.sum() - left, strict=True)]
+    lost = np.array([(a + _LEVEL_EVENTS) / (b + _LEVEL_EVENTS) for a, b in both])
+    return level, lost

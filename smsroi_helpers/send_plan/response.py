@@ -1,0 +1,132 @@
+"""The response model behind all levers: what a text brings and costs, by class, frequency, hour, weekday and text.
+
+For a text to a subscriber of class k, at d texts a week, in window w, on weekday j and with text c,
+
+    clicks    = q_k(d) · level · H_k(w) · J_k(j) · C_k(c)
+    profit    = clicks · v_k · R(c) − cost(c)
+    opt-outs a week = h_k(d) · level
+
+q and h come from tests of frequencies, H from tests of hours, C from texts sent at random beside each other, v from
+tests that differ in how much is sent. Each lever was randomised among other customers, so the model takes their effects
+for multiplicative (additive on the log scale, which for rare events is the logit). What is explored jointly tests that.
+All arrays have a first axis of replicates: the estimate, then without each group of customers.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from smsroi_helpers.send_plan.cells import Cells, Rates
+from smsroi_helpers.send_plan.click_profit import fit_click_profit
+from smsroi_helpers.send_plan.mixture_rates import fit_rates
+from smsroi_helpers.statistics import Floats, Ints
+
+__all__ = ["Response", "fit_response"]
+
+_SPREADS = (0.03, 0.1, 0.2, 0.4)
+
+
+@dataclass(frozen=True)
+class Response:
+    """The fitted model; R replicates, K classes."""
+
+    doses: Floats
+    """(D,): texts a week with estimates, 0 first; those between tested ones are interpolated."""
+    clicks: Floats
+    """(R, K, D): q, clicks per text sent; 0 at 0 texts."""
+    opt_outs: Floats
+    """(R, K, D): h, opt-outs a week that texts cause."""
+    natural_opt_outs: Floats
+    """(R,): weekly opt-outs of those who get no texts."""
+    window: Floats
+    """(R, K, W): H, its mean 1 over the hours of the frequency tests."""
+    weekday: Floats
+    """(R, K, 7): J, mean 1."""
+    text: Floats
+    """(R, K, C): C, mean 1 over the texts of the frequency tests."""
+    click_profit: Floats
+    """(R, K): v."""
+    text_profit: Floats
+    """(R, C): R(c), relative."""
+    click_level: Floats
+    """(R, K): today's clicks over those that the tests predict for what is sent today."""
+    opt_out_level: Floats
+    """(R,): the same of opt-outs."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.clicks.shape[1]
+
+    def at_level(self, clicks: Floats, opt_outs: Floats) -> "Response":
+        """The model at today's level: (R, K) and (R,)."""
+        return replace(self, click_level=clicks, opt_out_level=opt_outs)
+
+
+def fit_response(
+    cells: Cells, tested: tuple[float, ...], doses: Floats, window_mix: Floats, text_mix: Floats, groups: Ints
+) -> Response:
+    """Fit every lever to the customers of some groups.
+
+    Args:
+        cells: of `count_cells`.
+        tested: texts a week of the frequency tests' arms, ascending, 0 first.
+        doses: texts a week for which the model is wanted, 0 first, ascending, at most the highest tested.
+        window_mix: (W,): shares of the frequency tests' texts in each window; sums to 1.
+        text_mix: (C,): shares of each text in them.
+        groups: numbers of the groups of customers.
+    """
+    membership = cells.grouping.membership
+    positive = np.array([dose for dose in tested if dose > 0])
+
+    def logs(rates: Rates) -> Floats:
+        """(R, K, A)."""
+        fit = fit_rates(rates.events[groups], rates.exposure[groups], membership, _SPREADS)
+        return np.concatenate([fit.log_rate[None], fit.replicates])
+
+    by_dose = logs(cells.clicks_by_dose)
+    clicks = np.zeros((*by_dose.shape[:2], len(doses)))
+    for d, dose in enumerate(doses):
+        if dose > 0:
+            clicks[..., d] = np.exp(_between(by_dose, positive, dose))
+    lost = np.exp(logs(cells.opt_outs_by_dose))
+    caused = np.maximum.accumulate(np.maximum(lost - lost[..., :1], 0.0), axis=2)
+    opt_outs = np.stack([_between(caused, np.array(tested), dose) for dose in doses], axis=2)
+    at_zero = cells.opt_outs_by_dose.events[groups][..., 0].sum(axis=1)
+    weeks = cells.opt_outs_by_dose.exposure[groups][..., 0].sum(axis=1)
+    natural = np.array([at_zero.sum() / weeks.sum(), *((at_zero.sum() - at_zero) / (weeks.sum() - weeks))])
+    window = _relative(cells.clicks_by_window, logs, window_mix, by_dose.shape)
+    weekdays = cells.clicks_by_weekday.exposure.sum(axis=(0, 1))
+    weekday = _relative(cells.clicks_by_weekday, logs, weekdays / max(weekdays.sum(), 1.0), by_dose.shape)
+    text = _relative(cells.clicks_by_text, logs, text_mix, by_dose.shape)
+    members = _clicks_per_member(cells, membership, groups)
+    worth = fit_click_profit(cells, groups, members, np.exp(by_dose[0]).mean(axis=1))
+    level = np.ones(by_dose.shape[:2])
+    return Response(
+        doses, clicks, opt_outs, natural, window, weekday, text, worth.by_class, worth.by_text, level, level[:, 0]
+    )
+
+
+def _between(values: Floats, tested: Floats, dose: float) -> Floats:
+    """Linear interpolation on the last axis; constant below the lowest tested."""
+    at = float(np.clip(dose, tested[0], tested[-1]))
+    right = int(np.clip(np.searchsorted(tested, at), 1, len(tested) - 1)) if len(tested) > 1 else 0
+    left = max(right - 1, 0)
+    share = (at - tested[left]) / (tested[right] - tested[left]) if right > left else 0.0
+    return np.asarray((1 - share) * values[..., left] + share * values[..., right])
+
+
+def _relative(rates: Rates, logs, mix: Floats, shape: tuple[int, ...]) -> Floats:  # type: ignore[no-untyped-def]
+    """(R, K, A): rates over their mean by the mix; 1 where there are no events."""
+    arms = rates.events.shape[2]
+    if not arms or not rates.events.sum() > 0:
+        return np.ones((*shape[:2], arms))
+    found = np.exp(logs(rates))
+    return np.asarray(found / (found @ mix)[..., None])
+
+
+def _clicks_per_member(cells: Cells, membership: Floats, groups: Ints) -> Floats:
+    """(K, arms): clicks per member of each class."""
+    fit = fit_rates(cells.people_clicks[groups], cells.people[groups], membership, _SPREADS)
+    none = cells.people_clicks[groups].sum(axis=(0, 1)) == 0
+    return np.where(none, 0.0, fit.rate)

@@ -1,0 +1,261 @@
+"""From a policy to messages: roles by hash, dates and hours, written by the engine for every customer.
+
+The plan begins on the second day after the last one observed, so that its first day has begun in no time zone yet. Weeks
+are blocks of seven days from then on. Roles are drawn by a hash of the customer alone and stay from plan to plan; what
+is explored is drawn by the plan and the customer, each lever by a hash of its own, so that levers are independent.
+"""
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group
+from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.policy import Policy
+from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.source import Shop
+
+__all__ = ["Calendar", "Exploration", "Roles", "assign_actions", "plan_calendar", "send_times", "write_messages"]
+
+_SLICES = 256
+HOLDOUT, EXPLORE = "send-plan-holdout", "send-plan-explore"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Shares of the audience, in 256ths as the hash divides it."""
+
+    holdout: int
+    explore: int
+    """Of those who are not held out."""
+
+    @classmethod
+    def of_shares(cls, holdout: float, explore: float) -> "Roles":
+        """The nearest 256ths.
+
+        >>> Roles.of_shares(0.05, 0.1)
+        Roles(holdout=13, explore=26)
+        """
+        return cls(round(holdout * _SLICES), round(explore * _SLICES))
+
+    def probability(self, role: str) -> float:
+        """With which a customer of the audience has a role."""
+        held, explored = self.holdout / _SLICES, self.explore / _SLICES
+        return {"holdout": held, "explore": (1 - held) * explored, "plan": (1 - held) * (1 - explored)}[role]
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What is tried at random, every combination equally likely."""
+
+    doses: tuple[float, ...]
+    windows: tuple[int, ...]
+    """Numbers of windows that are allowed for everybody in the audience."""
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The days of the plan."""
+
+    plan_id: str
+    first_day: dt.date
+    weeks: int
+
+    @property
+    def days(self) -> tuple[dt.date, ...]:
+        """Every day of the plan."""
+        return tuple(self.first_day + dt.timedelta(days=k) for k in range(7 * self.weeks))
+
+
+def plan_calendar(shop: Shop, weeks: int) -> Calendar:
+    """The days of the plan that follows the last day observed."""
+    first = shop.as_of + dt.timedelta(days=2)
+    return Calendar(f"plan-{first:%Y%m%d}", first, weeks)
+
+
+def send_times(calendar: Calendar, texts: float, weekdays: Sequence[int]) -> list[dt.date]:
+    """The dates of an action: as many of its weekdays a week as its texts, of a fraction in every other week.
+
+    >>> calendar = Calendar("p", dt.date(2026, 6, 30), 2)  # a Tuesday
+    >>> [str(day) for day in send_times(calendar, 1.5, [1, 3])]
+    ['2026-06-30', '2026-07-02', '2026-07-07']
+    """
+    found = []
+    for week in range(calendar.weeks):
+        many = int(np.floor((week + 1) * texts + 0.5) - np.floor(week * texts + 0.5))
+        days = [day for day in calendar.days[7 * week : 7 * week + 7] if day.weekday() in weekdays]
+        found += days[:many]
+    return found
+
+
+def spread_weekdays(texts: float, weekdays: Sequence[int]) -> tuple[int, ...]:
+    """As many of these weekdays as are needed, as far apart as can be.
+
+    >>> spread_weekdays(2, range(7)), spread_weekdays(0.5, range(7))
+    ((0, 3), (0,))
+    """
+    needed = int(np.ceil(texts))
+    return tuple(weekdays[k * len(weekdays) // needed] for k in range(needed)) if needed else ()
+
+
+# --- who gets what ---------------------------------------------------------------------------------------------------
+
+
+def assign_actions(
+    shop: Shop, audience: Audience, grouping: Grouping, codes: pd.Series, roles: Roles, exploration: Exploration,
+    calendar: Calendar,
+) -> ir.Table:  # fmt: skip
+    """Role and action of every customer of the audience.
+
+    Returns:
+        customer_id, zone, area, mask, profile, role, probability; dose_number, window_number, text_number (of what is
+        explored; of the others 0).
+    """
+    rows = audience.rows.filter(audience.rows.reason == "")
+    places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
+    rows = rows.join(places, (rows.zone == places.timezone) & (rows.area == places.region))
+    profiles = ibis.memtable(pd.DataFrame({"of_code": codes, "profile": grouping.profile}))
+    rows = rows.join(profiles, rows.code == profiles.of_code)
+    held = hash_group(rows.customer_id, HOLDOUT, _SLICES) < roles.holdout
+    explored = hash_group(rows.customer_id, EXPLORE, _SLICES) < roles.explore
+    role = ibis.cases((held, "holdout"), (explored, "explore"), else_="plan")
+    rows = rows.mutate(role=role)
+
+    def drawn(lever: str, options: int) -> ir.IntegerValue:
+        number = hash_group(rows.customer_id, f"{calendar.plan_id}-{lever}", _SLICES)
+        return (number * max(options, 1) // _SLICES).cast("int64")
+
+    probability = ibis.cases(*((rows.role == name, roles.probability(name)) for name in ("holdout", "explore")),
+                             else_=roles.probability("plan"))  # fmt: skip
+    return shop.keep(
+        rows.select(
+            "customer_id", "zone", "area", "mask", "profile", "role", probability=probability,
+            dose_number=drawn("frequency", len(exploration.doses)),
+            window_number=drawn("timing", len(exploration.windows)),
+            text_number=drawn("content", len(exploration.texts)),
+        )
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Money:
+    """Expected profit of one action per customer of a profile: cash of the plan's weeks, and the long run."""
+
+    cash: float
+    long_run: float
+
+
+def policy_rows(policy: Policy, doses: np.ndarray, creatives: Sequence[str], money: dict[tuple[int, int], Money]
+                ) -> pd.DataFrame:  # fmt: skip
+    """The policy as a table: profile, mask, texts_per_week, window, variant, weekdays, cash, long_run."""
+    rows = []
+    for (profile, mask), action in policy.actions.items():
+        texts = float(doses[action.dose])
+        worth = money.get((profile, mask), Money(0.0, 0.0))
+        variant = creatives[action.text] if texts and len(creatives) else None
+        rows.append((profile, mask, texts, action.window, variant, action.weekdays, worth.cash, worth.long_run))
+    names = ["profile", "mask", "texts_per_week", "window", "variant", "weekdays", "cash", "long_run"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def write_messages(
+    shop: Shop, assigned: ir.Table, audience: Audience, actions: pd.DataFrame, exploration: Exploration,
+    windows: Sequence[tuple[int, int]], calendar: Calendar, channel: str, types: Sequence[str],
+) -> ir.Table:  # fmt: skip
+    """One row per planned message, and one without a time for every customer of the audience without any.
+
+    Args:
+        shop: the company.
+        assigned: of `assign_actions`.
+        audience: of `find_audience`.
+        actions: of `policy_rows`.
+        exploration: what is explored.
+        windows: of the evidence.
+        calendar: the plan's days.
+        channel: of the texts.
+        types: name of each profile.
+    """
+    slots = _slots(audience, actions, exploration, windows, calendar)
+    schema = {
+        "kind": "string", "of_profile": "int64", "of_mask": "int64", "of_dose": "int64", "of_window": "int64",
+        "of_zone": "string", "of_area": "string", "texts_per_week": "float64", "begins": "timestamp",
+        "spread_seconds": "int64", "hour": "int64", "weekday": "int64", "variant": "string", "cash": "float64",
+        "long_run": "float64",
+    }  # fmt: skip
+    table = ibis.memtable(slots, schema=schema)
+    text = ibis.cases(*((assigned.text_number == k, name) for k, name in enumerate(exploration.texts)), else_=None) \
+        if exploration.texts else ibis.null("string")  # fmt: skip
+    rows = assigned.mutate(explored_text=text.cast("string"))
+    explores = rows.role == "explore"
+    same = [
+        rows.zone == table.of_zone, rows.area == table.of_area,
+        (
+            (rows.role == "plan") & (table.kind == "plan") & (rows.profile == table.of_profile)
+            & (rows["mask"] == table.of_mask)
+        ) | (
+            explores & (table.kind == "explore") & (rows.dose_number == table.of_dose)
+            & (rows.window_number == table.of_window)
+        ),
+    ]  # fmt: skip
+    joined = rows.left_join(table, same)
+    seconds = hash_group(joined.customer_id, f"{calendar.plan_id}-second", _SLICES) * joined.spread_seconds // _SLICES
+    send_at = joined.begins + seconds.cast("int64").as_interval("s")
+    label = ibis.cases(*((joined.profile == k, name) for k, name in enumerate(types)), else_="")
+    silent = joined.begins.isnull()
+    reason = ibis.cases(
+        (joined.role == "holdout", "holdout"), (joined.role == "explore", "explore"), (silent, "no_gain"),
+        else_="best_value",
+    )  # fmt: skip
+    return joined.select(
+        "customer_id", "role", "probability", "hour", "weekday", plan_id=ibis.literal(calendar.plan_id), send_at=send_at,
+        channel=ibis.literal(channel), campaign_id=ibis.null("string"),
+        variant=ibis.ifelse(joined.role == "explore", ibis.ifelse(silent, ibis.null("string"), joined.explored_text),
+                            joined.variant),
+        texts_per_week=joined.texts_per_week.fill_null(0.0), type=label, reason=reason,
+        expected_profit=joined.cash.fill_null(0.0), expected_long_run=joined.long_run.fill_null(0.0),
+    ).order_by("customer_id", "send_at")  # fmt: skip
+
+
+def _slots(
+    audience: Audience, actions: pd.DataFrame, exploration: Exploration, windows: Sequence[tuple[int, int]],
+    calendar: Calendar,
+) -> pd.DataFrame:  # fmt: skip
+    """Every message of every action in every place, with the instant at which its window opens there."""
+    rows = []
+    last = calendar.days[-1]
+    for place in audience.places.itertuples():
+        closed = set(measures.days_off(place.rules.split(), calendar.first_day, last))
+        zone = place.timezone or "UTC"
+        for action in actions[actions["mask"] == place.mask].itertuples():
+            days = [d for d in send_times(calendar, action.texts_per_week, action.weekdays) if d not in closed]
+            for day in days:
+                rows.append(("plan", action.profile, place.mask, -1, -1, place.timezone, place.region,
+                             action.texts_per_week, *_slot(day, windows[action.window], zone), action.variant,
+                             action.cash / len(days), action.long_run / len(days)))  # fmt: skip
+        for d, texts in enumerate(exploration.doses):
+            for w, window in enumerate(exploration.windows):
+                start, end = windows[window]
+                open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
+                chosen = spread_weekdays(texts, open_days)
+                for day in send_times(calendar, texts, chosen):
+                    if day not in closed:
+                        rows.append(("explore", -1, -1, d, w, place.timezone, place.region, texts,
+                                     *_slot(day, windows[window], zone), None, None, None))  # fmt: skip
+    names = ["kind", "of_profile", "of_mask", "of_dose", "of_window", "of_zone", "of_area", "texts_per_week", "begins",
+             "spread_seconds", "hour", "weekday", "variant", "cash", "long_run"]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
+
+
+def _slot(day: dt.date, window: tuple[int, int], zone: str) -> tuple[dt.datetime, int, int, int]:
+    """UTC instant at which the window opens, its seconds, its first hour, and the weekday."""
+    start, end = window
+    opens = dt.datetime.combine(day, dt.time(start), zoneinfo.ZoneInfo(zone))
+    return opens.astimezone(dt.UTC).replace(tzinfo=None), (end - start) * 3600, start, day.weekday()

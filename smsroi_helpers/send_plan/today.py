@@ -1,0 +1,278 @@
+"""Who may be texted when the plan begins, and what is sent to them today.
+
+Today's practice is that of `measures.find_practice`. It is counted twice: by the type that a customer had before these
+weeks, to compare today's clicks with what the tests predict; and by the type of the last day, to value going on as now.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.experiments import arms_without_messages
+from smsroi_helpers.segmentation import known_people
+from smsroi_helpers.send_plan.customer_types import CustomerTypes
+from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
+from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.statistics import GROUPS, Floats
+
+__all__ = ["LEFT_OUT", "Audience", "Today", "count_today", "find_audience"]
+
+LEFT_OUT = ("no_consent", "unreachable", "in_test", "no_hour_allowed")
+"""Why customers are not in the plan, in the order in which the reasons are asked."""
+DOSE_STEP, MOST_TEXTS = 0.5, 7.0
+"""Today's texts a week are rounded to halves."""
+_UNDELIVERED = 3
+"""Who got none of the last texts, at least so many, is not reachable."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Everybody known today, with the reason why not in the plan."""
+
+    rows: ir.Table
+    """customer_id, code, zone, area, reason (empty: in the plan), texts_today (a week)."""
+    left_out: pd.DataFrame
+    """reason, customers; with those in the plan they add up to all."""
+    places: pd.DataFrame
+    """timezone, region, rules, mask: number of the set of allowed hours."""
+    masks: tuple[np.ndarray, ...]
+    """Of each mask (7, 24): hours allowed."""
+    practice: measures.Practice
+
+
+@dataclass(frozen=True)
+class Today:
+    """Today's practice by the profiles of a grouping."""
+
+    customers: Floats
+    """(P, masks): customers in the plan's audience."""
+    doses: Floats
+    """(P, halves): share of them at 0, ½, 1 … texts a week."""
+    hours: Floats
+    """(P, 24): share of today's texts by local hour; of all texts where a profile has none."""
+    texts: Floats
+    """(P, C): share of each text, likewise; the rest had none of these."""
+    recent_clicks: Floats
+    """(G, P): clicks on today's texts, by the type before these weeks."""
+    recent_texts: Floats
+    """(G, P): delivered or not."""
+    recent_doses: Floats
+    """(P, halves): share of these texts, by the customer's texts a week."""
+    recent_hours: Floats
+    recent_creatives: Floats
+    recent_opt_outs: Floats
+    """(G,)."""
+    recent_weeks: Floats
+    """(G, P, halves): subscriber weeks."""
+
+
+def find_audience(evidence: Evidence, types: CustomerTypes, practice: measures.Practice, own_hours: str = "") -> Audience:
+    """Who may be texted at the end of the log, and why the others not.
+
+    Args:
+        evidence: of `collect_evidence`.
+        types: of `find_types`.
+        practice: of `measures.find_practice`.
+        own_hours: the sender's own allowed hours.
+    """
+    shop = evidence.shop
+    people = shop.keep(types.label(known_people(shop).mutate(label_day=ibis.literal(shop.as_of))))
+    rows = people.select("customer_id", "code")
+    consenting = measures.subscribed(shop, ibis.literal(shop.end), rows).select(consents="customer_id")
+    rows = rows.left_join(consenting, rows.customer_id == consenting.consents)
+    sends = measures.every_send(shop)
+    sends = sends.filter(sends.channel == evidence.channel)
+    reached = sends.group_by(texted="customer_id").aggregate(
+        sent=sends.count(), arrived=sends.count(where=sends.delivered_at.notnull())
+    )
+    rows = rows.left_join(reached, rows.customer_id == reached.texted)
+    aside = _running(evidence)
+    if aside is not None:
+        rows = rows.left_join(aside, rows.customer_id == aside.tested)
+    else:
+        rows = rows.mutate(tested=ibis.null("string"))
+    zone = shop.customers.timezone if shop.has("customers", "timezone") else ibis.null("string")
+    area = shop.customers.region if shop.has("customers", "region") else ibis.null("string")
+    if shop.has("customers"):
+        homes = shop.customers.select(home="customer_id", zone=zone, area=area)
+        rows = rows.left_join(homes, rows.customer_id == homes.home)
+    else:
+        rows = rows.mutate(zone=ibis.literal(""), area=ibis.literal(""))
+    rows = rows.mutate(zone=rows.zone.fill_null(""), area=rows.area.fill_null(""))
+    places, masks = _allowed_sets(shop, own_hours)
+    closed = [(row.timezone, row.region) for row in places.itertuples() if not masks[row.mask].any()]
+    nowhere = ibis.or_(ibis.literal(False), *((rows.zone == z) & (rows.area == a) for z, a in closed))
+    never = (rows.sent >= _UNDELIVERED) & (rows.arrived == 0)
+    reason = ibis.cases(
+        (rows.consents.isnull(), LEFT_OUT[0]), (never.fill_null(False), LEFT_OUT[1]),
+        (rows.tested.notnull(), LEFT_OUT[2]), (nowhere, LEFT_OUT[3]), else_="",
+    )  # fmt: skip
+    weekly = _weekly_texts(shop, practice)
+    rows = rows.mutate(reason=reason).select("customer_id", "code", "zone", "area", "reason")
+    rows = rows.left_join(weekly, rows.customer_id == weekly.addressee)
+    rows = shop.keep(rows.select("customer_id", "code", "zone", "area", "reason",
+                                 texts_today=rows.texts_today.fill_null(0.0)))  # fmt: skip
+    counted = shop.count(rows.group_by("reason").aggregate(customers=rows.count()).order_by("reason"))
+    return Audience(rows, counted, places, tuple(masks), practice)
+
+
+def _running(evidence: Evidence) -> ir.Table | None:
+    """tested: customers whom a running test of frequencies or hours, or a standing holdout, keeps from the plan."""
+    shop = evidence.shop
+    kept = []
+    for test in evidence.tests:
+        if test.state != "running" or test.kind == "content":
+            continue
+        rows = shop.assignments.filter(shop.assignments.experiment_id == test.name)
+        if test.kind == "holdout":
+            rows = rows.filter(rows.arm.isin(list(arms_without_messages(test)) or [test.control]))
+        kept.append(rows.select(tested="customer_id"))
+    if not kept:
+        return None
+    return (ibis.union(*kept, distinct=True) if len(kept) > 1 else kept[0].distinct())
+
+
+def _allowed_sets(shop: measures.Practice, own_hours: str) -> tuple[pd.DataFrame, list[np.ndarray]]:  # type: ignore[type-arg]
+    places = measures.count_places(shop)  # type: ignore[arg-type]
+    own = measures.parse_rule(own_hours)
+    masks: list[np.ndarray] = []
+    numbers = []
+    for rules in places["rules"]:
+        week = measures.allowed(str(rules).split(), own)
+        number = next((i for i, known in enumerate(masks) if (known == week).all()), len(masks))
+        if number == len(masks):
+            masks.append(week)
+        numbers.append(number)
+    return places.assign(mask=numbers), masks
+
+
+def _weekly_texts(shop, practice: measures.Practice) -> ir.Table:  # type: ignore[no-untyped-def]
+    sends = measures.practice_sends(shop, practice)
+    weeks = float(practice.weeks_covered)
+    return sends.group_by(addressee="customer_id").aggregate(texts_today=sends.count() / weeks)
+
+
+def _half(texts: ir.NumericValue) -> ir.IntegerValue:
+    """The number of half texts a week, at most `MOST_TEXTS`."""
+    return ibis.least((texts / DOSE_STEP).round(), int(MOST_TEXTS / DOSE_STEP)).cast("int64")
+
+
+HALVES = int(MOST_TEXTS / DOSE_STEP) + 1
+
+
+def count_today(
+    evidence: Evidence, types: CustomerTypes, audience: Audience, groupings: Sequence[Grouping]
+) -> list[Today]:
+    """Today's practice by every grouping.
+
+    Args:
+        evidence: of `collect_evidence`.
+        types: of `find_types`.
+        audience: of `find_audience`.
+        groupings: of `find_groupings`.
+    """
+    shop, practice = evidence.shop, audience.practice
+    before = practice.first_day - dt.timedelta(days=1)
+    known = known_people(shop, before).mutate(label_day=ibis.literal(before))
+    labelled = shop.keep(types.label(known)).select(member="customer_id", old_code="code")
+    sends = measures.local_sends(shop)
+    ours = measures.practice_sends(shop, practice).select(of="message_id")
+    sends = sends.join(ours, sends.message_id == ours["of"])
+    weekly = _weekly_texts(shop, practice).rename(person="addressee")
+    sends = sends.join(weekly, sends.customer_id == weekly.person)
+    sends = sends.select("customer_id", "hour", "variant", half=_half(sends.texts_today),
+                         known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"))  # fmt: skip
+    now = audience.rows.filter(audience.rows.reason == "").select(owner="customer_id", now_code="code")
+    table = pd.DataFrame({"of_code": evidence.codes["code"], **{f"p{i}": g.profile for i, g in enumerate(groupings)}})
+    profiles = ibis.memtable(table)
+
+    def with_profile(rows: ir.Table, code: str) -> ir.Table:
+        return shop.keep(rows.join(profiles, rows[code] == profiles.of_code).drop("of_code", code))
+
+    old = with_profile(sends.join(labelled, sends.customer_id == labelled.member).drop("member"), "old_code")
+    new = with_profile(sends.join(now, sends.customer_id == now.owner).drop("owner"), "now_code")
+    places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
+    members = audience.rows.filter(audience.rows.reason == "")
+    members = members.join(places, (members.zone == places.timezone) & (members.area == places.region))
+    people = with_profile(members.select("customer_id", "code", "mask", half=_half(members.texts_today)), "code")
+    weeks = measures.subscriber_weeks(shop, practice, lambda day: known_people(shop, day))
+    each = weeks.group_by(subscriber="customer_id").aggregate(weeks=weeks.count())
+    lost = _lost_in(evidence, practice)
+    recent = labelled.join(each, labelled.member == each.subscriber)
+    recent = recent.left_join(weekly, recent.member == weekly.person)
+    recent = recent.left_join(lost, recent.member == lost.leaver)
+    recent = with_profile(
+        recent.select("old_code", "weeks", customer_id="member", half=_half(recent.texts_today.fill_null(0.0)),
+                      left=recent.leaver.notnull().cast("int64")), "old_code",
+    )  # fmt: skip
+    return [
+        _by_profile(evidence, audience, f"p{i}", len(grouping.membership), old, new, people, recent)
+        for i, grouping in enumerate(groupings)
+    ]
+
+
+def _lost_in(evidence: Evidence, practice: measures.Practice) -> ir.Table:
+    start, end = measures.practice_instants(evidence.shop, practice)
+    events = measures.opt_outs(evidence.shop)
+    if events is None:
+        return evidence.shop.messages.filter(ibis.literal(False)).select(leaver="customer_id")
+    events = events.filter(events.opt_out_at >= ibis.literal(start), events.opt_out_at < ibis.literal(end))
+    return events.select(leaver="customer_id").distinct()
+
+
+def _by_profile(
+    evidence: Evidence, audience: Audience, name: str, profiles: int, old: ir.Table, new: ir.Table, people: ir.Table,
+    recent: ir.Table,
+) -> Today:  # fmt: skip
+    shop = evidence.shop
+
+    def shares(rows: ir.Table, column: str, size: int) -> Floats:
+        counted = shop.count(rows.group_by(profile=rows[name], level=rows[column]).aggregate(n=rows.count()))
+        found = cube(counted.dropna(), "n", {"profile": profiles, "level": size})
+        everybody = found.sum(axis=0)
+        found[found.sum(axis=1) == 0] = everybody if everybody.sum() else 1.0
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+    number = {text: i for i, text in enumerate(evidence.creatives)}
+
+    def texts(rows: ir.Table) -> Floats:
+        branches = [(rows.variant == text, i) for text, i in number.items()]
+        numbered = rows.mutate(text=ibis.cases(*branches, else_=None).cast("int64") if branches else ibis.null("int64"))
+        return shares(numbered.filter(numbered.text.notnull()), "text", max(len(number), 1))
+
+    masks = len(audience.masks)
+    group = hash_group(old.customer_id, PURPOSE, GROUPS)
+    scale = {"group": GROUPS, "profile": profiles}
+    clicks = shop.count(
+        old.group_by(group=group, profile=old[name]).aggregate(
+            n=old.count(), known=old.known.sum(), clicked=old.clicked.sum()
+        )
+    )
+    clicks["clicked"] *= clicks["n"] / clicks["known"].clip(lower=1)
+    sizes = shop.count(people.group_by("mask", profile=people[name]).aggregate(n=people.count()))
+    group = hash_group(recent.customer_id, PURPOSE, GROUPS)
+    weeks = shop.count(
+        recent.group_by("half", group=group, profile=recent[name]).aggregate(
+            weeks=total(recent.weeks.cast("float64")), left=recent.left.sum()
+        )
+    )
+    return Today(
+        customers=cube(sizes, "n", {"profile": profiles, "mask": masks}),
+        doses=shares(people, "half", HALVES),
+        hours=shares(new, "hour", 24),
+        texts=texts(new),
+        recent_clicks=cube(clicks, "clicked", scale),
+        recent_texts=cube(clicks, "n", scale),
+        recent_doses=shares(old, "half", HALVES),
+        recent_hours=shares(old, "hour", 24),
+        recent_creatives=texts(old),
+        recent_opt_outs=cube(weeks, "left", {"group": GROUPS}),
+        recent_weeks=cube(weeks, "weeks", {**scale, "half": HALVES}),
+    )

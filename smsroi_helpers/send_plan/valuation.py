@@ -1,0 +1,131 @@
+"""What a plan is worth before it is sent: cross-fitted, with the customer as the unit of its error.
+
+Customers are divided into halves by hash. The policy learned from one half is valued by the response of the other, so
+that what looked good by chance is not counted as gained. Candidate groupings are compared by that value; of those within
+one standard error of the best (Breiman and others 1984, Classification and Regression Trees), the one with the fewest
+groups is taken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smsroi_helpers.send_plan.cells import Cells
+from smsroi_helpers.send_plan.policy import Economics, Policy, choose_policy, today_levels, value_policy, value_today
+from smsroi_helpers.send_plan.mixture_rates import standard_error
+from smsroi_helpers.send_plan.response import Response, fit_response
+from smsroi_helpers.send_plan.today import Today
+from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
+
+__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "value_candidate"]
+
+FOLDS = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Money per customer of the plan's audience, with a 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """What every candidate is fitted and valued with."""
+
+    tested: tuple[float, ...]
+    doses: Floats
+    window_mix: Floats
+    text_mix: Floats
+    economics: Economics
+    masks: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One grouping, with the policy learned from all customers and its honest value."""
+
+    cells: Cells
+    today: Today
+    response: Response
+    """Of all customers, at today's level."""
+    policy: Policy
+    long_run: Floats
+    """(1 + 64,): cross-fitted V of the plan per customer: the estimate, and without each group of customers."""
+    cash: Floats
+    """(1 + 64,): the same of the horizon's profit."""
+    today_long_run: Floats
+    today_cash: Floats
+    promised: float
+    """V of the plan by the response that it was learned from: too high, because it was chosen for being high."""
+
+    @property
+    def name(self) -> str:
+        """Of the grouping."""
+        return self.cells.grouping.name
+
+    def estimate(self, replicates: Floats) -> Estimate:
+        """The estimate of a number with replicates, and its interval by Student's t."""
+        half = t_quantile(0.95, GROUPS - 1) * float(standard_error(replicates))
+        value = float(replicates[0])
+        return Estimate(value, value - half, value + half)
+
+    @property
+    def gain(self) -> Estimate:
+        """V of the plan less V of today's practice."""
+        return self.estimate(self.long_run - self.today_long_run)
+
+    @property
+    def cash_gain(self) -> Estimate:
+        """The same of cash."""
+        return self.estimate(self.cash - self.today_cash)
+
+
+def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
+    """Learn a policy by one grouping, and value it by cross-fitting.
+
+    Args:
+        cells: of `count_cells`.
+        today: of `count_today`, by the same grouping.
+        design: what all candidates share.
+    """
+    grouping, economics = cells.grouping, design.economics
+
+    def fit(groups: np.ndarray) -> Response:
+        found = fit_response(cells, design.tested, design.doses, design.window_mix, design.text_mix, groups)
+        return found.at_level(*today_levels(found, grouping, today, economics.windows, groups))
+
+    every = np.arange(GROUPS)
+    halves = [every[fold::FOLDS] for fold in range(FOLDS)]
+    responses = [fit(groups) for groups in halves]
+    policies = [choose_policy(each, grouping, economics, design.masks) for each in responses]
+    parts = [value_policy(responses[k], grouping, economics, policies[1 - k], today.customers) for k in range(FOLDS)]
+    now = [value_today(each, grouping, economics, today) for each in responses]
+    whole = fit(every)
+    policy = choose_policy(whole, grouping, economics, design.masks)
+    promised = value_policy(whole, grouping, economics, policy, today.customers)[0][0]
+    return Candidate(
+        cells, today, whole, policy, *(_together([part[k] for part in parts], halves) for k in range(2)),
+        *(_together([part[k] for part in now], halves) for k in range(2)), float(promised),
+    )  # fmt: skip
+
+
+def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:
+    """(1 + 64,): the mean over folds; a group's absence is felt in its own half alone."""
+    found = np.full(GROUPS + 1, np.mean([part[0] for part in parts]))
+    for part, groups in zip(parts, halves, strict=True):
+        found[1 + groups] += (part[1:] - part[0]) / len(parts)
+    return found
+
+
+def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
+    """The simplest candidate whose plan is worth as much as the best one's, but for one standard error."""
+    best = max(candidates, key=lambda each: each.long_run[0])
+
+    def as_good(each: Candidate) -> bool:
+        return bool(best.long_run[0] - each.long_run[0] <= standard_error(best.long_run - each.long_run))
+
+    return min(filter(as_good, candidates), key=lambda each: each.cells.grouping.parameters)
