@@ -57,11 +57,14 @@ def ids(letter: str, numbers: Ints, digits: int) -> pa.Array:
 def instants_of(company: Company, customers: Customers, customer: Ints, day: Ints, second: Ints) -> Ints:
     """Convert seconds of days in the customers' time zones to seconds since 1970; `NEVER` after the last day.
 
-    Days after the log begin with the company's day, never before the end of the log.
+    No time is before its week begins on the company's clock, so that a log that ends there is not changed by later
+    weeks.
     """
     seen = day < company.all_days
     at = company.instant(customers.zone[customer], np.where(seen, day, 0), second)
-    return np.where(seen, np.where(day < company.days, at, np.maximum(at, company.end)), NEVER)
+    starts = np.array([0, *(company.midnight_of(company.days + 7 * week) for week in range(company.later_weeks))])
+    week = np.where(seen, np.maximum((day - company.days) // 7 + 1, 0), 0)
+    return np.where(seen, np.maximum(at, starts[week]), NEVER)
 
 
 def write_part(batch: Batch, table: str, columns: Mapping[str, Any]) -> None:

@@ -28,7 +28,8 @@ def write_visits(
     browsing = np.repeat(np.arange(n), rng.poisson(0.05 * days_as_customer / 7))
     day = start[browsing] + (rng.random(len(browsing)) * days_as_customer[browsing]).astype(np.int64)
     clicked = np.flatnonzero(clicks < company.seen_until)
-    before = orders["at"] - rng.integers(60, 5400, len(orders["at"]))
+    earliest = 0 if batch.later_week < 0 else company.midnight_of(batch.first_day)
+    before = np.maximum(orders["at"] - rng.integers(60, 5400, len(orders["at"])), earliest)
     at = np.concatenate(
         [
             before,

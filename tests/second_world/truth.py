@@ -91,8 +91,8 @@ class Truth:
 
     @property
     def last_day(self) -> int:
-        """The last day of the log."""
-        return 7 * self.plan.weeks - 1
+        """The last day of the log, or of the weeks after it."""
+        return self.plan.days - 1
 
     def reads(self, day: int | None = None) -> NDArray[np.bool_]:
         """Who is not lost on a day; None: when the log ends."""
@@ -181,7 +181,7 @@ class Truth:
             doses: texts a week.
             hours: local hours, each equally likely; or (24,), how likely each is.
             creative: number in `CREATIVES`; None: any, equally likely.
-            day: on which it begins; None: the day after the log.
+            day: on which it begins; None: the day after the last.
         """
         texts = np.full(len(CREATIVES), 1 / len(CREATIVES)) if creative is None else np.eye(len(CREATIVES))[creative]
         at = hours if isinstance(hours, np.ndarray) else _spread(hours)
