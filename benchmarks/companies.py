@@ -119,12 +119,15 @@ def make(
 
 
 def write(
-    world: World, to: Path, *, customers: int, seed: int, null: bool = False, text_effects: float = 1.0
+    world: World, to: Path, *, customers: int, seed: int, null: bool = False, text_effects: float = 1.0,
+    plan: pd.DataFrame | None = None, later_weeks: int = 0,
 ) -> Made:  # fmt: skip
-    """Write a company; arguments as of `make`."""
+    """Write a company; arguments as of `make`, and the texts of the weeks after its log."""
     if world == "second":
-        return second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects)
-    return write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects)
+        return second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects,
+                                          plan=plan, later_weeks=later_weeks)  # fmt: skip
+    return write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects, plan=plan,
+                         later_weeks=later_weeks)  # fmt: skip
 
 
 def find_truths(made: Made, source: Path, *, every_text: bool = False) -> Truths:

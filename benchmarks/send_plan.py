@@ -42,7 +42,10 @@ from benchmarks.companies import (
 from benchmarks.plan_truth import Worth, name_texts, price_plan, read_plan, show_as_plan
 from smsroi_helpers.source import Shop, load, open_shop
 
-__all__ = ["STAND_INS", "Measured", "Planner", "compare", "main", "measure_plan", "plan_by_notebook", "stand_in"]
+__all__ = [
+    "CLASS", "STAND_INS", "Measured", "Planner", "compare", "judge_scores", "main", "measure_plan", "plan_by_notebook",
+    "stand_in",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
