@@ -10,7 +10,8 @@ when the log ends, not held out, and not put aside by the plan to explore or as 
 leaves out get nothing from it. The best policies know the truth of every customer and choose one hour, number of texts
 and text for each group, from the hours of the test, the doses of `companies.DOSES` and every text of the log, where the
 hour is allowed; they choose no weekday. The one that knows each customer's class is 100 %, today's practice 0 %. A text
-costs the mean over the markets, as in `companies`. Seeds from 601 on were not used in development.
+costs the mean over the markets, as in `companies`. In the own simulator a further row has only the texts of its tests.
+Seeds from 601 on were not used in development.
 """
 
 import argparse
@@ -40,6 +41,7 @@ from benchmarks.companies import (
     write,
 )
 from benchmarks.plan_truth import Worth, name_texts, price_plan, read_plan, show_as_plan
+from smsroi_helpers.simulation.behaviour import TESTED_CREATIVES
 from smsroi_helpers.source import Shop, load, open_shop
 
 __all__ = [
@@ -154,6 +156,11 @@ def compare(
     for name, labels in groups.items():
         policy = best_policy(known, labels, legal, place)
         found.append((f"best by {name}", np.where(policy.window < 0, 0, policy.dose), long_run_value(truths, policy)))
+    if set(TESTED_CREATIVES) < set(truths.creatives):
+        tested = _only_texts(known, TESTED_CREATIVES)
+        policy = best_policy(tested, truths.classes, legal, place)
+        dose = np.where(policy.window < 0, 0, policy.dose)
+        found.append((f"best by {CLASS}, texts of the tests", dose, long_run_value(tested, policy)))
     found.append(("plan", of_plan, worth.long_run))
     frame = pd.DataFrame([
         {"policy": name, "customers": int(counted.sum()), "texts_per_week": dose[counted].mean(),
@@ -164,6 +171,15 @@ def compare(
     possible = value[f"best by {CLASS}"] - value["today"]
     frame["captured"] = (frame["value"] - value["today"]) / possible if possible > 1e-9 else np.nan
     return frame, worth, counted
+
+
+def _only_texts(truths: Truths, names: tuple[str, ...]) -> Truths:
+    """The truth as if there were no other texts; the mixture stays that of all."""
+    kept = [*(truths.creatives.index(name) for name in names), -1]
+    return replace(
+        truths, creatives=names, value=truths.value[..., kept],
+        value_at_todays_hours=truths.value_at_todays_hours[..., kept],
+    )  # fmt: skip
 
 
 def _known_today(truths: Truths) -> Worth:
