@@ -224,10 +224,9 @@ def judge_scores(scores: pd.DataFrame, plan: Worth, today: Worth, counted: Flags
         long_run = "long" in str(getattr(row, "period", "")).lower()
         of = {"plan": (plan.long_run, plan.cash), "today": (today.long_run, today.cash), "nothing": (nothing, nothing)}
         of["plan_minus_today"] = (plan.long_run - today.long_run, plan.cash - today.cash)
-        if row.policy not in of:
-            continue
-        truth = float(of[str(row.policy)][0 if long_run else 1][counted].mean())
-        known = np.isfinite(row.low) and np.isfinite(row.high)
+        of_policy = of.get(str(row.policy))  # the truth of another policy is not known here
+        truth = np.nan if of_policy is None else float(of_policy[0 if long_run else 1][counted].mean())
+        known = np.isfinite([row.low, row.high, truth]).all()
         rows.append({
             "policy": row.policy, "period": getattr(row, "period", ""), "evidence": row.evidence,
             "profit_per_customer": row.profit_per_customer, "low": row.low, "high": row.high, "truth": truth,

@@ -112,7 +112,8 @@ def test_intervals_are_compared_with_the_truth_of_the_customers_counted():
     assert found["truth"].tolist()[:4] == [20, 5, 15, 0]
     weeks = np.array([0.9, 0.9]) ** np.arange(4)[:, None]
     assert np.isclose(found["truth"][4], (np.array([1.0, 3.0]) * weeks).sum(axis=0).mean())
-    assert found["covered"].tolist() == [True, False, True, None, False]
+    assert found["covered"].tolist() == [True, False, True, None, False, None]
+    assert np.isnan(found["truth"][5]), "a policy of which the truth is not known is shown as such"
 
 
 def test_the_best_policy_sent_as_a_plan_is_worth_what_is_said_of_it():
