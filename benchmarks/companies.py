@@ -6,7 +6,6 @@ and leaves out what is only shown, so that a benchmark calls what the notebook c
 """
 
 import ast
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +26,16 @@ from smsroi_helpers.source.shop import Shop
 from tests import second_world
 
 __all__ = [
-    "DOSES", "WORLDS", "Stage", "TextTruths", "Truths", "World", "label", "legal_windows", "make", "price_texts",
-    "run_stage",
+    "DOSES", "WORLDS", "Made", "Scale", "Stage", "TextTruths", "Truths", "World", "find_truths", "label",
+    "legal_windows", "long_run", "make", "price_texts", "read_table", "run_stage", "scale_to_customers", "write",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 World = Literal["own", "second"]
 WORLDS: tuple[World, ...] = ("own", "second")
+Made = own.World | second_world.Truth
+"""What a simulator returns of a company."""
 DOSES = second_world.GRID
 """Texts a week at which values are given."""
 PRACTICE_WEEKS = 4
@@ -62,7 +63,7 @@ class Truths:
     hours_today: Floats
     """(customers, 24): share of today's texts by hour; NaN for who got none."""
     creatives: tuple[str, ...]
-    """The arms of the content tests."""
+    """The arms of the content tests, or every text."""
     profit: Floats
     """(customers, windows, DOSES, creatives and a mixture of all): m, of sending so every week."""
     value: Floats
@@ -114,12 +115,32 @@ def make(
         null: texts cause nothing.
         text_effects: how many times as far apart the texts are as usual.
     """
+    return find_truths(write(world, to, customers=customers, seed=seed, null=null, text_effects=text_effects), to)
+
+
+def write(
+    world: World, to: Path, *, customers: int, seed: int, null: bool = False, text_effects: float = 1.0,
+    plan: pd.DataFrame | None = None, later_weeks: int = 0,
+) -> Made:  # fmt: skip
+    """Write a company; arguments as of `make`, and the texts of the weeks after its log."""
     if world == "second":
-        return _second(
-            second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects)
-        )
-    truth = write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects)
-    return _own(truth, to)
+        return second_world.write_company(to, customers=customers, seed=seed, null=null, text_effects=text_effects,
+                                          plan=plan, later_weeks=later_weeks)  # fmt: skip
+    return write_company(to, customers=customers, weeks=52, seed=seed, null=null, text_effects=text_effects, plan=plan,
+                         later_weeks=later_weeks)  # fmt: skip
+
+
+def find_truths(made: Made, source: Path, *, every_text: bool = False) -> Truths:
+    """The truth of a company by customer.
+
+    Args:
+        made: what its simulator returned.
+        source: of the company.
+        every_text: whether `creatives` are all texts of the company, not only the arms of its content tests.
+    """
+    if isinstance(made, second_world.Truth):
+        return _second(made)
+    return _own(made, source, tuple(each.variant for each in own.CREATIVES) if every_text else TESTED_CREATIVES)
 
 
 # --- the second simulator --------------------------------------------------------------------------------------------
@@ -173,7 +194,7 @@ def _second(truth: second_world.Truth) -> Truths:
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """From the truth of a latent segment to that of a customer: readiness and a reachable number differ."""
 
     world: own.World
@@ -181,6 +202,10 @@ class _Scale:
     shift: NDArray[np.int64]
     readiness: Floats
     reachable: Flags
+
+    def of(self, row: NDArray[np.int64]) -> "Scale":
+        """Of these customers, such as those of each text."""
+        return Scale(self.world, self.kind[row], self.shift[row], self.readiness[row], self.reachable[row])
 
     def money(
         self, found: own.PolicyTruth, texts: Any, creative: int | None, at: tuple[Any, ...]
@@ -195,13 +220,13 @@ class _Scale:
         return gross * ready - cost, found.opt_out_per_week[place] / reach * self.reachable.reshape(reach.shape)
 
 
-def _value(world: own.World, kind: NDArray[np.int64], profit: Floats, opt_out: Floats) -> Floats:
+def long_run(world: own.World, kind: NDArray[np.int64], profit: Floats, opt_out: Floats) -> Floats:
     """V of each customer (first axis) from m and h."""
     stays = (1 - world.weekly_loss[kind])[(...,) + (None,) * (profit.ndim - 1)] / (1 + world.weekly_discount)
     return np.asarray(profit / (1 - (1 - opt_out) * stays))
 
 
-def _tables(source: Path, name: str) -> pd.DataFrame:
+def read_table(source: Path, name: str) -> pd.DataFrame:
     """All parts of a table of a source."""
     if (source / name).is_dir():
         return pd.concat(
@@ -210,8 +235,9 @@ def _tables(source: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(source / f"{name}.parquet")
 
 
-def _scale(world: own.World, people: pd.DataFrame) -> _Scale:
-    return _Scale(
+def scale_to_customers(world: own.World, people: pd.DataFrame) -> Scale:
+    """Of the rows of `truth/customers`."""
+    return Scale(
         world, people["segment"].map(own.SEGMENTS.index).to_numpy(int), people["hour_shift"].to_numpy(int),
         people["responsiveness"].to_numpy(float), ~people["bad_number"].to_numpy(bool),
     )  # fmt: skip
@@ -242,8 +268,8 @@ def price_texts(world: own.World, source: Path, weeks: int) -> TextTruths:
         source: of the company.
         weeks: of the log.
     """
-    people = _tables(source, "truth/customers")
-    n, scale = len(people), _scale(world, people)
+    people = read_table(source, "truth/customers")
+    n, scale = len(people), scale_to_customers(world, people)
     sent = _read_texts(source, people["customer_id"], weeks)
     row, dose = sent["row"].to_numpy(), np.arange(1.0, 8.0)
     kinds, shifts = np.arange(len(own.SEGMENTS)), np.arange(len(own.HOUR_SHIFTS))
@@ -256,7 +282,7 @@ def price_texts(world: own.World, source: Path, weeks: int) -> TextTruths:
             texts_per_week=dose, creative=creative,
         ).click_rate  # fmt: skip
         clicks[:, creative] = np.bincount(row, rate[place] * scale.readiness[row] * scale.reachable[row], n)
-        value[:, creative] = _value(world, scale.kind, *_price(scale, practice, creative))
+        value[:, creative] = long_run(world, scale.kind, *_price(scale, practice, creative))
     return TextTruths(
         people["customer_id"].to_numpy(str), _subscribed(source, people["customer_id"]),
         tuple(each.variant for each in own.CREATIVES), np.bincount(row, scale.reachable[row], n).astype(float), clicks,
@@ -264,11 +290,11 @@ def price_texts(world: own.World, source: Path, weeks: int) -> TextTruths:
     )  # fmt: skip
 
 
-def _own(world: own.World, source: Path) -> Truths:
-    people = _tables(source, "truth/customers")
+def _own(world: own.World, source: Path, names: tuple[str, ...]) -> Truths:
+    people = read_table(source, "truth/customers")
     n = len(people)
-    scale = _scale(world, people)
-    texts = [[c.variant for c in own.CREATIVES].index(variant) for variant in TESTED_CREATIVES]
+    scale = scale_to_customers(world, people)
+    texts = [[c.variant for c in own.CREATIVES].index(variant) for variant in names]
     sent = _read_texts(source, people["customer_id"], PRACTICE_WEEKS)
     hours = sent.pivot_table(index="row", columns="hour", values="week", aggfunc="size", fill_value=0)
     hours = hours.reindex(index=range(n), columns=range(24)).fillna(0.0).to_numpy(float)
@@ -289,19 +315,19 @@ def _own(world: own.World, source: Path) -> Truths:
         clicks=by_hour[:, list(own.HOURS)],
         hour_clicks=by_hour,
         hours_today=hours_today,
-        creatives=TESTED_CREATIVES,
+        creatives=names,
         **_values(scale, [*texts, None], usual),
         dose_today=hours.sum(axis=1) / PRACTICE_WEEKS,
         profit_today=today[0],
-        value_today=_value(world, scale.kind, *today),
+        value_today=long_run(world, scale.kind, *today),
         loss=world.weekly_loss[scale.kind],
-        creative_value=np.column_stack([_value(world, scale.kind, *each) for each in of_text]),
+        creative_value=np.column_stack([long_run(world, scale.kind, *each) for each in of_text]),
         creative_profit=np.column_stack([each[0] for each in of_text]),
         weekly_discount=world.weekly_discount,
     )
 
 
-def _values(scale: _Scale, texts: Sequence[int | None], usual: Floats) -> dict[str, Floats]:
+def _values(scale: Scale, texts: Sequence[int | None], usual: Floats) -> dict[str, Floats]:
     """Truths of sending at a window, at the usual hours (customers × 24) and at any tested hour, by dose and text."""
     world, n, doses, tested = scale.world, len(scale.kind), np.array(DOSES), list(own.HOURS)
     profit, value = (np.empty((n, len(tested), len(doses), len(texts))) for _ in range(2))
@@ -314,11 +340,11 @@ def _values(scale: _Scale, texts: Sequence[int | None], usual: Floats) -> dict[s
             texts_per_week=doses, creative=creative,
         )  # fmt: skip
         m, h = scale.money(found, doses, creative, ())
-        as_today[..., c] = _value(world, scale.kind, *(np.einsum("nhd,nh->nd", each, usual) for each in (m, h)))
+        as_today[..., c] = long_run(world, scale.kind, *(np.einsum("nhd,nh->nd", each, usual) for each in (m, h)))
         m, h = m[:, tested], h[:, tested]
-        profit[..., c], value[..., c] = m, _value(world, scale.kind, m, h)
+        profit[..., c], value[..., c] = m, long_run(world, scale.kind, m, h)
         if creative is None:
-            any_hour = _value(world, scale.kind, m.mean(axis=1), h.mean(axis=1))
+            any_hour = long_run(world, scale.kind, m.mean(axis=1), h.mean(axis=1))
     return {"profit": profit, "value": value, "value_at_todays_hours": as_today, "dose_value": any_hour}
 
 
@@ -327,12 +353,12 @@ def _read_texts(source: Path, ids: pd.Series, weeks: int) -> pd.DataFrame:
 
     Today's practice is that of the last `PRACTICE_WEEKS`, which an earlier plan decided.
     """
-    sent = _tables(source, "messages")
+    sent = read_table(source, "messages")
     sent = sent[sent["channel"] == "sms"]
     # Days are those of the source's time zone, as on the pages.
     end = sent["sent_at"].max().tz_convert(read_settings(source).timezone).normalize() + pd.Timedelta(days=1)
     sent = sent[sent["sent_at"] >= end - pd.Timedelta(weeks=weeks)]
-    zones = _tables(source, "customers")[["customer_id", "timezone"]]
+    zones = read_table(source, "customers")[["customer_id", "timezone"]]
     sent = sent[["customer_id", "sent_at"]].merge(zones, on="customer_id")
     local = pd.concat([x["sent_at"].dt.tz_convert(zone).dt.tz_localize(None) for zone, x in sent.groupby("timezone")])
     sent["hour"], sent["week"] = local.dt.hour, local.dt.to_period("W-SUN").astype(str)
@@ -341,7 +367,7 @@ def _read_texts(source: Path, ids: pd.Series, weeks: int) -> pd.DataFrame:
     return sent[["row", "week", "hour", "before"]]
 
 
-def _price(scale: _Scale, sent: pd.DataFrame, creative: int | None) -> tuple[Floats, Floats]:
+def _price(scale: Scale, sent: pd.DataFrame, creative: int | None) -> tuple[Floats, Floats]:
     """Return m and h of each customer from the texts of the practice, each priced by the truth."""
     world, n = scale.world, len(scale.kind)
     dose = np.arange(1.0, 8.0)
@@ -351,20 +377,18 @@ def _price(scale: _Scale, sent: pd.DataFrame, creative: int | None) -> tuple[Flo
         texts_per_week=dose, creative=creative,
     )  # fmt: skip
     row, before = sent["row"].to_numpy(), np.minimum(sent["before"].to_numpy(), 6)
-    of_texts = dataclasses.replace(scale, kind=scale.kind[row], shift=scale.shift[row], readiness=scale.readiness[row],
-                                   reachable=scale.reachable[row])  # fmt: skip
-    m, h = of_texts.money(found, dose[before], creative, (sent["hour"].to_numpy(), before))
+    m, h = scale.of(row).money(found, dose[before], creative, (sent["hour"].to_numpy(), before))
     each = dose[before] * PRACTICE_WEEKS
     return np.bincount(row, m / each, n).astype(float), np.bincount(row, h / each, n).astype(float)
 
 
 def _subscribed(source: Path, ids: pd.Series) -> Flags:
     """Who has consented, has not withdrawn, and is neither held out nor explored with by the plan of today."""
-    people = _tables(source, "customers").set_index("customer_id").reindex(ids)
-    held = _tables(source, "assignments")
+    people = read_table(source, "customers").set_index("customer_id").reindex(ids)
+    held = read_table(source, "assignments")
     held = held[(held["experiment_id"] == "always-on") & (held["arm"] == "held_out")]["customer_id"]
     consents = people["opted_in_at"].notna() & people["opted_out_at"].isna()
-    plans = _tables(source, "plans")
+    plans = read_table(source, "plans")
     aside = plans[plans["role"] != "plan"]["customer_id"]
     return np.asarray(consents.to_numpy(bool) & ~ids.isin(held).to_numpy(bool) & ~ids.isin(aside).to_numpy(bool))
 

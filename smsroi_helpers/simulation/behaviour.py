@@ -191,13 +191,20 @@ class Company:
     organic_pace: Floats
     """(days + 1,): cumulative purchase intensity at the start of each day, in average days."""
     pairs: Ints
-    """(weeks, 2): the two creatives of each week."""
+    """(weeks, 2): the two creatives of each week, later ones included."""
     experiments: dict[str, SimulatedExperiment]
+    later_weeks: int = 0
+    """Weeks after the log, whose texts a given plan decides; the tables end with them."""
 
     @property
     def days(self) -> int:
         """Length of the log."""
         return 7 * self.weeks
+
+    @property
+    def all_days(self) -> int:
+        """Length of the log and the later weeks."""
+        return 7 * (self.weeks + self.later_weeks)
 
     @functools.cached_property
     def midnight(self) -> int:
@@ -207,28 +214,35 @@ class Company:
     @functools.cached_property
     def end(self) -> int:
         """End of the log (exclusive), midnight in the company's time zone, in seconds since 1970."""
-        after = self.first_day + dt.timedelta(days=self.days)
-        return int(dt.datetime.combine(after, dt.time(), zoneinfo.ZoneInfo(CLOCK)).timestamp())
+        return self.midnight_of(self.days)
+
+    @functools.cached_property
+    def seen_until(self) -> int:
+        """End of the tables, likewise: of the log, or of the last later week."""
+        return self.midnight_of(self.all_days)
+
+    def midnight_of(self, day: int) -> int:
+        """Return the start of a day on the company's clock, in seconds since 1970."""
+        date = self.first_day + dt.timedelta(days=day)
+        return int(dt.datetime.combine(date, dt.time(), zoneinfo.ZoneInfo(CLOCK)).timestamp())
 
     def instant(self, zone: Ints, day: Ints, second: Ints | int) -> Ints:
         """Convert a second of a day in a zone to seconds since 1970."""
         return np.asarray(self.midnight + day * DAY + second - self.offsets[zone, day])
 
-    def clock(self, day: int) -> int:
-        """Return the start of a day in the company's time zone, in seconds since 1970."""
-        return int(self.instant(np.array(0), np.array(day), 0))
 
-
-def plan_company(world: World, weeks: int) -> Company:
-    """Return a company whose log has that many weeks and ends on `LAST_DAY`."""
+def plan_company(world: World, weeks: int, later_weeks: int = 0) -> Company:
+    """Return a company whose log has that many weeks and ends on `LAST_DAY`; later weeks do not change the log."""
     first_day = LAST_DAY - dt.timedelta(days=7 * weeks - 1)
-    noons = [dt.datetime.combine(first_day + dt.timedelta(days=d), dt.time(12)) for d in range(7 * weeks + 31)]
+    days = range(7 * (weeks + later_weeks) + 31)
+    noons = [dt.datetime.combine(first_day + dt.timedelta(days=d), dt.time(12)) for d in days]
     zones = [zoneinfo.ZoneInfo(name) for name in ZONES]
     offsets = [[int(zone.utcoffset(noon).total_seconds()) for noon in noons] for zone in zones]  # type: ignore[union-attr]
     organic_pace = np.append(0.0, np.cumsum(season(world, first_day, 7 * weeks)))
     rng = np.random.default_rng([world.seed, 2])
-    pairs = np.array([rng.choice(len(CREATIVES), 2, replace=False) for _ in range(weeks)])
-    return Company(world, weeks, first_day, np.array(offsets), organic_pace, pairs, place_experiments(weeks))
+    pairs = np.array([rng.choice(len(CREATIVES), 2, replace=False) for _ in range(weeks + later_weeks)])
+    experiments = place_experiments(weeks)
+    return Company(world, weeks, first_day, np.array(offsets), organic_pace, pairs, experiments, later_weeks)
 
 
 # --- customers -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from smsroi_helpers.simulation.ground_truth import CREATIVES, FREQUENCIES, HOURS
 __all__ = [
     "Assignments",
     "Columns",
+    "Texting",
     "draw_messages",
 ]
 
@@ -55,14 +56,7 @@ def draw_messages(
     clicked, scanned, replied, opted_out, buys, plan. The practice is counted by segment: customer_weeks, messages, and
     the expected profit and opt_outs of its messages.
     """
-    texting = _Texting(company, customers, organic, rng)
-    for week in range(company.weeks):
-        texting.run_week(week)
-    sent = {
-        name: np.concatenate([messages_of_day[name] for messages_of_day in texting.sent_by_day])
-        for name in texting.sent_by_day[0]
-    }
-    return sent, Assignments(texting.arm, texting.assigned_on, texting.role), texting.subscription_end, texting.practice
+    return Texting(company, customers, organic, rng).run()
 
 
 # Regimes of a week.
@@ -96,8 +90,8 @@ class _Probabilities:
     opt_out: Floats
 
 
-class _Texting:
-    """Simulates the weeks of one chunk of customers."""
+class Texting:
+    """Simulates the weeks of one chunk of customers: `run` the log, then `send_planned` on each later day."""
 
     def __init__(
         self, company: Company, customers: Customers, organic: tuple[Ints, Ints], rng: np.random.Generator
@@ -135,6 +129,41 @@ class _Texting:
         }
         self.sent_by_day: list[Columns] = []
         """Messages of each day."""
+
+    def run(self) -> tuple[Columns, Assignments, Ints, Columns]:
+        """Draw the messages of the log; see `draw_messages`."""
+        for week in range(self._company.weeks):
+            self.run_week(week)
+        sent = {name: np.concatenate([of_day[name] for of_day in self.sent_by_day]) for name in self.sent_by_day[0]}
+        return sent, Assignments(self.arm, self.assigned_on, self.role), self.subscription_end, self.practice
+
+    def send_planned(self, day: int, planned: Columns, rng: np.random.Generator) -> Columns:
+        """Send the texts that a plan decided for one day to those who are subscribed, and draw their outcomes.
+
+        Args:
+            day: a day after the log; every day has its call, also one without texts.
+            planned: customer, second (of the recipient's day) and variant (−1: either of the week's two), at most one
+                text for each customer.
+            rng: of this day or week.
+
+        Returns:
+            The messages as of `draw_messages`, with `position`: their place in `planned`.
+        """
+        self._rng = rng
+        self._recent = (self._recent << 1) & 127
+        customer = planned["customer"]
+        subscribed = (self._customers.consented[customer] < day) & (self.subscription_end[customer] > day)
+        position = np.flatnonzero(subscribed)
+        customer, second = customer[position], planned["second"][position]
+        either = self._company.pairs[day // 7][rng.integers(0, 2, len(planned["customer"]))]
+        creative = np.where(planned["variant"] < 0, either, planned["variant"])[position]
+        recent_texts = _SET_BITS[self._recent[customer] >> 1]
+        self._recent[customer] |= 1
+        hour = second // 3600
+        probabilities = self._probabilities(day, customer, hour, creative, recent_texts)
+        sent = self._draw_outcomes(np.ones(len(customer), bool), day, customer, hour, creative, probabilities)
+        self.subscription_end[customer[sent["opted_out"]]] = day
+        return sent | {"second": second, "position": position}
 
     def run_week(self, week: int) -> None:
         """Assign customers, plan and send messages, and update the last orders."""
@@ -230,7 +259,9 @@ class _Texting:
         hour = np.where(week.hour[customer] < 0, self._rng.choice(HOURS, len(customer)), week.hour[customer])
         creative = self._choose_creatives(week, customer)
         probabilities = self._probabilities(day, customer, hour, creative, recent_texts)
-        messages_of_day = self._draw_outcomes(week, day, customer, hour, creative, probabilities)
+        regime = week.regime[customer]
+        planned = (regime == _PLAN) | (regime == _EXPLORE)
+        messages_of_day = self._draw_outcomes(planned, day, customer, hour, creative, probabilities)
         self.subscription_end[customer[messages_of_day["opted_out"]]] = day
         self.sent_by_day.append(messages_of_day)
         self._count_practice(week, customer, creative, probabilities)
@@ -260,11 +291,11 @@ class _Texting:
         )
 
     def _draw_outcomes(
-        self, week: _Week, day: int, customer: Ints, hour: Ints, creative: Ints, probabilities: _Probabilities
+        self, planned: Flags, day: int, customer: Ints, hour: Ints, creative: Ints, probabilities: _Probabilities
     ) -> Columns:
         """Return the messages of the day as columns."""
         world, customers, rng, n = self._company.world, self._customers, self._rng, len(customer)
-        s, regime = customers.segment[customer], week.regime[customer]
+        s = customers.segment[customer]
         delivered = ~customers.bad_number[customer] & (rng.random(n) >= world.not_delivered)
         responded = delivered & (rng.random(n) < probabilities.response)
         opted_out = delivered & (rng.random(n) < probabilities.opt_out)
@@ -280,7 +311,7 @@ class _Texting:
             "replied": responded & _INTERACTIVE[creative] & (rng.random(n) < 0.3),
             "opted_out": opted_out,
             "buys": responded & (rng.random(n) < self._buys[s, creative]),
-            "plan": (regime == _PLAN) | (regime == _EXPLORE),
+            "plan": planned,
         }
 
     def _count_practice(self, week: _Week, customer: Ints, creative: Ints, probabilities: _Probabilities) -> None:

@@ -16,8 +16,10 @@ from pyarrow import parquet
 
 from smsroi_helpers.errors import StorageError, UsageError
 from smsroi_helpers.simulation.behaviour import CLOCK, DAY, ZONES, Company, plan_company
-from smsroi_helpers.simulation.chunk import REGIONS, list_campaigns, write_chunk
+from smsroi_helpers.simulation.chunk import REGIONS, write_chunk
 from smsroi_helpers.simulation.ground_truth import CREATIVES, MARKETS, SEGMENTS, World, draw_world, write_truth
+from smsroi_helpers.simulation.later import MOST_WEEKS, Planned
+from smsroi_helpers.simulation.messages import list_campaigns
 from smsroi_helpers.simulation.texting import Columns
 
 __all__ = [
@@ -104,9 +106,33 @@ def _practice_frame(company: Company, counted: Columns) -> pd.DataFrame:
     return frame.assign(long_run_profit=frame["profit_per_week"] / (1 - stays))
 
 
+def _read_plan(plan: pd.DataFrame, customers: int) -> tuple[Columns, list[str]]:
+    """The texts of a plan as numbers: customer, sent_at, variant, plan; and the ids of its plans, sorted."""
+    names = [c.variant for c in CREATIVES]
+    sent = plan[plan["send_at"].notna()]
+    number = pd.to_numeric(sent["customer_id"].str.removeprefix("c"), errors="coerce").fillna(-1).to_numpy(np.int64)
+    variant = pd.Index(names).get_indexer(sent["variant"].fillna(names[0]))
+    if len(sent) and (number.min() < 0 or number.max() >= customers or variant.min() < 0):
+        raise UsageError("the plan has customers or variants that the company has not")
+    plan_ids, of_text = np.unique(sent["plan_id"].to_numpy(str), return_inverse=True)
+    at = sent["send_at"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[s]").astype(np.int64)
+    columns = {"customer": number, "sent_at": at.to_numpy(), "variant": np.where(sent["variant"].isna(), -1, variant),
+               "plan": of_text}  # fmt: skip
+    return columns, plan_ids.tolist()
+
+
+def _texts_of(plan: tuple[Columns, list[str]], first: int, n: int) -> Planned:
+    """The texts of the customers of one chunk."""
+    columns, plan_ids = plan
+    own = (columns["customer"] >= first) & (columns["customer"] < first + n)
+    texts = {name: column[own] for name, column in columns.items()}
+    return Planned(texts | {"customer": texts["customer"] - first}, plan_ids)
+
+
 def write_company(
-    to: Path, *, customers: int, weeks: int, seed: int, null: bool = False, text_effects: float = 1.0
-) -> World:
+    to: Path, *, customers: int, weeks: int, seed: int, null: bool = False, text_effects: float = 1.0,
+    plan: pd.DataFrame | None = None, later_weeks: int = 0,
+) -> World:  # fmt: skip
     """Write a simulated company into the folder `to`, completely or not at all.
 
     Args:
@@ -116,24 +142,30 @@ def write_company(
         seed: seed of the effects and of all events; the same seed gives the same bytes.
         null: messages have no effect and no cost.
         text_effects: how many times as far apart the texts are, in responses and in opt-outs, as `draw_world` drew.
+        plan: the texts of the later weeks: plan_id, customer_id, send_at (UTC; null: none), variant (null: one of the
+            week's campaign). They are sent to whoever is still subscribed, and nobody gets any other text.
+        later_weeks: how many weeks follow the log, 0–`later.MOST_WEEKS`. The log is the same with and without them.
 
     Returns:
         The truth, which is also in `truth.json`, with today's practice. `truth/` has the segment of each customer and
         the origin of each order. No notebook reads either.
 
     Raises:
-        UsageError: the folder exists, or there are too few customers or weeks.
+        UsageError: the folder exists, there are too few customers or weeks, or the plan does not fit the later weeks.
         StorageError: a file cannot be written.
     """
     if customers < 100 or weeks < FEWEST_WEEKS:
         raise UsageError(f"a simulated company needs at least 100 customers and {FEWEST_WEEKS} weeks")
+    if not 0 <= later_weeks <= MOST_WEEKS or (plan is None and later_weeks):
+        raise UsageError(f"later weeks need a plan, and there are at most {MOST_WEEKS}")
     if to.exists():
         raise UsageError(f"the folder {to.name} already exists; delete it first to create it again")
     world = draw_world(seed, null)
     world = dataclasses.replace(
         world, creative=text_effects * world.creative, creative_opt_out=text_effects * world.creative_opt_out
     )
-    company = plan_company(world, weeks)
+    company = plan_company(world, weeks, later_weeks)
+    planned = None if plan is None else _read_plan(plan, customers)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
@@ -141,10 +173,13 @@ def write_company(
             (partial / "truth").mkdir()
             counted: Columns = {}
             for part, first in enumerate(range(0, customers, CHUNK)):
-                practice = write_chunk(company, partial, part, first, min(CHUNK, customers - first))
+                n = min(CHUNK, customers - first)
+                texts = None if planned is None else _texts_of(planned, first, n)
+                practice = write_chunk(company, partial, part, first, n, texts)
                 counted = {name: counted.get(name, 0.0) + values for name, values in practice.items()}
             _write_once(company, partial)
             made = {"customers": customers, "weeks": weeks, "seed": seed, "null": null}
+            made |= {"later_weeks": later_weeks} if later_weeks else {}
             write_truth(company.world, _practice_frame(company, counted), made, partial / "truth.json")
             (partial / "source.yml").write_text(_source_yml(company, customers), encoding="utf-8")
             partial.chmod(0o755)

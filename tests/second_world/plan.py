@@ -64,6 +64,13 @@ class Plan:
     creatives: NDArray[np.int64]
     """(weeks, slots): their text."""
     trials: tuple[Trial, ...]
+    later_weeks: int = 0
+    """Weeks after the log, whose texts are given; there are no campaigns in them."""
+
+    @property
+    def days(self) -> int:
+        """Length of the log and the later weeks."""
+        return 7 * (self.weeks + self.later_weeks)
 
     def trial(self, key: str) -> Trial:
         """The experiment with a key."""
@@ -94,14 +101,17 @@ def _trials(world: World, weeks: int) -> tuple[Trial, ...]:
     )
 
 
-def make_plan(world: World, weeks: int) -> Plan:
-    """Draw the calendar of a company whose log has a number of weeks."""
+def make_plan(world: World, weeks: int, later_weeks: int = 0) -> Plan:
+    """Draw the calendar of a company whose log has a number of weeks; later weeks do not change it."""
     if weeks < FEWEST_WEEKS:
         raise ValueError(f"the log needs at least {FEWEST_WEEKS} weeks")
     rng = np.random.default_rng([world.seed, 22])
     first_day = LAST_DAY - dt.timedelta(days=7 * weeks - 1)
     zones = [zoneinfo.ZoneInfo(name) for name in ZONES]
-    noons = [dt.datetime.combine(first_day + dt.timedelta(days=day), dt.time(12)) for day in range(7 * weeks + 14)]
+    noons = [
+        dt.datetime.combine(first_day + dt.timedelta(days=day), dt.time(12))
+        for day in range(7 * (weeks + later_weeks) + 14)
+    ]
     offsets = np.array([[int(z.utcoffset(noon).total_seconds()) for noon in noons] for z in zones])  # type: ignore[union-attr]
     hours = np.empty((weeks, len(world.slots), len(ZONES)), np.int64)
     for week in range(weeks):
@@ -109,4 +119,4 @@ def make_plan(world: World, weeks: int) -> Plan:
             later = (offsets[:, 7 * week + slot.weekday] - offsets[0, 7 * week + slot.weekday]) // 3600
             hours[week, at] = slot.hour + (0 if slot.local else later)
     creatives = rng.integers(0, len(CREATIVES), (weeks, len(world.slots)))
-    return Plan(weeks, first_day, offsets, hours, creatives, _trials(world, weeks))
+    return Plan(weeks, first_day, offsets, hours, creatives, _trials(world, weeks), later_weeks)

@@ -37,6 +37,7 @@ from tests.second_world.world import (
 __all__ = ["Truth", "Value"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Truth:
 
     @property
     def last_day(self) -> int:
-        """The last day of the log."""
-        return 7 * self.plan.weeks - 1
+        """The last day of the log, or of the weeks after it."""
+        return self.plan.days - 1
 
     def reads(self, day: int | None = None) -> NDArray[np.bool_]:
         """Who is not lost on a day; None: when the log ends."""
@@ -180,7 +181,7 @@ class Truth:
             doses: texts a week.
             hours: local hours, each equally likely; or (24,), how likely each is.
             creative: number in `CREATIVES`; None: any, equally likely.
-            day: on which it begins; None: the day after the log.
+            day: on which it begins; None: the day after the last.
         """
         texts = np.full(len(CREATIVES), 1 / len(CREATIVES)) if creative is None else np.eye(len(CREATIVES))[creative]
         at = hours if isinstance(hours, np.ndarray) else _spread(hours)
@@ -213,6 +214,43 @@ class Truth:
             at = np.asarray(rows)
             profit[at], opt_out[at] = found.profit[at, 0], found.opt_out[at, 0]
         return Value(profit, opt_out, self.loss, self.long_run(profit, opt_out))
+
+    def value_of_texts(
+        self, customer: Ints, week: Ints, weekday: Ints, hour: Ints, creative: Ints, weeks: int
+    ) -> Value:
+        """The truth of sending these texts, over and over; arrays have one entry for each text.
+
+        Args:
+            customer: row of `people`.
+            week: 0 to `weeks` − 1.
+            weekday: 0 (Monday) to 6, at most one text a day.
+            hour: local hour.
+            creative: number in `CREATIVES`; −1: any, equally likely.
+            weeks: after how many weeks the texts are sent again.
+        """
+        world, n = self.world, len(self.people)
+        order = np.lexsort((weekday, week, customer))
+        who, week, day, hour, text = (each[order] for each in (customer, week, weekday, hour, creative))
+        of_week = who * weeks + week
+        position = np.arange(len(who)) - np.searchsorted(of_week, of_week)
+        kind, people = self.people.kind[who], self.people
+        clicks, leaves = (np.zeros(len(who)) for _ in range(2))
+        annoyance = world.annoyance[kind, np.minimum(position, MOST_TEXTS - 1)]
+        for each in range(len(CREATIVES)):
+            share = np.where(text < 0, 1 / len(CREATIVES), text == each)
+            effect = self._click_effects[kind, hour, day, each] * (position + 1.0) ** -world.wear[kind]
+            clicks += share * -np.expm1(-people.click[who] * effect)
+            hazard = people.leave[who] * annoyance * world.annoyance_effects()[hour, each]
+            leaves += share * -np.expm1(-hazard)
+        reads = self.reads()[who]
+        gain = DELIVERED * reads * clicks * self.profit_per_click[who] - world.cost
+        stays, profit = np.ones(n * weeks), np.zeros(n * weeks)
+        for place in range(int(position.max(initial=-1)) + 1):
+            here = position == place
+            profit[of_week[here]] += stays[of_week[here]] * gain[here]
+            stays[of_week[here]] *= 1 - (DELIVERED * reads * leaves)[here]
+        weekly, opt_out = profit.reshape(n, weeks).mean(axis=1), 1 - stays.reshape(n, weeks).mean(axis=1)
+        return Value(weekly, opt_out, self.loss, self.long_run(weekly, opt_out))
 
     def practice(self, weeks: int = 8, creative: int | None = None) -> Value:
         """The truth of going on with the campaigns of the last weeks of the log, over and over.

@@ -16,6 +16,7 @@ from tests.second_world.world import (
     DAYS,
     DELIVERED,
     LEVELS,
+    MOST_TEXTS,
     TRIED_HOURS,
     ZONES,
     People,
@@ -39,6 +40,9 @@ TEXTS = {
     "ask": ("interactive", "Maison Nord: blue or green? Vote and see: maison.example/v Reply STOP to opt out"),
 }  # fmt: skip
 NEVER = np.iinfo(np.int64).max
+MOST_LATER_WEEKS = 104
+_OF_PLAN = 12
+"""Number of the campaigns of a given plan."""
 
 
 @dataclass
@@ -72,7 +76,7 @@ class Company:
             plan.offsets[0, 0]
         )
         self.opted_out = np.full(customers, NEVER)
-        own = self.people.withdraws_on < 7 * plan.weeks
+        own = self.people.withdraws_on < plan.days
         self.opted_out[own] = self.midnight + (self.people.withdraws_on[own] * DAY).astype(np.int64)
         self.arm = {trial.key: np.full(customers, -1) for trial in plan.trials}
         self.assigned = {trial.key: np.full(customers, NEVER) for trial in plan.trials}
@@ -80,11 +84,21 @@ class Company:
         self.click_effects, self.annoyance_effects = world.click_effects(), world.annoyance_effects()
         self.sent: list[Columns] = []
 
-    def _organic_orders(self) -> _Orders:
-        """Poisson at each customer's rate, with a season, from joining until the customer stops."""
-        people, rng, days = self.people, self.rng, 7 * self.plan.weeks
+    @property
+    def end(self) -> int:
+        """When the tables end, exclusive."""
+        return self.midnight + self.plan.days * DAY
+
+    def _organic_orders(self, first_day: int = 0, end_day: int = 0) -> _Orders:
+        """Poisson at each customer's rate, with a season, from joining until the customer stops.
+
+        Args:
+            first_day: of the orders.
+            end_day: day after the last; 0: the end of the log.
+        """
+        people, rng, days = self.people, self.rng, end_day or 7 * self.plan.weeks
         top = 1 + self.world.season
-        start = np.maximum(people.joined, 0)
+        start = np.maximum(people.joined, first_day)
         length = np.maximum(np.minimum(people.stops_on, days) - start, 0)
         customer = np.repeat(np.arange(len(people)), rng.poisson(people.buy * top * length / 7))
         day = start[customer] + rng.random(len(customer)) * length[customer]
@@ -104,6 +118,48 @@ class Company:
             for weekday in range(DAYS):
                 self._send(7 * week + weekday, days[:, weekday], hours[:, weekday], creatives[:, weekday],
                            campaigns[:, weekday], sent_before)  # fmt: skip
+
+    def go_on(self, texts: pd.DataFrame) -> tuple[list[Columns], _Orders]:
+        """Send the given texts in the weeks after the log; every week has its own seed.
+
+        Args:
+            texts: customer (row), at (unix seconds), creative (−1: any) and plan, at most one a day.
+
+        Returns:
+            What was sent, with `plan`, and the orders without texts after the log.
+        """
+        first, log = 7 * self.plan.weeks, (self.rng, self.orders, self.sent)
+        self.rng = np.random.default_rng([self.world.seed, 24])
+        self.orders, self.sent = self._organic_orders(first, first + 7 * MOST_LATER_WEEKS), []
+        start = int(dt.datetime.combine(self.plan.first_day, dt.time(), dt.UTC).timestamp())
+        seconds, zone = texts["at"].to_numpy() - start, self.people.zone[texts["customer"]]
+        local = seconds + self.plan.offsets[zone, np.clip(seconds // DAY, 0, self.plan.offsets.shape[1] - 1)]
+        texts = texts.assign(day=local // DAY, hour=local % DAY // 3600)
+        if len(texts) and (texts["at"].min() < self.midnight + first * DAY or texts["at"].max() >= self.end):
+            raise ValueError("the plan has texts outside the weeks after the log")
+        if texts.duplicated(["customer", "day"]).any():
+            raise ValueError("the plan has two texts for a customer on one day")
+        for week in range(self.plan.weeks, self.plan.weeks + self.plan.later_weeks):
+            self.rng = np.random.default_rng([self.world.seed, 25, week])
+            before = np.zeros(len(self.people), np.int64)
+            for day in range(7 * week, 7 * week + 7):
+                rows = texts[texts["day"] == day].sort_values("customer")
+                any_text = self.rng.integers(0, len(CREATIVES), len(rows))
+                self._send_planned(day, rows.assign(any_text=any_text), before)
+        sent, orders = self.sent, self.orders
+        self.rng, self.orders, self.sent = log
+        return sent, orders
+
+    def _send_planned(self, day: int, rows: pd.DataFrame, before: Ints) -> None:
+        who, at = rows["customer"].to_numpy(), rows["at"].to_numpy()
+        people = self.people
+        kept = (self.opted_out[who] > at) & people.consents[who] & (people.joined[who] < day)
+        rows, who, at = rows[kept], who[kept], at[kept]
+        if len(who):
+            creative = np.where(rows["creative"] < 0, rows["any_text"], rows["creative"])
+            campaign = np.full(len(who), _OF_PLAN)
+            self._draw_outcomes(day, who, at, rows["hour"].to_numpy(), creative, campaign, before)
+            self.sent[-1]["plan"] = rows["plan"].to_numpy()
 
     def _assign(self, week: int) -> None:
         now = self.midnight + 7 * week * DAY
@@ -171,15 +227,24 @@ class Company:
         at = self.plan.instant(people.zone[who], np.full(len(who), day), local)
         kept = self.opted_out[who] > at
         who, at = who[kept], at[kept]
-        n = len(who)
-        if not n:
-            return
-        kind, h, text, position = people.kind[who], hour[who], creative[who], before[who]
+        if len(who):
+            self._draw_outcomes(day, who, at, hour[who], creative[who], campaign[who], before)
+
+    def _draw_outcomes(
+        self, day: int, who: Ints, at: Ints, h: Ints, text: Ints, campaign: Ints, before: Ints
+    ) -> None:  # fmt: skip
+        """Draw what comes of a day's texts: one entry for each, and in `before` one for each customer."""
+        rng, people, n = self.rng, self.people, len(who)
+        kind, position = people.kind[who], before[who]
         reads = people.lost_on[who] > day
         delivered = rng.random(n) < DELIVERED
         effect = self.click_effects[kind, h, day % 7, text] * (position + 1.0) ** -self.world.wear[kind]
         clicked = delivered & reads & (rng.random(n) < -np.expm1(-people.click[who] * effect))
-        hazard = people.leave[who] * self.world.annoyance[kind, position] * self.annoyance_effects[h, text]
+        hazard = (
+            people.leave[who]
+            * self.world.annoyance[kind, np.minimum(position, MOST_TEXTS - 1)]
+            * self.annoyance_effects[h, text]
+        )
         leaves = delivered & reads & (rng.random(n) < -np.expm1(-hazard))
         click_at = at + 60 + rng.exponential(5400, n).astype(np.int64)
         leave_at = at + 90 + rng.exponential(1800, n).astype(np.int64)
@@ -190,7 +255,7 @@ class Company:
         self.orders.move(who[moves], order_at[moves])
         before[who] += 1
         self.sent.append({
-            "customer": who, "day": np.full(n, day), "at": at, "hour": h, "creative": text, "campaign": campaign[who],
+            "customer": who, "day": np.full(n, day), "at": at, "hour": h, "creative": text, "campaign": campaign,
             "position": position, "delivered": delivered, "clicked": clicked, "click_at": click_at, "leaves": leaves,
             "leave_at": leave_at, "buys": buys, "order_at": order_at,
         })  # fmt: skip
@@ -220,19 +285,24 @@ def _customers(company: Company) -> pd.DataFrame:
         "acquisition_channel": np.array(("search", "store", "friend"))[rng.integers(0, 3, len(people))],
         "opted_in_at": _times(joined + 3600, people.consents),
         "opted_out_at": _times(np.where(company.opted_out == NEVER, 0, company.opted_out),
-                               (company.opted_out < company.midnight + 7 * company.plan.weeks * DAY) & people.consents),
+                               (company.opted_out < company.end) & people.consents),
         "attr_level": np.array(LEVELS)[people.level],
         "attr_age": np.array(AGES)[people.age_band],
     })  # fmt: skip
 
 
-def _orders(company: Company, sent: Columns) -> pd.DataFrame:
+def _orders(
+    company: Company, sent: Columns, later: tuple[Ints, Ints, NDArray[Any]] | None = None
+) -> pd.DataFrame:  # fmt: skip
+    """Orders of the log's texts and without texts, and those of `_later_orders`."""
     people, organic, bought = company.people, company.orders, sent["buys"]
     customer = np.concatenate([organic.customer, sent["customer"][bought]])
     at = np.concatenate([organic.at, sent["order_at"][bought]])
     mean = company.world.order_mean[people.kind[customer]]
     amount = mean * np.exp(0.5 * company.rng.standard_normal(len(customer)) - 0.125)
-    known = at < company.midnight + 7 * company.plan.weeks * DAY
+    if later is not None:
+        customer, at, amount = (np.concatenate(both) for both in zip((customer, at, amount), later, strict=True))
+    known = at < company.end
     order = np.argsort(at[known], kind="stable")
     return pd.DataFrame({
         "order_id": [f"o{i:07d}" for i in range(len(order))],
@@ -242,14 +312,28 @@ def _orders(company: Company, sent: Columns) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def _later_orders(company: Company, weeks: list[Columns], organic: _Orders) -> tuple[Ints, Ints, NDArray[Any]]:
+    """Customer, instant and amount of the orders after the log, without texts and caused by each day's texts."""
+    parts = [(organic.customer, organic.at, np.random.default_rng([company.world.seed, 26]))]
+    for sent in weeks:
+        rng = np.random.default_rng([company.world.seed, 27, int(sent["day"][0])])
+        parts.append((sent["customer"][sent["buys"]], sent["order_at"][sent["buys"]], rng))
+    amounts = []
+    for customer, _at, rng in parts:
+        mean = company.world.order_mean[company.people.kind[customer]]
+        amounts.append(mean * np.exp(0.5 * rng.standard_normal(len(customer)) - 0.125))
+    return (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]),
+            np.concatenate(amounts))  # fmt: skip
+
+
 def _campaign_ids(sent: Columns) -> NDArray[np.str_]:
     week = np.char.zfill((sent["day"] // 7).astype(str), 2)
-    kinds = np.array([*(f"weekly-{i}" for i in range(10)), "how-often", "which-window"])
+    kinds = np.array([*(f"weekly-{i}" for i in range(10)), "how-often", "which-window", "plan"])
     return np.char.add(np.char.add(kinds[sent["campaign"]], "-w"), week)
 
 
 def _messages(company: Company, sent: Columns) -> pd.DataFrame:
-    n, end = len(sent["at"]), company.midnight + 7 * company.plan.weeks * DAY
+    n, end = len(sent["at"]), company.end
     return pd.DataFrame({
         "message_id": [f"m{i:08d}" for i in range(n)],
         "customer_id": _ids(sent["customer"]),
@@ -296,6 +380,22 @@ def _experiments(company: Company) -> dict[str, pd.DataFrame]:
     }
 
 
+def _read_plan(plan: pd.DataFrame, customers: int) -> tuple[pd.DataFrame, list[str]]:
+    """The texts of a plan as numbers: customer, at, creative, plan; and the ids of its plans."""
+    sent = plan[plan["send_at"].notna()]
+    names, ids = sorted(set(sent["plan_id"])), pd.Index(_ids(np.arange(customers)))
+    texts = pd.DataFrame({
+        "customer": ids.get_indexer(sent["customer_id"]),
+        "at": sent["send_at"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[s]").astype(np.int64),
+        "creative": pd.Index(CREATIVES).get_indexer(sent["variant"].fillna(CREATIVES[0])),
+        "plan": pd.Index(names).get_indexer(sent["plan_id"]),
+    })  # fmt: skip
+    if (texts < 0).any(axis=None):
+        raise ValueError("the plan has customers or variants that the company has not")
+    texts["creative"] = texts["creative"].where(sent["variant"].notna(), -1)
+    return texts.reset_index(drop=True), names
+
+
 def write_company(
     to: Path,
     *,
@@ -304,6 +404,8 @@ def write_company(
     seed: int = 1,
     null: bool = False,
     text_effects: float = 1.0,
+    plan: pd.DataFrame | None = None,
+    later_weeks: int = 0,
 ) -> Truth:
     """Write a company into the new folder `to`; the same seed gives the same company.
 
@@ -314,15 +416,28 @@ def write_company(
         seed: of the parameters and of all events.
         null: texts cause nothing.
         text_effects: how many times as far apart the texts are as usual.
+        plan: the texts of the later weeks: plan_id, customer_id, send_at (UTC; null: none), variant (null: any). They
+            are sent to whoever is still subscribed, and nobody gets any other text.
+        later_weeks: how many weeks follow the log, which is the same with and without them.
 
     Returns:
         The truth, of which nothing is written.
     """
     world = draw_world(seed, null, text_effects)
-    company = Company(world, make_plan(world, weeks), customers)
+    company = Company(world, make_plan(world, weeks, later_weeks), customers)
     company.run()
     sent = {name: np.concatenate([part[name] for part in company.sent]) for name in company.sent[0]}
-    messages = _messages(company, sent)
+    every, later, plan_ids = sent, None, None
+    if plan is not None:
+        texts, names = _read_plan(plan, customers)
+        weekly, organic = company.go_on(texts)
+        later = _later_orders(company, weekly, organic)
+        parts = [{**sent, "plan": np.full(len(sent["at"]), -1)}, *weekly]
+        every = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        plan_ids = np.array([*names, None], object)[every["plan"]]
+    messages = _messages(company, every)
+    if plan_ids is not None:
+        messages["plan_id"] = plan_ids
     campaigns = messages.groupby("campaign_id", as_index=False).agg(started_at=("sent_at", "min"))
     campaigns = campaigns.assign(name=campaigns["campaign_id"], objective="sales")
     creatives = messages[["campaign_id", "variant"]].drop_duplicates().sort_values(["campaign_id", "variant"])
@@ -331,7 +446,7 @@ def write_company(
         content_type=[TEXTS[name][0] for name in creatives["variant"]],
     )
     to.mkdir(parents=True)
-    tables = {"customers": _customers(company), "orders": _orders(company, sent), "messages": messages,
+    tables = {"customers": _customers(company), "orders": _orders(company, sent, later), "messages": messages,
               "campaigns": campaigns, "creatives": creatives, **_experiments(company)}  # fmt: skip
     for name, frame in tables.items():
         frame.to_parquet(to / f"{name}.parquet", index=False)
@@ -346,6 +461,5 @@ def write_company(
 def truth_of(company: Company) -> Truth:
     """The truth of a company that has run."""
     people: People = company.people
-    end = company.midnight + 7 * company.plan.weeks * DAY
-    subscribed = people.consents & (company.opted_out >= end) & (company.arm["holdout"] != 1)
+    subscribed = people.consents & (company.opted_out >= company.end) & (company.arm["holdout"] != 1)
     return Truth(company.world, company.plan, people, subscribed, _ids(np.arange(len(people))), company.arm)
