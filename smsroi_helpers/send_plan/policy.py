@@ -19,7 +19,7 @@ from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.send_plan.today import DOSE_STEP, HALVES, Today
 from smsroi_helpers.statistics import Floats, Ints
 
-__all__ = ["Action", "Economics", "Policy", "choose_policy", "today_levels", "value_policy", "value_today"]
+__all__ = ["Action", "Economics", "Policy", "choose_policy", "today_levels", "value_action", "value_policy", "value_today"]
 
 HOLD = -1
 _LEVEL_EVENTS = 25.0
@@ -149,7 +149,7 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: np.ndarr
             chosen = tuple(sorted(int(day) for day in ranked[:needed]))
             for c in range(len(economics.cost)):
                 action = Action(d, w, c, chosen)
-                found = _action_worth(_first(response, one), rows, economics, action)[0][0]
+                found = value_action(_first(response, one), rows, economics, action)[0][0]
                 if found > value:
                     best, value = action, float(found)
     return best
@@ -163,7 +163,7 @@ def _first(response: Response, one: slice) -> Response:
     )))  # fmt: skip
 
 
-def _action_worth(response: Response, rows: Floats, economics: Economics, action: Action) -> tuple[Floats, Floats]:
+def value_action(response: Response, rows: Floats, economics: Economics, action: Action) -> tuple[Floats, Floats]:
     if response.doses[action.dose] <= 0:
         none = np.zeros(len(response.clicks))
         return none, none
@@ -193,7 +193,7 @@ def value_policy(
     found = [np.zeros(len(response.clicks)), np.zeros(len(response.clicks))]
     for (p, mask), action in policy.actions.items():
         if customers[p, mask]:
-            each = _action_worth(response, grouping.membership[p], economics, action)
+            each = value_action(response, grouping.membership[p], economics, action)
             for k in range(2):
                 found[k] = found[k] + customers[p, mask] * each[k]
     return found[0] / customers.sum(), found[1] / customers.sum()

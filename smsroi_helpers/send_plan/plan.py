@@ -1,0 +1,200 @@
+"""The plan of the coming weeks: learn, choose, value, schedule."""
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers import measures
+from smsroi_helpers.cltv import find_natural_loss
+from smsroi_helpers.send_plan.cells import count_cells
+from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
+from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
+from smsroi_helpers.send_plan.groupings import find_groupings
+from smsroi_helpers.send_plan.policy import Economics, value_action
+from smsroi_helpers.send_plan.schedule import (
+    Calendar,
+    Exploration,
+    Money,
+    Roles,
+    assign_actions,
+    plan_calendar,
+    policy_rows,
+    write_messages,
+)
+from smsroi_helpers.send_plan.today import Audience, count_today, find_audience
+from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, value_candidate
+from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats, weekly_rate
+
+__all__ = ["SendPlan", "make_plan"]
+
+_STEP = 0.5
+"""Texts a week are chosen in halves."""
+
+
+@dataclass(frozen=True)
+class SendPlan:
+    """A plan, with what it rests on."""
+
+    shop: Shop
+    types: CustomerTypes
+    evidence: Evidence
+    audience: Audience
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate
+    design: Design
+    calendar: Calendar
+    roles: Roles
+    exploration: Exploration
+    actions: pd.DataFrame
+    """Of `policy_rows`."""
+    assigned: ir.Table
+    """Of `assign_actions`."""
+    messages: ir.Table
+    """Of `write_messages`: the table `send_plan`."""
+    honest: float
+    """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
+
+    @property
+    def customers(self) -> int:
+        """In the plan's audience, whatever their role."""
+        return int(self.chosen.today.customers.sum())
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """reason, customers: with those in the plan, everybody known."""
+        return self.audience.left_out
+
+    @property
+    def gains(self) -> bool:
+        """Whether the interval of plan − today lies above 0."""
+        return self.chosen.gain.low > 0
+
+
+def make_plan(
+    shop: Shop,
+    *,
+    horizon_weeks: int = 4,
+    explore_share: float = 0.10,
+    holdout_share: float = 0.05,
+    max_per_week: float = 4.0,
+    practice_weeks: int = measures.PRACTICE_WEEKS,
+    yearly_discount: float = 0.1,
+    own_hours: str = "",
+    channel: str = "",
+) -> SendPlan:
+    """Whom to text in the coming weeks, when, how often and with what, and what that is worth.
+
+    Args:
+        shop: the company.
+        horizon_weeks: how long the plan is.
+        explore_share: share (0–1) of those not held out whose frequency, hour and text are drawn at random.
+        holdout_share: share (0–1) of the audience that gets nothing, to measure the plan.
+        max_per_week: the frequency cap.
+        practice_weeks: complete weeks that are called today.
+        yearly_discount: the yearly discount rate.
+        own_hours: the sender's own allowed hours (`9-18`).
+        channel: of the texts.
+
+    Raises:
+        NotEnoughData: no valid test of frequencies, hence nothing to plan by.
+    """
+    types = find_types(shop)
+    evidence = collect_evidence(shop, types, channel)
+    groupings = find_groupings(
+        types, evidence.codes["code"], evidence.codes["customers"].to_numpy(float), shop.seed
+    )
+    practice = measures.find_practice(shop, practice_weeks, evidence.channel)
+    audience = find_audience(evidence, types, practice, own_hours)
+    today = count_today(evidence, types, audience, groupings)
+    cells = count_cells(evidence, groupings)
+    design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
+    candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
+    chosen = choose_candidate(candidates)
+    honest = float(np.clip(chosen.long_run[0] / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
+    calendar = plan_calendar(shop, horizon_weeks)
+    roles = Roles.of_shares(holdout_share, explore_share)
+    exploration = _exploration(evidence, audience, design)
+    actions = policy_rows(chosen.policy, design.doses, evidence.creatives, _money(chosen, design, honest))
+    codes = evidence.codes["code"]
+    assigned = assign_actions(shop, audience, chosen.cells.grouping, codes, roles, exploration, calendar)
+    windows = evidence.windows or ((9, 18),)
+    messages = write_messages(
+        shop, assigned, audience, actions, exploration, windows, calendar, evidence.channel, profile_names(chosen)
+    )
+    return SendPlan(
+        shop, types, evidence, audience, candidates, chosen, design, calendar, roles, exploration, actions, assigned,
+        shop.keep(messages), honest,
+    )  # fmt: skip
+
+
+def profile_names(chosen: Candidate) -> list[str]:
+    """The class that most of each profile's customers are likely in."""
+    grouping = chosen.cells.grouping
+    return [grouping.class_names[int(k)] for k in grouping.membership.argmax(axis=1)]
+
+
+def _design(
+    shop: Shop, evidence: Evidence, audience: Audience, weeks: int, most: float, yearly_discount: float
+) -> Design:
+    loss = find_natural_loss(shop, evidence.channel)["all"].weekly[0]
+    top = min(max(evidence.doses), most)
+    doses = np.arange(0.0, top + 1e-9, _STEP)
+    texts = max(len(evidence.creatives), 1)
+    economics = Economics(
+        evidence.windows, _costs(shop, evidence), loss, weekly_rate(yearly_discount), weeks, top
+    )
+    windows = max(len(evidence.windows), 1)
+    mix = _frequency_mix(evidence)
+    return Design(
+        evidence.doses, doses, mix["window"] if evidence.windows else np.ones(windows), mix["text"] if texts else
+        np.ones(1), economics, audience.masks,
+    )  # fmt: skip
+
+
+def _frequency_mix(evidence: Evidence) -> dict[str, Floats]:
+    """Shares of the frequency tests' texts in each window and of each text; equal where none is in any."""
+    shop, rows = evidence.shop, evidence.texts.filter(evidence.texts.kind == "frequency")
+    hours = shop.count(rows.group_by("hour").aggregate(n=rows.count()).order_by("hour"))
+    texts = shop.count(rows.group_by("variant").aggregate(n=rows.count()).order_by("variant"))
+    by_hour = np.bincount(hours["hour"].to_numpy(int), hours["n"].to_numpy(float), 24)
+    window = np.array([by_hour[start:end].sum() for start, end in evidence.windows])
+    text = texts.set_index("variant")["n"].reindex(list(evidence.creatives)).fillna(0.0).to_numpy(float)
+    return {"window": _as_shares(window), "text": _as_shares(text)}
+
+
+def _as_shares(counts: Floats) -> Floats:
+    return np.asarray(counts / counts.sum() if counts.sum() else np.ones(len(counts)) / max(len(counts), 1))
+
+
+def _costs(shop: Shop, evidence: Evidence) -> Floats:
+    """(C,): mean cost of each text; that of all where it is not known; 0 where costs are not known at all."""
+    sends = measures.every_send(shop).filter(ibis._.channel == evidence.channel)
+    found = shop.count(sends.group_by("variant").aggregate(cost=sends.cost.mean(), n=sends.count()).order_by("variant"))
+    known = found.dropna(subset=["cost"])
+    usual = float(np.average(known["cost"], weights=known["n"])) if len(known) else 0.0
+    of_text = known.dropna(subset=["variant"]).set_index("variant")["cost"]
+    return of_text.reindex(list(evidence.creatives)).fillna(usual).to_numpy(float)
+
+
+def _exploration(evidence: Evidence, audience: Audience, design: Design) -> Exploration:
+    everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
+    windows = tuple(
+        w for w, (start, end) in enumerate(evidence.windows) if everywhere[:, start:end].all(axis=1).sum() >= 4
+    )
+    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses if dose <= design.economics.most_texts}
+    return Exploration(tuple(sorted(tried | {0.5})), windows or (0,), evidence.creatives)
+
+
+def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, int], Money]:
+    found = {}
+    for (profile, mask), action in chosen.policy.actions.items():
+        rows = chosen.cells.grouping.membership[profile]
+        long_run, cash = value_action(chosen.response, rows, design.economics, action)
+        found[profile, mask] = Money(honest * float(cash[0]), honest * float(long_run[0]))
+    return found
+
+
