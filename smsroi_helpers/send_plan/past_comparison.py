@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers.ab_test import FEWEST_BUYERS_UNEQUAL, UNEQUAL
 from smsroi_helpers.contract import Evidence
 from smsroi_helpers.statistics import (
     FEW_EVENTS,
@@ -100,8 +101,28 @@ class Comparison:
     texts_held_out: float
 
     @property
+    def few(self) -> bool:
+        """Whether too few customers ordered, on either side, for an interval."""
+        return min(self.buyers, self.buyers_held_out) < FEW_EVENTS
+
+    @property
+    def enough_to_correct(self) -> bool:
+        """Whether so many customers ordered that promises may be corrected by this, as for decisions of `ab_test`."""
+        return self.measured.known and self.buyers_held_out >= self.buyers_needed
+
+    @property
+    def buyers_needed(self) -> int:
+        """Held-out customers who must have ordered before promises may be corrected."""
+        return FEWEST_BUYERS_UNEQUAL if self.customers >= UNEQUAL * self.held_out else FEW_EVENTS
+
+    @property
+    def held_out_needed(self) -> float:
+        """Customers to hold out until so many have ordered; NaN where none has."""
+        return self.held_out * max(self.buyers_needed / self.buyers_held_out, 1.0) if self.buyers_held_out else _NAN
+
+    @property
     def ratio(self) -> Estimate:
-        """Measured ÷ promised, the part of the promise that was kept; unknown where nothing was promised."""
+        """The part of the promise that was kept, measured ÷ promised; unknown where nothing was promised."""
         return self.measured.over(self.promised)
 
     @property

@@ -219,8 +219,8 @@ def count_outcomes(shop: Shop, plan: EarlierPlan, segment_by: str = "rfm_group")
         `CELLS`: role; grouping, texts_per_week, variant (of the customer's first text), tenth (1–10, of what customers
         would have been promised, where that is recorded); n customers; unusable (of them, without a probability above
         0: they are in no sum); texts of the channel, own_texts (of them, linked to this plan), texted (customers with a
-        text), buyers (customers who ordered), opt_outs (customers), leavers_known (customers of whom that is known: all or none), promises (customers
-        with one); sums. NaN where not recorded.
+        text), buyers (customers who ordered), opt_outs (customers), leavers_known (customers of whom that is known: all
+        or none), promises (customers with one); sums. NaN where not recorded.
     """
     rows = _with_group(shop, plan, segment_by)
     rows = rows.mutate(tenth=_tenths(rows.score) if _has_scores(shop, rows) else ibis.null("int64"))

@@ -58,8 +58,8 @@ Status = Literal[
 """Why a plan has no score. `running`: its weeks are not over; `no_start`: neither its name nor a text says when it
 began; `before_log`: it began before the log of orders; `no_profit`: the source has no orders or no messages;
 `no_holdout`: fewer than two customers held out, or planned for; `broken_split`: the roles do not have the shares that
-their probabilities say; `not_followed`: none of its texts were sent, or held-out customers got as many; `few_buyers`: too
-few customers ordered for an interval."""
+their probabilities say; `not_followed`: none of its texts were sent, or held-out customers got as many; `few_buyers`:
+too few customers ordered for an interval."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,9 @@ def score_cells(plan: EarlierPlan, cells: pd.DataFrame, *, linked: bool) -> Plan
     if plan.planned and not followed:
         return PlanScore(plan, "not_followed", split_p=split, held_out_texted=texted)
     by_customer = bool(cells["tenth"].notna().all())
+    explored = [compare_role(cells, "explore")] if "explore" in by_role.index else []
     return PlanScore(
-        plan, "few_buyers" if main.few else "scored", roles=(main, *([compare_role(cells, "explore")] if "explore" in by_role.index else [])),
+        plan, "few_buyers" if main.few else "scored", roles=(main, *explored),
         tenths=_compare_tenths(cells, by_customer=by_customer),
         actions=_compare_actions(cells) if plan.grouped else (),
         by_customer=by_customer, held_out_texted=texted, split_p=split,
@@ -227,10 +228,20 @@ def _compare_tenths(cells: pd.DataFrame, *, by_customer: bool) -> tuple[Comparis
         own = own.assign(mean=own["w_m"] / own["w"]).sort_values("mean", kind="stable")
         middle = (own["n"].cumsum() - own["n"] / 2) / own["n"].sum()
         bins = cells["grouping"].map((middle * BINS).astype(int).clip(upper=BINS - 1) + 1)
-    found = [
-        compare_role(cells[bins == each], "plan", "tenth", str(int(each))) for each in sorted(bins.dropna().unique())
-    ]
-    return _adjusted(found)
+    numbers = sorted(int(each) for each in bins.dropna().unique())
+    ranges: list[tuple[int, int]] = []
+    first = numbers[0]
+    for last in numbers:
+        if not compare_role(cells[bins.between(first, last)], "plan").few:
+            ranges.append((first, last))
+            first = last + 1
+    if len(ranges) < 2:
+        return ()
+    ranges[-1] = (ranges[-1][0], numbers[-1])  # with what is left over
+    return _adjusted([
+        compare_role(cells[bins.between(*ends)], "plan", "tenth", "–".join(dict.fromkeys(map(str, ends))))
+        for ends in ranges
+    ])  # fmt: skip
 
 
 def _compare_actions(cells: pd.DataFrame) -> tuple[Comparison, ...]:
