@@ -292,8 +292,8 @@ def estimate_factor(scores: Sequence[PlanScore]) -> PromiseFactor:
         ratios = np.array([main.measured.value / promised for main, promised in used])
         variances = np.array([(main.standard_error / promised) ** 2 for main, promised in used])
         pooled = combine_effects(ratios, variances, method_re="dl")
-        half = float(norm.ppf(0.975) * pooled.sd_eff_w_re)
-        estimate = Estimate(float(pooled.eff_re), float(pooled.eff_re) - half, float(pooled.eff_re) + half)
+        middle, half = float(pooled.mean_effect_re), float(norm.ppf(0.975) * pooled.sd_eff_w_re)
+        estimate = Estimate(middle, middle - half, middle + half)
     value = max(estimate.value, 0.0) if estimate.excludes(1.0) else 1.0
     return PromiseFactor(value, estimate, len(used))
 
