@@ -42,7 +42,7 @@ def suppression_words(found: HandOver, source: str) -> str:
             "Caveat: no opt-outs were applied, because {source} records none. Apply the gateway’s own list of opt-outs"
             " before sending."
         ).format(source=source)
-    return _("Opt-outs read from {source} as of {now} UTC: {n} customers may not be texted.").format(
+    return _("Opt-outs read from {source} as of {now} UTC; opt-outs in force: {n}.").format(
         source=source, now=f"{found.now:%Y-%m-%d %H:%M}", n=number(found.opted_out)
     )
 
@@ -55,12 +55,12 @@ def describe_list(found: HandOver, source: str) -> list[str]:
         source: the source's name.
     """
     lines = [
-        _("{plan}: {rows} rows; {texts} texts to {customers} customers handed over").format(
+        _("{plan}: {rows} rows in the plan, {texts} texts in the list (customers: {customers})").format(
             plan=found.plan_id, rows=number(found.rows), texts=number(found.texts), customers=number(found.customers)
         )
     ]
     lines += [
-        _("left out: {rows} rows of {customers} customers, {reason}").format(
+        _("left out: {rows} (customers: {customers}), {reason}").format(
             rows=number(each.rows), customers=number(each.customers), reason=left_out_words(each.reason)
         )
         for each in found.left_out

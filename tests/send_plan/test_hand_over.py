@@ -200,9 +200,9 @@ def test_a_folder_that_cannot_be_written_is_named(shop, tmp_path):
 def test_words_and_table_say_what_was_left_out(shop, tmp_path):
     found = write_list(shop, plan(*ROWS), tmp_path, now=NOW)
     lines = describe_list(found, "mine")
-    assert lines[0] == "plan-20240506: 13 rows; 4 texts to 3 customers handed over"
-    assert "left out: 3 rows of 3 customers, opted out" in lines
-    assert lines[-1] == "Opt-outs read from mine as of 2024-05-06 12:00 UTC: 3 customers may not be texted."
+    assert lines[0] == "plan-20240506: 13 rows in the plan, 4 texts in the list (customers: 3)"
+    assert "left out: 3 (customers: 3), opted out" in lines
+    assert lines[-1] == "Opt-outs read from mine as of 2024-05-06 12:00 UTC; opt-outs in force: 3."
     markup = hand_over_tables.list_table(found, "mine")._repr_html_()
     assert "no text planned: no gain expected" in markup
     assert "&lt;10" in markup  # groups of fewer than ten customers are not shown on a page
