@@ -53,11 +53,13 @@ COLUMNS = (
 """Of a list. `plan_id` belongs into the gateway's log: `messages.plan_id` shows later what followed the plan."""
 _TEXTS = ("customer_id", "timezone", "channel", "campaign_id", "variant", "reason", "plan_id")
 _NEEDED = ("plan_id", "customer_id", "role", "send_at", "channel", "reason", "expected_profit")
+_ORDER = ("send_at", "customer_id", "campaign_id", "variant")
 _STARTS_OF_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 _PLAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _LOCAL = "%Y-%m-%dT%H:%M:%S"
 _HOUR = "%Y%m%dT%HZ"
+"""Of a file's name."""
 
 NO_OPT_OUTS = (
     "the source {source} records no opt-outs (no column opted_out_at in customers or messages), so who has opted out"
@@ -138,11 +140,12 @@ def write_list(
     with _work_folder(folder) as work:
         file = work / "judged.parquet"
         shop.write(judge_plan(shop, rows, now), file)
-        judged = shop.con.read_parquet(file, table_name=f"judged_{work.name.rpartition('-')[2]}")
+        judged = _read(shop, file)
         counts = judged.group_by("left_out").aggregate(rows=judged.count(), customers=judged.customer_id.nunique())
         found = shop.count(counts.order_by(ibis.desc("rows"), "left_out"))
-        listed = judged.filter(judged.left_out.isnull()).order_by("send_at", "customer_id", "campaign_id", "variant")
-        made = _write_files(shop, listed, work, plan_id, raw=raw, by_hour=by_hour, json_lines=json_lines)
+        listed = work / "listed.parquet"
+        shop.write(judged.filter(judged.left_out.isnull()).select(*COLUMNS).order_by(*_ORDER), listed)
+        made = _write_files(shop, _read(shop, listed), work, plan_id, raw=raw, by_hour=by_hour, json_lines=json_lines)
         files, removed = _replace(made, folder, plan_id)
     kept = found[found["left_out"].isna()]
     return HandOver(
@@ -244,18 +247,21 @@ def guard_formula(text: ir.StringValue) -> ir.StringValue:
 def _write_files(
     shop: Shop, listed: ir.Table, work: Path, plan_id: str, *, raw: bool, by_hour: bool, json_lines: bool
 ) -> list[Path]:
-    hours = [""]
+    hours: list[dt.datetime | None] = [None]
     if by_hour:
-        found = shop.count(listed.select(hour=listed.send_at.strftime(_HOUR)).distinct().order_by("hour"))
-        hours = [f"-{hour}" for hour in found["hour"]]
+        found = shop.count(listed.select(hour=listed.send_at.truncate("h")).distinct().order_by("hour"))
+        hours = [hour.to_pydatetime() for hour in found["hour"]]
     files = []
     for hour in hours:
-        rows = listed.filter(listed.send_at.strftime(_HOUR) == hour[1:]) if hour else listed
-        rows = rows.select(*COLUMNS).mutate(
+        rows, suffix = listed, ""
+        if hour is not None:  # a range of sorted times: other parts of the file are not read
+            ends = ibis.literal(hour), ibis.literal(hour + dt.timedelta(hours=1))
+            rows, suffix = listed.filter(listed.send_at >= ends[0], listed.send_at < ends[1]), f"-{hour:{_HOUR}}"
+        rows = rows.order_by(*_ORDER).mutate(
             send_at=rows.send_at.strftime(_INSTANT), send_at_local=rows.send_at_local.strftime(_LOCAL),
             expected_profit=rows.expected_profit.round(4),
         )  # fmt: skip
-        file = work / f"customer-list-{plan_id}{hour}.{'jsonl' if json_lines else 'csv'}"
+        file = work / f"customer-list-{plan_id}{suffix}.{'jsonl' if json_lines else 'csv'}"
         if json_lines:
             copy_to_json_lines(shop.con, rows, file)
         else:
@@ -265,6 +271,11 @@ def _write_files(
         file.chmod(0o600)
         files.append(file)
     return files
+
+
+def _read(shop: Shop, file: Path) -> ir.Table:
+    """A file of the work folder; its name in the engine is new, so that no cached result of another is used."""
+    return shop.con.read_parquet(file, table_name=f"{file.stem}_{file.parent.name.rpartition('-')[2]}")
 
 
 @contextlib.contextmanager
