@@ -17,9 +17,6 @@ from smsroi_helpers import runner, source
 from smsroi_helpers.errors import AlertRaised, DataError, UsageError, redact
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from smsroi_helpers.runner import Outcome
     from smsroi_helpers.source import Loaded
 
 __all__ = ["app", "main"]
@@ -111,7 +108,7 @@ def run(
             on_failure=on_failure,
             on_success=on_success,
         )
-        with _progress() as progress:
+        with runner.show_progress() as progress:
             published = runner.run_report(file, options, progress)
         print(f"unchanged: {_shown(published.index)}" if published.unchanged else _shown(published.index))
         if fail_on_alert and published.new_alerts:
@@ -217,6 +214,29 @@ def pseudonymise(
             f"key id: {copied.key_id}; keep the key outside the project: without it no customer can be identified again"
         )
         print(_shown(copied.folder))
+
+
+@app.command("list")
+def list_(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, REPORT/RUN, or REPORT (its latest).")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the list.")],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="For programs: no byte-order mark, no apostrophe before formulas.")
+    ] = False,
+    by_hour: Annotated[bool, typer.Option("--by-hour", help="One file for each hour (UTC).")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per line, for gateways' APIs.")] = False,
+    no_suppression: Annotated[
+        bool, typer.Option("--no-suppression", help="Accept a source that records no opt-outs.")
+    ] = False,
+) -> None:
+    """Write the list of a run's send plan for a gateway; who has opted out since is left out. Print its path."""
+    with _one_line():
+        found, lines = runner.hand_over(
+            run, to, raw=raw, by_hour=by_hour, json_lines=jsonl, allow_no_opt_outs=no_suppression
+        )
+        for line in lines:
+            _print_note(line)
+        print(_shown(found.files[0] if len(found.files) == 1 else to))
 
 
 @app.command()
@@ -349,71 +369,6 @@ def _plain(text: str) -> str:
 
 def _print_note(line: str) -> None:
     print(_plain(line), file=sys.stderr)
-
-
-# --- progress -----------------------------------------------------------------------------------------------
-
-
-class _Lines:
-    """Progress for logs: a line when a notebook starts, each minute, and when it ends."""
-
-    def __init__(self) -> None:
-        self._minutes: dict[str, int] = {}
-
-    def started(self, name: str) -> None:
-        self._print(f"{name}: started")
-
-    def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:
-        if int(seconds // 60) > self._minutes.get(name, 0):
-            self._minutes[name] = int(seconds // 60)
-            self._print(f"{name}: cell {cell} of {cells}, {seconds:.0f} s")
-
-    def ended(self, name: str, outcome: "Outcome") -> None:
-        memory = f", {outcome.peak_memory_mb} MB" if outcome.peak_memory_mb else ""
-        self._print(f"{name}: {outcome.status}, {outcome.seconds:.1f} s{memory}")
-
-    def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-
-class _Bars:
-    """Progress for terminals: one bar per notebook."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self.display = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=Console(stderr=True),
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def started(self, name: str) -> None:
-        self._tasks[name] = self.display.add_task(name, total=None, state="")
-
-    def advanced(self, name: str, cell: int, cells: int, seconds: float) -> None:  # noqa: ARG002 - the bar counts
-        self.display.update(self._tasks[name], completed=max(cell - 1, 0), total=cells or None)
-
-    def ended(self, name: str, outcome: "Outcome") -> None:
-        task = self.display.tasks[self.display.task_ids.index(self._tasks[name])]
-        completed = task.total if outcome.status == "ok" else None
-        self.display.update(self._tasks[name], completed=completed, state=outcome.status)
-        self.display.stop_task(self._tasks[name])
-
-
-@contextlib.contextmanager
-def _progress() -> "Iterator[_Lines | _Bars]":
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    bars = _Bars()
-    with bars.display:
-        yield bars
 
 
 def main() -> None:

@@ -13,7 +13,13 @@ from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.ab_test.click_profit import Prices, find_prices
-from smsroi_helpers.ab_test.decision_rule import RuleOutcome, adjust_p, decide_experiment
+from smsroi_helpers.ab_test.decision_rule import (
+    FEWEST_BUYERS_UNEQUAL,
+    UNEQUAL,
+    RuleOutcome,
+    adjust_p,
+    decide_experiment,
+)
 from smsroi_helpers.ab_test.effects import ArmEffect, measure_effects
 from smsroi_helpers.ab_test.evaluate import (
     Evaluated,
@@ -37,8 +43,10 @@ from smsroi_helpers.ab_test.wording import decide, decide_tests
 from smsroi_helpers.measures import knows_cost
 
 __all__ = [
+    "FEWEST_BUYERS_UNEQUAL",
     "NEEDS",
     "PARAMETERS",
+    "UNEQUAL",
     "ArmEffect",
     "Evaluated",
     "Prices",

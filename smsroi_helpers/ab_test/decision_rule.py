@@ -44,6 +44,7 @@ from smsroi_helpers.statistics import (
 
 __all__ = [
     "FEWEST_BUYERS_UNEQUAL",
+    "UNEQUAL",
     "ExperimentDecision",
     "Guardrail",
     "RuleOutcome",

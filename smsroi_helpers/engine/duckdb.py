@@ -18,6 +18,8 @@ __all__ = [
     "EngineIOError",
     "EngineName",
     "connect",
+    "copy_to_csv",
+    "copy_to_json_lines",
     "copy_to_parquet",
     "hash_group",
     "is_ascii",
@@ -125,8 +127,32 @@ def total(amounts: ir.FloatingColumn, digits: int = 6, **where: ir.BooleanValue)
 
 def copy_to_parquet(con: Connection, query: str, file: Path) -> None:
     """Write the result of a query in the engine's SQL as a parquet file."""
+    _copy(con, query, file, "FORMAT parquet")
+
+
+def copy_to_csv(con: Connection, rows: ir.Table, file: Path, *, byte_order_mark: bool) -> None:
+    """Write rows over parquet files as CSV in UTF-8, with a heading; they do not pass through Python.
+
+    Args:
+        con: the engine.
+        rows: an expression.
+        file: written over.
+        byte_order_mark: whether the file begins with one, by which spreadsheets know UTF-8.
+    """
+    if byte_order_mark:  # DuckDB has no option for it, but writes the name of the first column as it is
+        first = rows.columns[0]
+        rows = rows.rename({f"\N{ZERO WIDTH NO-BREAK SPACE}{first}": first})
+    _copy(con, con.compile(rows), file, "FORMAT csv, HEADER true, DELIMITER ','")
+
+
+def copy_to_json_lines(con: Connection, rows: ir.Table, file: Path) -> None:
+    """Write rows over parquet files as JSON in UTF-8, one object per line; they do not pass through Python."""
+    _copy(con, con.compile(rows), file, "FORMAT json, ARRAY false")
+
+
+def _copy(con: Connection, query: str, file: Path, options: str) -> None:
     place = str(file).replace("'", "''")
-    con.raw_sql(f"COPY ({query}) TO '{place}' (FORMAT parquet)")
+    con.raw_sql(f"COPY ({query}) TO '{place}' ({options})")
 
 
 def connect(folder: Path) -> Connection:

@@ -24,6 +24,7 @@ from smsroi_helpers.experiments.subscriber_value import (
     find_subscriber_value,
 )
 from smsroi_helpers.experiments.validity import (
+    SPLIT_ALPHA,
     Problem,
     ProblemKind,
     Validity,
@@ -37,6 +38,7 @@ from smsroi_helpers.experiments.validity import (
 __all__ = [
     "METRICS",
     "ORDER_METRICS",
+    "SPLIT_ALPHA",
     "ClickValue",
     "Clusters",
     "Experiment",

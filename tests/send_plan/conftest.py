@@ -1,0 +1,41 @@
+"""Small simulated companies whose plan promises too much, opened once for the tests of this stage."""
+
+import shutil
+
+import pytest
+
+from smsroi_helpers.simulation import chunk, texting
+from smsroi_helpers.simulation.write import write_company
+from tests.experiment_sources import open_folder
+
+ROLES = (("plan", 0.5), ("explore", 0.1), ("holdout", 0.4))
+"""Many held out, so that a small company is enough."""
+TABLES = ("customers", "orders", "messages", "plans")
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """A function that opens a simulated company, with messages that bring profit, or without (`null`)."""
+
+    def opened(null):
+        place = tmp_path_factory.mktemp("plans")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(chunk, "PLAN_ROLES", ROLES)
+            patch.setattr(texting, "PLAN_ROLES", ROLES)
+            write_company(place / "source", customers=3_000 if null else 6_000, weeks=26, seed=8, null=null)
+        for each in (place / "source").iterdir():
+            if each.stem not in (*TABLES, "source"):
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+        return open_folder(place / "source", place)
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def company(simulated):
+    return simulated(null=False)
+
+
+@pytest.fixture(scope="session")
+def null_company(simulated):
+    return simulated(null=True)
