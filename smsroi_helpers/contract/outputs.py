@@ -167,6 +167,20 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "warning", "warned_on", "weeks", "customers", "warned", "away", "precision", "precision_low", "precision_high",
         "recall", "recall_low", "recall_high", "ranking",
     ),
+    "send_plan": (
+        "customer_id", "send_at", "campaign_id", "variant", "channel", "role", "probability", "reason",
+        "expected_profit", "expected_long_run", "plan_id", "texts_per_week", "type",
+    ),
+    "plan_summary": (
+        "type", "texts_per_week", "hour", "weekday", "variant", "customers", "expected_profit", "reason",
+    ),
+    "plan_score": ("policy", "profit_per_customer", "low", "high", "evidence", "period"),
+    "plan_left_out": ("reason", "customers"),
+    "plan_track_record": ("plan_id", "status"),
+    "plan_source/plans": ("plan_id", "customer_id", "role", "probability", "send_at", "variant", "expected_profit"),
+    "plan_source/experiments": ("experiment_id", "kind", "control_arm", "started_at", "ended_at"),
+    "plan_source/arms": ("experiment_id", "arm", "share", "messages_per_week", "hour_start", "hour_end", "variant"),
+    "plan_source/assignments": ("experiment_id", "customer_id", "arm", "assigned_at"),
     "decisions": (
         "stage", "question", "segment", "outcome", "status", "action", "cash", "cash_low", "cash_high", "cash_weeks",
         "cash_evidence", "break_even_week", "value", "low", "high", "unit", "period", "money", "evidence", "customers",

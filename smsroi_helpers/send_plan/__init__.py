@@ -1,23 +1,54 @@
-"""Whom to send what, when and why; the list that goes to a gateway; and what earlier plans achieved.
+"""The send plan: whom to text next, when, how often and with what, and what that is worth.
 
-`hand_over` writes the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans,
-`past_comparison` compares one role with those held out, and `previous_plans` compares promise and outcome.
+`plan.make_plan` learns, chooses, values and schedules. `evidence` and `cells` count what tests say, `response` fits one
+model behind all levers, `policy` and `valuation` choose and value, `schedule` writes the messages. `hand_over` writes
+the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans, `past_comparison`
+compares one role with those held out, and `previous_plans` compares promise and outcome.
 """
+
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.send_plan.hand_over import HandOver, LeftOut, write_list
 from smsroi_helpers.send_plan.hand_over_wording import describe_list
+from smsroi_helpers.send_plan.outputs import score_rows, source_tables, summary_rows
+from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
+from smsroi_helpers.send_plan.wording import decide
 
 __all__ = [
+    "NEEDS",
+    "PARAMETERS",
     "HandOver",
     "LeftOut",
     "PreviousPlans",
     "PromiseFactor",
+    "SendPlan",
+    "decide",
     "describe_list",
+    "make_plan",
     "score_plans",
+    "score_rows",
+    "source_tables",
+    "summary_rows",
     "track_rows",
     "write_list",
 ]
 
-__getattr__ = lazy_submodules(__name__, "hand_over_tables", "past_figures", "past_tables")
+NEEDS = ("messages", "orders", "experiments", "arms", "assignments")
+
+PARAMETERS: dict[str, Any] = {
+    "horizon_weeks": Annotated[int, Field(ge=1, le=12)],
+    "explore_share": Annotated[float, Field(ge=0, le=0.5)],
+    "holdout_share": Annotated[float, Field(ge=0, le=0.5)],
+    "max_per_week": Annotated[float, Field(gt=0, le=7)],
+    "practice_weeks": Annotated[int, Field(ge=1, le=52)],
+    "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
+    "own_hours": str,
+    "channel": str,
+    "segment_by": str,
+}
+
+__getattr__ = lazy_submodules(__name__, "figures", "hand_over_tables", "past_figures", "past_tables", "tables")

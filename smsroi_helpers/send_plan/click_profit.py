@@ -81,7 +81,7 @@ def _noise(total: Floats, size: Floats, mean: Floats) -> float:
 
 
 def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rate: Floats) -> ClickProfit:
-    """v by class and by text, with replicates.
+    """V by class and by text, with replicates.
 
     Args:
         cells: of `count_cells`.

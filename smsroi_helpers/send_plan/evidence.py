@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.engine import hash_group, total
+from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.experiments import Experiment, check_experiments, find_label_days
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
@@ -40,9 +40,9 @@ class Evidence:
     channel: str
     tests: tuple[Experiment, ...]
     texts: ir.Table
-    """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked (0 or 1); first (of several
-    tests that a text was part of, the one of its text, else of its hour, else of its frequency); person, sent_at and
-    clicked_at (UTC)."""
+    """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked (0 or 1); first (of
+    several tests that a text was part of, the one of its text, else of its hour, else of its frequency); person,
+    sent_at and clicked_at (UTC)."""
     people: ir.Table
     """test, kind, arm, group, code; weeks (subscribed), texts, known, clicked, opted_out, order_profit."""
     codes: pd.DataFrame
@@ -67,7 +67,8 @@ def cube(cells: pd.DataFrame, value: str, sizes: dict[str, int]) -> Floats:
     """
     shape = tuple(sizes.values())
     at = np.ravel_multi_index(tuple(cells[name].to_numpy(int) for name in sizes), shape) if len(cells) else []
-    return np.bincount(at, cells[value].to_numpy(float) if len(cells) else [], int(np.prod(shape))).reshape(shape)
+    sums = np.bincount(at, cells[value].to_numpy(float) if len(cells) else [], int(np.prod(shape)))
+    return np.asarray(sums, float).reshape(shape)
 
 
 def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evidence:
@@ -125,7 +126,7 @@ def _members(shop: Shop, types: CustomerTypes, tests: Sequence[Experiment]) -> i
     rows = rows.join(days, (rows.test == days.experiment_id) & (rows.person == days.customer_id))
     rows = rows.select("test", "kind", "person", "arm", assigned_at=rows.assigned_at.cast(_INSTANT),
                        ended_at=rows.ended_at.cast(_INSTANT), day="label_day")  # fmt: skip
-    explored = _explored(shop)
+    explored = _explored(shop, [test.name for test in tests])
     if explored is not None:
         rows = ibis.union(
             rows,
@@ -139,13 +140,17 @@ def _members(shop: Shop, types: CustomerTypes, tests: Sequence[Experiment]) -> i
     return shop.keep(rows.select("test", "kind", "customer_id", "arm", "assigned_at", "ended_at", "code", group=group))
 
 
-def _explored(shop: Shop) -> ir.Table | None:
-    """The customers whom plans explored with, from the day before the plan's first text until the end of the log."""
+def _explored(shop: Shop, tests: Sequence[str]) -> ir.Table | None:
+    """The customers whom plans explored with, from the day before the plan's first text until the end of the log.
+
+    Plans whose exploring share is registered as tests are known by these.
+    """
     if not (shop.has("plans") and shop.has("plans", "send_at") and shop.has("messages", "plan_id")):
         return None
     plans = shop.plans
     starts = plans.group_by(plan="plan_id").aggregate(first=plans.send_at.min())
-    rows = plans.filter(plans.role == "explore")
+    registered = [name.rpartition("-")[0] for name in tests]
+    rows = plans.filter(plans.role == "explore", ~plans.plan_id.isin([*registered, ""]))
     rows = rows.join(starts, rows.plan_id == starts.plan)
     rows = rows.filter(rows["first"].notnull())
     return rows.select(
@@ -170,8 +175,10 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     )  # fmt: skip
     priority = ibis.cases(*((rows.kind == kind, number) for kind, number in _FIRST_KIND.items()), else_=9)
     place = ibis.row_number().over(ibis.window(group_by="message_id", order_by=[priority, rows.test]))
-    return rows.select("test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known",
-                       "clicked", "delivered", "sent_at", "clicked_at", person="customer_id", first=place == 0)  # fmt: skip
+    return rows.select(
+        "test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known", "clicked",
+        "delivered", "sent_at", "clicked_at", person="customer_id", first=place == 0,
+    )  # fmt: skip
 
 
 def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
@@ -203,5 +210,3 @@ def _find_creatives(shop: Shop, texts: ir.Table) -> tuple[str, ...]:
     named = texts.filter(texts.variant.notnull())
     found = shop.count(named.group_by("variant").aggregate(n=named.count()).order_by("variant"))
     return tuple(found["variant"])
-
-

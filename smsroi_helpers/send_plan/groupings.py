@@ -1,8 +1,8 @@
 """The ways of grouping customers that plans are made by, and how a customer's type tells the group.
 
-Candidates are one policy for all, the named groups, each attribute, and latent classes. Each gives every type a profile:
-customers of one profile have the same probabilities φ of the candidate's classes. A grouping that sees its groups is the
-special case in which each profile is a class.
+Candidates are one policy for all, the named groups, each attribute, and latent classes. Each gives every type a
+profile: customers of one profile have the same probabilities φ of the candidate's classes. A grouping that sees its
+groups is the special case in which each profile is a class.
 """
 
 from dataclasses import dataclass

@@ -120,9 +120,7 @@ def _normalised(counts: Floats) -> Floats:
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-def choose_classes(
-    types: Ints, customers: Floats, sizes: Sequence[int], most: int = 6, seed: int = 1
-) -> LatentClasses:
+def choose_classes(types: Ints, customers: Floats, sizes: Sequence[int], most: int = 6, seed: int = 1) -> LatentClasses:
     """The mixture of 1 to `most` classes with the smallest BIC; arguments as of `fit_classes`."""
     with threadpool_limits(1):  # small products are slower on several threads
         best = fit_classes(types, customers, 1, sizes, seed)
@@ -133,5 +131,3 @@ def choose_classes(
             elif classes > best.size + 1:
                 break
     return best
-
-

@@ -79,9 +79,7 @@ def _design(classes: int, arms: int, start: float, spread: float) -> _Design:
     return _Design(rows, precision, start)
 
 
-def fit_rates(
-    events: Floats, exposure: Floats, membership: Floats, spreads: Sequence[float] = SPREADS
-) -> ClassRates:
+def fit_rates(events: Floats, exposure: Floats, membership: Floats, spreads: Sequence[float] = SPREADS) -> ClassRates:
     """The rates of each class in each arm.
 
     Args:
@@ -179,9 +177,7 @@ def _log_evidence(
     return float(value + 0.5 * np.log(design.precision).sum() - 0.5 * np.linalg.slogdet(hessian)[1])
 
 
-def _group_scores(
-    events: Floats, exposure: Floats, membership: Floats, design: _Design, log_rate: Floats
-) -> Floats:
+def _group_scores(events: Floats, exposure: Floats, membership: Floats, design: _Design, log_rate: Floats) -> Floats:
     """(G, parameters): each group's part of the likelihood's score."""
     rate, parts = _means(log_rate, membership)
     share = parts / rate[:, None, :]

@@ -104,9 +104,7 @@ def make_plan(
     """
     types = find_types(shop)
     evidence = collect_evidence(shop, types, channel)
-    groupings = find_groupings(
-        types, evidence.codes["code"], evidence.codes["customers"].to_numpy(float), shop.seed
-    )
+    groupings = find_groupings(types, evidence.codes["code"], evidence.codes["customers"].to_numpy(float), shop.seed)
     practice = measures.find_practice(shop, practice_weeks, evidence.channel)
     audience = find_audience(evidence, types, practice, own_hours)
     today = count_today(evidence, types, audience, groupings)
@@ -144,9 +142,7 @@ def _design(
     top = min(max(evidence.doses), most)
     doses = np.arange(0.0, top + 1e-9, _STEP)
     texts = max(len(evidence.creatives), 1)
-    economics = Economics(
-        evidence.windows, _costs(shop, evidence), loss, weekly_rate(yearly_discount), weeks, top
-    )
+    economics = Economics(evidence.windows, _costs(shop, evidence), loss, weekly_rate(yearly_discount), weeks, top)
     windows = max(len(evidence.windows), 1)
     mix = _frequency_mix(evidence)
     return Design(
@@ -196,5 +192,3 @@ def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, 
         long_run, cash = value_action(chosen.response, rows, design.economics, action)
         found[profile, mask] = Money(honest * float(cash[0]), honest * float(long_run[0]))
     return found
-
-

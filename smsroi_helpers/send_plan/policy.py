@@ -19,7 +19,16 @@ from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.send_plan.today import DOSE_STEP, HALVES, Today
 from smsroi_helpers.statistics import Floats, Ints
 
-__all__ = ["Action", "Economics", "Policy", "choose_policy", "today_levels", "value_action", "value_policy", "value_today"]
+__all__ = [
+    "Action",
+    "Economics",
+    "Policy",
+    "choose_policy",
+    "today_levels",
+    "value_action",
+    "value_policy",
+    "value_today",
+]
 
 HOLD = -1
 _LEVEL_EVENTS = 25.0
@@ -199,9 +208,7 @@ def value_policy(
     return found[0] / customers.sum(), found[1] / customers.sum()
 
 
-def value_today(
-    response: Response, grouping: Grouping, economics: Economics, today: Today
-) -> tuple[Floats, Floats]:
+def value_today(response: Response, grouping: Grouping, economics: Economics, today: Today) -> tuple[Floats, Floats]:
     """V and cash per customer, (R,) each, of going on as today."""
     curve = _hour_curve(response, economics.windows)
     size = today.customers.sum(axis=1)

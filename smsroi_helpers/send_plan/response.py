@@ -12,6 +12,7 @@ for multiplicative (additive on the log scale, which for rare events is the logi
 All arrays have a first axis of replicates: the estimate, then without each group of customers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,7 +117,7 @@ def _between(values: Floats, tested: Floats, dose: float) -> Floats:
     return np.asarray((1 - share) * values[..., left] + share * values[..., right])
 
 
-def _relative(rates: Rates, logs, mix: Floats, shape: tuple[int, ...]) -> Floats:  # type: ignore[no-untyped-def]
+def _relative(rates: Rates, logs: Callable[[Rates], Floats], mix: Floats, shape: tuple[int, ...]) -> Floats:
     """(R, K, A): rates over their mean by the mix; 1 where there are no events."""
     arms = rates.events.shape[2]
     if not arms or not rates.events.sum() > 0:

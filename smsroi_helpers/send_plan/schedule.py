@@ -205,6 +205,11 @@ def write_messages(
             & (rows.window_number == table.of_window)
         ),
     ]  # fmt: skip
+    promises = ibis.memtable(
+        actions[["profile", "mask", "cash"]].rename(columns={"profile": "for_profile", "mask": "for_mask",
+                                                             "cash": "promise"})
+    )  # fmt: skip
+    rows = rows.join(promises, (rows.profile == promises.for_profile) & (rows["mask"] == promises.for_mask))
     joined = rows.left_join(table, same)
     seconds = hash_group(joined.customer_id, f"{calendar.plan_id}-second", _SLICES) * joined.spread_seconds // _SLICES
     send_at = joined.begins + seconds.cast("int64").as_interval("s")

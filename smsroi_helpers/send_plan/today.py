@@ -20,6 +20,7 @@ from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats
 
 __all__ = ["LEFT_OUT", "Audience", "Today", "count_today", "find_audience"]
@@ -73,7 +74,9 @@ class Today:
     """(G, P, halves): subscriber weeks."""
 
 
-def find_audience(evidence: Evidence, types: CustomerTypes, practice: measures.Practice, own_hours: str = "") -> Audience:
+def find_audience(
+    evidence: Evidence, types: CustomerTypes, practice: measures.Practice, own_hours: str = ""
+) -> Audience:
     """Who may be texted at the end of the log, and why the others not.
 
     Args:
@@ -136,11 +139,12 @@ def _running(evidence: Evidence) -> ir.Table | None:
         kept.append(rows.select(tested="customer_id"))
     if not kept:
         return None
-    return (ibis.union(*kept, distinct=True) if len(kept) > 1 else kept[0].distinct())
+    return ibis.union(*kept, distinct=True) if len(kept) > 1 else kept[0].distinct()
 
 
-def _allowed_sets(shop: measures.Practice, own_hours: str) -> tuple[pd.DataFrame, list[np.ndarray]]:  # type: ignore[type-arg]
-    places = measures.count_places(shop)  # type: ignore[arg-type]
+def _allowed_sets(shop: Shop, own_hours: str) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """The places of customers with the number of their set of allowed hours, and the sets."""
+    places = measures.count_places(shop)
     own = measures.parse_rule(own_hours)
     masks: list[np.ndarray] = []
     numbers = []
@@ -153,7 +157,8 @@ def _allowed_sets(shop: measures.Practice, own_hours: str) -> tuple[pd.DataFrame
     return places.assign(mask=numbers), masks
 
 
-def _weekly_texts(shop, practice: measures.Practice) -> ir.Table:  # type: ignore[no-untyped-def]
+def _weekly_texts(shop: Shop, practice: measures.Practice) -> ir.Table:
+    """addressee, texts_today: of whoever got any text of the practice, a week."""
     sends = measures.practice_sends(shop, practice)
     weeks = float(practice.weeks_covered)
     return sends.group_by(addressee="customer_id").aggregate(texts_today=sends.count() / weeks)

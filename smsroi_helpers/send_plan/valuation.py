@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from smsroi_helpers.send_plan.cells import Cells
-from smsroi_helpers.send_plan.policy import Economics, Policy, choose_policy, today_levels, value_policy, value_today
 from smsroi_helpers.send_plan.mixture_rates import standard_error
+from smsroi_helpers.send_plan.policy import Economics, Policy, choose_policy, today_levels, value_policy, value_today
 from smsroi_helpers.send_plan.response import Response, fit_response
 from smsroi_helpers.send_plan.today import Today
 from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
@@ -69,7 +69,7 @@ class Candidate:
 
     def estimate(self, replicates: Floats) -> Estimate:
         """The estimate of a number with replicates, and its interval by Student's t."""
-        half = t_quantile(0.95, GROUPS - 1) * float(standard_error(replicates))
+        half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
         value = float(replicates[0])
         return Estimate(value, value - half, value + half)
 
@@ -108,9 +108,16 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
     policy = choose_policy(whole, grouping, economics, design.masks)
     promised = value_policy(whole, grouping, economics, policy, today.customers)[0][0]
     return Candidate(
-        cells, today, whole, policy, *(_together([part[k] for part in parts], halves) for k in range(2)),
-        *(_together([part[k] for part in now], halves) for k in range(2)), float(promised),
-    )  # fmt: skip
+        cells=cells,
+        today=today,
+        response=whole,
+        policy=policy,
+        long_run=_together([part[0] for part in parts], halves),
+        cash=_together([part[1] for part in parts], halves),
+        today_long_run=_together([part[0] for part in now], halves),
+        today_cash=_together([part[1] for part in now], halves),
+        promised=float(promised),
+    )
 
 
 def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:

@@ -1,0 +1,31 @@
+"""Figures of `09_send_plan`."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from smsroi_helpers.locale import _
+from smsroi_helpers.pages import PALETTE, Html, figure
+from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.wording import grouping_name
+
+__all__ = ["candidates_figure"]
+
+
+def candidates_figure(plan: SendPlan, currency: str) -> Html:
+    """The gain over today of a plan by each grouping, with intervals."""
+    shown = sorted(plan.candidates, key=lambda each: each.gain.value)
+    at = np.arange(len(shown))
+    ax = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(shown)))[1]
+    ax.axvline(0, color=PALETTE["line"], linewidth=1, zorder=0)
+    ax.hlines(at, [x.gain.low for x in shown], [x.gain.high for x in shown], color=PALETTE["accent"], linewidth=2)
+    ax.plot([x.gain.value for x in shown], at, "o", color=PALETTE["accent"], markersize=5)
+    ax.set_yticks(at, [grouping_name(each.name) for each in shown])
+    ax.set_xlabel(_("long-run profit per customer, less today ({currency})").format(currency=currency))
+    title = (
+        _("The plan is worth more than today’s practice")
+        if plan.gains
+        else _("It is not shown that the plan is worth more than today’s practice")
+    )
+    ax.set_title(title)
+    caption = _("Gain of a plan by each grouping, with 95% intervals; cross-fitted, modelled from randomised tests")
+    return figure(ax, alt=title, caption=caption)

@@ -1,0 +1,106 @@
+"""The tables that `09_send_plan` saves: the plan, its summary and value, and what the next run reads.
+
+The exploring share is written as three tests in the contract's form, one for each lever, all assigned to the same
+customers by independent hashes: so the next run reads it like any other test.
+"""
+
+import datetime as dt
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.statistics import Floats
+
+__all__ = ["score_rows", "source_tables", "summary_rows"]
+
+EVIDENCE = "modelled"
+LONG_RUN = "long_run"
+
+
+def summary_rows(plan: SendPlan) -> pd.DataFrame:
+    """type, texts_per_week, hour, weekday, variant, role, reason; customers, messages, expected_profit."""
+    rows = plan.messages
+    by = ("type", "role", "reason", "texts_per_week", "hour", "weekday", "variant")
+    counted = rows.group_by(*by).aggregate(
+        customers=rows.customer_id.nunique(), messages=rows.count(where=rows.send_at.notnull()),
+        expected_profit=rows.expected_profit.sum(),
+    )  # fmt: skip
+    return plan.shop.count(counted.order_by(*by))
+
+
+def score_rows(plan: SendPlan) -> pd.DataFrame:
+    """policy, period, profit_per_customer, low, high, evidence: of the plan, of today, of nothing, and of candidates.
+
+    Per customer of the audience; `plan_minus_today` is their difference, with its own interval.
+    """
+    chosen, weeks = plan.chosen, f"{plan.calendar.weeks} weeks"
+    rows: list[tuple[str, str, float, float, float, str]] = []
+
+    def add(policy: str, period: str, replicates: Floats) -> None:
+        found = chosen.estimate(replicates)
+        rows.append((policy, period, found.value, found.low, found.high, EVIDENCE))
+
+    for period, of_plan, of_today in (
+        (LONG_RUN, chosen.long_run, chosen.today_long_run), (weeks, chosen.cash, chosen.today_cash),
+    ):  # fmt: skip
+        add("plan", period, of_plan)
+        add("today", period, of_today)
+        add("plan_minus_today", period, of_plan - of_today)
+        rows.append(("nothing", period, 0.0, 0.0, 0.0, EVIDENCE))
+    for each in plan.candidates:
+        add(f"by_{each.name}", LONG_RUN, each.long_run)
+    names = ["policy", "period", "profit_per_customer", "low", "high", "evidence"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def source_tables(plan: SendPlan) -> dict[str, ir.Table | pd.DataFrame]:
+    """plans, experiments, arms and assignments in the contract's form, for the next run's source."""
+    rows, calendar = plan.messages, plan.calendar
+    first = rows.group_by("plan_id", "customer_id", "role", "probability").aggregate(
+        send_at=rows.send_at.min(), variant=rows.variant.min(), expected_profit=rows.expected_profit.sum()
+    )
+    start = plan.shop.start_of(calendar.first_day)
+    end = plan.shop.start_of(calendar.first_day + dt.timedelta(weeks=calendar.weeks))
+    windows = [plan.evidence.windows[w] for w in plan.exploration.windows] if plan.evidence.windows else []
+    levers: dict[str, list[dict[str, object]]] = {
+        "frequency": [{"messages_per_week": dose} for dose in plan.exploration.doses],
+        "timing": [{"hour_start": first_hour, "hour_end": last_hour} for first_hour, last_hour in windows],
+        "content": [{"variant": text} for text in plan.exploration.texts],
+    }
+    experiments, arms, parts = [], [], []
+    explored = plan.assigned.filter(plan.assigned.role == "explore")
+    numbers = {"frequency": "dose_number", "timing": "window_number", "content": "text_number"}
+    for lever, options in levers.items():
+        if len(options) < 2:
+            continue
+        name = f"{calendar.plan_id}-{lever}"
+        experiments.append((name, lever, _arm(lever, options[0]), start, end))
+        for option in options:
+            arms.append({"experiment_id": name, "arm": _arm(lever, option), "share": 1 / len(options), **option})
+        number = explored[numbers[lever]]
+        arm = ibis.cases(*((number == k, _arm(lever, option)) for k, option in enumerate(options)), else_=None)
+        parts.append(explored.select("customer_id", experiment_id=ibis.literal(name), arm=arm))
+    columns = ["experiment_id", "arm", "share", "messages_per_week", "hour_start", "hour_end", "variant"]
+    kinds = {"messages_per_week": "Float64", "hour_start": "Int64", "hour_end": "Int64", "variant": "string"}
+    assigned = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return {
+        "plans": first,
+        "experiments": pd.DataFrame(
+            experiments, columns=["experiment_id", "kind", "control_arm", "started_at", "ended_at"]
+        ),
+        "arms": pd.DataFrame(arms).reindex(columns=columns).astype(kinds),
+        "assignments": assigned.mutate(assigned_at=ibis.literal(start)),
+    }
+
+
+def _arm(lever: str, option: dict[str, object]) -> str:
+    """The name of an arm.
+
+    >>> _arm("frequency", {"messages_per_week": 0.5}), _arm("timing", {"hour_start": 9, "hour_end": 11})
+    ('0.5_a_week', '09-11')
+    """
+    if lever == "frequency":
+        return f"{option['messages_per_week']:g}_a_week"
+    return f"{option['hour_start']:02}-{option['hour_end']:02}" if lever == "timing" else str(option["variant"])

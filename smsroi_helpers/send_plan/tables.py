@@ -1,0 +1,127 @@
+"""Tables of `09_send_plan`."""
+
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.locale import _, interval, money, number
+from smsroi_helpers.pages import Html, note, segment_name, table
+from smsroi_helpers.send_plan.groupings import CLASSES
+from smsroi_helpers.send_plan.outputs import LONG_RUN, score_rows, summary_rows
+from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, policy_name, role_words
+
+__all__ = ["actions_table", "candidates_table", "classes_table", "exclusions_table", "score_table", "tests_note"]
+
+_MOST_ROWS = 40
+
+
+def exclusions_table(plan: SendPlan) -> Html:
+    """Everybody known, by why they are in the plan or not."""
+    rows = plan.left_out
+    frame = pd.DataFrame(
+        {_("Reason"): [left_out_words(reason) for reason in rows["reason"]], _("Customers"): rows["customers"]}
+    )
+    total = pd.DataFrame({_("Reason"): [_("all")], _("Customers"): [rows["customers"].sum()]})
+    frame = pd.concat([frame, total], ignore_index=True)
+    return table(frame, caption=_("Customers known on the last day, in the plan or not"), suppress=_("Customers"))
+
+
+def tests_note(plan: SendPlan) -> Html:
+    """What the response model was learned from."""
+    evidence = plan.evidence
+    words = _(
+        "Learned from {tests} valid tests: {doses} frequencies, {windows} windows of hours and {texts} texts were tried"
+        " at random."
+    ).format(
+        tests=number(len(evidence.tests)), doses=number(len(evidence.doses)), windows=number(len(evidence.windows)),
+        texts=number(len(evidence.creatives)),
+    )  # fmt: skip
+    return note(words)
+
+
+def score_table(plan: SendPlan, currency: str) -> Html:
+    """What the plan, today's practice and no texts are worth per customer, in the long run and as cash."""
+    rows = score_rows(plan)
+    rows = rows[~rows["policy"].str.startswith("by_")]
+    periods = dict.fromkeys(rows["period"])
+    frame = pd.DataFrame({_("Policy"): [policy_name(policy) for policy in dict.fromkeys(rows["policy"])]})
+    for period in periods:
+        heading = _("Long run") if period == LONG_RUN else _("Cash of {n} weeks").format(n=plan.calendar.weeks)
+        own = rows[rows["period"] == period]
+        frame[heading] = [_amount(row.profit_per_customer, row.low, row.high, currency) for row in own.itertuples()]
+    caption = _(
+        "Profit per customer of the audience ({n}) against no texts, with 95% intervals; modelled from randomised"
+        " tests, cross-fitted"
+    ).format(n=number(plan.customers))
+    return table(frame, caption=caption)
+
+
+def _amount(value: float, low: float, high: float, currency: str) -> str:
+    if low == high:
+        return money(value, currency)
+    return interval(value, low, high, currency)
+
+
+def candidates_table(plan: SendPlan, currency: str) -> Html:
+    """Every way of grouping customers that was tried, with the value of its plan."""
+    rows = []
+    for each in sorted(plan.candidates, key=lambda one: -one.long_run[0]):
+        found, gain = each.estimate(each.long_run), each.gain
+        rows.append({
+            _("Customers treated by"): grouping_name(each.name),
+            _("Groups"): each.cells.grouping.parameters,
+            _("Long-run value"): _amount(found.value, found.low, found.high, currency),
+            _("Less today"): _amount(gain.value, gain.low, gain.high, currency),
+            _("Chosen"): each is plan.chosen,
+        })  # fmt: skip
+    caption = _(
+        "What a plan by each grouping is worth per customer; the simplest within one standard error of the best is"
+        " chosen"
+    )
+    return table(pd.DataFrame(rows), caption=caption)
+
+
+def actions_table(plan: SendPlan) -> Html:
+    """The plan in short: who gets how many texts, when and with what."""
+    rows = summary_rows(plan)
+    rows = rows[rows["reason"].isin(["best_value", "no_gain"])]
+    by = ["type", "reason", "texts_per_week", "hour", "variant"]
+    short = rows.groupby(by, dropna=False, as_index=False).agg(customers=("customers", "max"),
+                                                               messages=("messages", "sum"))  # fmt: skip
+    short = short.sort_values(["customers"], ascending=False).head(_MOST_ROWS)
+    frame = pd.DataFrame({
+        _("Group"): [_group_name(plan, name) for name in short["type"]],
+        _("Reason"): [role_words(reason) for reason in short["reason"]],
+        _("Texts a week"): [number(x, 1) for x in short["texts_per_week"]],
+        _("Hour"): ["" if np.isnan(hour) else f"{int(hour):02}:00" for hour in short["hour"].astype(float)],
+        _("Text"): short["variant"],
+        _("Customers"): short["customers"],
+        _("Texts"): short["messages"],
+    })  # fmt: skip
+    caption = _("The plan of the coming {weeks} weeks for the customers whom it decides for").format(
+        weeks=plan.calendar.weeks
+    )
+    return table(frame, caption=caption, suppress=_("Customers"))
+
+
+def _group_name(plan: SendPlan, name: str) -> str:
+    if plan.chosen.name == CLASSES:
+        return _("Class {k}").format(k=name.removeprefix("class "))
+    return segment_name(name)
+
+
+def classes_table(plan: SendPlan, currency: str) -> Html:
+    """What the response model says of each group: clicks, opt-outs and profit per click."""
+    response, grouping = plan.chosen.response, plan.chosen.cells.grouping
+    size = plan.chosen.today.customers.sum(axis=1) @ grouping.membership
+    one = int(np.searchsorted(response.doses, 1.0))
+    frame = pd.DataFrame({
+        _("Group"): [_group_name(plan, name) for name in grouping.class_names],
+        _("Customers"): np.round(size),
+        _("Clicks per 100 texts"): 100 * response.clicks[0, :, one] * response.click_level[0],
+        _("Opt-outs a week per 1,000, at one text a week"): 1000 * response.opt_outs[0, :, one]
+        * response.opt_out_level[0],
+        _("Profit per click"): [money(value, currency) for value in response.click_profit[0]],
+    })  # fmt: skip
+    caption = _("Response of each group at one text a week, at today’s level; modelled from randomised tests")
+    return table(frame, caption=caption, suppress=_("Customers"), digits={_("Customers"): 0})

@@ -1,0 +1,85 @@
+"""The decision of `09_send_plan` in words, and wording that its tables and figures share."""
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.pages import column_name
+from smsroi_helpers.send_plan.decision import decide_plan
+from smsroi_helpers.send_plan.groupings import ALL, CLASSES
+from smsroi_helpers.send_plan.plan import SendPlan
+
+__all__ = ["decide", "grouping_name", "left_out_words", "policy_name", "role_words"]
+
+
+def grouping_name(name: str) -> str:
+    """A candidate grouping in words."""
+    if name == ALL:
+        return _("everybody alike")
+    return _("latent classes") if name == CLASSES else column_name(name)
+
+
+def policy_name(policy: str) -> str:
+    """A policy of `plan_score` in words."""
+    return {
+        "plan": _("The plan"),
+        "today": _("As today"),
+        "plan_minus_today": _("The plan less today"),
+        "nothing": _("No texts"),
+    }.get(policy, policy)
+
+
+def left_out_words(reason: str) -> str:
+    """Why customers are not in the plan; empty for those who are."""
+    return {
+        "": _("In the plan"),
+        "no_consent": _("No consent, or opted out"),
+        "unreachable": _("None of their texts was ever delivered"),
+        "in_test": _("In a running test or held out by one"),
+        "no_hour_allowed": _("No hour is allowed where they live"),
+    }[reason]
+
+
+def role_words(reason: str) -> str:
+    """The reason of a row of the plan in words."""
+    return {
+        "best_value": _("Best value"),
+        "no_gain": _("No text: none would gain"),
+        "explore": _("Drawn at random, to learn"),
+        "holdout": _("Held out, to measure the plan"),
+    }[reason]
+
+
+def decide(plan: SendPlan) -> list[Decision]:
+    """The decision on the plan.
+
+    Args:
+        plan: of `plan.make_plan`.
+    """
+    found = decide_plan(plan)
+    weeks = plan.calendar.weeks
+    action = {
+        "do": _("Send by the plan in the coming {weeks} weeks; the list has every customer’s texts."),
+        "dont": _("Go on as today: the plan would be worth less."),
+        "not_enough_evidence": _(
+            "Send by the plan only to those whom it explores with and holds out: whether it is better than today is not"
+            " shown yet."
+        ),
+    }[found.outcome].format(weeks=weeks)
+    chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
+    roles = _("Of the {n} customers it may text, {explore} are explored with and {holdout} are held out.").format(
+        n=number(plan.customers), explore=percent(plan.roles.probability("explore"), 0),
+        holdout=percent(plan.roles.probability("holdout"), 0),
+    )  # fmt: skip
+    caveat = _(
+        "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
+        " multiply. The exploring share tests this."
+    )
+    return [
+        Decision(
+            stage="send_plan", question=_("Whom do we text next, when, how often and with what?"),
+            outcome=found.outcome, action=action, text=joined(chosen, roles), evidence="modelled",
+            customers=found.customers, value=found.long_run.value, low=found.long_run.low, high=found.long_run.high,
+            unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
+            cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
+            caveat=caveat,
+        )
+    ]  # fmt: skip
