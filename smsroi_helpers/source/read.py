@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from smsroi_helpers import contract, engine
-from smsroi_helpers.engine import EngineError, local_time
+from smsroi_helpers.engine import EngineError, create_view, local_time
 from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
@@ -43,7 +43,7 @@ from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
+from smsroi_helpers.source.types import find_plain_texts, read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
     "load",
@@ -121,6 +121,11 @@ class _Columns:
     @property
     def read(self) -> list[str]:
         return [*self.kept, *self.answers.columns.values()]
+
+    @property
+    def plain(self) -> set[str]:
+        """Columns without a value that has to be rewritten."""
+        return {name for name, form in self.forms.items() if form.plain}
 
     @property
     def times(self) -> list[str]:
@@ -239,6 +244,7 @@ class _SourceReader:
         attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
         answers = split_answers(table, raw_rows)
         forms, findings = find_forms(table.name, answers.rows, present, self._settings)
+        forms |= {name: Form(plain=True) for name in find_plain_texts(raw_rows, present)}
         self._findings += [*answers.findings, *findings]
         return _Columns(present, attributes, _date_columns(raw_rows, present), forms, answers)
 
@@ -266,22 +272,31 @@ class _SourceReader:
             raw.rows, columns.present, zone, midnights_are_dates=columns.dates, forms=columns.forms
         )
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
+        rewritten = [column for column in columns.present if column.name not in columns.plain]
         values = {name: column.value for name, column in typed.items()}
         if columns.answers.columns:
             told = dataclasses.replace(columns.answers, rows=raw_rows)
             values |= {name: told.fill(name, values[name], values["sent_at"], zone) for name in told.columns}
         has_repeated_keys = bool(table.key) and _has_duplicates(
-            raw.rows.select(**{name: read_id(raw.rows[name]) for name in table.key})
+            raw.rows.select(
+                **{n: raw.rows[n] if n in columns.plain else read_id(raw.rows[n]) for n in table.key}
+            )
         )
         rows = raw_rows.select(
             **values,
             **{name: raw_rows[name] for name in columns.attributes},
             # For text columns the typed value is the raw one without blanks and zero-width characters.
-            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
+            **{
+                contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n], n in columns.plain)
+                for n in typed
+            },
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
-            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, columns.present)),
-            altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
+            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, rewritten)),
+            altered=ibis.or_(
+                ibis.literal(False),
+                *(~raw_rows[c.name].identical_to(values[c.name]) for c in rewritten if c.name in texts),
+            ),
             **({contract.SPELLING: raw_rows[contract.SPELLING]} if contract.SPELLING in raw_rows.columns else {}),
             **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
         )
@@ -292,7 +307,7 @@ class _SourceReader:
         event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
         validated = validated.mutate(clock=local_time(event_time_values, zone))
         # A view: the long query is written once, not for each use of the rows.
-        return self._con.create_view(f"validated__{table.name}", validated, overwrite=True)
+        return create_view(self._con, f"validated__{table.name}", validated)
 
     def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
         """Count by fault: rows, first, last and last observed day, and ambiguous local times."""
@@ -427,8 +442,10 @@ def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept
     return set(raw_rows.columns) == set(kept)
 
 
-def _blank_as_null(value: ir.Value) -> ir.Value:
-    return trimmed(value) if value.type().is_string() else value
+def _blank_as_null(value: ir.Value, is_plain: bool) -> ir.Value:
+    if not value.type().is_string():
+        return value
+    return value.nullif("") if is_plain else trimmed(value)
 
 
 def _day(moment: Any) -> str | None:
