@@ -113,10 +113,13 @@ def _shapes(rows: ir.Table, columns: list[Column]) -> dict[str, list[Shape]]:
         parts.append(largest.mutate(column=ibis.literal(number, "int64")))
     shapes: dict[str, list[Shape]] = {column.name: [] for column in columns}
     if parts:
-        frame = ibis.union(*parts).order_by("column", ibis.desc("rows"), "text", "zero_first").execute()
-        for row in frame.itertuples():
-            shapes[columns[int(row.column)].name].append(Shape(str(row.text), bool(row.zero_first), int(row.rows)))
-    return shapes
+        union = ibis.union(*parts) if len(parts) > 1 else parts[0]
+        for row in union.to_pyarrow().to_pylist():
+            shapes[columns[row["column"]].name].append(Shape(row["text"], row["zero_first"], row["rows"]))
+    return {
+        name: sorted(found, key=lambda shape: (-shape.rows, shape.text, shape.zero_first))
+        for name, found in shapes.items()
+    }
 
 
 def _are_all(pattern: re.Pattern[str], shapes: list[Shape]) -> bool:

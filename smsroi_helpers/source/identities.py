@@ -306,10 +306,7 @@ def _replace(
 ) -> Iterable[Finding]:
     """Replace the ids of one table, if any changes, and return the findings; with `only_known` no other id stays."""
     con, raw = opened.con, opened.tables[name]
-    kept = {
-        column: keep_rows(con, f"changes__{name}__{column}", change)
-        for column, change in changes.items()
-    }
+    kept = {column: keep_rows(con, f"changes__{name}__{column}", change) for column, change in changes.items()}
     kept = {column: change for column, change in kept.items() if change.count().execute()}
     if not kept and not empty_is_guest:
         return []

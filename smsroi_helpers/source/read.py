@@ -278,9 +278,7 @@ class _SourceReader:
             told = dataclasses.replace(columns.answers, rows=raw_rows)
             values |= {name: told.fill(name, values[name], values["sent_at"], zone) for name in told.columns}
         has_repeated_keys = bool(table.key) and _has_duplicates(
-            raw.rows.select(
-                **{n: raw.rows[n] if n in columns.plain else read_id(raw.rows[n]) for n in table.key}
-            )
+            raw.rows.select(**{n: raw.rows[n] if n in columns.plain else read_id(raw.rows[n]) for n in table.key})
         )
         rows = raw_rows.select(
             **values,
