@@ -9,6 +9,7 @@ from typing import Literal
 import duckdb
 import ibis
 import ibis.expr.datatypes as idt
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as Connection
 
@@ -21,8 +22,10 @@ __all__ = [
     "copy_to_csv",
     "copy_to_json_lines",
     "copy_to_parquet",
+    "create_view",
     "hash_group",
     "is_ascii",
+    "keep_rows",
     "local_time",
     "normalise_nfc",
     "total",
@@ -153,6 +156,19 @@ def copy_to_json_lines(con: Connection, rows: ir.Table, file: Path) -> None:
 def _copy(con: Connection, query: str, file: Path, options: str) -> None:
     place = str(file).replace("'", "''")
     con.raw_sql(f"COPY ({query}) TO '{place}' ({options})")
+
+
+def create_view(con: Connection, name: str, rows: ir.Table) -> ir.Table:
+    """Name an expression, so that its SQL is written once and not for each use; tables in memory cannot be in it."""
+    con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {con.compile(rows)}')
+    # Ibis would ask the engine for the schema, which costs as much as a query of a small source.
+    return ops.DatabaseTable(name=name, schema=rows.schema(), source=con, namespace=ops.Namespace()).to_expr()
+
+
+def keep_rows(con: Connection, name: str, rows: ir.Table) -> ir.Table:
+    """Compute the rows of an expression and keep them in a temporary table; tables in memory cannot be in it."""
+    con.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {con.compile(rows)}')
+    return ops.DatabaseTable(name=name, schema=rows.schema(), source=con, namespace=ops.Namespace()).to_expr()
 
 
 def connect(folder: Path) -> Connection:

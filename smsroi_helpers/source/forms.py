@@ -7,7 +7,7 @@ as a whole what a value alone does not tell: `1.250` is 1250 where another value
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import ibis
@@ -35,6 +35,8 @@ _SIGNS = {
     "pound": ("£", "GBP"),
 }
 _CURRENCY_OF = {sign: currency for currency, signs in _SIGNS.items() for sign in signs}
+_PLAIN_NUMBER = re.compile(r"[+-]?9+(?:\.9+)?")
+_PLAIN_TIME = re.compile(r"9{4}-99-99(?:[ T]99:99(?::99(?:\.9{1,9})?)?)?")
 _SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_CURRENCY_OF, key=len, reverse=True)), re.IGNORECASE)
 
 
@@ -48,6 +50,9 @@ class Form:
     """Times may have month names, or hours with AM and PM."""
     epochs: bool = True
     """Times may be seconds, milliseconds or microseconds since 1970."""
+    plain: bool = False
+    """No value has to be rewritten before the engine reads it: digits with a point, ISO dates and times without an
+    offset, ids and text as they are kept."""
 
 
 @dataclass(frozen=True)
@@ -78,37 +83,48 @@ def find_forms(
     forms: dict[str, Form] = {}
     findings: list[Finding] = []
     texts = [c for c in columns if c.kind in ("float", "int", "timestamp") and rows[c.name].type().is_string()]
-    shapes_by_column = _shapes(rows, [column.name for column in texts])
+    shapes_by_column = _shapes(rows, texts)
     for column in texts:
         shapes = shapes_by_column[column.name]
         if column.kind == "timestamp":
-            forms[column.name] = decide_time_form(shapes)
+            form = decide_time_form(shapes)
+            forms[column.name] = replace(form, plain=_are_all(_PLAIN_TIME, shapes))
             continue
-        forms[column.name] = decide_number_form(f"table {table}, column {column.name}", shapes, column, settings)
+        form = decide_number_form(f"table {table}, column {column.name}", shapes, column, settings)
+        forms[column.name] = replace(form, plain=form.decimal == "." and _are_all(_PLAIN_NUMBER, shapes))
         if forms[column.name].decimal == ",":
             n = sum(shape.rows for shape in shapes)
             findings.append(finding_of(table, column.name, "comma as decimal mark", n, n))
     return forms, findings
 
 
-def _shapes(rows: ir.Table, names: list[str]) -> dict[str, list[Shape]]:
+def _shapes(rows: ir.Table, columns: list[Column]) -> dict[str, list[Shape]]:
     """Return the shapes of each column, the most frequent first."""
     parts = []
-    for number, name in enumerate(names):
-        values = rows[name].nullif("")
+    for number, column in enumerate(columns):
+        values = rows[column.name].nullif("")
+        of_time = column.kind == "timestamp"
         shaped = values.as_table().select(
             text=values.translate("012345678", "999999999"),
-            zero_first=values.re_search(r"^[^0-9]*0+[.,]"),
+            zero_first=ibis.literal(False) if of_time else values.re_search(r"^[^0-9]*0+[.,]"),
         )
         counted = shaped.filter(shaped.text.notnull()).group_by("text", "zero_first").aggregate(rows=ibis._.count())
         largest = counted.order_by(ibis.desc("rows"), "text", "zero_first").limit(_MAX_SHAPES)
         parts.append(largest.mutate(column=ibis.literal(number, "int64")))
-    shapes: dict[str, list[Shape]] = {name: [] for name in names}
+    shapes: dict[str, list[Shape]] = {column.name: [] for column in columns}
     if parts:
-        frame = ibis.union(*parts).order_by("column", ibis.desc("rows"), "text", "zero_first").execute()
-        for row in frame.itertuples():
-            shapes[names[int(row.column)]].append(Shape(str(row.text), bool(row.zero_first), int(row.rows)))
-    return shapes
+        union = ibis.union(*parts) if len(parts) > 1 else parts[0]
+        for row in union.to_pyarrow().to_pylist():
+            shapes[columns[row["column"]].name].append(Shape(row["text"], row["zero_first"], row["rows"]))
+    return {
+        name: sorted(found, key=lambda shape: (-shape.rows, shape.text, shape.zero_first))
+        for name, found in shapes.items()
+    }
+
+
+def _are_all(pattern: re.Pattern[str], shapes: list[Shape]) -> bool:
+    """Whether every value of a column has this shape; not known of one with too many shapes."""
+    return len(shapes) < _MAX_SHAPES and all(pattern.fullmatch(shape.text) for shape in shapes)
 
 
 def decide_time_form(shapes: list[Shape]) -> Form:

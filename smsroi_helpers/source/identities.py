@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from smsroi_helpers.contract import SPELLING
-from smsroi_helpers.engine import Connection, EngineError
+from smsroi_helpers.engine import Connection, EngineError, keep_rows
 from smsroi_helpers.errors import DataError, reason_of
 from smsroi_helpers.source.csv_text import LINE
 from smsroi_helpers.source.loaded import Finding
@@ -146,7 +146,7 @@ def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | 
             found = _with_guests(found, [text for text in guests if text is not None])
             if pseudonyms is not None:
                 # A table, since Ibis cannot join what is joined already.
-                found = con.create_table(f"found__{name}__{column.column}", found, temp=True, overwrite=True)
+                found = keep_rows(con, f"found__{name}__{column.column}", found)
                 found = found.left_join(pseudonyms, "person").select("key", "id", "why", "person", "pseudonym")
                 found = found.mutate(person=ibis.ifelse(found.why.identical_to("guest"), GUEST_ID, found.pseudonym))
             changes[column.column] = found.filter(found.person != found.id) if pseudonyms is None else found
@@ -215,10 +215,10 @@ def find_links(con: Connection, pairs: ir.Table) -> Links:
         con: the engine.
         pairs: owner, value: each pair once; a value may be another row's owner.
     """
-    pairs = con.create_table("pairs__", pairs, temp=True, overwrite=True)
+    pairs = keep_rows(con, "pairs__", pairs)
     shared = pairs.group_by("value").aggregate(owners=pairs.owner.nunique())
     shared = shared.filter(shared.owners > 1)
-    single = con.create_table("single__", pairs.anti_join(shared, "value"), temp=True, overwrite=True)
+    single = keep_rows(con, "single__", pairs.anti_join(shared, "value"))
     disputed = pairs.semi_join(shared, "value")
     chained = single.semi_join(pairs.select(value="owner"), "value")
     is_chained, has_disputes = (bool(rows.count().execute()) for rows in (chained, disputed))
@@ -244,15 +244,15 @@ def find_links(con: Connection, pairs: ir.Table) -> Links:
 def _components(con: Connection, single: ir.Table, pairs: ir.Table) -> ir.Table:
     """node, label: ids that are joined by any number of pairs have the same label, the smallest of them."""
     edges = single.select(node="owner", other="value").union(single.select(node="value", other="owner"))
-    edges = con.create_table("edges__", edges.distinct(), temp=True, overwrite=True)
+    edges = keep_rows(con, "edges__", edges.distinct())
     nodes = edges.select("node").union(pairs.select(node="owner")).distinct()
-    labels = con.create_table("labels0__", nodes.mutate(label=nodes.node), temp=True, overwrite=True)
+    labels = keep_rows(con, "labels0__", nodes.mutate(label=nodes.node))
     for step in range(1, _MOST_STEPS):
         near = edges.inner_join(labels.select(other="node", near="label"), "other")
         least = near.group_by("node").aggregate(near=near.near.min())
         joined = labels.left_join(least, "node")
         joined = joined.select("node", label=ibis.least(joined.label, joined.near.fill_null(joined.label)))
-        after = con.create_table(f"labels{step % 2}__", joined, temp=True, overwrite=True)
+        after = keep_rows(con, f"labels{step % 2}__", joined)
         changed = after.anti_join(labels, ["node", "label"]).count().execute() if step % 2 else 1
         labels = after
         if not changed:
@@ -306,10 +306,7 @@ def _replace(
 ) -> Iterable[Finding]:
     """Replace the ids of one table, if any changes, and return the findings; with `only_known` no other id stays."""
     con, raw = opened.con, opened.tables[name]
-    kept = {
-        column: con.create_table(f"changes__{name}__{column}", change, temp=True, overwrite=True)
-        for column, change in changes.items()
-    }
+    kept = {column: keep_rows(con, f"changes__{name}__{column}", change) for column, change in changes.items()}
     kept = {column: change for column, change in kept.items() if change.count().execute()}
     if not kept and not empty_is_guest:
         return []

@@ -135,14 +135,15 @@ class _Opener:
         else:
             read = csv_to_parquet(file, to, table, self._settings.encoding)
         self._findings += read.findings
-        rows, said = without_total_row(self._con.read_parquet(read.path), file.name)
+        every = self._con.read_parquet(read.path, table_name=alias)
+        rows, said = without_total_row(every, file.name)
         if said is not None:
             self._findings.append(said)
             kept = self._text_file(f"{alias} without its total")
             rows.to_parquet(kept)
             read.path.unlink()
             return RawTable(self._con.read_parquet(kept, table_name=alias), [], read.ragged)
-        return RawTable(self._con.read_parquet(read.path, table_name=alias), [], read.ragged)
+        return RawTable(every, [], read.ragged)
 
     def _text_file(self, alias: str) -> Path:
         file = self._work_folder / TEXT / f"{alias}.parquet"

@@ -18,7 +18,7 @@ from babel.numbers import get_territory_currencies
 from pyarrow import parquet
 
 from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
-from smsroi_helpers.engine import Connection, hash_group
+from smsroi_helpers.engine import Connection, hash_group, keep_rows
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.contacts import (
     LEAST_DIGITS,
@@ -237,9 +237,10 @@ def _distinct_ids(con: Connection, tables: Mapping[str, ir.Table], columns: Iter
         raw = tables[column.table][column.column]
         keys = tables[column.table].select(key=key_of(raw)).distinct()
         parts.append(keys.select(place=ibis.literal(column.place), key=keys.key, id=read_id(keys.key)))
-    empty = ibis.memtable(pa.table({name: pa.nulls(0, pa.string()) for name in ("place", "key", "id")}))
-    rows = ibis.union(empty, *parts) if parts else empty
-    return con.create_table(IDS, rows.filter(rows.id.notnull()), temp=True, overwrite=True)
+    if not parts:
+        return con.create_table(IDS, schema=dict.fromkeys(("place", "key", "id"), "string"), temp=True, overwrite=True)
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return keep_rows(con, IDS, rows.filter(rows.id.notnull()))
 
 
 def _may_be_contact(text: ir.StringValue) -> ir.BooleanValue:

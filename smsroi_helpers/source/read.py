@@ -16,10 +16,9 @@ import filelock
 import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
-import pandas as pd
 
 from smsroi_helpers import contract, engine
-from smsroi_helpers.engine import EngineError, local_time
+from smsroi_helpers.engine import EngineError, create_view, local_time
 from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, shortened
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
@@ -43,7 +42,7 @@ from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
+from smsroi_helpers.source.types import find_plain_texts, read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
     "load",
@@ -123,6 +122,11 @@ class _Columns:
         return [*self.kept, *self.answers.columns.values()]
 
     @property
+    def plain(self) -> set[str]:
+        """Columns without a value that has to be rewritten."""
+        return {name for name, form in self.forms.items() if form.plain}
+
+    @property
     def times(self) -> list[str]:
         return [column.name for column in self.present if column.kind == "timestamp"]
 
@@ -194,8 +198,8 @@ class _SourceReader:
         raw = dataclasses.replace(raw, rows=columns.answers.rows)
         validated = self._validated_rows(table, raw, columns)
         counts = self._count_faults(validated, columns.times)
-        valid = counts[counts["fault"].isna()]
-        rows_in, rows_out = int(counts["rows"].sum()) + len(raw.ragged), int(valid["rows"].sum())
+        valid = next((count for count in counts if count["fault"] is None), None)
+        rows_in, rows_out = sum(count["rows"] for count in counts) + len(raw.ragged), valid["rows"] if valid else 0
         if rows_in == 0:
             raise DataError(f"table {table.name}: no rows; delete the file if there are no data")
         faults = _faults_of(counts, raw.ragged)
@@ -206,12 +210,13 @@ class _SourceReader:
         if not self._settings.pseudonymise:
             refuse_personal_ids(self._people, table.name)
         self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
-        if len(valid) and (rows := int(valid["as_spreadsheet"].iloc[0])):
+        if valid and (rows := valid["as_spreadsheet"]):
             self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
-        self._add_ambiguous_times(table, {name: int(valid[f"fold__{name}"].sum()) for name in columns.times}, rows_in)
-        unchanged = rows_out == rows_in and not int(counts["altered"].sum())
+        if valid:
+            self._add_ambiguous_times(table, {name: valid[f"fold__{name}"] for name in columns.times}, rows_in)
+        unchanged = rows_out == rows_in and not any(count["altered"] for count in counts)
         paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
-        first, last, seen = (_day(valid[name].iloc[0]) if len(valid) else None for name in ("first", "last", "seen"))
+        first, last, seen = (_day(valid[name]) if valid else None for name in ("first", "last", "seen"))
         loaded = LoadedTable(
             table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen, guests=guests
         )
@@ -239,6 +244,7 @@ class _SourceReader:
         attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
         answers = split_answers(table, raw_rows)
         forms, findings = find_forms(table.name, answers.rows, present, self._settings)
+        forms |= {name: Form(plain=True) for name in find_plain_texts(raw_rows, present)}
         self._findings += [*answers.findings, *findings]
         return _Columns(present, attributes, _date_columns(raw_rows, present), forms, answers)
 
@@ -260,30 +266,37 @@ class _SourceReader:
     def _validated_rows(
         self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
     ) -> ir.Table:
-        """Return the rows with types and faults. Line numbers cost another pass, so they are optional."""
+        """Return the rows with types and faults. Numbering the rows of parquet costs a pass, so it is optional."""
         zone = self._settings.timezone
         raw_rows, typed = type_columns(
             raw.rows, columns.present, zone, midnights_are_dates=columns.dates, forms=columns.forms
         )
         texts = [c.name for c in columns.present if c.kind in ("id", "text") and raw_rows[c.name].type().is_string()]
+        rewritten = [column for column in columns.present if column.name not in columns.plain]
         values = {name: column.value for name, column in typed.items()}
         if columns.answers.columns:
             told = dataclasses.replace(columns.answers, rows=raw_rows)
             values |= {name: told.fill(name, values[name], values["sent_at"], zone) for name in told.columns}
         has_repeated_keys = bool(table.key) and _has_duplicates(
-            raw.rows.select(**{name: read_id(raw.rows[name]) for name in table.key})
+            raw.rows.select(**{n: raw.rows[n] if n in columns.plain else read_id(raw.rows[n]) for n in table.key})
         )
         rows = raw_rows.select(
             **values,
             **{name: raw_rows[name] for name in columns.attributes},
             # For text columns the typed value is the raw one without blanks and zero-width characters.
-            **{contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n]) for n in typed},
+            **{
+                contract.raw_name(n): values[n] if n in texts else _blank_as_null(raw_rows[n], n in columns.plain)
+                for n in typed
+            },
             **{contract.gap_name(name): typed[name].in_gap for name in columns.times},
             **{f"fold__{name}": typed[name].in_fold for name in columns.times},
-            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, columns.present)),
-            altered=ibis.or_(ibis.literal(False), *(~raw_rows[name].identical_to(values[name]) for name in texts)),
+            as_spreadsheet=ibis.or_(ibis.literal(False), *spreadsheet_ids(raw_rows, values, rewritten)),
+            altered=ibis.or_(
+                ibis.literal(False),
+                *(~raw_rows[c.name].identical_to(values[c.name]) for c in rewritten if c.name in texts),
+            ),
             **({contract.SPELLING: raw_rows[contract.SPELLING]} if contract.SPELLING in raw_rows.columns else {}),
-            **({"line": _line_numbers(raw)} if with_line or has_repeated_keys else {}),
+            **({"line": _line_numbers(raw)} if with_line or has_repeated_keys or not raw.files else {}),
         )
         validated = contract.validate_rows(rows, table, self._valid_tables, has_repeated_keys=has_repeated_keys)
         if self._people.guests and "customer_id" in columns.kept:
@@ -292,9 +305,9 @@ class _SourceReader:
         event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
         validated = validated.mutate(clock=local_time(event_time_values, zone))
         # A view: the long query is written once, not for each use of the rows.
-        return self._con.create_view(f"validated__{table.name}", validated, overwrite=True)
+        return create_view(self._con, f"validated__{table.name}", validated)
 
-    def _count_faults(self, validated: ir.Table, times: list[str]) -> pd.DataFrame:
+    def _count_faults(self, validated: ir.Table, times: list[str]) -> list[dict[str, Any]]:
         """Count by fault: rows, first, last and last observed day, and ambiguous local times."""
         folds = {f"fold__{name}": validated[f"fold__{name}"].cast("int64").sum() for name in times}
         by_fault = validated.group_by("fault").aggregate(
@@ -306,7 +319,8 @@ class _SourceReader:
             seen=self._last_seen(validated),
             **folds,
         )
-        return by_fault.order_by("fault").execute()
+        found: list[dict[str, Any]] = by_fault.order_by("fault").to_pyarrow().to_pylist()
+        return found
 
     def _last_seen(self, rows: ir.Table) -> ir.TimestampScalar:
         """The last time observed: not after today, and of messages one that something followed, if anything did."""
@@ -369,26 +383,24 @@ class _SourceReader:
     def _check_tables(self) -> None:
         for rule in contract.TABLE_RULES:
             if set(rule.needs) <= set(self._valid_tables):
-                groups = rule.broken(self._valid_tables).order_by("name").limit(3).execute()
-                if len(groups):
-                    examples = "; ".join(
-                        f"{shortened(row['name'])}: {shortened(row['found'])}" for _place, row in groups.iterrows()
-                    )
+                groups = rule.broken(self._valid_tables).order_by("name").limit(3).to_pyarrow().to_pylist()
+                if groups:
+                    examples = "; ".join(f"{shortened(group['name'])}: {shortened(group['found'])}" for group in groups)
                     raise DataError(
                         f"table {rule.table}, column {rule.column}: {rule.code} ({examples}); {rule.remedy}"
                     )
 
 
-def _faults_of(counts: pd.DataFrame, ragged: list[int]) -> dict[str, int]:
+def _faults_of(counts: list[dict[str, Any]], ragged: list[int]) -> dict[str, int]:
     """Return the number of rows by fault."""
-    faults = {str(row.fault): int(row.rows) for row in counts[counts["fault"].notna()].itertuples()}
+    faults = {str(count["fault"]): int(count["rows"]) for count in counts if count["fault"] is not None}
     return faults | ({contract.WRONG_FIELDS: len(ragged)} if ragged else {})
 
 
 def _has_duplicates(names: ir.Table) -> bool:
     """Whether any value occurs more than once."""
     counts = names.group_by(names.columns).aggregate(rows__=ibis._.count())
-    return bool(counts.filter(counts.rows__ > 1).limit(1).count().execute())
+    return bool(counts.filter(counts.rows__ > 1).limit(1).count().to_pyarrow().as_py())
 
 
 def _line_numbers(raw: RawTable) -> ir.IntegerValue:
@@ -427,9 +439,11 @@ def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept
     return set(raw_rows.columns) == set(kept)
 
 
-def _blank_as_null(value: ir.Value) -> ir.Value:
-    return trimmed(value) if value.type().is_string() else value
+def _blank_as_null(value: ir.Value, is_plain: bool) -> ir.Value:
+    if not value.type().is_string():
+        return value
+    return value.nullif("") if is_plain else trimmed(value)
 
 
-def _day(moment: Any) -> str | None:
-    return None if pd.isna(moment) else str(pd.Timestamp(moment).date())
+def _day(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else str(moment.date())

@@ -162,7 +162,8 @@ class Shop:
         """Return the rows of an expression, computed once per run and kept in the engine."""
         if (expression := rows.op()) not in self._kept:
             file = self._computed(rows)
-            self._kept[expression] = self.con.read_parquet(file, table_name=f"kept_{file.stem}")
+            query = file.stem.partition("-")[0]  # the same name for every source: so has the SQL that uses it
+            self._kept[expression] = self.con.read_parquet(file, table_name=f"kept_{query}")
         return self._kept[expression]
 
     def _computed(self, rows: ir.Table) -> Path:
@@ -171,7 +172,7 @@ class Shop:
         if expression in self._files and self._files[expression].exists():
             return self._files[expression]  # writing the SQL takes longer than most queries
         sql = self.con.compile(rows)
-        key = hashlib.sha256(f"{sql}\n{self.loaded.fingerprint}".encode()).hexdigest()
+        key = f"{hashlib.sha256(sql.encode()).hexdigest()}-{self.loaded.fingerprint[:32]}"
         self._cache.mkdir(parents=True, exist_ok=True)
         file = self._cache / f"{key}.parquet"
         with filelock.FileLock(self._cache / f"{key}.lock"):

@@ -19,6 +19,7 @@ from smsroi_helpers.source.forms import Form
 
 __all__ = [
     "TypedColumn",
+    "find_plain_texts",
     "plain_text",
     "read_id",
     "spreadsheet_ids",
@@ -81,6 +82,26 @@ def trimmed(text: ir.StringValue) -> ir.StringValue:
 def _is_trimmed(text: ir.StringValue) -> ir.BooleanValue:
     """Whether a text begins and ends with a non-blank character; all blanks sort before the exclamation mark."""
     return (text >= "!") & (text.right(1) >= "!")
+
+
+def find_plain_texts(rows: ir.Table, columns: Sequence[Column]) -> frozenset[str]:
+    """Return the columns of ids and text in which no value has to be rewritten.
+
+    Args:
+        rows: the raw columns.
+        columns: the definitions of all columns of the table.
+    """
+    plain = {}
+    for column in columns:
+        text = rows[column.name]
+        if column.kind in ("id", "text") and text.type().is_string():
+            plain[column.name] = _is_trimmed(text)
+            if column.kind == "id":
+                plain[column.name] &= is_ascii(text) & ~_written_by_spreadsheet(text)
+    if not plain:
+        return frozenset()
+    found = rows.aggregate(**{name: value.all() for name, value in plain.items()}).to_pyarrow().to_pylist()[0]
+    return frozenset(name for name in plain if found[name] is not False)  # null: the column has no value
 
 
 _Columns = tuple[ir.Value, ...]
@@ -157,7 +178,9 @@ def _convert(raw: ir.Value, column: Column, zone: str, form: Form, *, midnight_i
             whole = number.try_cast("int64")
             return TypedColumn(ibis.ifelse(whole.cast("float64") == number, whole, ibis.null("int64")), never, never)
         case "id":
-            return TypedColumn(read_id(raw), never, never)
+            return TypedColumn(raw if form.plain else read_id(raw), never, never)
+        case _ if form.plain:
+            return TypedColumn(raw, never, never)
         case _:
             return TypedColumn(trimmed(raw) if raw.type().is_string() else raw.cast("string"), never, never)
 
@@ -198,7 +221,7 @@ def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
 
 
 def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.FloatingValue]:
-    if not raw.type().is_string():
+    if form.plain or not raw.type().is_string():
         return raw.try_cast("float64")
     text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
     (text,) = yield (text.re_replace(_CURRENCY, r"\1\2").re_replace(_CURRENCY_AFTER, r"\1"),)
@@ -210,28 +233,40 @@ def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.
 
 def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_date: bool) -> _Conversion:
     """Convert to an instant. By its name a column is one in which a date means the end of its day, or it is not."""
-    never, no_time = ibis.literal(False), ibis.null("timestamp")
+    never = ibis.literal(False)
     dtype = raw.type()
-    if dtype.is_string():
+    if dtype.is_string() and not form.plain:
         clock, utc, is_date = yield from _read_text_time(raw, form)
     elif dtype.is_integer():
-        clock, utc, is_date = no_time, _read_epoch(raw.cast("string")), never
+        clock, utc, is_date = ibis.null("timestamp"), _read_epoch(raw.cast("string")), never
     elif dtype.is_timestamp() and dtype.timezone is not None:
-        clock, utc, is_date = no_time, utc_from_offset(raw), never
+        clock, utc, is_date = ibis.null("timestamp"), utc_from_offset(raw), never
+    else:  # no value has an offset
+        can_be_time = dtype.is_string() or dtype.is_temporal()
+        clock, utc = raw.try_cast("timestamp") if can_be_time else ibis.null("timestamp"), None
+        if dtype.is_string():
+            is_date = (raw.length() == len("2025-06-30")).fill_null(False)
+        elif midnight_is_date or name in LAST_DAYS:
+            # Pandas and strptime make a midnight of a date: nobody means the instant when a test ends.
+            is_date = (clock == clock.truncate("D")).fill_null(False)
+        else:
+            is_date = ibis.literal(dtype.is_date())
+    clock = _within_calendar(_whole_day(clock, is_date, name))
+    if utc is None:
+        (clock,) = yield (clock,)
     else:
-        clock, utc = raw.try_cast("timestamp") if dtype.is_temporal() else no_time, no_time
-        # Pandas and strptime make a midnight of a date: nobody means the instant when a test ends.
-        midnight = midnight_is_date or name in LAST_DAYS
-        is_date = (clock == clock.truncate("D")).fill_null(False) if midnight else ibis.literal(dtype.is_date())
-    clock, utc = yield _within_calendar(_whole_day(clock, is_date, name)), _within_calendar(utc)
+        clock, utc = yield clock, _within_calendar(utc)
     if zone == "UTC":
-        return TypedColumn(ibis.coalesce(utc, clock), never, never)
-    instant, clock_of_utc = yield utc_from_local(clock, zone), local_time(utc, zone)
+        return TypedColumn(clock if utc is None else ibis.coalesce(utc, clock), never, never)
+    if utc is None:
+        (instant,) = yield (utc_from_local(clock, zone),)
+    else:
+        instant, clock_of_utc = yield utc_from_local(clock, zone), local_time(utc, zone)
     # A date has an instant, even if the clock skips or repeats its midnight.
     hour = ibis.interval(hours=1)
     gap = (local_time(instant, zone) != clock).fill_null(False) & ~is_date
     twice = (local_time(instant + hour, zone) == clock) | (local_time(instant - hour, zone) == clock)
-    value = ibis.ifelse(_within_calendar(clock_of_utc).notnull(), utc, instant)
+    value = instant if utc is None else ibis.ifelse(_within_calendar(clock_of_utc).notnull(), utc, instant)
     return TypedColumn(value, gap, twice.fill_null(False) & ~is_date)
 
 

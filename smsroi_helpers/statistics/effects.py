@@ -103,11 +103,12 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
     >>> found.mean.tolist(), found.variance.round(4).tolist()
     ([3.0, 2.0], [0.3333, 0.3333])
     """
-    plain = moments.groupby("arm")[["n", "sum_y"]].sum().reindex(list(arms)).fillna(0.0)
-    customers = plain["n"].to_numpy(float)
+    stratified = adjust and "stratum" in moments.columns
+    cells = _cells(moments, arms, "stratum" if stratified else None)
+    plain = _cells(moments[["arm", "n", "sum_y"]], arms, None) if stratified else cells
+    customers = plain["n"][:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = plain["sum_y"].to_numpy(float) / customers
-    cells = _cells(moments, arms, "stratum" if adjust and "stratum" in moments.columns else None)
+        mean = plain["sum_y"][:, 0] / customers
     n, by_unit = cells["n"], "units" in cells
     covariance = unit_covariance if by_unit else _covariance
     weight = n.sum(axis=0) / n.sum()
@@ -144,15 +145,16 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
 
 def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> dict[str, Floats]:
     """Each column of the moments, arms × strata."""
-    columns = moments.columns
-    names = [each for each in columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
+    names = [each for each in moments.columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
     grid = moments.groupby(["arm", *([stratum] if stratum else [])])[names].sum()
     if stratum is None:
         grid = grid.reindex(list(arms)).fillna(0.0)
-        return {name: grid[name].to_numpy(float)[:, None] for name in names}
+        columns = np.ascontiguousarray(grid.to_numpy(float).T)
+        return {name: column[:, None] for name, column in zip(names, columns, strict=True)}
     every = pd.MultiIndex.from_product([list(arms), sorted(moments[stratum].unique())])
     wide = grid.reindex(every).fillna(0.0)
-    return {name: wide[name].to_numpy(float).reshape(len(arms), -1) for name in names}
+    values = wide.to_numpy(float).reshape(len(arms), -1, len(names))
+    return {name: np.ascontiguousarray(values[:, :, place]) for place, name in enumerate(names)}
 
 
 _PRODUCTS = {

@@ -1,15 +1,17 @@
 """Messages as gateways log them: yes or no, statuses, rows per billing segment, scheduled sends, another clock."""
 
 import datetime as dt
+import functools
 import random
 
 import pandas as pd
 import pytest
 
 from smsroi_helpers import quality
-from smsroi_helpers.measures import every_send
+from smsroi_helpers.measures import every_send, human_clicks
 from smsroi_helpers.source.loaded import resolve_as_of
 from smsroi_helpers.source.read import load
+from smsroi_helpers.source.shop import open_shop
 
 ORDERS = "order_id,customer_id,ordered_at,amount\no1,c1,2024-03-01,20\no2,c2,2024-03-20,20\n"
 NAMES = "message_id,customer_id,campaign_id,sent_at"
@@ -28,18 +30,37 @@ def messages(folder, lines, *columns, source="", others=None):
     return loaded, frame.sort_values("message_id").reset_index(drop=True)
 
 
+NO = ("FALSE", "no", "0", "否", "")
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """A source by its word for yes, with nine messages for each word for no: read once, with their clicks."""
+
+    @functools.cache
+    def read(yes):
+        folder = tmp_path_factory.mktemp("answered")
+        lines = [
+            f"m{word}{i},c{word}{i},k,2024-03-05 10:00,{yes},{yes if i % 3 == 0 else no}"
+            for word, no in enumerate(NO)
+            for i in range(9)
+        ]
+        source = "timezone: Asia/Shanghai\n"
+        loaded, frame = messages(folder, lines, "delivered_at", "clicked_at", source=source)
+        shop = open_shop(loaded, "", folder / ".cache")
+        return loaded, frame, human_clicks(shop).order_by("message_id").execute()
+
+    return read
+
+
 @pytest.mark.parametrize("yes", ["TRUE", "true", "Yes", "1", "是", "t"])
-@pytest.mark.parametrize("no", ["FALSE", "no", "0", "否", ""])
-def test_yes_is_an_outcome_without_a_time(tmp_path, open_source, yes, no):
-    lines = [f"m{i},c{i},k,2024-03-05 10:00,{yes},{yes if i % 3 == 0 else no}" for i in range(9)]
-    loaded, frame = messages(tmp_path, lines, "delivered_at", "clicked_at", source="timezone: Asia/Shanghai\n")
+@pytest.mark.parametrize("no", NO)
+def test_yes_is_an_outcome_without_a_time(answered, yes, no):
+    loaded, *frames = answered(yes)
+    frame, sends = (each[each["message_id"].str.startswith(f"m{NO.index(no)}")] for each in frames)
     assert list(frame["clicked_at"].notna()) == [i % 3 == 0 for i in range(9)]
     assert frame["delivered_at"].notna().all()
     assert {f.column for f in loaded.findings if f.rule == "yes or no without a time"} == {"delivered_at", "clicked_at"}
-    shop = open_source(tmp_path)
-    from smsroi_helpers.measures import human_clicks
-
-    sends = human_clicks(shop).order_by("message_id").execute()
     assert list(sends["any_click_at"].notna()) == [i % 3 == 0 for i in range(9)]  # counted as outcomes
     assert list(sends["delivered_at"]) == [pd.Timestamp("2024-03-05 02:00")] * 9  # the time of delivery is not invented
 

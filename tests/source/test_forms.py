@@ -1,12 +1,16 @@
 """The decimal mark and the currency of a column are decided by all its values; what they leave open is refused."""
 
+import ibis
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smsroi_helpers.contract.tables import Column
 from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.forms import find_forms
 from smsroi_helpers.source.read import load
+from smsroi_helpers.source.settings import Settings
 
 HEAD = "order_id\tcustomer_id\tordered_at\tamount\n"
 
@@ -101,3 +105,19 @@ def test_a_setting_that_is_no_mark_or_no_encoding_is_refused(tmp_path):
         amounts(tmp_path, ["1"], "encoding: klingon\n")
     with pytest.raises(DataError, match="is not an encoding"):
         amounts(tmp_path, ["1"], "encoding: base64\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "plain"),
+    [
+        (["9", "-9.99", "+99"], "float", True), (["9,99"], "float", False), (["￥9"], "float", False),
+        (["９"], "float", False), (["9 "], "float", False), (["9e9"], "float", False), (["nan"], "float", False),
+        (["9999-99-99", "9999-99-99T99:99:99.999", "9999-99-99 99:99"], "timestamp", True),
+        (["9999-99-99", "9999-99-99T99:99:99Z"], "timestamp", False), (["9999/9/9"], "timestamp", False),
+        (["9999999999"], "timestamp", False), (["99-99-9999"], "timestamp", False), (["99999"], "timestamp", False),
+    ],
+)  # fmt: skip
+def test_a_column_is_plain_if_every_shape_is(texts, kind, plain):
+    rows = ibis.memtable({"value": texts}, schema={"value": "string"})
+    found, _findings = find_forms("orders", rows, [Column("value", kind)], Settings())
+    assert found["value"].plain is plain

@@ -8,7 +8,8 @@ import pytest
 
 from smsroi_helpers.contract.tables import Column
 from smsroi_helpers.engine.duckdb import connect
-from smsroi_helpers.source.types import type_columns
+from smsroi_helpers.source.forms import Form
+from smsroi_helpers.source.types import find_plain_texts, type_columns
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,55 @@ def test_a_date_column_is_midnight_on_the_clock(con):
 
 def test_a_number_is_no_time(con):
     assert read(con, 20240301, "timestamp")[0] is None
+
+
+_PLAIN = {
+    "number": ["7", "-3", "+4.50", "007", "1.250", "12345678901234567890", "9" * 400, None],
+    "time": [
+        "2024-05-01", "2024-05-01 10:00", "2024-05-01T10:00:01", "2024-05-01 10:00:01.123456789", "2024-13-45",
+        "2024-02-30 10:00", "2024-05-01 25:00", "2024-05-01 24:00:00", "0000-01-01", "0001-01-01", "9999-12-31",
+        "2024-03-10", "2024-03-10 02:30", "2024-11-03 01:30", "2024-11-03", None,
+    ],
+    "text": ["a", "a b", "007", "1e5", "x@y.z", None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [
+        ("amount", "float", "number"), ("segments", "int", "number"), ("sent_at", "timestamp", "time"),
+        ("clicked_at", "timestamp", "time"), ("ended_at", "timestamp", "time"), ("order_id", "id", "text"),
+        ("name", "text", "text"),
+    ],
+)  # fmt: skip
+def test_plain_values_are_read_as_among_others(con, name, kind, values, zone):
+    """A column of plain values takes a shorter way (`forms.Form.plain`), to the same values."""
+    column, rows = Column(name, kind), pd.DataFrame({"place": range(len(_PLAIN[values])), name: _PLAIN[values]})
+    table = con.create_table("plain", rows, overwrite=True)
+    found = []
+    for plain in (False, True):
+        typed, columns = type_columns(table, [column], zone, forms={name: Form(plain=plain)})
+        one = columns[name]
+        shown = one.value.cast("string")  # 9999-12-31 in New York ends in a year that Python does not have
+        found.append(typed.select("place", v=shown, gap=one.in_gap, fold=one.in_fold).order_by("place").execute())
+    pd.testing.assert_frame_equal(*found)
+    assert found[0]["v"].notna().sum() >= 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "plain"),
+    [
+        ("id", ["a", "7", None], True), ("id", ["a", " b"], False), ("id", ["a", "ｂ"], False), ("id", ["7.0"], False),
+        ("id", ['="7"'], False), ("id", ["'7"], False), ("id", ["a", ""], False), ("id", ["a\u200b"], False),
+        ("text", ["中文", "x"], True), ("text", ["x ", "x"], False), ("text", ["\u3000x"], True),
+    ],
+)  # fmt: skip
+def test_a_column_is_plain_if_no_value_is_rewritten(con, kind, values, plain):
+    table = con.create_table("plain", pd.DataFrame({"value": pd.Series(values, dtype="string")}), overwrite=True)
+    column = Column("value", kind)
+    assert find_plain_texts(table, [column]) == (frozenset(["value"]) if plain else frozenset())
+    rows, columns = type_columns(table, [column], "UTC")
+    kept = rows.mutate(typed=columns["value"].value).execute()
+    unchanged = all(a == b or (pd.isna(a) and pd.isna(b)) for a, b in zip(kept["value"], kept["typed"], strict=True))
+    assert unchanged or not plain
