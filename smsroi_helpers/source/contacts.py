@@ -40,7 +40,12 @@ _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 """+44 (0)20 …: the zero is dialled in the country only."""
 _WHOLE_FLOAT = re.compile(r"^([0-9]{7,15})\.0+$")
 """13812345678.0: a tool has made a float of a number."""
-_EMAIL = re.compile(r"^['’]?(?:mailto:)?(?:[^<>]*<)?\s*([^@\s<>]{1,64}@[^@\s<>]+\.[^@\s<>.]+)\s*>?$", re.IGNORECASE)
+_EMAIL = re.compile(
+    r"""^(?:[^<>]*<)?[\s'"‘’“”\[(]*(?:(?:mailto|e-?mail):\s*)?"""
+    r"""([^@\s<>'"‘’“”\[\]():;,][^@\s<>"‘“”\[\]():;,]{0,63}@[\w-]+(?:\.[\w-]+)+)[\s'"’”\])>;,.]*$""",
+    re.IGNORECASE,
+)
+"""An address, perhaps after a name or `mailto:`, and in brackets or quotes."""
 _MOBILE_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _LEAST_WITHOUT_CODE = 10
 """Digits of a number that is not a mobile number and has no country code: shorter ones may be anything."""
