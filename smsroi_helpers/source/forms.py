@@ -15,10 +15,12 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import Column
 from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.currencies import CURRENCY, currencies_in
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
 
 __all__ = [
+    "HALF_DAYS",
     "Form",
     "Shape",
     "decide_number_form",
@@ -28,14 +30,14 @@ __all__ = [
 
 _MAX_SHAPES = 2_000
 """Shapes of a column that are looked at; columns of numbers and times have some dozens."""
-_SIGNS = {
-    "yen or yuan": ("¥", "CNY", "RMB", "元", "JPY", "円"),
-    "dollar": ("$", "USD", "US$"),
-    "euro": ("€", "EUR"),
-    "pound": ("£", "GBP"),
-}
-_CURRENCY_OF = {sign: currency for currency, signs in _SIGNS.items() for sign in signs}
-_SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_CURRENCY_OF, key=len, reverse=True)), re.IGNORECASE)
+HALF_DAYS = "[上下]午|午[前後]|오[전후]"
+"""Forenoon and afternoon in Chinese, Japanese and Korean, before the hour."""
+_PLAIN_NUMBER = re.compile(r"-?[9.,]*(?:[eE][+-]?9+)?")
+_PLAIN_TIME = re.compile(r"9{4}[-/.]9{1,2}[-/.]9{1,2}(?:[ T]9{1,2}:99(?::99(?:\.9+)?)?(?: ?(?:Z|[+-]99(?::?99)?))?)?")
+_UNDRESSED = re.compile(rf"^[+\-(\s]*(?:{CURRENCY})?[+\-(\s]*|[\s)-]*(?:{CURRENCY})?[\s)-]*$")
+"""What stands before and after the digits of a number: a currency, a minus sign or brackets."""
+_BLANKS = re.compile(r"(?<=9)[ '’\u2009\u202f](?=9{3}(?!9))")
+"""Blanks and apostrophes between groups of thousands."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,14 @@ class Form:
 
     decimal: Literal[".", ","] = "."
     """Decimal mark of numbers; the other mark groups thousands."""
+    dressed_numbers: bool = True
+    """Numbers may have a currency, brackets for a minus, or blanks between thousands."""
     named_months: bool = True
     """Times may have month names, or hours with AM and PM."""
     epochs: bool = True
     """Times may be seconds, milliseconds or microseconds since 1970."""
+    other_times: bool = True
+    """Times may be without separators, in words of East Asia, or with an offset such as `GMT+8`."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,9 @@ def decide_time_form(shapes: list[Shape]) -> Form:
     """Return which forms of time a column has."""
     texts = [unicodedata.normalize("NFKC", shape.text).strip() for shape in shapes]
     return Form(
-        named_months=any(re.search(r"[A-Za-z]{3}|[AaPp]\.?[Mm]", text) for text in texts),
+        named_months=any(re.search(rf"[A-Za-z]{{3}}|[AaPp]\.?[Mm]|{HALF_DAYS}", text) for text in texts),
         epochs=any(re.fullmatch(r"9{10}(\.9+)?|9{13}|9{16}", text) for text in texts),
+        other_times=not all(_PLAIN_TIME.fullmatch(text) for text in texts),
     )
 
 
@@ -135,11 +142,13 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
     currencies: Counter[str] = Counter()
     marks: Counter[str] = Counter()
     doubtful: Counter[str] = Counter()
+    dressed = False
     for shape in shapes:
         text = unicodedata.normalize("NFKC", shape.text).strip()
-        for sign in _SIGN.findall(text):
-            currencies[_CURRENCY_OF[sign.upper()]] += shape.rows
-        number = re.sub(r"^[+-]", "", _SIGN.sub("", text).strip()).strip()
+        dressed = dressed or not _PLAIN_NUMBER.fullmatch(text)
+        for currency in currencies_in(text):
+            currencies[currency] += shape.rows
+        number = _BLANKS.sub("", _UNDRESSED.sub("", text))
         mark, sure = _decimal_mark(number, zero_first=shape.zero_first)
         if mark:
             (marks if sure else doubtful)[mark] += shape.rows
@@ -150,17 +159,17 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
             " others out"
         )
     if marks["."] and marks[","] and settings.decimal:
-        return Form(decimal=settings.decimal)
+        return Form(settings.decimal, dressed)
     if marks:
-        return Form(decimal="," if marks[","] > marks["."] else ".")
+        return Form("," if marks[","] > marks["."] else ".", dressed)
     if settings.decimal:
-        return Form(decimal=settings.decimal)
+        return Form(settings.decimal, dressed)
     if doubtful["."] and not (column.maximum is not None and column.maximum < 1000):
         raise DataError(
             f"{where}: in {doubtful['.']:,} rows numbers such as 1.250 may mean 1250 or 1.25, and no other value of the"
             ' column shows which; write decimal: "," (1250) or decimal: "." (1.25) in source.yml'
         )
-    return Form()
+    return Form(dressed_numbers=dressed)
 
 
 def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:
@@ -173,7 +182,8 @@ def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:
         return (last, True) if number.count(last) == 1 else ("", False)
     mark, other = (".", ",") if dots else (",", ".")
     if dots + commas > 1:
-        return (other, True) if re.fullmatch(r"9{1,3}(?:[.,]9{3})+", number) else ("", False)
+        grouped = re.fullmatch(r"9{1,3}(?:[.,]9{3})+|9{1,2}(?:,99)+,999", number)
+        return (other, True) if grouped else ("", False)
     if re.fullmatch(r"9{1,3}[.,]9{3}", number) and not zero_first:
         return mark, False
     return mark, True
