@@ -31,7 +31,7 @@ CURRENCY = (
     "(?:" + "|".join(re.escape(word) for word in sorted(_NAMES, key=len, reverse=True)) + f"|[{_OTHER_SIGNS}])\\.?"
 )
 """A currency in text of normalised width, as a regular expression of the engine (RE2) and of Python."""
-_BESIDE = re.compile(rf"^[+\-(\s]*({CURRENCY})|({CURRENCY})[)\s]*$")
+_BESIDE = re.compile(rf"^[+\-(\s]*({CURRENCY})|({CURRENCY})[)\s-]*$")
 
 
 def currencies_in(text: str) -> list[str]:
