@@ -340,10 +340,14 @@ def _count_personal(ids: ir.Table, contacts: ir.Table, columns: Iterable[IdColum
         may_be_phones=(_may_be_contact(joined.id) & ~joined.id.contains("@")).sum(),
         certain_phones=(joined.certain & phone).sum(),
     )
-    counts = {str(row.pop("place")): row for row in found.to_pyarrow().to_pylist()}
+    counts = {str(row["place"]): row for row in found.to_pyarrow().to_pylist()}
     for column in columns:
-        row = counts.get(column.place, {})
-        yield replace(column, **{name: int(number or 0) for name, number in row.items()})
+        if row := counts.get(column.place):
+            column = replace(
+                column, personal=int(row["personal"] or 0), phones=int(row["phones"] or 0),
+                may_be_phones=int(row["may_be_phones"] or 0), certain_phones=int(row["certain_phones"] or 0),
+            )  # fmt: skip
+        yield column
 
 
 # --- guests ----------------------------------------------------------------------------------------------------------
