@@ -7,7 +7,7 @@ as a whole what a value alone does not tell: `1.250` is 1250 where another value
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import ibis
@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import Column
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source.currencies import CURRENCY, currencies_in
+from smsroi_helpers.source.currencies import CURRENCY, currencies_in, pattern_of
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
 
@@ -48,6 +48,8 @@ class Form:
     """Decimal mark of numbers; the other mark groups thousands."""
     dressed_numbers: bool = True
     """Numbers may have a currency, brackets for a minus, or blanks between thousands."""
+    currency: str = CURRENCY
+    """Regular expression of the currencies beside the numbers; empty if there are none."""
     named_months: bool = True
     """Times may have month names, or hours with AM and PM."""
     epochs: bool = True
@@ -142,11 +144,13 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
     currencies: Counter[str] = Counter()
     marks: Counter[str] = Counter()
     doubtful: Counter[str] = Counter()
-    dressed = False
+    dressed, words = False, set[str]()
     for shape in shapes:
         text = unicodedata.normalize("NFKC", shape.text).strip()
         dressed = dressed or not _PLAIN_NUMBER.fullmatch(text)
-        for currency in currencies_in(text):
+        found = currencies_in(text)
+        words |= set(found)
+        for currency in found.values():
             currencies[currency] += shape.rows
         number = _BLANKS.sub("", _UNDRESSED.sub("", text))
         mark, sure = _decimal_mark(number, zero_first=shape.zero_first)
@@ -158,18 +162,18 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
             f"{where}: amounts in several currencies ({named}); convert them to one in a .sql mapping, or leave the"
             " others out"
         )
-    if marks["."] and marks[","] and settings.decimal:
-        return Form(settings.decimal, dressed)
+    # Of more shapes than are looked at, the others may have other currencies.
+    form = Form(dressed_numbers=dressed, currency=CURRENCY if len(shapes) >= _MAX_SHAPES else pattern_of(words))
+    if settings.decimal and (not marks or (marks["."] and marks[","])):
+        return replace(form, decimal=settings.decimal)
     if marks:
-        return Form("," if marks[","] > marks["."] else ".", dressed)
-    if settings.decimal:
-        return Form(settings.decimal, dressed)
+        return replace(form, decimal="," if marks[","] > marks["."] else ".")
     if doubtful["."] and not (column.maximum is not None and column.maximum < 1000):
         raise DataError(
             f"{where}: in {doubtful['.']:,} rows numbers such as 1.250 may mean 1250 or 1.25, and no other value of the"
             ' column shows which; write decimal: "," (1250) or decimal: "." (1.25) in source.yml'
         )
-    return Form(dressed_numbers=dressed)
+    return form
 
 
 def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:

@@ -15,7 +15,6 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
-from smsroi_helpers.source.currencies import CURRENCY
 from smsroi_helpers.source.forms import HALF_DAYS, Form
 
 __all__ = [
@@ -36,8 +35,6 @@ _GROUPED = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"
 _NUMBER = rf"^[+-]?(?:[0-9]+|{_GROUPED})?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NUMBER_WITH_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)?(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"^[+-]?(?:nan|inf|infinity)$"
-_CURRENCY_BEFORE = rf"^([+-]?\(?)\s*{CURRENCY}\s*(\(?[+-]?\s*[0-9.])"
-_CURRENCY_AFTER = rf"([0-9.)-])\s*{CURRENCY}([)-]?)$"
 _THOUSANDS = r"^([+-]?\(?[0-9]{1,3}(?:[ '’\x{2009}\x{202f}][0-9]{3})+(?:[.,][0-9]+)?\)?-?)$"
 _NEGATIVE = r"^(?:\(([0-9.][^()+-]*)\)|([0-9.][^()+-]*)-|- +([0-9.].*))$"
 """A number in brackets, before a minus sign, or after one and a blank."""
@@ -217,7 +214,10 @@ def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.
         return raw.try_cast("float64")
     text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
     if form.dressed_numbers:
-        (text,) = yield (text.re_replace(_CURRENCY_BEFORE, r"\1\2").re_replace(_CURRENCY_AFTER, r"\1\2"),)
+        if form.currency:
+            before = rf"^([+-]?\(?)\s*{form.currency}\s*(\(?[+-]?\s*[0-9.])"
+            after = rf"([0-9.)-])\s*{form.currency}([)-]?)$"
+            (text,) = yield (text.re_replace(before, r"\1\2").re_replace(after, r"\1\2"),)
         undressed = ibis.ifelse(text.re_search(_THOUSANDS), text.translate(" '’\u2009\u202f", ""), text)
         (text,) = yield (undressed.re_replace(_NEGATIVE, r"-\1\2\3"),)
     readable = text.re_search(_NUMBER if form.decimal == "." else _NUMBER_WITH_COMMA)
