@@ -188,7 +188,8 @@ def check(
             raise
         counts = Path(place) / "counts"
         short = quality.check_tables.shortfall_lines(loaded, counts)
-        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, counts), short)
+        totals = quality.check_tables.total_lines(loaded, counts)
+        _show_check(loaded, quality.check_tables.findings_as_opened(loaded, counts), [*short, *totals])
 
 
 @app.command()
@@ -327,12 +328,12 @@ _Cells = list[str]
 _NUMBERS = ("rows in", "rows kept", "rows", "share")
 
 
-def _show_check(loaded: "Loaded", found: list[_Cells], short: Sequence[str] = ()) -> None:
+def _show_check(loaded: "Loaded", found: list[_Cells], more: Sequence[str] = ()) -> None:
     from smsroi_helpers import quality
 
     _show_table(["table", "rows in", "rows kept", "days"], quality.check_tables.describe_loaded(loaded))
     print(f"last day observed (as_of): {source.resolve_as_of(loaded, '')}")
-    for line in [*quality.check_tables.runnable_lines(loaded.tables), *short]:
+    for line in [*quality.check_tables.runnable_lines(loaded.tables), *more]:
         print(line)
     print()
     if found:

@@ -49,6 +49,7 @@ def test_a_sound_source(check):
             " (needs messages, creatives)"
         ],
         ["too little data for an answer: 02_cltv (0 customers bought on a second day; it needs 30)"],
+        ["compare with the shop's own totals: 4 orders for $20.00"],
         [""],
         ["nothing to report"],
     ]
@@ -68,6 +69,13 @@ def test_a_notebook_that_will_say_not_enough_is_named(check, customers, days, li
     stdout = check(orders=HEAD + "".join(rows))[1]
     assert ("too little data" in stdout) == bool(line)
     assert line in stdout
+
+
+def test_money_is_told_as_the_shop_counts_it(check):
+    rows = GOOD + "9,c1,2024-01-03,-2.50\n" + "".join(f"g{i},guest,2024-01-02,7\n" for i in range(3))
+    stdout = check(orders=HEAD + rows, source="currency: EUR\n")[1]
+    told = "4 orders for €20.00, 1 refunds for €2.50, besides 3 orders of guests for €21.00"
+    assert f"compare with the shop's own totals: {told}\n" in stdout
 
 
 @pytest.mark.parametrize(("clicked", "short"), [("", True), ("2024-01-01 10:05", False)])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from smsroi_helpers.contract import fault_name
-from smsroi_helpers.locale import number, percent
-from smsroi_helpers.quality.checks import Shortfall, list_exclusions, list_notebooks_for, list_shortfalls
+from smsroi_helpers.locale import money, number, percent
+from smsroi_helpers.quality.checks import Shortfall, count_money, list_exclusions, list_notebooks_for, list_shortfalls
 from smsroi_helpers.source import Loaded, open_shop
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "findings_as_read",
     "runnable_lines",
     "shortfall_lines",
+    "total_lines",
 ]
 
 Cells = list[str]
@@ -32,6 +33,26 @@ def describe_loaded(loaded: Loaded) -> list[Cells]:
         ]
         for table in loaded.tables.values()
     ]
+
+
+def total_lines(loaded: Loaded, place: Path) -> list[str]:
+    """The money of the orders, to be compared with the shop's own totals: at most one line.
+
+    Args:
+        loaded: the source.
+        place: folder of the counts.
+    """
+    if "orders" not in loaded.tables:
+        return []
+    shop = open_shop(loaded, "", place)
+    found, currency = count_money(shop), loaded.settings.currency
+    shop.con.disconnect()
+    parts = [f"{number(found.orders)} orders for {money(found.paid, currency)}"]
+    if found.refunds:
+        parts.append(f"{number(found.refunds)} refunds for {money(found.refunded, currency)}")
+    if found.guest_orders:
+        parts.append(f"besides {number(found.guest_orders)} orders of guests for {money(found.guest_paid, currency)}")
+    return [f"compare with the shop's own totals: {', '.join(parts)}"]
 
 
 def findings_as_read(loaded: Loaded) -> list[Cells]:

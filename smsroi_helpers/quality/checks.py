@@ -17,7 +17,9 @@ __all__ = [
     "OPTIONAL",
     "Coverage",
     "MessageCoverage",
+    "MoneyTotals",
     "count_by_week",
+    "count_money",
     "count_overlap",
     "count_prices",
     "describe_tables",
@@ -254,30 +256,23 @@ def _measure_orders(shop: Shop) -> Coverage:
             unknown=orders.customer_id.nunique(where=~orders.customer_id.isin(known)) if known is not None else 0,
         )
     ).iloc[0]
-    sums = shop.count(
-        bought.aggregate(
-            buyers=bought.customer_id.nunique(), orders=bought.count(), paid=total(bought.spend).fill_null(0.0)
-        )
-    ).iloc[0]
-    back = shop.count(returned.aggregate(refunds=returned.count(), money=total(returned.refunded).fill_null(0.0))).iloc[
-        0
-    ]
+    buyers = int(shop.count(bought.aggregate(buyers=bought.customer_id.nunique()))["buyers"].iloc[0])
+    money = count_money(shop)
     first, last = pd.Timestamp(totals["first"]).date(), pd.Timestamp(totals["last"]).date()
-    guests, guest_paid = _count_guest_orders(shop)
     return Coverage(
         customers=customers,
-        buyers=int(sums["buyers"]),
-        orders=int(sums["orders"]),
-        refunds=int(back["refunds"]),
-        paid=float(sums["paid"]),
-        net_paid=float(sums["paid"] - back["money"]),
+        buyers=buyers,
+        orders=money.orders,
+        refunds=money.refunds,
+        paid=money.paid,
+        net_paid=money.paid - money.refunded,
         first=first.isoformat(),
         last=last.isoformat(),
         days=(shop.as_of - first).days + 1,
         longest_gap_days=max(_longest_gap(shop, orders), (shop.as_of - last).days),
         customers_unknown=int(totals["unknown"]),
-        guest_orders=guests,
-        guest_paid=guest_paid,
+        guest_orders=money.guest_orders,
+        guest_paid=money.guest_paid,
         not_joined=_not_joined(shop),
         texts=_measure_messages(shop) if _sends(shop) else None,
     )
@@ -297,13 +292,33 @@ def _not_joined(shop: Shop) -> tuple[str, ...]:
     )
 
 
-def _count_guest_orders(shop: Shop) -> tuple[int, float]:
-    """Return the number of the guests' orders (refunds are none) and their revenue."""
-    orders = shop.guest_orders
-    if orders is None:
-        return 0, 0.0
-    sums = shop.count(orders.aggregate(orders=orders.count(), paid=total(orders.spend).fill_null(0.0))).iloc[0]
-    return int(sums["orders"]), float(sums["paid"])
+@dataclass(frozen=True)
+class MoneyTotals:
+    """Totals of the orders up to the last day observed, in the source's currency."""
+
+    orders: int
+    paid: float
+    refunds: int
+    refunded: float
+    guest_orders: int
+    """Orders of guests (refunds are none), which are in none of the other counts."""
+    guest_paid: float
+
+
+def count_money(shop: Shop) -> MoneyTotals:
+    """Count the orders and refunds of a source with orders, and their money."""
+    bought, returned, guests = measures.purchases(shop), measures.refunds(shop), shop.guest_orders
+    sums = shop.count(bought.aggregate(orders=bought.count(), paid=total(bought.spend).fill_null(0.0))).iloc[0]
+    back = shop.count(
+        returned.aggregate(refunds=returned.count(), money=total(returned.refunded).fill_null(0.0))
+    ).iloc[0]  # fmt: skip
+    guest_orders, guest_paid = 0, 0.0
+    if guests is not None:
+        row = shop.count(guests.aggregate(orders=guests.count(), paid=total(guests.spend).fill_null(0.0))).iloc[0]
+        guest_orders, guest_paid = int(row["orders"]), float(row["paid"])
+    return MoneyTotals(
+        int(sums["orders"]), float(sums["paid"]), int(back["refunds"]), float(back["money"]), guest_orders, guest_paid
+    )
 
 
 def count_by_week(shop: Shop) -> pd.DataFrame:

@@ -29,16 +29,23 @@ Kind = Literal["phone", "email"]
 LEAST_DIGITS, MOST_DIGITS = 7, 18
 """Digits of a telephone number, in any spelling."""
 _GAPS = r"\s\x{00a0}\x{2000}-\x{200a}\x{202f}().\-/\x{2010}-\x{2015}\x{2212}"
-SPELLING = r"^['’]?(?i:(?:tel|sms|phone|mobile|callto|whatsapp):/{0,2})?[+" + _GAPS + r"]*[0-9][0-9+" + _GAPS + r"]*$"
+_SCHEMES = r"(?:tel|sms|phone|mobile|callto|whatsapp|p):/{0,2}"
+"""Words before a number; `p:` is that of forms on Facebook."""
+SPELLING = r"^['’]?(?i:" + _SCHEMES + r")?[+" + _GAPS + r"]*[0-9][0-9+" + _GAPS + r"]*$"
 """What may be a telephone number, for the engine (RE2): digits and separators, perhaps after a scheme."""
 _SPELLING = re.compile(re.sub(r"\\x\{([0-9a-f]{4})\}", lambda code: chr(int(code[1], 16)), SPELLING))
-_SCHEME = re.compile(r"^['’]?((?:tel|sms|phone|mobile|callto|whatsapp):/{0,2})?", re.IGNORECASE)
+_SCHEME = re.compile(rf"^['’]?({_SCHEMES})?", re.IGNORECASE)
 _NOT_IN_NUMBERS = re.compile(r"[^0-9+]")
 _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 """+44 (0)20 …: the zero is dialled in the country only."""
 _WHOLE_FLOAT = re.compile(r"^([0-9]{7,15})\.0+$")
 """13812345678.0: a tool has made a float of a number."""
-_EMAIL = re.compile(r"^['’]?(?:mailto:)?(?:[^<>]*<)?\s*([^@\s<>]{1,64}@[^@\s<>]+\.[^@\s<>.]+)\s*>?$", re.IGNORECASE)
+_EMAIL = re.compile(
+    r"""^(?:[^<>]*<)?[\s'"‘’“”\[(]*(?:(?:mailto|e-?mail):\s*)?"""
+    r"""([^@\s<>'"‘’“”\[\]():;,][^@\s<>"‘“”\[\]():;,]{0,63}@[\w-]+(?:\.[\w-]+)+)[\s'"’”\])>;,.]*$""",
+    re.IGNORECASE,
+)
+"""An address, perhaps after a name or `mailto:`, and in brackets or quotes."""
 _MOBILE_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 _LEAST_WITHOUT_CODE = 10
 """Digits of a number that is not a mobile number and has no country code: shorter ones may be anything."""
@@ -151,7 +158,7 @@ class ContactReader:
         if number[0] == "+":
             return self._with_plus(digits)
         if scheme:
-            found = _international(digits) or self._national(digits)
+            found = self._national(digits) or _international(digits)
             return found and Contact("phone", found.value, certain=True, mobile=found.mobile, national=found.national)
         if number.startswith("00") and (found := _international(digits[2:], thorough=self._thorough)):
             return found
@@ -170,12 +177,20 @@ class ContactReader:
             value, mobile = self._mobile_of_the_country(digits), True
             if not value and self._thorough:
                 value, mobile = _parsed(digits, self._country)
+                if value and not mobile and self._has_own_code(digits):
+                    return Contact("phone", f"+{digits}", certain=False, mobile=True)
             if value and (mobile or len(digits) >= _LEAST_WITHOUT_CODE):
                 return Contact("phone", value, certain=False, mobile=mobile, national=True)
         if len(digits) < _LEAST_WITHOUT_PLUS:
             return None
         found = _international(digits, thorough=self._thorough)
         return found if found and found.mobile else None
+
+    def _has_own_code(self, digits: str) -> bool:
+        """Whether a number is a mobile number after the country's calling code: likelier than a fixed line."""
+        plan = self._plan
+        rest = digits.removeprefix(plan.code) if plan else digits
+        return plan is not None and rest != digits and bool(plan.mobile.fullmatch(rest)) and plan.without_prefix(rest)
 
     def _mobile_of_the_country(self, digits: str) -> str:
         """Return the usual case without the slower general parser, which would give the same; else nothing."""

@@ -15,10 +15,12 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import Column
 from smsroi_helpers.errors import DataError
+from smsroi_helpers.source.currencies import CURRENCY, currencies_in, pattern_of
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
 
 __all__ = [
+    "HALF_DAYS",
     "Form",
     "Shape",
     "decide_number_form",
@@ -28,16 +30,17 @@ __all__ = [
 
 _MAX_SHAPES = 2_000
 """Shapes of a column that are looked at; columns of numbers and times have some dozens."""
-_SIGNS = {
-    "yen or yuan": ("¥", "CNY", "RMB", "元", "JPY", "円"),
-    "dollar": ("$", "USD", "US$"),
-    "euro": ("€", "EUR"),
-    "pound": ("£", "GBP"),
-}
-_CURRENCY_OF = {sign: currency for currency, signs in _SIGNS.items() for sign in signs}
-_PLAIN_NUMBER = re.compile(r"[+-]?9+(?:\.9+)?")
-_PLAIN_TIME = re.compile(r"9{4}-99-99(?:[ T]99:99(?::99(?:\.9{1,9})?)?)?")
-_SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_CURRENCY_OF, key=len, reverse=True)), re.IGNORECASE)
+HALF_DAYS = "[上下]午|午[前後]|오[전후]"
+"""Forenoon and afternoon in Chinese, Japanese and Korean, before the hour."""
+_PLAIN_NUMBER = re.compile(r"-?[9.,]*(?:[eE][+-]?9+)?")
+_PLAIN_TIME = re.compile(r"9{4}[-/.]9{1,2}[-/.]9{1,2}(?:[ T]9{1,2}:99(?::99(?:\.9+)?)?(?: ?(?:Z|[+-]99(?::?99)?))?)?")
+_RAW_NUMBER = re.compile(r"[+-]?9+(?:\.9+)?")
+_RAW_TIME = re.compile(r"9{4}-99-99(?:[ T]99:99(?::99(?:\.9{1,9})?)?)?")
+"""Numbers and times that the engine reads as they are."""
+_UNDRESSED = re.compile(rf"^[+\-(\s]*(?:{CURRENCY})?[+\-(\s]*|[\s)-]*(?:{CURRENCY})?[\s)-]*$")
+"""What stands before and after the digits of a number: a currency, a minus sign or brackets."""
+_BLANKS = re.compile(r"(?<=9)[ '’\u2009\u202f](?=9{3}(?!9))")
+"""Blanks and apostrophes between groups of thousands."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,16 @@ class Form:
 
     decimal: Literal[".", ","] = "."
     """Decimal mark of numbers; the other mark groups thousands."""
+    dressed_numbers: bool = True
+    """Numbers may have a currency, brackets for a minus, or blanks between thousands."""
+    currency: str = CURRENCY
+    """Regular expression of the currencies beside the numbers; empty if there are none."""
     named_months: bool = True
     """Times may have month names, or hours with AM and PM."""
     epochs: bool = True
     """Times may be seconds, milliseconds or microseconds since 1970."""
+    other_times: bool = True
+    """Times may be without separators, in words of East Asia, or with an offset such as `GMT+8`."""
     plain: bool = False
     """No value has to be rewritten before the engine reads it: digits with a point, ISO dates and times without an
     offset, ids and text as they are kept."""
@@ -88,10 +97,10 @@ def find_forms(
         shapes = shapes_by_column[column.name]
         if column.kind == "timestamp":
             form = decide_time_form(shapes)
-            forms[column.name] = replace(form, plain=_are_all(_PLAIN_TIME, shapes))
+            forms[column.name] = replace(form, plain=_are_all(_RAW_TIME, shapes))
             continue
         form = decide_number_form(f"table {table}, column {column.name}", shapes, column, settings)
-        forms[column.name] = replace(form, plain=form.decimal == "." and _are_all(_PLAIN_NUMBER, shapes))
+        forms[column.name] = replace(form, plain=form.decimal == "." and _are_all(_RAW_NUMBER, shapes))
         if forms[column.name].decimal == ",":
             n = sum(shape.rows for shape in shapes)
             findings.append(finding_of(table, column.name, "comma as decimal mark", n, n))
@@ -131,8 +140,9 @@ def decide_time_form(shapes: list[Shape]) -> Form:
     """Return which forms of time a column has."""
     texts = [unicodedata.normalize("NFKC", shape.text).strip() for shape in shapes]
     return Form(
-        named_months=any(re.search(r"[A-Za-z]{3}|[AaPp]\.?[Mm]", text) for text in texts),
+        named_months=any(re.search(rf"[A-Za-z]{{3}}|[AaPp]\.?[Mm]|{HALF_DAYS}", text) for text in texts),
         epochs=any(re.fullmatch(r"9{10}(\.9+)?|9{13}|9{16}", text) for text in texts),
+        other_times=len(shapes) >= _MAX_SHAPES or not all(_PLAIN_TIME.fullmatch(text) for text in texts),
     )
 
 
@@ -151,11 +161,15 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
     currencies: Counter[str] = Counter()
     marks: Counter[str] = Counter()
     doubtful: Counter[str] = Counter()
+    dressed, words = len(shapes) >= _MAX_SHAPES, set[str]()
     for shape in shapes:
         text = unicodedata.normalize("NFKC", shape.text).strip()
-        for sign in _SIGN.findall(text):
-            currencies[_CURRENCY_OF[sign.upper()]] += shape.rows
-        number = re.sub(r"^[+-]", "", _SIGN.sub("", text).strip()).strip()
+        dressed = dressed or not _PLAIN_NUMBER.fullmatch(text)
+        found = currencies_in(text)
+        words |= set(found)
+        for currency in found.values():
+            currencies[currency] += shape.rows
+        number = _BLANKS.sub("", _UNDRESSED.sub("", text))
         mark, sure = _decimal_mark(number, zero_first=shape.zero_first)
         if mark:
             (marks if sure else doubtful)[mark] += shape.rows
@@ -165,18 +179,18 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
             f"{where}: amounts in several currencies ({named}); convert them to one in a .sql mapping, or leave the"
             " others out"
         )
-    if marks["."] and marks[","] and settings.decimal:
-        return Form(decimal=settings.decimal)
+    # Of more shapes than are looked at, the others may have other currencies.
+    form = Form(dressed_numbers=dressed, currency=CURRENCY if len(shapes) >= _MAX_SHAPES else pattern_of(words))
+    if settings.decimal and (not marks or (marks["."] and marks[","])):
+        return replace(form, decimal=settings.decimal)
     if marks:
-        return Form(decimal="," if marks[","] > marks["."] else ".")
-    if settings.decimal:
-        return Form(decimal=settings.decimal)
+        return replace(form, decimal="," if marks[","] > marks["."] else ".")
     if doubtful["."] and not (column.maximum is not None and column.maximum < 1000):
         raise DataError(
             f"{where}: in {doubtful['.']:,} rows numbers such as 1.250 may mean 1250 or 1.25, and no other value of the"
             ' column shows which; write decimal: "," (1250) or decimal: "." (1.25) in source.yml'
         )
-    return Form()
+    return form
 
 
 def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:
@@ -189,7 +203,8 @@ def _decimal_mark(number: str, *, zero_first: bool) -> tuple[str, bool]:
         return (last, True) if number.count(last) == 1 else ("", False)
     mark, other = (".", ",") if dots else (",", ".")
     if dots + commas > 1:
-        return (other, True) if re.fullmatch(r"9{1,3}(?:[.,]9{3})+", number) else ("", False)
+        grouped = re.fullmatch(r"9{1,3}(?:[.,]9{3})+|9{1,2}(?:,99)+,999", number)
+        return (other, True) if grouped else ("", False)
     if re.fullmatch(r"9{1,3}[.,]9{3}", number) and not zero_first:
         return mark, False
     return mark, True

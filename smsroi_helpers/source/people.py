@@ -94,11 +94,24 @@ class IdColumn:
     """How many of them are telephone numbers or e-mail addresses."""
     phones: int = 0
     """How many are telephone numbers."""
+    may_be_phones: int = 0
+    """How many are written as telephone numbers may be, such as any number of 7 to 18 digits."""
+    certain_phones: int = 0
+    """How many are telephone numbers for certain: with a plus or a scheme."""
 
     @property
     def place(self) -> str:
         """The name of the column in the engine's tables."""
         return f"{self.table}.{self.column}"
+
+    @property
+    def digits_are_phones(self) -> bool:
+        """Whether digits alone are telephone numbers in this column.
+
+        They are if most ids are telephone numbers; or if a part is for certain, and so are most of what may be one.
+        """
+        part = self.certain_phones >= _PHONE_COLUMN * self.ids and self.phones > self.may_be_phones / 2
+        return self.phones > self.ids / 2 or (part and self.certain_phones > 0)
 
 
 @dataclass
@@ -113,7 +126,7 @@ class People:
     rivals: tuple[str, ...]
     """Countries of which each could be that of the numbers, so that none is inferred."""
     digits_are_phones: bool
-    """In some column most ids are telephone numbers: then digits alone are numbers in every column."""
+    """Digits alone are telephone numbers in some column (`IdColumn.digits_are_phones`), and so in every column."""
     guests: frozenset[str | None]
     """Ids under which guests order, as `read_id` returns them; None: the empty id."""
     thorough: frozenset[str] = frozenset()
@@ -183,7 +196,7 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
         return people
     contacts = _write_contacts(con, ids, people, folder / "contacts.parquet")
     people.columns = tuple(_count_personal(ids, contacts, people.columns))
-    people.digits_are_phones = any(column.phones > column.ids / 2 for column in people.columns) or (
+    people.digits_are_phones = any(column.digits_are_phones for column in people.columns) or (
         "identities" in tables and _has_phones(tables["identities"], contacts)
     )
     kinds = contacts.filter(contacts.certain | ibis.literal(people.digits_are_phones))
@@ -321,12 +334,21 @@ def _count_personal(ids: ir.Table, contacts: ir.Table, columns: Iterable[IdColum
     different = ids.select("place", "id").distinct()
     joined = different.left_join(contacts, "id")
     personal = (joined.certain | joined.mobile).fill_null(False) | joined.id.contains("@")
+    phone = (joined.kind == "phone").fill_null(False)
     found = joined.group_by("place").aggregate(
-        personal=personal.sum(), phones=(personal & (joined.kind == "phone").fill_null(False)).sum()
-    ).execute().set_index("place")  # fmt: skip
+        personal=personal.sum(),
+        phones=(personal & phone).sum(),
+        may_be_phones=(_may_be_contact(joined.id) & ~joined.id.contains("@")).sum(),
+        certain_phones=(joined.certain & phone).sum(),
+    )
+    counts = {str(row["place"]): row for row in found.to_pyarrow().to_pylist()}
     for column in columns:
-        row = found.loc[column.place] if column.place in found.index else None
-        yield column if row is None else replace(column, personal=int(row.personal), phones=int(row.phones))
+        if row := counts.get(column.place):
+            column = replace(
+                column, personal=int(row["personal"] or 0), phones=int(row["phones"] or 0),
+                may_be_phones=int(row["may_be_phones"] or 0), certain_phones=int(row["certain_phones"] or 0),
+            )  # fmt: skip
+        yield column
 
 
 # --- guests ----------------------------------------------------------------------------------------------------------

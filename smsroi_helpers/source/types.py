@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
-from smsroi_helpers.source.forms import Form
+from smsroi_helpers.source.forms import HALF_DAYS, Form
 
 __all__ = [
     "TypedColumn",
@@ -32,13 +32,23 @@ _FULL_WIDTH = "".join(chr(code) for code in range(0xFF01, 0xFF5F)) + "\u3000\u00
 _HALF_WIDTH = "".join(chr(code) for code in range(0x21, 0x7F)) + "  "
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad"
 
-_NUMBER = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+_GROUPED = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"
+_NUMBER = rf"^[+-]?(?:[0-9]+|{_GROUPED})?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NUMBER_WITH_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)?(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"^[+-]?(?:nan|inf|infinity)$"
-_CURRENCY = r"^([+-]?)\s*(?:¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)\s*([+-]?[0-9.])"
-_CURRENCY_AFTER = r"([0-9])\s*(?:元|¥|￥|\$|€|£|CNY|RMB|USD|EUR|GBP)$"
+_THOUSANDS = r"^([+-]?\(?[0-9]{1,3}(?:[ '’\x{2009}\x{202f}][0-9]{3})+(?:[.,][0-9]+)?\)?-?)$"
+_NEGATIVE = r"^(?:\(([0-9.][^()+-]*)\)|([0-9.][^()+-]*)-|- +([0-9.].*))$"
+"""A number in brackets, before a minus sign, or after one and a blank."""
 _DATE = r"^([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?"
 _COMPACT_DATE = r"^([0-9]{4})([0-9]{2})([0-9]{2})$"
+_COMPACT_TIME = r"^([0-9]{4})([0-9]{2})([0-9]{2})[ T]?([0-9]{2}):?([0-9]{2}):?([0-9]{2})((?:Z| ?[+-].*)?)$"
+_EAST_ASIAN_DATE = r"^([0-9]{4}) ?[年년.] ?([0-9]{1,2}) ?[月월.] ?([0-9]{1,2}) ?[日일.] *"
+_EAST_ASIAN_TIME = (
+    (r"([時时点시분分]) ?([0-9]) ?([分분秒초])", r"\10\2\3"),
+    (r"([0-9]) ?[時时点시] ?([0-9]{1,2}) ?[分분] ?([0-9]{1,2}) ?[秒초]$", r"\1:\2:\3"),
+    (r"([0-9]) ?[時时点시] ?([0-9]{1,2}) ?[分분]$", r"\1:\2"),
+)
+_WEEKDAY = r"^(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +"
 _TIME = (
     r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[ T]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?: ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?)?$"
@@ -47,6 +57,8 @@ _ONLY_DATE = r"^[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}$"
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _MONTH_FIRST = r"^([A-Za-z]{3})[a-z]*\.? +([0-9]{1,2}),? +([0-9]{4})(?:,? +(?:at +)?([0-9].*))?$"
 _DAY_FIRST = r"^([0-9]{1,2})[ -]([A-Za-z]{3})[a-z]*\.?,?[ -]([0-9]{4})(?:,? +(?:at +)?([0-9].*))?$"
+_HALF_DAY_BEFORE = rf"^(.*?) ?({HALF_DAYS}) ?([0-9].*)$"
+_FORENOONS = ("上午", "午前", "오전")
 _HALF_DAY = r"^(.*[ T])([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?) ?([AaPp])\.?[Mm]\.?$"
 _EPOCH = r"^(?:[0-9]{10}(?:\.[0-9]+)?|[0-9]{13}|[0-9]{16})$"
 _SPREADSHEET_ID = r"^(?:=\"(.*)\"|'(.+)|([0-9]+)\.0)$"
@@ -224,7 +236,13 @@ def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.
     if form.plain or not raw.type().is_string():
         return raw.try_cast("float64")
     text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
-    (text,) = yield (text.re_replace(_CURRENCY, r"\1\2").re_replace(_CURRENCY_AFTER, r"\1"),)
+    if form.dressed_numbers:
+        if form.currency:
+            before = rf"^([+-]?\(?)\s*{form.currency}\s*(\(?[+-]?\s*[0-9.])"
+            after = rf"([0-9.)-])\s*{form.currency}([)-]?)$"
+            (text,) = yield (text.re_replace(before, r"\1\2").re_replace(after, r"\1\2"),)
+        undressed = ibis.ifelse(text.re_search(_THOUSANDS), text.translate(" '’\u2009\u202f", ""), text)
+        (text,) = yield (undressed.re_replace(_NEGATIVE, r"-\1\2\3"),)
     readable = text.re_search(_NUMBER if form.decimal == "." else _NUMBER_WITH_COMMA)
     readable = readable | text.lower().re_search(_NON_FINITE)
     plain = text.replace(",", "") if form.decimal == "." else text.replace(".", "").replace(",", ".")
@@ -277,8 +295,10 @@ def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Col
     if form.epochs:
         (text,) = yield (text,)
         epoch = _read_epoch(text)
+    if form.other_times:
+        (text,) = yield (_in_usual_form(text),)
     if form.named_months:
-        (text,) = yield (_with_month_number(text),)
+        (text,) = yield (_with_month_number(text.re_replace(_WEEKDAY, "")),)
         (text,) = yield (_with_24_hours(text),)
     text = text.re_replace(_DATE, r"\1-\2-\3").re_replace(_COMPACT_DATE, r"\1-\2-\3").strip()
     (text,) = yield (text,)
@@ -291,6 +311,18 @@ def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Col
     is_date = text.re_search(_ONLY_DATE).fill_null(False)
     utc = ibis.ifelse(with_offset, utc, ibis.null("timestamp"))
     return (yield clock, ibis.coalesce(utc, epoch) if form.epochs else utc, is_date)
+
+
+def _in_usual_form(text: ir.StringValue) -> ir.StringValue:
+    """Write `20240503100500`, `10时5分` and `GMT+8` as other times are written."""
+    text = text.re_replace(_COMPACT_TIME, r"\1-\2-\3 \4:\5:\6\7").re_replace(_EAST_ASIAN_DATE, r"\1-\2-\3 ")
+    for pattern, replacement in _EAST_ASIAN_TIME:
+        text = text.re_replace(pattern, replacement)
+    text = text.re_replace(r"(:[0-9]{2}),([0-9]{1,9})", r"\1.\2")
+    # Names of zones and the second naming of an offset: `GMT+0800 (China Standard Time)`, `+0000 UTC`.
+    text = text.re_replace(r" \([A-Za-z ]+\)$", "").re_replace(r"([+-][0-9]{2}:?[0-9]{2}) (?:UTC|GMT|Z)$", r"\1")
+    text = text.re_replace(r" ?(?:GMT|UTC) ?([+-])", r"\1").re_replace(r"GMT$", "UTC")
+    return text.re_replace(r"(:[0-9]{2} ?[+-])([0-9])(:[0-9]{2})?$", r"\10\2\3").strip()
 
 
 def _with_month_number(text: ir.StringValue) -> ir.StringValue:
@@ -310,6 +342,9 @@ def _with_month_number(text: ir.StringValue) -> ir.StringValue:
 
 def _with_24_hours(text: ir.StringValue) -> ir.StringValue:
     """Write a time with AM or PM on the clock of 24 hours; no time if the hour is not 1 to 12."""
+    half = ibis.ifelse(text.re_extract(_HALF_DAY_BEFORE, 2).isin(_FORENOONS), " AM", " PM")
+    moved = text.re_extract(_HALF_DAY_BEFORE, 1) + " " + text.re_extract(_HALF_DAY_BEFORE, 3) + half
+    text = ibis.ifelse(text.re_search(_HALF_DAY_BEFORE), moved, text)
     hour = text.re_extract(_HALF_DAY, 2).try_cast("int64")
     afternoon = text.re_extract(_HALF_DAY, 4).lower() == "p"
     whole = ibis.ifelse(hour.between(1, 12), hour % 12 + ibis.ifelse(afternoon, 12, 0), ibis.null("int64"))

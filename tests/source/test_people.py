@@ -9,6 +9,7 @@ import pytest
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source import contacts
 from smsroi_helpers.source.contacts import ContactReader
+from smsroi_helpers.source.pseudonym_key import pseudonym
 from smsroi_helpers.source.pseudonymise import pseudonymise
 from smsroi_helpers.source.read import load
 
@@ -23,33 +24,89 @@ def ids(loaded, table):
     return {row[0] for row in duckdb.sql(f"SELECT customer_id FROM read_parquet({paths})").fetchall()}
 
 
-def spellings(number: str) -> list[str]:
-    """Ten spellings of a Chinese mobile number."""
-    a, b, c = number[:3], number[3:7], number[7:]
+def mobile_numbers(country: str, n: int, rng: random.Random) -> list[phonenumbers.PhoneNumber]:
+    """Valid mobile numbers of a country, each once, drawn around the example of its numbering plan."""
+    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    digits, found = str(example.national_number), {}
+    while len(found) < n:
+        kept = rng.randrange(2, 5)
+        drawn = digits[:kept] + "".join(rng.choice("0123456789") for _ in digits[kept:])
+        number = phonenumbers.PhoneNumber(country_code=example.country_code, national_number=int(drawn))
+        kind = phonenumbers.number_type(number)
+        if phonenumbers.is_valid_number_for_region(number, country) and kind in contacts._MOBILE_TYPES:
+            found[drawn] = number
+    return list(found.values())
+
+
+def spellings(number: phonenumbers.PhoneNumber) -> list[str]:
+    """Ten spellings of a number, and more, as shops and gateways write them."""
+    forms = phonenumbers.PhoneNumberFormat
+    plus, spaced, national = (
+        phonenumbers.format_number(number, form) for form in (forms.E164, forms.INTERNATIONAL, forms.NATIONAL)
+    )
+    code, own = str(number.country_code), phonenumbers.national_significant_number(number)
     return [
-        number, f"+86{number}", f"86-{a}-{b}-{c}", f"0086 {a} {b} {c}", f"+86 {a} {b} {c}", f"whatsapp:+86{number}",
-        f"tel:+86-{a}-{b}-{c}", f"'{number}", f"(+86){number}", f"+86{number}".translate(FULL_WIDTH),
+        plus, spaced, spaced.replace(" ", "-"), f"(+{code}) {own}", f"00{spaced[1:]}", f"whatsapp:{plus}",
+        f"tel:{spaced}", f"'{plus}", national, plus.translate(FULL_WIDTH),
+        plus[1:], f"tel:{national}", f"{plus[1:]}.0", national.translate(FULL_WIDTH), f"p:{plus}", f"sms:{plus[1:]}",
+        spaced.replace(" ", "\u202f"), f"\u202a{plus}\u202c", f"’{national}", own,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ten_spellings_of_ten_numbers_are_ten_people_in_both_tables(make_source, tmp_path, seed):
-    rng = random.Random(seed)
-    written = [text for n in rng.sample(range(10**8), 10) for text in spellings(f"138{n:08}")]
-    orders, messages = rng.sample(written, 100), rng.sample(written, 100)
-    raw = make_source(
+def two_tables(make_source, people, settings: str, rng: random.Random):
+    """A source whose orders and messages name the same people, in another order."""
+    orders, messages = rng.sample(people, len(people)), rng.sample(people, len(people))
+    return make_source(
         orders=HEAD + "".join(f"{i},{text},2024-01-01,5\n" for i, text in enumerate(orders)),
         messages=MESSAGES + "".join(f"{i},{text},k,2024-01-01\n" for i, text in enumerate(messages)),
+        source=settings,
     )
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "DE", "ID", ""])
+def test_ten_spellings_of_ten_numbers_are_ten_people_in_both_tables(make_source, tmp_path, monkeypatch, country):
+    """With `smsroi pseudonymise`, and with pseudonyms made when the source is read; without them it is refused.
+
+    The country is told, or (empty) inferred from the other numbers.
+    """
+    rng = random.Random(country)
+    numbers = mobile_numbers(country or "GB", 10, rng)
+    written = [text for number in numbers for text in spellings(number)]
+    settings = f"country: {country}\n" if country else ""
+    raw = two_tables(make_source, written, settings, rng)
     with pytest.raises(
         DataError,
         match="most values are telephone numbers.*`pseudonymise: true`.*smsroi pseudonymise",
     ):
         load(raw, tmp_path / "refused")
-    loaded = load(pseudonymise(raw, tmp_path / "out", KEY).folder, tmp_path / "into")
-    assert ids(loaded, "orders") == ids(loaded, "messages")
-    assert len(ids(loaded, "orders")) == 10
-    assert any("E.164" in finding.rule for finding in loaded.findings)
+    copied = load(pseudonymise(raw, tmp_path / "out", KEY).folder, tmp_path / "into")
+    assert any("E.164" in finding.rule for finding in copied.findings)
+    monkeypatch.setenv("SMSROI_KEY", KEY.decode())
+    (raw / "source.yml").write_text(settings + "pseudonymise: true\n")
+    expected = {pseudonym(phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164), KEY) for n in numbers}
+    assert ids(copied, "orders") == ids(copied, "messages") == expected
+    at_load = load(raw, tmp_path / "at load")
+    assert ids(at_load, "orders") == ids(at_load, "messages") == expected
+
+
+def test_where_numbers_are_a_part_of_the_ids_they_are_joined_without_pseudonyms(make_source, tmp_path):
+    rng = random.Random(1)
+    numbers = mobile_numbers("US", 10, rng)
+    members = [f"c{i}" for i in range(210)] + [str(i) for i in range(1000, 1010)]
+    people = [text for number in numbers for text in spellings(number)] + members
+    loaded = load(two_tables(make_source, people, "country: US\n", rng), tmp_path / "into")
+    expected = {phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164) for n in numbers} | set(members)
+    assert ids(loaded, "orders") == ids(loaded, "messages") == expected
+
+
+def test_ids_of_digits_stay_beside_a_few_numbers(make_source, tmp_path):
+    """Of random ids with ten digits a third would be numbers of the United States; a few real numbers are no proof."""
+    rng = random.Random(2)
+    members = [str(rng.randrange(10**9, 10**10)) for _ in range(300)]
+    numbers = mobile_numbers("US", 20, rng)
+    people = members + [phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164) for n in numbers]
+    loaded = load(two_tables(make_source, people, "country: US\n", rng), tmp_path / "into")
+    assert ids(loaded, "orders") == ids(loaded, "messages") == set(people)
 
 
 @pytest.mark.parametrize("country", ["US", "CN", "DE", "GB", "BR", "AR", "RU", "IT"])
@@ -65,12 +122,34 @@ def test_the_quick_way_gives_what_the_numbering_plan_gives(country):
         assert quick in ("", expected)
 
 
-def test_addresses_in_any_case_are_one_person(make_source, tmp_path):
-    rows = "".join(
-        f"{2 * i},Ann{i}@Example.com,2024-01-01,5\n{2 * i + 1}, ann{i}@example.COM,2024-01-02,5\n" for i in range(10)
-    )
-    loaded = load(pseudonymise(make_source(orders=HEAD + rows), tmp_path / "out", KEY).folder, tmp_path / "into")
-    assert len(ids(loaded, "orders")) == 10
+def addresses(name: str) -> list[str]:
+    """Ten spellings of an e-mail address, and more."""
+    plain = f"{name}@mail.example.com"
+    return [
+        plain, plain.upper(), f" {plain.title()} ", f"mailto:{plain}", f"Ann Lee <{plain}>", f"<{plain}>", f"'{plain}",
+        f"'{plain}'", f"{plain};", plain.replace("@", "＠"), f"“{plain}”", f"\u200b{plain}", f"E-Mail: {plain}",
+        f"[{plain}]", f"{plain}.",
+    ]  # fmt: skip
+
+
+def test_ten_spellings_of_ten_addresses_are_ten_people_in_both_tables(make_source, tmp_path, monkeypatch):
+    rng = random.Random(3)
+    names = ["ann", "o'neil", "bob.lee", "c+shop", "d_1", "é", "f-f", "g%h", "顾客", "1"]
+    raw = two_tables(make_source, [text for name in names for text in addresses(name)], "", rng)
+    with pytest.raises(DataError, match="most values are telephone numbers or e-mail addresses"):
+        load(raw, tmp_path / "refused")
+    expected = {pseudonym(f"{name}@mail.example.com", KEY) for name in names}
+    monkeypatch.setenv("SMSROI_KEY", KEY.decode())
+    copied = load(pseudonymise(raw, tmp_path / "out", KEY).folder, tmp_path / "into")
+    assert ids(copied, "orders") == ids(copied, "messages") == expected
+    (raw / "source.yml").write_text("pseudonymise: true\n")
+    at_load = load(raw, tmp_path / "at load")
+    assert ids(at_load, "orders") == ids(at_load, "messages") == expected
+
+
+@pytest.mark.parametrize("text", ["ann@localhost", "@ann", "a@x.com,b@x.com", "user@@x.com", "a b@x.com", "mailto:"])
+def test_what_is_no_address(text):
+    assert ContactReader("US").read(text) is None
 
 
 def test_american_numbers_need_no_plus(make_source, tmp_path):

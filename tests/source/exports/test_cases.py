@@ -35,17 +35,37 @@ def records(name, encoding="utf-8"):
     return list(csv.DictReader(io.StringIO((EXPORTS / name).read_bytes().decode(encoding), newline="")))
 
 
-def test_shopify_and_twilio(imported):
-    tables, guests = imported("P2-twilio/orders_export_1.csv", "P2-twilio/sms_log.csv")
+def shopify_orders(name):
+    """The first row of each order that counts: not cancelled, paid, in US dollars; and what was paid, less refunds."""
     first = {}
-    for row in records("P2-twilio/orders_export_1.csv"):
+    for row in records(name):
         first.setdefault(row["Name"], row)
     counted = [
         row for row in first.values()
         if not row["Cancelled at"] and row["Financial Status"] not in ("pending", "voided") and row["Currency"] == "USD"
     ]  # fmt: skip
-    net = sum(Decimal(row["Total"]) - Decimal(row["Refunded Amount"]) for row in counted)
-    assert tables["orders"]["amount"].sum() + sum(guests) == pytest.approx(float(net))
+    return counted, float(sum(Decimal(row["Total"]) - Decimal(row["Refunded Amount"]) for row in counted))
+
+
+def test_every_folder_is_imported_here():
+    assert {file.name for file in EXPORTS.iterdir()} == {"P1-shopify", "P2-twilio", "P3-aliyun-youzan", "P4-klaviyo"}
+
+
+def test_shopify(imported):
+    tables, guests = imported("P1-shopify/orders_export_1.csv")
+    counted, net = shopify_orders("P1-shopify/orders_export_1.csv")
+    assert set(tables) - {"identities"} == {"orders"}
+    assert tables["orders"]["amount"].sum() + sum(guests) == pytest.approx(net)
+    nobody = [
+        row for row in counted if not any(row[name] for name in ("Phone", "Billing Phone", "Shipping Phone", "Email"))
+    ]
+    assert sum(amount > 0 for amount in guests) == len(nobody)
+
+
+def test_shopify_and_twilio(imported):
+    tables, guests = imported("P2-twilio/orders_export_1.csv", "P2-twilio/sms_log.csv")
+    counted, net = shopify_orders("P2-twilio/orders_export_1.csv")
+    assert tables["orders"]["amount"].sum() + sum(guests) == pytest.approx(net)
     sent = [
         row for row in records("P2-twilio/sms_log.csv")
         if row["Direction"] != "inbound" and row["ErrorCode"] != "21610"

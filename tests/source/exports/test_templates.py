@@ -102,6 +102,23 @@ def test_an_order_in_two_files_counts_once_as_in_the_last(con):
     assert found == {"#1": 10.0, "#1 refund": -10.0, "#2": 7.5, "#3": 1.0}
 
 
+def test_amounts_that_a_spreadsheet_dressed_reach_the_reader_as_they_are(con):
+    """A refund of `$1,234.50` is a refund; the reader of the source makes numbers of the texts."""
+    names = {"order_name": "Name", "created_at": "Created at", "financial_status": "Financial Status", "total": "Total",
+             "refunded": "Refunded Amount", "outstanding": "Outstanding Balance"}  # fmt: skip
+    rows = [
+        ["#1", "x", "refunded", "$1,234.50", "$1,234.50", "$0.00"],
+        ["#2", "x", "paid", "$7.00", "$0.00", "$0.00"],
+        ["#3", "x", "partially_paid", "9.00", "0.00", "2.50"],
+        ["#4", "x", "partially_paid", "$9.00", "0.00", "$2.50"],
+    ]
+    con.create_table("dressed", ibis.memtable(rows, columns=list(names.values())), overwrite=True)
+    query = queries(con, "shopify", [ExportFile("dressed", names)])["orders"]
+    found = {row["order_id"]: row["amount"] for row in con.sql(query).to_pyarrow().to_pylist()}
+    # What cannot be computed is empty, so that the row is rejected and counted.
+    assert found == {"#1": "$1,234.50", "#1 refund": "-$1,234.50", "#2": "$7.00", "#3": "6.50", "#4": None}
+
+
 def test_orders_of_one_name_in_two_shops_are_two_orders(con):
     names = {"order_name": "Name", "id": "Id", "created_at": "Created at", "financial_status": "Financial Status",
              "total": "Total"}  # fmt: skip

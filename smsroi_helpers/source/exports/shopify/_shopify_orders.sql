@@ -19,7 +19,7 @@ by_order AS (
         arg_max(total, file) AS total,
         arg_max(outstanding, file) AS outstanding,
         arg_max(discount, file) AS discount,
-        try_cast(arg_max(refunded, file) AS DECIMAL(18, 2)) AS refunded,
+        arg_max(refunded, file) AS refunded,
         coalesce(arg_max(phone, file), arg_max(billing_phone, file), arg_max(shipping_phone, file)) AS number,
         arg_max(email, file) AS email
     FROM named

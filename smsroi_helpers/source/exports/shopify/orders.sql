@@ -6,8 +6,11 @@ SELECT
     coalesce(number, email, 'guest') AS customer_id,  -- guest: an order without any of these, for example at a till
     created_at AS ordered_at,
     discount,  -- if discount
-    try_cast(total AS DECIMAL(18, 2))
-        - CASE WHEN status = 'partially_paid' THEN coalesce(try_cast(outstanding AS DECIMAL(18, 2)), 0) ELSE 0 END AS amount
+    CASE
+        WHEN status = 'partially_paid' AND outstanding IS NOT NULL
+        THEN CAST(try_cast(total AS DECIMAL(18, 2)) - try_cast(outstanding AS DECIMAL(18, 2)) AS VARCHAR)
+        ELSE total
+    END AS amount
 FROM _shopify_orders
 WHERE left_out IS NULL
 UNION ALL BY NAME
@@ -15,6 +18,6 @@ SELECT
     order_id || ' refund' AS order_id,
     coalesce(number, email, 'guest') AS customer_id,
     created_at AS ordered_at,
-    -refunded AS amount
+    '-' || ltrim(refunded, '-') AS amount
 FROM _shopify_orders
-WHERE left_out IS NULL AND refunded > 0
+WHERE left_out IS NULL AND regexp_matches(refunded, '[1-9]')
