@@ -234,17 +234,19 @@ def _count_arms(
 def _credits(evidence: Evidence) -> ir.Table:
     """One row per human click on a test's text: group, code, variant, credit (money; see `CREDIT_HOURS`)."""
     texts = evidence.texts
-    clicks = texts.filter(texts.clicked == 1, texts["first"], texts.kind != "holdout", texts.clicked_at.notnull())
+    clicks = texts.filter(texts.clicked == 1, texts["first"], texts.kind != "holdout", texts.human_click_at.notnull())
     clicks = clicks.mutate(number=ibis.row_number().over(ibis.window(order_by=["person", "sent_at"])))
-    clicks = evidence.shop.keep(clicks.select("number", "person", "group", "code", "variant", "sent_at", "clicked_at"))
+    clicks = evidence.shop.keep(
+        clicks.select("number", "person", "group", "code", "variant", "sent_at", "human_click_at")
+    )
     events = measures.order_events(evidence.shop).select(buyer="customer_id", at="at", profit="profit")
     pairs = clicks.join(events, clicks.person == events.buyer)
     window = ibis.interval(hours=CREDIT_HOURS)
-    after = (pairs["at"] >= pairs.clicked_at) & (pairs["at"] < pairs.clicked_at + window)
+    after = (pairs["at"] >= pairs.human_click_at) & (pairs["at"] < pairs.human_click_at + window)
     before = (pairs["at"] < pairs.sent_at) & (pairs["at"] >= pairs.sent_at - window)
     pairs = pairs.filter(after | before)
     sums = pairs.group_by(of_number="number").aggregate(
-        credit=total(ibis.ifelse(pairs["at"] >= pairs.clicked_at, pairs.profit, -pairs.profit))
+        credit=total(ibis.ifelse(pairs["at"] >= pairs.human_click_at, pairs.profit, -pairs.profit))
     )
     rows = clicks.left_join(sums, clicks.number == sums.of_number)
     return rows.select("group", "code", "variant", credit=rows.credit.fill_null(0.0))

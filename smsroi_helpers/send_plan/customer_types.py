@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers import measures
 from smsroi_helpers.segmentation import (
     Cuts,
     attribute_columns,
@@ -176,7 +177,7 @@ def find_types(shop: Shop) -> CustomerTypes:
             Indicator("purchases", len(_PURCHASE_DAYS) + 1), Indicator("recency", FIFTHS + 1),
             Indicator("order_value", len(order_cuts) + 2), Indicator(RFM_GROUP, len(_GROUPS) + 1),
         ]  # fmt: skip
-    if shop.has("messages", "clicked_at"):
+    if shop.has("messages") and measures.knows_clicks(shop):
         sent = messages_by_customer(shop, shop.as_of)
         sums = shop.count(sent.aggregate(clicked=sent.clicked.sum(), delivered=sent.delivered.sum())).iloc[0]
         if sums["delivered"] > 0 and sums["clicked"] > 0:

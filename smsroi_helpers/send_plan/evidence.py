@@ -25,6 +25,10 @@ __all__ = ["Evidence", "collect_evidence", "cube"]
 
 PURPOSE = "send-plan-group"
 """The hash purpose of the jackknife's groups of customers; halves of them are the folds of cross-fitting."""
+NO_TEXT = ""
+"""Where messages name no texts."""
+USUAL_WINDOW = ((10, 18),)
+"""The hours of a plan where none were tested."""
 EXPLORED = "explore"
 """Kind of the texts that a plan sent to the customers it explored with."""
 _INSTANT = "timestamp(6)"
@@ -42,7 +46,7 @@ class Evidence:
     texts: ir.Table
     """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked (0 or 1); first (of
     several tests that a text was part of, the one of its text, else of its hour, else of its frequency); person,
-    sent_at and clicked_at (UTC)."""
+    sent_at and human_click_at (UTC)."""
     people: ir.Table
     """test, kind, arm, group, code; weeks (subscribed), texts, known, clicked, opted_out, order_profit."""
     codes: pd.DataFrame
@@ -100,7 +104,7 @@ def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evi
         float(dose) for test in tests if test.kind == "frequency" for dose in test.plan["messages_per_week"].dropna()
     }
     return Evidence(
-        shop, channel, tuple(tests), texts, people, codes, tuple(sorted(windows)), tuple(sorted(doses)),
+        shop, channel, tuple(tests), texts, people, codes, tuple(sorted(windows)) or USUAL_WINDOW, tuple(sorted(doses)),
         _find_creatives(shop, texts),
     )  # fmt: skip
 
@@ -166,7 +170,7 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     ours = sends.select(
         "message_id", "sent_at", "weekday", "hour", "variant", "campaign_id", "plan_id", addressee="customer_id",
         known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"),
-        clicked_at=sends.human_click_at, delivered="delivered",
+        human_click_at="human_click_at", delivered="delivered",
     )  # fmt: skip
     rows = members.join(ours, members.customer_id == ours.addressee)
     rows = rows.filter(
@@ -177,7 +181,7 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     place = ibis.row_number().over(ibis.window(group_by="message_id", order_by=[priority, rows.test]))
     return rows.select(
         "test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known", "clicked",
-        "delivered", "sent_at", "clicked_at", person="customer_id", first=place == 0,
+        "delivered", "sent_at", "human_click_at", person="customer_id", first=place == 0,
     )  # fmt: skip
 
 
@@ -209,4 +213,4 @@ def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table) -> pd.Data
 def _find_creatives(shop: Shop, texts: ir.Table) -> tuple[str, ...]:
     named = texts.filter(texts.variant.notnull())
     found = shop.count(named.group_by("variant").aggregate(n=named.count()).order_by("variant"))
-    return tuple(found["variant"])
+    return tuple(found["variant"]) or (NO_TEXT,)

@@ -4,11 +4,12 @@ Within a class the indicators are independent (Lazarsfeld & Henry 1968; Goodman 
 
     P(x) = Σ_k π_k Π_j p_jk(x_j)
 
-The mixture is fitted by EM (Dempster, Laird & Rubin 1977) on counts of types: distinct rows of indicators. The number of
-classes has the smallest BIC (Schwarz 1978). A Dirichlet prior of one customer per level, spread as the level is in the
-whole company, keeps probabilities away from 0.
+The mixture is fitted by EM (Dempster, Laird & Rubin 1977) on counts of types: distinct rows of indicators. The number
+of classes has the smallest BIC (Schwarz 1978). A Dirichlet prior of one customer per indicator and class, spread as the
+levels are in the whole company, keeps probabilities away from 0.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def _climb(
         weight = member * customers[:, None]
         shares = (weight.sum(axis=0) + _PRIOR) / (customers.sum() + _PRIOR * classes)
         counts = weight.T @ places + _PRIOR * usual
-        levels = tuple(_normalised(counts[:, start:end]) for start, end in zip(ends[:-1], ends[1:], strict=True))
+        levels = tuple(_normalised(counts[:, start:end]) for start, end in itertools.pairwise(ends))
         joint = np.log(shares) + places @ np.log(np.concatenate(levels, axis=1)).T
         top = joint.max(axis=1, keepdims=True)
         member = np.exp(np.maximum(joint - top, _SMALLEST))  # without numbers so small that arithmetic is slow

@@ -119,9 +119,8 @@ def make_plan(
     actions = policy_rows(chosen.policy, design.doses, evidence.creatives, _money(chosen, design, honest))
     codes = evidence.codes["code"]
     assigned = assign_actions(shop, audience, chosen.cells.grouping, codes, roles, exploration, calendar)
-    windows = evidence.windows or ((9, 18),)
     messages = write_messages(
-        shop, assigned, audience, actions, exploration, windows, calendar, evidence.channel, profile_names(chosen)
+        assigned, audience, actions, exploration, evidence.windows, calendar, evidence.channel, profile_names(chosen)
     )
     return SendPlan(
         shop, types, evidence, audience, candidates, chosen, design, calendar, roles, exploration, actions, assigned,
@@ -141,17 +140,12 @@ def _design(
     loss = find_natural_loss(shop, evidence.channel)["all"].weekly[0]
     top = min(max(evidence.doses), most)
     doses = np.arange(0.0, top + 1e-9, _STEP)
-    texts = max(len(evidence.creatives), 1)
     economics = Economics(evidence.windows, _costs(shop, evidence), loss, weekly_rate(yearly_discount), weeks, top)
-    windows = max(len(evidence.windows), 1)
-    mix = _frequency_mix(evidence)
-    return Design(
-        evidence.doses, doses, mix["window"] if evidence.windows else np.ones(windows), mix["text"] if texts else
-        np.ones(1), economics, audience.masks,
-    )  # fmt: skip
+    windows, texts = _frequency_mix(evidence)
+    return Design(evidence.doses, doses, windows, texts, economics, audience.masks)
 
 
-def _frequency_mix(evidence: Evidence) -> dict[str, Floats]:
+def _frequency_mix(evidence: Evidence) -> tuple[Floats, Floats]:
     """Shares of the frequency tests' texts in each window and of each text; equal where none is in any."""
     shop, rows = evidence.shop, evidence.texts.filter(evidence.texts.kind == "frequency")
     hours = shop.count(rows.group_by("hour").aggregate(n=rows.count()).order_by("hour"))
@@ -159,7 +153,7 @@ def _frequency_mix(evidence: Evidence) -> dict[str, Floats]:
     by_hour = np.bincount(hours["hour"].to_numpy(int), hours["n"].to_numpy(float), 24)
     window = np.array([by_hour[start:end].sum() for start, end in evidence.windows])
     text = texts.set_index("variant")["n"].reindex(list(evidence.creatives)).fillna(0.0).to_numpy(float)
-    return {"window": _as_shares(window), "text": _as_shares(text)}
+    return _as_shares(window), _as_shares(text)
 
 
 def _as_shares(counts: Floats) -> Floats:

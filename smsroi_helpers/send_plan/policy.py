@@ -12,12 +12,15 @@ value is the mean over its classes. Cash of T weeks is m · Σ_t s^t with s the 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.mixture_rates import fit_rates
 from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.send_plan.today import DOSE_STEP, HALVES, Today
 from smsroi_helpers.statistics import Floats, Ints
+
+Flags = NDArray[np.bool_]
 
 __all__ = [
     "Action",
@@ -30,7 +33,6 @@ __all__ = [
     "value_today",
 ]
 
-HOLD = -1
 _LEVEL_EVENTS = 25.0
 """Today's level of opt-outs counts as much as the tests' would with so many opt-outs more."""
 
@@ -62,6 +64,9 @@ class Action:
     weekdays: tuple[int, ...]
 
 
+NOTHING = Action(0, 0, 0, ())
+
+
 @dataclass(frozen=True)
 class Policy:
     """(profile, mask) → action."""
@@ -78,24 +83,19 @@ class _Mix:
     cost: float
 
 
-def _worth(response: Response, economics: Economics, dose: Floats, texts: float, mix: _Mix, rows: Floats
-           ) -> tuple[Floats, Floats]:  # fmt: skip
-    """V and cash of the horizon, (R,), of a membership `rows` (K,) at `texts` a week; dose: weights over `doses`."""
-    clicks = (response.clicks @ dose) * response.click_level * mix.clicks
+def _worth(response: Response, economics: Economics, texts: float, mix: _Mix, rows: Floats) -> tuple[Floats, Floats]:
+    """V and cash of the horizon, (R,), of a membership (K,) at any texts a week, above 0."""
+    dose = _dose_weights(response, texts)
+    clicks = (response.clicks @ _per_text(dose, response)) * response.click_level * mix.clicks
     m = texts * (clicks * mix.profit - mix.cost)
     h = np.clip((response.opt_outs @ dose) * response.opt_out_level[:, None], 0.0, 1.0)
-    natural = response.natural_opt_outs[:, None]
-    stays = (1 - natural) * (1 - h) * (1 - economics.natural_loss)
-    long_run = m / (1 - stays / (1 + economics.discount))
-    weeks = economics.horizon_weeks
-    cash = m * (1 - stays**weeks) / (1 - stays)
-    return np.asarray(long_run @ rows), np.asarray(cash @ rows)
+    stays = (1 - response.natural_opt_outs[:, None]) * (1 - h) * (1 - economics.natural_loss)
+    cash = m * (1 - stays**economics.horizon_weeks) / np.maximum(1 - stays, 1e-12)
+    return np.asarray((m / (1 - stays / (1 + economics.discount))) @ rows), np.asarray(cash @ rows)
 
 
 def _hour_curve(response: Response, windows: tuple[tuple[int, int], ...]) -> Floats:
     """(R, K, 24): the windows' effects at every hour, interpolated between their middles, constant outside."""
-    if not windows:
-        return np.ones((*response.clicks.shape[:2], 24))
     middle = np.array([(start + end - 1) / 2 for start, end in windows])
     order = np.argsort(middle)
     hours = np.arange(24.0)
@@ -124,9 +124,7 @@ def _per_text(weights: Floats, response: Response) -> Floats:
     return kept / kept.sum() if kept.sum() > 0 else kept
 
 
-def choose_policy(
-    response: Response, grouping: Grouping, economics: Economics, masks: tuple[np.ndarray, ...]
-) -> Policy:
+def choose_policy(response: Response, grouping: Grouping, economics: Economics, masks: tuple[Flags, ...]) -> Policy:
     """The action with the highest long-run value for each profile and set of allowed hours, by the estimate.
 
     Args:
@@ -142,26 +140,35 @@ def choose_policy(
     return Policy(found)
 
 
-def _best(response: Response, rows: Floats, economics: Economics, mask: np.ndarray) -> Action:
-    one = slice(0, 1)
+def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -> Action:
+    """The action with the highest V of a membership, over all frequencies, windows and texts at once."""
+    doses = response.doses
     weekday = rows @ response.weekday[0]
-    best, value = Action(0, 0, 0, ()), 0.0
-    for w, (start, end) in enumerate(economics.windows or ((0, 24),)):
-        days = np.flatnonzero(mask[:, start:end].all(axis=1))
-        if not len(days):
-            continue
-        ranked = days[np.argsort(-weekday[days], kind="stable")]
-        for d, texts in enumerate(response.doses):
+    windows = economics.windows
+    usable = np.zeros((len(doses), len(windows)), bool)
+    by_day = np.ones((response.classes, len(doses), len(windows)))
+    days: dict[tuple[int, int], tuple[int, ...]] = {}
+    for w, (start, end) in enumerate(windows):
+        open_days = np.flatnonzero(mask[:, start:end].all(axis=1))
+        ranked = open_days[np.argsort(-weekday[open_days], kind="stable")]
+        for d, texts in enumerate(doses):
             needed = int(np.ceil(texts))
-            if texts <= 0 or texts > economics.most_texts or needed > len(ranked):
-                continue
-            chosen = tuple(sorted(int(day) for day in ranked[:needed]))
-            for c in range(len(economics.cost)):
-                action = Action(d, w, c, chosen)
-                found = value_action(_first(response, one), rows, economics, action)[0][0]
-                if found > value:
-                    best, value = action, float(found)
-    return best
+            if 0 < texts <= economics.most_texts and needed <= len(ranked):
+                usable[d, w] = True
+                days[d, w] = tuple(sorted(int(day) for day in ranked[:needed]))
+                by_day[:, d, w] = response.weekday[0][:, list(days[d, w])].mean(axis=1)
+    if not usable.any():
+        return NOTHING
+    clicks = response.clicks[0] * response.click_level[0][:, None]
+    clicks = np.einsum("kd,kw,kdw,kc->kdwc", clicks, response.window[0], by_day, response.text[0])
+    profit = response.click_profit[0][:, None] * response.text_profit[0]
+    m = doses[:, None, None] * (clicks * profit[:, None, None, :] - economics.cost)
+    h = np.clip(response.opt_outs[0] * response.opt_out_level[0], 0.0, 1.0)
+    stays = (1 - response.natural_opt_outs[0]) * (1 - h) * (1 - economics.natural_loss)
+    value = np.einsum("k,kdwc->dwc", rows, m / (1 - stays / (1 + economics.discount))[..., None, None])
+    value[~usable] = -np.inf
+    d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
+    return Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
 
 
 def _first(response: Response, one: slice) -> Response:
@@ -173,18 +180,25 @@ def _first(response: Response, one: slice) -> Response:
 
 
 def value_action(response: Response, rows: Floats, economics: Economics, action: Action) -> tuple[Floats, Floats]:
+    """V and cash of the horizon, (R,) each, of one action.
+
+    Args:
+        response: of `fit_response`, at today's level.
+        rows: (K,): how likely each class is.
+        economics: prices.
+        action: what is sent.
+    """
     if response.doses[action.dose] <= 0:
         none = np.zeros(len(response.clicks))
         return none, none
     mix = _Mix(
-        (response.window[..., action.window] if response.window.shape[2] else 1.0)
+        response.window[..., action.window]
         * response.weekday[..., list(action.weekdays)].mean(axis=2)
         * response.text[..., action.text],
         response.click_profit * response.text_profit[:, None, action.text],
         float(economics.cost[action.text]),
     )
-    dose = np.eye(len(response.doses))[action.dose]
-    return _worth(response, economics, dose, float(response.doses[action.dose]), mix, rows)
+    return _worth(response, economics, float(response.doses[action.dose]), mix, rows)
 
 
 def value_policy(
@@ -216,31 +230,16 @@ def value_today(response: Response, grouping: Grouping, economics: Economics, to
     for p, rows in enumerate(grouping.membership):
         if not size[p]:
             continue
-        texts = today.texts[p] if len(economics.cost) else np.ones(1)
+        texts = today.texts[p]
         of_text = response.text @ texts
         profit = response.click_profit * ((response.text * response.text_profit[:, None]) @ texts) / of_text
         mix = _Mix((curve @ today.hours[p]) * of_text, profit, float(economics.cost @ texts))
         for half in range(1, HALVES):
             if share := today.doses[p, half]:
-                weekly = half * DOSE_STEP
-                dose = _dose_weights(response, weekly)
-                clicks_at = _per_text(dose, response)
-                each = _worth_at(response, economics, dose, clicks_at, weekly, mix, rows)
+                each = _worth(response, economics, half * DOSE_STEP, mix, rows)
                 for k in range(2):
                     found[k] = found[k] + size[p] * share * each[k]
     return found[0] / size.sum(), found[1] / size.sum()
-
-
-def _worth_at(
-    response: Response, economics: Economics, dose: Floats, clicks_at: Floats, texts: float, mix: _Mix, rows: Floats
-) -> tuple[Floats, Floats]:
-    """As `_worth`, with other weights for clicks per text than for opt-outs a week."""
-    clicks = (response.clicks @ clicks_at) * response.click_level * mix.clicks
-    m = texts * (clicks * mix.profit - mix.cost)
-    h = np.clip((response.opt_outs @ dose) * response.opt_out_level[:, None], 0.0, 1.0)
-    stays = (1 - response.natural_opt_outs[:, None]) * (1 - h) * (1 - economics.natural_loss)
-    cash = m * (1 - stays**economics.horizon_weeks) / (1 - stays)
-    return np.asarray((m / (1 - stays / (1 + economics.discount))) @ rows), np.asarray(cash @ rows)
 
 
 def today_levels(

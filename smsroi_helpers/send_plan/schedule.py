@@ -1,8 +1,9 @@
 """From a policy to messages: roles by hash, dates and hours, written by the engine for every customer.
 
-The plan begins on the second day after the last one observed, so that its first day has begun in no time zone yet. Weeks
-are blocks of seven days from then on. Roles are drawn by a hash of the customer alone and stay from plan to plan; what
-is explored is drawn by the plan and the customer, each lever by a hash of its own, so that levers are independent.
+The plan begins on the second day after the last one observed, so that its first day has begun in no time zone yet.
+Weeks are blocks of seven days from then on. Roles are drawn by a hash of the customer alone and stay from plan to plan;
+what is explored is drawn by the plan and the customer, each lever by a hash of its own, so that levers are
+independent.
 """
 
 import datetime as dt
@@ -116,11 +117,11 @@ def assign_actions(
     """Role and action of every customer of the audience.
 
     Returns:
-        customer_id, zone, area, mask, profile, role, probability; dose_number, window_number, text_number (of what is
-        explored; of the others 0).
+        customer_id, place (number in `audience.places`), mask, profile, role, probability; dose_number, window_number,
+        text_number (of what is explored; of the others without meaning).
     """
     rows = audience.rows.filter(audience.rows.reason == "")
-    places = ibis.memtable(audience.places[["timezone", "region", "mask"]])
+    places = ibis.memtable(audience.places[["timezone", "region", "mask"]].assign(place=range(len(audience.places))))
     rows = rows.join(places, (rows.zone == places.timezone) & (rows.area == places.region))
     profiles = ibis.memtable(pd.DataFrame({"of_code": codes, "profile": grouping.profile}))
     rows = rows.join(profiles, rows.code == profiles.of_code)
@@ -137,7 +138,7 @@ def assign_actions(
                              else_=roles.probability("plan"))  # fmt: skip
     return shop.keep(
         rows.select(
-            "customer_id", "zone", "area", "mask", "profile", "role", probability=probability,
+            "customer_id", "place", "mask", "profile", "role", probability=probability,
             dose_number=drawn("frequency", len(exploration.doses)),
             window_number=drawn("timing", len(exploration.windows)),
             text_number=drawn("content", len(exploration.texts)),
@@ -160,20 +161,19 @@ def policy_rows(policy: Policy, doses: np.ndarray, creatives: Sequence[str], mon
     for (profile, mask), action in policy.actions.items():
         texts = float(doses[action.dose])
         worth = money.get((profile, mask), Money(0.0, 0.0))
-        variant = creatives[action.text] if texts and len(creatives) else None
+        variant = (creatives[action.text] or None) if texts else None
         rows.append((profile, mask, texts, action.window, variant, action.weekdays, worth.cash, worth.long_run))
     names = ["profile", "mask", "texts_per_week", "window", "variant", "weekdays", "cash", "long_run"]
     return pd.DataFrame(rows, columns=names)
 
 
 def write_messages(
-    shop: Shop, assigned: ir.Table, audience: Audience, actions: pd.DataFrame, exploration: Exploration,
+    assigned: ir.Table, audience: Audience, actions: pd.DataFrame, exploration: Exploration,
     windows: Sequence[tuple[int, int]], calendar: Calendar, channel: str, types: Sequence[str],
 ) -> ir.Table:  # fmt: skip
     """One row per planned message, and one without a time for every customer of the audience without any.
 
     Args:
-        shop: the company.
         assigned: of `assign_actions`.
         audience: of `find_audience`.
         actions: of `policy_rows`.
@@ -185,32 +185,20 @@ def write_messages(
     """
     slots = _slots(audience, actions, exploration, windows, calendar)
     schema = {
-        "kind": "string", "of_profile": "int64", "of_mask": "int64", "of_dose": "int64", "of_window": "int64",
-        "of_zone": "string", "of_area": "string", "texts_per_week": "float64", "begins": "timestamp",
+        "of_place": "int64", "of_action": "string", "texts_per_week": "float64", "begins": "timestamp",
         "spread_seconds": "int64", "hour": "int64", "weekday": "int64", "variant": "string", "cash": "float64",
         "long_run": "float64",
     }  # fmt: skip
     table = ibis.memtable(slots, schema=schema)
-    text = ibis.cases(*((assigned.text_number == k, name) for k, name in enumerate(exploration.texts)), else_=None) \
-        if exploration.texts else ibis.null("string")  # fmt: skip
-    rows = assigned.mutate(explored_text=text.cast("string"))
-    explores = rows.role == "explore"
-    same = [
-        rows.zone == table.of_zone, rows.area == table.of_area,
-        (
-            (rows.role == "plan") & (table.kind == "plan") & (rows.profile == table.of_profile)
-            & (rows["mask"] == table.of_mask)
-        ) | (
-            explores & (table.kind == "explore") & (rows.dose_number == table.of_dose)
-            & (rows.window_number == table.of_window)
-        ),
-    ]  # fmt: skip
+    named = [(assigned.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
+    text = ibis.cases(*named, else_=None) if named else ibis.null("string")
+    rows = assigned.mutate(explored_text=text.cast("string"), action=_action_key(assigned))
     promises = ibis.memtable(
         actions[["profile", "mask", "cash"]].rename(columns={"profile": "for_profile", "mask": "for_mask",
                                                              "cash": "promise"})
     )  # fmt: skip
     rows = rows.join(promises, (rows.profile == promises.for_profile) & (rows["mask"] == promises.for_mask))
-    joined = rows.left_join(table, same)
+    joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action))
     seconds = hash_group(joined.customer_id, f"{calendar.plan_id}-second", _SLICES) * joined.spread_seconds // _SLICES
     send_at = joined.begins + seconds.cast("int64").as_interval("s")
     label = ibis.cases(*((joined.profile == k, name) for k, name in enumerate(types)), else_="")
@@ -220,8 +208,8 @@ def write_messages(
         else_="best_value",
     )  # fmt: skip
     return joined.select(
-        "customer_id", "role", "probability", "hour", "weekday", plan_id=ibis.literal(calendar.plan_id), send_at=send_at,
-        channel=ibis.literal(channel), campaign_id=ibis.null("string"),
+        "customer_id", "role", "probability", "hour", "weekday", plan_id=ibis.literal(calendar.plan_id),
+        send_at=send_at, channel=ibis.literal(channel), campaign_id=ibis.null("string"),
         variant=ibis.ifelse(joined.role == "explore", ibis.ifelse(silent, ibis.null("string"), joined.explored_text),
                             joined.variant),
         texts_per_week=joined.texts_per_week.fill_null(0.0), type=label, reason=reason,
@@ -229,33 +217,47 @@ def write_messages(
     ).order_by("customer_id", "send_at")  # fmt: skip
 
 
+def _action_key(assigned: ir.Table) -> ir.StringValue:
+    """What a customer's texts depend on, beside the place: `plan 3 0` (profile, mask) or `explore 1 4` (dose, window).
+
+    Whoever is held out has a key that no text has.
+    """
+
+    def of(one: ir.IntegerValue, two: ir.IntegerValue) -> ir.StringValue:
+        return ibis.literal(" ") + one.cast("string") + ibis.literal(" ") + two.cast("string")
+
+    explored = of(assigned.dose_number, assigned.window_number)
+    return assigned.role + ibis.ifelse(assigned.role == "explore", explored, of(assigned.profile, assigned["mask"]))
+
+
 def _slots(
     audience: Audience, actions: pd.DataFrame, exploration: Exploration, windows: Sequence[tuple[int, int]],
     calendar: Calendar,
 ) -> pd.DataFrame:  # fmt: skip
     """Every message of every action in every place, with the instant at which its window opens there."""
-    rows = []
-    last = calendar.days[-1]
+    rows: list[tuple[object, ...]] = []
     for place in audience.places.itertuples():
-        closed = set(measures.days_off(place.rules.split(), calendar.first_day, last))
-        zone = place.timezone or "UTC"
-        for action in actions[actions["mask"] == place.mask].itertuples():
-            days = [d for d in send_times(calendar, action.texts_per_week, action.weekdays) if d not in closed]
+        closed = set(measures.days_off(place.rules.split(), calendar.first_day, calendar.days[-1]))
+        zone = place.timezone or audience.usual_zone
+
+        def add(key: str, texts: float, weekdays: Sequence[int], window: int, *rest: object) -> None:
+            days = [day for day in send_times(calendar, texts, weekdays) if day not in closed]  # noqa: B023
             for day in days:
-                rows.append(("plan", action.profile, place.mask, -1, -1, place.timezone, place.region,
-                             action.texts_per_week, *_slot(day, windows[action.window], zone), action.variant,
-                             action.cash / len(days), action.long_run / len(days)))  # fmt: skip
+                shared = [x / len(days) if isinstance(x, float) else x for x in rest]
+                rows.append((place.Index, key, texts, *_slot(day, windows[window], zone), *shared))  # noqa: B023
+
+        for each in actions[actions["mask"] == place.mask].itertuples():
+            add(f"plan {each.profile} {each.mask}", each.texts_per_week, each.weekdays, each.window, each.variant,
+                float(each.cash), float(each.long_run))  # fmt: skip
         for d, texts in enumerate(exploration.doses):
             for w, window in enumerate(exploration.windows):
                 start, end = windows[window]
                 open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
-                chosen = spread_weekdays(texts, open_days)
-                for day in send_times(calendar, texts, chosen):
-                    if day not in closed:
-                        rows.append(("explore", -1, -1, d, w, place.timezone, place.region, texts,
-                                     *_slot(day, windows[window], zone), None, None, None))  # fmt: skip
-    names = ["kind", "of_profile", "of_mask", "of_dose", "of_window", "of_zone", "of_area", "texts_per_week", "begins",
-             "spread_seconds", "hour", "weekday", "variant", "cash", "long_run"]  # fmt: skip
+                add(f"explore {d} {w}", texts, spread_weekdays(texts, open_days), window, None, None, None)
+    names = [
+        "of_place", "of_action", "texts_per_week", "begins", "spread_seconds", "hour", "weekday", "variant", "cash",
+        "long_run",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 

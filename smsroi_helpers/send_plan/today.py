@@ -45,6 +45,8 @@ class Audience:
     """timezone, region, rules, mask: number of the set of allowed hours."""
     masks: tuple[np.ndarray, ...]
     """Of each mask (7, 24): hours allowed."""
+    usual_zone: str
+    """The source's time zone, of customers without their own."""
     practice: measures.Practice
 
 
@@ -123,7 +125,7 @@ def find_audience(
     rows = shop.keep(rows.select("customer_id", "code", "zone", "area", "reason",
                                  texts_today=rows.texts_today.fill_null(0.0)))  # fmt: skip
     counted = shop.count(rows.group_by("reason").aggregate(customers=rows.count()).order_by("reason"))
-    return Audience(rows, counted, places, tuple(masks), practice)
+    return Audience(rows, counted, places, tuple(masks), shop.settings.timezone, practice)
 
 
 def _running(evidence: Evidence) -> ir.Table | None:
@@ -192,8 +194,10 @@ def count_today(
     sends = sends.join(ours, sends.message_id == ours["of"])
     weekly = _weekly_texts(shop, practice).rename(person="addressee")
     sends = sends.join(weekly, sends.customer_id == weekly.person)
-    sends = sends.select("customer_id", "hour", "variant", half=_half(sends.texts_today),
-                         known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"))  # fmt: skip
+    sends = sends.select(
+        "customer_id", "hour", "variant", half=_half(sends.texts_today), known=sends.click_known.cast("int64"),
+        clicked=sends.human_click_at.notnull().cast("int64"),
+    )  # fmt: skip
     now = audience.rows.filter(audience.rows.reason == "").select(owner="customer_id", now_code="code")
     table = pd.DataFrame({"of_code": evidence.codes["code"], **{f"p{i}": g.profile for i, g in enumerate(groupings)}})
     profiles = ibis.memtable(table)
