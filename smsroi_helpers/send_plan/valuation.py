@@ -1,9 +1,9 @@
 """What a plan is worth before it is sent: cross-fitted, with the customer as the unit of its error.
 
 Customers are divided into halves by hash. The policy learned from one half is valued by the response of the other, so
-that what looked good by chance is not counted as gained. Candidate groupings are compared by that value; of those within
-one standard error of the best (Breiman and others 1984, Classification and Regression Trees), the one with the fewest
-groups is taken.
+that what looked good by chance is not counted as gained. Candidate groupings are compared by that value; of those
+within one standard error of the best (Breiman and others 1984, Classification and Regression Trees), the one with the
+fewest groups is taken.
 """
 
 from collections.abc import Sequence
