@@ -332,7 +332,6 @@ def stage_words(stage: str) -> str:
         "retention": _("Retention"),
         "effectiveness": _("Effectiveness"),
         "send_plan": _("Send plan"),
-        "send_plan": _("Send plan"),
     }
     return words.get(stage, stage.replace("_", " ").capitalize())
 

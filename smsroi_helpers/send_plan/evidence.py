@@ -88,10 +88,17 @@ def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evi
     """
     channel = measures.choose_channel(shop, channel)
     tests = _usable(shop)
-    if not any(test.kind == "frequency" for test in tests):
+    doses = {
+        float(dose) for test in tests if test.kind == "frequency" for dose in test.plan["messages_per_week"].dropna()
+    }
+    if 0.0 not in doses or len(doses) < 2:
         raise NotEnoughData(
             "A plan needs a valid test of how many texts to send, with an arm without texts. Page 05 plans one."
         )
+    if measures.opt_outs(shop) is None:
+        raise NotEnoughData("A plan needs to know who has opted out; the source records no opt-outs.")
+    if not (measures.knows_clicks(shop) and measures.knows_profit(shop)):
+        raise NotEnoughData("A plan needs clicks and the amounts of orders: they say what a text brings.")
     members = _members(shop, types, tests)
     texts = shop.keep(_texts(shop, members, channel))
     people = shop.keep(_people(shop, members, texts))
@@ -100,9 +107,6 @@ def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evi
         (int(row.hour_start), int(row.hour_end))
         for test in tests if test.kind == "timing" for row in test.plan.dropna(subset=["hour_start"]).itertuples()
     }  # fmt: skip
-    doses = {
-        float(dose) for test in tests if test.kind == "frequency" for dose in test.plan["messages_per_week"].dropna()
-    }
     return Evidence(
         shop, channel, tuple(tests), texts, people, codes, tuple(sorted(windows)) or USUAL_WINDOW, tuple(sorted(doses)),
         _find_creatives(shop, texts),

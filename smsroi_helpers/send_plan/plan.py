@@ -9,7 +9,8 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv import find_natural_loss
-from smsroi_helpers.send_plan.cells import count_cells
+from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.send_plan.cells import Cells, count_cells
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
 from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
 from smsroi_helpers.send_plan.groupings import find_groupings
@@ -24,10 +25,10 @@ from smsroi_helpers.send_plan.schedule import (
     policy_rows,
     write_messages,
 )
-from smsroi_helpers.send_plan.today import Audience, count_today, find_audience
+from smsroi_helpers.send_plan.today import Audience, Today, count_today, find_audience
 from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, value_candidate
 from smsroi_helpers.source import Shop
-from smsroi_helpers.statistics import Floats, weekly_rate
+from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
 
 __all__ = ["SendPlan", "make_plan"]
 
@@ -109,6 +110,7 @@ def make_plan(
     audience = find_audience(evidence, types, practice, own_hours)
     today = count_today(evidence, types, audience, groupings)
     cells = count_cells(evidence, groupings)
+    _check_size(cells[0], today[0])
     design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
     chosen = choose_candidate(candidates)
@@ -126,6 +128,16 @@ def make_plan(
         shop, types, evidence, audience, candidates, chosen, design, calendar, roles, exploration, actions, assigned,
         shop.keep(messages), honest,
     )  # fmt: skip
+
+
+def _check_size(cells: Cells, today: Today) -> None:
+    if not today.customers.sum():
+        raise NotEnoughData("No customer may be texted on the last day, so there is nobody to plan for.")
+    clicks = int(cells.clicks_by_dose.events.sum())
+    if clicks < FEW_EVENTS:
+        raise NotEnoughData(
+            "The tests of frequencies have {clicks} clicks; a plan needs at least {n}.", clicks=clicks, n=FEW_EVENTS
+        )
 
 
 def profile_names(chosen: Candidate) -> list[str]:

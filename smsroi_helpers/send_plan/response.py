@@ -90,12 +90,16 @@ def fit_response(
     for d, dose in enumerate(doses):
         if dose > 0:
             clicks[..., d] = np.exp(_between(by_dose, positive, dose))
-    lost = np.exp(logs(cells.opt_outs_by_dose))
+    if cells.opt_outs_by_dose.events[groups].sum() > 0:
+        lost = np.exp(logs(cells.opt_outs_by_dose))
+    else:  # nobody opted out: no frequency causes any
+        lost = np.zeros((*by_dose.shape[:2], len(tested)))
     caused = np.maximum.accumulate(np.maximum(lost - lost[..., :1], 0.0), axis=2)
     opt_outs = np.stack([_between(caused, np.array(tested), dose) for dose in doses], axis=2)
     at_zero = cells.opt_outs_by_dose.events[groups][..., 0].sum(axis=1)
     weeks = cells.opt_outs_by_dose.exposure[groups][..., 0].sum(axis=1)
-    natural = np.array([at_zero.sum() / weeks.sum(), *((at_zero.sum() - at_zero) / (weeks.sum() - weeks))])
+    total = np.maximum(weeks.sum() - np.append(0.0, weeks), 1e-9)
+    natural = (at_zero.sum() - np.append(0.0, at_zero)) / total
     window = _relative(cells.clicks_by_window, logs, window_mix, by_dose.shape)
     weekdays = cells.clicks_by_weekday.exposure.sum(axis=(0, 1))
     weekday = _relative(cells.clicks_by_weekday, logs, weekdays / max(weekdays.sum(), 1.0), by_dose.shape)

@@ -60,8 +60,8 @@ def decide(plan: SendPlan) -> list[Decision]:
         "do": _("Send by the plan in the coming {weeks} weeks; the list has every customer’s texts."),
         "dont": _("Go on as today: the plan would be worth less."),
         "not_enough_evidence": _(
-            "Go on as today, but send the plan’s exploring share and keep its holdout: it is not shown yet that the plan"
-            " is worth more, and they would show it."
+            "Go on as today, but send the plan’s exploring share and keep its holdout: it is not shown yet that the"
+            " plan is worth more, and they would show it."
         ),
     }[found.outcome].format(weeks=weeks)
     chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
