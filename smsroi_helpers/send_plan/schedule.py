@@ -135,7 +135,7 @@ def assign_actions(
         return (number * max(options, 1) // _SLICES).cast("int64")
 
     probability = ibis.cases(*((rows.role == name, roles.probability(name)) for name in ("holdout", "explore")),
-                             else_=roles.probability("plan"))  # fmt: skip
+                             else_=roles.probability("plan")).cast("float64")  # fmt: skip
     return shop.keep(
         rows.select(
             "customer_id", "place", "mask", "profile", "role", probability=probability,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group, total
-from smsroi_helpers.experiments import arms_without_messages
+from smsroi_helpers.experiments import arms_without_messages, check_experiments
 from smsroi_helpers.segmentation import known_people
 from smsroi_helpers.send_plan.customer_types import CustomerTypes
 from smsroi_helpers.send_plan.evidence import PURPOSE, Evidence, cube
@@ -111,7 +111,9 @@ def find_audience(
     else:
         rows = rows.mutate(zone=ibis.literal(""), area=ibis.literal(""))
     rows = rows.mutate(zone=rows.zone.fill_null(""), area=rows.area.fill_null(""))
-    places, masks = _allowed_sets(shop, own_hours)
+    rows = shop.keep(rows)
+    nameless = rows.aggregate(n=rows.count(where=(rows.zone == "") & (rows.area == "")))
+    places, masks = _allowed_sets(shop, own_hours, bool(shop.count(nameless)["n"].iloc[0]))
     closed = [(row.timezone, row.region) for row in places.itertuples() if not masks[row.mask].any()]
     nowhere = ibis.or_(ibis.literal(False), *((rows.zone == z) & (rows.area == a) for z, a in closed))
     never = (rows.sent >= _UNDELIVERED) & (rows.arrived == 0)
@@ -129,10 +131,13 @@ def find_audience(
 
 
 def _running(evidence: Evidence) -> ir.Table | None:
-    """tested: customers whom a running test of frequencies or hours, or a standing holdout, keeps from the plan."""
+    """tested: customers whom a running test of frequencies or hours, or a standing holdout, keeps from the plan.
+
+    A test that is not valid so far is respected too: nobody decides by a plan that it has ended.
+    """
     shop = evidence.shop
     kept = []
-    for test in evidence.tests:
+    for test, _validity in check_experiments(shop, clustered=True):
         if test.state != "running" or test.kind == "content":
             continue
         rows = shop.assignments.filter(shop.assignments.experiment_id == test.name)
@@ -144,9 +149,18 @@ def _running(evidence: Evidence) -> ir.Table | None:
     return ibis.union(*kept, distinct=True) if len(kept) > 1 else kept[0].distinct()
 
 
-def _allowed_sets(shop: Shop, own_hours: str) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """The places of customers with the number of their set of allowed hours, and the sets."""
+def _allowed_sets(shop: Shop, own_hours: str, nameless: bool) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """The places of customers with the number of their set of allowed hours, and the sets.
+
+    Args:
+        shop: the company.
+        own_hours: the sender's own.
+        nameless: whether there are customers of unknown place; who is not in the table customers has none.
+    """
     places = measures.count_places(shop)
+    if nameless and not ((places["timezone"] == "") & (places["region"] == "")).any():
+        rules = " ".join(measures.rule_of(shop.settings.timezone, None, shop.settings.jurisdiction))
+        places.loc[len(places)] = {"timezone": "", "region": "", "rules": rules, "customers": 0}
     own = measures.parse_rule(own_hours)
     masks: list[np.ndarray] = []
     numbers = []

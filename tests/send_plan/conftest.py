@@ -7,6 +7,7 @@ import pytest
 from smsroi_helpers.simulation import chunk, texting
 from smsroi_helpers.simulation.write import write_company
 from tests.experiment_sources import open_folder
+from tests.send_plan.planned import CAPS, plan_company, write_source
 
 ROLES = (("plan", 0.5), ("explore", 0.1), ("holdout", 0.4))
 """Many held out, so that a small company is enough."""
@@ -39,3 +40,19 @@ def company(simulated):
 @pytest.fixture(scope="session")
 def null_company(simulated):
     return simulated(null=True)
+
+
+@pytest.fixture(scope="session")
+def own_plan(tmp_path_factory):
+    """A plan by one candidate of a company of the own simulator, whose standing holdout is not valid."""
+    place = tmp_path_factory.mktemp("own_plan")
+    write_source("own", place / "source")
+    return plan_company(place / "source", place, CAPS["own"], ("all",))
+
+
+@pytest.fixture(scope="session")
+def second_plan(tmp_path_factory):
+    """A plan by two candidates of a company of the second simulator, with customers who need care."""
+    place = tmp_path_factory.mktemp("second_plan")
+    write_source("second", place / "source")
+    return plan_company(place / "source", place, CAPS["second"], ("all", "rfm_group"))
