@@ -134,11 +134,12 @@ def assign_actions(
         number = hash_group(rows.customer_id, f"{calendar.plan_id}-{lever}", _SLICES)
         return (number * max(options, 1) // _SLICES).cast("int64")
 
-    probability = ibis.cases(*((rows.role == name, roles.probability(name)) for name in ("holdout", "explore")),
-                             else_=roles.probability("plan")).cast("float64")  # fmt: skip
+    parts = _SLICES**2  # as whole numbers: DuckDB would take the literals for decimals
+    many = {name: round(parts * roles.probability(name)) for name in ("holdout", "explore", "plan")}
+    probability = ibis.cases(*((rows.role == name, many[name]) for name in ("holdout", "explore")), else_=many["plan"])
     return shop.keep(
         rows.select(
-            "customer_id", "place", "mask", "profile", "role", probability=probability,
+            "customer_id", "place", "mask", "profile", "role", probability=probability / parts,
             dose_number=drawn("frequency", len(exploration.doses)),
             window_number=drawn("timing", len(exploration.windows)),
             text_number=drawn("content", len(exploration.texts)),
