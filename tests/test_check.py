@@ -46,7 +46,7 @@ def test_a_sound_source(check):
         ["can run: 00_quality, 01_segmentation, 02_cltv, 04_frequency, 07_retention, 08_effectiveness"],
         [
             "cannot run: 03_timing (needs messages), 05_ab_test (needs experiments, arms, assignments), 06_content"
-            " (needs messages, creatives)"
+            " (needs messages, creatives), 09_send_plan (needs messages, experiments, arms, assignments)"
         ],
         ["too little data for an answer: 02_cltv (0 customers bought on a second day; it needs 30)"],
         ["compare with the shop's own totals: 4 orders for $20.00"],

@@ -460,6 +460,7 @@ def test_a_run_over_messages_alone_publishes_and_says_what_was_skipped(tmp_path,
         "06_content": ("skipped", needs.format("creatives")),
         "07_retention": ("ok", ""),
         "08_effectiveness": ("ok", ""),
+        "09_send_plan": ("skipped", needs.format("orders, experiments, arms, assignments")),
     }
     run = root / "reports" / "tiny" / manifest["run"]
     decisions = pd.concat([pd.read_parquet(file) for file in (run / "tables" / "decisions").glob("*.parquet")])
