@@ -116,12 +116,20 @@ def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rat
 
 def _mean_value(cells: Cells, groups: np.ndarray, of_test: np.ndarray, tests: int) -> Floats:
     """v: (1 + G,), the tests' value of a click, whatever the class."""
-    n, profit, clicks = (each[groups].sum(axis=1)[:, None] for each in (
+    n, profit, clicks = (_with_and_without(each[groups].sum(axis=1)) for each in (
         cells.people, cells.people_profit, cells.people_clicks
     ))  # fmt: skip
-    per_member = clicks.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0)
-    design = np.concatenate([_base(np.ones((1, 1)), of_test, tests), per_member[..., None]], axis=2)
-    return np.asarray(_solve(n, profit, design, np.zeros(design.shape[2]))[:, -1])
+    base = np.broadcast_to(_base(np.ones((1, 1)), of_test, tests)[0], (len(n), len(of_test), tests))
+    design = np.concatenate([base, (clicks / np.maximum(n, 1.0))[..., None]], axis=2)
+    normal = np.einsum("ga,gai,gaj->gij", n, design, design)
+    normal += 1e-9 * max(float(normal[0].trace()), 1.0) * np.eye(tests + 1)
+    right = np.einsum("gai,ga->gi", design, profit)
+    return np.asarray(np.linalg.solve(normal, right[..., None])[:, -1, 0])
+
+
+def _with_and_without(each: Floats) -> Floats:
+    """(1 + G, …): the sum over groups, then without each."""
+    return np.concatenate([each.sum(axis=0)[None], each.sum(axis=0) - each])
 
 
 def _click_shares(cells: Cells, groups: np.ndarray, membership: Floats, click_rate: Floats) -> Floats:
