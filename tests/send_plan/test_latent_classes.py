@@ -22,7 +22,9 @@ def draw(levels, n=N, seed=1):
     """True class of n customers, their types, and how many are of each distinct type."""
     rng = np.random.default_rng(seed)
     member = rng.choice(len(SHARES), n, p=SHARES)
-    rows = np.column_stack([(rng.random(n)[:, None] > np.cumsum(p[member], axis=1)[:, :-1]).sum(axis=1) for p in levels])
+    rows = np.column_stack(
+        [(rng.random(n)[:, None] > np.cumsum(p[member], axis=1)[:, :-1]).sum(axis=1) for p in levels]
+    )
     types, number, customers = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
     return member, types, number.ravel(), customers.astype(float)
 
