@@ -1,0 +1,137 @@
+"""Counts of the evidence by group, profile and arm, against plain Python over the kept rows and the source."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.send_plan.cells import fit_levels
+from smsroi_helpers.statistics import GROUPS
+
+
+@pytest.fixture(scope="module")
+def cells(second_plan):
+    return next(each.cells for each in second_plan.plan.candidates if each.name == "rfm_group")
+
+
+@pytest.fixture(scope="module")
+def profile(second_plan, cells):
+    return dict(zip(second_plan.plan.evidence.codes["code"], cells.grouping.profile, strict=True))
+
+
+@pytest.fixture(scope="module")
+def texts(second_plan):
+    return second_plan.plan.shop.count(second_plan.plan.evidence.texts)
+
+
+@pytest.fixture(scope="module")
+def people(second_plan):
+    return second_plan.plan.shop.count(second_plan.plan.evidence.people)
+
+
+def filled(counter, like):
+    found = np.zeros(like.shape)
+    for at, number in counter.items():
+        found[at] = number
+    return found
+
+
+def test_groups_are_those_of_the_hash(texts):
+    for row in texts.drop_duplicates("person").head(300).itertuples():
+        digest = hashlib.md5(f"send-plan-group:{row.person}".encode()).hexdigest()
+        assert row.group == int(digest[:2], 16) % GROUPS
+
+
+def test_texts_are_those_sent_to_members_during_their_test(second_plan, texts):
+    """Straight from the source, of the test of frequencies and that of hours."""
+    sent, assigned = second_plan.table("messages"), second_plan.table("assignments")
+    tests = second_plan.table("experiments").set_index("experiment_id")
+    for name in ("how-often", "which-window"):
+        members = assigned[assigned["experiment_id"] == name].set_index("customer_id")["assigned_at"]
+        ours = sent[sent["customer_id"].isin(members.index)]
+        start = ours["customer_id"].map(members)
+        ours = ours[(ours["sent_at"] >= start) & (ours["sent_at"] < tests.loc[name, "ended_at"])]
+        assert (texts["test"] == name).sum() == len(ours)
+        assert texts.loc[texts["test"] == name, "delivered"].sum() == ours["delivered_at"].notna().sum()
+
+
+def test_clicks_and_texts_by_frequency(second_plan, cells, profile, people):
+    plan, doses = second_plan.plan, second_plan.plan.evidence.doses
+    of_arm = plan.evidence.of_kind("frequency")[0].plan["messages_per_week"]
+    events, sent, lost, weeks = Counter(), Counter(), Counter(), Counter()
+    for row in people[people["kind"] == "frequency"].itertuples():
+        dose = doses.index(of_arm[row.arm])
+        at = (row.group, profile[row.code])
+        lost[(*at, dose)] += row.opted_out or 0
+        weeks[(*at, dose)] += row.weeks
+        if dose:
+            events[(*at, dose - 1)] += row.clicked * row.texts / max(row.known, 1)
+            sent[(*at, dose - 1)] += row.texts
+    for found, counted in (
+        (cells.clicks_by_dose.events, events), (cells.clicks_by_dose.exposure, sent),
+        (cells.opt_outs_by_dose.events, lost), (cells.opt_outs_by_dose.exposure, weeks),
+    ):  # fmt: skip
+        assert found.sum() > 0
+        assert np.allclose(found, filled(counted, found), atol=1e-4)
+
+
+def test_clicks_by_window_weekday_and_text(second_plan, cells, profile, texts):
+    evidence = second_plan.plan.evidence
+    arms = evidence.of_kind("timing")[0].plan
+    window, weekday, sent = Counter(), Counter(), Counter()
+    for row in texts[(texts["known"] == 1) & texts["delivered"]].itertuples():
+        at = (row.group, profile[row.code])
+        if row.kind == "timing":
+            number = evidence.windows.index((int(arms["hour_start"][row.arm]), int(arms["hour_end"][row.arm])))
+            window[(*at, number)] += 1
+        if row.kind in ("timing", "frequency"):
+            weekday[(*at, row.weekday)] += 1
+        if row.clicked and row.first and row.kind != "holdout":
+            sent[(*at, evidence.creatives.index(row.variant))] += 1
+    for found, counted in ((cells.clicks_by_window.exposure, window), (cells.clicks_by_weekday.exposure, weekday),
+                           (cells.credited_clicks, sent)):  # fmt: skip
+        assert found.sum() > 100
+        assert np.array_equal(found, filled(counted, found))
+    assert (cells.clicks_by_text.events <= cells.clicks_by_text.exposure.sum()).all()
+
+
+def test_each_text_is_counted_once_where_it_must(texts):
+    first = texts[texts["first"]]
+    assert not first.duplicated(["person", "sent_at"]).any()
+
+
+def test_members_clicks_and_profit_of_arms(second_plan, cells, profile, people):
+    members, profit = Counter(), Counter()
+    for row in people[people["kind"].isin(["frequency", "holdout"])].itertuples():
+        at = (row.group, profile[row.code], cells.arms.index((row.test, row.arm)))
+        members[at] += 1
+        profit[at] += row.order_profit
+    assert np.array_equal(cells.people, filled(members, cells.people))
+    assert np.allclose(cells.people_profit, filled(profit, cells.people_profit), atol=1e-3)
+    assigned = second_plan.table("assignments").groupby(["experiment_id", "arm"]).size()
+    for arm, number in zip(cells.arms, cells.people.sum(axis=(0, 1)), strict=True):
+        assert 0 < number <= assigned[arm], "those of the arm who consented"
+
+
+def test_levels_of_campaigns_are_those_of_a_poisson_regression():
+    sm = pytest.importorskip("statsmodels.formula.api")
+    families = pytest.importorskip("statsmodels.api").families
+    rng = np.random.default_rng(1)
+    stratum, text = (each.ravel() for each in np.indices((5, 3)))
+    trials = rng.integers(200, 900, 15).astype(float)
+    rate = np.exp(rng.normal(-3, 0.5, 5))[stratum] * np.array([1.0, 1.4, 0.7])[text]
+    events = rng.poisson(trials * rate).astype(float)
+    found = fit_levels(stratum, text, trials, events)
+    table = pd.DataFrame({"s": stratum, "t": text, "n": trials, "y": events})
+    reference = sm.glm("y ~ C(s) + C(t)", table, family=families.Poisson(), exposure=table["n"]).fit()
+    levels = np.exp(np.append(0.0, reference.params.filter(like="C(s)")))
+    assert np.allclose(found / found[0], levels, rtol=1e-5)
+    assert np.average(found, weights=np.bincount(stratum, trials)) == pytest.approx(1)
+
+
+def test_a_campaign_without_clicks_has_level_nothing():
+    found = fit_levels(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.full(4, 50.0), np.array([2.0, 3, 0, 0]))
+    assert found[1] == 0
+    assert fit_levels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros(0)).size == 0
