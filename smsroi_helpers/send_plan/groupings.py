@@ -93,8 +93,8 @@ def _by_level(name: str, level: Ints, customers: Floats, names: tuple[str, ...])
 def _by_classes(classes: LatentClasses, levels: Ints, customers: Floats) -> Grouping:
     member = classes.membership(levels)
     weight = customers + 1e-6
-    profiles = min(MOST_PROFILES, len(member))
     drawn = np.random.default_rng(0).choice(len(member), min(len(member), 20_000), p=weight / weight.sum())
+    profiles = min(MOST_PROFILES, len(np.unique(member[drawn].round(6), axis=0)))
     centres, _ = kmeans2(member[drawn], profiles, minit="++", seed=1, iter=30)
     distance = ((member**2).sum(axis=1)[:, None] - 2 * member @ centres.T + (centres**2).sum(axis=1)).argmin(axis=1)
     used, profile = np.unique(distance, return_inverse=True)
