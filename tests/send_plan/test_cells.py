@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
 
 from smsroi_helpers.send_plan.cells import fit_levels
 from smsroi_helpers.statistics import GROUPS
@@ -88,7 +90,7 @@ def test_clicks_by_window_weekday_and_text(second_plan, cells, profile, texts):
             window[(*at, number)] += 1
         if row.kind in ("timing", "frequency"):
             weekday[(*at, row.weekday)] += 1
-        if row.clicked and row.first and row.kind != "holdout":
+        if row.clicked and row.first and row.kind != "holdout":  # as credited
             sent[(*at, evidence.creatives.index(row.variant))] += 1
     for found, counted in ((cells.clicks_by_window.exposure, window), (cells.clicks_by_weekday.exposure, weekday),
                            (cells.credited_clicks, sent)):  # fmt: skip
@@ -116,8 +118,6 @@ def test_members_clicks_and_profit_of_arms(second_plan, cells, profile, people):
 
 
 def test_levels_of_campaigns_are_those_of_a_poisson_regression():
-    sm = pytest.importorskip("statsmodels.formula.api")
-    families = pytest.importorskip("statsmodels.api").families
     rng = np.random.default_rng(1)
     stratum, text = (each.ravel() for each in np.indices((5, 3)))
     trials = rng.integers(200, 900, 15).astype(float)
@@ -125,7 +125,7 @@ def test_levels_of_campaigns_are_those_of_a_poisson_regression():
     events = rng.poisson(trials * rate).astype(float)
     found = fit_levels(stratum, text, trials, events)
     table = pd.DataFrame({"s": stratum, "t": text, "n": trials, "y": events})
-    reference = sm.glm("y ~ C(s) + C(t)", table, family=families.Poisson(), exposure=table["n"]).fit()
+    reference = smf.glm("y ~ C(s) + C(t)", table, family=sm.families.Poisson(), exposure=table["n"]).fit()
     levels = np.exp(np.append(0.0, reference.params.filter(like="C(s)")))
     assert np.allclose(found / found[0], levels, rtol=1e-5)
     assert np.average(found, weights=np.bincount(stratum, trials)) == pytest.approx(1)
