@@ -81,7 +81,7 @@ def _noise(total: Floats, size: Floats, mean: Floats) -> float:
 
 
 def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rate: Floats) -> ClickProfit:
-    """V by class and by text, with replicates.
+    """Profit per click by class and by text, with replicates.
 
     Args:
         cells: of `count_cells`.

@@ -208,13 +208,18 @@ def write_messages(
         (joined.role == "holdout", "holdout"), (joined.role == "explore", "explore"), (silent, "no_gain"),
         else_="best_value",
     )  # fmt: skip
+
+    def expected(amount: ir.FloatingValue) -> ir.FloatingValue:
+        """0 where no text is sent; unknown of what is explored."""
+        return ibis.ifelse(joined.role == "explore", ibis.null("float64"), amount.fill_null(0.0))
+
     return joined.select(
         "customer_id", "role", "probability", "hour", "weekday", plan_id=ibis.literal(calendar.plan_id),
         send_at=send_at, channel=ibis.literal(channel), campaign_id=ibis.null("string"),
         variant=ibis.ifelse(joined.role == "explore", ibis.ifelse(silent, ibis.null("string"), joined.explored_text),
                             joined.variant),
         texts_per_week=joined.texts_per_week.fill_null(0.0), type=label, reason=reason,
-        expected_profit=joined.cash.fill_null(0.0), expected_long_run=joined.long_run.fill_null(0.0),
+        expected_profit=expected(joined.cash), expected_long_run=expected(joined.long_run),
     ).order_by("customer_id", "send_at")  # fmt: skip
 
 

@@ -190,7 +190,10 @@ def test_the_promise_is_divided_among_the_texts(written):
     each = of_plan.groupby("customer_id")[["expected_profit", "expected_long_run"]].sum()
     assert np.allclose(each, [8.0, 80.0])
     others = written[written["role"] != "plan"]
-    assert (others[["expected_profit", "expected_long_run"]] == 0).all(axis=None)
+    held_out = others["role"] == "holdout"
+    amounts = others[["expected_profit", "expected_long_run"]]
+    assert (amounts[held_out] == 0).all(axis=None)
+    assert amounts[~held_out].isna().all(axis=None), "what is explored promises nothing"
 
 
 def test_a_text_without_a_name_has_no_variant(written):
