@@ -79,24 +79,64 @@ def test_clicks_and_texts_by_frequency(second_plan, cells, profile, people):
         assert np.allclose(found, filled(counted, found), atol=1e-4)
 
 
-def test_clicks_by_window_weekday_and_text(second_plan, cells, profile, texts):
+def test_clicks_by_window_and_weekday(second_plan, cells, profile, texts):
     evidence = second_plan.plan.evidence
     arms = evidence.of_kind("timing")[0].plan
-    window, weekday, sent = Counter(), Counter(), Counter()
-    for row in texts[(texts["known"] == 1) & texts["delivered"]].itertuples():
-        at = (row.group, profile[row.code])
+    heard = texts[(texts["known"] == 1) & texts["delivered"]]
+    counts = {name: (Counter(), Counter()) for name in ("clicks_by_window", "clicks_by_weekday")}
+    for row in heard[heard["kind"].isin(["timing", "frequency"])].itertuples():
+        keys = {"clicks_by_weekday": row.weekday}
         if row.kind == "timing":
-            number = evidence.windows.index((int(arms["hour_start"][row.arm]), int(arms["hour_end"][row.arm])))
-            window[(*at, number)] += 1
-        if row.kind in ("timing", "frequency"):
-            weekday[(*at, row.weekday)] += 1
-        if row.clicked and row.first and row.kind != "holdout":  # as credited
-            sent[(*at, evidence.creatives.index(row.variant))] += 1
-    for found, counted in ((cells.clicks_by_window.exposure, window), (cells.clicks_by_weekday.exposure, weekday),
-                           (cells.credited_clicks, sent)):  # fmt: skip
-        assert found.sum() > 100
-        assert np.array_equal(found, filled(counted, found))
-    assert (cells.clicks_by_text.events <= cells.clicks_by_text.exposure.sum()).all()
+            hours = (int(arms["hour_start"][row.arm]), int(arms["hour_end"][row.arm]))
+            keys["clicks_by_window"] = evidence.windows.index(hours)
+        for name, key in keys.items():
+            counts[name][0][row.group, profile[row.code], key] += row.clicked
+            counts[name][1][row.group, profile[row.code], key] += 1
+    for name, (events, exposure) in counts.items():
+        found = getattr(cells, name)
+        assert found.events.sum() > 50
+        assert np.array_equal(found.events, filled(events, found.events))
+        assert np.array_equal(found.exposure, filled(exposure, found.exposure))
+
+
+def test_texts_are_compared_within_campaigns_that_sent_several(second_plan, cells, profile, texts):
+    """The exposure of a text is the campaign's level; campaigns of one text say nothing."""
+    numbers = {name: i for i, name in enumerate(second_plan.plan.evidence.creatives)}
+    heard = texts[(texts["known"] == 1) & texts["delivered"] & texts["first"] & texts["variant"].notna()]
+    heard = heard.assign(stratum=heard["kind"] + ":" + heard["campaign_id"])
+    table = heard.groupby(["stratum", "variant"])["clicked"].agg(["size", "sum"]).reset_index()
+    table = table[table.groupby("stratum")["variant"].transform("size") > 1]
+    stratum, names = pd.factorize(table["stratum"])
+    level = dict(zip(names, fit_levels(
+        stratum, table["variant"].map(numbers).to_numpy(), table["size"].to_numpy(float), table["sum"].to_numpy(float)
+    ), strict=True))  # fmt: skip
+    events, exposure = Counter(), Counter()
+    for row in heard[heard["stratum"].map(level).fillna(0) > 0].itertuples():
+        at = (row.group, profile[row.code], numbers[row.variant])
+        events[at] += row.clicked
+        exposure[at] += level[row.stratum]
+    assert np.array_equal(cells.clicks_by_text.events, filled(events, cells.clicks_by_text.events))
+    assert np.allclose(cells.clicks_by_text.exposure, filled(exposure, cells.clicks_by_text.exposure), atol=1e-3)
+
+
+def test_credit_is_profit_after_a_click_less_profit_before_the_text(second_plan, cells, profile, texts):
+    """Of 14 days each; the margin is 0.35 and there are no discounts. Every fourth group is enough."""
+    orders = second_plan.table("orders")
+    assert "discount" not in orders
+    bought = dict(list(orders.groupby("customer_id")[["ordered_at", "amount"]]))
+    numbers, fortnight = second_plan.plan.evidence.creatives, pd.Timedelta(days=14)
+    credit, clicks = Counter(), Counter()
+    kept = texts[(texts["clicked"] == 1) & texts["first"] & (texts["kind"] != "holdout") & (texts["group"] % 4 == 0)]
+    for row in kept.itertuples():
+        at = (row.group, profile[row.code], numbers.index(row.variant))
+        clicks[at] += 1
+        if row.person in bought:
+            times, amounts = bought[row.person]["ordered_at"].dt.tz_localize(None), bought[row.person]["amount"]
+            after = (times >= row.human_click_at) & (times < row.human_click_at + fortnight)
+            before = (times < row.sent_at) & (times >= row.sent_at - fortnight)
+            credit[at] += 0.35 * (amounts[after].sum() - amounts[before].sum())
+    assert np.array_equal(cells.credited_clicks[::4], filled(clicks, cells.credited_clicks)[::4])
+    assert np.allclose(cells.credit[::4], filled(credit, cells.credit)[::4], atol=1e-3)
 
 
 def test_each_text_is_counted_once_where_it_must(texts):

@@ -1,0 +1,86 @@
+"""The tables that the send plan leaves: summary, scores, and what the next run reads as a source."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smsroi_helpers.send_plan import score_rows, source_tables, summary_rows
+from smsroi_helpers.source import load
+from tests.send_plan.planned import add_rows
+
+WEEKS = 4
+WORLDS = ("own", "second")
+
+
+@pytest.fixture(params=WORLDS)
+def planned(request):
+    return request.getfixturevalue(f"{request.param}_plan")
+
+
+def test_the_summary_counts_customers_and_texts(planned):
+    summary = summary_rows(planned.plan)
+    each = planned.messages
+    assert summary["messages"].sum() == len(planned.texts)
+    for role, rows in each.groupby("role"):
+        assert summary.loc[summary["role"] == role, "expected_profit"].sum() == pytest.approx(
+            rows["expected_profit"].sum()
+        )
+    silent = summary[summary["messages"] == 0]
+    assert silent["customers"].sum() == each[each["send_at"].isna()]["customer_id"].nunique()
+
+
+def test_scores_compare_the_plan_with_today_and_with_nothing(planned):
+    found = score_rows(planned.plan).set_index(["policy", "period"])
+    for period in ("long_run", f"{WEEKS} weeks"):
+        plan, today, both = (found.loc[(name, period)] for name in ("plan", "today", "plan_minus_today"))
+        assert both["profit_per_customer"] == pytest.approx(plan["profit_per_customer"] - today["profit_per_customer"])
+        assert (found.loc[("nothing", period), ["profit_per_customer", "low", "high"]] == 0).all()
+    assert (found["low"] <= found["profit_per_customer"]).all()
+    assert (found["profit_per_customer"] <= found["high"]).all()
+
+
+# --- what the next run reads ---
+
+
+def test_the_next_run_reads_the_plan_and_its_tests(second_plan, tmp_path):
+    shutil.copytree(second_plan.folder, tmp_path / "source")
+    tables = {
+        name: table if isinstance(table, pd.DataFrame) else second_plan.plan.shop.count(table)
+        for name, table in source_tables(second_plan.plan).items()
+    }
+    for name, rows in tables.items():
+        if (tmp_path / "source" / f"{name}.parquet").exists():
+            add_rows(tmp_path / "source", name, rows)
+        else:
+            rows.to_parquet(tmp_path / "source" / f"{name}.parquet")
+    loaded = load(tmp_path / "source", tmp_path / "loaded", max_rejected_share=0.0)
+    for name, rows in tables.items():
+        assert loaded.tables[name].rows_out == loaded.tables[name].rows_in >= len(rows)
+    assert not [each for each in loaded.findings if each.severity == "error"]
+    plans = tables["plans"].set_index("customer_id")
+    texts = second_plan.texts.groupby("customer_id")["send_at"].min()
+    assert plans.index.is_unique
+    assert set(plans.index) == set(second_plan.messages["customer_id"])
+    assert (plans["send_at"].dropna() == texts.reindex(plans["send_at"].dropna().index)).all()
+
+
+def test_the_arms_of_the_tests_say_what_was_planned(second_plan):
+    tables = source_tables(second_plan.plan)
+    arms = tables["arms"].set_index(["experiment_id", "arm"])
+    assert (tables["arms"].groupby("experiment_id")["share"].sum() - 1).abs().max() < 1e-9
+    assigned = second_plan.plan.shop.count(tables["assignments"])
+    explored = second_plan.messages[second_plan.messages["role"] == "explore"]
+    assert set(assigned["customer_id"]) == set(explored["customer_id"])
+    texts = second_plan.texts.set_index("customer_id")
+    for (test, arm), rows in assigned.groupby(["experiment_id", "arm"]):
+        said, sent = arms.loc[(test, arm)], texts.loc[texts.index.isin(rows["customer_id"])]
+        if not pd.isna(said["messages_per_week"]):
+            assert (sent["texts_per_week"] == said["messages_per_week"]).all()
+            assert said["messages_per_week"] > 0 or sent.empty
+        elif not pd.isna(said["hour_start"]):
+            hours = np.array([at.hour for at in sent["local"]])
+            assert ((hours >= said["hour_start"]) & (hours < said["hour_end"])).all()
+        else:
+            assert (sent["variant"] == said["variant"]).all()
