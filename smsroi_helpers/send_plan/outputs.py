@@ -73,7 +73,7 @@ def source_tables(plan: SendPlan) -> dict[str, ir.Table | pd.DataFrame]:
     explored = plan.assigned.filter(plan.assigned.role == "explore")
     numbers = {"frequency": "dose_number", "timing": "window_number", "content": "text_number"}
     for lever, options in levers.items():
-        if len(options) < 2:
+        if len(options) < 2 or not plan.roles.explore:
             continue
         name = f"{calendar.plan_id}-{lever}"
         experiments.append((name, lever, _arm(lever, options[0]), start, end))
@@ -84,7 +84,10 @@ def source_tables(plan: SendPlan) -> dict[str, ir.Table | pd.DataFrame]:
         parts.append(explored.select("customer_id", experiment_id=ibis.literal(name), arm=arm))
     columns = ["experiment_id", "arm", "share", "messages_per_week", "hour_start", "hour_end", "variant"]
     kinds = {"messages_per_week": "Float64", "hour_start": "Int64", "hour_end": "Int64", "variant": "string"}
-    assigned = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    nobody = explored.filter(ibis.literal(False)).select(
+        "customer_id", experiment_id=ibis.literal(""), arm=ibis.literal("")
+    )
+    assigned = ibis.union(nobody, *parts)
     return {
         "plans": first,
         "experiments": pd.DataFrame(

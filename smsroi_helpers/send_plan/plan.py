@@ -26,7 +26,7 @@ from smsroi_helpers.send_plan.schedule import (
     write_messages,
 )
 from smsroi_helpers.send_plan.today import Audience, Today, count_today, find_audience
-from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, value_candidate
+from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, hold_if_worthless, value_candidate
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
 
@@ -113,7 +113,7 @@ def make_plan(
     _check_size(cells[0], today[0])
     design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
-    chosen = choose_candidate(candidates)
+    chosen = hold_if_worthless(choose_candidate(candidates))
     honest = float(np.clip(chosen.long_run[0] / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
     calendar = plan_calendar(shop, horizon_weeks)
     roles = Roles.of_shares(holdout_share, explore_share)
@@ -187,8 +187,9 @@ def _exploration(evidence: Evidence, audience: Audience, design: Design) -> Expl
     windows = tuple(
         w for w, (start, end) in enumerate(evidence.windows) if everywhere[:, start:end].all(axis=1).sum() >= 4
     )
-    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses if dose <= design.economics.most_texts}
-    return Exploration(tuple(sorted(tried | {0.5})), windows or (0,), evidence.creatives)
+    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
+    allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
+    return Exploration(tuple(sorted(allowed)), windows or (0,), evidence.creatives)
 
 
 def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, int], Money]:

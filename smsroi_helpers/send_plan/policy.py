@@ -153,7 +153,7 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -
         ranked = open_days[np.argsort(-weekday[open_days], kind="stable")]
         for d, texts in enumerate(doses):
             needed = int(np.ceil(texts))
-            if 0 < texts <= economics.most_texts and needed <= len(ranked):
+            if 0 < needed <= min(economics.most_texts, len(ranked)):
                 usable[d, w] = True
                 days[d, w] = tuple(sorted(int(day) for day in ranked[:needed]))
                 by_day[:, d, w] = response.weekday[0][:, list(days[d, w])].mean(axis=1)

@@ -72,7 +72,7 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             _("Groups"): each.cells.grouping.parameters,
             _("Long-run value"): _amount(found.value, found.low, found.high, currency),
             _("Less today"): _amount(gain.value, gain.low, gain.high, currency),
-            _("Chosen"): each is plan.chosen,
+            _("Chosen"): each.name == plan.chosen.name,
         })  # fmt: skip
     caption = _(
         "What a plan by each grouping is worth per customer; the simplest within one standard error of the best is"

@@ -7,18 +7,26 @@ fewest groups is taken.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from smsroi_helpers.send_plan.cells import Cells
 from smsroi_helpers.send_plan.mixture_rates import standard_error
-from smsroi_helpers.send_plan.policy import Economics, Policy, choose_policy, today_levels, value_policy, value_today
+from smsroi_helpers.send_plan.policy import (
+    NOTHING,
+    Economics,
+    Policy,
+    choose_policy,
+    today_levels,
+    value_policy,
+    value_today,
+)
 from smsroi_helpers.send_plan.response import Response, fit_response
 from smsroi_helpers.send_plan.today import Today
 from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
 
-__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "value_candidate"]
+__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "hold_if_worthless", "value_candidate"]
 
 FOLDS = 2
 
@@ -136,3 +144,12 @@ def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
         return bool(best.long_run[0] - each.long_run[0] <= standard_error(best.long_run - each.long_run))
 
     return min(filter(as_good, candidates), key=lambda each: each.cells.grouping.parameters)
+
+
+def hold_if_worthless(chosen: Candidate) -> Candidate:
+    """The same where its plan is worth more than no texts; else with the policy of sending nothing."""
+    if chosen.long_run[0] > 0:
+        return chosen
+    nothing = np.zeros(GROUPS + 1)
+    policy = Policy(dict.fromkeys(chosen.policy.actions, NOTHING))
+    return replace(chosen, policy=policy, long_run=nothing, cash=nothing, promised=0.0)

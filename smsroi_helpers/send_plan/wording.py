@@ -73,6 +73,8 @@ def decide(plan: SendPlan) -> list[Decision]:
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
     )
+    if not (plan.actions["texts_per_week"] > 0).any():
+        action = _("Send no texts but those that the plan explores with: none is shown to be worth its cost.")
     return [
         Decision(
             stage="send_plan", question=_("Whom do we text next, when, how often and with what?"),
