@@ -71,7 +71,8 @@ def read_plan(plan: pd.DataFrame, source: Path, texts: tuple[str, ...]) -> pd.Da
         raise ValueError("the plan has customers whom the source has not")
     found = pd.DataFrame({"row": sent["row"].astype(int), "day": 0, "hour": 0, "creative": -1})
     first = pd.to_datetime(sent["plan_id"].str[-8:])
-    first -= pd.to_timedelta(first.dt.weekday, "D")
+    begins = first.dt.weekday
+    first -= pd.to_timedelta(begins, "D")
     for zone, rows in sent.groupby("timezone").groups.items():
         local = sent.loc[rows, "send_at"].dt.tz_convert(str(zone)).dt.tz_localize(None)
         found.loc[rows, "day"], found.loc[rows, "hour"] = (local - first[rows]).dt.days, local.dt.hour
@@ -79,8 +80,10 @@ def read_plan(plan: pd.DataFrame, source: Path, texts: tuple[str, ...]) -> pd.Da
     found.loc[known, "creative"] = sent.loc[known, "variant"].map({name: i for i, name in enumerate(texts)})
     if found.isna().any(axis=None):
         raise ValueError("the plan has variants that no text of the company has")
-    if not found["day"].between(0, _DAYS * WEEKS - 1).all():
+    # A plan that begins on a Tuesday ends on a Monday, which is the first day of its repetition.
+    if not found["day"].between(0, begins + _DAYS * WEEKS - 1).all():
         raise ValueError(f"the plan has texts outside its {WEEKS} weeks")
+    found["day"] %= _DAYS * WEEKS
     if found.duplicated(["row", "day"]).any():
         raise ValueError("the plan has two texts for a customer on one day")
     return found.astype(int)

@@ -13,7 +13,7 @@ from pydantic import Field
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.send_plan.hand_over import HandOver, LeftOut, write_list
 from smsroi_helpers.send_plan.hand_over_wording import describe_list
-from smsroi_helpers.send_plan.outputs import score_rows, source_tables, summary_rows
+from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_tables, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
 from smsroi_helpers.send_plan.wording import decide
@@ -29,6 +29,7 @@ __all__ = [
     "decide",
     "describe_list",
     "make_plan",
+    "plan_rows",
     "score_plans",
     "score_rows",
     "source_tables",

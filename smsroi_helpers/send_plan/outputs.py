@@ -13,10 +13,16 @@ import pandas as pd
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.statistics import Floats
 
-__all__ = ["score_rows", "source_tables", "summary_rows"]
+__all__ = ["plan_rows", "score_rows", "source_tables", "summary_rows"]
 
 EVIDENCE = "modelled"
 LONG_RUN = "long_run"
+_INSTANT = "timestamp('UTC', 6)"
+
+
+def plan_rows(plan: SendPlan) -> ir.Table:
+    """The table `send_plan`, its times with their zone, so that no reader takes them for local ones."""
+    return plan.messages.mutate(send_at=plan.messages.send_at.cast(_INSTANT))
 
 
 def summary_rows(plan: SendPlan) -> pd.DataFrame:
@@ -59,10 +65,14 @@ def source_tables(plan: SendPlan) -> dict[str, ir.Table | pd.DataFrame]:
     """plans, experiments, arms and assignments in the contract's form, for the next run's source."""
     rows, calendar = plan.messages, plan.calendar
     first = rows.group_by("plan_id", "customer_id", "role", "probability").aggregate(
-        send_at=rows.send_at.min(), variant=rows.variant.min(), expected_profit=rows.expected_profit.sum()
+        send_at=rows.send_at.min().cast(_INSTANT),
+        variant=rows.variant.min(),
+        expected_profit=rows.expected_profit.sum(),
     )
-    start = plan.shop.start_of(calendar.first_day)
-    end = plan.shop.start_of(calendar.first_day + dt.timedelta(weeks=calendar.weeks))
+    start, end = (
+        plan.shop.start_of(calendar.first_day + dt.timedelta(weeks=k)).replace(tzinfo=dt.UTC)
+        for k in (0, calendar.weeks)
+    )
     windows = [plan.evidence.windows[w] for w in plan.exploration.windows] if plan.evidence.windows else []
     levers: dict[str, list[dict[str, object]]] = {
         "frequency": [{"messages_per_week": dose} for dose in plan.exploration.doses],

@@ -110,7 +110,4 @@ def add_rows(folder: Path, name: str, rows: pd.DataFrame) -> None:
     """Rows beside those of a table in one file."""
     file = folder / f"{name}.parquet"
     old = pd.read_parquet(file)
-    for column in rows.columns.intersection(old.columns):
-        if isinstance(old[column].dtype, pd.DatetimeTZDtype) and rows[column].dt.tz is None:
-            rows = rows.assign(**{column: rows[column].dt.tz_localize("UTC")})
     pd.concat([old, rows]).to_parquet(file)

@@ -63,7 +63,7 @@ def test_the_next_run_reads_the_plan_and_its_tests(second_plan, tmp_path):
     texts = second_plan.texts.groupby("customer_id")["send_at"].min()
     assert plans.index.is_unique
     assert set(plans.index) == set(second_plan.messages["customer_id"])
-    assert (plans["send_at"].dropna() == texts.reindex(plans["send_at"].dropna().index)).all()
+    assert (plans["send_at"].dropna().dt.tz_localize(None) == texts.reindex(plans["send_at"].dropna().index)).all()
 
 
 def test_the_arms_of_the_tests_say_what_was_planned(second_plan):
