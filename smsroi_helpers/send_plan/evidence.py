@@ -5,6 +5,7 @@ engine: their texts, and what became of each of them in the weeks of treatment. 
 of these.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,18 +76,18 @@ def cube(cells: pd.DataFrame, value: str, sizes: dict[str, int]) -> Floats:
     return np.asarray(sums, float).reshape(shape)
 
 
-def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evidence:
+def collect_evidence(shop: Shop, types: CustomerTypes, practice: measures.Practice) -> Evidence:
     """Label the members of valid tests, and keep what was sent to them and what became of it.
 
     Args:
         shop: the company, with messages, experiments, arms and assignments.
         types: of `find_types`.
-        channel: of the texts; empty as for `measures.choose_channel`.
+        practice: today's, whose channel is read; customers' types before its weeks are among the codes.
 
     Raises:
         NotEnoughData: no valid test of frequencies says what texts bring.
     """
-    channel = measures.choose_channel(shop, channel)
+    channel = practice.channel
     tests = _usable(shop)
     doses = {
         float(dose) for test in tests if test.kind == "frequency" for dose in test.plan["messages_per_week"].dropna()
@@ -102,7 +103,7 @@ def collect_evidence(shop: Shop, types: CustomerTypes, channel: str = "") -> Evi
     members = _members(shop, types, tests)
     texts = shop.keep(_texts(shop, members, channel))
     people = shop.keep(_people(shop, members, texts))
-    codes = _count_codes(shop, types, members)
+    codes = _count_codes(shop, types, members, practice)
     windows = {
         (int(row.hour_start), int(row.hour_end))
         for test in tests if test.kind == "timing" for row in test.plan.dropna(subset=["hour_start"]).itertuples()
@@ -206,12 +207,19 @@ def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
     return rows.select("test", "kind", "arm", "group", "code", "weeks", "opted_out", "order_profit", **counted)
 
 
-def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table) -> pd.DataFrame:
-    """code, customers: everybody of today, and codes of tests that nobody has today with 0."""
-    today = shop.keep(types.label(everybody(shop)))
-    now = today.group_by("code").aggregate(customers=today.count())
-    then = members.select("code").distinct().anti_join(now, "code").mutate(customers=ibis.literal(0).cast("int64"))
-    return shop.count(ibis.union(now, then).order_by("code"))
+def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table, practice: measures.Practice) -> pd.DataFrame:
+    """code, customers: everybody of today; codes of other days that nobody has today with 0.
+
+    The other days are those of the tests, and the day before today's practice: a code that is missing here would drop
+    its customers from what they are compared with.
+    """
+    now, before = (
+        shop.keep(types.label(everybody(shop, day))) for day in (None, practice.first_day - dt.timedelta(days=1))
+    )
+    today = now.group_by("code").aggregate(customers=now.count())
+    earlier = ibis.union(members.select("code"), before.select("code"), distinct=True)
+    earlier = earlier.anti_join(today, "code").mutate(customers=ibis.literal(0).cast("int64"))
+    return shop.count(ibis.union(today, earlier).order_by("code"))
 
 
 def _find_creatives(shop: Shop, texts: ir.Table) -> tuple[str, ...]:

@@ -104,9 +104,9 @@ def make_plan(
         NotEnoughData: no valid test of frequencies, hence nothing to plan by.
     """
     types = find_types(shop)
-    evidence = collect_evidence(shop, types, channel)
+    practice = measures.find_practice(shop, practice_weeks, channel)
+    evidence = collect_evidence(shop, types, practice)
     groupings = find_groupings(types, evidence.codes["code"], evidence.codes["customers"].to_numpy(float), shop.seed)
-    practice = measures.find_practice(shop, practice_weeks, evidence.channel)
     audience = find_audience(evidence, types, practice, own_hours)
     today = count_today(evidence, types, audience, groupings)
     cells = count_cells(evidence, groupings)

@@ -1,0 +1,50 @@
+"""Today's practice by profile: nobody is lost on the way from the log to the cells."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from smsroi_helpers import measures
+from smsroi_helpers.segmentation import known_people
+
+
+@pytest.fixture(params=["own_plan", "second_plan"])
+def plan(request):
+    return request.getfixturevalue(request.param).plan
+
+
+def test_every_text_of_today_is_compared_with_the_tests(plan):
+    """Those to whoever was known before these weeks, whatever type they had then."""
+    shop, practice = plan.shop, plan.audience.practice
+    known = known_people(shop, practice.first_day - dt.timedelta(days=1))
+    sends = measures.practice_sends(shop, practice).semi_join(known, "customer_id")
+    counted = shop.count(sends.aggregate(n=sends.count()))["n"].iloc[0]
+    assert counted > 1_000
+    for candidate in plan.candidates:
+        assert candidate.today.recent_texts.sum() == counted
+
+
+def test_clicks_on_todays_texts_are_those_of_the_log(plan):
+    """Texts that a machine clicked first are taken to be clicked by people as often as the others of the profile."""
+    shop, practice = plan.shop, plan.audience.practice
+    known = known_people(shop, practice.first_day - dt.timedelta(days=1))
+    start, end = measures.practice_instants(shop, practice)
+    judged = measures.human_clicks(shop)
+    judged = judged.filter(judged.channel == practice.channel, judged.sent_at >= start, judged.sent_at < end)
+    ours = measures.practice_sends(shop, practice).semi_join(known, "customer_id").select(ours="message_id")
+    rows = judged.join(ours, judged.message_id == ours.ours)
+    sums = shop.count(
+        rows.aggregate(n=rows.count(), known=rows.click_known.sum(), clicked=rows.human_click_at.notnull().sum())
+    ).iloc[0]
+    today = next(each.today for each in plan.candidates if each.name == "all")
+    assert today.recent_clicks.sum() == pytest.approx(sums["clicked"] * sums["n"] / sums["known"], rel=0.02)
+
+
+def test_shares_sum_to_one_and_customers_to_the_audience(plan):
+    in_plan = plan.left_out.set_index("reason")["customers"][""]
+    for candidate in plan.candidates:
+        today = candidate.today
+        assert today.customers.sum() == in_plan
+        for name in ("doses", "hours", "texts", "recent_doses", "recent_hours", "recent_creatives"):
+            assert np.allclose(getattr(today, name).sum(axis=1), 1.0), name
