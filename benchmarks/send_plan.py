@@ -6,7 +6,7 @@
 
 `09_send_plan` runs as in a report, and its table `send_plan` is priced by the simulator's truth: the long-run value of
 a subscriber who gets these texts again every four weeks. All policies are compared on the same customers: subscribed
-when the log ends, not held out, and not put aside by the plan to explore or as a holdout. Customers whom the plan
+when the log ends, not held out by a test, and neither explored with nor held out by the plan. Customers whom the plan
 leaves out get nothing from it. The best policies know the truth of every customer and choose one hour, number of texts
 and text for each group, from the hours of the test, the doses of `companies.DOSES` and every text of the log, where the
 hour is allowed; they choose no weekday. The one that knows each customer's class is 100 %, today's practice 0 %. A text

@@ -1,4 +1,4 @@
-"""Counts of the evidence by the profiles of one grouping: arrays with one axis for each thing that is told apart.
+"""Counts of the evidence by the profiles of one grouping: arrays with one axis for each thing distinguished.
 
 Axes: group of customers (64, for the jackknife), profile, and the arm, window, weekday or text. Texts of campaigns that
 sent several at random are compared within the campaign: exposure is multiplied by the campaign's level, so that a text
@@ -34,10 +34,6 @@ class Rates:
 
     events: Floats
     exposure: Floats
-
-    def half(self, fold: int) -> "Rates":
-        """Only the groups of one fold, 0 or 1: the other groups' axis entries are left out."""
-        return Rates(self.events[fold::2], self.exposure[fold::2])
 
 
 @dataclass(frozen=True)

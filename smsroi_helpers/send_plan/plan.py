@@ -183,12 +183,11 @@ def _costs(shop: Shop, evidence: Evidence) -> Floats:
 
 
 def _exploration(evidence: Evidence, audience: Audience, design: Design) -> Exploration:
-    everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
-    windows = tuple(
-        w for w, (start, end) in enumerate(evidence.windows) if everywhere[:, start:end].all(axis=1).sum() >= 4
-    )
     tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
     allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
+    everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
+    days = np.array([everywhere[:, start:end].all(axis=1).sum() for start, end in evidence.windows])
+    windows = tuple(int(w) for w in np.flatnonzero(days >= np.ceil(max(allowed))))
     return Exploration(tuple(sorted(allowed)), windows or (0,), evidence.creatives)
 
 

@@ -102,8 +102,10 @@ def spread_weekdays(texts: float, weekdays: Sequence[int]) -> tuple[int, ...]:
 
     >>> spread_weekdays(2, range(7)), spread_weekdays(0.5, range(7))
     ((0, 3), (0,))
+    >>> spread_weekdays(2, [])
+    ()
     """
-    needed = int(np.ceil(texts))
+    needed = min(int(np.ceil(texts)), len(weekdays))
     return tuple(weekdays[k * len(weekdays) // needed] for k in range(needed)) if needed else ()
 
 

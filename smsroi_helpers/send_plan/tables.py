@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from smsroi_helpers import pages
 from smsroi_helpers.locale import _, interval, money, number
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
@@ -10,7 +11,15 @@ from smsroi_helpers.send_plan.outputs import LONG_RUN, score_rows, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, policy_name, role_words
 
-__all__ = ["actions_table", "candidates_table", "classes_table", "exclusions_table", "score_table", "tests_note"]
+__all__ = [
+    "actions_table",
+    "candidates_table",
+    "classes_table",
+    "exclusions_table",
+    "practice_table",
+    "score_table",
+    "tests_note",
+]
 
 _MOST_ROWS = 40
 
@@ -24,6 +33,11 @@ def exclusions_table(plan: SendPlan) -> Html:
     total = pd.DataFrame({_("Reason"): [_("all")], _("Customers"): [rows["customers"].sum()]})
     frame = pd.concat([frame, total], ignore_index=True)
     return table(frame, caption=_("Customers known on the last day, in the plan or not"), suppress=_("Customers"))
+
+
+def practice_table(plan: SendPlan) -> Html:
+    """The weeks that are called today, and what was sent in them."""
+    return pages.practice_table(plan.audience.practice)
 
 
 def tests_note(plan: SendPlan) -> Html:

@@ -13,7 +13,7 @@ N = 12_000
 
 @pytest.fixture(scope="module")
 def levels():
-    """p of three classes that are told apart with errors."""
+    """p of three classes that are distinguished with errors."""
     rng = np.random.default_rng(4)
     return [rng.dirichlet(np.full(size, 0.7), 3) * 0.96 + 0.04 / size for size in SIZES]
 
