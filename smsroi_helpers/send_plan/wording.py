@@ -2,7 +2,8 @@
 
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, number, percent
-from smsroi_helpers.pages import column_name
+from smsroi_helpers.measures import knows_cost
+from smsroi_helpers.pages import column_name, cost_unknown_words
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -73,6 +74,8 @@ def decide(plan: SendPlan) -> list[Decision]:
         "Hours, frequencies and texts were tested on different customers: the value assumes that their effects"
         " multiply. The exploring share tests this."
     )
+    if not knows_cost(plan.shop):
+        caveat = joined(caveat, cost_unknown_words())
     if not (plan.actions["texts_per_week"] > 0).any():
         action = _("Send no texts but those that the plan explores with: none is shown to be worth its cost.")
     return [
