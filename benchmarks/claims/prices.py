@@ -67,7 +67,7 @@ def click_profit(rng: np.random.Generator, exact: bool = False) -> list[Interval
         click, value = rng.normal(CLICK, CLICK_ERROR), rng.normal(SUBSCRIBER, SUBSCRIBER_ERROR)
         of_click, of_value = (0.0, 0.0) if exact else (Z * CLICK_ERROR, Z * SUBSCRIBER_ERROR)
         prices = Prices(
-            ClickValue("dose", click, click - of_click, click + of_click, 9_000, 20.0),
+            ClickValue(("dose",), click, click - of_click, click + of_click, 9_000, 20.0),
             SubscriberValue("standing", (value, value - of_value, value + of_value)),
         )
         rows = [
@@ -84,7 +84,7 @@ def click_profit_null(rng: np.random.Generator) -> Verdict:
     """Whether arms that are alike differ by the p-value of the modelled profit."""
     click = rng.normal(CLICK, CLICK_ERROR)
     prices = Prices(
-        ClickValue("dose", click, click - Z * CLICK_ERROR, click + Z * CLICK_ERROR, 9_000, 20.0),
+        ClickValue(("dose",), click, click - Z * CLICK_ERROR, click + Z * CLICK_ERROR, 9_000, 20.0),
         SubscriberValue("standing", (8.0, 5.0, 11.0)),
     )
     rows = [{"experiment_id": "x", "arm": arm, **_arm(rng, 1.0, 0.05)} for arm in ("a", "b")]

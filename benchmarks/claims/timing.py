@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from benchmarks.claims import BestSet, Claim, Interval, Outcome, Verdict
-from smsroi_helpers.experiments import ClickValue, estimate_click_value, price_clicks
+from smsroi_helpers.experiments import ClickValue, ClickValueSums, estimate_click_value, price_clicks
 from smsroi_helpers.simulation.ground_truth import HOUR_SHIFT_SHARES, HOURS, SEGMENTS, World, draw_world, expected
 from smsroi_helpers.statistics.jackknife import GROUPS
 from smsroi_helpers.timing import best_hours
@@ -105,7 +105,7 @@ def _seen(cells: pd.DataFrame, click: ClickValue) -> best_hours.Timing:
     return best_hours.Timing(None, [], response, None, practice, volume, click, allowed)  # type: ignore[arg-type]
 
 
-_NO_PRICE = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
+_NO_PRICE = ClickValue((), np.nan, np.nan, np.nan, 0, np.nan, "no_test")
 
 
 def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = None) -> list[Outcome]:
@@ -114,7 +114,7 @@ def hours(rng: np.random.Generator, second_peak: tuple[float, float] | None = No
     truth = _truth(world, mixing)
     price = 4.0
     drawn = rng.normal(price, 0.8)
-    click = ClickValue("x", drawn, drawn - 1.96 * 0.8, drawn + 1.96 * 0.8, 5_000, 10.0)
+    click = ClickValue(("x",), drawn, drawn - 1.96 * 0.8, drawn + 1.96 * 0.8, 5_000, 10.0)
     seen = _seen(_cells(rng, world, mixing), click)
     response = seen.main
     assert response is not None
@@ -260,7 +260,10 @@ def rough(rng: np.random.Generator) -> list[Verdict]:
 
 
 def click_value(rng: np.random.Generator, customers: int) -> Interval:
-    """Profit per additional click between arms of 0 to 4 texts a week; responsiveness affects clicks and orders."""
+    """Profit per additional click between arms of 0 to 4 texts a week; responsiveness affects clicks and orders.
+
+    What customers bought before tells their habit, which is most of the noise.
+    """
     dose = np.array([0, 1, 2, 4])
     arm = rng.integers(0, 4, customers)
     likes, habit = rng.gamma(3, 1 / 3, customers), rng.gamma(0.8, 1.0, customers)
@@ -269,12 +272,9 @@ def click_value(rng: np.random.Generator, customers: int) -> Interval:
     clicks = rng.binomial(heeded, 0.45)
     orders = rng.poisson(habit) + rng.binomial(heeded, share)
     profit = worth * orders * rng.lognormal(-0.125, 0.5, customers)
-    rows = []
-    for which in range(4):
-        y, c = profit[arm == which], clicks[arm == which].astype(float)
-        rows.append((len(y), y.sum(), c.sum(), (y * y).sum(), (c * c).sum(), (y * c).sum()))
-    moments = pd.DataFrame(rows, columns=["n", "sum_y", "sum_c", "sum_y2", "sum_c2", "sum_yc"])
-    value, low, high, _ = estimate_click_value(moments, list(dose))
+    before = worth * rng.poisson(habit) * rng.lognormal(-0.125, 0.5, customers)
+    sums = ClickValueSums.of_members(arm, dose.astype(float), profit, clicks.astype(float), before)
+    value, low, high, _ = estimate_click_value([sums])
     return Interval(value, low, high, share * worth / 0.45, null=0.0)
 
 

@@ -269,7 +269,7 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
         ).format(**facts),
         _("A click is worth {value} (test {test}).").format(
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
-            test=prices.click.experiment,
+            test=listed(prices.click.experiments),
         ),
         _("A subscriber is worth {value} in the long run (test {test}).").format(
             value=interval(*prices.subscriber.value, currency), test=prices.subscriber.experiment

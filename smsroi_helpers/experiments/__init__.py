@@ -1,7 +1,16 @@
 """Randomised experiments: their definitions, the outcomes of their arms, and their validity."""
 
 from smsroi_helpers.experiments.checked import check_experiments
-from smsroi_helpers.experiments.click_value import ClickValue, estimate_click_value, find_click_value, price_clicks
+from smsroi_helpers.experiments.click_value import (
+    CLICK_VALUE_GROUP,
+    ClickValue,
+    ClickValueSums,
+    count_click_value,
+    estimate_click_value,
+    find_click_value,
+    price_clicks,
+    replicate_click_value,
+)
 from smsroi_helpers.experiments.clusters import Clusters
 from smsroi_helpers.experiments.exposure import count_exposure, count_overlaps
 from smsroi_helpers.experiments.metrics import METRICS, ORDER_METRICS, Metric
@@ -36,10 +45,12 @@ from smsroi_helpers.experiments.validity import (
 )
 
 __all__ = [
+    "CLICK_VALUE_GROUP",
     "METRICS",
     "ORDER_METRICS",
     "SPLIT_ALPHA",
     "ClickValue",
+    "ClickValueSums",
     "Clusters",
     "Experiment",
     "Metric",
@@ -54,6 +65,7 @@ __all__ = [
     "check_split",
     "count_by_segment",
     "count_capped",
+    "count_click_value",
     "count_exposure",
     "count_months",
     "count_outcomes",
@@ -70,4 +82,5 @@ __all__ = [
     "locate_split",
     "moments_of",
     "price_clicks",
+    "replicate_click_value",
 ]

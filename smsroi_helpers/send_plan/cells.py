@@ -15,6 +15,7 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.engine import total
+from smsroi_helpers.experiments import ClickValueSums, count_click_value
 from smsroi_helpers.send_plan.evidence import EXPLORED, Evidence, cube
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.statistics import GROUPS, Floats
@@ -49,6 +50,8 @@ class Cells:
     clicks_by_weekday: Rates
     clicks_by_text: Rates
     """Exposure is in texts × the campaign's level."""
+    opt_outs_by_text: Rates
+    """Opt-outs linked to texts; the same."""
     arms: tuple[tuple[str, str], ...]
     """(test, arm) of tests that differ in how much is sent."""
     people: Floats
@@ -61,6 +64,8 @@ class Cells:
     """(groups, profiles, texts): profit credited to clicks, see `CREDIT_HOURS`."""
     credited_clicks: Floats
     """(groups, profiles, texts)."""
+    click_value: tuple[ClickValueSums, ...]
+    """What the value of a click is estimated from, whatever the grouping."""
 
 
 def with_profiles(evidence: Evidence, groupings: Sequence[Grouping], rows: ir.Table) -> ir.Table:
@@ -80,13 +85,14 @@ def count_cells(evidence: Evidence, groupings: Sequence[Grouping]) -> list[Cells
     texts = with_profiles(evidence, groupings, evidence.texts)
     people = with_profiles(evidence, groupings, evidence.people)
     credit = with_profiles(evidence, groupings, _credits(evidence))
-    levels = _campaign_levels(evidence, texts)
-    return [_count(evidence, grouping, f"p{i}", texts, people, credit, levels) for i, grouping in enumerate(groupings)]
+    levels = tuple(_campaign_levels(evidence, texts, event) for event in ("clicked", "opted_out"))
+    rows = (texts, people, credit, levels, count_click_value(evidence.shop))
+    return [_count(evidence, grouping, f"p{i}", *rows) for i, grouping in enumerate(groupings)]
 
 
 def _count(
     evidence: Evidence, grouping: Grouping, name: str, texts: ir.Table, people: ir.Table, credit: ir.Table,
-    levels: ir.Table,
+    levels: Sequence[ir.Table], value: tuple[ClickValueSums, ...],
 ) -> Cells:  # fmt: skip
     size = {"group": GROUPS, "profile": len(grouping.membership)}
 
@@ -109,10 +115,13 @@ def _count(
     heard = texts.filter(texts.known == 1, texts.delivered)
     timed = heard.filter(heard.kind.isin(["timing", EXPLORED]))
     spread = heard.filter(heard.kind.isin(["timing", "frequency", EXPLORED]))
-    varied = heard.filter(heard["first"], heard.variant.notnull())
-    varied = varied.mutate(stratum=_stratum(varied))
-    varied = varied.join(levels, varied.stratum == levels.of_stratum)
     number = {text: i for i, text in enumerate(evidence.creatives)}
+
+    def by_variant(event: str, level: ir.Table) -> Rates:
+        varied = _comparable(texts, event)
+        varied = varied.join(level, varied.stratum == level.of_stratum)
+        return rates(varied, _numbered(varied.variant, number), len(number), varied[event], varied.level)
+
     arms, by_arm = _count_arms(evidence, people, name, size)
     credited = credit.mutate(arm=_numbered(credit.variant, number))
     credit_cells = evidence.shop.count(
@@ -128,9 +137,10 @@ def _count(
         rates(dosed, dose, len(evidence.doses), dosed.opted_out.fill_null(0), dosed.weeks),
         rates(timed, _window_number(evidence, timed), len(evidence.windows), timed.clicked, timed.known),
         rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known),
-        rates(varied, _numbered(varied.variant, number), len(number), varied.clicked, varied.level),
+        by_variant("clicked", levels[0]),
+        by_variant("opted_out", levels[1]),
         arms, by_arm["n"], by_arm["clicks"], by_arm["profit"],
-        cube(credit_cells, "credit", by_text), cube(credit_cells, "clicks", by_text),
+        cube(credit_cells, "credit", by_text), cube(credit_cells, "clicks", by_text), value,
     )  # fmt: skip
 
 
@@ -167,21 +177,27 @@ def _stratum(rows: ir.Table) -> ir.StringValue:
     return rows.kind + ibis.literal(":") + rows.campaign_id
 
 
-def _campaign_levels(evidence: Evidence, texts: ir.Table) -> ir.Table:
-    """of_stratum, level: clicks per text of each campaign, as if it had sent the average text, over the company's.
+def _comparable(texts: ir.Table, event: str) -> ir.Table:
+    """Delivered texts of which the event is known, with the stratum within which texts were drawn at random."""
+    rows = texts.filter(texts.delivered, texts["first"], texts.variant.notnull(), texts[event].notnull())
+    rows = rows.filter(rows.known == 1) if event == "clicked" else rows
+    return rows.mutate(stratum=_stratum(rows))
+
+
+def _campaign_levels(evidence: Evidence, texts: ir.Table, event: str) -> ir.Table:
+    """of_stratum, level: events per text of each campaign, as if it had sent the average text, over the company's.
 
     Campaigns that sent one text only say nothing of texts and are left out.
     """
-    rows = texts.filter(texts.known == 1, texts.delivered, texts["first"], texts.variant.notnull())
-    rows = rows.mutate(stratum=_stratum(rows))
+    rows = _comparable(texts, event)
     found = evidence.shop.count(
-        rows.group_by("stratum", "variant").aggregate(n=rows.count(), clicks=rows.clicked.sum())
+        rows.group_by("stratum", "variant").aggregate(n=rows.count(), events=rows[event].sum())
         .order_by("stratum", "variant")
     )  # fmt: skip
     found = found[found.groupby("stratum")["variant"].transform("size") > 1]
     stratum, names = pd.factorize(found["stratum"])
     text, _ = pd.factorize(found["variant"])
-    level = fit_levels(stratum, text, found["n"].to_numpy(float), found["clicks"].to_numpy(float))
+    level = fit_levels(stratum, text, found["n"].to_numpy(float), found["events"].to_numpy(float))
     kept = level > 0
     schema = {"of_stratum": "string", "level": "float64"}
     return ibis.memtable(pd.DataFrame({"of_stratum": names[kept], "level": level[kept]}), schema=schema)

@@ -4,15 +4,17 @@ A member of class k of arm a of test t clicks x_ka times and brings B_tk without
 
     y_pa = n_pa Σ_k φ_pk (B_tk + x_ka v_k),     v_k = v ρ_k (1 + u_k),   u_k ~ N(0, 0.2²)
 
-v, the mean over clicks, is measured by randomisation alone: more texts, more clicks, more profit (Wald 1940). How
-classes differ, ρ, is told by profit credited to clicks (orders after less orders before), an observational number that
-serves as a weak prior; u lets the tests correct it. Errors are those of the delete-a-group jackknife.
+v, the mean over clicks, is the run's one value of a click (`experiments.click_value`), measured by randomisation alone:
+more texts, more clicks, more profit. How classes differ, ρ, is told by profit credited to clicks (orders after less
+orders before), an observational number that serves as a weak prior; u lets the tests correct it, each weighted by the
+noise of its profit. Errors are those of the delete-a-group jackknife.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from smsroi_helpers.experiments import replicate_click_value
 from smsroi_helpers.send_plan.cells import Cells
 from smsroi_helpers.statistics import Floats
 
@@ -95,15 +97,18 @@ def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rat
     n, profit = cells.people[groups], cells.people_profit[groups]
     tests = {test: i for i, test in enumerate(dict.fromkeys(test for test, _ in cells.arms))}
     of_test = np.array([tests[test] for test, _ in cells.arms])
-    mean = _mean_value(cells, groups, of_test, len(tests))
+    mean = replicate_click_value(cells.click_value, groups)
     share = _click_shares(cells, groups, membership, click_rate)
     relative = relative / (share @ relative)
     worth = clicks * relative[:, None] * max(float(mean[0]), 1e-6)
     base, each = _base(membership, of_test, len(tests)), membership[:, None, :] * worth.T[None]
-    noise = _noise(profit, n, profit.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0))
-    prior = np.concatenate([np.zeros(base.shape[2]), np.full(len(relative), noise / _CLASS_SPREAD**2)])
+    noise = np.array([
+        _noise(profit[..., own], n[..., own], (profit.sum(axis=0) / np.maximum(n.sum(axis=0), 1.0))[:, own])
+        for own in (of_test == test for test in of_test)
+    ])  # fmt: skip
+    prior = np.concatenate([np.zeros(base.shape[2]), np.full(len(relative), _CLASS_SPREAD**-2.0)])
     left = profit - n * each.sum(axis=2)
-    away = _solve(n, left, np.concatenate([base, each], axis=2), prior)[:, -len(relative) :]
+    away = _solve(n / noise, left / noise, np.concatenate([base, each], axis=2), prior)[:, -len(relative) :]
     shape = relative * np.maximum(1 + away, _LEAST)
     by_class = mean[:, None] * shape / (shape @ share)[:, None]
     by_text = np.stack([
@@ -112,24 +117,6 @@ def fit_click_profit(cells: Cells, groups: np.ndarray, clicks: Floats, click_rat
           for g in range(len(groups))),
     ])  # fmt: skip
     return ClickProfit(by_class, by_text)
-
-
-def _mean_value(cells: Cells, groups: np.ndarray, of_test: np.ndarray, tests: int) -> Floats:
-    """v: (1 + G,), the tests' value of a click, whatever the class."""
-    n, profit, clicks = (_with_and_without(each[groups].sum(axis=1)) for each in (
-        cells.people, cells.people_profit, cells.people_clicks
-    ))  # fmt: skip
-    base = np.broadcast_to(_base(np.ones((1, 1)), of_test, tests)[0], (len(n), len(of_test), tests))
-    design = np.concatenate([base, (clicks / np.maximum(n, 1.0))[..., None]], axis=2)
-    normal = np.einsum("ga,gai,gaj->gij", n, design, design)
-    normal += 1e-9 * max(float(normal[0].trace()), 1.0) * np.eye(tests + 1)
-    right = np.einsum("gai,ga->gi", design, profit)
-    return np.asarray(np.linalg.solve(normal, right[..., None])[:, -1, 0])
-
-
-def _with_and_without(each: Floats) -> Floats:
-    """(1 + G, …): the sum over groups, then without each."""
-    return np.concatenate([each.sum(axis=0)[None], each.sum(axis=0) - each])
 
 
 def _click_shares(cells: Cells, groups: np.ndarray, membership: Floats, click_rate: Floats) -> Floats:

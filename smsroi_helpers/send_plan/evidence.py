@@ -17,15 +17,16 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.engine import hash_group
 from smsroi_helpers.errors import NotEnoughData
-from smsroi_helpers.experiments import Experiment, check_experiments, find_label_days
+from smsroi_helpers.experiments import CLICK_VALUE_GROUP, Experiment, check_experiments, find_label_days
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, everybody
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import GROUPS, Floats
 
 __all__ = ["Evidence", "collect_evidence", "cube"]
 
-PURPOSE = "send-plan-group"
-"""The hash purpose of the jackknife's groups of customers; halves of them are the folds of cross-fitting."""
+PURPOSE = CLICK_VALUE_GROUP
+"""The hash purpose of the jackknife's groups of customers, those of the value of a click; halves of them are the folds
+of cross-fitting."""
 NO_TEXT = ""
 """Where messages name no texts."""
 USUAL_WINDOW = ((10, 18),)
@@ -45,7 +46,8 @@ class Evidence:
     channel: str
     tests: tuple[Experiment, ...]
     texts: ir.Table
-    """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked (0 or 1); first (of
+    """test, kind, arm, group, code; weekday, hour, variant, campaign_id, delivered, known, clicked, opted_out (0 or 1;
+    opted_out by the gateway's link to the text, null where there is none); first (of
     several tests that a text was part of, the one of its text, else of its hour, else of its frequency); person,
     sent_at and human_click_at (UTC)."""
     people: ir.Table
@@ -175,7 +177,7 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     ours = sends.select(
         "message_id", "sent_at", "weekday", "hour", "variant", "campaign_id", "plan_id", addressee="customer_id",
         known=sends.click_known.cast("int64"), clicked=sends.human_click_at.notnull().cast("int64"),
-        human_click_at="human_click_at", delivered="delivered",
+        human_click_at="human_click_at", delivered="delivered", opted_out=sends.opted_out.cast("int64"),
     )  # fmt: skip
     rows = members.join(ours, members.customer_id == ours.addressee)
     rows = rows.filter(
@@ -186,7 +188,7 @@ def _texts(shop: Shop, members: ir.Table, channel: str) -> ir.Table:
     place = ibis.row_number().over(ibis.window(group_by="message_id", order_by=[priority, rows.test]))
     return rows.select(
         "test", "kind", "arm", "group", "code", "weekday", "hour", "variant", "campaign_id", "known", "clicked",
-        "delivered", "sent_at", "human_click_at", person="customer_id", first=place == 0,
+        "delivered", "opted_out", "sent_at", "human_click_at", person="customer_id", first=place == 0,
     )  # fmt: skip
 
 

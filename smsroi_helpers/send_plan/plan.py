@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.cltv import find_natural_loss
+from smsroi_helpers.cltv import LOSS_RATES, find_natural_loss
 from smsroi_helpers.errors import NotEnoughData
 from smsroi_helpers.send_plan.cells import Cells, count_cells
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
@@ -32,6 +32,7 @@ from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
 
 __all__ = ["SendPlan", "make_plan"]
 
+_LOSS_DRAWS = 512
 _STEP = 0.5
 """Texts a week are chosen in halves."""
 
@@ -114,7 +115,8 @@ def make_plan(
     design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
     chosen = hold_if_worthless(choose_candidate(candidates))
-    honest = float(np.clip(chosen.long_run[0] / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
+    worth = float(chosen.replicates(chosen.long_run)[0])
+    honest = float(np.clip(worth / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
     calendar = plan_calendar(shop, horizon_weeks)
     roles = Roles.of_shares(holdout_share, explore_share)
     exploration = _exploration(evidence, audience, design)
@@ -149,10 +151,12 @@ def profile_names(chosen: Candidate) -> list[str]:
 def _design(
     shop: Shop, evidence: Evidence, audience: Audience, weeks: int, most: float, yearly_discount: float
 ) -> Design:
-    loss = find_natural_loss(shop, evidence.channel)["all"].weekly[0]
+    loss = find_natural_loss(shop, evidence.channel)["all"].draw("all", _LOSS_DRAWS, np.random.default_rng(shop.seed))
     top = min(max(evidence.doses), most)
     doses = np.arange(0.0, top + 1e-9, _STEP)
-    economics = Economics(evidence.windows, _costs(shop, evidence), loss, weekly_rate(yearly_discount), weeks, top)
+    economics = Economics(
+        evidence.windows, _costs(shop, evidence), LOSS_RATES, loss, weekly_rate(yearly_discount), weeks, top
+    )
     windows, texts = _frequency_mix(evidence)
     return Design(evidence.doses, doses, windows, texts, economics, audience.masks)
 
@@ -195,6 +199,7 @@ def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, 
     found = {}
     for (profile, mask), action in chosen.policy.actions.items():
         rows = chosen.cells.grouping.membership[profile]
-        long_run, cash = value_action(chosen.response, rows, design.economics, action)
-        found[profile, mask] = Money(honest * float(cash[0]), honest * float(long_run[0]))
+        worth = value_action(chosen.response, rows, design.economics, action)
+        long_run, cash = (honest * float(each[0] @ design.economics.usual_loss) for each in worth)
+        found[profile, mask] = Money(cash, long_run)
     return found

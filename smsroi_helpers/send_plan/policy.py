@@ -6,7 +6,9 @@ An action is a number of texts a week, a window of local hours, weekdays and a t
 
 with H₀ the natural opt-outs, h those that the texts cause, c the loss of readers and δ the weekly discount rate: this
 week's profit less P(opt-out) × what a subscriber is worth under the plan, solved for a policy that goes on. A profile's
-value is the mean over its classes. Cash of T weeks is m · Σ_t s^t with s the share that stays.
+value is the mean over its classes, and over the rates at which readers are lost: readers differ in c, and it is not
+known exactly. Cash of T weeks is m · Σ_t s^t with s the share that stays. Values are kept by rate of loss (last axis)
+until `Economics` weights them.
 """
 
 from dataclasses import dataclass
@@ -44,13 +46,20 @@ class Economics:
     windows: tuple[tuple[int, int], ...]
     cost: Floats
     """(C,): of one text."""
-    natural_loss: float
-    """c, weekly, without opt-outs."""
+    loss_rates: Floats
+    """(L,): weekly rates c at which readers may be lost, without opt-outs."""
+    loss_shares: Floats
+    """(L, draws): shares of readers lost at each, summing to 1, in draws of what is known of them."""
     discount: float
     """δ, weekly."""
     horizon_weeks: int
     most_texts: float
     """The frequency cap, texts a week."""
+
+    @property
+    def usual_loss(self) -> Floats:
+        """(L,): the mean of the draws."""
+        return np.asarray(self.loss_shares.mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -80,18 +89,22 @@ class _Mix:
 
     clicks: Floats
     profit: Floats
+    opt_outs: Floats
+    """(R,): the same of opt-outs."""
     cost: float
 
 
 def _worth(response: Response, economics: Economics, texts: float, mix: _Mix, rows: Floats) -> tuple[Floats, Floats]:
-    """V and cash of the horizon, (R,), of a membership (K,) at any texts a week, above 0."""
+    """V and cash of the horizon, (R, L), of a membership (K,) at any texts a week, above 0."""
     dose = _dose_weights(response, texts)
     clicks = (response.clicks @ _per_text(dose, response)) * response.click_level * mix.clicks
     m = texts * (clicks * mix.profit - mix.cost)
-    h = np.clip((response.opt_outs @ dose) * response.opt_out_level[:, None], 0.0, 1.0)
-    stays = (1 - response.natural_opt_outs[:, None]) * (1 - h) * (1 - economics.natural_loss)
-    cash = m * (1 - stays**economics.horizon_weeks) / np.maximum(1 - stays, 1e-12)
-    return np.asarray((m / (1 - stays / (1 + economics.discount))) @ rows), np.asarray(cash @ rows)
+    h = np.clip((response.opt_outs @ dose) * (response.opt_out_level * mix.opt_outs)[:, None], 0.0, 1.0)
+    subscribed = (1 - response.natural_opt_outs[:, None]) * (1 - h)
+    stays = subscribed[..., None] * (1 - economics.loss_rates)
+    weeks = (1 - stays**economics.horizon_weeks) / np.maximum(1 - stays, 1e-12)
+    discounted = 1 / (1 - stays / (1 + economics.discount))
+    return np.einsum("rk,rkl->rl", m * rows, discounted), np.einsum("rk,rkl->rl", m * rows, weeks)
 
 
 def _hour_curve(response: Response, windows: tuple[tuple[int, int], ...]) -> Floats:
@@ -163,9 +176,10 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -
     clicks = np.einsum("kd,kw,kdw,kc->kdwc", clicks, response.window[0], by_day, response.text[0])
     profit = response.click_profit[0][:, None] * response.text_profit[0]
     m = doses[:, None, None] * (clicks * profit[:, None, None, :] - economics.cost)
-    h = np.clip(response.opt_outs[0] * response.opt_out_level[0], 0.0, 1.0)
-    stays = (1 - response.natural_opt_outs[0]) * (1 - h) * (1 - economics.natural_loss)
-    value = np.einsum("k,kdwc->dwc", rows, m / (1 - stays / (1 + economics.discount))[..., None, None])
+    h = response.opt_outs[0][..., None] * response.opt_out_level[0] * response.text_opt_outs[0]  # (K, D, C)
+    subscribed = (1 - response.natural_opt_outs[0]) * (1 - np.clip(h, 0.0, 1.0))
+    stays = subscribed[..., None] * (1 - economics.loss_rates) / (1 + economics.discount)
+    value = np.einsum("k,kdwc,kdc->dwc", rows, m, (1 / (1 - stays)) @ economics.usual_loss)
     value[~usable] = -np.inf
     d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
     return Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
@@ -174,13 +188,13 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -
 def _first(response: Response, one: slice) -> Response:
     """The estimate alone, without replicates."""
     return Response(response.doses, *(getattr(response, name)[one] for name in (
-        "clicks", "opt_outs", "natural_opt_outs", "window", "weekday", "text", "click_profit", "text_profit",
-        "click_level", "opt_out_level",
+        "clicks", "opt_outs", "natural_opt_outs", "window", "weekday", "text", "text_opt_outs", "click_profit",
+        "text_profit", "click_level", "opt_out_level",
     )))  # fmt: skip
 
 
 def value_action(response: Response, rows: Floats, economics: Economics, action: Action) -> tuple[Floats, Floats]:
-    """V and cash of the horizon, (R,) each, of one action.
+    """V and cash of the horizon, (R, L) each, of one action.
 
     Args:
         response: of `fit_response`, at today's level.
@@ -189,13 +203,14 @@ def value_action(response: Response, rows: Floats, economics: Economics, action:
         action: what is sent.
     """
     if response.doses[action.dose] <= 0:
-        none = np.zeros(len(response.clicks))
+        none = np.zeros((len(response.clicks), len(economics.loss_rates)))
         return none, none
     mix = _Mix(
         response.window[..., action.window]
         * response.weekday[..., list(action.weekdays)].mean(axis=2)
         * response.text[..., action.text],
         response.click_profit * response.text_profit[:, None, action.text],
+        response.text_opt_outs[:, action.text],
         float(economics.cost[action.text]),
     )
     return _worth(response, economics, float(response.doses[action.dose]), mix, rows)
@@ -204,7 +219,7 @@ def value_action(response: Response, rows: Floats, economics: Economics, action:
 def value_policy(
     response: Response, grouping: Grouping, economics: Economics, policy: Policy, customers: Floats
 ) -> tuple[Floats, Floats]:
-    """V and cash per customer, (R,) each, of a policy.
+    """V and cash per customer, (R, L) each, of a policy.
 
     Args:
         response: that the policy is valued by.
@@ -213,7 +228,7 @@ def value_policy(
         policy: of `choose_policy`.
         customers: (P, masks).
     """
-    found = [np.zeros(len(response.clicks)), np.zeros(len(response.clicks))]
+    found = [np.zeros((len(response.clicks), len(economics.loss_rates))) for _ in range(2)]
     for (p, mask), action in policy.actions.items():
         if customers[p, mask]:
             each = value_action(response, grouping.membership[p], economics, action)
@@ -223,17 +238,18 @@ def value_policy(
 
 
 def value_today(response: Response, grouping: Grouping, economics: Economics, today: Today) -> tuple[Floats, Floats]:
-    """V and cash per customer, (R,) each, of going on as today."""
+    """V and cash per customer, (R, L) each, of going on as today."""
     curve = _hour_curve(response, economics.windows)
     size = today.customers.sum(axis=1)
-    found = [np.zeros(len(response.clicks)), np.zeros(len(response.clicks))]
+    found = [np.zeros((len(response.clicks), len(economics.loss_rates))) for _ in range(2)]
     for p, rows in enumerate(grouping.membership):
         if not size[p]:
             continue
         texts = today.texts[p]
         of_text = response.text @ texts
         profit = response.click_profit * ((response.text * response.text_profit[:, None]) @ texts) / of_text
-        mix = _Mix((curve @ today.hours[p]) * of_text, profit, float(economics.cost @ texts))
+        opt_outs = response.text_opt_outs @ texts
+        mix = _Mix((curve @ today.hours[p]) * of_text, profit, opt_outs, float(economics.cost @ texts))
         for half in range(1, HALVES):
             if share := today.doses[p, half]:
                 each = _worth(response, economics, half * DOSE_STEP, mix, rows)
@@ -271,8 +287,10 @@ def today_levels(
     share = parts / np.maximum(expected, 1e-12)[:, None]
     fit = fit_rates(clicks[..., None], (texts * expected)[..., None], share)
     level = np.exp(np.concatenate([fit.log_rate[None], fit.replicates]))[..., 0]
-    h = (estimate.opt_outs[0] @ weights.T) + estimate.natural_opt_outs[0]  # (K, halves)
-    left = np.einsum("gpd,pk,kd->g", today.recent_weeks[groups], grouping.membership, h)
+    h = estimate.opt_outs[0] @ weights.T  # (K, halves)
+    of_text = today.recent_creatives @ estimate.text_opt_outs[0]  # (P,)
+    caused = np.einsum("gpd,p,pk,kd->g", today.recent_weeks[groups], of_text, grouping.membership, h)
+    left = caused + estimate.natural_opt_outs[0] * today.recent_weeks[groups].sum(axis=(1, 2))
     seen = today.recent_opt_outs[groups]
     both = [(seen.sum(), left.sum()), *zip(seen.sum() - seen, left.sum() - left, strict=True)]
     lost = np.array([(a + _LEVEL_EVENTS) / (b + _LEVEL_EVENTS) for a, b in both])

@@ -4,11 +4,12 @@ For a text to a subscriber of class k, at d texts a week, in window w, on weekda
 
     clicks    = q_k(d) · level · H_k(w) · J_k(j) · C_k(c)
     profit    = clicks · v_k · R(c) − cost(c)
-    opt-outs a week = h_k(d) · level
+    opt-outs a week = h_k(d) · O(c) · level
 
-q and h come from tests of frequencies, H from tests of hours, C from texts sent at random beside each other, v from
-tests that differ in how much is sent. Each lever was randomised among other customers, so the model takes their effects
-for multiplicative (additive on the log scale, which for rare events is the logit). What is explored jointly tests that.
+q and h come from tests of frequencies, H from tests of hours, C and O from texts sent at random beside each other, v
+from tests that differ in how much is sent. Each lever was randomised among other customers, so the model takes their
+effects for multiplicative (additive on the log scale, which for rare events is the logit). What is explored jointly
+tests that.
 All arrays have a first axis of replicates: the estimate, then without each group of customers.
 """
 
@@ -19,8 +20,8 @@ import numpy as np
 
 from smsroi_helpers.send_plan.cells import Cells, Rates
 from smsroi_helpers.send_plan.click_profit import fit_click_profit
-from smsroi_helpers.send_plan.mixture_rates import fit_rates
-from smsroi_helpers.statistics import Floats, Ints
+from smsroi_helpers.send_plan.mixture_rates import fit_rates, standard_error
+from smsroi_helpers.statistics import FEW_EVENTS, Floats, Ints
 
 __all__ = ["Response", "fit_response"]
 
@@ -45,6 +46,8 @@ class Response:
     """(R, K, 7): J, mean 1."""
     text: Floats
     """(R, K, C): C, mean 1 over the texts of the frequency tests."""
+    text_opt_outs: Floats
+    """(R, C): O, its mean 1 over the texts of the frequency tests; drawn towards 1 by its error."""
     click_profit: Floats
     """(R, K): v."""
     text_profit: Floats
@@ -104,12 +107,14 @@ def fit_response(
     weekdays = cells.clicks_by_weekday.exposure.sum(axis=(0, 1))
     weekday = _relative(cells.clicks_by_weekday, logs, weekdays / max(weekdays.sum(), 1.0), by_dose.shape)
     text = _relative(cells.clicks_by_text, logs, text_mix, by_dose.shape)
+    text_opt_outs = _relative_opt_outs(cells.opt_outs_by_text, text_mix, groups)
     members = _clicks_per_member(cells, membership, groups)
     worth = fit_click_profit(cells, groups, members, np.exp(by_dose[0]).mean(axis=1))
     level = np.ones(by_dose.shape[:2])
     return Response(
-        doses, clicks, opt_outs, natural, window, weekday, text, worth.by_class, worth.by_text, level, level[:, 0]
-    )
+        doses, clicks, opt_outs, natural, window, weekday, text, text_opt_outs, worth.by_class, worth.by_text, level,
+        level[:, 0],
+    )  # fmt: skip
 
 
 def _between(values: Floats, tested: Floats, dose: float) -> Floats:
@@ -128,6 +133,32 @@ def _relative(rates: Rates, logs: Callable[[Rates], Floats], mix: Floats, shape:
         return np.ones((*shape[:2], arms))
     found = np.exp(logs(rates))
     return np.asarray(found / (found @ mix)[..., None])
+
+
+def _relative_opt_outs(rates: Rates, mix: Floats, groups: Ints) -> Floats:
+    """(R, C): opt-outs over their mean by the mix, whatever the class; 1 for texts nobody was compared with.
+
+    Logarithms are drawn towards their mean by the share of their variance that is error (Morris 1983, Journal of the
+    American Statistical Association 78).
+    """
+    events, exposure = (each[groups].sum(axis=1) for each in (rates.events, rates.exposure))
+    known = events.sum(axis=0) >= FEW_EVENTS
+    found = np.ones((1 + len(groups), events.shape[1]))
+    if known.sum() < 2:
+        return found
+    total, size = (_with_and_without(each[:, known]) for each in (events, exposure))
+    logs = np.log(np.maximum(total, 0.5) / size)
+    error = standard_error(logs) ** 2
+    precise = 1 / np.maximum(error, 1e-12)
+    centre = (logs[0] * precise).sum() / precise.sum()
+    between = max(float(np.var(logs[0], ddof=1) - error.mean()), 0.0)
+    found[:, known] = np.exp((logs - centre) * between / (between + error))
+    return np.asarray(found / (found @ mix)[:, None])
+
+
+def _with_and_without(each: Floats) -> Floats:
+    """(1 + G, …): the sum over groups, then without each."""
+    return np.concatenate([each.sum(axis=0)[None], each.sum(axis=0) - each])
 
 
 def _clicks_per_member(cells: Cells, membership: Floats, groups: Ints) -> Floats:

@@ -79,7 +79,7 @@ def _amount(value: float, low: float, high: float, currency: str) -> str:
 def candidates_table(plan: SendPlan, currency: str) -> Html:
     """Every way of grouping customers that was tried, with the value of its plan."""
     rows = []
-    for each in sorted(plan.candidates, key=lambda one: -one.long_run[0]):
+    for each in sorted(plan.candidates, key=lambda one: -one.replicates(one.long_run)[0]):
         found, gain = each.estimate(each.long_run), each.gain
         rows.append({
             _("Customers treated by"): grouping_name(each.name),

@@ -61,10 +61,12 @@ class Candidate:
     response: Response
     """Of all customers, at today's level."""
     policy: Policy
+    economics: Economics
     long_run: Floats
-    """(1 + 64,): cross-fitted V of the plan per customer: the estimate, and without each group of customers."""
+    """(1 + 64, L): cross-fitted V of the plan per customer, by rate of loss: the estimate, and without each group of
+    customers."""
     cash: Floats
-    """(1 + 64,): the same of the horizon's profit."""
+    """(1 + 64, L): the same of the horizon's profit."""
     today_long_run: Floats
     today_cash: Floats
     promised: float
@@ -75,11 +77,21 @@ class Candidate:
         """Of the grouping."""
         return self.cells.grouping.name
 
-    def estimate(self, replicates: Floats) -> Estimate:
-        """The estimate of a number with replicates, and its interval by Student's t."""
-        half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
+    def replicates(self, by_loss: Floats) -> Floats:
+        """(1 + 64,): an amount by rate of loss (1 + 64, L), at the rates that are expected."""
+        return np.asarray(by_loss @ self.economics.usual_loss)
+
+    def estimate(self, by_loss: Floats) -> Estimate:
+        """An amount by rate of loss (1 + 64, L) with its interval.
+
+        Errors of sampling, by Student's t, and of the rates of loss, by their draws, are combined by MOVER (Zou &
+        Donner 2008, Statistics in Medicine 27).
+        """
+        replicates = self.replicates(by_loss)
         value = float(replicates[0])
-        return Estimate(value, value - half, value + half)
+        half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
+        low, high = (float(x) for x in np.quantile(by_loss[0] @ self.economics.loss_shares, [0.025, 0.975]))
+        return Estimate(value, value - np.hypot(half, value - low), value + np.hypot(half, high - value))
 
     @property
     def gain(self) -> Estimate:
@@ -114,12 +126,13 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
     now = [value_today(each, grouping, economics, today) for each in responses]
     whole = fit(every)
     policy = choose_policy(whole, grouping, economics, design.masks)
-    promised = value_policy(whole, grouping, economics, policy, today.customers)[0][0]
+    promised = value_policy(whole, grouping, economics, policy, today.customers)[0][0] @ economics.usual_loss
     return Candidate(
         cells=cells,
         today=today,
         response=whole,
         policy=policy,
+        economics=economics,
         long_run=_together([part[0] for part in parts], halves),
         cash=_together([part[1] for part in parts], halves),
         today_long_run=_together([part[0] for part in now], halves),
@@ -129,8 +142,8 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
 
 
 def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:
-    """(1 + 64,): the mean over folds; a group's absence is felt in its own half alone."""
-    found = np.full(GROUPS + 1, np.mean([part[0] for part in parts]))
+    """(1 + 64, L): the mean over folds; a group's absence is felt in its own half alone."""
+    found = np.repeat(np.mean([part[0] for part in parts], axis=0)[None], GROUPS + 1, axis=0)
     for part, groups in zip(parts, halves, strict=True):
         found[1 + groups] += (part[1:] - part[0]) / len(parts)
     return found
@@ -138,18 +151,20 @@ def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:
 
 def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """The simplest candidate whose plan is worth as much as the best one's, but for one standard error."""
-    best = max(candidates, key=lambda each: each.long_run[0])
+    worth = {id(each): each.replicates(each.long_run) for each in candidates}
+    best = max(candidates, key=lambda each: worth[id(each)][0])
 
     def as_good(each: Candidate) -> bool:
-        return bool(best.long_run[0] - each.long_run[0] <= standard_error(best.long_run - each.long_run))
+        behind = worth[id(best)] - worth[id(each)]
+        return bool(behind[0] <= standard_error(behind))
 
     return min(filter(as_good, candidates), key=lambda each: each.cells.grouping.parameters)
 
 
 def hold_if_worthless(chosen: Candidate) -> Candidate:
     """The same where its plan is worth more than no texts; else with the policy of sending nothing."""
-    if chosen.long_run[0] > 0:
+    if chosen.replicates(chosen.long_run)[0] > 0:
         return chosen
-    nothing = np.zeros(GROUPS + 1)
+    nothing = np.zeros_like(chosen.long_run)
     policy = Policy(dict.fromkeys(chosen.policy.actions, NOTHING))
     return replace(chosen, policy=policy, long_run=nothing, cash=nothing, promised=0.0)

@@ -227,7 +227,7 @@ def value_note(timing: Timing, currency: str) -> Html:
             " into arms that differ in messages). It prices another hour if that works only through people taking"
             " notice."
         ).format(
-            value=interval(click.estimate, click.low, click.high, currency), test=click.experiment,
+            value=interval(click.estimate, click.low, click.high, currency), test=listed(click.experiments),
             n=number(click.customers),
         )
     )  # fmt: skip

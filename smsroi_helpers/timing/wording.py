@@ -120,7 +120,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
         return _("This source records no clicks: hours are compared by orders, and no price is put on them.")
     if click.known and click.estimate <= 0:
         return _("By {test} a click brings no profit, so the answer is in clicks, not in money.").format(
-            test=click.experiment
+            test=listed(click.experiments)
         )
     return {
         "": _("A click is priced by what customers put by lot into {test} brought."),
@@ -132,7 +132,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
         "no_orders": _(
             "This source has no orders, so what a click brings is not known, and the answer is in clicks, not in money."
         ),
-    }[click.reason].format(test=click.experiment)
+    }[click.reason].format(test=listed(click.experiments))
 
 
 def uncompared_words(timing: Timing) -> str:

@@ -11,7 +11,7 @@ from smsroi_helpers.ab_test.effects import UNKNOWN, ArmEffect
 from smsroi_helpers.experiments import ClickValue, SubscriberValue
 
 SUBSCRIBER = SubscriberValue("standing", (8.0, 6.0, 10.0), (0.4, 0.3, 0.5), (0.05, 0.04, 0.06))
-PRICES = Prices(ClickValue("dose", 5.0, 4.0, 6.0, 10_000, 20.0), SUBSCRIBER)
+PRICES = Prices(ClickValue(("dose",), 5.0, 4.0, 6.0, 10_000, 20.0), SUBSCRIBER)
 
 
 def opt_outs(difference, half=0.01):

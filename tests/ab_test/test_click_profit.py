@@ -12,7 +12,7 @@ from smsroi_helpers.ab_test.effects import ArmEffects, measure_effects
 from smsroi_helpers.experiments import ClickValue, SubscriberValue
 from tests.experiment_sources import an_experiment
 
-CLICK = ClickValue("dose", 5.0, 4.0, 6.0, 10_000, 20.0)
+CLICK = ClickValue(("dose",), 5.0, 4.0, 6.0, 10_000, 20.0)
 SUBSCRIBER = SubscriberValue("standing", (8.0, 6.0, 10.0))
 PRICES = click_profit.Prices(CLICK, SUBSCRIBER)
 EXACT = click_profit.Prices(dataclasses.replace(CLICK, low=5.0, high=5.0), SubscriberValue("standing", (8.0, 8.0, 8.0)))
@@ -171,7 +171,7 @@ def test_a_discount_is_paid_for():
         ({}, "timing", PRICES, ""),
         ({}, "frequency", PRICES, "kind"),
         ({"messages": 9.0}, "content", PRICES, "messages_differ"),
-        ({}, "content", click_profit.Prices(ClickValue("", *[np.nan] * 3, 0, np.nan, "weak"), SUBSCRIBER),
+        ({}, "content", click_profit.Prices(ClickValue((), *[np.nan] * 3, 0, np.nan, "weak"), SUBSCRIBER),
          "no_click_value"),
         ({}, "content", click_profit.Prices(dataclasses.replace(CLICK, estimate=-1.0), SUBSCRIBER), "no_click_value"),
     ],

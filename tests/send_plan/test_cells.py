@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
+from smsroi_helpers.experiments import CLICK_VALUE_GROUP
 from smsroi_helpers.send_plan.cells import fit_levels
 from smsroi_helpers.statistics import GROUPS
 
@@ -42,7 +43,7 @@ def filled(counter, like):
 
 def test_groups_are_those_of_the_hash(texts):
     for row in texts.drop_duplicates("person").head(300).itertuples():
-        digest = hashlib.md5(f"send-plan-group:{row.person}".encode()).hexdigest()
+        digest = hashlib.md5(f"{CLICK_VALUE_GROUP}:{row.person}".encode()).hexdigest()
         assert row.group == int(digest[:2], 16) % GROUPS
 
 

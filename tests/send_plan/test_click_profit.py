@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from smsroi_helpers.experiments import ClickValueSums
 from smsroi_helpers.send_plan.click_profit import credit_by_class, credit_by_text, fit_click_profit
 from smsroi_helpers.send_plan.groupings import Grouping
 from smsroi_helpers.send_plan.mixture_rates import standard_error
@@ -35,10 +36,13 @@ def draw(rng, membership, worth=WORTH, people=60, noise=8.0):
             part = rng.binomial(clicked, 0.5).sum(axis=2)
             credited[..., text] += part
             credit[..., text] += part * (worth[k] * relative + 1.0) + rng.normal(size=part.shape) * 3 * np.sqrt(part)
+    sums = np.zeros((6, len(DOSES), GROUPS))
+    sums[:3] = [each.sum(axis=1).T for each in (n, profit, clicks)]
     grouping = Grouping("x", np.arange(len(membership)), membership, ("a", "b"))
     return SimpleNamespace(
         grouping=grouping, arms=tuple(("how-often", f"{dose:g}") for dose in DOSES), people=n, people_clicks=clicks,
         people_profit=profit, credit=credit, credited_clicks=credited,
+        click_value=(ClickValueSums("how-often", DOSES, sums),),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ def by_hand():
         window=np.array([[[0.8, 1.2, 2.0]]]),
         weekday=np.array([[[1.0, 1.1, 0.9, 1.0, 1.0, 1.0, 1.0]]]),
         text=np.array([[[0.9, 1.1]]]),
+        text_opt_outs=np.array([[0.8, 1.2]]),
         click_profit=np.array([[3.0]]),
         text_profit=np.array([[1.0, 0.5]]),
         click_level=np.array([[0.9]]),
@@ -34,8 +35,8 @@ def by_hand():
 
 
 def economics(**changed):
-    settings = {"windows": WINDOWS, "cost": np.array([0.01, 0.02]), "natural_loss": 0.004, "discount": 0.002,
-                "horizon_weeks": 4, "most_texts": 7.0}  # fmt: skip
+    settings = {"windows": WINDOWS, "cost": np.array([0.01, 0.02]), "loss_rates": np.array([0.004]),
+                "loss_shares": np.ones((1, 1)), "discount": 0.002, "horizon_weeks": 4, "most_texts": 7.0}  # fmt: skip
     return Economics(**{**settings, **changed})
 
 
@@ -51,6 +52,7 @@ def random_response(rng, classes, same_weekdays=True, repeats=1):
         window=rng.uniform(0.6, 1.4, (*shape, len(WINDOWS))),
         weekday=np.broadcast_to(weekday, (*shape, 7)).copy(),
         text=rng.uniform(0.6, 1.4, (*shape, 2)),
+        text_opt_outs=rng.uniform(0.7, 1.3, (repeats, 2)),
         click_profit=rng.uniform(0.2, 2.0, shape),
         text_profit=rng.uniform(0.5, 1.5, (repeats, 2)),
         click_level=rng.uniform(0.8, 1.2, shape),
@@ -72,22 +74,22 @@ def test_the_value_of_an_action_is_that_worked_out_by_hand():
     long_run, cash = value_action(by_hand(), ONE, economics(), Action(2, 1, 1, (0, 2)))
     clicks = 0.04 * 0.9 * 1.2 * (1.0 + 0.9) / 2 * 1.1
     profit = 2 * (clicks * 3.0 * 0.5 - 0.02)
-    stays = (1 - 0.001) * (1 - 0.006 * 1.5) * (1 - 0.004)
-    assert long_run == pytest.approx([profit / (1 - stays / 1.002)])
-    assert cash == pytest.approx([profit * (1 + stays + stays**2 + stays**3)])
+    stays = (1 - 0.001) * (1 - 0.006 * 1.5 * 1.2) * (1 - 0.004)
+    assert long_run[:, 0] == pytest.approx([profit / (1 - stays / 1.002)])
+    assert cash[:, 0] == pytest.approx([profit * (1 + stays + stays**2 + stays**3)])
 
 
 def test_the_long_run_is_the_sum_of_the_discounted_weeks():
     long_run, cash = value_action(by_hand(), ONE, economics(), Action(1, 0, 0, (1,)))
     week = 0.05 * 0.9 * 0.8 * 1.1 * 0.9 * 3.0 - 0.01
-    stays = (1 - 0.001) * (1 - 0.003) * (1 - 0.004)
-    assert long_run[0] == pytest.approx(week * np.sum((stays / 1.002) ** np.arange(20_000)))
-    assert cash[0] == pytest.approx(week * np.sum(stays ** np.arange(4)))
+    stays = (1 - 0.001) * (1 - 0.003 * 0.8) * (1 - 0.004)
+    assert long_run[0, 0] == pytest.approx(week * np.sum((stays / 1.002) ** np.arange(20_000)))
+    assert cash[0, 0] == pytest.approx(week * np.sum(stays ** np.arange(4)))
 
 
 def test_no_texts_are_worth_nothing():
     long_run, cash = value_action(by_hand(), ONE, economics(), Action(0, 0, 0, ()))
-    assert long_run.tolist() == cash.tolist() == [0.0]
+    assert long_run.tolist() == cash.tolist() == [[0.0]]
 
 
 def test_a_profile_is_worth_the_mean_of_its_classes():
@@ -95,7 +97,7 @@ def test_a_profile_is_worth_the_mean_of_its_classes():
     action = Action(3, 1, 0, (0, 3))
     alone = np.array([value_action(response, row, economics(), action) for row in np.eye(3)])
     share = np.array([0.5, 0.3, 0.2])
-    assert np.allclose(value_action(response, share, economics(), action), np.einsum("krs,k->rs", alone, share))
+    assert np.allclose(value_action(response, share, economics(), action), np.einsum("krsl,k->rsl", alone, share))
 
 
 def test_a_policy_is_worth_the_mean_of_its_customers():
@@ -135,10 +137,10 @@ def test_the_action_chosen_is_the_best_of_all(seed, most):
     rows = rng.dirichlet(np.ones(response.classes))
     chosen = choose_policy(response, grouped(rows), prices, (OPEN,)).actions[0, 0]
     values = {
-        action: value_action(response, rows, prices, action)[0][0] for action in everything(response, prices, OPEN)
+        action: value_action(response, rows, prices, action)[0][0, 0] for action in everything(response, prices, OPEN)
     }
     best = max(values.values())
-    assert max(best, 0.0) == pytest.approx(value_action(response, rows, prices, chosen)[0][0])
+    assert max(best, 0.0) == pytest.approx(value_action(response, rows, prices, chosen)[0][0, 0])
     assert chosen.dose == 0 if best <= 0 else chosen in values
     assert response.doses[chosen.dose] <= most
 

@@ -13,7 +13,7 @@ from smsroi_helpers.timing import counts as timing_counts
 from smsroi_helpers.timing import wording as timing_wording
 from smsroi_helpers.timing.response import HourResponse
 
-PRICE = ClickValue("dose", 4.0, 3.0, 5.0, 5_000, 9.0)
+PRICE = ClickValue(("dose",), 4.0, 3.0, 5.0, 5_000, 9.0)
 HEAD = "message_id,customer_id,campaign_id,sent_at"
 PACIFIC = "timezone: America/Los_Angeles\n"  # where 8 to 21 is allowed on all days
 WINDOWS = (9, 11, 13, 15, 17, 19)
@@ -66,7 +66,7 @@ def looked(cells, today=None, click=None, evidence="randomised", hours=range(8, 
     volume = pd.DataFrame({"segment": names, "customers": 500, "messages_per_week": 1_000.0})
     nothing = pd.DataFrame()
     sends = timing_counts.Sends(None, "click", 72, nothing, nothing)
-    none = ClickValue("", np.nan, np.nan, np.nan, 0, np.nan, "no_test")
+    none = ClickValue((), np.nan, np.nan, np.nan, 0, np.nan, "no_test")
     both = (response, None) if evidence == "randomised" else (None, response)
     allowed = np.isin(np.arange(24), np.arange(8, 20)).astype(float)
     return best_hours.Timing(sends, [], *both, practice, volume, click or none, allowed)

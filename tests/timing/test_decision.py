@@ -13,7 +13,7 @@ from smsroi_helpers.timing.tables import gains_table
 from smsroi_helpers.timing.wording import put_in_words
 from tests.timing.samples import PRICE, cells_of, looked
 
-UNSURE = ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
+UNSURE = ClickValue(("dose",), 4.0, -3.0, 11.0, 5_000, 9.0)
 
 
 def decided(seen):

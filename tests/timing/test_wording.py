@@ -119,7 +119,7 @@ def test_without_a_click_value_the_gain_is_in_clicks(clear):
 
 
 def test_more_clicks_of_unknown_value_lead_to_no_action(clear):
-    unsure = ClickValue("dose", 4.0, -3.0, 11.0, 5_000, 9.0)
+    unsure = ClickValue(("dose",), 4.0, -3.0, 11.0, 5_000, 9.0)
     seen = looked(clear, click=unsure)
     decision = timing_wording.decide(seen, best_hours.find_best_hours(seen, np.random.default_rng(1)))[0]
     assert decision.outcome == "not_enough_evidence"
@@ -183,7 +183,7 @@ def test_without_an_experiment_the_evidence_is_observational(make_source, open_s
 
 def test_a_click_that_brings_no_profit_is_not_called_a_price():
     """The test knows a click's value, and it is below 0."""
-    loses = ClickValue("dose", -1.0, -2.0, 0.5, 5_000, 9.0)
+    loses = ClickValue(("dose",), -1.0, -2.0, 0.5, 5_000, 9.0)
     words = timing_wording.value_words(loses, "click")
     assert "brings no profit" in words
     assert "priced by" not in words
