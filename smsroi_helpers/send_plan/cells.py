@@ -58,8 +58,14 @@ class Cells:
     """(groups, profiles, arms): members."""
     people_clicks: Floats
     """Their clicks."""
+    people_texts: Floats
+    """Texts sent to them."""
     people_profit: Floats
     """Profit of their orders, before message cost."""
+    arm_weeks: Floats
+    """(arms,): mean weeks of treatment of a member."""
+    arm_doses: tuple[float, ...]
+    """Texts a week planned for each arm; NaN where none are stated."""
     credit: Floats
     """(groups, profiles, texts): profit credited to clicks, see `CREDIT_HOURS`."""
     credited_clicks: Floats
@@ -139,7 +145,8 @@ def _count(
         rates(spread, spread.weekday, WEEKDAYS, spread.clicked, spread.known),
         by_variant("clicked", levels[0]),
         by_variant("opted_out", levels[1]),
-        arms, by_arm["n"], by_arm["clicks"], by_arm["profit"],
+        arms, by_arm["n"], by_arm["clicks"], by_arm["texts"], by_arm["profit"],
+        by_arm["days"].sum(axis=(0, 1)) / 7 / np.maximum(by_arm["n"].sum(axis=(0, 1)), 1.0), _doses_of(evidence, arms),
         cube(credit_cells, "credit", by_text), cube(credit_cells, "clicks", by_text), value,
     )  # fmt: skip
 
@@ -236,11 +243,24 @@ def _count_arms(
     rows = rows.filter(rows.number.notnull())
     counted = evidence.shop.count(
         rows.group_by("group", profile=rows[name], arm=rows.number).aggregate(
-            n=rows.count(), clicks=total(rows.scaled.cast("float64")), profit=total(rows.order_profit.cast("float64"))
+            n=rows.count(),
+            clicks=total(rows.scaled.cast("float64")),
+            profit=total(rows.order_profit.cast("float64")),
+            texts=rows.texts.sum(),
+            days=total(rows.days.cast("float64")),
         )
     )
     sizes = {**size, "arm": len(arms)}
-    return arms, {column: cube(counted, column, sizes) for column in ("n", "clicks", "profit")}
+    return arms, {column: cube(counted, column, sizes) for column in ("n", "clicks", "texts", "profit", "days")}
+
+
+def _doses_of(evidence: Evidence, arms: Sequence[tuple[str, str]]) -> tuple[float, ...]:
+    stated = {
+        (test.name, arm): float(dose)
+        for test in evidence.of_kind("frequency")
+        for arm, dose in test.plan["messages_per_week"].dropna().items()
+    }
+    return tuple(stated.get(arm, float("nan")) for arm in arms)
 
 
 def _credits(evidence: Evidence) -> ir.Table:

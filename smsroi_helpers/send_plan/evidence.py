@@ -51,7 +51,8 @@ class Evidence:
     several tests that a text was part of, the one of its text, else of its hour, else of its frequency); person,
     sent_at and human_click_at (UTC)."""
     people: ir.Table
-    """test, kind, arm, group, code; weeks (subscribed), texts, known, clicked, opted_out, order_profit."""
+    """test, kind, arm, group, code; weeks (subscribed), days (of treatment), texts, known, clicked, opted_out,
+    order_profit."""
     codes: pd.DataFrame
     """code, customers (today's, who may be texted), subscribers: every code of any day."""
     windows: tuple[tuple[int, int], ...]
@@ -197,16 +198,16 @@ def _people(shop: Shop, members: ir.Table, texts: ir.Table) -> ir.Table:
     found = measures.arm_outcomes(shop, None, "treatment")
     found = found.filter(found.outcome_days > 0, found.consenting.fill_null(1) == 1)
     found = found.select(
-        of_test="experiment_id", member="customer_id", weeks=found.subscribed_weeks.fill_null(found.outcome_days / 7),
-        opted_out="opted_out", order_profit="order_profit",
-    )  # fmt: skip
+        of_test="experiment_id", member="customer_id", days="outcome_days", opted_out="opted_out",
+        order_profit="order_profit", weeks=found.subscribed_weeks.fill_null(found.outcome_days / 7),
+    )  # fmt: skip  # fmt: skip
     rows = members.join(found, (members.test == found.of_test) & (members.customer_id == found.member))
     sent = texts.group_by(sent_test="test", sent_to="person").aggregate(
         texts=texts.count(), known=texts.known.sum(), clicked=texts.clicked.sum()
     )
     rows = rows.left_join(sent, (rows.test == sent.sent_test) & (rows.customer_id == sent.sent_to))
     counted = {name: rows[name].fill_null(0) for name in ("texts", "known", "clicked")}
-    return rows.select("test", "kind", "arm", "group", "code", "weeks", "opted_out", "order_profit", **counted)
+    return rows.select("test", "kind", "arm", "group", "code", "weeks", "days", "opted_out", "order_profit", **counted)
 
 
 def _count_codes(shop: Shop, types: CustomerTypes, members: ir.Table, practice: measures.Practice) -> pd.DataFrame:

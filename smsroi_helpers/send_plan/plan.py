@@ -14,6 +14,7 @@ from smsroi_helpers.send_plan.cells import Cells, count_cells
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
 from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
 from smsroi_helpers.send_plan.groupings import find_groupings
+from smsroi_helpers.send_plan.lever_checks import LeverCheck, check_levers
 from smsroi_helpers.send_plan.policy import Economics, value_action
 from smsroi_helpers.send_plan.schedule import (
     Calendar,
@@ -47,6 +48,8 @@ class SendPlan:
     audience: Audience
     candidates: tuple[Candidate, ...]
     chosen: Candidate
+    levers: tuple[LeverCheck, ...]
+    """What each lever's test alone says of the plan."""
     design: Design
     calendar: Calendar
     roles: Roles
@@ -127,8 +130,8 @@ def make_plan(
         assigned, audience, actions, exploration, evidence.windows, calendar, evidence.channel, profile_names(chosen)
     )
     return SendPlan(
-        shop, types, evidence, audience, candidates, chosen, design, calendar, roles, exploration, actions, assigned,
-        shop.keep(messages), honest,
+        shop, types, evidence, audience, candidates, chosen, check_levers(chosen, design), design, calendar, roles,
+        exploration, actions, assigned, shop.keep(messages), honest,
     )  # fmt: skip
 
 

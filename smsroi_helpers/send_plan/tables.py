@@ -7,15 +7,17 @@ from smsroi_helpers import pages
 from smsroi_helpers.locale import _, interval, money, number
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
-from smsroi_helpers.send_plan.outputs import LONG_RUN, score_rows, summary_rows
+from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan
-from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, policy_name, role_words
+from smsroi_helpers.send_plan.valuation import Estimate
+from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, lever_words, policy_name, role_words
 
 __all__ = [
     "actions_table",
     "candidates_table",
     "classes_table",
     "exclusions_table",
+    "levers_table",
     "practice_table",
     "score_table",
     "tests_note",
@@ -56,7 +58,7 @@ def tests_note(plan: SendPlan) -> Html:
 def score_table(plan: SendPlan, currency: str) -> Html:
     """What the plan, today's practice and no texts are worth per customer, in the long run and as cash."""
     rows = score_rows(plan)
-    rows = rows[~rows["policy"].str.startswith("by_")]
+    rows = rows[~rows["policy"].str.startswith("by_") & (rows["evidence"] == EVIDENCE)]
     periods = dict.fromkeys(rows["period"])
     frame = pd.DataFrame({_("Policy"): [policy_name(policy) for policy in dict.fromkeys(rows["policy"])]})
     for period in periods:
@@ -74,6 +76,37 @@ def _amount(value: float, low: float, high: float, currency: str) -> str:
     if low == high:
         return money(value, currency)
     return interval(value, low, high, currency)
+
+
+def levers_table(plan: SendPlan, currency: str) -> Html:
+    """What each lever's test alone says of the plan's choices, beside the model."""
+    if not plan.levers:
+        return note(_("No test tells what the plan’s choices bring without the model."))
+    rows = []
+    for each in plan.levers:
+        in_money = each.lever == "frequency"
+
+        def shown(found: Estimate, in_money: bool = in_money) -> str:
+            if in_money:
+                return _amount(found.value, found.low, found.high, currency)
+            return interval(100 * found.value, 100 * found.low, 100 * found.high)
+
+        model = money(each.gain_model, currency) if in_money else number(100 * each.gain_model, 2)
+        rows.append({
+            _("What was chosen"): lever_words(each),
+            _("Doubly robust"): shown(each.gain),
+            _("Self-normalised weighting"): shown(each.gain_snipw),
+            _("Plain weighting"): shown(each.gain_ips),
+            _("By the plan’s model"): model,
+            _("Customers or texts"): each.members,
+            _("As if so many"): np.round(each.effective),
+        })  # fmt: skip
+    caption = _(
+        "The plan’s choices by their own randomised tests, with 95% intervals; learned from one half of the customers,"
+        " valued by the other"
+    )
+    digits = dict.fromkeys((_("Customers or texts"), _("As if so many")), 0)
+    return table(pd.DataFrame(rows), caption=caption, digits=digits)
 
 
 def candidates_table(plan: SendPlan, currency: str) -> Html:

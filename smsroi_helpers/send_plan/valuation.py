@@ -39,6 +39,12 @@ class Estimate:
     low: float
     high: float
 
+    @classmethod
+    def of_replicates(cls, replicates: Floats) -> "Estimate":
+        """From an estimate and the same without each group of customers: (1 + 64,)."""
+        half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
+        return cls(float(replicates[0]), float(replicates[0]) - half, float(replicates[0]) + half)
+
 
 @dataclass(frozen=True)
 class Design:
@@ -61,6 +67,8 @@ class Candidate:
     response: Response
     """Of all customers, at today's level."""
     policy: Policy
+    learned: tuple[Policy, ...]
+    """The policies of the halves, which the other half values."""
     economics: Economics
     long_run: Floats
     """(1 + 64, L): cross-fitted V of the plan per customer, by rate of loss: the estimate, and without each group of
@@ -87,11 +95,10 @@ class Candidate:
         Errors of sampling, by Student's t, and of the rates of loss, by their draws, are combined by MOVER (Zou &
         Donner 2008, Statistics in Medicine 27).
         """
-        replicates = self.replicates(by_loss)
-        value = float(replicates[0])
-        half = float(t_quantile(0.95, GROUPS - 1)) * float(standard_error(replicates))
-        low, high = (float(x) for x in np.quantile(by_loss[0] @ self.economics.loss_shares, [0.025, 0.975]))
-        return Estimate(value, value - np.hypot(half, value - low), value + np.hypot(half, high - value))
+        found = Estimate.of_replicates(self.replicates(by_loss))
+        low, high = np.quantile(by_loss[0] @ self.economics.loss_shares, [0.025, 0.975]) - found.value
+        down, up = np.hypot(found.value - found.low, low), np.hypot(found.high - found.value, high)
+        return Estimate(found.value, found.value - float(down), found.value + float(up))
 
     @property
     def gain(self) -> Estimate:
@@ -132,6 +139,7 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
         today=today,
         response=whole,
         policy=policy,
+        learned=tuple(policies),
         economics=economics,
         long_run=_together([part[0] for part in parts], halves),
         cash=_together([part[1] for part in parts], halves),

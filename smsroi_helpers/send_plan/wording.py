@@ -6,9 +6,10 @@ from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import column_name, cost_unknown_words
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
+from smsroi_helpers.send_plan.lever_checks import LeverCheck
 from smsroi_helpers.send_plan.plan import SendPlan
 
-__all__ = ["decide", "grouping_name", "left_out_words", "policy_name", "role_words"]
+__all__ = ["decide", "grouping_name", "left_out_words", "lever_words", "policy_name", "role_words"]
 
 
 def grouping_name(name: str) -> str:
@@ -37,6 +38,15 @@ def left_out_words(reason: str) -> str:
         "in_test": _("In a running test or held out by one"),
         "no_hour_allowed": _("No hour is allowed where they live"),
     }[reason]
+
+
+def lever_words(check: LeverCheck) -> str:
+    """What a lever's test compares, with the unit."""
+    return {
+        "frequency": _("texts a week, against none (test {test}): profit per customer and week"),
+        "timing": _("hours, against the tests’ hours: clicks per 100 texts"),
+        "content": _("texts, against the texts sent beside them: clicks per 100 texts"),
+    }[check.lever].format(test=check.test)
 
 
 def role_words(reason: str) -> str:
