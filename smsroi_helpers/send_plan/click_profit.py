@@ -13,6 +13,7 @@ noise of its profit. Errors are those of the delete-a-group jackknife.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smsroi_helpers.experiments import replicate_click_value
 from smsroi_helpers.send_plan.cells import Cells
@@ -20,8 +21,10 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit"]
 
-_CLASS_SPREAD, _CREDIT_SPREAD, _TEXT_SPREAD = 0.2, 0.3, 0.3
-"""Prior standard deviations, as shares of the mean: of u, and of credit by class and by text."""
+_CLASS_SPREAD, _CREDIT_SPREAD = 0.2, 0.3
+"""Prior standard deviations, as shares of the mean: of u, and of credit by class."""
+_TEXT_SPREADS = (0.1, 0.3)
+"""Least and greatest standard deviation between texts; within these it is estimated."""
 _LEAST = 0.1
 """A class's credit counts as at least this share of the mean."""
 
@@ -62,6 +65,8 @@ def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_ra
 def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
     """(texts,): credit per click of each text relative to the mean, drawn towards 1 by its error.
 
+    How much texts differ is estimated (DerSimonian & Laird 1986, Controlled Clinical Trials 7), within `_TEXT_SPREADS`.
+
     Args:
         credit: (G, texts).
         clicks: (G, texts).
@@ -72,8 +77,21 @@ def credit_by_text(credit: Floats, clicks: Floats) -> Floats:
         return np.ones(len(all_clicks))
     each = all_credit / np.maximum(all_clicks, 1.0)
     variance = _noise(credit, clicks, each) / np.maximum(all_clicks, 1.0) / mean**2
-    kept = np.where(all_clicks > 0, _TEXT_SPREAD**2 / (_TEXT_SPREAD**2 + variance), 0.0)
+    between = _spread_between(each / mean, variance, all_clicks > 0) ** 2
+    kept = np.where(all_clicks > 0, between / (between + variance), 0.0)
     return np.asarray(np.maximum(1 + kept * (each / mean - 1), _LEAST))
+
+
+def _spread_between(relative: Floats, variance: Floats, known: NDArray[np.bool_]) -> float:
+    """The standard deviation between texts, by the method of moments."""
+    least, most = _TEXT_SPREADS
+    if known.sum() < 2:
+        return most
+    value, weight = relative[known], 1 / np.maximum(variance[known], 1e-12)
+    mean = (weight * value).sum() / weight.sum()
+    excess = (weight * (value - mean) ** 2).sum() - (known.sum() - 1)
+    square = excess / (weight.sum() - (weight**2).sum() / weight.sum())
+    return float(np.clip(np.sqrt(max(square, 0.0)), least, most))
 
 
 def _noise(total: Floats, size: Floats, mean: Floats) -> float:
