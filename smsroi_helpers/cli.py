@@ -229,11 +229,14 @@ def list_(
     no_suppression: Annotated[
         bool, typer.Option("--no-suppression", help="Accept a source that records no opt-outs.")
     ] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="All texts of a plan, also where the run advises to send only what explores.")
+    ] = False,
 ) -> None:
     """Write the list of a run's send plan for a gateway; who has opted out since is left out. Print its path."""
     with _one_line():
         found, lines = runner.hand_over(
-            run, to, raw=raw, by_hour=by_hour, json_lines=jsonl, allow_no_opt_outs=no_suppression
+            run, to, raw=raw, by_hour=by_hour, json_lines=jsonl, allow_no_opt_outs=no_suppression, everybody=everybody
         )
         for line in lines:
             _print_note(line)

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from smsroi_helpers import source
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.runner import publish
@@ -18,17 +20,26 @@ __all__ = [
 ]
 
 _PLAN = "tables/send_plan.parquet"
+_DECISIONS = "tables/decisions/09_send_plan.parquet"
 _EVERYTHING = "9998-12-31"
 """A last day observed by which everything that the source records is seen: an opt-out counts whatever its date."""
 
 
 def hand_over(
-    run: str, to: Path, *, raw: bool, by_hour: bool, json_lines: bool, allow_no_opt_outs: bool
+    run: str,
+    to: Path,
+    *,
+    raw: bool,
+    by_hour: bool,
+    json_lines: bool,
+    allow_no_opt_outs: bool,
+    everybody: bool = False,
 ) -> tuple["HandOver", list[str]]:
     """Write the list of a run's plan: `send_plan.write_list`. Return what was written, and the lines that say it.
 
-    The run's source is read again. The log of a simulated source has ended, so its hand-over is at the end of the run's
-    last day; any other is now.
+    Where the run does not advise to send by its plan, only the exploring share is listed, unless `everybody` is asked
+    for. The run's source is read again. The log of a simulated source has ended, so its hand-over is at the end of the
+    run's last day; any other is now.
 
     Args:
         run: a run's folder, `report/run`, or `report` (its latest).
@@ -37,6 +48,7 @@ def hand_over(
         by_hour: see there.
         json_lines: see there.
         allow_no_opt_outs: see there.
+        everybody: list what the plan decides, too, where the run does not advise to send by it.
 
     Raises:
         UsageError: there is no such run, or it has no plan.
@@ -60,8 +72,15 @@ def hand_over(
         found = send_plan.write_list(
             shop, folder / _PLAN, to, now=now,
             raw=raw, by_hour=by_hour, json_lines=json_lines, allow_no_opt_outs=allow_no_opt_outs,
+            explore_only=not everybody and not _advised(folder),
         )  # fmt: skip
     return found, send_plan.describe_list(found, loaded.title)
+
+
+def _advised(run: Path) -> bool:
+    """Whether the run advises to send by its plan; a run without the decision does not advise against it."""
+    file = run / _DECISIONS
+    return not file.is_file() or bool((pd.read_parquet(file)["outcome"] == "do").any())
 
 
 def _rejected_share(manifest: dict[str, Any]) -> float:

@@ -28,6 +28,7 @@ __all__ = [
     "NO_OPT_OUTS",
     "OPTED_OUT",
     "PASSED",
+    "UNDECIDED",
     "UNKNOWN",
     "HandOver",
     "LeftOut",
@@ -36,13 +37,15 @@ __all__ = [
     "write_list",
 ]
 
-HELD_OUT = "holdout"
+HELD_OUT, EXPLORE = "holdout", "explore"
 PASSED = "passed"
 """The time of the text is before the hand-over."""
 UNKNOWN = "unknown_customer"
 """The source knows this customer no longer, for example because the data were erased."""
 OPTED_OUT = "opted_out"
 NO_CONSENT = "no_consent"
+UNDECIDED = "not_decided"
+"""The plan is not shown to be worth more than today's practice: only what explores is sent."""
 _UNPLANNED = "no_gain"
 """The reason of a row without a text that names none."""
 
@@ -110,6 +113,7 @@ def write_list(
     by_hour: bool = False,
     json_lines: bool = False,
     allow_no_opt_outs: bool = False,
+    explore_only: bool = False,
 ) -> HandOver:
     """Write the list of a plan for a gateway as `customer-list-<plan_id>.csv`, readable by its owner only.
 
@@ -126,6 +130,7 @@ def write_list(
         by_hour: one file for each hour (UTC) with a text.
         json_lines: one JSON object per line instead of CSV; always raw.
         allow_no_opt_outs: whether a source without opt-outs is accepted. Opt-outs and consent are applied in any case.
+        explore_only: leave out what the plan decides, since it is not shown to be worth more than today's practice.
 
     Raises:
         DataError: the source records no opt-outs, the plan lacks a column or a row, or its rows have several plan_id.
@@ -139,7 +144,7 @@ def write_list(
         raise DataError(NO_OPT_OUTS.format(source=shop.loaded.title))
     with _work_folder(folder) as work:
         file = work / "judged.parquet"
-        shop.write(judge_plan(shop, rows, now), file)
+        shop.write(judge_plan(shop, rows, now, explore_only=explore_only), file)
         judged = _read(shop, file)
         counts = judged.group_by("left_out").aggregate(rows=judged.count(), customers=judged.customer_id.nunique())
         found = shop.count(counts.order_by(ibis.desc("rows"), "left_out"))
@@ -180,16 +185,18 @@ def _plan_id(shop: Shop, rows: ir.Table) -> str:
     return names[0]
 
 
-def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime) -> ir.Table:
+def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime, *, explore_only: bool = False) -> ir.Table:
     """Every row of a plan with the reason why it is left out of the list; null where it is in it.
 
-    The first reason counts: held out, no text planned, time passed, not known any more, opted out, no consent. Consent
+    The first reason counts: held out, no text planned, not decided, time passed, not known any more, opted out, no
+    consent. Consent
     must be in force at `now`, and by everything that the source records: an opt-out with a later time counts too.
 
     Args:
         shop: the source.
         plan: the table `send_plan`.
         now: the instant (UTC) of the hand-over.
+        explore_only: as of `write_list`.
 
     Returns:
         the columns `COLUMNS` of the list, of which send_at is a timestamp (UTC) and send_at_local one without a zone;
@@ -217,6 +224,7 @@ def judge_plan(shop: Shop, plan: ir.Table, now: dt.datetime) -> ir.Table:
     reason = ibis.cases(
         (rows.is_held_out.notnull(), HELD_OUT),
         (rows.send_at.isnull(), rows.reason.fill_null(_UNPLANNED)),
+        (ibis.literal(explore_only) & (rows.role != EXPLORE), UNDECIDED),
         (rows.send_at < ibis.literal(now), PASSED),
         (rows.is_known.isnull(), UNKNOWN),
         (rows.is_consents.isnull() & withdrawn, OPTED_OUT),

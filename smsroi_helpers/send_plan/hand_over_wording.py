@@ -1,7 +1,15 @@
 """What was handed over, and who was left out, in words."""
 
 from smsroi_helpers.locale import _, number
-from smsroi_helpers.send_plan.hand_over import HELD_OUT, NO_CONSENT, OPTED_OUT, PASSED, UNKNOWN, HandOver
+from smsroi_helpers.send_plan.hand_over import (
+    HELD_OUT,
+    NO_CONSENT,
+    OPTED_OUT,
+    PASSED,
+    UNDECIDED,
+    UNKNOWN,
+    HandOver,
+)
 
 __all__ = [
     "describe_list",
@@ -20,6 +28,7 @@ def left_out_words(reason: str) -> str:
         HELD_OUT: _("held out, to measure the plan"),
         PASSED: _("the time of the text has passed"),
         UNKNOWN: _("no longer in the source"),
+        UNDECIDED: _("go on as today: the plan is not shown to be worth more (--all lists them)"),
         OPTED_OUT: _("opted out"),
         NO_CONSENT: _("no consent"),
         "no_gain": _("no text planned: no gain expected"),

@@ -77,6 +77,21 @@ def test_the_list_of_the_latest_run_is_written_and_what_is_left_out_adds_up(proj
         assert [row["customer_id"] for row in csv.DictReader(stream)] == ["a"]
 
 
+def test_a_plan_that_the_run_does_not_advise_lists_only_what_explores(project: Path) -> None:
+    run = project / "reports" / "tiny" / NAME
+    (run / "tables" / "decisions").mkdir()
+    decided = run / "tables" / "decisions" / "09_send_plan.parquet"
+    for outcome, texts in (("not_enough_evidence", 0), ("dont", 0), ("do", 1)):
+        pd.DataFrame({"outcome": [outcome]}).to_parquet(decided)
+        write_manifest(run)
+        code, _stdout, lines = invoke(project, "tiny", "--to", str(project / "lists"))
+        assert (code, lines[0].split(", ")[1][:7]) == (0, f"{texts} texts")
+    pd.DataFrame({"outcome": ["dont"]}).to_parquet(decided)
+    write_manifest(run)
+    code, _stdout, lines = invoke(project, "tiny", "--to", str(project / "lists"), "--all")
+    assert (code, lines[0].split(", ")[1][:7]) == (0, "1 texts")
+
+
 def test_an_opt_out_after_the_run_is_applied(project: Path) -> None:
     write_source(project, customers=CUSTOMERS.replace("a,\n", "a,2024-03-09 10:00\n"))
     code, _stdout, lines = invoke(project, f"tiny/{NAME}", "--to", str(project / "lists"), "--jsonl", "--by-hour")

@@ -63,6 +63,14 @@ def shop(read_once):
     return read_once(LATER, **SOURCE)
 
 
+def test_where_the_plan_is_not_advised_only_what_explores_is_listed(shop, tmp_path):
+    """By hand: the nine texts that the plan decides are left out, whoever gets them; the one that explores stays."""
+    found = write_list(shop, plan(*ROWS), tmp_path / "out", now=NOW, explore_only=True)
+    assert {each.reason: each.rows for each in found.left_out} == {"not_decided": 9, "no_gain": 2, "holdout": 1}
+    assert [row["customer_id"] for row in rows_of(found.files[0])] == ["again"]
+    assert found.texts + sum(each.rows for each in found.left_out) == found.rows
+
+
 def rows_of(file, encoding="utf-8-sig"):
     with file.open(encoding=encoding, newline="") as stream:
         return list(csv.DictReader(stream))
