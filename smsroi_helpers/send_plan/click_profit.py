@@ -21,8 +21,10 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["ClickProfit", "credit_by_class", "credit_by_text", "fit_click_profit"]
 
-_CLASS_SPREAD, _CREDIT_SPREAD = 0.2, 0.3
-"""Prior standard deviations, as shares of the mean: of u, and of credit by class."""
+_CLASS_SPREAD = 0.2
+"""Prior standard deviation of u."""
+_CREDIT_SPREADS = (0.2, 0.35, 0.6, 1.0)
+"""Standard deviations of credit by class, as shares of the mean, that are compared by the evidence."""
 _TEXT_SPREADS = (0.1, 0.3)
 """Least and greatest standard deviation between texts; within these it is estimated."""
 _LEAST = 0.1
@@ -42,6 +44,9 @@ class ClickProfit:
 def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_rate: Floats) -> Floats:
     """ρ: (K,) credit per click of each class, relative to the mean over clicks.
 
+    Classes are drawn towards the mean; how far they differ maximises the evidence (MacKay 1992, Neural Computation
+    4(3)).
+
     Args:
         credit: (G, P): money credited.
         clicks: (G, P): clicks it is of.
@@ -57,9 +62,16 @@ def credit_by_class(credit: Floats, clicks: Floats, membership: Floats, click_ra
     noise = _noise(credit, clicks, all_credit / np.maximum(all_clicks, 1.0))
     design = share * np.sqrt(all_clicks / noise)[:, None]
     target = (all_credit - mean * all_clicks) / np.sqrt(np.maximum(all_clicks, 1.0) * noise)
-    prior = np.eye(share.shape[1]) / (_CREDIT_SPREAD * mean) ** 2
+    spread = max(_CREDIT_SPREADS, key=lambda each: _log_evidence(design, target, each * mean))
+    prior = np.eye(share.shape[1]) / (spread * mean) ** 2
     away = np.linalg.solve(design.T @ design + prior, design.T @ target)
     return np.asarray(np.maximum((mean + away) / mean, _LEAST))
+
+
+def _log_evidence(design: Floats, target: Floats, spread: float) -> float:
+    """Of target ~ N(0, I + spread² · design · designᵀ), but for a constant."""
+    covariance = np.eye(len(target)) + spread**2 * design @ design.T
+    return -0.5 * float(np.linalg.slogdet(covariance)[1] + target @ np.linalg.solve(covariance, target))
 
 
 def credit_by_text(credit: Floats, clicks: Floats) -> Floats:

@@ -1,9 +1,11 @@
 """What a plan is worth before it is sent: cross-fitted, with the customer as the unit of its error.
 
 Customers are divided into halves by hash. The policy learned from one half is valued by the response of the other, so
-that what looked good by chance is not counted as gained. Candidate groupings are compared by that value; of those
-within one standard error of the best (Breiman and others 1984, Classification and Regression Trees), the one with the
-fewest groups is taken.
+that what looked good by chance is not counted as gained. Candidate groupings are compared by that value. Of those
+within one standard error of the best (Breiman and others 1984, Classification and Regression Trees), latent classes are
+taken if they are among them, else the grouping with the fewest groups. Latent classes are drawn towards each other, so
+that they come to one policy where nothing tells them apart; in simulated companies they lost nothing by this and were
+better than the simplest candidate in most, which the value of half the customers' plans seldom shows.
 """
 
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from smsroi_helpers.send_plan.cells import Cells
+from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.mixture_rates import standard_error
 from smsroi_helpers.send_plan.policy import (
     NOTHING,
@@ -158,7 +161,7 @@ def _together(parts: Sequence[Floats], halves: Sequence[np.ndarray]) -> Floats:
 
 
 def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
-    """The simplest candidate whose plan is worth as much as the best one's, but for one standard error."""
+    """Latent classes, else the simplest candidate, of those worth as much as the best one but for a standard error."""
     worth = {id(each): each.replicates(each.long_run) for each in candidates}
     best = max(candidates, key=lambda each: worth[id(each)][0])
 
@@ -166,7 +169,7 @@ def choose_candidate(candidates: Sequence[Candidate]) -> Candidate:
         behind = worth[id(best)] - worth[id(each)]
         return bool(behind[0] <= standard_error(behind))
 
-    return min(filter(as_good, candidates), key=lambda each: each.cells.grouping.parameters)
+    return min(filter(as_good, candidates), key=lambda each: (each.name != CLASSES, each.cells.grouping.parameters))
 
 
 def hold_if_worthless(chosen: Candidate) -> Candidate:

@@ -29,7 +29,7 @@ def candidate(long_run):
     return Candidate(None, None, None, policy, (), ONE_RATE, long_run, long_run, today, today, 1.0)
 
 
-def test_the_simplest_plan_within_one_standard_error_is_chosen():
+def test_the_simplest_plan_within_one_standard_error_is_chosen_but_latent_classes_before_it():
     """The best is .1 ahead; its distance has a standard error of .2 to one rival and of .05 to the other."""
     rng = np.random.default_rng(1)
 
@@ -38,11 +38,15 @@ def test_the_simplest_plan_within_one_standard_error_is_chosen():
         moved = (moved - moved.mean()) / moved.std()
         return np.append(value, value + error * moved / np.sqrt(63))[:, None]
 
-    best = named("latent_classes", 5, np.full((65, 1), 1.0))
+    best = named("attr_city", 5, np.full((65, 1), 1.0))
     near = named("rfm_group", 3, replicates(0.9, 0.2))
     far = named("all", 1, replicates(0.9, 0.05))
     assert choose_candidate([best, near]).name == "rfm_group"
-    assert choose_candidate([best, far]).name == "latent_classes"
+    assert choose_candidate([best, far]).name == "attr_city"
+    classes = named("latent_classes", 4, replicates(0.95, 0.2))
+    assert choose_candidate([best, near, classes]).name == "latent_classes"
+    behind = named("latent_classes", 4, replicates(0.9, 0.05))
+    assert choose_candidate([best, near, behind]).name == "rfm_group"
 
 
 def named(name, classes, long_run):
