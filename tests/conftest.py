@@ -38,13 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what was imported, and seldom: expressions are many small objects.
-
-    It took a fifth of the time in which a small source is read.
-    """
+    """Let the garbage collector pass over what was imported."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
-from sklearn.ensemble import RandomForestRegressor
 
 from smsroi_helpers import measures
 from smsroi_helpers.ab_test.baseline_scores import HISTORY, WhyNotRanked, score_customers
@@ -217,6 +216,8 @@ def _features(rows: pd.DataFrame) -> Floats:
 
 def _predicted_effects(rows: pd.DataFrame, y: Floats, seed: int) -> Floats:
     """The predicted treatment effect of each customer, from forests fitted to the other fold."""
+    from sklearn.ensemble import RandomForestRegressor
+
     x = _features(rows)
     treated, fold = rows["treated"].to_numpy() == 1, rows["fold"].to_numpy()
     found = np.zeros(len(rows))

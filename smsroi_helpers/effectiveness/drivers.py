@@ -9,8 +9,8 @@ from typing import Literal
 import ibis
 import numpy as np
 import pandas as pd
-import statsmodels.formula.api as smf
 from scipy.stats import spearmanr
+from statsmodels.regression.linear_model import WLS  # statsmodels.formula.api takes a second to import
 
 from smsroi_helpers.effectiveness.counts import Sends
 from smsroi_helpers.source import Shop
@@ -106,7 +106,7 @@ def regress(cells: pd.DataFrame, outcome: Literal["clicked", "converted"] = "cli
     frame = used.assign(share=used[outcome] / used[trials], weekday=used["weekday"].astype(str))
     largest = {name: str(frame.groupby(name)[trials].sum().idxmax()) for name in factors}
     terms = " + ".join(f"C({name}, Treatment({largest[name]!r}))" for name in factors)
-    model = smf.wls(f"share ~ {terms}", frame, weights=frame[trials].to_numpy(float))
+    model = WLS.from_formula(f"share ~ {terms}", frame, weights=frame[trials].to_numpy(float))
     groups = pd.factorize(frame["campaign_id"])[0]
     fitted = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
     limits, rows = fitted.conf_int(), []

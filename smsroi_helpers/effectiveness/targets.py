@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy.stats import t
+from statsmodels.regression.linear_model import WLS  # statsmodels.api takes a second to import
+from statsmodels.tools.tools import add_constant
 
 from smsroi_helpers.effectiveness.activity import ACTIVITY_KPIS
 from smsroi_helpers.effectiveness.counts import ALL, BETWEEN
@@ -197,7 +198,7 @@ def _track(goal: Goal, rows: pd.DataFrame, as_of: dt.date) -> Progress:
     errors = ((rows["high"] - rows["low"]) / 3.92).to_numpy(float)
     usable = np.isfinite(errors) & (errors > 0)
     weights = np.where(usable, errors, np.nanmedian(errors[usable]) if usable.any() else 1.0) ** -2.0
-    fitted = sm.WLS(rows["estimate"].to_numpy(float), sm.add_constant(at), weights=weights / weights.mean()).fit()
+    fitted = WLS(rows["estimate"].to_numpy(float), add_constant(at), weights=weights / weights.mean()).fit()
     predicted = fitted.get_prediction([[1.0, _count(month)]])
     centre, error = float(predicted.predicted_mean[0]), float(predicted.se_obs[0])
     below, above = predicted.conf_int(obs=True)[0]

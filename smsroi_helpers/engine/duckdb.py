@@ -13,6 +13,8 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as Connection
 
+from smsroi_helpers.engine.compiler import Compiler
+
 __all__ = [
     "Connection",
     "EngineError",
@@ -174,6 +176,7 @@ def keep_rows(con: Connection, name: str, rows: ir.Table) -> ir.Table:
 def connect(folder: Path) -> Connection:
     """Open DuckDB in memory, spilling to `folder`, with the threads and memory that the runner allots."""
     con: Connection = ibis.duckdb.connect()
+    con.compiler = Compiler()
     spill = str(folder / f".spill-{os.getpid()}").replace("'", "''")
     con.raw_sql(f"SET temp_directory = '{spill}'")
     if threads := os.environ.get("SMSROI_THREADS"):

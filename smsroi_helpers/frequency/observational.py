@@ -19,10 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from smsroi_helpers.statistics import Floats
@@ -88,6 +84,11 @@ def _texts_per_week(weeks: pd.DataFrame) -> NDArray[np.int64]:
 
 def _cross_fit(weeks: pd.DataFrame, seed: int) -> tuple[Floats, Floats]:
     """The propensity and expected profit of each row at each dose, from models fitted to other customers."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.model_selection import GroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     x, dose, profit = _features(weeks), _texts_per_week(weeks), weeks["profit"].to_numpy(float)
     doses = range(MOST_TEXTS + 1)
     chance, expected = np.zeros((len(weeks), len(doses))), np.full((len(weeks), len(doses)), np.nan)

@@ -156,8 +156,9 @@ def difference_of_rates(
         raise ValueError("each arm needs at least one customer, and between 0 and as many events as customers")
     estimate = x1 / n1 - x0 / n0
     z = norm.ppf((1 + level) / 2)
-    low = bisect(lambda d: _score(d, x1, n1, x0, n0) > z, np.full(estimate.shape, -1.0), estimate)
-    high = bisect(lambda d: _score(d, x1, n1, x0, n0) > -z, estimate, np.full(estimate.shape, 1.0))
+    crossed = np.reshape([z, -z], (2, *(1 for _ in estimate.shape)))  # both limits at once
+    ends = np.stack([np.full(estimate.shape, -1.0), estimate, np.full(estimate.shape, 1.0)])
+    low, high = bisect(lambda d: _score(d, x1, n1, x0, n0) > crossed, ends[:2], ends[1:])
     tables = zip(*(np.atleast_1d(count).ravel() for count in (x1, n1 - x1, x0, n0 - x0)), strict=True)
     p = np.array([fisher_exact([[a, b], [c, d]]).pvalue for a, b, c, d in tables]).reshape(estimate.shape)
     return RateDifference(estimate, low, high, p)
