@@ -261,9 +261,9 @@ def moments_of(counted: pd.DataFrame, experiment: str, metric: str, by: Sequence
         arm, the columns of `by`, and the columns of `measures.arm_moments` but for n_unknown.
     """
     prefix = f"{metric}__"
-    rows = counted[counted["experiment_id"] == experiment]
-    own = {name: name.removeprefix(prefix) for name in counted.columns if name.startswith(prefix)}
-    return rows[["arm", *by, *own]].rename(columns=own).drop(columns="n_unknown")
+    own = [name for name in counted.columns if name.startswith(prefix) and name != f"{prefix}n_unknown"]
+    rows = counted[["arm", *by, *own]][(counted["experiment_id"] == experiment).to_numpy()]
+    return rows.set_axis(["arm", *by, *(name.removeprefix(prefix) for name in own)], axis=1)
 
 
 def count_capped(shop: Shop, metric: str = "profit", share: float = 0.99) -> pd.DataFrame:

@@ -144,17 +144,21 @@ def estimate_means(moments: pd.DataFrame, arms: Sequence[str], *, adjust: bool =
 
 
 def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> dict[str, Floats]:
-    """Each column of the moments, arms × strata."""
+    """Each column of the moments, arms × strata: sums over the rows, unknown values left out."""
     names = [each for each in moments.columns if each.startswith(("sum_", "n_", "unit_")) or each in ("n", "units")]
-    grid = moments.groupby(["arm", *([stratum] if stratum else [])])[names].sum()
-    if stratum is None:
-        grid = grid.reindex(list(arms)).fillna(0.0)
-        columns = np.ascontiguousarray(grid.to_numpy(float).T)
-        return {name: column[:, None] for name, column in zip(names, columns, strict=True)}
-    every = pd.MultiIndex.from_product([list(arms), sorted(moments[stratum].unique())])
-    wide = grid.reindex(every).fillna(0.0)
-    values = wide.to_numpy(float).reshape(len(arms), -1, len(names))
-    return {name: np.ascontiguousarray(values[:, :, place]) for place, name in enumerate(names)}
+    arm = pd.Index(list(arms)).get_indexer(moments["arm"])
+    column, strata = (np.zeros(len(arm), int), 1) if stratum is None else _numbered(moments[stratum])
+    values = moments[names].to_numpy(float)
+    grid = np.zeros((len(names), len(arms), strata))
+    used = arm >= 0
+    np.add.at(grid, (slice(None), arm[used], column[used]), np.where(np.isnan(values), 0.0, values)[used].T)
+    return dict(zip(names, grid, strict=True))
+
+
+def _numbered(keys: pd.Series) -> tuple[NDArray[np.intp], int]:
+    """The place of each key among the sorted keys, and how many there are."""
+    places, known = pd.factorize(keys, sort=True)
+    return places, len(known)
 
 
 _PRODUCTS = {
