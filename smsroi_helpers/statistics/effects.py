@@ -149,10 +149,10 @@ def _cells(moments: pd.DataFrame, arms: Sequence[str], stratum: str | None) -> d
     arm = pd.Index(list(arms)).get_indexer(moments["arm"])
     column, strata = (np.zeros(len(arm), int), 1) if stratum is None else _numbered(moments[stratum])
     values = moments[names].to_numpy(float)
-    grid = np.zeros((len(names), len(arms), strata))
+    grid = np.zeros((len(arms), strata, len(names)))
     used = arm >= 0
-    np.add.at(grid, (slice(None), arm[used], column[used]), np.where(np.isnan(values), 0.0, values)[used].T)
-    return dict(zip(names, grid, strict=True))
+    np.add.at(grid, (arm[used], column[used]), np.where(np.isnan(values), 0.0, values)[used])
+    return {name: np.ascontiguousarray(grid[:, :, place]) for place, name in enumerate(names)}
 
 
 def _numbered(keys: pd.Series) -> tuple[NDArray[np.intp], int]:
