@@ -122,8 +122,8 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             _("Chosen"): each.name == plan.chosen.name,
         })  # fmt: skip
     caption = _(
-        "What a plan by each grouping is worth per customer; the simplest within one standard error of the best is"
-        " chosen"
+        "What a plan by each grouping is worth per customer; of those within one standard error of the best, latent"
+        " classes are chosen, else the simplest"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
