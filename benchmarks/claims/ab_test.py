@@ -149,7 +149,7 @@ def capped(rng: np.random.Generator) -> list[Interval]:
     return found
 
 
-def ledger(rng: np.random.Generator) -> list[Interval]:
+def profit_by_month(rng: np.random.Generator) -> list[Interval]:
     """Incremental profit of one month, from a holdout of a tenth; customers without an order count with 0."""
     found = []
     for part, effect in EFFECTS.items():
@@ -462,7 +462,7 @@ CLAIMS = [
         "what a month's texting of 5,400 customers earned, by 600 held out (Welch × customers)",
         PAGE,
         "two_sided",
-        ledger,
+        profit_by_month,
         n=4_000,
     ),
     Claim(

@@ -127,7 +127,7 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         effects(evaluated, currency),
         alt=joined(*described),
         caption=_(
-            "What each arm brought against its control over the whole time counted: by lot, so the doing of the arm."
+            "What each arm brought against its control over the whole time counted. Randomised: the arm caused it."
             " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
             " looks. Green is worth it, orange is not, grey is open or answered on another page."
         ),

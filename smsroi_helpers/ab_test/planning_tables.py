@@ -68,7 +68,7 @@ def _dates(found: Audience) -> str:
 def _planner_caption(found: Audience, plan: pd.DataFrame, currency: str) -> str:
     parts = [
         _(
-            "What the next test would show four times out of five, on all {n} customers who can be texted after {day},"
+            "What the next test would detect with 80% power, on all {n} customers who can be texted after {day},"
             " arms of one size, read once at its end (every day: about half as much again), from what they bought in as"
             " many weeks up to then"
         ).format(n=number(found.customers), day=day(found.last_day) if found.last_day else "")

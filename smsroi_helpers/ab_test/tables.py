@@ -395,15 +395,18 @@ def monthly_profit_table(months: pd.DataFrame, totals: pd.DataFrame, currency: s
             _("Texted"): row.treated,
             _("Held out"): row.control,
             _("Earned"): compact_words(row.earned, row.earned_low, row.earned_high, currency),
-            _("Forgone by holding out"): compact_words(row.lost, row.lost_low, row.lost_high, currency),
+            _("Lost by holding out"): compact_words(row.lost, row.lost_low, row.lost_high, currency),
         }
         for row in months.itertuples()
     ]
     if not rows:
         return note(
-            _("So the ledger has no entry: it takes orders, and a tenth of the customers held out of every campaign.")
+            _(
+                "So there is no incremental profit by month: it takes orders, and a tenth of the customers held"
+                " out of every campaign."
+            )
         )
-    caption = _("The ledger of the standing holdout: what the programme earned each month, and what knowing that cost")
+    caption = _("Incremental profit by month from the standing holdout, and the profit lost by holding customers out")
     for row in totals.itertuples():
         caption = joined(
             sentence(caption),

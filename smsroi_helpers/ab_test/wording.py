@@ -214,7 +214,7 @@ def _difference_words(decision: ExperimentDecision, currency: str) -> str:
 def _text(answer: ExperimentAnswer, currency: str) -> str:
     experiment, decision = answer.experiment, answer.decision
     if answer.outcome == "broken":
-        return _("No difference is shown, since it would not be the doing of the change.")
+        return _("No difference is shown, since the change may not have caused it.")
     parts = []
     facts = {"arm": decision.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
     if decision.known:
@@ -318,7 +318,7 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
             "This source has no orders, so profit, revenue and the share who order are not known; only clicks, replies"
             " and opt-outs of the arms are. To decide a test by clicks, register primary_metric click_rate beforehand."
         ),
-        "interval": _("The interval holds both a gain worth having and none."),
+        "interval": _("The interval includes zero and a worthwhile gain."),
     }
     facts = {"n": FEW_EVENTS, "buyers": FEWEST_BUYERS_UNEQUAL, "clusters": FEWEST_CLUSTERS}
     parts = [words[code].format(**facts) for code in decision.why_open]
@@ -329,11 +329,11 @@ def _why_open(answer: ExperimentAnswer, currency: str) -> str:
     if np.isfinite(decision.detectable) and decision.in_money:
         seen = money(decision.detectable / max(answer.experiment.weeks, 1e-9), currency)
         parts.append(
-            _("A true difference of {seen} per customer and week would show four times out of five.").format(seen=seen)
+            _("A true difference of {seen} per customer and week is detectable with 80% power.").format(seen=seen)
         )
     elif np.isfinite(decision.detectable):
         parts.append(
-            _("A true difference of {difference} would show four times out of five.").format(
+            _("A true difference of {difference} is detectable with 80% power.").format(
                 difference=difference_in_words(decision.metric, decision.detectable)
             )
         )
@@ -347,7 +347,7 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
         return ""
     if not decision.in_money:
         return _(
-            "To show a difference of {difference} (a tenth of the control’s) four times out of five, about {n}"
+            "To detect a difference of {difference} (a tenth of the control’s) with 80% power, about {n}"
             " customers in all would do."
         ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
     facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}

@@ -56,7 +56,7 @@ def tracking(tested: Holdout, ax: Axes | None = None) -> Axes:
     lift = offset if last["actual"] >= last["expected"] else -offset
     for label, value, shift, colour in (
         (_("happened"), last["actual"], lift, "ink"),
-        (_("foretold"), last["expected"], -lift, "accent"),
+        (_("predicted"), last["expected"], -lift, "accent"),
     ):
         ax.annotate(
             label, (last["week"], value + shift), xytext=(6, 0), textcoords="offset points", va="center",
@@ -92,11 +92,11 @@ def by_frequency(tested: Holdout, ax: Axes | None = None) -> Axes:
     places = np.arange(len(rows))
     ax.errorbar(
         places - 0.08, rows["predicted"], yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
-        fmt="o", color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
+        fmt="o", color=PALETTE["accent"], linewidth=1.6, label=_("predicted, 95% interval"),
     )  # fmt: skip
     ax.plot(places + 0.08, rows["actual"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
     outside = int(((rows["actual"] < rows["low"]) | (rows["actual"] > rows["high"])).sum())
-    ax.set_title(_("{n} of {all} groups came out as foretold").format(n=len(rows) - outside, all=len(rows)))
+    ax.set_title(_("{n} of {all} groups came out as predicted").format(n=len(rows) - outside, all=len(rows)))
     ax.set_xticks(places, list(rows["frequency"]))
     ax.set_ylim(bottom=0)
     ax.set_xlabel(_("repeat purchases before the test"))
@@ -125,7 +125,7 @@ def by_week(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.plot(weeks["week"], weeks["in_week"], color=PALETTE["ink"], linewidth=1.4, label=_("happened"))
     ax.plot(
         weeks["week"], weeks["expected_in_week"], color=PALETTE["accent"], linewidth=1.8, linestyle="--",
-        label=_("foretold"),
+        label=_("predicted"),
     )  # fmt: skip
     if len(ahead):
         ax.axvline(ahead["week"].iloc[0] - 0.5, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
@@ -151,7 +151,7 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.subplots()[1]
     rows = tested.by_tenth
-    ax.bar(rows["tenth"] - 0.2, rows["predicted"], 0.4, color=PALETTE["sky"], label=_("foretold"))
+    ax.bar(rows["tenth"] - 0.2, rows["predicted"], 0.4, color=PALETTE["sky"], label=_("predicted"))
     errors = [rows["spend"] - rows["low"], rows["high"] - rows["spend"]]
     ax.bar(
         rows["tenth"] + 0.2, rows["spend"], 0.4, color=PALETTE["accent"], label=_("came"), yerr=errors,
@@ -159,13 +159,13 @@ def lift(tested: Holdout, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     ax.axhline(0.1, color=PALETTE["soft"], linewidth=0.8, linestyle=":")
     ax.annotate(
-        _("as by lot"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
+        _("as at random"), (10.5, 0.1), xytext=(0, 4), textcoords="offset points", ha="right", color=PALETTE["soft"]
     )
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: percent(value)))
     ax.set_xticks(list(rows["tenth"]))
     first = percent(rows["spend"].iloc[0])
     if tested.ranks_spend:
-        ax.set_xlabel(_("tenth of the customers, by the spend foretold"))
+        ax.set_xlabel(_("tenth of the customers, by the spend predicted"))
         ax.set_ylabel(_("share of the money in the test"))
         ax.set_title(_("The tenth put first brought {share} of the money").format(share=first))
     else:
@@ -189,7 +189,7 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
     ax.errorbar(
         places - 0.08, rows["predicted"], fmt="o",
         yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
-        color=PALETTE["accent"], linewidth=1.6, label=_("foretold, 95% interval"),
+        color=PALETTE["accent"], linewidth=1.6, label=_("predicted, 95% interval"),
     )  # fmt: skip
     ax.plot(places + 0.08, rows["bought"], "D", color=PALETTE["orange"], markersize=6, label=_("happened"))
     ax.set_xticks(places, [_range(row) for row in rows.itertuples()])
@@ -203,7 +203,7 @@ def by_alive(tested: Holdout, ax: Axes | None = None) -> Axes:
         told, bought = percent(rows["predicted"].iloc[0]), percent(rows["bought"].iloc[0])
         ax.set_title(_("Nobody is in doubt: {told} were to buy, {bought} did").format(told=told, bought=bought))
     else:
-        ax.set_title(_("{n} of {all} groups bought as often as foretold").format(n=inside, all=len(rows)))
+        ax.set_title(_("{n} of {all} groups bought as often as predicted").format(n=inside, all=len(rows)))
     ax.legend(frameon=False, loc="lower right")
     return ax
 
@@ -251,7 +251,7 @@ def tracking_figure(tested: Holdout) -> Chart:
     return figure(
         tracking(tested),
         alt=_(
-            "In the {weeks} weeks after {day} the model, fitted to the time before, foretold {told} repeat purchases;"
+            "In the {weeks} weeks after {day} the model, fitted to the time before, predicted {told} repeat purchases;"
             " {actual} happened."
         ).format(**facts),
         caption=_(
@@ -264,7 +264,7 @@ def tracking_figure(tested: Holdout) -> Chart:
 def by_frequency_figure(tested: Holdout) -> Chart:
     """`by_frequency` with alt text and caption."""
     parts = [
-        _("After {x} repeat purchases: foretold {told}, happened {actual}.").format(
+        _("After {x} repeat purchases: predicted {told}, happened {actual}.").format(
             x=row.frequency, told=interval(row.predicted, row.low, row.high), actual=number(row.actual, 2)
         )
         for row in _shown(tested.by_frequency).itertuples()
@@ -311,7 +311,7 @@ def by_week_figure(tested: Holdout) -> Chart:
     return figure(
         by_week(tested),
         alt=_(
-            "Repeat purchases week by week. In the {all} test weeks {actual} happened where {told} were foretold; {n}"
+            "Repeat purchases week by week. In the {all} test weeks {actual} happened where {told} were predicted; {n}"
             " weeks lie outside their 95% band."
         ).format(
             all=len(ahead),
@@ -329,14 +329,14 @@ def by_week_figure(tested: Holdout) -> Chart:
 def lift_figure(tested: Holdout) -> Chart:
     """`lift` with alt text and caption."""
     parts = [
-        _("{tenth}: foretold {told}, came {came}").format(
+        _("{tenth}: predicted {told}, came {came}").format(
             tenth=row.tenth, told=percent(row.predicted, 1), came=percent(row.spend, 1)
         )
         for row in tested.by_tenth.itertuples()
     ]
     alt = _("Share of the money in the test by tenth of the customers: {shares}.")
     caption = _(
-        "Does it know who will spend? Customers in ten groups of equal size by the spend foretold for the test"
+        "Does it know who will spend? Customers in ten groups of equal size by the spend predicted for the test"
         " weeks, and what each group did spend; the lines are 95% intervals."
     )
     if not tested.ranks_spend:
@@ -359,19 +359,19 @@ def _ranking(tested: Holdout) -> str:
         return _("Too little was bought in the test to say how good the ranking is.")
     if tested.gini_low <= 0:
         return _(
-            "The ranking is not told from one by lot: {gini} as good as hindsight (normalised Gini coefficient, 95%"
-            " interval {low} to {high}; {n} customers)."
+            "The ranking is not distinguishable from a random one: {gini} as good as hindsight (normalised Gini"
+            " coefficient, 95% interval {low} to {high}; {n} customers)."
         ).format(**facts)
     return _(
-        "The ranking is {gini} as good as hindsight (normalised Gini coefficient, 95% interval {low} to {high}; as by"
-        " lot is none; {n} customers)."
+        "The ranking is {gini} as good as hindsight (normalised Gini coefficient, 95% interval {low} to {high};"
+        " a random ranking scores none; {n} customers)."
     ).format(**facts)
 
 
 def by_alive_figure(tested: Holdout) -> Chart:
     """`by_alive` with alt text and caption."""
     parts = [
-        _("Of the {n} with {range}: foretold {told}, bought {bought}.").format(
+        _("Of the {n} with {range}: predicted {told}, bought {bought}.").format(
             n=number(row.customers),
             range=_range(row),
             told=_share(row.predicted, row.low, row.high),

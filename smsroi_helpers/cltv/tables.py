@@ -145,7 +145,7 @@ def models_table(comparison: ModelComparison) -> Html:
                 )
                 for row in scores.itertuples()
             ],
-            _("Purchases foretold"): [number(row.predicted) for row in scores.itertuples()],
+            _("Purchases predicted"): [number(row.predicted) for row in scores.itertuples()],
             _("Drop-out"): [
                 _("none")
                 if row.model == "nbd"
@@ -176,7 +176,7 @@ def rivals_table(tested: Holdout) -> Html:
     shown = pd.DataFrame(
         {
             _("Forecast by"): [names[row.rival] for row in tested.rivals.itertuples()],
-            _("Purchases foretold"): [number(row.predicted) for row in tested.rivals.itertuples()],
+            _("Purchases predicted"): [number(row.predicted) for row in tested.rivals.itertuples()],
             _("Off by"): [signed_percent(row.bias, 1) if tested.actual else "–" for row in tested.rivals.itertuples()],
             _("Error per customer"): [number(row.error, 2) for row in tested.rivals.itertuples()],
             _("Squared error against the model’s"): [
@@ -191,7 +191,7 @@ def rivals_table(tested: Holdout) -> Html:
     )
     caption = _(
         "The forecast of the last {weeks} weeks beside two naive ones; {actual} repeat purchases happened. Error: the"
-        " root of the mean square of purchases foretold less purchases made. Where an interval (95%) lies above none,"
+        " root of the mean square of purchases predicted less purchases made. Where an interval (95%) lies above none,"
         " the model beats that rival"
     ).format(weeks=number(tested.weeks), actual=number(tested.actual))
     nearest = tested.rivals.loc[tested.rivals["bias"].abs().idxmin()]
@@ -223,8 +223,8 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
     return table(
         shown,
         caption=_(
-            "What the forecast assumes, and by how much the total would change where it does not hold: a warning from"
-            " 2% on, a failure from 10% on"
+            "What the forecast assumes, and by how much the total would change where an assumption fails: a warning"
+            " from 2% on, a failure from 10% on"
         ),
     )
 

@@ -156,7 +156,7 @@ def describe_extrapolation(level: LevelError) -> str:
 
 def _describe_failing(failing: Sequence[str]) -> str:
     return (
-        _("The forecast assumes what does not hold here (see the checks): {names}.").format(names=listed(failing))
+        _("The forecast’s assumptions fail here (see the checks): {names}.").format(names=listed(failing))
         if failing
         else ""
     )
@@ -196,8 +196,8 @@ def describe_drop_out(fit: Fit) -> str:
         return ""
     if not fit.drop_out_identified:
         return _(
-            "Drop-out is not identified: how fast customers leave, and how they differ in it, cannot be told from these"
-            " orders. The forecast weighs every pace that they allow, and its interval covers it."
+            "Drop-out is not identified: how fast customers leave, and how they differ in it, cannot be estimated from"
+            " these orders. The forecast weighs every pace that they allow, and its interval covers it."
         )
     return _(
         "How much customers differ in their rate of buying is not identified. The forecast takes every difference"

@@ -104,12 +104,12 @@ def steps_table(study: Study, currency: str) -> Html:
             _("Adjusted"): adjusted if np.isfinite(row.effect) else reason,
             _("Left out"): percent(row.trimmed / max(row.kept + row.trimmed, 1)) if row.kept else "–",
             _("E-value (of the limit)"): limits if np.isfinite(row.e_value) else "–",
-            _("By lot"): test,
+            _("Randomised"): test,
         })  # fmt: skip
     caption = _(
         "What one text more in a week goes with in profit before message cost over four weeks, 95% intervals."
         " Raw and adjusted are observational: read off the log, raw or adjusted for all that was known before;"
-        " customer-weeks unlike any that got the other dose are left out. By lot is what the"
+        " customer-weeks unlike any that got the other dose are left out. Randomised is what the"
         " test shows of a week at such doses. E-value: how strongly something unseen would have to go with both dose"
         " and profit, as a risk ratio, to make all of it"
     )
@@ -240,7 +240,7 @@ def satisfaction_table(found: tuple[pd.DataFrame, str]) -> Html:
             )
         rows.append(cells)
     caption = (
-        _("How likely people are to recommend (0 to 10) by the dose they were given by lot, 95% intervals")
+        _("How likely people are to recommend (0 to 10) by the frequency randomly assigned, 95% intervals")
         if randomised
         else _(
             "How likely people are to recommend (0 to 10) by the texts they got before: observational, no effect shown"

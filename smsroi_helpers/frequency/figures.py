@@ -111,9 +111,10 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         response(study, policy, currency),
         alt=joined(*descriptions),
         caption=_(
-            "What a dose brings against none, by lot: left in a week, right over all weeks to come, after those who opt"
-            " out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the dashed line is"
-            " today’s mean dose ({today}), circles mark the best dose tried; at 0 texts pay for themselves and no more."
+            "What a frequency brings against none, randomised: left in a week, right over all weeks to come, after"
+            " those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the"
+            " dashed line is today’s mean dose ({today}), circles mark the best dose tried; at 0 texts pay for"
+            " themselves and no more."
         ).format(today=today_words(row["today"])),
     )
 
@@ -266,7 +267,7 @@ def logs_figure(study: Study, currency: str) -> Html:
         series = [
             (_("log, raw"), "orange", (row.raw, row.raw_low, row.raw_high)),
             (_("log, adjusted"), "gold", (row.effect, row.low, row.high)),
-            (_("by lot"), "accent", (row.test, row.test_low, row.test_high)),
+            (_("randomised"), "accent", (row.test, row.test_low, row.test_high)),
         ]
         for k, (name, colour, (value, low, high)) in enumerate(series):
             if not np.isfinite([value, low, high]).all():
@@ -293,8 +294,8 @@ def logs_figure(study: Study, currency: str) -> Html:
         alt=joined(*descriptions),
         caption=_(
             "One text more in a week, and the profit before message cost that goes with it per customer: in the log"
-            " over four weeks (observational: who gets more texts is not the same kind of customer), and by lot. 95%"
-            " intervals."
+            " over four weeks (observational: who gets more texts is not the same kind of customer), and randomised."
+            " 95% intervals."
         ),
     )
 

@@ -177,7 +177,7 @@ def arms_table(study: Study, currency: str) -> Html:
             money_words(*row, currency=currency) for row in compared[["difference", "low", "high"]].to_numpy(float)
         ]
     caption = _(
-        "The arms as they are, by lot, with 95% intervals: per subscribed customer and week, orders over the whole"
+        "The arms as they are, randomised, with 95% intervals: per subscribed customer and week, orders over the whole"
         " test. Opt-outs include those that would have come anyway"
     )
     return table(frame, caption=caption, suppress=_("Customers"))

@@ -72,7 +72,7 @@ def no_test_words(study: Study) -> str:
         case "nobody_assigned":
             return _("Nobody has been assigned to an experiment yet.")
         case "no_frequency_test":
-            return _("None of the source’s experiments tried doses by lot.")
+            return _("None of the source’s experiments assigned frequencies at random.")
         case "clustered":
             return _(
                 "The test of frequencies assigned households or stores. The curve’s error is that of single customers,"
@@ -181,7 +181,7 @@ def _action(found: FrequencyDecision, study: Study) -> str:
             name = study.experiment.name if study.experiment else ""
             return _("Do not use the dose test {test}: mend it and begin anew").format(test=name)
         case "no_test":
-            return _("Try doses by lot, one of them none, before changing anything")
+            return _("Test frequencies on randomly assigned customers, one of them none, before changing anything")
         case "no_zero_arm":
             return _("Add an arm that is sent nothing")
         case "one_dose_tested":
@@ -226,7 +226,7 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
             return _("There are too few customer-weeks outside experiments to say what is done today.")
         case "one_dose":
             return joined(
-                _("Only one dose was tried beside none; it can be told from none, not from others."),
+                _("Only one frequency was tried beside none; it can be compared with none, not with others."),
                 _("Worth of a subscriber texted so: {value}.").format(value=interval(*found.value, currency))
                 if found.value
                 else "",
@@ -344,8 +344,8 @@ def _needed_sentence(plan: NeededTest | None, currency: str) -> str:
     if plan is None:
         return ""
     return _(
-        "To see a difference of {least} per customer and week, a test of {arms} doses by lot over {weeks} weeks needs"
-        " about {n} customers an arm."
+        "To see a difference of {least} per customer and week, a randomised test of {arms} frequencies over {weeks}"
+        " weeks needs about {n} customers an arm."
     ).format(
         least=money(plan.difference, currency), arms=number(plan.arms), weeks=number(plan.weeks),
         n=number(plan.customers_per_arm),
@@ -382,8 +382,8 @@ def _caveat(found: FrequencyDecision, study: Study) -> str:
             case "long_run_modelled":
                 sentences.append(
                     _(
-                        "Long-run value is worked out, not seen: it takes response and opting out to stay as in the"
-                        " test’s weeks, and today’s doses to work as they would have in the test."
+                        "Long-run value is modelled, not observed: it assumes that response and opt-out rates stay as"
+                        " in the test’s weeks, and today’s doses to work as they would have in the test."
                     )
                 )
             case "loss_unknown" | "loss_not_identified":

@@ -83,7 +83,7 @@ def _judge(shop: Shop, sends: ir.Table, rules: MachineRules) -> ir.Table:
             any_click_at=ibis.null("timestamp"),
             human_click_at=ibis.null("timestamp"),
         )
-    # Nothing can be told of a machine by a click whose date has no time, except that its owner clicks everything.
+    # A click whose date has no time says nothing about a machine, except that its owner clicks everything.
     dated = click_without_time(shop, sends.clicked_at)
     sends = sends.mutate(timed_click=ibis.ifelse(dated, ibis.null("timestamp"), sends.clicked_at.cast("timestamp")))
     since = ibis.coalesce(sends.delivered_at, sends.sent_at)

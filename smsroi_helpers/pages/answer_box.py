@@ -210,7 +210,7 @@ def answer(
     evidence = _token(str(main.get("evidence") or "none"))
     parts.append(f'<p class="evidence {evidence}"><b>{as_text(label)}</b> {as_text(meaning)}</p>')
     if not is_missing(main.get("caveat")) and main.get("caveat"):
-        mind = as_text(_("Mind:"))
+        mind = as_text(_("Caveat:"))
         parts.append(f'<p class="caveat"><b>{mind}</b> {as_text(main["caveat"])}</p>')
     same = [row for row in others if row.get("question") == main.get("question")]
     if same:

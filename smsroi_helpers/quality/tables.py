@@ -148,7 +148,7 @@ def tables_table(tables: pd.DataFrame) -> Html:
     names = {
         "table": _("Table"),
         "rows_in": _("Rows in"),
-        "put_aside": _("Put aside"),
+        "put_aside": _("Rejected"),
         "guests": _("Of guests"),
         "later": _("After the last day"),
         "used": _("Used"),

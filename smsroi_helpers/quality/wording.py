@@ -120,7 +120,7 @@ def list_gains(shop: Shop) -> pd.DataFrame:
     gains = {
         "orders": _("what messages bring: without it there is no revenue, no profit, no customer value, no RFM groups"),
         "messages": _("who was texted when: without it there is no timing, no frequency, no effectiveness"),
-        "experiments": _("what was tried by lot: without it nothing on these pages is caused by a message"),
+        "experiments": _("randomised tests: without them no page can say what a message caused"),
         "customers": _("attributes to group by, time zones, and consent"),
         "customers.timezone": _("the recipient's own hour; the source's clock stands in for it"),
         "customers.opted_out_at": _("what texting costs in subscribers, and whether somebody is texted after leaving"),

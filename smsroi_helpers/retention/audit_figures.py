@@ -64,7 +64,9 @@ def periods_figure(study: Study, currency: str) -> Html:
         return _no_orders()
     found = study.audit.periods
     if found is None:
-        return note(_("The log does not hold two periods of {days} days.").format(days=number(study.audit.period_days)))
+        return note(
+            _("The log is shorter than two periods of {days} days.").format(days=number(study.audit.period_days))
+        )
     rows = found.moves.set_index("move").loc[list(MOVES)][::-1]
     ax = plt.subplots(figsize=(8.2, 3.6))[1]
     at = np.arange(len(rows))

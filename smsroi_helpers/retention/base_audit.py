@@ -83,7 +83,7 @@ class BaseAudit:
     tenths: pd.DataFrame
     """Of `rank_profit`."""
     periods: TwoPeriods | None
-    """None where the log does not hold two periods."""
+    """None where the log is shorter than two periods."""
     cohort: pd.DataFrame
     """Of `follow_cohort`."""
     ages: pd.DataFrame

@@ -105,7 +105,7 @@ class AliveTest:
 
 
 def evaluate_alive(comparison: cltv.ModelComparison, tested: cltv.Holdout, alive_below: float) -> AliveTest:
-    """How P(alive) before the test weeks foretold who would stay away in them.
+    """How P(alive) before the test weeks predicted who would stay away in them.
 
     Args:
         comparison: of `cltv.compare_models`.

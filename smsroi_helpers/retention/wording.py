@@ -74,6 +74,7 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
         evidence_customers=float(sum(row.customers)) if row is not None else float("nan"),
         value=total[0], low=total[1], high=total[2],
         unit="money" if money_known else "",
+        period=f"{row.days / 7:.3g} weeks" if row is not None and money_known else "",
         kind="worth" if money_known else "fact",
         money="cash" if money_known else "",
         cash=total[0], cash_low=total[1], cash_high=total[2],

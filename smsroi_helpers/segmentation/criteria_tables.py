@@ -54,9 +54,9 @@ def criteria_table(criteria: list[Criterion], segment_by: str) -> Html:
 def _criterion_words(one: Criterion) -> str:
     if one.name == "relevant":
         return {
-            "pass": _("It foretells spend."),
-            "warn": _("It foretells little of spend, or too little is known."),
-            "fail": _("It does not foretell spend."),
+            "pass": _("It predicts spend."),
+            "warn": _("It predicts little of spend, or too little is known."),
+            "fail": _("It does not predict spend."),
             "unknown": _("It was not compared out of time."),
         }[one.status]
     if one.name == "identifiable":

@@ -199,19 +199,19 @@ def in_order(explained: pd.DataFrame) -> list[str]:
 
 
 def _comparison_title(explained: pd.DataFrame) -> str:
-    """Which segmentation foretells spend best, where the intervals of all others lie below its own."""
+    """Which segmentation predicts spend best, where the intervals of all others lie below its own."""
     rows = explained[(explained["outcome"] == "spend") & (explained["segmentation"] != "rfm_scores")]
     if rows.empty:
         return _("Nobody spent anything in the next period")
     rows = rows.sort_values("share", ascending=False)
     best = rows.iloc[0]
     if best["low"] <= 0:
-        return _("No segmentation foretells spend beyond chance")
+        return _("No segmentation predicts spend beyond chance")
     if len(rows) > 1 and not (rows["high"].iloc[1:] < best["low"]).all():
-        return _("{segmentation} foretells spend best, but not beyond doubt").format(
+        return _("{segmentation} predicts spend best, but not beyond doubt").format(
             segmentation=sentence_case(names_of(str(best["segmentation"])))
         )
-    return _("Of the groupings, {segmentation} foretells spend best").format(
+    return _("Of the groupings, {segmentation} predicts spend best").format(
         segmentation=names_of(str(best["segmentation"]))
     )
 
@@ -229,7 +229,7 @@ def comparison_figure(explained: pd.DataFrame, period_days: int) -> Html:
         for row in explained.itertuples()
     ]  # fmt: skip
     caption = _(
-        "Share of the differences between customers in the {days} days after the grouping that it explains, foretold"
+        "Share of the differences between customers in the {days} days after the grouping that it explains, predicted"
         " from other customers of the same segment. RFM scores, in all {n} combinations, show what five groups leave"
         " out"
     ).format(

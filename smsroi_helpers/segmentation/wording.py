@@ -87,7 +87,7 @@ def put_in_words(found: SegmentationOutcome, grouping: Grouping, findings: Findi
 
 def _action(found: SegmentationOutcome) -> str:
     if found.reason == "predicts_nothing":
-        return _("Do not plan by {segmentation}: it does not foretell what customers spend").format(
+        return _("Do not plan by {segmentation}: it does not predict what customers spend").format(
             segmentation=names_of(found.segment_by)
         )
     if found.reason == "not_shown":
@@ -136,14 +136,14 @@ def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
             )
         else:
             points.append(_("no experiment shows that the groups answer a message differently"))
-    return _("It falls short in this: {points}.").format(points=listed(points)) if points else ""
+    return _("It fails these: {points}.").format(points=listed(points)) if points else ""
 
 
 def _rival_sentence(found: SegmentationOutcome) -> str:
     """Which other segmentation predicts spend better than the chosen one; empty for none."""
     if found.rival is None:
         return ""
-    return _("{segmentation} foretells spend better: it explains {share}.").format(
+    return _("{segmentation} predicts spend better: it explains {share}.").format(
         segmentation=sentence_case(names_of(found.rival.segment_by)),
         share=interval_share(found.rival.value, found.rival.low, found.rival.high),
     )

@@ -89,7 +89,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     ax.set_ylabel(_rate_label(timing))
     best = answer.windows.iloc[answer.best]
     title = (
-        _("No hour can be told from another")
+        _("No hour is distinguishable from another")
         if answer.chosen.all()
         else _("The best hour is among {hours}").format(hours=hours_words(answer))
     )
@@ -99,7 +99,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         low=percent(best["low"], 1), high=percent(best["high"], 1),
     )  # fmt: skip
     source = (
-        _("Drawn by lot: the curve is the doing of the hour.")
+        _("Randomised: the hour caused the differences.")
         if response.evidence == "randomised"
         else _("From the records: who is sent when is no chance.")
     )
@@ -108,8 +108,9 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
         alt=description,
         caption=joined(
             source,
-            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: cannot be told"
-              " from the best. Grey: not allowed; the darker, the more customers live where it is not."),
+            _("Line: the smooth curve, with its 95% interval at each hour. Points: as counted. Green: not"
+              " distinguishable from the best. Grey: not allowed; the darker, the more customers live where it"
+              " is not."),
             _why_a_gap(answer),
         ),
     )  # fmt: skip
@@ -170,7 +171,7 @@ def logs_figure(timing: Timing) -> Html:
     if timing.randomised is None or timing.observational is None:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
-    ours = _draw(ax, timing.randomised, ALL, "accent", _("by lot"))
+    ours = _draw(ax, timing.randomised, ALL, "accent", _("randomised"))
     theirs = _draw(ax, timing.observational, ALL, "orange", _("records"))
     ax.set_xlim(
         min(ours["hour"].min(), theirs["hour"].min()) - 0.5, max(ours["until"].max(), theirs["until"].max()) + 0.5
@@ -179,12 +180,13 @@ def logs_figure(timing: Timing) -> Html:
     ax.legend()
     ax.set_xlabel(_("hour of sending, the recipient’s time"))
     ax.set_ylabel(_rate_label(timing))
-    ax.set_title(_("What the lot shows, and what the records alone would have said"))
+    ax.set_title(_("The randomised result, and what observational data alone would have said"))
     best = [rows.iloc[rows["rate"].to_numpy().argmax()] for rows in (ours, theirs)]
     words = [window_words(row["hour"], row["until"]) for row in best]
     return figure(
         ax,
-        alt=_("By lot the response is highest at {one}, in the records at {two}.").format(one=words[0], two=words[1]),
+        alt=_("Randomised, the response is highest at {one}; in observational data at"
+              " {two}.").format(one=words[0], two=words[1]),
         caption=_("Blue: the experiment. Orange: texts the company sent of itself, compared within a campaign and a"
                   " segment. Bands are 95% intervals at each hour."),
     )  # fmt: skip
@@ -238,8 +240,8 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=joined(
-            _("By lot: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each by"
-              " itself; p by Holm over the outcomes shown."),
+            _("Randomised: everybody assigned, whatever reached them, over the test’s whole time; 95% intervals, each"
+              " by itself; p by Holm over the outcomes shown."),
             *descriptions,
             _("Orders carry dates without times: {share} of those counted are of the day of assignment, and some of"
               " them may have come before it.").format(share=percent(same_day, 1)) if same_day else "",

@@ -142,7 +142,7 @@ def windows_table(answers: Sequence[Answer]) -> Html:
                 share=percent(best["rate"], 1), low=percent(best["low"], 1), high=percent(best["high"], 1)
             ),
         })  # fmt: skip
-    caption = _("Windows that cannot be told from the best: in 95 of 100 cases the truly best one is among them")
+    caption = _("Windows not distinguishable from the best: in 95 of 100 cases the truly best one is among them")
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
 
@@ -223,9 +223,9 @@ def value_note(timing: Timing, currency: str) -> Html:
         return note(value_words(click, timing.sends.outcome))
     return note(
         _(
-            "A click by a person goes with {value} of profit before message costs, by {test} ({n} customers put by lot"
-            " into arms that differ in messages). It prices another hour if that works only through people taking"
-            " notice."
+            "A click by a person goes with {value} of profit before message costs, by {test} ({n} customers randomly"
+            " assigned into arms that differ in messages). It prices another hour if that works only through people"
+            " taking notice."
         ).format(
             value=interval(click.estimate, click.low, click.high, currency), test=listed(click.experiments),
             n=number(click.customers),
@@ -259,7 +259,9 @@ def gap_table(timing: Timing) -> Html:
         if len(differing)
         else _("No gap is more than chance (Holm): that the records mislead is not shown, nor that they do not.")
     )
-    caption = _("Responses per 1,000 texts that another hour brings, as the records and as the lot have it. {told}")
+    caption = _(
+        "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test. {told}"
+    )
     return table(frame, caption=caption.format(told=conclusion))
 
 
@@ -337,13 +339,13 @@ def _own_hours_words(personal: PersonalHours) -> str:
     )
     if personal.used:
         return _(
-            "By lot, texts at hours that suit a customer’s own day are answered more: {part} times what was to be"
-            " expected, where 0 would be not at all. So own hours are used, and give {share} of those with such events"
-            " another hour than their segment’s."
+            "Randomised test: texts at hours that suit a customer’s own day are answered more: {part} times what was to"
+            " be expected, where 0 would be not at all. So own hours are used, and give {share} of those with such"
+            " events another hour than their segment’s."
         ).format(part=part, share=percent(share_moved(personal)))
     if slope.low > 0:
-        return _("Own hours are used for nobody: they do not foretell what customers do later.")
+        return _("Own hours are used for nobody: they do not predict what customers do later.")
     return _(
-        "Own hours are used for nobody: by lot, texts at hours that suit a customer’s own day are not shown to be"
-        " answered more ({part} times what was to be expected, where 0 would be not at all)."
+        "Own hours are used for nobody: in the randomised test, texts at hours that suit a customer’s own day are not"
+        " shown to be answered more ({part} times what was to be expected, where 0 would be not at all)."
     ).format(part=part)

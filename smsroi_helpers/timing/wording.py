@@ -123,7 +123,7 @@ def value_words(click: ClickValue, outcome: str) -> str:
             test=listed(click.experiments)
         )
     return {
-        "": _("A click is priced by what customers put by lot into {test} brought."),
+        "": _("A click is priced by what customers randomly assigned in {test} brought."),
         "no_test": _(
             "No test whose arms differ in messages says what a click brings, so the answer is in clicks, not in money."
         ),
@@ -219,11 +219,11 @@ def _action(found: HourDecision) -> str:
             else _("Keep today’s hours and repeat the test of hours")
         )
     return {
-        "nothing_to_compare": _("Send at several hours, drawn by lot, and look again"),
+        "nothing_to_compare": _("Send at several randomly assigned hours, then run this page again"),
         "not_compared": _("Include the hours at which you send in the next test of hours"),
         "not_covered": _("Keep today’s hours, and include customers like today’s in the next test of hours"),
         "no_gain_possible": _("Leave the hours as they are: take the cheapest allowed one"),
-        "observational": _("Try hours on customers drawn by lot before changing any"),
+        "observational": _("Test hours on randomly assigned customers before changing any"),
         "no_price_shown": _("Keep today’s hours until a larger test of messages tells what a click brings"),
     }[found.reason]
 
@@ -252,8 +252,8 @@ def _allowed_only_action(found: HourDecision) -> str:
             "Send only at the hours that are allowed where the text arrives, and take the cheapest of them"
         ),
         "observational": _(
-            "Send only at the hours that are allowed where the text arrives, and try some of them on customers drawn by"
-            " lot"
+            "Send only at the hours that are allowed where the text arrives, and test some of them on randomly"
+            " assigned customers"
         ),
         "no_price_shown": _(
             "Send only at the hours that are allowed where the text arrives; learn what a click brings before you"
@@ -277,7 +277,7 @@ def _hours_sentence(found: HourDecision, answer: Answer, timing: Timing) -> str:
             n=number(len(tried)), p=number(answer.hours_differ_p, 2)
         )
     if found.hours == "all_alike":
-        return _("No best hour is supported: of the {n} windows tried, none can be told from another.").format(
+        return _("No best hour is supported: of the {n} windows tried, none is distinguishable from another.").format(
             n=number(len(answer.windows))
         )
     words = _("Of the {n} windows tried, the best is among {hours}; the likeliest is {window}.").format(

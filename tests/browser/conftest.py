@@ -62,7 +62,7 @@ _TIMING = [
     (
         "code",
         "gone = pd.DataFrame({'reason': ['after the last day observed', 'no delivery', 'left'], 'rows_out': [12, 830, 0],"
-        " 'rows_left': [140_158, 139_328, 139_328]})\npages.table(gone, caption='Put aside, and why')",
+        " 'rows_left': [140_158, 139_328, 139_328]})\npages.table(gone, caption='Rejected, and why')",
     ),
     (
         "text",
@@ -90,7 +90,7 @@ _TIMING = [
         "rows = pd.DataFrame({'segment': ['gold', 'value', 'basic', 'lost', 'all'], 'hours': ['12–14', '12–14', '19–20', "
         "'19–20', '12–20'], 'customers': [2010, 1340, 9, 640, 3999], 'rate': [.0431, .0379, .0123, .0088, .0311], "
         "'gain_per_week': [1810.4, 902.2, 3.0, 120.9, 2836.5]})\n"
-        "pages.table(rows, caption='Windows that cannot be told from the best', suppress='customers')",
+        "pages.table(rows, caption='Windows not distinguishable from the best', suppress='customers')",
     ),
     ("text", "## Checks\n\nWhat the logs alone would have said, beside what the experiment says."),
     (

@@ -134,7 +134,7 @@ def test_folded_section_opens_from_the_contents(open_page: Any) -> None:
 
 def test_table_sorts_by_click(open_page: Any) -> None:
     page = open_page("03_timing")
-    table = page.locator("table.data", has_text="Windows that cannot be told from the best")
+    table = page.locator("table.data", has_text="Windows not distinguishable from the best")
 
     def column(place: int) -> list[str]:
         return table.locator(f"tbody tr > :nth-child({place})").all_inner_texts()

@@ -294,7 +294,7 @@ class TestDecision:
         decision = wording.decide(forecast, poor, LEVEL, tenths, "USD")
         assert decision.action.startswith("Trust neither the amount nor the ranking")
         assert decision.status == "failed_check"
-        assert "not told from one by lot" in cltv_figures.lift_figure(poor).text
+        assert "not distinguishable from a random one" in cltv_figures.lift_figure(poor).text
         assert "may be off in either direction" in total_tables.test_note(poor, LEVEL).text
 
     def test_where_nobody_stands_out_it_is_said(self, forecast, tested, tenths):
@@ -475,7 +475,7 @@ class TestSmallAndOddData:
 
 @pytest.mark.public_data
 class TestWhereDropOutIsNotIdentified:
-    """Public data on which plain optimisers overflow or end at a bound: said in words, and foretold all the same."""
+    """Public data on which plain optimisers overflow or end at a bound: said in words, and predicted all the same."""
 
     @pytest.mark.parametrize(
         ("source", "variables", "log_likelihood"),

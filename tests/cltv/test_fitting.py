@@ -224,7 +224,7 @@ class TestRecovery:
         assert not fit.drop_out_identified
         assert np.isnan(fit.covariance).all()
         assert np.isfinite(fit.log_likelihood)
-        # What cannot be told of the parameters can of the customers: each will buy at E(λ | x) for 26 weeks.
+        # Parameters are not identified, but customers are: each will buy at E(λ | x) for 26 weeks.
         truth = ((2.0 + x) / (10.0 + T) * 26).sum()
         off = fit.deviations(lambda values: predictions.expected_orders(fit, cells, 26, values=values).sum())
         assert predictions.expected_orders(fit, cells, 26).sum() == pytest.approx(

@@ -41,7 +41,7 @@ def days(shop):
 
 class TestTrial:
     @pytest.mark.parametrize("model", list(cdnow.EXPECTED_REPEATS))
-    def test_each_model_foretells_the_published_repeats(self, comparison, model):
+    def test_each_model_predicts_the_published_repeats(self, comparison, model):
         predicted = comparison.scores.set_index("model").loc[model, "predicted"]
         assert predicted == pytest.approx(cdnow.EXPECTED_REPEATS[model], abs=0.06)
 
@@ -112,7 +112,7 @@ class TestSelection:
 
 
 class TestHoldout:
-    def test_cdnow_is_foretold_too_low(self, tested):
+    def test_cdnow_is_predicted_too_low(self, tested):
         assert (tested.split, tested.weeks, tested.actual) == (dt.date(1997, 9, 30), 39, cdnow.HOLDOUT_REPEATS)
         assert tested.predicted == pytest.approx(cdnow.EXPECTED_REPEATS["bg_nbd"], abs=0.06)
         assert tested.bias == pytest.approx(1653.4 / 1882 - 1, abs=1e-4)
@@ -130,7 +130,7 @@ class TestHoldout:
         ahead = tested.by_week[tested.by_week["low_in_week"].notna()]
         assert (ahead["week"].min(), len(ahead)) == (40, 39)
         assert ahead["expected_in_week"].sum() == pytest.approx(tested.predicted, rel=1e-3)
-        # Fewer are left each week: what is foretold of a week falls, without steps.
+        # Fewer are left each week: the prediction for a week falls, without steps.
         assert (ahead["expected_in_week"].diff().iloc[1:] < 0).all()
 
     def test_rivals_are_what_they_say(self, tested, comparison):
@@ -180,7 +180,7 @@ class TestHoldout:
             assert tested.weeks == 26
             held += not tested.missed
             assert tested.rivals.set_index("rival").loc["nbd", "bias"] > tested.bias, (
-                "without leaving, more is foretold"
+                "without leaving, more is predicted"
             )
         assert held / 16 >= 0.95 - 0.01 - 2.5 * np.sqrt(0.0475 / 16)
 

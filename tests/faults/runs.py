@@ -21,7 +21,7 @@ if model == "meddles":
 
 
 class Quiet:
-    """Progress nobody is told of."""
+    """Progress that nobody sees."""
 
     def started(self, name: str) -> None: ...
 

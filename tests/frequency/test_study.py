@@ -114,7 +114,7 @@ def test_without_an_experiment_the_log_is_observational(study_of):
     assert [each.outcome for each in answers] == ["not_enough_evidence"]
     assert answers[0].evidence == "observational"
     assert "no experiment" in answers[0].text
-    assert "Try doses by lot" in answers[0].action
+    assert "Test frequencies on randomly assigned customers" in answers[0].action
     assert not causal(text_of(answers))
     assert not causal(words)
     assert len(outputs.response_table(study)) == 0

@@ -367,7 +367,7 @@ def test_answer_says_action_money_interval_evidence_and_caveat() -> None:
     for said in ("Do it", "Text gold at lunch", "+$3,100</b> a week", "95% interval 2,200 to 4,000"):
         assert said in page
     assert "<b>Randomised test.</b> Measured on 4,012 customers in randomly assigned groups" in page
-    assert "<b>Mind:</b> Spring only." in page
+    assert "<b>Caveat:</b> Spring only." in page
 
 
 @pytest.mark.parametrize("field", ["action", "text", "caveat", "outcome", "evidence"])

@@ -24,11 +24,11 @@ class TestDecision:
         words = " ".join(f"{row.action} {row.text} {row.caveat}" for row in (answer, *rows)).lower().split()
         assert not {"lift", "uplift", "caused", "incremental"} & set(words)
 
-    def test_a_grouping_that_foretells_nothing_is_not_to_be_used(self, company):
+    def test_a_grouping_that_predicts_nothing_is_not_to_be_used(self, company):
         answer = decide_all(company[0], "attr_age_band", found=company[1])[0]
         assert answer.outcome == "dont"
         assert "Do not plan by age band" in answer.action
-        assert "RFM group foretells spend better" in answer.caveat
+        assert "RFM group predicts spend better" in answer.caveat
 
     @pytest.mark.parametrize(
         "lines",

@@ -32,7 +32,7 @@ class TestFigures:
         ]
         assert (
             segmentation_figures.comparison(pd.DataFrame(rows)).get_title()
-            == "Of the groupings, RFM group foretells spend best"
+            == "Of the groupings, RFM group predicts spend best"
         )
         rows[1]["high"] = 0.16
         assert "not beyond doubt" in segmentation_figures.comparison(pd.DataFrame(rows)).get_title()
