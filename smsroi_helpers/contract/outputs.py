@@ -7,6 +7,7 @@ __all__ = [
     "BREAK_EVEN_WEEKS",
     "FINISHED",
     "OUTPUTS",
+    "PAGE_MARKUP",
     "SHARED_OUTPUTS",
     "Decision",
     "Design",
@@ -191,6 +192,9 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 
 SHARED_OUTPUTS = ("decisions",)
 """Tables written by several notebooks: folders with one part per stage."""
+
+PAGE_MARKUP = "application/vnd.smsroi.page"
+"""MIME type of a figure as a page shows it, beside the `text/html` that JupyterLab shows."""
 
 FINISHED = "application/vnd.smsroi.finished+json"
 """MIME type of the output of `run.finish()`, which marks a notebook as complete."""

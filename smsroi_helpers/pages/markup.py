@@ -39,7 +39,7 @@ class Html:
     def _repr_html_(self) -> str:
         return self.markup
 
-    def _repr_mimebundle_(self, **_asked_for: Any) -> tuple[dict[str, str], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_asked_for: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"text/html": self._repr_html_(), "text/plain": self.text}, {"text/html": {"smsroi": True}}
 
     def __repr__(self) -> str:

@@ -4,16 +4,18 @@ Figures become inline SVG without style elements, scripts, metadata or clashing 
 that one drawing serves light and dark pages.
 """
 
+import base64
 import hashlib
 import html
 import io
 import math
 import re
+import struct
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -23,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, ScalarFormatter
 
 from smsroi_helpers import locale
+from smsroi_helpers.contract import PAGE_MARKUP
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages.markup import Html, as_text
@@ -71,6 +74,8 @@ _BUNDLED_FONT = Path(__file__).parent / "fonts" / "wqy-microhei-gb2312.ttf"
 _BUNDLED_NAME = "WenQuanYi Micro Hei GB2312"
 
 _HASH_SALT = "smsroi"
+_CSS_DPI = 96
+_PNG_DPI = 144
 
 
 def use_style() -> None:
@@ -169,6 +174,21 @@ class Chart(Html):
             object.__setattr__(self, "markup", self._render())
         return self.markup
 
+    def _repr_mimebundle_(self, **_asked_for: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The page's markup, the same picture as PNG for other viewers, and the words.
+
+        In a notebook that is not trusted, JupyterLab sanitises HTML, which removes SVG, and still prefers it to every
+        image. So the HTML has the PNG as an `<img>`, and the markup with the SVG, for the page, has a type of its own.
+        """
+        page = self._repr_html_()
+        picture, width, height = _png(self._figure)
+        shown = (
+            f'<figure><img src="data:image/png;base64,{picture}" width="{width}" height="{height}"'
+            f' alt="{as_text(self.alt)}"><figcaption>{as_text(self.caption)}</figcaption></figure>'
+        )
+        data = {PAGE_MARKUP: page, "text/html": shown, "image/png": picture, "text/plain": self.text}
+        return data, {"text/html": {"smsroi": True}, "image/png": {"width": width, "height": height}}
+
     def _render(self) -> str:
         for axes in self._figure.axes:
             _number_ticks(axes)
@@ -234,6 +254,18 @@ def _draw(mpl_figure: Figure) -> str:
                 f"one of {', '.join(_CJK_FONTS)}, then delete matplotlib's font cache"
             ) from missing
     return buffer.getvalue()
+
+
+def _png(mpl_figure: Figure) -> tuple[str, int, int]:
+    """The drawing as PNG (base64), with its width and height in CSS pixels."""
+    buffer = io.BytesIO()
+    mpl_figure.savefig(
+        buffer, format="png", dpi=_PNG_DPI, bbox_inches="tight", pad_inches=0.04, metadata={"Software": None}
+    )
+    image = buffer.getvalue()
+    # The header of a PNG: 8 bytes of signature, 8 of the first chunk's, then width and height.
+    width, height = (round(pixels * _CSS_DPI / _PNG_DPI) for pixels in struct.unpack(">II", image[16:24]))
+    return base64.b64encode(image).decode(), width, height
 
 
 _SVG = "{http://www.w3.org/2000/svg}"

@@ -23,7 +23,7 @@ from pygments.lexers import PythonLexer
 from traitlets.config import Config
 
 from smsroi_helpers import locale
-from smsroi_helpers.contract import FINISHED
+from smsroi_helpers.contract import FINISHED, PAGE_MARKUP
 from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages import table
@@ -160,7 +160,8 @@ def _code_cell(cell: NotebookNode, name: str, number: int) -> NotebookNode:
                 continue
             data = {}
             if "text/html" in output.data and output.metadata.get("text/html", {}).get("smsroi"):
-                data["text/html"] = output.data["text/html"]
+                # Of a figure the page shows the SVG, not the PNG meant for JupyterLab.
+                data["text/html"] = output.data.get(PAGE_MARKUP, output.data["text/html"])
             elif any(kind.startswith("image/") for kind in output.data):
                 raise PageError(
                     f"{name}: cell {number} shows a picture without a description; "
