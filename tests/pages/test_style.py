@@ -1,6 +1,8 @@
 """Figures, tables and answers: data stays text, people in small groups stay unseen, and the same input gives the same
 bytes."""
 
+import base64
+import io
 import re
 import warnings
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from smsroi_helpers import locale, pages
+from smsroi_helpers.contract import PAGE_MARKUP
 from smsroi_helpers.errors import PageError
 from smsroi_helpers.pages import style
 from smsroi_helpers.pages.table import _hidden_rows
@@ -421,3 +425,23 @@ def test_answers_to_other_questions_are_no_segments():
     assert "Broken: no result. b: no" in others
     assert "a: new ones" not in others
     assert "$7" not in shown
+
+
+def test_a_figure_carries_its_picture_for_notebooks_that_are_not_trusted() -> None:
+    chart = pages.figure(_curve(), alt='A "curve"', caption="Orders <by> week.")
+    data, metadata = chart._repr_mimebundle_()
+    assert data[PAGE_MARKUP] == chart.markup
+    assert "<svg" in data[PAGE_MARKUP]
+    image = base64.b64decode(data["image/png"])
+    with Image.open(io.BytesIO(image)) as picture:
+        shown = metadata["image/png"]
+        # 144 pixels an inch, of which a page has 96.
+        assert picture.width == pytest.approx(1.5 * shown["width"], abs=1)
+        assert picture.height == pytest.approx(1.5 * shown["height"], abs=1)
+    assert f'src="data:image/png;base64,{data["image/png"]}"' in data["text/html"]
+    assert "<svg" not in data["text/html"]
+    assert 'alt="A &quot;curve&quot;"' in data["text/html"]
+    assert "Orders &lt;by&gt; week." in data["text/html"]
+    assert metadata["text/html"] == {"smsroi": True}
+    again, _metadata = pages.figure(_curve(), alt='A "curve"', caption="Orders <by> week.")._repr_mimebundle_()
+    assert again == data

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
@@ -116,6 +117,17 @@ def _words(page: str) -> str:
 
 
 # A notebook's page
+
+
+def test_page_shows_the_drawing_of_a_figure_and_not_the_picture_for_jupyterlab(tmp_path: Path) -> None:
+    _, ax = plt.subplots()
+    ax.plot([1, 2])
+    cells = _cells()
+    cells[7] = _code("curve()", _shown(pages.figure(ax, alt="a curve", caption="The curve.")))
+    page = _run(tmp_path, cells=cells)["03_timing.html"]
+    assert '<figure class="chart">' in page
+    assert "<path" in page
+    assert "image/png" not in page
 
 
 def test_page_opens_with_question_and_answer_and_folds_method(tmp_path: Path) -> None:
