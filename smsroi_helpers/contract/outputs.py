@@ -160,6 +160,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "goals": (
         "metric", "segment", "start", "target", "deadline", "progress", "forecast", "low", "high", "probability",
     ),
+    "business_months": ("month", "orders", "revenue", "subscribers", "opt_outs"),
+    "incremental_months": (
+        "experiment_id", "month", "treated", "control", "difference", "low", "high", "earned", "earned_low",
+        "earned_high",
+    ),
     "alerts": ("at", "metric", "scope", "value", "expected_low", "expected_high", "text", "new"),
     "cohort_retention": ("cohort", "age", "customers", "retained", "rate", "low", "high", "kind", "settled"),
     "retention_survival": ("kind", "by", "segment", "days", "at_risk", "survival", "low", "high"),

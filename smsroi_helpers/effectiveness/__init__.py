@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from smsroi_helpers import lazy_submodules
 from smsroi_helpers.effectiveness.audit import audit_rules
+from smsroi_helpers.effectiveness.business_months import count_business_months
 from smsroi_helpers.effectiveness.channels import find_channel_sets
 from smsroi_helpers.effectiveness.drivers import correlate, find_drivers
 from smsroi_helpers.effectiveness.evaluate import Effectiveness, analyse
@@ -36,6 +37,7 @@ __all__ = [
     "by_month",
     "campaign_rows",
     "correlate",
+    "count_business_months",
     "decide",
     "external_changes",
     "find_channel_sets",

@@ -1,5 +1,8 @@
 """Consent: which customers may be texted at an instant."""
 
+import datetime as dt
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
@@ -13,6 +16,7 @@ __all__ = [
     "opt_in_times",
     "opt_outs",
     "subscribed",
+    "subscribers_at",
 ]
 
 
@@ -82,3 +86,31 @@ def subscribed(shop: Shop, at: ir.TimestampValue, customers: ir.Table) -> ir.Tab
         last = before.group_by(person="customer_id").aggregate(last_opt_out=before.opt_out_at.max())
         rows = rows.left_join(last, rows.customer_id == last.person).drop("person")
     return rows.filter(consents(shop, rows.consent_at, rows.last_opt_out, at)).select("customer_id")
+
+
+def subscribers_at(shop: Shop, instants: Sequence[dt.datetime]) -> ir.Table | None:
+    """How many customers may be texted at each instant (see `consents`), in one pass: a row with `at_0`, `at_1`, ….
+
+    Args:
+        shop: the company.
+        instants: UTC.
+
+    Returns:
+        None where the source has no opt-ins or no opt-outs: consent is then assumed of everybody, which counts nothing.
+    """
+    opt_ins, withdrawals = opt_in_times(shop), opt_outs(shop)
+    if opt_ins is None or withdrawals is None:
+        return None
+    last = withdrawals.group_by(person="customer_id").aggregate(
+        **{
+            f"out_{k}": withdrawals.opt_out_at.max(where=withdrawals.opt_out_at < ibis.literal(at))
+            for k, at in enumerate(instants)
+        }
+    )
+    rows = opt_ins.left_join(last, opt_ins.customer_id == last.person)
+    return rows.aggregate(
+        **{
+            f"at_{k}": consents(shop, rows.consent_at, rows[f"out_{k}"], ibis.literal(at)).cast("int64").sum()
+            for k, at in enumerate(instants)
+        }
+    )
