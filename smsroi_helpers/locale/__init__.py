@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 
@@ -31,6 +31,7 @@ __all__ = [
     "language",
     "listed",
     "money",
+    "month",
     "number",
     "page_language",
     "paragraphs",
@@ -196,6 +197,15 @@ def day(date: dt.date | str) -> str:
     'Jun 30, 1998'
     """
     return format_date(dt.date.fromisoformat(date) if isinstance(date, str) else date, "medium", locale=_locale())
+
+
+def month(date: dt.date) -> str:
+    """Format a calendar month.
+
+    >>> month(dt.date(2025, 5, 1))
+    'May 2025'
+    """
+    return str(format_skeleton("yMMM", date, locale=_locale()))
 
 
 def rounded_digits(low: float, high: float) -> int:

@@ -35,6 +35,9 @@ from smsroi_helpers.runner.frame import (
     template,
 )
 from smsroi_helpers.runner.index_sums import together
+from smsroi_helpers.runner.months_strip import months_strip
+from smsroi_helpers.runner.next_tests import list_next_tests
+from smsroi_helpers.runner.track_record import read_track_record
 
 __all__ = ["index_page"]
 
@@ -58,6 +61,8 @@ def index_page(
     decisions = read_decisions(run_dir)
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
     rows = [_row(group, currency, pages) for group in _by_question(decisions)]
+    for row in rows:
+        row["lists"] = _lists(run_dir, row["stage"], str(manifest["run"]))
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
     tests = [row for row in rows if _is_decided_test(row)]
     heading, lead = _lead(rows, of_kind, tests)
@@ -68,6 +73,9 @@ def index_page(
         gains=_scales(of_kind["gain"], currency, _("today")),
         sums=together(of_kind["gain"]),
         tests=_scales(tests, currency, _("control")),
+        strip=months_strip(run_dir, currency),
+        next_tests=list_next_tests(rows),
+        record=read_track_record(run_dir, currency),
         alerts=_banner(run_dir, pages),
         worths=_scales(of_kind["worth"], currency, _("no texts")),
         forecasts=_scales(of_kind["forecast"], currency, "0"),
@@ -135,6 +143,24 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "cash": cash_words(main, currency),
         "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
     }
+
+
+_LISTS = {
+    "send_plan": "send_plan",
+    "segmentation": "customer_segments",
+    "cltv": "customer_value",
+    "timing": "customer_send_hour",
+    "retention": "churn_warnings",
+}
+"""Stage → the table of its customers."""
+
+
+def _lists(run_dir: Path, stage: str, run: str) -> dict[str, str] | None:
+    """The list of customers to download with an answer, and the command that writes the send plan's for a gateway."""
+    table = f"tables/{_LISTS.get(stage, '')}.parquet"
+    if not (run_dir / table).is_file():
+        return None
+    return {"href": table, "command": f"smsroi list {run}" if stage == "send_plan" else ""}
 
 
 def _segments_sentence(rows: Sequence[dict[str, Any]]) -> str:

@@ -38,7 +38,7 @@ from smsroi_helpers.runner.frame import (
     template,
 )
 
-__all__ = ["notebook_page"]
+__all__ = ["notebook_page", "page_question"]
 
 # Headings of the notebooks → (anchor, folded), in the order of the page.
 _SECTIONS = {
@@ -61,11 +61,30 @@ class _Section:
     cells: list[NotebookNode] = dataclasses.field(default_factory=list)
 
 
-def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool) -> tuple[str, str]:
-    """Return the page of an executed notebook, and the question that it answers."""
+def page_question(path: Path, stage: str) -> str:
+    """Return the question that the page of a notebook answers: its heading, else the name of its stage."""
+    opening = _Section("opening", "")
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for heading, text in _split_at_headings(cell.source):
+                if heading:
+                    return _first_heading(opening) or stage_words(stage)
+                opening.cells.append(nbformat.v4.new_markdown_cell(locale.translate_markdown(text)))
+    return _first_heading(opening) or stage_words(stage)
+
+
+def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool, questions: Mapping[str, str]) -> str:
+    """Return the page of an executed notebook.
+
+    Args:
+        path: of the notebook.
+        manifest: of the run.
+        show_code: whether the page contains the code (folded).
+        questions: notebook → question of each page of the run, in their order.
+    """
     notebook = nbformat.read(path, as_version=4)
     opening, sections = _arrange(notebook, path.stem)
-    question = _first_heading(opening) or stage_words(manifest["notebooks"][path.stem]["stage"])
+    question = questions[path.stem]
     parameters = _parameters_table(notebook, manifest["parameters"].get(path.stem, {}))
     if parameters:
         sections[-1].cells.insert(0, parameters)
@@ -85,8 +104,17 @@ def notebook_page(path: Path, manifest: Mapping[str, Any], show_code: bool) -> t
         opening=_cells_to_html([opening], show_code),
         sections=shown,
         body=_cells_to_html(sections, show_code),
+        earlier=_neighbour(path.stem, questions, -1),
+        later=_neighbour(path.stem, questions, 1),
     )
-    return framed(body, f"{question} · {redact(source['title'])}", manifest["language"]), question
+    return framed(body, f"{question} · {redact(source['title'])}", manifest["language"])
+
+
+def _neighbour(name: str, questions: Mapping[str, str], step: int) -> dict[str, str] | None:
+    """The page before (−1) or after (1) in the order of the run; None at either end."""
+    names = list(questions)
+    place = names.index(name) + step
+    return {"href": f"{names[place]}.html", "title": questions[names[place]]} if 0 <= place < len(names) else None
 
 
 def _arrange(notebook: NotebookNode, name: str) -> tuple[_Section, list[_Section]]:

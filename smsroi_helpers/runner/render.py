@@ -14,7 +14,7 @@ from smsroi_helpers.errors import PageError, redact
 from smsroi_helpers.locale import _
 from smsroi_helpers.runner.frame import RUN_NAME, day_words, framed, read_json, simulated_words, template, write_page
 from smsroi_helpers.runner.index_page import index_page
-from smsroi_helpers.runner.notebook_page import notebook_page
+from smsroi_helpers.runner.notebook_page import notebook_page, page_question
 
 __all__ = ["render_reports_index", "render_run"]
 
@@ -46,7 +46,9 @@ def render_run(
             continue
         if not source.is_file():
             raise PageError(f"{name}: the manifest says {state['status']}, but notebooks/{source.name} is missing")
-        page, questions[name] = notebook_page(source, manifest, show_code)
+        questions[name] = page_question(source, state["stage"])
+    for name in questions:
+        page = notebook_page(run_dir / "notebooks" / f"{name}.ipynb", manifest, show_code, questions)
         written.append(write_page(run_dir / f"{name}.html", page))
     index = index_page(run_dir, manifest, questions, earlier_runs)
     written.append(write_page(run_dir / "index.html", index))

@@ -1,0 +1,96 @@
+"""How earlier advice fared: what each earlier plan promised, and what its held-out customers show that it brought."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from smsroi_helpers import locale
+from smsroi_helpers.errors import redact
+from smsroi_helpers.locale import _
+
+__all__ = ["read_track_record"]
+
+_FEWEST = 10
+
+
+def read_track_record(run_dir: Path, currency: str) -> dict[str, Any]:
+    """Return one row per earlier plan, the newest first: promised, measured, result; or a sentence without any.
+
+    Args:
+        run_dir: folder of the run, with the table `plan_track_record` if the send plan ran.
+        currency: of the source; empty if not known.
+    """
+    file = run_dir / "tables" / "plan_track_record.parquet"
+    if not file.is_file():
+        return {"rows": [], "words": _("Not known: the send plan did not run, and it scores earlier plans.")}
+    found = pd.read_parquet(file)
+    if not len(found):
+        words = _("There is no earlier plan. This run’s plan is scored by the first run after its weeks.")
+        return {"rows": [], "words": words}
+    rows = []
+    for plan_id, rows_of in reversed(list(found.groupby("plan_id", sort=False))):
+        records = rows_of.to_dict("records")
+        main = next((row for row in records if row.get("by") == "role" and row.get("role") == "plan"), records[0])
+        rows.append(_row(str(plan_id), {str(name): value for name, value in main.items()}, currency))
+    words = _(
+        "Incremental profit per customer over each plan’s weeks: promised, and measured against held-out customers"
+        " (randomised, 95% interval)"
+    )
+    return {"rows": rows, "words": words}
+
+
+def _row(plan_id: str, main: Mapping[str, Any], currency: str) -> dict[str, str]:
+    promised, measured, low, high = (_number(main.get(name)) for name in ("promised", "measured", "low", "high"))
+    held_out, customers = _number(main.get("held_out")), _number(main.get("customers"))
+    few = min(held_out, customers) < _FEWEST
+    if few:
+        promised = measured = float("nan")
+    digits = max(locale.rounded_digits(low, high), 0)
+    interval = ""
+    if math.isfinite(measured) and math.isfinite(low) and math.isfinite(high):
+        interval = _("{low} to {high}").format(low=_money(low, currency, digits), high=_money(high, currency, digits))
+    first = main.get("first")
+    return {
+        "plan": redact(plan_id),
+        "first": "—" if first is None or pd.isna(first) else locale.day(pd.Timestamp(first).date()),
+        "promised": _money(promised, currency, digits),
+        "measured": _money(measured, currency, digits),
+        "interval": interval,
+        "result": _result(str(main["status"]), main, few=few),
+    }
+
+
+def _result(status: str, main: Mapping[str, Any], *, few: bool) -> str:
+    """The outcome in a few words, or why there is none."""
+    if status == "scored":
+        if few:
+            return _("too few customers")
+        gap, low, high = (_number(main.get(name)) for name in ("gap", "gap_low", "gap_high"))
+        if not math.isfinite(gap):
+            return _("the promise is not recorded")
+        if low <= 0 <= high:
+            return _("the promise is within the interval")
+        return _("promised too much") if gap > 0 else _("promised too little")
+    return {
+        "running": _("its weeks are not over"),
+        "no_start": _("first day not known"),
+        "before_log": _("before the log of orders"),
+        "no_profit": _("profit not known"),
+        "no_holdout": _("nobody held out"),
+        "broken_split": _("roles not as drawn"),
+        "not_followed": _("not carried out"),
+        "few_buyers": _("too few buyers"),
+    }.get(status, _("not scored"))
+
+
+def _money(value: float, currency: str, digits: int) -> str:
+    if not math.isfinite(value):
+        return "—"
+    return locale.money(value, currency, digits) if currency else locale.number(value, digits)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
