@@ -8,7 +8,14 @@ only what DuckDB and Spark compute alike (for example, `last` over a window skip
 from smsroi_helpers.measures.attribution import Touch, attributed_orders, message_outcomes, touches_per_order
 from smsroi_helpers.measures.clicks import MachineRules, click_without_time, earliest_click, human_clicks, knows_clicks
 from smsroi_helpers.measures.columns import latest_instant, mostly_dates, without_time
-from smsroi_helpers.measures.consent import consents, earliest_opt_out, opt_in_times, opt_outs, subscribed, subscribers_at
+from smsroi_helpers.measures.consent import (
+    consents,
+    earliest_opt_out,
+    opt_in_times,
+    opt_outs,
+    subscribed,
+    subscribers_at,
+)
 from smsroi_helpers.measures.experiment_outcomes import (
     Window,
     arm_outcomes,

@@ -25,6 +25,7 @@ from smsroi_helpers.pages import (
 )
 from smsroi_helpers.runner.alerts import MOST_SHOWN, new_alerts
 from smsroi_helpers.runner.changes import list_changes, read_decisions
+from smsroi_helpers.runner.customer_lists import find_list
 from smsroi_helpers.runner.frame import (
     RUN_NAME,
     day_words,
@@ -62,7 +63,9 @@ def index_page(
     pages = {manifest["notebooks"][name]["stage"]: f"{name}.html" for name in questions}
     rows = [_row(group, currency, pages) for group in _by_question(decisions)]
     for row in rows:
-        row["lists"] = _lists(run_dir, row["stage"], str(manifest["run"]))
+        titled = next((title for name, title in questions.items() if f"{name}.html" == row["page"]), "")
+        row["title"] = "" if titled == row["question"] else titled
+        row["lists"] = find_list(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
     tests = [row for row in rows if _is_decided_test(row)]
     heading, lead = _lead(rows, of_kind, tests)
@@ -143,24 +146,6 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "cash": cash_words(main, currency),
         "numbers": (main.get("value"), main.get("low"), main.get("high")) if worth.value else None,
     }
-
-
-_LISTS = {
-    "send_plan": "send_plan",
-    "segmentation": "customer_segments",
-    "cltv": "customer_value",
-    "timing": "customer_send_hour",
-    "retention": "churn_warnings",
-}
-"""Stage → the table of its customers."""
-
-
-def _lists(run_dir: Path, stage: str, run: str) -> dict[str, str] | None:
-    """The list of customers to download with an answer, and the command that writes the send plan's for a gateway."""
-    table = f"tables/{_LISTS.get(stage, '')}.parquet"
-    if not (run_dir / table).is_file():
-        return None
-    return {"href": table, "command": f"smsroi list {run}" if stage == "send_plan" else ""}
 
 
 def _segments_sentence(rows: Sequence[dict[str, Any]]) -> str:

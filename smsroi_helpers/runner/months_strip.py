@@ -64,9 +64,7 @@ def _read(run_dir: Path, name: str) -> pd.DataFrame | None:
     return frame.assign(month=pd.to_datetime(frame["month"]).dt.date)
 
 
-def _counted(
-    months: pd.DataFrame, name: str, title: str, shown: Callable[[float], str], reason: str
-) -> dict[str, Any]:
+def _counted(months: pd.DataFrame, name: str, title: str, shown: Callable[[float], str], reason: str) -> dict[str, Any]:
     """A panel of counts: bars from 0."""
     values = months[name].astype(float).tolist()
     top = max([abs(x) for x in values if math.isfinite(x)], default=0.0) or 1.0

@@ -48,7 +48,7 @@ def _row(plan_id: str, main: Mapping[str, Any], currency: str) -> dict[str, str]
     few = min(held_out, customers) < _FEWEST
     if few:
         promised = measured = float("nan")
-    digits = max(locale.rounded_digits(low, high), 0)
+    digits = 2 if locale.rounded_digits(low, high) > 0 else 0  # cents where they matter
     interval = ""
     if math.isfinite(measured) and math.isfinite(low) and math.isfinite(high):
         interval = _("{low} to {high}").format(low=_money(low, currency, digits), high=_money(high, currency, digits))

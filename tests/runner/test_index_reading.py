@@ -1,0 +1,118 @@
+"""Reading test: what a director must find on the index, from its HTML alone."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from smsroi_helpers.runner.months_strip import months_strip
+from tests.runner.test_render import _decision, _manifest, _run, _words
+
+MONTHS = [dt.date(2024 + (5 + k) // 12, (5 + k) % 12 + 1, 1) for k in range(12)]  # June 2024 to May 2025
+
+
+def _months(folder: Path, **given: Any) -> None:
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame({"month": MONTHS, "orders": [float("nan"), *range(500, 511)]})
+    frame = frame.assign(revenue=frame["orders"] * 41.0, subscribers=8_000.0, opt_outs=37.0)
+    frame.assign(**given).to_parquet(folder / "tables" / "business_months.parquet")
+
+
+def _holdout(folder: Path, rows: list[tuple[dt.date, float, float, float]]) -> None:
+    names = ["month", "earned", "earned_low", "earned_high"]
+    frame = pd.DataFrame(rows, columns=names).assign(experiment_id="holdout", treated=900.0, control=100.0)
+    frame.to_parquet(folder / "tables" / "incremental_months.parquet")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    """A run with a plan to follow, an open question, two months measured by a holdout, and an earlier plan."""
+    _months(tmp_path)
+    _holdout(tmp_path, [(MONTHS[-2], 5_120.0, 2_030.0, 8_210.0), (MONTHS[-1], 4_330.0, 1_240.0, 7_420.0)])
+    record = {"plan_id": "plan-20250401", "status": "scored", "role": "plan", "by": "role", "customers": 900}
+    record |= {"first": pd.Timestamp("2025-04-01"), "held_out": 100, "promised": 1.9, "measured": 1.13}
+    record |= {"low": 0.61, "high": 1.65, "gap": 0.77, "gap_low": 0.25, "gap_high": 1.29}
+    pd.DataFrame([record]).to_parquet(tmp_path / "tables" / "plan_track_record.parquet")
+    pd.DataFrame({"customer_id": ["a"]}).to_parquet(tmp_path / "tables" / "send_plan.parquet")
+    plan = _decision(
+        stage="send_plan", question="Whom do we text next?", action="Text 840 customers twice a week", money="long_run",
+        evidence="modelled", cash=1_310.0, cash_low=640.0, cash_high=1_980.0, cash_weeks=4, cash_evidence="modelled",
+        text="Of 1,000 subscribers, 840 get texts.",
+    )  # fmt: skip
+    asked = _decision(
+        stage="content", question="Which text?", outcome="not_enough_evidence", action="Test two texts",
+        text="17,000 customers would detect a gain of $0.15 each a week.", value=20.0, low=-90.0, high=130.0,
+    )  # fmt: skip
+    return _run(tmp_path, decisions=[plan, asked], manifest=_manifest(report="tea"))["index.html"]
+
+
+def _section(page: str, heading: str) -> str:
+    """The words between a second-level heading and the next."""
+    found = re.search(rf"<h2[^>]*>{re.escape(heading)}</h2>(.*?)(?=<h2|</main>)", page, re.DOTALL)
+    assert found, heading
+    return _words(f"<body>{found.group(1)}</body>")
+
+
+def test_the_reader_finds_what_to_do_for_whom_and_what_it_brings(page: str) -> None:
+    row = re.search(r'<li class="row"><div><p class="q">Whom do we text next.*?</li>', page, re.DOTALL)
+    assert row
+    said = _words(f"<body>{row.group()}</body>")
+    assert "Text 840 customers twice a week" in said  # what, for whom
+    assert "Cash in the next 4 weeks, modelled from a randomised test: +$1,300 (600 to 2,000)." in said
+    assert "+$3,100 a week 2,200 to 4,000" in said  # in the long run: how sure
+    assert "Modelled from a randomised test" in said  # on what evidence
+    assert row.group().count("<svg") == 1
+    assert 'href="tables/send_plan.parquet"' in row.group()
+    assert "smsroi list tea/20250629-021200-1a2b3c --to FOLDER" in said
+    assert "In the long run: a week, 95% interval" in _words(page)
+
+
+def test_the_reader_finds_what_to_test_next(page: str) -> None:
+    said = _section(page, "Tests to run next")
+    assert "Which text? Not enough evidence yet." in said
+    assert "17,000 customers would detect" in said
+    assert "Whom do we text next?" not in said
+
+
+def test_the_reader_finds_how_earlier_advice_fared(page: str) -> None:
+    said = _section(page, "How earlier advice fared")
+    assert "plan-20250401 Apr 1, 2025 $1.90 $1.13 $0.61 to $1.65 promised too much" in said
+
+
+def test_the_months_come_before_the_recommendations(page: str) -> None:
+    body = page[page.index("<body>") :]
+    assert body.index('class="panels"') < body.index('<p class="q">Whom do we text next')
+    said = _words(page)
+    assert "Orders 510 Apr 2025: 509" in said
+    assert "Incremental profit, by holdout $4,300 95% interval $1,200 to $7,400 · Apr 2025: $5,100" in said
+    assert "Jun 2024: —; Jul 2024: 500" in body  # a month before the log is a dash, not 0
+    order = ["Tests to run next", "Before you act", "What changed since the last run", "How earlier advice fared"]
+    places = [body.index(f">{heading}</h2>") for heading in order]
+    assert places == sorted(places)
+
+
+def test_what_is_not_known_is_a_dash_with_its_reason(tmp_path: Path) -> None:
+    assert "did not run" in months_strip(tmp_path, "USD")["words"]
+    _months(tmp_path, subscribers=float("nan"), opt_outs=float("nan"))
+    orders, _revenue, subscribers, _left, incremental = months_strip(tmp_path, "USD")["panels"]
+    assert (orders["value"], orders["reason"]) == ("510", "")
+    assert (subscribers["value"], subscribers["before"]) == ("—", "Apr 2025: —")
+    assert "does not record opt-ins" in subscribers["reason"]
+    assert "did not run" in incremental["reason"]
+    _holdout(tmp_path, [])
+    assert "no valid holdout" in months_strip(tmp_path, "USD")["panels"][-1]["reason"]
+    _holdout(tmp_path, [(MONTHS[-2], 5_120.0, 2_030.0, 8_210.0)])
+    incremental = months_strip(tmp_path, "USD")["panels"][-1]
+    assert (incremental["value"], incremental["before"]) == ("—", "Apr 2025: $5,100")
+    assert "no holdout covers the month" in incremental["reason"]
+
+
+def test_bars_are_in_proportion_from_zero(tmp_path: Path) -> None:
+    _months(tmp_path, orders=[float("nan"), *(100.0 * k for k in range(1, 12))])
+    marks = months_strip(tmp_path, "USD")["panels"][0]["marks"]
+    assert marks[0]["kind"] == "gap"
+    heights = [float(mark["height"]) for mark in marks[1:]]
+    assert [h / heights[-1] for h in heights] == pytest.approx([k / 11 for k in range(1, 12)], abs=0.003)
