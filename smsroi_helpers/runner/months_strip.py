@@ -52,7 +52,10 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         _counted(months, "opt_outs", _("Customers who opted out"), count, consent),
         _incremental(_read(run_dir, "incremental_months"), list(months["month"]), amount),
     ]
-    words = _("{first} to {last}, complete months. Large number: {last}. Dark: {last}. A gap is a month not known.")
+    words = _(
+        "{first} to {last}, complete months. The large number and the highlighted bar are those of {last}. A gap is a"
+        " month not known."
+    )
     return {"panels": panels, "words": words.format(first=locale.month(first), last=locale.month(last))}
 
 

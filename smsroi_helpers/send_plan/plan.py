@@ -10,6 +10,7 @@ import pandas as pd
 from smsroi_helpers import measures
 from smsroi_helpers.cltv import LOSS_RATES, find_natural_loss
 from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.experiments import replicate_click_value
 from smsroi_helpers.send_plan.cells import Cells, count_cells
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
 from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
@@ -142,6 +143,11 @@ def _check_size(cells: Cells, today: Today) -> None:
     if clicks < FEW_EVENTS:
         raise NotEnoughData(
             "The tests of frequencies have {clicks} clicks; a plan needs at least {n}.", clicks=clicks, n=FEW_EVENTS
+        )
+    if not np.isfinite(replicate_click_value(cells.click_value)).all():
+        raise NotEnoughData(
+            "The tests do not say clearly what a click brings, so a plan cannot be valued. A larger or longer test of"
+            " frequencies would; page 05 plans one."
         )
 
 

@@ -393,7 +393,7 @@ def test_index_leads_with_the_most_valuable_thing_to_do(tmp_path: Path) -> None:
 
 def test_index_says_what_to_mind(tmp_path: Path) -> None:
     page = _run(tmp_path, decisions=[_decision(caveat="Likely 15% too low.")])["index.html"]
-    assert "Mind: Likely 15% too low." in _words(page)
+    assert "Caveat: Likely 15% too low." in _words(page)
 
 
 def test_bands_lie_on_one_axis(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_broken_experiment_shows_no_value(tmp_path: Path) -> None:
         ([], "No answer yet"),
         (
             [_decision(kind="fact", unit="", value=float("nan"), low=float("nan"), high=float("nan"))],
-            "What the records say",
+            "Observational findings",
         ),
         ([_decision(kind="forecast", unit="money", evidence="forecast")], "What to expect"),
         ([_decision(outcome="dont")], "Nothing to change yet"),
@@ -483,7 +483,7 @@ def test_what_texting_brings_is_no_change_of_todays_practice(tmp_path: Path) -> 
     rows = [_decision(), _decision(question="Pays?", kind="worth", value=9000.0, low=8000.0, high=10_000.0)]
     page = _run(tmp_path, decisions=rows)["index.html"]
     said = _words(page)
-    assert page.index("When?") < page.index("<h2>What texting brings</h2>") < page.index("Pays?")
+    assert page.index("When?") < page.index("<h2>Incremental profit of texting</h2>") < page.index("Pays?")
     assert "At lunch . Against today’s practice that is worth $3,100 a week" in said
     assert "more change" not in said
     assert "+$9,000 a week 8,000 to 10,000" in said
