@@ -75,7 +75,9 @@ def decide(plan: SendPlan) -> list[Decision]:
             " plan is worth more, and they would show it."
         ),
     }[found.outcome].format(weeks=weeks)
-    chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
+    chosen = _("The plan treats all customers alike.")
+    if plan.chosen.name != ALL:
+        chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
     roles = _("Of the {n} customers it may text, {explore} are explored with and {holdout} are held out.").format(
         n=number(plan.customers), explore=percent(plan.roles.probability("explore"), 0),
         holdout=percent(plan.roles.probability("holdout"), 0),
