@@ -1,12 +1,13 @@
 """What texts do in tests against counting by hand, and the adjusted log against a world without an effect."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from smsroi_helpers.retention import decision, observational, planning, texting
+from smsroi_helpers.retention import decision, observational, planning, texting, wording
 from smsroi_helpers.segmentation import Cuts, find_cuts
 from smsroi_helpers.statistics import GROUPS, difference_of_rates
 from tests.experiment_sources import END, START, write_tests
@@ -116,6 +117,15 @@ def test_the_decision_on_win_back(changed, expected):
 
     found = decision.decide_win_back(Found)
     assert (found.outcome, found.reason) == expected
+
+
+def test_a_gain_in_money_says_over_which_weeks_it_was_counted():
+    row = won_back()
+    study = SimpleNamespace(cuts=Cuts(90, 180), plan=None, won_back=[row], people=1_000)
+    said = wording._win_back(study, decision.decide_win_back(study), "USD")
+    assert (said.outcome, said.unit, said.cash) == ("do", "money", row.total[0])
+    assert said.period == f"{row.days / 7:.3g} weeks"
+    assert said.cash_weeks == pytest.approx(row.days / 7)
 
 
 def test_the_log_is_adjusted_for_what_the_sender_knew():
