@@ -27,6 +27,7 @@ PHRASES = {
     "what the records say": "observational data; descriptive results",
     "worked out, not seen": "modelled, not observed",
     "does not hold": "is not supported; fails the check",
+    "does not stand": "is not supported; fails the check",
     "cannot be told from": "not distinguishable from",
     "told from": "distinguishable from",
     "holds both a gain worth having and none": "the interval includes zero and a worthwhile gain",
