@@ -9,7 +9,7 @@ from smsroi_helpers.content.analysis import Content
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import feature_name
 from smsroi_helpers.locale import _, listed, number
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure, note, segment_name
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = ["features_figure", "segments_figure", "wear_out_figure"]
@@ -60,7 +60,7 @@ def segments_figure(content: Content, currency: str) -> Html:
     found = content.by_creative
     if found is None:
         return note(_("No two texts can be compared."))
-    shown = [one for one in found.segments if one.customers >= 10][:_MOST_PANELS]
+    shown = [one for one in found.segments if one.customers >= FEWEST_SHOWN][:_MOST_PANELS]
     if not shown:
         return note(_("No segment gets texts today that could be compared."))
     metric, scale = ("profit", 1.0) if found.priced else ("click", 1000.0)

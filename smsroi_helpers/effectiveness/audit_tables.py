@@ -7,7 +7,7 @@ from smsroi_helpers.effectiveness.audit_wording import check_words
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, joined, listed, number, percent, translated
 from smsroi_helpers.measures import CONSENT_SOURCES, EU_MEMBERS, RULES
-from smsroi_helpers.pages import Html, note, table
+from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, table
 
 __all__ = ["campaigns_table", "checks_table", "places_table"]
 
@@ -61,7 +61,7 @@ def checks_table(audit: Audit | None) -> Html:
 
 def _few(customers: float) -> str:
     """A number of customers; small groups are not shown."""
-    return number(customers) if customers >= 10 or customers == 0 else "<10"
+    return number(customers) if customers >= FEWEST_SHOWN or customers == 0 else f"<{FEWEST_SHOWN}"
 
 
 def places_table(audit: Audit | None) -> Html:

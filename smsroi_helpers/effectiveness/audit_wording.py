@@ -5,11 +5,9 @@ import pandas as pd
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.effectiveness.audit import RECENT_DAYS, Audit
 from smsroi_helpers.locale import _, day, joined, number, percent
+from smsroi_helpers.pages import FEWEST_SHOWN
 
 __all__ = ["check_words", "put_audit_in_words"]
-
-_FEWEST = 10
-"""No smaller number of customers is shown."""
 
 
 def check_words(check: str, audit: Audit) -> str:
@@ -49,7 +47,7 @@ def put_audit_in_words(audit: Audit | None) -> list[Decision]:
             text=joined(*(_finding(row, audit) for _place, row in rows.iterrows())),
             caveat=_("This is not legal advice."),
             evidence="descriptive",
-            customers=customers if customers >= _FEWEST else 0,
+            customers=customers if customers >= FEWEST_SHOWN else 0,
         )
     ]
 

@@ -10,7 +10,7 @@ from smsroi_helpers.effectiveness.incremental import TOUCHES
 from smsroi_helpers.effectiveness.targets import Progress
 from smsroi_helpers.effectiveness.wording import kpi_words, touch_words, window_words
 from smsroi_helpers.locale import _, interval, joined, money, number, percent
-from smsroi_helpers.pages import PALETTE, Html, figure, note, segment_name
+from smsroi_helpers.pages import FEWEST_SHOWN, PALETTE, Html, figure, note, segment_name
 
 __all__ = [
     "attribution_figure",
@@ -74,7 +74,7 @@ def months_figure(found: Effectiveness) -> Html | None:
         found: of `evaluate.analyse`.
     """
     rows = found.kpis[(found.kpis["dimension"] == "month") & np.isfinite(found.kpis["low"].to_numpy(float))]
-    rows = rows[rows["customers"] >= 10]
+    rows = rows[rows["customers"] >= FEWEST_SHOWN]
     shown = [
         k for k in ("click_rate", "conversion_rate", "opt_out_rate", "repurchase_rate") if (rows["kpi"] == k).sum() > 2
     ]

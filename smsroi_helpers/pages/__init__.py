@@ -16,7 +16,7 @@ from smsroi_helpers.pages.answer_box import (
 from smsroi_helpers.pages.markup import Html, note
 from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
-from smsroi_helpers.pages.table import table
+from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 from smsroi_helpers.pages.vocabulary import (
     carried_words,
     column_name,
@@ -29,6 +29,7 @@ from smsroi_helpers.pages.vocabulary import (
     money_kind_words,
     names_of,
     p_words,
+    plan_result_words,
     problem_words,
     question_words,
     segment_name,
@@ -36,6 +37,7 @@ from smsroi_helpers.pages.vocabulary import (
 )
 
 __all__ = [
+    "FEWEST_SHOWN",
     "PALETTE",
     "Amount",
     "Chart",
@@ -59,6 +61,7 @@ __all__ = [
     "note",
     "outcome_label",
     "p_words",
+    "plan_result_words",
     "practice_dates",
     "practice_table",
     "problem_words",

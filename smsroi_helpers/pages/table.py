@@ -14,10 +14,13 @@ from smsroi_helpers.locale import _
 from smsroi_helpers.pages.markup import EMPTY, Html, as_text, is_missing
 
 __all__ = [
+    "FEWEST_SHOWN",
     "table",
 ]
 
 _PERSON_KEYS = {"customer_id", "referred_by"}
+FEWEST_SHOWN = 10
+"""No page shows a number of a smaller group of people."""
 
 
 def table(
@@ -27,7 +30,7 @@ def table(
     digits: int | Mapping[str, int] | None = None,
     formats: Mapping[str, Callable[[Any], str]] | None = None,
     suppress: str | None = None,
-    k: int = 10,
+    k: int = FEWEST_SHOWN,
 ) -> Html:
     """Return the data frame as a table: escaped, with aligned numbers, sortable by column.
 

@@ -18,6 +18,7 @@ __all__ = [
     "money_kind_words",
     "names_of",
     "p_words",
+    "plan_result_words",
     "problem_words",
     "question_words",
     "segment_name",
@@ -36,6 +37,33 @@ def p_words(p: float) -> str:
     if p < 0.001:
         return f"< {number(0.001, 3)}"
     return number(p, 3 if p < 0.1 else 2)
+
+
+def plan_result_words(status: str, gap: float, low: float, high: float) -> str:
+    """What became of an earlier plan's promise in a few words, or why there is no answer.
+
+    Args:
+        status: of `send_plan.PlanScore`; an unknown one is not scored.
+        gap: promise less outcome, money; NaN where the promise is not recorded.
+        low: lower limit of its interval.
+        high: upper limit.
+    """
+    if status == "scored":
+        if not np.isfinite(gap):
+            return _("the promise is not recorded")
+        if low <= 0 <= high:
+            return _("the promise is within the interval")
+        return _("promised too much") if gap > 0 else _("promised too little")
+    return {
+        "running": _("its weeks are not over"),
+        "no_start": _("first day not known"),
+        "before_log": _("before the log of orders"),
+        "no_profit": _("profit not known"),
+        "no_holdout": _("nobody held out"),
+        "broken_split": _("roles not as drawn"),
+        "not_followed": _("not carried out"),
+        "few_buyers": _("too few buyers"),
+    }.get(status, _("not scored"))
 
 
 def carried_words(members: float, subscribers: float, overlap: float, *, has_orders: bool = True) -> str:

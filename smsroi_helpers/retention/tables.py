@@ -5,7 +5,7 @@ import pandas as pd
 
 from smsroi_helpers import cltv, segmentation
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, note, segment_name, sentence_case, table
+from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, segment_name, sentence_case, table
 from smsroi_helpers.retention.study import Study
 from smsroi_helpers.retention.wording import (
     gone_words,
@@ -150,7 +150,7 @@ def retained_table(study: Study) -> Html:
             _("Difference, with the limits that decide"): points_words(*row.difference),
         }
         for row in study.retained
-        if min(row.customers) >= 10
+        if min(row.customers) >= FEWEST_SHOWN
     ]
     caption = _(
         "Randomised: everybody assigned counts, whether texts arrived or not. Custom: bought in the last days of the"
@@ -203,7 +203,7 @@ def win_back_table(study: Study, currency: str) -> Html:
             ) if np.isfinite(row.deciding[1]) and not row.few else _("too few buyers"),
         }
         for row in study.won_back
-        if min(row.customers) >= 10
+        if min(row.customers) >= FEWEST_SHOWN
     ]  # fmt: skip
     if not rows:
         return note(_("No valid test left ten inactive customers without texts: what wins back is not known."))

@@ -14,6 +14,7 @@ from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _
 from smsroi_helpers.pages import (
+    FEWEST_SHOWN,
     Amount,
     amount,
     cash_words,
@@ -379,7 +380,9 @@ def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
     else:
         customers = max((row["customers"] for row in decisions if row.get("customers") is not None), default=None)
     if customers is not None:
-        parts.append(_("{n} customers").format(n=locale.number(customers) if customers >= 10 else "<10"))
+        parts.append(
+            _("{n} customers").format(n=locale.number(customers) if customers >= FEWEST_SHOWN else f"<{FEWEST_SHOWN}")
+        )
     parts.append(_("as of {date}").format(date=day_words(manifest["as_of"])))
     rows_in = sum(t["rows_in"] for t in tables)
     # Merged rows are in others, guests' orders are counted on the page of the data; neither is rejected.

@@ -9,12 +9,12 @@ import pandas as pd
 
 from smsroi_helpers import locale
 from smsroi_helpers.locale import _
+from smsroi_helpers.pages import FEWEST_SHOWN
 
 __all__ = ["months_strip"]
 
 _WIDTH, _HEIGHT = 192.0, 56.0
 _DASH = "—"
-_FEWEST = 10
 
 
 def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
         return locale.number(value)
 
     def people(value: float) -> str:
-        return f"<{_FEWEST}" if value < _FEWEST else locale.number(value)
+        return f"<{FEWEST_SHOWN}" if value < FEWEST_SHOWN else locale.number(value)
 
     def amount(value: float) -> str:
         return locale.money(value, currency, 0) if currency else locale.number(value)
@@ -131,7 +131,7 @@ def _one_holdout(found: pd.DataFrame) -> dict[Any, dict[str, float]]:
     """Month → its estimate, of the holdout with most customers held out; months with fewer than 10 are left out."""
     names = ["treated", "control", "earned", "earned_low", "earned_high"]
     largest = found.sort_values("control", ascending=False, kind="stable").drop_duplicates("month")
-    kept = largest[largest[names].map(math.isfinite).all(axis=1) & (largest["control"] >= _FEWEST)]
+    kept = largest[largest[names].map(math.isfinite).all(axis=1) & (largest["control"] >= FEWEST_SHOWN)]
     return {row["month"]: {name: float(row[name]) for name in names} for row in kept.to_dict("records")}
 
 

@@ -10,10 +10,9 @@ import pandas as pd
 from smsroi_helpers import locale
 from smsroi_helpers.errors import redact
 from smsroi_helpers.locale import _
+from smsroi_helpers.pages import FEWEST_SHOWN, plan_result_words
 
 __all__ = ["read_track_record"]
-
-_FEWEST = 10
 
 
 def read_track_record(run_dir: Path, currency: str) -> dict[str, Any]:
@@ -45,45 +44,23 @@ def read_track_record(run_dir: Path, currency: str) -> dict[str, Any]:
 def _row(plan_id: str, main: Mapping[str, Any], currency: str) -> dict[str, str]:
     promised, measured, low, high = (_number(main.get(name)) for name in ("promised", "measured", "low", "high"))
     held_out, customers = _number(main.get("held_out")), _number(main.get("customers"))
-    few = min(held_out, customers) < _FEWEST
+    few = min(held_out, customers) < FEWEST_SHOWN
     if few:
         promised = measured = float("nan")
     digits = 2 if locale.rounded_digits(low, high) > 0 else 0  # cents where they matter
     interval = ""
     if math.isfinite(measured) and math.isfinite(low) and math.isfinite(high):
         interval = _("{low} to {high}").format(low=_money(low, currency, digits), high=_money(high, currency, digits))
-    first = main.get("first")
+    first, status = main.get("first"), str(main["status"])
+    gap = (_number(main.get(name)) for name in ("gap", "gap_low", "gap_high"))
     return {
         "plan": redact(plan_id),
         "first": "—" if first is None or pd.isna(first) else locale.day(pd.Timestamp(first).date()),
         "promised": _money(promised, currency, digits),
         "measured": _money(measured, currency, digits),
         "interval": interval,
-        "result": _result(str(main["status"]), main, few=few),
+        "result": _("too few customers") if few and status == "scored" else plan_result_words(status, *gap),
     }
-
-
-def _result(status: str, main: Mapping[str, Any], *, few: bool) -> str:
-    """The outcome in a few words, or why there is none."""
-    if status == "scored":
-        if few:
-            return _("too few customers")
-        gap, low, high = (_number(main.get(name)) for name in ("gap", "gap_low", "gap_high"))
-        if not math.isfinite(gap):
-            return _("the promise is not recorded")
-        if low <= 0 <= high:
-            return _("the promise is within the interval")
-        return _("promised too much") if gap > 0 else _("promised too little")
-    return {
-        "running": _("its weeks are not over"),
-        "no_start": _("first day not known"),
-        "before_log": _("before the log of orders"),
-        "no_profit": _("profit not known"),
-        "no_holdout": _("nobody held out"),
-        "broken_split": _("roles not as drawn"),
-        "not_followed": _("not carried out"),
-        "few_buyers": _("too few buyers"),
-    }.get(status, _("not scored"))
 
 
 def _money(value: float, currency: str, digits: int) -> str:

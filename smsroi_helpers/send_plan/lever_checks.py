@@ -15,16 +15,14 @@ import numpy as np
 from smsroi_helpers.send_plan.cells import Rates
 from smsroi_helpers.send_plan.off_policy import OffPolicy, evaluate_policy
 from smsroi_helpers.send_plan.policy import Action, Policy
-from smsroi_helpers.send_plan.valuation import FOLDS, Candidate, Design, Estimate
-from smsroi_helpers.statistics import GROUPS, Floats
+from smsroi_helpers.send_plan.valuation import FOLD_OF_GROUP, Candidate, Design, Estimate
+from smsroi_helpers.statistics import Floats
 
 __all__ = ["Lever", "LeverCheck", "check_levers"]
 
 Lever = Literal["frequency", "timing", "content"]
 Wanted = Callable[[Action], Floats]
 """From an action to the probabilities of a test's arms."""
-_FOLD = np.arange(GROUPS) % FOLDS
-"""The half of each group of customers, as `valuation` divides them."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,10 @@ class LeverCheck:
     lever: Lever
     test: str
     """Of a frequency; the others pool their tests."""
-    plan: Estimate
-    """Doubly robust."""
     reference: Estimate
-    """No texts, or the test's mix."""
+    """No texts, or the test's mix; doubly robust."""
     gain: Estimate
-    """The plan's choices less the reference."""
+    """The plan's choices less the reference; doubly robust."""
     gain_ips: Estimate
     gain_snipw: Estimate
     gain_model: float
@@ -47,6 +43,7 @@ class LeverCheck:
     """Customers, or texts."""
     effective: float
     smallest_share: float
+    """Of the members, in the rarest arm that the plan gives (0–1)."""
 
 
 def check_levers(chosen: Candidate, design: Design) -> tuple[LeverCheck, ...]:
@@ -136,20 +133,20 @@ def _probabilities(chosen: Candidate, policy: Policy, wanted: Wanted, arms: int)
 def _by_group(chosen: Candidate, wanted: Wanted, arms: int) -> Floats:
     """(groups, P, arms): of the policy that was learned from the other half."""
     learned = [_probabilities(chosen, policy, wanted, arms) for policy in chosen.learned]
-    return np.stack([learned[1 - fold] for fold in _FOLD])
+    return np.stack([learned[1 - fold] for fold in FOLD_OF_GROUP])
 
 
 def _compare(
     lever: Lever, test: str, members: Floats, outcome: Floats, policy: Floats, reference: Floats,
     model: float,
 ) -> LeverCheck:  # fmt: skip
-    plan, usual = (evaluate_policy(members, outcome, each, _FOLD) for each in (policy, reference))
+    plan, usual = (evaluate_policy(members, outcome, each, FOLD_OF_GROUP) for each in (policy, reference))
 
     def less(one: OffPolicy, two: OffPolicy, name: str) -> Estimate:
         return Estimate.of_replicates(getattr(one, name) - getattr(two, name))
 
     return LeverCheck(
-        lever, test, Estimate.of_replicates(plan.doubly_robust), Estimate.of_replicates(usual.doubly_robust),
+        lever, test, Estimate.of_replicates(usual.doubly_robust),
         less(plan, usual, "doubly_robust"), less(plan, usual, "ips"), less(plan, usual, "snipw"), model,
         plan.members, plan.effective, plan.smallest_share,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Promise and outcome of earlier plans in words."""
 
 from smsroi_helpers.locale import _, day, interval, joined, money, number, percent
-from smsroi_helpers.pages import cost_unknown_words, p_words
+from smsroi_helpers.pages import cost_unknown_words, p_words, plan_result_words
 from smsroi_helpers.send_plan.past_comparison import Comparison, Estimate
 from smsroi_helpers.send_plan.previous_plans import PlanScore, PreviousPlans, PromiseFactor
 
@@ -39,23 +39,10 @@ def _weeks(days: int) -> str:
 
 def status_words(score: PlanScore) -> str:
     """In a few words, for a table: the outcome, or why there is none yet."""
-    main = score.main
-    if score.status == "scored" and main is not None:
-        if not main.gap.known:
-            return _("the promise is not recorded")
-        if not main.gap.excludes(0.0):
-            return _("the promise is within the interval")
-        return _("promised too much") if main.gap.value > 0 else _("promised too little")
-    return {
-        "running": _("{n} days to go").format(n=number(score.days_left)),
-        "no_start": _("first day not known"),
-        "before_log": _("before the log of orders"),
-        "no_profit": _("profit not known"),
-        "no_holdout": _("nobody held out"),
-        "broken_split": _("roles not as drawn"),
-        "not_followed": _("not carried out"),
-        "few_buyers": _("too few buyers"),
-    }[score.status]
+    if score.status == "running":
+        return _("{n} days to go").format(n=number(score.days_left))
+    gap = (float("nan"),) * 3 if score.main is None else (score.main.gap.value, score.main.gap.low, score.main.gap.high)
+    return plan_result_words(score.status, *gap)
 
 
 def score_words(score: PlanScore, currency: str) -> str:

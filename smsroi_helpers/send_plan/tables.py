@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import pages
-from smsroi_helpers.locale import _, interval, money, number
+from smsroi_helpers.locale import _, interval, money, number, percent
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows, summary_rows
@@ -94,18 +94,20 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
         model = money(each.gain_model, currency) if in_money else number(100 * each.gain_model, 2)
         rows.append({
             _("What was chosen"): lever_words(each),
-            _("Doubly robust"): shown(each.gain),
+            _("Compared with"): shown(each.reference),
+            _("Gain, doubly robust"): shown(each.gain),
             _("Self-normalised weighting"): shown(each.gain_snipw),
             _("Plain weighting"): shown(each.gain_ips),
             _("By the plan’s model"): model,
             _("Customers or texts"): each.members,
-            _("As if so many"): np.round(each.effective),
+            _("Effective sample size"): np.round(each.effective),
+            _("In the rarest arm chosen"): percent(each.smallest_share),
         })  # fmt: skip
     caption = _(
         "The plan’s choices by their own randomised tests, with 95% intervals; learned from one half of the customers,"
         " valued by the other"
     )
-    digits = dict.fromkeys((_("Customers or texts"), _("As if so many")), 0)
+    digits = dict.fromkeys((_("Customers or texts"), _("Effective sample size")), 0)
     return table(pd.DataFrame(rows), caption=caption, digits=digits)
 
 

@@ -32,6 +32,8 @@ from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
 __all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "hold_if_worthless", "value_candidate"]
 
 FOLDS = 2
+FOLD_OF_GROUP = np.arange(GROUPS) % FOLDS
+"""The half of each group of customers."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
         return found.at_level(*today_levels(found, grouping, today, economics.windows, groups))
 
     every = np.arange(GROUPS)
-    halves = [every[fold::FOLDS] for fold in range(FOLDS)]
+    halves = [every[fold == FOLD_OF_GROUP] for fold in range(FOLDS)]
     responses = [fit(groups) for groups in halves]
     policies = [choose_policy(each, grouping, economics, design.masks) for each in responses]
     parts = [value_policy(responses[k], grouping, economics, policies[1 - k], today.customers) for k in range(FOLDS)]
