@@ -1,5 +1,6 @@
 """One run of a plan: create the source, load, execute, render. The manifest records each step."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -156,11 +157,17 @@ class Attempt:
         manifest["fingerprint"] = self._fingerprint(manifest["as_of"])
         return loaded
 
+    def import_modules(self) -> contextlib.AbstractContextManager[execute.ForkServer | None]:
+        """Import in the background what the notebooks import; pass the context to `execute`."""
+        notebooks = [notebook.file for notebook in self._run_notebooks]
+        return execute.start_server(notebooks, self._root, self._options.jobs)
+
     def execute(
         self,
         staging: Path,
         manifest: dict[str, Any],
         loaded: source.Loaded,
+        server: execute.ForkServer | None,
         progress: execute.Progress,
         deadline: float | None,
     ) -> None:
@@ -189,6 +196,7 @@ class Attempt:
             max_parallel=self._options.jobs,
             deadline=deadline,
             cell_timeout=self._options.cell_timeout_seconds,
+            server=server,
         )
         for job in jobs:
             outcome = outcomes[job.name]

@@ -2,14 +2,21 @@
 
 `execute` starts it as a program. It reads its task from the first line of standard input, and reports each cell and the
 outcome as lines of JSON. When standard input closes, it ends itself and all its processes: nothing outlives the parent.
+
+With arguments, the program is the server of `fork_server`: it imports modules, then forks such processes on demand.
 """
 
 import contextlib
+import gc
+import importlib
 import itertools
 import json
 import os
 import re
+import select
 import shutil
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +30,7 @@ from smsroi_helpers.errors import redact
 __all__ = [
     "is_executed",
     "main",
+    "serve",
 ]
 
 # nbformat imports jsonschema, which takes 1.2 s to build a grammar of international URLs if this package is installed.
@@ -35,11 +43,18 @@ def is_executed(cell: dict[str, Any]) -> bool:
     return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
 
 
-def main() -> None:
-    """Execute the notebook described by the first line of standard input; exit when standard input closes."""
+def main(*, forked: bool = False) -> None:
+    """Execute the notebook described by the first line of standard input; exit when standard input closes.
+
+    Args:
+        forked: whether this process was forked by the server; then so is its kernel, with all that is imported.
+    """
     # Output of the kernel or the engine goes to the log: standard output is only for messages to the parent.
     to_parent = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    if forked:
+        # Before there are threads and an event loop, which do not survive a fork.
+        _use_forked_kernel(_fork_kernel(to_parent))
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_parent, args=(sys.stdin, Path(task["private"])), daemon=True).start()
 
@@ -151,5 +166,166 @@ def _peak_memory_of_kernel() -> int | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
+# --- forked processes ------------------------------------------------------------------------------------------------
+
+
+def serve(connection: socket.socket, modules: Sequence[str]) -> None:
+    """Import modules, then fork a process for each message until the connection closes.
+
+    A message has the environment of the process as JSON, and as file descriptors its standard input, output and error.
+    The answer is its pid.
+    """
+    # A kernel would set it before anything is imported.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    for module in ["papermill", "ipykernel.kernelapp", *modules]:
+        # What cannot be imported fails in the notebook that needs it, where the error is shown.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    gc.freeze()  # memory that is not written stays shared
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([connection, woken], [], [])
+        if woken in ready:
+            woken.recv(4096)
+            _reap()
+        if connection in ready:
+            message, descriptors, _, _ = socket.recv_fds(connection, 2**16, 3)
+            if not message:
+                return
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for one in (connection, woken, waker):
+                    one.close()
+                _become_child(json.loads(message), descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            connection.send(str(pid).encode())
+
+
+def _reap() -> None:
+    """Collect the children that have ended; their processor time then counts as that of the server."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _become_child(environment: dict[str, str], descriptors: Sequence[int]) -> None:
+    """Execute a notebook in this forked process, and exit."""
+    try:
+        os.setsid()
+        for standard, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, standard)
+            os.close(descriptor)
+        os.environ.update(environment)
+        main(forked=True)
+    finally:
+        os._exit(1)
+
+
+def _fork_kernel(to_parent: IO[str]) -> tuple[int, int]:
+    """Fork the process of the kernel, which waits for its command. Return its pid and the pipe for the command."""
+    command_read, command_write = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(command_read)
+        return pid, command_write
+    try:
+        os.setsid()
+        os.close(command_write)
+        os.close(to_parent.fileno())
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        with os.fdopen(command_read, encoding="utf-8") as pipe:
+            command = json.loads(pipe.read() or "null")
+        if command is not None:
+            _become_kernel(command)
+    finally:
+        os._exit(1)
+
+
+def _become_kernel(command: dict[str, Any]) -> None:
+    """Be the kernel that `python -m ipykernel_launcher` would have been."""
+    os.environ.clear()
+    os.environ.update(command["env"])
+    os.chdir(command["cwd"])
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # else all notebooks would draw the same
+    from ipykernel import kernelapp
+
+    sys.argv = command["argv"][command["argv"].index("-m") + 1 :]
+    kernelapp.launch_new_instance()
+    os._exit(0)
+
+
+def _use_forked_kernel(kernel: tuple[int, int]) -> None:
+    """Make Jupyter start its kernel by giving the waiting process its command."""
+    from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+    class ForkedProvisioner(LocalProvisioner):  # type: ignore[misc]
+        """Starts the kernel in the process that waits for it."""
+
+        async def launch_kernel(self, cmd: list[str], **settings: Any) -> Any:
+            pid, pipe = kernel
+            environment = settings["env"] | {"JPY_PARENT_PID": str(os.getpid())}
+            folder = str(settings.get("cwd") or Path.cwd())
+            with os.fdopen(pipe, "w", encoding="utf-8") as command:
+                json.dump({"argv": cmd, "env": environment, "cwd": folder}, command)
+            self.process = _ForkedProcess(pid)
+            self.pid = self.pgid = pid
+            self.cwd = folder
+            return self.connection_info
+
+    class Entry:
+        """Stands where Jupyter expects the entry point of an installed package."""
+
+        name = value = "forked"
+
+        def load(self) -> type[ForkedProvisioner]:
+            return ForkedProvisioner
+
+    KernelProvisionerFactory.provisioners["forked"] = Entry()
+    os.environ[KernelProvisionerFactory.default_provisioner_name_env] = "forked"
+
+
+class _ForkedProcess:
+    """A child process by its pid, with what Jupyter uses of `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self._wait(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        return self._wait(0)
+
+    def _wait(self, options: int) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, options)
+            if ended:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    else:
+        main()

@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -39,14 +39,17 @@ from smsroi_helpers.errors import (
 )
 from smsroi_helpers.runner import child as child_program
 from smsroi_helpers.runner.child import is_executed
+from smsroi_helpers.runner.fork_server import ForkedChild, ForkServer, imports_of
 
 __all__ = [
+    "ForkServer",
     "Job",
     "Outcome",
     "Progress",
     "execute_notebooks",
     "most_severe",
     "process_tree",
+    "start_server",
     "why_incomplete",
 ]
 
@@ -110,7 +113,7 @@ def most_severe(errors: Sequence[SmsroiError]) -> SmsroiError:
 @dataclass
 class _Child:
     job: Job
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedChild
     private: Path
     """Temporary folder of the notebook's sockets and Jupyter settings."""
     began: float
@@ -131,6 +134,7 @@ def execute_notebooks(
     max_parallel: int = 2,
     deadline: float | None = None,
     cell_timeout: int | None = None,
+    server: ForkServer | None = None,
 ) -> dict[str, Outcome]:
     """Execute notebooks; a failed one does not stop the others.
 
@@ -142,6 +146,7 @@ def execute_notebooks(
         max_parallel: number of notebooks that run at the same time.
         deadline: `time.monotonic()` at which everything is stopped; None: no limit.
         cell_timeout: time limit of a cell in seconds; None: no limit.
+        server: forks the notebooks' processes (see `start_server`); None: each starts its own interpreter.
 
     Returns:
         Name → outcome, for every job. If a signal handler raises Interrupted meanwhile, the children are stopped, and
@@ -159,7 +164,7 @@ def execute_notebooks(
                 stopped = TimeLimit("the run was stopped by its deadline")
                 break
             while waiting and len(running) < max_parallel:
-                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, events)
+                running[waiting[0].name] = _start(waiting[0], root, logs, environment, cell_timeout, events, server)
                 progress.started(waiting.pop(0).name)
             name, event = _next_event(events, deadline)
             if event is not None:
@@ -182,6 +187,21 @@ def execute_notebooks(
         for job in waiting:
             outcomes.setdefault(job.name, Outcome("not_run", type(stopped)(f"{job.name}: not started when {stopped}")))
     return outcomes
+
+
+def start_server(
+    notebooks: Sequence[Path], root: Path, max_parallel: int
+) -> contextlib.AbstractContextManager[ForkServer | None]:
+    """Start to import what notebooks import; the context has None where processes cannot be forked.
+
+    Args:
+        notebooks: their files.
+        root: as in `execute_notebooks`.
+        max_parallel: as in `execute_notebooks`.
+    """
+    if not ForkServer.is_possible():
+        return contextlib.nullcontext()
+    return ForkServer(imports_of(notebooks), _environment(root, max_parallel), root)
 
 
 def _next_event(
@@ -230,23 +250,12 @@ def _start(
     environment: dict[str, str],
     cell_timeout: int | None,
     events: "queue.Queue[tuple[str, dict[str, Any] | None]]",
+    server: ForkServer | None,
 ) -> _Child:
     private = _private_folder()
-    # Run as a file, not as a module: importing the package would cost each notebook two seconds.
-    command = [sys.executable, "-P", str(Path(child_program.__file__))]
     with (logs / f"{job.name}.txt").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            command,
-            cwd=root,
-            env={**environment, **_jupyter_paths(private)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            encoding="utf-8",
-            # The parent handles signals and stops its children; Ctrl-C of a terminal must not reach them first.
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        own = _jupyter_paths(private)
+        process = (server and server.fork(own, log)) or _start_interpreter(root, environment | own, log)
     task = {
         "notebook": job.notebook.as_posix(),
         "output": job.output.as_posix(),
@@ -272,6 +281,22 @@ def _start(
     threading.Thread(target=listen, daemon=True).start()
     now = time.monotonic()
     return _Child(job, process, private, began=now, reported_at=now)
+
+
+def _start_interpreter(root: Path, environment: dict[str, str], log: IO[str]) -> subprocess.Popen[str]:
+    # Run as a file, not as a module: importing the package would cost each notebook two seconds.
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-P", str(Path(child_program.__file__))],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        encoding="utf-8",
+        # The parent handles signals and stops its children; Ctrl-C of a terminal must not reach them first.
+        start_new_session=os.name == "posix",
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
 
 
 def _private_folder() -> Path:

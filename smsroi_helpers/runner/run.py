@@ -117,13 +117,14 @@ def _run(file: Path, options: RunOptions, progress: Progress, signals: Signals, 
         manifest = attempt.first_manifest(run)
         try:
             folder.write_manifest(staging, manifest)
-            loaded = attempt.load(staging, manifest)
-            if not options.force and (index := attempt.unchanged(manifest["as_of"])):
-                folder.discard(staging)
-                summary |= _found(index, root)
-                return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
-            deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
-            attempt.execute(staging, manifest, loaded, progress, deadline)
+            with attempt.import_modules() as server:
+                loaded = attempt.load(staging, manifest)
+                if not options.force and (index := attempt.unchanged(manifest["as_of"])):
+                    folder.discard(staging)
+                    summary |= _found(index, root)
+                    return Published(index, unchanged=True, new_alerts=summary["new_alerts"])
+                deadline = None if options.deadline_minutes is None else began + 60 * options.deadline_minutes
+                attempt.execute(staging, manifest, loaded, server, progress, deadline)
             attempt.render(staging, manifest)
             with signals.deferred():
                 index = folder.publish(staging, manifest) / "index.html"

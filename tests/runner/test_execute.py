@@ -1,5 +1,6 @@
 """Notebooks executed under supervision: each way to fail has its own error, and nothing outlives the parent."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,7 +26,15 @@ from smsroi_helpers.errors import (
     StorageError,
     TimeLimit,
 )
-from smsroi_helpers.runner.execute import Job, Outcome, execute_notebooks, most_severe, why_incomplete
+from smsroi_helpers.runner.execute import (
+    Job,
+    Outcome,
+    execute_notebooks,
+    most_severe,
+    start_server,
+    why_incomplete,
+)
+from smsroi_helpers.runner.fork_server import ForkServer
 from tests.faults.tiny import command, make_project, write_notebook
 
 pytestmark = pytest.mark.slow
@@ -53,9 +63,12 @@ def job(root: Path, name: str, cells: list[str], *, finishes: bool = True) -> Jo
     return Job(name, name[3:], relative, Path("out") / relative, {"seed": 7, "model": "{seed}"})
 
 
-def execute(root: Path, jobs: list[Job], **options: object) -> tuple[dict[str, Outcome], Told]:
+def execute(root: Path, jobs: list[Job], *, forks: bool = False, **options: Any) -> tuple[dict[str, Outcome], Told]:
     told = Told()
-    return execute_notebooks(jobs, root=root, logs=root / "logs", progress=told, **options), told  # type: ignore[arg-type]
+    parallel = options.get("max_parallel", 2)
+    files = [root / one.notebook for one in jobs]
+    with start_server(files, root, parallel) if forks else contextlib.nullcontext() as server:
+        return execute_notebooks(jobs, root=root, logs=root / "logs", progress=told, server=server, **options), told
 
 
 ENVIRONMENT = """import os, sys, json
@@ -68,9 +81,13 @@ os.system("echo not a message of ours")
 print("customer 13812345678")"""
 
 
-@pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome], Told]:
+@pytest.fixture(scope="module", params=[True, False], ids=["forked", "interpreters"])
+def outcomes(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> tuple[Path, dict[str, Outcome], Told]:
     """One supervised run of notebooks that each end in another way, in a folder with blanks, braces and Chinese."""
+    if request.param and not ForkServer.is_possible():
+        pytest.skip("processes are not forked on this system")
     root = tmp_path_factory.mktemp("数据 {seed} x").resolve()
     jobs = [
         job(root, "00_good", [ENVIRONMENT]),
@@ -84,7 +101,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         job(root, "08_other_data", ["class DataError(Exception): pass", "raise DataError('an engine says')"]),
         job(root, "09_full", ["raise OSError(28, 'No space left on device')"]),
     ]
-    return root, *execute(root, jobs, max_parallel=3, cell_timeout=4)
+    return root, *execute(root, jobs, forks=request.param, max_parallel=3, cell_timeout=4)
 
 
 def error_of(outcomes: tuple[Path, dict[str, Outcome], Told], name: str) -> SmsroiError:
@@ -146,10 +163,11 @@ def test_each_way_to_fail_has_its_own_error(
     assert str(error) == line
 
 
-def test_the_deadline_ends_what_runs_and_what_waits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forks", [True, False])
+def test_the_deadline_ends_what_runs_and_what_waits(tmp_path: Path, forks: bool) -> None:
     jobs = [job(tmp_path, f"0{n}_sleeper{n}", ["import time; time.sleep(60)"]) for n in (1, 2)]
     began = time.monotonic()
-    outcomes, _ = execute(tmp_path, jobs, max_parallel=1, deadline=began + 4)
+    outcomes, _ = execute(tmp_path, jobs, forks=forks, max_parallel=1, deadline=began + 4)
     assert time.monotonic() - began < 20
     assert [outcome.status for outcome in outcomes.values()] == ["failed", "not_run"]
     assert all(isinstance(outcome.error, TimeLimit) for outcome in outcomes.values())
@@ -157,7 +175,10 @@ def test_the_deadline_ends_what_runs_and_what_waits(tmp_path: Path) -> None:
     assert_nothing_runs_on(tmp_path)
 
 
-def test_the_users_own_kernels_and_start_up_files_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("forks", [True, False])
+def test_the_users_own_kernels_and_start_up_files_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: bool
+) -> None:
     shadow = tmp_path / "home" / ".local" / "share" / "jupyter" / "kernels" / "python3"
     shadow.mkdir(parents=True)
     (shadow / "kernel.json").write_text(
@@ -169,16 +190,19 @@ def test_the_users_own_kernels_and_start_up_files_are_left_out(tmp_path: Path, m
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("JUPYTER_PATH", str(shadow.parents[1]))
     monkeypatch.delenv("IPYTHONDIR", raising=False)
-    outcomes, _ = execute(tmp_path, [job(tmp_path, "00_alpha", ["assert 'smuggled' not in globals()"])])
+    outcomes, _ = execute(tmp_path, [job(tmp_path, "00_alpha", ["assert 'smuggled' not in globals()"])], forks=forks)
     assert outcomes["00_alpha"].error is None
 
 
-def test_a_child_that_cannot_start_is_said_to_have_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_child_that_cannot_start_is_said_to_have_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: bool
+) -> None:
     nothing = tmp_path / "python"
     nothing.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     nothing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(nothing))
-    outcomes, _ = execute(tmp_path, [job(tmp_path, "00_alpha", [])])
+    outcomes, _ = execute(tmp_path, [job(tmp_path, "00_alpha", [])], forks=forks)
     assert isinstance(outcomes["00_alpha"].error, KernelDied)
 
 
@@ -186,7 +210,8 @@ def test_a_child_that_cannot_start_is_said_to_have_died(tmp_path: Path, monkeypa
 
 SLEEPER = """import os, time
 from pathlib import Path
-Path("kernel.new").write_text(f"{os.getpid()} {os.getppid()}"); Path("kernel.new").rename("kernel")
+private = os.environ["JUPYTER_RUNTIME_DIR"]
+Path("kernel.new").write_text(f"{os.getpid()} {os.getppid()} {private}"); Path("kernel.new").rename("kernel")
 time.sleep(120)"""
 
 
@@ -210,8 +235,9 @@ def test_whatever_ends_the_parent_ends_its_children(tmp_path: Path, signal_sent:
     line, env = command(tmp_path, "run", str(file), "--jobs", "1")
     parent = subprocess.Popen(line, cwd=tmp_path, env=env, stderr=subprocess.PIPE, encoding="utf-8")
     wait_for((tmp_path / "kernel").exists)
-    kernel, child = (psutil.Process(int(pid)) for pid in (tmp_path / "kernel").read_text().split())
-    private = Path(kernel.environ()["JUPYTER_RUNTIME_DIR"]).parent
+    *pids, runtime = (tmp_path / "kernel").read_text().split()
+    kernel, child = (psutil.Process(int(pid)) for pid in pids)
+    private = Path(runtime).parent
     assert (private / "kernel.json").is_file()
     parent.send_signal(signal_sent)
     _, stderr = parent.communicate(timeout=60)
