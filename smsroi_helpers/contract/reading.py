@@ -14,6 +14,7 @@ READING: dict[str, str] = {
     "sheet not read": "sheet {name}: to read it, name it under `sheets` in source.yml",
     "report lines above the column names": "the lines are skipped; the column names are in row {row}",
     "column name repeated": "it is read as {name}",
+    "column name in another spelling": "it is read as {name}",
     "total row": "the last row is the sum of the rows above it (column {name}), so it is left out",
     "total row that is not the sum": (
         "the last row is called a total, so it is left out; but no column is the sum of the rows above it: is the"

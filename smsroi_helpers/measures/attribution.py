@@ -70,11 +70,12 @@ def attributed_orders(shop: Shop, window_hours: int = 72, touch: Touch = "last")
         tied = touches.join(last, (touches.addressee == last.buyer) & (touches.delivered_at == last.last_delivery))
         place = ibis.row_number().over(ibis.window(group_by="order_id", order_by=ibis.desc("message_id")))
         pairs = orders.join(tied.mutate(place=place).filter(ibis._.place == 0), "order_id")
-    return pairs.select(
+    credited = pairs.select(
         [*orders.columns, "message_id", "campaign_id", "channel", "variant", "delivered_at"],
         hours_after=ibis.greatest(hours_between(pairs.delivered_at, pairs.ordered_at), 0.0),
         revenue=pairs.amount,
     )
+    return shop.keep(credited) if touch == "last" else credited  # at most one row per order
 
 
 def _purchases(shop: Shop) -> ir.Table:

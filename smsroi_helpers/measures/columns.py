@@ -98,8 +98,20 @@ def _start_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.TimestampValue:
 
 def _is_end_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
     clock = local_time(instants, shop.settings.timezone)
-    return clock == clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
+    end_of_day = clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
+    # Clocks of time zones differ by whole seconds.
+    return _if_possible(instants.microsecond() == 1_000_000 - EVENT_BEFORE_MIDNIGHT, clock == end_of_day)
 
 
 def _is_midnight(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
-    return instants == _start_of_day(shop, instants)
+    possible = (instants.second() == 0) & (instants.microsecond() == 0) | (instants < _WHOLE_MINUTES)
+    return _if_possible(possible, instants == _start_of_day(shop, instants))
+
+
+def _if_possible(possible: ir.BooleanValue, exact: ir.BooleanValue) -> ir.BooleanValue:
+    """`exact`, computed only where it is possible: a local time takes far longer than a part of a timestamp."""
+    return ibis.ifelse(possible, exact, possible)
+
+
+_WHOLE_MINUTES = ibis.timestamp("1973-01-01")
+"""Since then all time zones differ by whole minutes (tz database: Africa/Monrovia was the last, on 1972-01-07)."""

@@ -7,13 +7,14 @@ from smsroi_helpers.measures.clicks import human_clicks
 from smsroi_helpers.measures.columns import hours_between
 from smsroi_helpers.measures.local_time import local_time, with_zone
 from smsroi_helpers.measures.messages import EVENTS
-from smsroi_helpers.source import Shop
+from smsroi_helpers.source import Shop, once
 
 __all__ = ["local_sends"]
 
 
+@once
 def local_sends(shop: Shop) -> ir.Table:
-    """One row per message sent, delivered or not, with the recipient's local time of sending.
+    """One row per message sent, delivered or not, with the recipient's local time of sending; computed once per run.
 
     Returns:
         message_id, customer_id, campaign_id, channel (`sms` where the source does not say), variant, plan_id; cost
@@ -33,7 +34,7 @@ def local_sends(shop: Shop) -> ir.Table:
         name: sends[f"{name}_at"].notnull() if shop.has("messages", f"{name}_at") else ibis.null("boolean")
         for name in EVENTS
     }
-    return sends.mutate(
+    rows = sends.mutate(
         opt_out_at=sends.opted_out_at,
         delivered=sends.delivered_at.notnull(),
         observed_hours=hours_between(since, ibis.literal(shop.end)),
@@ -42,3 +43,4 @@ def local_sends(shop: Shop) -> ir.Table:
         hour=sends.local_at.hour().cast("int64"),
         **events,
     )
+    return shop.keep(rows)

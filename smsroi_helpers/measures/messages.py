@@ -21,7 +21,7 @@ EVENTS = ("opened", "clicked", "replied", "opted_out")
 
 @once
 def every_send(shop: Shop) -> ir.Table:
-    """Messages with all optional columns.
+    """Messages with all optional columns, computed once per run.
 
     `channel` is in lower case, `sms` where empty. `cost` is the source's `message_cost` per segment where a message has
     none, else 0; null where neither is known (see `knows_cost`). `delivered_at` is `sent_at` where the
@@ -32,7 +32,7 @@ def every_send(shop: Shop) -> ir.Table:
     stated = (shop.settings.message_cost or 0.0) if knows_cost(shop) else None
     cost = optional(messages, "cost", "float64")
     segments = optional(messages, "segments", "int64").fill_null(1)
-    return messages.select(
+    rows = messages.select(
         ["message_id", "customer_id", "campaign_id", "sent_at"],
         channel=_channel(messages),
         variant=optional(messages, "variant", "string"),
@@ -41,6 +41,7 @@ def every_send(shop: Shop) -> ir.Table:
         delivered_at=_delivered_at(shop),
         **{f"{event}_at": optional(messages, f"{event}_at", "timestamp") for event in EVENTS},
     )
+    return shop.keep(rows)
 
 
 def knows_cost(shop: Shop) -> bool:

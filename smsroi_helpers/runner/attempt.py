@@ -189,7 +189,7 @@ class Attempt:
             source_file = notebook.file.relative_to(self._root)
             jobs.append(execute.Job(notebook.name, notebook.stage, source_file, output, parameters))
         outcomes = execute.execute_notebooks(
-            jobs,
+            _longest_first(jobs, self._latest),
             root=self._root,
             logs=staging / ".logs",
             progress=progress,
@@ -255,6 +255,12 @@ class Attempt:
             versions=self._versions,
             show_code=self._options.show_code,
         )
+
+
+def _longest_first(jobs: Sequence[execute.Job], latest: Mapping[str, Any] | None) -> list[execute.Job]:
+    """Order notebooks by their time in the latest run, so that no long one is left to run alone at the end."""
+    entries = latest["manifest"].get("notebooks", {}) if latest else {}
+    return sorted(jobs, key=lambda job: -entries.get(job.name, {}).get("seconds", 0.0))
 
 
 def _entry(

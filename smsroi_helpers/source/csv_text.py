@@ -5,17 +5,22 @@ mark; source.yml can name another. Bytes that cannot be decoded are never replac
 names the line. Every field stays text: a reader that guesses types turns `00123` into 123 and truncates 19-digit ids.
 """
 
+import bisect
 import codecs
+import contextlib
 import csv
 import gzip
 import itertools
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
@@ -267,17 +272,12 @@ def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, en
             ) as records,
             parquet.ParquetWriter(to, _schema(header)) as writer,
         ):  # fmt: skip
-            number, ragged_passed, has_line_breaks = header.row + 1, 0, False
+            number, has_line_breaks = header.row + 1, False
             for batch in records:
                 refuse_values_without_name(batch, header, file.name)
                 has_line_breaks = has_line_breaks or any(_has_line_break(column) for column in batch.columns)
-                numbers: list[int] = []
-                while len(numbers) < batch.num_rows:
-                    if ragged_passed < len(ragged) and ragged[ragged_passed] == number:
-                        ragged_passed += 1
-                    else:
-                        numbers.append(number)
-                    number += 1
+                numbers = _row_numbers(number, batch.num_rows, ragged)
+                number = int(numbers[-1]) + 1 if len(numbers) else number
                 named = batch.drop_columns(list(header.unnamed))
                 writer.write_batch(named.append_column(pa.field(LINE, pa.int64()), pa.array(numbers, pa.int64())))
     except pa.ArrowInvalid as error:
@@ -294,6 +294,17 @@ def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, en
         if text.path != file:
             text.path.unlink()
     return CsvTable(to, text.encoding, ragged, header.findings)
+
+
+def _row_numbers(first: int, rows: int, ragged: list[int]) -> npt.NDArray[np.int64]:
+    """Return the numbers of the next rows of a table, of which the ragged ones (ascending) are not.
+
+    >>> _row_numbers(2, 3, [1, 3, 9]).tolist()
+    [2, 4, 5]
+    """
+    skipped = ragged[bisect.bisect_left(ragged, first) :]
+    numbers = np.arange(first, first + rows + len(skipped))
+    return numbers[~np.isin(numbers, skipped)][:rows]
 
 
 def _arrow_options(header: Header) -> dict[str, Any]:
@@ -338,18 +349,30 @@ def _first_unclosed_quote(file: Path, header: Header) -> int | None:
 
     In the last column such a quote absorbs rows without changing the number of fields.
     """
-    number, before = header.row + 1, csv.field_size_limit(2**31 - 1)
+    number = header.row + 1
     try:
-        with _open_text(file, newline="") as lines:
+        with _unlimited_fields(), _open_text(file, newline="") as lines:
             for _line in itertools.islice(lines, header.lines):
                 pass
             for row in csv.reader(lines, delimiter=header.delimiter, strict=True):
                 number += bool(row)
     except csv.Error:
         return number
-    finally:
-        csv.field_size_limit(before)
     return None
+
+
+_FIELD_SIZE = threading.Lock()
+
+
+@contextlib.contextmanager
+def _unlimited_fields() -> Iterator[None]:
+    """Let `csv` read fields of any size; its limit is one for all threads."""
+    with _FIELD_SIZE:
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _open_text(file: Path, newline: str | None = None) -> IO[str]:

@@ -97,13 +97,20 @@ def find_header(
     """
     if place is None:
         place = _place_of_names({"": rows}, table)[1]
-    cells = [_clean(cell) for cell in rows[place]]
+    cells = _names(rows[place], table)
     names = _without_empty_end(cells)
     if not names:
         raise DataError(f"{file_name}: the first line is empty; it must contain the column names")
     if empty := [number for number, cell in enumerate(names, start=1) if not cell]:
         raise DataError(f"{file_name}: column {empty[0]} has no name in the first line; name it or remove it")
     names, findings = _numbered(names, file_name, table)
+    findings += [
+        finding_of(
+            redact(shortened(file_name)), redact(shortened(written)), "column name in another spelling", 0, name=name
+        )
+        for written, name in zip(map(_clean, rows[place]), names, strict=False)
+        if table and name in table.by_name and written != name
+    ]
     if LINE in names:
         raise DataError(f"{file_name}: the column name {LINE} is reserved; rename the column")
     if skipped := place - stated:
@@ -148,13 +155,13 @@ def _place_of_names(tables: Mapping[str, Sequence[Row]], table: contract.Table |
     if not tables[likeliest]:
         return likeliest, 0
     required = {column.name for column in table.columns if column.required} if table else set()
-    first = _without_empty_end([_clean(cell) for cell in tables[likeliest][0]])
+    first = _without_empty_end(_names(tables[likeliest][0], table))
     narrow = not required and len(first) == 1 < _usual_width(tables[likeliest])
     if all(first) and required <= set(first) and not narrow:
         return likeliest, 0
     for delimiter, rows in tables.items() if required else ():
         for place, row in enumerate(rows):
-            if required <= {_clean(cell) for cell in row}:
+            if required <= set(_names(row, table)):
                 return delimiter, place
     for delimiter, rows in tables.items():
         if (below := _first_complete_row(rows)) is not None:
@@ -212,6 +219,20 @@ def _numbered(names: list[str], file_name: str, table: contract.Table | None) ->
         place, shown = redact(shortened(file_name)), redact(shortened(new))
         findings.append(finding_of(place, redact(shortened(name)), "column name repeated", 0, name=shown))
     return numbered, findings
+
+
+def _names(row: Row, table: contract.Table | None) -> list[str]:
+    """Return the cleaned cells of a row; names of the table's columns as the contract spells them.
+
+    `Order ID`, `order-id` and `ORDER_ID` are order_id, unless the row has a column of exactly that name too.
+    """
+    cells = [_clean(cell) for cell in row]
+    if table is None:
+        return cells
+    spelled = [re.sub(r"[\s_-]+", "_", cell).casefold() for cell in cells]
+    return [
+        new if new in table.by_name and new not in cells else cell for cell, new in zip(cells, spelled, strict=True)
+    ]
 
 
 def _clean(cell: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect, named_tables
 from smsroi_helpers.errors import DataError, reason_of, redact, shortened
 from smsroi_helpers.source import files as source_files
-from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
+from smsroi_helpers.source.csv_text import LINE, CsvTable, csv_to_parquet
 from smsroi_helpers.source.database import Database, connect_database
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.mappings import order_mappings, run_mapping, with_helpers
@@ -28,6 +29,8 @@ __all__ = [
 
 TEXT = ".text"
 """Folder of the temporary parquet files made from text files, workbooks and query results."""
+_TEXT_FILES_AT_ONCE = 2
+"""Each takes memory; a shop's export and that of a gateway are two."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ class _Opener:
         self._folder, self._work_folder, self._settings = folder, work_folder, settings
         self._con = connect(work_folder)
         self._findings: list[Finding] = []
+        self._texts: dict[str, Future[CsvTable]] = {}
+        """Text files and workbooks being converted, by the name of the table or file."""
 
     def open(self, database: Database | None) -> Opened:
         """Open every table; mappings last, since they query the other tables."""
@@ -95,13 +100,35 @@ class _Opener:
                 f"data {self._folder.name}: no table orders and no table messages (orders.parquet, .csv, .xlsx or"
                 f" .sql{found}); data/README.md describes the tables of a source"
             )
+        used = source_files.used_files(self._folder, self._settings)
+        texts = {name: files[0] for name, (kind, files) in files_of_table.items() if kind not in ("", "sql", "parquet")}
+        more = {
+            alias: file
+            for alias, file in used.items()
+            if alias.casefold() not in texts and file.suffix.lower() != ".parquet"
+        }
+        with ThreadPoolExecutor(_TEXT_FILES_AT_ONCE) as pool:
+            for alias, file in (texts | more).items():
+                self._texts[alias] = pool.submit(self._convert, alias, file, contract.TABLES.get(alias))
+            try:
+                return self._open(database, database_tables, files_of_table, used)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _open(
+        self,
+        database: Database | None,
+        database_tables: set[str],
+        files_of_table: dict[str, tuple[str, list[Path]]],
+        used: dict[str, Path],
+    ) -> Opened:
         tables: dict[str, RawTable] = {}
         mappings: dict[str, Path] = {}
         for name, (kind, files) in files_of_table.items():
             if kind == "sql":
                 mappings[name] = files[0]
             elif kind:
-                tables[name] = self._open_files(name, files, contract.TABLES[name])
+                tables[name] = self._open_files(name, files)
             elif database is not None and name in database_tables:
                 database.copy_table(name, self._text_file(name))
                 tables[name] = self._read_text_file(name)
@@ -111,7 +138,7 @@ class _Opener:
                 database.copy_query(name, with_helpers(name, mappings), self._text_file(name))
                 tables[name] = self._read_text_file(name)
         elif mappings:
-            for alias, file in source_files.used_files(self._folder, self._settings).items():
+            for alias, file in used.items():
                 if alias.casefold() not in tables:
                     self._open_files(alias, [file])
             tables |= self._run_mappings(mappings)
@@ -122,18 +149,21 @@ class _Opener:
         ]
         return Opened(self._con, tables, findings, self._folder.name, self._findings)
 
-    def _open_files(self, alias: str, files: list[Path], table: contract.Table | None = None) -> RawTable:
+    def _convert(self, alias: str, file: Path, table: contract.Table | None) -> CsvTable:
+        """Write a text file or a workbook as parquet."""
+        to = self._text_file(alias)
+        if file.suffix.lower() == ".xlsx":
+            return workbook_to_parquet(file, to, table, self._settings.sheets.get(file.name, ""))
+        return csv_to_parquet(file, to, table, self._settings.encoding)
+
+    def _open_files(self, alias: str, files: list[Path]) -> RawTable:
         if files[0].suffix.lower() == ".parquet":
             try:
                 return RawTable(self._con.read_parquet([str(file) for file in files], table_name=alias), files)
             except EngineError as error:
                 reason = reason_of(error)
                 raise DataError(f"{files[0].name}: cannot be read as parquet: {reason}; export it again") from None
-        file, to = files[0], self._text_file(alias)
-        if file.suffix.lower() == ".xlsx":
-            read = workbook_to_parquet(file, to, table, self._settings.sheets.get(file.name, ""))
-        else:
-            read = csv_to_parquet(file, to, table, self._settings.encoding)
+        file, read = files[0], self._texts[alias].result()
         self._findings += read.findings
         every = self._con.read_parquet(read.path, table_name=alias)
         rows, said = without_total_row(every, file.name)

@@ -86,6 +86,26 @@ def test_values_in_a_column_without_a_name_are_refused(tmp_path):
         source(tmp_path, ",".join(NAMES) + ",\no1,c1,2024-01-01,1,\no2,c2,2024-01-01,1,x\n")
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [str.upper, str.title, lambda name: f" {name.replace('_', ' ').title()} ", lambda name: name.replace("_", "-")],
+)
+def test_names_of_columns_in_another_spelling(tmp_path, spell):
+    names = [spell(name) for name in NAMES]
+    above = "Report of May\n\n"  # looked for below lines of a report, too
+    loaded = source(tmp_path, above + ",".join(names) + "\no1,c1,2024-01-01,1.5\no2,c2,2024-01-02,2.5\n")
+    said = {(f.column, f.filled_remedy) for f in loaded.findings if f.rule == "column name in another spelling"}
+    assert said == {
+        (new.strip(), f"it is read as {name}") for new, name in zip(names, NAMES, strict=True) if new.strip() != name
+    }
+    assert loaded.tables["orders"].rows_out == 2
+
+
+def test_a_column_of_exactly_the_name_is_the_one(tmp_path):
+    loaded = source(tmp_path, ",".join(["Order ID", *NAMES]) + "\nx,o1,c1,2024-01-01,1\n")
+    assert loaded.tables["orders"].rows_out == 1
+
+
 def test_an_inner_column_without_a_name_is_not_taken_for_a_report(tmp_path):
     with pytest.raises(DataError, match=r"x\.csv: column 2 has no name"):
         source(tmp_path, "code,,meaning\na,b,c\n", "x.csv", orders__sql="SELECT * FROM x")
