@@ -100,11 +100,12 @@ def _is_end_of_day(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
     clock = local_time(instants, shop.settings.timezone)
     end_of_day = clock.truncate("D") + ibis.interval(days=1) - ibis.interval(microseconds=EVENT_BEFORE_MIDNIGHT)
     # Clocks of time zones differ by whole seconds.
-    return _if_possible(instants.microsecond() == 1_000_000 - EVENT_BEFORE_MIDNIGHT, clock == end_of_day)
+    end_of_second = instants.truncate("s") + ibis.interval(microseconds=1_000_000 - EVENT_BEFORE_MIDNIGHT)
+    return _if_possible(instants == end_of_second, clock == end_of_day)
 
 
 def _is_midnight(shop: Shop, instants: ir.TimestampValue) -> ir.BooleanValue:
-    possible = (instants.second() == 0) & (instants.microsecond() == 0) | (instants < _WHOLE_MINUTES)
+    possible = (instants == instants.truncate("m")) | (instants < _WHOLE_MINUTES)
     return _if_possible(possible, instants == _start_of_day(shop, instants))
 
 

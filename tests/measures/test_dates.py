@@ -204,3 +204,13 @@ def test_dates_of_messages_tell_no_hours(make_source, open_source):
     with pytest.raises(NotEnoughData, match="Messages carry dates without times"):
         collect_sends(shop, 72)
     assert count_competitors(shop) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("Africa/Monrovia", "1971-06-01"), ("Asia/Kathmandu", "2024-03-01"), ("America/Santiago", "2024-09-08")],
+    ids=["offset of 44 min 30 s", "offset of 5 h 45 min", "no midnight on that day"],
+)
+def test_midnights_of_any_zone_are_dates_without_a_time(make_source, open_source, zone, day):
+    shop = open_source(make_source(orders=f"{ORDERS}0,a,{day},1\n1,b,{day},2\n", source=f"timezone: {zone}\n"))
+    assert measures.purchases(shop).execute()["without_time"].all()
