@@ -45,6 +45,8 @@ PARAMETERS: dict[str, Any] = {
     "explore_share": Annotated[float, Field(ge=0, le=0.5)],
     "holdout_share": Annotated[float, Field(ge=0, le=0.5)],
     "max_per_week": Annotated[float, Field(gt=0, le=7)],
+    "budget": Annotated[float, Field(ge=0)],
+    "capacity_per_hour": Annotated[int, Field(ge=0)],
     "practice_weeks": Annotated[int, Field(ge=1, le=52)],
     "yearly_discount": Annotated[float, Field(ge=0, lt=10)],
     "own_hours": str,

@@ -9,26 +9,18 @@ import pandas as pd
 
 from smsroi_helpers import measures
 from smsroi_helpers.cltv import LOSS_RATES, find_natural_loss
-from smsroi_helpers.errors import NotEnoughData
+from smsroi_helpers.errors import NotEnoughData, UsageError
 from smsroi_helpers.experiments import replicate_click_value
 from smsroi_helpers.send_plan.cells import Cells, count_cells
 from smsroi_helpers.send_plan.customer_types import CustomerTypes, find_types
 from smsroi_helpers.send_plan.evidence import Evidence, collect_evidence
 from smsroi_helpers.send_plan.groupings import find_groupings
 from smsroi_helpers.send_plan.lever_checks import LeverCheck, check_levers
-from smsroi_helpers.send_plan.policy import Economics, value_action
-from smsroi_helpers.send_plan.schedule import (
-    Calendar,
-    Exploration,
-    Money,
-    Roles,
-    assign_actions,
-    plan_calendar,
-    policy_rows,
-    write_messages,
-)
+from smsroi_helpers.send_plan.policy import Economics
+from smsroi_helpers.send_plan.schedule import Calendar, Exploration, Roles, plan_calendar, write_messages
+from smsroi_helpers.send_plan.settle import Limits, Scene, Settled, divide, settle_plan
 from smsroi_helpers.send_plan.today import Audience, Today, count_today, find_audience
-from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, hold_if_worthless, value_candidate
+from smsroi_helpers.send_plan.valuation import Candidate, Design, value_candidate
 from smsroi_helpers.source import Shop
 from smsroi_helpers.statistics import FEW_EVENTS, Floats, weekly_rate
 
@@ -58,11 +50,17 @@ class SendPlan:
     actions: pd.DataFrame
     """Of `policy_rows`."""
     assigned: ir.Table
-    """Of `assign_actions`."""
+    """Of `divide_customers`."""
     messages: ir.Table
     """Of `write_messages`: the table `send_plan`."""
     honest: float
     """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
+    scene: Scene
+    fitted: tuple[Candidate, ...]
+    """The candidates without a budget."""
+    limits: Limits
+    settled: Settled
+    """The plan within these limits, on cells."""
 
     @property
     def customers(self) -> int:
@@ -91,6 +89,8 @@ def make_plan(
     yearly_discount: float = 0.1,
     own_hours: str = "",
     channel: str = "",
+    budget: float = 0.0,
+    capacity_per_hour: int = 0,
 ) -> SendPlan:
     """Whom to text in the coming weeks, when, how often and with what, and what that is worth.
 
@@ -104,10 +104,17 @@ def make_plan(
         yearly_discount: the yearly discount rate.
         own_hours: the sender's own allowed hours (`9-18`).
         channel: of the texts.
+        budget: money for all texts of the plan's weeks; 0: none.
+        capacity_per_hour: texts that the gateway sends in an hour; 0: no limit.
 
     Raises:
         NotEnoughData: no valid test of frequencies, hence nothing to plan by.
+        UsageError: a budget, and the source does not say what texts cost.
     """
+    if budget and not measures.knows_cost(shop):
+        raise UsageError(
+            f"budget={budget:g} needs the cost of a text; add the column messages.cost, or message_cost to source.yml"
+        )
     types = find_types(shop)
     practice = measures.find_practice(shop, practice_weeks, channel)
     evidence = collect_evidence(shop, types, practice)
@@ -118,21 +125,19 @@ def make_plan(
     _check_size(cells[0], today[0])
     design = _design(shop, evidence, audience, horizon_weeks, max_per_week, yearly_discount)
     candidates = tuple(value_candidate(each, now, design) for each, now in zip(cells, today, strict=True))
-    chosen = hold_if_worthless(choose_candidate(candidates))
-    worth = float(chosen.replicates(chosen.long_run)[0])
-    honest = float(np.clip(worth / chosen.promised, 0.0, 1.0)) if chosen.promised > 0 else 0.0
     calendar = plan_calendar(shop, horizon_weeks)
-    roles = Roles.of_shares(holdout_share, explore_share)
-    exploration = _exploration(evidence, audience, design)
-    actions = policy_rows(chosen.policy, design.doses, evidence.creatives, _money(chosen, design, honest))
-    codes = evidence.codes["code"]
-    assigned = assign_actions(shop, audience, chosen.cells.grouping, codes, roles, exploration, calendar)
+    scene = Scene(shop, evidence, audience, calendar, Roles.of_shares(holdout_share, explore_share))
+    limits = Limits(budget, capacity_per_hour)
+    settled = settle_plan(scene, candidates, design, limits)
+    divided = divide(scene, settled, ranked=limits.capacity_per_hour > 0)
     messages = write_messages(
-        assigned, audience, actions, exploration, evidence.windows, calendar, evidence.channel, profile_names(chosen)
-    )
+        divided, settled.slots, settled.actions, settled.exploration, calendar, evidence.channel,
+        profile_names(settled.chosen),
+    )  # fmt: skip
     return SendPlan(
-        shop, types, evidence, audience, candidates, chosen, check_levers(chosen, design), design, calendar, roles,
-        exploration, actions, assigned, shop.keep(messages), honest,
+        shop, types, evidence, audience, settled.candidates, settled.chosen, check_levers(settled.chosen, design),
+        design, calendar, settled.roles, settled.exploration, settled.actions, divided, shop.keep(messages),
+        settled.honest, scene, candidates, limits, settled,
     )  # fmt: skip
 
 
@@ -193,22 +198,3 @@ def _costs(shop: Shop, evidence: Evidence) -> Floats:
     usual = float(np.average(known["cost"], weights=known["n"])) if len(known) else 0.0
     of_text = known.dropna(subset=["variant"]).set_index("variant")["cost"]
     return of_text.reindex(list(evidence.creatives)).fillna(usual).to_numpy(float)
-
-
-def _exploration(evidence: Evidence, audience: Audience, design: Design) -> Exploration:
-    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
-    allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
-    everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
-    days = np.array([everywhere[:, start:end].all(axis=1).sum() for start, end in evidence.windows])
-    windows = tuple(int(w) for w in np.flatnonzero(days >= np.ceil(max(allowed))))
-    return Exploration(tuple(sorted(allowed)), windows or (0,), evidence.creatives)
-
-
-def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, int], Money]:
-    found = {}
-    for (profile, mask), action in chosen.policy.actions.items():
-        rows = chosen.cells.grouping.membership[profile]
-        worth = value_action(chosen.response, rows, design.economics, action)
-        long_run, cash = (honest * float(each[0] @ design.economics.usual_loss) for each in worth)
-        found[profile, mask] = Money(cash, long_run)
-    return found

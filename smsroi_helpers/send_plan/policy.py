@@ -11,6 +11,7 @@ known exactly. Cash of T weeks is m · Σ_t s^t with s the share that stays. Val
 until `Economics` weights them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ __all__ = [
     "Action",
     "Economics",
     "Policy",
+    "Split",
     "choose_policy",
+    "find_values",
     "today_levels",
     "value_action",
     "value_policy",
@@ -77,10 +80,32 @@ NOTHING = Action(0, 0, 0, ())
 
 
 @dataclass(frozen=True)
+class Split:
+    """Some customers of one profile and set of allowed hours get another action, so that a budget is used up."""
+
+    profile: int
+    mask: int
+    action: Action
+    share: float
+    """0–1, of these customers."""
+
+
+@dataclass(frozen=True)
 class Policy:
-    """(profile, mask) → action."""
+    """(profile, mask) → action; one of them may be split."""
 
     actions: dict[tuple[int, int], Action]
+    split: Split | None = None
+
+    def parts(self) -> Iterator[tuple[tuple[int, int, int], Action, float]]:
+        """(profile, mask, part), action, and the share of these customers who get it; part 1 is that of the split."""
+        split = self.split
+        for (profile, mask), action in self.actions.items():
+            if split is None or (split.profile, split.mask) != (profile, mask):
+                yield (profile, mask, 0), action, 1.0
+            else:
+                yield (profile, mask, 0), action, 1.0 - split.share
+                yield (profile, mask, 1), split.action, split.share
 
 
 @dataclass(frozen=True)
@@ -155,6 +180,25 @@ def choose_policy(response: Response, grouping: Grouping, economics: Economics, 
 
 def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -> Action:
     """The action with the highest V of a membership, over all frequencies, windows and texts at once."""
+    value, days = find_values(response, rows, economics, mask)
+    d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
+    return Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
+
+
+def find_values(
+    response: Response, rows: Floats, economics: Economics, mask: Flags
+) -> tuple[Floats, dict[tuple[int, int], tuple[int, ...]]]:
+    """V of every action of a membership, by the estimate, each on its best weekdays.
+
+    Args:
+        response: of `fit_response`, at today's level.
+        rows: (K,): how likely each class is.
+        economics: prices, limits.
+        mask: (7, 24): allowed hours.
+
+    Returns:
+        V (D, W, C), −∞ where the action is not allowed; (dose, window) → weekdays.
+    """
     doses = response.doses
     weekday = rows @ response.weekday[0]
     windows = economics.windows
@@ -170,8 +214,6 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -
                 usable[d, w] = True
                 days[d, w] = tuple(sorted(int(day) for day in ranked[:needed]))
                 by_day[:, d, w] = response.weekday[0][:, list(days[d, w])].mean(axis=1)
-    if not usable.any():
-        return NOTHING
     clicks = response.clicks[0] * response.click_level[0][:, None]
     clicks = np.einsum("kd,kw,kdw,kc->kdwc", clicks, response.window[0], by_day, response.text[0])
     profit = response.click_profit[0][:, None] * response.text_profit[0]
@@ -181,8 +223,7 @@ def _best(response: Response, rows: Floats, economics: Economics, mask: Flags) -
     stays = subscribed[..., None] * (1 - economics.loss_rates) / (1 + economics.discount)
     value = np.einsum("k,kdwc,kdc->dwc", rows, m, (1 / (1 - stays)) @ economics.usual_loss)
     value[~usable] = -np.inf
-    d, w, c = (int(at) for at in np.unravel_index(int(value.argmax()), value.shape))
-    return Action(d, w, c, days[d, w]) if value[d, w, c] > 0 else NOTHING
+    return value, days
 
 
 def _first(response: Response, one: slice) -> Response:
@@ -229,11 +270,11 @@ def value_policy(
         customers: (P, masks).
     """
     found = [np.zeros((len(response.clicks), len(economics.loss_rates))) for _ in range(2)]
-    for (p, mask), action in policy.actions.items():
+    for (p, mask, _part), action, share in policy.parts():
         if customers[p, mask]:
             each = value_action(response, grouping.membership[p], economics, action)
             for k in range(2):
-                found[k] = found[k] + customers[p, mask] * each[k]
+                found[k] = found[k] + share * customers[p, mask] * each[k]
     return found[0] / customers.sum(), found[1] / customers.sum()
 
 

@@ -7,8 +7,9 @@ independent.
 """
 
 import datetime as dt
+import functools
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -23,9 +24,26 @@ from smsroi_helpers.send_plan.policy import Policy
 from smsroi_helpers.send_plan.today import Audience
 from smsroi_helpers.source import Shop
 
-__all__ = ["Calendar", "Exploration", "Roles", "assign_actions", "plan_calendar", "send_times", "write_messages"]
+__all__ = [
+    "Calendar",
+    "Exploration",
+    "Roles",
+    "assign_actions",
+    "divide_customers",
+    "find_slots",
+    "plan_calendar",
+    "policy_rows",
+    "send_times",
+    "window_instants",
+    "write_messages",
+]
 
-_SLICES = 256
+SLICES = 256
+"""Customers are drawn by one of so many numbers, which a hash gives."""
+_EVERY = 2**62
+"""No place and action has so many customers."""
+_TIES = ("split", "tie")
+"""Hashes by which customers alike are put in order, before their identifiers."""
 HOLDOUT, EXPLORE = "send-plan-holdout", "send-plan-explore"
 
 
@@ -44,11 +62,11 @@ class Roles:
         >>> Roles.of_shares(0.05, 0.1)
         Roles(holdout=13, explore=26)
         """
-        return cls(round(holdout * _SLICES), round(explore * _SLICES))
+        return cls(round(holdout * SLICES), round(explore * SLICES))
 
     def probability(self, role: str) -> float:
         """With which a customer of the audience has a role."""
-        held, explored = self.holdout / _SLICES, self.explore / _SLICES
+        held, explored = self.holdout / SLICES, self.explore / SLICES
         return {"holdout": held, "explore": (1 - held) * explored, "plan": (1 - held) * (1 - explored)}[role]
 
 
@@ -120,28 +138,30 @@ def assign_actions(
 
     Returns:
         customer_id, place (number in `audience.places`), mask, profile, role, probability; dose_number, window_number,
-        text_number (of what is explored; of the others without meaning).
+        text_number (of what is explored; of the others without meaning); code; explored_slice (0–255: those below
+        `Roles.explore` are explored with).
     """
     rows = audience.rows.filter(audience.rows.reason == "")
     places = ibis.memtable(audience.places[["timezone", "region", "mask"]].assign(place=range(len(audience.places))))
     rows = rows.join(places, (rows.zone == places.timezone) & (rows.area == places.region))
     profiles = ibis.memtable(pd.DataFrame({"of_code": codes, "profile": grouping.profile}))
     rows = rows.join(profiles, rows.code == profiles.of_code)
-    held = hash_group(rows.customer_id, HOLDOUT, _SLICES) < roles.holdout
-    explored = hash_group(rows.customer_id, EXPLORE, _SLICES) < roles.explore
+    held = hash_group(rows.customer_id, HOLDOUT, SLICES) < roles.holdout
+    explored = hash_group(rows.customer_id, EXPLORE, SLICES) < roles.explore
     role = ibis.cases((held, "holdout"), (explored, "explore"), else_="plan")
     rows = rows.mutate(role=role)
 
     def drawn(lever: str, options: int) -> ir.IntegerValue:
-        number = hash_group(rows.customer_id, f"{calendar.plan_id}-{lever}", _SLICES)
-        return (number * max(options, 1) // _SLICES).cast("int64")
+        number = hash_group(rows.customer_id, f"{calendar.plan_id}-{lever}", SLICES)
+        return (number * max(options, 1) // SLICES).cast("int64")
 
-    parts = _SLICES**2  # as whole numbers: DuckDB would take the literals for decimals
+    parts = SLICES**2  # as whole numbers: DuckDB would take the literals for decimals
     many = {name: round(parts * roles.probability(name)) for name in ("holdout", "explore", "plan")}
     probability = ibis.cases(*((rows.role == name, many[name]) for name in ("holdout", "explore")), else_=many["plan"])
     return shop.keep(
         rows.select(
-            "customer_id", "place", "mask", "profile", "role", probability=probability / parts,
+            "customer_id", "place", "mask", "profile", "role", "code", probability=probability / parts,
+            explored_slice=hash_group(rows.customer_id, EXPLORE, SLICES),
             dose_number=drawn("frequency", len(exploration.doses)),
             window_number=drawn("timing", len(exploration.windows)),
             text_number=drawn("content", len(exploration.texts)),
@@ -157,58 +177,109 @@ class Money:
     long_run: float
 
 
-def policy_rows(policy: Policy, doses: np.ndarray, creatives: Sequence[str], money: dict[tuple[int, int], Money]
-                ) -> pd.DataFrame:  # fmt: skip
-    """The policy as a table: profile, mask, texts_per_week, window, variant, weekdays, cash, long_run."""
+def policy_rows(
+    policy: Policy, doses: np.ndarray, creatives: Sequence[str], money: dict[tuple[int, int, int], Money],
+    limited: Collection[tuple[int, int]] = (),
+) -> pd.DataFrame:  # fmt: skip
+    """The policy as a table: profile, mask, part, texts_per_week, window, variant, weekdays, cash, long_run, limited.
+
+    Args:
+        policy: of the plan.
+        doses: texts a week, by their number.
+        creatives: names of texts.
+        money: of each (profile, mask, part).
+        limited: (profile, mask) for which texts would gain, were it not for the budget.
+    """
     rows = []
-    for (profile, mask), action in policy.actions.items():
+    for (profile, mask, part), action, _share in policy.parts():
         texts = float(doses[action.dose])
-        worth = money.get((profile, mask), Money(0.0, 0.0))
+        worth = money.get((profile, mask, part), Money(0.0, 0.0))
         variant = (creatives[action.text] or None) if texts else None
-        rows.append((profile, mask, texts, action.window, variant, action.weekdays, worth.cash, worth.long_run))
-    names = ["profile", "mask", "texts_per_week", "window", "variant", "weekdays", "cash", "long_run"]
+        rows.append((profile, mask, part, texts, action.window, variant, action.weekdays, worth.cash, worth.long_run,
+                     (profile, mask) in limited))  # fmt: skip
+    names = [
+        "profile",
+        "mask",
+        "part",
+        "texts_per_week",
+        "window",
+        "variant",
+        "weekdays",
+        "cash",
+        "long_run",
+        "limited",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 
+def divide_customers(
+    shop: Shop, assigned: ir.Table, calendar: Calendar, split: pd.DataFrame | None = None, *, ranked: bool = False
+) -> ir.Table:
+    """The customers assigned, with what their texts depend on.
+
+    Args:
+        shop: the company.
+        assigned: of `assign_actions`.
+        calendar: the plan's days.
+        split: profile, place, customers: so many of these, drawn by hash, are in part 1.
+        ranked: whether to number the customers of each place and action, in the order of their times.
+
+    Returns:
+        the columns of `assigned`; part; action: `plan 3 0 0` (profile, mask, part), `explore 1 4` (dose, window), or a
+        key that no text has; time_slice (0–255: where in a window their texts are); rank (from 0; 0 if not ranked).
+    """
+    ties = {name: hash_group(assigned.customer_id, f"{calendar.plan_id}-{name}", SLICES) for name in _TIES}
+    seconds = hash_group(assigned.customer_id, f"{calendar.plan_id}-second", SLICES)
+    rows = assigned.mutate(part=ibis.literal(0).cast("int64"), time_slice=seconds, **ties)
+    if split is not None and len(split):
+        order = ibis.window(group_by=["role", "profile", "place"], order_by=[*_TIES, "customer_id"])
+        many = ibis.cases(
+            *(((rows.profile == int(each.profile)) & (rows.place == int(each.place)), int(each.customers))
+              for each in split.itertuples()), else_=0,
+        )  # fmt: skip
+        rows = rows.mutate(part=((rows.role == "plan") & (ibis.row_number().over(order) < many)).cast("int64"))
+    rows = rows.mutate(action=_action_key(rows))
+    rank = ibis.literal(0).cast("int64")
+    if ranked:
+        order = ibis.window(group_by=["place", "action"], order_by=["time_slice", *_TIES, "customer_id"])
+        rank = ibis.row_number().over(order).cast("int64")
+    return shop.keep(rows.mutate(rank=rank).drop(*_TIES))
+
+
 def write_messages(
-    assigned: ir.Table, audience: Audience, actions: pd.DataFrame, exploration: Exploration,
-    windows: Sequence[tuple[int, int]], calendar: Calendar, channel: str, types: Sequence[str],
+    divided: ir.Table, slots: pd.DataFrame, actions: pd.DataFrame, exploration: Exploration, calendar: Calendar,
+    channel: str, types: Sequence[str],
 ) -> ir.Table:  # fmt: skip
     """One row per planned message, and one without a time for every customer of the audience without any.
 
     Args:
-        assigned: of `assign_actions`.
-        audience: of `find_audience`.
+        divided: of `divide_customers`.
+        slots: of `find_slots`, or of `fit_capacity`.
         actions: of `policy_rows`.
         exploration: what is explored.
-        windows: of the evidence.
         calendar: the plan's days.
         channel: of the texts.
         types: name of each profile.
     """
-    slots = _slots(audience, actions, exploration, windows, calendar)
     schema = {
         "of_place": "int64", "of_action": "string", "texts_per_week": "float64", "begins": "timestamp",
         "spread_seconds": "int64", "hour": "int64", "weekday": "int64", "variant": "string", "cash": "float64",
-        "long_run": "float64",
+        "long_run": "float64", "first_rank": "int64", "end_rank": "int64",
     }  # fmt: skip
-    table = ibis.memtable(slots, schema=schema)
-    named = [(assigned.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
+    table = ibis.memtable(slots[list(schema)], schema=schema)
+    named = [(divided.text_number == k, name) for k, name in enumerate(exploration.texts) if name]
     text = ibis.cases(*named, else_=None) if named else ibis.null("string")
-    rows = assigned.mutate(explored_text=text.cast("string"), action=_action_key(assigned))
-    promises = ibis.memtable(
-        actions[["profile", "mask", "cash"]].rename(columns={"profile": "for_profile", "mask": "for_mask",
-                                                             "cash": "promise"})
-    )  # fmt: skip
-    rows = rows.join(promises, (rows.profile == promises.for_profile) & (rows["mask"] == promises.for_mask))
-    joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action))
-    seconds = hash_group(joined.customer_id, f"{calendar.plan_id}-second", _SLICES) * joined.spread_seconds // _SLICES
+    rows = divided.mutate(explored_text=text.cast("string"))
+    full = bool((slots["end_rank"] < _EVERY).any())
+    fits = (rows["rank"] >= table.first_rank) & (rows["rank"] < table.end_rank)
+    joined = rows.left_join(table, (rows.place == table.of_place) & (rows.action == table.of_action) & fits)
+    seconds = joined.time_slice * joined.spread_seconds // SLICES
     send_at = joined.begins + seconds.cast("int64").as_interval("s")
     label = ibis.cases(*((joined.profile == k, name) for k, name in enumerate(types)), else_="")
     silent = joined.begins.isnull()
     reason = ibis.cases(
-        (joined.role == "holdout", "holdout"), (joined.role == "explore", "explore"), (silent, "no_gain"),
-        else_="best_value",
+        (joined.role == "holdout", "holdout"), (joined.role == "explore", "explore"),
+        (silent, _why_silent(joined.action, actions, full)), else_="best_value",
     )  # fmt: skip
 
     def expected(amount: ir.FloatingValue) -> ir.FloatingValue:
@@ -226,19 +297,33 @@ def write_messages(
 
 
 def _action_key(assigned: ir.Table) -> ir.StringValue:
-    """What a customer's texts depend on, beside the place: `plan 3 0` (profile, mask) or `explore 1 4` (dose, window).
+    """What a customer's texts depend on, beside the place.
 
     Whoever is held out has a key that no text has.
     """
 
-    def of(one: ir.IntegerValue, two: ir.IntegerValue) -> ir.StringValue:
-        return ibis.literal(" ") + one.cast("string") + ibis.literal(" ") + two.cast("string")
+    def of(*numbers: ir.IntegerValue) -> ir.StringValue:
+        return functools.reduce(
+            lambda text, each: text + ibis.literal(" ") + each.cast("string"), numbers, assigned.role
+        )
 
     explored = of(assigned.dose_number, assigned.window_number)
-    return assigned.role + ibis.ifelse(assigned.role == "explore", explored, of(assigned.profile, assigned["mask"]))
+    return ibis.ifelse(assigned.role == "explore", explored, of(assigned.profile, assigned["mask"], assigned.part))
 
 
-def _slots(
+def _why_silent(action: ir.StringValue, actions: pd.DataFrame, full: bool) -> ir.StringValue:
+    """Why a customer in the role `plan` gets no text: that none would gain, the budget, or the gateway's capacity."""
+    keys = (
+        "plan " + actions["profile"].astype(str) + " " + actions["mask"].astype(str) + " " + actions["part"].astype(str)
+    )
+    texted = actions["texts_per_week"] > 0
+    of_budget, of_capacity = list(keys[actions["limited"] & ~texted]), list(keys[texted]) if full else []
+    return ibis.cases(
+        (action.isin(of_budget or [""]), "budget"), (action.isin(of_capacity or [""]), "capacity"), else_="no_gain"
+    )
+
+
+def find_slots(
     audience: Audience, actions: pd.DataFrame, exploration: Exploration, windows: Sequence[tuple[int, int]],
     calendar: Calendar,
 ) -> pd.DataFrame:  # fmt: skip
@@ -252,25 +337,35 @@ def _slots(
             days = [day for day in send_times(calendar, texts, weekdays) if day not in closed]  # noqa: B023
             for day in days:
                 shared = [x / len(days) if isinstance(x, float) else x for x in rest]
-                rows.append((place.Index, key, texts, *_slot(day, windows[window], zone), *shared))  # noqa: B023
+                at = (day - calendar.first_day).days, *window_instants(day, windows[window], zone)  # noqa: B023
+                hour, weekday = windows[window][0], day.weekday()
+                rows.append((place.Index, key, texts, window, *at, hour, weekday, *shared, 0, _EVERY))  # noqa: B023
 
         for each in actions[actions["mask"] == place.mask].itertuples():
-            add(f"plan {each.profile} {each.mask}", each.texts_per_week, each.weekdays, each.window, each.variant,
-                float(each.cash), float(each.long_run))  # fmt: skip
+            add(f"plan {each.profile} {each.mask} {each.part}", each.texts_per_week, each.weekdays, each.window,
+                each.variant, float(each.cash), float(each.long_run))  # fmt: skip
         for d, texts in enumerate(exploration.doses):
             for w, window in enumerate(exploration.windows):
                 start, end = windows[window]
                 open_days = np.flatnonzero(audience.masks[place.mask][:, start:end].all(axis=1)).tolist()
                 add(f"explore {d} {w}", texts, spread_weekdays(texts, open_days), window, None, None, None)
     names = [
-        "of_place", "of_action", "texts_per_week", "begins", "spread_seconds", "hour", "weekday", "variant", "cash",
-        "long_run",
+        "of_place", "of_action", "texts_per_week", "window", "day", "begins", "spread_seconds", "hour", "weekday",
+        "variant", "cash", "long_run", "first_rank", "end_rank",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 
-def _slot(day: dt.date, window: tuple[int, int], zone: str) -> tuple[dt.datetime, int, int, int]:
-    """UTC instant at which the window opens, its seconds, its first hour, and the weekday."""
-    start, end = window
-    opens = dt.datetime.combine(day, dt.time(start), zoneinfo.ZoneInfo(zone))
-    return opens.astimezone(dt.UTC).replace(tzinfo=None), (end - start) * 3600, start, day.weekday()
+@functools.lru_cache(maxsize=1 << 16)
+def window_instants(day: dt.date, window: tuple[int, int], zone: str) -> tuple[dt.datetime, int]:
+    """UTC instant at which the window opens on a day, and its seconds: clocks may change in between.
+
+    >>> window_instants(dt.date(2026, 10, 25), (1, 4), "Europe/Berlin")
+    (datetime.datetime(2026, 10, 24, 23, 0), 14400)
+    """
+    midnight, home = dt.datetime.combine(day, dt.time()), zoneinfo.ZoneInfo(zone)
+    opens, closes = (
+        (midnight + dt.timedelta(hours=hour)).replace(tzinfo=home).astimezone(dt.UTC).replace(tzinfo=None)
+        for hour in window
+    )
+    return opens, int((closes - opens).total_seconds())

@@ -29,7 +29,7 @@ from smsroi_helpers.send_plan.response import Response, fit_response
 from smsroi_helpers.send_plan.today import Today
 from smsroi_helpers.statistics import GROUPS, Floats, t_quantile
 
-__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "hold_if_worthless", "value_candidate"]
+__all__ = ["Candidate", "Design", "Estimate", "choose_candidate", "hold_if_worthless", "revalue", "value_candidate"]
 
 FOLDS = 2
 FOLD_OF_GROUP = np.arange(GROUPS) % FOLDS
@@ -71,6 +71,8 @@ class Candidate:
     today: Today
     response: Response
     """Of all customers, at today's level."""
+    halves: tuple[Response, ...]
+    """Of each half of the customers; the policy learned from one is valued by the other."""
     policy: Policy
     learned: tuple[Policy, ...]
     """The policies of the halves, which the other half values."""
@@ -130,19 +132,19 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
         found = fit_response(cells, design.tested, design.doses, design.window_mix, design.text_mix, groups)
         return found.at_level(*today_levels(found, grouping, today, economics.windows, groups))
 
-    every = np.arange(GROUPS)
-    halves = [every[fold == FOLD_OF_GROUP] for fold in range(FOLDS)]
+    halves = _groups_of_halves()
     responses = [fit(groups) for groups in halves]
     policies = [choose_policy(each, grouping, economics, design.masks) for each in responses]
     parts = [value_policy(responses[k], grouping, economics, policies[1 - k], today.customers) for k in range(FOLDS)]
     now = [value_today(each, grouping, economics, today) for each in responses]
-    whole = fit(every)
+    whole = fit(np.arange(GROUPS))
     policy = choose_policy(whole, grouping, economics, design.masks)
     promised = value_policy(whole, grouping, economics, policy, today.customers)[0][0] @ economics.usual_loss
     return Candidate(
         cells=cells,
         today=today,
         response=whole,
+        halves=tuple(responses),
         policy=policy,
         learned=tuple(policies),
         economics=economics,
@@ -151,6 +153,37 @@ def value_candidate(cells: Cells, today: Today, design: Design) -> Candidate:
         today_long_run=_together([part[0] for part in now], halves),
         today_cash=_together([part[1] for part in now], halves),
         promised=float(promised),
+    )
+
+
+def _groups_of_halves() -> list[np.ndarray]:
+    """The numbers of the groups of customers in each half."""
+    return [np.flatnonzero(fold == FOLD_OF_GROUP) for fold in range(FOLDS)]
+
+
+def revalue(candidate: Candidate, economics: Economics, policies: Sequence[Policy], policy: Policy) -> Candidate:
+    """The same candidate with other policies, valued by cross-fitting.
+
+    Args:
+        candidate: of `value_candidate`.
+        economics: prices.
+        policies: learned from each half.
+        policy: learned from all customers.
+    """
+    grouping, customers = candidate.cells.grouping, candidate.today.customers
+    halves = _groups_of_halves()
+    parts = [
+        value_policy(each, grouping, economics, policies[FOLDS - 1 - k], customers)
+        for k, each in enumerate(candidate.halves)
+    ]
+    promised = value_policy(candidate.response, grouping, economics, policy, customers)[0][0] @ economics.usual_loss
+    return replace(
+        candidate,
+        policy=policy,
+        economics=economics,
+        promised=float(promised),
+        long_run=_together([part[0] for part in parts], halves),
+        cash=_together([part[1] for part in parts], halves),
     )
 
 

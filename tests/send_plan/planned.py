@@ -61,7 +61,7 @@ def read(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(file if file.exists() else folder / name)
 
 
-def plan_company(folder: Path, place: Path, cap: float, candidates: tuple[str, ...]) -> Planned:
+def plan_company(folder: Path, place: Path, cap: float, candidates: tuple[str, ...], **limits: float) -> Planned:
     """Plan with some of the candidate groupings only, which is quicker."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -69,7 +69,7 @@ def plan_company(folder: Path, place: Path, cap: float, candidates: tuple[str, .
             lambda *args: tuple(each for each in find_groupings(*args) if each.name in candidates),
         )  # fmt: skip
         shop = open_folder(folder, place)
-        found = make_plan(shop, holdout_share=HOLDOUT, explore_share=EXPLORE, max_per_week=cap)
+        found = make_plan(shop, holdout_share=HOLDOUT, explore_share=EXPLORE, max_per_week=cap, **limits)
     return Planned(found, folder)
 
 

@@ -19,6 +19,8 @@ from smsroi_helpers.send_plan.schedule import (
     Money,
     Roles,
     assign_actions,
+    divide_customers,
+    find_slots,
     policy_rows,
     send_times,
     spread_weekdays,
@@ -125,10 +127,12 @@ def write(shop, audience, action, weeks=4, roles=Roles(26, 128)):  # noqa: B008
     rows = assign(shop, audience, weeks=weeks, roles=roles)
     masks = range(len(audience.places))
     policy = Policy({(0, mask): action for mask in masks})
-    money = {(0, mask): Money(8.0, 80.0) for mask in masks}
+    money = {(0, mask, 0): Money(8.0, 80.0) for mask in masks}
     actions = policy_rows(policy, np.arange(0, 2.1, 0.5), EXPLORATION.texts, money)
     calendar = Calendar("plan-20261020", TUESDAY, weeks)
-    written = write_messages(rows, audience, actions, EXPLORATION, WINDOWS, calendar, "sms", ["all"])
+    slots = find_slots(audience, actions, EXPLORATION, WINDOWS, calendar)
+    divided = divide_customers(shop, rows, calendar)
+    written = write_messages(divided, slots, actions, EXPLORATION, calendar, "sms", ["all"])
     homes = audience.rows.select(person="customer_id", home="zone")
     found = written.join(homes, written.customer_id == homes.person)
     return shop.count(found.order_by("customer_id", "send_at"))

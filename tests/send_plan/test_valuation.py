@@ -26,7 +26,7 @@ def test_a_plan_that_is_worth_nothing_sends_nothing():
 def candidate(long_run):
     today = np.full((65, 1), 0.2)
     policy = Policy({(0, 0): Action(2, 0, 0, (1,)), (1, 0): Action(1, 0, 0, (1,))})
-    return Candidate(None, None, None, policy, (), ONE_RATE, long_run, long_run, today, today, 1.0)
+    return Candidate(None, None, None, (), policy, (), ONE_RATE, long_run, long_run, today, today, 1.0)
 
 
 def test_the_simplest_plan_within_one_standard_error_is_chosen_but_latent_classes_before_it():
@@ -52,4 +52,4 @@ def test_the_simplest_plan_within_one_standard_error_is_chosen_but_latent_classe
 def named(name, classes, long_run):
     grouping = Grouping(name, np.zeros(1, int), np.eye(classes), tuple(str(k) for k in range(classes)))
     cells = SimpleNamespace(grouping=grouping)
-    return Candidate(cells, None, None, Policy({}), (), ONE_RATE, long_run, long_run, long_run, long_run, 1.0)
+    return Candidate(cells, None, None, (), Policy({}), (), ONE_RATE, long_run, long_run, long_run, long_run, 1.0)

@@ -1,0 +1,220 @@
+"""From fitted candidates to a plan within its limits, on cells: who explores, what is chosen, which texts go out when.
+
+`make_plan` settles the plan once and writes its messages; `what_if` settles it again with other prices and limits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from smsroi_helpers.send_plan.budget import Choice, find_all_steps, rechoose, split_customers
+from smsroi_helpers.send_plan.capacity import CapacityUse, count_units, find_openings, fit_capacity
+from smsroi_helpers.send_plan.evidence import Evidence
+from smsroi_helpers.send_plan.groupings import Grouping
+from smsroi_helpers.send_plan.members import Explored, Members, count_explored, count_members
+from smsroi_helpers.send_plan.policy import value_action
+from smsroi_helpers.send_plan.schedule import (
+    Calendar,
+    Exploration,
+    Money,
+    Roles,
+    assign_actions,
+    divide_customers,
+    find_slots,
+    policy_rows,
+)
+from smsroi_helpers.send_plan.today import Audience
+from smsroi_helpers.send_plan.valuation import Candidate, Design, choose_candidate, hold_if_worthless
+from smsroi_helpers.source import Shop
+
+__all__ = ["Limits", "Scene", "Settled", "choose_plan", "divide", "fit_to_gateway", "settle_plan"]
+
+_STEP = 0.5
+"""Texts a week that are always explored, beside those that were tested."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be sent at most."""
+
+    budget: float = 0.0
+    """Money for the texts of the plan's weeks, those explored with included; 0: none."""
+    capacity_per_hour: int = 0
+    """Texts in an hour of UTC; 0: none."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What does not change with prices and limits."""
+
+    shop: Shop
+    evidence: Evidence
+    audience: Audience
+    calendar: Calendar
+    roles: Roles
+    """As wanted; a small budget leaves fewer to explore with."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A plan within its limits, before its messages are written."""
+
+    roles: Roles
+    exploration: Exploration
+    members: Members
+    explored: Explored
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate
+    choice: Choice | None
+    """Within the budget; None without one, or where no texts are worth their cost."""
+    split: pd.DataFrame
+    """Of `split_customers`."""
+    actions: pd.DataFrame
+    """Of `policy_rows`."""
+    slots: pd.DataFrame
+    """Of `find_slots`, within the capacity."""
+    honest: float
+    """The cross-fitted value of the plan over the one that it was chosen by: expected amounts are multiplied by it."""
+    capacity: CapacityUse
+
+
+def settle_plan(scene: Scene, candidates: Sequence[Candidate], design: Design, limits: Limits) -> Settled:
+    """Choose within the budget, then place the texts within the gateway's capacity.
+
+    Args:
+        scene: what is given.
+        candidates: of `value_candidate`.
+        design: what all candidates share.
+        limits: of money and of the gateway.
+    """
+    return fit_to_gateway(scene, choose_plan(scene, candidates, design, limits.budget), limits.capacity_per_hour)
+
+
+def choose_plan(
+    scene: Scene, candidates: Sequence[Candidate], design: Design, budget: float, known: Settled | None = None
+) -> Settled:
+    """Choose within the budget.
+
+    Exploring and its cost come first; where the budget is smaller than this cost, fewer are explored with.
+
+    Args:
+        scene: what is given.
+        candidates: of `value_candidate`.
+        design: what all candidates share.
+        budget: money for all texts; 0: none.
+        known: another plan of the same scene, whose counts of customers are used where they are the same.
+    """
+    exploration = find_exploration(scene, design)
+    roles, members, explored = _count(scene, candidates[0].cells.grouping, exploration, design, budget, known)
+    free, choices = {each.name: each.policy for each in candidates}, {}
+    if budget:
+        left = budget - float(explored.within(roles.explore)[0] @ design.economics.cost)
+        found = []
+        for each in candidates:
+            steps = find_all_steps(each, design.economics, design.masks, members)
+            limited, choices[each.name] = rechoose(each, design.economics, steps, max(left, 0.0))
+            found.append(limited)
+        candidates = found
+    best = choose_candidate(candidates)
+    chosen = hold_if_worthless(best)
+    choice = choices.get(chosen.name) if chosen is best else None
+    grouping, economics = chosen.cells.grouping, design.economics
+    honest = (
+        float(np.clip(chosen.replicates(chosen.long_run)[0] / chosen.promised, 0.0, 1.0))
+        if chosen.promised > 0
+        else 0.0
+    )
+    wanted = [cell for cell, action in free[chosen.name].actions.items() if design.doses[action.dose] > 0]
+    actions = policy_rows(
+        chosen.policy, design.doses, scene.evidence.creatives, _money(chosen, design, honest),
+        wanted if choice else (),
+    )  # fmt: skip
+    split = pd.DataFrame(columns=["profile", "place", "customers"])
+    if choice:
+        split = split_customers(choice, design.doses, economics, grouping, members)
+    slots = find_slots(scene.audience, actions, exploration, scene.evidence.windows, scene.calendar)
+    return Settled(
+        roles, exploration, members, explored, tuple(candidates), chosen, choice, split, actions, slots, honest,
+        CapacityUse(0, 0, 0, 0, 0, 0, 0.0, 0.0),
+    )  # fmt: skip
+
+
+def divide(scene: Scene, settled: Settled, *, ranked: bool) -> ir.Table:
+    """The customers of a settled plan, see `divide_customers`."""
+    codes, calendar = scene.evidence.codes["code"], scene.calendar
+    grouping = settled.chosen.cells.grouping
+    assigned = assign_actions(scene.shop, scene.audience, grouping, codes, settled.roles, settled.exploration, calendar)
+    return divide_customers(scene.shop, assigned, calendar, settled.split, ranked=ranked)
+
+
+def fit_to_gateway(scene: Scene, settled: Settled, limit: int) -> Settled:
+    """The plan with every hour within the gateway's capacity; its value without the texts that fall away.
+
+    Args:
+        scene: what is given.
+        settled: of `settle_plan`.
+        limit: texts an hour of UTC; 0: none.
+    """
+    units = count_units(scene.shop, divide(scene, settled, ranked=limit > 0))
+    openings = find_openings(scene.audience, scene.evidence.windows, scene.calendar) if limit else {}
+    slots, use = fit_capacity(settled.slots, units, openings, limit)
+    chosen = settled.chosen
+    if use.dropped:
+        many = units.groupby(["place", "action"])["n"].sum().rename("n")
+        plain = settled.slots.join(many, on=["of_place", "of_action"]).dropna(subset=["n", "cash"])
+        long_run, cash = (float((plain["n"] * plain[name].astype(float)).sum()) for name in ("long_run", "cash"))
+        chosen = replace(
+            chosen, long_run=chosen.long_run * _kept(use.lost_long_run, long_run),
+            cash=chosen.cash * _kept(use.lost_cash, cash),
+        )  # fmt: skip
+    return replace(settled, slots=slots, capacity=use, chosen=chosen)
+
+
+def _kept(lost: float, whole: float) -> float:
+    return 1.0 - lost / whole if whole > lost else 1.0
+
+
+def find_exploration(scene: Scene, design: Design) -> Exploration:
+    """What is tried at random: frequencies that were tested or are small, windows open for everybody, all texts."""
+    evidence, audience = scene.evidence, scene.audience
+    tried = {float(np.round(dose * 2) / 2) for dose in evidence.doses} | {_STEP}
+    allowed = [dose for dose in tried if np.ceil(dose) <= design.economics.most_texts]
+    everywhere = np.logical_and.reduce([mask for mask in audience.masks if mask.any()])
+    days = np.array([everywhere[:, start:end].all(axis=1).sum() for start, end in evidence.windows])
+    windows = tuple(int(w) for w in np.flatnonzero(days >= np.ceil(max(allowed))))
+    return Exploration(tuple(sorted(allowed)), windows or (0,), evidence.creatives)
+
+
+def _count(
+    scene: Scene, grouping: Grouping, exploration: Exploration, design: Design, budget: float, known: Settled | None
+) -> tuple[Roles, Members, Explored]:
+    """Roles that the budget allows, and the customers in them."""
+    shop, audience, calendar = scene.shop, scene.audience, scene.calendar
+    codes, roles = scene.evidence.codes["code"], scene.roles
+    same = known if known is not None and known.exploration == exploration else None
+
+    def assign() -> ir.Table:
+        return assign_actions(shop, audience, grouping, codes, roles, exploration, calendar)
+
+    explored = (
+        same.explored if same
+        else count_explored(shop, assign(), audience, exploration, scene.evidence.windows, calendar)
+    )  # fmt: skip
+    if budget:
+        roles = Roles(roles.holdout, explored.affordable(roles.explore, design.economics.cost, budget))
+    if same and roles == same.roles:
+        return roles, same.members, explored
+    return roles, count_members(shop, assign(), codes, audience, calendar), explored
+
+
+def _money(chosen: Candidate, design: Design, honest: float) -> dict[tuple[int, int, int], Money]:
+    found = {}
+    for part, action, _share in chosen.policy.parts():
+        rows = chosen.cells.grouping.membership[part[0]]
+        worth = value_action(chosen.response, rows, design.economics, action)
+        long_run, cash = (honest * float(each[0] @ design.economics.usual_loss) for each in worth)
+        found[part] = Money(cash, long_run)
+    return found

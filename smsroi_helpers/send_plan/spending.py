@@ -1,0 +1,131 @@
+"""What the planned texts cost, counted by the engine, and the curve of profit against budget."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smsroi_helpers import measures
+from smsroi_helpers.send_plan.budget import Step, find_all_steps, rechoose
+from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.valuation import Estimate, hold_if_worthless
+from smsroi_helpers.statistics import Floats
+
+__all__ = ["BudgetCurve", "BudgetPoint", "Spending", "count_spending", "find_curve", "of_customers"]
+
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5)
+"""Of the cost at which the next text loses money."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Texts of the plan's weeks and their cost, money."""
+
+    budget: float
+    """0: none."""
+    texts: int
+    cost: float
+    """Of all planned texts."""
+    explored_texts: int
+    explored_cost: float
+    """Of those explored with."""
+    explored: float
+    """Share of the customers not held out who are explored with (0–1)."""
+    wanted: float
+    """The share that was asked for; it is larger where the budget is smaller than its cost."""
+    price: float
+    """Long-run profit that the next unit of money would bring, modelled; 0 where no text more would gain."""
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether the budget leaves fewer to explore with than wanted."""
+        return self.explored < self.wanted
+
+
+@dataclass(frozen=True)
+class BudgetPoint:
+    """The plan within one budget."""
+
+    budget: float
+    """Money, exploring included."""
+    price: float
+    """Long-run profit that the next unit of money brings; below 0 where it loses."""
+    long_run: Estimate
+    """Of all customers whom the plan decides for, against no texts; cross-fitted."""
+    cash: Estimate
+    """The same of the plan's weeks."""
+    modelled: float
+    """The long run by the response that the plan was chosen by: it is concave in the budget."""
+
+
+@dataclass(frozen=True)
+class BudgetCurve:
+    """Profit against budget, by the grouping of the plan."""
+
+    points: tuple[BudgetPoint, ...]
+    """By budget; the first spends on exploring alone."""
+    best: float
+    """Budget at which the next text loses money in the long run: more is not worth spending."""
+    explored: float
+    """Cost of exploring."""
+
+
+def count_spending(plan: SendPlan) -> Spending | None:
+    """What the plan's messages cost; None where the source does not say what a text costs.
+
+    Args:
+        plan: of `make_plan`.
+    """
+    if not measures.knows_cost(plan.shop):
+        return None
+    rows = plan.messages.filter(plan.messages.send_at.notnull())
+    found = plan.shop.count(rows.group_by("role", "variant").aggregate(n=rows.count()).order_by("role", "variant"))
+    price = dict(zip(plan.evidence.creatives, plan.design.economics.cost.tolist(), strict=True))
+    cost = found["n"] * found["variant"].fillna("").map(price)
+    explored = found["role"] == "explore"
+    choice = plan.settled.choice
+    return Spending(
+        plan.limits.budget, int(found["n"].sum()), float(cost.sum()), int(found.loc[explored, "n"].sum()),
+        float(cost[explored].sum()), plan.roles.explore / 256, plan.scene.roles.explore / 256,
+        choice.price if choice else 0.0,
+    )  # fmt: skip
+
+
+def of_customers(each: Estimate, customers: float) -> Estimate:
+    """Money per customer as that of so many."""
+    return Estimate(customers * each.value, customers * each.low, customers * each.high)
+
+
+def find_curve(plan: SendPlan) -> BudgetCurve | None:
+    """The curve; None where texts cost nothing, their cost is not known, or none is worth its cost.
+
+    Args:
+        plan: of `make_plan`.
+    """
+    settled, economics = plan.settled, plan.design.economics
+    fitted = next(each for each in plan.fitted if each.name == plan.chosen.name)
+    if not measures.knows_cost(plan.shop) or not economics.cost.any() or hold_if_worthless(fitted) is not fitted:
+        return None
+    steps = find_all_steps(fitted, economics, plan.design.masks, settled.members)
+    best = sum(step.cost for step in steps.whole if step.value > 0)
+    most = sum(step.cost for step in steps.whole)
+    explored = float(settled.explored.within(plan.roles.explore)[0] @ economics.cost)
+    customers = plan.customers * plan.roles.probability("plan")
+    points = []
+    for share in (0.0, *(each for each in _SHARES if each * best <= most)):
+        lose = share > 1
+        limited, choice = rechoose(fitted, economics, steps, share * best * (1 + 1e-9), lose=lose)
+        long_run, cash = (limited.estimate(each) for each in (limited.long_run, limited.cash))
+        points.append(
+            BudgetPoint(
+                explored + share * best, _price(steps.whole, share * best), of_customers(long_run, customers),
+                of_customers(cash, customers), choice.value,
+            )
+        )  # fmt: skip
+    return BudgetCurve(tuple(points), explored + best, explored)
+
+
+def _price(steps: list[Step], spent: float) -> float:
+    """λ of the step that the next unit of money pays for."""
+    ends: Floats = np.cumsum([step.cost for step in steps])
+    at = int(np.searchsorted(ends, spent * (1 + 1e-9), side="right"))
+    return steps[at].price if at < len(steps) else 0.0
