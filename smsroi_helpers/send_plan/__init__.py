@@ -1,7 +1,8 @@
 """The send plan: whom to text next, when, how often and with what, and what that is worth.
 
 `plan.make_plan` learns, chooses, values and schedules. `evidence` and `cells` count what tests say, `response` fits one
-model behind all levers, `policy` and `valuation` choose and value, `schedule` writes the messages. `hand_over` writes
+model behind all levers, `policy` and `valuation` choose and value, `budget` and `capacity` keep to the limits of money
+and of the gateway, `schedule` writes the messages. `what_if` chooses again with one thing changed. `hand_over` writes
 the list of a plan, with opt-outs applied last. `past_counts` counts what followed earlier plans, `past_comparison`
 compares one role with those held out, and `previous_plans` compares promise and outcome.
 """
@@ -16,18 +17,23 @@ from smsroi_helpers.send_plan.hand_over_wording import describe_list
 from smsroi_helpers.send_plan.outputs import plan_rows, score_rows, source_tables, summary_rows
 from smsroi_helpers.send_plan.plan import SendPlan, make_plan
 from smsroi_helpers.send_plan.previous_plans import PreviousPlans, PromiseFactor, score_plans, track_rows
+from smsroi_helpers.send_plan.spending import BudgetCurve, find_curve
+from smsroi_helpers.send_plan.what_if import WhatIf, what_if
 from smsroi_helpers.send_plan.wording import decide
 
 __all__ = [
     "NEEDS",
     "PARAMETERS",
+    "BudgetCurve",
     "HandOver",
     "LeftOut",
     "PreviousPlans",
     "PromiseFactor",
     "SendPlan",
+    "WhatIf",
     "decide",
     "describe_list",
+    "find_curve",
     "make_plan",
     "plan_rows",
     "score_plans",
@@ -35,6 +41,7 @@ __all__ = [
     "source_tables",
     "summary_rows",
     "track_rows",
+    "what_if",
     "write_list",
 ]
 
@@ -54,4 +61,6 @@ PARAMETERS: dict[str, Any] = {
     "segment_by": str,
 }
 
-__getattr__ = lazy_submodules(__name__, "figures", "hand_over_tables", "past_figures", "past_tables", "tables")
+__getattr__ = lazy_submodules(
+    __name__, "budget_figures", "budget_tables", "figures", "hand_over_tables", "past_figures", "past_tables", "tables"
+)

@@ -109,7 +109,7 @@ def choose_plan(
     """
     exploration = find_exploration(scene, design)
     roles, members, explored = _count(scene, candidates[0].cells.grouping, exploration, design, budget, known)
-    free, choices = {each.name: each.policy for each in candidates}, {}
+    free, choices = {each.name: each for each in candidates}, {}
     if budget:
         left = budget - float(explored.within(roles.explore)[0] @ design.economics.cost)
         found = []
@@ -119,18 +119,18 @@ def choose_plan(
             found.append(limited)
         candidates = found
     best = choose_candidate(candidates)
-    chosen = hold_if_worthless(best)
-    choice = choices.get(chosen.name) if chosen is best else None
+    unlimited = free[best.name]
+    chosen, choice, gains = _hold(best, choices.get(best.name), unlimited)
     grouping, economics = chosen.cells.grouping, design.economics
     honest = (
         float(np.clip(chosen.replicates(chosen.long_run)[0] / chosen.promised, 0.0, 1.0))
         if chosen.promised > 0
         else 0.0
     )
-    wanted = [cell for cell, action in free[chosen.name].actions.items() if design.doses[action.dose] > 0]
+    wanted = [cell for cell, action in unlimited.policy.actions.items() if design.doses[action.dose] > 0]
     actions = policy_rows(
         chosen.policy, design.doses, scene.evidence.creatives, _money(chosen, design, honest),
-        wanted if choice else (),
+        wanted if budget and gains else (),
     )  # fmt: skip
     split = pd.DataFrame(columns=["profile", "place", "customers"])
     if choice:
@@ -140,6 +140,15 @@ def choose_plan(
         roles, exploration, members, explored, tuple(candidates), chosen, choice, split, actions, slots, honest,
         CapacityUse(0, 0, 0, 0, 0, 0, 0.0, 0.0),
     )  # fmt: skip
+
+
+def _hold(best: Candidate, choice: Choice | None, unlimited: Candidate) -> tuple[Candidate, Choice | None, bool]:
+    """No texts where they are worth nothing; and whether they would be worth something without a budget."""
+    gains = hold_if_worthless(unlimited) is unlimited
+    if choice is not None and gains and choice.cost == 0:  # no money is left, which says nothing of the texts
+        return best, choice, gains
+    chosen = hold_if_worthless(best)
+    return chosen, choice if chosen is best else None, gains
 
 
 def divide(scene: Scene, settled: Settled, *, ranked: bool) -> ir.Table:

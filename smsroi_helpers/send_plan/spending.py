@@ -7,6 +7,7 @@ import numpy as np
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.budget import Step, find_all_steps, rechoose
 from smsroi_helpers.send_plan.plan import SendPlan
+from smsroi_helpers.send_plan.schedule import SLICES
 from smsroi_helpers.send_plan.valuation import Estimate, hold_if_worthless
 from smsroi_helpers.statistics import Floats
 
@@ -34,6 +35,10 @@ class Spending:
     """The share that was asked for; it is larger where the budget is smaller than its cost."""
     price: float
     """Long-run profit that the next unit of money would bring, modelled; 0 where no text more would gain."""
+    unlimited: float
+    """What the texts would cost without a budget, with as many explored with."""
+    left_out: int
+    """Customers who get no text because of the budget."""
 
     @property
     def shrunk(self) -> bool:
@@ -77,16 +82,22 @@ def count_spending(plan: SendPlan) -> Spending | None:
     """
     if not measures.knows_cost(plan.shop):
         return None
-    rows = plan.messages.filter(plan.messages.send_at.notnull())
-    found = plan.shop.count(rows.group_by("role", "variant").aggregate(n=rows.count()).order_by("role", "variant"))
+    rows = plan.messages
+    counted = rows.group_by("role", "reason", "variant").aggregate(
+        texts=rows.count(where=rows.send_at.notnull()), customers=rows.customer_id.nunique()
+    )
+    found = plan.shop.count(counted.order_by("role", "reason", "variant"))
     price = dict(zip(plan.evidence.creatives, plan.design.economics.cost.tolist(), strict=True))
-    cost = found["n"] * found["variant"].fillna("").map(price)
+    cost = found["texts"] * found["variant"].fillna("").map(price)
     explored = found["role"] == "explore"
-    choice = plan.settled.choice
+    explored_cost = float(cost[explored].sum())
+    choice, held_back = plan.settled.choice, (found["reason"] == "budget").to_numpy()
     return Spending(
-        plan.limits.budget, int(found["n"].sum()), float(cost.sum()), int(found.loc[explored, "n"].sum()),
-        float(cost[explored].sum()), plan.roles.explore / 256, plan.scene.roles.explore / 256,
-        choice.price if choice else 0.0,
+        plan.limits.budget, int(found["texts"].sum()), float(cost.sum()), int(found.loc[explored, "texts"].sum()),
+        explored_cost, plan.roles.explore / SLICES, plan.scene.roles.explore / SLICES,
+        float(choice.price) if choice else 0.0,
+        explored_cost + float(choice.unlimited_cost) if choice else float(cost.sum()),
+        int(found.loc[held_back, "customers"].sum()),
     )  # fmt: skip
 
 
@@ -117,15 +128,15 @@ def find_curve(plan: SendPlan) -> BudgetCurve | None:
         long_run, cash = (limited.estimate(each) for each in (limited.long_run, limited.cash))
         points.append(
             BudgetPoint(
-                explored + share * best, _price(steps.whole, share * best), of_customers(long_run, customers),
-                of_customers(cash, customers), choice.value,
+                float(explored + share * best), _price(steps.whole, share * best), of_customers(long_run, customers),
+                of_customers(cash, customers), float(choice.value),
             )
         )  # fmt: skip
-    return BudgetCurve(tuple(points), explored + best, explored)
+    return BudgetCurve(tuple(points), float(explored + best), explored)
 
 
 def _price(steps: list[Step], spent: float) -> float:
     """λ of the step that the next unit of money pays for."""
     ends: Floats = np.cumsum([step.cost for step in steps])
     at = int(np.searchsorted(ends, spent * (1 + 1e-9), side="right"))
-    return steps[at].price if at < len(steps) else 0.0
+    return float(steps[at].price) if at < len(steps) else 0.0

@@ -133,7 +133,7 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
 def actions_table(plan: SendPlan) -> Html:
     """The plan in short: who gets how many texts, when and with what."""
     rows = summary_rows(plan)
-    rows = rows[rows["reason"].isin(["best_value", "no_gain"])]
+    rows = rows[rows["reason"].isin(["best_value", "no_gain", "budget", "capacity"])]
     by = ["type", "reason", "texts_per_week", "hour", "variant"]
     short = rows.groupby(by, dropna=False, as_index=False).agg(customers=("customers", "max"),
                                                                messages=("messages", "sum"))  # fmt: skip

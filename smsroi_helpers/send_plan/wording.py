@@ -1,7 +1,7 @@
 """The decision of `09_send_plan` in words, and wording that its tables and figures share."""
 
 from smsroi_helpers.contract import Decision
-from smsroi_helpers.locale import _, joined, number, percent
+from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
 from smsroi_helpers.pages import column_name, cost_unknown_words
 from smsroi_helpers.send_plan.decision import decide_plan
@@ -54,6 +54,8 @@ def role_words(reason: str) -> str:
     return {
         "best_value": _("Best value"),
         "no_gain": _("No text: none would gain"),
+        "budget": _("No text: the budget is used up"),
+        "capacity": _("No text: the hourly limit is reached"),
         "explore": _("Drawn at random, to learn"),
         "holdout": _("Held out, to measure the plan"),
     }[reason]
@@ -88,15 +90,28 @@ def decide(plan: SendPlan) -> list[Decision]:
     )
     if not knows_cost(plan.shop):
         caveat = joined(caveat, cost_unknown_words())
+    limits = _limits_words(plan)
+    if limits:
+        caveat = joined(caveat, _("Today’s practice is valued without these limits."))
     if not (plan.actions["texts_per_week"] > 0).any():
         action = _("Send no texts but those that the plan explores with: none is shown to be worth its cost.")
+        if plan.actions["limited"].any():
+            action = _("Send no texts but those that the plan explores with: the budget leaves no money for others.")
     return [
         Decision(
             stage="send_plan", question=_("Whom do we text next, when, how often and with what?"),
-            outcome=found.outcome, action=action, text=joined(chosen, roles), evidence="modelled",
+            outcome=found.outcome, action=action, text=joined(chosen, roles, limits), evidence="modelled",
             customers=found.customers, value=found.long_run.value, low=found.long_run.low, high=found.long_run.high,
             unit="money", period=_("long run"), kind="gain", money="long_run", cash=found.cash.value,
             cash_low=found.cash.low, cash_high=found.cash.high, cash_weeks=float(weeks), cash_evidence="modelled",
             caveat=caveat,
         )
     ]  # fmt: skip
+
+
+def _limits_words(plan: SendPlan) -> str:
+    """The limits that the plan keeps to; empty without any."""
+    budget, capacity = plan.limits.budget, plan.limits.capacity_per_hour
+    of_budget = _("Its texts cost no more than {budget}.").format(budget=money(budget, plan.shop.settings.currency))
+    of_capacity = _("No hour has more than {n} texts.").format(n=number(capacity))
+    return joined(of_budget if budget else "", of_capacity if capacity else "")
