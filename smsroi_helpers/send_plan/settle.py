@@ -98,7 +98,8 @@ def choose_plan(
 ) -> Settled:
     """Choose within the budget.
 
-    Exploring and its cost come first; where the budget is smaller than this cost, fewer are explored with.
+    Exploring and its cost come first; where the budget is smaller than this cost, fewer are explored with. Customers
+    are grouped as they would be without a budget, so that plans with several budgets differ in nothing else.
 
     Args:
         scene: what is given.
@@ -109,18 +110,17 @@ def choose_plan(
     """
     exploration = find_exploration(scene, design)
     roles, members, explored = _count(scene, candidates[0].cells.grouping, exploration, design, budget, known)
-    free, choices = {each.name: each for each in candidates}, {}
+    unlimited = choose_candidate(candidates)
+    best, choice = unlimited, None
     if budget:
         left = budget - float(explored.within(roles.explore)[0] @ design.economics.cost)
-        found = []
-        for each in candidates:
-            steps = find_all_steps(each, design.economics, design.masks, members)
-            limited, choices[each.name] = rechoose(each, design.economics, steps, max(left, 0.0))
-            found.append(limited)
-        candidates = found
-    best = choose_candidate(candidates)
-    unlimited = free[best.name]
-    chosen, choice, gains = _hold(best, choices.get(best.name), unlimited)
+        found = [
+            rechoose(each, design.economics, find_all_steps(each, design.economics, design.masks, members), left)
+            for each in candidates
+        ]
+        best, choice = next(each for each in found if each[0].name == unlimited.name)
+        candidates = [each for each, _choice in found]
+    chosen, choice, gains = _hold(best, choice, unlimited)
     grouping, economics = chosen.cells.grouping, design.economics
     honest = (
         float(np.clip(chosen.replicates(chosen.long_run)[0] / chosen.promised, 0.0, 1.0))

@@ -127,6 +127,8 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
         "What a plan by each grouping is worth per customer; of those within one standard error of the best, latent"
         " classes are chosen, else the simplest"
     )
+    if plan.limits.budget:
+        caption = _("What a plan by each grouping is worth per customer within the budget; chosen without one")
     return table(pd.DataFrame(rows), caption=caption)
 
 

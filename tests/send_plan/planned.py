@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from smsroi_helpers.send_plan import SendPlan, make_plan
+from smsroi_helpers.send_plan import SendPlan, make_plan, valuation
 from smsroi_helpers.send_plan import plan as plan_module
 from smsroi_helpers.send_plan.groupings import find_groupings
+from smsroi_helpers.send_plan.response import Response
 from smsroi_helpers.simulation.write import write_company
 from tests import second_world
 from tests.experiment_sources import open_folder
@@ -71,6 +72,34 @@ def plan_company(folder: Path, place: Path, cap: float, candidates: tuple[str, .
         shop = open_folder(folder, place)
         found = make_plan(shop, holdout_share=HOLDOUT, explore_share=EXPLORE, max_per_week=cap, **limits)
     return Planned(found, folder)
+
+
+def plan_again(planned: Planned, *, cost: float = 1.0, **limits: float) -> Planned:
+    """The same with other limits or prices, by the responses already fitted: only what depends on them runs again.
+
+    Args:
+        planned: what is planned again.
+        cost: of a text, times what it is.
+        limits: `budget` and `capacity_per_hour` of `make_plan`.
+    """
+    plan, costs = planned.plan, plan_module._costs
+    fits = iter([fit for each in plan.fitted for fit in (*each.halves, each.response)])
+    known = {
+        "find_types": plan.types, "collect_evidence": plan.evidence, "find_audience": plan.audience,
+        "find_groupings": (), "count_today": [each.today for each in plan.fitted],
+        "count_cells": [each.cells for each in plan.fitted],
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in known.items():
+            patch.setattr(plan_module, name, lambda *_args, value=value: value)
+        patch.setattr(plan_module, "_costs", lambda *args: cost * costs(*args))
+        patch.setattr(valuation, "fit_response", lambda *_args: next(fits))
+        patch.setattr(Response, "at_level", lambda self, *_args: self)
+        found = make_plan(
+            plan.shop, holdout_share=HOLDOUT, explore_share=EXPLORE, max_per_week=plan.design.economics.most_texts,
+            **limits,
+        )  # fmt: skip
+    return Planned(found, planned.folder)
 
 
 def write_source(world: str, folder: Path) -> None:
