@@ -3,7 +3,7 @@
 import pytest
 
 from smsroi_helpers.pages import FEWEST_SHOWN
-from smsroi_helpers.send_plan import decide, find_curve, what_if
+from smsroi_helpers.send_plan import decide, find_curve, summary_rows, what_if
 from smsroi_helpers.send_plan.budget_figures import curve_figure
 from smsroi_helpers.send_plan.budget_tables import curve_table, limits_note, what_if_table
 from smsroi_helpers.send_plan.spending import count_spending
@@ -100,10 +100,14 @@ def test_the_page_shows_the_limits(limited):
     assert ("No hour has more than" in said) == bool(plan.limits.capacity_per_hour)
 
 
-def test_where_nothing_is_worth_its_cost_the_page_says_so(own_plan):
-    assert find_curve(own_plan.plan) is None
+def test_where_nothing_is_worth_its_cost_the_page_says_so(second_plan):
+    """Texts that cost a thousand times as much; with a budget, money is not what is missing."""
+    dear = plan_again(second_plan, cost=1000.0, budget=500.0).plan
+    assert find_curve(dear) is None
     assert curve_figure(None, "USD", 4) is curve_table(None, "USD", 4) is None
-    assert "more money would bring nothing" in limits_note(own_plan.plan, "USD").text
+    assert "more money would bring nothing" in limits_note(dear, "USD").text
+    assert set(summary_rows(dear)["reason"]) <= {"no_gain", "explore", "holdout"}
+    assert "none is shown to be worth its cost" in decide(dear)[0].action
 
 
 def test_what_if_is_the_plan_made_again_with_that(second_plan, half):
