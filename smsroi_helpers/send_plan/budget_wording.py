@@ -46,9 +46,9 @@ def _left_out_words(found: Spending, currency: str) -> str:
     if found.price <= 0:
         return _("The budget leaves out no text that would gain.")
     full = _("Without a budget the texts would cost {cost}.").format(cost=money(found.unlimited, currency))
-    more = _("The next {unit} for texts would bring about {profit} of profit in the long run.").format(
-        unit=money(1.0, currency, 0), profit=money(found.price, currency)
-    )
+    more = _(
+        "The next {unit} for these weeks’ texts would bring about {profit} in the long run, if it is spent again later."
+    ).format(unit=money(1.0, currency, 0), profit=money(found.price, currency))
     left = _("The budget leaves {n} customers without a text.").format(n=_people(found.left_out))
     return joined(full, left if found.left_out else "", more)
 
