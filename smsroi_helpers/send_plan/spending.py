@@ -13,7 +13,7 @@ from smsroi_helpers.statistics import Floats
 
 __all__ = ["BudgetCurve", "BudgetPoint", "Spending", "count_spending", "find_curve", "of_customers"]
 
-_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5)
+_SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.25, 1.5)
 """Of the cost at which the next text loses money."""
 
 
