@@ -42,8 +42,8 @@ def curve_table(curve: BudgetCurve | None, currency: str, weeks: int) -> Html | 
     ]
     caption = _(
         "Profit of the customers whom the plan decides for, by budget for all texts of its weeks, exploring included;"
-        " against no texts, with 95% intervals; modelled, cross-fitted. The long run supposes that such plans, and"
-        " their spending, go on. The last column is the long run by the model alone"
+        " against no texts and without a limit per hour, with 95% intervals; modelled, cross-fitted. The long run"
+        " supposes that such plans, and their spending, go on. The last column is the long run by the model alone"
     )
     return table(pd.DataFrame(rows), caption=caption)
 

@@ -32,7 +32,7 @@ def describe_budget(plan: SendPlan, currency: str) -> str:
             "The budget is smaller than the cost of exploring, so {explored} of the customers not held out are explored"
             " with instead of {wanted}."
         ).format(explored=percent(found.explored, 1), wanted=percent(found.wanted, 1))
-    return joined(limit, cost, shrunk, _worthless_words(plan) or _left_out_words(found, currency))
+    return joined(limit, cost, shrunk, _worthless_words(plan) or _left_out_words(plan, found, currency))
 
 
 def _worthless_words(plan: SendPlan) -> str:
@@ -42,7 +42,7 @@ def _worthless_words(plan: SendPlan) -> str:
     return _("No text but those for exploring is shown to be worth its cost, so more money would bring nothing.")
 
 
-def _left_out_words(found: Spending, currency: str) -> str:
+def _left_out_words(plan: SendPlan, found: Spending, currency: str) -> str:
     if found.price <= 0:
         return _("The budget leaves out no text that would gain.")
     full = _("Without a budget the texts would cost {cost}.").format(cost=money(found.unlimited, currency))
@@ -50,6 +50,8 @@ def _left_out_words(found: Spending, currency: str) -> str:
         "The next {unit} for these weeks’ texts would bring about {profit} in the long run, if it is spent again later."
     ).format(unit=money(1.0, currency, 0), profit=money(found.price, currency))
     left = _("The budget leaves {n} customers without a text.").format(n=_people(found.left_out))
+    if plan.settled.capacity.dropped:
+        more = _("Money of texts that fall away by the hourly limit is not spent again.")
     return joined(full, left if found.left_out else "", more)
 
 

@@ -7,7 +7,7 @@ from smsroi_helpers import pages
 from smsroi_helpers.locale import _, interval, money, number, percent
 from smsroi_helpers.pages import Html, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
-from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows, summary_rows
+from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.valuation import Estimate
 from smsroi_helpers.send_plan.wording import grouping_name, left_out_words, lever_words, policy_name, role_words
@@ -134,11 +134,12 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
 
 def actions_table(plan: SendPlan) -> Html:
     """The plan in short: who gets how many texts, when and with what."""
-    rows = summary_rows(plan)
-    rows = rows[rows["reason"].isin(["best_value", "no_gain", "budget", "capacity"])]
-    by = ["type", "reason", "texts_per_week", "hour", "variant"]
-    short = rows.groupby(by, dropna=False, as_index=False).agg(customers=("customers", "max"),
-                                                               messages=("messages", "sum"))  # fmt: skip
+    by = ("type", "reason", "texts_per_week", "hour", "variant")
+    rows = plan.messages.filter(plan.messages.role == "plan")
+    counted = rows.group_by(*by).aggregate(
+        customers=rows.customer_id.nunique(), messages=rows.count(where=rows.send_at.notnull())
+    )
+    short = plan.shop.count(counted.order_by(*by))
     short = short.sort_values(["customers"], ascending=False).head(_MOST_ROWS)
     frame = pd.DataFrame({
         _("Group"): [_group_name(plan, name) for name in short["type"]],

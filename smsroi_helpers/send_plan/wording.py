@@ -92,6 +92,8 @@ def decide(plan: SendPlan) -> list[Decision]:
         caveat = joined(caveat, cost_unknown_words())
     limits = _limits_words(plan)
     if limits:
+        if found.outcome == "dont":
+            action = _("Within its limits the plan would be worth less than today’s practice is without them.")
         caveat = joined(caveat, _("Today’s practice is valued without these limits."))
     if not (plan.actions["texts_per_week"] > 0).any():
         action = _("Send no texts but those that the plan explores with: none is shown to be worth its cost.")
