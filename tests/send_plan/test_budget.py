@@ -15,7 +15,7 @@ from tests.send_plan.test_policy import OPEN, economics, everything, random_resp
 
 CALENDAR = Calendar("p", dt.date(2026, 6, 30), 4)
 HOLIDAY = frozenset([dt.date(2026, 7, 1), dt.date(2026, 7, 3)])
-SEEDS = range(8)
+SEEDS = range(4)
 
 
 def small(seed):

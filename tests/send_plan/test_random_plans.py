@@ -23,7 +23,7 @@ from smsroi_helpers.send_plan.valuation import Candidate, revalue
 from smsroi_helpers.statistics import GROUPS
 from tests.send_plan.test_policy import WINDOWS, economics, random_response
 
-COMPANIES = 5
+COMPANIES = 4
 CUSTOMERS = 400
 PLACES = (("Europe/Paris", "FR"), ("America/New_York", "US"), ("America/Chicago", "US-TX"), ("Asia/Shanghai", "CN"),
           ("Australia/Lord_Howe", "careful"), ("Asia/Kathmandu", "careful"), ("", "US"))  # fmt: skip
