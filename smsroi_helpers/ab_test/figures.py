@@ -16,7 +16,7 @@ from smsroi_helpers.ab_test.shared_wording import rule_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent, sentence
-from smsroi_helpers.pages import PALETTE, Html, figure, metric_words, note, question_words
+from smsroi_helpers.pages import PALETTE, Html, arm_name, figure, metric_words, note, question_words
 
 __all__ = [
     "effects",
@@ -72,7 +72,7 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
         if np.isfinite(row.low):
             ax.plot((scale * row.low, scale * row.high), (place, place), color=colour, linewidth=4, alpha=0.55)
             ax.plot(scale * row.difference, place, "o", color=colour, markersize=6)
-    ax.set_yticks(range(len(rows)), [row.arm for row in rows])
+    ax.set_yticks(range(len(rows)), [arm_name(row.arm) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="x")
     ax.grid(axis="y", visible=False)
@@ -83,7 +83,7 @@ def _effects_panel(each: Evaluated, currency: str, ax: Axes) -> None:
         if is_count(metric)
         else _("{metric} against {control}, percentage points")
     )
-    ax.set_xlabel(label.format(metric=metric_words(metric), control=each.experiment.control))
+    ax.set_xlabel(label.format(metric=metric_words(metric), control=arm_name(each.experiment.control)))
     if is_money(metric):
         _money_ticks(ax.xaxis, currency)
     ax.set_title(_effects_title(each))
@@ -95,11 +95,11 @@ def _effects_title(each: Evaluated) -> str:
         return _("{test}: see “{question}”").format(test=name, question=question_words(each.decided_in))
     if decision.outcome == "ship":
         return _("{test}: {arm} brings more than {control}").format(
-            test=name, arm=decision.arm, control=each.experiment.control
+            test=name, arm=arm_name(decision.arm), control=arm_name(each.experiment.control)
         )
     if decision.outcome == "keep_control":
-        return _("{test}: stay with {control}").format(test=name, control=each.experiment.control)
-    return _("{test}: still open").format(test=name)
+        return _("{test}: stay with {control}").format(test=name, control=arm_name(each.experiment.control))
+    return _("{test}: undecided").format(test=name)
 
 
 def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
@@ -119,7 +119,7 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         for row in each.effects.overall(each.decision.metric):
             described.append(
                 _("{test}, {arm} against {control}: {difference}.").format(
-                    test=each.experiment.name, arm=row.arm, control=each.experiment.control,
+                    test=each.experiment.name, arm=arm_name(row.arm), control=arm_name(each.experiment.control),
                     difference=difference_words(each.decision.metric, row.interval, currency, row.reason),
                 )
             )  # fmt: skip
@@ -127,9 +127,10 @@ def effects_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         effects(evaluated, currency),
         alt=joined(*described),
         caption=_(
-            "What each arm brought against its control over the whole time counted. Randomised: the arm caused it."
-            " Thick: the 95% interval of a single look. Thin, where a test runs: the one that holds however often one"
-            " looks. Green is worth it, orange is not, grey is open or answered on another page."
+            "What each arm brought compared with its control over the whole time counted (randomised: the"
+            " arm caused it). Thick: 95% interval of a single reading. Thin, for running tests: 95% interval"
+            " valid at any number of readings. Green: worth it. Orange: not worth it. Grey: undecided, or"
+            " answered on another page."
         ),
     )
 
@@ -197,10 +198,10 @@ def _targeting_title(ranking: Ranking) -> str:
     better = [rule_words(row.rule) for row in ranking.rules.itertuples() if row.better]
     if not better:
         return _("{test}, {arm}: no targeting rule is shown to beat random").format(
-            test=ranking.experiment, arm=ranking.arm
+            test=ranking.experiment, arm=arm_name(ranking.arm)
         )
     return _("{test}, {arm}: better than random by {rules}").format(
-        test=ranking.experiment, arm=ranking.arm, rules=listed(better)
+        test=ranking.experiment, arm=arm_name(ranking.arm), rules=listed(better)
     )
 
 
@@ -232,7 +233,7 @@ def weeks_figure(weeks: pd.DataFrame, evaluated: Sequence[Evaluated], currency: 
         last = own.iloc[-1]
         described.append(
             _("{test}, {arm}: after {week} weeks {difference}.").format(
-                test=each.experiment.name, arm=each.decision.arm, week=number(last["week"]),
+                test=each.experiment.name, arm=arm_name(each.decision.arm), week=number(last["week"]),
                 difference=difference_words("profit", (last["difference"], last["low"], last["high"]), currency),
             )
         )  # fmt: skip
@@ -259,7 +260,7 @@ def _weeks_panel(each: Evaluated, own: pd.DataFrame, currency: str, ax: Axes) ->
 
 def _weeks_title(each: Evaluated, own: pd.DataFrame) -> str:
     last = own.iloc[-1]
-    facts = {"test": each.experiment.name, "arm": each.decision.arm, "weeks": number(last["week"])}
+    facts = {"test": each.experiment.name, "arm": arm_name(each.decision.arm), "weeks": number(last["week"])}
     if last["low"] > 0:
         return _("{test}: after {weeks} weeks {arm} is still ahead").format(**facts)
     if last["high"] < 0:
@@ -289,7 +290,7 @@ def monthly_profit(months: pd.DataFrame, currency: str, ax: Axes | None = None) 
     _money_ticks(ax.yaxis, currency)
     ax.set_ylabel(_("earned in the month"))
     ax.set_title(
-        _("In {n} of {all} months the programme is shown to have earned").format(
+        _("Texting is shown to have earned in {n} of {all} months").format(
             n=number(int((clear & (months["earned"] > 0)).sum())), all=number(len(months))
         )
     )
@@ -312,8 +313,9 @@ def monthly_profit_figure(months: pd.DataFrame, currency: str) -> Html:
         monthly_profit(own, currency),
         alt=joined(*described),
         caption=_(
-            "What texting earned a month beyond what would have come anyway: customers texted × their profit less that"
-            " of the held-out ones, message and discount costs taken off; the lines are 95% intervals. Dark months are"
-            " clear of zero even so many being compared (Holm). The first and last month may be cut."
+            "Incremental profit of texting by month: customers texted × (their profit less that of the"
+            " held-out ones), after message and discount costs; lines are 95% intervals. Dark months differ"
+            " from zero after correction for the number of months (Holm). The first and last month may be"
+            " incomplete."
         ),
     )

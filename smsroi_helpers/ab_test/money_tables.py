@@ -11,7 +11,7 @@ from smsroi_helpers.ab_test.evaluate import DecidedIn, Evaluated
 from smsroi_helpers.ab_test.shared_wording import weeks_words
 from smsroi_helpers.contract import BREAK_EVEN_WEEKS
 from smsroi_helpers.locale import _, interval, joined, number
-from smsroi_helpers.pages import PALETTE, Html, evidence_label, figure, note, table
+from smsroi_helpers.pages import PALETTE, Html, arm_name, evidence_label, figure, note, table
 
 __all__ = [
     "cash_figure",
@@ -34,7 +34,7 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
         value = (answer.value, answer.low, answer.high)
         rows.append({
             _("Test"): answer.experiment.name,
-            _("Arm"): answer.decision.arm,
+            _("Arm"): arm_name(answer.decision.arm),
             _("Customers"): answer.decision.arm_customers,
             _("Weeks counted"): weeks_words(answer.cash.weeks),
             _("Cash in these weeks"): interval(*answer.cash.profit, currency),
@@ -45,9 +45,9 @@ def money_table(evaluated: Sequence[Evaluated], currency: str, stage: DecidedIn 
     if not rows:
         return note(_("No test has profit with an interval, so neither cash nor long-run value is shown."))
     caption = _(
-        "Two kinds of money that are never added: cash, measured on orders while the test counted them, and the long"
-        " run, worked out from clicks and opt-outs, in which an opt-out costs what the subscriber would have brought."
-        " Amounts are of all customers of the arm, compared with the control"
+        "Two kinds of money that are never added: cash, measured on orders during the test, and the long"
+        " run, modelled from clicks and opt-outs, in which an opt-out costs what the subscriber would"
+        " have brought. Amounts are for all customers of the arm, compared with the control"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"), digits=0)
 
@@ -90,8 +90,8 @@ def cash_figure(evaluated: Sequence[Evaluated], currency: str) -> Html:
         if answer.value > 0 and np.isfinite(cash.break_even):
             ax.axvline(cash.break_even, color=PALETTE["orange"], linestyle="--", linewidth=1.2)
         ax.set_xlabel(_("weeks since the assignment"))
-        ax.set_title(f"{answer.experiment.name}: {answer.decision.arm}")
-        said.append(f"{answer.experiment.name}, {answer.decision.arm}: {_break_even_words(answer)}.")
+        ax.set_title(f"{answer.experiment.name}: {arm_name(answer.decision.arm)}")
+        said.append(f"{answer.experiment.name}, {arm_name(answer.decision.arm)}: {_break_even_words(answer)}.")
     axes[0, 0].set_ylabel(_("cumulative cash ({currency})").format(currency=currency) if currency else _("cash so far"))
     return figure(
         drawn,

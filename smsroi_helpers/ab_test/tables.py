@@ -10,6 +10,7 @@ from smsroi_helpers.ab_test.evaluate import Evaluated, FalseAlarms
 from smsroi_helpers.locale import _, day, joined, listed, money, number, percent, sentence
 from smsroi_helpers.pages import (
     Html,
+    arm_name,
     compact_words,
     cost_unknown_words,
     lift_words,
@@ -131,8 +132,8 @@ def experiments_table(evaluated: Sequence[Evaluated]) -> Html:
         rows.append({
             _("Test"): experiment.name,
             _("About"): _kind_words(experiment.kind),
-            _("Control"): experiment.control,
-            _("Against it"): listed(experiment.treated),
+            _("Control"): arm_name(experiment.control),
+            _("Against it"): listed(arm_name(arm) for arm in experiment.treated),
             _("Customers"): experiment.customers.sum(),
             _("Left out (too late)"): late,
             _("Weeks counted"): number(experiment.weeks, 1),
@@ -156,15 +157,17 @@ def validity_table(evaluated: Sequence[Evaluated]) -> Html:
         rows.append({
             _("Test"): each.experiment.name,
             _("Split as planned (p)"): p_words(validity.split.p_value),
-            _("Past alike (p)"): p_words(validity.balance_p) if np.isfinite(validity.balance_p) else _("not known"),
+            _("Same before the test (p)"): p_words(validity.balance_p)
+            if np.isfinite(validity.balance_p)
+            else _("not known"),
             _("Control messaged"): percent(validity.control_messaged, 1) if np.isfinite(validity.control_messaged)
             else _("as planned"),
-            _("Verdict"): listed(problem_words(one) for one in validity.problems) if validity.broken else _("sound"),
-            _("To know"): listed(problem_words(one) for one in validity.warnings) or "–",
+            _("Result"): listed(problem_words(one) for one in validity.problems) if validity.broken else _("valid"),
+            _("Caveats"): listed(problem_words(one) for one in validity.warnings) or "–",
         })  # fmt: skip
     caption = _(
-        "What must hold before a difference is anybody’s doing. A test is broken if its split has p below 0.01, or its"
-        " arms’ past below 0.001"
+        "Whether each test is valid. A test is broken if p is below 0.01 for its split, or below 0.001"
+        " for the comparison of the arms before the test"
     )
     return table(pd.DataFrame(rows), caption=caption)
 
@@ -178,7 +181,7 @@ def broken_days_table(days: pd.DataFrame) -> Html:
     rows = [
         {
             _("Test"): row.experiment_id, _("Assigned on"): day(row.name), _("Customers"): row.customers,
-            _("Arm"): row.arm, _("Share"): percent(row.share, 1), _("Planned"): percent(row.planned, 1),
+            _("Arm"): arm_name(row.arm), _("Share"): percent(row.share, 1), _("Planned"): percent(row.planned, 1),
             _("Adjusted p"): p_words(row.adjusted_p),
         }
         for row in days.itertuples()
@@ -210,10 +213,10 @@ def overlaps_table(overlaps: pd.DataFrame) -> Html:
         for row in overlaps.itertuples()
     ]
     if not rows:
-        return note(_("Nobody sat in two tests at once."))
+        return note(_("Nobody was in two tests at once."))
     caption = _(
-        "Who sat in two tests at once. While the arms of the one are spread alike over the arms of the other, each"
-        " difference is right: an average over the other’s arms"
+        "Customers in two tests at once. As long as the arms of one are spread evenly over the arms of"
+        " the other, each difference is valid: an average over the other’s arms"
     )
     return table(pd.DataFrame(rows), caption=caption, digits=0)
 
@@ -235,7 +238,7 @@ def _effect_rows(each: Evaluated, rows: Sequence[ArmEffect], currency: str, *, l
         assert control is not None
         any_look = difference_words(metric, row.always_valid, currency, row.reason) if running else "–"
         shown.append({
-            _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=row.arm),
+            _("Test and arm"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(row.arm)),
             _("What"): metric_words(metric),
             _("Customers"): row.customers,
             _("Mean (control)"): _("{mean} ({control})").format(
@@ -326,7 +329,7 @@ def best_table(evaluated: Sequence[Evaluated], currency: str) -> Html:
         for row in each.likeliest_best[:4]:
             loss = row.expected_loss
             rows.append({
-                _("Test"): each.experiment.name, _("Arm"): row.arm, _("Customers"): row.customers,
+                _("Test"): each.experiment.name, _("Arm"): arm_name(row.arm), _("Customers"): row.customers,
                 _("Chance of being best"): percent(row.probability_best, 1),
                 _("Loss on average, if taken"): _mean(row.metric, loss, currency),
             })  # fmt: skip
@@ -351,7 +354,7 @@ def capped_table(capped: pd.DataFrame, currency: str) -> Html:
     rows = [
         {
             _("Test"): row.experiment_id,
-            _("Arm"): row.arm,
+            _("Arm"): arm_name(row.arm),
             _("Cap"): money(row.cap, currency),
             _("As it is"): difference_words("profit", (row.difference, row.low, row.high), currency),
             _("With the cap"): difference_words(

@@ -10,7 +10,7 @@ from smsroi_helpers.ab_test.shared_wording import gain_words, rule_words, segmen
 from smsroi_helpers.ab_test.targeting import TargetingAnswer
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, listed, money, number, percent
-from smsroi_helpers.pages import column_name
+from smsroi_helpers.pages import arm_name, column_name
 
 __all__ = [
     "left_alone_words",
@@ -72,7 +72,7 @@ def targeting_words(answer: TargetingAnswer, currency: str) -> Decision:
 def _action(answer: TargetingAnswer) -> str:
     first = answer.fifths / FIFTHS
     facts = {
-        "test": answer.experiment.name, "arm": answer.arm, "control": answer.experiment.control,
+        "test": answer.experiment.name, "arm": answer.arm, "control": arm_name(answer.experiment.control),
         "rule": rule_words(answer.rule), "first": percent(first), "last": percent(1 - first),
     }  # fmt: skip
     if answer.form == "first":
@@ -90,7 +90,7 @@ def _action(answer: TargetingAnswer) -> str:
 
 def _text(answer: TargetingAnswer, currency: str) -> str:
     experiment = answer.experiment
-    facts = {"arm": answer.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
+    facts = {"arm": answer.arm, "control": arm_name(experiment.control), "time": time_words(experiment.weeks)}
     facts["gain"] = gain_words(answer.metric, answer.gain, currency)
     compared = {
         "everybody": _("Gain per customer of the list over {time}, compared with {arm} for everybody: {gain}."),
@@ -110,15 +110,15 @@ def _text(answer: TargetingAnswer, currency: str) -> str:
         if answer.compared > 1
         else "",
         _("Effect of {arm} in the five fifths, first to last: {effects}.").format(
-            arm=answer.arm, effects=listed(effects)
+            arm=arm_name(answer.arm), effects=listed(effects)
         )
         if is_money(answer.metric)
         else _("Effect of {arm} in the five fifths, first to last, in orders per customer: {effects}.").format(
-            arm=answer.arm, effects=listed(effects)
+            arm=arm_name(answer.arm), effects=listed(effects)
         )
         if is_count(answer.metric)
         else _("Effect of {arm} in the five fifths, first to last, in percentage points: {effects}.").format(
-            arm=answer.arm, effects=listed(effects)
+            arm=arm_name(answer.arm), effects=listed(effects)
         ),
         _("What sets the first {share} apart: {traits}.").format(share=percent(answer.fifths / FIFTHS), traits=traits)
         if traits

@@ -10,7 +10,7 @@ from smsroi_helpers.ab_test.shared_wording import rule_words, segment_words
 from smsroi_helpers.ab_test.tables import difference_words
 from smsroi_helpers.ab_test.uplift import RULES, Ranking
 from smsroi_helpers.locale import _, listed
-from smsroi_helpers.pages import Html, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, lift_words, note, p_words, table
 
 __all__ = [
     "fifths_table",
@@ -69,7 +69,7 @@ def targeting_table(rankings: Sequence[Ranking], currency: str) -> Html:
         by_rule = ranking.rules.set_index("rule")
         for rule in RULES:
             row = {
-                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=ranking.arm),
+                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=arm_name(ranking.arm)),
                 _("Chosen by"): rule_words(rule), _("Customers"): ranking.customers,
             }  # fmt: skip
             if rule not in by_rule.index:
@@ -109,7 +109,7 @@ def fifths_table(rankings: Sequence[Ranking], currency: str) -> Html:
         shown = own.loc[own["better"], "rule"].tolist() or [own.loc[own["qini"].idxmax(), "rule"]]
         for row in ranking.fifths[ranking.fifths["rule"].isin(shown)].itertuples():
             rows.append({
-                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=ranking.arm),
+                _("Test and arm"): _("{test}: {arm}").format(test=ranking.experiment, arm=arm_name(ranking.arm)),
                 _("Ranked by"): rule_words(row.rule), _("Fifth of the list"): row.fifth, _("Customers"): row.customers,
                 _("Effect"): difference_words(ranking.metric, (row.effect, row.low, row.high), currency),
                 _("Better than random"): _("yes") if own.set_index("rule").loc[row.rule, "better"] else _("not shown"),

@@ -17,7 +17,7 @@ from smsroi_helpers.ab_test.targeting_wording import left_alone_words, targeting
 from smsroi_helpers.ab_test.uplift import Ranking
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, day, interval, joined, listed, money, number, sentence
-from smsroi_helpers.pages import metric_words, problem_words
+from smsroi_helpers.pages import arm_name, metric_words, problem_words
 from smsroi_helpers.statistics import FEW_EVENTS, FEWEST_CLUSTERS
 
 __all__ = [
@@ -91,7 +91,7 @@ def _number_words(answer: ExperimentAnswer) -> str:
     if answer.unit == "money":
         return _("in the test ({time}), from {n} customers in {arm}, compared with {control}").format(
             time=time_words(answer.experiment.weeks), n=number(answer.decision.arm_customers),
-            arm=answer.decision.arm, control=answer.experiment.control,
+            arm=arm_name(answer.decision.arm), control=arm_name(answer.experiment.control),
         )  # fmt: skip
     if answer.unit not in ("share", "count"):
         return ""
@@ -132,11 +132,11 @@ def _question(answer: ExperimentAnswer) -> str:
 
 def _action(answer: ExperimentAnswer, currency: str) -> str:
     step, experiment, decision = answer.next_step, answer.experiment, answer.decision
-    facts = {"test": experiment.name, "arm": decision.arm, "control": experiment.control}
+    facts = {"test": experiment.name, "arm": arm_name(decision.arm), "control": arm_name(experiment.control)}
     facts |= {"n": _roughly(step.customers) if np.isfinite(step.customers) else ""}
     if answer.worse:
         return _("{test}: leave out {arms}; between the others it is undecided").format(
-            test=experiment.name, arms=listed(answer.worse)
+            test=experiment.name, arms=listed(arm_name(arm) for arm in answer.worse)
         )
     match step.kind:
         case "do_not_use":
@@ -148,7 +148,7 @@ def _action(answer: ExperimentAnswer, currency: str) -> str:
         case "switch":
             words = _("{test}: switch to {arm}")
         case "stop_texting":
-            words = _("{test}: do not go on texting so, {arm} brings too little beyond {control}")
+            words = _("{test}: stop texting this way, {arm} brings too little more than {control}")
         case "keep_control":
             words = _("{test}: stay with {control}")
         case "repeat_with":
@@ -185,10 +185,10 @@ def _would_detect(answer: ExperimentAnswer, currency: str) -> str:
     decision = answer.decision
     facts = {"test": answer.experiment.name, "n": _roughly(decision.needed)}
     if decision.in_money:
-        return _("{test}: undecided, about {n} customers would show a gain of {gain} each a week").format(
-            **facts, gain=money(decision.wanted, currency)
-        )
-    return _("{test}: undecided, about {n} customers would show a difference of {difference}").format(
+        return _(
+            "{test}: no decision yet; about {n} customers would detect a gain of {gain} per customer a week"
+        ).format(**facts, gain=money(decision.wanted, currency))
+    return _("{test}: no decision yet; about {n} customers would detect a difference of {difference}").format(
         **facts, difference=difference_in_words(decision.metric, decision.wanted)
     )
 
@@ -216,7 +216,11 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
     if answer.outcome == "broken":
         return _("No difference is shown, since the change may not have caused it.")
     parts = []
-    facts = {"arm": decision.arm, "control": experiment.control, "time": time_words(experiment.weeks)}
+    facts = {
+        "arm": arm_name(decision.arm),
+        "control": arm_name(experiment.control),
+        "time": time_words(experiment.weeks),
+    }
     if decision.known:
         facts["difference"] = _difference_words(decision, currency)
         if answer.evidence == "modelled":
@@ -224,14 +228,16 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
         elif decision.metric == "profit":
             parts.append(
                 _(
-                    "Profit per customer over {time}, {arm} against {control}: {difference}, message and"
-                    " discount costs taken off."
+                    "Profit per customer over {time}, {arm} compared with {control}: {difference}, after message and"
+                    " discount costs."
                 ).format(**facts)
             )
         elif decision.metric == "revenue":
-            parts.append(_("Revenue per customer over {time}, {arm} against {control}: {difference}.").format(**facts))
+            parts.append(
+                _("Revenue per customer over {time}, {arm} compared with {control}: {difference}.").format(**facts)
+            )
         else:
-            parts.append(_("{arm} against {control}: {difference}.").format(**facts))
+            parts.append(_("{arm} compared with {control}: {difference}.").format(**facts))
         if len(experiment.treated) > 1:
             parts.append(
                 _("The interval allows for {k} arms having been compared.").format(k=number(len(experiment.treated)))
@@ -243,13 +249,13 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
             )
         )
     if decision.known and decision.in_money:
-        words = _("The amount is a week’s, of all {n} customers of {arm} together.")
+        words = _("The amount is for one week and all {n} customers of {arm}.")
         if not answer.against_no_texts:
-            words = _("The amount is that of all {n} customers of {arm} together.")
-        parts.append(words.format(n=number(decision.arm_customers), arm=decision.arm))
+            words = _("The amount is for all {n} customers of {arm}.")
+        parts.append(words.format(n=number(decision.arm_customers), arm=arm_name(decision.arm)))
     if answer.worse:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(
-            arms=listed(answer.worse), control=experiment.control
+            arms=listed(arm_name(arm) for arm in answer.worse), control=arm_name(experiment.control)
         ))  # fmt: skip
     if answer.outcome == "not_enough_evidence":
         parts.append(_why_open(answer, currency))
@@ -264,8 +270,8 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
     assert prices is not None
     parts = [
         _(
-            "Profit per customer over {time}, {arm} against {control}, worked out from clicks and opt-outs:"
-            " {difference}, message and discount costs taken off."
+            "Profit per customer over {time}, {arm} compared with {control}, modelled from clicks and"
+" opt-outs: {difference}, after message and discount costs."
         ).format(**facts),
         _("A click is worth {value} (test {test}).").format(
             value=interval(prices.click.estimate, prices.click.low, prices.click.high, currency),
@@ -286,9 +292,9 @@ def _modelled(answer: ExperimentAnswer, facts: Mapping[str, str], currency: str)
         )
     if direct is not None and np.isfinite(direct.interval).all():
         parts.append(
-            _(
-                "Measured on the orders themselves, which takes far more customers to show as much: {difference}."
-            ).format(difference=interval(*direct.interval, currency))
+            _("Measured on orders, which takes far more customers to show the same: {difference}.").format(
+                difference=interval(*direct.interval, currency)
+            )
         )
     return parts
 
@@ -305,9 +311,9 @@ def _sold_at_a_loss(row: ArmEffect | None) -> str:
 def _why_open(answer: ExperimentAnswer, currency: str) -> str:
     decision = answer.decision
     words = {
-        "few_events": _("Fewer than {n} customers of an arm did it: too few to act on, whatever the interval says."),
+        "few_events": _("Fewer than {n} customers of an arm responded: too few to act on, whatever the interval says."),
         "few_buyers": _("The smaller arm has fewer than {buyers} buyers: too few beside an arm so much larger."),
-        "guardrail": _("The gain is shown; that opting out did not rise with it is not, yet."),
+        "guardrail": _("The gain is shown. It is not yet shown that opt-outs did not rise with it."),
         "first_week": _("The test has run for less than a week."),
         "no_numbers": _("Nothing varies between the customers yet: there is nothing to compare."),
         "few_clusters": _(
@@ -347,17 +353,15 @@ def _what_would_do(answer: ExperimentAnswer, currency: str) -> str:
         return ""
     if not decision.in_money:
         return _(
-            "To detect a difference of {difference} (a tenth of the control’s) with 80% power, about {n}"
-            " customers in all would do."
+            "Detecting a difference of {difference} (a tenth of the control’s) with 80% power takes about"
+            " {n} customers in all."
         ).format(difference=difference_in_words(decision.metric, decision.wanted), n=_roughly(decision.needed))
     facts = {"gain": money(decision.wanted, currency), "n": _roughly(decision.needed)}
     if weeks > LONGEST_WAIT_DAYS / 7:
-        return _(
-            "To show a gain of {gain} per customer and week as often, about {n} customers in all would do."
-        ).format(**facts)
+        return _("Detecting a gain of {gain} per customer and week takes about {n} customers in all.").format(**facts)
     return _(
-        "To show a gain of {gain} per customer and week as often, about {n} customers in all would do, or these for at"
-        " least {weeks} weeks."
+        "Detecting a gain of {gain} per customer and week takes about {n} customers in all, or these"
+        " customers for at least {weeks} weeks."
     ).format(**facts, weeks=number(float(np.ceil(weeks))))
 
 
@@ -380,7 +384,8 @@ def _caveat(answer: ExperimentAnswer) -> str:
     if answer.opt_outs_rose is not None and answer.outcome in ("do", "not_enough_evidence"):
         parts.append(
             _(
-                "Opting out rose by {points}: who has left cannot be texted again, which this profit does not count."
+                "Opt-outs rose by {points}. Customers who opt out cannot be texted again; this profit does not"
+                " count that."
             ).format(points=points(*answer.opt_outs_rose.interval))
         )
     breached = [arm for arm, guardrail in decision.guardrails.items() if guardrail == "breached"]
@@ -391,5 +396,5 @@ def _caveat(answer: ExperimentAnswer) -> str:
     if answer.outcome == "do" and decision.guardrails.get(decision.arm) == "unknown":
         parts.append(_("Opt-outs are not recorded, so whether more people left is not known."))
     if experiment.state == "running" and np.isfinite(decision.low):
-        parts.append(_("The interval may be read every day: it is wider for that."))
+        parts.append(_("The interval is valid however often it is read, and is wider for that."))
     return joined(*parts)

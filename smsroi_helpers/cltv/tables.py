@@ -213,7 +213,7 @@ def assumptions_table(checks: pd.DataFrame) -> Html:
     shown = pd.DataFrame(
         {
             _("Assumption"): checks["check"].map(check_name),
-            _("Verdict"): checks["status"].map(status_words),
+            _("Result"): checks["status"].map(status_words),
             _("Found"): checks["finding"],
             _("Effect on the total"): [
                 _("not known") if np.isnan(effect) else signed_percent(effect, 1) for effect in checks["effect"]
@@ -349,7 +349,7 @@ def new_customers_table(new: pd.DataFrame, weeks: int, currency: str) -> Html:
             return _("pays: {net}").format(net=show(row.net, row.net_low, row.net_high))
         if row.net_high < 0:
             return _("does not pay: {net}").format(net=show(row.net, row.net_low, row.net_high))
-        return _("cannot be told: {net}").format(net=show(row.net, row.net_low, row.net_high))
+        return _("not clear: {net}").format(net=show(row.net, row.net_low, row.net_high))
 
     shown = pd.DataFrame(
         {

@@ -117,9 +117,9 @@ def _action(found: CltvOutcome) -> str:
             else _("Treat customers alike: the {n} of the top tenth make {share} of the purchases to come")
         )
     elif found.stands_out:
-        action = _("Look after the {n} customers of the top tenth first: they hold {share} of what is to come")
+        action = _("Look after the {n} customers of the top tenth first: they bring {share} of expected profit")
     else:
-        action = _("Treat customers alike: none stand out, the {n} of the top tenth hold {share} of what is to come")
+        action = _("Treat customers alike: none stand out, the {n} of the top tenth bring {share} of expected profit")
     action = action.format(n=number(found.top_customers), share=percent(found.top_share))
     if found.supported == "ranking" and found.correction != 1:
         return _("{action}. The total failed its test and is corrected").format(action=action)
@@ -266,7 +266,9 @@ def finding_sentence(assumption: Assumption) -> str:
         "too_few_to_compare_cohorts": _(
             "Too few customers came back to compare those who came early with those who came late."
         ),
-        "cohorts_alike": _("Those who came early and those who came late buy alike, as far as can be told (p = {p})."),
+        "cohorts_alike": _(
+            "No difference is shown between customers who came early and those who came late (p = {p})."
+        ),
         "cohorts_differ": _(
             "Those who came late buy otherwise than those who came early; the effect is that of a model for each."
         ),

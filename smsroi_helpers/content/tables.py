@@ -17,7 +17,7 @@ from smsroi_helpers.content.wording import (
     shortening_words,
 )
 from smsroi_helpers.locale import _, interval, listed, money, number, percent
-from smsroi_helpers.pages import Html, metric_words, note, p_words, segment_name, table
+from smsroi_helpers.pages import Html, arm_name, metric_words, note, p_words, segment_name, table
 from smsroi_helpers.statistics import ALPHA
 
 __all__ = [
@@ -98,7 +98,7 @@ def tests_table(evaluated: Sequence[ab_test.Evaluated], currency: str) -> Html:
         for row in each.effects.overall() if not each.validity.broken else ():
             if row.metric in _TESTED:
                 rows.append({
-                    _("Test and text"): _("{test}: {arm}").format(test=each.experiment.name, arm=row.arm),
+                    _("Test and text"): _("{test}: {arm}").format(test=each.experiment.name, arm=arm_name(row.arm)),
                     _("What"): metric_words(row.metric), _("Customers"): row.customers,
                     _("Difference from the control"):
                         ab_test.tables.difference_words(row.metric, row.interval, currency, row.reason),

@@ -199,8 +199,8 @@ def _without_amount(content: Content, found: CreativeDecision) -> tuple[str, str
     suggested = _("By segment, the log suggests {choices}.").format(choices=choices)
     kept = _("By segment, the log suggests no other mixture of texts than today’s.")
     return suggested if found.outcome == "not_enough_evidence" else kept, _(
-        "The best text of each segment had {clicks} more clicks per 1,000 texts than today’s mixture, within the same"
-        " campaigns. The amount is that of the randomised test of these texts."
+        "The best text of each segment had {clicks} more clicks per 1,000 texts than today’s mixture,"
+        " within the same campaigns. No amount is given here: the randomised test of these texts has it."
     ).format(clicks=clicks)
 
 

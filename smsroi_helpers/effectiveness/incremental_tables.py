@@ -12,7 +12,7 @@ from smsroi_helpers.effectiveness.incremental import Ratio
 from smsroi_helpers.effectiveness.score import Scores
 from smsroi_helpers.effectiveness.wording import factor_words, kpi_words, level_words, touch_words, window_words
 from smsroi_helpers.locale import _, day, joined, money, number, percent
-from smsroi_helpers.pages import Html, compact_words, lift_words, note, p_words, table
+from smsroi_helpers.pages import Html, arm_name, compact_words, lift_words, note, p_words, table
 
 __all__ = [
     "comparisons_table",
@@ -42,7 +42,7 @@ def comparisons_table(found: Effectiveness, currency: str) -> Html:
     for one in found.comparisons:
         rule = one.rule(found.attribution_hours)
         rows.append({
-            _("Test"): one.experiment, _("Arm"): one.arm,
+            _("Test"): one.experiment, _("Arm"): arm_name(one.arm),
             _("From"): day(one.first), _("To"): day(one.last),
             _("Customers"): number(one.customers), _("Without messages"): number(one.control_customers),
             _("Attributed revenue"): money(rule.revenue, currency),

@@ -11,7 +11,7 @@ from smsroi_helpers.effectiveness.decision import EffectDecision
 from smsroi_helpers.effectiveness.evaluate import Effectiveness
 from smsroi_helpers.errors import redact, shortened
 from smsroi_helpers.locale import _, day, interval, joined, listed, number, percent
-from smsroi_helpers.pages import segment_name
+from smsroi_helpers.pages import arm_name, segment_name
 
 __all__ = [
     "decide",
@@ -242,7 +242,8 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         "Of the {n} customers of {arm}, from {first} to {last}, attributed ROI is {attributed} and incremental ROI"
         " {incremental}."
     ).format(
-        n=number(answer.test.customers), arm=answer.test.arm, first=day(answer.test.first), last=day(answer.test.last),
+        n=number(answer.test.customers), arm=arm_name(answer.test.arm),
+        first=day(answer.test.first), last=day(answer.test.last),
         attributed=number(answer.test.attributed_roi, 1), incremental=interval(roi.estimate, roi.low, roi.high),
     ))  # fmt: skip
 
@@ -253,7 +254,7 @@ def _caveats(answer: EffectDecision) -> list[str]:
     if answer.reason != "undecided" or np.isnan(answer.times):
         return []
     if np.isfinite(answer.times):
-        return [_("About {times} times as many customers would show it, if the estimate stays.").format(
+        return [_("About {times} times as many customers would show it, if the estimate stays the same.").format(
             times=number(max(answer.times, 1.1), 1)
         )]  # fmt: skip
     return [_("The estimate is not above zero, so no number of customers can be named.")]

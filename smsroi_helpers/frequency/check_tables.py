@@ -107,11 +107,12 @@ def steps_table(study: Study, currency: str) -> Html:
             _("Randomised"): test,
         })  # fmt: skip
     caption = _(
-        "What one text more in a week goes with in profit before message cost over four weeks, 95% intervals."
-        " Raw and adjusted are observational: read off the log, raw or adjusted for all that was known before;"
-        " customer-weeks unlike any that got the other dose are left out. Randomised is what the"
-        " test shows of a week at such doses. E-value: how strongly something unseen would have to go with both dose"
-        " and profit, as a risk ratio, to make all of it"
+        "What one text more in a week goes with in profit before message cost over four weeks, 95%"
+        " intervals. Raw and adjusted are observational: read off the log, raw or adjusted for all that"
+        " was known before; customer-weeks unlike any that got the other frequency are left out."
+        " Randomised is what the test shows of a week at such frequencies. E-value: how strongly"
+        " something unseen would have to go with both frequency and profit, as a risk ratio, to make all"
+        " of it"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -128,8 +129,9 @@ def overlap_table(study: Study) -> Html:
     for name, words in names.items():
         frame[words] = [percent(x) for x in overlap[name]]
     caption = _(
-        "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5% or more of"
-        " another dose, by what was known before. The last row stands for as many texts or more"
+        "Overlap in the log: of the customer-weeks with so many texts, the share that had a chance of 5%"
+        " or more of another frequency, by what was known before. The last row stands for as many texts"
+        " or more"
     )
     return table(frame, caption=caption, suppress=_("Customer-weeks"))
 
@@ -143,7 +145,7 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
         currency: the source's.
     """
     if not len(found):
-        return note(_("Without an advised dose nobody can be called under- or over-messaged."))
+        return note(_("Without an advised frequency nobody can be called under- or over-messaged."))
     rows = [
         {
             _("Segment"): segment_name(row.segment),
@@ -158,10 +160,10 @@ def saturation_table(study: Study, found: pd.DataFrame, currency: str) -> Html:
         for row in found.itertuples()
     ]
     caption = _(
-        "Subscribers outside experiments by their texts from {dates}, against the dose advised for their segment (half"
-        " a text a week more or less is about right), and what being off it costs a week, opt-outs priced in. The gain"
-        " above is another sum: it is of all subscribers, and counts too what is lost where four texts in four weeks"
-        " come three in one and none in the next"
+        "Subscribers outside experiments by their texts from {dates}, against the frequency advised for"
+        " their segment (half a text a week more or less is about right), and what being off it costs a"
+        " week, opt-outs priced in. The gain above is another sum: it is of all subscribers, and counts"
+        " too what is lost where four texts in four weeks come three in one and none in the next"
     ).format(dates=practice_dates(study.logs.practice))
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Customers"))
 
@@ -201,7 +203,7 @@ def winback_table(found: pd.DataFrame, currency: str) -> Html:
     rows = [
         {
             _("Group"): segment_name(row.segment),
-            _("Dose"): frequency_words(row.dose),
+            _("Texts a week"): frequency_words(row.dose),
             _("Customers"): row.customers,
             _("Profit a week"): money_words(row.profit, row.low, row.high, currency=currency),
             _("Pays"): pays[row.pays],
@@ -226,7 +228,7 @@ def satisfaction_table(found: tuple[pd.DataFrame, str]) -> Html:
     rows = []
     for row in frame.itertuples():
         cells = {
-            (_("Dose") if randomised else _("Texts in the week before")): frequency_words(row.dose)
+            (_("Texts a week") if randomised else _("Texts in the week before")): frequency_words(row.dose)
             if randomised
             else number(row.dose),
             (_("Customers") if randomised else _("Answers")): row.n,

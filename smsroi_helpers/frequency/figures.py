@@ -111,10 +111,10 @@ def response_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         response(study, policy, currency),
         alt=joined(*descriptions),
         caption=_(
-            "What a frequency brings against none, randomised: left in a week, right over all weeks to come, after"
-            " those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as they are, the"
-            " dashed line is today’s mean dose ({today}), circles mark the best dose tried; at 0 texts pay for"
-            " themselves and no more."
+            "What a frequency brings against none, randomised: left in a week, right over all weeks to come,"
+            " after those who opt out. Bands are 95% intervals of the pooled curve, grey points the arms as"
+            " they are, the dashed line is today’s mean frequency ({today}), circles mark the best frequency"
+            " tested; at 0 texts pay for themselves and no more."
         ).format(today=today_words(row["today"])),
     )
 
@@ -158,8 +158,8 @@ def segments_figure(study: Study, policy: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=_(
-            "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95% intervals,"
-            " the dashed line is today’s mean dose, the circle the dose advised."
+            "Worth of a subscriber by texts a week, for today’s subscribers of each segment; bands are 95%"
+            " intervals, the dashed line is today’s mean frequency, the circle the frequency advised."
         ),
     )
 
@@ -247,9 +247,9 @@ def pull_forward_figure(weeks: pd.DataFrame, currency: str) -> Html:
         drawn,
         alt=joined(*descriptions),
         caption=_(
-            "Profit per assigned customer so far, each dose less none, always of the same customers; bands are 95%"
-            " intervals, the dashed line is where the texts of the test stopped. What comes down after it had only been"
-            " brought forward."
+            "Profit per assigned customer so far, each frequency less none, always of the same customers;"
+            " bands are 95% intervals, the dashed line is where the texts of the test stopped. What comes"
+            " down after it had only been brought forward."
         ),
     )
 

@@ -66,7 +66,9 @@ def test_note(study: Study) -> Html:
             joined(no_test_words(study), _("What follows is read off the log and shows no effect of messages."), costs)
         )
     each = study.experiment
-    words = _("The doses were tried in {test}, from {start} on, on {n} customers; its split is sound (p {p}).").format(
+    words = _(
+        "Frequencies were tested in {test}, from {start} on, with {n} customers; the split is as planned (p {p})."
+    ).format(
         test=each.name, start=day(each.started), n=number(each.customers.sum()), p=p_words(study.validity.split.p_value)
     )
     carried = ""
@@ -155,7 +157,7 @@ def arms_table(study: Study, currency: str) -> Html:
     rows = study.arms[study.arms["segment"] == ALL]
     zero = 0.0 in study.texts_per_week.values()
     frame = pd.DataFrame({
-        _("Dose planned"): [frequency_words(x) for x in rows["messages_per_week"]],
+        _("Texts a week planned"): [frequency_words(x) for x in rows["messages_per_week"]],
         _("Sent a week"): [number(x, 2) for x in rows["sent"]],
         _("Customers"): rows["customers"].to_numpy(),
         _("Orders each"): [number(x, 2) for x in rows["orders"]],
@@ -173,7 +175,7 @@ def arms_table(study: Study, currency: str) -> Html:
         ]
     else:
         compared = compare_with_smallest(study.cells, study.texts_per_week)
-        frame[_("Profit against the smallest dose")] = [
+        frame[_("Profit against the smallest frequency")] = [
             money_words(*row, currency=currency) for row in compared[["difference", "low", "high"]].to_numpy(float)
         ]
     caption = _(
@@ -186,7 +188,7 @@ def arms_table(study: Study, currency: str) -> Html:
 def response_table(study: Study, currency: str) -> Html:
     """Profit and opt-outs of each frequency by segment: pooled estimates beside each arm's own."""
     if study.fit is None:
-        return note(_("Without a test that had an arm without messages, what a dose brings cannot be told."))
+        return note(_("Without a test that had an arm without messages, what a frequency brings is not known."))
     plain = study.arms.set_index(["segment", "messages_per_week"])
     pooled = outputs.response_table(study)
     pooled = pooled[pooled["messages_per_week"] > 0].set_index("segment")
@@ -200,7 +202,7 @@ def response_table(study: Study, currency: str) -> Html:
             )
             value = (row.long_run_profit, row.long_run_low, row.long_run_high)
             rows.append({
-                _("Segment"): segment_name(name), _("Dose"): frequency_words(row.messages_per_week),
+                _("Segment"): segment_name(name), _("Texts a week"): frequency_words(row.messages_per_week),
                 _("Evidence"): _("tested") if row.tested else _("not tested"),
                 _("Test’s customers used"): row.customers,
                 _("Profit a week, arm alone"): money_words(*arm, currency=currency),
@@ -209,10 +211,11 @@ def response_table(study: Study, currency: str) -> Html:
                 _("Worth of a subscriber"): money_words(*value, currency=currency),
             })  # fmt: skip
     caption = _(
-        "What each dose brings per subscriber and week against none, how many it makes opt out, and what a subscriber"
-        " texted so from now on is worth; 95% intervals. Segments are today’s, and the test’s customers are weighted"
-        " to be like them; an arm alone is of those in the segment when assigned. Pooled estimates are drawn together"
-        " as far as segments differ by chance. Not tested: interpolated from the arms above and below"
+        "What each frequency brings per subscriber and week against none, how many it makes opt out, and"
+        " what a subscriber texted so from now on is worth; 95% intervals. Segments are today’s, and the"
+        " test’s customers are weighted to be like them; an arm alone is of those in the segment when"
+        " assigned. Pooled estimates are drawn together as far as segments differ by chance. Not tested:"
+        " interpolated from the arms above and below"
     )
     return table(pd.DataFrame(rows), caption=caption, suppress=_("Test’s customers used"))
 
@@ -222,7 +225,7 @@ def policy_table(
 ) -> Html:
     """The recommended texts per week of each group compared with today's, in cash and in the long run."""
     if not len(policy):
-        return note(_("No dose can be advised."))
+        return note(_("No frequency can be advised."))
     words = {"change": _("change"), "stay": _("stay"), "not_enough": _("not enough evidence")}
     rows = [
         {
@@ -241,15 +244,16 @@ def policy_table(
             if _changes(row) else "–",
             _("Test next"): frequency_words(row.try_next)
             if np.isfinite(row.try_next) and row.reason not in NOT_ADVISED else "–",
-            _("Verdict"): words[row.outcome],
+            _("Result"): words[row.outcome],
         }
         for row in policy.itertuples()
     ]  # fmt: skip
     caption = (
         _(
-            "The dose of each segment: best this week and in the long run, against today’s, and what changing would"
-            " bring: cash of the next weeks, and in the long run. The two are different money and are never added."
-            " Segments’ changes add up, since no customer is in two; they replace the row of all customers"
+            "The frequency of each segment: best this week and in the long run, against today’s, and what"
+            " changing would bring: cash of the next weeks, and in the long run. The two are different money"
+            " and are never added. Segments’ changes add up, since no customer is in two; they replace the"
+            " row of all customers"
         )
         if by == "segment"
         else _("The same by lifecycle stage")
@@ -270,7 +274,7 @@ def loss_note(study: Study) -> Html:
 def rule_note(study: Study) -> Html:
     """The rule that chooses the texts per week, and how ties are broken."""
     if study.fit is None:
-        return note(_("Without such a test no rule chooses a dose."))
+        return note(_("Without such a test no rule chooses a frequency."))
     return note(
         joined(
             _(

@@ -79,9 +79,9 @@ def no_test_words(study: Study) -> str:
                 " so it is not fitted; the test is compared arm by arm under “Did the change pay?”."
             )
         case "no_messages":
-            return _("Without messages the dose that was sent is not known.")
+            return _("Without messages the frequency that was sent is not known.")
         case "broken" if study.experiment is not None and study.validity is not None:
-            return _("The dose test {test} is broken, so nothing is shown from it: {problems}.").format(
+            return _("The frequency test {test} is broken, so nothing is shown from it: {problems}.").format(
                 test=study.experiment.name,
                 problems=listed(problem_words(problem) for problem in study.validity.problems),
             )
@@ -175,17 +175,17 @@ def _action(found: FrequencyDecision, study: Study) -> str:
             if np.isfinite(found.today):
                 return _("Stay at about {today} for now").format(today=today)
             if found.reason in NOT_KNOWN:
-                return _("Keep today’s dose for now")
-            return _("Text {dose}, as far as the test goes: what is done today is not known").format(dose=dose)
+                return _("Keep today’s frequency for now")
+            return _("Text {dose}, by the test alone: what is done today is not known").format(dose=dose)
         case "broken":
             name = study.experiment.name if study.experiment else ""
-            return _("Do not use the dose test {test}: mend it and begin anew").format(test=name)
+            return _("Do not use the frequency test {test}: correct it and start again").format(test=name)
         case "no_test":
             return _("Test frequencies on randomly assigned customers, one of them none, before changing anything")
         case "no_zero_arm":
             return _("Add an arm that is sent nothing")
         case "one_dose_tested":
-            return _("Try other doses")
+            return _("Test other frequencies")
     return _("Wait until the test has more customers")
 
 
@@ -213,14 +213,14 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 _try_sentence(found, currency),
             )  # fmt: skip
         case "already_best":
-            best = _("Of the doses tried {dose} is best in the long run, and that is what is done on average.").format(
+            best = _("Of the frequencies tested, {dose} is best in the long run, and it is today’s average.").format(
                 dose=frequency_words(found.texts_per_week)
             )
             return joined(best, _try_sentence(found, currency))
         case "no_effect":
-            none = _("Profit does not clearly differ between the doses tried (p {p}; at most {gate} is asked).").format(
-                p=p_words(found.effect_p), gate=number(GATE, 2)
-            )
+            none = _(
+                "Profit does not clearly differ between the frequencies tested (p {p}; at most {gate} is asked)."
+            ).format(p=p_words(found.effect_p), gate=number(GATE, 2))
             return joined(none, _needed_sentence(found.needed, currency))
         case "practice_unknown":
             return _("There are too few customer-weeks outside experiments to say what is done today.")
@@ -238,13 +238,13 @@ def _text(found: FrequencyDecision, study: Study, currency: str) -> str:
                 " subscribers."
             )
         case "few_in_segment":
-            return _("An arm of the test has fewer than {n} customers of this group, so no dose is estimated.").format(
-                n=number(FEWEST_IN_ARM)
-            )
+            return _(
+                "An arm of the test has fewer than {n} customers of this group, so no frequency is estimated."
+            ).format(n=number(FEWEST_IN_ARM))
         case "opt_outs_unknown":
             return _(
-                "The source does not record opt-outs, so what a dose brings in the long run is not known, and none is"
-                " advised. Record opt-outs, then run this page again."
+                "The source does not record opt-outs, so what a frequency brings in the long run is not known,"
+                " and none is advised. Record opt-outs, then run this page again."
             )
         case "undecided":
             return joined(
@@ -325,7 +325,7 @@ def _horizons_sentence(found: Horizons | None, currency: str) -> str:
     if found is None:
         return ""
     if found.same:
-        return _("It is the best of the doses tried, this week as in the long run.")
+        return _("It is the best of the frequencies tested, this week as in the long run.")
     short, long = (frequency_words(dose) for dose in found.texts_per_week)
     m_short, m_long = (money(x, currency) for x in found.profit)
     h_short, h_long = (percent(x, 1) for x in found.opt_outs)
@@ -361,15 +361,15 @@ def _why_no_fit(found: FrequencyDecision, study: Study) -> str:
     """Why neither a frequency test nor the log gives a dose–response."""
     if found.reason == "no_zero_arm":
         return _(
-            "The dose test has no arm without texts: it shows how doses differ, not what any of them brings, so the"
-            " value of a dose cannot be told."
+            "The frequency test has no arm without texts: it shows how frequencies differ, not what any of"
+            " them brings, so the value of a frequency is not known."
         )
     if found.reason == "one_dose_tested":
-        return _("The dose test tried one dose only ({doses}).").format(
+        return _("The frequency test tried one frequency only ({doses}).").format(
             doses=listed(frequency_words(dose) for dose in sorted(set(study.texts_per_week.values())))
         )
     if found.reason == "few_customers":
-        return _("An arm of the dose test has fewer than two consenting customers.")
+        return _("An arm of the frequency test has fewer than two consenting customers.")
     return no_test_words(study)
 
 
@@ -382,8 +382,9 @@ def _caveat(found: FrequencyDecision, study: Study) -> str:
             case "long_run_modelled":
                 sentences.append(
                     _(
-                        "Long-run value is modelled, not observed: it assumes that response and opt-out rates stay as"
-                        " in the test’s weeks, and today’s doses to work as they would have in the test."
+                        "Long-run value is modelled, not observed. It assumes that response and opt-out rates stay"
+                        " as they were in the test’s weeks, and that today’s frequencies work as they would have in the"
+                        " test."
                     )
                 )
             case "loss_unknown" | "loss_not_identified":
@@ -400,6 +401,9 @@ def _caveat(found: FrequencyDecision, study: Study) -> str:
                 )
             case "log_only":
                 sentences.append(
-                    _("What the log alone says is shown below, as observational: it is no reason to change the dose.")
+                    _(
+                        "What the log alone says is shown below, as observational: it is no reason to change the"
+                        " frequency."
+                    )
                 )
     return joined(*sentences)

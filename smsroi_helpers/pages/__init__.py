@@ -18,6 +18,7 @@ from smsroi_helpers.pages.practice import practice_dates, practice_table
 from smsroi_helpers.pages.style import PALETTE, Chart, figure, use_style
 from smsroi_helpers.pages.table import FEWEST_SHOWN, table
 from smsroi_helpers.pages.vocabulary import (
+    arm_name,
     carried_words,
     column_name,
     compact_words,
@@ -44,6 +45,7 @@ __all__ = [
     "Html",
     "amount",
     "answer",
+    "arm_name",
     "carried_words",
     "cash_amount",
     "cash_words",

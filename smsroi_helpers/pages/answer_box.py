@@ -197,8 +197,9 @@ def answer(
     label, meaning = evidence_words(main, min_customers=min_customers)
     outcome = str(main.get("outcome") or "")
     parts = [
+        # That a change is not worth making is said by the action: "Stay at about 1 a week".
         f'<p class="verdict {_token(outcome)}">{as_text(outcome_label(outcome))}</p>'
-        if main.get("kind") in ("gain", "worth") or outcome != "do"
+        if outcome != "dont" and (main.get("kind") in ("gain", "worth") or outcome != "do")
         else "",
         f'<p class="action">{as_text(main.get("action") or "")}</p>',
         _worth_markup(worth, money_kind_words(str(main.get("money") or ""))),
@@ -247,7 +248,7 @@ def _segments(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
         **_amounts(rows, currency, k),
         _("Customers"): [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    return table(frame, caption=_("By segment"), suppress=_("Customers"), k=k)
+    return table(frame, caption=_("By segment"), suppress=_("Customers"), k=k, fold=False)
 
 
 def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> Html:
@@ -255,14 +256,15 @@ def _other_answers(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> 
     said = []
     for row in rows:
         label, action = outcome_label(str(row.get("outcome"))), str(row.get("action") or "")
-        said.append(action if row.get("outcome") == "do" else locale.joined(locale.sentence(label), action))
+        settled = row.get("outcome") in ("do", "dont")
+        said.append(action if settled else locale.joined(locale.sentence(label), action))
     frame = pd.DataFrame({
         _("Question"): [row.get("question") for row in rows],
         _("Answer"): said,
         **_amounts(rows, currency, k),
         _("Customers"): [_float(row.get("customers")) for row in rows],
     })  # fmt: skip
-    return table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k)
+    return table(frame, caption=_("The other answers"), suppress=_("Customers"), k=k, fold=False)
 
 
 def _amounts(rows: Sequence[Mapping[str, Any]], currency: str, k: int) -> dict[str, list[str]]:

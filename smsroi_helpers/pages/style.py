@@ -195,9 +195,15 @@ class Chart(Html):
         svg = _svg(_draw(self._figure), self.alt)
         label = as_text(_("Figure"))
         return (
-            f'<figure class="chart"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
+            f'<figure class="{_shape(svg)}"><div class="scroll" tabindex="0" role="group" aria-label="{label}">'
             f"{svg}</div><figcaption>{as_text(self.caption)}</figcaption></figure>"
         )
+
+
+def _shape(svg: str) -> str:
+    """The class of a figure; one taller than wide may fill a printed page."""
+    size = re.search(r'width="(\d+)" height="(\d+)"', svg)
+    return "chart tall" if size and int(size[2]) > int(size[1]) else "chart"
 
 
 def figure(ax: Axes | Figure, *, alt: str, caption: str) -> Chart:

@@ -19,6 +19,8 @@ __all__ = [
 ]
 
 _PERSON_KEYS = {"customer_id", "referred_by"}
+MOST_ROWS_OPEN = 12
+"""Longer tables are folded: a reader sees their caption, and opens them to look something up."""
 FEWEST_SHOWN = 10
 """No page shows a number of a smaller group of people."""
 
@@ -31,6 +33,7 @@ def table(
     formats: Mapping[str, Callable[[Any], str]] | None = None,
     suppress: str | None = None,
     k: int = FEWEST_SHOWN,
+    fold: bool | None = None,
 ) -> Html:
     """Return the data frame as a table: escaped, with aligned numbers, sortable by column.
 
@@ -44,6 +47,7 @@ def table(
         formats: column → function that formats a value (`{"rate": locale.percent}`).
         suppress: column with the number of people of each row; None if rows are not groups of people.
         k: smallest group that is shown.
+        fold: whether the table is folded under its caption; by default if it has more than `MOST_ROWS_OPEN` rows.
 
     Raises:
         ValueError: no caption, an unknown column, or a column of customers' ids.
@@ -91,7 +95,7 @@ def table(
                 content, key = writers[i](value), _sort_key(value)
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
-            cells.append(f"<{tag}{_class(aligned[i])}{sort}>{as_text(content)}</{tag[:2]}>")
+            cells.append(f"<{tag}{_class(aligned[i])}{sort}>{_unbroken(as_text(content))}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
         words = as_text(_("There are no rows."))
@@ -105,7 +109,19 @@ def table(
         f'<table class="data"><caption>{as_text(caption)}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>{remark}"
     )
-    return Html(markup, _("{caption} ({rows} rows)").format(caption=caption, rows=locale.number(len(shown))))
+    described = _("{caption} ({rows} rows)").format(caption=caption, rows=locale.number(len(shown)))
+    if len(shown) > MOST_ROWS_OPEN if fold is None else fold:
+        markup = markup.replace("<caption>", '<caption class="vh">', 1)
+        markup = f'<details class="long"><summary>{as_text(described)}</summary>{markup}</details>'
+    return Html(markup, described)
+
+
+_RANGE = re.compile(r"\([^()]{1,40}\)|（[^（）]{1,40}）")
+
+
+def _unbroken(cell: str) -> str:
+    """Keep a short range in brackets, such as `(0.9 to 7.8)`, on one line."""
+    return _RANGE.sub(lambda m: f'<span class="nb">{m[0]}</span>' if re.search(r"\d", m[0]) else m[0], cell)
 
 
 def _class(is_number: bool) -> str:

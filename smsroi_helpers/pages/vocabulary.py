@@ -1,5 +1,6 @@
 """Words on pages for metrics, segments, columns, p-values, differences and problems of experiments."""
 
+import re
 from typing import Protocol
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from smsroi_helpers.locale import _, listed, money, number, percent, rounded_digits
 
 __all__ = [
+    "arm_name",
     "carried_words",
     "column_name",
     "compact_words",
@@ -93,7 +95,7 @@ def metric_words(metric: str) -> str:
     """Return the name of a metric."""
     return {
         "profit": _("Profit"),
-        "click_profit": _("Profit worked out from clicks"),
+        "click_profit": _("Profit modelled from clicks"),
         "revenue": _("Revenue"),
         "orders": _("Orders per customer"),
         "order_rate": _("Share who order"),
@@ -127,8 +129,8 @@ def evidence_meaning(evidence: str, customers: str = "") -> str:
         "randomised": _("Measured on {customers} in randomly assigned groups: differences beyond chance are effects."),
         "modelled": _("Calculated from measurements on {customers} in randomly assigned groups; not itself measured."),
         "forecast": _("Predicted from what {customers} did so far; not the effect of a message."),
-        "observational": _("From records of {customers} who were not randomly assigned: other causes are possible."),
-        "descriptive": _("Counted in the records of {customers}: it shows no effect."),
+        "observational": _("Observed on {customers} who were not randomly assigned: other causes are possible."),
+        "descriptive": _("Counted over {customers}: it shows no effect of messages."),
     }.get(evidence, _("No number supports this answer.")).format(customers=people)
 
 
@@ -151,9 +153,33 @@ def question_words(stage: str) -> str:
     }[stage]
 
 
+def arm_name(arm: str) -> str:
+    """Return the name of an arm as a reader would say it; an arm with a name of its own keeps it.
+
+    >>> arm_name("4_a_week"), arm_name("09h"), arm_name("held_out"), arm_name("blue_sky")
+    ('4 a week', '09:00', 'held-out customers', 'blue_sky')
+    """
+    if weekly := re.fullmatch(r"(\d+)_a_week", arm):
+        return _("{n} a week").format(n=weekly[1])
+    if hour := re.fullmatch(r"([01]?\d|2[0-3])h", arm):
+        return f"{int(hour[1]):02d}:00"
+    return {
+        "none": _("no texts"),
+        "control": _("control"),
+        "held_out": _("held-out customers"),
+        "texted": _("texted customers"),
+    }.get(arm, arm)
+
+
 def column_name(column: str) -> str:
     """Return the name of a column of `customers`, for use in a sentence."""
-    known = {"acquisition_channel": _("acquisition channel"), "region": _("region")}
+    known = {
+        "acquisition_channel": _("acquisition channel"),
+        "region": _("region"),
+        "attr_age_band": _("age band"),
+        "attr_favourite": _("favourite"),
+        "attr_member_level": _("member level"),
+    }
     return known.get(column, column.removeprefix("attr_").replace("_", " "))
 
 
@@ -275,13 +301,13 @@ def problem_words(problem: ProblemCode) -> str:
     """
     match problem.kind, problem.breaks:
         case "empty_arms", _breaks:
-            return _("nobody is in {arms}").format(arms=listed(problem.arms))
+            return _("nobody is in {arms}").format(arms=listed(arm_name(arm) for arm in problem.arms))
         case "split", _breaks if problem.clustered:
             return _(
                 "the split is not the planned one: {arm} has {share} of the households or stores instead of {planned}"
                 " (p {p})"
             ).format(
-                arm=problem.arms[0], share=percent(problem.share, 2), planned=percent(problem.planned, 2),
+                arm=arm_name(problem.arms[0]), share=percent(problem.share, 2), planned=percent(problem.planned, 2),
                 p=p_words(problem.p_value),
             )  # fmt: skip
         case "mixed_clusters", _breaks:
@@ -293,7 +319,7 @@ def problem_words(problem: ProblemCode) -> str:
             return _(
                 "the split is not the planned one: {arm} has {share} of the customers instead of {planned} (p {p})"
             ).format(
-                arm=problem.arms[0], share=percent(problem.share, 2), planned=percent(problem.planned, 2),
+                arm=arm_name(problem.arms[0]), share=percent(problem.share, 2), planned=percent(problem.planned, 2),
                 p=p_words(problem.p_value),
             )  # fmt: skip
         case "assigned_late", True:
@@ -310,12 +336,12 @@ def problem_words(problem: ProblemCode) -> str:
             return _(
                 "{arm} and {control} differed before the test already ({metric} before the assignment, p {p})"
             ).format(
-                arm=problem.arms[0], control=problem.control, metric=metric_words(problem.metric),
+                arm=arm_name(problem.arms[0]), control=arm_name(problem.control), metric=metric_words(problem.metric),
                 p=p_words(problem.p_value),
             )  # fmt: skip
         case "control_messaged", breaks:
             words = _("{share} of {control} were messaged although they were to be left alone").format(
-                share=percent(problem.share, 1), control=problem.control
+                share=percent(problem.share, 1), control=arm_name(problem.control)
             )
             if breaks:
                 return words
@@ -328,7 +354,7 @@ def problem_words(problem: ProblemCode) -> str:
             few, many = problem.arms
             return _(
                 "{few} got {share} as many messages per customer as {many}: the arms were not sent as planned"
-            ).format(few=few, many=many, share=percent(problem.share))
+            ).format(few=arm_name(few), many=arm_name(many), share=percent(problem.share))
         case "overlap", _breaks:
             return _("who is in which arm hangs together with the arms of {other} (p {p}): the two effects mix").format(
                 other=problem.other, p=p_words(problem.p_value)
@@ -338,5 +364,5 @@ def problem_words(problem: ProblemCode) -> str:
                 "orders carry dates without times, so all orders of the day of assignment count as outcomes: at most"
                 " {share} of the orders of {control} came before the assignment. Differences between arms are unbiased;"
                 " lifts in percent are too small by at most that share of themselves"
-            ).format(share=percent(problem.share, 1), control=problem.control)
+            ).format(share=percent(problem.share, 1), control=arm_name(problem.control))
     raise ValueError(f"no description of the problem {problem.kind!r}")

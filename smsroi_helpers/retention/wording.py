@@ -85,9 +85,9 @@ def _win_back(study: Study, found: WinBackDecision, currency: str) -> Decision:
 
 def _win_back_action(study: Study, found: WinBackDecision) -> str:
     if found.reason == "gain":
-        return _("Text dormant and lost customers: in the test texts to them paid")
+        return _("Text dormant and lost customers: in the test, texting them paid")
     if found.reason == "loss":
-        return _("Leave dormant and lost customers alone: in the test texts to them lost money")
+        return _("Leave dormant and lost customers alone: in the test, texting them lost money")
     if found.reason == "no_orders":
         return _("Add the shop’s orders: without them nobody is known to have stopped buying")
     if study.plan is not None and study.plan.inactive:
@@ -120,8 +120,8 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
             _("No valid test has left dormant or lost customers without texts."), plan_words(study.plan, currency)
         )
     measured = _(
-        "Of the {treated} inactive customers with texts {a} bought during the test {test}, of the {control} without"
-        " {b}: {difference}."
+        "During the test {test}, {a} of the {treated} inactive customers with texts bought, and {b} of"
+" the {control} without: {difference}."
     ).format(
         treated=number(row.customers[0]), control=number(row.customers[1]), a=percent(row.rates[0], 1),
         b=percent(row.rates[1], 1), test=row.experiment, difference=points_words(*row.difference),
@@ -141,8 +141,8 @@ def _win_back_caveat(found: WinBackDecision) -> str:
     if found.reason not in ("gain", "loss", "undecided") or row is None:
         return ""
     words = _(
-        "The amount is what the texted customers of the test brought in {weeks} weeks, not a forecast. Customers were"
-        " inactive by their purchases before the test."
+        "The amount is what texting the test’s inactive customers brought in {weeks} weeks, not a"
+        " forecast. Customers count as inactive by their purchases before the test."
     ).format(weeks=number(row.days / 7))
     if np.isfinite(row.always[1]):
         words = joined(words, _("The test still runs: the interval is valid at any number of readings."))
@@ -160,8 +160,8 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
     text = _observed_words(study)
     if row is not None:
         text = _(
-            "In the last {days} days of the test {test} {a} of the {treated} customers with texts bought, {b} of the"
-            " {control} without: {difference}."
+            "In the last {days} days of the test {test}, {a} of the {treated} customers with texts bought,"
+" and {b} of the {control} without: {difference}."
         ).format(
             days=number(row.days), test=row.experiment, a=percent(row.rates[0], 1), b=percent(row.rates[1], 1),
             treated=number(row.customers[0]), control=number(row.customers[1]),
@@ -180,6 +180,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
         customers=sum(row.customers) if row is not None else study.people,
         value=value[0], low=value[1], high=value[2],
         unit="share" if row is not None else "",
+        number_words=_("customers in 100 who bought, compared with no texts") if row is not None else "",
     )  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def _warning(study: Study) -> Decision:
         stage="retention",
         question=_("Can we see early who is leaving?"),
         outcome="do" if useful else "not_enough_evidence",
-        action=_("Use the list of 02_cltv to choose whom to test win-back on, not whom to text")
+        action=_("Use the churn list to choose whom to test win-back on, not whom to text")
         if useful
         else _("Do not use P(alive) as a warning: in the test it named customers no better than chance"),
         text=_(
@@ -265,7 +266,7 @@ def plan_words(plan: WinBackPlan | None, currency: str) -> str:
     words = joined(_returned_words(plan, currency), _needed_words(plan))
     if not plan.cost:
         return words
-    pays = _("{texts} texts pay from {break_even} points on.").format(
+    pays = _("{texts} texts pay if purchases rise by {break_even} percentage points or more.").format(
         texts=number(plan.texts), break_even=number(100 * plan.break_even, 2)
     )
     return joined(words, sentence(pays))

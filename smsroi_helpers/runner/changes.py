@@ -58,14 +58,19 @@ def list_changes(
     currency = manifest["source"].get("currency") or ""
     previous = str(earlier_runs[0]["run"]) if earlier_runs else ""
     if not previous:
-        return {"rows": [], "words": _("There is no earlier run to compare with.")}
+        return {"rows": [], "words": _("There is no earlier run to compare with."), "others": ""}
     before = read_decisions(run_dir.parent / previous) if RUN_NAME.fullmatch(previous) else []
     if not before:
-        return {"rows": [], "words": _("The last run left no decisions to compare with.")}
+        return {"rows": [], "words": _("The last run left no decisions to compare with."), "others": ""}
     earlier = read_json(run_dir.parent / previous / "manifest.json")
     previous_rows, current_rows = ({_key(row): row for row in rows} for rows in (before, decisions))
     rows = []
+    # Questions that only one of the runs asked are named, not listed: a run of one notebook leaves out the others.
+    added = [key for key in current_rows if key[:2] not in {old[:2] for old in previous_rows}]
+    gone = [key for key in previous_rows if key[:2] not in {now[:2] for now in current_rows}]
     for key in dict.fromkeys([*previous_rows, *current_rows]):
+        if key in added or key in gone:
+            continue
         old, new = _summary(previous_rows.get(key), currency), _summary(current_rows.get(key), currency)
         if old == new:
             continue
@@ -80,11 +85,20 @@ def list_changes(
                 "cause": cause_words(find_causes(earlier, manifest, key[0])),
             }
         )
+    others = locale.joined(
+        _("Not asked in the last run: {questions}").format(questions=_questions(added)) if added else "",
+        _("Asked in the last run, not in this one: {questions}").format(questions=_questions(gone)) if gone else "",
+    )
     if not rows:
-        return {"rows": [], "words": _("Every answer is the same as in the last run.")}
+        same = _("Every answer is the same as in the last run.")
+        return {"rows": [], "words": same if not others else _("No other answer differs."), "others": others}
     day = day_words(earlier_runs[0].get("as_of"))
     words = _("Answers that differ from the last run’s, as of {date}").format(date=day)
-    return {"rows": rows, "words": words, "causes": any(row["cause"] for row in rows)}
+    return {"rows": rows, "words": words, "others": others, "causes": any(row["cause"] for row in rows)}
+
+
+def _questions(keys: Sequence[tuple[str, str, str]]) -> str:
+    return locale.gap().join(dict.fromkeys(redact(key[1]) for key in keys))
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -97,7 +111,7 @@ def _summary(row: Mapping[str, Any] | None, currency: str) -> tuple[str, str]:
     if row is None:
         return _("not answered"), ""
     worth = amount(row, currency)
-    label = "" if row["outcome"] == "do" else locale.sentence(outcome_label(row["outcome"]))
+    label = "" if row["outcome"] in ("do", "dont") else locale.sentence(outcome_label(row["outcome"]))
     action = redact(str(row["action"] or ""))
     return locale.joined(label, locale.sentence(action) if action else ""), worth.words
 
@@ -157,4 +171,4 @@ def cause_words(causes: Mapping[Cause, Sequence[str]]) -> str:
     for cause, names in causes.items():
         shown = [redact(shortened(name)) for name in names[:_MOST_NAMES]]
         parts.append(words[cause].format(names=", ".join([*shown, *(["…"] if len(names) > _MOST_NAMES else [])])))
-    return parts[0] if len(parts) == 1 else _("each may have: {causes}").format(causes=locale.listed(parts))
+    return parts[0] if len(parts) == 1 else _("one or more of: {causes}").format(causes=locale.listed(parts))

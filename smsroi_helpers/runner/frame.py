@@ -316,7 +316,7 @@ def check_page(page: str, path: Path) -> None:
 
 def simulated_words(source: Mapping[str, Any]) -> str:
     """Return whether the data are simulated or real, in words."""
-    return _("simulated data") if source.get("simulated") else _("real records")
+    return _("simulated data") if source.get("simulated") else _("real data")
 
 
 def stage_words(stage: str) -> str:

@@ -126,8 +126,8 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "kind": main.get("kind"),
         "question": redact(str(main["question"])),
         "outcome": re.sub(r"[^a-z_]", "", str(outcome)),
-        # A recommended action needs no label.
-        "verdict": "" if outcome == "do" else locale.sentence(outcome_label(outcome)),
+        # What to do, and what not to change, is said by the action itself.
+        "verdict": "" if outcome in ("do", "dont") else locale.sentence(outcome_label(outcome)),
         "action": redact(str(main["action"] or "")),
         "text": redact(str(main.get("text") or "")),
         "caveat": redact(str(main.get("caveat") or "")),
@@ -138,7 +138,7 @@ def _row(rows: Sequence[dict[str, Any]], currency: str, pages: Mapping[str, str]
         "segments": _segments_sentence(rows),
         "only_segments": outcome != "do" and any(row["outcome"] == "do" for row in rows),
         "worth": worth,
-        "without": _("No value is shown.") if outcome == "broken" else _("There is no estimate."),
+        "without": _("No value is shown.") if outcome == "broken" else _("No amount is estimated."),
         "mark": None,
         "unit": main.get("unit") or "",
         "number_words": main.get("number_words") or "",
@@ -325,12 +325,15 @@ def _lead(
         worth = _worth_sentence(against_none, paying[0]["worth"])
         return _("Texting pays"), _together(_action_sentence(paying[0]["action"]), worth, nothing if gains else "")
     if forecasts:
-        limit = _("These records do not say what a message adds: that takes a group left out by chance. They say this:")
+        limit = _(
+            "These data do not show what a message adds: that takes a randomly assigned group without"
+            " messages. They show this:"
+        )
         worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
         return _("What to expect"), _together(limit, _action_sentence(forecasts[0]["action"]), worth)
     if rows:
         return _("Observational findings"), Markup.escape(_("No question about money could be answered in this run."))
-    return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons stand below."))
+    return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons are below."))
 
 
 def _against(money: str, *, is_total: bool) -> str:
@@ -341,9 +344,9 @@ def _against(money: str, *, is_total: bool) -> str:
             "long_run": _("It brought {worth}, in the long run."),
         }.get(money, _("It brought {worth}."))
     return {
-        "cash": _("Against today’s practice that is worth {worth} in cash."),
-        "long_run": _("Against today’s practice that is worth {worth} in the long run."),
-    }.get(money, _("Against today’s practice that is worth {worth}."))
+        "cash": _("Compared with today, that is worth {worth} in cash."),
+        "long_run": _("Compared with today, that is worth {worth} in the long run."),
+    }.get(money, _("Compared with today, that is worth {worth}."))
 
 
 def _together(*sentences: str) -> Markup:

@@ -1,5 +1,6 @@
 """What to test next: the questions of the index that have no answer yet, and the answers that no test supports."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ def list_next_tests(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         {
             "question": str(row["question"]),
             "why": _why(row),
-            "what": locale.joined(_sentence(row["action"]), _sentence(row["text"])) if _rank(row) != 2 else "",
+            "what": locale.joined(_sentence(row["action"]), _last(row["text"])) if _rank(row) != 2 else "",
             "page": str(row["page"]),
         }
         for row in ranked
@@ -41,6 +42,11 @@ def _why(row: Mapping[str, Any]) -> str:
         "broken": _("The test is broken: repeat it."),
         "do": _("Observational so far: confirm it in a randomised test before everybody is treated so."),
     }[row["outcome"]]
+
+
+def _last(text: object) -> str:
+    """The last sentence of an explanation, which gives the size of the test; the row above has the others."""
+    return re.split(r"(?<=[.。])\s+|(?<=。)", str(text).strip())[-1] if text else ""
 
 
 def _sentence(text: object) -> str:

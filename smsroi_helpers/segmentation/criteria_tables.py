@@ -38,7 +38,7 @@ def criteria_table(criteria: list[Criterion], segment_by: str) -> Html:
         rows.append(
             {
                 _("Principle"): names[one.name][0],
-                _("Verdict"): status_words[one.status],
+                _("Result"): status_words[one.status],
                 _("Measured by"): names[one.name][1],
                 _("Value"): number(one.value, 3) if is_p else percent(one.value, 1),
                 _("95% interval"): range_words(one.low, one.high),

@@ -184,7 +184,7 @@ def clusters_table(clusters: Clusters | None, profiles: pd.DataFrame | None, cur
         currency: the source's.
     """
     if clusters is None or profiles is None:
-        return note(_("No clustering stands, so no customer is put into a cluster and none is shown."))
+        return note(_("These data support no clustering, so no customer is put into a cluster."))
     words = feature_words()
     names = name_clusters(profiles)
     rows = []

@@ -125,18 +125,18 @@ def _shortfalls_sentence(shortfalls: tuple[Shortfall, ...]) -> str:
     points = []
     for short in shortfalls:
         if short.criterion == "identifiable":
-            points.append(_("attributes do not tell who is in which group"))
+            points.append(_("attributes do not predict who is in which group"))
         elif short.criterion == "reachable":
             points.append(_("few can be reached by a message"))
         elif short.criterion == "measurable":
             points.append(
-                _("in “{segment}” a test would see no change of the order rate smaller than {share}").format(
+                _("in “{segment}” a test could not detect a change of the order rate below {share}").format(
                     segment=segment_name(short.segment), share=percent(short.value)
                 )
             )
         else:
             points.append(_("no experiment shows that the groups answer a message differently"))
-    return _("It fails these: {points}.").format(points=listed(points)) if points else ""
+    return _("Checks that failed: {points}.").format(points=listed(points)) if points else ""
 
 
 def _rival_sentence(found: SegmentationOutcome) -> str:
@@ -175,31 +175,32 @@ def cluster_test_sentence(grouping: Grouping) -> str:
     """Whether there are clusters, in a sentence."""
     tested = grouping.tested
     if not tested.draws and tested.customers < FEWEST_CUSTOMERS:
-        return _("No clustering stands: fewer than {least} customers are too few to look for one.").format(
+        return _("No clustering is supported: fewer than {least} customers are too few to look for one.").format(
             least=number(FEWEST_CUSTOMERS)
         )
     if not tested.draws and np.isfinite(tested.first_eigenvalue):
         return _(
-            "No clustering stands: what is known of customers hangs together too little to group them by; its strongest"
-            " dimension carries {strength} times what one feature carries alone, and {least} is the least."
+            "No clustering is supported: the features are too weakly related to group customers by them. The"
+            " strongest dimension has {strength} times the variance of a single feature; {least} times are"
+            " needed."
         ).format(strength=number(tested.first_eigenvalue, 2), least=number(LEAST_EIGENVALUE, 1))
     if not tested.draws:
-        return _("No clustering stands: customers differ in fewer than two features, and that is no ground for one.")
+        return _("No clustering is supported: customers differ in fewer than two features.")
     if tested.accepted:
-        return _("{k} clusters stand: of {draws} populations without groups, none looks as well parted.").format(
-            k=number(tested.k), draws=number(tested.draws)
-        )
+        return _(
+            "{k} clusters are supported: none of {draws} simulated populations without groups separates as clearly."
+        ).format(k=number(tested.k), draws=number(tested.draws))
     if not tested.table["admissible"].any():
-        return _("No clustering stands: into however many parts, one of them holds too few customers to be of use.")
+        return _("No clustering is supported: with any number of clusters, one is too small to be of use.")
     as_good = round(tested.p_value * (1 + tested.draws)) - 1
     if not as_good:
         return _(
-            "No clustering stands: in how well apart or how stable it is, the best is no better than one population"
-            " without groups may look."
+            "No clustering is supported: the best one is no more distinct or stable than clusters found in"
+            " data without groups."
         )
     return _(
-        "No clustering stands, and none is used. As well parted as these customers look {n} of {draws} populations"
-        " without groups, and none should."
+        "No clustering is supported, and none is used: {n} of {draws} simulated populations without"
+        " groups separate as clearly, and none should."
     ).format(draws=number(tested.draws), n=number(as_good))
 
 
@@ -257,7 +258,7 @@ def recency_sentence(by_recency: pd.DataFrame, outcome: str) -> str:
         return _("Recent is better here: {both}.").format(both=both)
     if old["trend_high"] < 0:
         return _("Recent is not better here but worse: {both}.").format(both=both)
-    return _("Whether recent is better cannot be told here: {both}.").format(both=both)
+    return _("It is not shown here whether recent is better: {both}.").format(both=both)
 
 
 def interval_share(value: float, low: float, high: float) -> str:

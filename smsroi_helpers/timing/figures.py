@@ -101,7 +101,7 @@ def curve_figure(timing: Timing, answers: Sequence[Answer]) -> Html:
     source = (
         _("Randomised: the hour caused the differences.")
         if response.evidence == "randomised"
-        else _("From the records: who is sent when is no chance.")
+        else _("Observational: who was texted when was not random.")
     )
     return figure(
         ax,
@@ -172,7 +172,7 @@ def logs_figure(timing: Timing) -> Html:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
     ax = plt.subplots(figsize=(8.2, 3.8))[1]
     ours = _draw(ax, timing.randomised, ALL, "accent", _("randomised"))
-    theirs = _draw(ax, timing.observational, ALL, "orange", _("records"))
+    theirs = _draw(ax, timing.observational, ALL, "orange", _("observational"))
     ax.set_xlim(
         min(ours["hour"].min(), theirs["hour"].min()) - 0.5, max(ours["until"].max(), theirs["until"].max()) + 0.5
     )
@@ -202,8 +202,8 @@ def outcomes_figure(outcomes: Sequence[HourOutcome], currency: str) -> Html:
     if not outcomes:
         return note(
             _(
-                "Without an experiment of hours nothing is said of orders, profit and opt-outs by hour: who is sent"
-                " when is no chance."
+                "Without a test of hours, orders, profit and opt-outs are not compared by hour: who was texted"
+                " when was not random."
             )
         )
     names = {
@@ -258,7 +258,7 @@ def season_figure(days: SpecialDays, timing: Timing) -> Html:
     """
     rows = days.months
     if len(rows) < 3:
-        return note(_("The records are too short to show a season."))
+        return note(_("The data cover too little time to show a season."))
     ax = plt.subplots(figsize=(8.2, 2.9))[1]
     at = np.arange(len(rows))
     rate, low, high = (100 * rows[name].to_numpy(float) for name in ("rate", "low", "high"))

@@ -91,10 +91,7 @@ def tests_table(timing: Timing) -> Html:
     """The experiments that test hours, and whether their split is valid."""
     if not timing.tests:
         return note(
-            _(
-                "No experiment tries hours here: all that follows is read from the records, where who is sent when is"
-                " no chance."
-            )
+            _("No experiment tested hours: what follows is observational, since who was texted when was not random.")
         )
     rows = [
         {
@@ -243,21 +240,21 @@ def gap_table(timing: Timing) -> Html:
         return note(_("There is only one kind of evidence here, so there is no gap between two to show."))
     rows = observational_gap(timing.randomised, timing.observational)
     if not len(rows):
-        return note(_("The test and the records have no two hours in common."))
+        return note(_("The test and the observational data do not have two hours in common."))
     reference = window_words(int(rows["reference"].iloc[0]), int(rows["reference"].iloc[0]) + 1)
     frame = pd.DataFrame({
         _("Instead of {hour}").format(hour=reference): [window_words(r.hour, r.until) for r in rows.itertuples()],
-        _("Records"): [number(1000 * x, 1) for x in rows["records"]],
-        _("Lot"): [number(1000 * x, 1) for x in rows["lot"]],
+        _("Observational"): [number(1000 * x, 1) for x in rows["records"]],
+        _("Randomised"): [number(1000 * x, 1) for x in rows["lot"]],
         _("Gap"): [clicks_words(r.gap, r.low, r.high) for r in rows.itertuples()],
     })  # fmt: skip
     differing = rows[rows["adjusted_p"] < 0.05]
     conclusion = (
-        _("At {n} of {all} hours the gap is more than chance (Holm): there the records mislead.").format(
+        _("At {n} of {all} hours the gap is more than chance (Holm): there observational data mislead.").format(
             n=number(len(differing)), all=number(len(rows))
         )
         if len(differing)
-        else _("No gap is more than chance (Holm): that the records mislead is not shown, nor that they do not.")
+        else _("No gap is more than chance (Holm): it is not shown whether observational data mislead.")
     )
     caption = _(
         "Responses per 1,000 texts that another hour brings, in observational data and in the randomised test. {told}"

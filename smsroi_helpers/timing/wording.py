@@ -265,7 +265,7 @@ def _allowed_only_action(found: HourDecision) -> str:
 def _text(found: HourDecision, timing: Timing) -> str:
     answer = found.answer
     if answer is None:
-        return _("The records hold too few responses, or all at one hour: hours cannot be compared.")
+        return _("There are too few responses, or all at one hour: hours cannot be compared.")
     return joined(_hours_sentence(found, answer, timing), *_gain_sentences(found, answer, timing))
 
 
@@ -331,11 +331,15 @@ def _compared_sentences(found: HourDecision, answer: Answer, timing: Timing) -> 
     if found.tested == "no_gain_possible":
         return (_no_gain_sentence(answer, timing),)
     if answer.evidence == "randomised":
-        gain = _("Against today’s hours {window} brings {gain} more clicks per 1,000 texts.")
+        gain = _("Compared with today’s hours, {window} brings {gain} more clicks per 1,000 texts.")
     elif timing.sends.outcome == "click":
-        gain = _("In the records texts at {window} have {gain} more clicks per 1,000 than today’s mixture of hours.")
+        gain = _(
+            "In observational data, texts at {window} have {gain} more clicks per 1,000 than today’s mixture of hours."
+        )
     else:
-        gain = _("In the records texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours.")
+        gain = _(
+            "In observational data, texts at {window} have {gain} more orders per 1,000 than today’s mixture of hours."
+        )
     gain = gain.format(window=_best_window(answer), gain=clicks_words(*answer.gain()))
     if found.tested == "no_price_shown":
         return gain, _("More clicks are shown; that they bring money is not.")
@@ -408,7 +412,9 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
             "The counts depart from the smooth curve by more than chance makes likely: a peak of less than three"
             " hours may be hidden in it. Look at the dots."
         ),
-        "observational": _("Who is sent when is no chance: the records can mislead by more than hours differ."),
+        "observational": _(
+            "Who was texted when was not random: observational data can mislead by more than the hours differ."
+        ),
     }
     dates = ""
     if found.segment == ALL and timing.today is not None:
@@ -416,8 +422,8 @@ def _caveat(found: HourDecision, timing: Timing) -> str:
     cash = ""
     if found.segment == ALL and found.cash is not None:
         cash = _(
-            "This is cash from clicks alone: what another hour does to opt-outs is left out. The page of tests prices"
-            " them, so its profit of the same hours can differ. Where texts sell without clicks too, the amount can be"
-            " too high."
+            "This is cash from clicks alone; the effect of another hour on opt-outs is left out. The page on"
+            " tests includes it, so its profit for the same hours can differ. Where texts also sell without"
+            " clicks, the amount can be too high."
         )
     return joined(dates, *(sentences[warning] for warning in found.warnings), cash)
