@@ -62,7 +62,7 @@ def test_five_conversions_are_too_few_and_nothing_is_said_in_money(open_public):
     found = ab_test.analyse(open_public("marketing_ab"))
     assert not found[0].effects.knows_amounts  # every order has the amount 0
     decision = ab_test.decide(found, "USD")[0]
-    assert "Fewer than 20 customers of an arm did it" in decision.text
+    assert "Fewer than 20 customers of an arm responded" in decision.text
     assert "nothing is said in money" in decision.caveat
 
 
@@ -80,7 +80,7 @@ class TestSmall:
         ("test", "kind", "outcome", "action"),
         [
             ("doses", "worth", "do", "doses: go on texting, b brings more than a"),
-            ("doses-lost", "worth", "dont", "doses-lost: do not go on texting so, b brings too little beyond a"),
+            ("doses-lost", "worth", "dont", "doses-lost: stop texting this way, b brings too little more than a"),
             ("standing", "worth", "do", "standing: go on texting, b brings more than a"),
             ("doses-above-one", "gain", "do", "doses-above-one: switch to b"),
             ("clear", "gain", "do", "clear: switch to b"),
@@ -133,7 +133,7 @@ class TestSmall:
 
     def test_an_undecided_test_asks_for_more_customers(self, evaluate):
         action = ab_test.decide([evaluate("open")], "USD")[0].action
-        asked = r"open: undecided, about [\d,]+ customers would show a gain of \$[\d.]+ each a week"
+        asked = r"open: no decision yet; about [\d,]+ customers would detect a gain of \$[\d.]+ per customer a week"
         assert re.fullmatch(asked, action)
 
     def test_a_control_some_of_whom_were_messaged_is_a_caveat(self, evaluate):

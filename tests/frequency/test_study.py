@@ -127,8 +127,8 @@ def test_without_a_zero_arm_only_differences_are_reported(study_of):
     assert study.arms["profit"].isna().all()
     words, answers = whole_page(shop, study)
     assert "Add an arm that is sent nothing" in answers[0].action
-    assert "cannot be told" in answers[0].text
-    assert "Profit against the smallest dose" in words
+    assert "is not known" in answers[0].text
+    assert "Profit against the smallest frequency" in words
     assert np.isnan(answers[0].value)
 
 

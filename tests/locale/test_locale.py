@@ -94,7 +94,7 @@ def test_numbers_and_sentences_in_chinese(shown, expected):
 def test_a_notebook_is_translated_with_its_marks():
     locale.use_language("zh")
     assert locale.translate_markdown("# Is this log fit to analyse?\n\n## Result") == (
-        "# 这份记录可以用来分析吗？\n\n## 结果"
+        "# 这份数据可以用来分析吗？\n\n## 结果"
     )
 
 

@@ -339,7 +339,7 @@ def test_large_page_warns_and_too_large_fails(whole: str, caplog: pytest.LogCapt
 
 def test_index_says_whose_data_and_how_fresh(tmp_path: Path) -> None:
     said = _words(_run(tmp_path)["index.html"])
-    context = "Tea & Teapots · real records · Jun 30, 2024 to Jun 28, 2025 · 4,012 customers · as of Jun 28, 2025 · "
+    context = "Tea & Teapots · real data · Jun 30, 2024 to Jun 28, 2025 · 4,012 customers · as of Jun 28, 2025 · "
     assert context.replace("&", "&amp;") + "0.5% of rows rejected" in said
 
 
@@ -359,7 +359,7 @@ def test_a_test_total_names_its_weeks_and_control_in_the_lead(tmp_path: Path) ->
     decisions = [_decision(unit="money", money="long_run", period="11 weeks", number_words=words, action="Switch to b")]
     said = _words(_run(tmp_path, decisions=decisions)["index.html"])
     assert f"Switch to b . It brought $3,100 {words} (95% interval 2,200 to 4,000), in the long run." in said
-    assert "today’s practice that is worth" not in said
+    assert "today, that is worth" not in said
 
 
 def test_a_change_for_one_segment_alone_is_named(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_index_leads_with_the_most_valuable_thing_to_do(tmp_path: Path) -> None:
     ]
     page = _run(tmp_path, decisions=decisions)["index.html"]
     said = _words(page)
-    assert "What to do next At lunch . Against today’s practice that is worth $3,100 a week" in said
+    assert "What to do next At lunch . Compared with today, that is worth $3,100 a week" in said
     assert "One more change is worth making." in said
     order = [said.index(question) for question in ("When?", "How often?", "Format?")]
     assert order == sorted(order)
@@ -464,7 +464,7 @@ def test_a_test_decided_on_clicks_leads_before_a_finding_without_a_number(tmp_pa
 
 def test_a_test_on_clicks_does_not_lead_before_money(tmp_path: Path) -> None:
     said = _words(_run(tmp_path, decisions=[_decision(), _decision(**CLICK_TEST)])["index.html"])
-    assert "What to do next At lunch . Against today’s practice that is worth $3,100 a week" in said
+    assert "What to do next At lunch . Compared with today, that is worth $3,100 a week" in said
     assert f"+1.20 {CLICKS} 0.80 to 1.60" in said  # points have no percent sign: the words name them
 
 
@@ -484,7 +484,7 @@ def test_what_texting_brings_is_no_change_of_todays_practice(tmp_path: Path) -> 
     page = _run(tmp_path, decisions=rows)["index.html"]
     said = _words(page)
     assert page.index("When?") < page.index("<h2>Incremental profit of texting</h2>") < page.index("Pays?")
-    assert "At lunch . Against today’s practice that is worth $3,100 a week" in said
+    assert "At lunch . Compared with today, that is worth $3,100 a week" in said
     assert "more change" not in said
     assert "+$9,000 a week 8,000 to 10,000" in said
     assert "no texts" in said
@@ -522,7 +522,7 @@ def test_warnings_tell_findings_and_notebooks_that_did_not_run(tmp_path: Path) -
 def test_empty_states_are_sentences(tmp_path: Path) -> None:
     said = _words(_run(tmp_path)["index.html"])
     for words in (
-        "Nothing was found wrong with the records, and every notebook ran.",
+        "No problem was found in the data, and every notebook ran.",
         "There is no earlier run to compare with.",
         "This is the first run of this report.",
     ):

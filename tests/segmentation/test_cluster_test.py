@@ -75,7 +75,7 @@ class TestOnePopulation:
         assert (tested.accepted, tested.draws) == (False, 0)
         assert 1 < tested.first_eigenvalue < clusters.LEAST_EIGENVALUE
         said = wording.cluster_test_sentence(membership.Grouping(cutoffs.Cuts(1, 2), tested, None, None))
-        assert "hangs together too little" in said
+        assert "too weakly related" in said
 
     def test_too_few_customers_get_a_sentence(self):
         tested = cluster_test.run_cluster_test(sample_of(np.ones((50, 3))), np.random.default_rng(1))

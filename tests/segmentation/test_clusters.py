@@ -106,11 +106,11 @@ def test_a_company_of_one_kind_of_customer_has_no_clusters(tmp_path, monkeypatch
     found = membership.find_grouping(shop)
     assert not found.tested.accepted
     assert found.clusters is None
-    assert "No clustering stands" in wording.cluster_test_sentence(found)
+    assert "No clustering is supported" in wording.cluster_test_sentence(found)
     table = membership.customer_segments(shop, found)
     assert table.cluster.isnull().all().execute()
     answer, *rows = decide_all(shop, found=found)
-    assert "No clustering stands" in answer.text
+    assert "No clustering is supported" in answer.text
     assert {row.segment for row in rows} <= set(rules.BUYER_GROUPS)
 
 

@@ -43,7 +43,7 @@ class TestDecision:
         shop = open_source(make_source(orders=HEAD + "\n".join(lines) + "\n"))
         (answer,) = decide_all(shop)
         assert answer.outcome == "not_enough_evidence"
-        assert "No clustering stands" in answer.text
+        assert "No clustering is supported" in answer.text
         assert np.isnan(answer.value)
 
     def test_free_orders_are_purchases_without_spend(self, make_source, open_source):
