@@ -249,9 +249,9 @@ def _text(answer: ExperimentAnswer, currency: str) -> str:
             )
         )
     if decision.known and decision.in_money:
-        words = _("The amount is for one week and all {n} customers of {arm}.")
+        words = _("The amount is for one week and all {n} customers of the arm “{arm}”.")
         if not answer.against_no_texts:
-            words = _("The amount is for all {n} customers of {arm}.")
+            words = _("The amount is for all {n} customers of the arm “{arm}”.")
         parts.append(words.format(n=number(decision.arm_customers), arm=arm_name(decision.arm)))
     if answer.worse:
         parts.append(_("Shown not to bring enough more than {control}: {arms}.").format(

@@ -239,8 +239,8 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
     if not np.isfinite([roi.estimate, roi.low, roi.high]).all():
         return words
     return joined(words, _(
-        "Of the {n} customers of {arm}, from {first} to {last}, attributed ROI is {attributed} and incremental ROI"
-        " {incremental}."
+        "For the {n} customers of the arm “{arm}”, from {first} to {last}, attributed ROI is"
+" {attributed} and incremental ROI {incremental}."
     ).format(
         n=number(answer.test.customers), arm=arm_name(answer.test.arm),
         first=day(answer.test.first), last=day(answer.test.last),

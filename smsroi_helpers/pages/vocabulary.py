@@ -157,7 +157,7 @@ def arm_name(arm: str) -> str:
     """Return the name of an arm as a reader would say it; an arm with a name of its own keeps it.
 
     >>> arm_name("4_a_week"), arm_name("09h"), arm_name("held_out"), arm_name("blue_sky")
-    ('4 a week', '09:00', 'held-out customers', 'blue_sky')
+    ('4 a week', '09:00', 'held-out group', 'blue_sky')
     """
     if weekly := re.fullmatch(r"(\d+)_a_week", arm):
         return _("{n} a week").format(n=weekly[1])
@@ -166,8 +166,8 @@ def arm_name(arm: str) -> str:
     return {
         "none": _("none"),
         "control": _("control"),
-        "held_out": _("held-out customers"),
-        "texted": _("texted customers"),
+        "held_out": _("held-out group"),
+        "texted": _("texted group"),
     }.get(arm, arm)
 
 

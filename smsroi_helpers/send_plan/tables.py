@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from smsroi_helpers import pages
-from smsroi_helpers.locale import _, interval, money, number, percent
-from smsroi_helpers.pages import Html, note, segment_name, table
+from smsroi_helpers.locale import _, money, number, percent
+from smsroi_helpers.pages import Html, compact_words, note, segment_name, table
 from smsroi_helpers.send_plan.groupings import CLASSES
 from smsroi_helpers.send_plan.outputs import EVIDENCE, LONG_RUN, score_rows
 from smsroi_helpers.send_plan.plan import SendPlan
@@ -75,7 +75,7 @@ def score_table(plan: SendPlan, currency: str) -> Html:
 def _amount(value: float, low: float, high: float, currency: str) -> str:
     if low == high:
         return money(value, currency)
-    return interval(value, low, high, currency)
+    return compact_words(value, low, high, currency)
 
 
 def levers_table(plan: SendPlan, currency: str) -> Html:
@@ -89,7 +89,7 @@ def levers_table(plan: SendPlan, currency: str) -> Html:
         def shown(found: Estimate, in_money: bool = in_money) -> str:
             if in_money:
                 return _amount(found.value, found.low, found.high, currency)
-            return interval(100 * found.value, 100 * found.low, 100 * found.high)
+            return compact_words(100 * found.value, 100 * found.low, 100 * found.high)
 
         model = money(each.gain_model, currency) if in_money else number(100 * each.gain_model, 2)
         rows.append({
@@ -124,8 +124,8 @@ def candidates_table(plan: SendPlan, currency: str) -> Html:
             _("Chosen"): each.name == plan.chosen.name,
         })  # fmt: skip
     caption = _(
-        "What a plan by each grouping is worth per customer; of those within one standard error of the best, latent"
-        " classes are chosen, else the simplest"
+        "What a plan by each grouping is worth per customer, with 95% intervals; of those within one"
+        " standard error of the best, latent classes are chosen, else the simplest"
     )
     if plan.limits.budget:
         caption = _("What a plan by each grouping is worth per customer within the budget; chosen without one")

@@ -3,7 +3,7 @@
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, joined, money, number, percent
 from smsroi_helpers.measures import knows_cost
-from smsroi_helpers.pages import column_name, cost_unknown_words
+from smsroi_helpers.pages import cost_unknown_words, names_of
 from smsroi_helpers.send_plan.decision import decide_plan
 from smsroi_helpers.send_plan.groupings import ALL, CLASSES
 from smsroi_helpers.send_plan.lever_checks import LeverCheck
@@ -16,7 +16,7 @@ def grouping_name(name: str) -> str:
     """A candidate grouping in words."""
     if name == ALL:
         return _("everybody alike")
-    return _("latent classes") if name == CLASSES else column_name(name)
+    return _("latent classes") if name == CLASSES else names_of(name)
 
 
 def policy_name(policy: str) -> str:

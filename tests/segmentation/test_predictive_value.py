@@ -111,7 +111,7 @@ class TestRecency:
         [
             ((0.1, 0.15, 0.2, 0.25, 0.3), "Recent is better here", "Recent is better in these data"),
             ((0.3, 0.25, 0.2, 0.15, 0.1), "Recent is not better here but worse", "Recent is worse in these data"),
-            ((0.2, 0.2, 0.2, 0.2, 0.2), "It is not shown here whether recent is better", "Recent is not better throughout"),
+            ((0.2, 0.2, 0.2, 0.2, 0.2), "not shown here whether recent is better", "Recent is not better throughout"),
         ],
     )
     def test_the_words_follow_the_data(self, small_shop, rates, words, title):
