@@ -240,7 +240,7 @@ def _text(answer: EffectDecision, found: Effectiveness) -> str:
         return words
     return joined(words, _(
         "For the {n} customers of the arm “{arm}”, from {first} to {last}, attributed ROI is"
-" {attributed} and incremental ROI {incremental}."
+        " {attributed} and incremental ROI {incremental}."
     ).format(
         n=number(answer.test.customers), arm=arm_name(answer.test.arm),
         first=day(answer.test.first), last=day(answer.test.last),

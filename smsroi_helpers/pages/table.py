@@ -116,12 +116,18 @@ def table(
     return Html(markup, described)
 
 
+_SHORT = 20
 _RANGE = re.compile(r"\([^()]{1,40}\)|（[^（）]{1,40}）")
 
 
 def _unbroken(cell: str) -> str:
-    """Keep a short range in brackets, such as `(0.9 to 7.8)`, on one line."""
-    return _RANGE.sub(lambda m: f'<span class="nb">{m[0]}</span>' if re.search(r"\d", m[0]) else m[0], cell)
+    """Keep a short number, date or range, such as `0.3 (0.1 to 0.8)`, on one line.
+
+    Of longer text only the ranges in brackets.
+    """
+    if len(cell) <= _SHORT:
+        return f'<span class="range">{cell}</span>' if " " in cell and re.search(r"\d", cell) else cell
+    return _RANGE.sub(lambda m: f'<span class="range">{m[0]}</span>' if re.search(r"\d", m[0]) else m[0], cell)
 
 
 def _class(is_number: bool) -> str:

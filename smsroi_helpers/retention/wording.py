@@ -121,7 +121,7 @@ def _win_back_text(study: Study, found: WinBackDecision, currency: str) -> str:
         )
     measured = _(
         "During the test {test}, {a} of the {treated} inactive customers with texts bought, and {b} of"
-" the {control} without: {difference}."
+        " the {control} without: {difference}."
     ).format(
         treated=number(row.customers[0]), control=number(row.customers[1]), a=percent(row.rates[0], 1),
         b=percent(row.rates[1], 1), test=row.experiment, difference=points_words(*row.difference),
@@ -161,7 +161,7 @@ def _texting(study: Study, found: TextingDecision) -> Decision:
     if row is not None:
         text = _(
             "In the last {days} days of the test {test}, {a} of the {treated} customers with texts bought,"
-" and {b} of the {control} without: {difference}."
+            " and {b} of the {control} without: {difference}."
         ).format(
             days=number(row.days), test=row.experiment, a=percent(row.rates[0], 1), b=percent(row.rates[1], 1),
             treated=number(row.customers[0]), control=number(row.customers[1]),

@@ -284,7 +284,11 @@ def by_recency_figure(rows: pd.DataFrame) -> Html:
         return note(_("Too few, or all alike, bought and answered in the next period: recency tells nothing here."))
     said = joined(*(recency_sentence(rows, outcome) for outcome in ("orders", "response")))
     caption = joined(
-        said, _("The rules take the recent for the better; this figure shows whether they are, 95% intervals.")
+        said,
+        _(
+            "The rules score recent buyers higher; this figure shows whether they buy and respond more, with"
+            " 95% intervals."
+        ),
     )
     return figure(by_recency(rows), alt=said or _recency_title(rows), caption=caption)
 

@@ -81,7 +81,7 @@ def decide(plan: SendPlan) -> list[Decision]:
     if plan.chosen.name != ALL:
         chosen = _("The plan treats customers by {grouping}.").format(grouping=grouping_name(plan.chosen.name))
     roles = _("Of the {n} customers it may text, {explore} get choices at random, to learn from, and {holdout}"
-" get none, to measure the plan.").format(
+        " get none, to measure the plan.").format(
         n=number(plan.customers), explore=percent(plan.roles.probability("explore"), 0),
         holdout=percent(plan.roles.probability("holdout"), 0),
     )  # fmt: skip
