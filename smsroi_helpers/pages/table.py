@@ -95,7 +95,9 @@ def table(
                 content, key = writers[i](value), _sort_key(value)
             sort = f' data-sort="{key}"' if numeric[i] or key else ""
             tag = 'th scope="row"' if i < headings else "td"
-            cells.append(f"<{tag}{_class(aligned[i])}{sort}>{_unbroken(as_text(content))}</{tag[:2]}>")
+            text = as_text(content)
+            css = _class(aligned[i], short=_is_short(text))
+            cells.append(f"<{tag}{css}{sort}>{_unbroken(text)}</{tag[:2]}>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     if not rows:
         words = as_text(_("There are no rows."))
@@ -117,21 +119,22 @@ def table(
 
 
 _SHORT = 20
+_TWO_NUMBERS = re.compile(r"\d\D* \D*\d")
 _RANGE = re.compile(r"\([^()]{1,40}\)|（[^（）]{1,40}）")
 
 
 def _unbroken(cell: str) -> str:
-    """Keep a short number, date or range, such as `0.3 (0.1 to 0.8)`, on one line.
-
-    Of longer text only the ranges in brackets.
-    """
-    if len(cell) <= _SHORT:
-        return f'<span class="range">{cell}</span>' if " " in cell and re.search(r"\d", cell) else cell
-    return _RANGE.sub(lambda m: f'<span class="range">{m[0]}</span>' if re.search(r"\d", m[0]) else m[0], cell)
+    """Keep a range in brackets, such as `(0.1 to 0.8)`, on one line."""
+    return _RANGE.sub(lambda m: f'<span class="range">{m[0]}</span>' if _TWO_NUMBERS.search(m[0]) else m[0], cell)
 
 
-def _class(is_number: bool) -> str:
-    return ' class="n"' if is_number else ""
+def _is_short(cell: str) -> bool:
+    """Whether a cell is a short number, date or range, which stays on one line."""
+    return len(cell) <= _SHORT and " " in cell and any(character.isdigit() for character in cell)
+
+
+def _class(is_number: bool, *, short: bool = False) -> str:
+    return ' class="n"' if is_number else ' class="range"' if short else ""
 
 
 def _heading(name: str) -> str:
