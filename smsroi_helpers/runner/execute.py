@@ -181,6 +181,10 @@ def execute_notebooks(
     finally:
         _terminate(list(running.values()))
     if stopped is not None:
+        while not events.empty():  # the errors name the cells that were running
+            name, event = events.get()
+            if event is not None and name in running:
+                running[name].cell = event.get("cell", running[name].cell)
         for name, child in running.items():
             error = type(stopped)(f"{_position(child)}: {stopped}")
             outcomes.setdefault(name, Outcome("failed", error, seconds=time.monotonic() - child.began))

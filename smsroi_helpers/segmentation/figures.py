@@ -285,10 +285,7 @@ def by_recency_figure(rows: pd.DataFrame) -> Html:
     said = joined(*(recency_sentence(rows, outcome) for outcome in ("orders", "response")))
     caption = joined(
         said,
-        _(
-            "The rules score recent buyers higher; this figure shows whether they buy and respond more, with"
-            " 95% intervals."
-        ),
+        _("The rules score recent buyers higher; this figure shows whether they buy and answer more (95% intervals)."),
     )
     return figure(by_recency(rows), alt=said or _recency_title(rows), caption=caption)
 
