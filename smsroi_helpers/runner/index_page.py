@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from smsroi_helpers import locale
@@ -36,6 +35,7 @@ from smsroi_helpers.runner.frame import (
     stage_words,
     template,
 )
+from smsroi_helpers.runner.index_lead import find_lead, is_decided_test, is_recommended_plan
 from smsroi_helpers.runner.index_sums import together
 from smsroi_helpers.runner.months_strip import months_strip
 from smsroi_helpers.runner.next_tests import list_next_tests
@@ -68,8 +68,8 @@ def index_page(
         row["title"] = "" if titled == row["question"] else titled
         row["lists"] = find_list(run_dir, row, f"{manifest.get('report', '')}/{manifest['run']}")
     of_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("gain", "worth", "forecast")}
-    tests = [row for row in rows if _is_decided_test(row)]
-    heading, lead = _lead(rows, of_kind, tests)
+    tests = [row for row in rows if is_decided_test(row)]
+    heading, lead = find_lead(rows, of_kind, tests)
     body = template("index.html.j2").render(
         context=_context(manifest, decisions),
         heading=heading,
@@ -172,12 +172,14 @@ _MARGIN = 14.0
 
 
 def _scales(rows: Sequence[dict[str, Any]], currency: str, zero: str) -> list[dict[str, Any]]:
-    """Group the rows by unit and kind of money, the most valuable first.
+    """Group the rows by unit and kind of money, the most valuable first; a recommended plan before all.
 
     Each group has a common axis and the position of every row. Cash and long run never share one.
     """
     groups = []
-    first = sorted(rows, key=lambda row: (row["unit"] != "money_per_week", row["money"] != "cash"))
+    first = sorted(
+        rows, key=lambda row: (not is_recommended_plan(row), row["unit"] != "money_per_week", row["money"] != "cash")
+    )
     for scale_of in dict.fromkeys((row["unit"], row["money"], row["number_words"]) for row in first):
         unit, money, number_words = scale_of
         group = sorted(
@@ -261,111 +263,6 @@ def _mark(row: Mapping[str, Any], origin: float, scale: float) -> dict[str, Any]
         "width": f"{max((high - low) * scale, 1.0):.1f}" if has_interval else "",
         "words": f"{row['question']} {text}",
     }
-
-
-def _is_decided_test(row: Mapping[str, Any]) -> bool:
-    """Whether a randomised test recommends a change in its own metric, where money is not known."""
-    is_test = row["stage"] in ("ab_test", "content") and row["css"] == "randomised"
-    return is_test and row["kind"] == "fact" and row["outcome"] == "do" and bool(row["numbers"])
-
-
-def _lead(
-    rows: Sequence[dict[str, Any]],
-    of_kind: Mapping[str, Sequence[dict[str, Any]]],
-    tests: Sequence[dict[str, Any]] = (),
-) -> tuple[str, Markup]:
-    """Return the heading of the page and its lead: texting does not pay, a change to make, or no change.
-
-    Args:
-        rows: all questions.
-        of_kind: those with an amount, by kind.
-        tests: tests that recommend a change, where money is not known.
-    """
-    gains, worths, forecasts = (of_kind[kind] for kind in ("gain", "worth", "forecast"))
-    recommended, paying, losing = (
-        sorted(
-            (row for row in listed if row["outcome"] == outcome),
-            key=lambda row: (
-                row["unit"] != "money_per_week",
-                -(row["numbers"][0] if row["numbers"] else -math.inf),
-            ),
-        )
-        for listed, outcome in ((gains, "do"), (worths, "do"), (worths, "dont"))
-    )
-    against_none = _("Against no texts at all that is worth {worth}.")
-    if losing and not paying:
-        worth = _worth_sentence(against_none, losing[0]["worth"])
-        return _("Texting does not pay"), _together(_action_sentence(losing[0]["action"]), worth)
-    if tests and not any(row["numbers"] for row in recommended):
-        shown = _worth_sentence(
-            _("The test showed {worth}. What that is worth in money is not known."), tests[0]["worth"]
-        )
-        findings = [_action_sentence(row["action"]) for row in recommended]
-        return _("What to do next"), _together(_action_sentence(tests[0]["action"]), shown, *findings)
-    if recommended:
-        best = recommended[0]
-        # A total is that of a test, whose period and control stand with the number.
-        worth = _worth_sentence(_against(best["money"], is_total=best["unit"] == "money"), best["worth"])
-        more = (
-            ""
-            if len(recommended) == 1
-            else _("One more change is worth making.")
-            if len(recommended) == 2
-            else _("{n} more changes are worth making.").format(n=locale.number(len(recommended) - 1))
-        )
-        return _("What to do next"), _together(_action_sentence(best["action"]), worth, more)
-    if gains or worths:
-        nothing = _("No change has been shown to be worth making. Each question below says what would settle it.")
-        if any(row["only_segments"] for row in gains):
-            nothing = _(
-                "A change is shown to be worth making for some customers only: the questions below say for whom."
-            )
-        if not paying:
-            return _("Nothing to change yet"), Markup.escape(nothing)
-        worth = _worth_sentence(against_none, paying[0]["worth"])
-        return _("Texting pays"), _together(_action_sentence(paying[0]["action"]), worth, nothing if gains else "")
-    if forecasts:
-        limit = _(
-            "These data do not show what a message adds: that takes a randomly assigned group without"
-            " messages. They show this:"
-        )
-        worth = _worth_sentence(_("Expected: {worth}."), forecasts[0]["worth"])
-        return _("What to expect"), _together(limit, _action_sentence(forecasts[0]["action"]), worth)
-    if rows:
-        return _("Observational findings"), Markup.escape(_("No question about money could be answered in this run."))
-    return _("No answer yet"), Markup.escape(_("No question could be answered in this run. The reasons are below."))
-
-
-def _against(money: str, *, is_total: bool) -> str:
-    """The sentence on the worth of a change, with a place for the amount."""
-    if is_total:
-        return {
-            "cash": _("It brought {worth}, in cash."),
-            "long_run": _("It brought {worth}, in the long run."),
-        }.get(money, _("It brought {worth}."))
-    return {
-        "cash": _("Compared with today, that is worth {worth} in cash."),
-        "long_run": _("Compared with today, that is worth {worth} in the long run."),
-    }.get(money, _("Compared with today, that is worth {worth}."))
-
-
-def _together(*sentences: str) -> Markup:
-    """Join sentences; plain text is escaped."""
-    return Markup.escape(locale.gap()).join(one for one in sentences if one)
-
-
-def _action_sentence(action: str) -> Markup:
-    return Markup.escape(_("{sentence}.")).format(sentence=Markup("<b>{}</b>").format(action.rstrip(".。")))
-
-
-def _worth_sentence(sentence: str, worth: Amount) -> Markup:
-    if not worth.value:
-        return Markup("")
-    text = Markup("<b>{}</b>").format(f"{worth.value.removeprefix('+')} {worth.unit}".strip())
-    if worth.interval:
-        words = Markup.escape(_("{amount} (95% interval {interval})"))
-        text = words.format(amount=text, interval=worth.interval)
-    return Markup.escape(sentence).format(worth=text)
 
 
 def _context(manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> list[str]:

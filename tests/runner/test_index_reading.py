@@ -70,6 +70,27 @@ def test_the_reader_finds_what_to_do_for_whom_and_what_it_brings(page: str) -> N
     assert "In the long run: a week, 95% interval" in _words(page)
 
 
+def test_a_recommended_plan_leads_before_single_changes(tmp_path: Path) -> None:
+    hour = _decision(question="When?", action="At lunch", value=9_000.0, low=8_000.0, high=10_000.0)
+    plan = _decision(
+        stage="send_plan", question="Whom do we text next?", action="Send by the plan", money="long_run", unit="money",
+        evidence="modelled", value=5_000.0, low=1_000.0, high=9_000.0, cash=300.0, cash_low=100.0, cash_high=500.0,
+        cash_weeks=4, cash_evidence="modelled",
+    )  # fmt: skip
+    said = _words(_run(tmp_path / "plan", decisions=[hour, plan])["index.html"])
+    assert (
+        "What to do next Send by the plan . Compared with today, that is worth $5,000 (95% interval 1,000 to 9,000) in"
+        " the long run. Cash in the next 4 weeks, modelled from a randomised test: +$300 (100 to 500). The other"
+        " questions take one thing at a time; do not add their amounts to it."
+    ) in said
+    assert said.index("Whom do we text next?") < said.index("When?")
+    # A plan that is not recommended is one question among others.
+    undecided = _run(tmp_path / "none", decisions=[hour, plan | {"outcome": "not_enough_evidence"}])["index.html"]
+    said = _words(undecided)
+    assert "What to do next At lunch ." in said
+    assert said.index("When?") < said.index("Whom do we text next?")
+
+
 def test_the_reader_finds_what_to_test_next(page: str) -> None:
     said = _section(page, "Tests to run next")
     assert "Which text? Not enough evidence yet." in said
