@@ -14,6 +14,7 @@ from smsroi_helpers.contract.outputs import (
 )
 from smsroi_helpers.contract.reading import READING, remedy_parts
 from smsroi_helpers.contract.rules import (
+    DAMAGED_ID,
     DATA_WARNINGS,
     KEY_FAULTS,
     NOT_JOINED,
@@ -47,6 +48,7 @@ __all__ = [
     "ATTRIBUTE_PREFIX",
     "BREAK_EVEN_WEEKS",
     "CUSTOMER_ID_COLUMNS",
+    "DAMAGED_ID",
     "DATA_WARNINGS",
     "EVENTS_AFTER",
     "EVENT_BEFORE_MIDNIGHT",

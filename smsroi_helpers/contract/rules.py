@@ -24,6 +24,7 @@ from smsroi_helpers.contract.tables import (
 )
 
 __all__ = [
+    "DAMAGED_ID",
     "DATA_WARNINGS",
     "NOT_JOINED",
     "RULES",
@@ -90,10 +91,12 @@ def _unknown_arm(rows: ir.Table, column: Column, tables: SourceTables) -> ir.Boo
     return (rows.experiment_id + "\x1f" + rows.arm).notin(known)
 
 
+DAMAGED_ID = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"
+"""A number as a spreadsheet rounds it, such as 4.47911E+11; several ids have become one."""
 _AFTER_SENDING = "an event cannot be earlier than its message: check the clocks of the two columns"
 
 RULES: tuple[RowRule, ...] = (
-    RowRule("*.id", "spreadsheet damage", _looks_like(r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"),
+    RowRule("*.id", "spreadsheet damage", _looks_like(DAMAGED_ID),
          "a spreadsheet has rounded the ids; export again with the column formatted as text"),
     RowRule("*.timestamp", "spreadsheet date", _looks_like(r"^[1-7][0-9]{4}(\.[0-9]+)?$"),
          "a spreadsheet's day number; export again with the column formatted as a date"),

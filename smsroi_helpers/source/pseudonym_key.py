@@ -9,8 +9,10 @@ so the SMS gateway, which has both, can compute it in any language.
 import hashlib
 import hmac
 import os
+import re
 from pathlib import Path
 
+from smsroi_helpers.contract import DAMAGED_ID
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source import settings
 
@@ -112,9 +114,13 @@ def key_id(key: bytes | None) -> str:
 
 
 def pseudonym(plain_id: str, key: bytes) -> str:
-    """Return the pseudonym of a normalised id.
+    """Return the pseudonym of a normalised id; an id that a spreadsheet has rounded stays, so that it is refused.
 
     >>> pseudonym("what do ya want for nothing?", b"Jefe")  # RFC 4231, test case 2
     '5bdcc146bf60754e6a042426089575c7'
+    >>> pseudonym("4.47911E+11", b"Jefe")
+    '4.47911E+11'
     """
+    if re.fullmatch(DAMAGED_ID, plain_id):
+        return plain_id
     return hmac.digest(key, plain_id.encode(), "sha256").hex()[:32]

@@ -26,7 +26,8 @@ def without_total_row(rows: ir.Table, file_name: str) -> tuple[ir.Table, Finding
     """Return the rows without a total in the last one, and what to say of it; the rows themselves if there is none.
 
     The last row is a total if a number in it is the sum of the column's other values and either a field is called
-    "total" or most of its fields are empty, or if its first filled field is called "total" and it contains a number.
+    "total" or it has nothing but numbers in few of its fields; or if its first filled field is called "total" and it
+    contains a number. A row with a date or a name is no total, though most of its fields are empty.
 
     Args:
         rows: columns of text, with `LINE`.
@@ -39,7 +40,8 @@ def without_total_row(rows: ir.Table, file_name: str) -> tuple[ir.Table, Finding
     filled = {name: text.strip() for name, text in last[0].items() if text and text.strip()}
     named = [bool(_TOTAL.fullmatch(text.rstrip(": "))) for text in filled.values()]
     numbers = {name: text for name, text in filled.items() if _NUMBER.fullmatch(text)}
-    if not numbers or not (any(named) or len(filled) <= len(last[0]) / 2):
+    bare = len(numbers) == len(filled) <= len(last[0]) / 2
+    if not numbers or not (any(named) or bare):
         return rows, None
     above = rows.filter(rows[LINE] < line)
     place = redact(shortened(file_name))

@@ -121,4 +121,5 @@ def test_the_simulated_companys_truth_is_read_for_tests_alone():
     for file in modules:
         text = file.read_text(encoding="utf-8")
         assert "truth" not in text
-        assert "simulate" not in text
+        assert "smsroi_helpers.simulation" not in text
+        assert "settings.simulated" not in text

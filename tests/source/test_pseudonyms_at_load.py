@@ -104,3 +104,18 @@ def test_numbers_of_an_unclear_country_are_refused(tmp_path, monkeypatch):
     (tmp_path / "source.yml").write_text("pseudonymise: true\n", encoding="utf-8")
     with pytest.raises(DataError, match="may be of .*(US or CN|CN or US); add `country: "):
         load(tmp_path, tmp_path / "loaded")
+
+
+@pytest.mark.parametrize("command", [False, True], ids=["when read", "smsroi pseudonymise"])
+def test_numbers_that_a_spreadsheet_rounded_are_refused_not_hashed(tmp_path, monkeypatch, command):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    orders = "order_id,customer_id,ordered_at,amount\n1,4.47911E+11,2024-05-01,5\n2,4.47911E+11,2024-05-02,7\n"
+    (folder / "orders.csv").write_text(orders, encoding="utf-8")
+    (folder / "source.yml").write_text("country: GB\n" + "pseudonymise: true\n" * (not command), encoding="utf-8")
+    monkeypatch.setenv("SMSROI_KEY", KEY.decode())
+    if command:
+        pseudonymise(folder, tmp_path / "copy", KEY)
+        folder = tmp_path / "copy"
+    with pytest.raises(DataError, match="spreadsheet has rounded the ids"):
+        load(folder, tmp_path / "loaded", 0.01)

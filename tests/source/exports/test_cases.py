@@ -72,7 +72,7 @@ def test_shopify_and_twilio(imported):
     ]  # fmt: skip
     assert len(tables["messages"]) == len(sent)
     assert tables["messages"]["customer_id"].nunique() == len({row["To"] for row in sent})
-    stops = [row for row in records("P2-twilio/sms_log.csv") if row["Body"].strip().upper() == "STOP"]
+    stops = [row for row in records("P2-twilio/sms_log.csv") if row["Body"].lower() in ("stop", "stop please")]
     assert tables["messages"]["opted_out_at"].notna().sum() == len(stops)
     buyers = {row["Phone"].lstrip("'") for row in counted if row["Phone"]}
     both = set(tables["orders"]["customer_id"]) & set(tables["messages"]["customer_id"])

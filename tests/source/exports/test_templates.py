@@ -157,3 +157,35 @@ def test_what_several_tables_need_of_an_export_is_in_one_helper_view(con):
     assert list(texts) == ["_shopify_orders", "orders", "identities", "exclusions"]
     for text in ('FROM "f"', "'voided'", "'CNY'"):
         assert [table for table, query in texts.items() if text in query] == ["_shopify_orders"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "opts_out"),
+    [
+        ("stop", True), ("STOP!", True), ("Stop.", True), ('"STOP"', True), ("Stop please", True),
+        ("please stop", True), ("STOP\n\nSent from my phone", True), ("stop\N{ZERO WIDTH SPACE}", True), ("Opt-out", True),
+        ("stop by on Friday?", False), ("do you ship?", False), ("nonstop", False),
+    ],
+)  # fmt: skip
+def test_opt_outs_as_people_write_them(con, reply, opts_out):
+    columns = ["sid", "sender", "recipient", "text", "status", "sent_at", "direction"]
+    rows = [
+        ["1", "+1888", "+1202", "Sale", "delivered", "2024-05-01T10:00:00Z", "outbound-api"],
+        ["2", "+1202", "+1888", reply, "received", "2024-05-01T11:00:00Z", "inbound"],
+    ]
+    con.create_table("log", ibis.memtable(rows, columns=columns), overwrite=True)
+    files = [ExportFile("log", dict(zip(columns, columns, strict=True)))]
+    (message,) = (
+        con.sql(queries(con, "twilio", files, facts=frozenset(["replies"]))["messages"]).to_pyarrow().to_pylist()
+    )
+    assert (message["opted_out_at"] is not None, message["replied_at"] is not None) == (opts_out, not opts_out)
+
+
+def test_one_call_of_aliyun_to_many_numbers_is_many_messages(con):
+    columns = [*ALIYUN, "serial"]
+    rows = [[phone, "2024-05-01 10:00:00", "发送成功", "SMS_1", "900^0"] for phone in ("13812345678", "13912345678")]
+    con.create_table("log", ibis.memtable(rows, columns=columns), overwrite=True)
+    files = [ExportFile("log", dict(zip(columns, columns, strict=True)))]
+    found = con.sql(queries(con, "aliyun", files)["messages"]).to_pyarrow().to_pylist()
+    assert len({row["message_id"] for row in found}) == 2
+    assert not any("1381234" in row["message_id"] for row in found)

@@ -1,6 +1,8 @@
 -- Messages of Aliyun. A campaign is a template.
 SELECT
-    coalesce(serial, md5(concat_ws(' ', phone, template, sent_at, text))) AS message_id,
+    -- One call to many numbers has one serial number.
+    coalesce(serial || '-' || left(md5(serial || phone), 8), md5(concat_ws(' ', phone, template, sent_at, text)))
+        AS message_id,
     phone AS customer_id,
     template AS campaign_id,
     sent_at,
