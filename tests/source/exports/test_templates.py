@@ -163,8 +163,8 @@ def test_what_several_tables_need_of_an_export_is_in_one_helper_view(con):
     ("reply", "opts_out"),
     [
         ("stop", True), ("STOP!", True), ("Stop.", True), ('"STOP"', True), ("Stop please", True),
-        ("please stop", True), ("STOP\n\nSent from my phone", True), ("stop\N{ZERO WIDTH SPACE}", True), ("Opt-out", True),
-        ("stop by on Friday?", False), ("do you ship?", False), ("nonstop", False),
+        ("please stop", True), ("STOP\n\nSent from my phone", True), ("stop\N{ZERO WIDTH SPACE}", True),
+        ("Opt-out", True), ("stop by on Friday?", False), ("do you ship?", False), ("nonstop", False),
     ],
 )  # fmt: skip
 def test_opt_outs_as_people_write_them(con, reply, opts_out):
