@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -223,6 +224,8 @@ def _become_child(environment: dict[str, str], descriptors: Sequence[int]) -> No
             os.close(descriptor)
         os.environ.update(environment)
         main(forked=True)
+    except BaseException:
+        traceback.print_exc()  # for the log; a forked process must not return to the server's code
     finally:
         os._exit(1)
 
@@ -243,6 +246,8 @@ def _fork_kernel(to_parent: IO[str]) -> tuple[int, int]:
             command = json.loads(pipe.read() or "null")
         if command is not None:
             _become_kernel(command)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(1)
 
