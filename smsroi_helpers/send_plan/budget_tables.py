@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from smsroi_helpers import measures
-from smsroi_helpers.locale import _, interval, joined, money
-from smsroi_helpers.pages import Html, note, table
+from smsroi_helpers.locale import _, joined, money
+from smsroi_helpers.pages import Html, compact_words, note, table
 from smsroi_helpers.send_plan.budget_wording import change_words, describe_budget, describe_capacity
 from smsroi_helpers.send_plan.plan import SendPlan
 from smsroi_helpers.send_plan.spending import BudgetCurve
@@ -76,4 +76,4 @@ def what_if_table(plan: SendPlan, found: Sequence[WhatIf], currency: str) -> Htm
 def _amount(each: Estimate, currency: str) -> str:
     if each.low == each.high:
         return money(each.value, currency)
-    return interval(each.value, each.low, each.high, currency)
+    return compact_words(each.value, each.low, each.high, currency)
