@@ -1,7 +1,7 @@
 """A process that imports once what all notebooks import, and forks the processes that execute them.
 
 To import papermill, a kernel and a stage takes some five seconds of a core, the same for each notebook. The server does
-it once, while the source is read; a notebook then starts within a tenth of a second. It exists on Linux only: on macOS,
+it once, while the source is read; a notebook then starts within a second. It exists on Linux only: on macOS,
 libraries of the system do not survive a fork, and Windows has none. There each notebook starts its own interpreter.
 """
 
