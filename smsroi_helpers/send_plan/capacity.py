@@ -39,18 +39,18 @@ class CapacityUse:
     limit: int
     """Texts an hour; 0: none."""
     busiest: int
-    """Texts in the fullest hour."""
-    moved_hours: int
+    """Texts in the fullest hour; 0 before `fit_capacity` has counted them."""
+    moved_hours: int = 0
     """Texts sent in another hour of their window than without the limit."""
-    moved_days: int
+    moved_days: int = 0
     """Texts sent on another day."""
-    dropped: int
+    dropped: int = 0
     """Texts that fell away."""
-    dropped_explored: int
+    dropped_explored: int = 0
     """Those among them that were to explore; their value is not known."""
-    lost_cash: float
+    lost_cash: float = 0.0
     """Expected profit of the plan's weeks of the texts that fell away, money."""
-    lost_long_run: float
+    lost_long_run: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def fit_capacity(
     slots = slots.assign(start=begins).reset_index(drop=True)
     load = _own_load(slots, known)
     if not limit or max(load.values(), default=0) <= limit:
-        return slots.drop(columns="start"), CapacityUse(limit, max(load.values(), default=0), 0, 0, 0, 0, 0.0, 0.0)
+        return slots.drop(columns="start"), CapacityUse(limit, max(load.values(), default=0))
     for row in slots.itertuples():
         known[row.of_place, row.of_action].days.add(row.day)
     room = _Room(limit)

@@ -63,6 +63,11 @@ class SendPlan:
     """The plan within these limits, on cells."""
 
     @property
+    def unlimited(self) -> Candidate:
+        """The chosen candidate as it was fitted, without limits."""
+        return next(each for each in self.fitted if each.name == self.chosen.name)
+
+    @property
     def customers(self) -> int:
         """In the plan's audience, whatever their role."""
         return int(self.chosen.today.customers.sum())

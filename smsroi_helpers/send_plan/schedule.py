@@ -25,6 +25,7 @@ from smsroi_helpers.send_plan.today import Audience
 from smsroi_helpers.source import Shop
 
 __all__ = [
+    "POLICY_COLUMNS",
     "Calendar",
     "Exploration",
     "Roles",
@@ -177,6 +178,12 @@ class Money:
     long_run: float
 
 
+POLICY_COLUMNS = (
+    "profile", "mask", "part", "texts_per_week", "window", "variant", "weekdays", "cash", "long_run", "limited",
+)  # fmt: skip
+"""Of `policy_rows`."""
+
+
 def policy_rows(
     policy: Policy, doses: np.ndarray, creatives: Sequence[str], money: dict[tuple[int, int, int], Money],
     limited: Collection[tuple[int, int]] = (),
@@ -197,19 +204,7 @@ def policy_rows(
         variant = (creatives[action.text] or None) if texts else None
         rows.append((profile, mask, part, texts, action.window, variant, action.weekdays, worth.cash, worth.long_run,
                      (profile, mask) in limited))  # fmt: skip
-    names = [
-        "profile",
-        "mask",
-        "part",
-        "texts_per_week",
-        "window",
-        "variant",
-        "weekdays",
-        "cash",
-        "long_run",
-        "limited",
-    ]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=list(POLICY_COLUMNS))
 
 
 def divide_customers(

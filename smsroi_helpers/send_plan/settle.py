@@ -138,7 +138,7 @@ def choose_plan(
     slots = find_slots(scene.audience, actions, exploration, scene.evidence.windows, scene.calendar)
     return Settled(
         roles, exploration, members, explored, tuple(candidates), chosen, choice, split, actions, slots, honest,
-        CapacityUse(0, 0, 0, 0, 0, 0, 0.0, 0.0),
+        CapacityUse(limit=0, busiest=0),
     )  # fmt: skip
 
 

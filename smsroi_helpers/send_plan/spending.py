@@ -113,7 +113,7 @@ def find_curve(plan: SendPlan) -> BudgetCurve | None:
         plan: of `make_plan`.
     """
     settled, economics = plan.settled, plan.design.economics
-    fitted = next(each for each in plan.fitted if each.name == plan.chosen.name)
+    fitted = plan.unlimited
     if not measures.knows_cost(plan.shop) or not economics.cost.any() or hold_if_worthless(fitted) is not fitted:
         return None
     steps = find_all_steps(fitted, economics, plan.design.masks, settled.members)

@@ -49,7 +49,7 @@ def what_if(plan: SendPlan) -> tuple[WhatIf, ...]:
     Args:
         plan: of `make_plan`.
     """
-    fitted = next(each for each in plan.fitted if each.name == plan.chosen.name)
+    fitted = plan.unlimited
     base = _answer(plan, "plan", 0.0, plan.settled)
     found = [base]
     for change, level in _changes(plan, base):

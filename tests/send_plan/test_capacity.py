@@ -9,7 +9,7 @@ import pytest
 
 from smsroi_helpers import measures
 from smsroi_helpers.send_plan.capacity import find_openings, fit_capacity
-from smsroi_helpers.send_plan.schedule import Calendar, Exploration, find_slots
+from smsroi_helpers.send_plan.schedule import POLICY_COLUMNS, Calendar, Exploration, find_slots
 from smsroi_helpers.send_plan.today import Audience
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Asia/Kathmandu")
@@ -36,20 +36,12 @@ def a_case(seed):
         if len(days) >= many:
             chosen = tuple(sorted(rng.choice(days, many, replace=False).tolist()))
             actions.append((profile, 0, 0, float(many), w, "a", chosen, 1.0, float(rng.uniform(1, 9)), False))
-    names = [
-        "profile",
-        "mask",
-        "part",
-        "texts_per_week",
-        "window",
-        "variant",
-        "weekdays",
-        "cash",
-        "long_run",
-        "limited",
-    ]
     slots = find_slots(
-        audience, pd.DataFrame(actions, columns=names), Exploration((0.0, 1.0), (0,), ("a",)), WINDOWS, calendar
+        audience,
+        pd.DataFrame(actions, columns=list(POLICY_COLUMNS)),
+        Exploration((0.0, 1.0), (0,), ("a",)),
+        WINDOWS,
+        calendar,
     )
     keys = slots[["of_place", "of_action"]].drop_duplicates()
     units = [
