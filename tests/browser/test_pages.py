@@ -121,7 +121,7 @@ def test_page_has_language_title_heading_and_skip_link(open_page: Any) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    page.wait_for_url("**#main")
 
 
 def test_folded_section_opens_from_the_contents(open_page: Any) -> None:
