@@ -332,6 +332,119 @@ class TestOthers:
         assert made.left_out == {"Taobao orders that were not paid (等待买家付款)": 1}
 
 
+class TestOptOutsThatNoTextCarries:
+    """Written by hand: the log begins after a text that a customer answered, or blocks without the STOP itself."""
+
+    def test_twilio(self, project):
+        shop, number = makers.SHOP_NUMBER, makers.us_number
+        rows = [
+            ("in1", number(1), shop, "2024-01-01T10:00:00Z", "Stop.", "inbound", 0),
+            ("out2", shop, number(2), "2024-01-02T10:00:00Z", "Hello", "outbound-api", 0),
+            ("in2", number(2), shop, "2024-01-02T11:00:00Z", "STOP", "inbound", 0),
+            ("block2", shop, number(2), "2024-01-03T10:00:00Z", "Hello", "outbound-api", 21610),
+            ("block3", shop, number(3), "2024-01-02T12:00:00Z", "Hello", "outbound-api", 21610),
+            ("in4", number(4), shop, "2024-01-01T10:00:00Z", "STOP", "inbound", 0),
+            ("back4", number(4), shop, "2024-01-01T11:00:00Z", "START", "inbound", 0),
+            ("out4", shop, number(4), "2024-01-02T10:00:00Z", "Hello", "outbound-api", 0),
+        ]  # fmt: skip
+        names = ("Sid", "From", "To", "SentDate", "Body", "Direction", "ErrorCode")
+        log = makers.written(
+            makers.TWILIO_HEADINGS,
+            [dict(zip(names, row, strict=True)) | {"Status": "failed" if row[-1] else "delivered"} for row in rows],
+        )
+        import_exports([("", save(project, "early.csv", log))], "data/early")
+        tables = frames(load("data/early", project / "early loaded"))
+        left = tables["customers"].set_index("customer_id")["opted_out_at"]
+        assert {pseudonym(number(n), KEY.encode()) for n in (1, 2, 3, 4)} == set(left.index)
+        assert left.dropna().astype(str).to_dict() == {
+            pseudonym(number(1), KEY.encode()): "2024-01-01 10:00:00",
+            pseudonym(number(3), KEY.encode()): "2024-01-02 12:00:00",
+        }
+        answered = tables["messages"].set_index("message_id")["opted_out_at"].dropna()
+        assert answered.astype(str).to_dict() == {"out2": "2024-01-02 11:00:00"}
+
+    def test_klaviyo_and_attentive(self, project):
+        events = [
+            ("Unsubscribed from SMS Marketing", "2024-05-01 09:00:00", "p1"),
+            ("Unsubscribed", "2024-05-01 09:00:00", "p2"),
+            ("Received SMS", "2024-05-02 09:00:00", "p2"),
+            ("Unsubscribed from SMS Marketing", "2024-05-02 09:30:00", "p2"),
+        ]
+        klaviyo = makers.written(
+            ["Metric", "Timestamp", "Profile ID"],
+            [dict(zip(("Metric", "Timestamp", "Profile ID"), row, strict=True)) for row in events],
+        )
+        import_exports([("", save(project, "left.csv", klaviyo))], "data/left", given={"timezone": "UTC"})
+        left = frames(load("data/left", project / "left loaded"))["customers"].set_index("customer_id")["opted_out_at"]
+        assert left.isna().to_dict() == {"p1": False, "p2": True}
+        feed = makers.written(
+            ["TYPE", "TIMESTAMP", "EMAIL", "MESSAGE_ID"],
+            [
+                {"TYPE": "OPT_OUT", "TIMESTAMP": "2024-05-01 09:00:00", "EMAIL": "a@shop.example"},
+                {"TYPE": "MESSAGE_RECEIPT", "TIMESTAMP": "2024-05-02 09:00:00", "EMAIL": "b@shop.example",
+                 "MESSAGE_ID": 1},
+                {"TYPE": "OPT_OUT", "TIMESTAMP": "2024-05-02 09:10:00", "EMAIL": "b@shop.example"},
+            ],
+        )  # fmt: skip
+        import_exports([("", save(project, "feed.csv", feed))], "data/feed")
+        left = frames(load("data/feed", project / "feed loaded"))["customers"].set_index("customer_id")["opted_out_at"]
+        assert left.dropna().astype(str).to_dict() == {pseudonym("a@shop.example", KEY.encode()): "2024-05-01 09:00:00"}
+
+
+class TestYouzanItems:
+    """Rows of (order, paid, refunded), one per item."""
+
+    def amounts(self, project, rows, name):
+        export = makers.written(makers.YOUZAN_HEADINGS, [
+            {"订单号": order, "订单状态": "交易完成", "下单时间": "2024-05-01 10:00:00",
+             "付款时间": "2024-05-01 10:00:05", "订单实付金额(元)": paid, "退款金额(元)": refunded,
+             "买家手机号": makers.cn_number(1)}
+            for order, paid, refunded in rows
+        ])  # fmt: skip
+        import_exports([("", save(project, f"{name}.csv", export))], f"data/{name}")
+        orders = frames(load(f"data/{name}", project / f"{name} loaded"))["orders"]
+        return orders.set_index("order_id")["amount"].to_dict()
+
+    def test_a_refund_of_one_item_is_found_on_any_row(self, project):
+        rows = [("E1", "￥1,100.00", "0.00"), ("E1", "￥1,100.00", "￥30.00"), ("E1", "￥1,100.00", "12.50"),
+                ("E2", "90.00", "40.00"), ("E2", "90.00", "40.00"), ("E3", "70.00", ""), ("E3", "70.00", "40.00"),
+                ("E4", "10.00", "10.00"), ("E4", "10.00", "10.00")]  # fmt: skip
+        assert self.amounts(project, rows, "items") == {
+            "E1": 1100.0, "E1 refund": -42.5, "E2": 90.0, "E2 refund": -40.0, "E3": 70.0, "E3 refund": -40.0,
+            "E4": 10.0, "E4 refund": -10.0,
+        }  # fmt: skip
+
+    def test_amounts_are_those_of_items_where_those_of_most_orders_differ(self, project):
+        rows = [("E1", "60.00", ""), ("E1", "40.00", ""), ("E2", "55.00", ""), ("E2", "45.00", ""), ("E3", "20.00", ""),
+                ("E3", "20.00", ""), ("E4", "7.00", "")]  # fmt: skip
+        assert self.amounts(project, rows, "of_items") == {"E1": 100.0, "E2": 100.0, "E3": 40.0, "E4": 7.0}
+
+
+def test_woocommerce_statuses_in_the_language_of_the_shop(project):
+    unpaid = [
+        "Storniert",
+        "Zahlung ausstehend",
+        "Annulée",
+        "Cancelado",
+        "Annullato",
+        "Geannuleerd",
+        "已取消",
+        "wc-failed",
+    ]
+    paid = ["Fertiggestellt", "En cours", "Completado", "Versandt"]
+    export = makers.written(["order_id", "order_date", "status", "order_total", "billing_email"], [
+        {"order_id": n, "order_date": "2024-05-01 10:00:00", "status": status, "order_total": "8.00",
+         "billing_email": "a@shop.example"} for n, status in enumerate([*unpaid, *paid, "Rückerstattet"])
+    ])  # fmt: skip
+    made = import_exports([("", save(project, "laden.csv", export))], "data/laden")
+    amounts = frames(load("data/laden", project / "laden loaded"))["orders"]["amount"]
+    assert (len(amounts), amounts.sum()) == (len(paid) + 2, 8.0 * len(paid))
+    assert made.left_out == {
+        f"WooCommerce orders that were not paid ({s.lower().removeprefix('wc-')})": 1 for s in unpaid
+    }
+    assert made.notes[-1].endswith("check how it reads them: Versandt")
+
+
 class TestFiles:
     @pytest.fixture
     def export(self, project):

@@ -13,6 +13,7 @@ WITH log AS (
             WHEN lower(status) IN ('queued', 'accepted', 'scheduled', 'canceled')
                 THEN 'Twilio messages that were not sent (' || lower(status) || ')'
         END AS left_out,
+        coalesce(error_code = '21610', false) AS blocked,
         sent_at,
         lower(status) AS status,
         try_cast(segments AS INTEGER) AS segments,
