@@ -4,8 +4,9 @@ The likelihoods and their sources are in `likelihoods`. Time is in weeks. A cell
 history. Cells by the day give the same estimates as one row per customer.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Literal, get_args
@@ -148,6 +149,8 @@ class Fit:
 # --- fitting ---------------------------------------------------------------------------------------------------------
 
 Loss = Callable[[Floats], tuple[float, Floats]]
+Recall = Callable[[str, Callable[[], str]], str]
+"""Returns the text of a name, made by the function where it is not known yet: `Shop.recall`."""
 _START_CELLS = 10_000
 """Cells for the first fit. They give parameters within some per cent, from where Newton needs three passes of all."""
 
@@ -281,20 +284,49 @@ class _HashedColumns:
         object.__setattr__(self, "digest", digest.digest())
 
 
-def fit_purchases(cells: pd.DataFrame, model: Model) -> Fit:
+def fit_purchases(cells: pd.DataFrame, model: Model, recall: Recall | None = None) -> Fit:
     """Fit a purchase model to weighted cells by maximum likelihood; the result is cached by the cells.
 
     Args:
         cells: frequency (≥ 0), recency_weeks, T_weeks (weeks), customers (≥ 1).
         model: the purchase model.
+        recall: `Shop.recall`, so that the notebooks of a run make this fit once; None: this process alone.
 
     Raises:
         ValueError: the model is unknown, or there are no cells.
     """
     if model not in get_args(Model):
         raise ValueError(f"model must be one of {', '.join(get_args(Model))}, not {model!r}")
-    mean_T = _mean_age(cells)
-    return _fit_to_columns(model, mean_T, _HashedColumns(columns_of(cells, *HISTORY, "customers")))
+    mean_T, of = _mean_age(cells), _HashedColumns(columns_of(cells, *HISTORY, "customers"))
+    if recall is None:
+        return _fit_to_columns(model, mean_T, of)
+    name = f"fit of {model} to {of.digest.hex()}"
+    fit = _from_text(recall(name, lambda: _to_text(_fit_to_columns(model, mean_T, of))))
+    if fit.posterior_mode is None:
+        return fit
+
+    def draw() -> Floats:
+        return np.asarray(_fit_to_columns(model, mean_T, of).posterior_sample)
+
+    return replace(
+        fit,
+        draw_posterior_sample=lambda: np.array(
+            json.loads(recall(f"posterior sample, {name}", lambda: json.dumps(draw().tolist())))
+        ),
+    )
+
+
+def _to_text(fit: Fit) -> str:
+    """A fit as JSON, without what draws its sample of the posterior, for `_from_text`; numbers are kept exactly."""
+    kept = {one.name: getattr(fit, one.name) for one in fields(fit) if one.name != "draw_posterior_sample"}
+    return json.dumps(kept, default=lambda array: array.tolist())
+
+
+def _from_text(text: str) -> Fit:
+    kept = json.loads(text)
+    for name in ("covariance", "posterior_mode"):
+        kept[name] = None if kept[name] is None else np.array(kept[name], float)
+    return Fit(**kept | {"unidentified": tuple(kept["unidentified"])})
 
 
 @lru_cache(maxsize=32)  # the models and channels of a run; an entry is about the size of its cells

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from smsroi_helpers.cltv.ages import compute_by_age
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.predictions import (
     Cells,
@@ -146,7 +147,12 @@ def expected_and_discounted_if_alive(
     """Expected and discounted purchases of a customer of each cell who is alive: 2 × cells."""
     x, T, place = Histories.of(cells).pairs
     ends = np.array(month_ends(horizon_weeks))
-    by_then = orders_if_alive(model, values, x[:, None], T[:, None], ends)
+
+    def compute(x: Floats, T: Floats) -> Floats:
+        return orders_if_alive(model, values, x[:, None], T[:, None], ends)
+
+    quickly = model in ("nbd", "pareto_nbd")  # in closed form
+    by_then = compute(x, T) if quickly else compute_by_age(compute, x, T, values[1])
     discounted = np.diff(by_then, prepend=0.0, axis=1) @ (1 + yearly_discount_rate) ** (-ends / WEEKS_A_YEAR)
     return np.asarray(np.stack([by_then[:, -1], discounted])[:, place], float)
 

@@ -154,7 +154,7 @@ def compare_models(
     split = shop.as_of - dt.timedelta(weeks=kept_back)
     cells = count_cells(shop, until=split)
     outcomes = count_outcomes(shop, split, kept_back, int(cells["customers"].sum()))
-    fits = {name: fit_purchases(cells, name) for name in get_args(Model)}
+    fits = {name: fit_purchases(cells, name, shop.recall) for name in get_args(Model)}
     fits["nbd"] = fit_rates(cells)
     scores = _score(fits, cells, outcomes, kept_back)
     chosen: Any = model

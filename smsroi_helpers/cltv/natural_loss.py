@@ -44,7 +44,7 @@ from scipy.stats import norm, qmc
 from smsroi_helpers import measures
 from smsroi_helpers.cltv.click_decline import ClickDecline, count_click_pairs, estimate_decline
 from smsroi_helpers.cltv.counts import count_cells, histories
-from smsroi_helpers.cltv.fitting import Fit, fit_purchases
+from smsroi_helpers.cltv.fitting import Fit, Recall, fit_purchases
 from smsroi_helpers.cltv.likelihoods import HISTORY, Model, columns_of, purchase_terms
 from smsroi_helpers.cltv.loss_rates import LOSS_RATES, first_year_loss, mix_rates, readers_shares, shift_rates
 from smsroi_helpers.cltv.predictions import Histories, probability_alive, survival_probability
@@ -153,7 +153,7 @@ def fit_drop_out(shop: Shop) -> tuple[Fit, ...]:
         cells = _count_sample(shop)
     except NotEnoughData:
         return ()
-    return tuple(fit_purchases(cells, model) for model in MODELS)
+    return tuple(fit_purchases(cells, model, shop.recall) for model in MODELS)
 
 
 def count_subscribers(shop: Shop, by: Mapping[str, str], cuts: Cuts | None = None) -> pd.DataFrame:
@@ -240,7 +240,8 @@ def find_natural_loss(
         cells = _count_sample(shop)
     except NotEnoughData:
         return dict.fromkeys([ALL, *by], NaturalLoss.of_clicks(decline))
-    return estimate_loss(cells, count_subscribers(shop, by, cuts), count_clicks(shop, channel), tuple(by), decline)
+    subscribers, clicks = count_subscribers(shop, by, cuts), count_clicks(shop, channel)
+    return estimate_loss(cells, subscribers, clicks, tuple(by), decline, shop.recall)
 
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -252,6 +253,7 @@ def estimate_loss(
     clicks: pd.DataFrame,
     by: Sequence[str] = (),
     decline: ClickDecline | None = None,
+    recall: Recall | None = None,
 ) -> dict[str, NaturalLoss]:
     """How subscribers of every group stop answering without opting out, with its error.
 
@@ -263,10 +265,11 @@ def estimate_loss(
         clicks: of `count_clicks`.
         by: columns of groups.
         decline: how fast clicks of subscribers who clicked fall; None where they do not tell.
+        recall: as for `fit_purchases`.
     """
     if not len(subscribers) or subscribers["customers"].sum() < _FEWEST:
         return dict.fromkeys([ALL, *by], NaturalLoss.of_clicks(decline))
-    fits = [fit_purchases(cells, model) for model in MODELS]
+    fits = [fit_purchases(cells, model, recall) for model in MODELS]
     weight = model_weight(fits, cells)
     points = qmc.Sobol(3 + len(fits[0].values), rng=np.random.default_rng(1)).random(_DRAWS)
     points = np.clip(points, 1e-6, 1 - 1e-6)

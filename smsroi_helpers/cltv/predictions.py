@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import betaln, expit, hyp2f1, roots_jacobi
 from scipy.stats import nbinom
 
+from smsroi_helpers.cltv.ages import compute_by_age
 from smsroi_helpers.cltv.fitting import Fit
 from smsroi_helpers.cltv.likelihoods import HISTORY, columns_of
 from smsroi_helpers.cltv.pareto import Grid, pareto_alive
@@ -250,11 +251,14 @@ def survival_probability(fit: Fit, cells: Cells, weeks: Sequence[float], *, valu
         return np.asarray((1 + ends / (fourth + histories.T)[:, None]) ** -third, float)
     kinds_x, kinds_T, place = histories.pairs
 
-    def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
-        growth = (ends / (alpha + kinds_T[rows])[:, None])[:, :, None] * p
-        return np.asarray(np.exp(-(r + frequency) * np.log1p(growth)), float)
+    def survived(x: Floats, T: Floats) -> Floats:
+        def still(p: Floats, frequency: Floats, rows: Any) -> Floats:
+            growth = (ends / (alpha + T[rows])[:, None])[:, :, None] * p
+            return np.asarray(np.exp(-(r + frequency) * np.log1p(growth)), float)
 
-    return _mean_over_drop_out(fit.model, values, kinds_x, still, len(ends))[place]
+        return _mean_over_drop_out(fit.model, values, x, still, len(ends))
+
+    return compute_by_age(survived, kinds_x, kinds_T, alpha)[place]
 
 
 def variance_of_orders(fit: Fit, cells: Cells, horizon_weeks: float) -> Floats:

@@ -205,8 +205,9 @@ def fit_purchase_model(
         comparison = cltv.compare_models(shop, model="auto", horizon_weeks=horizon_weeks, holdout_weeks=0)
         tested = cltv.holdout_test(shop, comparison)
         cells = cltv.count_cells(shop)
+        purchases = cltv.fit_purchases(cells, comparison.chosen, shop.recall)
         forecast = cltv.forecast_value(
-            cells, cltv.fit_purchases(cells, comparison.chosen), cltv.fit_value(cltv.count_value_cells(shop)),
+            cells, purchases, cltv.fit_value(cltv.count_value_cells(shop)),
             margin=cltv.profit_share(shop), rng=rng, horizon_weeks=horizon_weeks,
             yearly_discount_rate=yearly_discount_rate,
         )  # fmt: skip

@@ -233,6 +233,32 @@ class TestRecovery:
         assert 0 < np.sqrt((off**2).sum()) < 0.05 * truth
 
 
+class TestKeptFits:
+    """A fit that another notebook of the run has made is the same in every bit, and is not made again."""
+
+    @pytest.mark.parametrize("identified", [True, False])
+    def test_a_kept_fit_is_the_fit(self, cells, identified, monkeypatch):
+        cells = cells if identified else histories(np.random.default_rng(2), **KINDS["hardly ever leave"])
+        texts = {}
+
+        def recall(name, make):
+            if name not in texts:
+                texts[name] = make()
+            return texts[name]
+
+        own = fitting.fit_purchases(cells, "bg_nbd")
+        assert (own.posterior_sample is None) == identified
+        first = fitting.fit_purchases(cells, "bg_nbd", recall)
+        np.testing.assert_array_equal(first.posterior_sample, own.posterior_sample)
+        monkeypatch.setattr(fitting, "_fit_to_columns", None)
+        again = fitting.fit_purchases(cells, "bg_nbd", recall)
+        for kept in (first, again):
+            for name in ("model", "parameters", "status", "unidentified", "log_likelihood", "customers"):
+                assert getattr(kept, name) == getattr(own, name)
+            for name in ("covariance", "predicting", "posterior_sample"):
+                np.testing.assert_array_equal(getattr(kept, name), getattr(own, name))
+
+
 class TestTheSameCells:
     def test_are_fitted_once(self, cells, fits):
         once = fitting.fit_purchases(cells, "bg_nbd")

@@ -6,6 +6,7 @@ import pytest
 from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 
 from smsroi_helpers.cltv import fitting, predictions
+from smsroi_helpers.cltv.ages import compute_by_age
 
 VALUES = {
     "bg_nbd": (0.6, 8.0, 0.7, 2.4),
@@ -90,6 +91,35 @@ class TestStaying:
         forecast = predictions.survival_probability(fit, CELLS.iloc[:1], [52.0])[0, 0]
         assert forecast == pytest.approx((1 + 90 / 90_090 * 52 / 22) ** -0.9, rel=1e-4)
         assert np.isfinite(predictions.expected_orders(fit, CELLS, 39)).all()
+
+
+class TestAges:
+    @pytest.mark.parametrize("values", [(0.2, 4.0, 0.8, 2.5), (3.0, 0.05, 0.02, 40.0), (0.05, 300.0, 4.0, 0.3)])
+    def test_interpolated_over_ages_is_as_computed_for_each(self, values):
+        """The longest ages first, so that a mistaken order of rows shows."""
+        T, x = np.tile(np.arange(1500)[::-1] / 7, 8), np.repeat(np.arange(8.0), 1500)
+        asked = []
+
+        def compute(x, T):
+            asked.append(len(x))
+            return predictions.orders_if_alive(
+                "bg_nbd", np.array(values), x[:, None], T[:, None], np.array([4.0, 52.0])
+            )
+
+        found = compute_by_age(compute, x, T, values[1])
+        assert asked[0] < len(x) / 2
+        np.testing.assert_allclose(found, compute(x, T), rtol=1e-8)
+
+    def test_few_ages_and_a_wide_range_are_computed_one_by_one(self):
+        def compute(x, T):
+            return np.column_stack([x, T])
+
+        few = np.array([0.0, 1.0, 3.0])
+        np.testing.assert_array_equal(compute_by_age(compute, few, few, 2.0), compute(few, few))
+        wide = np.linspace(0, 500, 2000)
+        np.testing.assert_array_equal(
+            compute_by_age(compute, np.zeros(2000), wide, 1e-5), compute(np.zeros(2000), wide)
+        )
 
 
 class TestPairs:
