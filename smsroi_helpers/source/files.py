@@ -13,6 +13,7 @@ from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineError, named_tables
 from smsroi_helpers.errors import DataError, StorageError, shortened
 from smsroi_helpers.source.settings import Settings, read_settings, resolve_path
+from smsroi_helpers.source.signatures import OTHER_ENDINGS
 
 __all__ = [
     "aliased_files",
@@ -44,7 +45,8 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
     and the ending may be in capital letters.
 
     Raises:
-        DataError: there are several files for the table, or its folder is empty.
+        DataError: there are several files for the table, its folder is empty, or its only file has a format that is not
+            read, such as .xls or .zip.
     """
     found: list[tuple[str, list[Path]]] = []
     if (parts := folder / name).is_dir():
@@ -58,9 +60,18 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
     if len(found) > 1:
         names = shortened(", ".join(sorted(files[0].name if files else name for _, files in found)), 200)
         raise DataError(f"table {name}: {len(found)} sources for one table ({names}); keep one")
+    if not found:
+        _refuse_other_formats(folder, name)
     if found and not found[0][1]:
         raise DataError(f"table {name}: the folder {name}/ contains no .parquet file; add one or delete the folder")
     return found[0] if found else ("", [])
+
+
+def _refuse_other_formats(folder: Path, name: str) -> None:
+    for file in _visible(folder):
+        for ending, what in OTHER_ENDINGS.items():
+            if file.is_file() and re.fullmatch(rf"{name}(\.[a-z]+)?{re.escape(ending)}", file.name.lower()):
+                raise DataError(f"{shortened(file.name)}: is not read; it is {what}")
 
 
 def _visible(folder: Path) -> list[Path]:
