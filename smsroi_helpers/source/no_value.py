@@ -83,7 +83,7 @@ def _means_none(rows: ir.Table, column: Column, zone: str) -> ir.BooleanValue | 
         word = text.lower().isin(NO_VALUE) if not column.required else ibis.literal(False)
         # Nearly all times begin with a year of this century, so that the costly search is for few.
         may_be_zero = ~text.between("1971", "3") if is_time else ibis.literal(False)
-        return word | (may_be_zero & text.re_search(_zeros(zone, column.name))) if is_time else word
+        return word | (may_be_zero & text.re_search(_zeros(zone, column))) if is_time else word
     if is_time and (dtype.is_timestamp() or dtype.is_date()):
         return value.isin([ibis.literal(moment).cast(dtype) for moment in _zero_clocks(zone)])
     if is_time and dtype.is_integer() and column.name not in EVENTS_AFTER:
@@ -91,17 +91,22 @@ def _means_none(rows: ir.Table, column: Column, zone: str) -> ir.BooleanValue | 
     return None
 
 
-def _zeros(zone: str, name: str) -> str:
-    """Return the regular expression of dates and times that mean none.
+def _zeros(zone: str, column: Column) -> str:
+    """Return the regular expression of dates and times that mean none; in a required column only of Unix' zero.
 
-    >>> bool(re.search(_zeros("Asia/Shanghai", "joined_at"), "1970-01-01 08:00:00"))
+    >>> joined_at = contract.TABLES["customers"].by_name["joined_at"]
+    >>> bool(re.search(_zeros("Asia/Shanghai", joined_at), "1970-01-01 08:00:00"))
     True
-    >>> bool(re.search(_zeros("UTC", "joined_at"), "1970-01-01 08:00:00"))
+    >>> bool(re.search(_zeros("UTC", joined_at), "1970-01-01 08:00:00"))
     False
     """
     dates = f"(?:{'|'.join(_ZERO_DATES)}){_MIDNIGHT}"
-    clocks = "|".join(rf"{moment:%Y-%m-%d}[ T]{moment:%H:%M}(?::{moment:%S}(?:\.0+)?)?" for moment in _zero_clocks(zone))
-    numbers = "" if name in EVENTS_AFTER else r"|0+(?:\.0+)?"  # there 0 means no: see `answers`
+    clocks = "|".join(
+        rf"{moment:%Y-%m-%d}[ T]{moment:%H:%M}(?::{moment:%S}(?:\.0+)?)?" for moment in _zero_clocks(zone)
+    )
+    if column.required:  # a date alone may be meant
+        return rf"^(?:{clocks}){_UTC}$"
+    numbers = "" if column.name in EVENTS_AFTER else r"|0+(?:\.0+)?"  # there 0 means no: see `answers`
     return rf"^(?:(?:{dates}|{clocks}){_UTC}{numbers})$"
 
 

@@ -58,7 +58,9 @@ def workbook_to_parquet(file: Path, to: Path, table: contract.Table | None = Non
 def _damaged(file: Path) -> DataError:
     with file.open("rb") as stream:
         head = stream.read(2**12)
-    what = "" if head.startswith(b"PK") and (is_workbook(file) or not zipfile.is_zipfile(file)) else advice_for(file, head)
+    what = (
+        "" if head.startswith(b"PK") and (is_workbook(file) or not zipfile.is_zipfile(file)) else advice_for(file, head)
+    )
     if what:
         return DataError(f"{file.name}: not a workbook, whatever its name says, but {what}")
     return DataError(f"{file.name}: not a workbook, or a damaged one; save it again as .xlsx, or export it as CSV")

@@ -150,4 +150,3 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 
 def _fits(zone: str, moments: Sequence[dt.datetime]) -> bool:
     return all(moment.astimezone(_zone(zone)).utcoffset() == moment.utcoffset() for moment in moments)
-

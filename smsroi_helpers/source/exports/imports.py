@@ -22,7 +22,15 @@ from smsroi_helpers.source.exports.assumptions import (
     assume_timezone,
 )
 from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
-from smsroi_helpers.source.exports.templates import ExportFile, combine, fill_template, instant_of, read_rows, sql_text, usual_form
+from smsroi_helpers.source.exports.templates import (
+    ExportFile,
+    combine,
+    fill_template,
+    instant_of,
+    read_rows,
+    sql_text,
+    usual_form,
+)
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
 from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.no_value import NO_VALUE

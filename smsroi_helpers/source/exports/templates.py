@@ -33,8 +33,16 @@ __all__ = [
 _IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
 _ONLY_IF = re.compile(r"-- only if (\w+)\n")
 _SETTING = re.compile(r"\{\{(\w+)\}\}")
-_TIME_FORMS = ("%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
-               "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I:%M %p", "%Y/%m/%d %I:%M:%S %p", "%Y/%m/%d %I:%M %p")
+_TIME_FORMS = (
+    "%b %d, %Y at %I:%M %p",
+    "%B %d, %Y at %I:%M %p",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y-%m-%d %I:%M:%S %p",
+    "%Y-%m-%d %I:%M %p",
+    "%Y/%m/%d %I:%M:%S %p",
+    "%Y/%m/%d %I:%M %p",
+)
 """Times without an offset that DuckDB does not read by itself."""
 _OFFSETS = ZONES | {"UTC": "+00:00", "GMT": "+00:00"}
 _WHITESPACE = r"e' \t\r\n'"
