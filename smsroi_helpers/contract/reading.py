@@ -35,8 +35,12 @@ READING: dict[str, str] = {
         "source.yml names no currency; the amounts show {sign}, so they are in {currency}; if not, write currency: in"
         " source.yml"
     ),
-    "dates with the day first": "dates such as 5/4/2024 are in April: other dates of the column, or the country, show it",
-    "dates with the month first": "dates such as 5/4/2024 are in May: other dates of the column, or the country, show it",
+    "dates with the day first": (
+        "dates such as 5/4/2024 are in April, as other dates of the column or the country show"
+    ),
+    "dates with the month first": (
+        "dates such as 5/4/2024 are in May, as other dates of the column or the country show"
+    ),
     "all in the future": (
         "the first day is {day}, after today, so nothing has been observed: check the order of day, month and year, and"
         " the clock of the export"

@@ -45,10 +45,12 @@ class TableColumns:
 
     @property
     def kept(self) -> list[str]:
+        """Columns of the valid table."""
         return [column.name for column in self.present] + self.attributes
 
     @property
     def read(self) -> list[str]:
+        """Columns that are read, with those that `answers` adds."""
         return [*self.kept, *self.answers.columns.values()]
 
     @property
@@ -58,6 +60,7 @@ class TableColumns:
 
     @property
     def times(self) -> list[str]:
+        """Columns with times."""
         return [column.name for column in self.present if column.kind == "timestamp"]
 
 

@@ -68,8 +68,8 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
         encoding: of a file that is neither UTF-8 nor UTF-16; empty: GB18030.
 
     Raises:
-        DataError: the file is empty, no text, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot be
-            decoded, or is GB18030 only by chance. The message names the file and the line.
+        DataError: the file is empty, no text, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot
+            be decoded, or is GB18030 only by chance. The message names the file and the line.
     """
     head = next(_read_chunks(file), b"")
     if not head:

@@ -40,7 +40,7 @@ _WITHOUT_USUAL = ("¥", "kr", "dh", "dhs", "د.إ")
 _WIDE = {"¥": "￥", "£": "￡", "₩": "￦"}
 """Signs whose wide form is not among those (U+FF01 … U+FF5E) that are read as the usual ones before."""
 _CODES = {code for place in get_global("territory_currencies") for code in get_territory_currencies(place)}
-_WRITTEN = {code: (code,) for code in sorted(_CODES)}
+_WRITTEN: dict[str, tuple[str, ...]] = {code: (code,) for code in sorted(_CODES)}
 _WRITTEN |= {word: tuple(codes.split()) for words, codes in _WORDS.items() for word in words.split()}
 _CODES_OF = {word.casefold(): codes for word, codes in _WRITTEN.items()}
 

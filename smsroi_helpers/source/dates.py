@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-import ibis
 import ibis.expr.types as ir
 from babel import Locale, UnknownLocaleError
 
@@ -56,7 +55,7 @@ def has_year_last(shape: str) -> bool:
 
 def count_orders(rows: ir.Table, names: Collection[str]) -> dict[str, DateOrder]:
     """Count in one pass what the dates of columns of text show of their order."""
-    measures = {}
+    measures: dict[str, ir.Value] = {}
     for name in names:
         text = rows[name].translate(_FULL_WIDTH, _HALF_WIDTH).strip()
         first, second = (text.re_extract(YEAR_LAST, group).try_cast("int64") for group in (1, 2))

@@ -1,11 +1,10 @@
-"""Words and dates by which exports say that a field has no value: `NULL`, `\\N`, `0000-00-00`, a time of 1970.
+r"""Words and dates by which exports say that a field has no value: `NULL`, `\\N`, `0000-00-00`, a time of 1970.
 
 In a column that may be empty they are empty fields, and are counted. In a required column they stay what they are, a
 value that cannot be read; the zero of a clock, which can be read as a time, becomes one there.
 """
 
 import datetime as dt
-import re
 import zoneinfo
 from collections.abc import Iterable
 
@@ -22,7 +21,8 @@ __all__ = [
 ]
 
 NO_VALUE = (
-    "null", "(null)", "<null>", "none", "nil", "n/a", "#n/a", "na", "nat", "undefined", "\\n", "-", "--", "---", "–", "—",
+    "null", "(null)", "<null>", "none", "nil", "n/a", "#n/a", "na", "nat", "undefined", "\\n",
+    "-", "--", "---", "–", "—",
 )  # fmt: skip
 """Words (in lower case) for no value; `nan` is none of them, since it may be a failed computation."""
 _NOT_FREE = ("timezone", "primary_metric")

@@ -81,11 +81,11 @@ def is_workbook(file: Path) -> bool:
 
 
 def looks_like_utf16(head: bytes) -> str:
-    """Return `utf-16-le` or `utf-16-be` if bytes look like such text without a byte order mark; else empty.
+    r"""Return `utf-16-le` or `utf-16-be` if bytes look like such text without a byte order mark; else empty.
 
     Of ASCII characters, which a table has at least in its first line as delimiters, every second byte is zero.
 
-    >>> looks_like_utf16("order_id,amount".encode("utf-16-le")), looks_like_utf16("订单,金额\\n".encode("utf-16-be"))
+    >>> looks_like_utf16("order_id,amount".encode("utf-16-le")), looks_like_utf16("订单,金额\n".encode("utf-16-be"))
     ('utf-16-le', 'utf-16-be')
     >>> looks_like_utf16(b"order_id,amount"), looks_like_utf16(b"order_id\\0,amount")
     ('', '')

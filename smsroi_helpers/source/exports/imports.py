@@ -306,9 +306,10 @@ class _Importer:
             )
             (found,) = self._values(query)
             if found["bad"]:
+                example = redact(shortened(found["example"], 40))
                 said = (
-                    f"{entry.layout.title}, column {entry.heading(column)}: {found['bad']:,} of {found['n']:,} times cannot"
-                    f" be read, such as {redact(shortened(found['example'], 40))}"
+                    f"{entry.layout.title}, column {entry.heading(column)}: {found['bad']:,} of {found['n']:,} times"
+                    f" cannot be read, such as {example}"
                 )
                 if found["bad"] > _UNREADABLE * found["n"]:
                     raise DataError(f"{said}; write the year first, with an offset from UTC instead of a zone's name")
@@ -349,7 +350,8 @@ class _Importer:
         """Return the helper views of all parts, and make them known to the engine."""
         made = {
             name: fill_template(
-                entry.layout, entry.part, name, entry.files, self._facts(entry), settings | {"year_last": entry.year_last}
+                entry.layout, entry.part, name, entry.files, self._facts(entry),
+                settings | {"year_last": entry.year_last},
             )
             for entry in parts for name in entry.part.helpers
         }  # fmt: skip

@@ -154,7 +154,10 @@ def instant_of(column: str, zone: str) -> str:
                 try_strptime({column}, '%Y-%m-%d %I:%M:%S %p %z'),
                 try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
             )
-            ELSE timezone({sql_text(zone)}, coalesce(try_cast({column} AS TIMESTAMP), try_strptime({column}, [{forms}])))
+            ELSE timezone({sql_text(zone)}, coalesce(
+                try_cast({column} AS TIMESTAMP),
+                try_strptime({column}, [{forms}])
+            ))
         END"""
 
 
