@@ -116,8 +116,8 @@ def _without_refusals(rows: ir.Table) -> Answers:
     if found["yes"]:
         raise DataError(
             f"table customers, column {name}: yes without a time in {found['yes']:,} rows; write the day of each"
-            " opt-out, or where it is not known the day on which the list was exported (in a .sql mapping: CASE WHEN opted_out"
-            " THEN '2025-06-30' END): without a day it is not known which texts came after it"
+            " opt-out, or where it is not known the day on which the list was exported (in a .sql mapping: CASE WHEN"
+            " opted_out THEN '2025-06-30' END): without a day it is not known which texts came after it"
         )
     if not found["no"]:
         return Answers(rows, {}, [])

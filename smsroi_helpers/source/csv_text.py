@@ -75,7 +75,7 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
     if not head:
         raise DataError(f"{file.name}: the file is empty (0 bytes); export it again")
     if what := advice_for(file, head):
-        raise DataError(f"{file.name}: no text, whatever its name says, but {what}")
+        raise DataError(f"{file.name}: not a text file, whatever its name says, but {what}")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _copy_as_utf8(file, "utf-16", copy_to)
     if wide := looks_like_utf16(head):

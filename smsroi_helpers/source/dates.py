@@ -40,6 +40,8 @@ class DateOrder:
     """Dates whose second number is above 12."""
     open: int
     """Dates that may be either, such as 5/4/2024."""
+    rows: int
+    """All dates with the year last, also those such as 5/5/2024."""
     dots: int
     """Of the open ones, those with dots, which hardly anybody writes with the month first."""
 
@@ -64,10 +66,11 @@ def count_orders(rows: ir.Table, names: Collection[str]) -> dict[str, DateOrder]
             f"{name}__day_first": ((first > 12) & (second <= 12)).sum(),
             f"{name}__month_first": ((second > 12) & (first <= 12)).sum(),
             f"{name}__open": either.sum(),
+            f"{name}__rows": first.count(),
             f"{name}__dots": (either & (text.re_extract(YEAR_LAST, 3) == ".")).sum(),
         }
     counts = rows.aggregate(**measures).to_pyarrow().to_pylist()[0] if measures else {}
-    fields = ("day_first", "month_first", "open", "dots")
+    fields = ("day_first", "month_first", "open", "rows", "dots")
     return {name: DateOrder(*(int(counts[f"{name}__{field}"] or 0) for field in fields)) for name in names}
 
 

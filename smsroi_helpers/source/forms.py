@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 from smsroi_helpers.contract import MONEY, Column
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.currencies import CURRENCY, ShownCurrency, codes_of, currencies_in, pattern_of
-from smsroi_helpers.source.dates import Order, count_orders, decide_order, has_year_last
+from smsroi_helpers.source.dates import DateOrder, Order, count_orders, decide_order, has_year_last
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
 
@@ -49,6 +49,9 @@ _CHINA_STANDARD_TIME = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Taipei", "Asia/
 _ZONE = re.compile(r"9(?: ?[AaPp]\.?[Mm]\.?)? ?\(?([A-Z]{3,4})\)?$")
 _AS_HYPHEN = str.maketrans(DASHES, "-" * len(DASHES))
 _WITH_NINES = str.maketrans("012345678", "9" * 9)
+_NAME_COUNTRY = "write country: (US: the month first; GB: the day first) in source.yml, or the year first in the file"
+_OWN_FORM = 0.5
+"""Share of a column's values from which a form is the column's, and not that of damaged rows."""
 _PLAIN_NUMBER = re.compile(r"-?[9.,]*(?:[eE][+-]?9+)?")
 _PLAIN_TIME = re.compile(r"9{4}[-/.]9{1,2}[-/.]9{1,2}(?:[ T]9{1,2}:99(?::99(?:\.9+)?)?(?: ?(?:Z|[+-]99(?::?99)?))?)?")
 _RAW_NUMBER = re.compile(r"[+-]?9+(?:\.9+)?")
@@ -132,12 +135,11 @@ def find_forms(table: str, rows: ir.Table, columns: list[Column], settings: Sett
     shapes_by_column = _shapes(rows, texts)
     times = {c.name: decide_time_form(shapes_by_column[c.name], settings) for c in texts if c.kind == "timestamp"}
     orders = count_orders(rows, [name for name in times if _has_year_last(shapes_by_column[name])])
-    remedy = "write country: (US: the month first; GB: the day first) in source.yml, or the year first"
     for column in texts:
         name, shapes = column.name, shapes_by_column[column.name]
         where = f"table {table}, column {name}"
         if name in times:
-            order = decide_order(where, orders[name], settings.country, remedy) if name in orders else None
+            order = _order(where, orders.get(name), shapes, settings)
             found.of[name] = replace(times[name], year_last=order, plain=_are_all(_RAW_TIME, shapes))
             if order and (n := orders[name].open):
                 found.findings.append(finding_of(table, name, f"dates with the {order} first", n))
@@ -150,6 +152,21 @@ def find_forms(table: str, rows: ir.Table, columns: list[Column], settings: Sett
             n = sum(shape.rows for shape in shapes)
             found.findings.append(finding_of(table, name, "comma as decimal mark", n, n))
     return found
+
+
+def _order(where: str, found: DateOrder | None, shapes: list[Shape], settings: Settings) -> Order | None:
+    """Return what comes first in dates with the year last; None if there are none, or too few to be the column's form.
+
+    Too few are damaged rows, if nothing tells how they are meant.
+    """
+    if found is None:
+        return None
+    try:
+        return decide_order(where, found, settings.country, _NAME_COUNTRY)
+    except DataError:
+        if found.rows >= _OWN_FORM * sum(shape.rows for shape in shapes):
+            raise
+        return None
 
 
 def _has_year_last(shapes: list[Shape]) -> bool:
