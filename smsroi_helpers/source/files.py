@@ -67,11 +67,14 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
     return found[0] if found else ("", [])
 
 
+_OTHER_FILE = re.compile(rf"([^.]+)(?:\.[a-z]+)?({'|'.join(map(re.escape, sorted(OTHER_ENDINGS, key=len)[::-1]))})")
+
+
 def _refuse_other_formats(folder: Path, name: str) -> None:
     for file in _visible(folder):
-        for ending, what in OTHER_ENDINGS.items():
-            if file.is_file() and re.fullmatch(rf"{name}(\.[a-z]+)?{re.escape(ending)}", file.name.lower()):
-                raise DataError(f"{shortened(file.name)}: is not read; it is {what}")
+        found = _OTHER_FILE.fullmatch(file.name.lower())
+        if found and found[1] == name and file.is_file():
+            raise DataError(f"{shortened(file.name)}: is not read; it is {OTHER_ENDINGS[found[2]]}")
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -79,11 +79,12 @@ def _means_none(rows: ir.Table, column: Column, zone: str) -> ir.BooleanValue | 
     if column.required and not is_time:
         return None
     if dtype.is_string() and (column.kind != "text" or column.name in _NOT_FREE):
+        # Nearly all numbers begin with a digit, and times with a year of this century: only others are looked at.
+        usual = value.between("1971", "3") if is_time else value.between("0", ":")
         text = value.strip()
         word = text.lower().isin(NO_VALUE) if not column.required else ibis.literal(False)
-        # Nearly all times begin with a year of this century, so that the costly search is for few.
-        may_be_zero = ~text.between("1971", "3") if is_time else ibis.literal(False)
-        return word | (may_be_zero & text.re_search(_zeros(zone, column))) if is_time else word
+        zero = text.re_search(_zeros(zone, column)) if is_time else ibis.literal(False)
+        return ibis.ifelse(usual, False, word | zero)
     if is_time and (dtype.is_timestamp() or dtype.is_date()):
         return value.isin([ibis.literal(moment).cast(dtype) for moment in _zero_clocks(zone)])
     if is_time and dtype.is_integer() and column.name not in EVENTS_AFTER:
@@ -94,6 +95,7 @@ def _means_none(rows: ir.Table, column: Column, zone: str) -> ir.BooleanValue | 
 def _zeros(zone: str, column: Column) -> str:
     """Return the regular expression of dates and times that mean none; in a required column only of Unix' zero.
 
+    >>> import re
     >>> joined_at = contract.TABLES["customers"].by_name["joined_at"]
     >>> bool(re.search(_zeros("Asia/Shanghai", joined_at), "1970-01-01 08:00:00"))
     True
