@@ -30,6 +30,7 @@ __all__ = [
     "decide_number_form",
     "decide_time_form",
     "find_forms",
+    "zones_in",
 ]
 
 _MAX_SHAPES = 2_000
@@ -214,12 +215,20 @@ def _are_all(pattern: re.Pattern[str], shapes: list[Shape]) -> bool:
     return len(shapes) < _MAX_SHAPES and all(pattern.fullmatch(shape.text) for shape in shapes)
 
 
+def zones_in(timezone: str) -> dict[str, str]:
+    """Return the abbreviations of zones that are known in a source with this time zone → offset from UTC.
+
+    >>> "CST" in zones_in("America/Chicago"), "CST" in zones_in("Asia/Shanghai")
+    (True, False)
+    """
+    chinese = timezone in _CHINA_STANDARD_TIME
+    return {zone: offset for zone, offset in ZONES.items() if zone != "CST" or not chinese}
+
+
 def decide_time_form(shapes: list[Shape], settings: Settings) -> Form:
     """Return which forms of time a column has."""
     texts = [shape.half_width for shape in shapes]
-    zones = {found[1] for text in texts if (found := _ZONE.search(text))} & set(ZONES)
-    if settings.timezone in _CHINA_STANDARD_TIME:
-        zones.discard("CST")
+    zones = {found[1] for text in texts if (found := _ZONE.search(text))} & set(zones_in(settings.timezone))
     return Form(
         named_months=any(re.search(rf"[A-Za-z]{{3}}|[AaPp]\.?[Mm]|{HALF_DAYS}", text) for text in texts),
         epochs=any(re.fullmatch(r"9{10}(\.9+)?|9{13}|9{16}", text) for text in texts),

@@ -197,6 +197,9 @@ class _Importer:
         rows, total = without_total_row(self.con.read_parquet(raw), path.name)
         found = [*read.findings, *([total] if total else [])]
         self._notes += [f"{finding.table}: {finding.rule}: {finding.filled_remedy}" for finding in found]
+        if read.ragged:
+            place = redact(shortened(path.name))
+            self._notes.append(f"{place}: {contract.WRONG_FIELDS} in {len(read.ragged):,} rows, which are left out")
         headings = [name for name in rows.columns if name != LINE]
         match = recognise(path.name, headings, kind)
         part = self._parts.setdefault(match.part.name, _PartFiles(layout_of(match.part.kind), match.part))
@@ -302,7 +305,7 @@ class _Importer:
             query = (
                 f"SELECT count({column}) AS n, count({column}) FILTER ({wrong}) AS bad,"
                 f" mode({column}) FILTER ({wrong}) AS example FROM ("
-                f"SELECT {column}, {usual_form(column, entry.year_last)} AS usual FROM ({self._rows(entry, column)}))"
+                f"SELECT {column}, {usual_form(column, zone, entry.year_last)} AS usual FROM ({self._rows(entry, column)}))"
             )
             (found,) = self._values(query)
             if found["bad"]:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
-from smsroi_helpers.source.forms import ZONES
+from smsroi_helpers.source.forms import zones_in
+from smsroi_helpers.source.no_value import NO_VALUE
 
 __all__ = [
     "ExportFile",
@@ -42,9 +43,21 @@ _TIME_FORMS = (
     "%Y-%m-%d %I:%M %p",
     "%Y/%m/%d %I:%M:%S %p",
     "%Y/%m/%d %I:%M %p",
+    "%d %b %Y %H:%M:%S",
+    "%d %b %Y %H:%M",
+    "%a, %d %b %Y %H:%M:%S",
+    "%Y%m%d%H%M%S",
 )
 """Times without an offset that DuckDB does not read by itself."""
-_OFFSETS = ZONES | {"UTC": "+00:00", "GMT": "+00:00"}
+_FORMS_WITH_OFFSET = (
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%d %b %Y %H:%M:%S %z",
+    "%Y-%m-%d %I:%M:%S %p %z",
+    "%Y-%m-%d %I:%M %p %z",
+)
+"""Times with an offset that DuckDB does not read by itself."""
+_NARROW_BLANK = "\u202f"
+"""Browsers write it before AM and PM."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -97,9 +110,10 @@ def read_rows(
     instants = [column for column in columns if column in part.instants]
     if not instants:
         return rows
-    usual = ",\n            ".join(f"{usual_form(column, year_last)} AS {column}" for column in instants)
-    converted = ",\n        ".join(f"{instant_of(column, zone)} AS {column}" for column in instants)
+    usual = ",\n            ".join(f"{usual_form(column, zone, year_last)} AS {column}" for column in instants)
+    converted = ",\n        ".join(f"{_instant_or_infinity(column, zone)} AS {column}" for column in instants)
     return f"""    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.
+    -- One that cannot be read becomes 'infinity', so that its row is rejected as unreadable, not as without a time.
     SELECT * REPLACE (
         {converted}
     ) FROM (
@@ -111,15 +125,18 @@ def read_rows(
     )"""
 
 
-def usual_form(column: str, year_last: str = "") -> str:
+def usual_form(column: str, zone: str, year_last: str = "") -> str:
     """Return an expression that writes `PDT` as an offset, the year first, and 下午 as PM.
 
     Args:
         column: name of a column of text.
+        zone: of times without an offset (IANA); in China's, `CST` is no American zone.
         year_last: see `read_rows`.
     """
-    names = "|".join(_OFFSETS)
-    offsets = ", ".join(f"{sql_text(name)}: {sql_text(f' {offset}')}" for name, offset in _OFFSETS.items())
+    known = zones_in(zone) | {"UTC": "+00:00", "GMT": "+00:00"}
+    names = "|".join(known)
+    offsets = ", ".join(f"{sql_text(name)}: {sql_text(f' {offset}')}" for name, offset in known.items())
+    column = f"replace({column}, {sql_text(_NARROW_BLANK)}, ' ')"
     text = (
         f"regexp_replace({column}, ' ?({names})$', '') ||\n"
         f"            coalesce(MAP {{{offsets}}}[regexp_extract({column}, '({names})$', 1)], '')"
@@ -149,9 +166,9 @@ def instant_of(column: str, zone: str) -> str:
     return f"""CASE
             WHEN regexp_full_match({column}, '[0-9]{{10}}([.][0-9]+)?') THEN to_timestamp(try_cast({column} AS DOUBLE))
             WHEN regexp_full_match({column}, '[0-9]{{13}}') THEN to_timestamp(try_cast({column} AS DOUBLE) / 1000)
+            WHEN NOT regexp_matches({column}, '(19|20)[0-9]{{2}}') THEN NULL  -- a year of two digits may be a day
             WHEN regexp_matches({column}, '{offset}') THEN coalesce(
-                try_strptime({column}, '%a, %d %b %Y %H:%M:%S %z'),
-                try_strptime({column}, '%Y-%m-%d %I:%M:%S %p %z'),
+                try_strptime({column}, [{", ".join(map(sql_text, _FORMS_WITH_OFFSET))}]),
                 try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
             )
             ELSE timezone({sql_text(zone)}, coalesce(
@@ -159,6 +176,14 @@ def instant_of(column: str, zone: str) -> str:
                 try_strptime({column}, [{forms}])
             ))
         END"""
+
+
+def _instant_or_infinity(column: str, zone: str) -> str:
+    """Return the expression of `instant_of`, with infinity for a text that is neither a time nor a word for none."""
+    words = ", ".join(map(sql_text, (*NO_VALUE, "0")))
+    return f"""coalesce({instant_of(column, zone)}, CASE
+            WHEN lower({column}) NOT IN ({words}) AND {column} NOT LIKE '0000-00-00%' THEN TIMESTAMPTZ 'infinity'
+        END)"""
 
 
 def fill_template(
