@@ -74,10 +74,10 @@ def split_answers(table: contract.Table, rows: ir.Table) -> Answers:
         rows: its raw columns.
 
     Raises:
-        DataError: `customers.opted_out_at` says yes without a time.
+        DataError: `opted_in_at` or `opted_out_at` of customers says yes without a time.
     """
     if table.name == "customers":
-        return _without_refusals(rows)
+        return _consent_by_day(rows)
     told = {name: _answer(rows[name], name) for name in EVENTS_AFTER if name in rows.columns and _may_be(rows[name])}
     if table.name != "messages" or "sent_at" not in rows.columns or not told:
         return Answers(rows, {}, [])
@@ -105,27 +105,41 @@ _RULES: tuple[tuple[str, str, Literal["note", "warning"]], ...] = (
 )
 
 
-def _without_refusals(rows: ir.Table) -> Answers:
-    """Return the rows of customers without the word no as the time of an opt-out."""
-    name = "opted_out_at"
-    if name not in rows.columns or not _may_be(rows[name]):
+_INSTEAD = {
+    "opted_in_at": (
+        "write the day of each consent, or where it is not known the day of the first text; without a day it is not"
+        " known which texts had consent"
+    ),
+    "opted_out_at": (
+        "write the day of each opt-out, or where it is not known the day on which the list was exported (in a .sql"
+        " mapping: CASE WHEN opted_out THEN '2025-06-30' END): without a day it is not known which texts came after it"
+    ),
+}
+"""Column of consent in `customers` → what to write where it only says yes."""
+
+
+def _consent_by_day(rows: ir.Table) -> Answers:
+    """Return the rows of customers without the word no as the time of a consent or an opt-out."""
+    answers = {name: _answer(rows[name], name) for name in _INSTEAD if name in rows.columns and _may_be(rows[name])}
+    if not answers:
         return Answers(rows, {}, [])
-    answer = _answer(rows[name], name)
-    counts = rows.aggregate(n=rows.count(), yes=(answer == "yes").sum(), no=(answer == "no").sum())
+    counts = rows.aggregate(
+        n=rows.count(),
+        **{f"{word}__{name}": (answer == word).sum() for name, answer in answers.items() for word in ("yes", "no")},
+    )
     found = counts.to_pyarrow().to_pylist()[0]
-    if found["yes"]:
-        raise DataError(
-            f"table customers, column {name}: yes without a time in {found['yes']:,} rows; write the day of each"
-            " opt-out, or where it is not known the day on which the list was exported (in a .sql mapping: CASE WHEN"
-            " opted_out THEN '2025-06-30' END): without a day it is not known which texts came after it"
-        )
-    if not found["no"]:
-        return Answers(rows, {}, [])
-    value = rows[name]
-    dtype = value.type()
-    empty = ibis.null("timestamp") if dtype.is_boolean() else ibis.ifelse(answer == "no", ibis.null(dtype), value)
-    said = finding_of("customers", name, "no without a time", int(found["no"]), int(found["n"]))
-    return Answers(rows.mutate(**{name: empty}), {}, [said])
+    empty: dict[str, ir.Value] = {}
+    findings = []
+    for name, answer in answers.items():
+        if yes := found[f"yes__{name}"]:
+            raise DataError(f"table customers, column {name}: yes without a time in {yes:,} rows; {_INSTEAD[name]}")
+        if no := found[f"no__{name}"]:
+            value = rows[name]
+            dtype = value.type()
+            of_text = ibis.ifelse((answer == "no").fill_null(False), ibis.null(dtype), value)
+            empty[name] = ibis.null("timestamp") if dtype.is_boolean() else of_text
+            findings.append(finding_of("customers", name, "no without a time", int(no), int(found["n"])))
+    return Answers(rows.mutate(**empty) if empty else rows, {}, findings)
 
 
 def _may_be(column: ir.Value) -> bool:

@@ -6,12 +6,12 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineError, named_tables
-from smsroi_helpers.errors import DataError, StorageError, shortened
+from smsroi_helpers.errors import DataError, StorageError, redact, shortened
 from smsroi_helpers.source.settings import Settings, read_settings, resolve_path
 from smsroi_helpers.source.signatures import OTHER_ENDINGS
 
@@ -22,6 +22,7 @@ __all__ = [
     "input_files",
     "is_helper",
     "mapping_files",
+    "other_format",
     "queried_names",
     "read_query",
     "sha256_of",
@@ -68,6 +69,21 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
 
 
 _OTHER_FILE = re.compile(rf"([^.]+)(?:\.[a-z]+)?({'|'.join(map(re.escape, sorted(OTHER_ENDINGS, key=len)[::-1]))})")
+
+
+def other_format(folder: Path, names: Collection[str]) -> str:
+    """Return what the first of these files is and what to do, for a message; empty if each has a format that is read.
+
+    Args:
+        folder: folder of the source.
+        names: of files, with or without their endings.
+    """
+    wanted = {name.casefold() for name in names}
+    for file in _visible(folder):
+        what = OTHER_ENDINGS.get(file.suffix.lower(), "")
+        if what and file.is_file() and wanted & {file.name.casefold(), file.stem.casefold()}:
+            return f"; {redact(shortened(file.name))} is not read; it is {what}"
+    return ""
 
 
 def _refuse_other_formats(folder: Path, name: str) -> None:

@@ -33,6 +33,7 @@ _SIGNATURES = (
 """First bytes → what such a file is, and what to do."""
 _MARKUP = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body|<meta|<table|<style|<div)", re.IGNORECASE)
 _XML = re.compile(rb"\s*<\?xml", re.IGNORECASE)
+_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*(?:"[^"]*"\s*:|\})')
 OTHER_ENDINGS = {
     ".xls": _OLD_WORKBOOK, ".xlsb": _OLD_WORKBOOK, ".ods": "a workbook of another format: save it as .xlsx, or as CSV",
     ".numbers": "a workbook of another format: export it as .xlsx, or as CSV",
@@ -60,15 +61,16 @@ def advice_for(file: Path, head: bytes) -> str:
     """
     head = head[:_HEAD].removeprefix(b"\xef\xbb\xbf")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _WORKBOOK if is_workbook(file) else _PACKED
+        return _WORKBOOK if is_workbook(file) or b"[Content_Types].xml" in head else _PACKED
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             return what
+    head = head.replace(b"\0", b"").lstrip(b"\xff\xfe")  # text may be UTF-16
     if _MARKUP.match(head):
         return _WEB_PAGE
     if _XML.match(head):
         return _OLD_WORKBOOK if b"urn:schemas-microsoft-com:office:spreadsheet" in head else OTHER_ENDINGS[".xml"]
-    return ""
+    return OTHER_ENDINGS[".json"] if _JSON.match(head) else ""
 
 
 def is_workbook(file: Path) -> bool:
@@ -93,6 +95,7 @@ def looks_like_utf16(head: bytes) -> str:
     head = head[:_HEAD]
     even, odd = head[::2].count(0), head[1::2].count(0)
     least = max(2, len(head) // 50)
-    if odd >= least and not even:
-        return "utf-16-le"
-    return "utf-16-be" if even >= least and not odd else ""
+    larger, smaller = max(even, odd), min(even, odd)  # a few characters, such as 一, have their zero on the other side
+    if larger < least or 4 * smaller > larger:
+        return ""
+    return "utf-16-le" if odd > even else "utf-16-be"

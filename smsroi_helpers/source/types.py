@@ -295,7 +295,7 @@ def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_d
 
 def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Columns, _Columns]:
     """Return the local time of texts without an offset, the instant of others, and whether a text is only a date."""
-    text = plain_text(raw)
+    text = plain_text(raw).replace("\u202f", " ")  # a narrow blank, as browsers write it before AM and PM
     epoch = ibis.null("timestamp")
     if form.epochs:
         (text,) = yield (text,)

@@ -106,3 +106,13 @@ def test_an_opt_out_of_a_customer_told_as_yes_needs_a_day(tmp_path):
         read(tmp_path, "customer_id,opted_out_at\nc1,TRUE\nc2,FALSE\nc3,1\n", "customers")
     frames, _said = read(tmp_path, "customer_id,opted_out_at\nc1,2024-02-01\nc2,FALSE\nc3,0\n", "customers")
     assert frames["customers"]["opted_out_at"].notna().sum() == 1
+
+
+def test_a_consent_told_as_yes_needs_a_day_and_no_is_none(tmp_path):
+    with pytest.raises(
+        DataError, match="customers, column opted_in_at: yes without a time in 1 rows; write the day of"
+    ):
+        read(tmp_path, "customer_id,opted_in_at,opted_out_at\nc1,TRUE,\nc2,FALSE,0\n", "customers")
+    frames, _said = read(tmp_path, "customer_id,opted_in_at,opted_out_at\nc1,2024-02-01,no\nc2,FALSE,0\n", "customers")
+    assert frames["customers"]["opted_in_at"].notna().sum() == 1
+    assert frames["customers"]["opted_out_at"].notna().sum() == 0

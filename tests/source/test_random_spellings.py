@@ -195,11 +195,12 @@ def test_a_workbook_gives_what_was_put_into_its_cells(tmp_path_factory, seed, ab
 # --- encodings -------------------------------------------------------------------------------------------------------
 
 ALPHABETS = {
-    "utf-8": "aé顾客🎁ü,;'\" ", "utf-8-sig": "aé顾客🎁ü", "utf-16": "aé顾客🎁ü,\"", "gb18030": "a顾客龙井茶(),;",
+    "utf-8": "aé顾客🎁ü,;'\" ", "utf-8-sig": "aé顾客🎁ü", "utf-16": "aé顾客🎁ü,\"", "utf-16-le": "aé顾客一🎁ü,\"",
+    "utf-16-be": "aé顾客一🎁Āü,\"", "gb18030": "a顾客龙井茶(),;",
     "gbk": "a订单号￥", "big5": "a訂單顧客", "shift_jis": "aお客様東京", "euc-kr": "a고객주문", "cp1252": "aéüß€“–",
     "cp1250": "aŁódźň", "cp1251": "aЖук",
 }  # fmt: skip
-NEEDS_NO_NAME = ("utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk")
+NEEDS_NO_NAME = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk")
 
 
 @pytest.mark.parametrize("encoding", ALPHABETS)

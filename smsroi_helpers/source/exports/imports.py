@@ -304,8 +304,8 @@ class _Importer:
             )
             query = (
                 f"SELECT count({column}) AS n, count({column}) FILTER ({wrong}) AS bad,"
-                f" mode({column}) FILTER ({wrong}) AS example FROM ("
-                f"SELECT {column}, {usual_form(column, zone, entry.year_last)} AS usual FROM ({self._rows(entry, column)}))"
+                f" mode({column}) FILTER ({wrong}) AS example FROM (SELECT {column},"
+                f" {usual_form(column, zone, entry.year_last)} AS usual FROM ({self._rows(entry, column)}))"
             )
             (found,) = self._values(query)
             if found["bad"]:

@@ -1,4 +1,4 @@
-"""Times of exports in the forms that tools write: the instant, or said to be unreadable; never another, never missing."""
+"""Times of exports in the forms that tools write: the instant, or said to be unreadable; never another instant."""
 
 import datetime as dt
 import random
