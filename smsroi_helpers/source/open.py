@@ -98,8 +98,8 @@ class _Opener:
             found = f"; files found: {redact(shortened(', '.join(names), 200))}" if names else ""
             raise DataError(
                 f"data {self._folder.name}: no table orders and no table messages (orders.parquet, .csv, .xlsx or"
-                f" .sql{found}){source_files.other_format(self._folder, names)}; data/README.md describes the tables of a"
-                " source"
+                f" .sql{found}){source_files.other_format(self._folder, names)}; data/README.md describes the tables of"
+                " a source"
             )
         used = source_files.used_files(self._folder, self._settings)
         texts = {name: files[0] for name, (kind, files) in files_of_table.items() if kind not in ("", "sql", "parquet")}
