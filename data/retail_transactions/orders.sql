@@ -3,8 +3,8 @@
 SELECT
     line__ AS order_id,
     customer_id,
-    -- Month/day/year as ISO; any other value stays unchanged and is rejected as unreadable.
-    coalesce(strftime(try_strptime(trans_date, '%m/%d/%Y'), '%Y-%m-%d'), trans_date) AS ordered_at,
+    -- Month/day/year as ISO; any other value is rejected as unreadable.
+    coalesce(strftime(try_strptime(trans_date, '%m/%d/%Y'), '%Y-%m-%d'), 'no month/day/year: ' || trans_date) AS ordered_at,
     tran_amount AS amount,
     line__
 FROM transactions

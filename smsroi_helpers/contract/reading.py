@@ -24,8 +24,26 @@ READING: dict[str, str] = {
     "yes or no without a time": (
         "it happened or not, at an unknown time: counted as an outcome, left out of timing; add the gateway's time"
     ),
+    "no without a time": "it did not happen",
     "delivery not reported": (
         "the status means that the outcome is unknown; such a message counts as delivered: add later receipts"
+    ),
+    "written as no value": (
+        "words such as NULL and -, and dates such as 0000-00-00 or the zero of a clock in 1970, are read as empty"
+    ),
+    "currency of the amounts": (
+        "source.yml names no currency; the amounts show {sign}, so they are in {currency}; if not, write currency: in"
+        " source.yml"
+    ),
+    "dates with the day first": (
+        "dates such as 5/4/2024 are in April, as other dates of the column or the country show"
+    ),
+    "dates with the month first": (
+        "dates such as 5/4/2024 are in May, as other dates of the column or the country show"
+    ),
+    "all in the future": (
+        "the first day is {day}, after today, so nothing has been observed: check the order of day, month and year, and"
+        " the clock of the export"
     ),
     "comma as decimal mark": "the column's other values, or `decimal` in source.yml, show that the mark is a comma",
     "billing segments merged": (

@@ -105,7 +105,8 @@ RULES: tuple[RowRule, ...] = (
          " timezone"),
     RowRule("*.timestamp", "unreadable", _unreadable,
          f"write it as {_KIND_DESCRIPTION['timestamp']};"
-         " another order of day and month needs strptime in a .sql mapping"),
+         " with the year last, the column or `country` must show the order; of zones' names only UTC, GMT and the"
+         " American ones are read"),
     RowRule("*.float", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['float']}"),
     RowRule("*.int", "unreadable", _unreadable, f"write it as {_KIND_DESCRIPTION['int']}"),
     RowRule("*.required", "missing", lambda rows, column, tables: rows[column.name].isnull(),

@@ -6,6 +6,7 @@ from typing import Literal
 __all__ = [
     "ATTRIBUTE_PREFIX",
     "CUSTOMER_ID_COLUMNS",
+    "MONEY",
     "PERSONAL_DATA_PATTERN",
     "PLANNED_TIMES",
     "TABLES",
@@ -139,6 +140,17 @@ TABLES: dict[str, Table] = {
     )
 }
 
+
+MONEY = frozenset(
+    {
+        ("orders", "amount"),
+        ("orders", "discount"),
+        ("messages", "cost"),
+        ("customers", "acquisition_cost"),
+        ("plans", "expected_profit"),
+    }
+)
+"""Columns with amounts of money, by table; all are in the source's currency."""
 
 # --- times and kinds -------------------------------------------------------------------------------------------------
 

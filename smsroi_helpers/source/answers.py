@@ -1,8 +1,10 @@
-"""Events after a message that are told as yes or no, or as a gateway's status, instead of a time.
+"""Events after a message that are told as yes or no, as a number of clicks, or as a gateway's status, without a time.
 
 Such an event happened at an unknown time. It is read like a date without a time, that of the sending: it counts as an
 outcome and is left out of timing. A delivery whose status means that the outcome is not known counts as one, like the
 deliveries of a source without receipts, and is reported.
+
+An opt-out in `customers` follows no message, so its day cannot be replaced: there, no means none, and yes is refused.
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import ibis.expr.types as ir
 from smsroi_helpers import contract
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER
 from smsroi_helpers.engine import local_time, utc_from_local
+from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.loaded import Finding, finding_of
 
 __all__ = [
@@ -23,6 +26,9 @@ __all__ = [
 
 _YES = ("true", "t", "yes", "y", "1", "1.0", "是")
 _NO = ("false", "f", "no", "n", "0", "0.0", "否")
+_TIMES = r"^0*[1-9][0-9]{0,2}(?:\.0)?$"
+_COUNTED = ("opened_at", "clicked_at", "replied_at")
+"""Events that an export may tell by how often they happened (1 to 999); of deliveries a number is a status."""
 _DELIVERED = ("delivered", "delivrd", "read", "success", "发送成功", "成功", "已送达")
 _NOT_DELIVERED = (
     "undelivered", "undeliverable", "undeliv", "failed", "fail", "rejected", "rejectd", "expired", "deleted", "blocked",
@@ -66,7 +72,12 @@ def split_answers(table: contract.Table, rows: ir.Table) -> Answers:
     Args:
         table: the table's definition.
         rows: its raw columns.
+
+    Raises:
+        DataError: `opted_in_at` or `opted_out_at` of customers says yes without a time.
     """
+    if table.name == "customers":
+        return _consent_by_day(rows)
     told = {name: _answer(rows[name], name) for name in EVENTS_AFTER if name in rows.columns and _may_be(rows[name])}
     if table.name != "messages" or "sent_at" not in rows.columns or not told:
         return Answers(rows, {}, [])
@@ -94,9 +105,46 @@ _RULES: tuple[tuple[str, str, Literal["note", "warning"]], ...] = (
 )
 
 
+_INSTEAD = {
+    "opted_in_at": (
+        "write the day of each consent, or where it is not known the day of the first text; without a day it is not"
+        " known which texts had consent"
+    ),
+    "opted_out_at": (
+        "write the day of each opt-out, or where it is not known the day on which the list was exported (in a .sql"
+        " mapping: CASE WHEN opted_out THEN '2025-06-30' END): without a day it is not known which texts came after it"
+    ),
+}
+"""Column of consent in `customers` → what to write where it only says yes."""
+
+
+def _consent_by_day(rows: ir.Table) -> Answers:
+    """Return the rows of customers without the word no as the time of a consent or an opt-out."""
+    answers = {name: _answer(rows[name], name) for name in _INSTEAD if name in rows.columns and _may_be(rows[name])}
+    if not answers:
+        return Answers(rows, {}, [])
+    counts = rows.aggregate(
+        n=rows.count(),
+        **{f"{word}__{name}": (answer == word).sum() for name, answer in answers.items() for word in ("yes", "no")},
+    )
+    found = counts.to_pyarrow().to_pylist()[0]
+    empty: dict[str, ir.Value] = {}
+    findings = []
+    for name, answer in answers.items():
+        if yes := found[f"yes__{name}"]:
+            raise DataError(f"table customers, column {name}: yes without a time in {yes:,} rows; {_INSTEAD[name]}")
+        if no := found[f"no__{name}"]:
+            value = rows[name]
+            dtype = value.type()
+            of_text = ibis.ifelse((answer == "no").fill_null(False), ibis.null(dtype), value)
+            empty[name] = ibis.null("timestamp") if dtype.is_boolean() else of_text
+            findings.append(finding_of("customers", name, "no without a time", int(no), int(found["n"])))
+    return Answers(rows.mutate(**empty) if empty else rows, {}, findings)
+
+
 def _may_be(column: ir.Value) -> bool:
     dtype = column.type()
-    return bool(dtype.is_string() or dtype.is_boolean() or dtype.is_integer())
+    return bool(dtype.is_string() or dtype.is_boolean() or dtype.is_integer() or dtype.is_floating())
 
 
 def _answer(raw: ir.Value, name: str) -> ir.StringValue:
@@ -104,8 +152,9 @@ def _answer(raw: ir.Value, name: str) -> ir.StringValue:
         return ibis.cases((raw, "yes"), (~raw, "no"), else_=ibis.null("string"))
     text = raw.cast("string").strip().lower()
     statuses = name == "delivered_at"
+    counted = text.re_search(_TIMES) if name in _COUNTED else ibis.literal(False)
     return ibis.cases(
-        (text.isin([*_YES, *(_DELIVERED if statuses else ())]), "yes"),
+        (counted | text.isin([*_YES, *(_DELIVERED if statuses else ())]), "yes"),
         (text.isin([*_NO, *(_NOT_DELIVERED if statuses else ())]), "no"),
         (text.isin(_NOT_KNOWN) if statuses else ibis.literal(False), "unknown"),
         else_=ibis.null("string"),

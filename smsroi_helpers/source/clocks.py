@@ -14,6 +14,7 @@ from smsroi_helpers.source.loaded import Finding, LoadedTable, finding_of, last_
 
 __all__ = [
     "daytime_without_orders",
+    "find_future",
     "find_other_clocks",
     "find_scheduled",
     "hours_behind",
@@ -76,6 +77,22 @@ def find_scheduled(loaded: Mapping[str, LoadedTable], tables: Mapping[str, ir.Ta
         return []
     later = local_time(tables["messages"].sent_at, zone).date() > ibis.date(day)
     return [finding_of("messages", "sent_at", "scheduled, not sent", int(later.sum().execute()), messages.rows_in)]
+
+
+def find_future(loaded: Mapping[str, LoadedTable], zone: str) -> list[Finding]:
+    """Return a warning for each log of which every row is later than today.
+
+    Args:
+        loaded: the tables read.
+        zone: time zone of the source.
+    """
+    today = dt.datetime.now(zoneinfo.ZoneInfo(zone)).date().isoformat()
+    times = {"orders": "ordered_at", "messages": "sent_at"}
+    return [
+        finding_of(name, times[name], "all in the future", table.rows_out, table.rows_in, "warning", day=table.first)
+        for name, table in loaded.items()
+        if name in times and table.first and table.first > today
+    ]
 
 
 def hours_behind(counts: "pd.Series[int]") -> int:

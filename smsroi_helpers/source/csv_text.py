@@ -1,7 +1,7 @@
 """Convert CSV files to parquet in which every field is text, without changing a character.
 
-The encodings that are recognised are UTF-8 (with or without a byte order mark), GB18030, and UTF-16 with a byte order
-mark; source.yml can name another. Bytes that cannot be decoded are never replaced; the file is refused, and the message
+The encodings that are recognised are UTF-8 and UTF-16 (with or without a byte order mark) and GB18030; source.yml can
+name another. Bytes that cannot be decoded are never replaced; the file is refused, and the message
 names the line. Every field stays text: a reader that guesses types turns `00123` into 123 and truncates 19-digit ids.
 """
 
@@ -29,6 +29,7 @@ from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
 from smsroi_helpers.source.header import LINE, Header, find_text_header
 from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.signatures import advice_for, looks_like_utf16
 
 __all__ = [
     "LINE",
@@ -42,8 +43,6 @@ MAX_UNPACKED_BYTES = 64 * 2**30
 """Largest unpacked size of a text file, in bytes; larger tables belong in parquet."""
 _MAX_COMPRESSION_RATIO = 400
 """Largest accepted ratio of unpacked to packed size. Real tables reach 5 to 50, gzip bombs up to 1,030."""
-_BINARY_SIGNATURES = (b"PK\x03\x04", b"PAR1", b"\x80\x04", b"\x80\x05", b"%PDF", b"\xd0\xcf\x11\xe0", b"SQLite format")
-"""First bytes of zip (and Excel), parquet, pickle, PDF, old Excel and SQLite files."""
 _CHUNK = 4 * 2**20
 _COMMON_SHARE = 0.75
 """Smallest share of common characters in Chinese text. Names, in which rare ones are frequent, have about 0.9."""
@@ -66,19 +65,21 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
     Args:
         file: a text file, packed if its name ends in `.gz`.
         copy_to: path of the copy, if one is needed.
-        encoding: of a file that is neither UTF-8 nor UTF-16 with a byte order mark; empty: GB18030.
+        encoding: of a file that is neither UTF-8 nor UTF-16; empty: GB18030.
 
     Raises:
-        DataError: the file is empty, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot be
-            decoded, or is GB18030 only by chance. The message names the file and the line.
+        DataError: the file is empty, no text, a damaged gzip file, too large once unpacked, contains a NUL byte, cannot
+            be decoded, or is GB18030 only by chance. The message names the file and the line.
     """
     head = next(_read_chunks(file), b"")
     if not head:
         raise DataError(f"{file.name}: the file is empty (0 bytes); export it again")
-    if head.startswith(_BINARY_SIGNATURES):
-        raise DataError(f"{file.name}: not a text file, whatever its name says; export it as CSV or .xlsx")
+    if what := advice_for(file, head):
+        raise DataError(f"{file.name}: not a text file, whatever its name says, but {what}")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _copy_as_utf8(file, "utf-16", copy_to)
+    if wide := looks_like_utf16(head):
+        return _copy_as_utf8(file, wide, copy_to)
     first_error = _first_decoding_error(file, "utf-8")
     if first_error is None:
         return Utf8File(file, "utf-8")

@@ -6,13 +6,14 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from smsroi_helpers import contract
 from smsroi_helpers.engine import EngineError, named_tables
-from smsroi_helpers.errors import DataError, StorageError, shortened
+from smsroi_helpers.errors import DataError, StorageError, redact, shortened
 from smsroi_helpers.source.settings import Settings, read_settings, resolve_path
+from smsroi_helpers.source.signatures import OTHER_ENDINGS
 
 __all__ = [
     "aliased_files",
@@ -21,6 +22,7 @@ __all__ = [
     "input_files",
     "is_helper",
     "mapping_files",
+    "other_format",
     "queried_names",
     "read_query",
     "sha256_of",
@@ -44,7 +46,8 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
     and the ending may be in capital letters.
 
     Raises:
-        DataError: there are several files for the table, or its folder is empty.
+        DataError: there are several files for the table, its folder is empty, or its only file has a format that is not
+            read, such as .xls or .zip.
     """
     found: list[tuple[str, list[Path]]] = []
     if (parts := folder / name).is_dir():
@@ -58,9 +61,36 @@ def table_files(folder: Path, name: str) -> tuple[str, list[Path]]:
     if len(found) > 1:
         names = shortened(", ".join(sorted(files[0].name if files else name for _, files in found)), 200)
         raise DataError(f"table {name}: {len(found)} sources for one table ({names}); keep one")
+    if not found:
+        _refuse_other_formats(folder, name)
     if found and not found[0][1]:
         raise DataError(f"table {name}: the folder {name}/ contains no .parquet file; add one or delete the folder")
     return found[0] if found else ("", [])
+
+
+_OTHER_FILE = re.compile(rf"([^.]+)(?:\.[a-z]+)?({'|'.join(map(re.escape, sorted(OTHER_ENDINGS, key=len)[::-1]))})")
+
+
+def other_format(folder: Path, names: Collection[str]) -> str:
+    """Return what the first of these files is and what to do, for a message; empty if each has a format that is read.
+
+    Args:
+        folder: folder of the source.
+        names: of files, with or without their endings.
+    """
+    wanted = {name.casefold() for name in names}
+    for file in _visible(folder):
+        what = OTHER_ENDINGS.get(file.suffix.lower(), "")
+        if what and file.is_file() and wanted & {file.name.casefold(), file.stem.casefold()}:
+            return f"; {redact(shortened(file.name))} is not read; it is {what}"
+    return ""
+
+
+def _refuse_other_formats(folder: Path, name: str) -> None:
+    for file in _visible(folder):
+        found = _OTHER_FILE.fullmatch(file.name.lower())
+        if found and found[1] == name and file.is_file():
+            raise DataError(f"{shortened(file.name)}: is not read; it is {OTHER_ENDINGS[found[2]]}")
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -13,31 +13,54 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import Column
+from smsroi_helpers.contract import MONEY, Column
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source.currencies import CURRENCY, currencies_in, pattern_of
+from smsroi_helpers.source.currencies import CURRENCY, ShownCurrency, codes_of, currencies_in, pattern_of
+from smsroi_helpers.source.dates import DateOrder, Order, count_orders, decide_order, has_year_last
 from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.settings import Settings
 
 __all__ = [
+    "DASHES",
     "HALF_DAYS",
+    "ZONES",
     "Form",
+    "Forms",
     "Shape",
     "decide_number_form",
     "decide_time_form",
     "find_forms",
+    "zones_in",
 ]
 
 _MAX_SHAPES = 2_000
 """Shapes of a column that are looked at; columns of numbers and times have some dozens."""
 HALF_DAYS = "[上下]午|午[前後]|오[전후]"
 """Forenoon and afternoon in Chinese, Japanese and Korean, before the hour."""
+DASHES = "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63"
+"""Minus signs and dashes that are read as a hyphen."""
+ZONES = {
+    "EST": "-05:00", "EDT": "-04:00", "CST": "-06:00", "CDT": "-05:00", "MST": "-07:00", "MDT": "-06:00",
+    "PST": "-08:00", "PDT": "-07:00", "AKST": "-09:00", "AKDT": "-08:00", "HST": "-10:00",
+}  # fmt: skip
+"""Abbreviations of zones → offset from UTC: those of the United States, as RFC 2822 (section 4.3) has them, with Alaska
+and Hawaii. Others mean different zones in different countries."""
+_CHINA_STANDARD_TIME = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Taipei", "Asia/Hong_Kong", "Asia/Macau", "PRC")
+"""Time zones of sources in which CST does not mean the American one, so that it is not read."""
+_ZONE = re.compile(r"9(?: ?[AaPp]\.?[Mm]\.?)? ?\(?([A-Z]{3,4})\)?$")
+_AS_HYPHEN = str.maketrans(DASHES, "-" * len(DASHES))
+_WITH_NINES = str.maketrans("012345678", "9" * 9)
+_NAME_COUNTRY = "write country: (US: the month first; GB: the day first) in source.yml, or the year first in the file"
+_OWN_FORM = 0.5
+"""Share of a column's values from which a form is the column's, and not that of damaged rows."""
 _PLAIN_NUMBER = re.compile(r"-?[9.,]*(?:[eE][+-]?9+)?")
 _PLAIN_TIME = re.compile(r"9{4}[-/.]9{1,2}[-/.]9{1,2}(?:[ T]9{1,2}:99(?::99(?:\.9+)?)?(?: ?(?:Z|[+-]99(?::?99)?))?)?")
 _RAW_NUMBER = re.compile(r"[+-]?9+(?:\.9+)?")
 _RAW_TIME = re.compile(r"9{4}-99-99(?:[ T]99:99(?::99(?:\.9{1,9})?)?)?")
 """Numbers and times that the engine reads as they are."""
 _UNDRESSED = re.compile(rf"^[+\-(\s]*(?:{CURRENCY})?[+\-(\s]*|[\s)-]*(?:{CURRENCY})?[\s)-]*$")
+_NO_CENTS = re.compile(r"(?<=9)(?:[.,]-{1,2}|:-|/-)")
+"""What stands for no cents, as in `199,-`, `10.--`, `199:-` and `1,299/-`."""
 """What stands before and after the digits of a number: a currency, a minus sign or brackets."""
 _BLANKS = re.compile(r"(?<=9)[ '’\u2009\u202f](?=9{3}(?!9))")
 """Blanks and apostrophes between groups of thousands."""
@@ -59,9 +82,24 @@ class Form:
     """Times may be seconds, milliseconds or microseconds since 1970."""
     other_times: bool = True
     """Times may be without separators, in words of East Asia, or with an offset such as `GMT+8`."""
+    zones: tuple[str, ...] = ()
+    """Abbreviations of zones behind the times."""
+    year_last: Order | None = None
+    """What comes first in dates with the year last; None: there are none, or they are not read."""
     plain: bool = False
     """No value has to be rewritten before the engine reads it: digits with a point, ISO dates and times without an
     offset, ids and text as they are kept."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """How the text of a table's columns is written."""
+
+    of: dict[str, Form]
+    """By column."""
+    findings: list[Finding]
+    currencies: list[ShownCurrency]
+    """Of the columns with money that show one."""
 
 
 @dataclass(frozen=True)
@@ -74,37 +112,78 @@ class Shape:
     """The whole part is 0, as in `0.125`; no group of thousands begins so."""
     rows: int
 
+    @property
+    def half_width(self) -> str:
+        """The value in half-width characters (Unicode NFKC), with hyphens for dashes, without blanks around it."""
+        return unicodedata.normalize("NFKC", self.text).translate(_AS_HYPHEN).translate(_WITH_NINES).strip()
 
-def find_forms(
-    table: str, rows: ir.Table, columns: list[Column], settings: Settings
-) -> tuple[dict[str, Form], list[Finding]]:
+
+def find_forms(table: str, rows: ir.Table, columns: list[Column], settings: Settings) -> Forms:
     """Decide the forms of the text columns with numbers and times.
 
     Args:
         table: name of the table, for messages.
         rows: the raw columns.
         columns: the definitions of those to decide.
-        settings: `decimal` decides where a column leaves doubt.
+        settings: `decimal` and `country` decide where a column leaves doubt.
 
     Raises:
-        DataError: a column has two currencies, or numbers of which the decimal mark is not known.
+        DataError: a column has two currencies, numbers of which the decimal mark is not known, or dates of which the
+            order of day and month is not known.
     """
-    forms: dict[str, Form] = {}
-    findings: list[Finding] = []
+    found = Forms({}, [], [])
     texts = [c for c in columns if c.kind in ("float", "int", "timestamp") and rows[c.name].type().is_string()]
     shapes_by_column = _shapes(rows, texts)
+    times = {c.name: decide_time_form(shapes_by_column[c.name], settings) for c in texts if c.kind == "timestamp"}
+    orders = count_orders(rows, [name for name in times if _has_year_last(shapes_by_column[name])])
     for column in texts:
-        shapes = shapes_by_column[column.name]
-        if column.kind == "timestamp":
-            form = decide_time_form(shapes)
-            forms[column.name] = replace(form, plain=_are_all(_RAW_TIME, shapes))
+        name, shapes = column.name, shapes_by_column[column.name]
+        where = f"table {table}, column {name}"
+        if name in times:
+            order = _order(where, orders.get(name), shapes, settings)
+            found.of[name] = replace(times[name], year_last=order, plain=_are_all(_RAW_TIME, shapes))
+            if order and (n := orders[name].open):
+                found.findings.append(finding_of(table, name, f"dates with the {order} first", n))
             continue
-        form = decide_number_form(f"table {table}, column {column.name}", shapes, column, settings)
-        forms[column.name] = replace(form, plain=form.decimal == "." and _are_all(_RAW_NUMBER, shapes))
-        if forms[column.name].decimal == ",":
+        form = decide_number_form(where, shapes, column, settings)
+        found.of[name] = replace(form, plain=form.decimal == "." and _are_all(_RAW_NUMBER, shapes))
+        if (table, name) in MONEY and (shown := _shown_currency(table, name, shapes, form)):
+            found.currencies.append(shown)
+        if found.of[name].decimal == ",":
             n = sum(shape.rows for shape in shapes)
-            findings.append(finding_of(table, column.name, "comma as decimal mark", n, n))
-    return forms, findings
+            found.findings.append(finding_of(table, name, "comma as decimal mark", n, n))
+    return found
+
+
+def _order(where: str, found: DateOrder | None, shapes: list[Shape], settings: Settings) -> Order | None:
+    """Return what comes first in dates with the year last; None if there are none, or too few to be the column's form.
+
+    Too few are damaged rows, if nothing tells how they are meant.
+    """
+    if found is None:
+        return None
+    try:
+        return decide_order(where, found, settings.country, _NAME_COUNTRY)
+    except DataError:
+        if found.rows >= _OWN_FORM * sum(shape.rows for shape in shapes):
+            raise
+        return None
+
+
+def _has_year_last(shapes: list[Shape]) -> bool:
+    return len(shapes) >= _MAX_SHAPES or any(has_year_last(shape.half_width) for shape in shapes)
+
+
+def _shown_currency(table: str, column: str, shapes: list[Shape], form: Form) -> ShownCurrency | None:
+    """Return what a column of money shows of its currency; None if it shows none."""
+    words: Counter[str] = Counter()
+    rows = 0
+    for shape in shapes:
+        found = currencies_in(shape.half_width)
+        words.update(dict.fromkeys(found, shape.rows))
+        rows += shape.rows if found else 0
+    has_cents = any(re.search(rf"9{re.escape(form.decimal)}99?(?!9)", shape.half_width) for shape in shapes)
+    return ShownCurrency(table, column, tuple(dict(words.most_common())), rows, has_cents) if words else None
 
 
 def _shapes(rows: ir.Table, columns: list[Column]) -> dict[str, list[Shape]]:
@@ -136,13 +215,25 @@ def _are_all(pattern: re.Pattern[str], shapes: list[Shape]) -> bool:
     return len(shapes) < _MAX_SHAPES and all(pattern.fullmatch(shape.text) for shape in shapes)
 
 
-def decide_time_form(shapes: list[Shape]) -> Form:
+def zones_in(timezone: str) -> dict[str, str]:
+    """Return the abbreviations of zones that are known in a source with this time zone → offset from UTC.
+
+    >>> "CST" in zones_in("America/Chicago"), "CST" in zones_in("Asia/Shanghai")
+    (True, False)
+    """
+    chinese = timezone in _CHINA_STANDARD_TIME
+    return {zone: offset for zone, offset in ZONES.items() if zone != "CST" or not chinese}
+
+
+def decide_time_form(shapes: list[Shape], settings: Settings) -> Form:
     """Return which forms of time a column has."""
-    texts = [unicodedata.normalize("NFKC", shape.text).strip() for shape in shapes]
+    texts = [shape.half_width for shape in shapes]
+    zones = {found[1] for text in texts if (found := _ZONE.search(text))} & set(zones_in(settings.timezone))
     return Form(
         named_months=any(re.search(rf"[A-Za-z]{{3}}|[AaPp]\.?[Mm]|{HALF_DAYS}", text) for text in texts),
         epochs=any(re.fullmatch(r"9{10}(\.9+)?|9{13}|9{16}", text) for text in texts),
         other_times=len(shapes) >= _MAX_SHAPES or not all(_PLAIN_TIME.fullmatch(text) for text in texts),
+        zones=tuple(sorted(zones)),
     )
 
 
@@ -158,23 +249,21 @@ def decide_number_form(where: str, shapes: list[Shape], column: Column, settings
     Raises:
         DataError: there are two currencies, or no value shows the decimal mark of those such as `1.250`.
     """
-    currencies: Counter[str] = Counter()
     marks: Counter[str] = Counter()
     doubtful: Counter[str] = Counter()
-    dressed, words = len(shapes) >= _MAX_SHAPES, set[str]()
+    words: Counter[str] = Counter()
+    dressed = len(shapes) >= _MAX_SHAPES
     for shape in shapes:
-        text = unicodedata.normalize("NFKC", shape.text).strip()
+        text = shape.half_width
         dressed = dressed or not _PLAIN_NUMBER.fullmatch(text)
-        found = currencies_in(text)
-        words |= set(found)
-        for currency in found.values():
-            currencies[currency] += shape.rows
-        number = _BLANKS.sub("", _UNDRESSED.sub("", text))
+        words.update(dict.fromkeys(currencies_in(text), shape.rows))
+        whole = _NO_CENTS.sub(lambda found: f"{found[0][0]}99" if found[0][0] in ".," else "", text)
+        number = _BLANKS.sub("", _UNDRESSED.sub("", whole))
         mark, sure = _decimal_mark(number, zero_first=shape.zero_first)
         if mark:
             (marks if sure else doubtful)[mark] += shape.rows
-    if len(currencies) > 1:
-        named = " and ".join(f"{name} in {rows:,} rows" for name, rows in currencies.most_common())
+    if words and not codes_of(words):
+        named = " and ".join(f"{word} in {rows:,} rows" for word, rows in words.most_common())
         raise DataError(
             f"{where}: amounts in several currencies ({named}); convert them to one in a .sql mapping, or leave the"
             " others out"

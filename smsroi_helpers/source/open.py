@@ -98,7 +98,8 @@ class _Opener:
             found = f"; files found: {redact(shortened(', '.join(names), 200))}" if names else ""
             raise DataError(
                 f"data {self._folder.name}: no table orders and no table messages (orders.parquet, .csv, .xlsx or"
-                f" .sql{found}); data/README.md describes the tables of a source"
+                f" .sql{found}){source_files.other_format(self._folder, names)}; data/README.md describes the tables of"
+                " a source"
             )
         used = source_files.used_files(self._folder, self._settings)
         texts = {name: files[0] for name, (kind, files) in files_of_table.items() if kind not in ("", "sql", "parquet")}
@@ -208,7 +209,9 @@ class _Opener:
         names = {name.casefold(): name for name in (*aliases, *helpers)}
         alike = [difflib.get_close_matches(name.casefold(), names, 1) for name in sorted(named)]
         meant = ", ".join(f'"{names[match]}"' for matches in alike for match in matches)
-        hint = f"; did you mean {redact(shortened(meant))}?" if meant else ""
+        hint = (
+            f"; did you mean {redact(shortened(meant))}?" if meant else source_files.other_format(self._folder, named)
+        )
         return (
             f"no table or file {redact(shortened(missing))}{hint}; files that can be queried:"
             f" {redact(shortened(found, 300))}"

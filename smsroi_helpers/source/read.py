@@ -14,8 +14,8 @@ from typing import Any
 
 import filelock
 import ibis
-import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
+from babel.core import get_global
 
 from smsroi_helpers import contract, engine
 from smsroi_helpers.engine import EngineError, create_view, local_time
@@ -23,9 +23,9 @@ from smsroi_helpers.errors import DataError, StorageError, reason_of, redact, sh
 from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import pseudonym_key
 from smsroi_helpers.source import settings as source_settings
-from smsroi_helpers.source.answers import Answers, split_answers
-from smsroi_helpers.source.clocks import find_other_clocks, find_scheduled
-from smsroi_helpers.source.forms import Form, find_forms
+from smsroi_helpers.source.clocks import find_future, find_other_clocks, find_scheduled
+from smsroi_helpers.source.columns import TableColumns, find_columns, has_contract_types
+from smsroi_helpers.source.currencies import ShownCurrency, decide_currency
 from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.identities import join_people
 from smsroi_helpers.source.loaded import (
@@ -42,7 +42,7 @@ from smsroi_helpers.source.open import TEXT, RawTable, open_tables
 from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import find_plain_texts, read_id, spreadsheet_ids, trimmed, type_columns
+from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns
 
 __all__ = [
     "load",
@@ -99,38 +99,6 @@ def _cache_state(folder: Path, settings: Settings, max_rejected_share: float, ke
     return [code, settings.model_dump(), max_rejected_share, key_id, stats, source_files.database_state(settings)]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Columns:
-    """The columns of a table that are read."""
-
-    present: list[contract.Column]
-    attributes: list[str]
-    """Columns of `customers` that begin with `ATTRIBUTE_PREFIX`."""
-    dates: frozenset[str]
-    """Timestamps in which dates have become midnights: see `_date_columns`."""
-    forms: dict[str, Form]
-    """How the text of columns is written."""
-    answers: Answers
-    """The raw rows, and the events that are told without a time."""
-
-    @property
-    def kept(self) -> list[str]:
-        return [column.name for column in self.present] + self.attributes
-
-    @property
-    def read(self) -> list[str]:
-        return [*self.kept, *self.answers.columns.values()]
-
-    @property
-    def plain(self) -> set[str]:
-        """Columns without a value that has to be rewritten."""
-        return {name for name, form in self.forms.items() if form.plain}
-
-    @property
-    def times(self) -> list[str]:
-        return [column.name for column in self.present if column.kind == "timestamp"]
-
-
 class _SourceReader:
     """Reads one source."""
 
@@ -141,6 +109,7 @@ class _SourceReader:
         self._max_rejected_share = max_rejected_share
         self._key = key
         self._findings: list[Finding] = []
+        self._currencies: list[ShownCurrency] = []
         self._valid_tables: dict[str, ir.Table] = {}
 
     def read(self) -> Loaded:
@@ -172,17 +141,19 @@ class _SourceReader:
         self._check_tables()
         self._findings += find_other_clocks(self._valid_tables, zone)
         self._findings += find_scheduled(tables, self._valid_tables, zone)
+        self._findings += find_future(tables, zone)
+        settings = self._with_currency()
         has_pseudonyms = self._settings.pseudonymise
         finding = write_quarantine(quarantine, self._output_folder, self._key, has_pseudonyms=has_pseudonyms)
         if finding is not None:
             self._findings.append(finding)
         self._con.disconnect()
         inputs = source_files.fingerprint_inputs(self._folder)
-        identity = json.dumps([inputs, self._settings.model_dump()], sort_keys=True)
+        identity = json.dumps([inputs, settings.model_dump()], sort_keys=True)
         return Loaded(
             folder=str(self._folder),
             output_folder=str(self._output_folder),
-            settings=self._settings,
+            settings=settings,
             tables=tables,
             findings=tuple(self._findings),
             inputs=inputs,
@@ -190,11 +161,23 @@ class _SourceReader:
             key_id=pseudonym_key.key_id(self._key) if has_pseudonyms or quarantine else "",
         )
 
+    def _with_currency(self) -> Settings:
+        """Return the settings with the currency that the amounts show, if source.yml names none."""
+        place = get_global("zone_territories").get(self._settings.timezone, "")
+        countries = (self._settings.country, self._people.country, place)
+        currency, said = decide_currency(self._currencies, self._settings, countries)
+        if said is None:
+            return self._settings
+        self._findings.append(said)
+        return self._settings.model_copy(update={"currency": currency})
+
     # --- validation --------------------------------------------------------------------------------------------------
 
     def _validate(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and validate one table. Return the valid table, and the rejected rows (None if there are none)."""
-        columns = self._columns_of(table, raw.rows)
+        columns = find_columns(table, raw.rows, self._settings)
+        self._findings += columns.findings
+        self._currencies += columns.currencies
         raw = dataclasses.replace(raw, rows=columns.answers.rows)
         validated = self._validated_rows(table, raw, columns)
         counts = self._count_faults(validated, columns.times)
@@ -205,7 +188,7 @@ class _SourceReader:
         faults = _faults_of(counts, raw.ragged)
         guests = faults.pop(GUEST_ID, 0)
         self._add_errors(table, faults, rows_in)
-        self._refuse_too_many(table, faults, rows_in)
+        self._refuse_too_many(table, faults, rows_in, validated)
         self._add_guests(table, validated, guests, rows_in)
         if not self._settings.pseudonymise:
             refuse_personal_ids(self._people, table.name)
@@ -214,7 +197,7 @@ class _SourceReader:
             self._findings.append(finding_of(table.name, "", "ids as a spreadsheet writes them", rows, rows_in))
         if valid:
             self._add_ambiguous_times(table, {name: valid[f"fold__{name}"] for name in columns.times}, rows_in)
-        unchanged = rows_out == rows_in and not any(count["altered"] for count in counts)
+        unchanged = rows_out == rows_in and not columns.emptied and not any(count["altered"] for count in counts)
         paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
         first, last, seen = (_day(valid[name]) if valid else None for name in ("first", "last", "seen"))
         loaded = LoadedTable(
@@ -226,37 +209,15 @@ class _SourceReader:
             validated = self._validated_rows(table, raw, columns, with_line=True)
         return loaded, rejected_rows(table, validated, raw.ragged)
 
-    def _columns_of(self, table: contract.Table, raw_rows: ir.Table) -> "_Columns":
-        """Return the columns to read.
-
-        Raises:
-            DataError: a required column is missing.
-        """
-        missing = [column.name for column in table.columns if column.required and column.name not in raw_rows.columns]
-        if missing:
-            found_columns = shortened(", ".join(name for name in raw_rows.columns if name != LINE), 300)
-            raise DataError(
-                f"table {table.name}: no column {', '.join(missing)} (columns found: {found_columns});"
-                f" rename it in the file, or map it in {table.name}.sql"
-            )
-        present = [column for column in table.columns if column.name in raw_rows.columns]
-        customer_columns = raw_rows.columns if table.name == "customers" else ()
-        attributes = [name for name in customer_columns if name.startswith(contract.ATTRIBUTE_PREFIX)]
-        answers = split_answers(table, raw_rows)
-        forms, findings = find_forms(table.name, answers.rows, present, self._settings)
-        forms |= {name: Form(plain=True) for name in find_plain_texts(raw_rows, present)}
-        self._findings += [*answers.findings, *findings]
-        return _Columns(present, attributes, _date_columns(raw_rows, present), forms, answers)
-
     def _valid_row_files(
-        self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: "_Columns", *, unchanged: bool
+        self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: TableColumns, *, unchanged: bool
     ) -> tuple[str, ...]:
         """Return the parquet files of the valid rows: the original files if nothing changes, else a new file."""
         ready = unchanged and raw.files
         if (
             ready
             and not columns.dates
-            and _has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone)
+            and has_contract_types(raw.rows, columns.present, columns.kept, self._settings.timezone)
         ):
             return tuple(str(file) for file in raw.files)
         target = self._output_folder / f"{table.name}.parquet"
@@ -264,7 +225,7 @@ class _SourceReader:
         return (str(target),)
 
     def _validated_rows(
-        self, table: contract.Table, raw: RawTable, columns: "_Columns", *, with_line: bool = False
+        self, table: contract.Table, raw: RawTable, columns: TableColumns, *, with_line: bool = False
     ) -> ir.Table:
         """Return the rows with types and faults. Numbering the rows of parquet costs a pass, so it is optional."""
         zone = self._settings.timezone
@@ -366,7 +327,9 @@ class _SourceReader:
             orders = validated.filter(validated.fault == GUEST_ID).select("order_id", "ordered_at", "amount")
             orders.to_parquet(self._output_folder / GUEST_ORDERS)
 
-    def _refuse_too_many(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
+    def _refuse_too_many(
+        self, table: contract.Table, faults: dict[str, int], rows_in: int, validated: ir.Table
+    ) -> None:
         rejected_rows = sum(faults.values())
         none_left = rejected_rows == rows_in and table.name == self._log
         if rejected_rows <= self._max_rejected_share * rows_in and not none_left:
@@ -377,7 +340,8 @@ class _SourceReader:
         limit = "so no row is left" if none_left else f"above max_rejected_share {self._max_rejected_share:.1%}"
         raise DataError(
             f"table {table.name}: {rejected_rows:,} of {rows_in:,} rows ({rejected_rows / rows_in:.1%}) cannot be used,"
-            f" {limit}; most: {where} in {faults[worst]:,} rows: {contract.remedy_for(worst, table)}"
+            f" {limit}; most: {where} in {faults[worst]:,} rows{_example(validated, worst)}:"
+            f" {contract.remedy_for(worst, table)}"
         )
 
     def _check_tables(self) -> None:
@@ -389,6 +353,17 @@ class _SourceReader:
                     raise DataError(
                         f"table {rule.table}, column {rule.column}: {rule.code} ({examples}); {rule.remedy}"
                     )
+
+
+def _example(validated: ir.Table, fault: str) -> str:
+    """Return the most frequent value of those that cannot be read, for a message; empty for other faults."""
+    column, rule = contract.fault_parts(fault)
+    if rule != "unreadable":
+        return ""
+    values = validated.filter(validated.fault == fault)[contract.raw_name(column)].cast("string").name("value")
+    counted = values.as_table().group_by("value").aggregate(n=ibis._.count())
+    first = counted.order_by(ibis.desc("n"), "value").limit(1).to_pyarrow()["value"].to_pylist()
+    return f", such as {redact(shortened(first[0], 40))}" if first and first[0] else ""
 
 
 def _faults_of(counts: list[dict[str, Any]], ragged: list[int]) -> dict[str, int]:
@@ -408,35 +383,6 @@ def _line_numbers(raw: RawTable) -> ir.IntegerValue:
     if LINE in raw.rows.columns and raw.rows[LINE].type().is_integer():
         return raw.rows[LINE].cast("int64")
     return ibis.row_number() + 1 if raw.files else ibis.null("int64")
-
-
-def _date_columns(raw_rows: ir.Table, columns: list[contract.Column]) -> frozenset[str]:
-    """The events after a message that are timestamps without an offset, and of whose values most are midnights."""
-    names = []
-    for column in columns:
-        dtype = raw_rows[column.name].type()
-        if column.name in contract.EVENTS_AFTER and dtype.is_timestamp() and dtype.timezone is None:
-            names.append(column.name)
-    if not names:
-        return frozenset()
-    midnights = {name: (raw_rows[name] == raw_rows[name].truncate("D")).mean() for name in names}
-    shares = raw_rows.aggregate(**midnights).execute().iloc[0]
-    return frozenset(name for name in names if shares[name] > 0.5)  # NaN where there is no value
-
-
-def _has_contract_types(raw_rows: ir.Table, columns: list[contract.Column], kept: list[str], zone: str) -> bool:
-    """Whether a parquet table already has the contract's types, so that it can be used in place."""
-    wanted = {"id": "string", "text": "string", "float": "float64", "int": "int64"}
-    for column in columns:
-        dtype = raw_rows[column.name].type()
-        if column.kind == "timestamp":
-            if not dtype.is_timestamp() or dtype.timezone is not None or zone != "UTC":
-                return False
-            if column.name in contract.LAST_DAYS:  # of which a midnight is the end of its day
-                return False
-        elif dtype.copy(nullable=True) != idt.dtype(wanted[column.kind]):
-            return False
-    return set(raw_rows.columns) == set(kept)
 
 
 def _blank_as_null(value: ir.Value, is_plain: bool) -> ir.Value:

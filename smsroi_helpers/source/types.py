@@ -15,7 +15,8 @@ import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
-from smsroi_helpers.source.forms import HALF_DAYS, Form
+from smsroi_helpers.source.dates import YEAR_LAST
+from smsroi_helpers.source.forms import DASHES, HALF_DAYS, ZONES, Form
 
 __all__ = [
     "TypedColumn",
@@ -36,8 +37,10 @@ _GROUPED = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"
 _NUMBER = rf"^[+-]?(?:[0-9]+|{_GROUPED})?(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NUMBER_WITH_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)?(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"^[+-]?(?:nan|inf|infinity)$"
-_THOUSANDS = r"^([+-]?\(?[0-9]{1,3}(?:[ '’\x{2009}\x{202f}][0-9]{3})+(?:[.,][0-9]+)?\)?-?)$"
-_NEGATIVE = r"^(?:\(([0-9.][^()+-]*)\)|([0-9.][^()+-]*)-|- +([0-9.].*))$"
+_THOUSANDS = r"^([+-]?\(?[0-9]{1,3}(?:[ '’\x{2009}\x{202f}][0-9]{3})+(?:[.,][0-9]+)?\)? ?-?)$"
+_NO_CENTS = r"([0-9])(?:[.,:]-{1,2}|/-)"
+"""What stands for no cents, as in `199,-` and `1,299/-`."""
+_NEGATIVE = r"^(?:\(([0-9.][^()+-]*)\)|([0-9.][^()+-]*?) ?-|- +([0-9.].*))$"
 """A number in brackets, before a minus sign, or after one and a blank."""
 _DATE = r"^([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?"
 _COMPACT_DATE = r"^([0-9]{4})([0-9]{2})([0-9]{2})$"
@@ -59,7 +62,8 @@ _MONTH_FIRST = r"^([A-Za-z]{3})[a-z]*\.? +([0-9]{1,2}),? +([0-9]{4})(?:,? +(?:at
 _DAY_FIRST = r"^([0-9]{1,2})[ -]([A-Za-z]{3})[a-z]*\.?,?[ -]([0-9]{4})(?:,? +(?:at +)?([0-9].*))?$"
 _HALF_DAY_BEFORE = rf"^(.*?) ?({HALF_DAYS}) ?([0-9].*)$"
 _FORENOONS = ("上午", "午前", "오전")
-_HALF_DAY = r"^(.*[ T])([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?) ?([AaPp])\.?[Mm]\.?$"
+_HALF_DAY = r"^(.*[ T])([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?) ?([AaPp])\.?[Mm]\.?( ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?$"
+_ZONE = r"^(.*[0-9](?: ?[AaPp]\.?[Mm]\.?)?) ?\(?([A-Z]{3,4})\)?$"
 _EPOCH = r"^(?:[0-9]{10}(?:\.[0-9]+)?|[0-9]{13}|[0-9]{16})$"
 _SPREADSHEET_ID = r"^(?:=\"(.*)\"|'(.+)|([0-9]+)\.0)$"
 _OFFSET = r":[0-9]{2}(?:\.[0-9]+)? ?(?:Z|z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
@@ -235,11 +239,12 @@ def _written_by_spreadsheet(text: ir.StringValue) -> ir.BooleanValue:
 def _read_number(raw: ir.Value, form: Form) -> Generator[_Columns, _Columns, ir.FloatingValue]:
     if form.plain or not raw.type().is_string():
         return raw.try_cast("float64")
-    text = plain_text(raw).replace("\N{MINUS SIGN}", "-")
+    text = plain_text(raw).translate(DASHES, "-" * len(DASHES))
     if form.dressed_numbers:
+        text = text.re_replace(_NO_CENTS, r"\1")
         if form.currency:
             before = rf"^([+-]?\(?)\s*{form.currency}\s*(\(?[+-]?\s*[0-9.])"
-            after = rf"([0-9.)-])\s*{form.currency}([)-]?)$"
+            after = rf"([0-9.)-])\s*{form.currency}\s*([)-]?)$"
             (text,) = yield (text.re_replace(before, r"\1\2").re_replace(after, r"\1\2"),)
         undressed = ibis.ifelse(text.re_search(_THOUSANDS), text.translate(" '’\u2009\u202f", ""), text)
         (text,) = yield (undressed.re_replace(_NEGATIVE, r"-\1\2\3"),)
@@ -290,11 +295,15 @@ def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_d
 
 def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Columns, _Columns]:
     """Return the local time of texts without an offset, the instant of others, and whether a text is only a date."""
-    text = plain_text(raw)
+    text = plain_text(raw).replace("\u202f", " ")  # a narrow blank, as browsers write it before AM and PM
     epoch = ibis.null("timestamp")
     if form.epochs:
         (text,) = yield (text,)
         epoch = _read_epoch(text)
+    if form.year_last:
+        (text,) = yield (text.re_replace(YEAR_LAST, r"\4-\2-\1" if form.year_last == "day" else r"\4-\1-\2"),)
+    if form.zones:
+        (text,) = yield (_with_offset(text, form.zones),)
     if form.other_times:
         (text,) = yield (_in_usual_form(text),)
     if form.named_months:
@@ -325,6 +334,13 @@ def _in_usual_form(text: ir.StringValue) -> ir.StringValue:
     return text.re_replace(r"(:[0-9]{2} ?[+-])([0-9])(:[0-9]{2})?$", r"\10\2\3").strip()
 
 
+def _with_offset(text: ir.StringValue, zones: Collection[str]) -> ir.StringValue:
+    """Write the offset from UTC for the abbreviation of a zone: `09:50:26 PDT` is `09:50:26-07:00`."""
+    zone = text.re_extract(_ZONE, 2)
+    offset = ibis.cases(*((zone == name, ZONES[name]) for name in zones), else_="")
+    return ibis.ifelse(offset != "", text.re_replace(_ZONE, r"\1") + offset, text)
+
+
 def _with_month_number(text: ir.StringValue) -> ir.StringValue:
     """Write `May 3, 2024 at 10:05 AM` and `3 May 2024` with the number of the month."""
 
@@ -349,6 +365,7 @@ def _with_24_hours(text: ir.StringValue) -> ir.StringValue:
     afternoon = text.re_extract(_HALF_DAY, 4).lower() == "p"
     whole = ibis.ifelse(hour.between(1, 12), hour % 12 + ibis.ifelse(afternoon, 12, 0), ibis.null("int64"))
     rewritten = text.re_extract(_HALF_DAY, 1) + whole.cast("string") + text.re_extract(_HALF_DAY, 3)
+    rewritten = rewritten + text.re_extract(_HALF_DAY, 5)
     return ibis.ifelse(text.re_search(_HALF_DAY), rewritten, text)
 
 

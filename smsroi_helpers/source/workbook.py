@@ -19,6 +19,7 @@ from smsroi_helpers.errors import DataError, redact, shortened
 from smsroi_helpers.source.csv_text import CsvTable, refuse_values_without_name
 from smsroi_helpers.source.header import LINE, SAMPLE_ROWS, find_header
 from smsroi_helpers.source.loaded import finding_of
+from smsroi_helpers.source.signatures import advice_for, is_workbook
 
 __all__ = [
     "workbook_to_parquet",
@@ -55,6 +56,13 @@ def workbook_to_parquet(file: Path, to: Path, table: contract.Table | None = Non
 
 
 def _damaged(file: Path) -> DataError:
+    with file.open("rb") as stream:
+        head = stream.read(2**12)
+    what = (
+        "" if head.startswith(b"PK") and (is_workbook(file) or not zipfile.is_zipfile(file)) else advice_for(file, head)
+    )
+    if what:
+        return DataError(f"{file.name}: not a workbook, whatever its name says, but {what}")
     return DataError(f"{file.name}: not a workbook, or a damaged one; save it again as .xlsx, or export it as CSV")
 
 

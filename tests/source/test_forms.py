@@ -119,5 +119,5 @@ def test_a_setting_that_is_no_mark_or_no_encoding_is_refused(tmp_path):
 )  # fmt: skip
 def test_a_column_is_plain_if_every_shape_is(texts, kind, plain):
     rows = ibis.memtable({"value": texts}, schema={"value": "string"})
-    found, _findings = find_forms("orders", rows, [Column("value", kind)], Settings())
-    assert found["value"].plain is plain
+    found = find_forms("orders", rows, [Column("value", kind)], Settings())
+    assert found.of["value"].plain is plain

@@ -90,16 +90,13 @@ def test_times_in_every_form_are_the_instant(tmp_path, zone):
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
-CURRENCIES = (
-    ("", ""),
-    ("€", "EUR"),
-    ("US$", "USD"),
-    ("￥", "元"),
-    ("R$", "BRL"),
-    ("Rs.", "INR"),
-    ("HK$", "HKD"),
-    ("", "kr"),
-)
+CURRENCIES = {
+    ("", ""): "USD", ("€", "EUR"): "EUR", ("US$", "USD"): "USD", ("￥", "元"): "CNY", ("R$", "BRL"): "BRL",
+    ("Rs.", "INR"): "INR", ("HK$", "HKD"): "HKD", ("", "kr."): "NOK", ("zł", "PLN"): "PLN", ("DKK", "kr"): "DKK",
+    ("CHF", "Fr."): "CHF", ("$", "CAD"): "CAD",
+}  # fmt: skip
+"""What stands before and after an amount → the currency of a shop in Norway."""
+WITHOUT_CENTS = ("-", "--", "–", "—", "−")
 
 
 def spell_amount(cents: int, decimal: str, currency: tuple[str, str], rng: random.Random) -> str:
@@ -107,8 +104,14 @@ def spell_amount(cents: int, decimal: str, currency: tuple[str, str], rng: rando
     other = "," if decimal == "." else "."
     whole = f"{abs(cents) // 100:,}".replace(",", rng.choice(["", other, " ", "\u00a0", "\u202f", "'", "’"]))
     text = f"{whole}{decimal}{abs(cents) % 100:02}"
+    if cents % 100 == 0 and rng.random() < 0.5:
+        text = f"{whole}{decimal}{rng.choice(WITHOUT_CENTS)}"
     before, after = rng.choice(["", currency[0], f"{currency[0]} "]), rng.choice(["", currency[1], f" {currency[1]}"])
-    minus = rng.choice(["-{}", "−{}", "({})", "{}-"]) if cents < 0 else "{}"
+    minus = (
+        rng.choice(["-{}", "−{}", "–{}", "({})", *([] if text.endswith(WITHOUT_CENTS) else ["{}-", "{} -"])])
+        if cents < 0
+        else "{}"
+    )
     if rng.random() < 0.5:
         text = f"{before}{minus.format(text)}{after}".strip()
     else:
@@ -120,9 +123,11 @@ def spell_amount(cents: int, decimal: str, currency: tuple[str, str], rng: rando
 def test_amounts_in_every_dress_are_the_amount(tmp_path, seed, currency):
     rng, decimal = random.Random(seed), ".,"[seed % 2]
     cents = [rng.choice([1, 1, 1, -1]) * rng.randrange(1, 10 ** rng.randrange(2, 10)) for _ in range(ROWS)]
+    cents = [round(n, -2) or n if rng.random() < 0.3 else n for n in cents]
     written = [spell_amount(n, decimal, currency, rng) for n in cents]
     rows = [NAMES, *((f"o{i}", "c", "2024-01-02", text) for i, text in enumerate(written))]
-    found, _loaded = orders(tmp_path, rows)
+    found, loaded = orders(tmp_path, rows, "country: NO\n")
+    assert loaded.settings.currency == CURRENCIES[currency]
     wrong = {
         text: found["amount"].get(f"o{i}") for i, (text, n) in enumerate(zip(written, cents, strict=True))
         if found["amount"].get(f"o{i}") != pytest.approx(n / 100)
@@ -183,17 +188,19 @@ def test_a_workbook_gives_what_was_put_into_its_cells(tmp_path_factory, seed, ab
     assert {f.rule: f.rows for f in loaded.findings} == {
         **({"report lines above the column names": sum(map(bool, above))} if above else {}),
         **({"total row": 1} if total else {}),
+        **({"currency of the amounts": 40} if text else {}),
     }
 
 
 # --- encodings -------------------------------------------------------------------------------------------------------
 
 ALPHABETS = {
-    "utf-8": "aé顾客🎁ü,;'\" ", "utf-8-sig": "aé顾客🎁ü", "utf-16": "aé顾客🎁ü,\"", "gb18030": "a顾客龙井茶(),;",
+    "utf-8": "aé顾客🎁ü,;'\" ", "utf-8-sig": "aé顾客🎁ü", "utf-16": "aé顾客🎁ü,\"", "utf-16-le": "aé顾客一🎁ü,\"",
+    "utf-16-be": "aé顾客一🎁Āü,\"", "gb18030": "a顾客龙井茶(),;",
     "gbk": "a订单号￥", "big5": "a訂單顧客", "shift_jis": "aお客様東京", "euc-kr": "a고객주문", "cp1252": "aéüß€“–",
     "cp1250": "aŁódźň", "cp1251": "aЖук",
 }  # fmt: skip
-NEEDS_NO_NAME = ("utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk")
+NEEDS_NO_NAME = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk")
 
 
 @pytest.mark.parametrize("encoding", ALPHABETS)

@@ -136,7 +136,7 @@ SOUND: dict[str, tuple[Files | Callable[[], Files], dict[str, tuple[int, int]], 
             "5,red,2024-02-29,leap,{x}\n"
         },
         {"orders": (10, 10)},
-        {"orders.colour: not in the contract": 10},
+        {"orders.colour: not in the contract": 10, "orders.amount: currency of the amounts": 1},
         ("1970-01-01", "2999-01-01"),
     ),
     "D10 the hour shown twice": (

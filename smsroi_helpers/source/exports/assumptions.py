@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import re
+import unicodedata
 import zoneinfo
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from babel.core import get_global
 
 from smsroi_helpers.source.contacts import infer_country, is_country
+from smsroi_helpers.source.currencies import codes_of, currencies_in, likeliest
 
 __all__ = [
     "Assumption",
@@ -18,7 +20,6 @@ __all__ = [
     "assume_country",
     "assume_currency",
     "assume_timezone",
-    "is_day_first",
 ]
 
 _USUAL_ZONES = (
@@ -28,9 +29,7 @@ _USUAL_ZONES = (
     "Asia/Tokyo", "Australia/Sydney", "Australia/Brisbane", "Australia/Adelaide", "Australia/Perth", "Pacific/Auckland",
 )  # fmt: skip
 """Zones that are tried first: many share their clock with others."""
-_SIGNS = {"€": "EUR", "£": "GBP", "￥": "CNY", "¥": "CNY", "元": "CNY", "$": "USD"}
 _OFFSET = re.compile(r"^(.*\d)\s*([+-])(\d{2}):?(\d{2})$")
-_SLASHES = re.compile(r"^(\d{1,2})/(\d{1,2})/\d{4}")
 _MOST = 0.5
 
 
@@ -85,8 +84,8 @@ def assume_country(clues: Clues, given: Mapping[str, str]) -> Assumption:
     return Assumption("country", "", "telephone numbers show their country code, or there are none")
 
 
-def assume_currency(clues: Clues, given: Mapping[str, str]) -> Assumption:
-    """Return the currency of the amounts."""
+def assume_currency(clues: Clues, given: Mapping[str, str], country: str) -> Assumption:
+    """Return the currency of the amounts; empty if they show a sign of several currencies, and nothing tells which."""
     if "currency" in given:
         return Assumption("currency", given["currency"], "as given")
     codes = Counter(
@@ -97,10 +96,14 @@ def assume_currency(clues: Clues, given: Mapping[str, str]) -> Assumption:
         return Assumption("currency", codes.most_common(1)[0][0], f"the most frequent of the column{others}")
     if "currency" in clues.fixed:
         return Assumption("currency", clues.fixed["currency"], f"{clues.platform} is a platform of that country")
-    signs = Counter(sign for amount in clues.amounts for sign in _SIGNS if sign in amount)
+    amounts = [unicodedata.normalize("NFKC", amount).strip() for amount in clues.amounts]
+    signs = Counter(sign for amount in amounts for sign in set(currencies_in(amount)))
     if signs:
         sign = signs.most_common(1)[0][0]
-        return Assumption("currency", _SIGNS[sign], f"the sign {sign} of the amounts")
+        has_cents = any(re.search(r"\d[.,]\d\d?(?!\d)", amount) for amount in amounts)
+        code, reason = likeliest([sign], codes_of([sign]), [country], has_cents=has_cents)
+        said = f"the sign {sign} of the amounts{f'; {reason}' * bool(reason)}"
+        return Assumption("currency", code, said if code else f"the sign {sign} may be of several currencies: set it")
     return Assumption("currency", "USD", "nothing in the exports shows it: check")
 
 
@@ -147,13 +150,3 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 
 def _fits(zone: str, moments: Sequence[dt.datetime]) -> bool:
     return all(moment.astimezone(_zone(zone)).utcoffset() == moment.utcoffset() for moment in moments)
-
-
-def is_day_first(times: Sequence[str]) -> bool:
-    """Whether dates with slashes have the day first: some first number is above 12, and no second one.
-
-    >>> is_day_first(["3/4/2024", "25/4/2024"]), is_day_first(["3/4/2024"])
-    (True, False)
-    """
-    parts = [(int(found[1]), int(found[2])) for text in times if (found := _SLASHES.match(text))]
-    return any(first > 12 for first, _second in parts) and not any(second > 12 for _first, second in parts)

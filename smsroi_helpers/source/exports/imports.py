@@ -13,18 +13,27 @@ from smsroi_helpers import contract
 from smsroi_helpers.engine import Connection, EngineError, connect
 from smsroi_helpers.errors import DataError, UsageError, reason_of, redact, shortened
 from smsroi_helpers.source.csv_text import csv_to_parquet
+from smsroi_helpers.source.dates import count_orders, decide_order
 from smsroi_helpers.source.exports.assumptions import (
     Assumption,
     Clues,
     assume_country,
     assume_currency,
     assume_timezone,
-    is_day_first,
 )
 from smsroi_helpers.source.exports.layouts import KINDS, Layout, Match, Part, layout_of, recognise
-from smsroi_helpers.source.exports.templates import ExportFile, combine, fill_template, read_rows, sql_text
+from smsroi_helpers.source.exports.templates import (
+    ExportFile,
+    combine,
+    fill_template,
+    instant_of,
+    read_rows,
+    sql_text,
+    usual_form,
+)
 from smsroi_helpers.source.exports.written import SourceFiles, existing_settings, write_source
 from smsroi_helpers.source.header import LINE
+from smsroi_helpers.source.no_value import NO_VALUE
 from smsroi_helpers.source.settings import Settings, resolve_path
 from smsroi_helpers.source.total_row import without_total_row
 from smsroi_helpers.source.workbook import workbook_to_parquet
@@ -42,8 +51,9 @@ _NOT_ALWAYS = ("cost", "segments", "delivered_at", "opened_at", "clicked_at", "r
 """Columns of messages that are unknown if one of several exports lacks them."""
 _STATED: tuple[str, ...] = ("timezone", "country", "currency")
 _SHOPS = ("shopify", "woocommerce", "youzan", "taobao")
-_MONTH_FIRST = "['%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M', '%m/%d/%Y']"
-_DAY_FIRST = "['%d/%m/%Y %H:%M:%S', '%d/%m/%Y %H:%M', '%d/%m/%Y']"
+_NAME_COUNTRY = "name the country: --country US (the month first) or --country GB (the day first)"
+_UNREADABLE = 0.01
+"""Largest share of times that may be unreadable; above it the export is refused."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +154,17 @@ class _PartFiles:
     layout: Layout
     part: Part
     files: list[ExportFile] = field(default_factory=list)
+    year_last: str = ""
+    """What comes first in dates such as 5/4/2024, `day` or `month`; empty: there are none that the templates read."""
 
     @property
     def found(self) -> set[str]:
         """Columns that a file has."""
         return {column for file in self.files for column in file.found}
+
+    def heading(self, column: str) -> str:
+        """The heading of a column in the first file that has it."""
+        return next((file.found[column] for file in self.files if column in file.found), column)
 
 
 class _Importer:
@@ -175,10 +191,15 @@ class _Importer:
             )
         raw = self._place / f"{len(self._paths)}.parquet"
         if path.suffix.lower() == ".xlsx":
-            workbook_to_parquet(path, raw)
+            read = workbook_to_parquet(path, raw)
         else:
-            csv_to_parquet(path, raw, encoding=self._encoding)
-        rows = without_total_row(self.con.read_parquet(raw), path.name)[0]
+            read = csv_to_parquet(path, raw, encoding=self._encoding)
+        rows, total = without_total_row(self.con.read_parquet(raw), path.name)
+        found = [*read.findings, *([total] if total else [])]
+        self._notes += [f"{finding.table}: {finding.rule}: {finding.filled_remedy}" for finding in found]
+        if read.ragged:
+            place = redact(shortened(path.name))
+            self._notes.append(f"{place}: {contract.WRONG_FIELDS} in {len(read.ragged):,} rows, which are left out")
         headings = [name for name in rows.columns if name != LINE]
         match = recognise(path.name, headings, kind)
         part = self._parts.setdefault(match.part.name, _PartFiles(layout_of(match.part.kind), match.part))
@@ -202,6 +223,9 @@ class _Importer:
         assumed = self._assume(parts)
         values = {assumption.name: assumption.value for assumption in assumed}
         settings = {name: sql_text(values[name]) for name in ("timezone", "currency")} | {"zone": values["timezone"]}
+        for entry in parts:
+            entry.year_last = self._decide_order(entry, values["country"])
+            self._look_for_unreadable_times(entry, values["timezone"])
         mappings = self._helpers(parts, settings)
         tables: dict[str, int] = {}
         for table in (*contract.TABLES, "exclusions"):
@@ -244,8 +268,55 @@ class _Importer:
                 elif column in _PERSONAL and column != "email":
                     clues.phones += self._sample(entry, column)
         country = assume_country(clues, self._stated)
-        self._day_first = is_day_first(clues.times)
-        return (assume_timezone(clues, self._stated, country.value), country, assume_currency(clues, self._stated))
+        currency = assume_currency(clues, self._stated, country.value)
+        return (assume_timezone(clues, self._stated, country.value), country, currency)
+
+    def _decide_order(self, entry: _PartFiles, country: str) -> str:
+        """Return whether the day or the month comes first in the dates that the templates compare.
+
+        Raises:
+            DataError: nothing tells.
+        """
+        columns = sorted(entry.found & set(entry.part.instants))
+        orders = count_orders(self.con.sql(self._rows(entry, *columns)), columns) if columns else {}
+        decided = {
+            decide_order(f"{entry.layout.title}, column {entry.heading(column)}", order, country, _NAME_COUNTRY)
+            for column, order in orders.items() if order.day_first or order.month_first or order.open
+        }  # fmt: skip
+        if len(decided) > 1:
+            raise DataError(
+                f"{entry.layout.title}: one column has the day first and another the month; write the year first"
+            )
+        return next(iter(decided), "day")
+
+    def _look_for_unreadable_times(self, entry: _PartFiles, timezone: str) -> None:
+        """Note the times that the templates cannot read, with an example.
+
+        Raises:
+            DataError: there are too many.
+        """
+        zone = "UTC" if entry.part.utc else timezone
+        for column in sorted(entry.found & set(entry.part.instants)):
+            words = ", ".join(sql_text(word) for word in NO_VALUE)
+            wrong = (
+                f"{instant_of('usual', zone)} IS NULL AND lower({column}) NOT IN ({words})"
+                f" AND {column} NOT LIKE '0000-00-00%'"
+            )
+            query = (
+                f"SELECT count({column}) AS n, count({column}) FILTER ({wrong}) AS bad,"
+                f" mode({column}) FILTER ({wrong}) AS example FROM (SELECT {column},"
+                f" {usual_form(column, zone, entry.year_last)} AS usual FROM ({self._rows(entry, column)}))"
+            )
+            (found,) = self._values(query)
+            if found["bad"]:
+                example = redact(shortened(found["example"], 40))
+                said = (
+                    f"{entry.layout.title}, column {entry.heading(column)}: {found['bad']:,} of {found['n']:,} times"
+                    f" cannot be read, such as {example}"
+                )
+                if found["bad"] > _UNREADABLE * found["n"]:
+                    raise DataError(f"{said}; write the year first, with an offset from UTC instead of a zone's name")
+                self._notes.append(f"{said}; their rows are left out when the source is read")
 
     def _rows(self, entry: _PartFiles, *columns: str) -> str:
         """Return the query of columns as text."""
@@ -281,7 +352,10 @@ class _Importer:
     def _helpers(self, parts: Sequence[_PartFiles], settings: dict[str, str]) -> dict[str, str]:
         """Return the helper views of all parts, and make them known to the engine."""
         made = {
-            name: fill_template(entry.layout, entry.part, name, entry.files, self._facts(entry), settings)
+            name: fill_template(
+                entry.layout, entry.part, name, entry.files, self._facts(entry),
+                settings | {"year_last": entry.year_last},
+            )
             for entry in parts for name in entry.part.helpers
         }  # fmt: skip
         for name, query in made.items():
@@ -295,13 +369,13 @@ class _Importer:
             if dropped := sorted({entry.layout.title for entry in chosen if entry.part.kind not in _SHOPS}):
                 self._notes.append(f"{', '.join(dropped)}: orders are read from the shop's export, not from events")
             chosen = [entry for entry in chosen if entry.part.kind in _SHOPS]
-        filled = settings | {"slash_dates": _DAY_FIRST if self._day_first else _MONTH_FIRST}
         without = self._foreign_prices(chosen, currency) if table == "messages" else frozenset()
 
         def fill(left_out: frozenset[str]) -> list[tuple[str, str]]:
             made = [
                 (entry.part.kind, fill_template(
-                    entry.layout, entry.part, table, entry.files, self._facts(entry), filled, left_out
+                    entry.layout, entry.part, table, entry.files, self._facts(entry),
+                    settings | {"year_last": entry.year_last}, left_out
                 )) for entry in chosen
             ]  # fmt: skip
             return [(kind, query) for kind, query in made if query]

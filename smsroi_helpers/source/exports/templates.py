@@ -16,21 +16,48 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
+from smsroi_helpers.source.forms import zones_in
+from smsroi_helpers.source.no_value import NO_VALUE
 
 __all__ = [
     "ExportFile",
     "combine",
     "fill_template",
+    "instant_of",
     "read_rows",
     "sql_text",
+    "usual_form",
 ]
 
 _IF = re.compile(r" *-- if (\w+(?: or \w+)*)$")
 _ONLY_IF = re.compile(r"-- only if (\w+)\n")
 _SETTING = re.compile(r"\{\{(\w+)\}\}")
-_TIME_FORMS = ("%b %d, %Y at %I:%M %p", "%B %d, %Y at %I:%M %p", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M")
+_TIME_FORMS = (
+    "%b %d, %Y at %I:%M %p",
+    "%B %d, %Y at %I:%M %p",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y-%m-%d %I:%M:%S %p",
+    "%Y-%m-%d %I:%M %p",
+    "%Y/%m/%d %I:%M:%S %p",
+    "%Y/%m/%d %I:%M %p",
+    "%d %b %Y %H:%M:%S",
+    "%d %b %Y %H:%M",
+    "%a, %d %b %Y %H:%M:%S",
+    "%Y%m%d%H%M%S",
+)
 """Times without an offset that DuckDB does not read by itself."""
+_FORMS_WITH_OFFSET = (
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%d %b %Y %H:%M:%S %z",
+    "%Y-%m-%d %I:%M:%S %p %z",
+    "%Y-%m-%d %I:%M %p %z",
+)
+"""Times with an offset that DuckDB does not read by itself."""
+_NARROW_BLANK = "\u202f"
+"""Browsers write it before AM and PM."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -57,7 +84,9 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], timezone: str) -> str:
+def read_rows(
+    part: Part, files: Sequence[ExportFile], columns: Sequence[str], timezone: str, year_last: str = ""
+) -> str:
     """Return the query that takes a part's columns from its files.
 
     Args:
@@ -65,6 +94,7 @@ def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], t
         files: its files; of an order that is in several, the templates take the last.
         columns: columns in the templates; those that no file has are null.
         timezone: of times without an offset.
+        year_last: `day` or `month`, what comes first in dates such as 5/4/2024; empty: they are not read.
     """
 
     def value(column: str, file: ExportFile) -> str:
@@ -77,30 +107,83 @@ def read_rows(part: Part, files: Sequence[ExportFile], columns: Sequence[str], t
         queries.append("    SELECT\n" + ",\n".join(lines) + f"\n    FROM {_quoted(file.alias)}")
     rows = "\n    UNION ALL\n".join(queries)
     zone = "UTC" if part.utc else timezone
-    times = [f"{_instant(column, sql_text(zone))} AS {column}" for column in columns if column in part.instants]
-    if not times:
+    instants = [column for column in columns if column in part.instants]
+    if not instants:
         return rows
-    converted = ",\n        ".join(times)
-    said = f"    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.\n"
-    return f"{said}    SELECT * REPLACE (\n        {converted}\n    ) FROM (\n{rows}\n    )"
+    usual = ",\n            ".join(f"{usual_form(column, zone, year_last)} AS {column}" for column in instants)
+    converted = ",\n        ".join(f"{_instant_or_infinity(column, zone)} AS {column}" for column in instants)
+    return f"""    -- Times are seconds since 1970, or have an offset, or are on the clock of {zone}.
+    -- One that cannot be read becomes 'infinity', so that its row is rejected as unreadable, not as without a time.
+    SELECT * REPLACE (
+        {converted}
+    ) FROM (
+        SELECT * REPLACE (
+            {usual}
+        ) FROM (
+{rows}
+        )
+    )"""
 
 
-def _instant(column: str, zone: str) -> str:
-    """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset."""
+def usual_form(column: str, zone: str, year_last: str = "") -> str:
+    """Return an expression that writes `PDT` as an offset, the year first, and 下午 as PM.
+
+    Args:
+        column: name of a column of text.
+        zone: of times without an offset (IANA); in China's, `CST` is no American zone.
+        year_last: see `read_rows`.
+    """
+    known = zones_in(zone) | {"UTC": "+00:00", "GMT": "+00:00"}
+    names = "|".join(known)
+    offsets = ", ".join(f"{sql_text(name)}: {sql_text(f' {offset}')}" for name, offset in known.items())
+    column = f"replace({column}, {sql_text(_NARROW_BLANK)}, ' ')"
+    text = (
+        f"regexp_replace({column}, ' ?({names})$', '') ||\n"
+        f"            coalesce(MAP {{{offsets}}}[regexp_extract({column}, '({names})$', 1)], '')"
+    )
+    replaced = [
+        ("([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日 *", r"\1-\2-\3 "),
+        ("([ T][0-9]{1,2}:[0-9]{2}) ?(Z|[+-])", r"\1:00\2"),
+        ("(上午|午前|오전) ?([0-9:]+)", r"\2 AM"),
+        ("(下午|午後|오후) ?([0-9:]+)", r"\2 PM"),
+    ]
+    if year_last:
+        replaced.append((YEAR_LAST, r"\4-\2-\1" if year_last == "day" else r"\4-\1-\2"))
+    for pattern, replacement in replaced:
+        text = f"regexp_replace({text}, '{pattern}', '{replacement}')"
+    return text
+
+
+def instant_of(column: str, zone: str) -> str:
+    """Return an expression that reads seconds and milliseconds since 1970, times with and without an offset.
+
+    Args:
+        column: name of a column of text in its usual form.
+        zone: of times without an offset (IANA).
+    """
     forms = ", ".join(map(sql_text, _TIME_FORMS))
-    offset = ":[0-9]{2}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{2}:?([0-9]{2})?)$"
+    offset = ":[0-9]{2}([.][0-9]+)?( ?[AP]M)? ?(Z|[+-][0-9]{2}:?([0-9]{2})?)$"
     return f"""CASE
             WHEN regexp_full_match({column}, '[0-9]{{10}}([.][0-9]+)?') THEN to_timestamp(try_cast({column} AS DOUBLE))
             WHEN regexp_full_match({column}, '[0-9]{{13}}') THEN to_timestamp(try_cast({column} AS DOUBLE) / 1000)
+            WHEN NOT regexp_matches({column}, '(19|20)[0-9]{{2}}') THEN NULL  -- a year of two digits may be a day
             WHEN regexp_matches({column}, '{offset}') THEN coalesce(
-                try_strptime({column}, '%a, %d %b %Y %H:%M:%S %z'),
+                try_strptime({column}, [{", ".join(map(sql_text, _FORMS_WITH_OFFSET))}]),
                 try_cast(regexp_replace({column}, ' ?([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2') AS TIMESTAMPTZ)
             )
-            ELSE timezone({zone}, coalesce(
+            ELSE timezone({sql_text(zone)}, coalesce(
                 try_cast({column} AS TIMESTAMP),
                 try_strptime({column}, [{forms}])
             ))
         END"""
+
+
+def _instant_or_infinity(column: str, zone: str) -> str:
+    """Return the expression of `instant_of`, with infinity for a text that is neither a time nor a word for none."""
+    words = ", ".join(map(sql_text, (*NO_VALUE, "0")))
+    return f"""coalesce({instant_of(column, zone)}, CASE
+            WHEN lower({column}) NOT IN ({words}) AND {column} NOT LIKE '0000-00-00%' THEN TIMESTAMPTZ 'infinity'
+        END)"""
 
 
 def fill_template(
@@ -120,7 +203,7 @@ def fill_template(
         table: table of the contract, `exclusions` or helper view.
         files: the part's files.
         facts: facts of the layout that rows fulfil.
-        settings: `timezone`, `currency` and others, as literals of SQL or plain text.
+        settings: `timezone` and `currency` as literals of SQL; `zone` and `year_last` (see `read_rows`) as plain text.
         without: columns of the result to leave out.
     """
     template = (FOLDER / part.kind / part.templates[table]).read_text(encoding="utf-8")
@@ -141,7 +224,8 @@ def fill_template(
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)
     used = [column for column in part.columns if re.search(rf"\b{column}\b", _without_comments(body))]
     if re.search(rf"\b{part.name}\b", _without_comments(body)):  # others query a helper view
-        rows = f"WITH {part.name} AS (\n{read_rows(part, files, used, settings['zone'])}\n)"
+        read = read_rows(part, files, used, settings["zone"], settings.get("year_last", ""))
+        rows = f"WITH {part.name} AS (\n{read}\n)"
         body = f"{rows},\n{body[5:]}" if body.startswith("WITH ") else f"{rows}\n{body}"
     return head + _origin(layout) + body + "\n"
 

@@ -48,7 +48,11 @@ def test_a_country_is_that_of_most_orders_else_of_the_numbers_else_unknown():
 
 
 def test_a_currency_is_that_of_the_column_else_of_the_sign_else_a_guess():
-    assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}).value == "EUR"
-    assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}).value == "GBP"
-    guess = assume_currency(Clues(amounts=["2.00"]), {})
+    assert assume_currency(Clues(currencies=Counter({"EUR": 5, "USD": 2}), amounts=["$1"]), {}, "").value == "EUR"
+    assert assume_currency(Clues(amounts=["£1.50", "2.00"]), {}, "").value == "GBP"
+    assert assume_currency(Clues(amounts=["$1.50", "2.00"]), {}, "CA").value == "CAD"
+    assert assume_currency(Clues(amounts=["49,50 kr."]), {}, "DK").value == "DKK"
+    unknown = assume_currency(Clues(amounts=["49,50 kr."]), {}, "")
+    assert (unknown.value, "set it" in unknown.reason) == ("", True)
+    guess = assume_currency(Clues(amounts=["2.00"]), {}, "")
     assert (guess.value, "check" in guess.reason) == ("USD", True)

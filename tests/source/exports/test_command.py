@@ -89,3 +89,24 @@ def test_prices_in_another_currency_are_no_costs(tmp_path, invoke):
     assert "prices are in USD, not GBP; set message_cost in source.yml" in said
     assert "sent.cost" not in (tmp_path / "data" / "uk" / "messages.sql").read_text(encoding="utf-8")
     assert "# message_cost:" in (tmp_path / "data" / "uk" / "source.yml").read_text(encoding="utf-8")
+
+
+def test_what_is_left_out_of_a_file_is_said(tmp_path, invoke):
+    """A total, lines above the names, a repeated name, and a row with a field too many: 30 orders of $10 remain."""
+    names = ["Name", "Created at", "Financial Status", "Total", "Email", "Notes", "Notes"]
+    orders = [[f"#{n}", f"2024-05-{n:02} 10:00:00 -0400", "paid", "10.00", f"a{n}@example.com"] for n in range(1, 31)]
+    rows = [["Report: orders"], names, *([*row, "", ""] for row in orders), ["Total", "", "", "300.00", "", "", ""]]
+    text = io.StringIO()
+    csv.writer(text).writerows([*rows[:3], ["#99", *[""] * 9], *rows[3:]])
+    (tmp_path / "orders.csv").write_text(text.getvalue())
+    code, said, errors = invoke(tmp_path / "orders.csv", "--to", "data/tea")
+    assert (code, errors) == (0, "")
+    for line in (
+        "orders.csv: Shopify orders, 30 rows\n",
+        "  orders.csv: total row: the last row is the sum of the rows above it (column Total), so it is left out\n",
+        "  orders.csv: report lines above the column names: the lines are skipped; the column names are in row 2\n",
+        "  orders.csv: column name repeated: it is read as Notes_2\n",
+        "  orders.csv: wrong number of fields in 1 rows, which are left out\n",
+        "  orders.sql: 30 rows\n",
+    ):
+        assert line in said

@@ -6,7 +6,7 @@ import pytest
 from smsroi_helpers.source.exports.layouts import KINDS, layout_of
 from smsroi_helpers.source.exports.templates import ExportFile, fill_template, read_rows, sql_text
 
-SETTINGS = {"timezone": "'Asia/Shanghai'", "currency": "'CNY'", "zone": "Asia/Shanghai", "slash_dates": "['%m/%d/%Y']"}
+SETTINGS = {"timezone": "'Asia/Shanghai'", "currency": "'CNY'", "zone": "Asia/Shanghai"}
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,14 @@ def test_times_of_every_form_are_the_same_instant(con):
     forms = [
         "1715000400", "1715000400000", "2024-05-06T13:00:00Z", "2024-05-06 09:00:00 -0400", "2024-05-06 21:00:00",
         "2024-05-06T15:00:00+02:00", "Mon, 06 May 2024 13:00:00 +0000", "May 6, 2024 at 9:00 PM", "2024/05/06 21:00",
+        "2024-05-06 06:00:00 PDT", "2024-05-06 09:00 EDT", "Mon, 06 May 2024 13:00:00 GMT", "2024-05-06 13:00:00 UTC",
+        "6/5/2024 21:00", "06.05.2024 21:00:00", "6/5/2024 9:00 PM", "2024年5月6日 21:00", "2024/5/6 下午9:00",
+        "2024-05-06 09:00:00 PM", "2024-05-06 09:00:00 AM EDT",
     ]  # fmt: skip
     con.create_table("times", ibis.memtable({"Timestamp": forms}), overwrite=True)
     part = layout_of("klaviyo").parts[0]
     files = [ExportFile("times", {"happened_at": "Timestamp"})]
-    query = read_rows(part, files, ["happened_at"], "Asia/Shanghai")
+    query = read_rows(part, files, ["happened_at"], "Asia/Shanghai", "day")
     found = con.sql(f"SELECT CAST(epoch(happened_at) AS BIGINT) AS s FROM ({query})").to_pyarrow()["s"].to_pylist()
     assert found == [1_715_000_400] * len(forms)
 

@@ -14,7 +14,7 @@ answered AS (
         word IN ('STOP', 'STOPALL', 'STOP ALL', 'UNSUBSCRIBE', 'CANCEL', 'END', 'QUIT', 'OPTOUT', 'OPT OUT',
                  'REVOKE') AS opts_out,
         last_value(CASE WHEN left_out IS NULL THEN sid END IGNORE NULLS) OVER before AS answers_to,
-        max(CASE WHEN came_back AND word IN ('START', 'YES', 'UNSTOP') THEN sent_at END)
+        max(CASE WHEN came_back AND word IN ('START', 'YES', 'UNSTOP') AND isfinite(sent_at) THEN sent_at END)
             OVER (PARTITION BY number) AS opted_in_at
     FROM worded
     WHERE left_out IS NULL OR came_back

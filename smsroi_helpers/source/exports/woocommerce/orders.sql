@@ -2,9 +2,7 @@
 -- amount is the total: after discounts, with shipping and taxes. A refund is a row with a negative amount.
 WITH kept AS (
     SELECT
-        order_no, total, discount, customer_id,
-        -- Dates with the month (or the day) first as ISO; others are read as they are.
-        coalesce(strftime(try_strptime(ordered_at, {{slash_dates}}), '%Y-%m-%d %H:%M:%S'), ordered_at) AS ordered_at,
+        order_no, total, discount, customer_id, ordered_at,
         CASE
             WHEN regexp_matches(refunded, '[1-9]') THEN ltrim(refunded, '-')
             WHEN is_refunded AND refunded IS NULL THEN total
