@@ -7,7 +7,7 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from smsroi_helpers.source.number_text import DUMMY_DIGITS
+from smsroi_helpers.source.number_text import DUMMY_DIGITS, DUMMY_TAIL
 from smsroi_helpers.source.types import key_of, read_id
 
 __all__ = [
@@ -59,8 +59,8 @@ _ZEROS = r"^(?:-?0+(?:\.0+)?|-1|0{8}-0{4}-0{4}-0{4}-0{12})$"
 LEAST_GUEST_ORDERS = 10
 """Orders from which a word that may also be a name counts as guests; fewer are one customer's, as any other id."""
 _TIMES_THE_NEXT = 3
-"""A zero or an empty id counts as guests if it has more than three times the orders of any customer: `0` can be a
-customer's number."""
+"""A zero, an empty id or a number such as 138 0000 0000 counts as guests if it has more than three times the orders of
+any customer: `0` can be a customer's number."""
 _LEAST_DUMMY_DIGITS = 9
 """Digits of a dummy number among ids that are no telephone numbers; shorter ones may be any customer's number."""
 
@@ -68,22 +68,22 @@ _Sort = Literal["sure", "word", "zero", "dummy"]
 
 
 def find_guests(
-    ids: ir.Table, orders: ir.Table | None, is_number: Callable[[str], bool], *, digits_are_phones: bool
+    ids: ir.Table, orders: ir.Table | None, number_of: Callable[[str], str], *, digits_are_phones: bool
 ) -> frozenset[str | None]:
     """Return the ids that are nobody's, as `read_id` returns them; None: the empty id of orders.
 
     Args:
         ids: id: the ids of all tables.
         orders: the raw orders; ids that may be a customer's are nobody's only if they have conspicuously many orders.
-        is_number: whether a text is a valid telephone number.
+        number_of: returns the one spelling of a valid telephone number; empty for other text.
         digits_are_phones: digits alone are telephone numbers.
     """
     groups: dict[tuple[_Sort, str], set[str]] = defaultdict(set)
     for text, sort in _suspects(ids):
+        number = number_of(text) if sort in ("dummy", "zero") else ""
         if sort == "dummy":
-            groups[_sort_of_dummy(text, is_number, digits_are_phones=digits_are_phones), _digits(text)].add(text)
-        else:
-            groups[sort, text.lower()].add(text)
+            sort = "zero" if number else _sort_of_dummy(text, digits_are_phones=digits_are_phones)
+        groups[sort, number or _digits(text) or text.lower()].add(text)
     nobody: set[str | None] = {text for (sort, _word), texts in groups.items() if sort == "sure" for text in texts}
     if orders is None:
         return frozenset(nobody)
@@ -91,15 +91,15 @@ def find_guests(
     counts = counts.group_by(id=read_id(counts.key)).aggregate(orders=counts.orders.sum())
     suspected = counts.id.isnull() | counts.id.isin(sorted({text for texts in groups.values() for text in texts}))
     found = counts.filter(suspected.fill_null(True)).to_pyarrow().to_pylist()
-    number = {row["id"]: int(row["orders"]) for row in found}
-    doubtful = {key: texts for key, texts in groups.items() if key[0] != "sure" and texts & number.keys()}
-    if not doubtful and None not in number:
+    orders_of = {row["id"]: int(row["orders"]) for row in found}
+    doubtful = {key: texts for key, texts in groups.items() if key[0] != "sure" and texts & orders_of.keys()}
+    if not doubtful and None not in orders_of:
         return frozenset(nobody)
     most = int(counts.aggregate(n=counts.orders.max(where=~suspected)).execute()["n"].fillna(0).iloc[0])
     candidates: list[tuple[_Sort, set[str | None]]] = [(sort, {*texts}) for (sort, _word), texts in doubtful.items()]
     candidates.append(("zero", {None}))
     for why, candidate in candidates:
-        of_these = sum(number.get(text, 0) for text in candidate)
+        of_these = sum(orders_of.get(text, 0) for text in candidate)
         if of_these >= LEAST_GUEST_ORDERS and (why == "word" or of_these > _TIMES_THE_NEXT * most):
             nobody |= candidate
     return frozenset(nobody)
@@ -108,20 +108,20 @@ def find_guests(
 def _suspects(ids: ir.Table) -> list[tuple[str, _Sort]]:
     """Return the different ids that may be nobody's, and why."""
     text = ids.id
+    is_number = text.re_search(r"^[+\s().\-]*[0-9][0-9\s().\-]*$")
     sort = ibis.cases(
         (text.re_search(_SURE), "sure"),
         (text.re_search(_WORDS), "word"),
         (text.re_search(_ZEROS), "zero"),
-        (text.re_search(r"^[+\s().\-]*[0-9][0-9\s().\-]*$") & _digits_of(text).re_search(DUMMY_DIGITS), "dummy"),
+        (is_number & _digits_of(text).re_search(DUMMY_DIGITS), "dummy"),
+        (is_number & _digits_of(text).re_search(DUMMY_TAIL), "zero"),
     )
     found = ids.select("id", sort=sort).filter(ibis._.sort.notnull()).distinct().to_pyarrow().to_pylist()
     return sorted((row["id"], row["sort"]) for row in found)
 
 
-def _sort_of_dummy(text: str, is_number: Callable[[str], bool], *, digits_are_phones: bool) -> _Sort:
-    """A dummy number is nobody's where ids are numbers, unless it is valid: somebody may have 138 0000 0000."""
-    if is_number(text):
-        return "zero"
+def _sort_of_dummy(text: str, *, digits_are_phones: bool) -> _Sort:
+    """A dummy number that no country has is nobody's where ids are numbers; elsewhere it may be any customer's."""
     if digits_are_phones or text.startswith("+"):
         return "sure"
     return "word" if len(_digits(text)) >= _LEAST_DUMMY_DIGITS else "zero"

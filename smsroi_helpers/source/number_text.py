@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "DUMMY_DIGITS",
+    "DUMMY_TAIL",
     "LABELLED",
     "LEAST_DIGITS",
     "MOST_DIGITS",
@@ -56,6 +57,8 @@ DUMMY_DIGITS = (
     r"|^[0-9]{0,2}1234567(?:8(?:90?)?)?$|^[0-9]{0,2}9876543(?:2(?:10?)?)?$"
 )
 """Digits that are typed rather than a number: one digit only, or the keys in their order, perhaps after a code."""
+DUMMY_TAIL = rf"^[0-9]{{1,5}}(?:{'|'.join(f'{digit}{{8,}}' for digit in range(10))})$"
+"""Digits that may be typed, or a number that is sold because it is easy to remember: 138 0000 0000."""
 
 
 def _python(pattern: str) -> re.Pattern[str]:

@@ -164,10 +164,12 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
     if sample:
         _read_contacts(con, ids, tables, people, folder)
     orders = tables["orders"] if "orders" in tables and "customer_id" in tables["orders"] else None
-    is_number = ContactReader(country).read
-    people.guests = find_guests(
-        ids, orders, lambda text: is_number(text) is not None, digits_are_phones=people.digits_are_phones
-    )
+    reader = ContactReader(country)
+
+    def number_of(text: str) -> str:
+        return contact.value if (contact := reader.read(text)) else ""
+
+    people.guests = find_guests(ids, orders, number_of, digits_are_phones=people.digits_are_phones)
     return people
 
 
