@@ -23,7 +23,7 @@ LEAST_DIGITS, MOST_DIGITS = 7, 18
 """Digits of a telephone number, in any spelling."""
 MOST_DIGITS_OF_A_CELL = 3 * MOST_DIGITS
 """Digits of all numbers in one cell, with their extensions."""
-_LONGEST = 120
+_LONGEST = 100
 """Characters of a cell that can be numbers with labels."""
 _GAPS = r"\s\x{00a0}\x{2000}-\x{200a}\x{202f}().\-/\x{2010}-\x{2015}\x{2212}"
 _BODY = rf"[+{_GAPS}]*[0-9][0-9+{_GAPS}]*"
@@ -70,6 +70,8 @@ _ONE = _python(rf"['’\s]*({_LABEL})?({_BODY}?)({_EXTENSION})?({_NOTE})?[\s.;,]
 _SEPARATOR = _python(rf"\s*{_BETWEEN}\s*")
 _WITHIN = re.compile(r"\s*[/\n]\s*|\s{2,}|\s+(?=\+)")
 """What separates two numbers, and may also be within one."""
+_LONG_GAP = re.compile(r"([\W_])\1{2,}")
+"""Signs in a row: more than two say no more than two, and would take long to read."""
 _DUMMY = re.compile(DUMMY_DIGITS)
 
 
@@ -95,6 +97,7 @@ def split_numbers(text: str) -> list[list[Written]]:
     >>> split_numbers("212-555-0100 or so")
     []
     """
+    text = _LONG_GAP.sub(r"\1\1", text)
     if len(text) > _LONGEST:
         return []
     if one := Written(text) if _BARE.fullmatch(text) else _one(text):
