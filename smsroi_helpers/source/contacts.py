@@ -150,8 +150,10 @@ class ContactReader:
         return self._read_phone(text)
 
     def _read_phone(self, text: str) -> Contact | None:
-        if text.isascii() and text.isdigit() and LEAST_DIGITS <= len(text) <= MOST_DIGITS and text[0] != "0":
-            found = self._read_number(Written(text))  # the usual case
+        digits = text.removeprefix("+")
+        if digits.isascii() and digits.isdigit() and digits[0] != "0" and LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
+            has_plus = len(digits) < len(text)  # these are the usual cases
+            found = self._read_digits(digits, plus=has_plus) or (_unassigned(text) if has_plus else None)
         else:
             found = self._read_cell(_WHOLE_FLOAT.sub(r"\1", text))
         if found and found.value.startswith("+549"):
@@ -174,30 +176,34 @@ class ContactReader:
         digits = number.lstrip("+")
         if "+" in digits or not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
             return None
+        found = self._read_digits(digits, plus=number[0] == "+", labelled=written.labelled)
+        return replace(found, certain=True) if found and written.labelled else found
+
+    def _read_digits(self, digits: str, *, plus: bool, labelled: bool = False) -> Contact | None:
+        """Read a number without separators."""
         if digits[:3] in ("521", "005", "011"):
             digits = _MEXICAN_ONE.sub(r"\g<1>52", digits)
-        if number[0] == "+":
+        if plus:
             found = _international(digits.removeprefix("00"))
-            return found and replace(found, certain=True, mobile=True)
-        if written.labelled:
-            found = self._national(digits) or self._abroad(digits) or _international(digits)
-            return found and replace(found, certain=True)
+            return Contact("phone", found.value, certain=True, mobile=True) if found else None
+        if labelled:
+            return self._national(digits, thorough=True) or self._abroad(digits) or _international(digits)
         if digits.startswith("00") and (found := _international(digits[2:], thorough=self._thorough)):
             return found
-        return self._abroad(digits) or self._national(digits)
+        return self._abroad(digits) or self._national(digits, thorough=self._thorough)
 
     def _abroad(self, digits: str) -> Contact | None:
         """Read a number after the country's own prefix of calls abroad, such as 011 in the United States."""
         prefix = self._plan.abroad.match(digits) if self._plan and self._plan.abroad and digits[0] == "0" else None
         return _international(digits[prefix.end() :], thorough=self._thorough) if prefix else None
 
-    def _national(self, digits: str) -> Contact | None:
+    def _national(self, digits: str, *, thorough: bool) -> Contact | None:
         """Read a number without a plus: of the country, with or without its calling code; else of another country."""
         if self._country:
             if self._country == "MX":
                 digits = _MEXICAN_PREFIX.sub("", digits)
             value, mobile = self._mobile_of_the_country(digits), True
-            if not value and self._thorough:
+            if not value and thorough:
                 value, mobile = _parsed(digits, self._country)
                 if value and not mobile and self._has_own_code(digits):
                     return Contact("phone", f"+{digits}", certain=False, mobile=True)
@@ -205,7 +211,7 @@ class ContactReader:
                 return Contact("phone", value, certain=False, mobile=mobile, national=True)
         if len(digits) < _LEAST_WITHOUT_PLUS:
             return None
-        found = _international(digits, thorough=self._thorough)
+        found = _international(digits, thorough=thorough)
         return found if found and found.mobile else None
 
     def _has_own_code(self, digits: str) -> bool:
