@@ -164,7 +164,7 @@ IDENTITY_KINDS = {
         "mobile", "telephone", "tel", "cell", "mobile phone", "cell phone", "cellphone", "phone number", "msisdn",
         "sms", "whatsapp", "手机", "手机号", "手机号码", "电话", "电话号码",
     ),
-    "email": ("mail", "e mail", "email address", "邮箱", "电子邮箱", "电子邮件", "邮件"),
+    "email": ("mail", "e-mail", "email address", "邮箱", "电子邮箱", "电子邮件", "邮件"),
     "id": ("customer id", "user id", "会员号"),
 }  # fmt: skip
 """Kinds of identities, and their other names in lower case; `_`, `-` and blanks in them are the same."""

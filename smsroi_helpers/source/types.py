@@ -221,7 +221,7 @@ def kind_of(raw: ir.Value) -> ir.StringValue:
     """Return the kind of an identity (`IDENTITY_KINDS`) in one spelling; other text is unchanged."""
     text = plain_text(raw.cast("string"))
     word = text.lower().re_replace(r"[\s_-]+", " ")
-    names = {name: kind for kind, others in IDENTITY_KINDS.items() for name in (kind, *others)}
+    names = {name.replace("-", " "): kind for kind, others in IDENTITY_KINDS.items() for name in (kind, *others)}
     return ibis.cases(*((word == name, kind) for name, kind in names.items()), else_=text)
 
 
