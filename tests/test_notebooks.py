@@ -100,13 +100,16 @@ def test_rows_are_loaded_into_memory_only_in_listed_functions():
     """`Shop.count` returns cells; reading returns a row per error, group or table. The rest stays in the engine."""
     reading = {
         "read.py": ("_count_faults", "_check_tables", "_has_duplicates", "_date_columns"),
-        "people.py": ("find_people", "_count_personal", "_find_guests", "_has_phones", "_sample"),
+        "people.py": ("find_people", "_read_contacts", "_count_personal", "_has_phones", "_sample"),
+        "guests.py": ("find_guests", "_suspects"),
+        "links.py": ("_components", "find_links"),
+        "people_findings.py": ("_findings_of", "_list_capitals", "count_rows"),
         "identities.py": (
             "_join_people",
+            "_name_kinds",
             "_refuse_unreadable",
             "_replace",
-            "_components",
-            "find_links",
+            "find_everyone",
             "has_spellings",
         ),
         "merge.py": ("_differing", "first_assignments", "merge_customers", "merge_rows"),

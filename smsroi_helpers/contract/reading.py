@@ -70,6 +70,27 @@ READING: dict[str, str] = {
         "hardly any orders are from {start} to {end} o'clock on the clock of {zone}, when people are awake, and most"
         " texts are sent at {send} o'clock: is `ordered_at` on another clock, such as UTC? Write both with their offset"
     ),
+    "key of too many people": (
+        "{keys} telephone numbers or e-mail addresses stand beside more than {most} different addresses, numbers or ids"
+        " each, as a dummy number or the shop's own does: they join nobody, and their orders ({orders}) are guests';"
+        " leave the field empty in the export"
+    ),
+    "several telephone numbers in one field": (
+        "different fields: {ids}; the first valid number is the customer's: put the others into the table identities,"
+        " one row each"
+    ),
+    "number or address that cannot be read": (
+        "different values: {ids}; each is a customer of its own: correct the export, or set `country` in source.yml if"
+        " numbers have no country code"
+    ),
+    "numbers in several spellings among other ids": (
+        "different ids: {ids}; if they are telephone numbers, several of them are one person's. They are not joined,"
+        " because most ids here are none: write a plus and the country code before numbers"
+    ),
+    "ids that differ only in capitals": (
+        "different ids: {ids}; they are ids of the table {other} if capitals do not matter. They are not joined: if"
+        " they are the same customers, write lower(customer_id) in a .sql mapping of each table"
+    ),
     "scheduled, not sent": (
         "they are later than everything that was recorded and have no receipt, so they do not set the last day observed"
     ),

@@ -130,8 +130,8 @@ RULES: tuple[RowRule, ...] = (
     RowRule("experiments.primary_metric", "unknown metric",
          lambda rows, column, tables: rows.primary_metric.notin(PRIMARY_METRICS),
          f"one of {', '.join(PRIMARY_METRICS)}, or empty for profit"),
-    RowRule("identities.kind", "unknown kind", lambda rows, column, tables: rows.kind.notin(IDENTITY_KINDS),
-         f"one of {', '.join(IDENTITY_KINDS)}"),
+    RowRule("identities.kind", "unknown kind", lambda rows, column, tables: rows.kind.notin([*IDENTITY_KINDS]),
+         "; ".join(f"{kind} (or {', '.join(others)})" for kind, others in IDENTITY_KINDS.items())),
     RowRule("assignments.arm", "unknown arm", _unknown_arm,
          "the table arms must list every arm of the experiment; check the spelling of both"),
 )  # fmt: skip

@@ -171,7 +171,15 @@ _KIND_DESCRIPTION = {
     "float": "a number (1234.5, 1,234.50, ￥99)",
     "int": "a whole number",
 }
-IDENTITY_KINDS = ("phone", "email", "id")
+IDENTITY_KINDS = {
+    "phone": (
+        "mobile", "telephone", "tel", "cell", "mobile phone", "cell phone", "cellphone", "phone number", "msisdn",
+        "sms", "whatsapp", "手机", "手机号", "手机号码", "电话", "电话号码",
+    ),
+    "email": ("mail", "e-mail", "email address", "邮箱", "电子邮箱", "电子邮件", "邮件"),
+    "id": ("customer id", "user id", "会员号"),
+}  # fmt: skip
+"""Kinds of identities, and their other names in lower case; `_`, `-` and blanks in them are the same."""
 EXPERIMENT_KINDS = ("content", "timing", "frequency", "holdout")
 PRIMARY_METRICS = ("profit", "revenue", "orders", "order_rate", "click_rate", "opt_out_rate")
 

@@ -8,16 +8,15 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
 
+from smsroi_helpers.source.number_text import LEAST_DIGITS, MOST_DIGITS, Written, is_dummy, split_numbers
+
 __all__ = [
-    "LEAST_DIGITS",
-    "MOST_DIGITS",
-    "SPELLING",
     "Contact",
     "ContactReader",
     "infer_country",
@@ -26,15 +25,6 @@ __all__ = [
 
 Kind = Literal["phone", "email"]
 
-LEAST_DIGITS, MOST_DIGITS = 7, 18
-"""Digits of a telephone number, in any spelling."""
-_GAPS = r"\s\x{00a0}\x{2000}-\x{200a}\x{202f}().\-/\x{2010}-\x{2015}\x{2212}"
-_SCHEMES = r"(?:tel|sms|phone|mobile|callto|whatsapp|p):/{0,2}"
-"""Words before a number; `p:` is that of forms on Facebook."""
-SPELLING = r"^['’]?(?i:" + _SCHEMES + r")?[+" + _GAPS + r"]*[0-9][0-9+" + _GAPS + r"]*$"
-"""What may be a telephone number, for the engine (RE2): digits and separators, perhaps after a scheme."""
-_SPELLING = re.compile(re.sub(r"\\x\{([0-9a-f]{4})\}", lambda code: chr(int(code[1], 16)), SPELLING))
-_SCHEME = re.compile(rf"^['’]?({_SCHEMES})?", re.IGNORECASE)
 _NOT_IN_NUMBERS = re.compile(r"[^0-9+]")
 _TRUNK_ZERO = re.compile(r"(?<=[0-9])\s*\(0\)")
 """+44 (0)20 …: the zero is dialled in the country only."""
@@ -51,6 +41,15 @@ _LEAST_WITHOUT_CODE = 10
 """Digits of a number that is not a mobile number and has no country code: shorter ones may be anything."""
 _LEAST_WITHOUT_PLUS = 11
 """Digits of a foreign number that is written without a plus."""
+_MOST_WITH_CODE = 15
+"""Digits of a number with its country code (E.164)."""
+_MEXICAN_ONE = re.compile(r"^(00|011)?521(?=[1-9][0-9]{9}$)")
+"""Dialled from abroad before mobile numbers of Mexico until 2019; gateways still write it."""
+_MEXICAN_PREFIX = re.compile(r"^(?:01|04[45])(?=[1-9][0-9]{9}$)")
+"""Dialled in Mexico until 2019."""
+_ARGENTINA = 54
+_ARGENTINE_NINE = re.compile(r"^\+549(?=[1-9][0-9]{9}$)")
+"""Dialled from abroad before mobile numbers of Argentina; the ten digits after it are no other line's."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ class Contact:
     """A telephone number that can receive texts; True for e-mail addresses."""
     national: bool = False
     """Written without a country code."""
+    several: bool = False
+    """The first valid one of several numbers in a cell."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class _Plan:
     prefix: re.Pattern[str] | None
     """What callers in the country dial first."""
     trunk: str
+    abroad: re.Pattern[str] | None
+    """What callers in the country dial before the code of another country."""
 
     def without_prefix(self, number: str) -> bool:
         """Whether the number begins with neither a prefix nor a zero, so that nothing has to be stripped."""
@@ -100,6 +103,7 @@ def _plan_of(country: str) -> _Plan | None:
         re.compile(mobile),
         re.compile(prefix) if prefix else None,
         data.national_prefix or "",
+        re.compile(data.international_prefix) if data.international_prefix else None,
     )
 
 
@@ -122,6 +126,8 @@ class ContactReader:
     ('+12025550123', '+8613800138000')
     >>> reader.read(" Ann@Example.COM").value, reader.read("c0012")
     ('ann@example.com', None)
+    >>> reader.read("Cell: 202-555-0123 x12").value, reader.read("011 44 7911 123456").value
+    ('+12025550123', '+447911123456')
     """
 
     def __init__(self, country: str, *, thorough: bool = True) -> None:
@@ -144,38 +150,60 @@ class ContactReader:
         return self._read_phone(text)
 
     def _read_phone(self, text: str) -> Contact | None:
-        if text.isascii() and text.isdigit() and LEAST_DIGITS <= len(text) <= MOST_DIGITS and text[0] != "0":
-            return self._national(text)  # the usual case
-        text = _WHOLE_FLOAT.sub(r"\1", text)
-        if not _SPELLING.match(text):
-            return None
-        start = _SCHEME.match(text)
-        scheme, place = (start[1], start.end()) if start else (None, 0)
-        number = _NOT_IN_NUMBERS.sub("", _TRUNK_ZERO.sub("", text[place:]) if "(0)" in text else text[place:])
+        digits = text.removeprefix("+")
+        if digits.isascii() and digits.isdigit() and digits[0] != "0" and LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
+            has_plus = len(digits) < len(text)  # these are the usual cases
+            found = self._read_digits(digits, plus=has_plus) or (_unassigned(text) if has_plus else None)
+        else:
+            found = self._read_cell(_WHOLE_FLOAT.sub(r"\1", text))
+        if found and found.value.startswith("+549"):
+            return replace(found, value=_ARGENTINE_NINE.sub("+54", found.value))
+        return found
+
+    def _read_cell(self, text: str) -> Contact | None:
+        """Read the first valid number of a cell; if there is none, one with a plus that is not assigned."""
+        ways = split_numbers(text)
+        for way in ways:
+            for number in way:
+                if found := self._read_number(number):
+                    others = sum(len(_NOT_IN_NUMBERS.sub("", other.text)) >= LEAST_DIGITS for other in way)
+                    return replace(found, several=True) if others > 1 else found
+        return _unassigned(ways[0][0].text) if ways else None
+
+    def _read_number(self, written: Written) -> Contact | None:
+        text = written.text
+        number = _NOT_IN_NUMBERS.sub("", _TRUNK_ZERO.sub("", text) if "(0)" in text else text)
         digits = number.lstrip("+")
         if "+" in digits or not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
             return None
-        if number[0] == "+":
-            return self._with_plus(digits)
-        if scheme:
-            found = self._national(digits) or _international(digits)
-            return found and Contact("phone", found.value, certain=True, mobile=found.mobile, national=found.national)
-        if number.startswith("00") and (found := _international(digits[2:], thorough=self._thorough)):
+        found = self._read_digits(digits, plus=number[0] == "+", labelled=written.labelled)
+        return replace(found, certain=True) if found and written.labelled else found
+
+    def _read_digits(self, digits: str, *, plus: bool, labelled: bool = False) -> Contact | None:
+        """Read a number without separators."""
+        if digits[:3] in ("521", "005", "011"):
+            digits = _MEXICAN_ONE.sub(r"\g<1>52", digits)
+        if plus:
+            found = _international(digits.removeprefix("00"))
+            return Contact("phone", found.value, certain=True, mobile=True) if found else None
+        if labelled:
+            return self._national(digits, thorough=True) or self._abroad(digits) or _international(digits)
+        if digits.startswith("00") and (found := _international(digits[2:], thorough=self._thorough)):
             return found
-        return self._national(digits)
+        return self._abroad(digits) or self._national(digits, thorough=self._thorough)
 
-    def _with_plus(self, digits: str) -> Contact | None:
-        """A number with a plus is one even if its country has not assigned it (or we do not know yet)."""
-        found = _international(digits)
-        if found is None and (digits[0] == "0" or not 8 <= len(digits) <= 15):
-            return None
-        return Contact("phone", found.value if found else f"+{digits}", certain=True, mobile=True)
+    def _abroad(self, digits: str) -> Contact | None:
+        """Read a number after the country's own prefix of calls abroad, such as 011 in the United States."""
+        prefix = self._plan.abroad.match(digits) if self._plan and self._plan.abroad and digits[0] == "0" else None
+        return _international(digits[prefix.end() :], thorough=self._thorough) if prefix else None
 
-    def _national(self, digits: str) -> Contact | None:
+    def _national(self, digits: str, *, thorough: bool) -> Contact | None:
         """Read a number without a plus: of the country, with or without its calling code; else of another country."""
         if self._country:
+            if self._country == "MX":
+                digits = _MEXICAN_PREFIX.sub("", digits)
             value, mobile = self._mobile_of_the_country(digits), True
-            if not value and self._thorough:
+            if not value and thorough:
                 value, mobile = _parsed(digits, self._country)
                 if value and not mobile and self._has_own_code(digits):
                     return Contact("phone", f"+{digits}", certain=False, mobile=True)
@@ -183,7 +211,7 @@ class ContactReader:
                 return Contact("phone", value, certain=False, mobile=mobile, national=True)
         if len(digits) < _LEAST_WITHOUT_PLUS:
             return None
-        found = _international(digits, thorough=self._thorough)
+        found = _international(digits, thorough=thorough)
         return found if found and found.mobile else None
 
     def _has_own_code(self, digits: str) -> bool:
@@ -227,6 +255,19 @@ def _international(digits: str, *, thorough: bool = True) -> Contact | None:
     return Contact("phone", value, certain=False, mobile=mobile) if value else None
 
 
+def _unassigned(text: str) -> Contact | None:
+    """Read a number with a plus that its country has not assigned, or that we do not know yet; no dummy is one."""
+    number = _NOT_IN_NUMBERS.sub("", text)
+    digits = number.lstrip("+")
+    if number[0] != "+" or "+" in digits or not LEAST_DIGITS < len(digits) <= _MOST_WITH_CODE or is_dummy(digits):
+        return None
+    try:
+        possible = phonenumbers.is_possible_number(phonenumbers.parse(f"+{digits}"))
+    except phonenumbers.NumberParseException:
+        return None
+    return Contact("phone", f"+{digits}", certain=True, mobile=True) if possible else None
+
+
 def _parsed(text: str, country: str | None) -> tuple[str, bool]:
     """Return a valid number in E.164, and whether it can receive texts; empty if it is not valid."""
     try:
@@ -235,7 +276,8 @@ def _parsed(text: str, country: str | None) -> tuple[str, bool]:
         return "", False
     if not phonenumbers.is_valid_number(number):
         return "", False
-    mobile = phonenumbers.number_type(number) in _MOBILE_TYPES
+    # In Argentina a number without the nine may be a mobile number too.
+    mobile = phonenumbers.number_type(number) in _MOBILE_TYPES or number.country_code == _ARGENTINA
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), mobile
 
 

@@ -4,7 +4,7 @@
 person; a value of two customers who share nothing else joins neither, because it is unknown whose it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,28 +17,20 @@ from smsroi_helpers.contract import SPELLING
 from smsroi_helpers.engine import Connection, EngineError, keep_rows
 from smsroi_helpers.errors import DataError, reason_of
 from smsroi_helpers.source.csv_text import LINE
-from smsroi_helpers.source.loaded import Finding
+from smsroi_helpers.source.guests import GUEST_ID, GUESTS, GUESTS_REMEDY
+from smsroi_helpers.source.links import MOST_KEYS, Links, find_links, find_shared, pairs_of
+from smsroi_helpers.source.loaded import Finding, finding_of
 from smsroi_helpers.source.open import Opened, RawTable
-from smsroi_helpers.source.people import (
-    CONTACTS,
-    GUEST_ID,
-    GUESTS,
-    GUESTS_REMEDY,
-    IDS,
-    People,
-    find_people,
-    id_columns,
-    key_of,
-    refuse_unclear_country,
-)
+from smsroi_helpers.source.people import People, find_people, id_columns, normal_ids, refuse_unclear_country
+from smsroi_helpers.source.people_findings import count_rows, list_doubtful_ids
 from smsroi_helpers.source.pseudonym_key import pseudonym
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id
+from smsroi_helpers.source.types import key_of, kind_of, read_id
 
 __all__ = [
     "PEOPLE_MESSAGES",
-    "Links",
-    "find_links",
+    "Everyone",
+    "find_everyone",
     "has_spellings",
     "join_people",
 ]
@@ -83,8 +75,6 @@ _TEXTS = (*_RULES.values(), _CONFLICT, _COUNTRY, _MADE_PSEUDONYMS, *_PSEUDONYMS.
 PEOPLE_MESSAGES = tuple(text for pair in _TEXTS for text in pair)
 """Texts of this module's findings."""
 _ROWS_AT_A_TIME = 100_000
-_MOST_STEPS = 60
-"""Limit on the steps that join ids; a chain of n ids needs n steps at most, and chains are short."""
 
 
 def join_people(
@@ -117,13 +107,51 @@ def _refuse_unreadable(name: str, raw: RawTable) -> None:
         raise DataError(f"table {name}: cannot be read: {reason_of(error)}; correct it or export it again") from None
 
 
-def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | None) -> tuple[People, list[Finding]]:
-    con, tables = opened.con, {name: raw.rows for name, raw in opened.tables.items()}
+@dataclass(frozen=True)
+class Everyone:
+    """Who the customers of a source are."""
+
+    people: People
+    pairs: ir.Table | None
+    """What identities joins: owner, value (`pairs_of`), without what is nobody's; None without that table."""
+    findings: list[Finding]
+
+
+def find_everyone(con: Connection, tables: Mapping[str, ir.Table], settings: Settings, folder: Path) -> Everyone:
+    """Find out what the ids are (`find_people`), what identities joins, and which keys are too many people's.
+
+    A key of too many people is nobody's: its ids become guests' ids.
+    """
     people = find_people(con, tables, settings, folder)
-    findings = list(_settings_findings(people, settings))
-    ids, links = _normal_ids(con, people), None
-    if "identities" in tables and {"customer_id", "value"} <= set(tables["identities"].columns):
-        pairs = _pairs(tables["identities"], ids)
+    if "identities" not in tables or not {"customer_id", "value"} <= set(tables["identities"].columns):
+        return Everyone(people, None, [])
+    ids = normal_ids(con, people)
+    pairs = keep_rows(con, "pairs__", pairs_of(tables["identities"], ids, people.guests))
+    shared = find_shared(con, pairs)
+    number = int(shared.count().execute())
+    if not number:
+        return Everyone(people, pairs, [])
+    spelt = keep_rows(con, "spelt__", ids.semi_join(shared, ids.normal == shared.node).select("place", "key", "id"))
+    people.guests |= frozenset(spelt.id.execute())
+    orders = count_rows(tables, spelt, "orders.customer_id")
+    kept = pairs.filter(pairs.owner.notin(shared.node), pairs.value.notin(shared.node))
+    before, after = (int(rows.count().execute()) for rows in (pairs, kept))
+    finding = finding_of(
+        "identities", "value", "key of too many people", before - after, before, "warning",
+        keys=f"{number:,}", most=str(MOST_KEYS), orders=f"{orders:,}",
+    )  # fmt: skip
+    return Everyone(people, kept, [finding])
+
+
+def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | None) -> tuple[People, list[Finding]]:
+    con = opened.con
+    _name_kinds(opened)
+    tables = {name: raw.rows for name, raw in opened.tables.items()}
+    everyone = find_everyone(con, tables, settings, folder)
+    people, pairs = everyone.people, everyone.pairs
+    findings = [*_settings_findings(people, settings), *everyone.findings, *list_doubtful_ids(con, tables, people)]
+    ids, links = normal_ids(con, people), None
+    if pairs is not None:
         links = find_links(con, pairs)
         if links.conflicting:
             rows = int(pairs.count().execute())
@@ -156,6 +184,20 @@ def _join_people(opened: Opened, settings: Settings, folder: Path, key: bytes | 
     return people, findings
 
 
+def _name_kinds(opened: Opened) -> None:
+    """Write the kinds of identities in one spelling, if they are written otherwise."""
+    raw = opened.tables.get("identities")
+    if raw is None or "kind" not in raw.rows.columns:
+        return
+    kinds = raw.rows.select("kind").distinct()
+    if not kinds.filter(~kinds.kind.cast("string").identical_to(kind_of(kinds.kind))).count().execute():
+        return
+    rows = raw.rows
+    if raw.files and LINE not in rows.columns:
+        rows = rows.mutate(**{LINE: ibis.row_number() + 1})
+    opened.tables["identities"] = RawTable(rows.mutate(kind=kind_of(rows.kind)), [], raw.ragged)
+
+
 def _write_pseudonyms(
     con: Connection, ids: ir.Table, links: "Links | None", key: bytes, folder: Path
 ) -> tuple[ir.Table, int]:
@@ -186,97 +228,12 @@ def _settings_findings(people: People, settings: Settings) -> Iterator[Finding]:
                 yield Finding("source.yml", "pseudonyms", rule, "note", number, None, remedy)
 
 
-# --- links -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Links:
-    """What the table `identities` joins."""
-
-    persons: ir.Table
-    """node (an id, number or address), person (the customer's id, if it is another)."""
-    conflicting: int
-    """Number of pairs of customer and value whose value belongs to several customers, and so joins none."""
-
-
-def _pairs(identities: ir.Table, ids: ir.Table) -> ir.Table:
-    """owner, value: the pairs of identities in their one spelling, each once."""
-    owners = ids.filter(ids.place == "identities.customer_id").select(owner_key="key", owner="normal")
-    values = ids.filter(ids.place == "identities.value").select(value_key="key", value="normal")
-    keys = identities.select(owner_key=key_of(identities.customer_id), value_key=key_of(identities.value)).distinct()
-    pairs = keys.inner_join(owners, "owner_key").inner_join(values, "value_key").select("owner", "value")
-    return pairs.filter(pairs.owner != pairs.value).distinct()
-
-
-def find_links(con: Connection, pairs: ir.Table) -> Links:
-    """Join the ids that share a value, through any number of steps.
-
-    Args:
-        con: the engine.
-        pairs: owner, value: each pair once; a value may be another row's owner.
-    """
-    pairs = keep_rows(con, "pairs__", pairs)
-    shared = pairs.group_by("value").aggregate(owners=pairs.owner.nunique())
-    shared = shared.filter(shared.owners > 1)
-    single = keep_rows(con, "single__", pairs.anti_join(shared, "value"))
-    disputed = pairs.semi_join(shared, "value")
-    chained = single.semi_join(pairs.select(value="owner"), "value")
-    is_chained, has_disputes = (bool(rows.count().execute()) for rows in (chained, disputed))
-    if not is_chained and not has_disputes:
-        return Links(single.select(node="value", person="owner"), 0)
-    labels = _components(con, single, pairs)
-    # A value of several ids of one person joins nobody new; a value of two persons is unclear.
-    owned = disputed.inner_join(labels.select(owner="node", label="label"), "owner")
-    known = owned.group_by("value").aggregate(persons=owned.label.nunique(), label=owned.label.min())
-    conflicts = disputed.semi_join(known.filter(known.persons > 1), "value").count().execute()
-    more = known.filter(known.persons == 1).select(node="value", label="label").anti_join(labels, "node")
-    labels = labels.union(more)
-    # The customer's own id is one that is not another customer's value; in a circle, the first.
-    values, owners = single.select(node="value").distinct(), pairs.select(node="owner").distinct()
-    owning = labels.semi_join(owners, "node")
-    named = owning.mutate(is_value=owning.node.isin(values.node))
-    names = named.group_by("label").aggregate(own=named.node.min(where=~named.is_value), any=named.node.min())
-    persons = labels.inner_join(names, "label")
-    persons = persons.select("node", person=ibis.coalesce(persons.own, persons["any"]))
-    return Links(persons.filter(persons.node != persons.person), int(conflicts))
-
-
-def _components(con: Connection, single: ir.Table, pairs: ir.Table) -> ir.Table:
-    """node, label: ids that are joined by any number of pairs have the same label, the smallest of them."""
-    edges = single.select(node="owner", other="value").union(single.select(node="value", other="owner"))
-    edges = keep_rows(con, "edges__", edges.distinct())
-    nodes = edges.select("node").union(pairs.select(node="owner")).distinct()
-    labels = keep_rows(con, "labels0__", nodes.mutate(label=nodes.node))
-    for step in range(1, _MOST_STEPS):
-        near = edges.inner_join(labels.select(other="node", near="label"), "other")
-        least = near.group_by("node").aggregate(near=near.near.min())
-        joined = labels.left_join(least, "node")
-        joined = joined.select("node", label=ibis.least(joined.label, joined.near.fill_null(joined.label)))
-        after = keep_rows(con, f"labels{step % 2}__", joined)
-        changed = after.anti_join(labels, ["node", "label"]).count().execute() if step % 2 else 1
-        labels = after
-        if not changed:
-            break
-    return labels
-
-
 # --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def _normal_ids(con: Connection, people: People) -> ir.Table:
-    """place, key, id, normal (the one spelling of the id), why (null where it is the id itself)."""
-    ids = con.table(IDS)
-    if not people.contacts:
-        return ids.mutate(normal=ids.id, why=ibis.null("string"))
-    contacts = con.table(CONTACTS)
-    used = contacts if people.digits_are_phones else contacts.filter(contacts.certain)
-    found = ids.left_join(used.select("id", "normal", "kind"), "id").select("place", "key", "id", "normal", "kind")
-    return found.mutate(normal=found.normal.fill_null(found.id), why=found.kind).drop("kind")
 
 
 def has_spellings(con: Connection, people: People, place: str) -> bool:
     """Whether different ids of a column, `table.column`, are one person's; after `find_people`."""
-    ids = _normal_ids(con, people).filter(ibis._.place == place)
+    ids = normal_ids(con, people).filter(ibis._.place == place)
     counts = ids.aggregate(ids=ids.id.nunique(), persons=ids.normal.nunique()).execute().iloc[0]
     return bool(counts["ids"] > counts["persons"])
 

@@ -8,7 +8,6 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -20,65 +19,35 @@ from pyarrow import parquet
 from smsroi_helpers.contract import CUSTOMER_ID_COLUMNS
 from smsroi_helpers.engine import Connection, hash_group, keep_rows
 from smsroi_helpers.errors import DataError
-from smsroi_helpers.source.contacts import (
-    LEAST_DIGITS,
-    MOST_DIGITS,
-    SPELLING,
-    Contact,
-    ContactReader,
-    infer_country,
-    is_country,
-)
+from smsroi_helpers.source.contacts import Contact, ContactReader, infer_country, is_country
+from smsroi_helpers.source.guests import find_guests
+from smsroi_helpers.source.number_text import LEAST_DIGITS, MOST_DIGITS_OF_A_CELL, SPELLING
 from smsroi_helpers.source.settings import Settings
-from smsroi_helpers.source.types import read_id
+from smsroi_helpers.source.types import key_of, kind_of, read_id
 
 __all__ = [
     "CONTACTS",
-    "GUESTS",
-    "GUESTS_REMEDY",
-    "GUEST_ID",
     "IDS",
-    "LEAST_GUEST_ORDERS",
-    "PLACEHOLDERS",
     "IdColumn",
     "People",
     "find_people",
     "id_columns",
     "is_personal",
-    "key_of",
+    "normal_ids",
     "refuse_personal_ids",
     "refuse_unclear_country",
 ]
 
-GUEST_ID = "guest"
-"""The id that stands for customers without an identity."""
-GUESTS: tuple[str, Literal["warning"]] = ("rows of guests", "warning")
-GUESTS_REMEDY = (
-    "a guest is no one person, so guests are left out of everything about customers and counted on the data page;"
-    " if the id is one customer's, give it another name in a .sql mapping"
-)
-PLACEHOLDERS = frozenset(
-    ("null", "(null)", "none", "nil", "nan", "n/a", "#n/a", "na", "undefined", "unknown", "anonymous", "guest",
-     "guest checkout", "test", "no customer", "游客", "散客", "匿名", "匿名用户", "未知", "测试", "-", "--")
-)  # fmt: skip
-"""Words (in lower case) that are no person's id."""
-_ZEROS = r"^(?:-?0+(?:\.0+)?|-1|0{8}-0{4}-0{4}-0{4}-0{12})$"
-LEAST_GUEST_ORDERS = 10
-"""Orders from which a placeholder counts as guests; fewer are one customer's, as any other id. `guest` itself, which
-mappings write, always counts."""
-_TIMES_THE_NEXT = 3
-"""A zero or an empty id counts as guests if it has more than three times the orders of any customer: `0` can be a
-customer's number."""
 _SAMPLE = 500
 """Number of ids of a column by which the country is inferred."""
 _PHONE_COLUMN = 0.05
 """Share of a column's ids that are numbers, from which all of the column is read thoroughly."""
 _ROWS_AT_A_TIME = 100_000
 IDS, CONTACTS = "ids__", "contacts__"
-"""Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national."""
+"""Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national, several."""
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("normal", pa.string()), ("kind", pa.string()), ("certain", pa.bool_()),
-     ("mobile", pa.bool_()), ("national", pa.bool_())]
+     ("mobile", pa.bool_()), ("national", pa.bool_()), ("several", pa.bool_())]
 )  # fmt: skip
 
 
@@ -128,13 +97,15 @@ class People:
     digits_are_phones: bool
     """Digits alone are telephone numbers in some column (`IdColumn.digits_are_phones`), and so in every column."""
     guests: frozenset[str | None]
-    """Ids under which guests order, as `read_id` returns them; None: the empty id."""
+    """Ids that are nobody's, as `read_id` returns them; None: the empty id."""
     thorough: frozenset[str] = frozenset()
     """Columns that are read thoroughly."""
     contacts: dict[str, int] = field(default_factory=dict)
     """Kind (`phone`, `email`) → number of different people."""
     national: int = 0
     """Number of different spellings without a country code."""
+    has_contacts_table: bool = False
+    """Some ids may be numbers or addresses, so that the engine has `contacts__`."""
 
     @functools.cached_property
     def _readers(self) -> tuple[ContactReader, ContactReader]:
@@ -189,12 +160,25 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
         numbers = sum(is_personal(ContactReader(country).read(text)) for text in texts) / len(texts)
         if numbers * counts.may_be[place] >= _PHONE_COLUMN * counts.ids[place]:
             people.thorough |= {place}
-    if "orders" in tables and "customer_id" in tables["orders"]:
-        people.guests = _find_guests(tables["orders"])
     people.columns = tuple(IdColumn(c.table, c.column, int(counts.ids.get(c.place, 0))) for c in columns)
-    if not sample:
-        return people
+    if sample:
+        _read_contacts(con, ids, tables, people, folder)
+    orders = tables["orders"] if "orders" in tables and "customer_id" in tables["orders"] else None
+    reader = ContactReader(country)
+
+    def number_of(text: str) -> str:
+        return contact.value if (contact := reader.read(text)) else ""
+
+    people.guests = find_guests(ids, orders, number_of, digits_are_phones=people.digits_are_phones)
+    return people
+
+
+def _read_contacts(
+    con: Connection, ids: ir.Table, tables: Mapping[str, ir.Table], people: People, folder: Path
+) -> None:
+    """Find the telephone numbers and e-mail addresses among the ids, and whether digits alone are numbers."""
     contacts = _write_contacts(con, ids, people, folder / "contacts.parquet")
+    people.has_contacts_table = True
     people.columns = tuple(_count_personal(ids, contacts, people.columns))
     people.digits_are_phones = any(column.digits_are_phones for column in people.columns) or (
         "identities" in tables and _has_phones(tables["identities"], contacts)
@@ -203,7 +187,17 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
     frame = kinds.group_by("kind").aggregate(n=kinds.normal.nunique(), national=kinds.national.sum()).execute()
     people.contacts = {str(row.kind): int(row.n) for row in frame.itertuples()}
     people.national = int(frame.national.sum()) if people.digits_are_phones else 0
-    return people
+
+
+def normal_ids(con: Connection, people: People) -> ir.Table:
+    """place, key, id, normal (the one spelling), why (null where that is the id itself); after `find_people`."""
+    ids = con.table(IDS)
+    if not people.contacts:
+        return ids.mutate(normal=ids.id, why=ibis.null("string"))
+    contacts = con.table(CONTACTS)
+    used = contacts if people.digits_are_phones else contacts.filter(contacts.certain)
+    found = ids.left_join(used.select("id", "normal", "kind"), "id").select("place", "key", "id", "normal", "kind")
+    return found.mutate(normal=found.normal.fill_null(found.id), why=found.kind).drop("kind")
 
 
 def refuse_personal_ids(people: People, table: str) -> None:
@@ -238,11 +232,6 @@ def refuse_unclear_country(people: People, source_name: str) -> None:
 # --- ids -------------------------------------------------------------------------------------------------------------
 
 
-def key_of(raw: ir.Value) -> ir.StringValue:
-    """Return the value by which a raw id is found again in `ids__`."""
-    return raw if raw.type().is_string() else read_id(raw)
-
-
 def _distinct_ids(con: Connection, tables: Mapping[str, ir.Table], columns: Iterable[IdColumn]) -> ir.Table:
     """Keep the different ids of each column in the engine: place, key (as written), id (as `read_id` returns it)."""
     parts = []
@@ -259,7 +248,7 @@ def _distinct_ids(con: Connection, tables: Mapping[str, ir.Table], columns: Iter
 def _may_be_contact(text: ir.StringValue) -> ir.BooleanValue:
     """Whether an id has to be read: it may be a telephone number or an e-mail address."""
     digits = text.re_replace("[^0-9]", "").length()
-    return text.contains("@") | (digits.between(LEAST_DIGITS, MOST_DIGITS) & text.re_search(SPELLING))
+    return text.contains("@") | (digits.between(LEAST_DIGITS, MOST_DIGITS_OF_A_CELL) & text.re_search(SPELLING))
 
 
 def _sample(ids: ir.Table, place: str) -> list[str]:
@@ -314,7 +303,7 @@ def _write_contacts(con: Connection, ids: ir.Table, people: People, file: Path) 
             found = [(text, contact) for text, contact in read if contact]
             columns = [[text for text, _contact in found]] + [
                 [getattr(contact, name) for _text, contact in found]
-                for name in ("value", "kind", "certain", "mobile", "national")
+                for name in ("value", "kind", "certain", "mobile", "national", "several")
             ]
             writer.write_table(pa.table(columns, schema=_SCHEMA))
     return con.read_parquet(file, table_name=CONTACTS)
@@ -324,7 +313,7 @@ def _has_phones(identities: ir.Table, contacts: ir.Table) -> bool:
     """Whether most identities of the kind `phone` are telephone numbers."""
     if not {"kind", "value"} <= set(identities.columns):
         return False
-    values = identities.filter(identities.kind.cast("string").strip().lower() == "phone")
+    values = identities.filter(kind_of(identities.kind) == "phone")
     values = values.select(id=read_id(values.value)).distinct()
     numbers = contacts.filter(contacts.kind == "phone").id
     return bool((values.aggregate(share=values.id.isin(numbers).mean()).execute()["share"] > 0.5).iloc[0])
@@ -349,24 +338,3 @@ def _count_personal(ids: ir.Table, contacts: ir.Table, columns: Iterable[IdColum
                 may_be_phones=int(row["may_be_phones"] or 0), certain_phones=int(row["certain_phones"] or 0),
             )  # fmt: skip
         yield column
-
-
-# --- guests ----------------------------------------------------------------------------------------------------------
-
-
-def _find_guests(orders: ir.Table) -> frozenset[str | None]:
-    """Return the ids under which guests order: placeholders, zeros and empty ids with conspicuously many orders."""
-    keys = orders.group_by(key=key_of(orders.customer_id)).aggregate(orders=ibis._.count())
-    counts = keys.group_by(id=read_id(keys.key)).aggregate(orders=keys.orders.sum())
-    word = counts.id.lower().isin(sorted(PLACEHOLDERS)).fill_null(False)
-    zero = counts.id.isnull() | counts.id.re_search(_ZEROS).fill_null(False)
-    enough = (counts.orders >= LEAST_GUEST_ORDERS) | (counts.id == GUEST_ID).fill_null(False)
-    suspects = counts.filter(word | zero, enough).mutate(word=word).execute()
-    if suspects.empty:
-        return frozenset()
-    most = counts.aggregate(n=counts.orders.max(where=~(word | zero))).execute()["n"].fillna(0).iloc[0]
-    return frozenset(
-        row.id if isinstance(row.id, str) else None
-        for row in suspects.itertuples()
-        if row.word or row.orders > _TIMES_THE_NEXT * most
-    )

@@ -29,9 +29,10 @@ from smsroi_helpers.source import files as source_files
 from smsroi_helpers.source import loaded
 from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.csv_text import LINE
-from smsroi_helpers.source.identities import has_spellings
+from smsroi_helpers.source.guests import GUEST_ID
+from smsroi_helpers.source.identities import find_everyone, has_spellings
 from smsroi_helpers.source.open import RawTable, open_tables
-from smsroi_helpers.source.people import GUEST_ID, People, find_people, is_personal, refuse_unclear_country
+from smsroi_helpers.source.people import People, is_personal, refuse_unclear_country
 from smsroi_helpers.source.pseudonym_key import key_id, pseudonym
 from smsroi_helpers.source.types import read_id
 
@@ -126,7 +127,7 @@ class _Copier:
         """Copy every table, then the settings."""
         opened = open_tables(self.folder, self.read_folder, self.settings)
         tables = {name: raw.rows for name, raw in opened.tables.items()}
-        self.people = find_people(opened.con, tables, self.settings, self.read_folder)
+        self.people = find_everyone(opened.con, tables, self.settings, self.read_folder).people
         self.has_spellings = has_spellings(opened.con, self.people, "customers.customer_id")
         notes = list(self._notes_on_people())
         rows: dict[str, int] = {}

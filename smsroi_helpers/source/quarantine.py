@@ -9,8 +9,8 @@ from pyarrow import parquet
 
 from smsroi_helpers import contract
 from smsroi_helpers.source import pseudonym_key
+from smsroi_helpers.source.guests import GUEST_ID
 from smsroi_helpers.source.loaded import Finding
-from smsroi_helpers.source.people import GUEST_ID
 
 __all__ = [
     "rejected_rows",

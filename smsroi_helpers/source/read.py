@@ -26,6 +26,7 @@ from smsroi_helpers.source import settings as source_settings
 from smsroi_helpers.source.clocks import find_future, find_other_clocks, find_scheduled
 from smsroi_helpers.source.columns import TableColumns, find_columns, has_contract_types
 from smsroi_helpers.source.currencies import ShownCurrency, decide_currency
+from smsroi_helpers.source.guests import GUEST_ID, GUESTS, GUESTS_REMEDY
 from smsroi_helpers.source.header import LINE
 from smsroi_helpers.source.identities import join_people
 from smsroi_helpers.source.loaded import (
@@ -39,7 +40,7 @@ from smsroi_helpers.source.loaded import (
 )
 from smsroi_helpers.source.merge import merge_rows
 from smsroi_helpers.source.open import TEXT, RawTable, open_tables
-from smsroi_helpers.source.people import GUEST_ID, GUESTS, GUESTS_REMEDY, refuse_personal_ids
+from smsroi_helpers.source.people import refuse_personal_ids
 from smsroi_helpers.source.quarantine import rejected_rows, write_quarantine
 from smsroi_helpers.source.settings import Settings
 from smsroi_helpers.source.types import read_id, spreadsheet_ids, trimmed, type_columns

@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
-from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, LAST_DAYS, Column
+from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, IDENTITY_KINDS, LAST_DAYS, Column
 from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
 from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.forms import DASHES, HALF_DAYS, ZONES, Form
@@ -214,6 +214,19 @@ def read_id(raw: ir.Value) -> ir.StringValue:
         text = ibis.ifelse(whole.cast("float64") == raw, whole.cast("string"), raw.cast("string"))
         return ibis.ifelse(raw.isnan() | raw.isinf(), ibis.null("string"), text)  # NaN must not become the id "nan"
     return raw.cast("string")
+
+
+def key_of(raw: ir.Value) -> ir.StringValue:
+    """Return the value by which a raw id is found again: as it is written."""
+    return raw if raw.type().is_string() else read_id(raw)
+
+
+def kind_of(raw: ir.Value) -> ir.StringValue:
+    """Return the kind of an identity (`IDENTITY_KINDS`) in one spelling; other text is unchanged."""
+    text = plain_text(raw.cast("string"))
+    word = text.lower().re_replace(r"[\s_-]+", " ")
+    names = {name.replace("-", " "): kind for kind, others in IDENTITY_KINDS.items() for name in (kind, *others)}
+    return ibis.cases(*((word == name, kind) for name, kind in names.items()), else_=text)
 
 
 def spreadsheet_ids(

@@ -1,7 +1,7 @@
 """Random spellings of values: each source has hundreds of them, and gives what Python wrote down.
 
-Delimiters and lines above the names are in `test_header.py`, the decimal mark of a column in `test_forms.py`, people in
-`test_people.py`, totals in `test_total_row.py`.
+Delimiters and lines above the names are in `test_header.py`, the decimal mark of a column in `test_forms.py`, spellings
+of numbers and addresses alone in `test_people.py`, totals in `test_total_row.py`.
 """
 
 import csv
@@ -11,13 +11,16 @@ import random
 import zoneinfo
 
 import pandas as pd
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from smsroi_helpers.source.csv_text import LINE, csv_to_parquet
+from smsroi_helpers.source.pseudonym_key import pseudonym
 from smsroi_helpers.source.read import load
+from tests.source.numbers import dressed, ids, mobile_numbers, two_tables
 from tests.workbooks import write_workbook
 
 NAMES = ("order_id", "customer_id", "ordered_at", "amount")
@@ -133,6 +136,30 @@ def test_amounts_in_every_dress_are_the_amount(tmp_path, seed, currency):
         if found["amount"].get(f"o{i}") != pytest.approx(n / 100)
     }  # fmt: skip
     assert wrong == {}
+
+
+# --- telephone numbers with text beside them --------------------------------------------------------------------------
+
+KEY = "a key of thirty-two bytes or more, for tests only"
+
+
+@pytest.mark.parametrize("country", ["US", "CN", "MX", "AR", "AU", "JP", "DE"])
+@pytest.mark.parametrize("pseudonyms", [True, False])
+def test_ten_dressed_spellings_of_ten_numbers_are_ten_people_in_both_tables(
+    make_source, tmp_path, monkeypatch, country, pseudonyms
+):
+    """Without pseudonyms the numbers are a part of the ids; a few have a plus, so that digits are numbers too."""
+    rng = random.Random(country)
+    numbers = mobile_numbers(country, 10, rng)
+    members = [] if pseudonyms else [f"c{i}" for i in range(130)]
+    people = [dressed(number, rng, country) for number in numbers for _ in range(10)] + members
+    raw = two_tables(make_source, people, f"country: {country}\n" + "pseudonymise: true\n" * pseudonyms, rng)
+    monkeypatch.setenv("SMSROI_KEY", KEY)
+    loaded = load(raw, tmp_path / "into")
+    plain = {phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164).replace("+549", "+54") for n in numbers}
+    expected = {pseudonym(text, KEY.encode()) for text in plain} if pseudonyms else plain | set(members)
+    assert ids(loaded, "orders") == ids(loaded, "messages") == expected
+    assert "number or address that cannot be read" not in {finding.rule for finding in loaded.findings}
 
 
 # --- ids and workbooks -----------------------------------------------------------------------------------------------
