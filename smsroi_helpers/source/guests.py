@@ -37,8 +37,8 @@ _NOBODY = (
     r"|(?:匿名|散客|游客|未知|不详|无名|訪客|匿名ゲスト|ゲスト)(?:用户|客户|顾客|会员)?|空|无|無|没有|沒有|暂无|暫無|未填写?|未提供|未绑定"
     r"|(?:无|無|没有|沒有|暂无|暫無)(?:数据|信息|手机号?码?|电话|邮箱|會員|会员|客户)"
 )
-_NO_SIGN = r"[^\p{L}\p{N}]+"
-"""No letter and no digit: `-`, `.`, `***`."""
+_SIGNS = r"[\p{P}\p{Z}\s+=~^$<>|`]+"
+"""Signs alone: `-`, `.`, `***`; a picture such as 🎁 is a name."""
 _NO_ADDRESS = (
     r"(?:no[._-]?(?:e?-?mail|mail|address|reply|one)|do[._-]?not[._-]?reply|none|null|nobody|unknown|undefined|anonymous"
     r"|not[._-]?(?:provided|available|given))@[\w.-]+"
@@ -47,7 +47,7 @@ _DUMMY_WORD = r"(?:n\.?a|nil|nan|no|test|dummy|fake|guest|abc|asdf|xxx|e-?mail|m
 _DUMMY_ADDRESS = rf"{_DUMMY_WORD}@(?:{_DUMMY_WORD}|nomail|noemail|example)\.[\w.]+"
 _SURE = (
     rf"^(?i:{_QUOTES}(?:{_EMPTY}(?:[\s/,;_|-]+{_EMPTY})*|{_NOBODY}"
-    rf"|[<\[(]?(?:mailto:)?(?:{_NO_ADDRESS}|{_DUMMY_ADDRESS})[>\])]?){_QUOTES})$|^{_NO_SIGN}$"
+    rf"|[<\[(]?(?:mailto:)?(?:{_NO_ADDRESS}|{_DUMMY_ADDRESS})[>\])]?){_QUOTES})$|^{_SIGNS}$"
 )
 """Nobody's id, in every table and however few rows have it."""
 _WORDS = (

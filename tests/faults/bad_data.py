@@ -147,7 +147,7 @@ def published(project: Project, files: Files, share: float = 1.0) -> Kept:
     for name, table in tables.items():
         errors = {f"{name}.{f['column']}: {f['rule']}".replace(".:", ":"): f["rows"] for f in findings
                   if f["table"] == name and f["severity"] == "error"}  # fmt: skip
-        assert table["rows_in"] == table["rows_out"] + sum(errors.values())
+        assert table["rows_in"] == table["rows_out"] + table["rows_kept_apart"] + sum(errors.values())
         aside |= errors
     assert all(f["remedy"] for f in findings)
     others = {f"{f['table']}.{f['column']}: {f['rule']}": f["rows"] for f in findings

@@ -18,6 +18,7 @@ NOBODY = (
 CUSTOMERS = (
     "N7", "Nan", "nina", "none7", "nullarbor", "无锡1", "guest12", "test7", "nadia@na.example", "nora@test.com",
     "testa@test.com", "info@none.example", "no1", "1234567", "1111111", "unknown soldier", "空军", "guesthouse@x.org",
+    "🎁",
 )  # fmt: skip
 
 
