@@ -99,7 +99,10 @@ def test_no_number_is_typed_into_the_prose(notebook):
 def test_rows_are_loaded_into_memory_only_in_listed_functions():
     """`Shop.count` returns cells; reading returns a row per error, group or table. The rest stays in the engine."""
     reading = {
-        "read.py": ("_count_faults", "_check_tables", "_has_duplicates", "_date_columns"),
+        "read.py": ("_count_faults", "_check_tables", "_has_duplicates", "_example"),
+        "columns.py": ("_date_columns",),
+        "dates.py": ("count_orders",),
+        "no_value.py": ("without_no_values",),
         "people.py": ("find_people", "_read_contacts", "_count_personal", "_has_phones", "_sample"),
         "guests.py": ("find_guests", "_suspects"),
         "links.py": ("_components", "find_links"),
@@ -116,7 +119,7 @@ def test_rows_are_loaded_into_memory_only_in_listed_functions():
         "queries.py": ("_json_errors", "_run", "_syntax_tree", "failing_column", "reserved_words", "single_select"),
         "clocks.py": ("find_scheduled", "_by_local_hour", "_quarters_after", "_on_other_clock"),
         "segments.py": ("merge_segments", "_campaigns_of_segments"),
-        "answers.py": ("split_answers",),
+        "answers.py": ("split_answers", "_consent_by_day"),
         "pseudonymise.py": ("_translated",),
         "total_row.py": ("without_total_row", "_is_sum"),
         "types.py": ("find_plain_texts",),
