@@ -21,10 +21,11 @@ __all__ = [
 ]
 
 NO_VALUE = (
-    "null", "(null)", "<null>", "none", "nil", "n/a", "#n/a", "na", "nat", "undefined", "\\n",
-    "-", "--", "---", "–", "—",
+    "null", "(null)", "<null>", "none", "nil", "n/a", "#n/a", "n.a.", "na", "nat", "undefined", "\\n",
+    "-", "--", "---", "–", "—", "无", "無", "暂无",
 )  # fmt: skip
-"""Words (in lower case) for no value; `nan` is none of them, since it may be a failed computation."""
+"""Words (in lower case) for no value. `nan` is none of them, since it may be a failed computation, nor is `unknown`,
+which a gateway says of a delivery. The words for nobody's id are more: `guests`."""
 _NOT_FREE = ("timezone", "primary_metric")
 """Columns of text of which only certain words are valid. In others a word such as `none` may be a value."""
 _MIDNIGHT = r"(?:[ T]+0?0:00(?::00(?:\.0+)?)?)?"

@@ -12,7 +12,7 @@ from smsroi_helpers.source.read import load
 ORDERS = "order_id,customer_id,ordered_at,amount\n" + "".join(f"o{i},c{i},2024-03-01,20\n" for i in range(150))
 NAMES = "message_id,customer_id,campaign_id,sent_at"
 WORDS = (
-    "NULL", "null", "\\N", "-", "--", "N/A", "n/a", "#N/A", "None", "NaT", "(null)", " NULL ",
+    "NULL", "null", "\\N", "-", "--", "N/A", "n/a", "#N/A", "None", "NaT", "(null)", " NULL ", "N.A.", "暂无",
 )  # fmt: skip
 NO_TIMES = (
     "0000-00-00", "0000-00-00 00:00:00", "1970-01-01 00:00:00", "1970-01-01", "1970-01-01T00:00:00Z", "1970/1/1 0:00",
