@@ -422,10 +422,10 @@ def _purchases_short(shop: Shop) -> list[Shortfall]:
     """Whether the purchase models of `02_cltv` have too few repeat customers, or too short a log."""
     cltv: Any = importlib.import_module("smsroi_helpers.cltv")
     history = measures.purchase_history(shop)
-    again = _count(shop, history.filter(history.frequency > 0))
+    found = shop.count(history.aggregate(again=(history.frequency > 0).sum(), days=history.T_days.max())).iloc[0]
+    again, days = int(found["again"] or 0), int(found["days"] or 0)
     if again < cltv.FEWEST_REPEATERS:
         return [Shortfall("02_cltv", "few_repeaters", again, cltv.FEWEST_REPEATERS)]
-    days = int(shop.count(history.aggregate(days=history.T_days.max()))["days"].iloc[0])
     if days < 7 * cltv.FEWEST_WEEKS:
         return [Shortfall("02_cltv", "short_log", days, 7 * cltv.FEWEST_WEEKS)]
     return []

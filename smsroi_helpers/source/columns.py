@@ -1,5 +1,6 @@
 """The columns of a table that are read, and how their values are understood as a whole."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import ibis.expr.datatypes as idt
@@ -64,13 +65,16 @@ class TableColumns:
         return [column.name for column in self.present if column.kind == "timestamp"]
 
 
-def find_columns(table: contract.Table, raw_rows: ir.Table, settings: Settings) -> TableColumns:
+def find_columns(
+    table: contract.Table, raw_rows: ir.Table, settings: Settings, plain_ids: Collection[str] = ()
+) -> TableColumns:
     """Return the columns of a table to read.
 
     Args:
         table: the table's definition.
         raw_rows: its rows as they are in the file.
         settings: of the source.
+        plain_ids: columns of ids in which no value has to be rewritten.
 
     Raises:
         DataError: a required column is missing, or it is not clear how the values of a column are meant.
@@ -88,11 +92,12 @@ def find_columns(table: contract.Table, raw_rows: ir.Table, settings: Settings) 
     rows, empty = without_no_values(table, raw_rows, settings.timezone)
     answers = split_answers(table, rows)
     forms = find_forms(table.name, answers.rows, present, settings)
+    plain = find_plain_texts(answers.rows, present, plain_ids)
     return TableColumns(
         present,
         attributes,
         _date_columns(answers.rows, present),
-        forms.of | {name: Form(plain=True) for name in find_plain_texts(answers.rows, present)},
+        forms.of | {name: Form(plain=True) for name in plain},
         answers,
         bool(empty),
         [*empty, *answers.findings, *forms.findings],

@@ -22,8 +22,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
 from smsroi_helpers import contract
 from smsroi_helpers.errors import DataError
@@ -46,6 +46,8 @@ _MAX_COMPRESSION_RATIO = 400
 _CHUNK = 4 * 2**20
 _COMMON_SHARE = 0.75
 """Smallest share of common characters in Chinese text. Names, in which rare ones are frequent, have about 0.9."""
+_CHARACTERS = 10_000
+"""Number of non-ASCII characters that are looked at."""
 _MIN_MULTIBYTE = 5
 """A file with this many valid multi-byte UTF-8 characters is UTF-8: in GBK text each occurs by chance with 9 %."""
 
@@ -89,8 +91,9 @@ def as_utf8(file: Path, copy_to: Path, encoding: str = "") -> Utf8File:
         )
     if encoding:
         return _copy_as_utf8(file, encoding, copy_to)
-    if _first_decoding_error(file, "gb18030") is None and _is_mostly_chinese(file):
-        return _copy_as_utf8(file, "gb18030", copy_to)
+    if _is_mostly_chinese(file):
+        with contextlib.suppress(_NotDecodable):
+            return _copy_as_utf8(file, "gb18030", copy_to)
     raise DataError(
         f"{file.name}, line {first_error.line}: neither UTF-8 nor GB18030 with common characters; save the file as"
         " UTF-8, or name its encoding in source.yml, such as `encoding: cp1252` (Western Europe), `big5` or `gb18030`"
@@ -154,10 +157,8 @@ def _first_decoding_error(file: Path, encoding: str) -> _DecodingError | None:
         except UnicodeDecodeError as error:
             before = error.object[: error.start]
             known = before.decode(encoding, errors="ignore")
-            return _DecodingError(
-                line + before.count(b"\n"), non_ascii + sum(not character.isascii() for character in known)
-            )
-        non_ascii += sum(not character.isascii() for character in text) if non_ascii < _MIN_MULTIBYTE else 0
+            return _DecodingError(line + before.count(b"\n"), non_ascii + _count_non_ascii(known))
+        non_ascii += _count_non_ascii(text)
         line += chunk.count(b"\n")
     try:
         decoder.decode(b"", final=True)
@@ -166,19 +167,26 @@ def _first_decoding_error(file: Path, encoding: str) -> _DecodingError | None:
     return None
 
 
+def _count_non_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", errors="ignore"))
+
+
 def _is_mostly_chinese(file: Path) -> bool:
-    """Whether most non-ASCII characters are common Chinese ones.
+    """Whether most of the first non-ASCII characters are common Chinese ones, if the file is GB18030.
 
     Latin letters with accents, Big5 and Shift JIS also decode as GB18030, but mostly to rare characters.
     """
     decoder = codecs.getincrementaldecoder("gb18030")()
     common = non_ascii_total = 0
     for chunk in _read_chunks(file):
-        for character in decoder.decode(chunk):
-            if not character.isascii():
-                non_ascii_total += 1
-                common += _is_common(character)
-        if non_ascii_total > 10_000:
+        try:
+            found = (character for character in decoder.decode(chunk) if not character.isascii())
+        except UnicodeDecodeError:
+            return False
+        looked_at = list(itertools.islice(found, _CHARACTERS - non_ascii_total))
+        non_ascii_total += len(looked_at)
+        common += sum(map(_is_common, looked_at))
+        if non_ascii_total >= _CHARACTERS:
             break
     return non_ascii_total > 0 and common / non_ascii_total > _COMMON_SHARE
 
@@ -197,6 +205,10 @@ def _is_common(character: str) -> bool:
     return 0xA1 <= lead <= 0xA9 or 0xB0 <= lead <= 0xD7
 
 
+class _NotDecodable(DataError):
+    """A file is not in the encoding it was read with."""
+
+
 def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
     decoder = codecs.getincrementaldecoder(encoding)()
     copy_to.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +218,7 @@ def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
             try:
                 text = decoder.decode(chunk)
             except UnicodeDecodeError:
-                raise DataError(
+                raise _NotDecodable(
                     f"{file.name}, after line {line}: invalid {encoding.upper()}; save the file as UTF-8,"
                     " or correct `encoding` in source.yml"
                 ) from None
@@ -217,7 +229,7 @@ def _copy_as_utf8(file: Path, encoding: str, copy_to: Path) -> Utf8File:
         try:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            raise DataError(f"{file.name}: the file ends in the middle of a character; export it again") from None
+            raise _NotDecodable(f"{file.name}: the file ends in the middle of a character; export it again") from None
     return Utf8File(copy_to, encoding)
 
 
@@ -271,7 +283,7 @@ def csv_to_parquet(file: Path, to: Path, table: contract.Table | None = None, en
                     delimiter=header.delimiter, newlines_in_values=True, invalid_row_handler=on_invalid_row
                 ),
             ) as records,
-            parquet.ParquetWriter(to, _schema(header)) as writer,
+            parquet.ParquetWriter(to, _schema(header), compression="lz4") as writer,
         ):  # fmt: skip
             number, has_line_breaks = header.row + 1, False
             for batch in records:
@@ -341,8 +353,11 @@ def refuse_values_without_name(batch: pa.RecordBatch, header: Header, file_name:
 _UNCLOSED_QUOTE = "a quote is opened but not closed in its row; double it or remove it"
 
 
-def _has_line_break(column: pa.Array) -> bool:
-    return any(compute.any(compute.match_substring(column, character)).as_py() for character in "\r\n")
+def _has_line_break(column: pa.StringArray) -> bool:
+    """Whether a value has a line break; may be true if only other values in the same memory have one."""
+    characters = column.buffers()[2]  # of all values, after their validity and their offsets
+    text = characters.to_pybytes() if characters is not None else b""
+    return b"\n" in text or b"\r" in text
 
 
 def _first_unclosed_quote(file: Path, header: Header) -> int | None:

@@ -7,8 +7,9 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
+from smsroi_helpers.engine import Connection, keep_rows
 from smsroi_helpers.source.number_text import DUMMY_DIGITS, DUMMY_TAIL
-from smsroi_helpers.source.types import key_of, read_id
+from smsroi_helpers.source.types import key_of
 
 __all__ = [
     "GUESTS",
@@ -68,12 +69,13 @@ _Sort = Literal["sure", "word", "zero", "dummy"]
 
 
 def find_guests(
-    ids: ir.Table, orders: ir.Table | None, number_of: Callable[[str], str], *, digits_are_phones: bool
+    con: Connection, ids: ir.Table, orders: ir.Table | None, number_of: Callable[[str], str], *, digits_are_phones: bool
 ) -> frozenset[str | None]:
     """Return the ids that are nobody's, as `read_id` returns them; None: the empty id of orders.
 
     Args:
-        ids: id: the ids of all tables.
+        con: the engine.
+        ids: place, key (as written), id: the ids of all tables.
         orders: the raw orders; ids that may be a customer's are nobody's only if they have conspicuously many orders.
         number_of: returns the one spelling of a valid telephone number; empty for other text.
         digits_are_phones: digits alone are telephone numbers.
@@ -87,8 +89,10 @@ def find_guests(
     nobody: set[str | None] = {text for (sort, _word), texts in groups.items() if sort == "sure" for text in texts}
     if orders is None:
         return frozenset(nobody)
-    counts = orders.group_by(key=key_of(orders.customer_id)).aggregate(orders=ibis._.count())
-    counts = counts.group_by(id=read_id(counts.key)).aggregate(orders=counts.orders.sum())
+    written = orders.group_by(key=key_of(orders.customer_id)).aggregate(orders=ibis._.count())
+    # Each id is read once, in `ids`; a key without one there is empty.
+    read = written.left_join(ids.filter(ids.place == "orders.customer_id").select("key", "id"), "key")
+    counts = keep_rows(con, "orders_of_ids__", read.group_by("id").aggregate(orders=read.orders.sum()))
     suspected = counts.id.isnull() | counts.id.isin(sorted({text for texts in groups.values() for text in texts}))
     found = counts.filter(suspected.fill_null(True)).to_pyarrow().to_pylist()
     orders_of = {row["id"]: int(row["orders"]) for row in found}

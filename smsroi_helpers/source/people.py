@@ -45,6 +45,8 @@ _PHONE_COLUMN = 0.05
 _ROWS_AT_A_TIME = 100_000
 IDS, CONTACTS = "ids__", "contacts__"
 """Tables in the engine: place, key, id; and id, normal, kind, certain, mobile, national, several."""
+_EVERY_ID = "every_id__"
+"""Table in the engine: like `ids__`, with the keys that are no id too."""
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("normal", pa.string()), ("kind", pa.string()), ("certain", pa.bool_()),
      ("mobile", pa.bool_()), ("national", pa.bool_()), ("several", pa.bool_())]
@@ -104,6 +106,8 @@ class People:
     """Kind (`phone`, `email`) → number of different people."""
     national: int = 0
     """Number of different spellings without a country code."""
+    as_read: frozenset[str] = frozenset()
+    """Columns, `table.column`, of which each id is written as it is read, so that none has to be rewritten."""
     has_contacts_table: bool = False
     """Some ids may be numbers or addresses, so that the engine has `contacts__`."""
 
@@ -123,6 +127,11 @@ class People:
         """Return the one spelling of an id (of `read_id`)."""
         contact = self.read(place, text)
         return contact.value if contact and self.is_normalised(contact) else text
+
+    def plain_columns(self, table: str) -> set[str]:
+        """Return the columns of a table in which no id has to be rewritten (`as_read`)."""
+        places = (place.partition(".") for place in self.as_read)
+        return {column for name, _point, column in places if name == table}
 
     def is_guest(self, table: str, text: str | None) -> bool:
         """Whether an id (of `read_id`) is a guest's; an empty id is one only in orders."""
@@ -161,6 +170,7 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
         if numbers * counts.may_be[place] >= _PHONE_COLUMN * counts.ids[place]:
             people.thorough |= {place}
     people.columns = tuple(IdColumn(c.table, c.column, int(counts.ids.get(c.place, 0))) for c in columns)
+    people.as_read = frozenset(column.place for column in columns) - _rewritten(con)
     if sample:
         _read_contacts(con, ids, tables, people, folder)
     orders = tables["orders"] if "orders" in tables and "customer_id" in tables["orders"] else None
@@ -169,7 +179,7 @@ def find_people(con: Connection, tables: Mapping[str, ir.Table], settings: Setti
     def number_of(text: str) -> str:
         return contact.value if (contact := reader.read(text)) else ""
 
-    people.guests = find_guests(ids, orders, number_of, digits_are_phones=people.digits_are_phones)
+    people.guests = find_guests(con, ids, orders, number_of, digits_are_phones=people.digits_are_phones)
     return people
 
 
@@ -238,11 +248,22 @@ def _distinct_ids(con: Connection, tables: Mapping[str, ir.Table], columns: Iter
     for column in columns:
         raw = tables[column.table][column.column]
         keys = tables[column.table].select(key=key_of(raw)).distinct()
+        keys = keep_rows(con, f"keys__{column.table}__{column.column}", keys)
         parts.append(keys.select(place=ibis.literal(column.place), key=keys.key, id=read_id(keys.key)))
     if not parts:
+        con.create_table(_EVERY_ID, schema=dict.fromkeys(("place", "key", "id"), "string"), temp=True, overwrite=True)
         return con.create_table(IDS, schema=dict.fromkeys(("place", "key", "id"), "string"), temp=True, overwrite=True)
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return keep_rows(con, IDS, rows.filter(rows.id.notnull()))
+    # Kept first: the engine would otherwise read the id of each row, not each different one, to find the empty ones.
+    every = keep_rows(con, _EVERY_ID, ibis.union(*parts) if len(parts) > 1 else parts[0])
+    return keep_rows(con, IDS, every.filter(every.id.notnull()))
+
+
+def _rewritten(con: Connection) -> set[str]:
+    """Return the columns with an id that is not written as it is read."""
+    every = con.table(_EVERY_ID)
+    return set(
+        every.filter(~every.key.identical_to(every.id)).select("place").distinct().to_pyarrow()["place"].to_pylist()
+    )
 
 
 def _may_be_contact(text: ir.StringValue) -> ir.BooleanValue:

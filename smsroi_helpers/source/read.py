@@ -176,12 +176,13 @@ class _SourceReader:
 
     def _validate(self, table: contract.Table, raw: RawTable) -> tuple[LoadedTable, ir.Table | None]:
         """Type and validate one table. Return the valid table, and the rejected rows (None if there are none)."""
-        columns = find_columns(table, raw.rows, self._settings)
+        columns = find_columns(table, raw.rows, self._settings, self._people.plain_columns(table.name))
         self._findings += columns.findings
         self._currencies += columns.currencies
         raw = dataclasses.replace(raw, rows=columns.answers.rows)
         validated = self._validated_rows(table, raw, columns)
-        counts = self._count_faults(validated, columns.times)
+        typed = validated if raw.files else self._keep_typed(table, validated, columns)
+        counts = self._count_faults(typed, columns.times)
         valid = next((count for count in counts if count["fault"] is None), None)
         rows_in, rows_out = sum(count["rows"] for count in counts) + len(raw.ragged), valid["rows"] if valid else 0
         if rows_in == 0:
@@ -190,7 +191,7 @@ class _SourceReader:
         guests = faults.pop(GUEST_ID, 0)
         self._add_errors(table, faults, rows_in)
         self._refuse_too_many(table, faults, rows_in, validated)
-        self._add_guests(table, validated, guests, rows_in)
+        self._add_guests(table, typed, guests, rows_in)
         if not self._settings.pseudonymise:
             refuse_personal_ids(self._people, table.name)
         self._add_unread_columns(table, set(raw.rows.columns) - set(columns.read), rows_in)
@@ -199,7 +200,7 @@ class _SourceReader:
         if valid:
             self._add_ambiguous_times(table, {name: valid[f"fold__{name}"] for name in columns.times}, rows_in)
         unchanged = rows_out == rows_in and not columns.emptied and not any(count["altered"] for count in counts)
-        paths = self._valid_row_files(table, raw, validated, columns, unchanged=unchanged)
+        paths = self._valid_row_files(table, raw, typed, columns, unchanged=unchanged)
         first, last, seen = (_day(valid[name]) if valid else None for name in ("first", "last", "seen"))
         loaded = LoadedTable(
             table.name, paths, tuple(columns.kept), rows_in, rows_out, first, last, last_seen=seen, guests=guests
@@ -211,7 +212,7 @@ class _SourceReader:
         return loaded, rejected_rows(table, validated, raw.ragged)
 
     def _valid_row_files(
-        self, table: contract.Table, raw: RawTable, validated: ir.Table, columns: TableColumns, *, unchanged: bool
+        self, table: contract.Table, raw: RawTable, typed: ir.Table, columns: TableColumns, *, unchanged: bool
     ) -> tuple[str, ...]:
         """Return the parquet files of the valid rows: the original files if nothing changes, else a new file."""
         ready = unchanged and raw.files
@@ -222,7 +223,7 @@ class _SourceReader:
         ):
             return tuple(str(file) for file in raw.files)
         target = self._output_folder / f"{table.name}.parquet"
-        validated.filter(validated.fault.isnull()).select(columns.kept).to_parquet(target)
+        typed.filter(typed.fault.isnull()).select(columns.kept).to_parquet(target)
         return (str(target),)
 
     def _validated_rows(
@@ -265,9 +266,24 @@ class _SourceReader:
             guest = validated.fault.isnull() & (validated.customer_id == GUEST_ID)
             validated = validated.mutate(fault=ibis.ifelse(guest, GUEST_ID, validated.fault))
         event_time_values = validated[table.event_time] if table.event_time in typed else ibis.null("timestamp")
-        validated = validated.mutate(clock=local_time(event_time_values, zone))
+        validated = validated.mutate(happened=event_time_values)
         # A view: the long query is written once, not for each use of the rows.
         return create_view(self._con, f"validated__{table.name}", validated)
+
+    def _keep_typed(self, table: contract.Table, validated: ir.Table, columns: TableColumns) -> ir.Table:
+        """Compute the typed columns of a text once, for they are counted and written; return them with their faults."""
+        names = [
+            *columns.kept,
+            "fault",
+            "happened",
+            "altered",
+            "as_spreadsheet",
+            *(f"fold__{n}" for n in columns.times),
+        ]
+        file = self._output_folder / TEXT / f"{table.name}__typed.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        validated.select(names).to_parquet(file)
+        return self._con.read_parquet(file, table_name=f"typed__{table.name}")
 
     def _count_faults(self, validated: ir.Table, times: list[str]) -> list[dict[str, Any]]:
         """Count by fault: rows, first, last and last observed day, and ambiguous local times."""
@@ -276,23 +292,26 @@ class _SourceReader:
             rows=validated.count(),
             altered=validated.altered.cast("int64").sum(),
             as_spreadsheet=validated.as_spreadsheet.cast("int64").sum(),
-            first=validated.clock.min(),
-            last=validated.clock.max(),
+            first=validated.happened.min(),
+            last=validated.happened.max(),
             seen=self._last_seen(validated),
             **folds,
         )
+        days = {name: local_time(by_fault[name], self._settings.timezone) for name in ("first", "last", "seen")}
+        by_fault = by_fault.mutate(**days)
         found: list[dict[str, Any]] = by_fault.order_by("fault").to_pyarrow().to_pylist()
         return found
 
     def _last_seen(self, rows: ir.Table) -> ir.TimestampScalar:
         """The last time observed: not after today, and of messages one that something followed, if anything did."""
-        today = dt.datetime.now(zoneinfo.ZoneInfo(self._settings.timezone)).date()
-        past = rows.clock < ibis.literal(dt.datetime.combine(today + dt.timedelta(days=1), dt.time()))
-        last = rows.clock.max(where=past)
+        zone = zoneinfo.ZoneInfo(self._settings.timezone)
+        tomorrow = dt.datetime.combine(dt.datetime.now(zone).date() + dt.timedelta(days=1), dt.time(), zone)
+        past = rows.happened < ibis.literal(tomorrow.astimezone(dt.UTC).replace(tzinfo=None))
+        last = rows.happened.max(where=past)
         if "delivered_at" not in rows.columns:
             return last
         followed = ibis.or_(*(rows[name].notnull() for name in contract.EVENTS_AFTER if name in rows.columns))
-        return ibis.coalesce(rows.clock.max(where=past & followed), last)
+        return ibis.coalesce(rows.happened.max(where=past & followed), last)
 
     def _add_errors(self, table: contract.Table, faults: dict[str, int], rows_in: int) -> None:
         for fault, count in sorted(faults.items()):

@@ -14,7 +14,7 @@ import ibis.expr.datatypes as idt
 import ibis.expr.types as ir
 
 from smsroi_helpers.contract import EVENT_BEFORE_MIDNIGHT, EVENTS_AFTER, IDENTITY_KINDS, LAST_DAYS, Column
-from smsroi_helpers.engine import is_ascii, local_time, normalise_nfc, utc_from_local, utc_from_offset
+from smsroi_helpers.engine import is_ascii, local_time, may_be_set, normalise_nfc, utc_from_local, utc_from_offset
 from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.forms import DASHES, HALF_DAYS, ZONES, Form
 
@@ -100,24 +100,28 @@ def _is_trimmed(text: ir.StringValue) -> ir.BooleanValue:
     return (text >= "!") & (text.right(1) >= "!")
 
 
-def find_plain_texts(rows: ir.Table, columns: Sequence[Column]) -> frozenset[str]:
+def find_plain_texts(rows: ir.Table, columns: Sequence[Column], known: Collection[str] = ()) -> frozenset[str]:
     """Return the columns of ids and text in which no value has to be rewritten.
 
     Args:
         rows: the raw columns.
         columns: the definitions of all columns of the table.
+        known: names of columns of which this is known already.
     """
+    texts = [c for c in columns if c.kind in ("id", "text") and rows[c.name].type().is_string()]
     plain = {}
-    for column in columns:
+    for column in texts:
         text = rows[column.name]
-        if column.kind in ("id", "text") and text.type().is_string():
+        if column.name not in known:
             plain[column.name] = _is_trimmed(text)
             if column.kind == "id":
                 plain[column.name] &= is_ascii(text) & ~_written_by_spreadsheet(text)
-    if not plain:
-        return frozenset()
-    found = rows.aggregate(**{name: value.all() for name, value in plain.items()}).to_pyarrow().to_pylist()[0]
-    return frozenset(name for name in plain if found[name] is not False)  # null: the column has no value
+    found = (
+        rows.aggregate(**{name: value.all() for name, value in plain.items()}).to_pyarrow().to_pylist()[0]
+        if plain
+        else {}
+    )
+    return frozenset(c.name for c in texts if found.get(c.name) is not False)  # null: the column has no value
 
 
 _Columns = tuple[ir.Value, ...]
@@ -300,10 +304,12 @@ def _read_time(raw: ir.Value, zone: str, name: str, form: Form, *, midnight_is_d
         instant, clock_of_utc = yield utc_from_local(clock, zone), local_time(utc, zone)
     # A date has an instant, even if the clock skips or repeats its midnight.
     hour = ibis.interval(hours=1)
-    gap = (local_time(instant, zone) != clock).fill_null(False) & ~is_date
+    (is_near,) = yield (may_be_set(clock, zone) & ~is_date,)  # conversions between zones are what takes time
+    gap = ibis.ifelse(is_near, local_time(instant, zone) != clock, False).fill_null(False)
     twice = (local_time(instant + hour, zone) == clock) | (local_time(instant - hour, zone) == clock)
+    twice = ibis.ifelse(is_near, twice, False).fill_null(False)
     value = instant if utc is None else ibis.ifelse(_within_calendar(clock_of_utc).notnull(), utc, instant)
-    return TypedColumn(value, gap, twice.fill_null(False) & ~is_date)
+    return TypedColumn(value, gap, twice)
 
 
 def _read_text_time(raw: ir.StringValue, form: Form) -> Generator[_Columns, _Columns, _Columns]:
