@@ -162,7 +162,7 @@ def import_(
     with _one_line():
         given = {"timezone": timezone, "country": country.upper(), "currency": currency.upper()}
         imported = source.import_exports(source.files_with_kinds(files), to, given=given, force=force)
-        for line in source.describe_import(imported, _shown):
+        for line in source.describe_import(imported, _shown, _program()):
             print(_plain(line))
 
 
@@ -323,6 +323,12 @@ def _shown(path: Path) -> str:
     """Return the path relative to the current folder if it is inside it, else in full."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _program() -> str:
+    """Return how this program was called, so that commands it names can be pasted: `.venv/bin/smsroi`."""
+    called = Path(sys.argv[0])
+    return _shown(called.absolute()) if called.name == "smsroi" else "smsroi"
 
 
 # --- output of check ------------------------------------------------------------------------------------------

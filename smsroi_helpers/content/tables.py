@@ -7,6 +7,7 @@ import pandas as pd
 
 from smsroi_helpers import ab_test
 from smsroi_helpers.content.analysis import Content
+from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.content.within_campaign import OptionEffects
 from smsroi_helpers.content.wording import (
     exclusion_words,
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 _TESTED = ("click_rate", "order_rate", "opt_out_rate", "profit", "click_profit")
-_EXCERPT = 40
 
 
 def exclusions_table(content: Content) -> Html:
@@ -48,10 +48,6 @@ def exclusions_table(content: Content) -> Html:
     return table(frame, caption=_("Messages whose texts are compared"), digits=0)
 
 
-def _excerpt(text: str) -> str:
-    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
-
-
 def texts_table(content: Content) -> Html:
     """The features found in every distinct text."""
     rows = []
@@ -61,7 +57,7 @@ def texts_table(content: Content) -> Html:
         if np.isfinite(found.discount_depth):
             names.append(_("{depth} off").format(depth=percent(found.discount_depth)))
         rows.append({
-            _("Creative"): each.creative, _("Text"): _excerpt(each.text), _("Type"): kind_name(each.kind),
+            _("Creative"): each.creative, _("Text"): excerpt(each.text), _("Type"): kind_name(each.kind),
             _("Characters"): found.length, _("Sentiment"): number(found.sentiment, 1),
             _("Features"): listed(names) or "–",
         })  # fmt: skip

@@ -13,9 +13,13 @@ from smsroi_helpers.source import Shop
 __all__ = [
     "Text",
     "Texts",
+    "excerpt",
     "name_creatives",
     "read_texts",
 ]
+
+_EXCERPT = 40
+"""Length of an excerpt, in characters."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,11 @@ def name_creatives(used: pd.DataFrame) -> dict[str, str]:
         own = row.variant in several or variants[row.text] > 1
         names[str(row.text)] = f"{row.variant} ({row.campaign_id})" if own else str(row.variant)
     return names
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, by which a reader knows it."""
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
 def present_in(texts: Sequence[Text], feature: str) -> bool:

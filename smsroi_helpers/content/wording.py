@@ -15,6 +15,7 @@ from smsroi_helpers.content.decision import (
     decide_shortening,
 )
 from smsroi_helpers.content.tests_of_texts import arms_of_tests
+from smsroi_helpers.content.texts import excerpt
 from smsroi_helpers.contract import Decision
 from smsroi_helpers.locale import _, interval, joined, listed, money, number, percent
 from smsroi_helpers.pages import segment_name
@@ -217,7 +218,7 @@ def _shortening(content: Content, found: ShorteningDecision, currency: str) -> D
         )  # fmt: skip
     named = listed(
         _("“{creative}” ({language}): {change}").format(
-            creative=one.text.creative, language=one.text.features.language, change=shortening_words(one.version)
+            creative=excerpt(one.text.text), language=one.text.features.language, change=shortening_words(one.version)
         )
         for one in found.texts[:_SHORTENED]
     )

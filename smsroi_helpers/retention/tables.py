@@ -7,6 +7,7 @@ from smsroi_helpers import cltv, segmentation
 from smsroi_helpers.locale import _, day, joined, money, number, percent
 from smsroi_helpers.pages import FEWEST_SHOWN, Html, note, segment_name, sentence_case, table
 from smsroi_helpers.retention.study import Study
+from smsroi_helpers.retention.warning_wording import warning_words
 from smsroi_helpers.retention.wording import (
     gone_words,
     grouping_words,
@@ -17,7 +18,6 @@ from smsroi_helpers.retention.wording import (
     share_words,
     silence_words,
     step_words,
-    warning_words,
 )
 
 __all__ = [

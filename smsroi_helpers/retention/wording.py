@@ -11,14 +11,13 @@ from smsroi_helpers.retention import decision
 from smsroi_helpers.retention.base_audit import FEWEST_SHOWN
 from smsroi_helpers.retention.cohorts import Triangle
 from smsroi_helpers.retention.decision import TextingDecision, WinBackDecision
-from smsroi_helpers.retention.early_warning import AliveTest
 from smsroi_helpers.retention.planning import WEEKS_A_MONTH, WinBackPlan
 from smsroi_helpers.retention.study import MOST_BACK, Study
 from smsroi_helpers.retention.texting import Retained
+from smsroi_helpers.retention.warning_wording import warning_decision
 from smsroi_helpers.statistics import FEW_EVENTS
 
 __all__ = [
-    "calibration_words",
     "decide",
     "gone_words",
     "grouping_words",
@@ -32,7 +31,6 @@ __all__ = [
     "share_words",
     "silence_words",
     "step_words",
-    "warning_words",
 ]
 
 
@@ -51,7 +49,7 @@ def decide(study: Study, currency: str) -> tuple[Decision, ...]:
     if study.cuts is not None:
         found.append(_texting(study, decision.decide_texting(study.retained)))
     if study.model is not None:
-        found.append(_warning(study))
+        found.append(warning_decision(study.model.alive))
     return tuple(found)
 
 
@@ -211,45 +209,6 @@ def _consent_words(study: Study, experiment: str) -> str:
     return _("Texts also cost subscribers: {a} of those with texts stayed subscribed, {b} of those without.").format(
         a=percent(row.rates[0], 1), b=percent(row.rates[1], 1)
     )
-
-
-def _warning(study: Study) -> Decision:
-    assert study.model is not None
-    alive = study.model.alive
-    score = alive.score
-    useful = score.difference[1] > 0
-    return Decision(
-        stage="retention",
-        question=_("Can we see early who is leaving?"),
-        outcome="do" if useful else "not_enough_evidence",
-        action=_("Use the churn list to choose whom to test win-back on, not whom to text")
-        if useful
-        else _("Do not use P(alive) as a warning: in the test it named customers no better than chance"),
-        text=_(
-            "Of the {n} customers it warned of, {precision} bought nothing in the {weeks} weeks after, of the others"
-            " {others}. It named {recall} of all who bought nothing."
-        ).format(
-            n=number(score.warned), precision=percent(score.precision[0]), weeks=number(score.weeks),
-            others=percent(score.others[0]), recall=percent(score.recall[0]),
-        ),
-        caveat=calibration_words(alive),
-        evidence="forecast",
-        customers=score.customers,
-        value=score.precision[0], low=score.precision[1], high=score.precision[2],
-        unit="share" if score.warned else "",
-    )  # fmt: skip
-
-
-def calibration_words(alive: AliveTest) -> str:
-    """In how many groups by P(alive) the share who bought was as expected."""
-    rows = alive.calibration
-    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
-    if inside == len(rows):
-        return ""
-    return _(
-        "P(alive) itself is off: in {n} of {all} groups the share who bought lies outside the 95% interval expected."
-        " Use it to rank customers, not as a probability."
-    ).format(n=number(len(rows) - inside), all=number(len(rows)))
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
@@ -423,15 +382,6 @@ def hidden_words(hidden: Mapping[str, bool]) -> str:
         return words
     more = _("“{move}” is left out so that none can be worked out by subtraction.").format(move=beside[0])
     return joined(words, more)
-
-
-def warning_words(name: str) -> str:
-    """The name of a warning and of its outcome."""
-    return {
-        "alive": _("Low P(alive): buys nothing"),
-        "opt_out": _("Clicked before, not since: opts out"),
-        "no_purchase": _("Clicked before, not since: buys nothing"),
-    }[name]
 
 
 def step_words(step: str) -> str:

@@ -45,10 +45,12 @@ def months_strip(run_dir: Path, currency: str) -> dict[str, Any]:
 
     orders = _("Not known: the source has no complete month of orders.")
     consent = _("Not known: the source does not record opt-ins and opt-outs.")
+    knows_opt_outs = bool(months["opt_outs"].notna().any())
+    opt_ins = _("Not known: the source does not record who opted in.") if knows_opt_outs else consent
     panels = [
         _counted(months, "orders", _("Orders"), count, orders),
         _counted(months, "revenue", _("Revenue, less refunds"), amount, orders),
-        _counted(months, "subscribers", _("Subscribers at month’s end"), people, consent),
+        _counted(months, "subscribers", _("Subscribers at month’s end"), people, opt_ins),
         _counted(months, "opt_outs", _("Customers who opted out"), count, consent),
         _incremental(_read(run_dir, "incremental_months"), list(months["month"]), amount),
     ]

@@ -19,6 +19,8 @@ from smsroi_helpers.source import settings
 __all__ = [
     "KEY_FILE_VARIABLE",
     "KEY_VARIABLE",
+    "MAKE_A_KEY",
+    "USE_THE_KEY",
     "find_key",
     "key_for_source",
     "key_id",
@@ -29,10 +31,10 @@ __all__ = [
 KEY_VARIABLE = "SMSROI_KEY"
 KEY_FILE_VARIABLE = "SMSROI_KEY_FILE"
 _MIN_KEY_BYTES = 32
-_MAKE_A_KEY = (
-    'to make and set one: python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key, then'
-    f" export {KEY_FILE_VARIABLE}=~/smsroi.key"
-)
+MAKE_A_KEY = '(umask 077; set -C; .venv/bin/python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key)'
+"""A command that makes a key, and keeps the file that is there: under another key every pseudonym would change."""
+USE_THE_KEY = f"export {KEY_FILE_VARIABLE}=~/smsroi.key"
+_MAKE_A_KEY = f"if you have made one: {USE_THE_KEY}; to make one, once: {MAKE_A_KEY}"
 
 
 def find_key(data: str | Path) -> bytes | None:

@@ -15,6 +15,7 @@ from smsroi_helpers.engine.duckdb import (
     hash_group,
     is_ascii,
     local_time,
+    may_be_set,
     normalise_nfc,
     total,
     utc_from_local,
@@ -80,6 +81,29 @@ def test_a_clock_and_its_instant_are_each_other_s(con):
         expected = [c.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(dt.UTC).replace(tzinfo=None) for c in clocks]
         assert [moment.to_pydatetime() for moment in found["instant"]] == expected
         assert [moment.to_pydatetime() for moment in found["back"]] == clocks
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "Asia/Shanghai"]
+)
+def test_every_time_that_the_clock_skips_or_repeats_is_on_a_day_when_it_may_be_set(con, zone):
+    """Each quarter of an hour from 1999 to 2041, converted there and back; Lord Howe moves its clock half an hour."""
+    clocks = con.sql(
+        "SELECT unnest(range(TIMESTAMP '1999-06-01', TIMESTAMP '2041-06-01', INTERVAL 15 MINUTE)) AS clock"
+    )
+    instant, hour = utc_from_local(clocks.clock, zone), ibis.interval(hours=1)
+    half = ibis.interval(minutes=30)
+    skipped = local_time(instant, zone) != clocks.clock
+    repeated = [local_time(instant + step, zone) == clocks.clock for step in (hour, -hour, half, -half)]
+    rows = clocks.select(
+        set=ibis.or_(skipped, *repeated), may=may_be_set(clocks.clock, zone), known=clocks.clock.year()
+    )
+    found = rows.filter(rows.known.between(2000, 2040)).aggregate(
+        set=rows["set"].sum(), missed=(rows["set"] & ~rows.may).sum(), may=rows.may.mean()
+    ).execute().iloc[0]  # fmt: skip
+    assert found["missed"] == 0
+    assert (found["set"] > 0) == (zone != "Asia/Shanghai")
+    assert found["may"] < 0.01  # and hardly any other day is looked at
 
 
 def test_an_instant_with_its_offset_is_stored_in_utc(con):

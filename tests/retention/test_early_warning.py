@@ -3,11 +3,12 @@
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from smsroi_helpers import cltv
-from smsroi_helpers.retention import early_warning
+from smsroi_helpers.retention import early_warning, warning_wording
 
 
 def test_the_warning_of_cdnow_is_scored_on_the_later_weeks(cdnow_shop):
@@ -54,3 +55,13 @@ def test_fading_clicks_are_counted_by_hand(read_once):
 def test_nothing_to_score_is_not_a_number():
     nobody = early_warning.score_warning(dt.date(2023, 1, 1), 8, warned=0, hits=0, customers=10, away=0)
     assert np.isnan([nobody.precision[0], nobody.recall[0], nobody.difference[0]]).all()
+
+
+def test_a_warning_of_nobody_is_said_to_be_none():
+    """No customer below the threshold: there is no share of the warned, and no dash for it."""
+    nobody = early_warning.score_warning(dt.date(2023, 1, 1), 8, warned=0, hits=0, customers=1200, away=300)
+    calibration = pd.DataFrame({"bought": [0.5], "low": [0.4], "high": [0.6]})
+    said = warning_wording.warning_decision(early_warning.AliveTest("bg_nbd", 0.5, nobody, 0.5, calibration))
+    assert said.text == "None of 1,200 customers had a P(alive) below 50%, so it warned of nobody."
+    assert (said.outcome, said.unit) == ("not_enough_evidence", "")
+    assert "warns of no customer" in said.action

@@ -123,6 +123,9 @@ def test_what_is_not_known_is_a_dash_with_its_reason(tmp_path: Path) -> None:
     assert (subscribers["value"], subscribers["before"]) == ("—", "Apr 2025: —")
     assert "does not record opt-ins" in subscribers["reason"]
     assert "did not run" in incremental["reason"]
+    _months(tmp_path, subscribers=float("nan"))  # who left is known, but not who came
+    _orders, _revenue, subscribers, left, _incremental = months_strip(tmp_path, "USD")["panels"]
+    assert (subscribers["reason"], left["reason"]) == ("Not known: the source does not record who opted in.", "")
     _holdout(tmp_path, [])
     assert "no valid holdout" in months_strip(tmp_path, "USD")["panels"][-1]["reason"]
     _holdout(tmp_path, [(MONTHS[-2], 5_120.0, 2_030.0, 8_210.0)])

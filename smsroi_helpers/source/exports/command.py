@@ -6,7 +6,7 @@ from pathlib import Path
 from smsroi_helpers.errors import UsageError
 from smsroi_helpers.source.exports.imports import Imported
 from smsroi_helpers.source.exports.layouts import KINDS
-from smsroi_helpers.source.pseudonym_key import find_key
+from smsroi_helpers.source.pseudonym_key import MAKE_A_KEY, USE_THE_KEY, find_key
 
 __all__ = [
     "describe_import",
@@ -34,12 +34,13 @@ def files_with_kinds(words: Sequence[str]) -> list[tuple[str, Path]]:
     return named
 
 
-def describe_import(imported: Imported, shown: Callable[[Path], str] = str) -> Iterator[str]:
+def describe_import(imported: Imported, shown: Callable[[Path], str] = str, program: str = "smsroi") -> Iterator[str]:
     """Yield what was found, assumed and written, and the commands that come next.
 
     Args:
         imported: the source.
         shown: how a path is written.
+        program: how this program is called.
     """
     for file in imported.files:
         yield f"{file.name}: {file.title}, {file.rows:,} rows"
@@ -61,8 +62,8 @@ def describe_import(imported: Imported, shown: Callable[[Path], str] = str) -> I
     yield ""
     yield "next:"
     if imported.needs_key and find_key(imported.folder) is None:
-        yield '  python -c "import secrets; print(secrets.token_hex(32))" > ~/smsroi.key   # once; keep it'
-        yield "  export SMSROI_KEY_FILE=~/smsroi.key"
-    yield f"  smsroi check {shown(imported.folder)}"
+        yield f"  {MAKE_A_KEY}   # once; keep it"
+        yield f"  {USE_THE_KEY}   # in each terminal, and in the scheduler's environment"
+    yield f"  {program} check {shown(imported.folder)}"
     there = "" if imported.parameter_file_is_new else "   # it was there already, and is unchanged"
-    yield f"  smsroi run {shown(imported.parameter_file)}{there}"
+    yield f"  {program} run {shown(imported.parameter_file)}{there}"

@@ -48,7 +48,7 @@ def test_a_workbook_is_imported_and_everything_is_said(tmp_path, invoke):
         "words of 订单状态 that the mapping does not know, check how it reads them: 交易未知\n",
         "not verified: the whole layout",
         "  left out, in exclusions.sql: Youzan orders that were not paid (待付款): ",
-        "  export SMSROI_KEY_FILE=~/smsroi.key\n",
+        "  export SMSROI_KEY_FILE=~/smsroi.key   # in each terminal",
         "data/tea\n",
         "notebooks/parameters/tea.yaml\n",
     ):

@@ -1,0 +1,68 @@
+"""The words on early warnings of `07_retention`."""
+
+from smsroi_helpers.contract import Decision
+from smsroi_helpers.locale import _, number, percent
+from smsroi_helpers.retention.early_warning import AliveTest
+
+__all__ = [
+    "calibration_words",
+    "warning_decision",
+    "warning_words",
+]
+
+
+def warning_decision(alive: AliveTest) -> Decision:
+    """Whether P(alive) tells early who is leaving."""
+    score = alive.score
+    useful = score.difference[1] > 0
+    if useful:
+        action = _("Use the churn list to choose whom to test win-back on, not whom to text")
+    elif score.warned:
+        action = _("Do not use P(alive) as a warning: in the test it named customers no better than chance")
+    else:
+        action = _("P(alive) warns of no customer here: it is high for everybody")
+    if score.warned:
+        text = _(
+            "Of the {n} customers it warned of, {precision} bought nothing in the {weeks} weeks after, of the others"
+            " {others}. It named {recall} of all who bought nothing."
+        ).format(
+            n=number(score.warned), precision=percent(score.precision[0]), weeks=number(score.weeks),
+            others=percent(score.others[0]), recall=percent(score.recall[0]),
+        )  # fmt: skip
+    else:
+        text = _("None of {n} customers had a P(alive) below {threshold}, so it warned of nobody.").format(
+            n=number(score.customers), threshold=percent(alive.threshold)
+        )
+    return Decision(
+        stage="retention",
+        question=_("Can we see early who is leaving?"),
+        outcome="do" if useful else "not_enough_evidence",
+        action=action,
+        text=text,
+        caveat=calibration_words(alive),
+        evidence="forecast",
+        customers=score.customers,
+        value=score.precision[0], low=score.precision[1], high=score.precision[2],
+        unit="share" if score.warned else "",
+    )  # fmt: skip
+
+
+def calibration_words(alive: AliveTest) -> str:
+    """In how many groups by P(alive) the share who bought was as expected."""
+    rows = alive.calibration
+    inside = int(((rows["bought"] >= rows["low"]) & (rows["bought"] <= rows["high"])).sum())
+    if inside == len(rows):
+        return ""
+    return _(
+        "P(alive) itself is off: in {n} of {all} groups the share who bought lies outside the 95% interval expected."
+        " Use it to rank customers, not as a probability."
+    ).format(n=number(len(rows) - inside), all=number(len(rows)))
+
+
+def warning_words(name: str) -> str:
+    """The name of a warning and of its outcome."""
+    return {
+        "alive": _("Low P(alive): buys nothing"),
+        "opt_out": _("Clicked before, not since: opts out"),
+        "no_purchase": _("Clicked before, not since: buys nothing"),
+    }[name]
