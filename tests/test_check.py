@@ -72,10 +72,30 @@ def test_a_notebook_that_will_say_not_enough_is_named(check, customers, days, li
 
 
 def test_money_is_told_as_the_shop_counts_it(check):
-    rows = GOOD + "9,c1,2024-01-03,-2.50\n" + "".join(f"g{i},guest,2024-01-02,7\n" for i in range(3))
+    guests = "".join(f"g{i},guest,2024-01-02,7\n" for i in range(3)) + "back,guest,2024-01-03,-1.50\n"
+    rows = GOOD + "9,c1,2024-01-03,-2.50\n" + guests
     stdout = check(orders=HEAD + rows, source="currency: EUR\n")[1]
     told = "4 orders for €20.00, 1 refunds for €2.50, besides 3 orders of guests for €21.00"
+    told += ", 1 refunds of guests for €1.50"
     assert f"compare with the shop's own totals: {told}\n" in stdout
+
+
+@pytest.mark.parametrize(
+    ("columns", "after", "told"),
+    [
+        (
+            ",delivered_at,clicked_at,opted_out_at",
+            [",2024-01-01 10:01,2024-01-01 10:05,2024-01-01 11:00", ",2024-01-01 10:01,,", ",,,"],
+            ", 2 delivered, 1 clicked, 1 customers opted out",
+        ),
+        ("", ["", "", ""], ""),  # what is not recorded is not told
+    ],
+)
+def test_texts_are_told_as_the_gateway_counts_them(check, columns, after, told):
+    sent = [f"{who},{who},k,2024-01-01 10:00" for who in "abc"]
+    rows = "".join(f"{one}{more}\n" for one, more in zip(sent, after, strict=True))
+    stdout = check(messages=f"message_id,customer_id,campaign_id,sent_at{columns}\n{rows}")[1]
+    assert f"compare with the gateway's own totals: 3 texts{told}\n" in stdout
 
 
 @pytest.mark.parametrize(("clicked", "short"), [("", True), ("2024-01-01 10:05", False)])

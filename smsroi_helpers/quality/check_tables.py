@@ -7,8 +7,15 @@ import pandas as pd
 
 from smsroi_helpers.contract import fault_name
 from smsroi_helpers.locale import money, number, percent
-from smsroi_helpers.quality.checks import Shortfall, count_money, list_exclusions, list_notebooks_for, list_shortfalls
-from smsroi_helpers.source import Loaded, open_shop
+from smsroi_helpers.quality.checks import (
+    Shortfall,
+    count_gateway,
+    count_money,
+    list_exclusions,
+    list_notebooks_for,
+    list_shortfalls,
+)
+from smsroi_helpers.source import Loaded, Shop, open_shop
 
 __all__ = [
     "describe_loaded",
@@ -36,23 +43,38 @@ def describe_loaded(loaded: Loaded) -> list[Cells]:
 
 
 def total_lines(loaded: Loaded, place: Path) -> list[str]:
-    """The money of the orders, to be compared with the shop's own totals: at most one line.
+    """What the shop and the gateway count themselves, to be compared with: a line each.
 
     Args:
         loaded: the source.
         place: folder of the counts.
     """
-    if "orders" not in loaded.tables:
-        return []
     shop = open_shop(loaded, "", place)
-    found, currency = count_money(shop), loaded.settings.currency
+    lines = [_money_line(shop)] if shop.has("orders") else []
+    if shop.has("messages"):
+        counts = count_gateway(shop)
+        names = {
+            "messages": "texts",
+            "delivered": "delivered",
+            "clicked": "clicked",
+            "opted_out": "customers opted out",
+        }
+        told = ", ".join(f"{number(counts[name])} {words}" for name, words in names.items() if name in counts)
+        lines.append(f"compare with the gateway's own totals: {told}")
     shop.con.disconnect()
+    return lines
+
+
+def _money_line(shop: Shop) -> str:
+    found, currency = count_money(shop), shop.settings.currency
     parts = [f"{number(found.orders)} orders for {money(found.paid, currency)}"]
     if found.refunds:
         parts.append(f"{number(found.refunds)} refunds for {money(found.refunded, currency)}")
     if found.guest_orders:
         parts.append(f"besides {number(found.guest_orders)} orders of guests for {money(found.guest_paid, currency)}")
-    return [f"compare with the shop's own totals: {', '.join(parts)}"]
+    if found.guest_refunds:
+        parts.append(f"{number(found.guest_refunds)} refunds of guests for {money(found.guest_refunded, currency)}")
+    return f"compare with the shop's own totals: {', '.join(parts)}"
 
 
 def findings_as_read(loaded: Loaded) -> list[Cells]:

@@ -303,22 +303,35 @@ class MoneyTotals:
     guest_orders: int
     """Orders of guests (refunds are none), which are in none of the other counts."""
     guest_paid: float
+    guest_refunds: int
+    """Refunds of guests, likewise."""
+    guest_refunded: float
 
 
 def count_money(shop: Shop) -> MoneyTotals:
     """Count the orders and refunds of a source with orders, and their money."""
-    bought, returned, guests = measures.purchases(shop), measures.refunds(shop), shop.guest_orders
-    sums = shop.count(bought.aggregate(orders=bought.count(), paid=total(bought.spend).fill_null(0.0))).iloc[0]
-    back = shop.count(
-        returned.aggregate(refunds=returned.count(), money=total(returned.refunded).fill_null(0.0))
-    ).iloc[0]  # fmt: skip
-    guest_orders, guest_paid = 0, 0.0
-    if guests is not None:
-        row = shop.count(guests.aggregate(orders=guests.count(), paid=total(guests.spend).fill_null(0.0))).iloc[0]
-        guest_orders, guest_paid = int(row["orders"]), float(row["paid"])
+
+    def sums(rows: ibis.expr.types.Table | None, money: str) -> tuple[int, float]:
+        if rows is None:
+            return 0, 0.0
+        found = shop.count(rows.aggregate(rows=rows.count(), money=total(rows[money]).fill_null(0.0))).iloc[0]
+        return int(found["rows"]), float(found["money"])
+
     return MoneyTotals(
-        int(sums["orders"]), float(sums["paid"]), int(back["refunds"]), float(back["money"]), guest_orders, guest_paid
-    )
+        *sums(measures.purchases(shop), "spend"), *sums(measures.refunds(shop), "refunded"),
+        *sums(shop.guest_orders, "spend"), *sums(shop.guest_refunds, "refunded"),
+    )  # fmt: skip
+
+
+def count_gateway(shop: Shop) -> dict[str, int]:
+    """What a gateway counts: messages; of those known: delivered, clicked (by machines too), customers opted_out."""
+    sends, left = measures.every_send(shop), measures.opt_outs(shop)
+    events = [event for event in ("delivered", "clicked") if shop.has("messages", f"{event}_at")]
+    found = shop.count(sends.aggregate(messages=sends.count(), **{e: sends[f"{e}_at"].count() for e in events})).iloc[0]
+    counts = {name: int(found[name]) for name in ("messages", *events)}
+    if left is not None:
+        counts["opted_out"] = int(shop.count(left.aggregate(n=left.customer_id.nunique()))["n"].iloc[0])
+    return counts
 
 
 def count_by_week(shop: Shop) -> pd.DataFrame:

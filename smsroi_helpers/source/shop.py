@@ -108,12 +108,21 @@ class Shop:
     @property
     def guest_orders(self) -> ir.Table | None:
         """order_id, ordered_at (UTC), spend: the purchases of guests (without an identity); None if there are none."""
+        rows = self._rows_of_guests()
+        return None if rows is None else rows.filter(rows.amount >= 0).rename(spend="amount")
+
+    @property
+    def guest_refunds(self) -> ir.Table | None:
+        """order_id, ordered_at (UTC), refunded (> 0): the refunds of guests; None if guests have no orders."""
+        rows = self._rows_of_guests()
+        return None if rows is None else rows.filter(rows.amount < 0).mutate(refunded=-rows.amount).drop("amount")
+
+    def _rows_of_guests(self) -> ir.Table | None:
         file = Path(self.loaded.output_folder) / GUEST_ORDERS
         if not file.exists():
             return None
-        orders = self.con.read_parquet(file, table_name="guest_orders")
-        bought = orders.filter(orders.ordered_at < ibis.literal(self.end), orders.amount >= 0)
-        return bought.select("order_id", "ordered_at", spend="amount")
+        rows = self.con.read_parquet(file, table_name="guest_orders")
+        return rows.filter(rows.ordered_at < ibis.literal(self.end))
 
     @property
     def quarantine_file(self) -> Path | None:
