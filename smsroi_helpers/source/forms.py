@@ -190,13 +190,15 @@ def _shapes(rows: ir.Table, columns: list[Column]) -> dict[str, list[Shape]]:
     """Return the shapes of each column, the most frequent first."""
     parts = []
     for number, column in enumerate(columns):
-        values = rows[column.name].nullif("")
+        # Each different value is read once: amounts repeat.
+        values = rows.group_by(value=rows[column.name].nullif("")).aggregate(rows=ibis._.count())
         of_time = column.kind == "timestamp"
-        shaped = values.as_table().select(
-            text=values.translate("012345678", "999999999"),
-            zero_first=ibis.literal(False) if of_time else values.re_search(r"^[^0-9]*0+[.,]"),
+        shaped = values.filter(values.value.notnull()).select(
+            "rows",
+            text=values.value.translate("012345678", "999999999"),
+            zero_first=ibis.literal(False) if of_time else values.value.re_search(r"^[^0-9]*0+[.,]"),
         )
-        counted = shaped.filter(shaped.text.notnull()).group_by("text", "zero_first").aggregate(rows=ibis._.count())
+        counted = shaped.group_by("text", "zero_first").aggregate(rows=shaped.rows.sum())
         largest = counted.order_by(ibis.desc("rows"), "text", "zero_first").limit(_MAX_SHAPES)
         parts.append(largest.mutate(column=ibis.literal(number, "int64")))
     shapes: dict[str, list[Shape]] = {column.name: [] for column in columns}
