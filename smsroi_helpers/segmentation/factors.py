@@ -10,6 +10,7 @@ from smsroi_helpers.engine import hash_group, total
 from smsroi_helpers.segmentation.clusters import PURCHASES, SAMPLE, Features, Sample, feature_rows
 from smsroi_helpers.segmentation.rfm import rfm_rows
 from smsroi_helpers.source import Shop
+from smsroi_helpers.statistics import Floats
 
 __all__ = [
     "factor_loadings",
@@ -74,7 +75,11 @@ def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
     eigenvalues = np.linalg.eigvalsh(np.corrcoef(standard.to_numpy().T))[::-1]
     count = min(max(int((eigenvalues > 1).sum()), 1), (len(columns) - 1) // 2)
     with threadpool_limits(1):
-        fit = FactorAnalysis(count, rotation="varimax" if count > 1 else None, random_state=0).fit(standard.to_numpy())
+        few = _same_covariance(standard.to_numpy(float))
+        # The log-likelihood, by whose growth the fit ends, is proportional to the rows.
+        fit = FactorAnalysis(
+            count, rotation="varimax" if count > 1 else None, svd_method="lapack", tol=1e-2 * len(few) / len(standard)
+        ).fit(few)
     matrix = fit.components_
     explained = (matrix**2).sum(axis=1) / len(columns)
     order = np.argsort(explained)[::-1]
@@ -85,3 +90,18 @@ def loadings(behaviour: pd.DataFrame) -> pd.DataFrame:
             (place, name, float(sign * w), float(explained[f])) for name, w in zip(columns, matrix[f], strict=True)
         ]
     return pd.DataFrame(rows, columns=["factor", "feature", "loading", "explained"])
+
+
+def _same_covariance(rows: Floats) -> Floats:
+    """Return twice as many rows as columns, with mean 0 and the covariance of `rows` (mean 0).
+
+    The likelihood of a factor model depends on the data only through their covariance (Jöreskog 1967, equation 4).
+
+    >>> import numpy as np
+    >>> rows = np.array([[1.0, 2.0], [0.0, -1.0], [-1.0, -1.0]])
+    >>> few = _same_covariance(rows)
+    >>> few.shape, np.allclose(few.mean(axis=0), 0), np.allclose(few.T @ few / 4, rows.T @ rows / 3)
+    ((4, 2), True, True)
+    """
+    root = np.asarray(np.linalg.qr(rows, mode="r"))
+    return np.concatenate([root, -root]) * np.sqrt(len(root) / len(rows))
