@@ -8,7 +8,8 @@ takes these columns from the files: trimmed text, empty text as null, a column t
 - `-- if name` at the end of a line: the line is left out unless the export has the column of that name, or its rows
   fulfil the fact of that name in the layout.
 - `-- only if name` in the first lines: the same for the whole table.
-- `{{currency}}` and other settings are filled in as text of SQL.
+- `{{currency}}` and other settings are filled in as text of SQL; `{{nameless_text}}` is the column `text` with `{name}`
+  for the name after a greeting (`greetings`).
 """
 
 import re
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smsroi_helpers.source.dates import YEAR_LAST
+from smsroi_helpers.source.exports.greetings import nameless
 from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
 from smsroi_helpers.source.forms import zones_in
 from smsroi_helpers.source.no_value import NO_VALUE
@@ -219,7 +221,8 @@ def fill_template(
         if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
             continue
         lines.append(bare)
-    text = _SETTING.sub(lambda name: settings[name[1]], "\n".join(lines))
+    known_settings = {"nameless_text": nameless("text"), **settings}
+    text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))
     comments = re.match(r"(?:--.*\n)*", text)
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)
     used = [column for column in part.columns if re.search(rf"\b{column}\b", _without_comments(body))]

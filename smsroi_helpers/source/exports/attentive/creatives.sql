@@ -1,8 +1,11 @@
 -- only if text
--- The text of each message, if ten recipients or more got exactly the same.
-SELECT message_id AS campaign_id, '1' AS variant, text
-FROM attentive_events
-WHERE upper(type) = 'MESSAGE_RECEIPT' AND message_id IS NOT NULL AND text IS NOT NULL
-GROUP BY message_id, text
-HAVING count(*) >= 10
-QUALIFY row_number() OVER (PARTITION BY message_id ORDER BY count(*) DESC, text) = 1
+-- The text of each message, if ten recipients or more got exactly the same (names after a greeting apart).
+SELECT message_id AS campaign_id, '1' AS variant, CASE WHEN min(text) = max(text) THEN min(text) ELSE nameless_text END AS text
+FROM (
+    SELECT message_id, coalesce(phone, email) AS recipient, text, {{nameless_text}} AS nameless_text
+    FROM attentive_events
+    WHERE upper(type) = 'MESSAGE_RECEIPT' AND message_id IS NOT NULL AND text IS NOT NULL
+)
+GROUP BY message_id, nameless_text
+HAVING count(DISTINCT recipient) >= 10
+QUALIFY row_number() OVER (PARTITION BY message_id ORDER BY count(*) DESC, nameless_text) = 1

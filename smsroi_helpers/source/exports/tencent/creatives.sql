@@ -1,9 +1,12 @@
 -- only if template
 -- only if text
--- The text of each template, if ten recipients or more got exactly the same.
-SELECT template AS campaign_id, '1' AS variant, text
-FROM tencent_report
-WHERE template IS NOT NULL AND text IS NOT NULL AND phone NOT LIKE '%*%'
-GROUP BY template, text
-HAVING count(*) >= 10
-QUALIFY row_number() OVER (PARTITION BY template ORDER BY count(*) DESC, text) = 1
+-- The text of each template, if ten recipients or more got exactly the same (names after a greeting apart).
+SELECT template AS campaign_id, '1' AS variant, CASE WHEN min(text) = max(text) THEN min(text) ELSE nameless_text END AS text
+FROM (
+    SELECT template, phone, text, {{nameless_text}} AS nameless_text
+    FROM tencent_report
+    WHERE template IS NOT NULL AND text IS NOT NULL AND phone NOT LIKE '%*%'
+)
+GROUP BY template, nameless_text
+HAVING count(DISTINCT phone) >= 10
+QUALIFY row_number() OVER (PARTITION BY template ORDER BY count(*) DESC, nameless_text) = 1

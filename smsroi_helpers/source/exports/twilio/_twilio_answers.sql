@@ -1,14 +1,6 @@
 -- What customers sent to Twilio: the last text to their number before it (answers_to, null: the log has none), whether
 -- it opts out, and when the number opted in for the last time.
--- An opt-out is one of the words below alone on the first line, with or without "please" and signs: `Stop.`, `"STOP"`.
-WITH worded AS (
-    SELECT
-        *,
-        trim(regexp_replace(regexp_replace(upper(regexp_extract(trim(text), '^[^\r\n]*')), '[^A-Z ]', '', 'g'),
-                            '^PLEASE | PLEASE$', '', 'g')) AS word
-    FROM _twilio_log
-),
-answered AS (
+WITH answered AS (
     SELECT
         number, sent_at, came_back,
         word IN ('STOP', 'STOPALL', 'STOP ALL', 'UNSUBSCRIBE', 'CANCEL', 'END', 'QUIT', 'OPTOUT', 'OPT OUT',
@@ -16,7 +8,7 @@ answered AS (
         last_value(CASE WHEN left_out IS NULL THEN sid END IGNORE NULLS) OVER before AS answers_to,
         max(CASE WHEN came_back AND word IN ('START', 'YES', 'UNSTOP') AND isfinite(sent_at) THEN sent_at END)
             OVER (PARTITION BY number) AS opted_in_at
-    FROM worded
+    FROM _twilio_log
     WHERE left_out IS NULL OR came_back
     WINDOW before AS (PARTITION BY number ORDER BY sent_at, came_back ROWS UNBOUNDED PRECEDING)
 )

@@ -1,0 +1,88 @@
+"""Twilio's log: which messages are texts of marketing, and what is a campaign. Rows written by hand."""
+
+import ibis
+import pytest
+
+from smsroi_helpers.source.exports.layouts import layout_of
+from smsroi_helpers.source.exports.templates import ExportFile, fill_template
+
+COLUMNS = ("sid", "sender", "recipient", "text", "status", "sent_at", "direction")
+SHOP = "+18885550199"
+
+
+@pytest.fixture(scope="module")
+def read():
+    """A function that returns the rows of a table of the mappings over (number, text, time, direction)."""
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    layout = layout_of("twilio")
+    part, files = layout.parts[0], [ExportFile("log", dict(zip(COLUMNS, COLUMNS, strict=True)))]
+    settings = {"timezone": "'UTC'", "currency": "'USD'", "zone": "UTC"}
+
+    def tables(rows):
+        log = [
+            (f"SM{n}", number if direction == "inbound" else SHOP, SHOP if direction == "inbound" else number, text,
+             "received" if direction == "inbound" else "delivered", at, direction)
+            for n, (number, text, at, direction) in enumerate(rows)
+        ]  # fmt: skip
+        con.create_table("log", ibis.memtable(log, columns=list(COLUMNS)), overwrite=True)
+        facts = frozenset(part.facts)
+        found = {}
+        for table in part.templates:
+            query = fill_template(layout, part, table, files, facts, settings)
+            if table in part.helpers:
+                con.raw_sql(f'CREATE OR REPLACE VIEW "{table}" AS {query}')
+            else:
+                found[table] = con.sql(query).to_pyarrow().to_pylist()
+        return found
+
+    return tables
+
+
+def number(n):
+    return f"+1202555{n:04}"
+
+
+def test_automatic_answers_are_no_texts_and_are_counted(read):
+    """Of 42 outbound messages 12 answer a STOP; so do 3 of a shop that writes its confirmations itself."""
+    rows = [(number(n), "Sale till Sunday, STOP to unsubscribe", "2024-05-01T10:00:00Z", "outbound-api") for n in range(30)]
+    for n in range(12):
+        rows += [(number(n), "STOP", "2024-05-01T11:00:00Z", "inbound"),
+                 (number(n), "You have successfully been unsubscribed.", "2024-05-01T11:00:02Z", "outbound-reply")]  # fmt: skip
+    for n, (word, said) in enumerate([("stop", "You are opted out of Leaf."), ("HELP", "Write to us"),
+                                      ("START", "You are subscribed to Leaf")], start=20):  # fmt: skip
+        rows += [(number(n), word, "2024-05-01T11:00:00Z", "inbound"),
+                 (number(n), said, "2024-05-01T11:00:00Z", "outbound-api")]  # fmt: skip
+    found = read(rows)
+    assert {row["message_id"] for row in found["messages"]} == {f"SM{n}" for n in range(30)}
+    assert [row["name"] for row in found["campaigns"]] == ["Sale till Sunday, STOP to unsubscribe"]
+    assert {row["reason"]: row["rows"] for row in found["exclusions"]} == {
+        "Twilio messages that customers sent; opt-outs and replies are read from them": 15,
+        "Twilio answers to a message of the customer (outbound-reply)": 12,
+        "Twilio confirmations, within a minute after STOP, START or HELP": 3,
+    }
+
+
+def test_a_text_of_marketing_after_an_opt_out_stays(read):
+    """It breaks a rule, and must be found: soon after STOP with a marketing text, or later with any."""
+    rows = [
+        (number(1), "STOP", "2024-05-01T11:00:00Z", "inbound"),
+        (number(1), "Sale! Reply STOP to unsubscribe", "2024-05-01T11:00:20Z", "outbound-api"),
+        (number(1), "You are unsubscribed? Come back!", "2024-05-02T11:00:00Z", "outbound-api"),
+    ]
+    assert len(read(rows)["messages"]) == 2
+
+
+def test_texts_that_differ_by_a_name_are_one_campaign(read):
+    """Three names with twelve recipients each, and one with two; order notices differ by name and number."""
+    names = ["Anna"] * 12 + ["Ben"] * 12 + ["Zoé"] * 12 + ["Jürgen"] * 2
+    rows = [(number(n), f"Hi {name}, new tea", "2024-05-01T10:00:00Z", "outbound-api") for n, name in enumerate(names)]
+    rows += [(number(n), f"Hi {name}, your order #{n} has shipped", "2024-05-02T10:00:00Z", "outbound-api")
+             for n, name in enumerate(names)]  # fmt: skip
+    rows += [(number(n), "Hello Spring! New tea", "2024-05-03T10:00:00Z", "outbound-api") for n in range(20)]
+    found = read(rows)
+    assert sorted(row["name"] for row in found["campaigns"]) == [
+        "Hello Spring! New tea", "Hi {name}, new tea", "Hi {name}, your order #0 has shipped",
+    ]  # fmt: skip
+    assert sorted(row["text"] for row in found["creatives"]) == ["Hello Spring! New tea", "Hi {name}, new tea"]
+    assert len({row["campaign_id"] for row in found["messages"]}) == 3
