@@ -17,6 +17,7 @@ from smsroi_helpers.source.loaded import Finding, finding_of
 
 __all__ = [
     "NO_VALUE",
+    "ZERO_DATES",
     "without_no_values",
 ]
 
@@ -29,11 +30,11 @@ which a gateway says of a delivery. The words for nobody's id are more: `guests`
 _NOT_FREE = ("timezone", "primary_metric")
 """Columns of text of which only certain words are valid. In others a word such as `none` may be a value."""
 _MIDNIGHT = r"(?:[ T]+0?0:00(?::00(?:\.0+)?)?)?"
-_ZERO_DATES = (
+ZERO_DATES = (
     r"0000[-/.]00?[-/.]00?", r"0001[-/.]0?1[-/.]0?1", r"1899[-/.]12[-/.]30", r"1900[-/.]0?1[-/.]0?1",
     r"1970[-/.]0?1[-/.]0?1", r"0?1[-/.]0?1[-/.](?:1970|1900|0001)", r"00[-/.]00[-/.]0000",
 )  # fmt: skip
-"""Dates that databases and programs have for none: MySQL's zero, .NET's and spreadsheets' first day, Unix' zero."""
+"""Dates (regular expressions) that databases and programs have for none: MySQL's zero, .NET's and spreadsheets' first day, Unix' zero."""
 _UTC = r"(?: ?(?:Z|UTC|GMT|[+-]00:?00))?"
 _NO_TIME = ": no time"
 """What is added to the zero of a clock in a required column, so that it is no time that can be read."""
@@ -103,7 +104,7 @@ def _zeros(zone: str, column: Column) -> str:
     >>> bool(re.search(_zeros("UTC", joined_at), "1970-01-01 08:00:00"))
     False
     """
-    dates = f"(?:{'|'.join(_ZERO_DATES)}){_MIDNIGHT}"
+    dates = f"(?:{'|'.join(ZERO_DATES)}){_MIDNIGHT}"
     clocks = "|".join(
         rf"{moment:%Y-%m-%d}[ T]{moment:%H:%M}(?::{moment:%S}(?:\.0+)?)?" for moment in _zero_clocks(zone)
     )

@@ -21,7 +21,7 @@ from smsroi_helpers.source.dates import YEAR_LAST
 from smsroi_helpers.source.exports.greetings import nameless
 from smsroi_helpers.source.exports.layouts import FOLDER, Layout, Part
 from smsroi_helpers.source.forms import zones_in
-from smsroi_helpers.source.no_value import NO_VALUE
+from smsroi_helpers.source.no_value import NO_VALUE, ZERO_DATES
 
 __all__ = [
     "ExportFile",
@@ -60,6 +60,8 @@ _FORMS_WITH_OFFSET = (
 """Times with an offset that DuckDB does not read by itself."""
 _NARROW_BLANK = "\u202f"
 """Browsers write it before AM and PM."""
+_WORDS_ARE_VALUES = ("text", "country")
+"""Columns in which a word for no value may be one: a reply of `none`, Namibia's `NA`."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -107,7 +109,7 @@ def read_rows(
     for number, file in enumerate(files, start=1):
         lines = [*(f"        {value(column, file)} AS {column}" for column in columns), f"        {number} AS file"]
         queries.append("    SELECT\n" + ",\n".join(lines) + f"\n    FROM {_quoted(file.alias)}")
-    rows = "\n    UNION ALL\n".join(queries)
+    rows = _without_no_values(part, "\n    UNION ALL\n".join(queries), columns)
     zone = "UTC" if part.utc else timezone
     instants = [column for column in columns if column in part.instants]
     if not instants:
@@ -125,6 +127,27 @@ def read_rows(
 {rows}
         )
     )"""
+
+
+def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
+    """Return the query of rows with null for the words that mean no value: templates test whether a field is there."""
+    lines = []
+    for column in columns:
+        if column in _WORDS_ARE_VALUES:
+            continue
+        is_time = column.endswith("_at") and column not in (*part.times, *part.instants)  # of others see `no_value`
+        dates = f" AND NOT regexp_matches({column}, no_date)" if is_time else ""
+        lines.append(f"CASE WHEN NOT list_contains(no_value, lower({column})){dates} THEN {column} END AS {column}")
+    if not lines:
+        return rows
+    words = ", ".join(map(sql_text, NO_VALUE))
+    fields = ",\n        ".join(lines)
+    return f"""    -- Words that mean no value, such as - and 无, are empty fields.
+    SELECT * EXCLUDE (no_value, no_date) REPLACE (
+        {fields}
+    ) FROM (
+{rows}
+    ), (SELECT [{words}] AS no_value, {sql_text(f"^(?:0+$|{'|'.join(ZERO_DATES)})")} AS no_date)"""
 
 
 def usual_form(column: str, zone: str, year_last: str = "") -> str:

@@ -1,49 +1,26 @@
 """Twilio's log: which messages are texts of marketing, and what is a campaign. Rows written by hand."""
 
-import ibis
-import pytest
+from tests.source.exports.reading import mapped, reasons
 
-from smsroi_helpers.source.exports.layouts import layout_of
-from smsroi_helpers.source.exports.templates import ExportFile, fill_template
-
-COLUMNS = ("sid", "sender", "recipient", "text", "status", "sent_at", "direction")
+COLUMNS = ("Sid", "From", "To", "Body", "Status", "SentDate", "Direction")
 SHOP = "+18885550199"
 
 
-@pytest.fixture(scope="module")
-def read():
-    """A function that returns the rows of a table of the mappings over (number, text, time, direction)."""
-    con = ibis.duckdb.connect()
-    con.raw_sql("SET TimeZone = 'UTC'")
-    layout = layout_of("twilio")
-    part, files = layout.parts[0], [ExportFile("log", dict(zip(COLUMNS, COLUMNS, strict=True)))]
-    settings = {"timezone": "'UTC'", "currency": "'USD'", "zone": "UTC"}
-
-    def tables(rows):
-        log = [
-            (f"SM{n}", number if direction == "inbound" else SHOP, SHOP if direction == "inbound" else number, text,
-             "received" if direction == "inbound" else "delivered", at, direction)
-            for n, (number, text, at, direction) in enumerate(rows)
-        ]  # fmt: skip
-        con.create_table("log", ibis.memtable(log, columns=list(COLUMNS)), overwrite=True)
-        facts = frozenset(part.facts)
-        found = {}
-        for table in part.templates:
-            query = fill_template(layout, part, table, files, facts, settings)
-            if table in part.helpers:
-                con.raw_sql(f'CREATE OR REPLACE VIEW "{table}" AS {query}')
-            else:
-                found[table] = con.sql(query).to_pyarrow().to_pylist()
-        return found
-
-    return tables
+def read(rows):
+    """The tables of the mappings over rows of (number, text, time, direction)."""
+    log = [
+        (f"SM{n}", number if direction == "inbound" else SHOP, SHOP if direction == "inbound" else number, text,
+         "received" if direction == "inbound" else "delivered", at, direction)
+        for n, (number, text, at, direction) in enumerate(rows)
+    ]  # fmt: skip
+    return mapped("twilio", COLUMNS, log)
 
 
 def number(n):
     return f"+1202555{n:04}"
 
 
-def test_automatic_answers_are_no_texts_and_are_counted(read):
+def test_automatic_answers_are_no_texts_and_are_counted():
     """Of 42 outbound messages 12 answer a STOP; so do 3 of a shop that writes its confirmations itself."""
     rows = [(number(n), "Sale till Sunday, STOP to unsubscribe", "2024-05-01T10:00:00Z", "outbound-api") for n in range(30)]
     for n in range(12):
@@ -56,14 +33,14 @@ def test_automatic_answers_are_no_texts_and_are_counted(read):
     found = read(rows)
     assert {row["message_id"] for row in found["messages"]} == {f"SM{n}" for n in range(30)}
     assert [row["name"] for row in found["campaigns"]] == ["Sale till Sunday, STOP to unsubscribe"]
-    assert {row["reason"]: row["rows"] for row in found["exclusions"]} == {
+    assert reasons(found) == {
         "Twilio messages that customers sent; opt-outs and replies are read from them": 15,
         "Twilio answers to a message of the customer (outbound-reply)": 12,
         "Twilio confirmations, within a minute after STOP, START or HELP": 3,
     }
 
 
-def test_a_text_of_marketing_after_an_opt_out_stays(read):
+def test_a_text_of_marketing_after_an_opt_out_stays():
     """It breaks a rule, and must be found: soon after STOP with a marketing text, or later with any."""
     rows = [
         (number(1), "STOP", "2024-05-01T11:00:00Z", "inbound"),
@@ -73,7 +50,7 @@ def test_a_text_of_marketing_after_an_opt_out_stays(read):
     assert len(read(rows)["messages"]) == 2
 
 
-def test_texts_that_differ_by_a_name_are_one_campaign(read):
+def test_texts_that_differ_by_a_name_are_one_campaign():
     """Three names with twelve recipients each, and one with two; order notices differ by name and number."""
     names = ["Anna"] * 12 + ["Ben"] * 12 + ["Zoé"] * 12 + ["Jürgen"] * 2
     rows = [(number(n), f"Hi {name}, new tea", "2024-05-01T10:00:00Z", "outbound-api") for n, name in enumerate(names)]

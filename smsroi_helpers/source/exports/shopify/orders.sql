@@ -18,6 +18,6 @@ SELECT
     order_id || ' refund' AS order_id,
     coalesce(number, email, 'guest') AS customer_id,
     created_at AS ordered_at,
-    '-' || ltrim(refunded, '-') AS amount
+    '-' || ltrim(CASE WHEN regexp_matches(refunded, '[1-9]') THEN refunded ELSE total END, '-') AS amount
 FROM _shopify_orders
-WHERE left_out IS NULL AND regexp_matches(refunded, '[1-9]')
+WHERE left_out IS NULL AND (regexp_matches(refunded, '[1-9]') OR status = 'refunded' AND regexp_matches(total, '[1-9]'))

@@ -5,7 +5,7 @@ WITH kept AS (
         order_no, total, discount, customer_id, ordered_at,
         CASE
             WHEN regexp_matches(refunded, '[1-9]') THEN ltrim(refunded, '-')
-            WHEN is_refunded AND refunded IS NULL THEN total
+            WHEN is_refunded AND regexp_matches(total, '[1-9]') THEN total  -- none stated, or 0.00
         END AS refund
     FROM _woocommerce_orders
     WHERE left_out IS NULL

@@ -5,7 +5,7 @@ WITH kept AS (
         *,
         CASE
             WHEN regexp_matches(refunded, '[1-9]') THEN ltrim(refunded, '-')
-            WHEN status = '交易关闭' THEN paid
+            WHEN status = '交易关闭' AND regexp_matches(paid, '[1-9]') THEN paid
         END AS refund
     FROM _youzan_orders
     WHERE left_out IS NULL

@@ -1,0 +1,42 @@
+"""Read small exports through the templates alone, without a source."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+
+from smsroi_helpers.source.exports.layouts import layout_of, match_part
+from smsroi_helpers.source.exports.templates import ExportFile, fill_template
+
+Rows = Sequence[Sequence[str | None]]
+
+
+def mapped(
+    kind: str, headings: Sequence[str], *files: Rows, part: int = 0, currency: str = "USD", zone: str = "UTC"
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each table of the mappings over files with the same headings; every fact is taken as there."""
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    layout = layout_of(kind)
+    chosen = layout.parts[part]
+    match = match_part(chosen, headings)
+    assert not match.missing
+    exports = []
+    for n, rows in enumerate(files):
+        schema = ibis.schema(dict.fromkeys(headings, "string"))
+        con.create_table(f"file{n}", ibis.memtable(list(rows), schema=schema))
+        exports.append(ExportFile(f"file{n}", match.found))
+    settings = {"timezone": f"'{zone}'", "currency": f"'{currency}'", "zone": zone, "year_last": "day"}
+    found = {}
+    for table in chosen.templates:
+        query = fill_template(layout, chosen, table, exports, frozenset(chosen.facts), settings)
+        if table in chosen.helpers:
+            con.raw_sql(f'CREATE OR REPLACE VIEW "{table}" AS {query}')
+        elif query:
+            found[table] = con.sql(query).to_pyarrow().to_pylist()
+    return found
+
+
+def reasons(found: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """What the mappings leave out: reason → rows."""
+    return {row["reason"]: row["rows"] for row in found["exclusions"]}
