@@ -1,26 +1,40 @@
--- Klaviyo's events of messages. Each has the time of the last message before it: of that campaign to the customer (sent_at),
--- and of that channel (last_sent_at, null: there is none).
+-- Klaviyo's events of messages, each with the message that it belongs to: a click or an open to the last one of that campaign to
+-- the customer before it, else to the last of that name (answers_to); an opt-out or an incoming text to the last one of that
+-- channel (follows). Null: there is none.
 WITH events AS (
     SELECT DISTINCT
-        coalesce(phone, email, profile) AS customer_id,
-        coalesce(campaign, flow, campaign_name, flow_name, 'unknown') AS campaign_id,
+        customer_id,
+        campaign_id,
+        coalesce(campaign_name, flow_name) AS name,
         CASE WHEN metric ILIKE '%sms%' THEN 'sms' ELSE 'email' END AS channel,
         happened_at,
-        event,
+        coalesce(event, md5(concat_ws(' ', customer_id, lower(metric), campaign_id, happened_at))) AS event_id,
         lower(metric) IN ('received sms', 'received email', 'failed to deliver sms') AS was_sent,
         lower(metric) <> 'failed to deliver sms' AS was_delivered,
         lower(metric) IN ('clicked sms', 'clicked email') AS was_clicked,
         lower(metric) = 'opened email' AS was_opened,
         lower(metric) = 'sent sms' AS was_answered,
-        lower(metric) LIKE 'unsubscribed%' AS opted_out
-    FROM klaviyo_events
-    WHERE coalesce(phone, email, profile) IS NOT NULL
+        lower(metric) LIKE 'unsubscribed%' AS opted_out,
+        lower(metric) IN ('subscribed to sms marketing', 'subscribed to sms', 'consented to receive sms',
+                          'subscribed to email marketing', 'subscribed to email') AS opted_in
+    FROM _klaviyo_rows
+    WHERE customer_id IS NOT NULL
+),
+answered AS (
+    SELECT
+        *,
+        coalesce(
+            last_value(CASE WHEN was_sent THEN event_id END IGNORE NULLS) OVER (
+                PARTITION BY customer_id, channel, campaign_id ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING),
+            CASE WHEN name IS NOT NULL THEN last_value(CASE WHEN was_sent THEN event_id END IGNORE NULLS) OVER (
+                PARTITION BY customer_id, channel, name ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING) END
+        ) AS answers_to,
+        last_value(CASE WHEN was_sent THEN event_id END IGNORE NULLS) OVER (
+            PARTITION BY customer_id, channel ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING) AS follows,
+        max(CASE WHEN opted_in AND isfinite(happened_at) THEN happened_at END) OVER (PARTITION BY customer_id, channel)
+            AS opted_in_at
+    FROM events
+    WHERE was_sent OR was_clicked OR was_opened OR was_answered OR opted_out OR opted_in
 )
-SELECT
-    *,
-    max(CASE WHEN was_sent THEN happened_at END) OVER (
-        PARTITION BY customer_id, channel, campaign_id ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING) AS sent_at,
-    max(CASE WHEN was_sent THEN happened_at END) OVER (
-        PARTITION BY customer_id, channel ORDER BY happened_at, was_sent DESC ROWS UNBOUNDED PRECEDING) AS last_sent_at
-FROM events
-WHERE was_sent OR was_clicked OR was_opened OR was_answered OR opted_out
+SELECT *, opted_out AND coalesce(happened_at > opted_in_at, true) AS left_for_good  -- a later opt-in takes an opt-out back
+FROM answered

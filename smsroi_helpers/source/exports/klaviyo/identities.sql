@@ -1,8 +1,8 @@
--- One customer's telephone number, e-mail address and profile.
-SELECT DISTINCT phone AS customer_id, 'email' AS kind, email AS value
-FROM klaviyo_events
-WHERE phone IS NOT NULL AND email IS NOT NULL
+-- One customer's e-mail addresses and telephone numbers: they belong to the profile.
+SELECT DISTINCT customer_id, 'email' AS kind, email AS value
+FROM _klaviyo_rows
+WHERE email IS NOT NULL AND email <> customer_id
 UNION
-SELECT DISTINCT coalesce(phone, email) AS customer_id, 'id' AS kind, profile AS value
-FROM klaviyo_events
-WHERE coalesce(phone, email) IS NOT NULL AND profile IS NOT NULL
+SELECT DISTINCT customer_id, 'phone' AS kind, phone AS value
+FROM _klaviyo_rows
+WHERE phone IS NOT NULL AND phone <> customer_id

@@ -1,8 +1,8 @@
--- One customer's telephone number, e-mail address and profile.
-SELECT DISTINCT phone AS customer_id, 'email' AS kind, email AS value
+-- One customer's e-mail address and telephone number: they belong to the profile, else the number to the address.
+SELECT DISTINCT profile AS customer_id, 'email' AS kind, email AS value
 FROM klaviyo_orders
-WHERE phone IS NOT NULL AND email IS NOT NULL
+WHERE profile IS NOT NULL AND email IS NOT NULL
 UNION
-SELECT DISTINCT coalesce(phone, email) AS customer_id, 'id' AS kind, profile AS value
+SELECT DISTINCT coalesce(profile, email) AS customer_id, 'phone' AS kind, phone AS value
 FROM klaviyo_orders
-WHERE coalesce(phone, email) IS NOT NULL AND profile IS NOT NULL
+WHERE coalesce(profile, email) IS NOT NULL AND phone IS NOT NULL
