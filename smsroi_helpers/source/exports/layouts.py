@@ -57,6 +57,8 @@ class Part:
     """Column with words that decide how a row is read."""
     words: tuple[str, ...] = ()
     """Words of `status` that the templates know, in lower case."""
+    identities: dict[str, str] = field(default_factory=dict)
+    """What the shared template `identities.sql` reads: `rows`, the columns `key` and `phone`, and the `key_kind`."""
     facts: dict[str, str] = field(default_factory=dict)
     """Name → condition in SQL; lines of a template that need a fact are left out if no row fulfils it."""
 
@@ -113,12 +115,13 @@ def layout_of(kind: str) -> Layout:
 
 
 def _part(kind: str, name: str, entry: Mapping[str, Any]) -> Part:
-    own = entry.get("templates", {})
+    own = ({"identities": "../identities.sql"} if "identities" in entry else {}) | entry.get("templates", {})
     return Part(
         kind=kind,
         name=name,
         templates={table: own.get(table, f"{table}.sql") for table in (*entry.get("helpers", ()), *entry["tables"])},
         columns={column: tuple(headings) for column, headings in entry["columns"].items()},
+        identities=dict(entry.get("identities", {})),
         facts=dict(entry.get("facts", {})),
         utc=bool(entry.get("utc", False)),
         status=entry.get("status", ""),

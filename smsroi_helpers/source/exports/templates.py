@@ -62,6 +62,9 @@ _NARROW_BLANK = "\u202f"
 """Browsers write it before AM and PM."""
 _WORDS_ARE_VALUES = ("text", "country")
 """Columns in which a word for no value may be one: a reply of `none`, Namibia's `NA`."""
+_SHORT = r"NOT regexp_matches({}, '^[^\p{{L}}\p{{Nd}}*]*(\p{{Nd}}[^\p{{L}}\p{{Nd}}*]*){{0,6}}$')"
+_KEYS = dict.fromkeys(("phone", "billing_phone", "shipping_phone"), _SHORT) | {"email": "regexp_matches({}, '[@＠]')"}
+"""Columns with keys of people, and what a key looks like: other texts (`123`) would make several people one."""
 _WHITESPACE = r"e' \t\r\n'"
 
 
@@ -137,12 +140,13 @@ def _without_no_values(part: Part, rows: str, columns: Sequence[str]) -> str:
             continue
         is_time = column.endswith("_at") and column not in (*part.times, *part.instants)  # of others see `no_value`
         dates = f" AND NOT regexp_matches({column}, no_date)" if is_time else ""
-        lines.append(f"CASE WHEN NOT list_contains(no_value, lower({column})){dates} THEN {column} END AS {column}")
+        keys = f" AND {_KEYS[column].format(column)}" if column in _KEYS else ""
+        lines.append(f"CASE WHEN NOT list_contains(no_value, lower({column})){dates}{keys} THEN {column} END AS {column}")
     if not lines:
         return rows
     words = ", ".join(map(sql_text, NO_VALUE))
     fields = ",\n        ".join(lines)
-    return f"""    -- Words that mean no value, such as - and 无, are empty fields.
+    return f"""    -- Words that mean no value, such as - and 无, are empty fields; so are a number too short to be one, and no address.
     SELECT * EXCLUDE (no_value, no_date) REPLACE (
         {fields}
     ) FROM (
@@ -244,7 +248,7 @@ def fill_template(
         if condition and (not known & set(condition[1].split(" or ")) or _result_of(bare) in without):
             continue
         lines.append(bare)
-    known_settings = {"nameless_text": nameless("text"), **settings}
+    known_settings = {"nameless_text": nameless("text"), **part.identities, **settings}
     text = _SETTING.sub(lambda name: known_settings[name[1]], "\n".join(lines))
     comments = re.match(r"(?:--.*\n)*", text)
     head, body = (text[: comments.end()], text[comments.end() :]) if comments else ("", text)

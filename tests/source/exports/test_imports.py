@@ -102,18 +102,15 @@ class TestShopifyAndTwilio:
         def number(row: dict[str, str]) -> str:
             return "".join(filter(str.isdigit, row["Phone"] or row["Billing Phone"]))[-10:]
 
-        by_address = {row["Email"].lower(): number(row) for row in records(exports[0]) if row["Email"] and number(row)}
+        address = {f"+1{number(row)}": row["Email"].lower() for row in records(exports[0]) if row["Email"] and number(row)}
         named = [row for row in orders if number(row) or row["Email"]]
-        people = Counter(number(row) or by_address.get(row["Email"].lower(), row["Email"].lower()) for row in named)
+        ids = [row["Email"].lower() or f"+1{number(row)}" for row in named]
+        people = Counter(address.get(person, person) for person in ids)
         tables = frames(loaded)
         bought = tables["orders"][tables["orders"]["amount"] > 0].groupby("customer_id").size()
-        expected = {
-            pseudonym(f"+1{person}" if person.isdigit() else person, KEY.encode()): n
-            for person, n in people.items()
-            if n
-        }
-        assert bought.to_dict() == expected
-        texted = {pseudonym(makers.us_number(person), KEY.encode()) for person in range(40)}
+        assert bought.to_dict() == {pseudonym(person, KEY.encode()): n for person, n in people.items()}
+        numbers = [makers.us_number(person) for person in range(40)]
+        texted = {pseudonym(address.get(number, number), KEY.encode()) for number in numbers}
         assert set(tables["messages"]["customer_id"]) == texted
         assert len(texted & set(bought.index)) > 30
 
@@ -287,7 +284,8 @@ class TestOthers:
         assert orders.to_dict() == {
             "shopify 7": 8.25, "woocommerce 7": 20.0, "woocommerce 8": 30.5, "woocommerce 8 refund": -30.5,
         }  # fmt: skip
-        assert set(tables["orders"]["customer_id"]) == {pseudonym("+447400123456", KEY.encode())}
+        assert set(tables["orders"]["customer_id"]) == {pseudonym("a@example.com", KEY.encode())}
+        assert set(tables["messages"]["customer_id"]) == {pseudonym("a@example.com", KEY.encode())}
         (message,) = tables["messages"].to_dict("records")
         assert (message["campaign_id"], str(message["clicked_at"])) == ("m1", "2024-09-25 10:05:00")
         assert str(message["opted_out_at"]) == "2024-09-25 12:00:00"
@@ -323,9 +321,10 @@ class TestOthers:
             "1002 refund": -20.0,
         }
         owner = tables["orders"].set_index("order_id")["customer_id"]
-        assert owner["1001"] == pseudonym("+8613800000001", KEY.encode())
-        assert owner["1002"] == pseudonym("tea2", KEY.encode())
+        assert owner["1001"] == pseudonym("taobao tea1", KEY.encode())
+        assert owner["1002"] == pseudonym("taobao tea2", KEY.encode())
         messages = tables["messages"].set_index("message_id")
+        assert messages.loc["5:1 +8613800000001", "customer_id"] == owner["1001"]
         assert str(messages.loc["5:1 +8613800000001", "delivered_at"]) == "2024-05-01 02:00:00"
         assert pd.isna(messages.loc["5:2 +8613800000003", "delivered_at"])
         assert set(messages["campaign_id"]) == {"day 2024-05-01"}

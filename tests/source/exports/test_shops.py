@@ -77,3 +77,84 @@ def test_a_word_for_no_value_is_none_in_every_platform():
     assert {row["customer_id"]: row["delivered_at"] for row in aliyun["messages"]} == {
         "13800000001": "yes", "13800000002": AT,
     }  # fmt: skip
+
+
+class TestWooCommerce:
+    HEADINGS = ("order_id", "order_date", "status", "order_total", "refunded_total", "billing_email", "billing_phone")
+
+    def read(self, *files):
+        return mapped("woocommerce", self.HEADINGS, *files, currency="EUR")
+
+    def test_a_row_with_a_negative_total_is_a_refund(self):
+        """Of its own number, of an order's number, of a refund that the order states, and without a buyer."""
+        found = self.read([
+            ("1", AT, "completed", "50,00 €", "", "a@b.example", ""),
+            ("2", AT, "refunded", "-50,00 €", "", "a@b.example", ""),
+            ("3", AT, "completed", "80,00 €", "", "c@b.example", ""),
+            ("3", AT, "completed", "−30,00 €", "", "c@b.example", ""),
+            ("4", AT, "refunded", "60,00 €", "", "d@b.example", ""),
+            ("5", AT, "completed", "-60,00 €", "", "d@b.example", ""),
+            ("6", AT, "completed", "70,00 €", "7,00 €", "e@b.example", ""),
+            ("7", AT, "completed", "-7,00 €", "", "", ""),
+        ])  # fmt: skip
+        assert {row["order_id"]: row["amount"] for row in found["orders"]} == {
+            "1": "50,00 €", "2": "-50,00 €", "3": "80,00 €", "3 refund": "-30,00 €", "4": "60,00 €", "4 refund": "-60,00 €",
+            "6": "70,00 €", "6 refund": "-7,00 €",
+        }  # fmt: skip
+        assert reasons(found) == {"WooCommerce refund rows of a refund that its order states": 2}
+
+    def test_the_same_numbers_in_two_shops_are_two_orders(self):
+        """A second export of the first shop has one order more, and another form of dates."""
+        shops = [[(str(n), f"2024-0{m}-01 10:00:00", "completed", f"{10 * m}.00", "", f"{name}{n}@b.example", "")
+                  for n in range(1, 6)] for m, name in ((5, "de"), (6, "fr"))]  # fmt: skip
+        again = [(*row[:1], "05/01/2024 10:00", *row[2:]) for row in [*shops[0], ("6", AT, *shops[0][0][2:])]]
+        assert len(self.read(*shops)["orders"]) == 10
+        found = self.read(shops[0], again, shops[1])["orders"]
+        assert sorted(row["order_id"] for row in found) == sorted(
+            [*(str(n) for n in range(1, 7)), *(f"{n} file 3" for n in range(1, 6))]
+        )
+        assert sum(float(row["amount"]) for row in found) == 6 * 50 + 5 * 60
+
+
+class TestPeople:
+    """Which customer an order has, and which keys the identities join to it."""
+
+    HEADINGS = ("Name", "Created at", "Financial Status", "Total", "Phone", "Email")
+
+    def read(self, *keys):
+        rows = [(f"#{n}", AT, "paid", "9.00", phone, email) for n, (phone, email) in enumerate(keys)]
+        found = mapped("shopify", self.HEADINGS, rows)
+        pairs = {(row["customer_id"], row["kind"], row["value"]) for row in found["identities"]}
+        people = {row["order_id"]: row["customer_id"] for row in found["orders"]}
+        return [people[f"#{n}"] for n in range(len(keys))], pairs
+
+    def test_an_address_with_two_numbers_is_one_customer(self):
+        people, pairs = self.read(("+12025550101", "a@b.example"), ("(202) 555-0102", "A@b.example"), ("", "a@b.example"))
+        assert {person.lower() for person in people} == {"a@b.example"}
+        assert {(owner.lower(), value) for owner, _kind, value in pairs} == {
+            ("a@b.example", "+12025550101"), ("a@b.example", "(202) 555-0102"),
+        }  # fmt: skip
+
+    def test_a_number_with_two_addresses_is_one_customer(self):
+        _people, pairs = self.read(("+12025550101", "a@b.example"), ("2025550101", "c@b.example"))
+        assert pairs == {("+12025550101", "email", "a@b.example"), ("2025550101", "email", "c@b.example")}
+
+    @pytest.mark.parametrize("phone", ["123", "000", "0", "-", "N/A", "+1"])
+    def test_what_is_no_number_joins_nobody(self, phone):
+        addresses = [f"{n}@b.example" for n in range(12)]
+        assert self.read(*((phone, address) for address in addresses)) == (addresses, set())
+
+    def test_a_number_of_many_addresses_owns_none(self):
+        """The loader says that it is unknown whose it is; every order stays its address's."""
+        addresses = [f"{n}@b.example" for n in range(5)]
+        people, pairs = self.read(*(("+12025550101", address) for address in addresses))
+        assert people == addresses
+        assert pairs == {(address, "phone", "+12025550101") for address in addresses}
+
+    def test_the_address_of_a_till_is_nobodys(self):
+        numbers = [f"+120255501{n}" for n in range(10, 30)]
+        people, _pairs = self.read(*((number, "till@shop.example") for number in numbers))
+        assert people == numbers
+
+    def test_a_word_is_no_address(self):
+        assert self.read(("+12025550101", "none"), ("", "no mail"))[0] == ["+12025550101", "guest"]

@@ -6,7 +6,7 @@ WITH clicks AS (
 ),
 opt_outs AS (
     SELECT customer_id, last_sent_at, min(happened_at) AS opted_out_at
-    FROM _attentive_texts WHERE opted_out GROUP BY ALL
+    FROM _attentive_texts WHERE left_for_good GROUP BY ALL
 )
 SELECT
     md5(concat_ws(' ', sent.customer_id, sent.message_id, sent.happened_at)) AS message_id,

@@ -24,9 +24,14 @@ by_order AS (
         arg_max(email, file) AS email
     FROM named
     GROUP BY order_id
+),
+tills AS (  -- addresses of the shop itself, beside the numbers of many customers
+    SELECT lower(email) AS address FROM by_order GROUP BY 1
+    HAVING count(DISTINCT right(regexp_replace(number, '[^\p{Nd}]', '', 'g'), 9)) > 10
 )
 SELECT
-    *,
+    by_order.*,
+    coalesce(CASE WHEN address IS NULL THEN email END, number, email, 'guest') AS customer_id,  -- guest: none of these
     CASE
         WHEN total IS NULL THEN 'Shopify orders without a total'
         WHEN cancelled_at IS NOT NULL THEN 'Shopify orders that were cancelled'
@@ -34,3 +39,4 @@ SELECT
         WHEN currency <> {{currency}} THEN 'Shopify orders in another currency'
     END AS left_out
 FROM by_order
+LEFT JOIN tills ON tills.address = lower(email)

@@ -3,7 +3,7 @@
 -- A refund is a row of its own with a negative amount. The export has no date of refunds: it gets that of its order.
 SELECT
     order_id,
-    coalesce(number, email, 'guest') AS customer_id,  -- guest: an order without any of these, for example at a till
+    customer_id,
     created_at AS ordered_at,
     discount,  -- if discount
     CASE
@@ -16,7 +16,7 @@ WHERE left_out IS NULL
 UNION ALL BY NAME
 SELECT
     order_id || ' refund' AS order_id,
-    coalesce(number, email, 'guest') AS customer_id,
+    customer_id,
     created_at AS ordered_at,
     '-' || ltrim(CASE WHEN regexp_matches(refunded, '[1-9]') THEN refunded ELSE total END, '-') AS amount
 FROM _shopify_orders

@@ -9,8 +9,8 @@ WITH by_order AS (
         arg_max(paid, file) AS paid,
         arg_max(refunded, file) AS refunded,
         coalesce(
+            arg_max(CASE WHEN buyer NOT LIKE '%*%' THEN 'taobao ' || buyer END, file),
             arg_max(CASE WHEN phone NOT LIKE '%*%' THEN phone END, file),
-            arg_max(CASE WHEN buyer NOT LIKE '%*%' THEN buyer END, file),
             'guest'
         ) AS customer_id
     FROM taobao_orders

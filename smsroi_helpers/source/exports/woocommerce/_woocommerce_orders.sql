@@ -1,5 +1,6 @@
--- One row per order of WooCommerce, and why it does not count (left_out, null: it counts). Change here which orders count.
--- Exports with one row per item repeat the order's fields; of an order in several files, the last counts.
+-- One row per order or refund of WooCommerce, and why it does not count (left_out, null: it counts). Change here which count.
+-- Exports with one row per item repeat the order's fields; of an order in several files, the last counts. A number that has
+-- both another date and another buyer in another file is another shop's order. A row with a negative total is a refund.
 -- A plugin may write a status as the shop's administrator sees it, so in the language of the shop.
 WITH words AS (
     SELECT word, meaning FROM (VALUES
@@ -20,9 +21,36 @@ WITH words AS (
                       'rimborsato', 'terugbetaald', '已退款'])
     ) AS known (meaning, of_meaning), unnest(of_meaning) AS each (word)
 ),
+numbered AS (
+    SELECT
+        *,
+        regexp_matches(total, '^[^0-9]*[-−]') AS is_refund_row,
+        coalesce(lower(email), right(regexp_replace(phone, '[^\p{Nd}]', '', 'g'), 9), nullif(customer, '0'), total) AS buyer
+    FROM woocommerce_orders
+    WHERE order_no IS NOT NULL
+),
+of_two_shops AS (
+    SELECT order_no FROM numbered WHERE NOT coalesce(is_refund_row, false) GROUP BY order_no
+    HAVING count(DISTINCT file) > 1 AND count(DISTINCT buyer) > 1 AND count(DISTINCT ordered_at) > 1
+),
+named AS (
+    SELECT
+        numbered.*,
+        numbered.order_no || CASE
+            WHEN of_two_shops.order_no IS NULL THEN ''
+            WHEN min(file) OVER (PARTITION BY numbered.order_no, buyer) = min(file) OVER (PARTITION BY numbered.order_no) THEN ''
+            ELSE ' file ' || min(file) OVER (PARTITION BY numbered.order_no, buyer)
+        END AS order_id
+    FROM numbered LEFT JOIN of_two_shops ON of_two_shops.order_no = numbered.order_no
+),
+tills AS (  -- addresses of the shop itself, beside the numbers of many customers
+    SELECT lower(email) AS address FROM woocommerce_orders GROUP BY 1
+    HAVING count(DISTINCT right(regexp_replace(phone, '[^\p{Nd}]', '', 'g'), 9)) > 10
+),
 by_order AS (
     SELECT
-        order_no,
+        order_id,
+        coalesce(is_refund_row, false) AS is_refund_row,
         arg_max(ordered_at, file) AS ordered_at,
         coalesce(regexp_replace(arg_max(lower(status), file), '^wc-', ''), '') AS status,
         arg_max(total, file) AS total,
@@ -30,22 +58,45 @@ by_order AS (
         arg_max(refunded, file) AS refunded,
         arg_max(currency, file) AS currency,
         coalesce(
+            CASE WHEN any_value(address) IS NULL THEN arg_max(email, file) END,
             arg_max(phone, file),
             arg_max(email, file),
             nullif(arg_max(customer, file), '0'),
             'guest'
         ) AS customer_id
-    FROM woocommerce_orders
-    WHERE order_no IS NOT NULL
-    GROUP BY order_no
+    FROM named LEFT JOIN tills ON tills.address = lower(email)
+    GROUP BY ALL
+),
+with_refunds AS (
+    SELECT
+        by_order.*,
+        meaning,
+        bool_or(is_refund_row) OVER (PARTITION BY order_id) AS has_refund_row,
+        bool_or(NOT is_refund_row) OVER (PARTITION BY order_id) AS has_order,
+        CASE
+            WHEN is_refund_row THEN '-' || regexp_replace(total, '[-−]', '', 'g')
+            WHEN bool_or(is_refund_row) OVER (PARTITION BY order_id) THEN NULL  -- its own row says it
+            WHEN regexp_matches(refunded, '[1-9]') THEN '-' || regexp_replace(refunded, '[-−]', '', 'g')
+            WHEN meaning = 'refunded' AND regexp_matches(total, '[1-9]') THEN '-' || total  -- none stated, or 0.00
+        END AS refund
+    FROM by_order
+    LEFT JOIN words ON words.word = by_order.status
+),
+compared AS (  -- a refund row with a number of its own may be the one that an order states
+    SELECT
+        *,
+        is_refund_row AND NOT has_order AND CASE customer_id
+            WHEN 'guest' THEN bool_or(NOT is_refund_row) OVER (PARTITION BY regexp_replace(refund, '[^0-9]', '', 'g'))
+            ELSE bool_or(NOT is_refund_row) OVER (PARTITION BY regexp_replace(refund, '[^0-9]', '', 'g'), customer_id)
+        END AS is_stated
+    FROM with_refunds
 )
 SELECT
-    by_order.*,
-    coalesce(meaning, '') = 'refunded' AS is_refunded,
+    *,
     CASE
         WHEN total IS NULL THEN 'WooCommerce orders without a total'
         WHEN meaning = 'unpaid' THEN 'WooCommerce orders that were not paid (' || status || ')'
         WHEN currency <> {{currency}} THEN 'WooCommerce orders in another currency'
+        WHEN is_stated THEN 'WooCommerce refund rows of a refund that its order states'
     END AS left_out
-FROM by_order
-LEFT JOIN words ON words.word = by_order.status
+FROM compared

@@ -37,8 +37,8 @@ by_order AS (
         any_value(paid_at) AS paid_at,
         max(refunded_at) AS refunded_at,
         coalesce(
+            any_value(CASE WHEN customer NOT LIKE '%*%' THEN 'youzan ' || customer END),
             any_value(CASE WHEN phone NOT LIKE '%*%' THEN phone END),     -- a masked number may be several people's
-            any_value(CASE WHEN customer NOT LIKE '%*%' THEN customer END),
             'guest'
         ) AS customer_id
     FROM items
